@@ -1,0 +1,1 @@
+"""Leadflood: a lead engine in one process."""

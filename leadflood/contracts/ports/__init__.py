@@ -1,0 +1,1 @@
+"""One capability a file: what a provider may be able to do."""

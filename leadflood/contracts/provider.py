@@ -1,0 +1,46 @@
+"""What every provider says of itself, and what an operator may set for it."""
+
+from decimal import Decimal
+
+import msgspec
+
+from leadflood.engine.net.call import Window
+
+
+class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's card: facts of its documentation, with the date they were read.
+
+    `does` lists port operations (`people.search`); `credits` the most one call of each costs;
+    `limits` the documented windows by limit name (the paid plan); `secrets` the settings it needs.
+    """
+
+    name: str
+    does: tuple[str, ...]
+    base_url: str
+    docs_url: str
+    read_on: str
+    plan: str
+    secrets: tuple[str, ...] = ("api_key",)
+    credits: dict[str, Decimal]
+    limits: dict[str, tuple[Window, ...]]
+    terms: str
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an operator sets for a provider; empty or None means what its SPEC says.
+
+    `credit_price_micros` is the price of one credit (or one call, or one message).
+    `limits` replaces the windows of a limit name. `extra` holds a provider's own few knobs.
+    """
+
+    enabled: bool = True
+    base_url: str = ""
+    api_key: str = ""
+    credit_price_micros: int = 0
+    day_cap_micros: int | None = None
+    month_cap_micros: int | None = None
+    timeout_seconds: float = 30.0
+    answer_days: float = 30.0
+    miss_days: float = 7.0
+    limits: dict[str, tuple[Window, ...]] = {}
+    extra: dict[str, str | int | float | bool] = {}

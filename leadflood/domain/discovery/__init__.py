@@ -1,0 +1,1 @@
+"""Finding leads at providers, page by page."""

@@ -1,0 +1,1 @@
+"""Learning more of a lead by a waterfall of providers."""

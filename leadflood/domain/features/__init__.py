@@ -1,0 +1,1 @@
+"""Numbers and flags computed from a lead, for scoring."""

@@ -1,0 +1,1 @@
+"""Who the customer is: versioned profiles and their rules."""

@@ -1,0 +1,1 @@
+"""The shared kernel: leads, companies, identity, provenance."""

@@ -1,0 +1,1 @@
+"""Drafts from facts, approval, and sending once."""

@@ -1,0 +1,1 @@
+"""A score that is a sum the reader can check."""

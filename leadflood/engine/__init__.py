@@ -1,0 +1,1 @@
+"""Generic machinery: actors, queue, database, outside calls, ledger. It does not know what a lead is."""

@@ -1,0 +1,1 @@
+"""Actors and their supervisors: everything that runs."""

@@ -1,0 +1,84 @@
+"""The one clock. Everything that asks for the time or waits gets it as an argument."""
+
+import asyncio
+import heapq
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+
+
+class Clock(Protocol):
+    """Instants are UTC-aware; durations are seconds."""
+
+    kind: Literal["system", "manual"]
+
+    def now(self) -> datetime:
+        """Tell the instant."""
+
+    def monotonic(self) -> float:
+        """Tell seconds that never go back; only differences mean something."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. Cancelling leaves nothing behind."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    kind: Literal["system", "manual"] = "system"
+
+    def now(self) -> datetime:
+        """Tell the instant."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Tell the loop-independent monotonic seconds."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in real time."""
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """Time that moves only when told: for tests and simulations, on one node."""
+
+    kind: Literal["system", "manual"] = "manual"
+
+    def __init__(self, start: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)) -> None:
+        self._start = start
+        self._passed_seconds = 0.0
+        self._order = 0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        """Tell the instant."""
+        return self._start + timedelta(seconds=self._passed_seconds)
+
+    def monotonic(self) -> float:
+        """Tell the seconds moved so far."""
+        return self._passed_seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until somebody moves the clock far enough."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._order += 1
+        heapq.heappush(self._sleepers, (self._passed_seconds + seconds, self._order, waiter))
+        await waiter
+
+    def next_due_seconds(self) -> float | None:
+        """Tell how far away the next sleeper is; None when nobody sleeps."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] - self._passed_seconds if self._sleepers else None
+
+    def advance(self, seconds: float) -> None:
+        """Move the time and wake everyone whose moment has come."""
+        self._passed_seconds += seconds
+        while self._sleepers and self._sleepers[0][0] <= self._passed_seconds:
+            waiter = heapq.heappop(self._sleepers)[2]
+            if not waiter.done():
+                waiter.set_result(None)

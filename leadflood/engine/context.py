@@ -1,0 +1,62 @@
+"""What is known about the work at hand, carried beside it: for logs, the gate and the fence."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+
+class Go:
+    """`authorize` lets this input be sent now."""
+
+    __slots__ = ()
+
+
+class Wait:
+    """`authorize` refuses for now (held): the job is put back until `retry_after_seconds`."""
+
+    __slots__ = ("reason", "retry_after_seconds")
+
+    def __init__(self, reason: str, retry_after_seconds: float) -> None:
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Refuse:
+    """`authorize` refuses for good; the slice has already written why."""
+
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+
+Verdict = Go | Wait | Refuse
+Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[Verdict]]]
+
+
+class JobContext:
+    """One claimed job at work. `(job_id, claim)` is the fence; `run_id` None means no run."""
+
+    __slots__ = ("authorize", "claim", "input", "job_id", "request_id", "run_id", "stage")
+
+    def __init__(
+        self,
+        stage: str,
+        job_id: UUID,
+        claim: int,
+        run_id: UUID | None,
+        request_id: str | None = None,
+        authorize: Authorize | None = None,
+    ) -> None:
+        self.stage = stage
+        self.job_id = job_id
+        self.claim = claim
+        self.run_id = run_id
+        self.request_id = request_id
+        self.authorize = authorize
+        self.input: Any = None
+
+
+CURRENT_JOB: ContextVar[JobContext | None] = ContextVar("current_job", default=None)

@@ -1,0 +1,112 @@
+"""The pool of connections, set up so that no statement, lock or idle transaction waits for ever."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from leadflood.engine.db.sql import Query
+from leadflood.engine.db.tx import Row, Tx
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the pool behaves. Times in seconds; `url` empty means the embedded server."""
+
+    url: str = ""
+    pool_size: int = 16
+    connect_timeout_seconds: float = 10.0
+    acquire_timeout_seconds: float = 30.0
+    lock_timeout_seconds: float = 10.0
+    statement_timeout_seconds: float = 60.0
+
+
+class Database:
+    """A pool; each method takes a connection for one statement, `transaction` for several."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Open a transaction: commits at the end, rolls back on any exception.
+
+        Waits: for a free connection, up to `acquire_timeout_seconds` (TimeoutError).
+        """
+        async with (
+            self._pool.acquire(timeout=self._settings.acquire_timeout_seconds) as connection,
+            connection.transaction(),
+        ):
+            yield Tx(connection)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Tx]:
+        """Lend one connection outside any transaction: each statement commits by itself."""
+        async with self._pool.acquire(timeout=self._settings.acquire_timeout_seconds) as connection:
+            yield Tx(connection)
+
+    async def fetch(self, query: Query, **given: object) -> Sequence[Row]:
+        """Run in a transaction of its own and return all rows."""
+        async with self.session() as session:
+            return await session.fetch(query, **given)
+
+    async def fetch_one(self, query: Query, **given: object) -> Row | None:
+        """Run in a transaction of its own and return the first row, if any."""
+        async with self.session() as session:
+            return await session.fetch_one(query, **given)
+
+    async def fetch_value(self, query: Query, **given: object) -> Any:
+        """Run in a transaction of its own and return the first value, if any."""
+        async with self.session() as session:
+            return await session.fetch_value(query, **given)
+
+    async def execute(self, query: Query, **given: object) -> int:
+        """Run in a transaction of its own and return how many rows it touched."""
+        async with self.session() as session:
+            return await session.execute(query, **given)
+
+    def in_use(self) -> tuple[int, int]:
+        """Tell (connections lent, connections at most)."""
+        return self._pool.get_size() - self._pool.get_idle_size(), self._settings.pool_size
+
+
+def session_settings(settings: Settings) -> dict[str, str]:
+    """List what every connection sets for itself."""
+    return {
+        "application_name": "leadflood",
+        "timezone": "UTC",
+        "synchronous_commit": "on",
+        "lock_timeout": str(int(settings.lock_timeout_seconds * 1000)),
+        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": "30000",
+        "jit": "off",
+    }
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the pool and close it at the end."""
+    async with asyncpg.create_pool(
+        settings.url,
+        min_size=1,
+        max_size=settings.pool_size,
+        timeout=settings.connect_timeout_seconds,
+        server_settings=session_settings(settings),
+    ) as pool:
+        yield Database(pool, settings)
+
+
+@asynccontextmanager
+async def own_connection(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """Open one connection outside the pool: the node's beat, LISTEN, migrations."""
+    connection = await asyncpg.connect(
+        settings.url,
+        timeout=settings.connect_timeout_seconds,
+        server_settings=session_settings(settings),
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)

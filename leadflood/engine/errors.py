@@ -1,0 +1,140 @@
+"""Every error the product raises on purpose, as one tree.
+
+    LeadfloodError
+    ├── Permanent            refused for good; the job is discarded
+    │   ├── Invalid          the input breaks a rule; carries the fields
+    │   ├── NotFound · Conflict · Denied · Unauthenticated
+    │   ├── NotConfigured    a setting is missing; the text names it
+    │   └── CapSpent         a run's or a lead's money is spent; the paid part ends
+    ├── Throttled            come back later; no attempt is spent
+    │   └── Unfunded         money or credits renew later
+    ├── Transient            certainly nothing happened, or trying again is harmless
+    ├── Unsure               an effect may have happened; never tried again
+    └── Bug                  our own mistake
+
+`contracts/errors.py` continues the tree for providers. An error's text says what to do next.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One field that breaks a rule: its path (`rules[2].value`) and what to write instead."""
+
+    path: str
+    problem: str
+
+
+class LeadfloodError(Exception):
+    """Root of the tree. `code` is stable and may be matched on; the text is for people."""
+
+    code: ClassVar[str] = "engine.error"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.error_code = code or self.code
+
+
+class Permanent(LeadfloodError):
+    """Refused for good: trying again cannot help."""
+
+    code = "engine.permanent"
+
+
+class Invalid(Permanent):
+    """The input breaks a rule; `fields` says which and how to mend each."""
+
+    code = "engine.invalid"
+
+    def __init__(
+        self, detail: str, fields: tuple[FieldProblem, ...] = (), *, code: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.fields = fields
+
+
+class NotFound(Permanent):
+    """The thing named does not exist (any more)."""
+
+    code = "engine.not_found"
+
+
+class Conflict(Permanent):
+    """The thing exists already, or was changed meanwhile."""
+
+    code = "engine.conflict"
+
+
+class Denied(Permanent):
+    """Known, but not allowed."""
+
+    code = "engine.denied"
+
+
+class Unauthenticated(Permanent):
+    """Not known: no credentials, or wrong ones."""
+
+    code = "engine.unauthenticated"
+
+
+class NotConfigured(Permanent):
+    """A setting is missing; the text names it."""
+
+    code = "provider.not_configured"
+
+
+class CapSpent(Permanent):
+    """A run's or a lead's money is spent: go on with what is there, without paid calls."""
+
+    code = "budget.exhausted"
+
+
+class Throttled(LeadfloodError):
+    """Come back after `retry_after_seconds`; no attempt is spent."""
+
+    code = "engine.throttled"
+
+    def __init__(self, detail: str, retry_after_seconds: float, *, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unfunded(Throttled):
+    """A cap that renews (day, month, provider) is spent until then."""
+
+    code = "budget.unfunded"
+
+
+class Transient(LeadfloodError):
+    """Certainly nothing happened, or trying again is harmless: try again later.
+
+    `retry_after_seconds` is what the other side asked for; None leaves it to the backoff.
+    """
+
+    code = "engine.transient"
+
+    def __init__(
+        self, detail: str, retry_after_seconds: float | None = None, *, code: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unsure(LeadfloodError):
+    """An effect may have happened on the other side: never tried again by itself."""
+
+    code = "effect.unsure"
+
+
+class Bug(LeadfloodError):
+    """Our own mistake: kept with its trace, tried to the limit."""
+
+    code = "engine.bug"
+
+
+def code_of(error: BaseException) -> str:
+    """Name an error by its stable code; anything foreign is `engine.bug`."""
+    return error.error_code if isinstance(error, LeadfloodError) else Bug.code

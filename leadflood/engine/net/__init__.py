@@ -1,0 +1,1 @@
+"""Calls to the outside: the one path, with breaker, limits, money, deadline and ledger."""

@@ -1,0 +1,152 @@
+"""The words of an outside call: what is asked, what it may cost, what came back."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from leadflood.engine.errors import Transient
+
+
+class WindowKind(StrEnum):
+    """How the other side counts: calendar-like windows, any window, or a leaking bucket."""
+
+    FIXED = "fixed"
+    SLIDING = "sliding"
+    BUCKET = "bucket"
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit: `calls` per `seconds`; `capacity` is a bucket's burst (its refill is the pace)."""
+
+    calls: int
+    seconds: float
+    kind: WindowKind = WindowKind.FIXED
+    capacity: int | None = None
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as the gate sees it.
+
+    `question` is the canonical request: equal questions share an answer and a call in flight.
+    `max_cost_micros` is the most it can cost; `subjects` are opaque ids it is made for.
+    `answer_seconds` and `miss_seconds` are how long an answer or a miss is kept; 0 keeps nothing.
+    `limit` names the allowance it counts against (the vendor's endpoint group).
+    """
+
+    provider: str
+    operation: str
+    question: bytes
+    limit: str
+    max_cost_micros: int = 0
+    subjects: tuple[str, ...] = ()
+    answer_seconds: float = 0.0
+    miss_seconds: float = 0.0
+    timeout_seconds: float = 30.0
+    effect: bool = False
+
+
+class LimitHint(msgspec.Struct, frozen=True):
+    """What an answer's headers say of one window; absent numbers were not told.
+
+    `window_seconds` says which window (60, 3600, 86400); `resets_in_seconds` when it ends.
+    """
+
+    window_seconds: float
+    limit: int | None = None
+    remaining: int | None = None
+    resets_in_seconds: float | None = None
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back, as the adapter read it: the raw body is what is cached and hashed.
+
+    `found` False is a miss. `cost_micros` is what the provider charges for it.
+    `cached` is set by the gate: this answer was already paid for.
+    """
+
+    body: bytes
+    found: bool = True
+    cost_micros: int = 0
+    hints: tuple[LimitHint, ...] = ()
+    cached: bool = False
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One of the questions of a bulk call, with the subject it is asked for."""
+
+    question: bytes
+    subject: str
+
+
+class BulkReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers of a bulk call in the order of the items asked; their costs sum to its cost."""
+
+    items: tuple[Reply, ...]
+    hints: tuple[LimitHint, ...] = ()
+
+
+Send = Callable[[UUID], Awaitable[Reply]]
+SendBulk = Callable[[UUID, Sequence[Item]], Awaitable[BulkReply]]
+
+
+class Gate(Protocol):
+    """The one path to the outside. The UUID given to `send` is our call reference.
+
+    Raises: Throttled (wait, no attempt spent), Unfunded (a cap that renews), CapSpent (a run's or
+    lead's cap), Denied (the run or a switch forbids it), and whatever `send` raises; for effects
+    a possible arrival is told as Unsure.
+    """
+
+    async def call(self, call: Call, send: Send) -> Reply:
+        """Ask once: from the cache, or by breaker, limit, money, authorize, `send`, ledger."""
+
+    async def call_bulk(self, call: Call, items: Sequence[Item], send: SendBulk) -> Sequence[Reply]:
+        """Ask for many at once; `send` gets only the items that no cached answer covers."""
+
+
+class HttpReply(msgspec.Struct, frozen=True):
+    """An HTTP answer of any status; header names are lower case; the body is capped."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Unreached(Transient):
+    """The other side certainly did nothing: refused, or cut before the request was written."""
+
+    code = "net.unreached"
+
+
+class Cut(Transient):
+    """The request was written but no whole answer came: the other side may have acted."""
+
+    code = "net.cut"
+
+
+class Oversized(Cut):
+    """The answer was larger than the cap and was not read to its end."""
+
+    code = "net.oversized"
+
+
+class Http(Protocol):
+    """The shared HTTP client. Follows no redirects.
+
+    Raises: Unreached, Cut, Oversized; never for a status.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> HttpReply:
+        """Send one request and read the whole answer."""

@@ -1,0 +1,137 @@
+"""A stage: one step of the pipeline, as a slice writes it.
+
+    load(db, tasks)     what the tasks need to know, read for a batch at once
+    work(input)         waits on the outside through the gate, or computes; writes nothing
+    commit(tx, ended)   the only place that writes; returns the events that follow
+    authorize(tx, jobs) effects only: the last word before the outside is called
+
+The task is the event that started it, so `work` never learns which stage comes next.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from leadflood.engine.context import JobContext, Verdict
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.outcome import Discard, Done, Outcome
+
+TaskT = TypeVar("TaskT", bound=msgspec.Struct)
+InputT = TypeVar("InputT")
+ResultT = TypeVar("ResultT")
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a stage runs. Times in seconds.
+
+    `concurrency` workers wait at once; `batch` tasks at most are loaded or committed together;
+    `attempts` tries at most; `backoff_base_seconds` doubles with each, up to the cap.
+    """
+
+    concurrency: int = 64
+    batch: int = 500
+    timeout_seconds: float = 60.0
+    attempts: int = 8
+    backoff_base_seconds: float = 1.0
+    backoff_cap_seconds: float = 900.0
+    keeps_history: bool = True
+
+
+class Claimed(Generic[TaskT]):
+    """A task this node holds. `started_at` is when the job was created."""
+
+    __slots__ = ("attempts", "claim", "created_at", "job_id", "run_id", "task")
+
+    def __init__(
+        self,
+        task: TaskT,
+        job_id: UUID,
+        claim: int,
+        run_id: UUID | None,
+        attempts: int,
+        created_at: datetime,
+    ) -> None:
+        self.task = task
+        self.job_id = job_id
+        self.claim = claim
+        self.run_id = run_id
+        self.attempts = attempts
+        self.created_at = created_at
+
+
+class Follow(msgspec.Struct, frozen=True):
+    """An event on its way: whose task caused it, and when its follow-up may start."""
+
+    cause: UUID | None
+    event: Event
+    run_at: datetime | None = None
+    run_id: UUID | None = None
+
+
+class Ended(Generic[TaskT, ResultT]):
+    """A task that ends here, with its outcome. `input` is None when `load` found nothing."""
+
+    __slots__ = ("claimed", "input", "outcome")
+
+    def __init__(
+        self, claimed: Claimed[TaskT], outcome: Done[ResultT] | Discard, loaded: Any = None
+    ) -> None:
+        self.claimed = claimed
+        self.outcome = outcome
+        self.input = loaded
+
+    @property
+    def task(self) -> TaskT:
+        """The task."""
+        return self.claimed.task
+
+    @property
+    def run_id(self) -> UUID | None:
+        """The run it belongs to."""
+        return self.claimed.run_id
+
+    def follow(self, event: Event, run_at: datetime | None = None) -> Follow:
+        """Name an event that this task caused; its follow-up inherits the run and the turn."""
+        return Follow(self.claimed.job_id, event, run_at)
+
+
+class Stage(Generic[TaskT, InputT, ResultT]):
+    """One step; subclasses set `name`, `task` (a struct or a union of tagged ones) and methods."""
+
+    name: ClassVar[str]
+    task: ClassVar[Any]
+    effect: ClassVar[bool] = False
+    in_batches: ClassVar[bool] = False
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    async def load(
+        self, db: Reader, tasks: Sequence[Claimed[TaskT]]
+    ) -> Sequence[InputT | Outcome[ResultT]]:
+        """Read what a batch of tasks needs, in their order.
+
+        An outcome in place of an input ends that task without work (its subject is gone, say).
+        Without an override the claimed task itself is the input.
+        """
+        return list(tasks)  # type: ignore[arg-type]
+
+    async def work(self, item: InputT) -> Outcome[ResultT]:
+        """Ask the outside or compute; raise from the error tree or return an outcome."""
+        raise NotImplementedError
+
+    async def work_batch(self, items: Sequence[InputT]) -> Sequence[Outcome[ResultT]]:
+        """Do a whole batch at once, in order; used instead of `work` when `in_batches`."""
+        raise NotImplementedError
+
+    async def commit(self, tx: Tx, ended: Sequence[Ended[TaskT, ResultT]]) -> Sequence[Follow]:
+        """Write what ended, set-based, and return the events that follow."""
+        return ()
+
+    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+        """Effects only: the last word for each job (`job.input` is what `load` gave), in order."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""A pretend world behind real sockets: providers on the documented wire shapes."""
