@@ -1,0 +1,175 @@
+"""The engine's own tables: jobs and what became of them, runs, nodes, switches, events.
+
+Why: everything durable about work in hand lives here; nothing here knows what a lead is.
+Locks: none on existing data. Undo: downgrade drops the tables with all jobs and events.
+"""
+
+from leadflood.engine.db.migrations import run
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = (
+    """
+    CREATE TABLE installation (
+        only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+        clock_kind text NOT NULL CHECK (clock_kind IN ('system', 'manual')),
+        mode text NOT NULL CHECK (mode IN ('live', 'sandbox')),
+        era integer NOT NULL DEFAULT 1,
+        system_identifier text NOT NULL,
+        timeline bigint NOT NULL,
+        database_oid bigint NOT NULL,
+        last_beat_at timestamptz,
+        created_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE node (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        beat bigint NOT NULL DEFAULT 0,
+        name text NOT NULL,
+        lock_path text,
+        started_at timestamptz NOT NULL,
+        last_beat_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE run (
+        id uuid PRIMARY KEY,
+        kind text NOT NULL,
+        title text NOT NULL DEFAULT '',
+        state text NOT NULL DEFAULT 'running'
+            CHECK (state IN ('running', 'completed', 'cancelled')),
+        sends text NOT NULL DEFAULT 'hold' CHECK (sends IN ('never', 'hold', 'go')),
+        providers text[],
+        cap_micros bigint CHECK (cap_micros >= 0),
+        lead_cap_micros bigint CHECK (lead_cap_micros >= 0),
+        key text UNIQUE,
+        created_at timestamptz NOT NULL,
+        ended_at timestamptz,
+        cancelled_at timestamptz,
+        cancelled_by text
+    )
+    """,
+    "CREATE INDEX run_open ON run (id) WHERE state = 'running'",
+    """
+    CREATE TABLE job (
+        id uuid PRIMARY KEY,
+        run_id uuid,
+        created_at timestamptz NOT NULL,
+        run_at timestamptz,
+        turn bigint NOT NULL DEFAULT 0,
+        claim bigint NOT NULL DEFAULT 0,
+        node_id bigint,
+        state smallint NOT NULL CHECK (state BETWEEN 0 AND 2),
+        priority smallint NOT NULL DEFAULT 0,
+        attempts smallint NOT NULL DEFAULT 0,
+        losses smallint NOT NULL DEFAULT 0,
+        stage text NOT NULL,
+        key text,
+        request_id text,
+        payload text NOT NULL,
+        again text,
+        last_error text
+    )
+    """,
+    "COMMENT ON COLUMN job.state IS '0 queued, 1 running (claimed by node_id), 2 scheduled'",
+    "CREATE INDEX job_queued ON job (stage, priority, turn, id) WHERE state = 0",
+    "CREATE INDEX job_claimed ON job (node_id) WHERE state = 1",
+    "CREATE INDEX job_scheduled ON job (run_at) WHERE state = 2",
+    "CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL",
+    "CREATE INDEX job_run ON job (run_id) WHERE run_id IS NOT NULL",
+    """
+    ALTER TABLE job SET (
+        autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 20000,
+        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2,
+        autovacuum_analyze_threshold = 50000)
+    """,
+    """
+    CREATE TABLE history (
+        id uuid PRIMARY KEY,
+        run_id uuid,
+        created_at timestamptz NOT NULL,
+        finished_at timestamptz NOT NULL,
+        state smallint NOT NULL CHECK (state BETWEEN 3 AND 5),
+        attempts smallint NOT NULL,
+        losses smallint NOT NULL,
+        stage text NOT NULL,
+        error_code text
+    )
+    """,
+    "COMMENT ON COLUMN history.state IS '3 completed, 4 failed, 5 cancelled'",
+    """
+    CREATE TABLE dead_letter (
+        id uuid PRIMARY KEY,
+        run_id uuid,
+        stage text NOT NULL,
+        key text,
+        turn bigint NOT NULL,
+        priority smallint NOT NULL,
+        attempts smallint NOT NULL,
+        losses smallint NOT NULL,
+        payload text NOT NULL,
+        error_code text NOT NULL,
+        error text NOT NULL,
+        chain text NOT NULL,
+        created_at timestamptz NOT NULL,
+        died_at timestamptz NOT NULL
+    )
+    """,
+    "CREATE INDEX dead_letter_stage ON dead_letter (stage, died_at)",
+    """
+    CREATE TABLE event (
+        era integer NOT NULL,
+        xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+        id uuid NOT NULL,
+        at timestamptz NOT NULL,
+        version bigint,
+        subject uuid,
+        run_id uuid,
+        type text NOT NULL,
+        payload text NOT NULL,
+        PRIMARY KEY (era, xid, id)
+    )
+    """,
+    "CREATE INDEX event_subject ON event (subject, id) WHERE subject IS NOT NULL",
+    """
+    CREATE TABLE periodic (
+        name text PRIMARY KEY,
+        last_tick_at timestamptz NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE switch (
+        name text PRIMARY KEY,
+        state text NOT NULL,
+        by_whom text NOT NULL,
+        reason text NOT NULL,
+        changed_at timestamptz NOT NULL
+    )
+    """,
+)
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    for statement in TABLES:
+        run(statement)
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    for table in (
+        "switch",
+        "periodic",
+        "event",
+        "dead_letter",
+        "history",
+        "job",
+        "run",
+        "node",
+        "installation",
+    ):
+        run(f"DROP TABLE {table}")
