@@ -1,0 +1,269 @@
+"""Ideal customer profiles as they are written, kept and read by the other slices."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.ports.people import PeopleQuery
+from leadflood.contracts.values import CountryCode
+
+MAX_PATTERN_CHARS = 500
+"""A regular expression longer than this is refused; RE2 runs the rest in linear time."""
+
+SCORE_MILLI_MAX = 100_000
+"""A score of 100, in 1/1000 points."""
+
+
+class FieldKind(StrEnum):
+    """What values a feature takes; says which operators make sense."""
+
+    NUMBER = "number"
+    FLAG = "flag"
+    CATEGORY = "category"
+    TEXT = "text"
+    LIST = "list"
+
+
+class RuleField(StrEnum):
+    """Every feature a rule may ask about. The features slice computes exactly these."""
+
+    TITLE = "title"
+    TITLE_SIMILARITY = "title_similarity"
+    TITLE_MATCHES = "title_matches"
+    SENIORITY = "seniority"
+    SENIORITY_RANK = "seniority_rank"
+    DEPARTMENT = "department"
+    COUNTRY = "country"
+    CITY = "city"
+    COUNTRY_MATCHES = "country_matches"
+    COMPANY_NAME = "company_name"
+    COMPANY_DOMAIN = "company_domain"
+    COMPANY_SIZE = "company_size"
+    COMPANY_SIZE_IN_RANGE = "company_size_in_range"
+    COMPANY_AGE_YEARS = "company_age_years"
+    COMPANY_REVENUE = "company_revenue"
+    INDUSTRY = "industry"
+    INDUSTRY_MATCHES = "industry_matches"
+    TECHNOLOGIES = "technologies"
+    TECHNOLOGY_MATCH_COUNT = "technology_match_count"
+    TECHNOLOGY_MATCH_RATIO = "technology_match_ratio"
+    HAS_EMAIL = "has_email"
+    EMAIL_STATUS = "email_status"
+    EMAIL_VERIFIED = "email_verified"
+    EMAIL_IS_FREEMAIL = "email_is_freemail"
+    EMAIL_IS_ROLE = "email_is_role"
+    EMAIL_FITS_COMPANY = "email_fits_company"
+    HAS_LINKEDIN = "has_linkedin"
+    HAS_PHONE = "has_phone"
+    COMPLETENESS_RATIO = "completeness_ratio"
+    CONFIDENCE_MEAN = "confidence_mean"
+    SOURCE_COUNT = "source_count"
+
+
+class FieldCard(msgspec.Struct, frozen=True):
+    """What a rule's author and a score's reader must know of a field.
+
+    `words` is how it is called in a sentence; `basis` the field a person would look at instead
+    of this derived one.
+    """
+
+    kind: FieldKind
+    words: str
+    basis: RuleField | None = None
+
+
+FIELD_CARDS: dict[RuleField, FieldCard] = {
+    RuleField.TITLE: FieldCard(FieldKind.TEXT, "title"),
+    RuleField.TITLE_SIMILARITY: FieldCard(
+        FieldKind.NUMBER, "likeness of the title to the titles wanted (0–1)", RuleField.TITLE
+    ),
+    RuleField.TITLE_MATCHES: FieldCard(
+        FieldKind.FLAG, "title is one of those wanted", RuleField.TITLE
+    ),
+    RuleField.SENIORITY: FieldCard(FieldKind.CATEGORY, "seniority", RuleField.TITLE),
+    RuleField.SENIORITY_RANK: FieldCard(
+        FieldKind.NUMBER, "rank of the seniority (0 intern – 9 owner)", RuleField.SENIORITY
+    ),
+    RuleField.DEPARTMENT: FieldCard(FieldKind.CATEGORY, "department", RuleField.TITLE),
+    RuleField.COUNTRY: FieldCard(FieldKind.CATEGORY, "country"),
+    RuleField.CITY: FieldCard(FieldKind.TEXT, "city"),
+    RuleField.COUNTRY_MATCHES: FieldCard(
+        FieldKind.FLAG, "country is one of those wanted", RuleField.COUNTRY
+    ),
+    RuleField.COMPANY_NAME: FieldCard(FieldKind.TEXT, "company name"),
+    RuleField.COMPANY_DOMAIN: FieldCard(FieldKind.TEXT, "company domain"),
+    RuleField.COMPANY_SIZE: FieldCard(FieldKind.NUMBER, "company size"),
+    RuleField.COMPANY_SIZE_IN_RANGE: FieldCard(
+        FieldKind.FLAG, "company size is in the range wanted", RuleField.COMPANY_SIZE
+    ),
+    RuleField.COMPANY_AGE_YEARS: FieldCard(FieldKind.NUMBER, "company age in years"),
+    RuleField.COMPANY_REVENUE: FieldCard(FieldKind.NUMBER, "company revenue"),
+    RuleField.INDUSTRY: FieldCard(FieldKind.TEXT, "industry"),
+    RuleField.INDUSTRY_MATCHES: FieldCard(
+        FieldKind.FLAG, "industry is one of those wanted", RuleField.INDUSTRY
+    ),
+    RuleField.TECHNOLOGIES: FieldCard(FieldKind.LIST, "technologies"),
+    RuleField.TECHNOLOGY_MATCH_COUNT: FieldCard(
+        FieldKind.NUMBER, "number of wanted technologies in use", RuleField.TECHNOLOGIES
+    ),
+    RuleField.TECHNOLOGY_MATCH_RATIO: FieldCard(
+        FieldKind.NUMBER, "share of the wanted technologies in use (0–1)", RuleField.TECHNOLOGIES
+    ),
+    RuleField.HAS_EMAIL: FieldCard(FieldKind.FLAG, "an e-mail address is known"),
+    RuleField.EMAIL_STATUS: FieldCard(FieldKind.CATEGORY, "status of the e-mail address"),
+    RuleField.EMAIL_VERIFIED: FieldCard(
+        FieldKind.FLAG, "the e-mail address is verified", RuleField.EMAIL_STATUS
+    ),
+    RuleField.EMAIL_IS_FREEMAIL: FieldCard(FieldKind.FLAG, "the e-mail address is a free-mail one"),
+    RuleField.EMAIL_IS_ROLE: FieldCard(
+        FieldKind.FLAG, "the e-mail address is a role's (info@, sales@)"
+    ),
+    RuleField.EMAIL_FITS_COMPANY: FieldCard(
+        FieldKind.FLAG, "the e-mail address is at the company's domain"
+    ),
+    RuleField.HAS_LINKEDIN: FieldCard(FieldKind.FLAG, "a LinkedIn profile is known"),
+    RuleField.HAS_PHONE: FieldCard(FieldKind.FLAG, "a phone number is known"),
+    RuleField.COMPLETENESS_RATIO: FieldCard(
+        FieldKind.NUMBER, "share of the profile that is known (0–1)"
+    ),
+    RuleField.CONFIDENCE_MEAN: FieldCard(
+        FieldKind.NUMBER, "mean confidence of the profile's values (0–1)"
+    ),
+    RuleField.SOURCE_COUNT: FieldCard(FieldKind.NUMBER, "number of sources of the profile"),
+}
+
+
+class RuleKind(StrEnum):
+    """WEIGHTED adds points when it is met; a HARD_FILTER that is not met makes the score 0."""
+
+    WEIGHTED = "WEIGHTED"
+    HARD_FILTER = "HARD_FILTER"
+
+
+class Operator(StrEnum):
+    """How a rule compares. Text is compared without regard to case and outer spaces.
+
+    A missing value meets `NEQ`, `NOT_IN` (nothing speaks against it) and `EXISTS = false`, and
+    no other operator: add `EXISTS` where the value must be known.
+    `CONTAINS`: a text holds the words, a list holds the item (all items of a list given).
+    `IN` on a list: it holds one of the items. `BETWEEN` takes [least, most], both included.
+    `MATCHES` is an RE2 regular expression found anywhere, without regard to case.
+    """
+
+    EQ = "EQ"
+    NEQ = "NEQ"
+    IN = "IN"
+    NOT_IN = "NOT_IN"
+    GT = "GT"
+    GTE = "GTE"
+    LT = "LT"
+    LTE = "LTE"
+    BETWEEN = "BETWEEN"
+    CONTAINS = "CONTAINS"
+    EXISTS = "EXISTS"
+    MATCHES = "MATCHES"
+
+
+RuleScalar = str | int | float | bool
+RuleValue = RuleScalar | tuple[RuleScalar, ...]
+
+
+class QualificationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One rule. `weight` counts for WEIGHTED rules only, relative to the other weights."""
+
+    kind: RuleKind = RuleKind.WEIGHTED
+    field: RuleField
+    operator: Operator
+    value: RuleValue = True
+    weight: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 1.0
+
+
+class Autopilot(StrEnum):
+    """Whose drafts go without a person's approval."""
+
+    OFF = "off"
+    HIGH = "high"
+
+
+Points = Annotated[float, msgspec.Meta(gt=0.0, le=100.0)]
+
+
+class Bands(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From how many points on a score is MEDIUM or HIGH; below it is LOW."""
+
+    medium: Points = 40.0
+    high: Points = 70.0
+
+    @property
+    def medium_milli(self) -> int:
+        """Tell the first score of MEDIUM in 1/1000 points."""
+        return max(1, round(self.medium * 1000))
+
+    @property
+    def high_milli(self) -> int:
+        """Tell the first score of HIGH in 1/1000 points."""
+        return max(1, round(self.high * 1000))
+
+
+Size = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom we look for. Empty asks for nothing in particular; None leaves that end open."""
+
+    titles: tuple[str, ...] = ()
+    industries: tuple[str, ...] = ()
+    countries: tuple[CountryCode, ...] = ()
+    technologies: tuple[str, ...] = ()
+    company_size_min: Size | None = None
+    company_size_max: Size | None = None
+    keywords: str = ""
+
+
+class IcpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An ICP as a person writes it. Without WEIGHTED rules the target makes them."""
+
+    name: str
+    offer: str = ""
+    autopilot: Autopilot = Autopilot.OFF
+    target: Target = Target()
+    bands: Bands = Bands()
+    rules: tuple[QualificationRule, ...] = ()
+
+
+class Icp(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of an ICP, as it was kept; `id` names the version, `profile_id` the ICP.
+
+    `rules` are those in force, in order, default ones included.
+    """
+
+    id: UUID
+    profile_id: UUID
+    version: int
+    name: str
+    offer: str
+    autopilot: Autopilot
+    target: Target
+    bands: Bands
+    rules: tuple[QualificationRule, ...]
+    created_at: datetime
+
+
+def query_of(icp: Icp | IcpInput) -> PeopleQuery:
+    """Say whom discovery must look for. Here, because discovery may read schemas only."""
+    target = icp.target
+    sizes = ()
+    if target.company_size_min is not None or target.company_size_max is not None:
+        least = target.company_size_min or 1
+        sizes = ((least, target.company_size_max or 100_000_000),)
+    return PeopleQuery(
+        titles=target.titles,
+        countries=target.countries,
+        industries=target.industries,
+        technologies=target.technologies,
+        company_sizes=sizes,
+        keywords=target.keywords,
+    )
