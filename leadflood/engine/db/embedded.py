@@ -1,0 +1,213 @@
+"""The embedded server: found running, or started, and stopped by its last user.
+
+Every process that uses a data folder holds `users.lock` shared; whoever can take it alone on leaving
+stops the server. Coming and going happen under `start.lock`, so two commands never race. "Running"
+means that a connection answers: a process number alone proves nothing after a kill -9.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
+from pathlib import Path
+from urllib.parse import quote
+
+import anyio
+import asyncpg
+from anyio import to_thread
+
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.cluster import PORT, SUPERUSER, Cluster, Postmaster, make_data_folder
+from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.db.filelock import POLL_SECONDS, FileLock, held_alone
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Tx
+
+SQL = load_queries(__file__)
+DATABASE = "leadflood"
+PROBE_TIMEOUT_SECONDS = 5.0
+REPORT_EVERY_SECONDS = 5.0
+OLD_PROCESSES_WAIT_SECONDS = 90.0
+FAST_STOP_SECONDS = 60.0
+WATCH_SECONDS = 1.0
+OLD_PROCESSES = "pre-existing shared memory block"
+
+Report = Callable[[str], None]
+
+
+class _Answer(Enum):
+    READY = auto()
+    STARTING = auto()
+    NOTHING = auto()
+
+
+class EmbeddedServer:
+    """A server in use. Made by `embedded_postgres`."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, report: Report | None) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._report = report or (lambda _: None)
+        self._socket_folder = Path()
+        self._reported_at = clock.monotonic()
+
+    @property
+    def data_folder(self) -> Path:
+        """Tell where it lives."""
+        return self._cluster.data_folder
+
+    @property
+    def url(self) -> str:
+        """Tell how to connect, for asyncpg."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """Tell how to connect to another database of this server."""
+        return (
+            f"postgresql://{SUPERUSER}:{SUPERUSER}@/{quote(database, safe='')}"
+            f"?host={quote(str(self._socket_folder))}&port={PORT}"
+        )
+
+    async def ensure_running(self) -> None:
+        """Bring the server up if it is not; harmless when it is.
+
+        Waits: for as long as recovery takes, in real time.
+        Raises: DatabaseRefused when it cannot start; the text holds what its log says.
+        """
+        if await self._probe() is _Answer.READY:
+            return
+        async with held_alone(self.data_folder / "start.lock", self._clock, self._tell_of_lock):
+            await to_thread.run_sync(self._cluster.prepare)
+            await self._bring_up()
+
+    async def watch(self) -> None:
+        """Bring the server up again whenever its process is gone; runs until cancelled."""
+        while True:
+            await self._clock.sleep(WATCH_SECONDS)
+            if await self._find_postmaster() is None:
+                self._report("the database server is gone; starting it again")
+                await self.ensure_running()
+
+    async def _bring_up(self) -> None:
+        started_at = self._reported_at = self._clock.monotonic()
+        launched_at: float | None = None
+        while (answer := await self._probe()) is not _Answer.READY:
+            waited_seconds = self._clock.monotonic() - started_at
+            self._tell_of_wait(waited_seconds)
+            if answer is _Answer.NOTHING and await self._find_postmaster() is None:
+                if launched_at is not None and not self._cluster.has_launched():
+                    self._refuse_failed_start(waited_seconds)
+                    launched_at = None
+                if launched_at is None:
+                    await to_thread.run_sync(self._cluster.launch)
+                    launched_at = self._clock.monotonic()
+            await self._clock.sleep(POLL_SECONDS)
+
+    def _refuse_failed_start(self, waited_seconds: float) -> None:
+        """Judge a server that ended while starting: try again, or give up with its own words."""
+        if self._cluster.exit_code() == 0:  # somebody asked it to stop
+            return
+        log = self._cluster.read_log()
+        # processes of a killed server may still be finishing; they end by themselves
+        if OLD_PROCESSES in log and waited_seconds < OLD_PROCESSES_WAIT_SECONDS:
+            return
+        tail = "\n".join(log.strip().splitlines()[-8:])
+        raise DatabaseRefused(
+            f"the database server does not start; {self._cluster.log} ends with:\n{tail}",
+            code="database.start",
+        )
+
+    async def _find_postmaster(self) -> Postmaster | None:
+        return await to_thread.run_sync(self._cluster.find_postmaster)
+
+    async def _probe(self) -> _Answer:
+        folder = await to_thread.run_sync(self._cluster.read_socket_folder)
+        if folder is None:
+            return _Answer.NOTHING
+        self._socket_folder = folder
+        try:
+            connection = await asyncpg.connect(
+                self.url_of("postgres"), timeout=PROBE_TIMEOUT_SECONDS
+            )
+        except (asyncpg.CannotConnectNowError, TimeoutError):
+            return _Answer.STARTING
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            return _Answer.NOTHING
+        try:
+            await _make_database(Tx(connection))
+        finally:
+            await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
+        return _Answer.READY
+
+    def _tell_of_lock(self) -> None:
+        self._tell("another command is starting or stopping the database server; waiting for it")
+
+    def _tell_of_wait(self, waited_seconds: float) -> None:
+        self._tell(f"the database server is starting or recovering ({waited_seconds:.0f} s)")
+
+    def _tell(self, text: str) -> None:
+        now = self._clock.monotonic()
+        if now - self._reported_at >= REPORT_EVERY_SECONDS:
+            self._reported_at = now
+            self._report(text)
+
+    async def leave(self, users: FileLock) -> None:
+        """Stop the server if nobody else uses it; else leave it to them."""
+        async with held_alone(self.data_folder / "start.lock", self._clock):
+            if users.try_alone():
+                await self._stop()
+            self._cluster.let_go()
+            users.close()
+
+    async def _stop(self) -> None:
+        """Ask for a fast shutdown; insist after a minute (the next start then recovers)."""
+        postmaster = await self._find_postmaster()
+        if postmaster is None:
+            return
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            await to_thread.run_sync(self._cluster.signal, number)
+            with anyio.move_on_after(FAST_STOP_SECONDS):
+                while await self._find_postmaster() is not None:
+                    await self._clock.sleep(POLL_SECONDS)
+                break
+        await to_thread.run_sync(self._cluster.remove_short_folder, postmaster.socket_folder)
+
+
+@asynccontextmanager
+async def embedded_postgres(
+    data_folder: Path, clock: Clock, report: Report | None = None, *, durable: bool = True
+) -> AsyncIterator[EmbeddedServer]:
+    """Use the server of a data folder: find it running or start it; its last user stops it.
+
+    `durable=False` is for tests: no fsync.
+    Waits: in real time, so hand it the system's clock; cancelling while it starts leaves the server
+    to the next user.
+    Raises: DatabaseRefused, saying what to do.
+    """
+    cluster = Cluster(data_folder, durable=durable)
+    await to_thread.run_sync(make_data_folder, cluster.data_folder)
+    server = EmbeddedServer(cluster, clock, report)
+    users = await to_thread.run_sync(FileLock, cluster.data_folder / "users.lock")
+    try:
+        await _join(cluster.data_folder, clock, users)
+        await server.ensure_running()
+        yield server
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.leave(users)
+
+
+async def _join(data_folder: Path, clock: Clock, users: FileLock) -> None:
+    """Become a user; only a leaver holds the lock alone, and only under `start.lock`."""
+    async with held_alone(data_folder / "start.lock", clock):
+        if not users.try_shared():
+            raise DatabaseRefused(
+                f"{data_folder / 'users.lock'} is held by something that is not leadflood: end it",
+                code="database.users_lock",
+            )
+
+
+async def _make_database(session: Tx) -> None:
+    if await session.fetch_value(SQL.find_database) is None:
+        with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+            await session.execute(SQL.create_database)

@@ -1,0 +1,59 @@
+"""Locks on files between processes: the kernel drops them when their holder dies, however it dies."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import to_thread
+
+from leadflood.engine.clock import Clock
+
+POLL_SECONDS = 0.05
+
+
+class FileLock:
+    """An open lock file; each object counts as its own holder, even inside one process."""
+
+    def __init__(self, path: Path) -> None:
+        # not inherited: a server started while the file is open must not keep the lock alive
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def try_shared(self) -> bool:
+        """Take or keep a shared hold; False when somebody holds it alone."""
+        return self._try(fcntl.LOCK_SH)
+
+    def try_alone(self) -> bool:
+        """Take the lock alone; False when anybody else holds it, and a shared hold may be lost."""
+        return self._try(fcntl.LOCK_EX)
+
+    def _try(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go."""
+        os.close(self._descriptor)
+
+
+@asynccontextmanager
+async def held_alone(
+    path: Path, clock: Clock, waiting: Callable[[], None] | None = None
+) -> AsyncIterator[None]:
+    """Hold a lock file alone, waiting for as long as others hold it.
+
+    Waits: in real time, so hand it the system's clock; cancelling leaves nothing behind.
+    """
+    lock = await to_thread.run_sync(FileLock, path)
+    try:
+        while not lock.try_alone():
+            if waiting is not None:
+                waiting()
+            await clock.sleep(POLL_SECONDS)
+        yield
+    finally:
+        lock.close()

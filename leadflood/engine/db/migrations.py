@@ -1,0 +1,164 @@
+"""Migrations: Alembic over one asyncpg connection, one transaction each, one process at a time.
+
+A migration that is killed half way leaves nothing (its transaction is gone) and runs again at the
+next start; a second process waits on a session advisory lock and finds the work done.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+import asyncpg
+import msgspec
+from alembic import command, op
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from anyio import to_thread
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.db.pool import Settings, session_settings
+from leadflood.engine.db.shipped import shipped
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Tx
+
+SQL = load_queries(__file__)
+LOCK_KEY = 0x1EAD_F100D
+NEWEST = "heads"
+
+# alembic keeps the running environment in a module: one migration at a time in a process
+_ALEMBIC = threading.Lock()
+
+
+class MigrationStatus(msgspec.Struct, frozen=True):
+    """Where a database stands. `current` is None in an empty one."""
+
+    current: str | None
+    newest: str | None
+    pending: tuple[str, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether nothing is left to do."""
+        return not self.pending
+
+
+def run(sql: str) -> None:
+    """Run one statement in the current migration.
+
+    The text goes to the driver as it is: no `:names`, no doubled `%`, one statement a call.
+    """
+    op.get_bind().exec_driver_sql(sql)
+
+
+async def upgrade(settings: Settings) -> MigrationStatus:
+    """Bring the database to the newest migration; harmless when it is there already.
+
+    Waits: for another process that is migrating, and on table locks up to `lock_timeout_seconds`.
+    Raises: DatabaseRefused when the database is newer than this code.
+    """
+    return await _in_own_loop(settings, partial(_upgrade_with, revision=NEWEST))
+
+
+async def downgrade(settings: Settings, revision: str) -> MigrationStatus:
+    """Take the database back to a migration (`0004`), by steps (`-1`), or to nothing (`base`)."""
+    return await _in_own_loop(settings, partial(_downgrade_with, revision=revision))
+
+
+async def status(settings: Settings) -> MigrationStatus:
+    """Tell where the database stands, without changing it."""
+    return await _in_own_loop(settings, _status_with)
+
+
+Work = Callable[[Connection], MigrationStatus]
+
+
+def _upgrade_with(connection: Connection, *, revision: str) -> MigrationStatus:
+    config = _config(connection)
+    _read_status(config, connection)
+    command.upgrade(config, revision)
+    return _read_status(config, connection)
+
+
+def _downgrade_with(connection: Connection, *, revision: str) -> MigrationStatus:
+    config = _config(connection)
+    _read_status(config, connection)
+    command.downgrade(config, revision)
+    return _read_status(config, connection)
+
+
+def _status_with(connection: Connection) -> MigrationStatus:
+    return _read_status(_config(connection), connection)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    folder = str(shipped("migrations"))
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _read_status(config: Config, connection: Connection) -> MigrationStatus:
+    scripts = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()  # alembic must find the connection outside any transaction
+    known = [script.revision for script in scripts.walk_revisions()]
+    newest = known[0] if known else None
+    if current is not None and current not in known:
+        raise DatabaseRefused(
+            f"the database is at migration {current}, but the newest that this leadflood knows is"
+            f" {newest}: start the newer leadflood that migrated it, or restore an older backup",
+            code="database.newer",
+        )
+    done = known.index(current) if current is not None else len(known)
+    return MigrationStatus(current, newest, tuple(reversed(known[:done])))
+
+
+async def _in_own_loop(settings: Settings, work: Work) -> MigrationStatus:
+    """Work in a thread with a loop of its own: alembic reads files and blocks while it runs."""
+    return await to_thread.run_sync(partial(_guarded, settings, work))
+
+
+def _guarded(settings: Settings, work: Work) -> MigrationStatus:
+    with _ALEMBIC:
+        try:
+            return anyio.run(_with_locked_connection, settings, work)
+        except (KeyError, CommandError) as error:
+            raise DatabaseRefused(
+                f"the migrations in {shipped('migrations')} do not form one chain, or the revision"
+                f" asked for is not among them ({error}): each file's down_revision must be there",
+                code="database.migrations",
+            ) from error
+
+
+async def _with_locked_connection(settings: Settings, work: Work) -> MigrationStatus:
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(_connect, settings), poolclass=NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+async def _connect(settings: Settings) -> asyncpg.Connection:
+    """Connect and take the lock; it ends with the connection."""
+    connection = await asyncpg.connect(
+        settings.url,
+        timeout=settings.connect_timeout_seconds,
+        # a migration may work for long; only its waits on table locks are bounded
+        server_settings=session_settings(settings)
+        | {"statement_timeout": "0", "lock_timeout": "0"},
+    )
+    session = Tx(connection)
+    await session.execute(SQL.lock_migrations, key=LOCK_KEY)
+    lock_timeout_ms = str(int(settings.lock_timeout_seconds * 1000))
+    await session.execute(SQL.set_session, name="lock_timeout", value=lock_timeout_ms)
+    return connection

@@ -1,0 +1,93 @@
+"""Who the embedded server runs as: PostgreSQL refuses root, so root hands it to another user."""
+
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from leadflood.engine.db.errors import DatabaseRefused
+
+CANDIDATES = ("postgres", "nobody")
+
+
+class ServerUser(msgspec.Struct, frozen=True):
+    """A user of the machine."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """Make a subprocess run as this user and nobody else."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def choose_server_user(folder: Path) -> ServerUser | None:
+    """Make the server's folder and choose who owns it; None when it is simply us.
+
+    Only this folder changes hands; no other folder's owner or permissions are touched.
+    """
+    is_root = os.geteuid() == 0
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        if is_root:
+            user = _first_candidate()
+            os.chown(folder, user.uid, user.gid)
+    owner = folder.stat().st_uid
+    if not is_root:
+        if owner != os.geteuid():
+            raise DatabaseRefused(
+                f"the database in {folder} belongs to user {_name_of(owner)!r}, not to you: run"
+                " leadflood as that user or as root, or set LEADFLOOD_DATA to another folder",
+                code="database.owner",
+            )
+        return None
+    if owner == 0:  # made by a root that was killed before it gave the folder away
+        user = _first_candidate()
+        os.chown(folder, user.uid, user.gid)
+        return user
+    return ServerUser(_name_of(owner), owner, folder.stat().st_gid)
+
+
+def first_closed_folder(path: Path, user: ServerUser) -> Path | None:
+    """Find the outermost folder on the way to a path that a user may not enter."""
+    for folder in reversed(path.resolve().parents):
+        try:
+            found = folder.stat()
+        except FileNotFoundError:
+            return None
+        if not _may_enter(found, user):
+            return folder
+    return None
+
+
+def _may_enter(found: os.stat_result, user: ServerUser) -> bool:
+    if found.st_uid == user.uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    if found.st_gid == user.gid:
+        return bool(found.st_mode & stat.S_IXGRP)
+    return bool(found.st_mode & stat.S_IXOTH)
+
+
+def _first_candidate() -> ServerUser:
+    for name in CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return ServerUser(name, entry.pw_uid, entry.pw_gid)
+    raise DatabaseRefused(
+        f"you are root and the machine has none of the users {', '.join(CANDIDATES)} for the"
+        " database server to run as: run leadflood as an ordinary user",
+        code="database.no_user",
+    )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

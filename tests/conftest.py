@@ -1,0 +1,56 @@
+"""What every test may ask for: a database of its own, and a loop that nothing may block."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from leadflood.engine.db.pool import Database, Settings, open_database
+from tests.support.db import TestServer, cloned_database, make_template, running_server
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    """Fail a test whose code blocks the loop."""
+    with blockbuster_ctx() as watching:
+        # files that a library reads once, and a password file of a few lines
+        for function in watching.functions.values():
+            function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_dsn_and_args")
+            function.can_block_in("tldextract/tldextract.py", "_get_tld_extractor")
+            function.can_block_in("<frozen importlib._bootstrap>", "_find_and_load")
+        yield watching
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[TestServer]:
+    """The session's embedded server, with the migrated template."""
+    with running_server() as server:
+        anyio.run(make_template, server)
+        yield server
+
+
+@pytest.fixture
+async def database_settings(database_server: TestServer) -> AsyncIterator[Settings]:
+    """A fresh clone, as settings: for tests that open their own connections."""
+    async with cloned_database(database_server) as settings:
+        yield settings
+
+
+@pytest.fixture
+async def database(database_settings: Settings) -> AsyncIterator[Database]:
+    """A pool on a fresh clone of the migrated template."""
+    async with open_database(database_settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def database_url(database_settings: Settings) -> str:
+    """The URL of the same clone as `database`, for processes that a test starts."""
+    return database_settings.url
