@@ -1,6 +1,7 @@
 """The words of an outside call: what is asked, what it may cost, what came back."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -64,7 +65,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What came back, as the adapter read it: the raw body is what is cached and hashed.
 
     `found` False is a miss. `cost_micros` is what the provider charges for it.
-    `cached` is set by the gate: this answer was already paid for.
+    `cached` is set by the gate: this answer was already paid for; so is `observed_at`, the time
+    at which a cached answer came in (None: just now).
     """
 
     body: bytes
@@ -72,6 +74,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     cost_micros: int = 0
     hints: tuple[LimitHint, ...] = ()
     cached: bool = False
+    observed_at: datetime | None = None
 
 
 class Item(msgspec.Struct, frozen=True):
