@@ -1,0 +1,481 @@
+"""The pretend Apollo: people search, match and bulk match, usage.
+
+Source: `providers/apollo.md` and its samples, checked November 2026. Search is free and gives no
+address and no surname; a match costs one credit when somebody is found.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from leadflood.contracts.values import Micros
+from leadflood.sandbox.apollo_filter import (
+    BadFilterError,
+    PeopleIndex,
+    email_status_of,
+    organization_id,
+    read_filter,
+)
+from leadflood.sandbox.faults import Fault
+from leadflood.sandbox.population import Company, Person, Population, misspell
+from leadflood.sandbox.quota import Usage, whole_seconds
+from leadflood.sandbox.shop import (
+    Answer,
+    Operation,
+    Question,
+    Refusal,
+    read_object,
+    say,
+    text_of,
+)
+
+_ONE: Final = Decimal(1)
+_MOST_PER_PAGE: Final = 100
+_MOST_PAGES: Final = 500
+_MOST_BULK: Final = 10
+_DEFAULT_PER_PAGE: Final = 10
+_OPERATIONS: Final = {
+    ("POST", "mixed_people/api_search"): Operation("people.search", "apollo.search"),
+    ("POST", "people/match"): Operation("people.match", "apollo.enrichment"),
+    ("POST", "people/bulk_match"): Operation("people.bulk_match", "apollo.enrichment"),
+    ("GET", "auth/health"): Operation("auth.health", "apollo.default"),
+    ("POST", "usage_stats/credit_usage_stats"): Operation("usage.credits", "apollo.default"),
+    ("POST", "mixed_people/search"): Operation("people.old_search", "apollo.default"),
+}
+_PATHS: Final = {operation.name: path for (_, path), operation in _OPERATIONS.items()}
+_WINDOWS: Final = ((60, "minute"), (3_600, "hourly"), (86_400, "24-hour"))
+_INVALID: Final = {"error": "Invalid parameters"}
+_PHONE_MAYBE: Final = "Maybe: please request direct dial via people/bulk_match"
+
+
+class Apollo:
+    """One customer's Apollo."""
+
+    name = "apollo"
+
+    def __init__(self, population: Population, key: str, credit_micros: Micros) -> None:
+        self._population = population
+        self._index = PeopleIndex(population)
+        self._key = key
+        self._credit_micros = credit_micros
+        self._mask = int.from_bytes(blake2b(str(population.seed).encode(), digest_size=4).digest())
+        self._find = lru_cache(maxsize=64)(self._index.find)
+        self._organization = lru_cache(maxsize=8192)(self._write_organization)
+        self._answers = {
+            "people.search": self._search,
+            "people.match": self._match,
+            "people.bulk_match": self._bulk_match,
+            "auth.health": lambda _: say({"healthy": True, "is_logged_in": True}),
+            "usage.credits": self._usage,
+            "people.old_search": self._old_search,
+        }
+
+    def find_operation(self, method: str, path: str) -> Operation | None:
+        """Tell what a path means; None for a path that does not exist."""
+        return _OPERATIONS.get((method, path.removeprefix("api/v1/")))
+
+    def may_enter(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+        """Look at the key, which is taken from the header only."""
+        del query
+        return headers.get("x-api-key") == self._key
+
+    def refuse(self, refusal: Refusal, operation: Operation | None, usage: Usage | None) -> Answer:
+        """Say no as Apollo does: five shapes of error body."""
+        match refusal:
+            case Refusal.UNAUTHORIZED:
+                text = b"Invalid API key. See the API documentation for how to make one."
+                return Answer(body=text, status=401, content_type="text/plain")
+            case Refusal.THROTTLED:
+                return self._throttle(operation, usage)
+            case Refusal.OUT_OF_CREDITS:
+                code = {"code": "BILLING.LIMIT.CREDITS_EXHAUSTED"}
+                return say({"error": "You have insufficient credits!", "error_details": code}, 422)
+            case Refusal.SERVER_ERROR:
+                return say({"error": "Internal server error"}, 500)
+            case Refusal.NOT_FOUND:
+                return say({"error": "Not found"}, 404)
+
+    def rate_headers(self, usages: Sequence[Usage], now: float) -> dict[str, str]:
+        """Tell all three windows; a window without a limit has an empty limit."""
+        del now
+        by_length = {int(usage.limit.seconds): usage for usage in usages}
+        headers: dict[str, str] = {}
+        for seconds, word in _WINDOWS:
+            usage = by_length.get(seconds)
+            headers[f"x-rate-limit-{word}"] = str(usage.limit.calls) if usage else ""
+            if usage:
+                headers[f"x-{word}-usage"] = str(usage.used)
+                headers[f"x-{word}-requests-left"] = str(usage.left)
+        return headers
+
+    def answer(self, question: Question) -> Answer:
+        """Answer one call."""
+        return self._answers[question.operation.name](question)
+
+    def _throttle(self, operation: Operation | None, usage: Usage | None) -> Answer:
+        path = f"api/v1/{_PATHS[operation.name]}" if operation else "this endpoint"
+        word = {60: "minute", 3_600: "hour"}.get(int(usage.limit.seconds) if usage else 60, "day")
+        times = usage.limit.calls if usage else 200
+        text = f"Maximum number of api calls for {path} is {times} times per {word}"
+        headers = {"retry-after": str(whole_seconds(usage))} if usage else {}
+        return msgspec.structs.replace(say({"message": text}, 429), headers=headers)
+
+    def _old_search(self, question: Question) -> Answer:
+        del question
+        text = "The key is not authorized to access api/v1/mixed_people/search"
+        return say({"error": text, "error_code": "API_INACCESSIBLE"}, 403)
+
+    def _usage(self, question: Question) -> Answer:
+        limit, used = int(question.credits_limit or 0), question.credits_used
+        lead = {"limit": limit, "consumed": float(used), "left_over": float(limit - used)}
+        none = {"limit": 0, "consumed": 0, "left_over": 0}
+        return say(
+            {
+                "credit_usage_stats": {
+                    name: lead if name == "lead_credit" else none for name in _CREDIT_KINDS
+                },
+                "current_credit_cycle": {
+                    "start_date": "2026-11-01T00:00:00.000Z",
+                    "end_date": "2026-12-01T00:00:00.000Z",
+                },
+            }
+        )
+
+    def _search(self, question: Question) -> Answer:
+        asked = _read_parameters(question)
+        try:
+            page, per_page = _read_page(asked)
+            found = self._find(read_filter(asked))
+        except (BadFilterError, ValueError, TypeError):
+            return say(_INVALID, 422)
+        start = (page - 1) * per_page
+        people = [self._write_row(*row) for row in found[start : start + per_page]]
+        if question.fault is Fault.DUPLICATE and people:
+            people.insert(0, people[0])
+        return say({"total_entries": len(found), "people": people})
+
+    def _match(self, question: Question) -> Answer:
+        asked = _read_parameters(question)
+        if asked.get("reveal_phone_number") in {True, "true"} and not asked.get("webhook_url"):
+            return say({"error": "webhook_url is required to reveal phone numbers"}, 422)
+        person, is_twin = self._look_up(asked)
+        if person is None:
+            return say({"person": None})
+        written = self._write_person(person, is_twin, question.fault)
+        body = say({"person": written, "request_id": self._request_id(question)})
+        return msgspec.structs.replace(body, credits=_ONE, amount_micros=self._credit_micros)
+
+    def _bulk_match(self, question: Question) -> Answer:
+        details = _read_parameters(question).get("details")
+        if not isinstance(details, list) or not details:
+            return _bulk_error("INVALID_REQUEST", "invalid request, missing details")
+        if len(details) > _MOST_BULK:
+            text = f"cannot enrich more than {_MOST_BULK} in a single request"
+            return _bulk_error("RECORD_LIMIT_EXCEEDED", text)
+        found = [self._look_up(detail if isinstance(detail, dict) else {}) for detail in details]
+        matches = [
+            self._write_person(person, is_twin, question.fault) if person else None
+            for person, is_twin in found
+        ]
+        charged = tuple(dict.fromkeys(match["id"] for match in matches if match))
+        body = say(
+            {
+                "status": "success",
+                "error_code": None,
+                "error_message": None,
+                "total_requested_enrichments": len(details),
+                "unique_enriched_records": len(charged),
+                "missing_records": matches.count(None),
+                "credits_consumed": len(charged),
+                "matches": matches,
+                "request_id": self._request_id(question),
+            }
+        )
+        return msgspec.structs.replace(
+            body,
+            credits=Decimal(len(charged)),
+            amount_micros=len(charged) * self._credit_micros,
+            subjects=charged,
+        )
+
+    def _look_up(self, asked: Mapping[str, Any]) -> tuple[Person | None, bool]:
+        apollo_id = text_of(asked.get("id"))
+        if apollo_id:
+            index, is_twin = self._read_id(apollo_id)
+            people = self._population.people
+            person = people[index] if 0 <= index < len(people) else None
+        else:
+            person, is_twin = self._search_person(asked), False
+        return (person if person and person.apollo_knows else None), is_twin
+
+    def _search_person(self, asked: Mapping[str, Any]) -> Person | None:
+        population = self._population
+        email, url = text_of(asked.get("email")), text_of(asked.get("linkedin_url"))
+        person = population.find_by_email(email) if email else None
+        if person is None and url:
+            person = population.find_by_profile(url)
+        if person is None:
+            both = f"{text_of(asked.get('first_name'))} {text_of(asked.get('last_name'))}"
+            domain = text_of(asked.get("domain"))
+            company = population.find_company(
+                domain=domain, name=text_of(asked.get("organization_name"))
+            )
+            person = population.find_by_name(text_of(asked.get("name")) or both, company)
+        return person
+
+    def _write_id(self, index: int, *, is_twin: bool) -> str:
+        return f"67bdafd0c3a4c5{int(is_twin):02x}{index ^ self._mask:08x}"
+
+    def _read_id(self, apollo_id: str) -> tuple[int, bool]:
+        try:
+            index = int(apollo_id[16:], 16) ^ self._mask
+            is_twin = bool(int(apollo_id[14:16], 16))
+        except ValueError:
+            return -1, False
+        return (index, is_twin) if apollo_id.startswith("67bdafd0c3a4c5") else (-1, False)
+
+    def _write_row(self, index: int, is_twin: bool) -> dict[str, Any]:  # noqa: FBT001 - a row's own second half
+        person = self._population.people[index]
+        first = misspell(person.first_name) if is_twin else person.first_name
+        last = person.last_name
+        return {
+            "id": self._write_id(index, is_twin=is_twin),
+            "first_name": first,
+            "last_name_obfuscated": f"{last[:2]}***{last[-1]}",
+            "title": person.title.words,
+            "last_refreshed_at": f"2026-10-{1 + index % 28:02d}T23:20:32.690+00:00",
+            "has_email": person.apollo_has_email,
+            "has_city": True,
+            "has_state": True,
+            "has_country": True,
+            "has_direct_phone": "Yes" if person.mobile else _PHONE_MAYBE,
+            "organization": {
+                "name": self._population.company_of(person).name,
+                "has_industry": True,
+                "has_phone": True,
+                "has_city": True,
+                "has_state": True,
+                "has_country": True,
+                "has_zip_code": True,
+                "has_revenue": True,
+                "has_employee_count": True,
+            },
+        }
+
+    def _write_person(
+        self,
+        person: Person,
+        is_twin: bool,  # noqa: FBT001 - travels with the person
+        fault: Fault | None,
+    ) -> dict[str, Any]:
+        is_wrong = fault is Fault.CONTRADICTING
+        company = (
+            self._population.companies[person.old_company_index]
+            if is_wrong
+            else self._population.company_of(person)
+        )
+        title = person.old_title if is_wrong else person.title
+        return {
+            "id": self._write_id(person.index, is_twin=is_twin),
+            "first_name": misspell(person.first_name) if is_twin else person.first_name,
+            "last_name": person.last_name,
+            "name": person.name,
+            "linkedin_url": _profile_url("in", person.linkedin_slug),
+            "title": title.words,
+            "photo_url": None,
+            "twitter_url": None,
+            "github_url": None,
+            "facebook_url": None,
+            "headline": f"{title.words} at {company.name}",
+            **_write_address(person),
+            "organization_id": organization_id(company),
+            "employment_history": self._write_history(person, company, title.words),
+            "state": person.state,
+            "city": person.city,
+            "country": person.country.name,
+            "revealed_for_current_team": True,
+            "organization": self._organization(company.index),
+            "is_likely_to_engage": person.email_status == "likely to engage",
+            "show_intent": False,
+            "departments": [f"master_{title.department}"],
+            "subdepartments": [title.department],
+            "functions": [title.department],
+            "seniority": title.seniority,
+        }
+
+    def _write_history(self, person: Person, company: Company, title: str) -> list[dict[str, Any]]:
+        old = self._population.companies[person.old_company_index]
+        now_id, old_id = (
+            f"66d7af8c200cad00{person.index:08x}",
+            f"66d7af8c200cad01{person.index:08x}",
+        )
+        return [
+            _write_job(now_id, organization_id(company), company.name, title, "2021-03-01", None),
+            _write_job(old_id, None, old.name, person.old_title.words, "2016-06-01", "2021-02-01"),
+        ]
+
+    def _write_organization(self, index: int) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(_organization(self._population.companies[index])))
+
+    def _request_id(self, question: Question) -> int:
+        digest = blake2b(f"{self._mask}:{question.number}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, signed=True)
+
+
+_CREDIT_KINDS: Final = (
+    "lead_credit",
+    "direct_dial_credit",
+    "export_credit",
+    "conversation_credit",
+    "ai_credit",
+    "power_up_credit",
+    "inbound_website_visitor_credit",
+    "dialer",
+    "web_search_record_credit",
+    "contact_website_visitor_credit",
+)
+
+
+def _read_parameters(question: Question) -> dict[str, Any]:
+    """Join the query string (names with brackets) and the JSON body (names without)."""
+    asked: dict[str, Any] = {}
+    for name, values in question.query.items():
+        asked[name.removesuffix("[]")] = list(values) if name.endswith("[]") else values[0]
+    asked.update(read_object(question.body) or {})
+    return asked
+
+
+def _read_page(asked: Mapping[str, Any]) -> tuple[int, int]:
+    page = int(asked.get("page") or 1)
+    per_page = int(asked.get("per_page") or _DEFAULT_PER_PAGE)
+    if not (1 <= page <= _MOST_PAGES and 1 <= per_page <= _MOST_PER_PAGE):
+        raise BadFilterError
+    return page, per_page
+
+
+def _bulk_error(code: str, text: str) -> Answer:
+    return say({"status": "failed", "error_code": code, "error_message": text}, 400)
+
+
+def _profile_url(kind: str, slug: str) -> str | None:
+    return f"http://www.linkedin.com/{kind}/{slug}" if slug else None
+
+
+def _write_address(person: Person) -> dict[str, Any]:
+    status, email = email_status_of(person), person.email
+    if not person.apollo_has_email:
+        email = "email_not_unlocked@domain.com" if person.index % 2 else ""
+    return {
+        "email_status": status if email else None,
+        "extrapolated_email_confidence": 0.71 if email and status == "extrapolated" else None,
+        "email": email or None,
+    }
+
+
+def _write_job(
+    job_id: str, company_id: str | None, company: str, title: str, start: str, end: str | None
+) -> dict[str, Any]:
+    return {
+        "_id": job_id,
+        "created_at": None,
+        "current": end is None,
+        "degree": None,
+        "description": None,
+        "emails": None,
+        "end_date": end,
+        "grade_level": None,
+        "kind": None,
+        "major": None,
+        "organization_id": company_id,
+        "organization_name": company,
+        "raw_address": None,
+        "start_date": start,
+        "title": title,
+        "updated_at": None,
+        "id": job_id,
+        "key": job_id,
+    }
+
+
+def _organization(company: Company) -> dict[str, Any]:
+    return _contact_part(company) | _trade_part(company)
+
+
+def _contact_part(company: Company) -> dict[str, Any]:
+    phone = {"number": company.phone, "source": "Scraped", "sanitized_number": company.phone}
+    return {
+        "id": organization_id(company),
+        "name": company.name,
+        "website_url": f"http://www.{company.domain}",
+        "blog_url": None,
+        "angellist_url": None,
+        "linkedin_url": _profile_url("company", company.slug),
+        "twitter_url": None,
+        "facebook_url": None,
+        "primary_phone": phone,
+        "languages": ["English"],
+        "num_languages": 1,
+        "alexa_ranking": None,
+        "phone": company.phone,
+        "linkedin_uid": str(90_000_000 + company.index),
+        "founded_year": company.founded_year,
+        "publicly_traded_symbol": None,
+        "publicly_traded_exchange": None,
+        "logo_url": f"https://media.example.com/logos/{company.slug}.png",
+        "crunchbase_url": None,
+        "primary_domain": company.domain,
+        "sanitized_phone": company.phone,
+    }
+
+
+def _trade_part(company: Company) -> dict[str, Any]:
+    tag = f"5567cd4773696439{sum(company.industry.encode()):08x}"
+    technologies = [
+        {"uid": tech.uid, "name": tech.name, "category": tech.category}
+        for tech in company.technologies
+    ]
+    return {
+        "industry": company.industry,
+        "keywords": [company.industry, *company.name.lower().split()[1:]],
+        "estimated_num_employees": company.employee_count,
+        "industries": [company.industry],
+        "secondary_industries": [],
+        "snippets_loaded": True,
+        "industry_tag_id": tag,
+        "industry_tag_hash": {company.industry: tag},
+        "retail_location_count": 0,
+        "num_retail_locations": 0,
+        "raw_address": f"12 Sample Wharf, {company.city}, {company.state}, {company.country.name}",
+        "street_address": "12 Sample Wharf",
+        "city": company.city,
+        "state": company.state,
+        "postal_code": f"{10_000 + company.index % 89_999}",
+        "country": company.country.name,
+        "owned_by_organization_id": None,
+        "seo_description": f"{company.name}: {company.industry}.",
+        "short_description": f"{company.name} is an invented {company.industry} company.",
+        "suborganizations": [],
+        "num_suborganizations": 0,
+        "annual_revenue_printed": f"{company.revenue // 1_000_000}M",
+        "annual_revenue": float(company.revenue),
+        "total_funding": None,
+        "total_funding_printed": None,
+        "latest_funding_round_date": None,
+        "latest_funding_stage": None,
+        "funding_events": [],
+        "technology_names": [tech.name for tech in company.technologies],
+        "current_technologies": technologies,
+        "departmental_head_count": {
+            "engineering": company.employee_count * 2 // 5,
+            "operations": company.employee_count // 6,
+            "sales": company.employee_count // 11,
+            "marketing": company.employee_count // 27,
+        },
+        "organization_headcount_six_month_growth": 0.04,
+        "organization_headcount_twelve_month_growth": 0.11,
+        "organization_headcount_twenty_four_month_growth": 0.27,
+    }

@@ -1,0 +1,99 @@
+"""What may go wrong out there: a closed list, and which call it hits.
+
+Which request is hit depends on the seed, the provider and how many requests it has had, so the
+same order of requests meets the same faults.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+
+class Fault(StrEnum):
+    """Every fault the pretend world knows."""
+
+    THROTTLED = "throttled"
+    """429 with Retry-After (Hunter: its 403; mail: 450)."""
+    THROTTLED_BARE = "throttled_bare"
+    """429 without Retry-After or any rate header."""
+    SERVER_ERROR = "server_error"
+    """5xx before any work was done."""
+    TIMEOUT = "timeout"
+    """Never answers; half of the time after the work was done and billed."""
+    CUT = "cut"
+    """Closes the socket: before reading, or in the middle of the answer, work done and billed."""
+    GARBAGE = "garbage"
+    """Work done and billed, but the answer's body cannot be read."""
+    HUGE = "huge"
+    """Work done and billed, and 100 MB of answer."""
+    SLOW = "slow"
+    """Answers late."""
+    DUPLICATE = "duplicate"
+    """A page lists one record twice."""
+    CONTRADICTING = "contradicting"
+    """Tells another job than the one this provider told before."""
+
+
+class FaultProfile(StrEnum):
+    """How bad a day the world has."""
+
+    NONE = "none"
+    SLOW = "slow"
+    FLAKY = "flaky"
+    HOSTILE = "hostile"
+
+
+_SLOW: Final = {Fault.SLOW: 0.05, Fault.TIMEOUT: 0.005}
+_FLAKY: Final = {
+    Fault.THROTTLED: 0.03,
+    Fault.THROTTLED_BARE: 0.02,
+    Fault.SERVER_ERROR: 0.03,
+    Fault.CUT: 0.02,
+}
+_HOSTILE_ONLY: Final = {
+    Fault.GARBAGE: 0.01,
+    Fault.HUGE: 0.001,
+    Fault.DUPLICATE: 0.02,
+    Fault.CONTRADICTING: 0.02,
+}
+
+RATES: Final[Mapping[FaultProfile, Mapping[Fault, float]]] = {
+    FaultProfile.NONE: {},
+    FaultProfile.SLOW: _SLOW,
+    FaultProfile.FLAKY: _FLAKY,
+    FaultProfile.HOSTILE: {**_SLOW, **_FLAKY, **_HOSTILE_ONLY},
+}
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A fault that strikes one request; `is_early`: before the work rather than after it."""
+
+    fault: Fault
+    is_early: bool
+
+
+class Weather(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be ordered from the admin endpoint; rates replace those of the profile.
+
+    Empty `providers` means every provider.
+    """
+
+    profile: FaultProfile = FaultProfile.NONE
+    rates: dict[Fault, float] | None = None
+    providers: tuple[str, ...] = ()
+
+    def strike(self, seed: int, provider: str, number: int) -> Hit | None:
+        """Tell which fault hits a provider's n-th request, if any."""
+        rates = RATES[self.profile] if self.rates is None else self.rates
+        if not rates or (self.providers and provider not in self.providers):
+            return None
+        digest = blake2b(f"{seed}:fault:{provider}:{number}".encode(), digest_size=8).digest()
+        throw = int.from_bytes(digest[:6], "big") / (1 << 48)
+        for fault, rate in rates.items():
+            if throw < rate:
+                return Hit(fault, is_early=digest[7] % 2 == 0)
+            throw -= rate
+        return None
