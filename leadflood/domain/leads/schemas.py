@@ -1,10 +1,27 @@
 """Leads as they enter, live and are read."""
 
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.values import FieldName, Micros, Probability
 from leadflood.engine.queue.event import Event
+
+HUMAN_SOURCE = "user"
+"""The source of what a person typed; it wins over any provider."""
+
+
+class LeadStatus(StrEnum):
+    """Where a lead stands."""
+
+    NEW = "new"
+    PROCESSING = "processing"
+    ENRICHED = "enriched"
+    FAILED = "failed"
 
 
 class LeadCreated(Event, frozen=True, tag="leads.lead.created"):
@@ -20,3 +37,208 @@ class LeadCreated(Event, frozen=True, tag="leads.lead.created"):
     @override
     def job_key(self) -> str:
         return str(self.lead_id)
+
+
+class IdentityKey(msgspec.Struct, frozen=True, order=True):
+    """What makes two records one lead: `provider:apollo`, `email`, `linkedin`, `name_domain`."""
+
+    kind: str
+    value: str
+
+
+class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as somebody names it; `keys` beside those that follow from the values."""
+
+    source: str
+    values: tuple[FoundValue, ...]
+    keys: tuple[IdentityKey, ...] = ()
+    status: LeadStatus = LeadStatus.NEW
+
+
+class Upserted(msgspec.Struct, frozen=True):
+    """Which lead a person is."""
+
+    lead_id: UUID
+    is_new: bool
+
+
+class LeadValues(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learned of a lead, and how it stands now; `status` None leaves it as it is.
+
+    `keys` are identity keys not known before; `failed_code` goes with status failed only.
+    """
+
+    lead_id: UUID
+    values: tuple[FoundValue, ...] = ()
+    keys: tuple[IdentityKey, ...] = ()
+    status: LeadStatus | None = None
+    failed_code: str | None = None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """Which lead a lead is now; `merged_now` lists the leads that this transaction merged away."""
+
+    lead_id: UUID
+    survivor_id: UUID
+    merged_now: tuple[UUID, ...] = ()
+
+
+class ProfileValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored value with its evidence; `id` is what a message's fact points to."""
+
+    id: UUID
+    subject_id: UUID
+    field: FieldName
+    value: Scalar
+    source: str
+    method: str
+    observed_at: datetime
+    recorded_at: datetime
+    confidence: Probability
+    cost_micros: Micros
+    evidence_hash: str
+    rank: float
+    is_human: bool
+
+
+class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead as it is known now: the winning value of each field, of it and all merged into it.
+
+    `lead_id` is the survivor; `members` are all leads that are this one, the survivor first.
+    """
+
+    lead_id: UUID
+    version: int
+    status: LeadStatus
+    failed_code: str | None
+    company_id: UUID | None
+    members: tuple[UUID, ...]
+    values: dict[FieldName, ProfileValue]
+    provider_ids: dict[str, str]
+
+    def get(self, field: FieldName) -> Scalar | None:
+        """Tell the winning value of a field, if there is one."""
+        won = self.values.get(field)
+        return None if won is None else won.value
+
+    def text(self, field: FieldName) -> str:
+        """Tell the winning value of a field as text; empty when there is none."""
+        value = self.get(field)
+        return "" if value is None else str(value)
+
+
+class HistoryValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One value ever stored, winning or not, as it is shown."""
+
+    id: UUID
+    field: FieldName
+    value: Scalar
+    source: str
+    method: str
+    observed_at: datetime
+    recorded_at: datetime
+    confidence: Probability
+    cost_micros: Micros
+    evidence_hash: str
+    is_current: bool
+    is_human: bool
+    lead_id: UUID | None
+    company_id: UUID | None
+
+
+class MergedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead that turned out to be another one."""
+
+    lead_id: UUID
+    merged_into: UUID
+    reason: str
+    by: str
+    at: datetime
+
+
+class LeadView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead with everything known of it and where each value comes from."""
+
+    id: UUID
+    version: int
+    status: LeadStatus
+    failed_code: str | None
+    source: str
+    owner: str | None
+    company_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    values: dict[FieldName, Scalar]
+    provenance: tuple[HistoryValue, ...]
+    keys: tuple[IdentityKey, ...]
+    merged: tuple[MergedLead, ...]
+
+
+class LeadInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """A lead as the API takes it. Empty means not known.
+
+    Something that tells who it is must be there: an e-mail, a LinkedIn address, or a name with
+    the company's domain. `opt_in` lists the channels the person has agreed to.
+    """
+
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    full_name: str = ""
+    title: str = ""
+    phone: str = ""
+    linkedin_url: str = ""
+    city: str = ""
+    country: str = ""
+    company_name: str = ""
+    company_domain: str = ""
+    company_industry: str = ""
+    company_size: int | str = ""
+    company_country: str = ""
+    company_technologies: tuple[str, ...] = ()
+    opt_in: tuple[str, ...] = ()
+
+
+class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1."""
+
+    number: int
+    values: dict[FieldName, Scalar]
+    raw: tuple[str, ...]
+
+
+class BadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that cannot be used, why, and as it stands in the file."""
+
+    number: int
+    reason: str
+    raw: tuple[str, ...]
+
+
+class HeaderMatch(msgspec.Struct, frozen=True):
+    """What a column was taken for; `field` None means it was not understood and left out."""
+
+    header: str
+    field: FieldName | None
+
+
+class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was understood; rows + bad = all rows with anything in them."""
+
+    rows: tuple[ImportRow, ...]
+    bad: tuple[BadRow, ...]
+    mapping: tuple[HeaderMatch, ...]
+    encoding: str
+    delimiter: str
+    skipped_lines: tuple[str, ...]
+    sha256: bytes
+
+
+class ImportedRow(msgspec.Struct, frozen=True):
+    """What became of a row."""
+
+    number: int
+    lead_id: UUID
+    is_new: bool

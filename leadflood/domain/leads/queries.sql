@@ -1,0 +1,190 @@
+-- name: claim_keys
+-- A key belongs to whoever wrote it first; keys arrive sorted, so two writers never wait in a ring.
+INSERT INTO identity (kind, value, lead_id)
+SELECT kind, value, lead_id
+FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[])
+    WITH ORDINALITY AS wanted (kind, value, lead_id, place)
+ORDER BY place
+ON CONFLICT (kind, value) DO NOTHING
+RETURNING kind, value;
+
+-- name: find_owners
+-- Whose a key is, after claiming: the lead itself or the one found first.
+SELECT identity.kind, identity.value, identity.lead_id
+FROM unnest(:kinds::text[], :values::text[]) AS wanted (kind, value)
+JOIN identity ON identity.kind = wanted.kind AND identity.value = wanted.value;
+
+-- name: hand_keys_over
+-- A record that turned out to be a known lead leaves that lead its new keys.
+UPDATE identity SET lead_id = given.lead_id
+FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS given (kind, value, lead_id)
+WHERE identity.kind = given.kind AND identity.value = given.value;
+
+-- name: add_companies
+-- A company is its registrable domain; its id follows from it, so no second look is needed.
+INSERT INTO company (id, domain, name, created_at)
+SELECT id, domain, name, :now::timestamptz
+FROM unnest(:ids::uuid[], :domains::text[], :names::text[])
+    WITH ORDINALITY AS seen (id, domain, name, place)
+ORDER BY place
+ON CONFLICT DO NOTHING;
+
+-- name: add_leads
+-- New leads, with the company known at once.
+INSERT INTO lead (id, status, source, company_id, company_rank, created_at, updated_at)
+SELECT id, status, source, company_id, company_rank, :now::timestamptz, :now::timestamptz
+FROM unnest(
+    :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
+    :company_ranks::float8[]
+) AS made (id, status, source, company_id, company_rank);
+
+-- name: lock_leads
+-- Locked in the order of their ids, before anything of them is changed.
+SELECT id, merged_into, kept_apart, company_id
+FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: find_survivors
+-- Who a lead is now: merges followed to the end.
+WITH RECURSIVE chain AS (
+    SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT chain.start, lead.id, lead.merged_into
+    FROM chain JOIN lead ON lead.id = chain.merged_into
+)
+SELECT start, id FROM chain WHERE merged_into IS NULL;
+
+-- name: merge_leads
+-- The younger points to the older; whoever was merged meanwhile is left alone.
+UPDATE lead SET
+    merged_into = merged.into_id, merge_reason = merged.reason, merged_by = :by::text,
+    merged_at = :now::timestamptz, updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(:ids::uuid[], :into_ids::uuid[], :reasons::text[]) AS merged (id, into_id, reason)
+WHERE lead.id = merged.id AND lead.merged_into IS NULL;
+
+-- name: unmerge_lead
+-- Undo clears the pointer and remembers that these two are different people.
+UPDATE lead SET
+    kept_apart = array_append(kept_apart, merged_into), merged_into = NULL, merge_reason = NULL,
+    merged_by = NULL, merged_at = NULL, updated_at = :now::timestamptz, version = version + 1
+WHERE id = :id::uuid AND merged_into IS NOT NULL
+RETURNING kept_apart;
+
+-- name: add_values
+-- One piece of evidence says one thing of a field; seeing it again only makes it fresher.
+INSERT INTO field_value (
+    subject_id, field, source, method, evidence_hash, id, lead_id, company_id, value, observed_at,
+    recorded_at, confidence, cost_micros, rank, is_human
+)
+SELECT
+    coalesce(lead_id, company_id), field, source, method, evidence_hash, id, lead_id, company_id,
+    value, observed_at, :now::timestamptz, confidence, cost_micros, rank, is_human
+FROM unnest(
+    :ids::uuid[], :lead_ids::uuid[], :company_ids::uuid[], :fields::text[], :values::text[],
+    :sources::text[], :methods::text[], :evidence::bytea[], :observed_at::timestamptz[],
+    :confidences::float8[], :costs_micros::int8[], :ranks::float8[], :humans::bool[]
+) AS told (
+    id, lead_id, company_id, field, value, source, method, evidence_hash, observed_at, confidence,
+    cost_micros, rank, is_human
+)
+ON CONFLICT (subject_id, field, source, method, evidence_hash) DO UPDATE SET
+    value = excluded.value, observed_at = excluded.observed_at, confidence = excluded.confidence,
+    rank = excluded.rank, recorded_at = excluded.recorded_at
+WHERE field_value.observed_at < excluded.observed_at;
+
+-- name: touch_leads
+-- What a commit changes of its leads: state and company, if a better one is known.
+UPDATE lead SET
+    status = coalesce(told.status, lead.status),
+    failed_code = CASE WHEN told.status IS NULL THEN lead.failed_code ELSE told.failed_code END,
+    company_id = CASE
+        WHEN told.company_rank >= coalesce(lead.company_rank, '-infinity') THEN told.company_id
+        ELSE lead.company_id
+    END,
+    company_rank = greatest(lead.company_rank, told.company_rank),
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(
+    :ids::uuid[], :statuses::text[], :failed_codes::text[], :company_ids::uuid[],
+    :company_ranks::float8[]
+) AS told (id, status, failed_code, company_id, company_rank)
+WHERE lead.id = told.id;
+
+-- name: find_members
+-- All leads that are one with each of these: up to the survivor, then down to all merged into it.
+WITH RECURSIVE up AS (
+    SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT up.start, lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT start, id AS survivor, id FROM up WHERE merged_into IS NULL
+    UNION ALL
+    SELECT down.start, down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT
+    down.start, down.survivor, lead.id, lead.version, lead.status, lead.failed_code,
+    lead.company_id, lead.company_rank
+FROM down JOIN lead ON lead.id = down.id
+ORDER BY lead.id;
+
+-- name: find_values
+-- Everything ever said of leads and companies; which value wins is chosen by the reader.
+SELECT
+    id, subject_id, lead_id, company_id, field, value, source, method, observed_at, recorded_at,
+    confidence, cost_micros, evidence_hash, rank, is_human
+FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
+
+-- name: find_provider_ids
+-- What providers call these leads.
+SELECT lead_id, kind, value FROM identity
+WHERE lead_id = ANY(:lead_ids::uuid[]) AND kind LIKE 'provider:%'
+ORDER BY lead_id, kind, value;
+
+-- name: find_keys
+-- Every key of a lead and of those merged into it.
+SELECT kind, value FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY kind, value;
+
+-- name: find_leads
+-- The rows of a lead and of those merged into it.
+SELECT
+    id, version, status, failed_code, source, owner, company_id, merged_into, merge_reason,
+    merged_by, merged_at, created_at, updated_at
+FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id;
+
+-- name: set_status
+-- How leads stand now.
+UPDATE lead SET
+    status = told.status, failed_code = told.failed_code, updated_at = :now::timestamptz,
+    version = lead.version + 1
+FROM unnest(:ids::uuid[], :statuses::text[], :failed_codes::text[])
+    AS told (id, status, failed_code)
+WHERE lead.id = told.id;
+
+-- name: add_activity
+-- What people did to a lead, beside the values.
+INSERT INTO activity (id, lead_id, kind, detail, actor, happened_at)
+VALUES (
+    :id::uuid, :lead_id::uuid, :kind::text, :detail::text, :actor::text, :now::timestamptz
+);
+
+-- name: add_import
+-- A file is imported once per run; a second try adds nothing.
+INSERT INTO import (
+    run_id, name, sha256, encoding, delimiter, mapping, good_count, bad_count, created_at
+)
+VALUES (
+    :run_id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text,
+    :mapping::text, :good_count::int, :bad_count::int, :now::timestamptz
+)
+ON CONFLICT (run_id) DO NOTHING
+RETURNING run_id;
+
+-- name: add_import_rows
+-- What became of each row.
+INSERT INTO import_row (run_id, number, lead_id, reason, raw)
+SELECT :run_id::uuid, number, lead_id, reason, raw
+FROM unnest(:numbers::int[], :lead_ids::uuid[], :reasons::text[], :raws::text[])
+    AS ended (number, lead_id, reason, raw)
+ON CONFLICT (run_id, number) DO NOTHING;
+
+-- name: list_import_rows
+-- Every row of a file with what became of it.
+SELECT number, lead_id, reason, raw FROM import_row WHERE run_id = :run_id::uuid ORDER BY number;

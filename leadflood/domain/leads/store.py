@@ -1,0 +1,278 @@
+"""Leads in the database: who is who, what is known of them, and where each value comes from.
+
+Everything is set-based: a commit of 500 leads runs the same few statements as a commit of one.
+Locks are taken in one order by every caller: identity keys (sorted), companies (sorted), leads
+(sorted), values (sorted). A merge moves nothing: it sets a pointer from the younger lead to the
+older, and readers gather the rows of all leads that are one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.domain.leads.identity import identity_keys, provider_key
+from leadflood.domain.leads.reading import find, profiles, survivors
+from leadflood.domain.leads.schemas import (
+    IdentityKey,
+    LeadStatus,
+    LeadValues,
+    NewPerson,
+    Settled,
+    Upserted,
+)
+from leadflood.domain.leads.settling import Links, claim_keys, settle
+from leadflood.domain.leads.sql import SQL
+from leadflood.domain.leads.union import Groups
+from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import NotFound
+from leadflood.engine.ids import Ids
+
+__all__ = [
+    "find",
+    "identity_keys",
+    "profiles",
+    "provider_key",
+    "record_values",
+    "set_status",
+    "survivors",
+    "unmerge",
+    "upsert",
+]
+
+
+async def upsert(
+    tx: Tx, people: Sequence[NewPerson], ids: Ids, now: datetime
+) -> Sequence[Upserted]:
+    """Find or make the lead of each person and record what is said of it, in order.
+
+    Two transactions that bring the same person make one lead: the second waits for the first. A
+    person whose keys name two leads merges them.
+    """
+    if not people:
+        return ()
+    batch = _Batch(people, ids)
+    taken = await claim_keys(tx, batch.claims)
+    told = [prepare(person.values) for person in people]
+    await write_companies(tx, told, now)
+    final = await _known_leads(tx, batch, taken, now)
+    await _hand_keys_over(tx, batch, taken, final)
+    await _add_leads(tx, batch, told, final, now)
+    lead_ids = [final.get(leader, leader) for leader in batch.leaders]
+    await write_values(tx, list(zip(lead_ids, told, strict=True)), ids, now)
+    await _touch(tx, _touched(lead_ids, told, known=set(final.values())), now)
+    return _in_order(batch, lead_ids, final)
+
+
+async def record_values(
+    tx: Tx, found: Sequence[LeadValues], ids: Ids, now: datetime
+) -> Sequence[Settled]:
+    """Write what was learned of leads, claim their new keys and merge those that are one.
+
+    A lead that finds a key taken and the key's lead become one: the younger points to the older.
+    Its values stay where they are. Leads that are gone are left out of the answer.
+    """
+    if not found:
+        return ()
+    claims: dict[IdentityKey, UUID] = {}
+    links = Links()
+    for one in sorted(found, key=lambda each: each.lead_id.int):
+        for key in one.keys:
+            links.add(claims.setdefault(key, one.lead_id), one.lead_id, key.kind)
+    taken = await claim_keys(tx, claims)
+    for key, owner in taken.items():
+        links.add(claims[key], owner, key.kind)
+    told = [prepare(one.values) for one in found]
+    await write_companies(tx, told, now)
+    settled = await settle(tx, [one.lead_id for one in found], links, now)
+    here = [
+        (one, said) for one, said in zip(found, told, strict=True) if settled.knows(one.lead_id)
+    ]
+    await write_values(tx, [(one.lead_id, said) for one, said in here], ids, now)
+    await _touch(tx, _changes(here, settled.survivor_of), now)
+    return tuple(
+        Settled(one.lead_id, settled.survivor_of[one.lead_id], settled.merged(one.lead_id))
+        for one, _ in here
+    )
+
+
+async def set_status(
+    tx: Tx,
+    lead_ids: Iterable[UUID],
+    status: LeadStatus,
+    now: datetime,
+    failed_code: str | None = None,
+) -> None:
+    """Say how leads stand; `failed_code` goes with failed only."""
+    ordered = sorted(set(lead_ids))
+    if not ordered:
+        return
+    await tx.fetch(SQL.lock_leads, ids=ordered)
+    await tx.execute(
+        SQL.set_status,
+        ids=ordered,
+        statuses=[status.value] * len(ordered),
+        failed_codes=[failed_code] * len(ordered),
+        now=now,
+    )
+
+
+async def unmerge(tx: Tx, lead_id: UUID, by: str, ids: Ids, now: datetime) -> None:
+    """Undo a merge: the two are different people and are never merged with each other again."""
+    if await tx.fetch_one(SQL.unmerge_lead, id=lead_id, now=now) is None:
+        raise NotFound(
+            f"lead {lead_id} is not merged into another; look at GET /v1/leads/{lead_id}",
+            code="leads.merge.not_found",
+        )
+    await tx.execute(
+        SQL.add_activity,
+        id=ids.new(),
+        lead_id=lead_id,
+        kind="unmerged",
+        detail="",
+        actor=by,
+        now=now,
+    )
+
+
+class _Batch:
+    """People of one call, grouped by shared keys; each group's leader is the id it would get."""
+
+    def __init__(self, people: Sequence[NewPerson], ids: Ids) -> None:
+        self.people = people
+        own = ids.take(len(people))
+        groups = Groups()
+        first: dict[IdentityKey, UUID] = {}
+        for person, tentative in zip(people, own, strict=True):
+            for key in {*person.keys, *identity_keys(person.values)}:
+                groups.join(first.setdefault(key, tentative), tentative)
+        self.leaders = [groups.leader(tentative) for tentative in own]
+        self.claims = {key: groups.leader(tentative) for key, tentative in first.items()}
+
+
+class _Change(msgspec.Struct):
+    """What changes of one lead's row."""
+
+    status: LeadStatus | None = None
+    failed_code: str | None = None
+    company_id: UUID | None = None
+    company_rank: float | None = None
+
+    def learn(self, said: Prepared) -> None:
+        """Take over a better company."""
+        if said.company_rank is not None and said.company_rank > (self.company_rank or -1e308):
+            self.company_id, self.company_rank = said.company_id, said.company_rank
+
+
+async def _known_leads(
+    tx: Tx, batch: _Batch, taken: Mapping[IdentityKey, UUID], now: datetime
+) -> dict[UUID, UUID]:
+    """Tell which groups are leads already: leader → lead, merging where keys name several."""
+    owners: dict[UUID, list[tuple[UUID, str]]] = {}
+    for key, owner in taken.items():
+        owners.setdefault(batch.claims[key], []).append((owner, key.kind))
+    links = Links()
+    for named in owners.values():
+        for owner, kind in named[1:]:
+            links.add(named[0][0], owner, kind)
+    settled = await settle(
+        tx, [owner for named in owners.values() for owner, _ in named], links, now
+    )
+    return {
+        leader: min(settled.survivor_of[owner] for owner, _ in named if settled.knows(owner))
+        for leader, named in owners.items()
+        if any(settled.knows(owner) for owner, _ in named)
+    }
+
+
+async def _hand_keys_over(
+    tx: Tx, batch: _Batch, taken: Mapping[IdentityKey, UUID], final: Mapping[UUID, UUID]
+) -> None:
+    moved = sorted(
+        (key, final[leader])
+        for key, leader in batch.claims.items()
+        if leader in final and key not in taken
+    )
+    if moved:
+        await tx.execute(
+            SQL.hand_keys_over,
+            kinds=[key.kind for key, _ in moved],
+            values=[key.value for key, _ in moved],
+            lead_ids=[lead_id for _, lead_id in moved],
+        )
+
+
+async def _add_leads(
+    tx: Tx,
+    batch: _Batch,
+    told: Sequence[Prepared],
+    final: Mapping[UUID, UUID],
+    now: datetime,
+) -> None:
+    new: dict[UUID, NewPerson] = {}
+    changes: dict[UUID, _Change] = {}
+    for person, leader, said in zip(batch.people, batch.leaders, told, strict=True):
+        if leader not in final:
+            new.setdefault(leader, person)
+            changes.setdefault(leader, _Change()).learn(said)
+    if new:
+        await tx.execute(
+            SQL.add_leads,
+            ids=list(new),
+            statuses=[person.status.value for person in new.values()],
+            sources=[person.source for person in new.values()],
+            company_ids=[changes[leader].company_id for leader in new],
+            company_ranks=[changes[leader].company_rank for leader in new],
+            now=now,
+        )
+
+
+def _touched(
+    lead_ids: Sequence[UUID], told: Sequence[Prepared], known: set[UUID]
+) -> dict[UUID, _Change]:
+    changes: dict[UUID, _Change] = {}
+    for lead_id, said in zip(lead_ids, told, strict=True):
+        if lead_id in known:
+            changes.setdefault(lead_id, _Change()).learn(said)
+    return changes
+
+
+def _changes(
+    here: Sequence[tuple[LeadValues, Prepared]], survivor_of: Mapping[UUID, UUID]
+) -> dict[UUID, _Change]:
+    """A lead's row changes, and so does its survivor's, unless the lead merely failed."""
+    changes: dict[UUID, _Change] = {}
+    for one, said in here:
+        failed = one.status is LeadStatus.FAILED
+        for lead_id in {one.lead_id} if failed else {one.lead_id, survivor_of[one.lead_id]}:
+            change = changes.setdefault(lead_id, _Change())
+            change.learn(said)
+            if one.status is not None and change.status is not LeadStatus.ENRICHED:
+                change.status, change.failed_code = one.status, one.failed_code
+    return changes
+
+
+async def _touch(tx: Tx, changes: Mapping[UUID, _Change], now: datetime) -> None:
+    if changes:
+        await tx.execute(
+            SQL.touch_leads,
+            ids=list(changes),
+            statuses=[change.status and change.status.value for change in changes.values()],
+            failed_codes=[change.failed_code for change in changes.values()],
+            company_ids=[change.company_id for change in changes.values()],
+            company_ranks=[change.company_rank for change in changes.values()],
+            now=now,
+        )
+
+
+def _in_order(
+    batch: _Batch, lead_ids: Sequence[UUID], final: Mapping[UUID, UUID]
+) -> tuple[Upserted, ...]:
+    seen: set[UUID] = set()
+    told = []
+    for leader, lead_id in zip(batch.leaders, lead_ids, strict=True):
+        told.append(Upserted(lead_id, leader not in final and lead_id not in seen))
+        seen.add(lead_id)
+    return tuple(told)
