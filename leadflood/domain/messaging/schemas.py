@@ -1,10 +1,246 @@
 """Messages as they are drafted, approved, sent and read."""
 
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.ports.text import Claim
+from leadflood.contracts.values import Channel
 from leadflood.engine.queue.event import Event
+
+FIRST_STEP = 1
+"""The step of a first message; sequences write later ones."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who writes, what every message must carry, and how long a message is worth sending.
+
+    Required before an e-mail leaves: `sender_name`, `sender_address`, `postal_address` and
+    `unsubscribe_mailto` or `public_url`. `hash_secret` keys the hashes of the suppression list:
+    changing it forgets the list. `whatsapp_parameters` are Jinja2, one for each placeholder.
+    """
+
+    sender_name: str = ""
+    sender_address: str = ""
+    reply_to: str = ""
+    postal_address: str = ""
+    unsubscribe_mailto: str = ""
+    public_url: str = ""
+    hash_secret: str = ""
+    language: str = "en"
+    template_name: str = "first_touch"
+    whatsapp_template_id: str = ""
+    whatsapp_placeholders: tuple[str, ...] = ()
+    whatsapp_parameters: tuple[str, ...] = ()
+    allowed_links: tuple[str, ...] = ()
+    latest_useful_hours: float = 72.0
+    fact_max_age_days: float = 365.0
+    held_retry_seconds: float = 10.0
+    max_subject: int = 120
+    max_body: int = 1200
+
+
+class MessageState(StrEnum):
+    """What has become of a message; `needs_data` and `not_wanted` have no intent."""
+
+    NEEDS_DATA = "needs_data"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    NOT_WANTED = "not_wanted"
+
+
+class IntentState(StrEnum):
+    """What has become of a sending; only `ready` may ever be called for."""
+
+    READY = "ready"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One reason why a draft is not let through: a stable code and the words at fault."""
+
+    code: str
+    detail: str
+
+
+class ProvenFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A numbered fact with the stored value that proves it."""
+
+    number: int
+    field: str
+    text: str
+    field_value_id: UUID
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """A text with merge fields (Jinja2). WhatsApp: what is merged are the parameters only."""
+
+    name: str
+    version: int
+    channel: Channel
+    language: str = "en"
+    subject: str = ""
+    body: str = ""
+    whatsapp_template_id: str = ""
+    placeholders: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it is stored. `reason` says why it needs data or was not wanted."""
+
+    id: UUID
+    lead_id: UUID
+    icp_id: UUID
+    run_id: UUID
+    step: int = FIRST_STEP
+    state: MessageState
+    reason: str = ""
+    channel: Channel | None = None
+    to_address: str = ""
+    to_name: str = ""
+    subject: str = ""
+    body: str = ""
+    template_id: str = ""
+    parameters: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
+    writer: str = ""
+    problems: tuple[Problem, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    facts: tuple[ProvenFact, ...] = ()
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One sending of one message. `reference` is its stable Message-ID."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+    step: int
+    reference: str
+    channel: Channel
+    to_address: str
+    to_name: str
+    subject: str
+    body: str
+    template_id: str
+    parameters: tuple[str, ...]
+    state: IntentState
+    claim: int | None
+    job_id: UUID | None
+    latest_useful_at: datetime
+    code: str
+    detail: str
+    provider: str
+    remote_id: str
+    sending_at: datetime | None
+    ended_at: datetime | None
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message as people read it. `intent_*` are None while no intent exists."""
+
+    id: UUID
+    lead_id: UUID
+    icp_id: UUID
+    run_id: UUID
+    step: int
+    state: MessageState
+    reason: str
+    channel: Channel | None
+    to_address: str
+    subject: str
+    body: str
+    parameters: tuple[str, ...]
+    writer: str
+    drafted_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    intent_id: UUID | None
+    intent_state: IntentState | None
+    intent_code: str | None
+
+
+class FactView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A fact of a message: its stored value and where in the text it is claimed (characters)."""
+
+    number: int
+    field: str
+    value: str
+    field_value_id: UUID
+    claimed_at: tuple[tuple[int, int], ...]
+
+
+class MessageDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message with the facts that carry it and the problems of refused drafts."""
+
+    message: MessageView
+    facts: tuple[FactView, ...]
+    problems: tuple[Problem, ...]
+
+
+class IntentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A sending as operators read it; the address is masked."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    channel: Channel
+    to_hint: str
+    reference: str
+    state: IntentState
+    code: str
+    sending_at: datetime | None
+
+
+class SendingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether sending is held, who said so, and the intents that may still arrive."""
+
+    held: bool
+    by: str
+    reason: str
+    changed_at: datetime | None
+    sending: tuple[IntentView, ...]
+    counts: dict[IntentState, int]
+
+
+class SuppressionKind(StrEnum):
+    """What a suppression stops: an address, a domain with all below it, a channel, a lead."""
+
+    ADDRESS = "address"
+    DOMAIN = "domain"
+    CHANNEL = "channel"
+    LEAD = "lead"
+
+
+class SuppressionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A line of the suppression list; only a keyed hash and a masked hint are kept."""
+
+    id: UUID
+    kind: SuppressionKind
+    hint: str
+    reason: str
+    source: str
+    by: str
+    created_at: datetime
+    lifted_at: datetime | None
+
+
+class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a token did: `known` False for a token that is none of ours."""
+
+    known: bool
+    first_time: bool
+    hint: str
 
 
 class MessageDrafted(Event, frozen=True, tag="messaging.message.drafted"):
@@ -66,6 +302,17 @@ class MessageUnknown(Event, frozen=True, tag="messaging.message.unknown"):
     lead_id: UUID
     message_id: UUID
     intent_id: UUID
+
+    @override
+    def subject(self) -> UUID:
+        return self.lead_id
+
+
+class MessageRejected(Event, frozen=True, tag="messaging.message.rejected"):
+    """A person said no: it is not sent."""
+
+    lead_id: UUID
+    message_id: UUID
 
     @override
     def subject(self) -> UUID:

@@ -1,0 +1,141 @@
+"""The outer form of a text: lengths, signs, links, braces, markup. Holds for every writer.
+
+Source of the WhatsApp limits: Meta's template parameter rules (no line breaks, no tabs, at most
+four spaces in a row, 1,024 characters), read 2026-11.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+
+from leadflood.contracts.ports.text import Draft, DraftRequest
+from leadflood.contracts.values import Channel
+from leadflood.domain.messaging.schemas import Problem
+from leadflood.domain.messaging.vocabulary import FORBIDDEN_PHRASES
+
+MAX_PARAMETER = 1024
+_MOST_CLAIMS = 30
+_PUNCTUATION = frozenset(" \n.,:;!?'\"’‘“”„«»()-‐–—/&%+#…€$£")
+_BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|\[\[|\]\]|\[[^\]\n]{1,40}\]|<%|\$\{|%\w+%")
+_MARKUP = re.compile(r"<\s*[/!?a-zA-Z]|&#?\w{1,10};|\]\(|```|\*\*")
+_LINK = re.compile(
+    r"[a-z][a-z0-9+.-]{1,15}://\S+|\bwww\.\S+|\b(?:mailto|tel|javascript|data):\S+", re.IGNORECASE
+)
+_HOST = re.compile(r"(?<![\w@.-])(?:[^\W_][\w-]*\.)+[^\W\d_]{2,24}(?:[/?#:]\S*)?(?![\w-])")
+_EMAIL = re.compile(r"[^\s@]+\s?@\s?[^\s@]+|\S+\s*[\[(]\s*at\s*[\])]\s*\S+", re.IGNORECASE)
+_PHONE = re.compile(r"\+?\d(?:[\s().\-–/]*\d){6,}")
+_ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k"})
+_SPACES = re.compile(r" {5,}")
+_WIDE_SPACE = re.compile(r"\s+")
+_FAKE_THREAD = re.compile(r"\s*(?:re|fwd?|aw|sv)\s*:")
+_LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
+_PHRASES = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, FORBIDDEN_PHRASES))})")
+
+_Check = Callable[[DraftRequest, Draft, str], Iterator[Problem]]
+
+
+def check_form(
+    request: DraftRequest, draft: Draft, allowed_links: tuple[str, ...] = ()
+) -> tuple[Problem, ...]:
+    """List what is wrong with the outer form; empty means nothing."""
+    problems = list(_check_lengths(request, draft))
+    told = allowed_text(request, allowed_links)
+    for part in parts_of(request, draft):
+        problems.extend(_check_signs(part, told))
+        problems.extend(_check_links(part, told))
+        problems.extend(_check_phrases(part))
+    return tuple(problems)
+
+
+def parts_of(request: DraftRequest, draft: Draft) -> tuple[str, ...]:
+    """List what the reader will see, piece by piece."""
+    if request.channel is Channel.WHATSAPP:
+        return draft.parameters
+    return (draft.subject, draft.body)
+
+
+def allowed_text(request: DraftRequest, allowed_links: tuple[str, ...]) -> str:
+    """Join what may be repeated letter by letter: facts, offer, sender, our own links."""
+    facts = (fact.text for fact in request.facts)
+    return "\n".join((*facts, request.offer, request.sender_name, *allowed_links))
+
+
+def _check_lengths(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
+    if len(draft.claims) > _MOST_CLAIMS:
+        yield Problem("claims.too_many", str(len(draft.claims)))
+    if request.channel is Channel.WHATSAPP:
+        yield from _check_parameters(request, draft)
+    else:
+        yield from _check_letter(request, draft)
+
+
+def _check_letter(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
+    if not draft.subject.strip():
+        yield Problem("subject.empty", "write a subject")
+    if not draft.body.strip():
+        yield Problem("body.empty", "write a body")
+    if len(draft.subject) > request.max_subject:
+        yield Problem("subject.too_long", f"{len(draft.subject)} of {request.max_subject}")
+    if len(draft.body) > request.max_body:
+        yield Problem("body.too_long", f"{len(draft.body)} of {request.max_body}")
+    if "\n" in draft.subject or "\r" in draft.subject:
+        yield Problem("subject.line_break", "write the subject on one line")
+    if draft.parameters:
+        yield Problem("parameters.unwanted", "parameters belong to WhatsApp templates")
+
+
+def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
+    if len(draft.parameters) != len(request.placeholders):
+        wanted = len(request.placeholders)
+        yield Problem("parameters.count", f"{len(draft.parameters)} of {wanted}")
+    for name, parameter in zip(request.placeholders, draft.parameters, strict=False):
+        if not parameter.strip():
+            yield Problem("parameter.empty", name)
+        if len(parameter) > MAX_PARAMETER:
+            yield Problem("parameter.too_long", name)
+        if _LINE_BREAK.search(parameter):
+            yield Problem("parameter.line_break", name)
+        if _SPACES.search(parameter):
+            yield Problem("parameter.spaces", name)
+
+
+def _check_signs(part: str, told: str) -> Iterator[Problem]:
+    odd = {
+        sign
+        for sign in set(part) - _PUNCTUATION
+        if not (unicodedata.category(sign)[0] in "LMN" or (sign.isprintable() and sign in told))
+    }
+    if odd:
+        yield Problem("text.sign", " ".join(f"U+{ord(sign):04X}" for sign in sorted(odd)[:8]))
+    if found := _BRACES.search(part):
+        yield Problem("text.placeholder", found.group()[:40])
+    if found := _MARKUP.search(part):
+        yield Problem("text.markup", found.group()[:40])
+
+
+def _check_links(part: str, told: str) -> Iterator[Problem]:
+    allowed = told.casefold()
+    for code, pattern in (
+        ("text.link", _LINK),
+        ("text.email", _EMAIL),
+        ("text.phone", _PHONE),
+        ("text.link", _HOST),
+    ):
+        for found in pattern.finditer(part):
+            shown = found.group().rstrip(".,;:!?)").casefold()
+            if shown not in _ABBREVIATIONS and not _is_told(shown, allowed):
+                yield Problem(code, shown[:80])
+
+
+def _is_told(shown: str, allowed: str) -> bool:
+    """Tell whether the very thing, not a longer one, stands in what may be repeated."""
+    pattern = rf"(?<![\w@./-]){re.escape(shown)}(?![\w@/-]|\.\w)"
+    return re.search(pattern, allowed) is not None
+
+
+def _check_phrases(part: str) -> Iterator[Problem]:
+    plain = _WIDE_SPACE.sub(" ", part.casefold())
+    for found in _PHRASES.finditer(plain):
+        yield Problem("text.phrase", found.group())
+    if _FAKE_THREAD.match(plain):
+        yield Problem("subject.fake_thread", "a first message answers nothing")

@@ -1,0 +1,126 @@
+"""Texts with merge fields, rendered in Jinja2's sandbox: a field without a value is an error.
+
+A value is put in as it stands and is never read as a template again.
+"""
+
+import re
+
+import msgspec
+from jinja2 import StrictUndefined, Template as Compiled, TemplateError, UndefinedError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from leadflood.contracts.ports.text import Draft, DraftRequest
+from leadflood.contracts.values import Channel
+from leadflood.domain.messaging.rules import claims_in
+from leadflood.domain.messaging.schemas import Settings, Template
+
+_NAMELESS = re.compile(r"'([\w.]+)'")
+_MANY_BREAKS = re.compile(r"\n{3,}")
+
+FIRST_TOUCH = Template(
+    name="first_touch",
+    version=1,
+    channel=Channel.EMAIL,
+    subject="A question about {{ company_name }}",
+    body="""\
+Hi {{ first_name }},
+
+{% if title is defined -%}
+You work as {{ title }} at {{ company_name }}.
+{%- else -%}
+You work at {{ company_name }}.
+{%- endif %}
+
+{{ offer }}
+
+Would a short call next week be useful to you?
+
+Best regards,
+{{ sender_name }}
+""",
+)
+"""The text for a first e-mail where an operator has written none."""
+
+
+class MissingValue(msgspec.Struct, frozen=True):
+    """A template could not be filled: the field it lacks, or what is wrong with the template."""
+
+    reason: str
+
+
+class Renderer:
+    """Fills templates; keeps what it compiled."""
+
+    def __init__(self) -> None:
+        self._environment = ImmutableSandboxedEnvironment(  # noqa: S701 - plain text, no HTML
+            undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
+        )
+        self._compiled: dict[str, Compiled] = {}
+
+    def render(self, source: str, values: dict[str, str]) -> str:
+        """Fill one text. Raises: jinja2's TemplateError."""
+        compiled = self._compiled.get(source)
+        if compiled is None:
+            compiled = self._compiled[source] = self._environment.from_string(source)
+        return compiled.render(values)
+
+    def draft(self, template: Template, request: DraftRequest) -> Draft | MissingValue:
+        """Fill a template from facts, offer and sender; blank ones count as missing."""
+        values = merge_values(request)
+        try:
+            if template.channel is Channel.WHATSAPP:
+                return self._fill_parameters(template, request, values)
+            return self._fill_letter(template, request, values)
+        except UndefinedError as error:
+            named = _NAMELESS.search(error.message or "")
+            return MissingValue(f"value:{named.group(1) if named else error.message}")
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return MissingValue(f"template:{type(error).__name__}: {error}")
+
+    def _fill_letter(
+        self, template: Template, request: DraftRequest, values: dict[str, str]
+    ) -> Draft:
+        body = _MANY_BREAKS.sub("\n\n", self.render(template.body, values)).strip()
+        return Draft(
+            subject=self.render(template.subject, values).strip(),
+            body=body,
+            claims=claims_in(body, request.facts),
+            writer=f"template:{template.name}:{template.version}",
+        )
+
+    def _fill_parameters(
+        self, template: Template, request: DraftRequest, values: dict[str, str]
+    ) -> Draft:
+        parameters = tuple(self.render(text, values).strip() for text in template.parameters)
+        return Draft(
+            subject="",
+            body="",
+            parameters=parameters,
+            claims=claims_in("\n".join(parameters), request.facts),
+            writer=f"template:{template.name}:{template.version}",
+        )
+
+
+def merge_values(request: DraftRequest) -> dict[str, str]:
+    """Name what a template may use; what is blank is left out, so that its use is an error."""
+    values = {fact.field: fact.text for fact in request.facts}
+    values |= {"offer": request.offer, "sender_name": request.sender_name}
+    return {name: value for name, value in values.items() if value.strip()}
+
+
+def default_template(channel: Channel, settings: Settings) -> Template | None:
+    """Give the template that stands in where none is stored; None: the channel has none."""
+    if channel is Channel.EMAIL:
+        return FIRST_TOUCH
+    if channel is Channel.WHATSAPP and settings.whatsapp_template_id:
+        holes = settings.whatsapp_placeholders
+        return Template(
+            name=settings.template_name,
+            version=1,
+            channel=channel,
+            language=settings.language,
+            whatsapp_template_id=settings.whatsapp_template_id,
+            placeholders=holes,
+            parameters=settings.whatsapp_parameters or tuple(f"{{{{ {hole} }}}}" for hole in holes),
+        )
+    return None
