@@ -52,3 +52,4 @@ class ProviderChanged(Permanent):
     """The answer no longer fits its struct: retried once, then the breaker opens."""
 
     code = "provider.changed"
+    retries = 1

@@ -35,6 +35,8 @@ class PeoplePage(msgspec.Struct, frozen=True, kw_only=True):
     """Records that cannot be used: (provider id or position, reason)."""
     asked: str = ""
     cost_micros: Micros = 0
+    ignored: tuple[str, ...] = ()
+    """Parts of the query that this source cannot filter by: scoring has to."""
 
 
 class PeopleSource(Protocol):
