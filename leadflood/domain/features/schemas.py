@@ -1,10 +1,32 @@
 """Features as they are computed and read."""
 
+from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
 from leadflood.engine.queue.event import Event
+
+SNAPSHOT_VERSION = 1
+"""Raised whenever a feature's meaning changes, so that old and new vectors are never mixed."""
+
+FeatureValue = bool | int | float | str | tuple[str, ...]
+
+Vector = dict[str, FeatureValue]
+"""Values by feature name; a name that is not there is not known."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known of a lead for an ICP version; never changed."""
+
+    id: UUID
+    lead_id: UUID
+    icp_id: UUID
+    snapshot_version: int
+    source_version: int
+    vector: Vector
+    created_at: datetime
 
 
 class FeaturesComputed(Event, frozen=True, tag="features.snapshot.computed"):

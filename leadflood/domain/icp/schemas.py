@@ -13,6 +13,9 @@ from leadflood.contracts.values import CountryCode
 MAX_PATTERN_CHARS = 500
 """A regular expression longer than this is refused; RE2 runs the rest in linear time."""
 
+MAX_NUMBER = 1e15
+"""Numbers beyond are typing errors: they are refused in rules and not known in leads."""
+
 SCORE_MILLI_MAX = 100_000
 """A score of 100, in 1/1000 points."""
 
@@ -78,14 +81,14 @@ class FieldCard(msgspec.Struct, frozen=True):
 FIELD_CARDS: dict[RuleField, FieldCard] = {
     RuleField.TITLE: FieldCard(FieldKind.TEXT, "title"),
     RuleField.TITLE_SIMILARITY: FieldCard(
-        FieldKind.NUMBER, "likeness of the title to the titles wanted (0–1)", RuleField.TITLE
+        FieldKind.NUMBER, "likeness of the title to the titles wanted (0 to 1)", RuleField.TITLE
     ),
     RuleField.TITLE_MATCHES: FieldCard(
         FieldKind.FLAG, "title is one of those wanted", RuleField.TITLE
     ),
     RuleField.SENIORITY: FieldCard(FieldKind.CATEGORY, "seniority", RuleField.TITLE),
     RuleField.SENIORITY_RANK: FieldCard(
-        FieldKind.NUMBER, "rank of the seniority (0 intern – 9 owner)", RuleField.SENIORITY
+        FieldKind.NUMBER, "rank of the seniority (0 intern to 9 owner)", RuleField.SENIORITY
     ),
     RuleField.DEPARTMENT: FieldCard(FieldKind.CATEGORY, "department", RuleField.TITLE),
     RuleField.COUNTRY: FieldCard(FieldKind.CATEGORY, "country"),
@@ -110,7 +113,7 @@ FIELD_CARDS: dict[RuleField, FieldCard] = {
         FieldKind.NUMBER, "number of wanted technologies in use", RuleField.TECHNOLOGIES
     ),
     RuleField.TECHNOLOGY_MATCH_RATIO: FieldCard(
-        FieldKind.NUMBER, "share of the wanted technologies in use (0–1)", RuleField.TECHNOLOGIES
+        FieldKind.NUMBER, "share of the wanted technologies in use (0 to 1)", RuleField.TECHNOLOGIES
     ),
     RuleField.HAS_EMAIL: FieldCard(FieldKind.FLAG, "an e-mail address is known"),
     RuleField.EMAIL_STATUS: FieldCard(FieldKind.CATEGORY, "status of the e-mail address"),
@@ -127,10 +130,10 @@ FIELD_CARDS: dict[RuleField, FieldCard] = {
     RuleField.HAS_LINKEDIN: FieldCard(FieldKind.FLAG, "a LinkedIn profile is known"),
     RuleField.HAS_PHONE: FieldCard(FieldKind.FLAG, "a phone number is known"),
     RuleField.COMPLETENESS_RATIO: FieldCard(
-        FieldKind.NUMBER, "share of the profile that is known (0–1)"
+        FieldKind.NUMBER, "share of the profile that is known (0 to 1)"
     ),
     RuleField.CONFIDENCE_MEAN: FieldCard(
-        FieldKind.NUMBER, "mean confidence of the profile's values (0–1)"
+        FieldKind.NUMBER, "mean confidence of the profile's values (0 to 1)"
     ),
     RuleField.SOURCE_COUNT: FieldCard(FieldKind.NUMBER, "number of sources of the profile"),
 }
@@ -234,6 +237,14 @@ class IcpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     rules: tuple[QualificationRule, ...] = ()
 
 
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """What `icp_profile.definition` holds, as JSON; other slices read it by their own queries."""
+
+    autopilot: Autopilot
+    target: Target
+    bands: Bands
+
+
 class Icp(msgspec.Struct, frozen=True, kw_only=True):
     """One version of an ICP, as it was kept; `id` names the version, `profile_id` the ICP.
 
@@ -255,7 +266,7 @@ class Icp(msgspec.Struct, frozen=True, kw_only=True):
 def query_of(icp: Icp | IcpInput) -> PeopleQuery:
     """Say whom discovery must look for. Here, because discovery may read schemas only."""
     target = icp.target
-    sizes = ()
+    sizes: tuple[tuple[int, int], ...] = ()
     if target.company_size_min is not None or target.company_size_max is not None:
         least = target.company_size_min or 1
         sizes = ((least, target.company_size_max or 100_000_000),)

@@ -1,11 +1,17 @@
-"""Scores as they are computed and read."""
+"""Scores as they are computed and read. Points are whole numbers of 1/1000."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.values import Band
+from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.engine.queue.event import Event
+
+SeenValue = bool | int | float | str | tuple[str, ...]
 
 
 class LeadScored(Event, frozen=True, tag="scoring.lead.scored"):
@@ -38,3 +44,89 @@ class LeadQualified(Event, frozen=True, tag="scoring.lead.qualified"):
     @override
     def job_key(self) -> str:
         return str(self.lead_id)
+
+
+class Contribution(msgspec.Struct, frozen=True, array_like=True):
+    """One part of a score: `rule.2`, `filter.0`, `clamp`, later `model` or `llm`."""
+
+    name: str
+    points_milli: int
+
+
+class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one rule saw and gave. `seen` None: the value is not known.
+
+    `position` is the rule's place in the ICP; `worth_milli` what it gives when it is met.
+    """
+
+    position: int
+    kind: RuleKind
+    field: RuleField
+    operator: Operator
+    wanted: RuleValue
+    seen: SeenValue | None = None
+    is_met: bool
+    points_milli: int = 0
+    worth_milli: int = 0
+    reason: str
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """A score: the sum of its contributions, exactly."""
+
+    score_milli: int
+    band: Band
+    is_filtered_out: bool
+    contributions: tuple[Contribution, ...]
+    trace: tuple[RuleTrace, ...]
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """A score as it was kept. `run_id` None: made outside a run."""
+
+    id: UUID
+    lead_id: UUID
+    icp_id: UUID
+    run_id: UUID | None
+    snapshot_id: UUID
+    algorithm: str
+    algorithm_version: int
+    medium_milli: int
+    high_milli: int
+    score: Score
+    created_at: datetime
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that would have to be different.
+
+    `to` is a value that does it; None means not known. `pattern` set: any text that matches it.
+    """
+
+    field: RuleField
+    words: str
+    to: SeenValue | None
+    pattern: str | None = None
+    gain_milli: int
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """The fewest changes that reach a band. Not `is_reachable`: these rules cannot give it."""
+
+    band: Band
+    is_reachable: bool
+    changes: tuple[Change, ...] = ()
+    reaches_milli: int = 0
+
+
+class BandCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many leads of a run have which band."""
+
+    low: int
+    medium: int
+    high: int
+
+    @property
+    def scored(self) -> int:
+        """All that have a score."""
+        return self.low + self.medium + self.high

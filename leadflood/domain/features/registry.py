@@ -1,0 +1,265 @@
+"""Every feature: its name, type, meaning, and the function that computes it. Pure.
+
+A function answers None where the lead or the ICP does not say; that is `missing`, never 0.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from leadflood.contracts.facts import Scalar
+from leadflood.contracts.values import EmailStatus, FieldName
+from leadflood.domain.features.aim import Aim
+from leadflood.domain.features.schemas import FeatureValue
+from leadflood.domain.features.title import RANKS, SIMILAR_ENOUGH, department_of, seniority_of
+from leadflood.domain.icp.schemas import FIELD_CARDS, MAX_NUMBER, FieldKind, RuleField
+from leadflood.domain.leads.schemas import LeadProfile
+
+MAX_CHARS = 300
+MAX_ITEMS = 200
+
+FREE_MAIL = frozenset(
+    """
+    gmail.com googlemail.com yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.it yahoo.es ymail.com
+    hotmail.com hotmail.co.uk hotmail.de hotmail.fr outlook.com outlook.de live.com msn.com aol.com
+    icloud.com me.com mac.com gmx.de gmx.net gmx.com gmx.at gmx.ch web.de t-online.de freenet.de
+    mail.com mail.ru yandex.ru yandex.com proton.me protonmail.com pm.me orange.fr wanadoo.fr
+    free.fr laposte.net libero.it virgilio.it bluewin.ch ziggo.nl planet.nl btinternet.com
+    comcast.net verizon.net att.net seznam.cz wp.pl o2.pl onet.pl qq.com 163.com 126.com naver.com
+    zoho.com fastmail.com hey.com tutanota.com duck.com freemail.example
+    """.split()  # noqa: SIM905 - a list literal would fill a page
+)
+ROLES = frozenset(
+    """
+    info sales contact office hello support help admin team mail billing accounts hr jobs marketing
+    press noreply no-reply postmaster webmaster service kontakt
+    """.split()  # noqa: SIM905 - a list literal would fill a page
+)
+_COUNTED = (
+    FieldName.FULL_NAME,
+    FieldName.TITLE,
+    FieldName.SENIORITY,
+    FieldName.EMAIL,
+    FieldName.EMAIL_STATUS,
+    FieldName.PHONE,
+    FieldName.LINKEDIN_URL,
+    FieldName.COUNTRY,
+    FieldName.COMPANY_NAME,
+    FieldName.COMPANY_DOMAIN,
+    FieldName.COMPANY_INDUSTRY,
+    FieldName.COMPANY_SIZE,
+    FieldName.COMPANY_COUNTRY,
+    FieldName.COMPANY_TECHNOLOGIES,
+)
+
+
+class Subject:
+    """A lead's profile beside the ICP's aim, with the words several features need."""
+
+    __slots__ = (
+        "aim",
+        "country",
+        "domain",
+        "email",
+        "profile",
+        "seniority",
+        "technologies",
+        "title",
+    )
+
+    def __init__(self, profile: LeadProfile, aim: Aim) -> None:
+        self.profile = profile
+        self.aim = aim
+        self.title = self.text(FieldName.TITLE)
+        self.email = self.text(FieldName.EMAIL).lower()
+        self.domain = self.text(FieldName.COMPANY_DOMAIN).lower()
+        self.country = self.text(FieldName.COUNTRY) or self.text(FieldName.COMPANY_COUNTRY)
+        self.seniority = seniority_of(self.text(FieldName.SENIORITY), self.title)
+        self.technologies = self.items(FieldName.COMPANY_TECHNOLOGIES)
+
+    def text(self, name: FieldName) -> str:
+        """Tell a value as clean, short text; empty when it is not known."""
+        return _clean(self.items(name)[0]) if self.has(name) and self.items(name) else ""
+
+    def has(self, name: FieldName) -> bool:
+        """Tell whether a value is known."""
+        return name in self.profile.values
+
+    def items(self, name: FieldName) -> tuple[str, ...]:
+        """Tell a value as a list of texts."""
+        found = self.profile.get(name)
+        if found is None:
+            return ()
+        if isinstance(found, tuple):
+            return tuple(_clean(item) for item in found[:MAX_ITEMS] if item.strip())
+        return (_clean(str(found)),)
+
+    def number(self, name: FieldName) -> float | int | None:
+        """Tell a value as a number; None when it is none."""
+        return _number_of(self.profile.get(name))
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """One feature; its type and words are those of the ICP's rule field of the same name."""
+
+    name: RuleField
+    compute: Callable[[Subject], FeatureValue | None]
+
+    @property
+    def kind(self) -> FieldKind:
+        """Tell its type."""
+        return FIELD_CARDS[self.name].kind
+
+    @property
+    def doc(self) -> str:
+        """Tell what it means, in words."""
+        return FIELD_CARDS[self.name].words
+
+
+def _title_likeness(subject: Subject) -> float | None:
+    return subject.aim.likeness_of(subject.title) if subject.title else None
+
+
+def _title_matches(subject: Subject) -> bool | None:
+    alike = _title_likeness(subject)
+    return None if alike is None else alike >= SIMILAR_ENOUGH
+
+
+def _seniority_rank(subject: Subject) -> int | None:
+    return RANKS.get(subject.seniority) if subject.seniority else None
+
+
+def _department(subject: Subject) -> str | None:
+    return department_of(subject.text(FieldName.DEPARTMENT), subject.title)
+
+
+def _country_matches(subject: Subject) -> bool | None:
+    return subject.aim.wants_country(subject.country) if subject.country else None
+
+
+def _size_in_range(subject: Subject) -> bool | None:
+    people = subject.number(FieldName.COMPANY_SIZE)
+    return None if people is None else subject.aim.wants_size(people)
+
+
+def _company_age_years(subject: Subject) -> int | None:
+    """Tell the age in the year when it was seen, so that equal profiles give equal vectors."""
+    founded = subject.number(FieldName.COMPANY_FOUNDED)
+    if founded is None:
+        return None
+    seen_at: datetime = subject.profile.values[FieldName.COMPANY_FOUNDED].observed_at
+    age = seen_at.year - int(founded)
+    return age if 0 <= age <= 1000 else None  # noqa: PLR2004 - older is a typing error
+
+
+def _industry_matches(subject: Subject) -> bool | None:
+    industry = subject.text(FieldName.COMPANY_INDUSTRY)
+    return subject.aim.wants_industry(industry) if industry else None
+
+
+def _technology_match_count(subject: Subject) -> int | None:
+    shared = subject.aim.shared_technologies(subject.technologies)
+    return shared[0] if shared and subject.technologies else None
+
+
+def _technology_match_ratio(subject: Subject) -> float | None:
+    shared = subject.aim.shared_technologies(subject.technologies)
+    return shared[1] if shared and subject.technologies else None
+
+
+def _email_verified(subject: Subject) -> bool:
+    return bool(subject.email) and subject.text(FieldName.EMAIL_STATUS) == EmailStatus.VALID
+
+
+def _email_is_freemail(subject: Subject) -> bool | None:
+    return _domain_of(subject.email) in FREE_MAIL if subject.email else None
+
+
+def _email_is_role(subject: Subject) -> bool | None:
+    return subject.email.partition("@")[0] in ROLES if subject.email else None
+
+
+def _email_fits_company(subject: Subject) -> bool | None:
+    if not subject.email or not subject.domain:
+        return None
+    domain = _domain_of(subject.email)
+    return domain == subject.domain or domain.endswith(f".{subject.domain}")
+
+
+def _completeness_ratio(subject: Subject) -> float:
+    return round(sum(map(subject.has, _COUNTED)) / len(_COUNTED), 4)
+
+
+def _confidence_mean(subject: Subject) -> float | None:
+    values = subject.profile.values.values()
+    return round(sum(value.confidence for value in values) / len(values), 4) if values else None
+
+
+def _source_count(subject: Subject) -> int:
+    return len({value.source for value in subject.profile.values.values()})
+
+
+def _text_of(name: FieldName) -> Callable[[Subject], str | None]:
+    return lambda subject: subject.text(name) or None
+
+
+def _number_at(name: FieldName) -> Callable[[Subject], float | int | None]:
+    return lambda subject: subject.number(name)
+
+
+REGISTRY: tuple[Feature, ...] = (
+    Feature(RuleField.TITLE, _text_of(FieldName.TITLE)),
+    Feature(RuleField.TITLE_SIMILARITY, _title_likeness),
+    Feature(RuleField.TITLE_MATCHES, _title_matches),
+    Feature(RuleField.SENIORITY, lambda subject: subject.seniority),
+    Feature(RuleField.SENIORITY_RANK, _seniority_rank),
+    Feature(RuleField.DEPARTMENT, _department),
+    Feature(RuleField.COUNTRY, lambda subject: subject.country or None),
+    Feature(RuleField.CITY, _text_of(FieldName.CITY)),
+    Feature(RuleField.COUNTRY_MATCHES, _country_matches),
+    Feature(RuleField.COMPANY_NAME, _text_of(FieldName.COMPANY_NAME)),
+    Feature(RuleField.COMPANY_DOMAIN, lambda subject: subject.domain or None),
+    Feature(RuleField.COMPANY_SIZE, _number_at(FieldName.COMPANY_SIZE)),
+    Feature(RuleField.COMPANY_SIZE_IN_RANGE, _size_in_range),
+    Feature(RuleField.COMPANY_AGE_YEARS, _company_age_years),
+    Feature(RuleField.COMPANY_REVENUE, _number_at(FieldName.COMPANY_REVENUE)),
+    Feature(RuleField.INDUSTRY, _text_of(FieldName.COMPANY_INDUSTRY)),
+    Feature(RuleField.INDUSTRY_MATCHES, _industry_matches),
+    Feature(RuleField.TECHNOLOGIES, lambda subject: subject.technologies or None),
+    Feature(RuleField.TECHNOLOGY_MATCH_COUNT, _technology_match_count),
+    Feature(RuleField.TECHNOLOGY_MATCH_RATIO, _technology_match_ratio),
+    Feature(RuleField.HAS_EMAIL, lambda subject: bool(subject.email)),
+    Feature(RuleField.EMAIL_STATUS, _text_of(FieldName.EMAIL_STATUS)),
+    Feature(RuleField.EMAIL_VERIFIED, _email_verified),
+    Feature(RuleField.EMAIL_IS_FREEMAIL, _email_is_freemail),
+    Feature(RuleField.EMAIL_IS_ROLE, _email_is_role),
+    Feature(RuleField.EMAIL_FITS_COMPANY, _email_fits_company),
+    Feature(RuleField.HAS_LINKEDIN, lambda subject: subject.has(FieldName.LINKEDIN_URL)),
+    Feature(RuleField.HAS_PHONE, lambda subject: subject.has(FieldName.PHONE)),
+    Feature(RuleField.COMPLETENESS_RATIO, _completeness_ratio),
+    Feature(RuleField.CONFIDENCE_MEAN, _confidence_mean),
+    Feature(RuleField.SOURCE_COUNT, _source_count),
+)
+
+
+def _domain_of(email: str) -> str:
+    return email.rpartition("@")[2]
+
+
+def _number_of(found: Scalar | None) -> float | int | None:
+    if isinstance(found, bool) or not isinstance(found, int | float | str):
+        return None
+    if isinstance(found, str):
+        try:
+            found = float(found)
+        except ValueError:
+            return None
+        found = int(found) if abs(found) < MAX_NUMBER and found == int(found) else found
+    return found if abs(found) <= MAX_NUMBER else None
+
+
+def _clean(text: str) -> str:
+    """Cut a text to what a vector should hold, without half pairs, which UTF-8 cannot write."""
+    short = text[:MAX_CHARS].strip()
+    return short if short.isascii() else short.encode("utf-8", "replace").decode()

@@ -1,0 +1,99 @@
+"""Keeps ICP versions: one function per query."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from leadflood.domain.icp.schemas import (
+    Autopilot,
+    Definition,
+    Icp,
+    QualificationRule,
+)
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Row, Tx
+
+SQL = load_queries(__file__)
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """Where a profile stands."""
+
+    icp_id: UUID
+    version: int
+    content_hash: bytes
+
+
+async def lock_profile(tx: Tx, key: str) -> None:
+    """Wait until nobody else writes versions under this key; ends with the transaction."""
+    await tx.fetch(SQL.lock_profile, key=key)
+
+
+async def record_version(tx: Tx, icp: Icp, content_hash: bytes) -> None:
+    """Write a version with its rules."""
+    definition = Definition(autopilot=icp.autopilot, target=icp.target, bands=icp.bands)
+    await tx.execute(
+        SQL.insert_version,
+        id=icp.id,
+        profile_id=icp.profile_id,
+        version=icp.version,
+        name=icp.name,
+        offer=icp.offer,
+        autopilot=icp.autopilot is not Autopilot.OFF,
+        medium_milli=icp.bands.medium_milli,
+        high_milli=icp.bands.high_milli,
+        definition=msgspec.json.encode(definition).decode(),
+        content_hash=content_hash,
+        now=icp.created_at,
+    )
+    await tx.execute(
+        SQL.insert_rules,
+        icp_id=icp.id,
+        positions=list(range(len(icp.rules))),
+        kinds=[rule.kind for rule in icp.rules],
+        fields=[rule.field for rule in icp.rules],
+        operators=[rule.operator for rule in icp.rules],
+        values=[msgspec.json.encode(rule.value).decode() for rule in icp.rules],
+        weights=[rule.weight for rule in icp.rules],
+    )
+
+
+async def find_versions(db: Reader, ids: Sequence[UUID]) -> list[Icp]:
+    """Find versions by id; unknown ids are left out."""
+    return [_icp_of(row) for row in await db.fetch(SQL.find_versions, ids=list(ids))]
+
+
+async def find_latest(db: Reader, profile_id: UUID) -> Latest | None:
+    """Find the newest version of a profile."""
+    row = await db.fetch_one(SQL.find_latest, profile_id=profile_id)
+    return Latest(*row) if row else None
+
+
+async def find_by_name(db: Reader, name: str) -> UUID | None:
+    """Find the newest profile of a name."""
+    found: UUID | None = await db.fetch_value(SQL.find_by_name, name=name)
+    return found
+
+
+async def list_latest(db: Reader, before: UUID | None, limit: int) -> list[Icp]:
+    """List the newest version of each profile, newest profile first."""
+    rows = await db.fetch(SQL.list_latest, before=before, limit=limit)
+    found = await find_versions(db, [row["id"] for row in rows])
+    return sorted(found, key=lambda icp: icp.profile_id, reverse=True)
+
+
+def _icp_of(row: Row) -> Icp:
+    definition = msgspec.json.decode(row["definition"], type=Definition)
+    return Icp(
+        id=row["id"],
+        profile_id=row["profile_id"],
+        version=row["version"],
+        name=row["name"],
+        offer=row["offer"],
+        autopilot=definition.autopilot,
+        target=definition.target,
+        bands=definition.bands,
+        rules=msgspec.json.decode(row["rules"] or "[]", type=tuple[QualificationRule, ...]),
+        created_at=row["created_at"],
+    )

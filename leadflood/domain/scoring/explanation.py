@@ -1,0 +1,66 @@
+"""A score in words. Pure."""
+
+from leadflood.contracts.values import Band
+from leadflood.domain.icp.schemas import RuleKind
+from leadflood.domain.scoring.needs import find_needs
+from leadflood.domain.scoring.rules import CLAMP, FILTER, RULE
+from leadflood.domain.scoring.schemas import Contribution, Needs, Prediction, RuleTrace
+
+_PART_WORDS = {
+    CLAMP: "kept within 0 to 100",
+    "model": "learned from outcomes",
+    "llm": "read by an LLM",
+}
+
+
+def explain(prediction: Prediction) -> list[str]:
+    """Explain a score: its parts, largest first, which sum to it, and what HIGH would take."""
+    score = prediction.score
+    rows = {row.position: row for row in score.trace}
+    parts = sorted(score.contributions, key=lambda part: -part.points_milli)
+    lines = [f"{points(score.score_milli)} of 100: {score.band}"]
+    lines.extend(_part_line(part, rows) for part in parts)
+    lines.extend(
+        f"hard filter met: {row.reason}"
+        for row in score.trace
+        if row.kind is RuleKind.HARD_FILTER and row.is_met
+    )
+    if score.band is not Band.HIGH:
+        lines.append(say_needs(needs_of(prediction)))
+    return lines
+
+
+def needs_of(prediction: Prediction, band: Band = Band.HIGH) -> Needs:
+    """Find the fewest changes that lift the lead into a band."""
+    starts = {Band.LOW: 0, Band.MEDIUM: prediction.medium_milli, Band.HIGH: prediction.high_milli}
+    return find_needs(prediction.score, band, starts[band])
+
+
+def say_needs(needs: Needs) -> str:
+    """Say what it would take."""
+    if not needs.is_reachable:
+        return f"to reach {needs.band}: these rules cannot give it to this lead"
+    if not needs.changes:
+        return f"to reach {needs.band}: needs nothing, it is there"
+    wanted = "; ".join(f"{one.words} (+{points(one.gain_milli)})" for one in needs.changes)
+    return f"to reach {needs.band}: needs {wanted} → {points(needs.reaches_milli)}"
+
+
+def points(milli: int) -> str:
+    """Write points with the decimals they have: 72.5, 0, -12.345."""
+    sign = "-" if milli < 0 else ""
+    whole, rest = divmod(abs(milli), 1000)
+    return f"{sign}{whole}" + (f".{rest:03}".rstrip("0") if rest else "")
+
+
+def _part_line(part: Contribution, rows: dict[int, RuleTrace]) -> str:
+    signed = points(part.points_milli) if part.points_milli < 0 else f"+{points(part.points_milli)}"
+    kind, _, place = part.name.partition(".")
+    row = rows.get(int(place)) if place.isdigit() else None
+    if row is None:
+        return f"{signed} {_PART_WORDS.get(part.name, part.name)}"
+    if f"{kind}." == FILTER:
+        return f"{signed} hard filter not met: {row.reason}"
+    if f"{kind}." == RULE and not row.is_met:
+        return f"{signed} of {points(row.worth_milli)} {row.reason}"
+    return f"{signed} {row.reason}"

@@ -1,0 +1,80 @@
+-- name: find_rulebooks
+-- What ICP versions score by: thresholds, and rules as JSON in order.
+SELECT p.id, p.definition,
+    (
+        SELECT json_agg(json_build_object(
+            'kind', r.kind, 'field', r.field, 'operator', r.operator,
+            'value', r.value::json, 'weight', r.weight
+        ) ORDER BY r.position)::text
+        FROM qualification_rule AS r WHERE r.icp_id = p.id
+    ) AS rules
+FROM icp_profile AS p
+WHERE p.id = ANY(:ids::uuid[]);
+
+-- name: find_vectors
+-- The vectors of snapshots.
+SELECT id, vector FROM feature_snapshot WHERE id = ANY(:ids::uuid[]);
+
+-- name: insert_predictions
+-- A score is made once for a lead, snapshot and run; only the new ones are returned.
+INSERT INTO score_prediction (
+    id, lead_id, icp_id, run_id, snapshot_id, algorithm_id, score_milli, band,
+    hard_filter_failed, contribution_names, contribution_points, trace, created_at
+)
+SELECT row.id, row.lead_id, row.icp_id, row.run_id, row.snapshot_id, :algorithm_id::uuid,
+    row.score_milli, row.band, row.hard_filter_failed, row.names::text[], row.points::int[],
+    row.trace, :now::timestamptz
+FROM unnest(
+    :ids::uuid[], :lead_ids::uuid[], :icp_ids::uuid[], :run_ids::uuid[], :snapshot_ids::uuid[],
+    :scores_milli::int[], :bands::text[], :filters_failed::boolean[], :names::text[],
+    :points::text[], :traces::text[]
+) AS row (
+    id, lead_id, icp_id, run_id, snapshot_id, score_milli, band, hard_filter_failed, names,
+    points, trace
+)
+ORDER BY row.lead_id, row.icp_id, row.snapshot_id, row.run_id
+ON CONFLICT ON CONSTRAINT score_once DO NOTHING
+RETURNING id;
+
+-- name: find_scores
+-- The newest score of each lead, for one ICP version or for any.
+SELECT DISTINCT ON (s.lead_id) s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,
+    a.name AS algorithm, a.version AS algorithm_version, p.medium_milli, p.high_milli,
+    s.score_milli, s.band, s.hard_filter_failed, s.contribution_names, s.contribution_points,
+    s.trace, s.created_at
+FROM score_prediction AS s
+JOIN icp_profile AS p ON p.id = s.icp_id
+JOIN scoring_algorithm AS a ON a.id = s.algorithm_id
+WHERE s.lead_id = ANY(:lead_ids::uuid[])
+    AND (:icp_id::uuid IS NULL OR s.icp_id = :icp_id::uuid)
+ORDER BY s.lead_id, s.id DESC;
+
+-- name: find_top
+-- The best leads of a run by their newest score there; leads merged into others are left out.
+SELECT s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,
+    a.name AS algorithm, a.version AS algorithm_version, p.medium_milli, p.high_milli,
+    s.score_milli, s.band, s.hard_filter_failed, s.contribution_names, s.contribution_points,
+    s.trace, s.created_at
+FROM (
+    SELECT DISTINCT ON (n.lead_id) n.*
+    FROM score_prediction AS n
+    JOIN lead AS l ON l.id = n.lead_id AND l.merged_into IS NULL
+    WHERE n.run_id = :run_id::uuid
+    ORDER BY n.lead_id, n.id DESC
+) AS s
+JOIN icp_profile AS p ON p.id = s.icp_id
+JOIN scoring_algorithm AS a ON a.id = s.algorithm_id
+ORDER BY s.score_milli DESC, s.lead_id
+LIMIT :limit::int;
+
+-- name: count_bands
+-- How many leads of a run have which band, by their newest score there.
+SELECT s.band, count(*) AS lead_count
+FROM (
+    SELECT DISTINCT ON (n.lead_id) n.band
+    FROM score_prediction AS n
+    JOIN lead AS l ON l.id = n.lead_id AND l.merged_into IS NULL
+    WHERE n.run_id = :run_id::uuid
+    ORDER BY n.lead_id, n.id DESC
+) AS s
+GROUP BY s.band;

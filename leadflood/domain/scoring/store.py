@@ -1,0 +1,141 @@
+"""Keeps scores: one function per query."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import Band
+from leadflood.domain.features.schemas import Vector
+from leadflood.domain.icp.schemas import Bands, Definition, QualificationRule
+from leadflood.domain.scoring.schemas import (
+    BandCounts,
+    Contribution,
+    Prediction,
+    RuleTrace,
+    Score,
+)
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
+
+RULES_V1 = UUID("019a0000-0000-7000-8000-000000000001")
+"""The row of `scoring_algorithm` that the migration wrote."""
+
+
+class Rulebook(msgspec.Struct, frozen=True):
+    """What an ICP version scores by."""
+
+    rules: tuple[QualificationRule, ...]
+    bands: Bands
+
+
+class NewPrediction(msgspec.Struct, frozen=True):
+    """A score ready to be kept."""
+
+    lead_id: UUID
+    icp_id: UUID
+    run_id: UUID | None
+    snapshot_id: UUID
+    score: Score
+
+
+async def find_rulebooks(db: Reader, icp_ids: Sequence[UUID]) -> dict[UUID, Rulebook]:
+    """Find what ICP versions score by; unknown ids are left out."""
+    return {
+        row["id"]: Rulebook(
+            msgspec.json.decode(row["rules"] or "[]", type=tuple[QualificationRule, ...]),
+            msgspec.json.decode(row["definition"], type=Definition).bands,
+        )
+        for row in await db.fetch(SQL.find_rulebooks, ids=list(icp_ids))
+    }
+
+
+async def find_vectors(db: Reader, snapshot_ids: Sequence[UUID]) -> dict[UUID, Vector]:
+    """Find the vectors of snapshots; unknown ids are left out."""
+    rows = await db.fetch(SQL.find_vectors, ids=list(snapshot_ids))
+    return {row["id"]: msgspec.json.decode(row["vector"], type=Vector) for row in rows}
+
+
+async def record_predictions(
+    tx: Tx, made: Sequence[NewPrediction], ids: Ids, now: datetime
+) -> list[UUID | None]:
+    """Keep scores and tell each one's id in order; None for one that was kept before."""
+    scores = [one.score for one in made]
+    given = ids.take(len(made))
+    rows = await tx.fetch(
+        SQL.insert_predictions,
+        ids=given,
+        lead_ids=[one.lead_id for one in made],
+        icp_ids=[one.icp_id for one in made],
+        run_ids=[one.run_id for one in made],
+        snapshot_ids=[one.snapshot_id for one in made],
+        algorithm_id=RULES_V1,
+        scores_milli=[score.score_milli for score in scores],
+        bands=[score.band for score in scores],
+        filters_failed=[score.is_filtered_out for score in scores],
+        names=[_array(part.name for part in score.contributions) for score in scores],
+        points=[_array(str(part.points_milli) for part in score.contributions) for score in scores],
+        traces=[msgspec.json.encode(score.trace).decode() for score in scores],
+        now=now,
+    )
+    new = {row["id"] for row in rows}
+    return [one if one in new else None for one in given]
+
+
+async def scores_of(
+    db: Reader, lead_ids: Sequence[UUID], icp_id: UUID | None = None
+) -> dict[UUID, Prediction]:
+    """Find the newest score of each lead, for one ICP version or (None) for any."""
+    rows = await db.fetch(SQL.find_scores, lead_ids=list(lead_ids), icp_id=icp_id)
+    return {row["lead_id"]: _prediction_of(row) for row in rows}
+
+
+async def top(db: Reader, run_id: UUID, limit: int) -> list[Prediction]:
+    """List the best leads of a run, best first."""
+    rows = await db.fetch(SQL.find_top, run_id=run_id, limit=limit)
+    return [_prediction_of(row) for row in rows]
+
+
+async def count_bands(db: Reader, run_id: UUID) -> BandCounts:
+    """Count the leads of a run by band."""
+    rows = await db.fetch(SQL.count_bands, run_id=run_id)
+    counts = {row["band"]: row["lead_count"] for row in rows}
+    return BandCounts(
+        low=counts.get(Band.LOW, 0),
+        medium=counts.get(Band.MEDIUM, 0),
+        high=counts.get(Band.HIGH, 0),
+    )
+
+
+def _array(items: Iterable[str]) -> str:
+    """Write an array as Postgres reads it; names are made of letters, digits, `.` and `_`."""
+    return f"{{{','.join(items)}}}"
+
+
+def _prediction_of(row: Row) -> Prediction:
+    score = Score(
+        score_milli=row["score_milli"],
+        band=Band(row["band"]),
+        is_filtered_out=row["hard_filter_failed"],
+        contributions=tuple(
+            map(Contribution, row["contribution_names"], row["contribution_points"])
+        ),
+        trace=msgspec.json.decode(row["trace"], type=tuple[RuleTrace, ...]),
+    )
+    return Prediction(
+        id=row["id"],
+        lead_id=row["lead_id"],
+        icp_id=row["icp_id"],
+        run_id=row["run_id"],
+        snapshot_id=row["snapshot_id"],
+        algorithm=row["algorithm"],
+        algorithm_version=row["algorithm_version"],
+        medium_milli=row["medium_milli"],
+        high_milli=row["high_milli"],
+        score=score,
+        created_at=row["created_at"],
+    )
