@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that `leadflood.engine.db.migrations` hands in."""
+"""Run the migrations on the connection that `leadflood.engine.db.migrations` hands in."""
 
 from alembic import context
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import asyncpg
 import msgspec
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
@@ -95,24 +94,20 @@ async def upgrade_what_exists(settings: Settings) -> None:
 
     TODO(root): for the days in which several migrations are written at once; then `upgrade` alone.
     """
-    whole = migrations.shipped("migrations")
+    whole = shipped("migrations")
     files = sorted((whole / "versions").glob("[0-9]*.py"))
     with tempfile.TemporaryDirectory(prefix="leadflood-migrations-") as folder:
-        migrations.shipped = lambda _: Path(folder)  # type: ignore[assignment]
-        try:
-            while True:
-                _link_up(whole, files, Path(folder))
-                try:
-                    await migrations.upgrade(settings)
-                except Exception as error:  # noqa: BLE001 -- somebody's file is half written
-                    at = (await migrations.status(settings)).current
-                    broken = next(file for file in files if file.name[:4] > (at or ""))
-                    print(f"\nmigration {broken.name} left out: {error!r:.600}")  # noqa: T201
-                    files.remove(broken)
-                else:
-                    return
-        finally:
-            migrations.shipped = shipped
+        while True:
+            _link_up(whole, files, Path(folder))
+            try:
+                await migrations.upgrade(settings, Path(folder))
+            except Exception as error:  # noqa: BLE001 -- somebody's file is half written
+                at = (await migrations.status(settings, Path(folder))).current
+                broken = next(file for file in files if file.name[:4] > (at or ""))
+                print(f"\nmigration {broken.name} left out: {error!r:.600}")  # noqa: T201
+                files.remove(broken)
+            else:
+                return
 
 
 def _link_up(whole: Path, files: list[Path], folder: Path) -> None:

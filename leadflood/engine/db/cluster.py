@@ -6,12 +6,12 @@ Everything here blocks; `embedded.py` calls it in threads and holds the locks.
 import contextlib
 import hashlib
 import os
+import platform
 import re
 import shutil
 import signal
 import stat
 import subprocess
-import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,8 @@ SUPERUSER = "leadflood"
 SOCKET_PATH_LIMIT_BYTES = 100  # sun_path holds 104 on macOS, 108 on Linux
 LOG_LIMIT_BYTES = 10_000_000
 COMMAND_TIMEOUT_SECONDS = 120
-NO_SYNC = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+NO_SYNC = ("fsync=off", "full_page_writes=off")
 
 
 class Postmaster(msgspec.Struct, frozen=True):
@@ -125,7 +126,8 @@ class Cluster:
             self.log.replace(self.log.with_suffix(".log.old"))
         options = ["listen_addresses=", f"unix_socket_directories={socket_folder}", f"port={PORT}"]
         options += ["unix_socket_permissions=0700", *(() if self._durable else NO_SYNC)]
-        with self.log.open("ab") as log:
+        # the folder belongs to the server's user: no link in it may lead root elsewhere
+        with os.fdopen(os.open(self.log, LOG_FLAGS, 0o600), "ab") as log:
             self._log_start_bytes = log.tell()
             self._launched = subprocess.Popen(  # noqa: S603 -- our own binary, absolute path
                 [
@@ -218,7 +220,7 @@ class Cluster:
         return True
 
     def remove_short_folder(self, folder: Path | None) -> None:
-        """Remove the socket's folder of a server that has stopped, where it was in a shared place."""
+        """Remove a stopped server's socket folder where it was in a shared place."""
         if folder is not None and folder.parent != self.folder:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -312,7 +314,7 @@ def _major_version(binaries: Path) -> int:
 
 def _command_line(pid: int) -> list[str]:
     """Read how a process was started; empty when it is gone, a zombie or not ours to see."""
-    if sys.platform.startswith("linux"):
+    if platform.system() == "Linux":
         try:
             raw = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:

@@ -1,8 +1,8 @@
 """The embedded server: found running, or started, and stopped by its last user.
 
-Every process that uses a data folder holds `users.lock` shared; whoever can take it alone on leaving
-stops the server. Coming and going happen under `start.lock`, so two commands never race. "Running"
-means that a connection answers: a process number alone proves nothing after a kill -9.
+Every process that uses a data folder holds `users.lock` shared; whoever can take it alone on
+leaving stops the server. Coming and going happen under `start.lock`, so two commands never race.
+"Running" means that a connection answers: a process number proves nothing after a kill -9.
 """
 
 import signal
@@ -26,7 +26,9 @@ from leadflood.engine.db.tx import Tx
 SQL = load_queries(__file__)
 DATABASE = "leadflood"
 PROBE_TIMEOUT_SECONDS = 5.0
+FIRST_REPORT_SECONDS = 1.0
 REPORT_EVERY_SECONDS = 5.0
+LAUNCHES_MOST = 5
 OLD_PROCESSES_WAIT_SECONDS = 90.0
 FAST_STOP_SECONDS = 60.0
 WATCH_SECONDS = 1.0
@@ -77,6 +79,8 @@ class EmbeddedServer:
         if await self._probe() is _Answer.READY:
             return
         async with held_alone(self.data_folder / "start.lock", self._clock, self._tell_of_lock):
+            if not await to_thread.run_sync(self._cluster.files.exists):
+                self._report(f"making a new database in {self._cluster.folder}")
             await to_thread.run_sync(self._cluster.prepare)
             await self._bring_up()
 
@@ -89,25 +93,28 @@ class EmbeddedServer:
                 await self.ensure_running()
 
     async def _bring_up(self) -> None:
-        started_at = self._reported_at = self._clock.monotonic()
-        launched_at: float | None = None
+        started_at = self._clock.monotonic()
+        self._reported_at = started_at - REPORT_EVERY_SECONDS + FIRST_REPORT_SECONDS
+        launches = 0
         while (answer := await self._probe()) is not _Answer.READY:
             waited_seconds = self._clock.monotonic() - started_at
-            self._tell_of_wait(waited_seconds)
-            if answer is _Answer.NOTHING and await self._find_postmaster() is None:
-                if launched_at is not None and not self._cluster.has_launched():
-                    self._refuse_failed_start(waited_seconds)
-                    launched_at = None
-                if launched_at is None:
-                    await to_thread.run_sync(self._cluster.launch)
-                    launched_at = self._clock.monotonic()
+            self._tell(f"the database server is starting or recovering ({waited_seconds:.0f} s)")
+            if answer is _Answer.NOTHING and not await self._is_alive():
+                if launches:
+                    await self._judge_failed_start(launches, waited_seconds)
+                launches += 1
+                await to_thread.run_sync(self._cluster.launch)
             await self._clock.sleep(POLL_SECONDS)
 
-    def _refuse_failed_start(self, waited_seconds: float) -> None:
-        """Judge a server that ended while starting: try again, or give up with its own words."""
-        if self._cluster.exit_code() == 0:  # somebody asked it to stop
+    async def _is_alive(self) -> bool:
+        return self._cluster.has_launched() or await self._find_postmaster() is not None
+
+    async def _judge_failed_start(self, launches: int, waited_seconds: float) -> None:
+        """Let a server that ended while starting be tried again, or give up with its own words."""
+        code = self._cluster.exit_code()
+        if code is not None and code <= 0 and launches < LAUNCHES_MOST:  # stopped or killed
             return
-        log = self._cluster.read_log()
+        log = await to_thread.run_sync(self._cluster.read_log)
         # processes of a killed server may still be finishing; they end by themselves
         if OLD_PROCESSES in log and waited_seconds < OLD_PROCESSES_WAIT_SECONDS:
             return
@@ -129,10 +136,18 @@ class EmbeddedServer:
             connection = await asyncpg.connect(
                 self.url_of("postgres"), timeout=PROBE_TIMEOUT_SECONDS
             )
-        except (asyncpg.CannotConnectNowError, TimeoutError):
-            return _Answer.STARTING
+        except (asyncpg.OperatorInterventionError, TimeoutError):
+            return _Answer.STARTING  # or stopping
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
             return _Answer.NOTHING
+        except asyncpg.TooManyConnectionsError:
+            return _Answer.READY
+        except asyncpg.PostgresError as error:
+            raise DatabaseRefused(
+                f"the database server in {self._cluster.folder} runs but lets nobody in ({error}):"
+                " undo what was changed in its pg_hba.conf or roles",
+                code="database.closed",
+            ) from error
         try:
             await _make_database(Tx(connection))
         finally:
@@ -141,9 +156,6 @@ class EmbeddedServer:
 
     def _tell_of_lock(self) -> None:
         self._tell("another command is starting or stopping the database server; waiting for it")
-
-    def _tell_of_wait(self, waited_seconds: float) -> None:
-        self._tell(f"the database server is starting or recovering ({waited_seconds:.0f} s)")
 
     def _tell(self, text: str) -> None:
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""Locks on files between processes: the kernel drops them when their holder dies, however it dies."""
+"""Locks on files between processes: the kernel drops them however their holder dies."""
 
 import fcntl
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.errors import DatabaseRefused
 
 POLL_SECONDS = 0.05
 
@@ -18,7 +19,14 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         # not inherited: a server started while the file is open must not keep the lock alive
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise DatabaseRefused(
+                f"cannot open {path} ({error.strerror}): run leadflood as the owner of that folder,"
+                " or set LEADFLOOD_DATA to another",
+                code="database.folder",
+            ) from error
 
     def try_shared(self) -> bool:
         """Take or keep a shared hold; False when somebody holds it alone."""

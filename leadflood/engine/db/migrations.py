@@ -7,6 +7,7 @@ next start; a second process waits on a session advisory lock and finds the work
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import anyio
 import asyncpg
@@ -56,52 +57,40 @@ def run(sql: str) -> None:
     op.get_bind().exec_driver_sql(sql)
 
 
-async def upgrade(settings: Settings) -> MigrationStatus:
+async def upgrade(settings: Settings, folder: Path | None = None) -> MigrationStatus:
     """Bring the database to the newest migration; harmless when it is there already.
 
     Waits: for another process that is migrating, and on table locks up to `lock_timeout_seconds`.
     Raises: DatabaseRefused when the database is newer than this code.
     """
-    return await _in_own_loop(settings, partial(_upgrade_with, revision=NEWEST))
+    return await _in_own_loop(settings, folder, partial(_upgrade_with, revision=NEWEST))
 
 
-async def downgrade(settings: Settings, revision: str) -> MigrationStatus:
+async def downgrade(
+    settings: Settings, revision: str, folder: Path | None = None
+) -> MigrationStatus:
     """Take the database back to a migration (`0004`), by steps (`-1`), or to nothing (`base`)."""
-    return await _in_own_loop(settings, partial(_downgrade_with, revision=revision))
+    return await _in_own_loop(settings, folder, partial(_downgrade_with, revision=revision))
 
 
-async def status(settings: Settings) -> MigrationStatus:
+async def status(settings: Settings, folder: Path | None = None) -> MigrationStatus:
     """Tell where the database stands, without changing it."""
-    return await _in_own_loop(settings, _status_with)
+    return await _in_own_loop(settings, folder, _read_status)
 
 
-Work = Callable[[Connection], MigrationStatus]
+Work = Callable[[Config, Connection], MigrationStatus]
 
 
-def _upgrade_with(connection: Connection, *, revision: str) -> MigrationStatus:
-    config = _config(connection)
+def _upgrade_with(config: Config, connection: Connection, *, revision: str) -> MigrationStatus:
     _read_status(config, connection)
     command.upgrade(config, revision)
     return _read_status(config, connection)
 
 
-def _downgrade_with(connection: Connection, *, revision: str) -> MigrationStatus:
-    config = _config(connection)
+def _downgrade_with(config: Config, connection: Connection, *, revision: str) -> MigrationStatus:
     _read_status(config, connection)
     command.downgrade(config, revision)
     return _read_status(config, connection)
-
-
-def _status_with(connection: Connection) -> MigrationStatus:
-    return _read_status(_config(connection), connection)
-
-
-def _config(connection: Connection) -> Config:
-    config = Config()
-    folder = str(shipped("migrations"))
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
 
 
 def _read_status(config: Config, connection: Connection) -> MigrationStatus:
@@ -120,24 +109,34 @@ def _read_status(config: Config, connection: Connection) -> MigrationStatus:
     return MigrationStatus(current, newest, tuple(reversed(known[:done])))
 
 
-async def _in_own_loop(settings: Settings, work: Work) -> MigrationStatus:
+async def _in_own_loop(settings: Settings, folder: Path | None, work: Work) -> MigrationStatus:
     """Work in a thread with a loop of its own: alembic reads files and blocks while it runs."""
-    return await to_thread.run_sync(partial(_guarded, settings, work))
+    config = Config()
+    place = str(folder or await to_thread.run_sync(shipped, "migrations"))
+    config.set_main_option("script_location", place.replace("%", "%%"))
+    return await to_thread.run_sync(_guarded, settings, partial(_with_config, config, work))
 
 
-def _guarded(settings: Settings, work: Work) -> MigrationStatus:
+def _guarded(settings: Settings, work: Callable[[Connection], MigrationStatus]) -> MigrationStatus:
     with _ALEMBIC:
         try:
             return anyio.run(_with_locked_connection, settings, work)
         except (KeyError, CommandError) as error:
             raise DatabaseRefused(
-                f"the migrations in {shipped('migrations')} do not form one chain, or the revision"
-                f" asked for is not among them ({error}): each file's down_revision must be there",
+                f"the migrations do not form one chain, or the revision asked for is not among them"
+                f" ({error}): each file's down_revision must be the number before",
                 code="database.migrations",
             ) from error
 
 
-async def _with_locked_connection(settings: Settings, work: Work) -> MigrationStatus:
+def _with_config(config: Config, work: Work, connection: Connection) -> MigrationStatus:
+    config.attributes["connection"] = connection
+    return work(config, connection)
+
+
+async def _with_locked_connection(
+    settings: Settings, work: Callable[[Connection], MigrationStatus]
+) -> MigrationStatus:
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=partial(_connect, settings), poolclass=NullPool
     )

@@ -13,3 +13,24 @@ SELECT pg_advisory_lock(:key::bigint);
 -- name: set_session
 -- what a session waits for, changed after it began
 SELECT set_config(:name::text, :value::text, false);
+
+-- name: read_facts
+-- what start-up and doctor judge; the timeline of a standby is that of its last checkpoint
+SELECT
+    current_setting('server_version_num')::int AS version_number,
+    current_setting('server_version') AS version,
+    current_setting('server_encoding') AS encoding,
+    current_setting('fsync') = 'on' AS fsync,
+    current_setting('full_page_writes') = 'on' AS full_page_writes,
+    current_setting('synchronous_commit') AS synchronous_commit,
+    (SELECT system_identifier FROM pg_control_system()) AS system_identifier,
+    CASE
+        WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+        ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+    END AS timeline,
+    (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database_oid,
+    pg_is_in_recovery() AS in_recovery;
+
+-- name: read_session
+-- a pooler between us and the server shows when these change between two statements
+SELECT pg_backend_pid() AS pid, current_setting('leadflood.session', TRUE) AS mark;

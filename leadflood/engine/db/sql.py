@@ -60,5 +60,5 @@ class Queries:
 
 
 def load_queries(beside: str) -> Queries:
-    """Load `queries.sql` from the folder of a module: `SQL = load_queries(__file__)`."""
+    """Load `queries.sql` from the folder of the module whose `__file__` is given."""
     return Queries(Path(beside).with_name("queries.sql"))

@@ -4,10 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from leadflood.engine.db.sql import Query
 
+Connection = asyncpg.Connection | PoolConnectionProxy
+
 LOST_CONNECTION = "08006"
+BAD_VALUE = "22000"
 
 
 class Row(Protocol):
@@ -21,6 +25,9 @@ class Row(Protocol):
 
     def values(self) -> Iterator[Any]:
         """List the values in column order."""
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """List the columns' names with their values."""
 
 
 class Reader(Protocol):
@@ -42,12 +49,12 @@ class Reader(Protocol):
 class Tx:
     """A transaction that is open. Made by `Database.transaction`, never by hand."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def fetch(self, query: Query, **given: object) -> Sequence[Row]:
         """Run and return all rows."""
-        return await self._connection.fetch(query.text, *query.arrange(given))  # type: ignore[no-any-return]
+        return await self._connection.fetch(query.text, *query.arrange(given))
 
     async def fetch_one(self, query: Query, **given: object) -> Row | None:
         """Run and return the first row, if any."""
@@ -67,10 +74,26 @@ class Tx:
 def sqlstate_of(error: BaseException) -> str | None:
     """Tell the SQLSTATE of a database error; None when it is not one.
 
-    A closed or cut connection, which carries no SQLSTATE, is told as 08006.
+    A closed or cut connection, a refused one and a pool without a free connection carry none and
+    are told as 08006; a value that the driver cannot encode is told as 22000, like the server's.
     """
     if isinstance(error, asyncpg.PostgresError):
         return error.sqlstate
-    if isinstance(error, asyncpg.InterfaceError | ConnectionError | OSError):
+    if isinstance(error, asyncpg.InterfaceError):
+        return _sqlstate_of_driver(error)
+    if isinstance(error, OSError | asyncpg.InternalClientError):
         return LOST_CONNECTION
     return None
+
+
+def _sqlstate_of_driver(error: asyncpg.InterfaceError) -> str | None:
+    if isinstance(error, ValueError):
+        return BAD_VALUE
+    # the driver has one class for a closed connection and for its wrong use; only the text differs
+    return LOST_CONNECTION if "clos" in str(error) or "released" in str(error) else None
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the connection or the server is gone, not the statement at fault."""
+    state = sqlstate_of(error)
+    return state is not None and state.startswith(("08", "57P0"))
