@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -32,16 +32,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_cap_seconds: float = 2.0
 
 
+DEFAULTS = Settings()
+
+
 class NotRunning(Transient):
     """Nobody runs the group: the process is starting or stopping; try again later."""
 
     code = "engine.group_stopped"
-
-
-class Sharing(Protocol):
-    """What a group needs of the database: one transaction after the other."""
-
-    transaction: Callable[[], object]
 
 
 class _Waiting(Generic[ItemT, AnswerT]):
@@ -65,7 +62,7 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
         db: Database,
         write: Callable[[Tx, Sequence[ItemT], bool], Awaitable[Sequence[AnswerT | Exception]]],
         clock: Clock,
-        settings: Settings = Settings(),
+        settings: Settings = DEFAULTS,
     ) -> None:
         self._db = db
         self._write = write
@@ -110,7 +107,7 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
 
     def _take(self) -> list[_Waiting[ItemT, AnswerT]]:
         queue = self._queue
-        batch = []
+        batch: list[_Waiting[ItemT, AnswerT]] = []
         while queue and len(batch) < self._settings.batch:
             waiting = queue.popleft()
             if not waiting.answer.done():
@@ -155,9 +152,9 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
         await self._commit(batch[middle:])
 
     def _backoff_seconds(self, tries: int) -> float:
-        most = min(
+        most: float = min(
             self._settings.backoff_cap_seconds,
-            self._settings.backoff_base_seconds * 2 ** min(tries - 1, 10),
+            self._settings.backoff_base_seconds * 2.0 ** min(tries - 1, 10),
         )
         return most * random.uniform(0.5, 1.0)  # noqa: S311 - spreads repeats, hides nothing
 

@@ -1,0 +1,170 @@
+-- name: lock_node
+-- A buried node can neither buy nor send; burying waits until this transaction ends.
+SELECT id FROM node WHERE id = :node_id::bigint FOR KEY SHARE;
+
+-- name: find_runs
+-- What may be done for each run, and for how much.
+SELECT id, providers, cap_micros, lead_cap_micros, cancelled_at IS NOT NULL AS is_cancelled
+FROM run
+WHERE id = ANY (:ids::uuid[]);
+
+-- name: find_lines
+-- A repeated transaction asks what its first try has done.
+SELECT id FROM provider_call WHERE id = ANY (:ids::uuid[]);
+
+-- name: add_budgets
+-- Every scope needs a row before it can be locked.
+INSERT INTO budget (scope, cap_micros)
+SELECT * FROM unnest(:scopes::text[], :caps::bigint[]) AS given (scope, cap_micros)
+ORDER BY scope
+ON CONFLICT (scope) DO NOTHING;
+
+-- name: lock_budgets
+-- In sorted order, so that two processes never wait for each other.
+SELECT scope, cap_micros, spent_micros, reserved_micros
+FROM budget
+WHERE scope = ANY (:scopes::text[])
+ORDER BY scope
+FOR NO KEY UPDATE;
+
+-- name: reserve_money
+-- The rows are locked by lock_budgets.
+UPDATE budget
+SET reserved_micros = budget.reserved_micros + given.micros, cap_micros = given.cap_micros
+FROM unnest(:scopes::text[], :caps::bigint[], :micros::bigint[])
+    AS given (scope, cap_micros, micros)
+WHERE budget.scope = given.scope;
+
+-- name: settle_money
+-- What was reserved is given back, what was charged is spent; locked in sorted order first.
+WITH given AS (
+    SELECT * FROM unnest(:scopes::text[], :given_back::bigint[], :spent::bigint[])
+        AS given (scope, given_back, spent)
+), locked AS MATERIALIZED (
+    SELECT budget.scope FROM budget
+    WHERE budget.scope = ANY (:scopes::text[])
+    ORDER BY budget.scope
+    FOR NO KEY UPDATE
+)
+UPDATE budget
+SET reserved_micros = budget.reserved_micros - given.given_back,
+    spent_micros = budget.spent_micros + given.spent
+FROM given JOIN locked ON locked.scope = given.scope
+WHERE budget.scope = given.scope;
+
+-- name: add_lines
+-- The line exists, durable, before anything is sent.
+INSERT INTO provider_call (
+    id, provider, operation, run_id, job_id, node_id, state, reserved_micros,
+    subjects, shares, question_hash, created_at
+)
+SELECT
+    given.id, given.provider, given.operation, given.run_id, given.job_id, :node_id::bigint,
+    'reserved', given.micros, string_to_array(given.subjects, chr(31)),
+    string_to_array(given.shares, ',')::bigint[], given.question_hash, given.created_at
+FROM unnest(
+    :ids::uuid[], :providers::text[], :operations::text[], :run_ids::uuid[], :job_ids::uuid[],
+    :micros::bigint[], :subjects::text[], :shares::text[], :hashes::bytea[],
+    :created_ats::timestamptz[]
+) AS given (
+    id, provider, operation, run_id, job_id, micros, subjects, shares, question_hash, created_at
+);
+
+-- name: settle_lines
+-- Only an open line is settled, once: a repeated transaction moves no money.
+UPDATE provider_call
+SET state = given.state,
+    settled_micros = given.settled_micros,
+    outcome = given.outcome,
+    settled_at = given.settled_at,
+    shares = coalesce(string_to_array(given.shares, ',')::bigint[], provider_call.shares)
+FROM unnest(
+    :ids::uuid[], :states::text[], :settled::bigint[], :outcomes::text[],
+    :settled_ats::timestamptz[], :shares::text[]
+) AS given (id, state, settled_micros, outcome, settled_at, shares)
+WHERE provider_call.id = given.id AND provider_call.state IN ('reserved', 'unresolved')
+RETURNING provider_call.id;
+
+-- name: store_answers
+-- A newer answer replaces an older one.
+INSERT INTO answer (
+    provider, operation, question_hash, body, found, cost_micros, stored_at, expires_at
+)
+SELECT * FROM unnest(
+    :providers::text[], :operations::text[], :hashes::bytea[], :bodies::bytea[],
+    :founds::boolean[], :costs::bigint[], :stored_ats::timestamptz[], :expires_ats::timestamptz[]
+) AS given (
+    provider, operation, question_hash, body, found, cost_micros, stored_at, expires_at
+)
+ORDER BY question_hash, operation, provider
+ON CONFLICT (question_hash, operation, provider) DO UPDATE
+SET body = excluded.body, found = excluded.found, cost_micros = excluded.cost_micros,
+    stored_at = excluded.stored_at, expires_at = excluded.expires_at;
+
+-- name: find_answers
+-- Many questions at once; the position tells which of them it answers.
+SELECT given.position, answer.body, answer.found
+FROM unnest(:providers::text[], :operations::text[], :hashes::bytea[])
+    WITH ORDINALITY AS given (provider, operation, question_hash, position)
+JOIN answer ON answer.question_hash = given.question_hash
+    AND answer.operation = given.operation AND answer.provider = given.provider
+WHERE answer.expires_at > :now::timestamptz;
+
+-- name: forget_answers
+-- A few thousand at a time, so that no transaction is long.
+DELETE FROM answer
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM answer WHERE expires_at <= :now::timestamptz
+    ORDER BY expires_at LIMIT :at_most::bigint
+));
+
+-- name: resolve_orphans
+-- A line whose node is gone may have been charged: it keeps counting at its reserved price.
+UPDATE provider_call
+SET state = 'unresolved', outcome = 'engine.node_buried', settled_at = :now::timestamptz
+WHERE state = 'reserved'
+    AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = provider_call.node_id)
+RETURNING id;
+
+-- name: add_rate_limit
+-- A row must exist before it can be locked.
+INSERT INTO rate_limit (provider, api_key, limit_name, state, changed_at)
+VALUES (:provider::text, :api_key::text, :limit_name::text, '', :now::timestamptz)
+ON CONFLICT DO NOTHING;
+
+-- name: lock_rate_limit
+-- One process at a time hands out allowance.
+SELECT state FROM rate_limit
+WHERE provider = :provider::text AND api_key = :api_key::text AND limit_name = :limit_name::text
+FOR NO KEY UPDATE;
+
+-- name: write_rate_limit
+-- Committed before a single call of it is made, so a dead node's allowance is lost, not reused.
+UPDATE rate_limit
+SET state = :state::text, changed_at = :now::timestamptz
+WHERE provider = :provider::text AND api_key = :api_key::text AND limit_name = :limit_name::text;
+
+-- name: sum_lines
+-- Money by provider and state, of one run or of all.
+SELECT provider, state, count(*) AS lines, sum(reserved_micros)::bigint AS reserved_micros,
+    coalesce(sum(settled_micros), 0)::bigint AS settled_micros
+FROM provider_call
+WHERE :run_id::uuid IS NULL OR run_id = :run_id::uuid
+GROUP BY provider, state
+ORDER BY provider, state;
+
+-- name: list_lines
+-- The ledger line by line, oldest first, to be compared with an invoice.
+SELECT id, provider, operation, run_id, job_id, state, reserved_micros, settled_micros,
+    subjects, shares, outcome, created_at, settled_at
+FROM provider_call
+WHERE id > :after_id::uuid AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+ORDER BY id
+LIMIT :at_most::bigint;
+
+-- name: find_budgets
+-- What the caps say and what is used of them.
+SELECT scope, cap_micros, spent_micros, reserved_micros
+FROM budget
+WHERE scope = ANY (:scopes::text[])
+ORDER BY scope;

@@ -1,0 +1,395 @@
+"""The limiter: calls wait here for a moment leased from the database.
+
+A lane is one allowance (provider, key, limit name). Its pump leases as many moments as calls wait,
+at most a chunk's worth, and gives them out by (priority, turn, order of coming). A moment missed by
+more than the lane's tolerance is not used: the call takes another one.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+
+import anyio
+import msgspec
+import structlog
+from aiolimiter import AsyncLimiter
+
+from leadflood.engine.clock import Clock
+from leadflood.engine.context import CURRENT_JOB
+from leadflood.engine.errors import Throttled, Transient
+from leadflood.engine.net.book import Allowance
+from leadflood.engine.net.call import LimitHint, Window
+from leadflood.engine.net.pace import Allowed, Ask, Lease, Told, apply, lease
+
+log = structlog.get_logger(__name__)
+
+_SPACED_FROM_SECONDS = 0.005
+_SPACING_RATIO = 0.9
+_DECAY = 0.05
+_MOST_LEAD_SECONDS = 1.0
+_FAILURES_BORNE = 3
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the limiter leases. `ahead` and `chunk` together are what a crash may lose."""
+
+    wait_at_most_seconds: float = 2.0
+    ahead_seconds: float = 0.25
+    chunk_seconds: float = 0.25
+    probe_seconds: float = 30.0
+
+
+DEFAULTS = Settings()
+
+
+class LaneKey(msgspec.Struct, frozen=True):
+    """Names an allowance. `api_key` is a fingerprint, never the key itself."""
+
+    provider: str
+    api_key: str
+    limit_name: str
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """A moment to call at, on the monotonic clock; `is_free` needs none."""
+
+    at: float
+    given_at: float
+    tolerance_seconds: float
+    is_probe: bool = False
+    is_free: bool = False
+
+
+_Order = tuple[int, int, int, int]
+
+
+class Lane:
+    """One allowance in this process: who waits, what was leased, what answers told."""
+
+    def __init__(
+        self,
+        key: LaneKey,
+        windows: Sequence[Window],
+        allowance: Allowance,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._key = key
+        self._windows = tuple(windows)
+        self._allowance = allowance
+        self._clock = clock
+        self._settings = settings
+        self._waiters: list[tuple[_Order, asyncio.Future[Slot]]] = []
+        self._coming = 0
+        self._wake = asyncio.Event()
+        self._told: list[Told] = []
+        self._is_open = False
+        self._pace = _Pace()
+
+    def estimate_seconds(self) -> float:
+        """Tell about how long a call that comes now would wait."""
+        if self._is_open:
+            return 0.0
+        ahead = self._pace.next_at - self._clock.monotonic()
+        return max(0.0, ahead) + len(self._waiters) * self._pace.own_interval
+
+    async def take(self, *, is_again: bool = False) -> Slot:
+        """Wait for a moment. `is_again`: the moment given before was missed; goes first.
+
+        Raises: Throttled when it would take longer than `wait_at_most_seconds`.
+        """
+        now = self._clock.monotonic()
+        if self._is_open:
+            return Slot(now, now, 1e9, is_free=True)
+        self._refuse_long_wait(is_again=is_again)
+        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (self._order(is_again=is_again), waiter))
+        self._wake.set()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._pass_on(waiter)
+            raise
+
+    async def depart(self, slot: Slot) -> bool:
+        """Wait until the moment; False when it was missed and another must be taken."""
+        if slot.is_free:
+            return True
+        now = self._clock.monotonic()
+        self._pace.note_preparation(now - slot.given_at)
+        if slot.at > now:
+            await self._clock.sleep(slot.at - now)
+        await self._pace.keep_distance(self._clock)
+        late_seconds = self._clock.monotonic() - slot.at
+        self._pace.note_lateness(late_seconds)
+        return late_seconds <= slot.tolerance_seconds
+
+    def give_back(self, slot: Slot) -> None:
+        """Hand a moment that is not needed to the next in the queue."""
+        if slot.is_probe:
+            self.tell(Told(0.0, 0.0, ends_probe=True, is_answer=False))
+        elif not slot.is_free and slot.at > self._clock.monotonic():
+            self._give([slot])
+
+    def tell(self, told: Told) -> None:
+        """Note what an answer told; the row learns it with the next lease."""
+        if self._is_open and not told.hints and not told.held_seconds:
+            return
+        if told.held_seconds or told.ends_probe:
+            self._told.append(told)
+        elif self._told and not (self._told[-1].held_seconds or self._told[-1].ends_probe):
+            self._told[-1] = told
+        else:
+            self._told.append(told)
+        if told.held_seconds or told.ends_probe or self._is_open:
+            self._is_open = False
+            self._wake.set()
+
+    async def pump(self) -> None:
+        """Lease moments for those who wait, until cancelled."""
+        failures = 0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                again_seconds = await self._lease()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - whatever the database says, the lane goes on
+                failures += 1
+                self._bear(error, failures)
+                again_seconds = min(2.0, 0.1 * 2**failures)
+            if self._waiters:
+                await self._clock.sleep(again_seconds)
+                self._wake.set()
+
+    async def _lease(self) -> float:
+        self._drop_gone()
+        told, self._told = self._told, []
+        began = self._clock.monotonic()
+        now = self._clock.now()
+        offset = began - now.timestamp()
+        try:
+            async with self._allowance.locked(
+                self._key.provider, self._key.api_key, self._key.limit_name, now
+            ) as row:
+                allowed = _decode(row.state)
+                self._apply(allowed, told)
+                before = allowed.next_at
+                # the row may have been locked for long: only from here is `now` the present
+                leased = self._ask(allowed)
+                row.state = _encode(allowed)
+        except BaseException:
+            self._told = told + self._told
+            raise
+        self._note(leased, allowed, before, began, offset)
+        self._give(
+            [
+                Slot(
+                    at + offset,
+                    self._clock.monotonic(),
+                    leased.tolerance_seconds,
+                    leased.is_probe,
+                    leased.is_open,
+                )
+                for at in leased.slots
+            ]
+        )
+        if leased.again_seconds > self._settings.wait_at_most_seconds:
+            self._turn_away(leased.again_seconds)
+        return leased.again_seconds
+
+    def _ask(self, allowed: Allowed) -> Lease:
+        return lease(
+            allowed,
+            self._windows,
+            Ask(
+                wanted=len(self._waiters),
+                now=self._clock.now().timestamp(),
+                lead_seconds=self._pace.lead_seconds,
+                ahead_seconds=self._settings.ahead_seconds,
+                chunk_seconds=self._settings.chunk_seconds,
+                jitter_seconds=self._pace.jitter_seconds,
+                probe_seconds=self._settings.probe_seconds,
+            ),
+        )
+
+    def _apply(self, allowed: Allowed, told: Sequence[Told]) -> None:
+        for each in told:
+            apply(allowed, self._windows, each, self._pace.jitter_seconds)
+
+    def _note(
+        self, leased: Lease, allowed: Allowed, before: float, began: float, offset: float
+    ) -> None:
+        self._is_open = leased.is_open
+        now = self._clock.monotonic()
+        handed_out = len(leased.slots)
+        self._pace.note_lease(now - began, leased.interval_seconds)
+        self._pace.note_share(handed_out, before, allowed.next_at)
+        self._pace.next_at = max(allowed.next_at, allowed.held_until) + offset
+
+    def _give(self, slots: Sequence[Slot]) -> None:
+        left = list(reversed(slots))
+        while left and self._waiters:
+            _, waiter = heapq.heappop(self._waiters)
+            if not waiter.done():
+                waiter.set_result(left.pop())
+
+    def _pass_on(self, waiter: "asyncio.Future[Slot]") -> None:
+        """Pass on what a cancelled waiter was given in the same moment."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            self.give_back(waiter.result())
+        waiter.cancel()
+
+    def _drop_gone(self) -> None:
+        if any(waiter.done() for _, waiter in self._waiters):
+            self._waiters = [entry for entry in self._waiters if not entry[1].done()]
+            heapq.heapify(self._waiters)
+
+    def _order(self, *, is_again: bool) -> _Order:
+        self._coming += 1
+        if is_again:
+            return (0, 0, 0, self._coming)
+        job = CURRENT_JOB.get()
+        if job is None:
+            return (1, 0, 0, self._coming)
+        return (1, job.priority, job.turn, self._coming)
+
+    def _refuse_long_wait(self, *, is_again: bool) -> None:
+        wait_seconds = self.estimate_seconds()
+        if wait_seconds > self._settings.wait_at_most_seconds and not is_again:
+            raise _throttled(self._key, wait_seconds)
+
+    def _turn_away(self, wait_seconds: float) -> None:
+        waiting, self._waiters = self._waiters, []
+        for _, waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(_throttled(self._key, wait_seconds))
+
+    def _bear(self, error: Exception, failures: int) -> None:
+        log.warning("net.lease.failed", provider=self._key.provider, error=repr(error))
+        if failures < _FAILURES_BORNE:
+            return
+        waiting, self._waiters = self._waiters, []
+        for _, waiter in waiting:
+            if not waiter.done():
+                told = Transient("No allowance could be leased: the database does not answer.")
+                told.__cause__ = error
+                waiter.set_exception(told)
+
+
+class Limiter:
+    """All lanes of a process; `run` starts their pumps."""
+
+    def __init__(self, allowance: Allowance, clock: Clock, settings: Settings = DEFAULTS) -> None:
+        self._allowance = allowance
+        self._clock = clock
+        self._settings = settings
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._new: list[Lane] = []
+        self._wake = asyncio.Event()
+
+    def lane(self, key: LaneKey, windows: Sequence[Window]) -> Lane:
+        """Find the lane of an allowance, making it at its first call."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = Lane(key, windows, self._allowance, self._clock, self._settings)
+            self._lanes[key] = lane
+            self._new.append(lane)
+            self._wake.set()
+        return lane
+
+    async def run(self) -> None:
+        """Pump every lane, until cancelled."""
+        self._new = list(self._lanes.values())
+        self._wake.set()
+        async with anyio.create_task_group() as group:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                new, self._new = self._new, []
+                for lane in new:
+                    group.start_soon(lane.pump)
+
+
+class _Pace:
+    """What a lane measures of itself: how early to ask, how late calls leave, its share."""
+
+    def __init__(self) -> None:
+        self.next_at = 0.0
+        self.interval = 0.0
+        self.own_interval = 0.0
+        self.jitter_seconds = 0.0
+        self._lease_seconds = 0.002
+        self._preparation_seconds = 0.002
+        self._late_mean = 0.0
+        self._late_spread = 0.0
+        self._share = 1.0
+        self._seen_next_at = float("inf")
+        self._spacer: AsyncLimiter | None = None
+
+    @property
+    def lead_seconds(self) -> float:
+        """Tell how far ahead a moment must be, to be reached in time."""
+        return min(
+            _MOST_LEAD_SECONDS, 1.5 * (self._lease_seconds + self._preparation_seconds) + 0.001
+        )
+
+    def note_lease(self, took_seconds: float, interval: float) -> None:
+        """Note how long leasing took, and the pace."""
+        self._lease_seconds += (took_seconds - self._lease_seconds) * 0.2
+        if abs(interval - self.interval) > 0.01 * self.interval:
+            spaced = interval >= _SPACED_FROM_SECONDS
+            self._spacer = AsyncLimiter(1, interval * _SPACING_RATIO) if spaced else None
+            self.interval = interval
+        self.own_interval = self.interval / max(0.05, self._share)
+
+    def note_share(self, own: int, before: float, after: float) -> None:
+        """Note how much of all that was handed out came to this process."""
+        if own == 0 or self.interval == 0:
+            return
+        others = max(0.0, (before - self._seen_next_at) / self.interval)
+        self._share += (own / (own + others) - self._share) * 0.2
+        self._seen_next_at = after
+
+    def note_preparation(self, took_seconds: float) -> None:
+        """Note how long the money took between getting a moment and being ready for it."""
+        self._preparation_seconds += (took_seconds - self._preparation_seconds) * 0.2
+
+    def note_lateness(self, late_seconds: float) -> None:
+        """Note how late a call left: its mean and twice its spread are the jitter."""
+        late = min(max(0.0, late_seconds), 0.25)
+        self._late_mean += (late - self._late_mean) * _DECAY
+        self._late_spread += (abs(late - self._late_mean) - self._late_spread) * _DECAY
+        self.jitter_seconds = self._late_mean + 2 * self._late_spread
+
+    async def keep_distance(self, clock: Clock) -> None:
+        """Keep calls of this process apart, also when several were late together."""
+        if self._spacer is not None and clock.kind == "system":
+            await self._spacer.acquire()
+
+
+def told_of_reply(
+    sent_at: float, received_at: float, hints: tuple[LimitHint, ...], *, ends_probe: bool
+) -> Told:
+    """Say what an answer told of the limit."""
+    return Told(sent_at, received_at, hints, ends_probe=ends_probe)
+
+
+def _throttled(key: LaneKey, wait_seconds: float) -> Throttled:
+    return Throttled(
+        f"The limit {key.limit_name} of {key.provider} has no room for {wait_seconds:.1f} s.",
+        wait_seconds,
+        code="net.limit",
+    )
+
+
+_DECODER = msgspec.json.Decoder(Allowed)
+_ENCODER = msgspec.json.Encoder()
+
+
+def _decode(state: str) -> Allowed:
+    return _DECODER.decode(state) if state else Allowed()
+
+
+def _encode(allowed: Allowed) -> str:
+    return _ENCODER.encode(allowed).decode()

@@ -1,0 +1,169 @@
+"""A real gate on a test's database, and what to ask it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import anyio
+import msgspec
+from leadflood.engine.clock import Clock, SystemClock
+from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.sql import Query
+from leadflood.engine.ids import Ids
+from leadflood.engine.ledger.store import (
+    PostgresAllowance,
+    PostgresLedger,
+    Settings as LedgerSettings,
+)
+from leadflood.engine.net.call import Call, Reply
+from leadflood.engine.net.gate import LiveGate, Parts, Provider, Settings
+from leadflood.engine.net.limiter import Limiter
+
+ADD_NODE = Query(
+    "add_node",
+    "INSERT INTO node (name, started_at, last_beat_at) VALUES ('test', $1, $1) RETURNING id",
+    ("now",),
+)
+DROP_NODE = Query("drop_node", "DELETE FROM node WHERE id = $1", ("id",))
+ADD_RUN = Query(
+    "add_run",
+    "INSERT INTO run (id, kind, created_at, cap_micros, lead_cap_micros, providers, cancelled_at)"
+    " VALUES ($1, 'test', $2, $3, $4, $5, $6)",
+    ("id", "now", "cap", "lead_cap", "providers", "cancelled_at"),
+)
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between tests."""
+
+    ledger: LedgerSettings = LedgerSettings()
+    providers: dict[str, Provider] = {}
+    settings: Settings = Settings()
+    is_allowed: Callable[[str], bool] = lambda _: True
+    on_buried: Callable[[], None] = lambda: None
+    clock: Clock = SystemClock()
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A running gate, the node it acts for, and its allowance table."""
+
+    gate: LiveGate
+    node_id: int
+    limiter: Limiter
+
+
+@asynccontextmanager
+async def opened_gate(database: Database, setup: Setup = Setup()) -> AsyncIterator[Opened]:
+    """Run a gate for a node of its own."""
+    node_id = await add_node(database)
+    clock = setup.clock
+    limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
+    gate = LiveGate(
+        Parts(
+            db=database,
+            ledger=PostgresLedger(setup.ledger),
+            limiter=limiter,
+            clock=clock,
+            ids=Ids(clock),
+            node_id=lambda: node_id,
+            providers=setup.providers,
+            is_allowed=setup.is_allowed,
+            on_buried=setup.on_buried,
+        ),
+        setup.settings,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(gate.run)
+        await anyio.wait_all_tasks_blocked()
+        yield Opened(gate, node_id, limiter)
+        tasks.cancel_scope.cancel()
+
+
+async def add_node(database: Database) -> int:
+    """Give a node its row."""
+    node_id: int = await database.fetch_value(ADD_NODE, now=NOW)
+    return node_id
+
+
+async def bury(database: Database, node_id: int) -> None:
+    """Take a node for dead."""
+    await database.execute(DROP_NODE, id=node_id)
+
+
+async def add_run(
+    database: Database,
+    *,
+    cap: int | None = None,
+    lead_cap: int | None = None,
+    providers: list[str] | None = None,
+    is_cancelled: bool = False,
+) -> UUID:
+    """Start a run with caps."""
+    run_id = uuid4()
+    await database.execute(
+        ADD_RUN,
+        id=run_id,
+        now=NOW,
+        cap=cap,
+        lead_cap=lead_cap,
+        providers=providers,
+        cancelled_at=NOW if is_cancelled else None,
+    )
+    return run_id
+
+
+def a_call(question: str = "who", **over: object) -> Call:
+    """Make a call that costs at most 10 micros and keeps its answer for an hour."""
+    given: dict[str, object] = {
+        "provider": "acme",
+        "operation": "people.match",
+        "question": question.encode(),
+        "limit": "default",
+        "max_cost_micros": 10,
+        "subjects": ("lead-1",),
+        "answer_seconds": 3600.0,
+        "miss_seconds": 3600.0,
+        "timeout_seconds": 5.0,
+    }
+    return Call(**(given | over))  # type: ignore[arg-type]
+
+
+@contextmanager
+def in_job(run_id: UUID | None = None, authorize: Authorize | None = None) -> Iterator[JobContext]:
+    """Be a stage at work on a job."""
+    job = JobContext("test.stage", uuid4(), 1, run_id, authorize=authorize)
+    token = CURRENT_JOB.set(job)
+    try:
+        yield job
+    finally:
+        CURRENT_JOB.reset(token)
+
+
+class Other:
+    """The other side: counts what it is asked, and answers or fails as told."""
+
+    def __init__(
+        self, cost: int = 7, answer: Callable[[UUID], Awaitable[Reply]] | None = None
+    ) -> None:
+        self.references: list[UUID] = []
+        self._cost = cost
+        self._answer = answer
+
+    async def __call__(self, reference: UUID) -> Reply:
+        """Be asked."""
+        self.references.append(reference)
+        if self._answer is not None:
+            return await self._answer(reference)
+        return Reply(body=b"answer", cost_micros=self._cost)
+
+
+def failing(error: Exception) -> Other:
+    """Make another side that always fails."""
+
+    async def answer(_: UUID) -> Reply:
+        raise error
+
+    return Other(answer=answer)
