@@ -10,12 +10,22 @@ Permanent  ├── ProviderRefused     it will not do this, now or later
 """
 
 from leadflood.engine.errors import Permanent, Throttled, Transient, Unfunded
+from leadflood.engine.net.call import LimitHint
 
 
 class ProviderThrottled(Throttled):
-    """The service says wait: no attempt is spent, the next provider of the port may be asked."""
+    """The service says wait: no attempt is spent, the next provider of the port may be asked.
+
+    `hints` are what its headers said of the windows, for the limiter.
+    """
 
     code = "provider.throttled"
+
+    def __init__(
+        self, detail: str, retry_after_seconds: float, hints: tuple[LimitHint, ...] = ()
+    ) -> None:
+        super().__init__(detail, retry_after_seconds)
+        self.hints = hints
 
 
 class ProviderUnfunded(Unfunded):

@@ -331,7 +331,9 @@ class Pdl:
             case 402:
                 raise ProviderUnfunded(f"pdl's credits are used up: {detail}", _UNFUNDED_SECONDS)
             case 429:
-                raise ProviderThrottled(f"pdl says wait: {detail}", self._wait_seconds(reply))
+                raise ProviderThrottled(
+                    f"pdl says wait: {detail}", self._wait_seconds(reply), self._hints(reply)
+                )
             case status if status < 300:  # noqa: PLR2004 - the border of RFC 9110's class
                 raise ProviderChanged(f"pdl answered an undocumented {status}")
             case _:
