@@ -1,1 +1,1 @@
-"""Generic machinery: actors, queue, database, outside calls, ledger. It does not know what a lead is."""
+"""Generic machinery: actors, queue, database, outside calls, ledger. It knows no lead."""

@@ -40,6 +40,10 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+REAL_TIME = SystemClock()
+"""For what is real even in a simulation: pauses of a broken database, beats, sockets."""
+
+
 class ManualClock:
     """Time that moves only when told: for tests and simulations, on one node."""
 

@@ -36,10 +36,28 @@ Verdict = Go | Wait | Refuse
 Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[Verdict]]]
 
 
-class JobContext:
-    """One claimed job at work. `(job_id, claim)` is the fence; `run_id` None means no run."""
+Record = Callable[[Any, "JobContext", BaseException | None, Any], Awaitable[None]]
 
-    __slots__ = ("authorize", "claim", "input", "job_id", "request_id", "run_id", "stage")
+
+class JobContext:
+    """One claimed job at work. `(job_id, claim)` is the fence; `run_id` None means no run.
+
+    `authorize` and `record` are the running stage's own, for effects: the last word before the
+    outside is called, and what must be written after it whatever the fence says.
+    """
+
+    __slots__ = (
+        "authorize",
+        "claim",
+        "input",
+        "job_id",
+        "priority",
+        "record",
+        "request_id",
+        "run_id",
+        "stage",
+        "turn",
+    )
 
     def __init__(
         self,
@@ -56,7 +74,10 @@ class JobContext:
         self.run_id = run_id
         self.request_id = request_id
         self.authorize = authorize
+        self.record: Record | None = None
         self.input: Any = None
+        self.turn = 0
+        self.priority = 0
 
 
 CURRENT_JOB: ContextVar[JobContext | None] = ContextVar("current_job", default=None)

@@ -39,9 +39,10 @@ class LeadfloodError(Exception):
 
 
 class Permanent(LeadfloodError):
-    """Refused for good: trying again cannot help."""
+    """Refused for good: trying again cannot help, but for `retries` more tries a class asks for."""
 
     code = "engine.permanent"
+    retries: ClassVar[int] = 0
 
 
 class Invalid(Permanent):

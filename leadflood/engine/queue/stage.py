@@ -41,10 +41,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keeps_history: bool = True
 
 
-class Claimed(Generic[TaskT]):
-    """A task this node holds. `started_at` is when the job was created."""
+class Claimed(JobContext, Generic[TaskT]):
+    """A task this node holds, with how often it was tried and when its job was created."""
 
-    __slots__ = ("attempts", "claim", "created_at", "job_id", "run_id", "task")
+    __slots__ = ("attempts", "created_at", "task")
 
     def __init__(
         self,
@@ -55,10 +55,8 @@ class Claimed(Generic[TaskT]):
         attempts: int,
         created_at: datetime,
     ) -> None:
+        super().__init__("", job_id, claim, run_id)
         self.task = task
-        self.job_id = job_id
-        self.claim = claim
-        self.run_id = run_id
         self.attempts = attempts
         self.created_at = created_at
 
@@ -70,6 +68,8 @@ class Follow(msgspec.Struct, frozen=True):
     event: Event
     run_at: datetime | None = None
     run_id: UUID | None = None
+    priority: int = 0
+    request_id: str | None = None
 
 
 class Ended(Generic[TaskT, ResultT]):
@@ -116,8 +116,9 @@ class Stage(Generic[TaskT, InputT, ResultT]):
         """Read what a batch of tasks needs, in their order.
 
         An outcome in place of an input ends that task without work (its subject is gone, say).
-        Without an override the claimed task itself is the input.
+        Without an override `work` gets the task itself.
         """
+        del db
         return list(tasks)  # type: ignore[arg-type]
 
     async def work(self, item: InputT) -> Outcome[ResultT]:
@@ -130,8 +131,18 @@ class Stage(Generic[TaskT, InputT, ResultT]):
 
     async def commit(self, tx: Tx, ended: Sequence[Ended[TaskT, ResultT]]) -> Sequence[Follow]:
         """Write what ended, set-based, and return the events that follow."""
+        del tx, ended
         return ()
 
     async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
         """Effects only: the last word for each job (`job.input` is what `load` gave), in order."""
+        raise NotImplementedError
+
+    async def record(
+        self, tx: Tx, job: JobContext, error: BaseException | None, reply: Any
+    ) -> None:
+        """Effects only: write what the outside did, in the gate's own transaction, fence or not.
+
+        `error` is what the call raised (Unsure, ProviderRefused, …) or None; `reply` its Reply.
+        """
         raise NotImplementedError

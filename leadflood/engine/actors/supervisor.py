@@ -1,0 +1,177 @@
+"""Supervisors: a list of children, a strategy, a restart limit within a window, backoff.
+
+A child that keeps failing escalates to the supervisor above; the root gives up, and the process
+exits non-zero so that its container restarts it. An optional child is parked instead.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import anyio
+import anyio.abc
+
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.obs.log import log
+
+
+class Strategy(StrEnum):
+    """What a failed child takes with it."""
+
+    ONE_FOR_ONE = "one_for_one"
+    ONE_FOR_ALL = "one_for_all"
+
+
+class Health(StrEnum):
+    """How an actor is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    PARKED = "parked"
+    STOPPED = "stopped"
+
+
+class Actor(Protocol):
+    """Something that runs until it is cancelled. Returning means that it is done for good."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+
+
+class Child:
+    """One child of a supervisor, with what operators see of it."""
+
+    def __init__(
+        self, name: str, run: Callable[[], Awaitable[None]], *, optional: bool = False
+    ) -> None:
+        self.name = name
+        self.run = run
+        self.optional = optional
+        self.health = Health.WAITING
+        self.restarts = 0
+        self.last_error = ""
+        self.supervisor: Supervisor | None = None
+
+
+class TooManyRestarts(Exception):
+    """A child kept failing; the supervisor above must decide."""
+
+
+class Supervisor:
+    """Runs its children. `restarts` within `within_seconds` at most, then it gives up itself."""
+
+    def __init__(
+        self,
+        name: str,
+        children: Sequence[Child],
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        restarts: int = 5,
+        within_seconds: float = 60.0,
+    ) -> None:
+        self.name = name
+        self.children = list(children)
+        self.strategy = strategy
+        self._most = restarts
+        self._within_seconds = within_seconds
+        self._failures: deque[float] = deque()
+        self._group: anyio.abc.TaskGroup | None = None
+
+    def as_child(self) -> Child:
+        """Make this supervisor a child of another."""
+        child = Child(self.name, self.run)
+        child.supervisor = self
+        return child
+
+    async def run(self) -> None:
+        """Run all children until cancelled.
+
+        Raises: TooManyRestarts when a child keeps failing.
+        """
+        if self.strategy is Strategy.ONE_FOR_ONE:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                for child in self.children:
+                    group.start_soon(self._keep_running, child)
+            return
+        while True:
+            try:
+                await self._run_together()
+            except Exception as error:  # noqa: BLE001 - a supervisor is where failures are decided
+                await self._note_failure(_first(error), self.children[0])
+            else:
+                return
+
+    async def _run_together(self) -> None:
+        async with anyio.create_task_group() as group:
+            for child in self.children:
+                group.start_soon(self._run_once, child)
+
+    async def _run_once(self, child: Child) -> None:
+        child.health = Health.RUNNING
+        try:
+            await child.run()
+        except Exception as error:
+            child.last_error = describe(error)
+            child.restarts += 1
+            raise
+        finally:
+            child.health = Health.STOPPED
+
+    async def _keep_running(self, child: Child) -> None:
+        while True:
+            child.health = Health.RUNNING
+            try:
+                await child.run()
+            except Exception as error:  # noqa: BLE001 - see above
+                child.last_error = describe(error)
+                child.restarts += 1
+                child.health = Health.RESTARTING
+                if not await self._may_restart(child, error):
+                    return
+            else:
+                child.health = Health.STOPPED
+                return
+
+    async def _may_restart(self, child: Child, error: Exception) -> bool:
+        try:
+            await self._note_failure(error, child)
+        except TooManyRestarts:
+            if not child.optional:
+                raise
+            child.health = Health.PARKED
+            log.error("engine.actor.parked", actor=child.name, error=child.last_error)
+            return False
+        return True
+
+    async def _note_failure(self, error: Exception, child: Child) -> None:
+        """Count a failure, wait a little, or give up."""
+        now = REAL_TIME.monotonic()
+        self._failures.append(now)
+        while self._failures and self._failures[0] < now - self._within_seconds:
+            self._failures.popleft()
+        log.error(
+            "engine.actor.failed",
+            actor=child.name,
+            supervisor=self.name,
+            failures=len(self._failures),
+            exc_info=error,
+        )
+        if len(self._failures) > self._most:
+            text = f"{self.name}: {child.name} failed {len(self._failures)} times: {error}"
+            raise TooManyRestarts(text) from error
+        await REAL_TIME.sleep(min(0.05 * 2.0 ** len(self._failures), 5.0))
+
+
+def _first(error: BaseException) -> Exception:
+    """Find the cause inside a task group's exception group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Exception) else RuntimeError(str(error))
+
+
+def describe(error: BaseException) -> str:
+    """Tell an error in a line."""
+    found = _first(error)
+    return f"{type(found).__name__}: {found}"[:300]

@@ -1,0 +1,417 @@
+"""Group commit: one committer a stage turns whatever finished meanwhile into one transaction.
+
+    settle the claims (this is the fence) → the slice's commit → events → follow-ups → postponed
+
+A claim that is no longer ours is left out before the slice's commit runs. A batch that the
+database refuses is halved until the faulty job stands alone; only that one fails.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+
+from leadflood.engine.clock import REAL_TIME, Clock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx, sqlstate_of
+from leadflood.engine.errors import Bug, LeadfloodError, Permanent, Unsure, code_of
+from leadflood.engine.obs.log import log
+from leadflood.engine.obs.stage_metrics import StageMetrics
+from leadflood.engine.queue import store
+from leadflood.engine.queue.backoff import Backoff
+from leadflood.engine.queue.dispatcher import Delivery, Dispatcher, NewJob
+from leadflood.engine.queue.job import CANCELLED, COMPLETED, FAILED, Job
+from leadflood.engine.queue.node import Node
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Retry, Snooze
+from leadflood.engine.queue.stage import Ended, Stage
+from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.wakes import Wakes
+
+MOST_AT_ONCE = 1_000
+REPEATS_BEFORE_STALL = 3
+LONGEST_PAUSE_SECONDS = 10.0
+CrashPoint = Callable[[str], None]
+
+
+def no_crash(point: str) -> None:
+    """Do nothing: tests put a hook here that ends the process at a named point."""
+    del point
+
+
+class Committer:
+    """Settles one stage's finished jobs. `is_stalled` while the database refuses everything."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its parts
+        self,
+        stage: Stage[Any, Any, Any],
+        db: Database,
+        dispatcher: Dispatcher,
+        node: Node,
+        wakes: Wakes,
+        clock: Clock,
+        backoff: Backoff,
+        metrics: StageMetrics,
+        crash_point: CrashPoint = no_crash,
+    ) -> None:
+        self._stage = stage
+        self._db = db
+        self._dispatcher = dispatcher
+        self._node = node
+        self._wakes = wakes
+        self._clock = clock
+        self._backoff = backoff
+        self._metrics = metrics
+        self._crash_point = crash_point
+        self._writes_domain = type(stage).commit is not Stage.commit
+        self._finished: list[Job] = []
+        self._has_work = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._repeats = 0
+        self.stall_reason: str | None = None
+
+    def add(self, job: Job) -> None:
+        """Hand in a job whose outcome is set."""
+        self._finished.append(job)
+        if not self._has_work.is_set():
+            self._has_work.set()
+            self._is_idle.clear()
+
+    def is_idle(self) -> bool:
+        """Tell whether everything handed in is settled."""
+        return self._is_idle.is_set()
+
+    async def wait_until_idle(self) -> None:
+        """Wait until everything handed in is settled."""
+        await self._is_idle.wait()
+
+    async def run(self) -> None:
+        """Settle for ever. Cancelling loses nothing: the rows are the truth."""
+        while True:
+            await self._has_work.wait()
+            batch = self._finished[:MOST_AT_ONCE]
+            del self._finished[:MOST_AT_ONCE]
+            await self._settle(batch)
+            if not self._finished:
+                self._has_work.clear()
+                self._is_idle.set()
+
+    async def _settle(self, batch: list[Job]) -> None:
+        """Settle a batch, halving what the database refuses."""
+        pending = [batch]
+        while pending:
+            part = pending.pop()
+            try:
+                await self._attempt(part)
+            except Exception as error:  # noqa: BLE001 - every failure of a batch is sorted here
+                pending.extend(await self._after_failure(part, error))
+            else:
+                self._repeats, self.stall_reason = 0, None
+
+    async def _after_failure(self, part: list[Job], error: Exception) -> list[list[Job]]:
+        """Decide what to try next: halves, the single culprit as a failure, or all again."""
+        state = sqlstate_of(error)
+        if _is_environment(state, error):
+            return await self._repeat(part, error)
+        if len(part) > 1:
+            middle = len(part) // 2
+            return [part[middle:], part[:middle]]
+        _blame(part[0], error, state)
+        return [part]
+
+    async def _repeat(self, part: list[Job], error: Exception) -> list[list[Job]]:
+        """The database is not itself: wait, ask which claims still exist, and go on with those."""
+        self._repeats += 1
+        if self._repeats > REPEATS_BEFORE_STALL and self.stall_reason is None:
+            self.stall_reason = f"{self._stage.name} cannot commit: {error}"
+            log.error("engine.stage.stalled", stage=self._stage.name, error=str(error))
+        pause = min(0.05 * 2 ** min(self._repeats, 10), LONGEST_PAUSE_SECONDS)
+        await REAL_TIME.sleep(pause)
+        try:
+            held = await store.list_held(
+                self._db, [job.job_id for job in part], [job.claim for job in part]
+            )
+        except Exception:  # noqa: BLE001 - the next repeat asks again
+            return [part]
+        self._node.wants_reconcile.set()
+        return [still] if (still := self._keep(part, held)) else []
+
+    def _keep(self, part: Sequence[Job], held: set[UUID]) -> list[Job]:
+        """Leave out the claims that are gone: another try settled them, or another node has them."""
+        still = [job for job in part if job.job_id in held]
+        for job in part:
+            if job.job_id not in held:
+                self._node.held.pop(job.job_id, None)
+        if lost := len(part) - len(still):
+            self._metrics.lost(lost)
+        return still
+
+    async def _attempt(self, part: list[Job]) -> None:
+        """Run the one transaction of a batch."""
+        sorted_part = self._sort(part)
+        delivery = Delivery(self._node, self._wakes)
+        try:
+            with self._node.claiming():
+                async with self._db.transaction() as tx:
+                    await self._write(tx, sorted_part, delivery)
+                    self._crash_point("commit.before")
+                self._crash_point("commit.after")
+                delivery.complete()
+        except _LostClaimsError:
+            delivery.abandon()
+            held = await store.list_held(
+                self._db, [job.job_id for job in part], [job.claim for job in part]
+            )
+            if still := self._keep(part, held):
+                await self._attempt(still)
+            return
+        except BaseException:
+            delivery.abandon()
+            raise
+        self._forget(part)
+        self._metrics.committed(sorted_part.counts(), len(part))
+
+    def _forget(self, part: Sequence[Job]) -> None:
+        held = self._node.held
+        for job in part:
+            held.pop(job.job_id, None)
+
+    def _sort(self, part: Sequence[Job]) -> "_Batch":
+        """Sort jobs by what becomes of them."""
+        batch = _Batch()
+        cancelled = self._node.cancelled_runs
+        for job in part:
+            outcome = job.outcome
+            if cancelled and job.run_id in cancelled and not self._stage.effect:
+                job.outcome = outcome = Discard(Cancelled("its run was cancelled"))
+            if type(outcome) is Done:
+                batch.ended.append(job)
+                batch.states.append(COMPLETED)
+                batch.codes.append(None)
+            else:
+                self._sort_unhappy(batch, job)
+        return batch
+
+    def _sort_unhappy(self, batch: "_Batch", job: Job) -> None:
+        outcome = job.outcome
+        match outcome:
+            case Retry(error=error) if job.attempts + 1 >= self._attempts_for(error):
+                job.attempts += 1
+                job.outcome = Discard(error)
+                batch.add_discard(job, error)
+            case Retry(error=error, after_seconds=after):
+                seconds = after if after is not None else self._backoff.seconds(job.attempts)
+                batch.add_postponed(job, seconds, job.attempts + 1, _short(error))
+            case Snooze(after_seconds=seconds, reason=reason):
+                batch.add_postponed(job, seconds, job.attempts, reason)
+            case Discard(error=error):
+                batch.add_discard(job, error)
+            case Done():
+                batch.ended.append(job)
+                batch.states.append(COMPLETED)
+                batch.codes.append(None)
+            case None:
+                batch.add_discard(job, Bug(f"{self._stage.name} ended without an outcome"))
+            case _:
+                assert_never(outcome)
+
+    def _attempts_for(self, error: Exception) -> int:
+        """A permanent error that asks for one more try (`retries`) gets just that."""
+        if isinstance(error, Permanent):
+            return 1 + error.retries
+        return self._stage.policy.attempts
+
+    async def _write(self, tx: Tx, batch: "_Batch", delivery: Delivery) -> None:
+        if batch.ended:
+            await self._write_ended(tx, batch, delivery)
+        if batch.postponed:
+            await self._postpone(tx, batch, delivery)
+
+    async def _write_ended(self, tx: Tx, batch: "_Batch", delivery: Delivery) -> None:
+        ended = batch.ended
+        settled = await self._delete(tx, batch)
+        if settled.count != len(ended):
+            raise _LostClaimsError
+        if batch.dead:
+            await self._bury(tx, batch.dead)
+        if self._writes_domain:
+            follows = await self._stage.commit(
+                tx,
+                [
+                    Ended(job, job.outcome, job.input)  # type: ignore[arg-type]
+                    for job in ended
+                    if job.payload is None
+                ],
+            )
+            if follows:
+                causes = {job.job_id: job for job in ended}
+                await self._dispatcher.dispatch(tx, follows, causes, delivery)
+        if settled.again:
+            await self._run_again(tx, ended, settled.again, delivery)
+
+    async def _delete(self, tx: Tx, batch: "_Batch") -> store.Settled:
+        ids = [job.job_id for job in batch.ended]
+        claims = [job.claim for job in batch.ended]
+        now = self._clock.now()
+        keeps = self._stage.policy.keeps_history
+        if not batch.has_failures:
+            return await store.settle_completed(tx, ids, claims, now, keeps_history=keeps)
+        return await store.settle_jobs(
+            tx, ids, claims, batch.states, batch.codes, now, keeps_history=keeps
+        )
+
+    async def _run_again(
+        self, tx: Tx, ended: Sequence[Job], again: dict[UUID, str], delivery: Delivery
+    ) -> None:
+        """A running key was asked for again: queue a new job with what was asked last."""
+        jobs = [
+            NewJob(
+                job.task,
+                again[job.job_id],
+                job.run_id,
+                job.turn,
+                job.priority,
+                self._clock.now(),
+                job.key,
+                job.request_id,
+            )
+            for job in ended
+            if job.job_id in again
+        ]
+        await self._dispatcher.insert(tx, self._stage.name, jobs, delivery)
+
+    async def _postpone(self, tx: Tx, batch: "_Batch", delivery: Delivery) -> None:
+        now = self._clock.now()
+        rows = await tx.fetch(
+            SQL.postpone_jobs,
+            ids=[job.job_id for job, _, _, _ in batch.postponed],
+            claims=[job.claim for job, _, _, _ in batch.postponed],
+            run_ats=[
+                now + timedelta(seconds=seconds) if seconds > 0 else None
+                for _, seconds, _, _ in batch.postponed
+            ],
+            attempts=[attempts for _, _, attempts, _ in batch.postponed],
+            errors=[reason for _, _, _, reason in batch.postponed],
+        )
+        if len(rows) != len(batch.postponed):
+            raise _LostClaimsError
+        delivery.note_scheduled()
+        delivery.note_queued(self._stage.name)
+
+    async def _bury(self, tx: Tx, dead: Sequence[tuple[Job, Exception]]) -> None:
+        jobs = [job for job, _ in dead]
+        await tx.execute(
+            SQL.insert_dead_letters,
+            now=self._clock.now(),
+            ids=[job.job_id for job in jobs],
+            run_ids=[job.run_id for job in jobs],
+            stages=[job.stage for job in jobs],
+            keys=[job.key for job in jobs],
+            turns=[job.turn for job in jobs],
+            priorities=[job.priority for job in jobs],
+            attempts=[job.attempts for job in jobs],
+            losses=[job.losses for job in jobs],
+            payloads=[_payload_of(job) for job in jobs],
+            error_codes=[code_of(error) for _, error in dead],
+            errors=[_short(error) for _, error in dead],
+            chains=[_chain(error) for _, error in dead],
+            created_ats=[job.created_at for job in jobs],
+        )
+        for job, error in dead:
+            log.warning(
+                "engine.job.failed",
+                stage=job.stage,
+                job_id=str(job.job_id),
+                run_id=str(job.run_id) if job.run_id else None,
+                code=code_of(error),
+            )
+
+
+class _LostClaimsError(Exception):
+    """Some claims of the batch are no longer ours: leave them out and begin again."""
+
+
+class _Batch:
+    """A batch sorted by what becomes of each job."""
+
+    __slots__ = ("codes", "dead", "ended", "has_failures", "postponed", "states")
+
+    def __init__(self) -> None:
+        self.ended: list[Job] = []
+        self.states: list[int] = []
+        self.codes: list[str | None] = []
+        self.dead: list[tuple[Job, Exception]] = []
+        self.postponed: list[tuple[Job, float, int, str]] = []
+        self.has_failures = False
+
+    def add_discard(self, job: Job, error: Exception) -> None:
+        """It ends here, failed or cancelled; an effect's doubt is kept by its own slice."""
+        self.has_failures = True
+        self.ended.append(job)
+        is_cancelled = isinstance(error, Cancelled)
+        self.states.append(CANCELLED if is_cancelled else FAILED)
+        self.codes.append(code_of(error))
+        if not is_cancelled and not isinstance(error, Unsure):
+            self.dead.append((job, error))
+
+    def add_postponed(self, job: Job, seconds: float, attempts: int, reason: str) -> None:
+        """It comes back later."""
+        self.postponed.append((job, seconds, attempts, reason[:500]))
+
+    def counts(self) -> tuple[int, int, int]:
+        """Tell (completed, failed, postponed)."""
+        failed = sum(1 for state in self.states if state != COMPLETED)
+        return len(self.ended) - failed, failed, len(self.postponed)
+
+
+_POISON_CLASSES = ("22", "23", "54")
+_IMPATIENT = ("55P03", "57014")
+_SUBJECT_GONE = "23503"
+
+
+def _is_environment(state: str | None, error: Exception) -> bool:
+    """Tell whether the database, not a job, is at fault: connections, deadlocks, disk, shutdown."""
+    if isinstance(error, TimeoutError):
+        return True
+    return state is not None and state[:2] not in _POISON_CLASSES and state not in _IMPATIENT
+
+
+def _blame(job: Job, error: Exception, state: str | None) -> None:
+    """Turn the one job that cannot be committed into a failure, or put it back when it waited."""
+    if state in _IMPATIENT:
+        job.outcome = Snooze(1.0, f"the database was busy: {_short(error)}")
+        return
+    if isinstance(job.outcome, Discard) and job.payload is None:
+        job.payload = _payload_of(job)  # its commit refuses even the failure: settle it alone
+        return
+    if state == _SUBJECT_GONE:
+        job.outcome = Discard(
+            Permanent(f"its subject is gone: {error}", code="engine.subject_gone")
+        )
+        return
+    blamed = error if isinstance(error, LeadfloodError) else Bug(_short(error), code=_code(state))
+    blamed.__cause__ = error if blamed is not error else error.__cause__
+    job.outcome = Discard(blamed)
+
+
+def _code(state: str | None) -> str:
+    return f"engine.commit.{state}" if state else "engine.commit_failed"
+
+
+def _short(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).replace("\x00", "")[:500]
+
+
+def _chain(error: BaseException) -> str:
+    lines = traceback.format_exception(error)
+    return "".join(lines).replace("\x00", "")[-8_000:]
+
+
+def _payload_of(job: Job) -> str:
+    if job.payload is not None:
+        return job.payload
+    return msgspec.json.encode(job.task).decode()

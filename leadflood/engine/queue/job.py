@@ -1,0 +1,58 @@
+"""A job in this node's memory: the row it stands for, its task, and how it ended."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from leadflood.engine.queue.outcome import Outcome
+from leadflood.engine.queue.stage import Claimed
+
+QUEUED, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = range(6)
+
+STATE_NAMES = {
+    QUEUED: "queued",
+    SCHEDULED: "queued",
+    RUNNING: "running",
+    COMPLETED: "completed",
+    FAILED: "failed",
+    CANCELLED: "cancelled",
+}
+
+
+class Job(Claimed[Any]):
+    """One claim of this node. `payload` is kept only where the task could not be read."""
+
+    __slots__ = ("key", "losses", "outcome", "payload")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one slot each; built a hundred thousand times a second
+        self,
+        task: Any,
+        job_id: UUID,
+        claim: int,
+        run_id: UUID | None,
+        attempts: int,
+        created_at: datetime,
+        stage: str,
+        turn: int,
+        priority: int,
+        losses: int,
+        key: str | None,
+        request_id: str | None,
+    ) -> None:
+        self.task = task
+        self.job_id = job_id
+        self.claim = claim
+        self.run_id = run_id
+        self.attempts = attempts
+        self.created_at = created_at
+        self.stage = stage
+        self.turn = turn
+        self.priority = priority
+        self.losses = losses
+        self.key = key
+        self.request_id = request_id
+        self.authorize = None
+        self.record = None
+        self.input = task
+        self.outcome: Outcome[Any] | None = None
+        self.payload: str | None = None

@@ -1,0 +1,276 @@
+"""The workers of a stage: cheap coroutines between the channel and the committer."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import msgspec
+
+from leadflood.engine.actors.channel import Channel
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.context import CURRENT_JOB
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure
+from leadflood.engine.obs.log import log
+from leadflood.engine.obs.stage_metrics import StageMetrics
+from leadflood.engine.queue.job import Job
+from leadflood.engine.queue.node import Node
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome, Retry, Snooze
+from leadflood.engine.queue.stage import Stage
+
+TURNS_BEFORE_YIELD = 64
+WATCH_SECONDS = 0.25
+LONGEST_QUIET_SECONDS = 2.0
+OUTCOMES = (Done, Retry, Snooze, Discard)
+
+
+def outcome_of(error: Exception) -> Outcome[Any]:
+    """Tell what the queue does about an error that `load` or `work` raised."""
+    match error:
+        case Throttled():
+            return Snooze(error.retry_after_seconds, str(error))
+        case Transient():
+            return Retry(error, error.retry_after_seconds)
+        case Permanent():
+            return Retry(error) if error.retries else Discard(error)
+        case Unsure() | msgspec.ValidationError() | msgspec.DecodeError():
+            return Discard(error)
+        case _ if sqlstate_of(error) is not None:
+            return Retry(error)
+        case _:
+            return Retry(error)
+
+
+class Worker:
+    """One coroutine's place: what it works on, since when, and how to stop just that."""
+
+    __slots__ = ("began", "job", "scope", "timed_out")
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        self.began = 0.0
+        self.scope = anyio.CancelScope()
+        self.timed_out = False
+
+
+class Pool:
+    """Runs a stage's `load` and `work`. `scale` changes how many wait at once."""
+
+    def __init__(
+        self,
+        stage: Stage[Any, Any, Any],
+        channel: Channel[Job],
+        db: Database,
+        node: Node,
+        finish: Callable[[Job], None],
+        metrics: StageMetrics,
+    ) -> None:
+        self._stage = stage
+        self._channel = channel
+        self._db = db
+        self._node = node
+        self._finish = finish
+        self._metrics = metrics
+        self._loads = type(stage).load is not Stage.load
+        self._workers: list[Worker] = []
+        self._group: anyio.abc.TaskGroup | None = None
+        self._loaded: Channel[Job] = Channel(stage.policy.concurrency)
+        self.concurrency = stage.policy.concurrency
+        self.quiet_until = 0.0
+
+    def in_flight(self) -> int:
+        """Tell how many jobs are at work."""
+        return sum(worker.job is not None for worker in self._workers)
+
+    def drain_loaded(self) -> list[Job]:
+        """Take what is loaded but not started."""
+        return self._loaded.drain()
+
+    def scale(self, concurrency: int) -> None:
+        """Change how many jobs are at work at once, on this node."""
+        self.concurrency = concurrency
+        self._grow(len(self._source()))
+
+    async def run(self) -> None:
+        """Work for ever. Cancelling drops what is at work; the rows still hold the claims."""
+        self._workers = []
+        async with anyio.create_task_group() as group:
+            self._group = group
+            if self._stage.in_batches:
+                group.start_soon(self._run_batches)
+                return
+            group.start_soon(self._watch_deadlines)
+            self._grow(1)
+            if self._loads:
+                group.start_soon(self._load_for_ever)
+
+    def _source(self) -> Channel[Job]:
+        return self._loaded if self._loads else self._channel
+
+    def _grow(self, wanted: int) -> None:
+        """Add workers up to the concurrency; idle ones cost little."""
+        if self._group is None or self._stage.in_batches:
+            return
+        for _ in range(min(self.concurrency - len(self._workers), wanted)):
+            worker = Worker()
+            self._workers.append(worker)
+            self._group.start_soon(self._work_for_ever, worker)
+
+    async def _work_for_ever(self, worker: Worker) -> None:
+        while len(self._workers) <= self.concurrency:
+            with anyio.CancelScope() as scope:
+                worker.scope = scope
+                await self._work_until_cancelled(worker)
+            self._finish_timed_out(worker)
+        self._workers.remove(worker)
+
+    def _finish_timed_out(self, worker: Worker) -> None:
+        job, worker.job = worker.job, None
+        worker.timed_out = False
+        if job is None:
+            return
+        seconds = self._stage.policy.timeout_seconds
+        if REAL_TIME.monotonic() - worker.began >= seconds:
+            late = Transient(f"took longer than {seconds} s", code="engine.job.timed_out")
+            job.outcome = Retry(late)
+        else:  # the late one ended just before the cancel came: this one is innocent
+            job.outcome = Snooze(0.0, "interrupted")
+        self._finish(job)
+
+    async def _work_until_cancelled(self, worker: Worker) -> None:
+        source, finish = self._source(), self._finish
+        work, monotonic = self._stage.work, REAL_TIME.monotonic
+        observe = self._metrics.work_seconds.observe
+        is_effect = self._stage.effect
+        turns = 0
+        while len(self._workers) <= self.concurrency:
+            if not source.jobs:
+                turns = 0
+                await source.wait_for_jobs()
+                continue
+            job = source.take()
+            if source.jobs and not source.wake(1):
+                self._grow(1)
+            if (outcome := self._outcome_before_work(job)) is not None:
+                job.outcome = outcome
+                finish(job)
+                continue
+            worker.job, worker.began = job, monotonic()
+            CURRENT_JOB.set(job)
+            if is_effect:
+                job.authorize, job.record = self._stage.authorize, self._stage.record
+            try:
+                job.outcome = await work(job.input)
+            except Exception as error:  # noqa: BLE001 - the worker is where errors become outcomes
+                job.outcome = self._note(outcome_of(error), error)
+            observe(monotonic() - worker.began)
+            worker.job = None
+            finish(job)
+            turns += 1
+            if turns >= TURNS_BEFORE_YIELD:
+                turns = 0
+                await anyio.lowlevel.checkpoint()
+
+    def _outcome_before_work(self, job: Job) -> Outcome[Any] | None:
+        if job.outcome is not None:
+            return job.outcome
+        if job.run_id is not None and job.run_id in self._node.cancelled_runs:
+            return Discard(Cancelled("its run was cancelled"))
+        return None
+
+    def _note(self, outcome: Outcome[Any], error: Exception) -> Outcome[Any]:
+        if isinstance(outcome, Snooze):
+            self._be_quiet(outcome.after_seconds)
+            return outcome
+        self._metrics.last_error = f"{type(error).__name__}: {error}"[:300]
+        if isinstance(outcome, Retry) and not isinstance(error, Transient | Permanent):
+            log.error("engine.job.crashed", stage=self._stage.name, exc_info=error)
+            if not isinstance(error, Bug) and sqlstate_of(error) is None:
+                bug = Bug(f"{type(error).__name__}: {error}")
+                bug.__cause__ = error
+                return Retry(bug)
+        return outcome
+
+    def _be_quiet(self, seconds: float) -> None:
+        """Claim no faster than allowance comes up: the next job would only be snoozed too."""
+        until = REAL_TIME.monotonic() + min(seconds, LONGEST_QUIET_SECONDS)
+        self.quiet_until = max(self.quiet_until, until)
+
+    async def _watch_deadlines(self) -> None:
+        """Stop what is past its time: one timer for the pool, not one a job."""
+        timeout = self._stage.policy.timeout_seconds
+        while True:
+            await REAL_TIME.sleep(WATCH_SECONDS)
+            late = REAL_TIME.monotonic() - timeout
+            for worker in self._workers:
+                if worker.job is not None and worker.began < late and not worker.timed_out:
+                    worker.timed_out = True
+                    worker.scope.cancel()
+
+    async def _load_for_ever(self) -> None:
+        """Read what the tasks need, a batch at once, as far as workers will take it soon."""
+        batch_limit = self._stage.policy.batch
+        while True:
+            await self._loaded.has_room.wait()
+            if not self._channel.jobs:
+                await self._channel.wait_for_jobs()
+                continue
+            room = self._loaded.reserve(batch_limit)
+            batch = self._channel.take_batch(room)
+            await self._load(batch)
+            self._loaded.push(batch, room)
+
+    async def _load(self, batch: Sequence[Job]) -> None:
+        """Set each job's input, or its outcome where there is nothing to work on."""
+        fresh = [job for job in batch if job.outcome is None]
+        try:
+            inputs = await self._stage.load(self._db, fresh)
+        except Exception as error:  # noqa: BLE001 - see outcome_of
+            outcome = self._note(outcome_of(error), error)
+            for job in fresh:
+                job.outcome = outcome
+            return
+        for job, loaded in zip(fresh, inputs, strict=True):
+            if isinstance(loaded, OUTCOMES):
+                job.outcome = loaded
+            else:
+                job.input = loaded
+
+    async def _run_batches(self) -> None:
+        """For stages that compute a whole batch at once."""
+        while True:
+            if not self._channel.jobs:
+                await self._channel.wait_for_jobs()
+                continue
+            batch = self._channel.take_batch(self._stage.policy.batch)
+            if self._loads:
+                await self._load(batch)
+            await self._work_batch(batch)
+            await anyio.lowlevel.checkpoint()
+
+    async def _work_batch(self, batch: Sequence[Job]) -> None:
+        for job in batch:
+            if job.outcome is None:
+                job.outcome = self._outcome_before_work(job)
+        ready = [job for job in batch if job.outcome is None]
+        began = REAL_TIME.monotonic()
+        for job, outcome in zip(ready, await self._work_many(ready), strict=True):
+            job.outcome = outcome
+        if ready:
+            self._metrics.work_seconds.observe((REAL_TIME.monotonic() - began) / len(ready))
+        for job in batch:
+            self._finish(job)
+
+    async def _work_many(self, ready: Sequence[Job]) -> Sequence[Outcome[Any]]:
+        """Work on all at once; when that fails, one by one, so that only the faulty one fails."""
+        if not ready:
+            return ()
+        try:
+            return await self._stage.work_batch([job.input for job in ready])
+        except Exception as error:  # noqa: BLE001 - see outcome_of
+            if len(ready) == 1:
+                return [self._note(outcome_of(error), error)]
+        return [(await self._work_many([job]))[0] for job in ready]

@@ -1,0 +1,73 @@
+"""Publishing from outside a stage: what a service writes and the jobs it starts commit together."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.queue import store
+from leadflood.engine.queue.dispatcher import Delivery, Dispatcher
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.node import Node
+from leadflood.engine.queue.stage import Follow
+from leadflood.engine.queue.wakes import Wakes
+
+
+class Publication:
+    """An open transaction that may publish events."""
+
+    def __init__(self, tx: Tx, dispatcher: Dispatcher, delivery: Delivery) -> None:
+        self.tx = tx
+        self._dispatcher = dispatcher
+        self._delivery = delivery
+
+    async def publish(
+        self,
+        events: Sequence[Event],
+        *,
+        run_id: UUID | None = None,
+        priority: int = 0,
+        run_at: datetime | None = None,
+        request_id: str | None = None,
+    ) -> list[UUID]:
+        """Write events and their follow-up jobs; tell the jobs' ids. Lower priority goes first."""
+        before = len(self._delivery.job_ids)
+        follows = [Follow(None, event, run_at, run_id, priority, request_id) for event in events]
+        await self._dispatcher.dispatch(self.tx, follows, {}, self._delivery)
+        return self._delivery.job_ids[before:]
+
+
+class Publisher:
+    """Opens publishing transactions. On a node the jobs are handed over through memory."""
+
+    def __init__(
+        self, db: Database, dispatcher: Dispatcher, node: Node | None, wakes: Wakes
+    ) -> None:
+        self._db = db
+        self._dispatcher = dispatcher
+        self._node = node
+        self._wakes = wakes
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Publication]:
+        """Open a transaction; after COMMIT its jobs start, on rollback nothing happened."""
+        delivery = Delivery(self._node, self._wakes)
+        try:
+            if self._node is None:
+                async with self._db.transaction() as tx:
+                    yield Publication(tx, self._dispatcher, delivery)
+            else:
+                with self._node.claiming():
+                    async with self._db.transaction() as tx:
+                        yield Publication(tx, self._dispatcher, delivery)
+                    delivery.complete()
+        except BaseException:
+            delivery.abandon()
+            if self._node is not None:
+                self._node.wants_reconcile.set()
+            raise
+        if self._node is None:
+            for stage in sorted(delivery.queued_stages()) or [""]:
+                await store.notify(self._db, stage)

@@ -1,0 +1,431 @@
+-- name: claim_jobs
+-- Take the next queued jobs of a stage in order, starting behind a known place.
+UPDATE job SET state = 1, node_id = :node_id::bigint, claim = claim + 1
+WHERE id = ANY (ARRAY (
+    SELECT id FROM job
+    WHERE stage = :stage::text AND state = 0
+      AND (priority, turn, id) > (:after_priority::smallint, :after_turn::bigint, :after_id::uuid)
+    ORDER BY priority, turn, id
+    LIMIT :limit::int
+    FOR UPDATE SKIP LOCKED))
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload
+
+-- name: claim_run_jobs
+-- Take queued jobs of one run only: a command that works for itself.
+UPDATE job SET state = 1, node_id = :node_id::bigint, claim = claim + 1
+WHERE id = ANY (ARRAY (
+    SELECT id FROM job
+    WHERE stage = :stage::text AND state = 0 AND run_id = ANY (:run_ids::uuid[])
+    ORDER BY priority, turn, id
+    LIMIT :limit::int
+    FOR UPDATE SKIP LOCKED))
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload
+
+-- name: claim_cancelled_jobs
+-- Take the waiting jobs of cancelled runs, to discard them through their stage's commit.
+UPDATE job SET state = 1, node_id = :node_id::bigint, claim = claim + 1, run_at = NULL
+WHERE id = ANY (ARRAY (
+    SELECT id FROM job
+    WHERE run_id = ANY (:run_ids::uuid[]) AND state IN (0, 2) AND stage = ANY (:stages::text[])
+    LIMIT :limit::int
+    FOR UPDATE SKIP LOCKED))
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload,
+          stage
+
+-- name: settle_jobs
+-- Delete the claims still ours, keep their history. A node means claimed: `state = 1` would lure
+-- the planner, whose numbers are old, from the primary key to the index of claims.
+WITH gone AS (
+    DELETE FROM job
+    USING unnest(:ids::uuid[], :claims::bigint[], :states::smallint[], :codes::text[])
+        AS ended (id, claim, state, code)
+    WHERE job.id = ended.id AND job.claim = ended.claim AND job.node_id IS NOT NULL
+    RETURNING job.id, job.run_id, job.created_at, ended.state, job.attempts, job.losses, job.stage,
+              ended.code, job.again),
+kept AS (
+    INSERT INTO history
+        (id, run_id, created_at, finished_at, state, attempts, losses, stage, error_code)
+    SELECT id, run_id, created_at, :now::timestamptz, state, attempts, losses, stage, code
+    FROM gone WHERE :keeps_history::boolean)
+SELECT count(*) AS settled,
+       array_agg(id) FILTER (WHERE again IS NOT NULL) AS again_ids,
+       array_agg(again) FILTER (WHERE again IS NOT NULL) AS again_payloads
+FROM gone
+
+-- name: settle_completed
+-- The common case of settle_jobs: every job of the batch completed.
+WITH gone AS (
+    DELETE FROM job
+    USING unnest(:ids::uuid[], :claims::bigint[]) AS ended (id, claim)
+    WHERE job.id = ended.id AND job.claim = ended.claim AND job.node_id IS NOT NULL
+    RETURNING job.id, job.run_id, job.created_at, job.attempts, job.losses, job.stage, job.again),
+kept AS (
+    INSERT INTO history (id, run_id, created_at, finished_at, state, attempts, losses, stage)
+    SELECT id, run_id, created_at, :now::timestamptz, 3, attempts, losses, stage
+    FROM gone WHERE :keeps_history::boolean)
+SELECT count(*) AS settled,
+       array_agg(id) FILTER (WHERE again IS NOT NULL) AS again_ids,
+       array_agg(again) FILTER (WHERE again IS NOT NULL) AS again_payloads
+FROM gone
+
+-- name: list_held
+-- Which of these claims are still ours: asked before a batch is repeated.
+SELECT job.id FROM job
+JOIN unnest(:ids::uuid[], :claims::bigint[]) AS held (id, claim)
+  ON job.id = held.id AND job.claim = held.claim
+WHERE job.node_id IS NOT NULL
+
+-- name: postpone_jobs
+-- Put claims back until their time; attempts are counted by the caller.
+UPDATE job
+SET state = CASE WHEN later.run_at IS NULL THEN 0 ELSE 2 END, node_id = NULL,
+    run_at = later.run_at, attempts = later.attempts, last_error = later.error
+FROM unnest(:ids::uuid[], :claims::bigint[], :run_ats::timestamptz[], :attempts::smallint[],
+            :errors::text[]) AS later (id, claim, run_at, attempts, error)
+WHERE job.id = later.id AND job.claim = later.claim AND job.node_id IS NOT NULL
+RETURNING job.id
+
+-- name: give_back!
+-- Return claims uncounted: unstarted at shutdown, or unknown to the node's memory.
+UPDATE job SET state = 0, node_id = NULL
+FROM unnest(:ids::uuid[], :claims::bigint[]) AS held (id, claim)
+WHERE job.id = held.id AND job.claim = held.claim
+  AND job.node_id = :node_id::bigint
+
+-- name: list_claims
+-- What the database holds in this node's name.
+SELECT id, claim FROM job WHERE node_id = :node_id::bigint AND state = 1
+
+-- name: insert_jobs
+-- Insert jobs without a key; those with a node are claimed already.
+INSERT INTO job (id, run_id, created_at, turn, claim, node_id, state, priority, stage, request_id,
+                 payload)
+SELECT id, run_id, :now::timestamptz, turn, state, CASE WHEN state = 1 THEN :node_id::bigint END,
+       state, priority, :stage::text, request_id, payload
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :turns::bigint[], :states::smallint[],
+            :priorities::smallint[], :request_ids::text[], :payloads::text[])
+    AS fresh (id, run_id, turn, state, priority, request_id, payload)
+
+-- name: insert_plain_jobs
+-- The common case of insert_jobs: one run or none, one priority, one state for the whole batch.
+INSERT INTO job (id, run_id, created_at, turn, claim, node_id, state, priority, stage, payload)
+SELECT id, :run_id::uuid, :now::timestamptz, turn, :state::smallint,
+       CASE WHEN :state::smallint = 1 THEN :node_id::bigint END, :state::smallint,
+       :priority::smallint, :stage::text, payload
+FROM unnest(:ids::uuid[], :turns::bigint[], :payloads::text[]) AS fresh (id, turn, payload)
+
+-- name: insert_keyed_jobs
+-- Insert jobs with a key: one that waits is joined, one that runs is told to run again.
+INSERT INTO job (id, run_id, created_at, run_at, turn, claim, node_id, state, priority, stage, key,
+                 request_id, payload)
+SELECT id, run_id, :now::timestamptz, run_at, turn, CASE WHEN state = 1 THEN 1 ELSE 0 END,
+       CASE WHEN state = 1 THEN :node_id::bigint END, state, priority, :stage::text, key, request_id,
+       payload
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
+            :states::smallint[], :priorities::smallint[], :keys::text[], :request_ids::text[],
+            :payloads::text[])
+    AS fresh (id, run_id, run_at, turn, state, priority, key, request_id, payload)
+ORDER BY key
+ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET
+    again = CASE WHEN job.state = 1 THEN excluded.payload ELSE job.again END,
+    priority = LEAST(job.priority, excluded.priority),
+    run_at = CASE WHEN job.state = 2 AND excluded.state = 2
+                  THEN LEAST(job.run_at, excluded.run_at)
+                  WHEN job.state = 2 THEN NULL ELSE job.run_at END,
+    state = CASE WHEN job.state = 2 AND excluded.state <> 2 THEN 0 ELSE job.state END
+RETURNING id, key, state
+
+-- name: insert_scheduled_jobs
+-- Insert jobs without a key that start later.
+INSERT INTO job (id, run_id, created_at, run_at, turn, state, priority, stage, request_id, payload)
+SELECT id, run_id, :now::timestamptz, run_at, turn, 2, priority, :stage::text, request_id, payload
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
+            :priorities::smallint[], :request_ids::text[], :payloads::text[])
+    AS fresh (id, run_id, run_at, turn, priority, request_id, payload)
+
+-- name: smallest_turn
+-- Where a new run enters the queue: at the smallest turn of any queued job.
+SELECT COALESCE(min(first.turn), 0)
+FROM unnest(:stages::text[]) AS named (stage)
+CROSS JOIN LATERAL (
+    SELECT turn FROM job WHERE job.stage = named.stage AND state = 0
+    ORDER BY priority, turn, id LIMIT 1) AS first
+
+-- name: insert_events
+-- Write what happened to the event log, inside the transaction that did it.
+INSERT INTO event (era, id, at, version, subject, run_id, type, payload)
+SELECT :era::int, id, :now::timestamptz, version, subject, run_id, type, payload
+FROM unnest(:ids::uuid[], :versions::bigint[], :subjects::uuid[], :run_ids::uuid[], :types::text[],
+            :payloads::text[]) AS happened (id, version, subject, run_id, type, payload)
+
+-- name: insert_dead_letters
+-- Keep what will not be tried again, with the chain of its errors.
+INSERT INTO dead_letter (id, run_id, stage, key, turn, priority, attempts, losses, payload,
+                         error_code, error, chain, created_at, died_at)
+SELECT id, run_id, stage, key, turn, priority, attempts, losses, payload, error_code, error, chain,
+       created_at, :now::timestamptz
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :stages::text[], :keys::text[], :turns::bigint[],
+            :priorities::smallint[], :attempts::smallint[], :losses::smallint[], :payloads::text[],
+            :error_codes::text[], :errors::text[], :chains::text[], :created_ats::timestamptz[])
+    AS dead (id, run_id, stage, key, turn, priority, attempts, losses, payload, error_code, error,
+             chain, created_at)
+ON CONFLICT (id) DO NOTHING
+
+-- name: wake_scheduled
+-- Make the due jobs queued, oldest first, a bounded number at once.
+UPDATE job SET state = 0, run_at = NULL
+WHERE id = ANY (ARRAY (
+    SELECT id FROM job WHERE state = 2 AND run_at <= :now::timestamptz
+    ORDER BY run_at LIMIT :limit::int FOR UPDATE SKIP LOCKED))
+RETURNING stage
+
+-- name: next_scheduled_at
+-- When the next timer is due.
+SELECT min(run_at) FROM job WHERE state = 2
+
+-- name: rescue_claims
+-- Take back claims whose node is no longer a row; often lost ones come back later.
+UPDATE job
+SET node_id = NULL, losses = losses + 1,
+    state = CASE WHEN losses + 1 >= :patience::int THEN 2 ELSE 0 END,
+    run_at = CASE WHEN losses + 1 >= :patience::int
+        THEN :now::timestamptz + make_interval(secs => LEAST(
+            3600, :backoff_seconds::float8 * power(2, LEAST(losses + 1 - :patience::int, 20)))) END
+WHERE id = ANY (ARRAY (
+    SELECT id FROM job
+    WHERE state = 1 AND NOT EXISTS (SELECT FROM node WHERE node.id = job.node_id)
+    LIMIT :limit::int FOR UPDATE SKIP LOCKED))
+RETURNING stage, losses
+
+-- name: list_crash_loops
+-- Jobs that were lost again and again: a person should look.
+SELECT id, stage, losses, run_at, run_id FROM job WHERE losses >= :patience::int
+ORDER BY losses DESC, id LIMIT :limit::int
+
+-- name: find_job
+-- A job wherever it is now.
+SELECT id, stage, run_id, state, attempts, losses, created_at, NULL::timestamptz AS finished_at,
+       last_error AS error FROM job WHERE id = :id::uuid
+UNION ALL
+SELECT history.id, history.stage, history.run_id, history.state, history.attempts, history.losses,
+       history.created_at, history.finished_at, COALESCE(dead_letter.error, history.error_code)
+FROM history LEFT JOIN dead_letter USING (id) WHERE history.id = :id::uuid
+LIMIT 1
+
+-- name: count_jobs
+-- Depth and age per stage.
+SELECT stage, count(*) FILTER (WHERE state = 0) AS queued,
+       count(*) FILTER (WHERE state = 1) AS running,
+       count(*) FILTER (WHERE state = 2) AS scheduled,
+       min(created_at) FILTER (WHERE state = 0) AS oldest_at
+FROM job GROUP BY stage ORDER BY stage
+
+-- name: prune_history
+-- Delete settled jobs past their retention, a few thousand at once, by id.
+DELETE FROM history WHERE id = ANY (ARRAY (
+    SELECT id FROM history WHERE id < :before::uuid ORDER BY id LIMIT :limit::int))
+
+-- name: prune_events
+-- Delete events past their retention, oldest first.
+DELETE FROM event USING (
+    SELECT era, xid, id FROM event ORDER BY era, xid, id LIMIT :limit::int) AS oldest
+WHERE event.era = oldest.era AND event.xid = oldest.xid AND event.id = oldest.id
+  AND event.at < :before::timestamptz
+
+-- name: insert_run
+-- Open a run: what may be done for it is written here.
+INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key, created_at)
+VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
+        :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz)
+ON CONFLICT (key) DO NOTHING
+RETURNING id
+
+-- name: find_run_by_key
+-- The run of a key: the same input, ICP and options resume it.
+SELECT id FROM run WHERE key = :key::text
+
+-- name: find_runs
+-- What may be done for these runs.
+SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
+       cancelled_at, cancelled_by
+FROM run WHERE id = ANY (:ids::uuid[])
+
+-- name: cancel_run
+-- Mark a run; the sweeper discards what waits.
+UPDATE run SET state = 'cancelled', cancelled_at = :now::timestamptz, cancelled_by = :by_whom::text,
+               ended_at = :now::timestamptz
+WHERE id = :id::uuid AND state = 'running'
+RETURNING id
+
+-- name: list_cancelled_runs
+-- Cancelled runs that still have live jobs.
+SELECT id FROM run
+WHERE state = 'cancelled' AND EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+
+-- name: complete_runs
+-- End the open runs that no live job carries.
+UPDATE run SET state = 'completed', ended_at = :now::timestamptz
+WHERE state = 'running' AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+RETURNING id
+
+-- name: count_run_jobs
+-- How far a run is, by stage.
+SELECT stage, count(*) AS live FROM job WHERE run_id = :run_id::uuid GROUP BY stage ORDER BY stage
+
+-- name: take_tick
+-- Take a periodic tick once among all nodes.
+UPDATE periodic SET last_tick_at = :tick::timestamptz
+WHERE name = :name::text AND last_tick_at < :tick::timestamptz
+RETURNING name
+
+-- name: register_periodic!
+-- Make sure a periodic duty has its row.
+INSERT INTO periodic (name, last_tick_at) VALUES (:name::text, :now::timestamptz)
+ON CONFLICT (name) DO NOTHING
+
+-- name: insert_node
+-- Enter a node.
+INSERT INTO node (name, lock_path, started_at, last_beat_at)
+VALUES (:name::text, :lock_path::text, :now::timestamptz, clock_timestamp())
+RETURNING id
+
+-- name: beat
+-- Raise the node's counter; no row back means it was buried.
+UPDATE node SET beat = beat + 1, last_beat_at = clock_timestamp() WHERE id = :id::bigint
+RETURNING beat
+
+-- name: list_nodes
+-- All nodes with their counters.
+SELECT id, beat, name, lock_path, started_at, last_beat_at FROM node ORDER BY id
+
+-- name: bury_node
+-- Delete a dead node whose counter still stands where it was seen; keep its last beat.
+WITH gone AS (
+    DELETE FROM node WHERE id = :id::bigint AND beat = :beat::bigint RETURNING last_beat_at)
+UPDATE installation SET last_beat_at = GREATEST(installation.last_beat_at, gone.last_beat_at)
+FROM gone RETURNING gone.last_beat_at
+
+-- name: leave_node
+-- Delete our own row at the end; keep the last beat.
+WITH gone AS (DELETE FROM node WHERE id = :id::bigint RETURNING last_beat_at)
+UPDATE installation SET last_beat_at = GREATEST(installation.last_beat_at, clock_timestamp())
+FROM gone RETURNING true AS left_now
+
+-- name: find_installation
+-- Who this database is, as written when it was new, and by its own word now.
+SELECT clock_kind, mode, era, system_identifier, timeline, database_oid,
+       GREATEST(last_beat_at, (SELECT max(last_beat_at) FROM node)) AS last_beat_at,
+       clock_timestamp() AS database_now,
+       (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier_now,
+       (SELECT timeline_id::bigint FROM pg_control_checkpoint()) AS timeline_now,
+       (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
+           AS database_oid_now
+FROM installation
+
+-- name: insert_installation
+-- Write who this database is, once.
+INSERT INTO installation (clock_kind, mode, system_identifier, timeline, database_oid, created_at)
+SELECT :clock_kind::text, :mode::text, (SELECT system_identifier::text FROM pg_control_system()),
+       (SELECT timeline_id::bigint FROM pg_control_checkpoint()),
+       (SELECT oid::bigint FROM pg_database WHERE datname = current_database()), :now::timestamptz
+ON CONFLICT (only_row) DO NOTHING
+RETURNING true AS is_new
+
+-- name: adopt_installation
+-- Accept the database as it is now: a restore raises the era.
+UPDATE installation SET
+    era = era + 1,
+    system_identifier = (SELECT system_identifier::text FROM pg_control_system()),
+    timeline = (SELECT timeline_id::bigint FROM pg_control_checkpoint()),
+    database_oid = (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
+RETURNING era
+
+-- name: note_beat!
+-- Keep the newest beat in the installation row.
+UPDATE installation SET last_beat_at = clock_timestamp()
+
+-- name: find_switches
+-- All switches: paused stages, held sending, providers that are off.
+SELECT name, state, by_whom, reason, changed_at FROM switch ORDER BY name
+
+-- name: write_switch!
+-- Set a switch, with who and why.
+INSERT INTO switch (name, state, by_whom, reason, changed_at)
+VALUES (:name::text, :state::text, :by_whom::text, :reason::text, :now::timestamptz)
+ON CONFLICT (name) DO UPDATE SET state = excluded.state, by_whom = excluded.by_whom,
+    reason = excluded.reason, changed_at = excluded.changed_at
+
+-- name: drop_switch
+-- Put a switch back to its default.
+DELETE FROM switch WHERE name = :name::text RETURNING name
+
+-- name: list_dead_letters
+-- Dead letters, newest first, by filter.
+SELECT id, run_id, stage, key, attempts, losses, payload, error_code, error, chain, created_at,
+       died_at
+FROM dead_letter
+WHERE (:stage::text IS NULL OR stage = :stage::text)
+  AND (:error_code::text IS NULL OR error_code = :error_code::text)
+  AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+  AND (:before::uuid IS NULL OR id < :before::uuid)
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: find_dead_letter
+-- One dead letter, whole.
+SELECT id, run_id, stage, key, attempts, losses, payload, error_code, error, chain, created_at,
+       died_at FROM dead_letter WHERE id = :id::uuid
+
+-- name: take_dead_letters
+-- Remove dead letters to replay them.
+DELETE FROM dead_letter WHERE id = ANY (:ids::uuid[])
+RETURNING id, run_id, stage, key, turn, priority, payload, error_code
+
+-- name: list_live_keys
+-- Which of these keys belong to a live job.
+SELECT key FROM job WHERE key = ANY (:keys::text[])
+
+-- name: drop_dead_letters
+-- Forget dead letters for good.
+DELETE FROM dead_letter WHERE id = ANY (:ids::uuid[]) RETURNING id
+
+-- name: bury_job
+-- A person gives a waiting job up: it becomes a dead letter.
+WITH gone AS (
+    DELETE FROM job WHERE id = :id::uuid AND state IN (0, 2)
+    RETURNING id, run_id, stage, key, turn, priority, attempts, losses, payload, created_at,
+              last_error),
+kept AS (
+    INSERT INTO history
+        (id, run_id, created_at, finished_at, state, attempts, losses, stage, error_code)
+    SELECT id, run_id, created_at, :now::timestamptz, 4, attempts, losses, stage, 'engine.buried'
+    FROM gone)
+INSERT INTO dead_letter (id, run_id, stage, key, turn, priority, attempts, losses, payload,
+                         error_code, error, chain, created_at, died_at)
+SELECT id, run_id, stage, key, turn, priority, attempts, losses, payload, 'engine.buried',
+       'buried by ' || :by_whom::text, COALESCE(last_error, ''), created_at, :now::timestamptz
+FROM gone RETURNING id
+
+-- name: notify
+-- Tell the other nodes that a stage has work (or a switch changed).
+SELECT pg_notify('leadflood', :payload::text)
+
+-- name: read_events
+-- Events in an order behind which nothing can appear any more.
+SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
+WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid)
+  AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY era, xid, id LIMIT :limit::int
+
+-- name: list_subject_events
+-- The timeline of one thing.
+SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
+WHERE subject = :subject::uuid ORDER BY id LIMIT :limit::int
+
+-- name: read_lag
+-- How long the oldest open transaction holds the feed back.
+SELECT COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(xact_start)), 0)::float8
+FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()
+
+-- name: find_era
+-- The era that orders the event log.
+SELECT era FROM installation

@@ -1,0 +1,103 @@
+"""Runs: what may be done for a piece of work, checked where money is spent and sends are made."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from leadflood.engine.db.tx import Reader, Row
+from leadflood.engine.errors import NotFound
+from leadflood.engine.queue.store import SQL
+
+
+class NewRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What to open. `providers` None allows all; a cap None is none; equal `key`s are one run."""
+
+    id: UUID
+    kind: str
+    title: str = ""
+    sends: Literal["never", "hold", "go"] = "hold"
+    providers: tuple[str, ...] | None = None
+    cap_micros: int | None = None
+    lead_cap_micros: int | None = None
+    key: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it stands."""
+
+    id: UUID
+    kind: str
+    title: str
+    state: str
+    sends: str
+    providers: tuple[str, ...] | None
+    cap_micros: int | None
+    lead_cap_micros: int | None
+    created_at: datetime
+    ended_at: datetime | None
+    cancelled: bool
+
+
+async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
+    """Open a run, or find the one with the same key; tell its id."""
+    inserted = await db.fetch_value(
+        SQL.insert_run,
+        id=new.id,
+        kind=new.kind,
+        title=new.title,
+        sends=new.sends,
+        providers=list(new.providers) if new.providers is not None else None,
+        cap_micros=new.cap_micros,
+        lead_cap_micros=new.lead_cap_micros,
+        key=new.key,
+        now=now,
+    )
+    if inserted is not None:
+        return UUID(int=inserted.int)
+    found = await db.fetch_value(SQL.find_run_by_key, key=new.key)
+    return UUID(int=found.int)
+
+
+async def find(db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, Run]:
+    """Read runs by id; unknown ones are left out."""
+    rows = await db.fetch(SQL.find_runs, ids=list(run_ids))
+    return {row["id"]: _run(row) for row in rows}
+
+
+async def get(db: Reader, run_id: UUID) -> Run:
+    """Read one run. Raises: NotFound."""
+    runs = await find(db, [run_id])
+    if run_id not in runs:
+        raise NotFound(f"there is no run {run_id}", code="run.not_found")
+    return runs[run_id]
+
+
+async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
+    """Mark a run cancelled; a node sweeps its jobs. False: it had ended already."""
+    marked = await db.fetch_value(SQL.cancel_run, id=run_id, by_whom=by_whom, now=now)
+    return marked is not None
+
+
+async def count_live(db: Reader, run_id: UUID) -> dict[str, int]:
+    """Tell how many live jobs a run has, by stage."""
+    rows = await db.fetch(SQL.count_run_jobs, run_id=run_id)
+    return {row["stage"]: row["live"] for row in rows}
+
+
+def _run(row: Row) -> Run:
+    return Run(
+        id=row["id"],
+        kind=row["kind"],
+        title=row["title"],
+        state=row["state"],
+        sends=row["sends"],
+        providers=tuple(row["providers"]) if row["providers"] is not None else None,
+        cap_micros=row["cap_micros"],
+        lead_cap_micros=row["lead_cap_micros"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
+        cancelled=row["cancelled_at"] is not None,
+    )
