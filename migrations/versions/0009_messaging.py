@@ -142,6 +142,10 @@ TABLES = (
     "CREATE INDEX intent_lead ON intent (lead_id)",
     "CREATE INDEX intent_run ON intent (run_id)",
     "CREATE INDEX intent_open ON intent (state, id) WHERE state IN ('sending', 'unknown')",
+    """
+    CREATE INDEX intent_untold ON intent (id)
+    WHERE told_state <> state AND state NOT IN ('ready', 'sending')
+    """,
     r"""
     CREATE TABLE suppression (
         id uuid PRIMARY KEY,

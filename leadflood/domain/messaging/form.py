@@ -15,7 +15,9 @@ from leadflood.domain.messaging.vocabulary import FORBIDDEN_PHRASES
 
 MAX_PARAMETER = 1024
 _MOST_CLAIMS = 30
-_PUNCTUATION = frozenset(" \n.,:;!?'\"’‘“”„«»()-‐–—/&%+#…€$£")
+_PUNCTUATION = frozenset(
+    " \n.,:;!?'\"\u2019\u2018\u201c\u201d\u201e«»()-\u2010\u2013\u2014/&%+#…€$£"
+)
 _BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|\[\[|\]\]|\[[^\]\n]{1,40}\]|<%|\$\{|%\w+%")
 _MARKUP = re.compile(r"<\s*[/!?a-zA-Z]|&#?\w{1,10};|\]\(|```|\*\*")
 _LINK = re.compile(
@@ -23,7 +25,7 @@ _LINK = re.compile(
 )
 _HOST = re.compile(r"(?<![\w@.-])(?:[^\W_][\w-]*\.)+[^\W\d_]{2,24}(?:[/?#:]\S*)?(?![\w-])")
 _EMAIL = re.compile(r"[^\s@]+\s?@\s?[^\s@]+|\S+\s*[\[(]\s*at\s*[\])]\s*\S+", re.IGNORECASE)
-_PHONE = re.compile(r"\+?\d(?:[\s().\-–/]*\d){6,}")
+_PHONE = re.compile(r"\+?\d(?:[\s().\-\u2013/]*\d){6,}")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k"})
 _SPACES = re.compile(r" {5,}")
 _WIDE_SPACE = re.compile(r"\s+")

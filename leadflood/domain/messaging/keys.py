@@ -7,12 +7,16 @@ secret an address cannot be tried against a stolen list.
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.schemas import SuppressionKind
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured
 
+_PLAIN = r"[^\s@<>(),;:\"\[\]\\\x00-\x1f\x7f]"
+_MAILBOX = re.compile(rf"{_PLAIN}{{1,64}}@{_PLAIN}{{1,253}}")
 _TOKEN_BYTES = 24
 _LONGEST_DOMAIN_LABELS = 8
 _SHORTEST_PHONE = 7
@@ -36,12 +40,12 @@ class Keys:
         """Hash a lead's id, which stops every channel to this person."""
         return self.of(SuppressionKind.LEAD, str(lead_id))
 
-    def covering(self, channel: Channel, address: str, lead_id: UUID) -> list[bytes]:
+    def covering(self, channel: Channel, address: str, lead_ids: Iterable[UUID]) -> list[bytes]:
         """List every key whose suppression stops this address: itself, domains, channel, lead."""
         keys = [
             self.of_address(channel, address),
             self.of(SuppressionKind.CHANNEL, channel.value),
-            self.of_lead(lead_id),
+            *map(self.of_lead, lead_ids),
         ]
         keys.extend(self.of(SuppressionKind.DOMAIN, domain) for domain in domains_of(address))
         return keys
@@ -74,9 +78,9 @@ def normalise_address(channel: Channel, address: str) -> str:
 
 def normalise_email(address: str) -> str:
     """Lower the case; a mailbox is one person whatever its case."""
-    local, at, domain = address.strip().rpartition("@")
-    if not (local and at and domain):
+    if not _MAILBOX.fullmatch(address.strip()):
         raise _invalid("address", "write an e-mail address such as ada@example.com")
+    local, _, domain = address.strip().rpartition("@")
     return f"{local.casefold()}@{normalise_domain(domain)}"
 
 

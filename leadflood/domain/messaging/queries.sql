@@ -2,10 +2,6 @@
 -- What an ICP version says of messages: the offer and whether a person must look first.
 SELECT id, offer, autopilot FROM icp_profile WHERE id = ANY(:ids::uuid[]);
 
--- name: find_sends
--- What may be done with the messages of these runs.
-SELECT id, sends FROM run WHERE id = ANY(:ids::uuid[]);
-
 -- name: find_templates
 -- The newest text of each channel under a name.
 SELECT DISTINCT ON (channel)
@@ -127,10 +123,18 @@ FROM intent WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 -- What has become of sendings; empty words leave what was written before.
 UPDATE intent SET
     state = ended.state, told_state = CASE WHEN ended.told THEN ended.state ELSE told_state END,
-    code = ended.code, detail = ended.detail,
+    code = ended.code,
+    detail = CASE WHEN intent.state = ended.state THEN intent.detail ELSE ended.detail END,
     provider = coalesce(nullif(ended.provider, ''), intent.provider),
     remote_id = coalesce(nullif(ended.remote_id, ''), intent.remote_id),
-    claim = coalesce(intent.claim, ended.claim), job_id = coalesce(intent.job_id, ended.job_id),
+    claim = CASE
+        WHEN intent.state = 'ready' THEN coalesce(ended.claim, intent.claim)
+        ELSE coalesce(intent.claim, ended.claim)
+    END,
+    job_id = CASE
+        WHEN intent.state = 'ready' THEN coalesce(ended.job_id, intent.job_id)
+        ELSE coalesce(intent.job_id, ended.job_id)
+    END,
     sending_at = CASE
         WHEN ended.state = 'ready' THEN NULL
         WHEN ended.state IN ('accepted', 'unknown')
@@ -203,15 +207,24 @@ FROM unnest(:ids::uuid[], :codes::text[], :details::text[]) AS refused (id, code
 WHERE intent.id = refused.id AND intent.state = 'ready';
 
 -- name: find_lost
--- In sending, but the claim that called is gone: the job is settled, given back or claimed anew.
-SELECT id FROM intent
-WHERE state = 'sending' AND NOT EXISTS (
-    SELECT FROM job
-    WHERE job.id = intent.job_id AND job.claim = intent.claim AND job.state = 1
+-- In sending though the claim that called is gone, or ended but told by nobody who still lives.
+(
+    SELECT id FROM intent
+    WHERE state = 'sending' AND NOT EXISTS (
+        SELECT FROM job
+        WHERE job.id = intent.job_id AND job.claim = intent.claim AND job.state = 1
+    )
+    ORDER BY id
+    LIMIT :limit::int
 )
-ORDER BY id
-LIMIT :limit::int
-FOR NO KEY UPDATE;
+UNION ALL
+(
+    SELECT id FROM intent
+    WHERE told_state <> state AND state NOT IN ('ready', 'sending')
+        AND NOT EXISTS (SELECT FROM job WHERE job.id = intent.job_id)
+    ORDER BY id
+    LIMIT :limit::int
+);
 
 -- name: read_switch
 -- Who holds or released sending, and why.

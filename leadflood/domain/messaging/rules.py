@@ -31,7 +31,7 @@ _NAMES = frozenset(
     }
 )
 _NUMBER = re.compile(r"[$€£¥]?\s?\d[\d.,]*(?<![.,])[%+]?(?![^\W_])")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*[+#]*")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*[+#]*")
 _SENTENCE = re.compile(r"[^\n.!?]*(?:[.!?]+(?=\S)[^\n.!?]*)*[.!?]*")
 _ABOUT_US = re.compile(
     r"\b(?:i am|i'm|we are|we're|my name is|i work|we work|our company is)\b((?:\W+\w+){0,3})"
@@ -215,7 +215,7 @@ def _check_words(
 
 def _check_about_us(sentence: str, ground: _Ground) -> Iterator[Problem]:
     theirs = ground.all_facts.words - ground.own.words - _BETWEEN
-    plain = sentence.casefold().replace("’", "'")
+    plain = sentence.casefold().replace("\u2019", "'")
     for found in _ABOUT_US.finditer(plain):
         if theirs.intersection(map(_stem, _words(found.group(1)))):
             yield Problem("text.about_us", sentence[:120])
@@ -229,7 +229,7 @@ def _support(texts: Sequence[str]) -> _Support:
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold().replace("’", "'") for word in _WORD.findall(text)]
+    return [word.casefold().replace("\u2019", "'") for word in _WORD.findall(text)]
 
 
 def _numbers(text: str) -> list[str]:

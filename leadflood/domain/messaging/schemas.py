@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     Required before an e-mail leaves: `sender_name`, `sender_address`, `postal_address` and
     `unsubscribe_mailto` or `public_url`. `hash_secret` keys the hashes of the suppression list:
     changing it forgets the list. `whatsapp_parameters` are Jinja2, one for each placeholder.
+    `not_sent_after_seconds`: a look-up earlier than that cannot prove that nothing arrived.
     """
 
     sender_name: str = ""
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     latest_useful_hours: float = 72.0
     fact_max_age_days: float = 365.0
     held_retry_seconds: float = 10.0
+    not_sent_after_seconds: float = 120.0
     max_subject: int = 120
     max_body: int = 1200
 
@@ -95,7 +97,10 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it is stored. `reason` says why it needs data or was not wanted."""
+    """A message as it is stored.
+
+    `reason` says why it needs data or was not wanted; `decided_by` is empty until approved.
+    """
 
     id: UUID
     lead_id: UUID
@@ -113,6 +118,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[str, ...] = ()
     placeholders: tuple[str, ...] = ()
     writer: str = ""
+    decided_by: str = ""
     problems: tuple[Problem, ...] = ()
     claims: tuple[Claim, ...] = ()
     facts: tuple[ProvenFact, ...] = ()
@@ -313,6 +319,17 @@ class MessageRejected(Event, frozen=True, tag="messaging.message.rejected"):
 
     lead_id: UUID
     message_id: UUID
+
+    @override
+    def subject(self) -> UUID:
+        return self.lead_id
+
+
+class LeadUnsubscribed(Event, frozen=True, tag="messaging.lead.unsubscribed"):
+    """A person said stop: no channel may write to them."""
+
+    lead_id: UUID
+    intent_id: UUID
 
     @override
     def subject(self) -> UUID:

@@ -52,7 +52,7 @@ class Renderer:
     """Fills templates; keeps what it compiled."""
 
     def __init__(self) -> None:
-        self._environment = ImmutableSandboxedEnvironment(  # noqa: S701 - plain text, no HTML
+        self._environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
         )
         self._compiled: dict[str, Compiled] = {}

@@ -4,7 +4,6 @@ English; in another language a written draft is refused and the template speaks.
 """
 
 
-
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
