@@ -1,10 +1,15 @@
 """Discovery as it enters, runs and is read."""
 
+from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.ports.people import PeopleQuery
+from leadflood.contracts.values import Micros
 from leadflood.engine.queue.event import Event
 
 
@@ -35,3 +40,112 @@ class LeadDiscovered(Event, frozen=True, tag="discovery.lead.discovered"):
     @override
     def job_key(self) -> str:
         return str(self.lead_id)
+
+
+class DiscoveryCompleted(Event, frozen=True, tag="discovery.run.completed"):
+    """The last page is in: as many leads as wanted, or all there are."""
+
+    discovery_run_id: UUID
+    lead_count: int
+
+    @override
+    def subject(self) -> UUID:
+        return self.discovery_run_id
+
+
+class DiscoveryFailed(Event, frozen=True, tag="discovery.run.failed"):
+    """The source will not go on; leads found so far do. `code` says why."""
+
+    discovery_run_id: UUID
+    code: str
+
+    @override
+    def subject(self) -> UUID:
+        return self.discovery_run_id
+
+
+class DiscoveryState(StrEnum):
+    """Where a discovery run stands; its leads may still be on their way after it."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class RecordStatus(StrEnum):
+    """What became of one record of a page."""
+
+    DISCOVERED = "DISCOVERED"
+    DUPLICATE = "DUPLICATE"
+    REJECTED = "REJECTED"
+    ERROR = "ERROR"
+
+
+class DiscoveryInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """What `POST /v1/discovery/runs` takes; `provider` empty means the first that can search."""
+
+    icp_id: UUID
+    provider: str = ""
+    max_leads: int = 100
+
+
+class NewDiscovery(msgspec.Struct, frozen=True, kw_only=True):
+    """A discovery to start, for a run that exists already and has this id."""
+
+    run_id: UUID
+    icp_id: UUID
+    provider: str
+    query: PeopleQuery
+    wanted_count: int
+
+
+class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A discovery as its next page needs it; `next_page` counts from 1."""
+
+    id: UUID
+    icp_id: UUID
+    provider: str
+    query: PeopleQuery
+    state: DiscoveryState
+    cursor: str | None
+    next_page: int
+    next_position: int
+    wanted_count: int
+    lead_count: int
+
+
+class DiscoveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A discovery as it is read. `total_count` None: the provider did not tell."""
+
+    id: UUID
+    icp_id: UUID
+    provider: str
+    query: PeopleQuery
+    state: DiscoveryState
+    code: str | None
+    page_count: int
+    wanted_count: int
+    lead_count: int
+    discovered_count: int
+    duplicate_count: int
+    rejected_count: int
+    error_count: int
+    cost_micros: Micros
+    total_count: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class DiscoveryRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One record of a page; `reason` None when there is nothing to explain."""
+
+    position: int
+    page: int
+    provider: str
+    provider_id: str
+    status: RecordStatus
+    reason: str | None
+    lead_id: UUID | None

@@ -1,10 +1,45 @@
 """Enrichment as it runs and is read."""
 
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.values import FieldName, Micros, Probability
 from leadflood.engine.queue.event import Event
+
+CLAIMED_CODE = "enrichment.person.claimed"
+"""The failure of a lead whose person asked a provider to be left alone."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who is asked, in which order, and for what.
+
+    `fields` are those worth paying for; a value whose confidence has decayed below
+    `weak_confidence` is asked for again. `verify_patience_seconds` is how long a slow e-mail check
+    is waited for before the lead goes on without it. `longest_turn_seconds` is how long our own
+    pacing is waited for before the next provider is asked instead.
+    """
+
+    order: tuple[str, ...] = ("apollo", "hunter", "pdl")
+    fields: tuple[FieldName, ...] = (
+        FieldName.EMAIL,
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+        FieldName.TITLE,
+        FieldName.COMPANY_NAME,
+        FieldName.COMPANY_DOMAIN,
+        FieldName.COMPANY_INDUSTRY,
+        FieldName.COMPANY_SIZE,
+        FieldName.COMPANY_COUNTRY,
+    )
+    weak_confidence: Probability = 0.5
+    verify: bool = True
+    verify_patience_seconds: float = 600.0
+    longest_turn_seconds: float = 60.0
 
 
 class LeadEnriched(Event, frozen=True, tag="enrichment.lead.enriched"):
@@ -32,3 +67,88 @@ class EnrichmentFailed(Event, frozen=True, tag="enrichment.lead.failed"):
     @override
     def subject(self) -> UUID:
         return self.lead_id
+
+
+class LeadsMerged(Event, frozen=True, tag="enrichment.lead.merged"):
+    """What was learned shows that a lead is an older one; `lead_id` is the one merged away."""
+
+    lead_id: UUID
+    survivor_id: UUID
+
+    @override
+    def subject(self) -> UUID:
+        return self.lead_id
+
+
+class PersonClaimed(Event, frozen=True, tag="enrichment.person.claimed"):
+    """The person asked `provider` to be left alone: we leave them alone too (suppression)."""
+
+    lead_id: UUID
+    provider: str
+
+    @override
+    def subject(self) -> UUID:
+        return self.lead_id
+
+    @override
+    def job_key(self) -> str:
+        return str(self.lead_id)
+
+
+class EnrichmentState(StrEnum):
+    """Where the question to one provider, or the whole waterfall of a lead, stands."""
+
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider asked for one lead; `code` None when it answered."""
+
+    provider: str
+    state: EnrichmentState
+    asked_at: datetime
+    code: str | None = None
+    is_found: bool = False
+    is_cached: bool = False
+    cost_micros: Micros = 0
+    asked_fields: tuple[FieldName, ...] = ()
+    found_fields: tuple[FieldName, ...] = ()
+
+
+class Enriched(msgspec.Struct, frozen=True, kw_only=True):
+    """What the waterfall brought: all values, winning or not.
+
+    `provider_ids` are (provider, its id for the person). `exhausted`: the money of the run or lead
+    ended the paid part. `claimed_by` names the provider that must not be asked, and nobody else.
+    """
+
+    values: tuple[FoundValue, ...] = ()
+    provider_ids: tuple[tuple[str, str], ...] = ()
+    records: tuple[ProviderRecord, ...] = ()
+    exhausted: bool = False
+    claimed_by: str | None = None
+
+
+class WaterfallStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How often a provider was asked for a field and had it."""
+
+    provider: str
+    field: FieldName
+    asked_count: int
+    found_count: int
+
+
+class EnrichmentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One provider asked for one lead, as it is read."""
+
+    run_id: UUID
+    lead_id: UUID
+    provider: str
+    state: EnrichmentState
+    code: str | None
+    is_found: bool
+    is_cached: bool
+    cost_micros: Micros
+    asked_at: datetime

@@ -1,0 +1,291 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
+from leadflood.contracts.values import FieldName
+from leadflood.domain.discovery import store
+from leadflood.domain.discovery.schemas import (
+    DiscoveryCompleted,
+    DiscoveryFailed,
+    DiscoveryRun,
+    DiscoveryState,
+    LeadDiscovered,
+    NewDiscovery,
+    PageWanted,
+    RecordStatus,
+)
+from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.discovery.stage import DiscoveryStage
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Conflict, Invalid, NotFound, Permanent
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done
+from leadflood.engine.queue.stage import Claimed, Ended, Policy
+
+CLOCK = ManualClock()
+IDS = Ids(CLOCK, seed=3)
+pytestmark = pytest.mark.pg
+
+
+class PagedSource:
+    """A source of a fixed list of people, a few a page."""
+
+    def __init__(self, people: Sequence[FoundPerson], page_size: int = 3) -> None:
+        self.name = "apollo"
+        self._people = people
+        self._size = page_size
+
+    async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
+        start = int(cursor or 0)
+        end = start + self._size
+        return PeoplePage(
+            people=tuple(self._people[start:end]),
+            next_cursor=str(end) if end < len(self._people) else None,
+            total=len(self._people),
+            cost_micros=7,
+        )
+
+
+def a_found_person(number: int | str, name: str = "Ann") -> FoundPerson:
+    value = FoundValue(
+        field=FieldName.FIRST_NAME,
+        value=name,
+        source="apollo",
+        method="people.search",
+        observed_at=CLOCK.now(),
+        confidence=0.7,
+        evidence_hash=f"page of {number}",
+    )
+    return FoundPerson("apollo", str(number), (value,))
+
+
+def a_stage(people: Sequence[FoundPerson], page_size: int = 3) -> DiscoveryStage:
+    return DiscoveryStage(Policy(), {"apollo": PagedSource(people, page_size)}, IDS, CLOCK)
+
+
+def a_claim(task: PageWanted) -> Claimed[PageWanted]:
+    return Claimed(task, IDS.new(), 1, task.discovery_run_id, 0, CLOCK.now())
+
+
+async def started(database: Database, wanted: int = 100, provider: str = "apollo") -> PageWanted:
+    new = NewDiscovery(
+        run_id=IDS.new(),
+        icp_id=IDS.new(),
+        provider=provider,
+        query=PeopleQuery(titles=("CTO",)),
+        wanted_count=wanted,
+    )
+    async with database.transaction() as tx:
+        return await DiscoveryService(CLOCK, [provider]).start(tx, new)
+
+
+async def one_page(database: Database, stage: DiscoveryStage, task: PageWanted) -> list[Event]:
+    claim = a_claim(task)
+    (loaded,) = await stage.load(database, [claim])
+    assert isinstance(loaded, DiscoveryRun)
+    outcome = await stage.work(loaded)
+    assert isinstance(outcome, Done)
+    return await committed(database, stage, Ended(claim, outcome, loaded))
+
+
+async def committed(
+    database: Database, stage: DiscoveryStage, *ended: Ended[PageWanted, PeoplePage]
+) -> list[Event]:
+    async with database.transaction() as tx:
+        return [follow.event for follow in await stage.commit(tx, ended)]
+
+
+async def all_pages(database: Database, stage: DiscoveryStage, task: PageWanted) -> list[Event]:
+    events: list[Event] = []
+    pages = [task]
+    while pages:
+        new = await one_page(database, stage, pages.pop())
+        pages = [event for event in new if isinstance(event, PageWanted)]
+        events += new
+    return events
+
+
+async def test_pages_are_asked_until_the_last_one(database: Database) -> None:
+    task = await started(database)
+
+    events = await all_pages(database, a_stage([a_found_person(n) for n in range(7)]), task)
+
+    view = await DiscoveryService(CLOCK, ["apollo"]).get(database, task.discovery_run_id)
+    assert sum(isinstance(event, LeadDiscovered) for event in events) == 7
+    assert events[-1] == DiscoveryCompleted(task.discovery_run_id, 7)
+    assert view.state is DiscoveryState.COMPLETED
+    assert (view.page_count, view.discovered_count, view.cost_micros) == (3, 7, 21)
+    assert view.total_count == 7
+
+
+async def test_a_run_ends_with_as_many_leads_as_wanted(database: Database) -> None:
+    task = await started(database, wanted=4)
+
+    events = await all_pages(database, a_stage([a_found_person(n) for n in range(50)]), task)
+
+    assert sum(isinstance(event, LeadDiscovered) for event in events) == 4
+    assert events[-1] == DiscoveryCompleted(task.discovery_run_id, 4)
+
+
+async def test_people_seen_twice_do_not_use_up_the_number_wanted(database: Database) -> None:
+    people = [a_found_person(n) for n in (1, 1, 1, 2, 3)]
+    task = await started(database, wanted=3)
+
+    events = await all_pages(database, a_stage(people, page_size=5), task)
+
+    records = await store.list_records(database, task.discovery_run_id)
+    assert sum(isinstance(event, LeadDiscovered) for event in events) == 3
+    assert [record.status for record in records] == [
+        RecordStatus.DISCOVERED,
+        RecordStatus.DUPLICATE,
+        RecordStatus.DUPLICATE,
+        RecordStatus.DISCOVERED,
+        RecordStatus.DISCOVERED,
+    ]
+    assert [record.position for record in records] == [1, 2, 3, 4, 5]
+
+
+async def test_a_page_committed_twice_changes_nothing(database: Database) -> None:
+    task = await started(database)
+    stage = a_stage([a_found_person(n) for n in range(7)])
+    page = await PagedSource([a_found_person(n) for n in range(7)]).find_people(PeopleQuery(), None)
+    ended = Ended(a_claim(task), Done(page))
+
+    first = await committed(database, stage, ended)
+    second = await committed(database, stage, ended)
+
+    view = await store.find_view(database, task.discovery_run_id)
+    assert len(first) == 4
+    assert second == []
+    assert view is not None
+    assert (view.lead_count, view.page_count) == (3, 1)
+    (loaded,) = await stage.load(database, [ended.claimed])
+    assert isinstance(loaded, Done)
+
+
+async def test_a_person_known_from_another_run_is_a_duplicate_and_goes_on_in_this_one(
+    database: Database,
+) -> None:
+    stage = a_stage([a_found_person(1)])
+    first = await all_pages(database, stage, await started(database))
+    task = await started(database)
+
+    second = await all_pages(database, stage, task)
+
+    (record,) = await store.list_records(database, task.discovery_run_id)
+    one, other = first[0], second[0]
+    assert isinstance(one, LeadDiscovered)
+    assert isinstance(other, LeadDiscovered)
+    assert one.lead_id == other.lead_id
+    assert (record.status, record.reason) == (RecordStatus.DUPLICATE, "known from earlier")
+
+
+async def test_unusable_records_are_rejected_with_the_reason(database: Database) -> None:
+    nobody = FoundPerson("apollo", "9", ())
+    nameless = FoundPerson("apollo", " ", a_found_person(1).values)
+    task = await started(database)
+    page = PeoplePage(people=(nobody, nameless), refused=(("12", "no name\x00"),))
+
+    await committed(database, a_stage([]), Ended(a_claim(task), Done(page)))
+
+    records = await store.list_records(database, task.discovery_run_id)
+    assert {record.status for record in records} == {RecordStatus.REJECTED}
+    assert [record.reason for record in records] == [
+        "nothing is known of this person but an id",
+        "the provider gave no id for this person",
+        "no name",
+    ]
+
+
+async def test_a_source_that_refuses_ends_the_run_with_its_code(database: Database) -> None:
+    task = await started(database)
+    error = Permanent("the key is wrong", code="provider.key_refused")
+
+    events = await committed(database, a_stage([]), Ended(a_claim(task), Discard(error)))
+
+    view = await store.find_view(database, task.discovery_run_id)
+    (record,) = await store.list_records(database, task.discovery_run_id)
+    assert events == [DiscoveryFailed(task.discovery_run_id, "provider.key_refused")]
+    assert view is not None
+    assert (view.state, view.code) == (DiscoveryState.FAILED, "provider.key_refused")
+    assert (record.status, record.reason) == (
+        RecordStatus.ERROR,
+        "provider.key_refused: the key is wrong",
+    )
+
+
+async def test_a_cancelled_run_is_cancelled_without_an_error(database: Database) -> None:
+    task = await started(database)
+
+    events = await committed(
+        database, a_stage([]), Ended(a_claim(task), Discard(Cancelled("its run was cancelled")))
+    )
+
+    view = await store.find_view(database, task.discovery_run_id)
+    assert events == []
+    assert view is not None
+    assert (view.state, view.error_count) == (DiscoveryState.CANCELLED, 0)
+
+
+async def test_a_cursor_that_stands_still_ends_the_run(database: Database) -> None:
+    task = await started(database)
+    stage = a_stage([a_found_person(n) for n in range(9)])
+    (again,) = [
+        event for event in await one_page(database, stage, task) if isinstance(event, PageWanted)
+    ]
+    page = PeoplePage(people=(a_found_person(5),), next_cursor=again.cursor)
+
+    events = await committed(database, stage, Ended(a_claim(again), Done(page)))
+
+    assert isinstance(events[-1], DiscoveryCompleted)
+
+
+async def test_pages_of_several_runs_are_committed_together(database: Database) -> None:
+    tasks = [await started(database) for _ in range(5)]
+    page = PeoplePage(people=tuple(a_found_person(n) for n in range(20)))
+    ended = [Ended(a_claim(task), Done(page)) for task in tasks]
+
+    events = await committed(database, a_stage([]), *ended)
+
+    found = [event for event in events if isinstance(event, LeadDiscovered)]
+    assert len(found) == 100
+    assert len({event.lead_id for event in found}) == 20
+
+
+async def test_a_run_that_is_gone_is_discarded(database: Database) -> None:
+    task = PageWanted(discovery_run_id=IDS.new(), cursor=None, page=1)
+
+    (loaded,) = await a_stage([]).load(database, [a_claim(task)])
+
+    assert isinstance(loaded, Discard)
+    assert isinstance(loaded.error, NotFound)
+
+
+async def test_a_discovery_starts_once_and_says_what_is_wrong(database: Database) -> None:
+    service = DiscoveryService(CLOCK, ["apollo"])
+    new = NewDiscovery(
+        run_id=UUID(int=1), icp_id=IDS.new(), provider="pdl", query=PeopleQuery(), wanted_count=0
+    )
+
+    with pytest.raises(Invalid) as refused:
+        async with database.transaction() as tx:
+            await service.start(tx, new)
+
+    assert [problem.path for problem in refused.value.fields] == ["provider", "maxLeads"]
+    task = await started(database)
+    again = NewDiscovery(
+        run_id=task.discovery_run_id,
+        icp_id=IDS.new(),
+        provider="apollo",
+        query=PeopleQuery(),
+        wanted_count=1,
+    )
+    with pytest.raises(Conflict):
+        async with database.transaction() as tx:
+            await service.start(tx, again)
+    with pytest.raises(NotFound):
+        await service.get(database, UUID(int=7))
