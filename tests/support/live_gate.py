@@ -47,6 +47,9 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock = SystemClock()
 
 
+PLAIN = Setup()
+
+
 class Opened(msgspec.Struct, frozen=True):
     """A running gate, the node it acts for, and its allowance table."""
 
@@ -56,7 +59,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def opened_gate(database: Database, setup: Setup = Setup()) -> AsyncIterator[Opened]:
+async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator[Opened]:
     """Run a gate for a node of its own."""
     node_id = await add_node(database)
     clock = setup.clock

@@ -3,7 +3,6 @@
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ledger.store import list_lines
 from leadflood.engine.net.book import LineState
-
 from tests.support.live_gate import Other, a_call, opened_gate
 
 
