@@ -40,6 +40,7 @@ class PagedSource:
         self._size = page_size
 
     async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
+        assert isinstance(query, PeopleQuery)
         start = int(cursor or 0)
         end = start + self._size
         return PeoplePage(
