@@ -350,8 +350,8 @@ def _read_parameters(question: Question) -> dict[str, Any]:
 
 
 def _read_page(asked: Mapping[str, Any]) -> tuple[int, int]:
-    page = int(asked.get("page") or 1)
-    per_page = int(asked.get("per_page") or _DEFAULT_PER_PAGE)
+    page = int(asked.get("page", 1))
+    per_page = int(asked.get("per_page", _DEFAULT_PER_PAGE))
     if not (1 <= page <= _MOST_PAGES and 1 <= per_page <= _MOST_PER_PAGE):
         raise BadFilterError
     return page, per_page

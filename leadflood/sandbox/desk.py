@@ -13,7 +13,7 @@ from leadflood.engine.clock import Clock
 from leadflood.sandbox.books import Books, Entry
 from leadflood.sandbox.faults import Fault, Hit, Weather
 from leadflood.sandbox.plans import Limit, WindowKind, limits_of
-from leadflood.sandbox.quota import Quota
+from leadflood.sandbox.quota import Quota, Usage
 from leadflood.sandbox.shop import Answer, Operation, Question, Refusal, Shop, say
 
 _HUGE_BYTES: Final = 100 * 1024 * 1024
@@ -24,6 +24,8 @@ _REFUSING: Final = {
     Fault.THROTTLED_BARE: Refusal.THROTTLED,
     Fault.SERVER_ERROR: Refusal.SERVER_ERROR,
 }
+
+_ALMOST_OVER: Final = Usage(Limit(200, 60), used=200, resets_in_seconds=1.0)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ class Desk:
 
     def quota(self, provider: str, operation: Operation) -> Quota:
         """Find the windows of an endpoint."""
-        key = f"{provider}:{operation.name}"
+        key = operation.group if operation.is_shared else f"{provider}:{operation.name}"
         quota = self._quotas.get(key)
         if quota is None:
             rules = self.rules
@@ -192,11 +194,8 @@ class Visit:
         refusal = _REFUSING.get(self._hit.fault) if self._hit else None
         if refusal is None or self._hit is None:
             return None
-        answer = self._shop.refuse(refusal, self._operation, None)
-        if self._hit.fault is Fault.THROTTLED:
-            headers = answer.headers | {"retry-after": "1"}
-            return msgspec.structs.replace(answer, headers=headers)
-        return answer
+        usage = _ALMOST_OVER if self._hit.fault is Fault.THROTTLED else None
+        return self._shop.refuse(refusal, self._operation, usage)
 
     def _check_quota(self) -> Answer | None:
         if self._operation is None:

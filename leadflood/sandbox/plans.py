@@ -73,7 +73,7 @@ DOCUMENTED_LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
     "hunter.verifier": (Limit(10, 1, _SLIDING), Limit(300, 60, _SLIDING)),
     "hunter.free": (),
     "pdl.enrich": (Limit(1_000, 60),),
-    "pdl.bulk": (Limit(100, 60),),
+    "pdl.bulk": (Limit(1_000, 60),),
     "openai.chat": (Limit(5_000, 60, _SLIDING),),
     "trengo.any": (Limit(120, 60),),
     "smtp.send": (),

@@ -17,11 +17,15 @@ _NO_CREDITS = Decimal(0)
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a request asks for; `group` names its windows, `arguments` come out of the path."""
+    """What a request asks for; `group` names its windows, `arguments` come out of the path.
+
+    `is_shared`: all operations of the group count in the same windows.
+    """
 
     name: str
     group: str
     arguments: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 class Refusal(StrEnum):

@@ -3,11 +3,14 @@
 `/apollo/api/v1`, `/hunter/v2`, … are the base URLs the real adapters get; `/_` is the world's own.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import msgspec
 from aiohttp import web
 
@@ -16,6 +19,9 @@ from leadflood.sandbox.apollo import Apollo
 from leadflood.sandbox.books import Books
 from leadflood.sandbox.desk import Desk, Rules, Visit, administer
 from leadflood.sandbox.faults import Fault, FaultProfile, Weather
+from leadflood.sandbox.hunter import Hunter
+from leadflood.sandbox.openai import OpenAI
+from leadflood.sandbox.pdl import Pdl
 from leadflood.sandbox.plans import (
     DEMO_PLAN_MULTIPLIER,
     DOCUMENTED_CREDITS,
@@ -26,6 +32,8 @@ from leadflood.sandbox.plans import (
 )
 from leadflood.sandbox.population import Population
 from leadflood.sandbox.shop import Shop
+from leadflood.sandbox.smtp import MailServer
+from leadflood.sandbox.trengo import Trengo
 
 _HOST = "127.0.0.1"
 
@@ -93,7 +101,13 @@ class World:
 
     def _open_shops(self) -> tuple[Shop, ...]:
         keys, prices = self.config.keys, self.config.prices
-        return (Apollo(self.population, keys.apollo, prices.apollo),)
+        return (
+            Apollo(self.population, keys.apollo, prices.apollo),
+            Hunter(self.population, keys.hunter, prices.hunter),
+            Pdl(self.population, keys.pdl, prices.pdl),
+            OpenAI(keys.openai, prices),
+            Trengo(self.books, keys.trengo, prices.trengo),
+        )
 
 
 def _rules(config: WorldConfig) -> Rules:
@@ -114,19 +128,32 @@ def _rules(config: WorldConfig) -> Rules:
 @asynccontextmanager
 async def serve(config: WorldConfig, clock: Clock) -> AsyncIterator[Addresses]:
     """Open the world until the block ends. Calls that are open then are cut."""
-    world = World(config, clock)
+    world = await anyio.to_thread.run_sync(World, config, clock)
     server = web.Server(world.handle, handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
-    await runner.setup()
+    mail = MailServer(world.desk, config.keys.smtp, config.prices.smtp)
+    with world.books:
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, _HOST, config.port).start()
+            async with _serve_mail(mail, config.smtp_port) as smtp_port:
+                yield _addresses(runner.addresses[0][1], smtp_port)
+        finally:
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def _serve_mail(mail: MailServer, port: int) -> AsyncIterator[int]:
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(mail, _HOST, port, backlog=1024)
     try:
-        await web.TCPSite(runner, _HOST, config.port).start()
-        yield _addresses(runner.addresses[0][1])
+        yield listener.sockets[0].getsockname()[1]
     finally:
-        await runner.cleanup()
-        world.books.close()
+        listener.close()
+        mail.hang_up()
 
 
-def _addresses(port: int) -> Addresses:
+def _addresses(port: int, smtp_port: int) -> Addresses:
     root = f"http://{_HOST}:{port}"
     return Addresses(
         apollo=f"{root}/apollo/api/v1",
@@ -135,6 +162,6 @@ def _addresses(port: int) -> Addresses:
         openai=f"{root}/openai/v1",
         trengo=f"{root}/trengo/api/v2",
         smtp_host=_HOST,
-        smtp_port=0,
+        smtp_port=smtp_port,
         admin=f"{root}/_",
     )
