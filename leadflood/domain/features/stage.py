@@ -1,6 +1,7 @@
 """The step that turns what is known of a lead into a snapshot of features."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,12 +14,12 @@ from leadflood.domain.features.rules import canonical_json, compute_vector, vect
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.store import Computed, key_of
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import NotFound, code_of
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue.outcome import Discard, Done, Outcome
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
 
 MAX_AIMS = 256
@@ -66,7 +67,8 @@ class FeaturesStage(Stage[LeadEnriched, FeatureInput, Computed]):
     async def commit(
         self, tx: Tx, ended: Sequence[Ended[LeadEnriched, Computed]]
     ) -> Sequence[Follow]:
-        """Keep the snapshots. A task that ends without one leaves no row: its dead letter tells."""
+        """Keep the snapshots; a lead whose task ends without one has failed, with the code."""
+        await _fail(tx, ended, self._clock.now())
         done = [(one, one.outcome.result) for one in ended if isinstance(one.outcome, Done)]
         if not done:
             return ()
@@ -117,3 +119,14 @@ def _compute(item: FeatureInput) -> Computed:
         vector_hash(encoded),
         encoded.decode(),
     )
+
+
+async def _fail(tx: Tx, ended: Sequence[Ended[LeadEnriched, Computed]], now: datetime) -> None:
+    """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
+    by_code: dict[str, list[UUID]] = {}
+    for one in ended:
+        error = one.outcome.error if isinstance(one.outcome, Discard) else None
+        if error is not None and not isinstance(error, Cancelled):
+            by_code.setdefault(code_of(error), []).append(one.task.lead_id)
+    for code, lead_ids in sorted(by_code.items()):
+        await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)

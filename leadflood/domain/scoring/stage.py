@@ -1,6 +1,7 @@
 """The step that turns a snapshot of features into a score."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -8,15 +9,17 @@ from typing_extensions import override
 
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.scoring import store
 from leadflood.domain.scoring.rules import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored, Score
 from leadflood.domain.scoring.store import NewPrediction
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import NotFound, code_of
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue.outcome import Discard, Done, Outcome
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
 
 MAX_SCORECARDS = 256
@@ -65,8 +68,9 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
     ) -> Sequence[Follow]:
         """Keep the scores; one that was kept before has been told of before.
 
-        A task that ends without a score leaves no row: its dead letter tells.
+        A lead whose task ends without one has failed, with the code.
         """
+        await _fail(tx, ended, self._clock.now())
         done = [(one, one.outcome.result) for one in ended if isinstance(one.outcome, Done)]
         if not done:
             return ()
@@ -124,3 +128,14 @@ def _events_of(
         return (scored,)
     qualified = LeadQualified(lead_id=task.lead_id, icp_id=task.icp_id, prediction_id=prediction_id)
     return scored, qualified
+
+
+async def _fail(tx: Tx, ended: Sequence[Ended[FeaturesComputed, Score]], now: datetime) -> None:
+    """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
+    by_code: dict[str, list[UUID]] = {}
+    for one in ended:
+        error = one.outcome.error if isinstance(one.outcome, Discard) else None
+        if error is not None and not isinstance(error, Cancelled):
+            by_code.setdefault(code_of(error), []).append(one.task.lead_id)
+    for code, lead_ids in sorted(by_code.items()):
+        await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)

@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given, strategies as st
+from leadflood.domain.icp.rules import check_icp, default_rules, problems_of, rules_in_force
+from leadflood.domain.icp.schemas import QualificationRule, RuleField, RuleKind, Target
+from leadflood.engine.errors import Invalid
+from tests.domain.icp.icps import a_flag, a_rule, an_icp, rules
+
+
+@given(st.lists(rules(), max_size=5))
+def test_rules_of_the_right_kinds_are_accepted(given_rules: list[QualificationRule]) -> None:
+    icp = an_icp(rules=tuple(given_rules))
+
+    assert {problem.path for problem in problems_of(icp)} <= {"rules"}
+
+
+def test_all_problems_are_carried_by_the_error() -> None:
+    icp = an_icp(name="", rules=(a_rule("title", "GT", 1), a_rule("title", "MATCHES", "(")))
+
+    with pytest.raises(Invalid) as caught:
+        check_icp(icp)
+
+    assert [problem.path for problem in caught.value.fields] == [
+        "name",
+        "rules[0].operator",
+        "rules[1].value",
+    ]
+
+
+def test_without_rules_the_target_makes_one_for_each_thing_it_asks_for() -> None:
+    fields = [rule.field for rule in rules_in_force(an_icp())]
+
+    assert fields == [
+        RuleField.SENIORITY,
+        RuleField.TITLE_MATCHES,
+        RuleField.INDUSTRY_MATCHES,
+        RuleField.COMPANY_SIZE_IN_RANGE,
+        RuleField.EMAIL_VERIFIED,
+        RuleField.COUNTRY_MATCHES,
+        RuleField.TECHNOLOGY_MATCH_COUNT,
+    ]
+
+
+def test_the_rules_made_from_any_target_are_sound() -> None:
+    for target in (Target(), an_icp().target):
+        made = default_rules(target)
+
+        assert not list(problems_of(an_icp(rules=made)))
+        assert all(rule.kind is RuleKind.WEIGHTED for rule in made)
+
+
+def test_hard_filters_alone_are_joined_by_the_rules_of_the_target() -> None:
+    only_filter = a_flag("has_email", kind=RuleKind.HARD_FILTER)
+
+    in_force = rules_in_force(an_icp(rules=(only_filter,)))
+
+    assert in_force == (only_filter, *default_rules(an_icp().target))
+
+
+def test_weighted_rules_of_the_author_stand_alone() -> None:
+    own = a_flag("has_email")
+
+    assert rules_in_force(an_icp(rules=(own,))) == (own,)

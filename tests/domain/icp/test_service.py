@@ -1,0 +1,128 @@
+from uuid import UUID
+
+import anyio
+import pytest
+from leadflood.domain.icp import store
+from leadflood.domain.icp.schemas import Autopilot, Icp, Operator
+from leadflood.domain.icp.service import IcpService
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.sql import Query
+from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.errors import Conflict, Invalid, NotFound
+from leadflood.engine.ids import Ids
+from tests.domain.icp.icps import a_rule, an_icp
+
+NOBODY = UUID(int=1)
+pytestmark = pytest.mark.pg
+
+
+def service_on(database: Database) -> IcpService:
+    clock = ManualClock()
+    return IcpService(database, Ids(clock), clock)
+
+
+async def test_what_is_written_is_read_back_with_its_rules_in_order(database: Database) -> None:
+    icps = service_on(database)
+    rules = (
+        a_rule("technologies", "CONTAINS", ("SAP", "Ü\x1f")),
+        a_rule("company_size", "BETWEEN", (50, 500.5), weight=2.5),
+        a_rule("title", "MATCHES", r'^"vp" \d'),
+    )
+
+    written = await icps.create(an_icp(rules=rules, autopilot=Autopilot.HIGH))
+
+    assert await icps.get(written.id) == written
+    assert written.version == 1
+    assert written.rules == rules
+
+
+async def test_a_change_is_a_new_version_and_the_old_one_stays(database: Database) -> None:
+    icps = service_on(database)
+    first = await icps.create(an_icp())
+
+    second = await icps.update(first.profile_id, an_icp(offer="We sell more calm."))
+
+    assert (second.version, second.profile_id) == (2, first.profile_id)
+    assert await icps.get(first.id) == first
+    assert await icps.find_latest(first.profile_id) == second
+
+
+async def test_a_change_that_says_the_same_is_no_version(database: Database) -> None:
+    icps = service_on(database)
+    first = await icps.create(an_icp())
+
+    assert await icps.update(first.profile_id, an_icp()) == first
+
+
+async def test_a_change_of_an_older_version_is_a_conflict(database: Database) -> None:
+    icps = service_on(database)
+    first = await icps.create(an_icp())
+    await icps.update(first.profile_id, an_icp(offer="b"), based_on_version=1)
+
+    with pytest.raises(Conflict):
+        await icps.update(first.profile_id, an_icp(offer="c"), based_on_version=1)
+
+
+async def test_the_same_file_twice_is_one_version_and_a_changed_one_the_next(
+    database: Database,
+) -> None:
+    icps = service_on(database)
+    first = await icps.record(an_icp())
+
+    again = await icps.record(an_icp(name="FINTECH in DACH", offer=an_icp().offer))
+    same = await icps.record(an_icp())
+
+    assert again.profile_id == first.profile_id
+    assert again.version == 2
+    assert same.version == 3
+
+
+async def test_writers_at_once_make_versions_without_gaps(database: Database) -> None:
+    icps = service_on(database)
+    made: list[Icp] = []
+
+    async def record(offer: str) -> None:
+        made.append(await icps.record(an_icp(offer=offer)))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(record, f"offer {number}")
+
+    assert sorted(icp.version for icp in made) == list(range(1, 9))
+    assert len({icp.profile_id for icp in made}) == 1
+
+
+async def test_a_version_cannot_be_changed_in_the_database(database: Database) -> None:
+    first = await service_on(database).create(an_icp())
+
+    for statement in (
+        "UPDATE icp_profile SET offer = 'x' WHERE id = $1",
+        "UPDATE qualification_rule SET weight = 0 WHERE icp_id = $1",
+    ):
+        with pytest.raises(Exception, match="never changed") as caught:
+            await database.execute(Query("tamper", statement, ("id",)), id=first.id)
+        assert sqlstate_of(caught.value) == "23514"
+
+
+async def test_profiles_are_listed_by_their_newest_version_newest_first(database: Database) -> None:
+    icps = service_on(database)
+    older = await icps.create(an_icp(name="older"))
+    newer = await icps.create(an_icp(name="newer"))
+    older = await icps.update(older.profile_id, an_icp(name="older", offer="changed"))
+
+    assert await icps.list_latest() == [newer, older]
+    assert await icps.list_latest(before=newer.profile_id) == [older]
+
+
+async def test_what_is_not_there_or_not_sound_is_refused(database: Database) -> None:
+    icps = service_on(database)
+
+    assert await icps.find(NOBODY) is None
+    with pytest.raises(NotFound):
+        await icps.get(NOBODY)
+    with pytest.raises(NotFound):
+        await icps.update(NOBODY, an_icp())
+    with pytest.raises(Invalid):
+        await icps.create(an_icp(rules=(a_rule("title", Operator.MATCHES, "("),)))
+    assert await store.find_by_name(database, an_icp().name) is None
