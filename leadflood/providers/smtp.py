@@ -1,0 +1,439 @@
+"""E-mail over SMTP: one message to one recipient, built here, handed to the operator's server.
+
+Plan: any server that takes submissions; address in `base_url` (`smtp://user@host:587`,
+`smtps://user@host:465`), password in `api_key`.
+Docs: RFC 5321, 5322, 8058, 3463; bulk-sender rules of Gmail, Yahoo and Microsoft, read 2026-11-01.
+
+Until the final dot is written the server cannot have taken the message; from then on a cut or a
+silence is `Unsure`. A server names no messages, so `look_up` cannot tell (a Sent folder could).
+"""
+
+import html
+import re
+from datetime import datetime
+from decimal import Decimal
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import aiosmtplib
+import msgspec
+from anyio import move_on_after
+
+from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
+from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
+from leadflood.contracts.provider import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import Channel
+from leadflood.contracts.wire import canonical, clean_text, price_micros
+from leadflood.engine.clock import Clock
+from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
+from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
+
+SPEC = ProviderSpec(
+    name="smtp",
+    does=("message.send",),
+    base_url="smtp://localhost:25",
+    docs_url="https://www.rfc-editor.org/rfc/rfc5321",
+    read_on="2026-11-01",
+    plan="the operator's own server",
+    secrets=("base_url", "api_key"),
+    credits={"message.send": Decimal(1)},
+    limits={"server": (Window(20, 1),)},
+    terms="the server's own; bulk-sender rules: SPF, DKIM, DMARC, one-click unsubscribe",
+)
+
+_SENDS_PER_CONNECTION = 20
+_IDLE_SECONDS = 20.0
+_MOST_IDLE = 4
+_SOFT_RETRY_SECONDS = 300.0
+_POLICY_RETRY_SECONDS = 900.0
+
+# Headers may be 998 characters long; folding a List-Unsubscribe would encode and so break it.
+_ONE_LINE_HEADERS = SMTP_POLICY.clone(max_line_length=998)
+_REFERENCE = re.compile(r"<[^<>@\s]+@[^<>@\s]+>")
+_LINK = re.compile(r"https?://[^\s<>\"')]+[^\s<>\"').,;:!?]")
+
+Kind = Literal["hard", "soft", "policy", "config"]
+
+_ENHANCED = re.compile(r"\s*[245]\.(\d{1,3})\.(\d{1,3})\b")
+_CONFIG_CODES = {530, 534, 535, 538}
+# What an enhanced code means whatever its first digit: never blame an address for a policy.
+_KINDS: dict[tuple[int, int], Kind] = {
+    **{(1, detail): "hard" for detail in (1, 2, 3, 6, 10)},
+    (2, 1): "hard",
+    (4, 4): "hard",
+    (2, 2): "soft",
+    (3, 4): "soft",
+    (4, 7): "soft",
+}
+_GREYLISTED = (7, 1)
+_POLICY_SUBJECTS = {6, 7}
+_NOBODY = re.compile(
+    r"no such (user|recipient|mailbox)|(user|recipient|mailbox|address)( is)? (unknown|not found)"
+    r"|unknown (user|recipient|mailbox)|does not exist|invalid recipient",
+    re.IGNORECASE,
+)
+
+
+class _Server(msgspec.Struct, frozen=True):
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    use_tls: bool
+    start_tls: bool | None
+
+
+class _Line:
+    """An open connection, how often it was used, and when last."""
+
+    __slots__ = ("client", "sends", "used_at")
+
+    def __init__(self, client: aiosmtplib.SMTP) -> None:
+        self.client = client
+        self.sends = 0
+        self.used_at = 0.0
+
+
+class Smtp:
+    """Sends e-mail.
+
+    Extra settings: `starttls` (true: required, false: never; absent: required with a user,
+    else where offered), `validate_certs` (default true), `local_hostname` (default: the
+    sender's domain).
+    """
+
+    name = SPEC.name
+    channel = Channel.EMAIL
+
+    def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
+        del http  # the catalog's shape: SMTP has a wire of its own
+        self._settings = settings
+        self._gate = gate
+        self._clock = clock
+        self._idle: list[_Line] = []
+
+    async def send(self, message: OutgoingMessage) -> Receipt:
+        """Hand one e-mail over, once."""
+        server = _server(self._settings)
+        mail = build_mail(message, self._clock.now())
+        call = Call(
+            provider=SPEC.name,
+            operation="message.send",
+            question=canonical([message.intent_id, message.reference]),
+            limit="server",
+            max_cost_micros=price_micros(SPEC.credits["message.send"], self._settings),
+            subjects=(message.subject_id,),
+            timeout_seconds=2 * self._settings.timeout_seconds,  # to the dot, and for the verdict
+            effect=True,
+        )
+
+        async def send(reference: UUID) -> Reply:
+            mail["X-Request-ID"] = str(reference)
+            told = await self._deliver(server, mail)
+            cost = price_micros(SPEC.credits["message.send"], self._settings)
+            return Reply(body=told.encode(), cost_micros=cost)
+
+        reply = await self._gate.call(call, send)
+        detail = clean_text(reply.body.decode("utf-8", "replace"))
+        return Receipt(remote_id=message.reference, detail=detail)
+
+    async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
+        """Say that SMTP cannot tell."""
+        del message, since
+        return Arrival.CANNOT_TELL
+
+    async def aclose(self) -> None:
+        """Hang up the idle connections."""
+        while self._idle:
+            self._idle.pop().client.close()
+
+    async def _deliver(self, server: _Server, mail: EmailMessage) -> str:
+        """Bring one mail through; the connection is kept only after a success."""
+        line: _Line | None = None
+        is_good = False
+        try:
+            with move_on_after(self._settings.timeout_seconds) as waiting:
+                line = await self._take(server, _spec_of(mail, "From"))
+                protocol = await self._hand_over(line.client, mail)
+            if waiting.cancelled_caught or line is None:
+                raise Unreached("the mail server was too slow to get as far as the mail")
+            told = await self._verdict(protocol)
+            is_good = True
+            self._give_back(line)
+        finally:
+            if line is not None and not is_good:
+                line.client.close()
+        return told
+
+    async def _hand_over(
+        self, client: aiosmtplib.SMTP, mail: EmailMessage
+    ) -> aiosmtplib.protocol.SMTPProtocol:
+        """Write the mail, as the last thing its final dot: no await stands behind it."""
+        try:
+            await client.mail(_spec_of(mail, "From"))
+            await client.rcpt(_spec_of(mail, "To"))
+            protocol = client.protocol
+            go_ahead = await client.execute_command(b"DATA")
+            if go_ahead.code != 354 or protocol is None:  # noqa: PLR2004 - SMTP's own number
+                raise _refusal(go_ahead.code, go_ahead.message)
+            protocol.write(_dotted(mail.as_bytes(policy=_ONE_LINE_HEADERS)))
+            await self._clock.sleep(0)  # a cut that has come in by now is seen before the dot
+            protocol.write(b".\r\n")
+        except aiosmtplib.SMTPResponseException as error:
+            raise _refusal(error.code, error.message) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Unreached(f"the mail server hung up before it had the mail: {error}") from error
+        return protocol
+
+    async def _verdict(self, protocol: aiosmtplib.protocol.SMTPProtocol) -> str:
+        """Read what becomes of a mail whose dot is written."""
+        try:
+            told = await protocol.read_response(timeout=self._settings.timeout_seconds)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Unsure(f"the mail was handed over, the answer was lost: {error}") from error
+        if 200 <= told.code < 300:  # noqa: PLR2004 - the borders of RFC 5321's class
+            return told.message
+        if 400 <= told.code < 600:  # noqa: PLR2004 - the borders of RFC 5321's classes
+            raise _refusal(told.code, told.message)
+        raise Unsure(f"the mail was handed over, the answer makes no sense: {told.code}")
+
+    async def _take(self, server: _Server, sender: str) -> _Line:
+        """Take an idle connection that still answers, or make one."""
+        while self._idle:
+            line = self._idle.pop()
+            is_fresh = self._clock.monotonic() - line.used_at < _IDLE_SECONDS
+            if is_fresh and await self._answers(line.client):
+                return line
+            line.client.close()
+        return _Line(await self._connect(server, sender))
+
+    async def _answers(self, client: aiosmtplib.SMTP) -> bool:
+        try:
+            return (await client.rset()).code == 250  # noqa: PLR2004 - SMTP's own number
+        except (aiosmtplib.SMTPException, OSError):
+            return False
+
+    def _give_back(self, line: _Line) -> None:
+        line.sends += 1
+        line.used_at = self._clock.monotonic()
+        if line.sends < _SENDS_PER_CONNECTION and len(self._idle) < _MOST_IDLE:
+            self._idle.append(line)
+        else:
+            line.client.close()
+
+    async def _connect(self, server: _Server, sender: str) -> aiosmtplib.SMTP:
+        named = str(self._settings.extra.get("local_hostname", "")) or sender.rpartition("@")[2]
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user,
+            password=server.password,
+            local_hostname=named,
+            timeout=self._settings.timeout_seconds,
+            use_tls=server.use_tls,
+            start_tls=server.start_tls,
+            validate_certs=bool(self._settings.extra.get("validate_certs", True)),
+        )
+        try:
+            await client.connect()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            client.close()
+            raise _unconnected(error) from error
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+
+def _unconnected(error: Exception) -> Exception:
+    """Say in our words why no connection came about; nothing was handed over."""
+    match error:
+        case aiosmtplib.SMTPAuthenticationError() if error.code >= 500:  # noqa: PLR2004 - RFC 5321's class
+            return ProviderKeyRefused(
+                "the mail server refuses the login: set providers.smtp.base_url (user) and "
+                f"providers.smtp.api_key (password); it says: {error.message}"
+            )
+        case aiosmtplib.SMTPResponseException():
+            return _refusal(error.code, error.message)
+        case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPServerDisconnected() | OSError():
+            return Unreached(f"the mail server cannot be reached: {error}")
+        case _:
+            return ProviderRefused(
+                f"the mail server does not do what is set: {error}; see "
+                "providers.smtp.extra.starttls and the user in base_url",
+                code="smtp.config",
+            )
+
+
+def classify(code: int, text: str) -> Kind:
+    """Tell what a 4xx or 5xx reply blames: the address, the moment, our standing, our settings.
+
+    Source: RFC 3463; conservative, as unknown counts as soft.
+    """
+    if code in _CONFIG_CODES:
+        return "config"
+    enhanced = _ENHANCED.match(text)
+    if enhanced is None:
+        return "hard" if code >= 500 and _NOBODY.search(text) else "soft"  # noqa: PLR2004 - RFC 5321's class
+    subject, detail = int(enhanced[1]), int(enhanced[2])
+    if subject in _POLICY_SUBJECTS:
+        is_greylisted = code < 500 and (subject, detail) == _GREYLISTED  # noqa: PLR2004 - RFC 5321's class
+        return "soft" if is_greylisted else "policy"
+    if (subject, detail) == (0, 0) and _NOBODY.search(text):
+        return "hard"
+    return _KINDS.get((subject, detail), "soft")
+
+
+def _refusal(code: int, text: str) -> Exception:
+    """Make a reply an error: 4xx is for later, 5xx for good, and neither took the mail."""
+    kind = classify(code, text)
+    said = f"the mail server says {code} {clean_text(text, 300)}"
+    if 400 <= code < 500:  # noqa: PLR2004 - the borders of RFC 5321's class
+        wait = _POLICY_RETRY_SECONDS if kind == "policy" else _SOFT_RETRY_SECONDS
+        return Transient(said, wait, code=f"smtp.{kind}")
+    if code < 400:  # noqa: PLR2004 - the border of RFC 5321's class
+        return Unreached(f"{said}, out of turn and before it had the mail")
+    if kind == "config":
+        return ProviderKeyRefused(f"{said}: set providers.smtp.base_url and api_key")
+    return ProviderRefused(said, code=f"smtp.{kind}")
+
+
+def build_mail(message: OutgoingMessage, now: datetime) -> EmailMessage:
+    """Build the MIME message: text first, a plain HTML beside it, every header checked."""
+    _check(message)
+    mail = EmailMessage(policy=SMTP_POLICY)
+    mail["From"] = _address("from_address", message.from_address, message.from_name)
+    mail["To"] = _address("to", message.to, message.to_name)
+    if message.reply_to:
+        mail["Reply-To"] = _address("reply_to", message.reply_to, "")
+    mail["Subject"] = _sound(message.subject)
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = message.reference
+    for name, value in _unsubscribe(message):
+        mail[name] = value
+    text = _sound(message.text)
+    mail.set_content(text, cte="quoted-printable")
+    mail.add_alternative(_html(text), subtype="html", cte="quoted-printable")
+    return mail
+
+
+def _check(message: OutgoingMessage) -> None:
+    """Refuse what could break out of a header, or leave one empty that must not be."""
+    values = {
+        "reference": message.reference,
+        "to": message.to,
+        "to_name": message.to_name,
+        "from_address": message.from_address,
+        "from_name": message.from_name,
+        "reply_to": message.reply_to,
+        "subject": message.subject,
+        "unsubscribe_url": message.unsubscribe_url,
+        "unsubscribe_mailto": message.unsubscribe_mailto,
+    }
+    broken = [
+        FieldProblem(name, "must be one line without control characters")
+        for name, value in values.items()
+        if any(ord(sign) < 32 or ord(sign) == 127 for sign in value)  # noqa: PLR2004 - ASCII's controls
+    ]
+    broken += [
+        FieldProblem(name, "must hold no space, comma or angle bracket")
+        for name in ("unsubscribe_url", "unsubscribe_mailto")
+        if any(sign in " ,<>" for sign in values[name])
+    ]
+    if not message.subject.strip():
+        broken.append(FieldProblem("subject", "must not be empty"))
+    if not message.text.strip():
+        broken.append(FieldProblem("text", "must not be empty"))
+    if not _REFERENCE.fullmatch(message.reference):
+        broken.append(FieldProblem("reference", "must look like <id@domain>"))
+    if broken:
+        raise Invalid("this e-mail cannot be built: mend the fields", tuple(broken))
+
+
+def _address(field: str, spec: str, name: str) -> Address:
+    local, _, domain = spec.strip().rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode()
+        address = Address(_sound(name), addr_spec=f"{local}@{ascii_domain}")
+        local.encode("ascii")
+    except (MessageError, ValueError, IndexError) as error:
+        raise Invalid(
+            f"{field} is no address that mail can go to",
+            (FieldProblem(field, "write it as name@domain"),),
+        ) from error
+    if not (address.username and address.domain):
+        raise Invalid(f"{field} is empty", (FieldProblem(field, "write it as name@domain"),))
+    return address
+
+
+def _unsubscribe(message: OutgoingMessage) -> list[tuple[str, str]]:
+    """Write RFC 2369's header, and RFC 8058's where there is an https address to post to."""
+    mailto = message.unsubscribe_mailto
+    if mailto and not mailto.startswith("mailto:"):
+        mailto = f"mailto:{mailto}"
+    ways = [f"<{way}>" for way in (message.unsubscribe_url, mailto) if way]
+    if not ways:
+        return []
+    headers = [("List-Unsubscribe", ", ".join(ways))]
+    if message.unsubscribe_url.startswith("https://"):
+        headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    return headers
+
+
+def _html(text: str) -> str:
+    paragraphs = [html.escape(part.strip()) for part in re.split(r"\n\s*\n", text) if part.strip()]
+    linked = (_LINK.sub(r'<a href="\g<0>">\g<0></a>', part) for part in paragraphs)
+    lines = (part.replace("\n", "<br>\n") for part in linked)
+    return "".join(f"<p>{part}</p>\n" for part in lines)
+
+
+def _sound(text: str) -> str:
+    """Make a text encodable (no lone surrogate) with plain line ends and no NUL."""
+    sound = text.encode("utf-8", "replace").decode()
+    return sound.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+
+
+def _spec_of(mail: EmailMessage, header: str) -> str:
+    return str(mail[header].addresses[0].addr_spec)
+
+
+def _dotted(raw: bytes) -> bytes:
+    """Double the dots at line starts (RFC 5321 §4.5.2) and end with a line end."""
+    dotted = re.sub(rb"(?m)^\.", b"..", raw)
+    return dotted if dotted.endswith(b"\r\n") else dotted + b"\r\n"
+
+
+def _server(settings: ProviderSettings) -> _Server:
+    """Read the server's address.
+
+    Raises: NotConfigured, naming the setting.
+    """
+    wrong = "set providers.smtp.base_url to smtp://user@host:587 or smtps://user@host:465"
+    if not settings.base_url:
+        raise NotConfigured(f"there is no mail server: {wrong}")
+    try:
+        parts = urlsplit(settings.base_url)
+        port = parts.port
+    except ValueError as error:
+        raise NotConfigured(f"the mail server's address cannot be read: {wrong}") from error
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise NotConfigured(f"the mail server's address cannot be read: {wrong}")
+    is_tls = parts.scheme == "smtps"
+    user = unquote(parts.username) if parts.username else None
+    password = settings.api_key or (unquote(parts.password) if parts.password else None)
+    wanted = settings.extra.get("starttls")
+    upgrade = bool(wanted) if wanted is not None else (True if user else None)
+    return _Server(
+        host=parts.hostname,
+        port=port or (465 if is_tls else 587 if user else 25),
+        user=user,
+        password=password,
+        use_tls=is_tls,
+        start_tls=False if is_tls else upgrade,
+    )
