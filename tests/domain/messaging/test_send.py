@@ -1,0 +1,501 @@
+import anyio
+import pytest
+from leadflood.contracts.errors import ProviderDown, ProviderRefused
+from leadflood.contracts.ports.sender import Arrival, Receipt
+from leadflood.domain.messaging.schemas import (
+    IntentState,
+    MessageAccepted,
+    MessageApproved,
+    MessageRefused,
+    MessageUnknown,
+    SuppressionKind,
+)
+from leadflood.domain.messaging.stage import NoCall
+from leadflood.domain.messaging.store import own_sending_lock
+from leadflood.engine.context import Go, Refuse, Wait
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Conflict, Denied, Transient, Unsure
+from leadflood.engine.net.call import Cut
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done
+from tests.support.messaging import SETTINGS, World, sql
+
+pytestmark = pytest.mark.pg
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    made = World(database)
+    await made.release()
+    return made
+
+
+async def test_an_approved_message_is_authorized_sent_and_accepted_once(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+
+    [verdict] = await world.authorize(job)
+    outcome = await world.send.work(job.input)
+    await world.record(job, None)
+    events = await world.end_send(job, outcome)
+
+    assert isinstance(verdict, Go)
+    assert await world.state(event) == "accepted"
+    assert [type(said) for said in events] == [MessageAccepted]
+    assert len(world.sender.sent) == 1
+
+
+async def test_the_letter_carries_sender_postal_address_and_both_ways_to_stop(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+
+    await world.send.work(job.input)
+
+    [letter] = world.sender.sent
+    assert letter.from_address == "grace@send.example.com"
+    assert letter.reference == f"<lf-{event.intent_id.hex}@send.example.com>"
+    assert letter.unsubscribe_url.startswith("https://u.example.com/u/")
+    assert letter.unsubscribe_mailto.startswith("stop@example.com?subject=unsubscribe")
+    assert "Example Ltd, 1 Test Street, Testville" in letter.text
+    assert letter.unsubscribe_url in letter.text
+
+
+async def test_without_a_released_switch_nothing_leaves(database: Database) -> None:
+    world = World(database)
+    [event] = await world.approved()
+    job = await world.load_send(event)
+
+    [verdict] = await world.authorize(job)
+
+    assert isinstance(verdict, Wait)
+    assert await world.state(event) == "ready"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (SuppressionKind.ADDRESS, " P0@Acme.Example "),
+        (SuppressionKind.DOMAIN, "acme.example"),
+        (SuppressionKind.DOMAIN, "example"),
+        (SuppressionKind.CHANNEL, "email"),
+    ],
+)
+async def test_a_suppressed_address_domain_or_channel_is_never_written_to(
+    world: World, kind: SuppressionKind, value: str
+) -> None:
+    [event] = await world.approved()
+    await world.service.suppress(kind, value, "asked by phone", by="ann")
+    job = await world.load_send(event)
+
+    [verdict] = await world.authorize(job)
+    events = await world.end_send(job, Done(NoCall("forbidden", "suppressed")))  # type: ignore[arg-type]
+
+    assert isinstance(verdict, Refuse)
+    assert verdict.code == "suppressed"
+    assert await world.state(event) == "cancelled"
+    assert [said.code for said in events if isinstance(said, MessageRefused)] == ["suppressed"]
+
+
+async def test_a_lifted_suppression_stops_nothing(world: World) -> None:
+    [event] = await world.approved()
+    line = await world.service.suppress(SuppressionKind.ADDRESS, "p0@acme.example", "x", by="ann")
+    await world.service.lift(line.id, "bob")
+    job = await world.load_send(event)
+
+    [verdict] = await world.authorize(job)
+
+    assert isinstance(verdict, Go)
+
+
+async def test_a_suppressed_lead_stops_the_messages_to_whoever_it_was_merged_into(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    await world.service.suppress(SuppressionKind.LEAD, str(event.lead_id), "asked", by="ann")
+
+    [verdict] = await world.authorize(await world.load_send(event))
+
+    assert isinstance(verdict, Refuse)
+
+
+async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
+    world: World,
+) -> None:
+    [cancelled], [merged], [late] = [
+        await world.approved(email=f"{name}@acme.example", full_name=f"Ada {name}")
+        for name in ("first", "second", "third")
+    ]
+    jobs = [await world.load_send(event) for event in (cancelled, merged)]
+    await runs.cancel(world.db, jobs[0].run_id, "ann", world.clock.now())
+    await world.db.execute(
+        sql(
+            "UPDATE lead SET merged_into = $1, merge_reason = 'x', merged_by = 'x',"
+            " merged_at = $3 WHERE id = $2",
+            "into",
+            "id",
+            "now",
+        ),
+        into=cancelled.lead_id,
+        id=merged.lead_id,
+        now=world.clock.now(),
+    )
+
+    verdicts = list(await world.authorize(*jobs))
+    world.clock.advance(SETTINGS.latest_useful_hours * 3600 + 1)
+    verdicts += await world.authorize(await world.load_send(late))
+
+    codes = [verdict.code for verdict in verdicts if isinstance(verdict, Refuse)]
+    assert codes == ["run.cancelled", "lead.merged", "too_late"]
+    assert {await world.state(event) for event in (cancelled, merged, late)} == {"cancelled"}
+
+
+async def test_whatsapp_goes_only_while_an_opt_in_is_recorded(world: World) -> None:
+    phone = "+31620000000"
+    from leadflood.contracts.values import Channel  # noqa: PLC0415
+
+    await world.service.record_opt_in(Channel.WHATSAPP, phone, "form of 2026-01-02", "ann")
+    [event] = await world.approved(email_status="unknown", phone=phone)
+    first = await world.load_send(event)
+    await world.service.withdraw_opt_in(Channel.WHATSAPP, "0031 6 2000 0000")
+
+    [verdict] = await world.authorize(first)
+
+    assert first.input.channel is Channel.WHATSAPP
+    assert first.input.parameters == ("Ada", "We help freight teams plan routes 30% faster.")
+    assert isinstance(verdict, Refuse)
+    assert verdict.code == "opt_in.missing"
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ProviderRefused("550 no such user"), "refused"),
+        (Unsure("cut after the final dot"), "unknown"),
+        (Cut("no whole answer"), "unknown"),
+        (ProviderDown("connection refused"), "ready"),
+        (RuntimeError("a bug after the call"), "unknown"),
+        (TimeoutError(), "unknown"),
+        (None, "accepted"),
+    ],
+)
+async def test_what_the_call_did_is_recorded_before_the_job_ends(
+    world: World, error: Exception | None, state: str
+) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+
+    await world.record(job, error)
+
+    assert await world.state(event) == state
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "told"),
+    [
+        (ProviderRefused("550 no such user"), "refused", MessageRefused),
+        (Unsure("cut after the final dot"), "unknown", MessageUnknown),
+        (Transient("out of attempts"), "refused", MessageRefused),
+        (Cancelled("its run was cancelled"), "unknown", MessageUnknown),
+    ],
+)
+async def test_a_job_that_ends_without_a_record_settles_its_intent_itself(
+    world: World, error: Exception, state: str, told: type
+) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+
+    events = await world.end_send(job, error)
+
+    assert await world.state(event) == state
+    assert [type(said) for said in events] == [told]
+
+
+async def test_a_try_that_did_nothing_goes_again_under_its_next_claim(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+    await world.record(job, ProviderDown("connection refused"))
+
+    again = await world.load_send(event, claim=2)
+    [verdict] = await world.authorize(again)
+
+    assert isinstance(verdict, Go)
+    assert await world.state(event) == "sending"
+
+
+async def test_an_intent_found_in_sending_under_another_claim_is_unknown_and_not_called(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    first = await world.load_send(event)
+    await world.authorize(first)
+    second = await world.load_send(event, claim=2)
+    second.job_id = first.job_id
+
+    events = await world.end_send(second, second.input)
+
+    assert isinstance(second.input, Done)
+    assert await world.state(event) == "unknown"
+    assert [type(said) for said in events] == [MessageUnknown]
+    assert world.sender.sent == []
+
+
+async def test_authorize_refuses_a_second_claim_and_lets_its_own_repeat(world: World) -> None:
+    [event] = await world.approved()
+    first = await world.load_send(event)
+    stale = await world.load_send(event, claim=2)
+    await world.authorize(first)
+
+    [repeated] = await world.authorize(first)
+    [other] = await world.authorize(stale)
+
+    assert isinstance(repeated, Go)
+    assert isinstance(other, Refuse)
+    assert other.code == "intent.sending"
+
+
+async def test_two_jobs_of_one_intent_in_one_transaction_send_it_once(world: World) -> None:
+    [event] = await world.approved()
+    jobs = [await world.load_send(event), await world.load_send(event)]
+
+    verdicts = await world.authorize(*jobs)
+
+    assert [type(verdict) for verdict in verdicts] == [Go, Wait]
+
+
+@pytest.mark.parametrize("state", ["accepted", "refused", "unknown", "cancelled"])
+async def test_a_sending_that_has_ended_ends_at_once(world: World, state: str) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    errors = {"refused": ProviderRefused("no"), "unknown": Unsure("?"), "accepted": None}
+    if state == "cancelled":
+        await world.end_send(job, Denied("no", code="suppressed"))
+    else:
+        await world.authorize(job)
+        await world.record(job, errors[state])
+
+    again = await world.load_send(event, claim=2)
+    [verdict] = await world.authorize(job)
+
+    assert isinstance(again.input, Done)
+    assert isinstance(verdict, Refuse)
+    assert await world.state(event) == state
+
+
+async def test_a_record_that_lost_its_fence_is_still_told_by_the_next_claim(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+    await world.record(job, None)
+
+    again = await world.load_send(event, claim=2)
+    events = await world.end_send(again, again.input)
+    repeated = await world.end_send(again, again.input)
+
+    assert [type(said) for said in events] == [MessageAccepted]
+    assert repeated == []
+
+
+async def test_a_call_that_returns_late_turns_unknown_into_what_it_was(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+    await world.service.settle_lost()
+
+    await world.record(job, None)
+
+    assert await world.state(event) == "accepted"
+
+
+async def test_lost_claims_are_settled_and_living_ones_left_alone(world: World) -> None:
+    living, lost = await world.approved(2)
+    jobs = [await world.load_send(event) for event in (living, lost)]
+    await world.job_row(jobs[0])
+    await world.job_row(jobs[1], state=0)
+    await world.authorize(*jobs)
+
+    count = await world.service.settle_lost()
+
+    assert count == 1
+    assert await world.state(living) == "sending"
+    assert await world.state(lost) == "unknown"
+    assert [type(said) for said in world.publisher.events] == [MessageUnknown]
+
+
+async def test_what_a_dead_node_recorded_but_never_told_is_told_later(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+    await world.record(job, None)
+
+    first, second = await world.service.settle_lost(), await world.service.settle_lost()
+
+    assert (first, second) == (1, 0)
+    assert [type(said) for said in world.publisher.events] == [MessageAccepted]
+
+
+async def test_hold_waits_for_authorize_under_way_and_lists_what_may_still_arrive(
+    world: World,
+) -> None:
+    first, second = await world.approved(2)
+    jobs = [await world.load_send(event) for event in (first, second)]
+    answered = []
+
+    async def hold() -> None:
+        answered.append(await world.service.hold("ann", "wrong text"))
+
+    async with anyio.create_task_group() as group, world.db.transaction() as tx:
+        await world.send.authorize(tx, jobs[:1])
+        group.start_soon(hold)
+        await _until_somebody_waits_for_a_lock(world)
+        was_answered_early = bool(answered)
+    [verdict] = await world.authorize(jobs[1])
+
+    assert not was_answered_early
+    assert [one.id for one in answered[0].sending] == [first.intent_id]
+    assert isinstance(verdict, Wait)
+    assert await world.state(second) == "ready"
+
+
+async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
+    world: World,
+) -> None:
+    events = await world.approved(40)
+    jobs = [await world.load_send(event) for event in events]
+    listed: set[object] = set()
+
+    async def authorize(part: int) -> None:
+        for job in jobs[part::4]:
+            await world.authorize(job)
+
+    async def hold() -> None:
+        await anyio.lowlevel.checkpoint()
+        status = await world.service.hold("ann", "stop")
+        listed.update(one.id for one in status.sending)
+
+    async with anyio.create_task_group() as group:
+        for part in range(4):
+            group.start_soon(authorize, part)
+        group.start_soon(hold)
+
+    sending = await world.service.sending_status()
+    assert {one.id for one in sending.sending} == listed
+    assert sending.held
+    assert sending.counts.get(IntentState.READY, 0) + len(listed) == len(events)
+
+
+async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    verdicts: list[object] = []
+
+    async def authorize() -> None:
+        verdicts.extend(await world.authorize(job))
+
+    async with anyio.create_task_group() as group, world.db.transaction() as tx:
+        await own_sending_lock(tx)
+        group.start_soon(authorize)
+        await _until_somebody_waits_for_a_lock(world)
+        await tx.execute(sql("UPDATE switch SET state = 'held' WHERE name = 'sending'"))
+
+    assert [type(verdict) for verdict in verdicts] == [Wait]
+
+
+async def test_an_unknown_that_was_not_sent_goes_again_and_one_that_was_is_accepted(
+    world: World,
+) -> None:
+    arrived, lost = await world.approved(2)
+    for event in (arrived, lost):
+        job = await world.load_send(event)
+        await world.authorize(job)
+        await world.end_send(job, Unsure("cut"))
+
+    await world.service.resolve_unknown(arrived.intent_id, sent=True, by="ann")
+    await world.service.resolve_unknown(lost.intent_id, sent=False, by="ann")
+    again = await world.load_send(lost)
+    [verdict] = await world.authorize(again)
+
+    assert await world.state(arrived) == "accepted"
+    assert [type(said) for said in world.publisher.events] == [MessageAccepted, MessageApproved]
+    assert isinstance(verdict, Go)
+    with pytest.raises(Conflict):
+        await world.service.resolve_unknown(arrived.intent_id, sent=False, by="ann")
+
+
+async def test_looking_up_settles_what_the_other_side_can_tell(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.authorize(job)
+    await world.end_send(job, Unsure("cut"))
+    world.sender.arrival = Arrival.NOT_SENT
+
+    early = await world.service.settle_unknown_by_lookup()
+    world.clock.advance(SETTINGS.not_sent_after_seconds + 1)
+    late = await world.service.settle_unknown_by_lookup()
+
+    assert (early.not_sent, early.cannot_tell) == (0, 1)
+    assert late.not_sent == 1
+    assert await world.state(event) == "ready"
+
+
+async def test_a_missing_setting_refuses_the_mail_and_names_it(database: Database) -> None:
+    import msgspec  # noqa: PLC0415
+
+    world = World(database)
+    await world.release()
+    [event] = await world.approved()
+    poor = msgspec.structs.replace(SETTINGS, unsubscribe_mailto="", public_url="")
+    blind = World(database, poor)
+    job = await blind.load_send(event)
+
+    with pytest.raises(Exception, match=r"http\.public_url") as refused:
+        await blind.send.work(job.input)
+    await blind.end_send(job, refused.value)
+
+    assert await world.state(event) == "refused"
+    assert blind.sender.sent == []
+
+
+async def test_a_gone_intent_is_discarded_and_a_refusal_of_the_gate_is_no_dead_letter(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    missing = MessageApproved(event.lead_id, event.message_id, world.ids.new())
+    job = await world.load_send(event)
+    world.sender.fails_with = Denied("suppressed", code="suppressed")
+
+    [gone] = await world.send.load(world.db, [world.claim(missing, job.run_id)])
+    outcome = await world.send.work(job.input)
+
+    assert isinstance(gone, Discard)
+    assert isinstance(outcome, Done)
+
+
+async def test_a_whole_batch_commits_in_three_statements_and_tells_each(world: World) -> None:
+    events = await world.approved(20)
+    jobs = [await world.load_send(event) for event in events]
+    verdicts = await world.authorize(*jobs)
+    from leadflood.engine.queue.stage import Ended  # noqa: PLC0415
+
+    async with world.db.transaction() as tx:
+        follows = await world.send.commit(
+            tx, [Ended(job, Done(Receipt(remote_id="r")), job.input) for job in jobs]
+        )
+
+    assert all(isinstance(verdict, Go) for verdict in verdicts)
+    assert {type(follow.event) for follow in follows} == {MessageAccepted}
+    assert len(follows) == 20
+
+
+async def _until_somebody_waits_for_a_lock(world: World) -> None:
+    waiting = sql(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with anyio.fail_after(5):
+        while not await world.db.fetch_value(waiting):
+            await anyio.lowlevel.checkpoint()

@@ -1,0 +1,261 @@
+"""A small world for messages: a run, an ICP, leads, stages and a sender that counts."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
+from leadflood.contracts.ports.text import TextWriter
+from leadflood.contracts.values import Channel, FieldName
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import NewPerson
+from leadflood.domain.messaging.schemas import MessageApproved, Settings
+from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.messaging.stage import GenerateStage, SendStage
+from leadflood.domain.scoring.schemas import LeadQualified
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.context import Verdict
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.sql import Query
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.outcome import Discard, Done
+from leadflood.engine.queue.stage import Claimed, Ended, Policy
+
+SETTINGS = Settings(
+    sender_name="Grace Sample",
+    sender_address="grace@send.example.com",
+    reply_to="grace@example.com",
+    postal_address="Example Ltd, 1 Test Street, Testville",
+    unsubscribe_mailto="stop@example.com",
+    public_url="https://u.example.com",
+    hash_secret="a secret of the tests",
+    whatsapp_template_id="17",
+    whatsapp_placeholders=("first_name", "offer"),
+)
+OFFER = "We help freight teams plan routes 30% faster."
+ADA: dict[FieldName, Scalar] = {
+    FieldName.FIRST_NAME: "Ada",
+    FieldName.FULL_NAME: "Ada Byron",
+    FieldName.TITLE: "Head of Logistics",
+    FieldName.EMAIL: "ada@acme.example",
+    FieldName.EMAIL_STATUS: "valid",
+    FieldName.COMPANY_NAME: "Acme Freight",
+}
+
+
+def sql(text: str, *parameters: str) -> Query:
+    """A statement of a test, its parameters in the order of `$1, $2, …`."""
+    return Query("test", text, parameters)
+
+
+class Published:
+    """A publication that remembers what was said."""
+
+    def __init__(self, tx: Tx, events: list[Event]) -> None:
+        self.tx = tx
+        self._events = events
+
+    async def publish(
+        self, events: Sequence[Event], *, run_id: UUID | None = None
+    ) -> Sequence[UUID]:
+        del run_id
+        self._events.extend(events)
+        return ()
+
+
+class RememberingPublisher:
+    """Opens real transactions; events of those that commit are in `events`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.events: list[Event] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Published]:
+        said: list[Event] = []
+        async with self._db.transaction() as tx:
+            yield Published(tx, said)
+        self.events.extend(said)
+
+
+class CountingSender:
+    """Takes messages, or raises what it is told to."""
+
+    name = "counting"
+
+    def __init__(self, channel: Channel = Channel.EMAIL) -> None:
+        self.channel = channel
+        self.sent: list[OutgoingMessage] = []
+        self.fails_with: Exception | None = None
+        self.arrival = Arrival.CANNOT_TELL
+
+    async def send(self, message: OutgoingMessage) -> Receipt:
+        self.sent.append(message)
+        if self.fails_with is not None:
+            raise self.fails_with
+        return Receipt(remote_id=f"r-{len(self.sent)}")
+
+    async def look_up(self, message: OutgoingMessage, since: object) -> Arrival:
+        del message, since
+        return self.arrival
+
+
+class World:
+    """Everything messages touch, on one database."""
+
+    def __init__(
+        self, db: Database, settings: Settings = SETTINGS, writer: TextWriter | None = None
+    ) -> None:
+        self.db = db
+        self.clock = ManualClock()
+        self.ids = Ids(self.clock, seed=1)
+        self.sender = CountingSender()
+        self.settings = settings
+        self.publisher = RememberingPublisher(db)
+        senders = {Channel.EMAIL: self.sender, Channel.WHATSAPP: CountingSender(Channel.WHATSAPP)}
+        self.generate = GenerateStage(Policy(), settings, self.clock, self.ids, writer)
+        self.send = SendStage(Policy(), settings, self.clock, senders)
+        self.service = MessagingService(
+            db=db,
+            publisher=self.publisher,
+            settings=settings,
+            clock=self.clock,
+            ids=self.ids,
+            senders=senders,
+        )
+
+    async def run(self, sends: str = "go") -> UUID:
+        new = runs.NewRun(id=self.ids.new(), kind="test", sends=sends)  # type: ignore[arg-type]
+        return await runs.create(self.db, new, self.clock.now())
+
+    async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
+        made = self.ids.new()
+        await self.db.execute(
+            sql(
+                "INSERT INTO icp_profile (id, profile_id, version, name, offer, autopilot,"
+                " medium_milli, high_milli, definition, content_hash, created_at)"
+                " VALUES ($1, $1, 1, 'test', $2, $3, 1, 2, '{}', '\\x00', $4)",
+                "id",
+                "offer",
+                "autopilot",
+                "now",
+            ),
+            id=made,
+            offer=offer,
+            autopilot=autopilot,
+            now=self.clock.now(),
+        )
+        return made
+
+    async def lead(self, **values: Scalar) -> UUID:
+        told = ADA | {FieldName(name): value for name, value in values.items()}
+        found = tuple(self.value(field, value) for field, value in told.items() if value != "")
+        async with self.db.transaction() as tx:
+            [made] = await leads.upsert(
+                tx, [NewPerson(source="test", values=found)], self.ids, self.clock.now()
+            )
+        return made.lead_id
+
+    def value(self, field: FieldName, value: Scalar) -> FoundValue:
+        return FoundValue(
+            field=field,
+            value=value,
+            source="test",
+            method="told",
+            observed_at=self.clock.now() - timedelta(days=1),
+            confidence=0.9,
+            evidence_hash=hashlib.sha256(repr((field, value)).encode()).hexdigest(),
+        )
+
+    def claim(self, task: Any, run_id: UUID | None, claim: int = 1) -> "Claimed[Any]":
+        return Claimed(task, self.ids.new(), claim, run_id, 0, self.clock.now())
+
+    async def drafted(self, lead_ids: Sequence[UUID], run_id: UUID, icp_id: UUID) -> list[Event]:
+        """Run `message.generate` on leads; tell the events."""
+        claims = [
+            self.claim(LeadQualified(lead_id, icp_id, self.ids.new()), run_id)
+            for lead_id in lead_ids
+        ]
+        inputs = await self.generate.load(self.db, claims)
+        ended = []
+        for claimed, loaded in zip(claims, inputs, strict=True):
+            outcome = loaded if isinstance(loaded, Discard) else await self.generate.work(loaded)  # type: ignore[arg-type]
+            ended.append(Ended(claimed, outcome, loaded))  # type: ignore[arg-type]
+        async with self.db.transaction() as tx:
+            follows = await self.generate.commit(tx, ended)
+        return [follow.event for follow in follows]
+
+    async def approved(self, count: int = 1, **values: Scalar) -> list[MessageApproved]:
+        """Make intents that are ready."""
+        run_id, icp_id = await self.run(), await self.icp()
+        lead_ids = [
+            await self.lead(
+                **{"email": f"p{number}@acme.example", "full_name": f"Ada B{number}"} | values  # type: ignore[arg-type]
+            )
+            for number in range(count)
+        ]
+        events = await self.drafted(lead_ids, run_id, icp_id)
+        assert all(isinstance(event, MessageApproved) for event in events), events
+        return events  # type: ignore[return-value]
+
+    async def release(self) -> None:
+        await self.service.release("test", "go")
+
+    async def load_send(self, event: MessageApproved, claim: int = 1) -> "Claimed[Any]":
+        """Claim a sending and load it; its input, or the outcome in its place, is in `input`."""
+        run_id = await self.db.fetch_value(
+            sql("SELECT run_id FROM intent WHERE id = $1", "id"), id=event.intent_id
+        )
+        claimed = self.claim(event, run_id, claim)
+        [claimed.input] = await self.send.load(self.db, [claimed])
+        return claimed
+
+    async def authorize(self, *jobs: "Claimed[Any]") -> Sequence[Verdict]:
+        async with self.db.transaction() as tx:
+            return await self.send.authorize(tx, jobs)
+
+    async def record(self, job: "Claimed[Any]", error: BaseException | None) -> None:
+        async with self.db.transaction() as tx:
+            await self.send.record(tx, job, error, None)
+
+    async def end_send(self, job: "Claimed[Any]", outcome: Any) -> list[Event]:
+        """Commit one sending's outcome; tell the events."""
+        if isinstance(outcome, Exception):
+            outcome = Discard(outcome)
+        elif isinstance(outcome, Receipt):
+            outcome = Done(outcome)
+        async with self.db.transaction() as tx:
+            follows = await self.send.commit(tx, [Ended(job, outcome, job.input)])
+        return [follow.event for follow in follows]
+
+    async def state(self, event: MessageApproved) -> str:
+        found = await self.db.fetch_value(
+            sql("SELECT state FROM intent WHERE id = $1", "id"), id=event.intent_id
+        )
+        return str(found)
+
+    async def job_row(self, job: "Claimed[Any]", state: int = 1) -> None:
+        """Give a claimed job its row, as the engine keeps it."""
+        await self.db.execute(
+            sql(
+                "INSERT INTO job (id, run_id, created_at, claim, state, stage, payload)"
+                " VALUES ($1, $2, $3, $4, $5, 'message.send', '{}')",
+                "id",
+                "run_id",
+                "now",
+                "claim",
+                "state",
+            ),
+            id=job.job_id,
+            run_id=job.run_id,
+            now=self.clock.now(),
+            claim=job.claim,
+            state=state,
+        )
