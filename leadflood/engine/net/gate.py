@@ -390,7 +390,11 @@ class LiveGate:
                 if trip.job is None or isinstance(failure, NotRunning):
                     raise
                 # the stage's own writing fails: the money is booked all the same
-                log.exception("net.record.failed", reference=str(trip.purchase.reference))
+                log.error(
+                    "net.record.failed",
+                    reference=str(trip.purchase.reference),
+                    error=repr(failure),
+                )
                 await self._after.submit(_After(receipt))
                 raise Unsure(
                     f"What {trip.call.provider} did could not be written: {failure}"

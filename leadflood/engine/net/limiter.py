@@ -28,6 +28,7 @@ _SPACING_RATIO = 0.9
 _DECAY = 0.05
 _MOST_LEAD_SECONDS = 1.0
 _FAILURES_BORNE = 3
+_OPEN_SECONDS = 1.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,12 +84,12 @@ class Lane:
         self._coming = 0
         self._wake = asyncio.Event()
         self._told: list[Told] = []
-        self._is_open = False
+        self._open_until = 0.0
         self._pace = _Pace()
 
     def estimate_seconds(self) -> float:
         """Tell about how long a call that comes now would wait."""
-        if self._is_open:
+        if self._is_open():
             return 0.0
         ahead = self._pace.next_at - self._clock.monotonic()
         return max(0.0, ahead) + len(self._waiters) * self._pace.own_interval
@@ -99,7 +100,7 @@ class Lane:
         Raises: Throttled when it would take longer than `wait_at_most_seconds`.
         """
         now = self._clock.monotonic()
-        if self._is_open:
+        if self._is_open():
             return Slot(now, now, 1e9, is_free=True)
         self._refuse_long_wait(is_again=is_again)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
@@ -133,7 +134,7 @@ class Lane:
 
     def tell(self, told: Told) -> None:
         """Note what an answer told; the row learns it with the next lease."""
-        if self._is_open and not told.hints and not told.held_seconds:
+        if self._is_open() and not told.hints and not told.held_seconds:
             return
         if told.held_seconds or told.ends_probe:
             self._told.append(told)
@@ -141,9 +142,13 @@ class Lane:
             self._told[-1] = told
         else:
             self._told.append(told)
-        if told.held_seconds or told.ends_probe or self._is_open:
-            self._is_open = False
+        if told.held_seconds or told.ends_probe or self._is_open():
+            self._open_until = 0.0
             self._wake.set()
+
+    def _is_open(self) -> bool:
+        """Tell whether no limit is known; the row is asked again from time to time."""
+        return self._clock.monotonic() < self._open_until
 
     async def pump(self) -> None:
         """Lease moments for those who wait, until cancelled."""
@@ -220,8 +225,8 @@ class Lane:
     def _note(
         self, leased: Lease, allowed: Allowed, before: float, began: float, offset: float
     ) -> None:
-        self._is_open = leased.is_open
         now = self._clock.monotonic()
+        self._open_until = now + _OPEN_SECONDS if leased.is_open else 0.0
         handed_out = len(leased.slots)
         self._pace.note_lease(now - began, leased.interval_seconds)
         self._pace.note_share(handed_out, before, allowed.next_at)

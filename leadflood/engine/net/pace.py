@@ -17,6 +17,7 @@ from leadflood.engine.net.call import LimitHint, Window, WindowKind
 
 PACED_UP_TO_SECONDS = 60.0
 LEAST_MARGIN_RATIO = 0.005
+BUCKET_MARGIN_RATIO = 0.001
 CHEAP_MARGIN_RATIO = 0.0125
 CHEAP_SLACK_SECONDS = 0.125
 MOST_MARGIN_RATIO = 0.10
@@ -165,7 +166,7 @@ def margin_of(window: Window, jitter_seconds: float) -> float:
     stalls once must not cost a refusal. A bucket's own capacity absorbs jitter.
     """
     if window.kind is WindowKind.BUCKET:
-        return LEAST_MARGIN_RATIO
+        return BUCKET_MARGIN_RATIO
     cheap = min(CHEAP_MARGIN_RATIO, CHEAP_SLACK_SECONDS / window.seconds)
     return min(MOST_MARGIN_RATIO, max(LEAST_MARGIN_RATIO, cheap, jitter_seconds / window.seconds))
 
@@ -186,13 +187,13 @@ def _burst_seconds(window: Window) -> float:
 
 
 def _lease_unknown(allowed: Allowed, ask: Ask) -> Lease:
-    if allowed.is_open:
-        return Lease((ask.now,) * ask.wanted, 0.0, is_open=True, tolerance_seconds=1e9)
-    if allowed.probe_until > ask.now or ask.wanted == 0:
-        return Lease((), 0.05)
     start = max(ask.now, allowed.held_until)
     if start > ask.now + ask.ahead_seconds:
         return Lease((), start - ask.now)
+    if allowed.is_open:
+        return Lease((start,) * ask.wanted, 0.0, is_open=start == ask.now, tolerance_seconds=1e9)
+    if allowed.probe_until > ask.now or ask.wanted == 0:
+        return Lease((), 0.05)
     allowed.probe_until = start + ask.probe_seconds
     allowed.next_at = start
     return Lease((start,), 0.05, is_probe=True, tolerance_seconds=1e9)
