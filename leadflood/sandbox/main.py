@@ -39,18 +39,18 @@ async def run_sandbox(
     until_stdin_closes: bool = False,
 ) -> None:
     """Keep the world open until a signal, or until the parent's pipe reaches its end."""
-    async with serve(config, clock) as addresses, anyio.create_task_group() as tasks:
-        announce(
-            Announcement(
-                addresses=addresses,
-                keys=config.keys,
-                seed=config.seed,
-                plan_multiplier=config.plan_multiplier,
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with serve(config, clock) as addresses, anyio.create_task_group() as tasks:
+            announce(
+                Announcement(
+                    addresses=addresses,
+                    keys=config.keys,
+                    seed=config.seed,
+                    plan_multiplier=config.plan_multiplier,
+                )
             )
-        )
-        if until_stdin_closes:
-            tasks.start_soon(_end_with_parent, tasks.cancel_scope)
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            if until_stdin_closes:
+                tasks.start_soon(_end_with_parent, tasks.cancel_scope)
             async for _ in signals:
                 tasks.cancel_scope.cancel()
 
