@@ -8,13 +8,14 @@ log2(confidence) + observed_at / half-life. It is stored once and needs no secon
 import hashlib
 import math
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from leadflood.contracts.facts import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import canonical, clean_text
-from leadflood.domain.leads.schemas import HUMAN_SOURCE, ProfileValue
+from leadflood.domain.leads.schemas import HUMAN_SOURCE
 
 _DAY_SECONDS = 86_400.0
 _LEAST = 1e-9
@@ -31,6 +32,9 @@ _SLOW = frozenset(
         FieldName.COMPANY_COUNTRY,
     }
 )
+Standing = tuple[bool, float, bytes, str]
+"""What decides, most important first: human, rank, then evidence and text for a clear end."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -50,9 +54,9 @@ def decayed(field: FieldName, confidence: float, age_days: float) -> float:
     return float(confidence * 0.5 ** (max(age_days, 0.0) / half_life_days(field)))
 
 
-def better(one: ProfileValue, other: ProfileValue) -> ProfileValue:
-    """Choose between two values of one field: the same in either order."""
-    return max(one, other, key=_order)
+def is_better(one: Standing, other: Standing) -> bool:
+    """Tell whether a value of a field wins over another; of two different ones exactly one does."""
+    return one > other
 
 
 def encode_value(found: FoundValue) -> tuple[FoundValue, str] | None:
@@ -63,6 +67,7 @@ def encode_value(found: FoundValue) -> tuple[FoundValue, str] | None:
     return msgspec.structs.replace(found, value=value), _encode(value).decode()
 
 
+@lru_cache(maxsize=8192)
 def evidence_bytes(evidence_hash: str) -> bytes:
     """Turn the hash as told (64 hex digits) into its bytes; other text is hashed itself."""
     text = clean_text(evidence_hash)
@@ -78,7 +83,3 @@ def evidence_bytes(evidence_hash: str) -> bytes:
 def is_human(source: str) -> bool:
     """Tell whether a person said so."""
     return source == HUMAN_SOURCE
-
-
-def _order(value: ProfileValue) -> tuple[bool, float, str, bytes]:
-    return (value.is_human, value.rank, value.source, _encode(value.value))

@@ -38,6 +38,14 @@ FROM unnest(
     :company_ranks::float8[]
 ) AS made (id, status, source, company_id, company_rank);
 
+-- name: mark_before_locks
+-- Locks taken after this can be given back without losing what was written before.
+SAVEPOINT before_locks;
+
+-- name: give_locks_back
+-- Give back the locks taken since the mark.
+ROLLBACK TO SAVEPOINT before_locks;
+
 -- name: lock_leads
 -- Locked in the order of their ids, before anything of them is changed.
 SELECT id, merged_into, kept_apart, company_id
@@ -126,10 +134,17 @@ FROM down JOIN lead ON lead.id = down.id
 ORDER BY lead.id;
 
 -- name: find_values
--- Everything ever said of leads and companies; which value wins is chosen by the reader.
+-- What is said of leads and companies; which value wins is chosen by the reader, by column place.
 SELECT
-    id, subject_id, lead_id, company_id, field, value, source, method, observed_at, recorded_at,
-    confidence, cost_micros, evidence_hash, rank, is_human
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence
+FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
+
+-- name: find_history
+-- Everything ever said of leads and companies.
+SELECT
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence, recorded_at, cost_micros, lead_id, company_id
 FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
 
 -- name: find_provider_ids

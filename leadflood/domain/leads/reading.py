@@ -7,7 +7,7 @@ import msgspec
 
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.provenance import better
+from leadflood.domain.leads.provenance import Standing, is_better
 from leadflood.domain.leads.schemas import (
     HistoryValue,
     IdentityKey,
@@ -21,6 +21,10 @@ from leadflood.domain.leads.sql import SQL
 from leadflood.engine.db.tx import Reader, Row
 
 _decode = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...]).decode
+SUBJECT, FIELD, _, _, EVIDENCE, VALUE = range(6)
+STANDING = slice(2, 6)
+"""The first columns of `find_values`, by place: looked at for every row."""
+
 _FIELDS = {field.value: field for field in FieldName}
 
 
@@ -56,8 +60,11 @@ async def find(db: Reader, lead_id: UUID) -> LeadView | None:
     members = list(profile.members)
     rows = await db.fetch(SQL.find_leads, ids=members)
     keys = await db.fetch(SQL.find_keys, lead_ids=members)
-    subjects = set(members) | ({profile.company_id} - {None})
-    values = await _values(db, {subject for subject in subjects if subject is not None})
+    subjects = {*members, *(() if profile.company_id is None else (profile.company_id,))}
+    values: dict[UUID, list[Row]] = {}
+    for row in await db.fetch(SQL.find_history, subject_ids=list(subjects)):
+        if row["field"] in _FIELDS:
+            values.setdefault(row["subject_id"], []).append(row)
     current = {won.id for won in profile.values.values()}
     survivor = next(row for row in rows if row["id"] == profile.lead_id)
     return LeadView(
@@ -72,10 +79,10 @@ async def find(db: Reader, lead_id: UUID) -> LeadView | None:
         updated_at=survivor["updated_at"],
         values={field: won.value for field, won in sorted(profile.values.items())},
         provenance=tuple(
-            _history(value, current, profile.company_id)
-            for value in sorted(
+            _history(row, current)
+            for row in sorted(
                 (one for group in values.values() for one in group),
-                key=lambda one: (one.field, -one.rank, one.id),
+                key=lambda one: (one["field"], not one["is_human"], -one["rank"], one["id"]),
             )
         ),
         keys=tuple(IdentityKey(row["kind"], row["value"]) for row in keys),
@@ -83,12 +90,11 @@ async def find(db: Reader, lead_id: UUID) -> LeadView | None:
     )
 
 
-async def _values(db: Reader, subject_ids: Iterable[UUID]) -> dict[UUID, list[ProfileValue]]:
-    found: dict[UUID, list[ProfileValue]] = {}
+async def _values(db: Reader, subject_ids: Iterable[UUID]) -> dict[UUID, list[Row]]:
+    found: dict[UUID, list[Row]] = {}
     for row in await db.fetch(SQL.find_values, subject_ids=list(subject_ids)):
-        field = _FIELDS.get(row["field"])
-        if field is not None:
-            found.setdefault(row["subject_id"], []).append(_value(row, field))
+        if row[FIELD] in _FIELDS:
+            found.setdefault(row[SUBJECT], []).append(row)
     return found
 
 
@@ -102,7 +108,7 @@ async def _provider_ids(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, dict
 
 def _profile(
     group: Sequence[Row],
-    values: Mapping[UUID, Sequence[ProfileValue]],
+    values: Mapping[UUID, Sequence[Row]],
     provider_ids: Mapping[UUID, dict[str, str]],
 ) -> LeadProfile:
     survivor = next(row for row in group if row["id"] == row["survivor"])
@@ -113,11 +119,8 @@ def _profile(
     )
     company_id: UUID | None = None if employed is None else employed["company_id"]
     members = (survivor["id"], *(row["id"] for row in group if row is not survivor))
-    won: dict[FieldName, ProfileValue] = {}
     subjects = members if company_id is None else (*members, company_id)
-    for value in (one for subject in subjects for one in values.get(subject, ())):
-        known = won.get(value.field)
-        won[value.field] = value if known is None else better(known, value)
+    won = _winners([row for subject in subjects for row in values.get(subject, ())])
     ids: dict[str, str] = {}
     for member in reversed(members):
         ids |= provider_ids.get(member, {})
@@ -128,17 +131,60 @@ def _profile(
         failed_code=survivor["failed_code"],
         company_id=company_id,
         members=members,
-        values=won,
+        values={_FIELDS[field]: _value(row) for field, row in won.items()},
         provider_ids=ids,
     )
 
 
-def _value(row: Row, field: FieldName) -> ProfileValue:
+def _winners(rows: Sequence[Row]) -> dict[str, Row]:
+    """Choose the winner of each field; an address takes along only what was said of itself."""
+    won: dict[str, Row] = {}
+    for row in rows:
+        field = row[FIELD]
+        known = won.get(field)
+        if known is None or is_better(_standing(row), _standing(known)):
+            won[field] = row
+    address, status = won.get(FieldName.EMAIL), won.get(FieldName.EMAIL_STATUS)
+    if address is None or status is None or status[EVIDENCE] == address[EVIDENCE]:
+        return won
+    of_others = {
+        row[EVIDENCE]
+        for row in rows
+        if row[FIELD] == FieldName.EMAIL and row[VALUE] != address[VALUE]
+    }
+    if status[EVIDENCE] in of_others:
+        del won[FieldName.EMAIL_STATUS]
+        told = [row for row in rows if row[FIELD] == FieldName.EMAIL_STATUS]
+        return won | _winners([row for row in told if row[EVIDENCE] not in of_others])
+    return won
+
+
+def _standing(row: Row) -> Standing:
+    standing: Standing = row[STANDING]  # type: ignore[index]  # records slice; the Protocol hides it
+    return standing
+
+
+def _value(row: Row) -> ProfileValue:
     value: Scalar = _decode(row["value"])
     return ProfileValue(
         id=row["id"],
         subject_id=row["subject_id"],
-        field=field,
+        field=_FIELDS[row["field"]],
+        value=value,
+        source=row["source"],
+        method=row["method"],
+        observed_at=row["observed_at"],
+        confidence=row["confidence"],
+        evidence_hash=row["evidence_hash"].hex(),
+        is_human=row["is_human"],
+    )
+
+
+def _history(row: Row, current: set[UUID]) -> HistoryValue:
+    value: Scalar = _decode(row["value"])
+    return HistoryValue(
+        id=row["id"],
+        field=_FIELDS[row["field"]],
         value=value,
         source=row["source"],
         method=row["method"],
@@ -147,28 +193,10 @@ def _value(row: Row, field: FieldName) -> ProfileValue:
         confidence=row["confidence"],
         cost_micros=row["cost_micros"],
         evidence_hash=row["evidence_hash"].hex(),
-        rank=row["rank"],
+        is_current=row["id"] in current,
         is_human=row["is_human"],
-    )
-
-
-def _history(value: ProfileValue, current: set[UUID], company_id: UUID | None) -> HistoryValue:
-    belongs_to_company = value.subject_id == company_id
-    return HistoryValue(
-        id=value.id,
-        field=value.field,
-        value=value.value,
-        source=value.source,
-        method=value.method,
-        observed_at=value.observed_at,
-        recorded_at=value.recorded_at,
-        confidence=value.confidence,
-        cost_micros=value.cost_micros,
-        evidence_hash=value.evidence_hash,
-        is_current=value.id in current,
-        is_human=value.is_human,
-        lead_id=None if belongs_to_company else value.subject_id,
-        company_id=value.subject_id if belongs_to_company else None,
+        lead_id=row["lead_id"],
+        company_id=row["company_id"],
     )
 
 

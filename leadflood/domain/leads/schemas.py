@@ -93,11 +93,8 @@ class ProfileValue(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     method: str
     observed_at: datetime
-    recorded_at: datetime
     confidence: Probability
-    cost_micros: Micros
     evidence_hash: str
-    rank: float
     is_human: bool
 
 

@@ -73,11 +73,9 @@ async def settle(tx: Tx, lead_ids: Iterable[UUID], links: Links, now: datetime) 
 
     Raises: nothing for leads that are gone; they are left out.
     """
-    asked = set(lead_ids)
-    rows = await _lock(tx, asked | links.leads())
-    if not links.pairs and all(row["merged_into"] is None for row in rows.values()):
-        return Settlement({lead_id: lead_id for lead_id in rows}, {})
-    survivor_of = await _follow(tx, rows)
+    rows, survivor_of = await _lock_with_survivors(tx, {*lead_ids, *links.leads()})
+    if not links.pairs:
+        return Settlement(survivor_of, {})
     merges = _merges(survivor_of, links, rows)
     await _write(tx, merges, now)
     end = {loser: winner for loser, winner, _ in merges}
@@ -87,22 +85,28 @@ async def settle(tx: Tx, lead_ids: Iterable[UUID], links: Links, now: datetime) 
     return Settlement({one: end.get(last, last) for one, last in survivor_of.items()}, merged)
 
 
-async def _lock(tx: Tx, lead_ids: Iterable[UUID]) -> dict[UUID, Row]:
-    ordered = sorted(lead_ids)
-    if not ordered:
-        return {}
-    return {row["id"]: row for row in await tx.fetch(SQL.lock_leads, ids=ordered)}
+async def _lock_with_survivors(
+    tx: Tx, lead_ids: Iterable[UUID]
+) -> tuple[dict[UUID, Row], dict[UUID, UUID]]:
+    """Lock leads and who they are now, all in one sorted go.
 
-
-async def _follow(tx: Tx, rows: dict[UUID, Row]) -> dict[UUID, UUID]:
-    """Follow merges to their end; the survivors are locked too, so the end stays the end."""
+    Where a survivor was not among those locked, the locks are given back and taken again with it:
+    taking it afterwards would be out of order, and two who do that wait for each other for ever.
+    """
+    wanted = set(lead_ids)
+    if not wanted:
+        return {}, {}
+    await tx.execute(SQL.mark_before_locks)
     while True:
+        rows = {row["id"]: row for row in await tx.fetch(SQL.lock_leads, ids=sorted(wanted))}
+        if all(row["merged_into"] is None for row in rows.values()):
+            return rows, {lead_id: lead_id for lead_id in rows}
         found = await tx.fetch(SQL.find_survivors, ids=list(rows))
         survivor_of = {row["start"]: row["id"] for row in found}
-        unlocked = set(survivor_of.values()) - rows.keys()
-        if not unlocked:
-            return survivor_of
-        rows |= await _lock(tx, unlocked)
+        if rows.keys() >= set(survivor_of.values()):
+            return rows, survivor_of
+        wanted |= set(survivor_of.values())
+        await tx.execute(SQL.give_locks_back)
 
 
 def _merges(

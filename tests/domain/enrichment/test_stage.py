@@ -93,7 +93,7 @@ class Verifier:
         self._status = status
 
     async def verify(self, email: str, subject_id: str) -> EmailVerdict:
-        assert UUID(subject_id)
+        assert UUID(subject_id).version == 7
         self.asked.append(email)
         if isinstance(self._status, Exception):
             raise self._status
