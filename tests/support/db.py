@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,12 +15,14 @@ import msgspec
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db import migrations
+from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
+from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.shipped import shipped
 
 TEMPLATE = "template_migrated"
-FOLDER_PREFIX = "leadflood-tests-"
+SESSION_PREFIX = "leadflood-session-"
 
 
 class TestServer(msgspec.Struct, frozen=True):
@@ -43,12 +46,26 @@ class TestServer(msgspec.Struct, frozen=True):
 @contextmanager
 def running_server() -> Iterator[TestServer]:
     """Run a server without fsync for the whole session, in a loop and folder of its own."""
-    folder = open_folder()
+    folder = open_folder(SESSION_PREFIX)
+    sweep_left_servers(folder)
     try:
         with start_blocking_portal() as portal, _server_in(folder, portal) as server:
             yield TestServer(server, itertools.count(1))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_left_servers(ours: Path) -> None:
+    """Stop the servers of test sessions that were killed a while ago: their lock is free."""
+    youngest = ours.stat().st_mtime - 60
+    for folder in ours.parent.glob(f"{SESSION_PREFIX}*/data"):
+        if not (folder / "users.lock").exists() or folder.stat().st_mtime > youngest:
+            continue
+        lock = FileLock(folder / "users.lock")
+        if lock.try_alone():
+            Cluster(folder, durable=False).signal(signal.SIGQUIT)
+            shutil.rmtree(folder.parent, ignore_errors=True)
+        lock.close()
 
 
 @contextmanager
@@ -58,9 +75,9 @@ def _server_in(folder: Path, portal: BlockingPortal) -> Iterator[EmbeddedServer]
         yield server
 
 
-def open_folder() -> Path:
+def open_folder(prefix: str = "leadflood-tests-") -> Path:
     """Make a temporary folder that the server's user may enter when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     folder.chmod(0o711)
     return folder
 

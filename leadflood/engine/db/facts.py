@@ -75,7 +75,7 @@ async def require_usable(settings: Settings) -> ServerFacts:
         await _require_own_session(settings)
         facts = await inspect(settings)
     except POOLER_ERRORS as error:
-        raise _pooled(str(error)) from error
+        raise _pooled(str(error).partition("\n")[0]) from error
     obstacles = facts.obstacles()
     if obstacles:
         raise DatabaseRefused("; ".join(obstacles), code="database.unusable")

@@ -6,6 +6,7 @@ next start; a second process waits on a session advisory lock and finds the work
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from leadflood.engine.db.tx import Tx
 SQL = load_queries(__file__)
 LOCK_KEY = 0x1EAD_F100D
 NEWEST = "heads"
+CHECK_CLIENT = "1s"
 
 # alembic keeps the running environment in a module: one migration at a time in a process
 _ALEMBIC = threading.Lock()
@@ -157,6 +159,11 @@ async def _connect(settings: Settings) -> asyncpg.Connection:
         | {"statement_timeout": "0", "lock_timeout": "0"},
     )
     session = Tx(connection)
+    with suppress(asyncpg.InvalidParameterValueError):  # a server whose system cannot tell
+        # else a statement of a killed process would go on, and hold the lock, to its end
+        await session.execute(
+            SQL.set_session, name="client_connection_check_interval", value=CHECK_CLIENT
+        )
     await session.execute(SQL.lock_migrations, key=LOCK_KEY)
     lock_timeout_ms = str(int(settings.lock_timeout_seconds * 1000))
     await session.execute(SQL.set_session, name="lock_timeout", value=lock_timeout_ms)

@@ -3,11 +3,15 @@
 Source: aiosql's file form, `-- name: claim_due`, one line saying why, SQL with `:named` parameters.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiosql
 import msgspec
+
+# its guesses at what a statement returns are of no use here: the caller says fetch or execute
+logging.getLogger("aiosql").setLevel(logging.ERROR)
 
 
 class Query(msgspec.Struct, frozen=True):
