@@ -2,8 +2,8 @@
 
 Why: a score can be explained and a model trained only from what was seen then; a trigger keeps
 a snapshot as it was, and equal inputs give the same row.
-Locks: a short SHARE ROW EXCLUSIVE on lead and icp_profile for the foreign keys. Undo: downgrade
-drops the snapshots; they can be computed again from the leads as they are then.
+Locks: a short SHARE ROW EXCLUSIVE on lead for the foreign key. Undo: downgrade drops the
+snapshots; they can be computed again from the leads as they are then.
 """
 
 from leadflood.engine.db.migrations import run
@@ -18,7 +18,7 @@ STATEMENTS = (
     CREATE TABLE feature_snapshot (
         id uuid PRIMARY KEY,
         lead_id uuid NOT NULL REFERENCES lead (id) ON DELETE CASCADE,
-        icp_id uuid NOT NULL REFERENCES icp_profile (id) ON DELETE CASCADE,
+        icp_id uuid NOT NULL,
         snapshot_version integer NOT NULL CHECK (snapshot_version > 0),
         source_version bigint NOT NULL,
         vector_hash bytea NOT NULL CHECK (octet_length(vector_hash) = 32),

@@ -80,7 +80,13 @@ class Subject:
 
     def text(self, name: FieldName) -> str:
         """Tell a value as clean, short text; empty when it is not known."""
-        return _clean(self.items(name)[0]) if self.has(name) and self.items(name) else ""
+        found = self.profile.values.get(name)
+        if found is None:
+            return ""
+        value = found.value
+        if isinstance(value, str):
+            return _clean(value)
+        return next(iter(self.items(name)), "")
 
     def has(self, name: FieldName) -> bool:
         """Tell whether a value is known."""

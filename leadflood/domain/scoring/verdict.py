@@ -172,24 +172,36 @@ def _always(_seen: SeenValue) -> bool:
     return True
 
 
+def _same(seen: SeenValue, wanted: frozenset[tuple[str, object]]) -> bool:
+    if isinstance(seen, tuple):
+        return _atoms(seen) == wanted
+    return len(wanted) == 1 and _atom(seen) in wanted
+
+
+def _shares(seen: SeenValue, wanted: frozenset[tuple[str, object]]) -> bool:
+    if isinstance(seen, tuple):
+        return not wanted.isdisjoint(_atoms(seen))
+    return _atom(seen) in wanted
+
+
 def _equal(value: RuleValue) -> Predicate:
     wanted = _atoms(value)
-    return lambda seen: _atoms(seen) == wanted
+    return lambda seen: _same(seen, wanted)
 
 
 def _unequal(value: RuleValue) -> Predicate:
     wanted = _atoms(value)
-    return lambda seen: _atoms(seen) != wanted
+    return lambda seen: not _same(seen, wanted)
 
 
 def _among(value: RuleValue) -> Predicate:
     wanted = _atoms(value)
-    return lambda seen: not wanted.isdisjoint(_atoms(seen))
+    return lambda seen: _shares(seen, wanted)
 
 
 def _not_among(value: RuleValue) -> Predicate:
     wanted = _atoms(value)
-    return lambda seen: wanted.isdisjoint(_atoms(seen))
+    return lambda seen: not _shares(seen, wanted)
 
 
 def _compared(holds: Callable[[int | float, int | float], bool], value: RuleValue) -> Predicate:

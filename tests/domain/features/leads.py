@@ -35,10 +35,7 @@ def _value(field: FieldName, value: Scalar) -> ProfileValue:
         source="apollo" if field.startswith("company") else "hunter",
         method="people.match",
         observed_at=SEEN_AT,
-        recorded_at=SEEN_AT,
         confidence=0.8,
-        cost_micros=0,
         evidence_hash="00" * 32,
-        rank=0.8,
         is_human=False,
     )
