@@ -15,9 +15,14 @@ depends_on = None
 
 TABLES = (
     r"""
+    CREATE FUNCTION messaging_is_filled(part text) RETURNS boolean LANGUAGE sql IMMUTABLE
+    RETURN coalesce(
+        part ~ '[^[:space:]\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]',
+        false)
+    """,
+    """
     CREATE FUNCTION messaging_all_filled(parts text[]) RETURNS boolean LANGUAGE sql IMMUTABLE
-    RETURN (SELECT coalesce(bool_and(coalesce(part ~ '\S', false)), true)
-            FROM unnest(parts) AS part)
+    RETURN (SELECT coalesce(bool_and(messaging_is_filled(part)), true) FROM unnest(parts) AS part)
     """,
     """
     CREATE FUNCTION messaging_is_merged(written text) RETURNS boolean LANGUAGE sql IMMUTABLE
@@ -28,11 +33,11 @@ TABLES = (
         via text, address text, title text, written text, template text, merged text[], holes text[]
     ) RETURNS boolean LANGUAGE sql IMMUTABLE
     RETURN CASE
-        WHEN via IS NULL OR address !~ '\S' THEN false
-        WHEN via = 'whatsapp' THEN template ~ '\S' AND cardinality(merged) = cardinality(holes)
-            AND messaging_all_filled(merged)
+        WHEN via IS NULL OR NOT messaging_is_filled(address) THEN false
+        WHEN via = 'whatsapp' THEN messaging_is_filled(template)
+            AND cardinality(merged) = cardinality(holes) AND messaging_all_filled(merged)
             AND messaging_is_merged(array_to_string(merged, ' '))
-        ELSE title ~ '\S' AND written ~ '\S' AND messaging_all_filled(merged)
+        ELSE messaging_all_filled(array_prepend(title, array_prepend(written, merged)))
             AND messaging_is_merged(title) AND messaging_is_merged(written)
     END
     """,
@@ -95,7 +100,7 @@ TABLES = (
         message_id uuid NOT NULL REFERENCES message (id) ON DELETE CASCADE,
         number integer NOT NULL CHECK (number > 0),
         field text NOT NULL,
-        value text NOT NULL CHECK (value ~ '\S'),
+        value text NOT NULL CHECK (messaging_is_filled(value)),
         field_value_id uuid NOT NULL,
         claim_starts integer[] NOT NULL DEFAULT '{}',
         claim_ends integer[] NOT NULL DEFAULT '{}',
@@ -209,3 +214,4 @@ def downgrade() -> None:
     run("DROP FUNCTION messaging_is_complete")
     run("DROP FUNCTION messaging_is_merged")
     run("DROP FUNCTION messaging_all_filled")
+    run("DROP FUNCTION messaging_is_filled")

@@ -35,7 +35,7 @@ SETTINGS = Settings(
     postal_address="Example Ltd, 1 Test Street, Testville",
     unsubscribe_mailto="stop@example.com",
     public_url="https://u.example.com",
-    hash_secret="a secret of the tests",
+    hash_secret="a secret of the tests",  # noqa: S106 - it is one of the tests
     whatsapp_template_id="17",
     whatsapp_placeholders=("first_name", "offer"),
 )

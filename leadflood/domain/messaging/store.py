@@ -498,9 +498,12 @@ def clean(text: str) -> str:
 
 def convert(row: Row, wanted: type[RowT]) -> RowT:
     """Make a struct of a row by the names of its columns; extra columns are left out."""
-    names = wanted.__struct_fields__  # type: ignore[attr-defined]
     present = set(row.keys())
-    values = {name: row[name] for name in names if name in present}
+    values = {
+        field.encode_name: row[field.name]
+        for field in msgspec.structs.fields(wanted)  # type: ignore[arg-type] # always a struct
+        if field.name in present
+    }
     return msgspec.convert(values, wanted, builtin_types=(bytes, datetime, UUID))
 
 

@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from jinja2 import TemplateError
+from leadflood.contracts.ports.text import Draft, DraftRequest, NumberedFact
+from leadflood.contracts.values import Channel
+from leadflood.domain.messaging.form import check_form
+from leadflood.domain.messaging.schemas import Settings, Template
+from leadflood.domain.messaging.template import (
+    FIRST_TOUCH,
+    MissingValue,
+    Renderer,
+    default_template,
+)
+
+REQUEST = DraftRequest(
+    subject_id="lead",
+    channel=Channel.EMAIL,
+    facts=(
+        NumberedFact(1, "first_name", "Ada"),
+        NumberedFact(2, "title", "Head of Logistics"),
+        NumberedFact(3, "company_name", "Acme Freight"),
+    ),
+    offer="We help freight teams plan routes 30% faster.",
+    sender_name="Grace Sample",
+)
+BLNS = Path("/work/shared/data/names_phones_emails/blns.json")
+NAUGHTY = ["{{ 7*7 }}", "{% for x in () %}", "{{ ''.__class__ }}", "${7*7}", "%s", "{#", "\x00"]
+
+
+def naughty_strings() -> list[str]:
+    listed = json.loads(BLNS.read_text("utf-8")) if BLNS.exists() else []
+    return [text for text in [*listed, *NAUGHTY] if text.strip()]
+
+
+def draft(request: DraftRequest, template: Template = FIRST_TOUCH) -> Draft | MissingValue:
+    return Renderer().draft(template, request)
+
+
+def test_the_default_text_is_filled_from_facts_and_passes_the_form() -> None:
+    made = draft(REQUEST)
+
+    assert isinstance(made, Draft)
+    assert made.subject == "A question about Acme Freight"
+    assert "You work as Head of Logistics at Acme Freight." in made.body
+    assert made.body.endswith("Grace Sample")
+    assert made.writer == "template:first_touch:1"
+    assert check_form(REQUEST, made) == ()
+
+
+def test_an_unknown_title_is_left_out_but_a_name_is_needed() -> None:
+    without_title = msgspec.structs.replace(REQUEST, facts=(REQUEST.facts[0], REQUEST.facts[2]))
+    without_name = msgspec.structs.replace(REQUEST, facts=REQUEST.facts[1:])
+
+    made, missing = draft(without_title), draft(without_name)
+
+    assert isinstance(made, Draft)
+    assert "You work at Acme Freight." in made.body
+    assert missing == MissingValue("value:first_name")
+
+
+@pytest.mark.parametrize("field", ["offer", "sender_name"])
+def test_a_blank_merge_value_counts_as_missing(field: str) -> None:
+    assert draft(msgspec.structs.replace(REQUEST, **{field: "  "})) == MissingValue(
+        f"value:{field}"
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ first_name.__class__ }}",
+        "{{ first_name",
+        "{% include 'x' %}",
+        "{{ 1 // 0 }}",
+        "{{ first_name + 1 }}",
+        "{{ nobody.knows }}",
+    ],
+)
+def test_a_template_that_breaks_or_breaks_out_is_told_as_a_reason(source: str) -> None:
+    template = msgspec.structs.replace(FIRST_TOUCH, body=source)
+
+    assert isinstance(draft(REQUEST, template), MissingValue)
+
+
+def test_every_naughty_string_comes_out_of_a_template_as_it_went_in() -> None:
+    renderer = Renderer()
+
+    for text in naughty_strings():
+        assert renderer.render("<{{ first_name }}>", {"first_name": text}) == f"<{text}>"
+
+
+def test_a_letter_made_of_naughty_strings_is_judged_and_never_breaks() -> None:
+    renderer = Renderer()
+    for text in naughty_strings():
+        facts = (NumberedFact(1, "first_name", text), *REQUEST.facts[1:])
+        request = msgspec.structs.replace(REQUEST, facts=facts)
+
+        made = renderer.draft(FIRST_TOUCH, request)
+
+        assert isinstance(made, Draft)
+        assert text.strip() in made.body
+        faults = {problem.code for problem in check_form(request, made)}
+        if "{{" in text or "{%" in text:
+            assert "text.placeholder" in faults
+        if "<script" in text.casefold():
+            assert "text.markup" in faults
+
+
+def test_the_parameters_of_whatsapp_come_from_the_settings() -> None:
+    knobs = Settings(whatsapp_template_id="17", whatsapp_placeholders=("first_name", "offer"))
+    template = default_template(Channel.WHATSAPP, knobs)
+    request = msgspec.structs.replace(
+        REQUEST, channel=Channel.WHATSAPP, placeholders=("first_name", "offer")
+    )
+
+    assert template is not None
+    made = draft(request, template)
+
+    assert isinstance(made, Draft)
+    assert made.parameters == ("Ada", "We help freight teams plan routes 30% faster.")
+    assert check_form(request, made) == ()
+    assert default_template(Channel.WHATSAPP, Settings()) is None
+    assert default_template(Channel.SMS, knobs) is None
+
+
+def test_a_text_is_compiled_once() -> None:
+    renderer = Renderer()
+    with pytest.raises(TemplateError):
+        renderer.render("{{ missing }}", {})
+
+    assert renderer.render("{{ missing }}", {"missing": "here"}) == "here"
