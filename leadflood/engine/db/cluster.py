@@ -20,7 +20,12 @@ from typing import Any
 import msgspec
 
 from leadflood.engine.db.errors import DatabaseRefused
-from leadflood.engine.db.server_user import ServerUser, choose_server_user, first_closed_folder
+from leadflood.engine.db.server_user import (
+    ServerUser,
+    choose_server_user,
+    first_closed_folder,
+    may_lend_reading,
+)
 
 PORT = 5432
 SUPERUSER = "leadflood"
@@ -48,6 +53,7 @@ class Cluster:
         self.log = self.folder / "server.log"
         self._durable = durable
         self._user: ServerUser | None = None
+        self._found: dict[int, Path] = {}
         self._launched: subprocess.Popen[bytes] | None = None
         self._log_start_bytes = 0
 
@@ -59,22 +65,27 @@ class Cluster:
         make_data_folder(self.data_folder)
         self._user = choose_server_user(self.folder)
         binaries = self._binaries()
-        self._check_open_to_user(binaries)
+        self._open_the_way(binaries)
         if not self.files.exists():
             self._initialise(binaries)
 
-    def _check_open_to_user(self, binaries: Path) -> None:
+    def _open_the_way(self, binaries: Path) -> None:
+        """Let the server's user reach its files and programs, without touching permissions."""
         if self._user is None:
             return
         for path in (self.files, binaries / "postgres"):
             closed = first_closed_folder(path, self._user)
-            if closed is not None:
-                raise DatabaseRefused(
-                    f"you are root, so the database server runs as user {self._user.name!r}, who"
-                    f" may not enter {closed} on the way to {path}: set LEADFLOOD_DATA (and install"
-                    " leadflood) where everyone may enter, or run leadflood as an ordinary user",
-                    code="database.folder_closed",
-                )
+            if closed is None:
+                continue
+            if may_lend_reading():
+                self._user = msgspec.structs.replace(self._user, reads_all=True)
+                return
+            raise DatabaseRefused(
+                f"you are root, so the database server runs as user {self._user.name!r}, who may"
+                f" not enter {closed} on the way to {path}: set LEADFLOOD_DATA (and install"
+                " leadflood) where everyone may enter, or run leadflood as an ordinary user",
+                code="database.folder_closed",
+            )
 
     def _initialise(self, binaries: Path) -> None:
         """Make the database files beside their place and move them there whole."""
@@ -101,7 +112,7 @@ class Cluster:
 
     def _binaries(self) -> Path:
         """Find the newest PostgreSQL, or the one that made the files."""
-        found = {_major_version(folder): folder for folder in binary_folders()}
+        found = self._found = self._found or {_major_version(at): at for at in binary_folders()}
         version_file = self.files / "PG_VERSION"
         if not version_file.exists():
             return found[max(found)]
@@ -131,6 +142,7 @@ class Cluster:
             self._log_start_bytes = log.tell()
             self._launched = subprocess.Popen(  # noqa: S603 -- our own binary, absolute path
                 [
+                    *(self._user.words_before() if self._user is not None else ()),
                     *(str(binaries / "postgres"), "-D", str(self.files)),
                     *(part for option in options for part in ("-c", option)),
                 ],
@@ -245,7 +257,7 @@ class Cluster:
 
     def _run_command(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 -- our own binary, absolute path
-            arguments,
+            [*(self._user.words_before() if self._user is not None else ()), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -266,7 +278,10 @@ class Cluster:
 def make_data_folder(folder: Path) -> None:
     """Make the data folder, or say what keeps us from it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.geteuid() == 0:  # ours and new: the server's user must pass, whatever the umask
+                folder.chmod(0o711)
     except OSError as error:
         raise DatabaseRefused(
             f"cannot make the data folder {folder} ({error.strerror}): set LEADFLOOD_DATA to a"

@@ -30,6 +30,7 @@ FIRST_REPORT_SECONDS = 1.0
 REPORT_EVERY_SECONDS = 5.0
 LAUNCHES_MOST = 5
 OLD_PROCESSES_WAIT_SECONDS = 90.0
+LEAVE_SECONDS = 10.0
 FAST_STOP_SECONDS = 60.0
 WATCH_SECONDS = 1.0
 OLD_PROCESSES = "pre-existing shared memory block"
@@ -165,11 +166,22 @@ class EmbeddedServer:
 
     async def leave(self, users: FileLock) -> None:
         """Stop the server if nobody else uses it; else leave it to them."""
-        async with held_alone(self.data_folder / "start.lock", self._clock):
-            if users.try_alone():
+        starting = await to_thread.run_sync(FileLock, self.data_folder / "start.lock")
+        try:
+            if await self._take_for_leaving(starting) and users.try_alone():
                 await self._stop()
+        finally:
             self._cluster.let_go()
             users.close()
+            starting.close()
+
+    async def _take_for_leaving(self, starting: FileLock) -> bool:
+        """Wait for others who come or go; who holds it long is starting and will stop it."""
+        with anyio.move_on_after(LEAVE_SECONDS):
+            while not starting.try_alone():
+                await self._clock.sleep(POLL_SECONDS)
+            return True
+        return False
 
     async def _stop(self) -> None:
         """Ask for a fast shutdown; insist after a minute (the next start then recovers)."""

@@ -1,7 +1,7 @@
 """Notifications on a connection of its own, which comes back by itself when it is cut."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -29,7 +29,7 @@ class Listener:
         self._channels = tuple(channels)
         self._clock = clock
 
-    async def watch(self) -> AsyncIterator[str]:
+    async def watch(self) -> AsyncGenerator[str, None]:
         """Yield each notification's payload; `""` after each (re)connection: some may be missed.
 
         Waits: without end; reconnects with backoff in the clock's time. Close it with `aclosing`.

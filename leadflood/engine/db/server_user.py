@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,39 @@ import msgspec
 
 from leadflood.engine.db.errors import DatabaseRefused
 
+# Source: capabilities(7): CAP_DAC_READ_SEARCH is number 2
+READING = "+dac_read_search"
+READING_BIT = 1 << 2
+CAPABILITY_SETS = ("CapPrm:", "CapBnd:")
 CANDIDATES = ("postgres", "nobody")
 
 
 class ServerUser(msgspec.Struct, frozen=True):
-    """A user of the machine."""
+    """A user of the machine.
+
+    `reads_all`: its processes may enter and read what root may (a checkout in root's home, say), but
+    write only what is the user's.
+    """
 
     name: str
     uid: int
     gid: int
+    reads_all: bool = False
 
     def popen_arguments(self) -> dict[str, Any]:
         """Make a subprocess run as this user and nobody else."""
+        if self.reads_all:
+            return {}  # `words_before` does it
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def words_before(self) -> list[str]:
+        """Give the words before a command of this user."""
+        if not self.reads_all:
+            return []
+        return [
+            *(str(shutil.which("setpriv")), f"--reuid={self.uid}", f"--regid={self.gid}"),
+            *("--clear-groups", f"--inh-caps={READING}", f"--ambient-caps={READING}", "--"),
+        ]
 
 
 def choose_server_user(folder: Path) -> ServerUser | None:
@@ -50,6 +71,17 @@ def choose_server_user(folder: Path) -> ServerUser | None:
         os.chown(folder, user.uid, user.gid)
         return user
     return ServerUser(_name_of(owner), owner, folder.stat().st_gid)
+
+
+def may_lend_reading() -> bool:
+    """Tell whether this system lets root give a process the right to read, and no other."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    sets = [line.split()[1] for line in status.splitlines() if line.startswith(CAPABILITY_SETS)]
+    has_right = bool(sets) and all(int(one, 16) & READING_BIT for one in sets)
+    return has_right and shutil.which("setpriv") is not None
 
 
 def first_closed_folder(path: Path, user: ServerUser) -> Path | None:

@@ -18,6 +18,7 @@ from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.filelock import FileLock
+from leadflood.engine.db.server_user import ServerUser, first_closed_folder
 from tests.support.db import open_folder
 from tests.support.unprivileged import NOBODY, unprivileged
 
@@ -335,16 +336,43 @@ def test_as_root_the_server_runs_as_another_user(empty: Path) -> None:
         assert empty.parent.stat().st_mode & 0o777 == 0o711
 
 
-@pytest.mark.skipif(not is_root, reason="only root has a user to leave")
-def test_as_root_a_folder_closed_to_the_servers_user_is_named_and_left_closed(empty: Path) -> None:
+@pytest.mark.skipif(unprivileged() is None, reason="needs root and setpriv")
+def test_as_root_a_folder_closed_to_the_servers_user_works_and_stays_closed(empty: Path) -> None:
     closed = empty.parent / "closed"
     closed.mkdir(mode=0o700)
+    user = User(closed / "data")
+
+    answer = ask(user.url())
+    owner = Path(f"/proc/{pid_of(closed / 'data')}").stat().st_uid
+    code, _ = user.leave()
+
+    assert (answer, code) == (1, 0)
+    assert owner != 0
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not is_root, reason="only root has a user to leave")
+def test_as_root_without_that_right_a_closed_folder_is_named(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = empty.parent / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setenv("PATH", "/nowhere")  # no setpriv
 
     code, talk = User(closed / "data").leave()
 
     assert code == 3
     assert str(closed) in talk
+    assert "LEADFLOOD_DATA" in talk
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_way_open_to_all_is_not_closed_to_the_servers_user(tmp_path: Path) -> None:
+    user = ServerUser("nobody", NOBODY, NOBODY)
+
+    assert first_closed_folder(Path("/tmp/any/file"), user) is None  # noqa: S108 -- not written
+    tmp_path.chmod(0o700)
+    assert first_closed_folder(tmp_path / "file", user) is not None
 
 
 @pytest.mark.skipif(unprivileged() is None, reason="needs root and setpriv")
