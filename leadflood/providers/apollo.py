@@ -267,6 +267,7 @@ class Apollo:
             raise Invalid(
                 f"apollo matches at most {_MOST_IN_BULK} people in one call: ask in parts"
             )
+        api_key(SPEC, self._settings)
         items = [Item(canonical(_who(subject)), subject.subject_id) for subject in subjects]
         asked_for = tuple(subject.subject_id for subject in subjects)
         whole = b"\n".join(item.question for item in items)

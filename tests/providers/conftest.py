@@ -1,11 +1,11 @@
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.call import Http
+from leadflood.engine.net.client import open_client
 
-from tests.support.gate import DirectGate, PlainHttp
+from tests.support.gate import DirectGate
 
 
 @pytest.fixture
@@ -20,5 +20,5 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
-    async with aiohttp.ClientSession() as session:
-        yield PlainHttp(session)
+    async with open_client() as client:
+        yield client

@@ -332,6 +332,8 @@ def test_durations_are_read(told: str, seconds: float | None) -> None:
     assert _seconds(told) == seconds
 
 
-@given(told=st.text(max_size=12))
+@given(told=st.text("0123456789.hms ", max_size=8))
 def test_no_duration_breaks_the_reader(told: str) -> None:
-    assert _seconds(told) is None or _seconds(told) is not None
+    seconds = _seconds(told)
+
+    assert seconds is None or seconds >= 0

@@ -1,20 +1,17 @@
 """A gate that only calls: for tests of adapters, where money and limits are not the question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-import aiohttp
 from leadflood.engine.errors import Unsure
 from leadflood.engine.net.call import (
     BulkReply,
     Call,
     Cut,
-    HttpReply,
     Item,
     Reply,
     Send,
     SendBulk,
-    Unreached,
 )
 from typing_extensions import override
 
@@ -28,6 +25,7 @@ class DirectGate:
         self.replies: list[Reply] = []
         self.bulk: list[BulkReply] = []
         self.errors: list[BaseException] = []
+        self.bulk_errors: list[BaseException] = []
 
     async def call(self, call: Call, send: Send) -> Reply:
         self.calls.append(call)
@@ -48,7 +46,11 @@ class DirectGate:
     async def call_bulk(self, call: Call, items: Sequence[Item], send: SendBulk) -> Sequence[Reply]:
         self.calls.append(call)
         self.references.append(uuid4())
-        reply = await send(self.references[-1], items)
+        try:
+            reply = await send(self.references[-1], items)
+        except Exception as error:
+            self.bulk_errors.append(error)
+            raise
         assert len(reply.items) == len(items)
         self.bulk.append(reply)
         return reply.items
@@ -65,38 +67,3 @@ class CachedGate(DirectGate):
     async def call(self, call: Call, send: Send) -> Reply:
         self.calls.append(call)
         return self._kept
-
-
-class PlainHttp:
-    """One aiohttp session; the product's own client is tested where it lives."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        timeout_seconds: float = 30.0,
-    ) -> HttpReply:
-        try:
-            async with self._session.request(
-                method,
-                url,
-                headers=headers,
-                params=params,
-                data=body,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-            ) as answer:
-                read = await answer.read()
-                lower = {name.lower(): value for name, value in answer.headers.items()}
-                return HttpReply(answer.status, lower, read)
-        except aiohttp.ClientConnectorError as error:
-            raise Unreached(str(error)) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Cut(str(error) or "timed out") from error

@@ -1,0 +1,314 @@
+"""What holds for every provider of the catalog, whichever ports it implements."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from leadflood.contracts.errors import (
+    ProviderChanged,
+    ProviderDown,
+    ProviderKeyRefused,
+    ProviderRefused,
+    ProviderThrottled,
+    Unsupported,
+)
+from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
+from leadflood.contracts.ports.sender import OutgoingMessage
+from leadflood.contracts.ports.text import DraftRequest, NumberedFact
+from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.values import Channel
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.errors import NotConfigured, Unsure
+from leadflood.engine.net.call import Cut, Http, Unreached
+from leadflood.providers.catalog import CATALOG, PORTS, Entry, close_all, feature_matrix
+from typing_extensions import override
+
+from tests.support.gate import CachedGate, DirectGate
+from tests.support.tapes import (
+    Answer,
+    cut_after_request,
+    cut_in_answer,
+    never_answer,
+    played,
+    raw_server,
+    sample,
+)
+
+SUBJECT = PersonSubject(
+    subject_id="lead-1",
+    provider_ids={"apollo": "67bdafd0c3a4c50001aa0001"},
+    first_name="Mira",
+    last_name="Okafor",
+    full_name="Mira Okafor",
+    company_domain="example.com",
+)
+MESSAGE = OutgoingMessage(
+    intent_id="intent-1",
+    subject_id="lead-1",
+    reference="lf-1",
+    channel=Channel.WHATSAPP,
+    to="+447700900001",
+    template_id="1",
+    parameters=("Ada",),
+)
+DRAFT = DraftRequest(
+    subject_id="lead-1",
+    channel=Channel.EMAIL,
+    facts=(NumberedFact(1, "title", "CTO"),),
+    offer="Widgets",
+    sender_name="Grace",
+)
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One port of one provider over HTTP, and the status by which it says wait."""
+
+    provider: str
+    port: str
+    run: Callable[[Any], Awaitable[Any]]
+    throttled: int = 429
+    is_effect: bool = False
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.provider} {self.port}"
+
+
+ASKS = [
+    Ask("apollo", "find people", lambda apollo: apollo.find_people(PeopleQuery(), None)),
+    Ask("apollo", "enrich", lambda apollo: apollo.enrich(SUBJECT)),
+    Ask("apollo", "enrich many", lambda apollo: apollo.enrich_many([SUBJECT])),
+    Ask("apollo", "check key", lambda apollo: apollo.check_key()),
+    Ask("apollo", "usage", lambda apollo: apollo.read_usage()),
+    Ask("hunter", "enrich", lambda hunter: hunter.enrich(SUBJECT), throttled=403),
+    Ask("hunter", "verify", lambda hunter: hunter.verify("a@example.com", "1"), throttled=403),
+    Ask("hunter", "usage", lambda hunter: hunter.read_usage(), throttled=403),
+    Ask("pdl", "enrich", lambda pdl: pdl.enrich(SUBJECT)),
+    Ask("pdl", "enrich many", lambda pdl: pdl.enrich_many([SUBJECT])),
+    Ask("openai", "write", lambda writer: writer.write_draft(DRAFT)),
+    Ask("trengo", "send", lambda trengo: trengo.send(MESSAGE), is_effect=True),
+    Ask("trengo", "look up", lambda trengo: trengo.look_up(MESSAGE, SINCE)),
+]
+ENRICHERS = [ask for ask in ASKS if ask.port == "enrich"]
+MISSES = {
+    "apollo": sample("apollo.people_match.no_match.json"),
+    "hunter": sample("hunter.email_finder.not_found.json"),
+    "pdl": sample("pdl.person_enrich.404.json"),
+}
+HITS = {
+    "apollo": sample("apollo.people_match.success.json"),
+    "hunter": sample("hunter.email_finder.success.json"),
+    "pdl": sample("pdl.person_enrich.success.json"),
+}
+
+every_ask = pytest.mark.parametrize("ask", ASKS, ids=str)
+every_enricher = pytest.mark.parametrize("ask", ENRICHERS, ids=str)
+every_entry = pytest.mark.parametrize("entry", CATALOG.values(), ids=lambda entry: entry.spec.name)
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+async def make(gate: DirectGate, http: Http, clock: ManualClock) -> AsyncIterator[Make]:
+    made: list[Any] = []
+
+    def build(name: str, url: str, timeout_seconds: float = 5, **over: Any) -> Any:
+        known: dict[str, Any] = {"api_key": "key-1", "credit_price_micros": 1_000}
+        settings = ProviderSettings(
+            base_url=url, timeout_seconds=timeout_seconds, **{**known, **over}
+        )
+        made.append(CATALOG[name].build(settings, gate, http, clock))
+        return made[-1]
+
+    yield build
+    await close_all(made)
+
+
+@every_entry
+def test_a_card_tells_source_limits_and_prices(entry: Entry) -> None:
+    spec = entry.spec
+
+    assert spec.docs_url.startswith("https://")
+    assert date.fromisoformat(spec.read_on) <= date(2026, 11, 22)
+    assert spec.plan
+    assert spec.terms
+    assert set(spec.credits) == set(spec.does)
+    assert all(most >= 0 for most in spec.credits.values())
+    assert spec.limits
+    for windows in spec.limits.values():
+        assert windows
+        assert all(each.calls > 0 and each.seconds > 0 for each in windows)
+
+
+@every_entry
+async def test_an_adapter_is_built_from_settings_alone_and_has_a_port(
+    entry: Entry, gate: DirectGate, http: Http, clock: ManualClock
+) -> None:
+    adapter = entry.build(ProviderSettings(), gate, http, clock)
+
+    assert adapter.name == entry.spec.name
+    assert any(hasattr(adapter, method) for method in PORTS.values())
+    assert (entry.build.__doc__ or "").strip()
+
+
+def test_every_provider_has_a_row_in_the_matrix() -> None:
+    lines = feature_matrix().splitlines()
+
+    assert len(lines) == len(CATALOG) + 2
+    assert len({line.count("|") for line in lines}) == 1
+
+
+@every_ask
+async def test_every_call_uses_a_limit_of_the_card_and_carries_our_reference(
+    make: Make, gate: DirectGate, ask: Ask
+) -> None:
+    async with played(Answer(500, b"{}")) as tape:
+        with pytest.raises((ProviderDown, Unsure)):
+            await ask.run(make(ask.provider, tape.url))
+
+    assert tape.seen[0].headers["x-request-id"] == str(gate.references[0])
+    call = gate.calls[0]
+    assert call.provider == ask.provider
+    assert call.limit in CATALOG[ask.provider].spec.limits
+    assert call.operation in CATALOG[ask.provider].spec.does
+    assert call.effect is ask.is_effect
+
+
+@every_ask
+async def test_a_wrong_key_is_refused_and_names_its_setting(make: Make, ask: Ask) -> None:
+    async with played(Answer(401, b"no", content_type="text/plain")) as tape:
+        with pytest.raises(ProviderKeyRefused, match=rf"providers\.{ask.provider}\."):
+            await ask.run(make(ask.provider, tape.url))
+
+
+@every_ask
+async def test_a_missing_key_is_told_before_any_call(
+    gate: DirectGate, http: Http, clock: ManualClock, ask: Ask
+) -> None:
+    adapter = CATALOG[ask.provider].build(ProviderSettings(), gate, http, clock)
+
+    with pytest.raises(NotConfigured, match=rf"providers\.{ask.provider}\.api_key"):
+        await ask.run(adapter)
+
+    assert not gate.calls
+
+
+@every_ask
+async def test_throttling_says_how_long_and_is_nobodys_fault(make: Make, ask: Ask) -> None:
+    async with played(Answer(ask.throttled, b"slow down", {"retry-after": "9"})) as tape:
+        with pytest.raises(ProviderThrottled) as caught:
+            await ask.run(make(ask.provider, tape.url))
+
+    assert caught.value.retry_after_seconds > 0
+
+
+@every_ask
+@pytest.mark.parametrize("status", [500, 502, 503, 599])
+async def test_a_server_error_is_down_or_for_an_effect_unsure(
+    make: Make, ask: Ask, status: int
+) -> None:
+    async with played(Answer(status, b"<html>oops", content_type="text/html")) as tape:
+        with pytest.raises(Unsure if ask.is_effect else ProviderDown):
+            await ask.run(make(ask.provider, tape.url))
+
+
+@every_ask
+@pytest.mark.parametrize("body", [b"", b"<html>", b"3", b"null", b'{"', b"\xff\xfe", b'"' * 9])
+async def test_garbage_is_changed_and_never_kept_or_for_an_effect_accepted(
+    make: Make, gate: DirectGate, ask: Ask, body: bytes
+) -> None:
+    async with played(Answer(200, body)) as tape:
+        adapter = make(ask.provider, tape.url)
+        if ask.is_effect:
+            await ask.run(adapter)
+            return
+        with pytest.raises(ProviderChanged):
+            await ask.run(adapter)
+
+    assert not gate.replies
+
+
+@every_ask
+@pytest.mark.parametrize("status", [400, 405, 418])
+async def test_any_other_4xx_is_refused_for_good(make: Make, ask: Ask, status: int) -> None:
+    async with played(Answer(status, b"{}")) as tape:
+        with pytest.raises(ProviderRefused) as caught:
+            await ask.run(make(ask.provider, tape.url))
+
+    assert not isinstance(caught.value, ProviderKeyRefused)
+
+
+@every_ask
+@pytest.mark.parametrize("talk", [cut_after_request, cut_in_answer, never_answer])
+async def test_a_cut_reaches_the_gate_as_a_cut_and_the_caller_as_down_or_unsure(
+    make: Make, gate: DirectGate, ask: Ask, talk: Any
+) -> None:
+    async with raw_server(talk) as port:
+        adapter = make(ask.provider, f"http://127.0.0.1:{port}", timeout_seconds=0.1)
+        with pytest.raises(Unsure if ask.is_effect else ProviderDown):
+            await ask.run(adapter)
+
+    assert isinstance((gate.errors + gate.bulk_errors)[-1], Unsure if ask.is_effect else Cut)
+
+
+@every_ask
+async def test_a_refused_connection_certainly_did_nothing(
+    make: Make, gate: DirectGate, ask: Ask
+) -> None:
+    async with raw_server(never_answer) as port:
+        pass
+
+    with pytest.raises(Unreached if ask.is_effect else ProviderDown):
+        await ask.run(make(ask.provider, f"http://127.0.0.1:{port}"))
+
+    assert isinstance((gate.errors + gate.bulk_errors)[-1], Unreached)
+
+
+@every_enricher
+async def test_a_miss_is_an_answer_and_free(make: Make, gate: DirectGate, ask: Ask) -> None:
+    async with played(MISSES[ask.provider]) as tape:
+        answer = await ask.run(make(ask.provider, tape.url))
+
+    assert (answer.found, answer.values, answer.cost_micros) == (False, (), 0)
+    assert not gate.replies[-1].found
+    assert gate.calls[-1].miss_seconds > 0
+
+
+@every_enricher
+async def test_a_kept_answer_is_parsed_as_the_fresh_one(
+    make: Make, gate: DirectGate, http: Http, clock: ManualClock, ask: Ask
+) -> None:
+    async with played(HITS[ask.provider]) as tape:
+        fresh = await ask.run(make(ask.provider, tape.url))
+    kept = msgspec.structs.replace(gate.replies[-1], cached=True, hints=())
+    again = CATALOG[ask.provider].build(
+        ProviderSettings(api_key="k"), CachedGate(kept), http, clock
+    )
+
+    answer = await ask.run(again)
+
+    assert answer.cached
+    assert answer.values == fresh.values
+    assert {value.field for value in answer.values} <= again.gives
+    assert all(value.source == ask.provider for value in answer.values)
+    assert sum(value.cost_micros for value in fresh.values) == fresh.cost_micros
+
+
+@every_enricher
+async def test_many_are_answered_in_order_or_not_supported(make: Make, ask: Ask) -> None:
+    bodies = {
+        "apollo": b'{"matches": [null, null], "credits_consumed": 0}',
+        "pdl": b'[{"status": 404}, {"status": 404}]',
+    }
+    async with played(Answer(200, bodies.get(ask.provider, b""))) as tape:
+        adapter = make(ask.provider, tape.url)
+        if ask.provider == "hunter":
+            with pytest.raises(Unsupported):
+                await adapter.enrich_many([SUBJECT, SUBJECT])
+            return
+        answers = await adapter.enrich_many([SUBJECT, SUBJECT])
+
+    assert [answer.found for answer in answers] == [False, False]
