@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -18,10 +17,10 @@ from leadflood.engine.db import migrations
 from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.filelock import FileLock
-from leadflood.engine.db.pool import Database, Settings, open_database
-from leadflood.engine.db.shipped import shipped
+from leadflood.engine.db.pool import Settings
 
 TEMPLATE = "template_migrated"
+ROOM_BYTES = 4_000_000_000
 SESSION_PREFIX = "leadflood-session-"
 
 
@@ -76,8 +75,13 @@ def _server_in(folder: Path, portal: BlockingPortal) -> Iterator[EmbeddedServer]
 
 
 def open_folder(prefix: str = "leadflood-tests-") -> Path:
-    """Make a temporary folder that the server's user may enter when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    """Make a temporary folder that the server's user may enter when the tests run as root.
+
+    In memory where there is plenty: a shared disk makes the suite several times slower.
+    """
+    in_memory = Path("/dev/shm")  # noqa: S108 -- a folder of our own inside it
+    roomy = in_memory.is_dir() and shutil.disk_usage(in_memory).free > ROOM_BYTES
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=in_memory if roomy else None))
     folder.chmod(0o711)
     return folder
 
@@ -85,7 +89,7 @@ def open_folder(prefix: str = "leadflood-tests-") -> Path:
 async def make_template(server: TestServer) -> None:
     """Make the migrated database that all clones are copied from."""
     await _administer(server, f"CREATE DATABASE {TEMPLATE}")
-    await upgrade_what_exists(server.settings(TEMPLATE))
+    await migrations.upgrade(server.settings(TEMPLATE))
 
 
 @asynccontextmanager
@@ -97,48 +101,6 @@ async def cloned_database(server: TestServer, template: str = TEMPLATE) -> Async
         yield server.settings(name)
     finally:
         await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@asynccontextmanager
-async def opened_clone(server: TestServer) -> AsyncIterator[Database]:
-    """Open a pool on a clone."""
-    async with cloned_database(server) as settings, open_database(settings) as database:
-        yield database
-
-
-async def upgrade_what_exists(settings: Settings) -> None:
-    """Migrate with the files that are there, linked in the order of their numbers.
-
-    TODO(root): for the days in which several migrations are written at once; then `upgrade` alone.
-    """
-    whole = shipped("migrations")
-    files = sorted((whole / "versions").glob("[0-9]*.py"))
-    with tempfile.TemporaryDirectory(prefix="leadflood-migrations-") as folder:
-        while True:
-            _link_up(whole, files, Path(folder))
-            try:
-                await migrations.upgrade(settings, Path(folder))
-            except Exception as error:  # noqa: BLE001 -- somebody's file is half written
-                at = (await migrations.status(settings, Path(folder))).current
-                broken = next(file for file in files if file.name[:4] > (at or ""))
-                print(f"\nmigration {broken.name} left out: {error!r:.600}")  # noqa: T201
-                files.remove(broken)
-            else:
-                return
-
-
-def _link_up(whole: Path, files: list[Path], folder: Path) -> None:
-    shutil.rmtree(folder / "versions", ignore_errors=True)
-    (folder / "versions").mkdir()
-    for name in ("env.py", "script.py.mako"):
-        shutil.copy(whole / name, folder / name)
-    before = "None"
-    for file in files:
-        text = re.sub(
-            r"^(down_revision\b[^=]*=).*$", rf"\1 {before}", file.read_text(), flags=re.MULTILINE
-        )
-        (folder / "versions" / file.name).write_text(text)
-        before = f'"{file.name[:4]}"'
 
 
 async def _administer(server: TestServer, statement: str) -> None:

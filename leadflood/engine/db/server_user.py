@@ -21,8 +21,8 @@ CANDIDATES = ("postgres", "nobody")
 class ServerUser(msgspec.Struct, frozen=True):
     """A user of the machine.
 
-    `reads_all`: its processes may enter and read what root may (a checkout in root's home, say), but
-    write only what is the user's.
+    `reads_all`: its processes may enter and read what root may (a checkout in root's home, say),
+    but write only what is the user's.
     """
 
     name: str
