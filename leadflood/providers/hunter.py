@@ -42,7 +42,19 @@ from leadflood.contracts.wire import (
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import Call, Cut, Gate, Http, HttpReply, Reply, Unreached, Window
+from leadflood.engine.net.call import (
+    Call,
+    Cut,
+    Gate,
+    Http,
+    HttpReply,
+    Reply,
+    Unreached,
+    Window,
+    WindowKind,
+)
+
+_SLIDING = WindowKind.SLIDING
 
 SPEC = ProviderSpec(
     name="hunter",
@@ -58,9 +70,10 @@ SPEC = ProviderSpec(
         "account.usage": Decimal(0),
     },
     limits={
-        "finder": (Window(15, 1), Window(500, 60)),
-        "verifier": (Window(10, 1), Window(300, 60)),
-        "account": (Window(15, 1),),
+        # whether the windows are fixed or sliding is not told: sliding is the safe reading
+        "finder": (Window(15, 1, _SLIDING), Window(500, 60, _SLIDING)),
+        "verifier": (Window(10, 1, _SLIDING), Window(300, 60, _SLIDING)),
+        "account": (Window(15, 1, _SLIDING),),
     },
     terms="https://hunter.io/terms-of-service: own use; who claimed an address (451) is left alone",
 )

@@ -177,8 +177,8 @@ class Trengo:
         return Arrival.NOT_SENT if self._clock.now() >= settles_at else Arrival.CANNOT_TELL
 
     async def _contacts(self, phone: str) -> tuple[list[_Contact], bool]:
-        rows, is_whole = await self._list("/contacts", {"term": phone}, _Contact)
         wanted = _digits(phone)
+        rows, is_whole = await self._list("/contacts", {"term": f"+{wanted}"}, _Contact)
         found = [row for row in rows if wanted in {_digits(row.phone), _digits(row.identifier)}]
         return found, is_whole
 

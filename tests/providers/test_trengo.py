@@ -214,7 +214,7 @@ async def test_a_listed_message_was_sent(make: Make, gate: DirectGate, text: str
 
     assert arrival is Arrival.SENT
     assert [(seen.path, dict(seen.query)) for seen in tape.seen] == [
-        ("/contacts", {"term": "+44 7700 900001", "page": "1"}),
+        ("/contacts", {"term": "+447700900001", "page": "1"}),
         ("/tickets", {"contact_id": "31000001", "page": "1"}),
         ("/tickets/551234501/messages", {"page": "1"}),
     ]
