@@ -11,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 import phonenumbers
 import tldextract
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from leadflood.contracts.countries import find_country
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
 
 MAX_TEXT = 4_000
+_MOST_ADDRESS = 600
 _SPACES = re.compile(r"\s+")
 _SIZE_RANGE = re.compile(r"^(\d+)\s*(?:-|to|\u2013|\u2014)\s*(\d+)$")
 _THOUSANDS = re.compile(r"(?<=\d)[,. '\u00a0\u202f](?=\d{3}(?!\d))")
@@ -29,6 +30,14 @@ _SUFFIXES = tldextract.TLDExtract(
     suffix_list_urls=(), cache_dir=None, fallback_to_snapshot=True, include_psl_private_domains=True
 )
 _LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
+
+_PLAIN_EMAIL = re.compile(
+    r"^(?=.{6,120}\Z)[a-z0-9_+-]{1,30}(?:\.[a-z0-9_+-]{1,30})?@"
+    r"(?:[a-z0-9](?:-?[a-z0-9]){0,28}\.){1,3}([a-z]{2,20})\Z",
+    re.ASCII | re.IGNORECASE,
+)
+"""Most addresses: taken without the whole check, which costs 35 µs (tested to agree with it)."""
+_SPECIAL_ENDS = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 
 FREE_MAIL = frozenset(
     """
@@ -69,8 +78,12 @@ def clean_text(text: str) -> str:
 @lru_cache(maxsize=8192)
 def canonical_email(text: str) -> str | None:
     """Tell the address in its one spelling (lower case), or None when it cannot be one."""
+    if (plain := _PLAIN_EMAIL.match(text)) and plain[1].casefold() not in _SPECIAL_ENDS:
+        return text.lower()
+    if len(text) > _MOST_ADDRESS:
+        return None
     try:
-        checked = validate_email(clean_text(text), check_deliverability=False)
+        checked = validate_email(text.strip(), check_deliverability=False, allow_quoted_local=True)
     except (EmailNotValidError, ValueError):
         return None
     return checked.normalized.lower()
@@ -146,7 +159,7 @@ def people_count(given: Scalar) -> int | None:
     if isinstance(given, bool | tuple):
         return None
     if isinstance(given, int | float):
-        return int(given) if 0 < given < 10**8 else None
+        return int(given) if 1 <= given < 10**8 else None
     text = _THOUSANDS.sub("", clean_text(given)[:60].casefold())
     text = text.replace("employees", "").replace("people", "").strip()
     if found := _SIZE_RANGE.match(text):
@@ -170,7 +183,7 @@ def canonical(field: FieldName, value: Scalar) -> Scalar | None:
 
 
 def _in_bounds(number: float) -> int | None:
-    return int(number) if 0 < number < 10**8 else None
+    return int(number) if 1 <= number < 10**8 else None
 
 
 def _host_of(text: str) -> str | None:
@@ -196,7 +209,11 @@ def _email_status(value: Scalar) -> str | None:
 
 
 def _country(value: Scalar) -> str | None:
-    text = clean_text(_text_form(value))[:80]
+    return _country_code(clean_text(_text_form(value))[:80])
+
+
+@lru_cache(maxsize=1024)
+def _country_code(text: str) -> str | None:
     return find_country(text) or _OWN_NAMES.get(name_key(text))
 
 

@@ -203,3 +203,14 @@ ON CONFLICT (run_id, number) DO NOTHING;
 -- name: list_import_rows
 -- Every row of a file with what became of it.
 SELECT number, lead_id, reason, raw FROM import_row WHERE run_id = :run_id::uuid ORDER BY number;
+
+-- name: find_imported
+-- Which rows of a run's file are in already, and which leads it has.
+SELECT number, lead_id FROM import_row
+WHERE run_id = :run_id::uuid
+    AND (number = ANY(:numbers::int[]) OR lead_id = ANY(:lead_ids::uuid[]));
+
+-- name: count_imported
+-- How much of a file is in.
+SELECT count(*) AS rows, count(DISTINCT lead_id) AS leads, count(reason) AS bad
+FROM import_row WHERE run_id = :run_id::uuid;

@@ -199,11 +199,15 @@ class LeadInput(
 
 
 class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1."""
+    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1.
+
+    `notes` name the cells that were not understood and left out.
+    """
 
     number: int
     values: dict[FieldName, Scalar]
     raw: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,9 +237,17 @@ class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
     sha256: bytes
 
 
-class ImportedRow(msgspec.Struct, frozen=True):
-    """What became of a row."""
+class NewImport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to import in a run; every lead of it is scored for `icp_id`."""
 
-    number: int
-    lead_id: UUID
-    is_new: bool
+    run_id: UUID
+    icp_id: UUID
+    name: str
+
+
+class ImportCount(msgspec.Struct, frozen=True):
+    """How much of a file is in: rows with an end, leads they made, rows that were bad."""
+
+    row_count: int
+    lead_count: int
+    bad_count: int
