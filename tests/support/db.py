@@ -17,7 +17,7 @@ from leadflood.engine.db import migrations
 from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.filelock import FileLock
-from leadflood.engine.db.pool import Settings
+from leadflood.engine.db.pool import Database, Settings, open_database
 
 TEMPLATE = "template_migrated"
 ROOM_BYTES = 4_000_000_000
@@ -101,6 +101,13 @@ async def cloned_database(server: TestServer, template: str = TEMPLATE) -> Async
         yield server.settings(name)
     finally:
         await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def opened_clone(server: TestServer) -> AsyncIterator[Database]:
+    """Open a pool on a clone: for a second database, or one that another fixture closes over."""
+    async with cloned_database(server) as settings, open_database(settings) as database:
+        yield database
 
 
 async def _administer(server: TestServer, statement: str) -> None:
