@@ -107,34 +107,35 @@ def rules_in_force(given: IcpInput) -> tuple[QualificationRule, ...]:
 
 
 def default_rules(target: Target) -> tuple[QualificationRule, ...]:
-    """Make weighted rules from a target: one for each thing it asks for, and a sure e-mail."""
-    wanted = [(10.0, RuleField.EMAIL_VERIFIED)]
-    if target.titles:
-        wanted.append((25.0, RuleField.TITLE_MATCHES))
-    if target.industries:
-        wanted.append((20.0, RuleField.INDUSTRY_MATCHES))
-    if target.company_size_min is not None or target.company_size_max is not None:
-        wanted.append((15.0, RuleField.COMPANY_SIZE_IN_RANGE))
-    if target.countries:
-        wanted.append((10.0, RuleField.COUNTRY_MATCHES))
-    flags = [
-        QualificationRule(field=field, operator=Operator.EQ, value=True, weight=weight)
-        for weight, field in sorted(wanted, key=lambda pair: -pair[0])
-    ]
-    seniority = QualificationRule(
-        field=RuleField.SENIORITY, operator=Operator.IN, value=DECIDERS, weight=15.0
+    """Make weighted rules from a target: some for each thing it asks for, and a sure e-mail.
+
+    What discovery could already ask for weighs little, what enrichment must confirm weighs more:
+    of leads that a search by the same target brings, a fifth to a third then score 70 or more.
+    """
+    asks_size = target.company_size_min is not None or target.company_size_max is not None
+    made = [_made(RuleField.SENIORITY, Operator.IN, DECIDERS, 10.0)]
+    flags = (
+        (RuleField.TITLE_MATCHES, bool(target.titles), 12.0),
+        (RuleField.COMPANY_SIZE_IN_RANGE, asks_size, 8.0),
+        (RuleField.COUNTRY_MATCHES, bool(target.countries), 4.0),
+        (RuleField.INDUSTRY_MATCHES, bool(target.industries), 15.0),
+        (RuleField.EMAIL_VERIFIED, True, 16.0),
     )
-    rules = [seniority, *flags]
+    made.extend(
+        _made(field, Operator.EQ, True, weight)  # noqa: FBT003 - the value that is wanted
+        for field, is_asked, weight in flags
+        if is_asked
+    )
     if target.technologies:
-        rules.append(
-            QualificationRule(
-                field=RuleField.TECHNOLOGY_MATCH_COUNT,
-                operator=Operator.GTE,
-                value=1,
-                weight=10.0,
-            )
-        )
-    return tuple(rules)
+        made.append(_made(RuleField.TECHNOLOGY_MATCH_COUNT, Operator.GTE, 1, 4.0))
+        made.append(_made(RuleField.TECHNOLOGY_MATCH_RATIO, Operator.GTE, 0.5, 31.0))
+    return tuple(made)
+
+
+def _made(
+    field: RuleField, operator: Operator, value: RuleValue, weight: float
+) -> QualificationRule:
+    return QualificationRule(field=field, operator=operator, value=value, weight=weight)
 
 
 def _target_problems(target: Target) -> Iterator[FieldProblem]:

@@ -10,7 +10,7 @@ from leadflood.domain.features.rules import canonical_json, compute_vector, vect
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import FieldKind, RuleField, Target
 from tests.domain.features.leads import a_profile
-from tests.domain.icp.icps import an_icp
+from tests.domain.icp.icps import CALM, an_icp
 
 AIM = Aim(an_icp().target)
 KINDS: dict[FieldKind, tuple[type, ...]] = {
@@ -38,6 +38,7 @@ def test_the_registry_computes_every_field_a_rule_may_name_once() -> None:
     assert all(feature.doc for feature in REGISTRY)
 
 
+@CALM
 @given(profiles, st.sampled_from((AIM, Aim(Target()))))
 def test_any_profile_has_a_vector_of_the_promised_types(profile: Any, aim: Aim) -> None:
     vector = compute_vector(profile, aim)
@@ -49,6 +50,7 @@ def test_any_profile_has_a_vector_of_the_promised_types(profile: Any, aim: Aim) 
             assert isinstance(value, bool) is (feature.kind is FieldKind.FLAG)
 
 
+@CALM
 @given(profiles)
 def test_a_vector_comes_back_from_its_canonical_form_with_the_same_hash(profile: Any) -> None:
     vector = compute_vector(profile, AIM)

@@ -7,6 +7,7 @@ from leadflood.domain.features.title import (
     likeness,
     seniority_of,
 )
+from tests.domain.icp.icps import CALM
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,7 @@ def test_departments_are_read_from_titles(title: str, expected: str | None) -> N
     assert department_of("", title) == expected
 
 
+@CALM
 @given(st.text(), st.text())
 def test_any_two_texts_have_a_likeness(title: str, wanted: str) -> None:
     assert 0 <= likeness(title, wanted) <= 1

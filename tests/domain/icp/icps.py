@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from leadflood.domain.icp.schemas import (
     FIELD_CARDS,
     FieldKind,
@@ -14,6 +14,9 @@ from leadflood.domain.icp.schemas import (
     RuleKind,
     Target,
 )
+
+CALM = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+"""For machines that are busy with other tests."""
 
 WORDS = st.sampled_from(("sap", "SAP", "stripe", "vp", "Berlin", "ops", "a b"))
 NUMBERS = st.one_of(st.integers(-20, 20), st.floats(-20, 20, allow_nan=False))

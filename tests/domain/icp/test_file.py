@@ -6,6 +6,7 @@ from leadflood.domain.icp.file import read_icp, read_icp_file
 from leadflood.domain.icp.schemas import Autopilot, Operator, RuleField, RuleKind, query_of
 from leadflood.engine.db.shipped import shipped
 from leadflood.engine.errors import Invalid
+from tests.domain.icp.icps import CALM
 
 
 def problems_of(text: str) -> dict[str, str]:
@@ -129,6 +130,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_icp_file(tmp_path / "nowhere.toml")
 
 
+@CALM
 @given(st.text())
 def test_any_text_is_read_or_refused_as_invalid(text: str) -> None:
     try:

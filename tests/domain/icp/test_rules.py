@@ -3,9 +3,10 @@ from hypothesis import given, strategies as st
 from leadflood.domain.icp.rules import check_icp, default_rules, problems_of, rules_in_force
 from leadflood.domain.icp.schemas import QualificationRule, RuleField, RuleKind, Target
 from leadflood.engine.errors import Invalid
-from tests.domain.icp.icps import a_flag, a_rule, an_icp, rules
+from tests.domain.icp.icps import CALM, a_flag, a_rule, an_icp, rules
 
 
+@CALM
 @given(st.lists(rules(), max_size=5))
 def test_rules_of_the_right_kinds_are_accepted(given_rules: list[QualificationRule]) -> None:
     icp = an_icp(rules=tuple(given_rules))
@@ -32,11 +33,12 @@ def test_without_rules_the_target_makes_one_for_each_thing_it_asks_for() -> None
     assert fields == [
         RuleField.SENIORITY,
         RuleField.TITLE_MATCHES,
-        RuleField.INDUSTRY_MATCHES,
         RuleField.COMPANY_SIZE_IN_RANGE,
-        RuleField.EMAIL_VERIFIED,
         RuleField.COUNTRY_MATCHES,
+        RuleField.INDUSTRY_MATCHES,
+        RuleField.EMAIL_VERIFIED,
         RuleField.TECHNOLOGY_MATCH_COUNT,
+        RuleField.TECHNOLOGY_MATCH_RATIO,
     ]
 
 

@@ -9,7 +9,7 @@ from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
 from leadflood.domain.scoring.explanation import explain, needs_of, points
 from leadflood.domain.scoring.rules import Scorecard
 from leadflood.domain.scoring.schemas import Contribution, Prediction
-from tests.domain.icp.icps import a_flag, a_rule, features, rules
+from tests.domain.icp.icps import CALM, a_flag, a_rule, features, rules
 
 NOBODY = UUID(int=1)
 
@@ -33,6 +33,7 @@ def a_prediction(
     )
 
 
+@CALM
 @given(st.lists(rules(), max_size=6), features())
 def test_the_points_in_the_lines_sum_to_the_score_in_the_first(
     given_rules: list[QualificationRule], vector: dict[str, Any]

@@ -6,7 +6,7 @@ from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
 from leadflood.domain.scoring.needs import find_needs
 from leadflood.domain.scoring.rules import Scorecard
 from leadflood.domain.scoring.schemas import Contribution, Needs
-from tests.domain.icp.icps import a_flag, a_rule, features, rules
+from tests.domain.icp.icps import CALM, a_flag, a_rule, features, rules
 
 
 def applied(vector: dict[str, Any], needs: Needs) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def applied(vector: dict[str, Any], needs: Needs) -> dict[str, Any]:
     return changed
 
 
+@CALM
 @given(
     st.lists(rules(), min_size=1, max_size=8),
     features(),
@@ -39,6 +40,7 @@ def test_the_changes_named_reach_the_band_when_they_are_made(
         assert after.score_milli == needs.reaches_milli
 
 
+@CALM
 @given(st.lists(rules(), min_size=1, max_size=8), features())
 def test_no_change_that_is_named_can_be_left_out(
     given_rules: list[QualificationRule], vector: dict[str, Any]

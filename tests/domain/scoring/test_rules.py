@@ -1,9 +1,9 @@
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
 from leadflood.domain.scoring.rules import Scorecard, band_of, share_out
 from leadflood.domain.scoring.schemas import Contribution
-from tests.domain.icp.icps import a_flag, a_rule, features, odd_values, rules
+from tests.domain.icp.icps import CALM, a_flag, a_rule, features, odd_values, rules
 
 extras = st.lists(
     st.builds(Contribution, st.sampled_from(("llm", "model")), st.integers(-150_000, 150_000)),
@@ -11,6 +11,7 @@ extras = st.lists(
 )
 
 
+@CALM
 @given(st.lists(rules(), max_size=8), features(), extras)
 def test_the_contributions_sum_to_the_score_exactly(
     given_rules: list[QualificationRule], vector: dict[str, object], extra: list[Contribution]
@@ -21,6 +22,7 @@ def test_the_contributions_sum_to_the_score_exactly(
     assert 0 <= score.score_milli <= 100_000
 
 
+@CALM
 @given(
     st.lists(rules(), max_size=8),
     st.dictionaries(st.sampled_from(("title", "company_size", "technologies")), odd_values),
@@ -34,6 +36,7 @@ def test_any_vector_has_a_score(
     assert len(score.trace) == len(given_rules)
 
 
+@CALM
 @given(st.lists(st.floats(0, 1000), max_size=20))
 def test_shares_sum_to_a_hundred_points_or_to_nothing(weights: list[float]) -> None:
     shares = share_out(weights)
@@ -47,6 +50,7 @@ def test_the_residue_of_rounding_goes_to_the_largest_remainders() -> None:
     assert share_out([2, 1]) == [66_667, 33_333]
 
 
+@CALM
 @given(st.integers(0, 100_000), st.integers(0, 100_000), st.floats(0.1, 100), st.floats(0.1, 100))
 def test_a_higher_score_never_has_a_lower_band(
     one: int, other: int, first: float, second: float
@@ -108,7 +112,7 @@ def test_what_others_contribute_is_kept_within_bounds_by_a_part_of_its_own() -> 
     assert score.score_milli == 100_000
 
 
-@settings(max_examples=50)
+@CALM
 @given(st.lists(rules(), min_size=1, max_size=6), features())
 def test_equal_inputs_have_equal_scores(
     given_rules: list[QualificationRule], vector: dict[str, object]
