@@ -58,7 +58,7 @@ async def run_sandbox(
 async def _end_with_parent(scope: anyio.CancelScope) -> None:
     """Wait for the end of stdin; what comes before it is thrown away."""
     pipe = sys.stdin.fileno()
-    while True:
+    await anyio.wait_readable(pipe)
+    while os.read(pipe, _CHUNK_BYTES):
         await anyio.wait_readable(pipe)
-        if not os.read(pipe, _CHUNK_BYTES):
-            scope.cancel()
+    scope.cancel()

@@ -13,7 +13,7 @@ import pytest
 from leadflood.sandbox.main import Announcement
 
 _PROGRAM = """
-import sys, anyio
+import sys, uvloop
 from leadflood.engine.clock import SystemClock
 from leadflood.sandbox.main import run_sandbox
 from leadflood.sandbox.world import WorldConfig
@@ -22,7 +22,7 @@ async def main():
     config = WorldConfig(folder=sys.argv[1], people_count=200)
     await run_sandbox(config, SystemClock(), until_stdin_closes=True)
 
-anyio.run(main)
+uvloop.run(main())
 """
 
 
