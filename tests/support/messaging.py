@@ -197,7 +197,7 @@ class World:
         run_id, icp_id = await self.run(), await self.icp()
         lead_ids = [
             await self.lead(
-                **{"email": f"p{number}@acme.example", "full_name": f"Ada B{number}"} | values  # type: ignore[arg-type]
+                **{"email": f"p{number}@acme.example", "full_name": f"Ada B{number}"} | values
             )
             for number in range(count)
         ]

@@ -14,7 +14,8 @@ from leadflood.domain.messaging.schemas import Problem
 from leadflood.domain.messaging.vocabulary import FORBIDDEN_PHRASES
 
 MAX_PARAMETER = 1024
-_MOST_CLAIMS = 30
+MOST_CLAIMS = 30
+_ENDLESS_TIMES = 4
 _PUNCTUATION = frozenset(
     " \n.,:;!?'\"\u2019\u2018\u201c\u201d\u201e«»()-\u2010\u2013\u2014/&%+#…€$£"
 )
@@ -41,12 +42,23 @@ def check_form(
 ) -> tuple[Problem, ...]:
     """List what is wrong with the outer form; empty means nothing."""
     problems = list(_check_lengths(request, draft))
+    if is_endless(request, draft):
+        return tuple(problems) or (Problem("text.endless", "far longer than asked for"),)
     told = allowed_text(request, allowed_links)
     for part in parts_of(request, draft):
         problems.extend(_check_signs(part, told))
         problems.extend(_check_links(part, told))
         problems.extend(_check_phrases(part))
     return tuple(problems)
+
+
+def is_endless(request: DraftRequest, draft: Draft) -> bool:
+    """Tell whether a draft is so long that reading it closely is not worth the time."""
+    most = _ENDLESS_TIMES * max(request.max_body, MAX_PARAMETER)
+    written = (draft.subject, draft.body, *draft.parameters)
+    return sum(map(len, written)) > most or any(
+        len(claim.text) > most for claim in draft.claims[: MOST_CLAIMS + 1]
+    )
 
 
 def parts_of(request: DraftRequest, draft: Draft) -> tuple[str, ...]:
@@ -63,7 +75,7 @@ def allowed_text(request: DraftRequest, allowed_links: tuple[str, ...]) -> str:
 
 
 def _check_lengths(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
-    if len(draft.claims) > _MOST_CLAIMS:
+    if len(draft.claims) > MOST_CLAIMS:
         yield Problem("claims.too_many", str(len(draft.claims)))
     if request.channel is Channel.WHATSAPP:
         yield from _check_parameters(request, draft)

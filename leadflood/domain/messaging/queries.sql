@@ -209,7 +209,7 @@ WHERE intent.id = refused.id AND intent.state = 'ready';
 -- name: find_lost
 -- In sending though the claim that called is gone, or ended but told by nobody who still lives.
 (
-    SELECT id FROM intent
+    SELECT id, claim FROM intent
     WHERE state = 'sending' AND NOT EXISTS (
         SELECT FROM job
         WHERE job.id = intent.job_id AND job.claim = intent.claim AND job.state = 1
@@ -219,7 +219,7 @@ WHERE intent.id = refused.id AND intent.state = 'ready';
 )
 UNION ALL
 (
-    SELECT id FROM intent
+    SELECT id, claim FROM intent
     WHERE told_state <> state AND state NOT IN ('ready', 'sending')
         AND NOT EXISTS (SELECT FROM job WHERE job.id = intent.job_id)
     ORDER BY id

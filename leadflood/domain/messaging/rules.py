@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from leadflood.contracts.facts import Scalar
-from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, NumberedFact
+from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
-from leadflood.domain.messaging.form import check_form, parts_of
+from leadflood.domain.messaging.claims import find_text, sentences_of
+from leadflood.domain.messaging.form import MOST_CLAIMS, check_form, is_endless, parts_of
 from leadflood.domain.messaging.schemas import Problem
 from leadflood.domain.messaging.vocabulary import (
     CLAIM_WORDS,
@@ -32,7 +33,6 @@ _NAMES = frozenset(
 )
 _NUMBER = re.compile(r"[$€£¥]?\s?\d[\d.,]*(?<![.,])[%+]?(?![^\W_])")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*[+#]*")
-_SENTENCE = re.compile(r"[^\n.!?]*(?:[.!?]+(?=\S)[^\n.!?]*)*[.!?]*")
 _ABOUT_US = re.compile(
     r"\b(?:i am|i'm|we are|we're|my name is|i work|we work|our company is)\b((?:\W+\w+){0,3})"
 )
@@ -104,44 +104,14 @@ def check_draft(
 ) -> tuple[Problem, ...]:
     """List every reason not to let a written draft through; empty means it may go."""
     problems = list(check_form(request, draft, allowed_links))
+    if problems and (is_endless(request, draft) or len(draft.claims) > MOST_CLAIMS):
+        return tuple(problems)
     ground = _read_ground(request)
     text = "\n".join(parts_of(request, draft))
     for claim in draft.claims:
         problems.extend(_check_claim(claim, text, ground))
     problems.extend(_check_rest(request, draft, ground))
     return tuple(problems)
-
-
-def claims_in(text: str, facts: Sequence[NumberedFact]) -> tuple[Claim, ...]:
-    """Name the sentences of a rendered template that carry facts, and which."""
-    claims = []
-    for start, end in sentences_of(text):
-        sentence = text[start:end]
-        cited = tuple(fact.number for fact in facts if _stands_in(fact.text, sentence))
-        if cited:
-            claims.append(Claim(sentence, cited))
-    return tuple(claims)
-
-
-def spans_of(text: str, claims: Sequence[Claim]) -> dict[int, list[tuple[int, int]]]:
-    """Tell for each fact number where in the text it is claimed (start, end in characters)."""
-    spans: dict[int, list[tuple[int, int]]] = {}
-    for claim in claims:
-        for span in _find(claim.text, text):
-            for number in claim.facts:
-                spans.setdefault(number, []).append(span)
-    return spans
-
-
-def sentences_of(text: str) -> list[tuple[int, int]]:
-    """Cut a text into sentences: at line breaks, and after a full stop before a space."""
-    spans = []
-    for found in _SENTENCE.finditer(text):
-        lead = len(found.group()) - len(found.group().lstrip())
-        start, end = found.start() + lead, found.start() + len(found.group().rstrip())
-        if end > start:
-            spans.append((start, end))
-    return spans
 
 
 def _read_ground(request: DraftRequest) -> _Ground:
@@ -161,7 +131,7 @@ def _check_claim(claim: Claim, text: str, ground: _Ground) -> Iterator[Problem]:
     if strange:
         yield Problem("claim.unknown_fact", f"{strange[0]}: {shown}")
         return
-    if not _find(claim.text, text):
+    if not find_text(claim.text, text):
         yield Problem("claim.not_in_text", shown)
     carried = ground.own
     for number in claim.facts:
@@ -178,7 +148,7 @@ def _check_rest(request: DraftRequest, draft: Draft, ground: _Ground) -> Iterato
         yield from _check_words(draft.subject, titled, _IN_SUBJECT, "subject")
         yield from _check_about_us(draft.subject, ground)
     text = draft.body if is_letter else "\n".join(draft.parameters)
-    claimed = [span for claim in draft.claims for span in _find(claim.text, text)]
+    claimed = [span for claim in draft.claims for span in find_text(claim.text, text)]
     for start, end in sentences_of(text):
         sentence = text[start:end]
         inside = [(max(a, start) - start, min(b, end) - start) for a, b in claimed]
@@ -234,19 +204,6 @@ def _words(text: str) -> list[str]:
 
 def _numbers(text: str) -> list[str]:
     return [re.sub(r"[\s,]", "", found) for found in _NUMBER.findall(text)]
-
-
-def _find(needle: str, text: str) -> list[tuple[int, int]]:
-    """Find a claim in the text, whatever the white space between its words."""
-    words = needle.split()
-    if not words:
-        return []
-    pattern = r"\s+".join(map(re.escape, words))
-    return [found.span() for found in re.finditer(rf"(?<!\w){pattern}(?!\w)", text)]
-
-
-def _stands_in(value: str, sentence: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", sentence) is not None
 
 
 def _cut_out(text: str, spans: Sequence[tuple[int, int]]) -> str:

@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     latest_useful_hours: float = 72.0
     fact_max_age_days: float = 365.0
     held_retry_seconds: float = 10.0
-    not_sent_after_seconds: float = 120.0
+    not_sent_after_seconds: float = 60.0
     max_subject: int = 120
     max_body: int = 1200
 

@@ -23,6 +23,20 @@ from leadflood.engine.queue.outcome import Cancelled
 SENDING_LOCK_KEY = 0x1EAD_5E9D
 """The advisory lock between `hold` (exclusive) and every `authorize` (shared)."""
 
+REFUSALS = frozenset(
+    {
+        "lead.gone",
+        "lead.merged",
+        "message.not_approved",
+        "opt_in.missing",
+        "run.cancelled",
+        "run.never_sends",
+        "suppressed",
+        "too_late",
+    }
+)
+"""Why a sending is cancelled for good."""
+
 _LONGEST_DETAIL = 500
 _NO_DETAIL = ("", "")
 
@@ -120,6 +134,11 @@ def judge(
     if standing.held:
         return Wait("sending is held: `leadflood sending release` lets it go", held_retry_seconds)
     return Go()
+
+
+def is_for_good(code: str) -> bool:
+    """Tell whether a refusal is one of `judge`; any other door may open again."""
+    return code.startswith("intent.") or code in REFUSALS
 
 
 def next_state(row: IntentRow, news: News) -> IntentState:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -33,6 +32,7 @@ from leadflood.domain.messaging.schemas import (
     Template,
     Unsubscribed,
 )
+from leadflood.domain.messaging.template import Renderer
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
@@ -40,7 +40,6 @@ from leadflood.engine.errors import Conflict, FieldProblem, Invalid, LeadfloodEr
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
 
-LOOK_BACK_SECONDS = 300.0
 _UNTRUSTED_ONLY = frozenset({"text.link", "text.email", "text.phone", "text.phrase", "text.sign"})
 
 
@@ -178,7 +177,10 @@ class MessagingService:
         return await self._view(message_id)
 
     async def add_template(self, template: Template, by: str) -> int:
-        """Keep a new version of a text with merge fields; tell its number."""
+        """Keep a new version of a text with merge fields; tell its number. Raises: Invalid."""
+        if problems := Renderer().check(template):
+            first = f"{problems[0].path}: {problems[0].problem}"
+            raise Invalid(f"the template cannot be used: {first}", problems)
         version = await self._db.fetch_value(
             store.SQL.add_template,
             id=self._ids.new(),
@@ -430,9 +432,9 @@ class MessagingService:
         sender = self._senders.get(intent.channel)
         if sender is None or intent.sending_at is None:
             return Arrival.CANNOT_TELL
-        since = intent.sending_at - timedelta(seconds=LOOK_BACK_SECONDS)
         try:
-            arrival = await sender.look_up(compose(intent, self._settings, self._keys), since)
+            letter = compose(intent, self._settings, self._keys)
+            arrival = await sender.look_up(letter, intent.sending_at)
         except LeadfloodError:
             return Arrival.CANNOT_TELL
         age_seconds = (self._clock.now() - intent.sending_at).total_seconds()

@@ -26,7 +26,15 @@ from leadflood.domain.messaging.schemas import (
     MessageState,
     Settings,
 )
-from leadflood.domain.messaging.sending import Fate, News, Standing, explain, fate_of, judge
+from leadflood.domain.messaging.sending import (
+    Fate,
+    News,
+    Standing,
+    explain,
+    fate_of,
+    is_for_good,
+    judge,
+)
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Go, JobContext, Refuse, Verdict, Wait
@@ -34,7 +42,7 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Denied, Invalid, NotConfigured, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
 
 
@@ -201,6 +209,8 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
             receipt = await sender.send(message)
         except Denied as error:
             code, detail = explain(error)
+            if not is_for_good(code):  # a provider switched off: its switch may come back
+                return Snooze(self._settings.held_retry_seconds, detail)
             return Done(NoCall(Fate.FORBIDDEN, code, detail))
         return Done(receipt)
 

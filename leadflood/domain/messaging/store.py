@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -9,8 +10,8 @@ import msgspec
 
 from leadflood.contracts.ports.text import NumberedFact
 from leadflood.contracts.values import Channel
+from leadflood.domain.messaging.claims import spans_of
 from leadflood.domain.messaging.keys import Keys, hash_token, mask, normalise_domain
-from leadflood.domain.messaging.rules import spans_of
 from leadflood.domain.messaging.schemas import (
     FactView,
     Intent,
@@ -45,7 +46,8 @@ SQL = load_queries(__file__)
 SEPARATOR = "\x1f"
 NEWEST = UUID(int=(1 << 128) - 1)
 OLDEST = UUID(int=0)
-RowT = TypeVar("RowT")
+_UNTOLD = (IntentState.READY, IntentState.SENDING)
+RowT = TypeVar("RowT", bound=msgspec.Struct)
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -285,12 +287,14 @@ async def settle_lost(tx: Tx, now: datetime, *, limit: int = 500) -> Outcomes:
     What such a claim still wrote down, but could not tell any more, is told here.
     """
     lost = await tx.fetch(SQL.find_lost, limit=limit)
-    rows = await lock_intents(tx, (row["id"] for row in lost))
+    claims = {row["id"]: row["claim"] for row in lost}
+    rows = await lock_intents(tx, claims)
     changes = [
         Change(row=row, state=IntentState.UNKNOWN, code="effect.lost", detail="its claim was lost")
         if row.state is IntentState.SENDING
         else Change(row=row, state=row.state, code=row.code)
         for row in rows.values()
+        if row.claim == claims[row.id] and row.state is not IntentState.READY
     ]
     return await write_changes(tx, changes, now)
 
@@ -499,12 +503,14 @@ def clean(text: str) -> str:
 def convert(row: Row, wanted: type[RowT]) -> RowT:
     """Make a struct of a row by the names of its columns; extra columns are left out."""
     present = set(row.keys())
-    values = {
-        field.encode_name: row[field.name]
-        for field in msgspec.structs.fields(wanted)  # type: ignore[arg-type] # always a struct
-        if field.name in present
-    }
+    values = {told: row[name] for name, told in _names_of(wanted) if name in present}
     return msgspec.convert(values, wanted, builtin_types=(bytes, datetime, UUID))
+
+
+@cache
+def _names_of(wanted: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """List a struct's fields by their own and by their told name."""
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(wanted))
 
 
 class _ReadyIntent:
@@ -576,7 +582,7 @@ def _change(row: IntentRow, news: News, *, tells: bool) -> Change | None:
     """Tell what to write; None where nothing changes and nothing is left to tell."""
     state = next_state(row, news)
     adds_words = state is IntentState.ACCEPTED and bool(news.remote_id) and row.is_of(news)
-    is_untold = tells and row.told_state is not state
+    is_untold = tells and row.told_state is not state and state not in _UNTOLD
     if state is row.state and not adds_words and not is_untold:
         return None
     keeps_code = state is row.state

@@ -4,6 +4,7 @@ A value is put in as it stands and is never read as a template again.
 """
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 from jinja2 import StrictUndefined, Template as Compiled, TemplateError, UndefinedError
@@ -11,8 +12,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.rules import claims_in
+from leadflood.domain.messaging.claims import claims_in
 from leadflood.domain.messaging.schemas import Settings, Template
+from leadflood.engine.errors import FieldProblem
 
 _NAMELESS = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
@@ -64,6 +66,18 @@ class Renderer:
             compiled = self._compiled[source] = self._environment.from_string(source)
         return compiled.render(values)
 
+    def check(self, template: Template) -> tuple[FieldProblem, ...]:
+        """List what is wrong with a template before any value is known."""
+        problems = []
+        named = [("subject", template.subject), ("body", template.body)]
+        named += [(f"parameters[{i}]", text) for i, text in enumerate(template.parameters)]
+        for path, text in named:
+            try:
+                self._environment.parse(text)
+            except TemplateError as error:
+                problems.append(FieldProblem(path, f"mend the template: {error}"))
+        return (*problems, *_blanks_of(template))
+
     def draft(self, template: Template, request: DraftRequest) -> Draft | MissingValue:
         """Fill a template from facts, offer and sender; blank ones count as missing."""
         values = merge_values(request)
@@ -99,6 +113,18 @@ class Renderer:
             claims=claims_in("\n".join(parameters), request.facts),
             writer=f"template:{template.name}:{template.version}",
         )
+
+
+def _blanks_of(template: Template) -> Iterator[FieldProblem]:
+    if template.channel is not Channel.WHATSAPP:
+        for path, text in (("subject", template.subject), ("body", template.body)):
+            if not text.strip():
+                yield FieldProblem(path, "write a text")
+        return
+    if not template.whatsapp_template_id.strip():
+        yield FieldProblem("whatsapp_template_id", "name the template as the provider knows it")
+    if len(template.placeholders) != len(template.parameters):
+        yield FieldProblem("parameters", "write one text for each placeholder")
 
 
 def merge_values(request: DraftRequest) -> dict[str, str]:

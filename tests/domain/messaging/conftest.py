@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 from leadflood.engine.db.pool import Database
-
 from tests.support.db import TestServer, opened_clone
 from tests.support.messaging import sql
 

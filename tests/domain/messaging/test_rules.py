@@ -5,12 +5,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, NumberedFact
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.messaging.rules import (
-    check_draft,
-    choose_route,
-    sentences_of,
-    spans_of,
-)
+from leadflood.domain.messaging.claims import sentences_of, spans_of
+from leadflood.domain.messaging.rules import check_draft, choose_route
 
 FACTS = (
     NumberedFact(1, "first_name", "Ada"),
@@ -261,3 +257,15 @@ def test_a_claim_is_found_whatever_the_white_space_between_its_words() -> None:
         2: "As Head of\nLogistics",
         3: "As Head of\nLogistics",
     }
+
+
+@pytest.mark.parametrize("sign", ["a", "a.", "1", "@", "!", " ", "a@"])
+def test_an_endless_text_is_refused_without_reading_it_closely(sign: str) -> None:
+    endless = sign * 200_000
+    for draft in (
+        Draft(subject="Hello", body=endless),
+        Draft(subject=endless, body="Hi Ada,"),
+        msgspec.structs.replace(GOOD, claims=(Claim(endless, (1,)),)),
+        msgspec.structs.replace(GOOD, claims=(TITLE,) * 10_000),
+    ):
+        assert check_draft(REQUEST, draft)

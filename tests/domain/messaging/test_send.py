@@ -18,7 +18,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Denied, Transient, Unsure
 from leadflood.engine.net.call import Cut
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.outcome import Cancelled, Discard, Done
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Snooze
 from leadflood.engine.queue.stage import Ended
 from tests.support.messaging import SETTINGS, World, sql
 
@@ -93,6 +93,7 @@ async def test_a_suppressed_address_domain_or_channel_is_never_written_to(world:
         [verdict] = await world.authorize(job)
         [told] = await world.end_send(job, Denied("no", code="suppressed"))
         await world.service.lift(line.id, "ann")
+        assert isinstance(told, MessageRefused)
         codes.append((getattr(verdict, "code", ""), told.code, await world.state(event)))
 
     assert codes == [("suppressed", "suppressed", "cancelled")] * len(asked)
@@ -117,6 +118,7 @@ async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
         for name in ("first", "second", "third")
     ]
     jobs = [await world.load_send(event) for event in (cancelled, merged)]
+    assert jobs[0].run_id is not None
     await runs.cancel(world.db, jobs[0].run_id, "ann", world.clock.now())
     await world.db.execute(
         sql(
@@ -456,7 +458,7 @@ async def test_a_missing_setting_refuses_the_mail_and_names_it(database: Databas
     assert blind.sender.sent == []
 
 
-async def test_a_gone_intent_is_discarded_and_a_refusal_of_the_gate_is_no_dead_letter(
+async def test_a_refusal_of_the_gate_is_no_dead_letter_and_a_switched_off_provider_is_waited_for(
     world: World,
 ) -> None:
     [event] = await world.approved()
@@ -465,10 +467,13 @@ async def test_a_gone_intent_is_discarded_and_a_refusal_of_the_gate_is_no_dead_l
     world.sender.fails_with = Denied("suppressed", code="suppressed")
 
     [gone] = await world.send.load(world.db, [world.claim(missing, job.run_id)])
-    outcome = await world.send.work(job.input)
+    refused = await world.send.work(job.input)
+    world.sender.fails_with = Denied("switched off", code="provider.off")
+    switched_off = await world.send.work(job.input)
 
     assert isinstance(gone, Discard)
-    assert isinstance(outcome, Done)
+    assert isinstance(refused, Done)
+    assert isinstance(switched_off, Snooze)
 
 
 async def test_a_whole_batch_is_authorized_and_committed_at_once(world: World) -> None:

@@ -26,13 +26,13 @@ REQUEST = DraftRequest(
     offer="We help freight teams plan routes 30% faster.",
     sender_name="Grace Sample",
 )
-BLNS = Path("/work/shared/data/names_phones_emails/blns.json")
+BLNS = Path(__file__).with_name("blns.json")  # minimaxir/big-list-of-naughty-strings, MIT
 NAUGHTY = ["{{ 7*7 }}", "{% for x in () %}", "{{ ''.__class__ }}", "${7*7}", "%s", "{#", "\x00"]
 
 
 def naughty_strings() -> list[str]:
-    listed = json.loads(BLNS.read_text("utf-8")) if BLNS.exists() else []
-    return [text for text in [*listed, *NAUGHTY] if text.strip()]
+    listed = [*json.loads(BLNS.read_text("utf-8")), *NAUGHTY]
+    return [text for text in listed if text.strip()]
 
 
 def draft(request: DraftRequest, template: Template = FIRST_TOUCH) -> Draft | MissingValue:
@@ -133,3 +133,15 @@ def test_a_text_is_compiled_once() -> None:
         renderer.render("{{ missing }}", {})
 
     assert renderer.render("{{ missing }}", {"missing": "here"}) == "here"
+
+
+def test_a_broken_or_blank_template_is_refused_before_it_is_kept() -> None:
+    broken = msgspec.structs.replace(FIRST_TOUCH, subject=" ", body="{{ first_name")
+    whatsapp = Template(name="x", version=1, channel=Channel.WHATSAPP, placeholders=("one",))
+
+    assert Renderer().check(FIRST_TOUCH) == ()
+    assert [one.path for one in Renderer().check(broken)] == ["body", "subject"]
+    assert [one.path for one in Renderer().check(whatsapp)] == [
+        "whatsapp_template_id",
+        "parameters",
+    ]
