@@ -86,6 +86,8 @@ _WAITS = {
     222: ("could not make out the other mail server, try later", 60.0),
     403: ("says wait", 5.0),
 }
+_VERIFIER = "/email-verifier"
+_STILL_RUNNING = {202, 222}
 _UNFUNDED_SECONDS = 3_600.0
 
 _FOUND_WORDS = {
@@ -124,6 +126,12 @@ class _Finding(msgspec.Struct):
 
 class _Found(msgspec.Struct):
     data: _Finding
+
+
+class _Running(msgspec.Struct):
+    """Our own words for a check that still runs; Hunter's body for it is not documented."""
+
+    still_running_seconds: float = 0.0
 
 
 class _Verified(msgspec.Struct):
@@ -213,7 +221,10 @@ class Hunter:
         """Check one address; Throttled while the check still runs (billed once)."""
         params = {"email": email}
         call = self._paid_call("email.verify", "verifier", params, subject_id)
-        reply = await self._ask_paid(call, "/email-verifier", params, self._read_verdict)
+        call = msgspec.structs.replace(call, miss_seconds=0.0)
+        reply = await self._ask_paid(call, _VERIFIER, params, self._read_verdict)
+        if not reply.found and (seconds := _running_seconds(reply.body)):
+            raise ProviderThrottled("hunter is still checking the address", seconds)
         status = EmailStatus.INVALID
         if reply.found:
             word = decode_answer(SPEC.name, reply.body, _Verified).data.status or ""
@@ -313,7 +324,8 @@ class Hunter:
                 params=params,
                 timeout_seconds=self._settings.timeout_seconds,
             )
-            _refuse(reply, self._clock.now())
+            if not (path == _VERIFIER and reply.status in _STILL_RUNNING):
+                _refuse(reply, self._clock.now())
             return read(reply)
 
         try:
@@ -330,6 +342,10 @@ class Hunter:
         return Reply(body=reply.body, found=found, cost_micros=cost)
 
     def _read_verdict(self, reply: HttpReply) -> Reply:
+        if reply.status in _STILL_RUNNING:
+            # Told as an answer that is not kept: it is no throttling, the other checks go on.
+            _, seconds = _WAITS[reply.status]
+            return Reply(body=msgspec.json.encode(_Running(seconds)), found=False)
         if reply.status in {400, 404}:
             return Reply(body=reply.body, found=False)
         word = decode_answer(SPEC.name, reply.body, _Verified).data.status
@@ -338,6 +354,13 @@ class Hunter:
         return Reply(
             body=reply.body, cost_micros=price_micros(SPEC.credits["email.verify"], self._settings)
         )
+
+
+def _running_seconds(body: bytes) -> float:
+    try:
+        return msgspec.json.decode(body, type=_Running).still_running_seconds
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0.0
 
 
 def _name_of(subject: PersonSubject) -> dict[str, str]:

@@ -140,7 +140,8 @@ async def test_a_running_check_is_asked_again_and_billed_once(
     assert 0 < caught.value.retry_after_seconds <= 60
     assert verdict.status is EmailStatus.VALID
     assert gate.calls[0].question == gate.calls[1].question
-    assert [reply.cost_micros for reply in gate.replies] == [PRICE // 2]
+    assert [reply.cost_micros for reply in gate.replies] == [0, PRICE // 2]
+    assert gate.calls[0].miss_seconds == 0
 
 
 @pytest.mark.parametrize(

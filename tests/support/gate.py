@@ -25,6 +25,7 @@ class DirectGate:
         self.replies: list[Reply] = []
         self.bulk: list[BulkReply] = []
         self.errors: list[BaseException] = []
+        self.costs: dict[UUID, int] = {}
         self.bulk_errors: list[BaseException] = []
 
     async def call(self, call: Call, send: Send) -> Reply:
@@ -41,6 +42,7 @@ class DirectGate:
             self.errors.append(error)
             raise
         self.replies.append(reply)
+        self.costs[self.references[-1]] = reply.cost_micros
         return reply
 
     async def call_bulk(self, call: Call, items: Sequence[Item], send: SendBulk) -> Sequence[Reply]:
@@ -53,6 +55,7 @@ class DirectGate:
             raise
         assert len(reply.items) == len(items)
         self.bulk.append(reply)
+        self.costs[self.references[-1]] = sum(item.cost_micros for item in reply.items)
         return reply.items
 
 
