@@ -7,7 +7,7 @@ Two worker processes share one Postgres and call one server, which counts by the
 In the middle of each measurement one worker is killed (SIGKILL) and started again.
 
 `used_ratio` = accepted ÷ what an oracle that knows the rule would have had accepted of the same
-offered load: 5 whole windows of the fixed one, 120 s of the others. `throttled` counts the 429s, for
+load: 5 whole windows of the fixed one, 120 s of the others. `throttled` counts the 429s, for
 headers those after the first answer.
 """
 
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -124,14 +124,18 @@ class BucketRule:
 
 
 Rule = FixedRule | SlidingRule | BucketRule
-MADE = {"fixed": FixedRule, "sliding": SlidingRule, "bucket": BucketRule}
+MADE: dict[str, Callable[[Window], Rule]] = {
+    "fixed": FixedRule,
+    "sliding": SlidingRule,
+    "bucket": BucketRule,
+}
 
 
 class Scenario:
     """One rule under one kind of knowledge: what the server saw."""
 
     def __init__(self, window_name: str, known_from: str, seconds: float) -> None:
-        self.rule: Rule = MADE[window_name](RULES[window_name])
+        self.rule = MADE[window_name](RULES[window_name])
         self.known_from = known_from
         self.seconds = seconds
         self.begins_at = 0.0

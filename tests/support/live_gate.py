@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import anyio
 import msgspec
 from leadflood.engine.clock import Clock, SystemClock
-from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext
+from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext, Record
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.ids import Ids
@@ -135,9 +135,14 @@ def a_call(question: str = "who", **over: object) -> Call:
 
 
 @contextmanager
-def in_job(run_id: UUID | None = None, authorize: Authorize | None = None) -> Iterator[JobContext]:
+def in_job(
+    run_id: UUID | None = None,
+    authorize: Authorize | None = None,
+    record: Record | None = None,
+) -> Iterator[JobContext]:
     """Be a stage at work on a job."""
     job = JobContext("test.stage", uuid4(), 1, run_id, authorize=authorize)
+    job.record = record
     token = CURRENT_JOB.set(job)
     try:
         yield job

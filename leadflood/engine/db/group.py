@@ -54,7 +54,7 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
 
     `is_repeat` is True when an earlier try of these items may have been committed (its reply was
     lost): `write` must then find out what it did. An exception as an answer is raised to that
-    caller, and the transaction still commits.
+    caller, and the transaction still commits. `is_reading`: a single query, no transaction.
     """
 
     def __init__(
@@ -63,8 +63,10 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
         write: Callable[[Tx, Sequence[ItemT], bool], Awaitable[Sequence[AnswerT | Exception]]],
         clock: Clock,
         settings: Settings = DEFAULTS,
+        *,
+        is_reading: bool = False,
     ) -> None:
-        self._db = db
+        self._open = db.session if is_reading else db.transaction
         self._write = write
         self._clock = clock
         self._settings = settings
@@ -135,7 +137,7 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
     async def _attempt(
         self, batch: list[_Waiting[ItemT, AnswerT]], *, is_repeat: bool
     ) -> Sequence[AnswerT | Exception]:
-        async with self._db.transaction() as tx:
+        async with self._open() as tx:
             answers = await self._write(tx, [waiting.item for waiting in batch], is_repeat)
         self.transactions += 1
         self.items += len(batch)

@@ -1,7 +1,9 @@
 """Whose caps a call counts against, and when a cap renews. Pure."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
 
 import msgspec
 
@@ -10,46 +12,50 @@ from leadflood.engine.net.book import Purchase
 DAYS_OF_LONGEST_MONTH = 31
 
 
-class Move(msgspec.Struct, frozen=True):
-    """An amount on a scope, such as `run:<id>` or `provider:hunter:day:2026-01-05`."""
+class Moves(msgspec.Struct, frozen=True):
+    """An amount, the scopes that bear it whole, and the leads that bear a share each."""
 
-    scope: str
     micros: int
+    scopes: tuple[str, ...] = ()
+    leads: tuple[tuple[str, int], ...] = ()
+
+    def add_to(self, amounts: dict[str, int]) -> None:
+        """Add to amounts by scope."""
+        for scope in self.scopes:
+            amounts[scope] = amounts.get(scope, 0) + self.micros
+        for scope, share in self.leads:
+            amounts[scope] = amounts.get(scope, 0) + share
 
 
-def moves_of(purchase: Purchase, micros: int, shares: Sequence[int]) -> list[Move]:
-    """List what an amount counts against; free calls count against nothing."""
+_NOTHING = Moves(0)
+
+
+def moves_of(
+    purchase: Purchase, micros: int, shares: Sequence[int], *, has_lead_cap: bool
+) -> Moves:
+    """Tell what an amount counts against; free calls count against nothing."""
     if micros == 0:
-        return []
-    day, month = day_of(purchase.made_at), month_of(purchase.made_at)
-    moves = [
-        Move(f"all:day:{day}", micros),
-        Move(f"all:month:{month}", micros),
-        Move(f"provider:{purchase.provider}:day:{day}", micros),
-        Move(f"provider:{purchase.provider}:month:{month}", micros),
+        return _NOTHING
+    scopes = _scopes(purchase.provider, purchase.run_id, purchase.made_at.date())
+    if purchase.run_id is None or not has_lead_cap:
+        return Moves(micros, scopes)
+    leads = [
+        (f"lead:{purchase.run_id}:{subject}", share)
+        for subject, share in zip(purchase.subjects, shares, strict=True)
     ]
-    if purchase.run_id is not None:
-        moves.append(Move(f"run:{purchase.run_id}", micros))
-        moves += [
-            Move(lead_scope(purchase, subject), share)
-            for subject, share in zip(purchase.subjects, shares, strict=True)
-        ]
-    return moves
+    return Moves(micros, scopes, tuple(leads))
 
 
-def lead_scope(purchase: Purchase, subject: str) -> str:
-    """Name the scope of one subject within a run."""
-    return f"lead:{purchase.run_id}:{subject}"
-
-
-def day_of(instant: datetime) -> str:
-    """Name the UTC day."""
-    return instant.strftime("%Y-%m-%d")
-
-
-def month_of(instant: datetime) -> str:
-    """Name the UTC month."""
-    return instant.strftime("%Y-%m")
+@lru_cache(maxsize=4096)
+def _scopes(provider: str, run_id: UUID | None, day: date) -> tuple[str, ...]:
+    month = f"{day:%Y-%m}"
+    scopes = (
+        f"all:day:{day}",
+        f"all:month:{month}",
+        f"provider:{provider}:day:{day}",
+        f"provider:{provider}:month:{month}",
+    )
+    return scopes if run_id is None else (*scopes, f"run:{run_id}")
 
 
 def seconds_to_next_day(instant: datetime) -> float:

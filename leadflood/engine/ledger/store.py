@@ -17,7 +17,7 @@ from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import CapSpent, Denied, LeadfloodError, Unfunded
 from leadflood.engine.ledger.money import (
-    Move,
+    Moves,
     moves_of,
     seconds_to_next_day,
     seconds_to_next_month,
@@ -28,6 +28,7 @@ from leadflood.engine.net.call import Reply
 SQL = load_queries(__file__)
 _SEPARATOR = "\x1f"
 _SCOPES_REMEMBERED = 20_000
+_RUNS_REMEMBERED = 10_000
 
 
 class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 DEFAULTS = Settings()
+_NO_CAPS = Caps()
 _FIRST = UUID(int=0)
 
 
@@ -113,6 +115,7 @@ class PostgresLedger:
     def __init__(self, settings: Settings = DEFAULTS) -> None:
         self._settings = settings
         self._known_scopes: set[str] = set()
+        self._runs: dict[UUID, _Run] = {}
 
     async def lock_node(self, tx: Tx, node_id: int) -> bool:
         """Keep this node from being buried until the transaction ends; False: it is already."""
@@ -125,28 +128,27 @@ class PostgresLedger:
 
     async def judge(self, tx: Tx, purchases: Sequence[Purchase]) -> Sequence[LeadfloodError | None]:
         """Lock the caps and tell which purchases may not be made, and why. Writes no amounts."""
-        runs = await self._find_runs(tx, purchases)
-        moves = [self._moves(purchase, runs) for purchase in purchases]
-        pots = await self._lock_pots(tx, moves, self._caps(purchases, runs))
+        await self._find_runs(tx, purchases)
+        moves = [self._moves(purchase) for purchase in purchases]
+        pots = await self._lock_pots(tx, self._caps(purchases, moves))
         return [
-            _judge_run(purchase, runs) or _judge_money(purchase, wanted, pots)
+            self._judge_run(purchase) or _judge_money(purchase, wanted, pots)
             for purchase, wanted in zip(purchases, moves, strict=True)
         ]
 
     async def reserve(self, tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> None:
-        """Write the lines and count their most against their caps."""
-        runs = await self._find_runs(tx, purchases)
+        """Write the lines and count their most against their caps. `judge` ran before."""
+        moves = [self._moves(purchase) for purchase in purchases]
         amounts: dict[str, int] = {}
-        for purchase in purchases:
-            for move in self._moves(purchase, runs):
-                amounts[move.scope] = amounts.get(move.scope, 0) + move.micros
+        for each in moves:
+            each.add_to(amounts)
         if amounts:
-            caps = self._caps(purchases, runs)
+            caps = self._caps(purchases, moves)
             scopes = sorted(amounts)
             await tx.execute(
                 SQL.reserve_money,
                 scopes=scopes,
-                caps=[caps.get(scope) for scope in scopes],
+                caps=[caps[scope] for scope in scopes],
                 micros=[amounts[scope] for scope in scopes],
             )
         await _add_lines(tx, node_id, purchases)
@@ -163,7 +165,7 @@ class PostgresLedger:
             shares=[_settled_shares(receipt) for receipt in receipts],
         )
         closed = {row["id"] for row in rows}
-        await _settle_money(
+        await self._settle_money(
             tx, [receipt for receipt in receipts if receipt.purchase.reference in closed]
         )
         await _store_answers(tx, receipts)
@@ -184,66 +186,113 @@ class PostgresLedger:
             found[position - 1] = Reply(body=body, found=is_found, cached=True)
         return found
 
-    async def _find_runs(self, tx: Tx, purchases: Sequence[Purchase]) -> Mapping[UUID, _Run]:
+    async def _find_runs(self, tx: Tx, purchases: Sequence[Purchase]) -> None:
+        """Read what may be done for the runs, anew in each transaction."""
         ids = {purchase.run_id for purchase in purchases if purchase.run_id is not None}
         if not ids:
-            return {}
-        rows = await tx.fetch(SQL.find_runs, ids=list(ids))
-        return {
-            row["id"]: _Run(
-                None if row["providers"] is None else frozenset(row["providers"]),
-                row["cap_micros"],
-                row["lead_cap_micros"],
-                row["is_cancelled"],
-            )
-            for row in rows
-        }
+            return
+        if len(self._runs) > _RUNS_REMEMBERED:
+            self._runs.clear()
+        for run_id in ids:
+            self._runs.pop(run_id, None)
+        for run_id, providers, cap, lead_cap, is_cancelled in await tx.fetch(
+            SQL.find_runs, ids=list(ids)
+        ):
+            allowed = None if providers is None else frozenset(providers)
+            self._runs[run_id] = _Run(allowed, cap, lead_cap, is_cancelled)
 
-    def _moves(self, purchase: Purchase, runs: Mapping[UUID, _Run]) -> list[Move]:
-        """List what a purchase counts against; leads are counted only where they have a cap."""
-        moves = moves_of(purchase, purchase.max_cost_micros, purchase.shares)
-        run = None if purchase.run_id is None else runs.get(purchase.run_id)
-        if run is None or run.lead_cap_micros is None:
-            return [move for move in moves if not move.scope.startswith("lead:")]
-        return moves
+    def _run(self, purchase: Purchase) -> _Run | None:
+        return None if purchase.run_id is None else self._runs.get(purchase.run_id)
+
+    def _moves(self, purchase: Purchase) -> Moves:
+        """Tell what a purchase counts against; leads are counted only where they have a cap."""
+        run = self._run(purchase)
+        return moves_of(
+            purchase,
+            purchase.max_cost_micros,
+            purchase.shares,
+            has_lead_cap=run is not None and run.lead_cap_micros is not None,
+        )
 
     def _caps(
-        self, purchases: Sequence[Purchase], runs: Mapping[UUID, _Run]
+        self, purchases: Sequence[Purchase], moves: Sequence[Moves]
     ) -> Mapping[str, int | None]:
         caps: dict[str, int | None] = {}
-        for purchase in purchases:
-            run = None if purchase.run_id is None else runs.get(purchase.run_id)
-            for move in self._moves(purchase, runs):
-                caps[move.scope] = self._cap(move.scope, purchase.provider, run)
+        for purchase, wanted in zip(purchases, moves, strict=True):
+            for scope in wanted.scopes:
+                if scope not in caps:
+                    caps[scope] = self._cap(scope, purchase)
+            for scope, _ in wanted.leads:
+                run = self._run(purchase)
+                caps[scope] = run.lead_cap_micros if run else None
         return caps
 
-    def _cap(self, scope: str, provider: str, run: _Run | None) -> int | None:
+    def _cap(self, scope: str, purchase: Purchase) -> int | None:
         if scope.startswith("run:"):
+            run = self._run(purchase)
             return run.cap_micros if run else None
-        if scope.startswith("lead:"):
-            return run.lead_cap_micros if run else None
         caps = self._settings.all
         if scope.startswith("provider:"):
-            caps = self._settings.providers.get(provider, Caps())
+            caps = self._settings.providers.get(purchase.provider, _NO_CAPS)
         return caps.month_micros if ":month:" in scope else caps.day_micros
 
-    async def _lock_pots(
-        self, tx: Tx, moves: Sequence[Sequence[Move]], caps: Mapping[str, int | None]
-    ) -> Mapping[str, _Pot]:
-        scopes = sorted({move.scope for wanted in moves for move in wanted})
-        if not scopes:
+    async def _lock_pots(self, tx: Tx, caps: Mapping[str, int | None]) -> Mapping[str, _Pot]:
+        if not caps:
             return {}
+        scopes = sorted(caps)
         new = [scope for scope in scopes if scope not in self._known_scopes]
         if new:
-            await tx.execute(SQL.add_budgets, scopes=new, caps=[caps.get(scope) for scope in new])
+            await tx.execute(SQL.add_budgets, scopes=new, caps=[caps[scope] for scope in new])
         rows = await tx.fetch(SQL.lock_budgets, scopes=scopes)
         if len(rows) < len(scopes):  # remembered, but the transaction that made it rolled back
-            await tx.execute(
-                SQL.add_budgets, scopes=scopes, caps=[caps.get(scope) for scope in scopes]
-            )
+            await tx.execute(SQL.add_budgets, scopes=scopes, caps=[caps[scope] for scope in scopes])
             rows = await tx.fetch(SQL.lock_budgets, scopes=scopes)
         self._remember(scopes)
-        return {row["scope"]: _Pot(row, caps.get(row["scope"])) for row in rows}
+        return {row["scope"]: _Pot(row, caps[row["scope"]]) for row in rows}
+
+    def _judge_run(self, purchase: Purchase) -> LeadfloodError | None:
+        if purchase.run_id is None:
+            return None
+        run = self._run(purchase)
+        if run is None:
+            return Denied(
+                f"Run {purchase.run_id} does not exist; nothing is bought for it.",
+                code="run.unknown",
+            )
+        if run.is_cancelled:
+            return Denied(f"Run {purchase.run_id} was cancelled.", code="run.cancelled")
+        if run.providers is not None and purchase.provider not in run.providers:
+            return Denied(
+                f"Run {purchase.run_id} may not use {purchase.provider}; start one that names it.",
+                code="run.provider_denied",
+            )
+        return None
+
+    async def _settle_money(self, tx: Tx, receipts: Sequence[Receipt]) -> None:
+        given_back: dict[str, int] = {}
+        spent: dict[str, int] = {}
+        for receipt in receipts:
+            if receipt.state is LineState.UNRESOLVED:
+                continue
+            purchase = receipt.purchase
+            run = self._run(purchase)
+            # a run that this process never bought for: its leads' rows exist if they have a cap
+            is_capped = run is None or run.lead_cap_micros is not None
+            moves_of(
+                purchase, purchase.max_cost_micros, purchase.shares, has_lead_cap=is_capped
+            ).add_to(given_back)
+            if receipt.state is LineState.SETTLED:
+                moves_of(
+                    purchase, receipt.settled_micros, receipt.shares, has_lead_cap=is_capped
+                ).add_to(spent)
+        scopes = sorted(given_back.keys() | spent.keys())
+        if scopes:
+            await tx.execute(
+                SQL.settle_money,
+                scopes=scopes,
+                given_back=[given_back.get(scope, 0) for scope in scopes],
+                spent=[spent.get(scope, 0) for scope in scopes],
+            )
 
     def _remember(self, scopes: Sequence[str]) -> None:
         if len(self._known_scopes) > _SCOPES_REMEMBERED:
@@ -335,30 +384,11 @@ def _read_line(row: Row) -> Line:
     )
 
 
-def _judge_run(purchase: Purchase, runs: Mapping[UUID, _Run]) -> LeadfloodError | None:
-    if purchase.run_id is None:
-        return None
-    run = runs.get(purchase.run_id)
-    if run is None:
-        return Denied(
-            f"Run {purchase.run_id} does not exist; nothing is bought for it.", code="run.unknown"
-        )
-    if run.is_cancelled:
-        return Denied(f"Run {purchase.run_id} was cancelled.", code="run.cancelled")
-    if run.providers is not None and purchase.provider not in run.providers:
-        return Denied(
-            f"Run {purchase.run_id} may not use {purchase.provider}; start a run that names it.",
-            code="run.provider_denied",
-        )
-    return None
-
-
 def _judge_money(
-    purchase: Purchase, wanted: Sequence[Move], pots: Mapping[str, _Pot]
+    purchase: Purchase, wanted: Moves, pots: Mapping[str, _Pot]
 ) -> LeadfloodError | None:
     summed: dict[str, int] = {}
-    for move in wanted:
-        summed[move.scope] = summed.get(move.scope, 0) + move.micros
+    wanted.add_to(summed)
     for scope, micros in summed.items():
         if not pots[scope].fits(micros):
             return _refusal(scope, purchase.made_at)
@@ -395,28 +425,6 @@ async def _add_lines(tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> Non
         hashes=[purchase.question_hash for purchase in purchases],
         created_ats=[purchase.made_at for purchase in purchases],
     )
-
-
-async def _settle_money(tx: Tx, receipts: Sequence[Receipt]) -> None:
-    given_back: dict[str, int] = {}
-    spent: dict[str, int] = {}
-    for receipt in receipts:
-        if receipt.state is LineState.UNRESOLVED:
-            continue
-        purchase = receipt.purchase
-        for move in moves_of(purchase, purchase.max_cost_micros, purchase.shares):
-            given_back[move.scope] = given_back.get(move.scope, 0) + move.micros
-        if receipt.state is LineState.SETTLED:
-            for move in moves_of(purchase, receipt.settled_micros, receipt.shares):
-                spent[move.scope] = spent.get(move.scope, 0) + move.micros
-    scopes = sorted(given_back.keys() | spent.keys())
-    if scopes:
-        await tx.execute(
-            SQL.settle_money,
-            scopes=scopes,
-            given_back=[given_back.get(scope, 0) for scope in scopes],
-            spent=[spent.get(scope, 0) for scope in scopes],
-        )
 
 
 async def _store_answers(tx: Tx, receipts: Sequence[Receipt]) -> None:

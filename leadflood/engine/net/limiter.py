@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 _SPACED_FROM_SECONDS = 0.005
 _SPACING_RATIO = 0.9
 _DECAY = 0.05
-_MOST_LEAD_SECONDS = 1.0
+_MOST_LEAD_SECONDS = 0.5
 _FAILURES_BORNE = 3
 _OPEN_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     wait_at_most_seconds: float = 2.0
     ahead_seconds: float = 0.25
-    chunk_seconds: float = 0.25
+    chunk_seconds: float = 0.4
     probe_seconds: float = 30.0
 
 
@@ -83,6 +83,7 @@ class Lane:
         self._waiters: list[tuple[_Order, asyncio.Future[Slot]]] = []
         self._coming = 0
         self._wake = asyncio.Event()
+        self.missed = 0
         self._told: list[Told] = []
         self._open_until = 0.0
         self._pace = _Pace()
@@ -123,7 +124,10 @@ class Lane:
         await self._pace.keep_distance(self._clock)
         late_seconds = self._clock.monotonic() - slot.at
         self._pace.note_lateness(late_seconds)
-        return late_seconds <= slot.tolerance_seconds
+        if late_seconds > slot.tolerance_seconds:
+            self.missed += 1
+            return False
+        return True
 
     def give_back(self, slot: Slot) -> None:
         """Hand a moment that is not needed to the next in the queue."""
@@ -184,7 +188,8 @@ class Lane:
                 leased = self._ask(allowed)
                 row.state = _encode(allowed)
         except BaseException:
-            self._told = told + self._told
+            # the first call may be out: its commit's reply may be what was lost
+            self._told = [*told, *self._told, Told(0.0, 0.0, ends_probe=True, is_answer=False)]
             raise
         self._note(leased, allowed, before, began, offset)
         self._give(
@@ -211,12 +216,16 @@ class Lane:
                 wanted=len(self._waiters),
                 now=self._clock.now().timestamp(),
                 lead_seconds=self._pace.lead_seconds,
-                ahead_seconds=self._settings.ahead_seconds,
+                ahead_seconds=self._ahead_seconds(),
                 chunk_seconds=self._settings.chunk_seconds,
                 jitter_seconds=self._pace.jitter_seconds,
                 probe_seconds=self._settings.probe_seconds,
             ),
         )
+
+    def _ahead_seconds(self) -> float:
+        """Ask earlier where the database is slow, or the pace is lost while waiting for it."""
+        return max(self._settings.ahead_seconds, 2 * self._pace.lead_seconds)
 
     def _apply(self, allowed: Allowed, told: Sequence[Told]) -> None:
         for each in told:

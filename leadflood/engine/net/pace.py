@@ -128,7 +128,7 @@ def apply(allowed: Allowed, windows: Sequence[Window], told: Told, jitter_second
         _learn(allowed, hint)
     if told.ends_probe:
         allowed.probe_until = 0.0
-        allowed.is_open = told.is_answer and not allowed.learned
+        allowed.is_open = allowed.is_open or told.is_answer
     if allowed.learned:
         allowed.is_open = False
     if told.held_seconds > 0:

@@ -32,6 +32,7 @@ from leadflood.engine.net.call import BulkReply, Cut, Item, Reply, Unreached, Wi
 from leadflood.engine.net.gate import LiveGate, NodeBuried, Provider, Settings
 from tests.support.live_gate import (
     NOW,
+    PLAIN,
     Other,
     Setup,
     a_call,
@@ -133,10 +134,7 @@ class TestLedger:
 
     async def test_an_error_that_wraps_a_cut_counts_as_the_cut(self, database: Database) -> None:
         async def answer(_: UUID) -> Reply:
-            try:
-                raise Cut("cut")
-            except Cut as error:
-                raise Transient("down", code="provider.down") from error
+            raise Transient("down", code="provider.down") from Cut("cut")
 
         async with opened_gate(database) as opened:
             with pytest.raises(Transient):
@@ -171,7 +169,7 @@ class TestLedger:
         assert await states(database) == [(LineState.UNRESOLVED, None, "cancelled")]
 
     async def test_lines_of_a_node_that_is_gone_become_unresolved(self, database: Database) -> None:
-        buried = []
+        buried: list[int] = []
 
         async def answer(_: UUID) -> Reply:
             await bury(database, buried[0])
@@ -329,7 +327,7 @@ class TestPermission:
         await self._refused(database, None, "provider.off", Setup(is_allowed=lambda _: False))
 
     async def _refused(
-        self, database: Database, run_id: UUID | None, code: str, setup: Setup = Setup()
+        self, database: Database, run_id: UUID | None, code: str, setup: Setup = PLAIN
     ) -> None:
         other = Other()
         async with opened_gate(database, setup) as opened:
@@ -404,35 +402,16 @@ class TestCaps:
         self, database: Database
     ) -> None:
         run_id = await add_run(database, cap=1000, lead_cap=130)
-        refused = 0
-
-        async def answer(reference: UUID) -> Reply:
-            await anyio.lowlevel.checkpoint()
-            match reference.int % 5:
-                case 0:
-                    raise Cut("cut")
-                case 1:
-                    raise Permanent("no")
-                case _:
-                    return Reply(body=b"", cost_micros=reference.int % 10)
-
-        async def worker(gate: LiveGate, number: int) -> None:
-            nonlocal refused
-            with in_job(run_id):
-                for turn in range(40):
-                    call = a_call(f"{number}:{turn}", subjects=(f"lead-{turn % 12}",))
-                    try:
-                        await gate.call(call, Other(answer=answer))
-                    except CapSpent:
-                        refused += 1
-                    except (Cut, Permanent):
-                        pass
-
         setup = Setup(settings=Settings(breaker=BreakerSettings(failures=999, failure_ratio=2.0)))
-        async with opened_gate(database, setup) as one, opened_gate(database, setup) as two:
-            async with anyio.create_task_group() as tasks:
-                for number in range(8):
-                    tasks.start_soon(worker, (one, two)[number % 2].gate, number)
+        refused: list[CapSpent] = []
+
+        async with (
+            opened_gate(database, setup) as one,
+            opened_gate(database, setup) as two,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(8):
+                tasks.start_soon(buy_much, (one, two)[number % 2].gate, run_id, number, refused)
 
         lines = await list_lines(database)
         spent = sum(line.settled_micros or 0 for line in lines)
@@ -442,11 +421,33 @@ class TestCaps:
         (budget,) = await find_budgets(database, [f"run:{run_id}"])
         assert (budget.spent_micros, budget.reserved_micros) == (spent, unresolved)
         assert spent + unresolved <= 1000
-        assert refused > 0
-        for number in range(12):
-            scope = f"lead:{run_id}:lead-{number}"
-            (lead,) = await find_budgets(database, [scope])
+        assert refused
+        leads = [f"lead:{run_id}:lead-{number}" for number in range(12)]
+        for lead in await find_budgets(database, leads):
             assert lead.spent_micros + lead.reserved_micros <= 130
+
+
+async def mixed_fortune(reference: UUID) -> Reply:
+    await anyio.lowlevel.checkpoint()
+    match reference.int % 5:
+        case 0:
+            raise Cut("cut")
+        case 1:
+            raise Permanent("no")
+        case _:
+            return Reply(body=b"", cost_micros=reference.int % 10)
+
+
+async def buy_much(gate: LiveGate, run_id: UUID, number: int, refused: list[CapSpent]) -> None:
+    with in_job(run_id):
+        for turn in range(40):
+            call = a_call(f"{number}:{turn}", subjects=(f"lead-{turn % 12}",))
+            try:
+                await gate.call(call, Other(answer=mixed_fortune))
+            except CapSpent as error:
+                refused.append(error)
+            except (Cut, Permanent):
+                continue
 
 
 class TestEffects:
@@ -520,8 +521,7 @@ class TestEffects:
             recorded.append(told)
 
         async with opened_gate(database) as opened:
-            with in_job(authorize=go) as job, pytest.raises(raised) as told:
-                job.record = record
+            with in_job(authorize=go, record=record), pytest.raises(raised) as told:
                 await opened.gate.call(a_call(effect=True), failing(error))
 
         assert [line.state for line in await list_lines(database)] == [state]
@@ -534,8 +534,7 @@ class TestEffects:
             raise ValueError("broken")
 
         async with opened_gate(database) as opened:
-            with in_job(authorize=go) as job, pytest.raises(Unsure):
-                job.record = record
+            with in_job(authorize=go, record=record), pytest.raises(Unsure):
                 await opened.gate.call(a_call(effect=True), Other(cost=2))
 
         assert await states(database) == [(LineState.SETTLED, 2, "found")]
