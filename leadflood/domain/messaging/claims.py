@@ -50,4 +50,6 @@ def find_text(needle: str, text: str) -> list[tuple[int, int]]:
 
 
 def _stands_in(value: str, sentence: str) -> bool:
+    if value not in sentence:
+        return False
     return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", sentence) is not None

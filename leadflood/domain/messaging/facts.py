@@ -67,7 +67,7 @@ _MOST_LISTED = 5
 _WORDS_OF_A_SENTENCE = 2
 _WORD = re.compile(r"[^\W_]+")
 _UNSAFE = re.compile(r"[<>{}\[\]\\`|^~=*@]|://|\bwww\.|[!?;:]\s|[.]\s+[a-z]")
-_VISIBLE = ("L", "M", "N", "P", "S", "Z")
+_WIDE_SPACE = re.compile(r"[^\S\n\r\t\v\f\x1c-\x1f\x85\u2028\u2029]+")
 
 
 def number_facts(
@@ -100,9 +100,7 @@ def may_say(text: str) -> bool:
     """Tell whether a value is free of markup, hidden signs, links and instructions."""
     if not text.strip() or _UNSAFE.search(text):
         return False
-    if any(
-        unicodedata.category(sign)[0] not in _VISIBLE or sign in "\u2028\u2029" for sign in text
-    ):
+    if not text.isprintable():  # controls, breaks, hidden signs, lone surrogates
         return False
     words = [word.casefold() for word in _WORD.findall(text)]
     spoken = sum(word in SENTENCE_WORDS for word in words)
@@ -127,4 +125,4 @@ def _clean(value: str | float) -> str:
         return ""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else ""
-    return " ".join(unicodedata.normalize("NFC", str(value)).split(" ")).strip()
+    return _WIDE_SPACE.sub(" ", unicodedata.normalize("NFC", str(value))).strip(" ")

@@ -89,6 +89,10 @@ def test_an_honest_title_is_a_fact(value: str) -> None:
     assert texts(title=value) == {"title": value}
 
 
+def test_wide_spaces_become_plain_ones() -> None:
+    assert texts(title="Head\u00a0of  \u2003Sales ") == {"title": "Head of Sales"}
+
+
 @pytest.mark.parametrize("name", ["O'Brien", "Jean-Luc", "María José", "You", "李"])
 def test_a_real_name_is_a_fact(name: str) -> None:
     assert texts(first_name=name) == {"first_name": name}
