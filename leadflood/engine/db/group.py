@@ -118,14 +118,16 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
             self._wake.clear()
         return batch
 
-    async def _commit(self, batch: list[_Waiting[ItemT, AnswerT]]) -> None:
+    async def _commit(
+        self, batch: list[_Waiting[ItemT, AnswerT]], *, is_repeat: bool = False
+    ) -> None:
         tries = 0
         while True:
             try:
-                answers = await self._attempt(batch, is_repeat=tries > 0)
+                answers = await self._attempt(batch, is_repeat=is_repeat or tries > 0)
             except Exception as error:  # noqa: BLE001 - sorted into: repeat, halve, or this caller's
                 if not _is_repeated(error):
-                    await self._halve(batch, error)
+                    await self._halve(batch, error, is_repeat=is_repeat or tries > 0)
                     return
                 tries += 1
                 self.repeats += 1
@@ -145,13 +147,15 @@ class GroupTransaction(Generic[ItemT, AnswerT]):
             raise Bug(f"a shared transaction gave {len(answers)} answers for {len(batch)} items")
         return answers
 
-    async def _halve(self, batch: list[_Waiting[ItemT, AnswerT]], error: Exception) -> None:
+    async def _halve(
+        self, batch: list[_Waiting[ItemT, AnswerT]], error: Exception, *, is_repeat: bool
+    ) -> None:
         if len(batch) == 1:
             _tell(batch, [_readable(error)])
             return
         middle = len(batch) // 2
-        await self._commit(batch[:middle])
-        await self._commit(batch[middle:])
+        await self._commit(batch[:middle], is_repeat=is_repeat)
+        await self._commit(batch[middle:], is_repeat=is_repeat)
 
     def _backoff_seconds(self, tries: int) -> float:
         most: float = min(

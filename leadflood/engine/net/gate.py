@@ -21,7 +21,7 @@ import msgspec
 import structlog
 from anyio import CancelScope, move_on_after
 
-from leadflood.engine.clock import Clock
+from leadflood.engine.clock import Clock, SystemClock
 from leadflood.engine.context import CURRENT_JOB, Go, JobContext, Refuse, Verdict, Wait
 from leadflood.engine.db.group import GroupTransaction, NotRunning, Settings as GroupSettings
 from leadflood.engine.db.pool import Database
@@ -84,6 +84,9 @@ class Provider(msgspec.Struct, frozen=True):
 
     limits: dict[str, tuple[Window, ...]] = {}
     api_key: str = ""
+
+
+_UNKNOWN = Provider()
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,9 +188,14 @@ class LiveGate:
         """Find a provider's breaker."""
         found = self._breakers.get(provider)
         if found is None:
-            found = Breaker(provider, self._clock, self._settings.breaker)
+            # real time: a line that is down does not mend faster on a clock that jumps
+            found = Breaker(provider, SystemClock(), self._settings.breaker)
             self._breakers[provider] = found
         return found
+
+    def estimate_seconds(self, provider: str, limit: str) -> float:
+        """Tell about how long a call that came now would wait for its limit."""
+        return self._lane(provider, limit).estimate_seconds()
 
     async def run(self) -> None:
         """Run the shared transactions and the limiter until cancelled."""
@@ -274,7 +282,7 @@ class LiveGate:
         self._check(call)
         watched = self.breaker(call.provider)
         watched.check()
-        lane = self._lane(call)
+        lane = self._lane(call.provider, call.limit)
         try:
             slot = await lane.take()
         except BaseException:
@@ -452,10 +460,10 @@ class LiveGate:
             made_at=self._clock.now(),
         )
 
-    def _lane(self, call: Call) -> Lane:
-        provider = self._parts.providers.get(call.provider, Provider())
-        key = LaneKey(call.provider, provider.api_key, call.limit)
-        return self._parts.limiter.lane(key, provider.limits.get(call.limit, ()))
+    def _lane(self, name: str, limit: str) -> Lane:
+        provider = self._parts.providers.get(name, _UNKNOWN)
+        key = LaneKey(name, provider.api_key, limit)
+        return self._parts.limiter.lane(key, provider.limits.get(limit, ()))
 
     async def _find_answers(
         self, call: Call, questions: Sequence[Question]
@@ -509,9 +517,10 @@ class LiveGate:
         _is_repeat: bool,  # noqa: FBT001 - group's shape
     ) -> Sequence[bool]:
         await self._ledger.settle(tx, [each.receipt for each in ended])
-        for each in ended:
-            if each.job is not None and each.job.record is not None:
-                await each.job.record(tx, each.job, each.error, each.reply)
+        effects = [(each.job, each) for each in ended if each.job is not None]
+        for job, each in sorted(effects, key=lambda effect: effect[0].job_id):
+            if job.record is not None:
+                await job.record(tx, job, each.error, each.reply)
         return [True] * len(ended)
 
 

@@ -128,13 +128,21 @@ async def test_a_lost_connection_repeats_the_batch_and_says_so(database: Databas
     assert repeated[:2] == [False, True]
 
 
-async def test_a_batch_that_was_halved_counts_as_repeated_only_where_it_was(
-    database: Database,
-) -> None:
-    async with running(database, add_and_divide) as group:
+async def test_halves_of_a_repeated_batch_count_as_repeated(database: Database) -> None:
+    told: list[tuple[int, bool]] = []
+
+    async def write(tx: Tx, items: Sequence[int], is_repeat: bool) -> list[int | Exception]:  # noqa: FBT001
+        told.append((len(items), is_repeat))
+        if len(told) == 1:
+            await tx.execute(DIE)
+        return await add_and_divide(tx, items, is_repeat)
+
+    async with running(database, write) as group:
         await submit_all(group, [0, 1, 2])
 
-    assert group.repeats == 0
+    assert told[0] == (3, False)
+    assert {is_repeat for _, is_repeat in told[1:]} == {True}
+    assert min(size for size, _ in told) == 1
 
 
 async def test_answers_that_do_not_match_the_items_are_a_bug(database: Database) -> None:
