@@ -16,7 +16,7 @@ from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.schemas import IntentState, MessageState
 from leadflood.engine.context import Go, Refuse, Verdict, Wait
-from leadflood.engine.errors import Denied, Permanent, Throttled, Transient, code_of
+from leadflood.engine.errors import Denied, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.net.call import Cut
 from leadflood.engine.queue.outcome import Cancelled
 
@@ -42,12 +42,13 @@ _NO_DETAIL = ("", "")
 
 
 class Fate(StrEnum):
-    """What a claim knows of its call."""
+    """What a claim knows of its call. `broken`: our own mistake, at any moment of it."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNSURE = "unsure"
     NOTHING = "nothing"
+    BROKEN = "broken"
     FORBIDDEN = "forbidden"
     LOST = "lost"
     SEEN = "seen"
@@ -55,7 +56,7 @@ class Fate(StrEnum):
 
 _FATES: tuple[tuple[tuple[type[BaseException], ...], Fate], ...] = (
     ((Cancelled, Denied), Fate.FORBIDDEN),
-    ((Cut, ProviderChanged), Fate.UNSURE),
+    ((Unsure, Cut, ProviderChanged), Fate.UNSURE),
     ((Transient, Throttled), Fate.NOTHING),
     ((Permanent,), Fate.REFUSED),
 )
@@ -157,11 +158,11 @@ def next_state(row: IntentRow, news: News) -> IntentState:
 def fate_of(error: BaseException | None) -> Fate:
     """Tell what an error of a call means for the person written to.
 
-    Only what certainly did nothing counts as nothing; whatever is not understood is unsure.
+    Only what certainly did nothing counts as nothing.
     """
     if error is None:
         return Fate.ACCEPTED
-    return next((fate for kinds, fate in _FATES if isinstance(error, kinds)), Fate.UNSURE)
+    return next((fate for kinds, fate in _FATES if isinstance(error, kinds)), Fate.BROKEN)
 
 
 def explain(error: BaseException | None) -> tuple[str, str]:
@@ -195,6 +196,7 @@ def _refusal(standing: Standing, now: datetime) -> Refuse | None:
 
 _FROM_READY = {
     Fate.REFUSED: IntentState.REFUSED,
+    Fate.BROKEN: IntentState.REFUSED,
     Fate.FORBIDDEN: IntentState.CANCELLED,
     Fate.UNSURE: IntentState.UNKNOWN,
 }

@@ -262,11 +262,13 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
     ) -> Sequence[Follow]:
         news = [self._news(one) for one in ended]
         outcomes = await store.record_news(tx, news, self._clock.now())
-        return [
+        told = [
             one.follow(outcomes.events[one.task.intent_id])
             for one in ended
             if one.task.intent_id in outcomes.events
         ]
+        again = [one.follow(one.task) for one in ended if one.task.intent_id in outcomes.stranded]
+        return [*told, *again]
 
     def _judge(
         self, job: JobContext, standing: Standing | None, started: Container[UUID], now: datetime

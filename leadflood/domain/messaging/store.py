@@ -33,6 +33,7 @@ from leadflood.domain.messaging.schemas import (
 )
 from leadflood.domain.messaging.sending import (
     SENDING_LOCK_KEY,
+    Fate,
     IntentRow,
     News,
     Standing,
@@ -90,10 +91,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """Events by the intent they are about, with the run they belong to."""
+    """Events by the intent they are about, with the run they belong to.
+
+    `stranded` are ready again, and the job that says so is the last that knew of them.
+    """
 
     events: dict[UUID, Event]
     run_ids: dict[UUID, UUID]
+    stranded: frozenset[UUID] = frozenset()
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -252,7 +257,14 @@ async def record_news(
         change = None if row is None else _change(row, one, tells=tells)
         if change is not None:
             changes.setdefault(one.intent_id, change)
-    return await write_changes(tx, list(changes.values()), now)
+    outcomes = await write_changes(tx, list(changes.values()), now)
+    lost = (one.intent_id for one in news if one.fate is Fate.LOST)
+    stranded = frozenset(
+        intent_id
+        for intent_id in lost
+        if intent_id in rows and rows[intent_id].state is IntentState.READY
+    )
+    return msgspec.structs.replace(outcomes, stranded=stranded)
 
 
 async def write_changes(tx: Tx, changes: Sequence[Change], now: datetime) -> Outcomes:

@@ -239,6 +239,20 @@ async def test_an_intent_found_in_sending_under_another_claim_is_unknown_and_not
     assert world.sender.sent == []
 
 
+async def test_a_call_that_did_nothing_after_all_is_not_stranded(world: World) -> None:
+    [event] = await world.approved()
+    first = await world.load_send(event)
+    await world.authorize(first)
+    second = await world.load_send(event, claim=2)
+    second.job_id = first.job_id
+    await world.record(first, ProviderDown("connection refused"))
+
+    events = await world.end_send(second, second.input)
+
+    assert await world.state(event) == "ready"
+    assert events == [event]
+
+
 async def test_authorize_refuses_a_second_claim_and_lets_its_own_repeat(world: World) -> None:
     [event] = await world.approved()
     first = await world.load_send(event)

@@ -77,7 +77,8 @@ def a_standing(**over: object) -> Standing:
         (Oversized("100 MB"), Fate.UNSURE),
         (ProviderChanged("garbage"), Fate.UNSURE),
         (Unsure("timeout"), Fate.UNSURE),
-        (ValueError("bug"), Fate.UNSURE),
+        (ValueError("bug"), Fate.BROKEN),
+        (TimeoutError(), Fate.BROKEN),
         (Cancelled("run"), Fate.FORBIDDEN),
         (Denied("held"), Fate.FORBIDDEN),
     ],
@@ -126,6 +127,13 @@ def test_a_later_claim_of_the_same_job_makes_an_open_call_unknown(fate: Fate, cl
     after = next_state(a_row(IntentState.SENDING, claim=2), some_news(fate, claim))
 
     assert after is IntentState.UNKNOWN
+
+
+def test_a_mistake_of_ours_is_unknown_only_once_the_call_was_let_through() -> None:
+    before, during = a_row(IntentState.READY), a_row(IntentState.SENDING)
+
+    assert next_state(before, some_news(Fate.BROKEN)) is IntentState.REFUSED
+    assert next_state(during, some_news(Fate.BROKEN)) is IntentState.UNKNOWN
 
 
 def test_what_lost_its_fence_moves_a_ready_intent_only_if_it_was_accepted() -> None:
