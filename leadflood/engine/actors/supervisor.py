@@ -99,7 +99,7 @@ class Supervisor:
             try:
                 await self._run_together()
             except Exception as error:  # noqa: BLE001 - a supervisor is where failures are decided
-                await self._note_failure(_first(error), self.children[0])
+                await self._note_failure(first_cause(error), self.children[0])
             else:
                 return
 
@@ -164,7 +164,7 @@ class Supervisor:
         await REAL_TIME.sleep(min(0.05 * 2.0 ** len(self._failures), 5.0))
 
 
-def _first(error: BaseException) -> Exception:
+def first_cause(error: BaseException) -> Exception:
     """Find the cause inside a task group's exception group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -173,5 +173,5 @@ def _first(error: BaseException) -> Exception:
 
 def describe(error: BaseException) -> str:
     """Tell an error in a line."""
-    found = _first(error)
+    found = first_cause(error)
     return f"{type(found).__name__}: {found}"[:300]

@@ -20,6 +20,7 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.cluster import PORT, SUPERUSER, Cluster, Postmaster, make_data_folder
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.filelock import POLL_SECONDS, FileLock, held_alone
+from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 
@@ -70,6 +71,12 @@ class EmbeddedServer:
             f"postgresql://{SUPERUSER}:{SUPERUSER}@/{quote(database, safe='')}"
             f"?host={quote(str(self._socket_folder))}&port={PORT}"
         )
+
+    async def make_empty(self) -> None:
+        """Throw leadflood's database away and make it anew: for a demo that begins with nothing."""
+        async with own_connection(Settings(url=self.url_of("postgres"))) as connection:
+            await Tx(connection).execute(SQL.drop_database)
+            await _make_database(Tx(connection))
 
     async def ensure_running(self) -> None:
         """Bring the server up if it is not; harmless when it is.

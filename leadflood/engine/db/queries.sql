@@ -6,6 +6,10 @@ SELECT 1 FROM pg_database WHERE datname = 'leadflood';
 -- named apart from postgres, so that a dump of it is whole
 CREATE DATABASE leadflood;
 
+-- name: drop_database!
+-- a demo begins with nothing, whoever is still connected
+DROP DATABASE IF EXISTS leadflood WITH (FORCE);
+
 -- name: lock_migrations
 -- one process migrates at a time; the lock ends with the session
 SELECT pg_advisory_lock(:key::bigint);

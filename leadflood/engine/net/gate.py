@@ -33,6 +33,7 @@ from leadflood.engine.errors import (
     Permanent,
     Throttled,
     Transient,
+    Unfunded,
     Unsure,
     code_of,
 )
@@ -373,7 +374,9 @@ class LiveGate:
         self, trip: _Trip[SentT], lane: Lane, slot: Slot, sent_at: float, error: BaseException
     ) -> None:
         is_told = isinstance(error, Permanent | Throttled)
-        held = error.retry_after_seconds if isinstance(error, Throttled) else 0.0
+        # credits that are gone hold nobody back: they may be topped up, and others ask elsewhere
+        is_told_to_wait = isinstance(error, Throttled) and not isinstance(error, Unfunded)
+        held = error.retry_after_seconds if is_told_to_wait else 0.0
         hints = getattr(error, "hints", ())
         self._tell(lane, slot, sent_at, hints, is_answer=is_told, held_seconds=held)
         watched = self.breaker(trip.call.provider)
@@ -604,6 +607,11 @@ def _outcome(state: LineState, error: BaseException | None, replies: Sequence[Re
 def _question(call: Call, question: bytes) -> Question:
     hashed = hashlib.blake2b(question, digest_size=20).digest()
     return Question(call.provider, call.operation, hashed)
+
+
+def fingerprint(api_key: str) -> str:
+    """Name a key without telling it: limits belong to a key."""
+    return hashlib.blake2b(api_key.encode(), digest_size=8).hexdigest() if api_key else ""
 
 
 def split_evenly(micros: int, count: int) -> tuple[int, ...]:

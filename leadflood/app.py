@@ -1,0 +1,334 @@
+"""The composition root: builds every part, starts in order, stops in reverse. Nothing else does."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import msgspec
+
+from leadflood.contracts.ports.email import EmailVerifier
+from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
+from leadflood.contracts.ports.sender import Sender
+from leadflood.contracts.ports.text import TextWriter
+from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.values import Channel
+from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.discovery.stage import DiscoveryStage
+from leadflood.domain.enrichment.stage import EnrichmentStage
+from leadflood.domain.features.stage import FeaturesStage
+from leadflood.domain.icp.service import IcpService
+from leadflood.domain.messaging.schemas import Settings as MessagingSettings
+from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.messaging.stage import GenerateStage, SendStage
+from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.scoring.stage import ScoringStage
+from leadflood.engine.actors.supervisor import Child
+from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
+from leadflood.engine.db import migrations
+from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
+from leadflood.engine.db.facts import require_usable
+from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
+from leadflood.engine.ids import Ids
+from leadflood.engine.ledger.store import (
+    Caps,
+    PostgresAllowance,
+    PostgresLedger,
+    Settings as LedgerSettings,
+    forget_answers,
+    resolve_orphans,
+)
+from leadflood.engine.net.call import Gate, Http
+from leadflood.engine.net.client import open_client
+from leadflood.engine.net.gate import LiveGate, Parts as GateParts, Provider as GateProvider
+from leadflood.engine.net.limiter import Limiter
+from leadflood.engine.obs.log import log
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.dispatcher import Dispatcher
+from leadflood.engine.queue.duties import repeat
+from leadflood.engine.queue.publisher import Publisher
+from leadflood.engine.queue.routes import Routes
+from leadflood.engine.queue.stage import Stage
+from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
+from leadflood.pipeline import STEPS
+from leadflood.providers import catalog
+from leadflood.settings import Settings
+
+Report = Callable[[str], None]
+ORPHANS_SECONDS = 2.0
+LOOK_UP_SECONDS = 30.0
+FORGET_SECONDS = 600.0
+STAGE_NAMES = tuple(dict.fromkeys(step.run for step in STEPS))
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """Which provider does what, in the order in which they are asked."""
+
+    sources: dict[str, PeopleSource]
+    enrichers: dict[str, PersonEnricher]
+    verifier: EmailVerifier | None
+    writer: TextWriter | None
+    senders: dict[Channel, Sender]
+
+
+class Storage:
+    """A database that is migrated and usable, with what every command needs beside it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        database: DatabaseSettings,
+        db: Database,
+        server: EmbeddedServer | None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.database = database
+        self.db = db
+        self.server = server
+        self.ids = Ids(clock)
+        self.icps = IcpService(db, self.ids, clock)
+        self.scores = ScoringService(db)
+
+    def producer(self) -> Publisher:
+        """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
+        wakes = Wakes()
+        channels: dict[str, Any] = dict.fromkeys(STAGE_NAMES)
+        dispatcher = Dispatcher(Routes(STEPS), channels, None, wakes, self.ids, self.clock)
+        return Publisher(self.db, dispatcher, None, wakes)
+
+    def messaging(
+        self, publisher: Publisher, senders: Mapping[Channel, Sender] | None = None
+    ) -> MessagingService:
+        """Make the use cases of messages."""
+        return MessagingService(
+            db=self.db,
+            publisher=publisher,
+            settings=messaging_settings(self.settings),
+            clock=self.clock,
+            ids=self.ids,
+            senders=senders,
+        )
+
+
+@asynccontextmanager
+async def open_storage(
+    settings: Settings,
+    clock: Clock | None = None,
+    report: Report | None = None,
+    *,
+    migrate: bool = True,
+    begin_empty: bool = False,
+) -> AsyncIterator[Storage]:
+    """Use the embedded server, or the one DATABASE_URL names; bring its tables up to date.
+
+    `begin_empty` throws the embedded server's database away first; never that of a URL.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        server = None
+        database = settings.database
+        if not database.url:
+            folder = settings.data_folder()
+            server = await stack.enter_async_context(embedded_postgres(folder, REAL_TIME, report))
+            database = msgspec.structs.replace(database, url=server.url)
+            if begin_empty:
+                await server.make_empty()
+        await require_usable(database)
+        if migrate:
+            await migrations.upgrade(database)
+        db = await stack.enter_async_context(open_database(database))
+        yield Storage(settings, clock, database, db, server)
+
+
+def messaging_settings(settings: Settings) -> MessagingSettings:
+    """Complete the messaging settings: the public URL, and the key of the suppression hashes."""
+    messaging = settings.messaging
+    if not messaging.public_url and settings.http.public_url:
+        messaging = msgspec.structs.replace(messaging, public_url=settings.http.public_url)
+    if not messaging.hash_secret:
+        secret = _keep_secret(settings.data_folder() / "hash.secret")
+        messaging = msgspec.structs.replace(messaging, hash_secret=secret)
+    return messaging
+
+
+def _keep_secret(path: Path) -> str:
+    """Read the secret of this installation, making it at the first start."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        made = secrets.token_hex(32)
+        file.write(made)
+    return made
+
+
+class Node:
+    """This process at work: the engine, the gate, the providers and the services on top."""
+
+    def __init__(self, storage: Storage, http: Http) -> None:
+        self.storage = storage
+        self.http = http
+        self.engine: Engine
+        self.gate: LiveGate
+        self.adapters: dict[str, Any] = {}
+        self.ports: Ports
+        self.publisher: Publisher
+        self.messaging: MessagingService
+        self.discovery: DiscoveryService
+
+    def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
+        """Build the parts of one life of the node, and its stages."""
+        storage, settings = self.storage, self.storage.settings
+        self.engine, self.publisher = engine, engine.publisher
+        self.gate = LiveGate(self._gate_parts(engine), settings.gate)
+        self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
+        self.ports = make_ports(self.adapters)
+        self.messaging = storage.messaging(self.publisher, self.ports.senders)
+        self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
+        return self._stages()
+
+    def _gate_parts(self, engine: Engine) -> GateParts:
+        storage, settings = self.storage, self.storage.settings
+        caps = LedgerSettings(
+            Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
+        )
+        allowance = PostgresAllowance(storage.db)
+        return GateParts(
+            db=storage.db,
+            ledger=PostgresLedger(caps),
+            limiter=Limiter(allowance, storage.clock, settings.gate.limiter),
+            clock=storage.clock,
+            ids=storage.ids,
+            node_id=lambda: engine.node.id,
+            providers={
+                name: GateProvider(
+                    {**entry.spec.limits, **settings.providers[name].limits},
+                    _fingerprint(settings.providers[name].api_key),
+                )
+                for name, entry in catalog.CATALOG.items()
+            },
+            is_allowed=lambda name: not engine.control.is_off(name),
+        )
+
+    def _stages(self) -> Sequence[Stage[Any, Any, Any]]:
+        storage, ports = self.storage, self.ports
+        settings, ids, clock = storage.settings, storage.ids, storage.clock
+        messaging = messaging_settings(settings)
+        stages = settings.stages
+        return (
+            DiscoveryStage(stages.discovery, ports.sources, ids, clock),
+            EnrichmentStage(
+                stages.enrichment, ports.enrichers, ports.verifier, settings.enrichment, ids, clock
+            ),
+            FeaturesStage(stages.features, ids, clock),
+            ScoringStage(stages.scoring, ids, clock),
+            GenerateStage(stages.generate, messaging, clock, ids, ports.writer),
+            SendStage(stages.send, messaging, clock, ports.senders),
+        )
+
+    def actors(self, engine: Engine) -> Sequence[Child]:
+        """List what runs beside the stages."""
+        del engine
+        children = [
+            Child("gate", self.gate.run),
+            Child("orphans", self._settle_orphans),
+            Child("look-up", self._look_up_unknown, optional=True),
+            Child("answers", self._forget_answers, optional=True),
+        ]
+        if self.storage.server is not None:
+            children.append(Child("postgres", self.storage.server.watch))
+        return children
+
+    async def _settle_orphans(self) -> None:
+        """Money and sends of nodes that are gone: unresolved lines, unknown intents."""
+
+        async def settle() -> None:
+            lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
+            intents = await self.messaging.settle_lost()
+            if lines or intents:
+                log.info("engine.orphans.settled", lines=lines, intents=intents)
+
+        await repeat(ORPHANS_SECONDS, settle, "orphans")
+
+    async def _look_up_unknown(self) -> None:
+        await repeat(LOOK_UP_SECONDS, self.messaging.settle_unknown_by_lookup, "look-up")
+
+    async def _forget_answers(self) -> None:
+        async def forget() -> None:
+            while await forget_answers(self.storage.db, self.storage.clock.now()):
+                pass
+
+        await repeat(FORGET_SECONDS, forget, "answers")
+
+
+def _fingerprint(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
+
+
+def make_adapters(settings: Settings, gate: Gate, http: Http, clock: Clock) -> dict[str, Any]:
+    """Build the providers that are enabled and configured."""
+    return {
+        name: entry.build(provider, gate, http, clock)
+        for name, entry in catalog.CATALOG.items()
+        if is_configured(provider := settings.providers[name], entry.spec.secrets)
+    }
+
+
+def make_ports(made: Mapping[str, Any]) -> Ports:
+    """Sort the providers under what each can do, in the order in which they are asked."""
+    senders = [made[name] for name in ("smtp", "trengo") if name in made]
+    return Ports(
+        sources={name: made[name] for name in ("apollo",) if name in made},
+        enrichers={name: made[name] for name in ("apollo", "hunter", "pdl") if name in made},
+        verifier=made.get("hunter"),
+        writer=made.get("openai"),
+        senders={sender.channel: sender for sender in senders},
+    )
+
+
+def is_configured(provider: ProviderSettings, needs: Sequence[str]) -> bool:
+    """Tell whether a provider is switched on and has what it needs."""
+    return provider.enabled and all(getattr(provider, need, "") for need in needs)
+
+
+@asynccontextmanager
+async def open_node(
+    storage: Storage, *, only_runs: tuple[UUID, ...] = (), seed: int | None = None
+) -> AsyncIterator[Node]:
+    """Run this process as a node until the block ends."""
+    async with open_client(storage.settings.net) as http:
+        node = Node(storage, http)
+        parts = EngineParts(
+            db=storage.db,
+            database=storage.database,
+            clock=storage.clock,
+            ids=storage.ids,
+            routes=Routes(STEPS),
+            settings=msgspec.structs.replace(storage.settings.engine, mode=storage.settings.mode),
+            lock_folder=storage.settings.data_folder() / "nodes",
+            seed=seed,
+            only_runs=only_runs,
+        )
+        try:
+            async with running_engine(parts, node.build, node.actors):
+                yield node
+        finally:
+            await catalog.close_all(list(node.adapters.values()))
+
+
+async def wait_until_run_ends(node: Node, run_id: UUID, poll_seconds: float = 0.1) -> None:
+    """Wait until no live job carries the run."""
+    while (await runs.get(node.storage.db, run_id)).state == "running":
+        with anyio.move_on_after(poll_seconds):
+            node.engine.run_watcher.ended.clear()
+            await node.engine.run_watcher.ended.wait()

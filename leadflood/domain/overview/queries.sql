@@ -1,0 +1,53 @@
+-- name: count_funnel
+-- All numbers of a run in one snapshot.
+WITH scored AS (
+    SELECT DISTINCT ON (lead_id) lead_id, band FROM score_prediction
+    WHERE run_id = :run_id::uuid ORDER BY lead_id, created_at DESC)
+SELECT
+    GREATEST(
+        COALESCE((SELECT lead_count FROM discovery_run WHERE id = :run_id::uuid), 0),
+        (SELECT count(*) FROM enrichment WHERE run_id = :run_id::uuid)
+        + (SELECT count(*) FROM job WHERE run_id = :run_id::uuid AND stage = 'enrichment.run')
+    ) AS found,
+    (SELECT count(*) FROM enrichment WHERE run_id = :run_id::uuid AND state = 'COMPLETED')
+        AS enriched,
+    (SELECT count(*) FROM enrichment WHERE run_id = :run_id::uuid AND state = 'FAILED') AS failed,
+    (SELECT count(*) FROM scored) AS scored,
+    (SELECT count(*) FROM scored WHERE band = 'HIGH') AS high,
+    (SELECT count(*) FROM scored WHERE band = 'MEDIUM') AS medium,
+    (SELECT count(*) FROM scored WHERE band = 'LOW') AS low,
+    (SELECT count(*) FROM message WHERE run_id = :run_id::uuid) AS drafted,
+    (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'waiting') AS waiting,
+    (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'needs_data')
+        AS needs_data,
+    (SELECT count(*) FROM message WHERE run_id = :run_id::uuid AND state = 'not_wanted')
+        AS not_wanted,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid) AS intended,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'ready') AS ready,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'sending') AS sending,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'accepted') AS accepted,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'refused') AS refused,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'unknown') AS unknown,
+    (SELECT count(*) FROM intent WHERE run_id = :run_id::uuid AND state = 'cancelled')
+        AS cancelled,
+    (SELECT count(*) FROM job WHERE run_id = :run_id::uuid) AS live_jobs,
+    (SELECT COALESCE(sum(settled_micros), 0)::bigint FROM provider_call
+     WHERE run_id = :run_id::uuid AND state = 'settled') AS spent_micros,
+    (SELECT COALESCE(sum(reserved_micros), 0)::bigint FROM provider_call
+     WHERE run_id = :run_id::uuid AND state = 'reserved') AS reserved_micros,
+    (SELECT COALESCE(sum(reserved_micros), 0)::bigint FROM provider_call
+     WHERE run_id = :run_id::uuid AND state = 'unresolved') AS unresolved_micros
+
+-- name: list_lead_costs
+-- What was spent on these leads in a run, with who was paid.
+SELECT part.subject::uuid AS lead_id, sum(part.share)::bigint AS micros,
+       array_agg(DISTINCT provider ORDER BY provider) AS providers
+FROM provider_call
+CROSS JOIN LATERAL unnest(subjects, shares) AS part (subject, share)
+WHERE run_id = :run_id::uuid AND state = 'settled' AND part.subject = ANY (:lead_ids::text[])
+  AND part.share > 0
+GROUP BY part.subject
+
+-- name: list_accepted
+-- The references of what the other side took.
+SELECT reference FROM intent WHERE run_id = :run_id::uuid AND state = 'accepted' ORDER BY id

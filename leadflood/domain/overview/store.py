@@ -1,0 +1,39 @@
+"""The numbers of a run, read in one statement."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from leadflood.domain.overview.schemas import Funnel, LeadCost
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader
+
+SQL = load_queries(__file__)
+
+
+async def count_funnel(db: Reader, run_id: UUID) -> Funnel:
+    """Count how many leads of a run got how far."""
+    row = await db.fetch_one(SQL.count_funnel, run_id=run_id)
+    if row is None:
+        raise LookupError("a statement of sub-selects always has a row")
+    return Funnel(**dict(row.items()))
+
+
+async def list_lead_costs(
+    db: Reader, run_id: UUID, lead_ids: Sequence[UUID]
+) -> dict[UUID, LeadCost]:
+    """Tell what was spent on these leads in a run."""
+    rows = await db.fetch(
+        SQL.list_lead_costs, run_id=run_id, lead_ids=[str(lead_id) for lead_id in lead_ids]
+    )
+    return {
+        row["lead_id"]: LeadCost(
+            lead_id=row["lead_id"], micros=row["micros"], providers=tuple(row["providers"])
+        )
+        for row in rows
+    }
+
+
+async def list_accepted(db: Reader, run_id: UUID) -> list[str]:
+    """List the references of a run's messages that the other side took."""
+    rows = await db.fetch(SQL.list_accepted, run_id=run_id)
+    return [row["reference"] for row in rows]

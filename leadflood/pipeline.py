@@ -1,0 +1,29 @@
+"""What happens to a lead, on one page: which event starts a task of which stage.
+
+discovery.run → enrichment.run → features.compute → scoring.compute
+                                                         │ HIGH only
+                                      message.send ← message.generate
+"""
+
+from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
+from leadflood.domain.discovery.stage import DiscoveryStage
+from leadflood.domain.enrichment.schemas import LeadEnriched
+from leadflood.domain.enrichment.stage import EnrichmentStage
+from leadflood.domain.features.schemas import FeaturesComputed
+from leadflood.domain.features.stage import FeaturesStage
+from leadflood.domain.leads.schemas import LeadCreated
+from leadflood.domain.messaging.schemas import MessageApproved
+from leadflood.domain.messaging.stage import GenerateStage, SendStage
+from leadflood.domain.scoring.schemas import LeadQualified
+from leadflood.domain.scoring.stage import ScoringStage
+from leadflood.engine.queue.routes import Step
+
+STEPS = (
+    Step(on=PageWanted, run=DiscoveryStage.name),
+    Step(on=LeadDiscovered, run=EnrichmentStage.name),
+    Step(on=LeadCreated, run=EnrichmentStage.name),
+    Step(on=LeadEnriched, run=FeaturesStage.name),
+    Step(on=FeaturesComputed, run=ScoringStage.name),
+    Step(on=LeadQualified, run=GenerateStage.name),
+    Step(on=MessageApproved, run=SendStage.name),
+)

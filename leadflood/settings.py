@@ -1,0 +1,220 @@
+"""All knobs on one page: each part's own `Settings`, read from file, environment and secret files.
+
+    config/leadflood.toml  <  LEADFLOOD_SECTION__KEY  <  LEADFLOOD_SECTION__KEY_FILE (a secret)
+
+`DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file.
+An unknown key is refused with its path.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from leadflood.contracts.provider import ProviderSettings
+from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
+from leadflood.domain.messaging.schemas import Settings as MessagingSettings
+from leadflood.engine.db.pool import Settings as DatabaseSettings
+from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.ledger.store import Caps
+from leadflood.engine.net.client import Settings as ClientSettings
+from leadflood.engine.net.gate import Settings as GateSettings
+from leadflood.engine.obs.log import Settings as LogSettings
+from leadflood.engine.queue.stage import Policy
+from leadflood.engine.runtime import Settings as EngineSettings
+
+PREFIX = "LEADFLOOD_"
+SECRET_WORDS = ("key", "secret", "password", "token", "url")
+PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
+
+
+class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the API listens. Any address but 127.0.0.1 needs `token` until there are accounts.
+
+    `public_url` is how the outside reaches us: it makes one-click unsubscribe links.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5050
+    token: str = ""
+    public_url: str = ""
+    body_bytes: int = 1_000_000
+
+
+class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How each stage runs; see `Policy`."""
+
+    discovery: Policy = Policy(concurrency=8, batch=16)
+    enrichment: Policy = Policy(concurrency=256, batch=256, timeout_seconds=120.0)
+    features: Policy = Policy(batch=500)
+    scoring: Policy = Policy(batch=500)
+    generate: Policy = Policy(concurrency=64, timeout_seconds=120.0)
+    send: Policy = Policy(concurrency=64, timeout_seconds=120.0)
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Caps over all providers, in micro-units of `currency`. None means no cap."""
+
+    currency: str = "EUR"
+    day_micros: int | None = None
+    month_micros: int | None = None
+    run_micros: int | None = 5_000_000
+    lead_micros: int | None = None
+
+
+def _providers() -> dict[str, ProviderSettings]:
+    return {name: ProviderSettings() for name in PROVIDER_NAMES}
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that can be set. `data` is the folder of the embedded server and of our locks.
+
+    `mode` is written in a new database and checked afterwards: `sandbox` never meets real data.
+    """
+
+    mode: Literal["live", "sandbox"] = "live"
+    data: str = "./leadflood-data"
+    log: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    engine: EngineSettings = EngineSettings()
+    stages: StagePolicies = StagePolicies()
+    net: ClientSettings = ClientSettings()
+    gate: GateSettings = GateSettings()
+    budget: BudgetSettings = BudgetSettings()
+    enrichment: EnrichmentSettings = EnrichmentSettings()
+    messaging: MessagingSettings = MessagingSettings()
+    providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
+
+    def caps(self) -> dict[str, Caps]:
+        """Tell each provider's own renewing caps."""
+        return {
+            name: Caps(provider.day_cap_micros, provider.month_cap_micros)
+            for name, provider in self.providers.items()
+            if provider.day_cap_micros is not None or provider.month_cap_micros is not None
+        }
+
+    def data_folder(self) -> Path:
+        """Tell the data folder as an absolute path."""
+        return Path(self.data).expanduser().resolve()
+
+
+def load_settings(
+    file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings.
+
+    Raises: Invalid naming the key's path and the mending.
+    """
+    env = os.environ if environment is None else environment
+    chosen = file or (Path(env["LEADFLOOD_CONFIG"]) if env.get("LEADFLOOD_CONFIG") else None)
+    tree: dict[str, Any] = _read_file(chosen) if chosen is not None else {}
+    for path, value in _from_environment(env):
+        _put(tree, path, value)
+    if url := env.get("DATABASE_URL"):
+        tree.setdefault("database", {}).setdefault("url", url)
+    if data := env.get("LEADFLOOD_DATA"):
+        tree["data"] = data
+    return convert(tree)
+
+
+def convert(tree: Mapping[str, Any]) -> Settings:
+    """Turn a tree of plain values into settings. Raises: Invalid."""
+    _check_providers(tree.get("providers", {}))
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
+    filled = {**_providers(), **settings.providers}
+    return msgspec.structs.replace(settings, providers=filled)
+
+
+def _check_providers(providers: object) -> None:
+    if not isinstance(providers, Mapping):
+        return
+    unknown = sorted(set(providers) - set(PROVIDER_NAMES))
+    if unknown:
+        names = ", ".join(PROVIDER_NAMES)
+        raise Invalid(
+            f"settings: providers.{unknown[0]}: there is no such provider; known are {names}",
+            (FieldProblem(f"providers.{unknown[0]}", f"use one of {names}"),),
+            code="settings.invalid",
+        )
+
+
+def _invalid(text: str) -> Invalid:
+    problem, _, where = text.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".") or "(top level)"
+    return Invalid(
+        f"settings: {path}: {problem}", (FieldProblem(path, problem),), code="settings.invalid"
+    )
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise Invalid(f"settings file {path} does not exist", code="settings.missing") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise Invalid(f"settings file {path}: {error}", code="settings.unreadable") from error
+
+
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[list[str], Any]]:
+    """Find `LEADFLOOD_A__B`; values that look like JSON lists or tables are read as such."""
+    for name in sorted(env):
+        if not name.startswith(PREFIX) or "__" not in name:
+            continue
+        key, value = name, env[name]
+        if name.endswith("_FILE"):
+            key, value = name.removesuffix("_FILE"), _read_secret(name, value)
+        path = [part.lower() for part in key.removeprefix(PREFIX).split("__")]
+        yield path, _plain(value)
+
+
+def _read_secret(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise Invalid(f"{name}: cannot read {path}: {error}", code="settings.unreadable") from error
+
+
+def _plain(value: str) -> Any:
+    if value[:1] in ("[", "{"):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return value
+    return value
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
+def list_settings(settings: Settings) -> list[tuple[str, str]]:
+    """List every effective setting by its path, secrets masked."""
+    return list(_flatten("", msgspec.to_builtins(settings)))
+
+
+def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(f"{path}.{key}" if path else str(key), inner)
+        return
+    yield path, _masked(path.rpartition(".")[2], value)
+
+
+def _masked(name: str, value: Any) -> str:
+    text = "" if value is None else str(value)
+    is_secret = any(word in name for word in SECRET_WORDS) and name not in {
+        "base_url",
+        "public_url",
+    }
+    if not text or not is_secret:
+        return text
+    return f"{'*' * 6}{text[-2:]}" if len(text) > 12 else "*" * 6  # noqa: PLR2004 - long enough to show an end
