@@ -35,18 +35,32 @@ def learn(known: dict[FieldName, Known], values: Iterable[FoundValue], now: date
 
     The status of an address goes with the address: one told of another address is left out.
     """
-    told = tuple(values)
-    address = next((found.value for found in told if found.field is FieldName.EMAIL), None)
-    for found in sorted(told, key=lambda one: one.field is FieldName.EMAIL_STATUS):
-        if found.field is FieldName.EMAIL_STATUS and not _is_about(known, address):
+    statuses: list[FoundValue] = []
+    address: Scalar | None = None
+    freshness: dict[datetime, float] = {}
+    for found in values:
+        if found.field is FieldName.EMAIL_STATUS:
+            statuses.append(found)
             continue
-        confidence = found.confidence * _freshness(found.observed_at, now)
-        before = known.get(found.field)
-        if before is None or (not before.is_human and before.confidence < confidence):
-            changes = before is not None and not _same(before.value, found.value)
-            if found.field is FieldName.EMAIL and changes:
-                known.pop(FieldName.EMAIL_STATUS, None)
-            known[found.field] = Known(found.value, confidence)
+        if found.field is FieldName.EMAIL:
+            address = found.value
+        fresh = freshness.get(found.observed_at)
+        if fresh is None:
+            fresh = freshness[found.observed_at] = _freshness(found.observed_at, now)
+        _take_over(known, found, found.confidence * fresh)
+    for found in statuses:
+        if _is_about(known, address):
+            _take_over(known, found, found.confidence * _freshness(found.observed_at, now))
+
+
+def _take_over(known: dict[FieldName, Known], found: FoundValue, confidence: float) -> None:
+    before = known.get(found.field)
+    if before is not None and (before.is_human or before.confidence >= confidence):
+        return
+    changes = before is not None and not _same(before.value, found.value)
+    if found.field is FieldName.EMAIL and changes:
+        known.pop(FieldName.EMAIL_STATUS, None)
+    known[found.field] = Known(found.value, confidence)
 
 
 def wanting(

@@ -152,6 +152,7 @@ def _told(profile: LeadProfile) -> tuple[FoundValue, ...]:
             evidence_hash=won.evidence_hash,
         )
         for won in profile.values.values()
+        if won.field in leads.IDENTIFYING
     )
 
 

@@ -69,7 +69,10 @@ _OWN_NAMES = {
 
 def clean_text(text: str) -> str:
     """Make text storable: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
-    if not text.isascii():
+    if text.isascii():
+        if len(text) <= MAX_TEXT and "\x00" not in text:
+            return text.strip()
+    else:
         text = unicodedata.normalize("NFC", text)
         text = text.encode("utf-8", "replace").decode("utf-8")
     return text.replace("\x00", "")[:MAX_TEXT].strip()
@@ -107,6 +110,7 @@ def registrable_domain(text: str) -> str | None:
     return ".".join(host.split(".")[-2:]) if "." in host else None
 
 
+@lru_cache(maxsize=8192)
 def company_domain(text: str) -> str | None:
     """Tell the registrable domain unless it belongs to everybody's mail provider."""
     domain = registrable_domain(text)
@@ -147,6 +151,7 @@ def canonical_linkedin(text: str) -> str | None:
     return f"https://www.linkedin.com/{kind}/{name}" if name else None
 
 
+@lru_cache(maxsize=8192)
 def name_key(name: str) -> str:
     """Fold a person's name: no case, no accents, no punctuation, single spaces."""
     folded = unicodedata.normalize("NFKD", clean_text(name)).casefold()
@@ -172,13 +177,14 @@ def people_count(given: Scalar) -> int | None:
 
 def canonical(field: FieldName, value: Scalar) -> Scalar | None:
     """Tell a field's value in its one form; None when there is nothing worth keeping."""
-    if field in _FORMS:
-        return _FORMS[field](value)
+    form = _FORMS.get(field)
+    if form is not None:
+        return form(value)
+    if isinstance(value, str):
+        return clean_text(value) or None
     if isinstance(value, tuple):
         kept = tuple(dict.fromkeys(text for item in value if (text := clean_text(item))))
         return kept or None
-    if isinstance(value, str):
-        return clean_text(value) or None
     return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN is what differs from itself
 
 

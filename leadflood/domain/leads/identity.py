@@ -21,6 +21,20 @@ MAX_KEY = 400
 SURE_ENOUGH = 0.5
 """An address or a name somebody merely guessed must not merge two people."""
 
+IDENTIFYING = frozenset(
+    {
+        FieldName.EMAIL,
+        FieldName.LINKEDIN_URL,
+        FieldName.COMPANY_DOMAIN,
+        FieldName.FULL_NAME,
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+    }
+)
+"""The fields whose values make keys."""
+
+_ENOUGH = frozenset({FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN})
+
 
 def provider_key(provider: str, provider_id: str) -> IdentityKey | None:
     """Make the key of a provider's own id; None where the id is no id."""
@@ -34,8 +48,12 @@ def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
     """Tell the keys that values give together, sorted; later values do not hide earlier ones."""
     known: dict[FieldName, list[str]] = {}
     for found in values:
-        if found.confidence >= SURE_ENOUGH and isinstance(found.value, str):
+        if found.field not in IDENTIFYING or found.confidence < SURE_ENOUGH:
+            continue
+        if isinstance(found.value, str):
             known.setdefault(found.field, []).append(found.value)
+    if not known.keys() & _ENOUGH:
+        return ()
     keys = {IdentityKey("email", email) for email in _each(known, FieldName.EMAIL, canonical_email)}
     keys |= {
         IdentityKey("linkedin", url)
@@ -53,7 +71,10 @@ def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
 def _each(
     known: dict[FieldName, list[str]], field: FieldName, form: Callable[[str], str | None]
 ) -> list[str]:
-    return [text for raw in known.get(field, ()) if (text := form(raw)) is not None]
+    raws = known.get(field)
+    if not raws:
+        return []
+    return [text for raw in dict.fromkeys(raws) if (text := form(raw)) is not None]
 
 
 def _is_person(known: dict[FieldName, list[str]]) -> bool:

@@ -43,6 +43,7 @@ def half_life_days(field: FieldName) -> float:
     return _SLOW_DAYS if field in _SLOW else _JOB_DAYS
 
 
+@lru_cache(maxsize=4096)
 def rank_of(field: FieldName, confidence: float, observed_at: datetime) -> float:
     """Tell the number that orders values of one field for ever."""
     days = observed_at.timestamp() / _DAY_SECONDS
@@ -64,7 +65,9 @@ def encode_value(found: FoundValue) -> tuple[FoundValue, str] | None:
     value = canonical(found.field, found.value)
     if value is None:
         return None
-    return msgspec.structs.replace(found, value=value), _encode(value).decode()
+    if value != found.value or type(value) is not type(found.value):
+        found = msgspec.structs.replace(found, value=value)
+    return found, _encode(value).decode()
 
 
 @lru_cache(maxsize=8192)

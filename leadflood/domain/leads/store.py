@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.identity import identity_keys, provider_key
+from leadflood.domain.leads.identity import IDENTIFYING, identity_keys, provider_key
 from leadflood.domain.leads.reading import find, profiles, survivors
 from leadflood.domain.leads.schemas import (
     IdentityKey,
@@ -31,6 +31,7 @@ from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 
 __all__ = [
+    "IDENTIFYING",
     "find",
     "identity_keys",
     "profiles",

@@ -58,20 +58,24 @@ def company_id_of(domain: str) -> UUID:
 
 def prepare(values: Iterable[FoundValue]) -> Prepared:
     """Bring values into their one form and decide what is the company's."""
-    kept = [pair for found in values if (pair := encode_value(found)) is not None]
+    kept = []
     domains: dict[_Evidence, str] = {}
     names: dict[_Evidence, str] = {}
-    for found, _ in kept:
+    for told in values:
+        pair = encode_value(told)
+        if pair is None:
+            continue
+        kept.append(pair)
+        found = pair[0]
         if found.field is FieldName.COMPANY_DOMAIN:
             domains[_evidence(found)] = str(found.value)
         elif found.field is FieldName.COMPANY_NAME:
             names[_evidence(found)] = str(found.value)
-    stored = tuple(_stored(found, text, domains) for found, text in kept)
-    best = max(
-        (one for one in stored if one.found.field is FieldName.COMPANY_DOMAIN),
-        key=_company_rank,
-        default=None,
-    )
+    stored = tuple([_stored(found, text, domains) for found, text in kept])
+    best = None
+    if domains:
+        employers = [one for one in stored if one.found.field is FieldName.COMPANY_DOMAIN]
+        best = max(employers, key=_company_rank)
     return Prepared(
         values=stored,
         companies={domain: names.get(evidence) for evidence, domain in domains.items()},
@@ -101,12 +105,12 @@ async def write_values(
     tx: Tx, told: Sequence[tuple[UUID, Prepared]], ids: Ids, now: datetime
 ) -> None:
     """Write values in the order of their keys; the same evidence twice is one row."""
-    rows: dict[tuple[bytes, str, str, str, bytes], tuple[UUID, StoredValue]] = {}
+    rows: dict[tuple[int, str, str, str, bytes], tuple[UUID, StoredValue]] = {}
     for lead_id, said in told:
         for one in said.values:
-            subject = (one.company_id or lead_id).bytes
+            subject = (one.company_id or lead_id).int
             found = one.found
-            key = (subject, found.field.value, found.source, found.method, one.evidence)
+            key = (subject, found.field, found.source, found.method, one.evidence)
             known = rows.get(key)
             if known is None or known[1].found.observed_at < found.observed_at:
                 rows[key] = (lead_id, one)
@@ -119,7 +123,7 @@ async def write_values(
         ids=ids.take(len(ordered)),
         lead_ids=[lead_id if one.company_id is None else None for lead_id, one in ordered],
         company_ids=[one.company_id for _, one in ordered],
-        fields=[found.field.value for found in found_values],
+        fields=[found.field for found in found_values],
         values=[one.text for _, one in ordered],
         sources=[found.source for found in found_values],
         methods=[found.method for found in found_values],
@@ -134,7 +138,9 @@ async def write_values(
 
 
 def _stored(found: FoundValue, text: str, domains: dict[_Evidence, str]) -> StoredValue:
-    domain = domains.get(_evidence(found)) if found.field in COMPANY_FIELDS else None
+    domain = None
+    if domains and found.field in COMPANY_FIELDS:
+        domain = domains.get(_evidence(found))
     return StoredValue(
         found,
         text,
