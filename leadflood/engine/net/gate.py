@@ -374,9 +374,10 @@ class LiveGate:
         self, trip: _Trip[SentT], lane: Lane, slot: Slot, sent_at: float, error: BaseException
     ) -> None:
         is_told = isinstance(error, Permanent | Throttled)
+        held = 0.0
         # credits that are gone hold nobody back: they may be topped up, and others ask elsewhere
-        is_told_to_wait = isinstance(error, Throttled) and not isinstance(error, Unfunded)
-        held = error.retry_after_seconds if is_told_to_wait else 0.0
+        if isinstance(error, Throttled) and not isinstance(error, Unfunded):
+            held = error.retry_after_seconds
         hints = getattr(error, "hints", ())
         self._tell(lane, slot, sent_at, hints, is_answer=is_told, held_seconds=held)
         watched = self.breaker(trip.call.provider)

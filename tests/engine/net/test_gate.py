@@ -579,6 +579,16 @@ class TestLimits:
 
         assert other.references == []
 
+    async def test_credits_that_are_gone_hold_nobody_back(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            with pytest.raises(Unfunded):
+                await opened.gate.call(a_call("a"), failing(Unfunded("no credits", 3600.0)))
+            await opened.gate.call(a_call("b"), other)
+
+        assert len(other.references) == 1
+
     async def test_the_breaker_opens_and_refuses_before_money_is_touched(
         self, database: Database
     ) -> None:

@@ -1,0 +1,215 @@
+"""A lane in the process: who waits, in which order, and what happens to missed moments."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from itertools import pairwise
+from uuid import uuid4
+
+import anyio
+import pytest
+from leadflood.engine.clock import Clock, ManualClock, SystemClock
+from leadflood.engine.context import CURRENT_JOB, JobContext
+from leadflood.engine.errors import Throttled, Transient
+from leadflood.engine.net.call import LimitHint, Window
+from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings, Slot
+from leadflood.engine.net.pace import Told
+
+KEY = LaneKey("acme", "", "default")
+TEN_A_SECOND = (Window(600, 60),)
+
+
+class Row:
+    def __init__(self) -> None:
+        self.state = ""
+
+
+class Table:
+    """The rows in memory; `is_down` makes leasing fail."""
+
+    def __init__(self) -> None:
+        self.row = Row()
+        self.is_down = False
+        self.leases = 0
+
+    @asynccontextmanager
+    async def locked(self, _: str, __: str, ___: str, ____: datetime) -> AsyncIterator[Row]:
+        self.leases += 1
+        if self.is_down:
+            raise ConnectionError("gone")
+        yield self.row
+
+
+@asynccontextmanager
+async def a_lane(
+    clock: Clock, table: Table | None = None, windows: tuple[Window, ...] = TEN_A_SECOND
+) -> AsyncIterator[Lane]:
+    limiter = Limiter(table or Table(), clock, Settings())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(limiter.run)
+        yield limiter.lane(KEY, windows)
+        tasks.cancel_scope.cancel()
+
+
+async def take(lane: Lane, taken: list[tuple[str, float]], name: str, priority: int) -> None:
+    job = JobContext("test", uuid4(), 1, None)
+    job.priority = priority
+    token = CURRENT_JOB.set(job)
+    slot = await lane.take()
+    taken.append((name, slot.at))
+    CURRENT_JOB.reset(token)
+
+
+async def test_moments_are_evenly_spaced_and_given_out_by_priority() -> None:
+    clock, taken = ManualClock(), list[tuple[str, float]]()
+
+    async with a_lane(clock) as lane, anyio.create_task_group() as tasks:
+        for name, priority in (("c", 5), ("a", 0), ("d", 5), ("b", 1)):
+            tasks.start_soon(take, lane, taken, name, priority)
+        while len(taken) < 4:
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(0.05)
+
+    assert [name for name, _ in taken] == ["a", "b", "c", "d"]
+    gaps = [later[1] - earlier[1] for earlier, later in pairwise(taken)]
+    assert all(0.1 < gap < 0.12 for gap in gaps)
+
+
+async def test_two_processes_share_one_allowance() -> None:
+    clock, taken, table = ManualClock(), list[tuple[str, float]](), Table()
+
+    async with (
+        a_lane(clock, table) as one,
+        a_lane(clock, table) as two,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(12):
+            tasks.start_soon(take, (one, two)[number % 2], taken, str(number), 0)
+        while len(taken) < 12:
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(0.05)
+
+    moments = sorted(at for _, at in taken)
+    assert all(b - a > 0.1 for a, b in pairwise(moments))
+
+
+async def test_a_missed_moment_is_not_used() -> None:
+    clock = ManualClock()
+
+    async with a_lane(clock) as lane:
+        slot = await lane.take()
+        clock.advance(1.0)
+
+        assert await lane.depart(slot) is False
+
+    assert lane.missed == 1
+
+
+async def test_a_call_leaves_at_its_moment() -> None:
+    clock = SystemClock()
+
+    async with a_lane(clock) as lane:
+        for _ in range(3):
+            slot = await lane.take()
+            on_time = await lane.depart(slot)
+            assert on_time
+            assert clock.monotonic() >= slot.at
+
+
+async def test_who_would_wait_more_than_two_seconds_is_told_so_at_once() -> None:
+    clock = ManualClock()
+
+    async with a_lane(clock, windows=(Window(6, 60),)) as lane:
+        await lane.take()
+        with pytest.raises(Throttled) as told:
+            await lane.take()
+
+    assert 9 < told.value.retry_after_seconds < 11
+
+
+async def test_a_moment_given_back_goes_to_the_next() -> None:
+    clock, given = ManualClock(), list[Slot]()
+
+    async def wait(lane: Lane) -> None:
+        given.append(await lane.take())
+
+    async with a_lane(clock, windows=(Window(60, 60),)) as lane, anyio.create_task_group() as tasks:
+        first = await lane.take()
+        tasks.start_soon(wait, lane)
+        await anyio.wait_all_tasks_blocked()
+        future = Slot(clock.monotonic() + 0.5, 0.0, first.tolerance_seconds)
+        lane.give_back(future)
+
+    assert given == [future]
+
+
+async def test_a_cancelled_waiter_leaves_the_queue() -> None:
+    clock, table = ManualClock(), Table()
+
+    async with a_lane(clock, table, (Window(60, 60),)) as lane:
+        await lane.take()
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lane.take)
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+        clock.advance(5)
+        await anyio.wait_all_tasks_blocked()
+        slot = await lane.take()
+
+    assert slot.at - clock.monotonic() < 0.1
+
+
+async def test_waiters_are_told_when_the_database_does_not_answer() -> None:
+    clock, table = ManualClock(), Table()
+    table.is_down = True
+    told: list[Transient] = []
+
+    async def wait(lane: Lane) -> None:
+        try:
+            await lane.take()
+        except Transient as error:
+            told.append(error)
+
+    async with a_lane(clock, table) as lane, anyio.create_task_group() as tasks:
+        tasks.start_soon(wait, lane)
+        while not told:
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(1)
+
+    assert table.leases == 3
+
+
+async def test_a_lane_without_any_limit_asks_the_database_once_a_second() -> None:
+    clock, table = ManualClock(), Table()
+
+    async with a_lane(clock, table, ()) as lane:
+        probe = await lane.take()
+        lane.tell(Told(0.0, 0.0, ends_probe=True))
+        for _ in range(100):
+            await lane.take()
+        leases = table.leases
+        clock.advance(1.5)
+        await lane.take()
+
+    assert probe.is_probe
+    assert leases <= 3
+    assert table.leases > leases
+
+
+async def test_one_call_goes_first_and_its_headers_are_the_limit_for_the_rest() -> None:
+    clock, taken = ManualClock(), list[tuple[str, float]]()
+
+    async with a_lane(clock, windows=()) as lane, anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(take, lane, taken, str(number), 0)
+        await anyio.wait_all_tasks_blocked()
+        first = len(taken)
+        now = clock.now().timestamp()
+        lane.tell(Told(now, now, (LimitHint(60, 600, 599, 60.0),), ends_probe=True))
+        while len(taken) < 5:
+            clock.advance(0.05)
+            await anyio.wait_all_tasks_blocked()
+
+    assert first == 1
+    assert taken[4][1] - taken[1][1] == pytest.approx(0.3, abs=0.05)
