@@ -40,6 +40,7 @@ from leadflood.engine.errors import (
     Transient,
     Unfunded,
 )
+from leadflood.engine.net.breaker import BreakerOpen
 
 CLAIMED_CODES = frozenset({"hunter.claimed"})
 """Refusals that mean: this person asked to be left alone."""
@@ -195,7 +196,7 @@ class Waterfall:
         )
 
     def _is_own_turn(self, error: Throttled) -> bool:
-        is_ours = not isinstance(error, Unfunded | ProviderThrottled)
+        is_ours = not isinstance(error, Unfunded | ProviderThrottled | BreakerOpen)
         return is_ours and error.retry_after_seconds <= self._settings.longest_turn_seconds
 
     async def _verify(self) -> None:
@@ -212,6 +213,7 @@ class Waterfall:
             verdict = await verifier.verify(email, str(self._item.profile.lead_id))
         except Throttled as error:
             patient = waited < self._settings.verify_patience_seconds
+            patient = patient and not isinstance(error, BreakerOpen)
             if patient and error.retry_after_seconds <= self._settings.longest_turn_seconds:
                 raise
             self._note_check(verifier.name, asked_at, error)

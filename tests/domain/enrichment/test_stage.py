@@ -34,6 +34,7 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import CapSpent, Denied, NotFound, Throttled, Transient
 from leadflood.engine.ids import Ids
+from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
 from leadflood.engine.queue.stage import Claimed, Ended, Policy
@@ -251,6 +252,7 @@ async def test_the_same_lead_goes_on_once_in_each_run(database: Database) -> Non
         (ProviderDown("cut"), "provider.down"),
         (ProviderThrottled("wait", 30), "provider.throttled"),
         (Throttled("our own pace, far away", 3600), "engine.throttled"),
+        (BreakerOpen("left alone", 5), "net.breaker_open"),
         (ProviderRefused("no"), "provider.refused"),
         (ProviderChanged("new shape"), "provider.changed"),
         (Denied("not in this run"), "engine.denied"),
@@ -371,8 +373,11 @@ async def test_a_slow_check_is_waited_for_but_not_for_ever(database: Database) -
     assert outcome.result.records[-1].code == "provider.throttled"
 
 
-async def test_a_verifier_that_is_down_does_not_hold_the_lead(database: Database) -> None:
-    verifier = Verifier(Transient("down"))
+@pytest.mark.parametrize("error", [Transient("down"), BreakerOpen("left alone", 5)])
+async def test_a_verifier_that_is_down_does_not_hold_the_lead(
+    database: Database, error: Exception
+) -> None:
+    verifier = Verifier(error)
     apollo = Enricher("apollo", telling("apollo", email="ann@acme.example"))
     lead_id = await a_lead(database)
 
