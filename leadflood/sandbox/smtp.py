@@ -6,6 +6,7 @@ its Message-ID. Mailboxes `bounce…` are unknown (550), `grey…` greylisted (4
 """
 
 import asyncio
+import logging
 from decimal import Decimal
 from email.parser import BytesHeaderParser
 from typing import Any, Final
@@ -19,6 +20,9 @@ from leadflood.sandbox.books import Delivery
 from leadflood.sandbox.desk import Desk
 from leadflood.sandbox.faults import Fault, Hit
 from leadflood.sandbox.shop import Answer
+
+# aiosmtpd warns of a name that it uses itself at every log-in
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 _NAME: Final = "smtp"
 _ACCEPTED: Final = "250 2.0.0 OK: queued"
@@ -158,25 +162,26 @@ class _Sink:
         """Take the text: written down first, answered after."""
         del session
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        reference = _message_id(content)
+        key, reference = _names_of(content)
         recipient = ", ".join(envelope.rcpt_tos)
         call = self._desk.open(_NAME, "send", reference)
         try:
-            return await self._take(server, recipient, reference, content, call)
+            return await self._take(server, recipient, (key, reference), content, call)
         finally:
             self._desk.close(call)
 
     async def _take(
-        self, server: _Connection, recipient: str, reference: str, content: bytes, call: int
+        self, server: _Connection, recipient: str, names: tuple[str, str], content: bytes, call: int
     ) -> str:
         hit = self._hit
+        key, reference = names
         if recipient.lower().startswith("policy"):
             self._record(reference, recipient, None, 550)
             return _REFUSED_TEXT
         if hit and hit.is_early and hit.fault is Fault.TIMEOUT:
             self._record(reference, recipient, None, 0)
             await anyio.sleep_forever()
-        delivery = Delivery(recipient=recipient, key=reference, body_bytes=len(content))
+        delivery = Delivery(recipient=recipient, key=key, body_bytes=len(content))
         self._record(reference, recipient, delivery, 250)
         self._desk.mark_done(call)
         await self._desk.wait(_NAME, hit)
@@ -204,6 +209,11 @@ class _Sink:
         self._desk.books.record(self._desk.entry(_NAME, "send", reference, answer, self._hit))
 
 
-def _message_id(content: bytes) -> str:
+def _names_of(content: bytes) -> tuple[str, str]:
+    """Tell which message it is, and the call reference that its invoice line will name.
+
+    Without an `X-Request-ID` the Message-ID is both.
+    """
     headers = BytesHeaderParser().parsebytes(content)
-    return str(headers.get("Message-ID") or "").strip()
+    key = str(headers.get("Message-ID") or "").strip()
+    return key, str(headers.get("X-Request-ID") or "").strip() or key
