@@ -64,6 +64,9 @@ Report = Callable[[str], None]
 ORPHANS_SECONDS = 2.0
 LOOK_UP_SECONDS = 30.0
 FORGET_SECONDS = 600.0
+WHOLE_NODE = "leadflood"
+HELPER_NODE = "leadflood run"
+"""A node that works for its own runs only: nobody may hand it work."""
 STAGE_NAMES = tuple(dict.fromkeys(step.run for step in STEPS))
 
 
@@ -315,6 +318,7 @@ async def open_node(
             ids=storage.ids,
             routes=Routes(STEPS),
             settings=msgspec.structs.replace(storage.settings.engine, mode=storage.settings.mode),
+            name=HELPER_NODE if only_runs else WHOLE_NODE,
             lock_folder=storage.settings.data_folder() / "nodes",
             seed=seed,
             only_runs=only_runs,

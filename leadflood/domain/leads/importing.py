@@ -67,6 +67,12 @@ async def count(db: Reader, run_id: UUID) -> ImportCount:
     return ImportCount(row["rows"], row["leads"], row["bad"])
 
 
+async def list_leads(db: Reader, run_id: UUID) -> dict[int, UUID]:
+    """Tell which lead each usable row of a file is, by the row's number."""
+    rows = await db.fetch(SQL.list_import_rows, run_id=run_id)
+    return {row["number"]: row["lead_id"] for row in rows if row["lead_id"] is not None}
+
+
 def _storable(cells: Sequence[str]) -> str:
     clean = [cell.encode("utf-8", "replace").decode().replace("\x00", "") for cell in cells]
     return msgspec.json.encode(clean).decode()

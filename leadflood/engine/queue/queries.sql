@@ -234,9 +234,11 @@ WHERE event.era = oldest.era AND event.xid = oldest.xid AND event.id = oldest.id
 
 -- name: insert_run
 -- Open a run: what may be done for it is written here.
-INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key, created_at)
+INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key, created_at,
+                 is_loading)
 VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
-        :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz)
+        :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz,
+        :is_loading::boolean)
 ON CONFLICT (key) DO NOTHING
 RETURNING id
 
@@ -262,10 +264,15 @@ RETURNING id
 SELECT id FROM run
 WHERE state = 'cancelled' AND EXISTS (SELECT FROM job WHERE job.run_id = run.id)
 
+-- name: finish_loading
+-- All that the run is to do is in: it ends when no live job carries it.
+UPDATE run SET is_loading = false WHERE id = :id::uuid
+
 -- name: complete_runs
--- End the open runs that no live job carries.
+-- End the open runs that no live job carries and nobody is filling.
 UPDATE run SET state = 'completed', ended_at = :now::timestamptz
-WHERE state = 'running' AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+WHERE state = 'running' AND NOT is_loading
+  AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
 RETURNING id
 
 -- name: count_run_jobs

@@ -13,7 +13,10 @@ from leadflood.engine.queue.store import SQL
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What to open. `providers` None allows all; a cap None is none; equal `key`s are one run."""
+    """What to open. `providers` None allows all; a cap None is none; equal `key`s are one run.
+
+    `is_loading`: it is filled part by part and cannot end before `finish_loading`.
+    """
 
     id: UUID
     kind: str
@@ -23,6 +26,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     cap_micros: int | None = None
     lead_cap_micros: int | None = None
     key: str | None = None
+    is_loading: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +58,7 @@ async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
         lead_cap_micros=new.lead_cap_micros,
         key=new.key,
         now=now,
+        is_loading=new.is_loading,
     )
     if inserted is not None:
         return UUID(int=inserted.int)
@@ -79,6 +84,11 @@ async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
     """Mark a run cancelled; a node sweeps its jobs. False: it had ended already."""
     marked = await db.fetch_value(SQL.cancel_run, id=run_id, by_whom=by_whom, now=now)
     return marked is not None
+
+
+async def finish_loading(db: Reader, run_id: UUID) -> None:
+    """Say that all a run is to do is in."""
+    await db.execute(SQL.finish_loading, id=run_id)
 
 
 async def count_live(db: Reader, run_id: UUID) -> dict[str, int]:
