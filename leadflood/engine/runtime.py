@@ -1,6 +1,7 @@
 """The engine on one node: stages, duties and the beat, started in order, stopped in reverse."""
 
 import asyncio
+import gc
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -193,6 +194,16 @@ class Engine:
                 if line.committer.stall_reason is not None]  # fmt: skip
 
 
+def calm_collector() -> None:
+    """Let the cycle collector look less often: jobs are short-lived and have no cycles.
+
+    Measured: at the default thresholds a third of the time of a busy chain went to it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 @asynccontextmanager
 async def running_engine(
     parts: Parts,
@@ -205,6 +216,7 @@ async def running_engine(
     The engine yielded is the first life; `on_engine` is told of each.
     """
     era = await settle_in(parts.db, parts.clock, parts.settings.mode)
+    calm_collector()
     stopping = asyncio.Event()
     first: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
     life = _Lives(parts, make_stages, make_actors, on_engine, stopping, first)
