@@ -49,6 +49,7 @@ from leadflood.engine.net.gate import LiveGate, Parts as GateParts, Provider as 
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue import runs
+from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.duties import repeat
 from leadflood.engine.queue.publisher import Publisher
@@ -178,9 +179,10 @@ def _keep_secret(path: Path) -> str:
 class Node:
     """This process at work: the engine, the gate, the providers and the services on top."""
 
-    def __init__(self, storage: Storage, http: Http) -> None:
+    def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
         self.storage = storage
         self.http = http
+        self._crash_point = crash_point
         self.engine: Engine
         self.gate: LiveGate
         self.adapters: dict[str, Any] = {}
@@ -221,6 +223,7 @@ class Node:
                 for name, entry in catalog.CATALOG.items()
             },
             is_allowed=lambda name: not engine.control.is_off(name),
+            crash_point=self._crash_point,
         )
 
     def _stages(self) -> Sequence[Stage[Any, Any, Any]]:
@@ -306,11 +309,18 @@ def is_configured(provider: ProviderSettings, needs: Sequence[str]) -> bool:
 
 @asynccontextmanager
 async def open_node(
-    storage: Storage, *, only_runs: tuple[UUID, ...] = (), seed: int | None = None
+    storage: Storage,
+    *,
+    only_runs: tuple[UUID, ...] = (),
+    seed: int | None = None,
+    crash_point: CrashPoint | None = None,
 ) -> AsyncIterator[Node]:
-    """Run this process as a node until the block ends."""
+    """Run this process as a node until the block ends.
+
+    `crash_point` is told the named moments of commits and calls: tests end the process there.
+    """
     async with open_client(storage.settings.net) as http:
-        node = Node(storage, http)
+        node = Node(storage, http, crash_point)
         parts = EngineParts(
             db=storage.db,
             database=storage.database,
@@ -322,6 +332,7 @@ async def open_node(
             lock_folder=storage.settings.data_folder() / "nodes",
             seed=seed,
             only_runs=only_runs,
+            crash_point=crash_point or no_crash,
         )
         try:
             async with running_engine(parts, node.build, node.actors):

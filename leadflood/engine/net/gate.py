@@ -95,6 +95,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     `node_id` tells this node's id now; `on_buried` is called when its row is found gone.
     `is_allowed` is the provider switch; an unknown provider has no limits and is allowed by it.
+    `crash_point` is told each named moment of each call: tests end the process there.
     """
 
     db: Database
@@ -106,6 +107,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, Provider]
     is_allowed: Callable[[str], bool] = lambda _: True
     on_buried: Callable[[], None] = lambda: None
+    crash_point: Callable[[str], None] | None = None
 
 
 class NodeBuried(Transient):
@@ -310,6 +312,7 @@ class LiveGate:
         """Buy in the shared transaction; cancelled meanwhile, what was bought is released."""
         with CancelScope(shield=True):
             await self._before.submit(_Before(trip.purchase, trip.job))
+        self._pass("reserve.after", trip.purchase)
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except BaseException as error:
@@ -348,8 +351,11 @@ class LiveGate:
 
     async def _send(self, trip: _Trip[SentT]) -> SentT:
         seconds = trip.call.timeout_seconds + self._settings.grace_seconds
+        self._pass("send.before", trip.purchase)
         with move_on_after(seconds):
-            return await trip.send(trip.purchase.reference)
+            sent = await trip.send(trip.purchase.reference)
+            self._pass("send.after", trip.purchase)
+            return sent
         raise Cut(
             f"{trip.call.provider} {trip.call.operation} did not answer within {seconds:.1f} s.",
             code="net.timeout",
@@ -411,6 +417,7 @@ class LiveGate:
                 raise Unsure(
                     f"What {trip.call.provider} did could not be written: {failure}"
                 ) from failure
+        self._pass("settle.after", trip.purchase)
 
     def _receipt(
         self, trip: _Trip[SentT], state: LineState, error: BaseException | None
@@ -508,10 +515,14 @@ class LiveGate:
         for i, refusal in zip(open_, judged, strict=True):
             if refusal is not None:
                 answers[i] = refusal
-        await _authorize(tx, asked, [i for i in open_ if answers[i] is True], answers)
+        effects = [i for i in open_ if answers[i] is True and asked[i].job is not None]
+        self._pass("authorize.before", *[asked[i].purchase for i in effects])
+        await _authorize(tx, asked, effects, answers)
+        self._pass("authorize.after", *[asked[i].purchase for i in effects])
         bought = [asked[i].purchase for i in open_ if answers[i] is True]
         if bought:
             await self._ledger.reserve(tx, node_id, bought)
+        self._pass("reserve.before", *bought)
         return answers
 
     async def _settle(
@@ -525,7 +536,18 @@ class LiveGate:
         for job, each in sorted(effects, key=lambda effect: effect[0].job_id):
             if job.record is not None:
                 await job.record(tx, job, each.error, each.reply)
+        self._pass("settle.before", *[each.receipt.purchase for each in ended])
         return [True] * len(ended)
+
+    def _pass(self, moment: str, *purchases: Purchase) -> None:
+        """Tell tests that calls pass a moment, such as `smtp.message.send.settle.before`.
+
+        Of a shared transaction `before` is the last moment before COMMIT, `after` the first one
+        after it.
+        """
+        if self._parts.crash_point is not None:
+            for each in purchases:
+                self._parts.crash_point(f"{each.provider}.{each.operation}.{moment}")
 
 
 async def _authorize(

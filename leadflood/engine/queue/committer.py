@@ -141,7 +141,7 @@ class Committer:
         return [still] if (still := self._keep(part, held)) else []
 
     def _keep(self, part: Sequence[Job], held: set[UUID]) -> list[Job]:
-        """Leave out the claims that are gone: another try settled them, or another node has them."""
+        """Leave out the claims that are gone: settled by another try, or now another node's."""
         still = [job for job in part if job.job_id in held]
         for job in part:
             if job.job_id not in held:
@@ -158,8 +158,8 @@ class Committer:
             with self._node.claiming():
                 async with self._db.transaction() as tx:
                     await self._write(tx, sorted_part, delivery)
-                    self._crash_point("commit.before")
-                self._crash_point("commit.after")
+                    self._crash_point(f"{self._stage.name}.commit.before")
+                self._crash_point(f"{self._stage.name}.commit.after")
                 delivery.complete()
         except _LostClaimsError:
             delivery.abandon()
