@@ -371,7 +371,7 @@ def _is_uniform(jobs: Sequence[NewJob]) -> bool:
     first = jobs[0]
     run_id, priority = first.run_id, first.priority
     return all(
-        [
+        [  # noqa: C419 - a list is three times as fast as a generator here
             job.run_id == run_id and job.priority == priority and job.request_id is None
             for job in jobs
         ]

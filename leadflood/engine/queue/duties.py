@@ -8,6 +8,7 @@ from uuid import UUID
 
 import anyio
 import msgspec
+from typing_extensions import override
 
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
@@ -44,6 +45,7 @@ class RunCompleted(Event, frozen=True, tag="run.completed"):
 
     run_id: UUID
 
+    @override
     def subject(self) -> UUID:
         """The run."""
         return self.run_id

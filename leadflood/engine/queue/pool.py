@@ -13,7 +13,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import sqlstate_of
-from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure
+from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.queue.job import Job
@@ -24,6 +24,7 @@ from leadflood.engine.queue.stage import Stage
 TURNS_BEFORE_YIELD = 64
 WATCH_SECONDS = 0.25
 LONGEST_QUIET_SECONDS = 2.0
+ALLOWANCE_SPENT = "net.limit"
 OUTCOMES = (Done, Retry, Snooze, Discard)
 
 
@@ -34,13 +35,11 @@ def outcome_of(error: Exception) -> Outcome[Any]:
             return Snooze(error.retry_after_seconds, str(error))
         case Transient():
             return Retry(error, error.retry_after_seconds)
-        case Permanent():
-            return Retry(error) if error.retries else Discard(error)
-        case Unsure() | msgspec.ValidationError() | msgspec.DecodeError():
-            return Discard(error)
-        case _ if sqlstate_of(error) is not None:
+        case Permanent() if error.retries:
             return Retry(error)
-        case _:
+        case Permanent() | Unsure() | msgspec.ValidationError() | msgspec.DecodeError():
+            return Discard(error)
+        case _:  # the database, or our own mistake: to the limit
             return Retry(error)
 
 
@@ -80,6 +79,7 @@ class Pool:
         self._loaded: Channel[Job] = Channel(stage.policy.concurrency)
         self.concurrency = stage.policy.concurrency
         self.quiet_until = 0.0
+        self._monotonic = REAL_TIME.monotonic
 
     def in_flight(self) -> int:
         """Tell how many jobs are at work."""
@@ -141,10 +141,7 @@ class Pool:
         self._finish(job)
 
     async def _work_until_cancelled(self, worker: Worker) -> None:
-        source, finish = self._source(), self._finish
-        work, monotonic = self._stage.work, REAL_TIME.monotonic
-        observe = self._metrics.work_seconds.observe
-        is_effect = self._stage.effect
+        source = self._source()
         turns = 0
         while len(self._workers) <= self.concurrency:
             if not source.jobs:
@@ -156,23 +153,27 @@ class Pool:
                 self._grow(1)
             if (outcome := self._outcome_before_work(job)) is not None:
                 job.outcome = outcome
-                finish(job)
+                self._finish(job)
                 continue
-            worker.job, worker.began = job, monotonic()
-            CURRENT_JOB.set(job)
-            if is_effect:
-                job.authorize, job.record = self._stage.authorize, self._stage.record
-            try:
-                job.outcome = await work(job.input)
-            except Exception as error:  # noqa: BLE001 - the worker is where errors become outcomes
-                job.outcome = self._note(outcome_of(error), error)
-            observe(monotonic() - worker.began)
-            worker.job = None
-            finish(job)
+            await self._work_on(worker, job)
             turns += 1
             if turns >= TURNS_BEFORE_YIELD:
                 turns = 0
                 await anyio.lowlevel.checkpoint()
+
+    async def _work_on(self, worker: Worker, job: Job) -> None:
+        """Work on one claim and hand its outcome in."""
+        worker.job, worker.began = job, self._monotonic()
+        CURRENT_JOB.set(job)
+        if self._stage.effect:
+            job.authorize, job.record = self._stage.authorize, self._stage.record
+        try:
+            job.outcome = await self._stage.work(job.input)
+        except Exception as error:  # noqa: BLE001 - the worker is where errors become outcomes
+            job.outcome = self._note(outcome_of(error), error)
+        self._metrics.work_seconds.observe(self._monotonic() - worker.began)
+        worker.job = None
+        self._finish(job)
 
     def _outcome_before_work(self, job: Job) -> Outcome[Any] | None:
         if job.outcome is not None:
@@ -183,7 +184,8 @@ class Pool:
 
     def _note(self, outcome: Outcome[Any], error: Exception) -> Outcome[Any]:
         if isinstance(outcome, Snooze):
-            self._be_quiet(outcome.after_seconds)
+            if code_of(error) == ALLOWANCE_SPENT:
+                self._be_quiet(outcome.after_seconds)
             return outcome
         self._metrics.last_error = f"{type(error).__name__}: {error}"[:300]
         if isinstance(outcome, Retry) and not isinstance(error, Transient | Permanent):
