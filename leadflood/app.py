@@ -25,7 +25,7 @@ from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.messaging.stage import GenerateStage, SendStage
+from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.actors.supervisor import Child
@@ -240,6 +240,7 @@ class Node:
             ScoringStage(stages.scoring, ids, clock),
             GenerateStage(stages.generate, messaging, clock, ids, ports.writer),
             SendStage(stages.send, messaging, clock, ports.senders),
+            SuppressStage(stages.suppress, messaging, clock, ids),
         )
 
     def actors(self, engine: Engine) -> Sequence[Child]:

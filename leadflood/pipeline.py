@@ -7,13 +7,13 @@ discovery.run → enrichment.run → features.compute → scoring.compute
 
 from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
 from leadflood.domain.discovery.stage import DiscoveryStage
-from leadflood.domain.enrichment.schemas import LeadEnriched
+from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.leads.schemas import LeadCreated
 from leadflood.domain.messaging.schemas import MessageApproved
-from leadflood.domain.messaging.stage import GenerateStage, SendStage
+from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.queue.routes import Step
@@ -26,4 +26,5 @@ STEPS = (
     Step(on=FeaturesComputed, run=ScoringStage.name),
     Step(on=LeadQualified, run=GenerateStage.name),
     Step(on=MessageApproved, run=SendStage.name),
+    Step(on=PersonClaimed, run=SuppressStage.name),
 )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from leadflood.api.listening import Settings as HttpSettings
 from leadflood.contracts.provider import ProviderSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
@@ -31,19 +32,6 @@ SECRET_WORDS = ("key", "secret", "password", "token", "url")
 PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
 
 
-class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the API listens. Any address but 127.0.0.1 needs `token` until there are accounts.
-
-    `public_url` is how the outside reaches us: it makes one-click unsubscribe links.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 5050
-    token: str = ""
-    public_url: str = ""
-    body_bytes: int = 1_000_000
-
-
 class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How each stage runs; see `Policy`."""
 
@@ -53,6 +41,7 @@ class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scoring: Policy = Policy(batch=500)
     generate: Policy = Policy(concurrency=64, timeout_seconds=120.0)
     send: Policy = Policy(concurrency=64, timeout_seconds=120.0)
+    suppress: Policy = Policy(concurrency=8)
 
 
 class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The steps `message.generate` and `message.send`."""
+"""The steps `message.generate`, `message.send` and `message.suppress`."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,11 +11,12 @@ from typing_extensions import override
 from leadflood.contracts.ports.sender import Receipt, Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
+from leadflood.domain.enrichment.schemas import PersonClaimed
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.domain.messaging import store
 from leadflood.domain.messaging.drafting import Drafted, Drafter, ToDraft
-from leadflood.domain.messaging.keys import Keys
+from leadflood.domain.messaging.keys import Keys, mask
 from leadflood.domain.messaging.letter import compose
 from leadflood.domain.messaging.schemas import (
     Intent,
@@ -25,6 +26,7 @@ from leadflood.domain.messaging.schemas import (
     MessageDrafted,
     MessageState,
     Settings,
+    SuppressionKind,
 )
 from leadflood.domain.messaging.sending import (
     Fate,
@@ -343,3 +345,62 @@ def _phone_key(keys: Keys, phone: str) -> bytes | None:
         return keys.of_address(Channel.WHATSAPP, phone) if phone else None
     except Invalid:
         return None
+
+
+class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
+    """Leaves people alone who asked a provider to be left alone: every channel, every address."""
+
+    name: ClassVar[str] = "message.suppress"
+    task: ClassVar[Any] = PersonClaimed
+
+    def __init__(self, policy: Policy, settings: Settings, clock: Clock, ids: Ids) -> None:
+        super().__init__(policy)
+        self._clock = clock
+        self._ids = ids
+        self._keys = Keys(settings.hash_secret)
+
+    @override
+    async def load(
+        self, db: Reader, tasks: Sequence[Claimed[PersonClaimed]]
+    ) -> Sequence[LeadProfile | Outcome[LeadProfile]]:
+        """Read who they are; a lead that is gone needs nothing."""
+        profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
+        return [
+            profiles.get(claimed.task.lead_id)
+            or Discard(NotFound(f"lead {claimed.task.lead_id} is gone"))
+            for claimed in tasks
+        ]
+
+    @override
+    async def work(self, item: LeadProfile) -> Outcome[LeadProfile]:
+        return Done(item)
+
+    @override
+    async def commit(
+        self, tx: Tx, ended: Sequence[Ended[PersonClaimed, LeadProfile]]
+    ) -> Sequence[Follow]:
+        """Add the lines of everybody at once, by the provider that told us."""
+        now = self._clock.now()
+        for provider in sorted({one.task.provider for one in ended}):
+            lines = [
+                line
+                for one in ended
+                if one.task.provider == provider and isinstance(one.outcome, Done)
+                for line in self._lines(one.outcome.result)
+            ]
+            why = ("asked to be left alone", provider, "the person")
+            await store.add_suppressions(tx, sorted(lines, key=lambda line: line.key), why, now)
+        return ()
+
+    def _lines(self, profile: LeadProfile) -> Sequence[store.NewSuppression]:
+        lines = [
+            (SuppressionKind.LEAD, self._keys.of_lead(lead_id), str(lead_id))
+            for lead_id in profile.members
+        ]
+        if email := profile.text(FieldName.EMAIL):
+            key = self._keys.of_address(Channel.EMAIL, email)
+            lines.append((SuppressionKind.ADDRESS, key, mask(email)))
+        return [
+            store.NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint)
+            for kind, key, hint in lines
+        ]
