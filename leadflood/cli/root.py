@@ -5,6 +5,7 @@ import sys
 import typer
 
 from leadflood.cli.demo import demo
+from leadflood.cli.run import run
 from leadflood.cli.sandbox import sandbox
 from leadflood.cli.talk import fail
 from leadflood.engine.actors.supervisor import first_cause
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(sandbox)
+app.command()(run)
 
 
 def main() -> None:

@@ -48,6 +48,11 @@ WHERE run_id = :run_id::uuid AND state = 'settled' AND part.subject = ANY (:lead
   AND part.share > 0
 GROUP BY part.subject
 
+-- name: list_lead_codes
+-- How the enrichment of these leads ended, where there is something to say.
+SELECT lead_id, code FROM enrichment
+WHERE run_id = :run_id::uuid AND lead_id = ANY (:lead_ids::uuid[]) AND code IS NOT NULL
+
 -- name: list_accepted
 -- The references of what the other side took.
 SELECT reference FROM intent WHERE run_id = :run_id::uuid AND state = 'accepted' ORDER BY id

@@ -33,6 +33,12 @@ async def list_lead_costs(
     }
 
 
+async def list_lead_codes(db: Reader, run_id: UUID, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Tell what is to be said of how these leads' enrichment ended, where there is something."""
+    rows = await db.fetch(SQL.list_lead_codes, run_id=run_id, lead_ids=list(lead_ids))
+    return {row["lead_id"]: row["code"] for row in rows}
+
+
 async def list_accepted(db: Reader, run_id: UUID) -> list[str]:
     """List the references of a run's messages that the other side took."""
     rows = await db.fetch(SQL.list_accepted, run_id=run_id)
