@@ -2,13 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 
 LEAST_SLOTS = 32
 MOST_SLOTS = 20_000
+
+
+def _never() -> bool:
+    return False
 
 
 class Channel(Generic[ItemT]):
@@ -26,6 +30,7 @@ class Channel(Generic[ItemT]):
         self.reserved = 0
         self.has_backlog = False
         self.is_open = True
+        self.is_behind: Callable[[], bool] = _never
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.has_room = asyncio.Event()
         self.has_room.set()
@@ -38,18 +43,20 @@ class Channel(Generic[ItemT]):
         return self.capacity - len(self.jobs) - self.reserved
 
     def reserve_for_handoff(self, wanted: int) -> int:
-        """Reserve up to `wanted` slots without waiting; 0 when closed, paused or full."""
-        if not self.is_open:
+        """Reserve up to `wanted` slots without waiting; 0 when closed, paused, behind or full."""
+        if not self.is_open or self.is_behind():
             return 0
         limit = self.capacity // 2 if self.has_backlog else self.capacity
         granted = max(0, min(wanted, limit - len(self.jobs) - self.reserved))
         self.reserved += granted
+        self._note_room()
         return granted
 
     def reserve(self, wanted: int) -> int:
         """Reserve up to `wanted` slots for claims from the database."""
         granted = max(0, min(wanted, self.free_slots()))
         self.reserved += granted
+        self._note_room()
         return granted
 
     def release(self, slots: int) -> None:

@@ -81,6 +81,10 @@ class Committer:
             self._has_work.set()
             self._is_idle.clear()
 
+    def unsettled(self) -> int:
+        """Tell how many jobs wait to be settled."""
+        return len(self._finished)
+
     def is_idle(self) -> bool:
         """Tell whether everything handed in is settled."""
         return self._is_idle.is_set()

@@ -195,7 +195,8 @@ class Dispatcher:
                     entry_turn = await self._smallest_turn(tx)
                 turn, priority, request_id = entry_turn, follow.priority, follow.request_id
             for stage in route.stages:
-                key = f"{stage}:{run_id}:{event.job_key()}" if route.is_keyed else None
+                own_key = event.job_key() if route.is_keyed else None
+                key = f"{stage}:{run_id}:{own_key}" if own_key is not None else None
                 job = NewJob(event, payload, run_id, turn, priority, follow.run_at, key, request_id)
                 by_stage.setdefault(stage, []).append(job)
         return by_stage

@@ -85,13 +85,16 @@ class Feeder:
             await self._woken.wait()
 
     async def _claim(self) -> None:
+        limit = self._channel.reserve(MOST_AT_ONCE)
+        if limit == 0:  # hand-offs were quicker: what waits in the database still waits
+            self._woken.set()
+            return
         was_woken = self._woken.is_set()
         self._woken.clear()
         now = REAL_TIME.monotonic()
         is_whole = self._place == store.START or now >= self._rescan_at
         if is_whole or (was_woken and not self._channel.has_backlog):
             self._place, is_whole = store.START, True
-        limit = self._channel.reserve(MOST_AT_ONCE)
         pushed: list[Job] = []
         try:
             with self._node.claiming():
@@ -101,13 +104,11 @@ class Feeder:
         if is_whole:
             took = REAL_TIME.monotonic() - now
             self._rescan_at = now + max(LEAST_RESCAN_SECONDS, took * RESCAN_SHARE)
-        self._channel.has_backlog = len(pushed) == limit and limit > 0
+        self._channel.has_backlog = len(pushed) == limit
         if not pushed and not is_whole:
             self._place, self._channel.has_backlog = store.START, True
 
     async def _fetch(self, limit: int) -> Sequence[Row]:
-        if limit == 0:
-            return ()
         name, node_id = self._stage.name, self._node.id
         if self._only_runs:
             return await store.claim_run_jobs(self._db, name, node_id, self._only_runs, limit)

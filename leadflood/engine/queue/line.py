@@ -24,6 +24,7 @@ from leadflood.engine.queue.store import SQL
 from leadflood.engine.queue.wakes import Wakes
 
 RESIZE_SECONDS = 0.25
+MOST_UNSETTLED = 2_000
 
 
 class LineStatus(msgspec.Struct, frozen=True):
@@ -72,6 +73,7 @@ class Line:
         self.feeder = Feeder(stage, channel, db, node, self._may_claim, only_runs)
         self.is_paused = False
         self.is_stopping = False
+        channel.is_behind = self._is_behind
         self.per_second = 0.0
         self.decode: Callable[[str], Any] = msgspec.json.Decoder(stage.task).decode
         wakes.register(stage.name, self.feeder.wake)
@@ -81,8 +83,13 @@ class Line:
             not self.is_paused
             and not self.is_stopping
             and self.committer.stall_reason is None
+            and not self._is_behind()
             and REAL_TIME.monotonic() >= self.pool.quiet_until
         )
+
+    def _is_behind(self) -> bool:
+        """Tell whether work ends faster than it is settled: memory must stay flat."""
+        return self.committer.unsettled() > max(MOST_UNSETTLED, self.channel.capacity)
 
     def apply_pause(self, *, is_paused: bool) -> None:
         """Stop or go on taking work; what is in hand is finished."""

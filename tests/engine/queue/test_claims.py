@@ -1,0 +1,291 @@
+"""DESIGN §3.2: hand-off through memory, claims, fairness."""
+
+import pytest
+from leadflood.engine.queue import store
+from leadflood.engine.queue.duties import Reconciler
+from leadflood.engine.queue.job import QUEUED, RUNNING
+from leadflood.engine.queue.outcome import Done
+from leadflood.engine.queue.stage import Ended, Follow, Policy
+from tests.support.engine import (
+    MAKE,
+    USE,
+    Bench,
+    Made,
+    Make,
+    Use,
+    Wanted,
+    dead_letters,
+    history,
+    job_rows,
+    numbers,
+    sql,
+    toys,
+)
+
+
+async def test_jobs_are_claimed_by_priority_then_turn_then_id(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1), Wanted(2), priority=5)
+    await node.queue(Wanted(3), Wanted(4))
+    await bench.db.execute(sql("UPDATE job SET turn = 9 WHERE payload LIKE '%\"number\":3%'"))
+
+    claimed = [(await node.claim(most=1))[0] for _ in range(4)]
+
+    assert numbers(claimed) == [4, 3, 1, 2]
+
+
+async def test_a_claim_raises_the_claim_number_and_names_the_node(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1))
+
+    [job] = await node.claim()
+
+    [row] = await job_rows(bench.db)
+    assert (row["state"], row["node_id"], row["claim"]) == (RUNNING, node.node.id, 1)
+    assert (job.claim, node.node.held) == (1, {job.job_id: 1})
+
+
+async def test_two_nodes_never_claim_the_same_job(bench: Bench) -> None:
+    one, other = await bench.node(), await bench.node()
+    await one.queue(*[Wanted(number) for number in range(50)])
+
+    first, second = await one.claim(most=20), await other.claim(most=50)
+
+    assert len(first) == 20
+    assert len(second) == 30
+    assert sorted(numbers(first) + numbers(second)) == list(range(50))
+
+
+async def test_a_claim_skips_what_another_transaction_has_locked(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1), Wanted(2))
+
+    async with bench.db.transaction() as tx:
+        await tx.execute(sql("SELECT id FROM job ORDER BY id LIMIT 1 FOR UPDATE"))
+        claimed = await node.claim()
+
+    assert numbers(claimed) == [2]
+
+
+async def test_follow_ups_are_handed_over_through_memory_already_claimed(bench: Bench) -> None:
+    node = await bench.node(Make(follow=lambda one: [one.follow(Made(one.task.number))]), Use())
+    await node.queue(Wanted(7))
+
+    await node.settle(await node.claim())
+
+    [row] = await job_rows(bench.db)
+    assert (row["stage"], row["state"], row["node_id"]) == (USE, RUNNING, node.node.id)
+    handed = node.take(USE)
+    assert numbers(handed) == [7]
+    assert node.node.held == {handed[0].job_id: 1}
+
+
+async def test_what_finds_no_free_slot_is_queued_in_the_database(bench: Bench) -> None:
+    many = [Made(number) for number in range(100)]
+    node = await bench.node(Make(follow=lambda one: [one.follow(made) for made in many]), Use())
+    await node.queue(Wanted(0))
+    capacity = node.line(USE).channel.capacity
+
+    await node.settle(await node.claim())
+
+    states = [row["state"] for row in await job_rows(bench.db)]
+    assert states.count(RUNNING) == len(node.take(USE)) == capacity
+    assert states.count(QUEUED) == 100 - capacity
+
+
+async def test_hand_offs_take_half_of_the_slots_while_a_backlog_waits(bench: Bench) -> None:
+    node = await bench.node()
+    channel = node.line().channel
+    channel.has_backlog = True
+
+    await node.publish(*[Wanted(number) for number in range(100)])
+
+    assert len(node.take()) == channel.capacity // 2
+
+
+async def test_a_feeder_that_filled_its_claim_says_there_is_a_backlog(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(*[Wanted(number) for number in range(33)])
+
+    await node.claim(most=32)
+
+    assert node.line().channel.has_backlog
+    await node.claim(most=32)
+    assert not node.line().channel.has_backlog
+
+
+async def test_a_paused_or_stopping_stage_takes_no_hand_off(bench: Bench) -> None:
+    node = await bench.node()
+
+    node.line().apply_pause(is_paused=True)
+    await node.publish(Wanted(1))
+    node.line().apply_pause(is_paused=False)
+    node.line().stop_taking()
+    await node.publish(Wanted(2))
+
+    assert not node.take()
+    assert [row["state"] for row in await job_rows(bench.db)] == [QUEUED, QUEUED]
+
+
+async def test_slots_of_a_transaction_that_rolled_back_are_free_again(bench: Bench) -> None:
+    node = await bench.node()
+    channel = node.line().channel
+
+    with pytest.raises(TypeError):
+        async with node.engine.publisher.transaction() as publication:
+            await publication.publish([Wanted(number) for number in range(10)])
+            await publication.tx.execute(sql("SELECT 1", "missing"))
+
+    assert (channel.reserved, len(channel)) == (0, 0)
+    assert not await job_rows(bench.db)
+
+
+async def test_claims_unknown_to_memory_go_back_uncounted(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1), Wanted(2))
+    lost, kept = await node.claim()
+    del node.node.held[lost.job_id]
+
+    given_back = await node.engine.reconciler.reconcile()
+
+    assert given_back == 1
+    rows = {row["id"]: row for row in await job_rows(bench.db)}
+    assert (rows[lost.job_id]["state"], rows[lost.job_id]["losses"]) == (QUEUED, 0)
+    assert rows[kept.job_id]["state"] == RUNNING
+
+
+async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1))
+    [job] = await node.claim()
+    await bench.db.execute(sql("UPDATE job SET node_id = 999, claim = 2"))
+    node.node.held.clear()
+
+    given_back = await Reconciler(
+        bench.db, node.node, node.engine.wakes, node.engine.parts.settings.duties
+    ).reconcile()
+
+    assert given_back == 0
+    assert [row["claim"] for row in await job_rows(bench.db)] == [job.claim + 1]
+
+
+async def test_the_channel_and_memory_stay_bounded_while_many_wait(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(*[Wanted(number) for number in range(3_000)])
+
+    await node.line().feeder._claim()
+    await node.line().feeder._claim()
+    await node.publish(*[Wanted(number) for number in range(500)])
+
+    capacity = node.line().channel.capacity
+    assert len(node.line().channel) <= capacity
+    assert len(node.node.held) <= capacity
+
+
+async def test_nothing_is_claimed_while_the_committer_is_far_behind(bench: Bench) -> None:
+    node = await bench.node()
+    line = node.line()
+    await node.queue(*[Wanted(number) for number in range(32)])
+    jobs = await node.claim()
+
+    for _ in range(200):
+        for job in jobs:
+            line.committer.add(job)
+
+    assert not line._may_claim()
+    await node.publish(Wanted(99))
+    assert not node.take()
+
+
+async def test_a_task_that_cannot_be_read_ends_as_a_dead_letter_alone(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1), Wanted(2), Wanted(3))
+    await bench.db.execute(
+        sql('UPDATE job SET payload = \'{"type":"old"}\' WHERE payload LIKE \'%"number":2%\'')
+    )
+
+    await node.settle(await node.claim())
+
+    [letter] = await dead_letters(bench.db)
+    assert letter["error_code"] == "engine.task.unreadable"
+    assert letter["payload"] == '{"type":"old"}'
+    assert await toys(bench.db) == [(1, "Done"), (3, "Done")]
+    assert sorted(row["state"] for row in await history(bench.db)) == [3, 3, 4]
+
+
+async def test_a_run_of_ten_begun_inside_a_long_one_is_served_beside_it(bench: Bench) -> None:
+    """Fairness: by the order of claims, the small run ends after about as many of the long one."""
+
+    def fan_out(one: Ended[Wanted, Wanted]) -> list[Follow]:
+        return [one.follow(Made(one.task.number + at)) for at in range(one.task.number % 1_000_000)]
+
+    node = await bench.node(Make(follow=fan_out), Use(Policy(concurrency=1)))
+    node.line(USE).channel.is_open = False
+    await node.queue(Wanted(1_000))
+    await node.settle(await node.claim())
+    for _ in range(20):
+        for job in await node.claim(USE, most=10):
+            job.outcome = Done(None)
+            await node.settle([job], USE)
+
+    await node.queue(Wanted(10))
+    await node.settle(await node.claim())
+    order: list[int] = []
+    while len(order) < 100:
+        node.line(USE).feeder._place = store.START
+        order += numbers(await node.claim(USE, most=10))
+
+    places = [at for at, number in enumerate(order) if number < 20]
+    assert len(places) == 10
+    assert places[-1] < 30
+
+
+async def test_a_new_run_enters_at_the_smallest_turn_that_waits(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(Wanted(1))
+    await bench.db.execute(sql("UPDATE job SET turn = 500"))
+
+    await node.queue(Wanted(2))
+
+    assert [row["turn"] for row in await job_rows(bench.db)] == [500, 500]
+
+
+async def test_a_follow_up_takes_its_parents_turn_plus_its_position(bench: Bench) -> None:
+    many = [Made(number) for number in range(3)]
+    node = await bench.node(Make(follow=lambda one: [one.follow(made) for made in many]), Use())
+    node.line(USE).channel.is_open = False
+    await node.queue(Wanted(0))
+    await bench.db.execute(sql("UPDATE job SET turn = 40, priority = 2"))
+
+    await node.settle(await node.claim())
+
+    rows = await job_rows(bench.db)
+    assert [(row["priority"], row["turn"]) for row in rows] == [(2, 40), (2, 41), (2, 42)]
+
+
+async def test_a_claim_behind_the_last_place_finds_earlier_work_when_woken(bench: Bench) -> None:
+    node = await bench.node()
+    await node.queue(*[Wanted(number) for number in range(40)])
+    await bench.db.execute(sql("UPDATE job SET turn = 7"))
+    await node.claim(most=10)
+    await bench.db.execute(
+        sql("UPDATE job SET turn = 1 WHERE state = 0 AND payload LIKE '%\"number\":39%'")
+    )
+    node.line().feeder._rescan_at = 0.0
+
+    found = await node.claim(most=1)
+
+    assert numbers(found) == [39]
+
+
+async def test_only_the_named_runs_are_claimed_by_a_node_of_its_own(bench: Bench) -> None:
+    everyone = await bench.node()
+    mine, others = await everyone.open_run(), await everyone.open_run()
+    await everyone.queue(Wanted(1), run_id=others)
+    await everyone.queue(Wanted(2), run_id=mine)
+    helper = await bench.node(only_runs=(mine,))
+
+    claimed = await helper.claim()
+
+    assert numbers(claimed) == [2]
+    assert [row["stage"] for row in await job_rows(bench.db)] == [MAKE, MAKE]
