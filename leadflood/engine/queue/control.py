@@ -1,4 +1,4 @@
-"""Switches: pause, providers, sending: rows of one table, for all nodes, with who and why."""
+"""Switches: pause, scale, providers, sending: rows of one table, for all nodes, who and why."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import msgspec
 
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 from leadflood.engine.queue import store
 from leadflood.engine.queue.duties import repeat
 from leadflood.engine.queue.line import Line
@@ -15,6 +15,10 @@ from leadflood.engine.queue.store import SQL
 PAUSED = "paused"
 LOOK_SECONDS = 0.5
 STAGE = "stage:"
+SCALE = "scale:"
+PROVIDER = "provider:"
+OFF = "off"
+MOST_CONCURRENCY = 10_000
 CHANGED = "switch"
 
 
@@ -50,11 +54,19 @@ class Control:
         for name, line in self._lines.items():
             switch = self.switches.get(STAGE + name)
             line.apply_pause(is_paused=switch is not None and switch.state == PAUSED)
+            line.apply_scale(self._scale_of(name))
+
+    def _scale_of(self, stage: str) -> int | None:
+        """Tell how many jobs each node is to have at work; None: what the settings say."""
+        switch = self.switches.get(SCALE + stage)
+        if switch is None or not switch.state.isdigit():
+            return None
+        return min(max(int(switch.state), 1), MOST_CONCURRENCY)
 
     def is_off(self, provider: str) -> bool:
         """Tell whether an operator has switched a provider off."""
-        switch = self.switches.get(f"provider:{provider}")
-        return switch is not None and switch.state == "off"
+        switch = self.switches.get(PROVIDER + provider)
+        return switch is not None and switch.state == OFF
 
 
 async def pause_stage(db: Database, clock: Clock, stage: str, by_whom: str, reason: str) -> None:
@@ -68,3 +80,39 @@ async def resume_stage(db: Database, stage: str) -> None:
     if await db.fetch_value(SQL.drop_switch, name=STAGE + stage) is None:
         raise NotFound(f"stage {stage} is not paused", code="engine.stage.not_paused")
     await store.notify(db, CHANGED)
+
+
+async def scale_stage(
+    db: Database, clock: Clock, stage: str, concurrency: int, by_whom: str, reason: str
+) -> None:
+    """Set how many jobs of a stage each node has at work at once. Raises: Invalid."""
+    if not 1 <= concurrency <= MOST_CONCURRENCY:
+        problem = f"write a number from 1 to {MOST_CONCURRENCY}; to stop a stage, pause it"
+        raise Invalid(
+            f"concurrency: {concurrency} will not do: {problem}",
+            (FieldProblem("concurrency", problem),),
+        )
+    await store.write_switch(db, SCALE + stage, str(concurrency), by_whom, reason, clock.now())
+    await store.notify(db, CHANGED)
+
+
+async def unscale_stage(db: Database, stage: str) -> bool:
+    """Go back to what each node's settings say; False: it was so."""
+    dropped = await db.fetch_value(SQL.drop_switch, name=SCALE + stage)
+    await store.notify(db, CHANGED)
+    return dropped is not None
+
+
+async def switch_provider_off(
+    db: Database, clock: Clock, provider: str, by_whom: str, reason: str
+) -> None:
+    """Ask a provider nothing any more, on all nodes."""
+    await store.write_switch(db, PROVIDER + provider, OFF, by_whom, reason, clock.now())
+    await store.notify(db, CHANGED)
+
+
+async def switch_provider_on(db: Database, provider: str) -> bool:
+    """Let a provider be asked again; False: it was not switched off."""
+    dropped = await db.fetch_value(SQL.drop_switch, name=PROVIDER + provider)
+    await store.notify(db, CHANGED)
+    return dropped is not None

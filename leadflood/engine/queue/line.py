@@ -98,6 +98,12 @@ class Line:
         self.is_paused = is_paused
         self.channel.is_open = not (is_paused or self.is_stopping)
 
+    def apply_scale(self, concurrency: int | None) -> None:
+        """Change how many jobs are at work at once; None: what the policy says."""
+        wanted = self.stage.policy.concurrency if concurrency is None else concurrency
+        if wanted != self.pool.concurrency:
+            self.pool.scale(wanted)
+
     def stop_taking(self) -> None:
         """At shutdown: no claims, no hand-offs any more."""
         self.is_stopping = True

@@ -90,9 +90,14 @@ class Pool:
         return self._loaded.drain()
 
     def scale(self, concurrency: int) -> None:
-        """Change how many jobs are at work at once, on this node."""
+        """Change how many jobs are at work at once, on this node.
+
+        What is at work is finished; idle workers above the number are woken to leave.
+        """
         self.concurrency = concurrency
-        self._grow(len(self._source()))
+        source = self._source()
+        source.wake(len(self._workers) - concurrency)
+        self._grow(len(source))
 
     async def run(self) -> None:
         """Work for ever. Cancelling drops what is at work; the rows still hold the claims."""
@@ -126,6 +131,8 @@ class Pool:
                 await self._work_until_cancelled(worker)
             self._finish_timed_out(worker)
         self._workers.remove(worker)
+        if (source := self._source()).jobs:  # it was woken for a job and left: wake another
+            source.wake(1)
 
     def _finish_timed_out(self, worker: Worker) -> None:
         job, worker.job = worker.job, None

@@ -39,7 +39,7 @@ WITH gone AS (
     DELETE FROM job
     USING unnest(:ids::uuid[], :claims::bigint[], :states::smallint[], :codes::text[])
         AS ended (id, claim, state, code)
-    WHERE job.id = ended.id AND job.claim = ended.claim AND job.node_id IS NOT NULL
+    WHERE job.id = ended.id AND job.claim = ended.claim AND coalesce(job.node_id, 0) <> 0
     RETURNING job.id, job.run_id, job.created_at, ended.state, job.attempts, job.losses, job.stage,
               ended.code, job.again),
 kept AS (
@@ -57,7 +57,7 @@ FROM gone
 WITH gone AS (
     DELETE FROM job
     USING unnest(:ids::uuid[], :claims::bigint[]) AS ended (id, claim)
-    WHERE job.id = ended.id AND job.claim = ended.claim AND job.node_id IS NOT NULL
+    WHERE job.id = ended.id AND job.claim = ended.claim AND coalesce(job.node_id, 0) <> 0
     RETURNING job.id, job.run_id, job.created_at, job.attempts, job.losses, job.stage, job.again),
 kept AS (
     INSERT INTO history (id, run_id, created_at, finished_at, state, attempts, losses, stage)
@@ -73,7 +73,7 @@ FROM gone
 SELECT job.id FROM job
 JOIN unnest(:ids::uuid[], :claims::bigint[]) AS held (id, claim)
   ON job.id = held.id AND job.claim = held.claim
-WHERE job.node_id IS NOT NULL
+WHERE coalesce(job.node_id, 0) <> 0
 
 -- name: postpone_jobs
 -- Put claims back until their time; attempts are counted by the caller.
@@ -82,7 +82,7 @@ SET state = CASE WHEN later.run_at IS NULL THEN 0 ELSE 2 END, node_id = NULL,
     run_at = later.run_at, attempts = later.attempts, last_error = later.error
 FROM unnest(:ids::uuid[], :claims::bigint[], :run_ats::timestamptz[], :attempts::smallint[],
             :errors::text[]) AS later (id, claim, run_at, attempts, error)
-WHERE job.id = later.id AND job.claim = later.claim AND job.node_id IS NOT NULL
+WHERE job.id = later.id AND job.claim = later.claim AND coalesce(job.node_id, 0) <> 0
 RETURNING job.id
 
 -- name: give_back!
@@ -382,10 +382,32 @@ ORDER BY id DESC LIMIT :limit::int
 SELECT id, run_id, stage, key, attempts, losses, payload, error_code, error, chain, created_at,
        died_at FROM dead_letter WHERE id = :id::uuid
 
--- name: take_dead_letters
--- Remove dead letters to replay them.
-DELETE FROM dead_letter WHERE id = ANY (:ids::uuid[])
-RETURNING id, run_id, stage, key, turn, priority, payload, error_code
+-- name: lock_dead_letters
+-- Dead letters about to be replayed; nobody else replays them meanwhile.
+SELECT id, run_id, stage, key, turn, priority, payload, error_code FROM dead_letter
+WHERE id = ANY (:ids::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: insert_replayed_jobs
+-- The work of dead letters as new jobs (their old ids stand in history); a live key is left alone.
+INSERT INTO job (id, run_id, created_at, turn, state, priority, stage, key, payload)
+SELECT id, run_id, :now::timestamptz, turn, 0, priority, stage, key, payload
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :turns::bigint[], :priorities::smallint[],
+            :stages::text[], :keys::text[], :payloads::text[])
+    AS again (id, run_id, turn, priority, stage, key, payload)
+ORDER BY key, id
+ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
+RETURNING id
+
+-- name: count_dead_letters
+-- How many dead letters, by stage and code.
+SELECT stage, error_code, count(*) AS letters, max(died_at) AS newest_at
+FROM dead_letter GROUP BY stage, error_code ORDER BY letters DESC, stage, error_code
+
+-- name: list_open_runs
+-- The runs that go on, newest first.
+SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
+       cancelled_at, cancelled_by
+FROM run WHERE state = 'running' ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_live_keys
 -- Which of these keys belong to a live job.

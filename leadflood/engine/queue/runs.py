@@ -80,6 +80,11 @@ async def get(db: Reader, run_id: UUID) -> Run:
     return runs[run_id]
 
 
+async def list_open(db: Reader, limit: int = 50) -> list[Run]:
+    """List the runs that go on, newest first."""
+    return [_run(row) for row in await db.fetch(SQL.list_open_runs, limit=limit)]
+
+
 async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
     """Mark a run cancelled; a node sweeps its jobs. False: it had ended already."""
     marked = await db.fetch_value(SQL.cancel_run, id=run_id, by_whom=by_whom, now=now)
