@@ -1,0 +1,132 @@
+"""kill -9, again and again, over leads that are on their way.
+
+    python -m tests.chaos.kills --kills 200 --leads 5000 [--json]
+
+Prints a histogram of when the kills came and one JSON object; exits 1 when a promise was broken.
+"""
+
+import argparse
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import msgspec
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.embedded import embedded_postgres
+
+from tests.support.chaos import Field, Reckoning, open_field, open_nursery, reckon
+from tests.support.db import open_folder
+from tests.support.pretend import Plan
+
+SOONEST_SECONDS, LATEST_SECONDS = 0.05, 3.0
+BUCKETS = 12
+
+
+class Kill(msgspec.Struct, frozen=True):
+    """One kill: how long after `ready`, and what was under way."""
+
+    after_seconds: float
+    open_calls: int
+    open_sends: int
+    let_through: int
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole series of kills."""
+
+    kills: int
+    with_a_call_in_flight: int
+    with_a_send_in_flight: int
+    let_through: int
+    seconds: float
+    histogram: dict[str, int]
+    reckoning: Reckoning
+
+
+async def kill_often(field: Field, kills: int, rng: random.Random) -> list[Kill]:
+    """Kill one worker after the other, until so many are dead or the work is done."""
+    done: list[Kill] = []
+    while len(done) < kills:
+        worker = await field.worker()
+        await worker.hear("ready")
+        after = rng.uniform(SOONEST_SECONDS, LATEST_SECONDS)
+        await REAL_TIME.sleep(after)
+        if worker.code is not None:
+            break
+        open_ = await field.open_calls()
+        worker.kill()
+        code = await worker.wait()
+        let_through = await field.after_a_kill()
+        if code != -signal.SIGKILL:
+            break
+        sends = sum(call.provider in {"smtp", "trengo"} for call in open_)
+        done.append(Kill(after, len(open_), sends, let_through))
+    return done
+
+
+def sum_up(kills: list[Kill], reckoning: Reckoning, seconds: float) -> Outcome:
+    """Put a series into numbers."""
+    width = (LATEST_SECONDS - SOONEST_SECONDS) / BUCKETS
+    places = Counter(int((kill.after_seconds - SOONEST_SECONDS) / width) for kill in kills)
+    return Outcome(
+        kills=len(kills),
+        with_a_call_in_flight=sum(kill.open_calls > 0 for kill in kills),
+        with_a_send_in_flight=sum(kill.let_through > 0 for kill in kills),
+        let_through=sum(kill.let_through for kill in kills),
+        seconds=round(seconds, 1),
+        histogram={
+            f"{SOONEST_SECONDS + place * width:.2f}": places[place] for place in range(BUCKETS)
+        },
+        reckoning=reckoning,
+    )
+
+
+async def run(kills: int, leads: int, seed: int, plan: Plan, folder: Path) -> Outcome:
+    """Do the long form on a durable server of its own."""
+    began = time.perf_counter()
+    phones = min(leads // 12, 160)
+    async with (
+        embedded_postgres(folder / "server", REAL_TIME) as server,
+        open_nursery(folder) as nursery,
+        open_field(nursery, server.url, folder, plan) as field,
+    ):
+        await field.start_run(discovered=leads - phones, phones=phones)
+        done = await kill_often(field, kills, random.Random(seed))  # noqa: S311 - when to kill
+        await field.finish(seconds=1_200)
+        return sum_up(done, await reckon(field), time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--leads", type=int, default=5_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--plan", type=int, default=1, help="times the documented limits")
+    parser.add_argument("--json", action="store_true", help="only the JSON object")
+    asked = parser.parse_args()
+    plan = Plan(
+        times=asked.plan,
+        people_count=25_000,
+        latency_seconds={
+            "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
+        },
+    )  # fmt: skip
+    folder = open_folder("leadflood-kills-")
+    try:
+        outcome = anyio.run(run, asked.kills, asked.leads, asked.seed, plan, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if not asked.json:
+        for start, count in outcome.histogram.items():
+            sys.stderr.write(f"{start:>5} s  {'#' * count} {count}\n")
+    sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
+    sys.exit(1 if outcome.reckoning.problems or outcome.reckoning.accepted_ratio < 0.95 else 0)
+
+
+if __name__ == "__main__":
+    main()

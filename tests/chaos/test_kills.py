@@ -1,0 +1,39 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.kills import kill_often
+from tests.support.chaos import open_field, open_nursery, reckon
+from tests.support.pretend import Plan
+
+pytestmark = [pytest.mark.chaos, pytest.mark.pg]
+
+SLOW_ENOUGH = Plan(
+    times=1,
+    people_count=4_000,
+    latency_seconds={
+        "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
+    },
+)  # fmt: skip
+
+
+async def test_ten_kills_lose_nothing_and_send_nothing_twice(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        open_nursery(tmp_path) as nursery,
+        open_field(nursery, database_url, tmp_path, SLOW_ENOUGH) as field,
+    ):
+        await field.start_run(discovered=180, phones=20)
+
+        kills = await kill_often(field, 10, random.Random(3))  # noqa: S311 - when to kill, no secret
+        await field.finish()
+
+        reckoning = await reckon(field)
+        assert reckoning.problems == ()
+        assert len(kills) == 10
+        assert sum(kill.open_calls > 0 for kill in kills) >= 3
+        assert reckoning.leads >= 190
+        assert reckoning.channels.keys() == {"email", "whatsapp"}
+        assert reckoning.accepted_ratio >= 0.95

@@ -1,0 +1,117 @@
+"""A whole node in a process that is there to be killed.
+
+    python -m tests.chaos.worker ORDERS.json
+
+Says `ready` on stdout, works, and says `ended` with the named moments it passed once its runs are
+done and what can be settled is settled. Without runs it works until it is killed.
+"""
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+import msgspec
+from leadflood.app import Node, Storage, open_node, open_storage
+from leadflood.contracts.values import Channel
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.obs import log as logs
+from leadflood.engine.queue import runs
+from leadflood.sandbox.main import Announcement
+from leadflood.settings import Settings
+
+from tests.support.pretend import Plan, settings_for
+
+LOOK_SECONDS = 0.05
+LOOK_UP_SECONDS = 0.5
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told: where, on which world, for which runs, and where to die."""
+
+    database_url: str
+    data: str
+    world: Announcement
+    plan: Plan = Plan()
+    run_ids: tuple[UUID, ...] = ()
+    crash_at: str = ""
+    pool_size: int = 8
+
+    def settings(self) -> Settings:
+        return settings_for(
+            self.world, self.plan, Path(self.data), self.database_url, self.pool_size
+        )
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The last word of a worker that was not killed."""
+
+    points: dict[str, int]
+
+
+def say(line: str) -> None:
+    os.write(1, line.encode() + b"\n")
+
+
+class Points:
+    """Counts the named moments, and ends the process at the ordered one."""
+
+    def __init__(self, crash_at: str) -> None:
+        self._crash_at = crash_at
+        self.passed: Counter[str] = Counter()
+
+    def __call__(self, point: str) -> None:
+        self.passed[point] += 1
+        if point == self._crash_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def work(orders: Orders, tell: Callable[[str], None] = say) -> None:
+    """Be a node until the runs are done."""
+    points = Points(orders.crash_at)
+    async with (
+        open_storage(orders.settings()) as storage,
+        open_node(storage, crash_point=points) as node,
+    ):
+        tell("ready")
+        if not orders.run_ids:
+            await anyio.sleep_forever()
+        await _wait_until_done(node, storage, orders.run_ids)
+    tell("ended " + msgspec.json.encode(Ended(dict(points.passed))).decode())
+
+
+async def _wait_until_done(node: Node, storage: Storage, run_ids: tuple[UUID, ...]) -> None:
+    """Wait for the runs, and for Trengo's word on what nobody knows; asking may start anew."""
+    while True:
+        found = await runs.find(storage.db, run_ids)
+        if all(run.state != "running" for run in found.values()) and await _is_settled(node):
+            live = [await runs.count_live(storage.db, run_id) for run_id in run_ids]
+            if not any(live):
+                return
+        await REAL_TIME.sleep(LOOK_SECONDS)
+
+
+async def _is_settled(node: Node) -> bool:
+    await node.messaging.settle_lost()
+    if (await node.messaging.sending_status()).sending:
+        return False
+    unknown = await node.messaging.unknown_list(limit=1_000)
+    if not any(view.channel is Channel.WHATSAPP for view in unknown):
+        return True
+    await node.messaging.settle_unknown_by_lookup(limit=1_000)
+    await REAL_TIME.sleep(LOOK_UP_SECONDS)
+    return False
+
+
+def run(orders: Orders) -> None:
+    """Do it in this process."""
+    logs.configure(logs.Settings(level="info", format="text"))
+    anyio.run(work, orders, backend_options={"use_uvloop": True})
+
+
+if __name__ == "__main__":
+    run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Orders))

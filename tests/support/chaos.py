@@ -1,0 +1,530 @@
+"""A field for chaos: one database, one pretend world, workers that are killed, and the reckoning.
+
+The reckoning is the same after every disaster: nothing lost, nothing sent twice, the ledger equal
+to the invoices.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import anyio
+import anyio.abc
+import msgspec
+from leadflood.app import Storage, open_storage
+from leadflood.contracts.values import Channel
+from leadflood.domain.discovery.schemas import NewDiscovery
+from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.icp.schemas import IcpInput, query_of
+from leadflood.domain.leads.service import LeadService
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.sql import Query
+from leadflood.engine.net.call import Http
+from leadflood.engine.net.client import open_client
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.runs import NewRun
+from leadflood.sandbox.main import Announcement
+
+from tests.chaos.nursery import News, Start
+from tests.chaos.worker import Ended, Orders
+from tests.support.pretend import (
+    Plan,
+    an_icp,
+    doubtful_address,
+    lead_of,
+    phone_of,
+    population,
+    reachable_by_phone_only,
+    settings_for,
+    sure_address,
+    world_config,
+)
+
+T = TypeVar("T")
+POLL_SECONDS = 0.01
+PATIENCE_SECONDS = 60.0
+
+BACKENDS = Query(
+    "backends",
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leadflood'"
+    " AND datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()",
+    (),
+)
+SENDING = Query("sending", "SELECT id FROM intent WHERE state = 'sending'", ())
+INTENTS = Query(
+    "intents",
+    "SELECT id, state, channel, reference, to_address, code FROM intent"
+    " WHERE run_id = ANY ($1::uuid[])",
+    ("run_ids",),
+)
+UNFINISHED = Query(
+    "unfinished",
+    """
+    WITH RECURSIVE found AS (
+        SELECT run_id, lead_id FROM discovery_record
+        WHERE run_id = ANY ($1::uuid[]) AND status = 'DISCOVERED'
+        UNION SELECT run_id, subject FROM (
+            SELECT run_id, lead_id AS subject FROM enrichment WHERE run_id = ANY ($1::uuid[])
+        ) AS enriched
+        UNION SELECT run_id, lead_id FROM unnest($2::uuid[], $3::uuid[]) AS made (run_id, lead_id)
+    ), up AS (
+        SELECT run_id, lead_id AS first_id, lead_id AS id FROM found
+        UNION
+        SELECT up.run_id, up.first_id, lead.merged_into FROM up
+        JOIN lead ON lead.id = up.id WHERE lead.merged_into IS NOT NULL
+    ), last AS (
+        SELECT up.run_id, up.first_id, up.id FROM up
+        JOIN lead ON lead.id = up.id WHERE lead.merged_into IS NULL
+    )
+    SELECT last.first_id, last.id, enrichment.state, score.band, message.state AS message,
+        intent.state AS intent
+    FROM last
+    LEFT JOIN enrichment ON enrichment.run_id = last.run_id AND enrichment.lead_id = last.id
+    LEFT JOIN score_prediction AS score
+        ON score.run_id = last.run_id AND score.lead_id = last.id
+    LEFT JOIN message ON message.run_id = last.run_id AND message.lead_id = last.id
+    LEFT JOIN intent ON intent.message_id = message.id
+    WHERE NOT coalesce(
+        (enrichment.state = 'FAILED' AND enrichment.code IS NOT NULL)
+        OR (enrichment.state = 'COMPLETED' AND (
+            score.band IN ('LOW', 'MEDIUM')
+            OR message.state IN ('waiting', 'needs_data', 'not_wanted')
+            OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled'))),
+        false)
+    """,
+    ("run_ids", "made_run_ids", "made_lead_ids"),
+)
+COUNTS = Query(
+    "counts",
+    """
+    SELECT
+        (SELECT count(*) FROM job WHERE run_id = ANY ($1::uuid[])) AS live_jobs,
+        (SELECT count(DISTINCT lead_id) FROM enrichment WHERE run_id = ANY ($1::uuid[])) AS leads,
+        (SELECT count(*) FROM score_prediction WHERE run_id = ANY ($1::uuid[])) AS scores,
+        (SELECT count(*) FROM score_prediction WHERE run_id = ANY ($1::uuid[]) AND band = 'HIGH')
+            AS high,
+        (SELECT count(*) FROM enrichment WHERE run_id = ANY ($1::uuid[]) AND state = 'FAILED')
+            AS failed,
+        (SELECT count(*) FROM run WHERE id = ANY ($1::uuid[]) AND state <> 'completed')
+            AS open_runs,
+        (SELECT coalesce(sum(wanted_count), 0) FROM discovery_run WHERE id = ANY ($1::uuid[]))
+            AS wanted
+    """,
+    ("run_ids",),
+)
+DEAD = Query("dead", "SELECT stage, error_code, error, chain FROM dead_letter", ())
+LINES = Query(
+    "lines",
+    "SELECT id, provider, operation, state, reserved_micros, settled_micros, outcome"
+    " FROM provider_call",
+    (),
+)
+BUDGETS = Query(
+    "budgets",
+    """
+    SELECT run.id, budget.spent_micros, budget.reserved_micros,
+        coalesce(sum(line.settled_micros) FILTER (WHERE line.state = 'settled'), 0)::bigint
+            AS spent,
+        coalesce(sum(line.reserved_micros)
+            FILTER (WHERE line.state IN ('reserved', 'unresolved')), 0)::bigint AS reserved
+    FROM run
+    JOIN budget ON budget.scope = 'run:' || run.id::text
+    LEFT JOIN provider_call AS line ON line.run_id = run.id
+    WHERE run.id = ANY ($1::uuid[])
+    GROUP BY run.id, budget.spent_micros, budget.reserved_micros
+    """,
+    ("run_ids",),
+)
+
+
+class OpenCall(msgspec.Struct, frozen=True):
+    """A call that the world has and has not answered."""
+
+    provider: str
+    operation: str
+    reference: str
+
+
+class Invoice(msgspec.Struct, frozen=True):
+    """A charge in the world's books."""
+
+    provider: str
+    operation: str
+    reference: str
+    amount_micros: int
+    credits: Decimal
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """A message as the world counted it."""
+
+    provider: str
+    key: str
+    recipient: str
+    count: int
+    references: tuple[str, ...]
+
+
+class Child:
+    """A process of the nursery."""
+
+    def __init__(self, pid: int, out: Path, nursery: "Nursery") -> None:
+        self.pid = pid
+        self.out = out
+        self._nursery = nursery
+
+    @property
+    def code(self) -> int | None:
+        """Tell how it ended; None while it lives."""
+        return self._nursery.codes.get(self.pid)
+
+    def said(self) -> str:
+        """Read what it has said so far."""
+        return self.out.read_text() if self.out.exists() else ""
+
+    def log(self) -> str:
+        """Read its log."""
+        path = Path(f"{self.out}.log")
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    async def hear(self, word: str, seconds: float = PATIENCE_SECONDS) -> str:
+        """Wait until it says a word, and tell the line."""
+        with anyio.fail_after(seconds):
+            while True:
+                is_over = self.code is not None
+                for line in self.said().splitlines(keepends=True):
+                    if line.startswith(word) and line.endswith("\n"):
+                        return line.strip()
+                if is_over:
+                    raise AssertionError(f"ended with {self.code}:\n{self.log()[-6000:]}")
+                await REAL_TIME.sleep(POLL_SECONDS)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    async def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """Wait until it has ended, and tell its code."""
+        with anyio.fail_after(seconds):
+            while self.code is None:
+                await REAL_TIME.sleep(POLL_SECONDS)
+        return self.code or 0
+
+
+class Nursery:
+    """Starts children; made by `open_nursery`."""
+
+    def __init__(self, process: anyio.abc.Process, folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+        self._news = anyio.create_memory_object_stream[int](100)
+        self._count = 0
+        self.codes: dict[int, int] = {}
+
+    async def start(self, **what: Any) -> Child:
+        """Start a worker or a world."""
+        self._count += 1
+        out = self._folder / f"child-{self._count}"
+        order = Start(out=str(out), **what)
+        if self._process.stdin is None:
+            raise RuntimeError("the nursery has no stdin")
+        await self._process.stdin.send(msgspec.json.encode(order) + b"\n")
+        with anyio.fail_after(PATIENCE_SECONDS):
+            pid = await self._news[1].receive()
+        return Child(pid, out, self)
+
+    async def read_news(self) -> None:
+        """Keep up with who was started and who has ended."""
+        left = b""
+        async for chunk in self._process.stdout or ():  # type: ignore[union-attr]
+            *lines, left = (left + chunk).split(b"\n")
+            for line in lines:
+                news = msgspec.json.decode(line, type=News)
+                if news.code is None:
+                    await self._news[0].send(news.pid)
+                else:
+                    self.codes[news.pid] = news.code
+
+    def close(self) -> None:
+        """Close what the news came by."""
+        for end in self._news:
+            end.close()
+
+
+@asynccontextmanager
+async def open_nursery(folder: Path) -> AsyncIterator[Nursery]:
+    """Run a nursery; its children end with it."""
+    command = [sys.executable, "-m", "tests.chaos.nursery"]
+    async with await anyio.open_process(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None
+    ) as process:
+        nursery = Nursery(process, folder)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(nursery.read_news)
+            try:
+                yield nursery
+            finally:
+                if process.stdin is not None:
+                    await process.stdin.aclose()
+                with anyio.CancelScope(shield=True), anyio.move_on_after(10):
+                    await process.wait()
+                tasks.cancel_scope.cancel()
+                nursery.close()
+
+
+class Field:
+    """Where it happens: storage of our own (no node), a world, and workers."""
+
+    def __init__(
+        self, nursery: Nursery, storage: Storage, http: Http, world: Announcement, plan: Plan
+    ) -> None:
+        self.nursery = nursery
+        self.storage = storage
+        self.world = world
+        self.plan = plan
+        self.run_ids: list[UUID] = []
+        self.made: list[tuple[UUID, UUID]] = []
+        self.may_be_unknown: set[UUID] = set()
+        self._http = http
+        self._used: Counter[str] = Counter()
+        self._url = storage.database.url
+        self.people = population(plan.people_count)
+
+    async def worker(self, **over: Any) -> Child:
+        """Start a worker on all runs so far."""
+        orders = Orders(
+            database_url=self._url,
+            data=str(self.storage.settings.data_folder()),
+            world=self.world,
+            plan=self.plan,
+            run_ids=tuple(self.run_ids),
+        )
+        return await self.nursery.start(worker=msgspec.structs.replace(orders, **over))
+
+    async def start_run(
+        self, *, discovered: int = 0, phones: int = 0, doubtful: int = 0, sure: int = 0,
+        place: int = -1,
+    ) -> UUID:  # fmt: skip
+        """Start a run of people nobody has met yet: found by search, and typed in by hand."""
+        chosen = [
+            *self._next("phones", reachable_by_phone_only(self.people), phones),
+            *self._next("doubtful", doubtful_address(self.people), doubtful),
+            *self._next("sure", sure_address(self.people), sure),
+        ]
+        return await self._start(an_icp(place), discovered, chosen)
+
+    async def _start(self, wanted: IcpInput, discovered: int, people: Sequence[Any]) -> UUID:
+        storage = self.storage
+        icp = await storage.icps.record(wanted)
+        publisher = storage.producer()
+        messaging = storage.messaging(publisher)
+        for person in people:
+            if phone := phone_of(person):
+                await messaging.record_opt_in(Channel.WHATSAPP, phone, "at a fair", "test")
+        run_id = storage.ids.new()
+        async with publisher.transaction() as publication:
+            tx = publication.tx
+            new = NewRun(id=run_id, kind="chaos", title=icp.name, sends="go")
+            await runs.create(tx, new, storage.clock.now())
+            events: list[Any] = []
+            if discovered:
+                discovery = DiscoveryService(storage.clock, ["apollo"])
+                order = NewDiscovery(
+                    run_id=run_id, icp_id=icp.id, provider="apollo", query=query_of(wanted),
+                    wanted_count=discovered,
+                )  # fmt: skip
+                events.append(await discovery.start(tx, order))
+            leads = LeadService(storage.ids, storage.clock)
+            for person in people:
+                made = await leads.create(tx, lead_of(self.people, person), icp.id)
+                self.made.append((run_id, made.lead_id))
+                events.append(made)
+            await publication.publish(events, run_id=run_id)
+        self.run_ids.append(run_id)
+        return run_id
+
+    def _next(self, kind: str, people: Iterable[T], count: int) -> list[T]:
+        start = self._used[kind]
+        self._used[kind] += count
+        found = list(islice(people, start, start + count))
+        assert len(found) == count, f"the world has no more people for {kind}"
+        return found
+
+    async def ask(self, what: str, wanted: type[T], method: str = "GET", body: Any = None) -> T:
+        """Ask the world itself."""
+        reply = await self._http.request(
+            method,
+            f"{self.world.addresses.admin.rstrip('/')}/{what}",
+            body=None if body is None else msgspec.json.encode(body),
+            headers={"content-type": "application/json"},
+        )
+        assert reply.status == 200, reply
+        return msgspec.json.decode(reply.body, type=wanted, strict=False)
+
+    async def open_calls(self) -> list[OpenCall]:
+        """List what the world is being asked at this moment."""
+        return await self.ask("open", list[OpenCall])
+
+    async def after_a_kill(self) -> int:
+        """Note what authorize had let through; tell how many. What it was in the middle of ends."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while await self.storage.db.fetch_value(BACKENDS):
+                await REAL_TIME.sleep(POLL_SECONDS)
+        rows = await self.storage.db.fetch(SENDING)
+        self.may_be_unknown |= {row["id"] for row in rows}
+        return len(rows)
+
+    async def finish(self, seconds: float = PATIENCE_SECONDS, **over: Any) -> dict[str, int]:
+        """Let a last worker do everything that is left; tell which moments it passed."""
+        worker = await self.worker(**over)
+        line = await worker.hear("ended", seconds)
+        assert await worker.wait() == 0
+        return msgspec.json.decode(line.removeprefix("ended "), type=Ended).points
+
+
+class Reckoning(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out in the end; `problems` is empty when all promises were kept."""
+
+    leads: int
+    scores: int
+    high: int
+    failed: int
+    intents: dict[str, int]
+    channels: dict[str, int]
+    accepted_ratio: float
+    arrived: int
+    lines: dict[str, int]
+    invoices: int
+    may_be_unknown: int
+    dead_letters: dict[str, int]
+    problems: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_field(
+    nursery: Nursery, database_url: str, folder: Path, plan: Plan | None = None
+) -> AsyncIterator[Field]:
+    """Make a field on an empty database."""
+    plan = plan or Plan()
+    world_child = await nursery.start(world=world_config(plan, folder / "world"))
+    world = msgspec.json.decode(await world_child.hear("{"), type=Announcement)
+    settings = settings_for(world, plan, folder / "data", database_url, 4)
+    try:
+        async with open_storage(settings) as storage, open_client() as http:
+            yield Field(nursery, storage, http, world, plan)
+    finally:
+        if world_child.code is None:
+            world_child.kill()
+
+
+async def reckon(field: Field) -> Reckoning:
+    """Put our books beside the world's, and list every promise that was broken."""
+    db, run_ids = field.storage.db, field.run_ids
+    counts = await db.fetch_one(COUNTS, run_ids=run_ids)
+    assert counts is not None
+    intents = await db.fetch(INTENTS, run_ids=run_ids)
+    lines = await db.fetch(LINES)
+    arrived = await field.ask("messages", list[Arrived])
+    invoices = await field.ask("invoices", list[Invoice])
+    dead = await db.fetch(DEAD)
+    unfinished = await db.fetch(
+        UNFINISHED,
+        run_ids=run_ids,
+        made_run_ids=[run_id for run_id, _ in field.made],
+        made_lead_ids=[lead_id for _, lead_id in field.made],
+    )
+    problems = [
+        *[f"live jobs: {counts['live_jobs']}" for _ in range(counts["live_jobs"] > 0)],
+        *[f"open runs: {counts['open_runs']}" for _ in range(counts["open_runs"] > 0)],
+        *[f"not final: {dict(row.items())}" for row in unfinished],
+        *_wrong_sends(field, intents, arrived),
+        *_wrong_lines(lines, invoices),
+        *[
+            f"dead letter: {row['stage']} {row['error_code']}: {row['error']}"
+            for row in dead
+            if row["error_code"].startswith("engine.")
+        ],
+        *[
+            f"budget of run {row['id']}: {dict(row.items())}"
+            for row in await db.fetch(BUDGETS, run_ids=run_ids)
+            if (row["spent_micros"], row["reserved_micros"]) != (row["spent"], row["reserved"])
+        ],
+    ]
+    accepted = sum(row["state"] == "accepted" for row in intents)
+    return Reckoning(
+        leads=counts["leads"],
+        scores=counts["scores"],
+        high=counts["high"],
+        failed=counts["failed"],
+        intents=dict(Counter(row["state"] for row in intents)),
+        channels=dict(Counter(row["channel"] for row in intents)),
+        accepted_ratio=accepted / len(intents) if intents else 1.0,
+        arrived=sum(mail.count for mail in arrived),
+        lines=dict(Counter(row["state"] for row in lines)),
+        invoices=len(invoices),
+        may_be_unknown=len(field.may_be_unknown),
+        dead_letters=dict(Counter(row["error_code"] for row in dead)),
+        problems=tuple(problems),
+    )
+
+
+def _wrong_sends(field: Field, intents: Sequence[Any], arrived: Sequence[Arrived]) -> Iterable[str]:
+    """Say what was sent twice, lost, or is unknown without a reason."""
+    yield from (f"arrived {mail.count} times: {mail}" for mail in arrived if mail.count != 1)
+    keys = {mail.key for mail in arrived if mail.provider == "smtp"}
+    phones = {_digits(mail.recipient) for mail in arrived if mail.provider == "trengo"}
+    for row in intents:
+        is_mail = row["channel"] == "email"
+        has_arrived = row["reference"] in keys if is_mail else _digits(row["to_address"]) in phones
+        if wrong := _wrong_intent(field, row, is_mail=is_mail, has_arrived=has_arrived):
+            yield f"{wrong}: {dict(row.items())}"
+    known = {row["reference"] for row in intents}
+    yield from (f"nobody wanted it sent: {key}" for key in keys - known)
+
+
+def _wrong_intent(field: Field, row: Any, *, is_mail: bool, has_arrived: bool) -> str:
+    match row["state"]:
+        case "accepted":
+            return "" if has_arrived else "accepted, but never arrived"
+        case "unknown" if row["id"] not in field.may_be_unknown:
+            return "unknown without a reason"
+        case "unknown":
+            return "" if is_mail else "Trengo could have told"
+        case "refused" | "cancelled":
+            return "arrived, but not accepted" if has_arrived else ""
+        case _:
+            return "not final"
+
+
+def _digits(text: str) -> str:
+    return "".join(sign for sign in text if sign.isdecimal())
+
+
+def _wrong_lines(lines: Sequence[Any], invoices: Sequence[Invoice]) -> Iterable[str]:
+    """Compare line by line, both ways; what cost nothing is on no invoice."""
+    charged = [invoice for invoice in invoices if invoice.amount_micros]
+    billed = Counter(invoice.reference for invoice in charged)
+    amounts = {invoice.reference: invoice.amount_micros for invoice in charged}
+    by_id = {str(row["id"]): row for row in lines}
+    for reference, count in billed.items():
+        row = by_id.get(reference)
+        if count != 1:
+            yield f"invoiced {count} times: {reference}"
+        if row is None or row["state"] not in {"settled", "unresolved"}:
+            told = None if row is None else dict(row.items())
+            invoice = next(each for each in charged if each.reference == reference)
+            yield f"invoiced, but not in the ledger: {invoice} {told}"
+    for name, row in by_id.items():
+        if row["state"] == "reserved":
+            yield f"still reserved: {dict(row.items())}"
+        if row["state"] == "settled" and row["settled_micros"] != amounts.get(name, 0):
+            yield f"settled is not invoiced ({amounts.get(name, 0)}): {dict(row.items())}"
