@@ -7,6 +7,7 @@ import typer
 from leadflood.cli.demo import demo
 from leadflood.cli.run import run
 from leadflood.cli.sandbox import sandbox
+from leadflood.cli.serve import serve
 from leadflood.cli.talk import fail
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.errors import LeadfloodError
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(sandbox)
 app.command()(run)
+app.command()(serve)
 
 
 def main() -> None:

@@ -24,6 +24,11 @@ class DiscoveryService:
         self._clock = clock
         self._sources = tuple(sources)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Tell the providers that can search, the first being the default."""
+        return self._sources
+
     async def start(self, tx: Tx, new: NewDiscovery) -> PageWanted:
         """Write the discovery of a run; the caller queues the page it returns, in the run.
 

@@ -23,14 +23,16 @@ class IcpService:
         self._ids = ids
         self._clock = clock
 
-    async def create(self, given: IcpInput) -> Icp:
-        """Write version 1 of a new profile.
+    async def create(self, given: IcpInput, tx: Tx | None = None) -> Icp:
+        """Write version 1 of a new profile; `tx` None opens a transaction of its own.
 
         Raises: Invalid.
         """
         check_icp(given)
-        async with self._db.transaction() as tx:
+        if tx is not None:
             return await self._write(tx, given, self._ids.new(), 1)
+        async with self._db.transaction() as own:
+            return await self._write(own, given, self._ids.new(), 1)
 
     async def update(
         self, profile_id: UUID, given: IcpInput, based_on_version: int | None = None

@@ -1,5 +1,6 @@
 """A run in numbers."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -40,3 +41,20 @@ class LeadCost(msgspec.Struct, frozen=True, kw_only=True):
     lead_id: UUID
     micros: Micros
     providers: tuple[str, ...]
+
+
+class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one provider said of a lead once: found it (`discovery`) or added to it (`enrichment`).
+
+    `code` is why it said nothing or was not asked to the end; None when there is nothing to tell.
+    """
+
+    kind: str
+    run_id: UUID
+    provider: str
+    state: str
+    code: str | None
+    is_found: bool
+    is_cached: bool
+    cost_micros: Micros
+    at: datetime

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.overview.schemas import Funnel, LeadCost
+from leadflood.domain.overview.schemas import Funnel, LeadCost, LeadRecord
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader
 
@@ -43,3 +43,9 @@ async def list_accepted(db: Reader, run_id: UUID) -> list[str]:
     """List the references of a run's messages that the other side took."""
     rows = await db.fetch(SQL.list_accepted, run_id=run_id)
     return [row["reference"] for row in rows]
+
+
+async def list_lead_records(db: Reader, lead_id: UUID) -> list[LeadRecord]:
+    """List what was found and asked about a lead and those merged into it, oldest first."""
+    rows = await db.fetch(SQL.list_lead_records, lead_id=lead_id)
+    return [LeadRecord(**dict(row.items())) for row in rows]

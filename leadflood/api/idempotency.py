@@ -1,0 +1,70 @@
+"""The same POST once: its answer is kept in the transaction that does it.
+
+The key is locked in that transaction, so equal requests at the same moment follow one another,
+and after a crash either both the deed and its answer are there or neither.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from leadflood.api.edge import Caller
+from leadflood.api.problems import HttpRefused
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import FieldProblem
+
+SQL = load_queries(__file__)
+HEADER = "Idempotency-Key"
+KEPT = timedelta(days=1)
+MOST_CHARS = 200
+
+
+class Memory:
+    """What is known of a request: set `answer` when the deed is done; None: it is still to do."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+
+
+@asynccontextmanager
+async def remembered(tx: Tx, caller: Caller, kind: Any, clock: Clock) -> AsyncIterator[Memory]:
+    """Find the answer that this key got before, or keep the one that it gets now.
+
+    Raises: HttpRefused 422 when the key came with another body before.
+    """
+    if not caller.idempotency_key:
+        yield Memory()
+        return
+    key = hashlib.sha256(f"{caller.route}\n{caller.idempotency_key}".encode()).digest()
+    await tx.execute(SQL.lock_key, key=int.from_bytes(key[:8], "big", signed=True))
+    row = await tx.fetch_one(SQL.find_answer, key=key, since=clock.now() - KEPT)
+    if row is not None:
+        if row["body_hash"] != caller.body_hash:
+            raise _another_body()
+        yield Memory(msgspec.json.decode(row["answer"], type=kind))
+        return
+    memory = Memory()
+    yield memory
+    await tx.execute(
+        SQL.keep_answer,
+        key=key,
+        body_hash=caller.body_hash,
+        answer=msgspec.json.encode(memory.answer),
+        now=clock.now(),
+    )
+
+
+def _another_body() -> HttpRefused:
+    return HttpRefused(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "http.idempotency.reused",
+        f"this {HEADER} came with another body before: take a new key for a new request",
+        (FieldProblem(HEADER, "belongs to another request"),),
+    )

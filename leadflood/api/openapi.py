@@ -1,0 +1,241 @@
+"""OpenAPI 3.1 from the routing table, and a page that shows it without the network."""
+
+import importlib.util
+import re
+import typing
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from anyio import to_thread
+
+from leadflood.api.edge import Page
+from leadflood.api.problems import CONTENT_TYPE, Problem, status_of
+from leadflood.api.route import Contract, Route
+from leadflood.engine.errors import NotFound
+
+REF = "#/components/schemas/{name}"
+_PLAIN = {"application/json", "application/problem+json"}
+_ALWAYS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+_WITH_BODY = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+}
+_DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+_START = (
+    b'window.onload=()=>SwaggerUIBundle({url:"/openapi.json",dom_id:"#ui",deepLinking:true,'
+    b"validatorUrl:null});"
+)
+_PLAIN_SCRIPT = b"""
+fetch('/openapi.json').then(r => r.json()).then(api => {
+  const ui = document.getElementById('ui');
+  for (const [path, methods] of Object.entries(api.paths))
+    for (const [method, operation] of Object.entries(methods)) {
+      const details = document.createElement('details');
+      const summary = document.createElement('summary');
+      summary.textContent = method.toUpperCase() + ' ' + path + ' : ' + operation.summary;
+      const text = document.createElement('pre');
+      text.textContent = JSON.stringify(operation, null, 2);
+      details.append(summary, text);
+      ui.append(details);
+    }
+});
+"""
+_SHELL = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>leadflood API</title>{style}</head>
+<body><div id="ui"></div>{scripts}</body></html>
+"""
+
+
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
+    """Write the OpenAPI document of a routing table."""
+    contracts = [(route, Contract.of(route)) for route in routes]
+    kinds = _kinds(contract for _, contract in contracts)
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
+    schema_of = dict(zip(map(_key, kinds), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route, contract in contracts:
+        operation = _operation(route, contract, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "leadflood",
+            "version": version("leadflood"),
+            "description": "Find, enrich, score, write to and learn from leads.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _kinds(contracts: Iterable[Contract]) -> list[Any]:
+    found: dict[Any, Any] = {_key(Problem): Problem}
+    for contract in contracts:
+        for kind in (contract.body, contract.query, contract.answer, *contract.path.values()):
+            if kind is not None and kind is not Page:
+                found[_key(kind)] = kind
+    return list(found.values())
+
+
+def _key(kind: Any) -> str:
+    return repr(kind)
+
+
+def _operation(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dict[str, Any]:
+    name = f"{route.method.lower()} {re.sub(r'[{}]', '', route.path)}"
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", name).strip("_"),
+        "summary": contract.summary,
+        "tags": [_tag(route.path)],
+        "parameters": list(_parameters(route, contract, schema_of)),
+        "responses": _responses(route, contract, schema_of),
+        "security": [] if route.is_open else [{"token": []}, {}],
+    }
+    if route.permission:
+        operation["x-permission"] = route.permission
+    if contract.body is not None:
+        content = {"application/json": {"schema": schema_of[_key(contract.body)]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _tag(path: str) -> str:
+    parts = [part for part in path.split("/") if part and part != "v1"]
+    return parts[0] if len(parts) > 0 and path.startswith("/v1/") else "system"
+
+
+def _parameters(
+    route: Route, contract: Contract, schema_of: dict[str, Any]
+) -> Iterable[dict[str, Any]]:
+    for name, kind in contract.path.items():
+        schema = schema_of[_key(kind)]
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    if contract.query is not None:
+        for field in msgspec.structs.fields(contract.query):
+            schema = _plain_schema(field.type)
+            if field.default is not msgspec.NODEFAULT and field.default is not None:
+                schema = {**schema, "default": msgspec.to_builtins(field.default)}
+            yield {"name": field.encode_name, "in": "query", "schema": schema}
+    if route.is_idempotent:
+        text = "Send the same key with the same body again to get the same answer, done once."
+        schema = {"type": "string", "maxLength": 200}
+        yield {"name": "Idempotency-Key", "in": "header", "schema": schema, "description": text}
+
+
+def _plain_schema(kind: Any) -> dict[str, Any]:
+    """Write the schema of a parameter in place: enums and scalars only."""
+    (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
+    found = components.get(schema.get("$ref", ""), schema)
+    if "anyOf" in found:
+        options = [components.get(one.get("$ref", ""), one) for one in found["anyOf"]]
+        wanted = [option for option in options if option.get("type") != "null"]
+        return wanted[0] if len(wanted) == 1 else {"anyOf": wanted}
+    return dict(found)
+
+
+def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": contract.summary or route.status.phrase}
+    if contract.answer is not None:
+        is_json = contract.answer is not Page
+        schema = schema_of[_key(contract.answer)] if is_json else {"type": "string"}
+        media = route.content_type.partition(";")[0]
+        good["content"] = {media: {"schema": schema}}
+    statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
+    if contract.body is not None:
+        statuses |= set(_WITH_BODY)
+    elif contract.path or contract.query is not None:
+        statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
+    problem = {CONTENT_TYPE: {"schema": schema_of[_key(Problem)]}}
+    bad = {
+        str(status.value): {"description": status.phrase, "content": problem}
+        for status in sorted(statuses)
+    }
+    return {str(route.status.value): good, **bad}
+
+
+class Docs:
+    """The routes that explain the others."""
+
+    def __init__(self) -> None:
+        self.document = b"{}"
+
+    def routes(self) -> tuple[Route, ...]:
+        """List the rows of the table."""
+        html = "text/html; charset=utf-8"
+        return (
+            Route(
+                method="GET", path="/openapi.json", handler=self.openapi, permission="system:read",
+                rate="none",
+            ),
+            Route(
+                method="GET", path="/docs", handler=self.page, permission="system:read",
+                rate="none", content_type=html,
+            ),
+            Route(
+                method="GET", path="/docs/{asset}", handler=self.asset, permission="system:read",
+                rate="none", content_type="text/javascript", errors=(NotFound,),
+            ),
+        )  # fmt: skip
+
+    async def openapi(self) -> Page:
+        """Show the OpenAPI 3.1 document of all routes."""
+        return Page(body=self.document, content_type="application/json")
+
+    async def page(self) -> Page:
+        """Show all routes to a person; nothing is loaded from elsewhere."""
+        if _assets() is None:
+            style, scripts = "", '<script src="/docs/start.js"></script>'
+        else:
+            style = '<link rel="stylesheet" href="/docs/swagger-ui.css">'
+            scripts = (
+                '<script src="/docs/swagger-ui-bundle.js"></script>'
+                '<script src="/docs/start.js"></script>'
+            )
+        body = _SHELL.format(style=style, scripts=scripts).encode()
+        return Page(body=body, content_type="text/html; charset=utf-8", policy=_DOCS_POLICY)
+
+    async def asset(self, asset: str) -> Page:
+        """Serve a file of the page."""
+        folder = _assets()
+        if asset == "start.js":
+            body = _START if folder is not None else _PLAIN_SCRIPT
+            return Page(body=body, content_type="text/javascript; charset=utf-8")
+        if folder is None or asset not in _ASSETS:
+            raise NotFound(f"there is no file {asset!r} here", code="http.not_found")
+        body = await to_thread.run_sync((folder / asset).read_bytes)
+        return Page(body=body, content_type=_ASSETS[asset])
+
+
+def _assets() -> Path | None:
+    """Find Swagger UI in the package that ships it, without importing that package."""
+    spec = importlib.util.find_spec("swagger_ui")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "static"
+
+
+def answer_kinds(route: Route) -> Any:
+    """Tell what a route answers with, as its handler says."""
+    return typing.get_type_hints(route.handler).get("return")

@@ -1,0 +1,160 @@
+"""Errors as RFC 9457 problem documents: one table from the error tree to statuses."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from math import ceil
+
+import msgspec
+
+from leadflood.contracts.errors import ProviderChanged, ProviderThrottled
+from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.errors import (
+    Bug,
+    CapSpent,
+    Conflict,
+    Denied,
+    FieldProblem,
+    Invalid,
+    LeadfloodError,
+    NotConfigured,
+    NotFound,
+    Permanent,
+    Throttled,
+    Transient,
+    Unauthenticated,
+    Unfunded,
+    Unsure,
+)
+from leadflood.engine.obs.log import log
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_SECONDS = 1.0
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What went wrong (RFC 9457). `code` is stable; `next` says what to do, where that is known."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    fields: tuple[FieldProblem, ...] = ()
+    next: str | None = None
+
+
+class HttpRefused(LeadfloodError):
+    """The request itself is at fault, before any use case saw it; carries its own status."""
+
+    code = "http.refused"
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        fields: tuple[FieldProblem, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.status = status
+        self.fields = fields
+        self.headers = dict(headers or {})
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What an error class means over HTTP."""
+
+    status: HTTPStatus
+    next: str | None = None
+
+
+_FIELDS = "mend the fields named and send the request again"
+TABLE: tuple[tuple[type[LeadfloodError], Verdict], ...] = (
+    (Invalid, Verdict(HTTPStatus.UNPROCESSABLE_ENTITY, _FIELDS)),
+    (NotFound, Verdict(HTTPStatus.NOT_FOUND)),
+    (Conflict, Verdict(HTTPStatus.CONFLICT, "look at what is there before trying again")),
+    (Denied, Verdict(HTTPStatus.FORBIDDEN)),
+    (Unauthenticated, Verdict(HTTPStatus.UNAUTHORIZED, "send Authorization: Bearer <http.token>")),
+    (NotConfigured, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "set what the text names, restart")),
+    (CapSpent, Verdict(HTTPStatus.PAYMENT_REQUIRED, "raise the cap and start again")),
+    (ProviderChanged, Verdict(HTTPStatus.BAD_GATEWAY, "look for a newer release")),
+    (ProviderThrottled, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "wait as Retry-After says")),
+    (Unfunded, Verdict(HTTPStatus.PAYMENT_REQUIRED, "wait until the budget renews, or raise it")),
+    (Throttled, Verdict(HTTPStatus.TOO_MANY_REQUESTS, "wait as Retry-After says")),
+    (Transient, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "send the same request again")),
+    (Unsure, Verdict(HTTPStatus.BAD_GATEWAY, "ask the other side whether it happened")),
+    (Permanent, Verdict(HTTPStatus.UNPROCESSABLE_ENTITY)),
+)
+"""From the most special to the most general: the first that fits is meant."""
+
+_BUG = Verdict(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "report the requestId: the log has the trace under it"
+)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A problem with the headers that go with it."""
+
+    problem: Problem
+    headers: dict[str, str]
+
+
+def refusal_of(error: BaseException, request_id: str) -> Refusal:
+    """Tell an error to the caller; what nobody foresaw is logged whole and told as our bug."""
+    known = error if isinstance(error, LeadfloodError) else _of_database(error)
+    if known is None or isinstance(known, Bug):
+        log.error("http.request.failed", requestId=request_id, exc_info=error)
+        known = Bug("this is our mistake, not yours; nothing more is known about it here")
+    verdict = verdict_of(known)
+    problem = Problem(
+        type=f"urn:leadflood:{known.error_code}",
+        title=verdict.status.phrase,
+        status=verdict.status.value,
+        code=known.error_code,
+        detail=known.detail,
+        request_id=request_id,
+        fields=getattr(known, "fields", ()),
+        next=verdict.next,
+    )
+    return Refusal(problem, _headers(known))
+
+
+def verdict_of(error: LeadfloodError) -> Verdict:
+    """Find what an error means over HTTP."""
+    if isinstance(error, HttpRefused):
+        return Verdict(error.status)
+    return status_of(type(error))
+
+
+def status_of(error_type: type[LeadfloodError]) -> Verdict:
+    """Find what an error class means over HTTP."""
+    return next((verdict for known, verdict in TABLE if issubclass(error_type, known)), _BUG)
+
+
+def _of_database(error: BaseException) -> LeadfloodError | None:
+    """Tell what a database's error means to a caller; None: our bug."""
+    if isinstance(error, TimeoutError):
+        return Transient("the database is busy", RETRY_SECONDS, code="http.database.busy")
+    state = sqlstate_of(error)
+    if state is None:
+        return None
+    if state.startswith("22"):
+        return Invalid(
+            "a value is of a kind or size that cannot be kept", code="http.value.refused"
+        )
+    if state.startswith(("08", "53", "57", "25006", "40", "55")):
+        return Transient("the database is away or busy", RETRY_SECONDS, code="http.database.away")
+    return None
+
+
+def _headers(error: LeadfloodError) -> dict[str, str]:
+    if isinstance(error, HttpRefused):
+        return error.headers
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": 'Bearer realm="leadflood"'}
+    if isinstance(error, Throttled | Transient):
+        seconds = error.retry_after_seconds
+        return {"Retry-After": str(max(1, ceil(RETRY_SECONDS if seconds is None else seconds)))}
+    return {}

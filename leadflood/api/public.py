@@ -1,0 +1,93 @@
+"""What anybody may reach: whether we live, and the way out for those we wrote to."""
+
+from html import escape
+from http import HTTPStatus
+
+import msgspec
+
+from leadflood.api.edge import Node, Page
+from leadflood.api.route import Route
+
+LONGEST_TOKEN = 200
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+)
+_SHELL = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
+<style>body{{font:18px/1.5 system-ui,sans-serif;max-width:32em;margin:15vh auto;padding:0 1em}}
+button{{font:inherit;padding:.5em 1em}}</style></head>
+<body><h1>{title}</h1>{text}</body></html>
+"""
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Public:
+    """The routes that need no token. `/u/{token}` is open: the token in it is what it needs."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def routes(self) -> tuple[Route, ...]:
+        """List the rows of the table."""
+        html = "text/html; charset=utf-8"
+        return (
+            Route(
+                method="GET", path="/health", handler=self.health, permission="", is_open=True,
+                rate="none",
+            ),
+            Route(
+                method="GET", path="/u/{token}", handler=self.ask, permission="", is_open=True,
+                rate="public", content_type=html,
+            ),
+            Route(
+                method="POST", path="/u/{token}", handler=self.unsubscribe, permission="",
+                is_open=True, rate="public", content_type=html,
+            ),
+        )  # fmt: skip
+
+    async def health(self) -> Alive:
+        """Tell that the process lives; whether it can work is told by /ready."""
+        return Alive()
+
+    async def ask(self, token: str) -> Page:
+        """Ask whether to unsubscribe; changes nothing, as programs that follow links come here."""
+        found = await self._node.messaging.peek_unsubscribe(token[:LONGEST_TOKEN])
+        if not found.known:
+            return _unknown()
+        if not found.first_time:
+            return _already(found.hint)
+        text = (
+            f"<p>Stop all messages to {escape(found.hint)}?</p>"
+            '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
+            "<button>Unsubscribe</button></form>"
+        )
+        return _page("Unsubscribe", text)
+
+    async def unsubscribe(self, token: str) -> Page:
+        """Unsubscribe at once (RFC 8058): no login, no question; again changes nothing."""
+        found = await self._node.messaging.unsubscribe(token[:LONGEST_TOKEN])
+        return _already(found.hint) if found.known else _unknown()
+
+
+def _already(hint: str) -> Page:
+    return _page("Unsubscribed", f"<p>Nothing more will be sent to {escape(hint)}.</p>")
+
+
+def _unknown() -> Page:
+    text = "<p>This link is not one of ours, or it was cut. Answer the message instead.</p>"
+    return _page("Link not known", text, HTTPStatus.NOT_FOUND)
+
+
+def _page(title: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> Page:
+    return Page(
+        body=_SHELL.format(title=escape(title), text=text).encode(),
+        content_type="text/html; charset=utf-8",
+        status=status.value,
+        policy=_POLICY,
+    )

@@ -1,0 +1,20 @@
+-- name: lock_key!
+-- Equal requests at the same moment follow one another.
+SELECT pg_advisory_xact_lock(:key::bigint)
+
+-- name: find_answer
+-- What this key was answered before.
+SELECT body_hash, answer FROM idempotency
+WHERE key = :key::bytea AND created_at > :since::timestamptz
+
+-- name: keep_answer!
+-- Keep an answer beside what was done; an outlived one makes room.
+INSERT INTO idempotency (key, body_hash, answer, created_at)
+VALUES (:key::bytea, :body_hash::bytea, :answer::bytea, :now::timestamptz)
+ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer,
+    created_at = excluded.created_at
+
+-- name: prune_answers
+-- Forget answers past their time, a few thousand at once.
+DELETE FROM idempotency WHERE key = ANY (ARRAY (
+    SELECT key FROM idempotency WHERE created_at < :before::timestamptz LIMIT :limit::int))

@@ -1,0 +1,73 @@
+"""`leadflood serve`: a node at work behind its API, until it is told to stop."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import msgspec
+import typer
+
+from leadflood.api.listening import require_safe_binding
+from leadflood.api.server import serve_api
+from leadflood.app import Storage, open_node, open_storage
+from leadflood.cli.talk import say
+from leadflood.engine.obs import log as logs
+from leadflood.engine.obs.log import log
+from leadflood.settings import Settings, load_settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen; else http.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one; else http.port.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The settings file.")] = None,
+) -> None:
+    """Work and serve the API until SIGTERM or Ctrl-C; a second one ends at once."""
+    settings = _with_address(load_settings(config), host, port)
+    logs.configure(settings.log)
+    require_safe_binding(settings.http)
+    anyio.run(_serve, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+def _with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    http = msgspec.structs.replace(
+        settings.http,
+        host=settings.http.host if host is None else host,
+        port=settings.http.port if port is None else port,
+    )
+    return msgspec.structs.replace(settings, http=http)
+
+
+async def _serve(settings: Settings) -> None:
+    async with anyio.create_task_group() as group:
+        with anyio.CancelScope() as scope:
+            group.start_soon(_stop_on_signal, scope)
+            async with open_storage(settings, report=say) as storage:
+                await _work(storage)
+        group.cancel_scope.cancel()
+    say("serve: stopped")
+
+
+async def _work(storage: Storage) -> None:
+    """Stop accepting first, then let the engine finish, then close what it stands on."""
+    async with open_node(storage) as node:
+
+        def tell(address: str) -> None:
+            say(f"serve: ready, listening on {address} (docs: {address}/docs)")
+            log.info("http.server.started", address=address)
+
+        await serve_api(node, storage.settings.http, tell)
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    """End in order on the first signal, at once on the second."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if scope.cancel_called:
+                say("serve: stopping at once")
+                os._exit(128 + number)
+            say("serve: stopping: finishing what is in hand (again: at once)")
+            log.info("http.server.stopping", signal=int(number))
+            scope.cancel()

@@ -1,0 +1,69 @@
+"""Whether this process can work: what `/ready` and `doctor` ask."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from anyio import to_thread
+
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.shipped import shipped
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import sqlstate_of
+
+SQL = load_queries(__file__)
+PATIENCE_SECONDS = 3.0
+
+
+class Check(msgspec.Struct, frozen=True, rename="camel"):
+    """One thing that must be right. `detail` says how it is, or what to do."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+async def look(name: str, find_out: Callable[[], Awaitable[str]]) -> Check:
+    """Find something out; a database that is away is an answer, not a failure."""
+    try:
+        return Check(name, ok=True, detail=await find_out())
+    except NotAsItShouldBe as error:
+        return Check(name, ok=False, detail=str(error))
+    except Exception as error:
+        if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
+            raise
+        return Check(name, ok=False, detail=f"{type(error).__name__}: {str(error)[:200]}")
+
+
+class NotAsItShouldBe(Exception):
+    """What a check found, for a person."""
+
+
+async def newest_revision() -> str:
+    """Tell the newest migration this leadflood brings."""
+    return await to_thread.run_sync(_newest_revision)
+
+
+def _newest_revision() -> str:
+    files = (shipped("migrations") / "versions").glob("[0-9]*_*.py")
+    return max(file.name.partition("_")[0] for file in files)
+
+
+async def check_migrations(db: Database, newest: str) -> Check:
+    """Tell whether the database stands where this code wants it."""
+
+    async def find_out() -> str:
+        current = await db.fetch_value(SQL.find_revision)
+        if current != newest:
+            raise NotAsItShouldBe(
+                f"the database is at {current}, this leadflood at {newest}: run leadflood migrate"
+            )
+        return str(current)
+
+    return await look("migrations", find_out)
+
+
+def check_stages(reasons: list[str], paused: list[str]) -> Check:
+    """Tell whether all stages work; a paused one is as an operator wants it."""
+    if reasons:
+        return Check("stages", ok=False, detail="; ".join(reasons))
+    return Check("stages", ok=True, detail=f"paused: {', '.join(paused)}" if paused else "at work")
