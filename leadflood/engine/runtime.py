@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ import anyio
 import msgspec
 
 from leadflood.engine.actors.channel import Channel
-from leadflood.engine.actors.supervisor import Child, Supervisor
+from leadflood.engine.actors.supervisor import Child, Supervisor, first_cause
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.listen import Listener
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
@@ -32,6 +33,7 @@ from leadflood.engine.queue.duties import (
     RunWatcher,
     Settings as DutySettings,
     Timer,
+    attempt,
 )
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.line import Line, LineStatus
@@ -112,7 +114,7 @@ class Engine:
         """List everything that runs."""
         parts, settings = self.parts, self.parts.settings.duties
         self.run_watcher = RunWatcher(
-            parts.db, parts.clock, self.node, self.wakes, self.dispatcher,
+            parts.db, parts.clock, self.node, self.wakes, self.publisher,
             {name: line.committer for name, line in self.lines.items()},
             {name: line.decode for name, line in self.lines.items()},
             settings,
@@ -153,11 +155,8 @@ class Engine:
             await self._outward_ready.wait()
             self._outward_ready.clear()
             stages, self._outward = self._outward, set()
-            try:
-                for stage in sorted(stages):
-                    await store.notify(self.parts.db, stage)
-            except OSError as error:
-                log.warning("engine.notify.failed", error=str(error)[:200])
+            for stage in sorted(stages):
+                await attempt(partial(store.notify, self.parts.db, stage), "notifier")
             await REAL_TIME.sleep(NOTIFY_EVERY_SECONDS)
 
     async def _listen(self) -> None:
@@ -165,7 +164,7 @@ class Engine:
         async with aclosing(listener.watch()) as heard:
             async for payload in heard:
                 if payload == CHANGED:
-                    await self.control.look()
+                    await attempt(self.control.look, "control")
                 elif payload:
                     self.wakes.wake(payload, is_from_outside=True)
                 else:
@@ -176,12 +175,13 @@ class Engine:
         """Stop taking work, give back what is not started, finish what is in flight."""
         for line in self.lines.values():
             line.stop_taking()
-        for line in self.lines.values():
-            await line.give_back_unstarted()
         with anyio.move_on_after(self.parts.settings.grace_seconds):
-            while not all(line.is_idle() for line in self.lines.values()):
+            await self.node.wait_for_claiming()
+            while True:
                 for line in self.lines.values():
                     await line.give_back_unstarted()
+                if all(line.is_idle() for line in self.lines.values()):
+                    break
                 await REAL_TIME.sleep(0.01)
 
     def status(self) -> list[LineStatus]:
@@ -284,8 +284,10 @@ class _Lives:
             await engine.rescuer.rescue()
             try:
                 await self._live_until_stopped(engine, watch)
-            except* Buried as group:
-                raise Buried(str(group.exceptions[0])) from group
+            except BaseExceptionGroup as group:
+                if (burials := group.subgroup(Buried)) is None:
+                    raise
+                raise Buried(str(first_cause(burials))) from group
 
     def _after_burial(self) -> None:
         if (engine := getattr(self, "_engine", None)) is not None:

@@ -76,6 +76,7 @@ class Supervisor:
         self._most = restarts
         self._within_seconds = within_seconds
         self._failures: deque[float] = deque()
+        self._last_failed: Child | None = None
         self._group: anyio.abc.TaskGroup | None = None
 
     def as_child(self) -> Child:
@@ -99,7 +100,9 @@ class Supervisor:
             try:
                 await self._run_together()
             except Exception as error:  # noqa: BLE001 - a supervisor is where failures are decided
-                await self._note_failure(first_cause(error), self.children[0])
+                failed = self._last_failed or self.children[0]
+                failed.health = Health.RESTARTING
+                await self._note_failure(first_cause(error), failed)
             else:
                 return
 
@@ -115,6 +118,7 @@ class Supervisor:
         except Exception as error:
             child.last_error = describe(error)
             child.restarts += 1
+            self._last_failed = child
             raise
         finally:
             child.health = Health.STOPPED

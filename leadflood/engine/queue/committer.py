@@ -24,6 +24,7 @@ from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.queue import store
 from leadflood.engine.queue.backoff import Backoff
 from leadflood.engine.queue.dispatcher import Delivery, Dispatcher, NewJob
+from leadflood.engine.queue.faults import IMPATIENT, SUBJECT_GONE, is_environment
 from leadflood.engine.queue.job import CANCELLED, COMPLETED, FAILED, Job
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Retry, Snooze
@@ -67,6 +68,7 @@ class Committer:
         self._metrics = metrics
         self._crash_point = crash_point
         self._writes_domain = type(stage).commit is not Stage.commit
+        self._loads = type(stage).load is not Stage.load
         self._finished: list[Job] = []
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
@@ -80,6 +82,13 @@ class Committer:
         if not self._has_work.is_set():
             self._has_work.set()
             self._is_idle.clear()
+
+    def discard(self, job: Job, error: Exception) -> None:
+        """Hand in a claim that ends before anything was loaded for it."""
+        job.outcome = Discard(error)
+        if self._loads:
+            job.input = None
+        self.add(job)
 
     def unsettled(self) -> int:
         """Tell how many jobs wait to be settled."""
@@ -99,7 +108,12 @@ class Committer:
             await self._has_work.wait()
             batch = self._finished[:MOST_AT_ONCE]
             del self._finished[:MOST_AT_ONCE]
-            await self._settle(batch)
+            try:
+                await self._settle(batch)
+            except BaseException:
+                self._forget(batch)  # nobody has them in hand any more: they go back
+                self._node.wants_reconcile.set()
+                raise
             if not self._finished:
                 self._has_work.clear()
                 self._is_idle.set()
@@ -119,7 +133,7 @@ class Committer:
     async def _after_failure(self, part: list[Job], error: Exception) -> list[list[Job]]:
         """Decide what to try next: halves, the single culprit as a failure, or all again."""
         state = sqlstate_of(error)
-        if _is_environment(state, error):
+        if is_environment(error) or _is_beyond_blame(part):
             return await self._repeat(part, error)
         if len(part) > 1:
             middle = len(part) // 2
@@ -142,7 +156,10 @@ class Committer:
         except Exception:  # noqa: BLE001 - the next repeat asks again
             return [part]
         self._node.wants_reconcile.set()
-        return [still] if (still := self._keep(part, held)) else []
+        still = self._keep(part, held)
+        if not still:
+            self._repeats, self.stall_reason = 0, None
+        return [still] if still else []
 
     def _keep(self, part: Sequence[Job], held: set[UUID]) -> list[Job]:
         """Leave out the claims that are gone: settled by another try, or now another node's."""
@@ -211,7 +228,7 @@ class Committer:
                 seconds = after if after is not None else self._backoff.seconds(job.attempts)
                 batch.add_postponed(job, seconds, job.attempts + 1, _short(error))
             case Snooze(after_seconds=seconds, reason=reason):
-                batch.add_postponed(job, seconds, job.attempts, reason)
+                batch.add_postponed(job, seconds, job.attempts, _storable(reason))
             case Discard(error=error):
                 batch.add_discard(job, error)
             case Done():
@@ -372,27 +389,20 @@ class _Batch:
         return len(self.ended) - failed, failed, len(self.postponed)
 
 
-_POISON_CLASSES = ("22", "23", "54")
-_IMPATIENT = ("55P03", "57014")
-_SUBJECT_GONE = "23503"
-
-
-def _is_environment(state: str | None, error: Exception) -> bool:
-    """Tell whether the database, not a job, is at fault: connections, deadlocks, disk, shutdown."""
-    if isinstance(error, TimeoutError):
-        return True
-    return state is not None and state[:2] not in _POISON_CLASSES and state not in _IMPATIENT
+def _is_beyond_blame(part: Sequence[Job]) -> bool:
+    """Tell whether a job is a failure that stands alone already: blame would go in circles."""
+    return len(part) == 1 and part[0].payload is not None
 
 
 def _blame(job: Job, error: Exception, state: str | None) -> None:
     """Turn the one job that cannot be committed into a failure, or put it back when it waited."""
-    if state in _IMPATIENT:
+    if state in IMPATIENT:
         job.outcome = Snooze(1.0, f"the database was busy: {_short(error)}")
         return
     if isinstance(job.outcome, Discard) and job.payload is None:
         job.payload = _payload_of(job)  # its commit refuses even the failure: settle it alone
         return
-    if state == _SUBJECT_GONE:
+    if state == SUBJECT_GONE:
         job.outcome = Discard(
             Permanent(f"its subject is gone: {error}", code="engine.subject_gone")
         )
@@ -407,12 +417,17 @@ def _code(state: str | None) -> str:
 
 
 def _short(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).replace("\x00", "")[:500]
+    return _storable(str(error) or type(error).__name__)[:500]
 
 
 def _chain(error: BaseException) -> str:
     lines = traceback.format_exception(error)
-    return "".join(lines).replace("\x00", "")[-8_000:]
+    return _storable("".join(lines))[-8_000:]
+
+
+def _storable(text: str) -> str:
+    """Leave out what Postgres text cannot hold."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _payload_of(job: Job) -> str:

@@ -128,9 +128,9 @@ class Delivery:
             channel.release(reserved)
         self._handed = []
 
-    def queued_stages(self) -> frozenset[str]:
-        """Tell which stages got work that no memory holds."""
-        return frozenset(self._queued)
+    def wake_words(self) -> list[str]:
+        """List what to tell the nodes: stages that got work; an empty word wakes all and timers."""
+        return [""] if self._has_scheduled or not self._queued else sorted(self._queued)
 
 
 class Dispatcher:
@@ -162,7 +162,7 @@ class Dispatcher:
         by_stage = await self._sort(tx, follows, causes, events)
         if events.types:
             await self._log(tx, events)
-        for stage, jobs in by_stage.items():
+        for stage, jobs in sorted(by_stage.items()):  # one order for all: keys are locked
             await self.insert(tx, stage, jobs, delivery)
 
     async def _sort(
@@ -224,7 +224,6 @@ class Dispatcher:
         """Insert new jobs of one stage, claimed as far as its channel has room."""
         for job, new_id in zip(jobs, self._ids.take(len(jobs)), strict=True):
             job.id = new_id
-        delivery.job_ids.extend([job.id for job in jobs])
         keyed = [job for job in jobs if job.key is not None]
         plain = [job for job in jobs if job.key is None] if keyed else jobs
         waiting = [job for job in plain if job.state == QUEUED]
@@ -235,6 +234,10 @@ class Dispatcher:
             await self._insert_waiting(tx, stage, waiting, delivery)
         if keyed:
             await self._insert_keyed(tx, stage, _join_equal_keys(keyed), delivery)
+            ids = {job.key: job.id for job in _join_equal_keys(keyed)}
+            for job in keyed:
+                job.id = ids[job.key]
+        delivery.job_ids.extend([job.id for job in jobs])
 
     def _reserve(self, stage: str, wanted: int) -> int:
         channel = self._channels.get(stage)
@@ -330,6 +333,9 @@ class Dispatcher:
         if reservation is not None:
             really = [job for job in waiting[:granted] if job.id in inserted]
             reservation.use(self._claimed(stage, really))
+        real_ids = {row[1]: row[0] for row in rows}
+        for job in jobs:
+            job.id = real_ids[job.key]
         if any(row[2] == QUEUED for row in rows):
             delivery.note_queued(stage)
         if any(row[2] == SCHEDULED for row in rows):

@@ -12,18 +12,20 @@ from typing_extensions import override
 
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Tx, sqlstate_of
+from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.ids import id_at
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue.committer import Committer
-from leadflood.engine.queue.dispatcher import Delivery, Dispatcher
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.feeder import job_of
 from leadflood.engine.queue.node import Node
-from leadflood.engine.queue.outcome import Cancelled, Discard
-from leadflood.engine.queue.stage import Follow
+from leadflood.engine.queue.outcome import Cancelled
+from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.store import SQL
 from leadflood.engine.queue.wakes import Wakes
+
+PAUSE_SECONDS = 0.5
+"""Between two tries while the database is away."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,13 +56,20 @@ class RunCompleted(Event, frozen=True, tag="run.completed"):
 async def repeat(every_seconds: float, duty: Callable[[], Any], name: str) -> None:
     """Do a duty again and again in real time; a database that is away is waited for."""
     while True:
-        try:
-            await duty()
-        except Exception as error:
-            if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
-                raise
-            log.warning("engine.duty.delayed", duty=name, error=str(error)[:200])
-        await REAL_TIME.sleep(every_seconds)
+        is_done = await attempt(duty, name)
+        await REAL_TIME.sleep(every_seconds if is_done else max(every_seconds, PAUSE_SECONDS))
+
+
+async def attempt(duty: Callable[[], Any], name: str) -> bool:
+    """Do a duty once; False when the database was away."""
+    try:
+        await duty()
+    except Exception as error:
+        if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
+            raise
+        log.warning("engine.duty.delayed", duty=name, error=str(error)[:200])
+        return False
+    return True
 
 
 class Timer:
@@ -195,7 +204,7 @@ class RunWatcher:
         clock: Clock,
         node: Node,
         wakes: Wakes,
-        dispatcher: Dispatcher,
+        publisher: Publisher,
         committers: Mapping[str, Committer],
         decoders: Mapping[str, Callable[[str], Any]],
         settings: Settings,
@@ -204,7 +213,7 @@ class RunWatcher:
         self._clock = clock
         self._node = node
         self._wakes = wakes
-        self._dispatcher = dispatcher
+        self._publisher = publisher
         self._committers = committers
         self._decoders = decoders
         self._settings = settings
@@ -217,18 +226,12 @@ class RunWatcher:
     async def look(self) -> None:
         """Look once."""
         await self._sweep()
-        delivery = Delivery(self._node, self._wakes)
-        async with self._db.transaction() as tx:
-            ended = await self._complete(tx, delivery)
-        delivery.complete()
-        if ended:
+        async with self._publisher.transaction() as publication:
+            rows = await publication.tx.fetch(SQL.complete_runs, now=self._clock.now())
+            for row in rows:
+                await publication.publish([RunCompleted(run_id=row["id"])], run_id=row["id"])
+        if rows:
             self.ended.set()
-
-    async def _complete(self, tx: Tx, delivery: Delivery) -> int:
-        rows = await tx.fetch(SQL.complete_runs, now=self._clock.now())
-        follows = [Follow(None, RunCompleted(run_id=row["id"]), run_id=row["id"]) for row in rows]
-        await self._dispatcher.dispatch(tx, follows, {}, delivery)
-        return len(rows)
 
     async def _sweep(self) -> None:
         rows = await self._db.fetch(SQL.list_cancelled_runs)
@@ -248,9 +251,8 @@ class RunWatcher:
             for row in rows:
                 stage = row["stage"]
                 job = job_of(row, stage, self._decoders[stage])
-                job.outcome = Discard(Cancelled("its run was cancelled"))
                 self._node.held[job.job_id] = job.claim
-                self._committers[stage].add(job)
+                self._committers[stage].discard(job, Cancelled("its run was cancelled"))
 
 
 class Pruner:

@@ -125,7 +125,7 @@ class Line:
 
     def is_idle(self) -> bool:
         """Tell whether nothing of this stage is in hand."""
-        return not self.channel.jobs and self.pool.in_flight() == 0 and self.committer.is_idle()
+        return not self.channel.jobs and self.pool.is_idle() and self.committer.is_idle()
 
     async def _measure(self) -> None:
         """Size the channel to about a second's worth of work."""

@@ -1,6 +1,7 @@
 """The workers of a stage: cheap coroutines between the channel and the committer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
+from leadflood.engine.queue.faults import is_database_away, is_passing
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome, Retry, Snooze
@@ -24,23 +26,34 @@ from leadflood.engine.queue.stage import Stage
 TURNS_BEFORE_YIELD = 64
 WATCH_SECONDS = 0.25
 LONGEST_QUIET_SECONDS = 2.0
+AWAY_SECONDS = 1.0
 ALLOWANCE_SPENT = "net.limit"
 OUTCOMES = (Done, Retry, Snooze, Discard)
 
 
-def outcome_of(error: Exception) -> Outcome[Any]:
-    """Tell what the queue does about an error that `load` or `work` raised."""
+def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
+    """Tell what the queue does about an error that `load` or `work` raised.
+
+    `is_away`: the database was busy or away, which spends no attempt.
+    """
+    if is_away or is_database_away(error):
+        return Snooze(AWAY_SECONDS, f"the database was busy or away: {error}")
     match error:
         case Throttled():
             return Snooze(error.retry_after_seconds, str(error))
         case Transient():
             return Retry(error, error.retry_after_seconds)
-        case Permanent() if error.retries:
-            return Retry(error)
-        case Permanent() | Unsure() | msgspec.ValidationError() | msgspec.DecodeError():
+        case Permanent(retries=0) | Unsure() | msgspec.ValidationError() | msgspec.DecodeError():
             return Discard(error)
-        case _:  # the database, or our own mistake: to the limit
+        case _:  # one more try asked for, or our own mistake: to the limit
             return Retry(error)
+
+
+def _as_many(made: Sequence[Any], asked: Sequence[Job]) -> Sequence[Any]:
+    """Refuse a stage's answer that does not fit what it was asked."""
+    if len(made) != len(asked):
+        raise Bug(f"the stage answered {len(made)} for {len(asked)} tasks; give one for each")
+    return made
 
 
 class Worker:
@@ -80,10 +93,15 @@ class Pool:
         self.concurrency = stage.policy.concurrency
         self.quiet_until = 0.0
         self._monotonic = REAL_TIME.monotonic
+        self._in_batch = 0
 
     def in_flight(self) -> int:
-        """Tell how many jobs are at work."""
-        return sum(worker.job is not None for worker in self._workers)
+        """Tell how many jobs are at work, or being loaded for it."""
+        return self._in_batch + sum(worker.job is not None for worker in self._workers)
+
+    def is_idle(self) -> bool:
+        """Tell whether the pool has nothing in hand."""
+        return self.in_flight() == 0 and not self._loaded.jobs
 
     def drain_loaded(self) -> list[Job]:
         """Take what is loaded but not started."""
@@ -125,14 +143,36 @@ class Pool:
             self._group.start_soon(self._work_for_ever, worker)
 
     async def _work_for_ever(self, worker: Worker) -> None:
-        while len(self._workers) <= self.concurrency:
-            with anyio.CancelScope() as scope:
-                worker.scope = scope
-                await self._work_until_cancelled(worker)
-            self._finish_timed_out(worker)
+        try:
+            while len(self._workers) <= self.concurrency:
+                with anyio.CancelScope() as scope:
+                    worker.scope = scope
+                    await self._work_until_cancelled(worker)
+                self._finish_timed_out(worker)
+        finally:
+            if worker.job is not None:
+                self._drop([worker.job])
         self._workers.remove(worker)
         if (source := self._source()).jobs:  # it was woken for a job and left: wake another
             source.wake(1)
+
+    def _drop(self, jobs: Sequence[Job]) -> None:
+        """Nobody has them in hand any more: memory forgets them, so that they go back."""
+        for job in jobs:
+            self._node.held.pop(job.job_id, None)
+        self._node.wants_reconcile.set()
+
+    @contextmanager
+    def _in_hand(self, batch: Sequence[Job]) -> Iterator[None]:
+        """Count a batch as in flight; drop it when the pool is cancelled meanwhile."""
+        self._in_batch = len(batch)
+        try:
+            yield
+        except BaseException:
+            self._drop(batch)
+            raise
+        finally:
+            self._in_batch = 0
 
     def _finish_timed_out(self, worker: Worker) -> None:
         job, worker.job = worker.job, None
@@ -229,24 +269,40 @@ class Pool:
                 continue
             room = self._loaded.reserve(batch_limit)
             batch = self._channel.take_batch(room)
-            await self._load(batch)
+            try:
+                with self._in_hand(batch):
+                    await self._load(batch)
+            except BaseException:
+                self._loaded.release(room)
+                raise
             self._loaded.push(batch, room)
 
     async def _load(self, batch: Sequence[Job]) -> None:
         """Set each job's input, or its outcome where there is nothing to work on."""
-        fresh = [job for job in batch if job.outcome is None]
+        if fresh := [job for job in batch if job.outcome is None]:
+            await self._load_some(fresh)
+
+    async def _load_some(self, jobs: Sequence[Job]) -> None:
         try:
-            inputs = await self._stage.load(self._db, fresh)
+            inputs = _as_many(await self._stage.load(self._db, jobs), jobs)
         except Exception as error:  # noqa: BLE001 - see outcome_of
-            outcome = self._note(outcome_of(error), error)
-            for job in fresh:
-                job.outcome = outcome
+            await self._after_failed_load(jobs, error)
             return
-        for job, loaded in zip(fresh, inputs, strict=True):
-            if isinstance(loaded, OUTCOMES):
-                job.outcome = loaded
-            else:
-                job.input = loaded
+        for job, loaded in zip(jobs, inputs, strict=True):
+            is_over = isinstance(loaded, OUTCOMES)
+            job.outcome, job.input = (loaded, None) if is_over else (None, loaded)
+
+    async def _after_failed_load(self, jobs: Sequence[Job], error: Exception) -> None:
+        """Only the faulty task fails: the others are loaded without it."""
+        outcome = outcome_of(error, is_away=is_passing(error))
+        if len(jobs) > 1 and not isinstance(outcome, Snooze):
+            middle = len(jobs) // 2
+            await self._load_some(jobs[:middle])
+            await self._load_some(jobs[middle:])
+            return
+        outcome = self._note(outcome, error)
+        for job in jobs:
+            job.outcome, job.input = outcome, None
 
     async def _run_batches(self) -> None:
         """For stages that compute a whole batch at once."""
@@ -255,9 +311,10 @@ class Pool:
                 await self._channel.wait_for_jobs()
                 continue
             batch = self._channel.take_batch(self._stage.policy.batch)
-            if self._loads:
-                await self._load(batch)
-            await self._work_batch(batch)
+            with self._in_hand(batch):
+                if self._loads:
+                    await self._load(batch)
+                await self._work_batch(batch)
             await anyio.lowlevel.checkpoint()
 
     async def _work_batch(self, batch: Sequence[Job]) -> None:
@@ -278,8 +335,9 @@ class Pool:
         if not ready:
             return ()
         try:
-            return await self._stage.work_batch([job.input for job in ready])
+            return _as_many(await self._stage.work_batch([job.input for job in ready]), ready)
         except Exception as error:  # noqa: BLE001 - see outcome_of
-            if len(ready) == 1:
-                return [self._note(outcome_of(error), error)]
+            outcome = outcome_of(error)
+            if len(ready) == 1 or isinstance(outcome, Snooze):
+                return [self._note(outcome, error)] * len(ready)
         return [(await self._work_many([job]))[0] for job in ready]

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
+from leadflood.engine.obs.log import log
 from leadflood.engine.queue import store
 from leadflood.engine.queue.dispatcher import Delivery, Dispatcher
 from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.faults import is_passing
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.stage import Follow
 from leadflood.engine.queue.wakes import Wakes
@@ -69,5 +71,14 @@ class Publisher:
                 self._node.wants_reconcile.set()
             raise
         if self._node is None:
-            for stage in sorted(delivery.queued_stages()) or [""]:
-                await store.notify(self._db, stage)
+            await self._tell_nodes(delivery)
+
+    async def _tell_nodes(self, delivery: Delivery) -> None:
+        """Wake the nodes; what is committed stays so when that fails: they look by themselves."""
+        try:
+            for payload in delivery.wake_words():
+                await store.notify(self._db, payload)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("engine.notify.failed", error=str(error)[:200])
