@@ -7,24 +7,27 @@ from leadflood.engine.queue.store import SQL
 
 FILL = """
 INSERT INTO job (id, created_at, state, stage, payload)
-SELECT gen_random_uuid(), '2026-01-05Z', 0, 'a.b', '{}' FROM generate_series(1, 20000)
+SELECT gen_random_uuid(), '2026-01-05Z', 0, 'a.b', repeat('x', 200) FROM generate_series(1, 50000)
 """
+GIVEN = {
+    "ids": "array_fill(gen_random_uuid(), ARRAY[1000])",
+    "claims": "array_fill(1::bigint, ARRAY[1000])",
+    "node_id": "1",
+}
 
 
 async def plan_of(connection: asyncpg.Connection, name: str) -> str:
     query = getattr(SQL, name)
-    nothing = ", ".join(["NULL"] * len(query.parameters))
+    given = ", ".join(GIVEN.get(parameter, "NULL") for parameter in query.parameters)
     await connection.execute(f"PREPARE q AS {query.text}")
-    await connection.execute("SET plan_cache_mode = force_generic_plan")
-    rows = await connection.fetch(f"EXPLAIN EXECUTE q({nothing})")
+    await connection.execute("SET plan_cache_mode = force_custom_plan")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE q({given})")
     return "\n".join(row[0] for row in rows)
 
 
 @pytest.mark.pg
-@pytest.mark.parametrize(
-    "name", ["settle_completed", "settle_jobs", "postpone_jobs", "list_held", "give_back"]
-)
-async def test_claims_are_found_by_their_id_though_statistics_know_of_no_claim(
+@pytest.mark.parametrize("name", ["settle_completed", "settle_jobs", "postpone_jobs", "list_held"])
+async def test_no_claim_is_compared_with_every_other_though_statistics_know_of_none(
     database_settings: Settings, name: str
 ) -> None:
     async with own_connection(database_settings) as connection:
@@ -33,5 +36,4 @@ async def test_claims_are_found_by_their_id_though_statistics_know_of_no_claim(
 
         plan = await plan_of(connection, name)
 
-    assert "Index Scan using job_pkey on job" in plan, plan
-    assert "Seq Scan on job" not in plan, plan
+    assert not ("Nested Loop" in plan and "Seq Scan on job" in plan), plan
