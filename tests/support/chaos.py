@@ -41,6 +41,7 @@ from tests.support.pretend import (
     an_icp,
     doubtful_address,
     lead_of,
+    left_alone,
     phone_of,
     population,
     reachable_by_phone_only,
@@ -312,13 +313,14 @@ class Field:
 
     async def start_run(
         self, *, discovered: int = 0, phones: int = 0, doubtful: int = 0, sure: int = 0,
-        place: int = -1,
+        claimed: int = 0, place: int = -1,
     ) -> UUID:  # fmt: skip
         """Start a run of people nobody has met yet: found by search, and typed in by hand."""
         chosen = [
             *self._next("phones", reachable_by_phone_only(self.people), phones),
             *self._next("doubtful", doubtful_address(self.people), doubtful),
             *self._next("sure", sure_address(self.people), sure),
+            *self._next("claimed", left_alone(self.people), claimed),
         ]
         return await self._start(an_icp(place), discovered, chosen)
 

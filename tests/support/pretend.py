@@ -161,9 +161,10 @@ def reachable_by_phone_only(people: Population) -> Iterator[Person]:
 
 
 def doubtful_address(people: Population) -> Iterator[Person]:
-    """List whose address Apollo has but does not vouch for, so that it is verified."""
+    """List whose address Apollo has but nobody vouches for, so that it is verified."""
     for person in _strangers(people):
-        if person.apollo_knows and person.apollo_has_email and person.email_status != "verified":
+        is_doubtful = person.email_status != "verified" and not person.hunter_knows
+        if person.apollo_knows and person.apollo_has_email and is_doubtful:
             yield person
 
 
@@ -171,6 +172,13 @@ def sure_address(people: Population) -> Iterator[Person]:
     """List whose address Apollo vouches for."""
     for person in _strangers(people):
         if person.apollo_knows and person.apollo_has_email and person.email_status == "verified":
+            yield person
+
+
+def left_alone(people: Population) -> Iterator[Person]:
+    """List who asked Hunter to be left alone, where Hunter is asked."""
+    for person in people.people:
+        if person.is_claimed and not (person.apollo_has_email or person.is_misspelt):
             yield person
 
 

@@ -1,0 +1,117 @@
+"""The process ends itself at each named moment of the pipeline, one after the other.
+
+    python -m tests.chaos.points   (all of them, on a server of its own; prints one JSON object)
+
+A moment is before or after: the commit of each stage, the reservation of each outside call, the
+call itself, its settlement, and `authorize`. `before` a commit is the last moment before COMMIT.
+"""
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import msgspec
+from leadflood.app import STAGE_NAMES
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.embedded import embedded_postgres
+
+from tests.support.chaos import Field, Reckoning, open_field, open_nursery, reckon
+from tests.support.db import open_folder
+from tests.support.pretend import Plan
+
+SIDES = ("before", "after")
+STEPS = ("reserve", "send", "settle")
+QUESTIONS = (
+    "apollo.people.search", "apollo.people.match", "hunter.email.find", "hunter.email.verify",
+    "pdl.person.enrich", "openai.text.write",
+)  # fmt: skip
+SENDS = ("smtp.message.send", "trengo.message.send")
+LOOK_UP = "trengo.message.look_up"
+SUPPRESSION = "message.suppress"
+SMALL = Plan(people_count=8_000)
+
+
+def _points(names: Sequence[str], steps: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{name}.{step}.{side}" for name in names for step in steps for side in SIDES)
+
+
+COMMITS = _points(STAGE_NAMES, ("commit",))
+EFFECTS = _points(SENDS, ("authorize", *STEPS))
+USUAL = (*COMMITS, *_points(QUESTIONS, STEPS), *EFFECTS)
+"""What a run without any trouble passes."""
+
+ALL = (*USUAL, *_points((LOOK_UP,), STEPS))
+"""The look-ups come last, when a sending is left that nobody knows the end of."""
+
+SOME = (
+    "discovery.run.commit.after", "enrichment.run.commit.before", "features.compute.commit.after",
+    "scoring.compute.commit.before", "message.generate.commit.after",
+    "apollo.people.match.send.after", "apollo.people.match.settle.after",
+    "smtp.message.send.authorize.before", "smtp.message.send.reserve.before",
+    "smtp.message.send.send.before", "smtp.message.send.settle.after",
+    "trengo.message.send.authorize.after", "trengo.message.send.reserve.after",
+    "trengo.message.send.send.after", "trengo.message.send.settle.before",
+    "message.send.commit.before",
+)  # fmt: skip
+"""One of each kind, for the short form."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    points: int
+    seconds: float
+    reckoning: Reckoning
+
+
+async def start_small_run(field: Field, place: int, claimed: int = 0) -> None:
+    """Start a run so small that it is quick, and so chosen that it passes every moment.
+
+    Only somebody who `claimed` to be left alone passes the suppression's.
+    """
+    await field.start_run(discovered=3, phones=1, doubtful=1, sure=1, claimed=claimed, place=place)
+
+
+async def crash_at_each(field: Field, points: Sequence[str]) -> None:
+    """Let a worker die at each moment; the next one finds what it left, and new work."""
+    for place, point in enumerate(points):
+        if LOOK_UP not in point:
+            await start_small_run(field, place, claimed=SUPPRESSION in point)
+        worker = await field.worker(crash_at=point)
+        await worker.hear("ready")
+        code = await worker.wait()
+        assert code == -signal.SIGKILL, f"{point} was not passed: {code}\n{worker.log()[-4000:]}"
+        await field.after_a_kill()
+
+
+async def run(folder: Path) -> Outcome:
+    """Do all of them."""
+    began = time.perf_counter()
+    async with (
+        embedded_postgres(folder / "server", REAL_TIME) as server,
+        open_nursery(folder) as nursery,
+        open_field(nursery, server.url, folder, SMALL) as field,
+    ):
+        await crash_at_each(field, ALL)
+        await field.finish()
+        reckoning = await reckon(field)
+        seconds = round(time.perf_counter() - began, 1)
+        return Outcome(points=len(ALL), seconds=seconds, reckoning=reckoning)
+
+
+def main() -> None:
+    folder = open_folder("leadflood-points-")
+    try:
+        outcome = anyio.run(run, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
+    sys.exit(1 if outcome.reckoning.problems else 0)
+
+
+if __name__ == "__main__":
+    main()
