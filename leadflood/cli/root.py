@@ -4,13 +4,19 @@ import sys
 
 import typer
 
+from leadflood.cli import dead_letters, messages, migrate, sending, suppress
 from leadflood.cli.demo import demo
+from leadflood.cli.doctor import doctor
+from leadflood.cli.events import events
 from leadflood.cli.run import run
 from leadflood.cli.sandbox import sandbox
 from leadflood.cli.serve import serve
+from leadflood.cli.stages import provider_app, stage_app
+from leadflood.cli.status import status
 from leadflood.cli.talk import fail
 from leadflood.engine.actors.supervisor import first_cause
-from leadflood.engine.errors import LeadfloodError
+from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.errors import LeadfloodError, Transient
 
 app = typer.Typer(
     name="leadflood",
@@ -19,22 +25,40 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command()(sandbox)
-app.command()(run)
-app.command()(serve)
+for command in (demo, run, serve, sandbox, doctor, status, events):
+    app.command()(command)
+app.add_typer(stage_app, name="stage")
+app.add_typer(provider_app, name="provider")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(sending.app, name="sending")
+app.add_typer(messages.app, name="messages")
+app.add_typer(suppress.app, name="suppress")
+app.add_typer(migrate.app, name="migrate")
 
 
 def main() -> None:
-    """Run the command; an expected error is a sentence and exit code 1, never a trace."""
+    """Run the command; an expected error is a sentence and an exit code, never a trace."""
     try:
         app()
-    except LeadfloodError as error:
-        fail(error)
-    except BaseExceptionGroup as group:
-        cause = first_cause(group)
-        if not isinstance(cause, LeadfloodError):
-            raise
-        fail(cause)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        expected = expected_of(error)
+        if expected is None:
+            raise
+        fail(expected)
+
+
+def expected_of(error: Exception) -> LeadfloodError | None:
+    """Find the error that a person can do something about; None: it is a mistake of ours."""
+    cause = first_cause(error)
+    if isinstance(cause, LeadfloodError):
+        return cause
+    is_odd_url = isinstance(cause, ValueError) and type(cause).__module__.startswith("asyncpg")
+    if is_odd_url or isinstance(cause, OSError) or sqlstate_of(cause) is not None:
+        return Transient(
+            f"{type(cause).__name__}: {cause}; `leadflood doctor` looks at the database, the data"
+            " folder and the settings, and says what to change",
+            code="command.failed",
+        )
+    return None

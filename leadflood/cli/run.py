@@ -17,7 +17,7 @@ from leadflood.cli.run_input import Given, read_input, show_input, write_bad_row
 from leadflood.cli.run_output import Written, check_writable, write_output
 from leadflood.cli.run_price import estimate, show_estimate
 from leadflood.cli.run_work import work_on
-from leadflood.cli.talk import money, print_json, run_async, say
+from leadflood.cli.talk import USAGE, money, print_json, run_async, say
 from leadflood.domain.icp.service import content_hash
 from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.overview import store as overview
@@ -99,7 +99,7 @@ def read_budget(text: str) -> int:
         raise Invalid(
             f"--budget: {text!r} is no amount of money: {problem}",
             (FieldProblem("--budget", problem),),
-            code="run.budget.invalid",
+            code=USAGE,
         )
     return int(amount * MICROS)
 

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from leadflood.app import Storage
 from leadflood.cli.run_cells import write_cells
-from leadflood.cli.talk import money
+from leadflood.cli.talk import USAGE, money
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads import importing, store as leads
@@ -87,7 +87,7 @@ def check_writable(output: Path, input_file: Path) -> None:
         raise Invalid(
             f"--output: {problem}",
             (FieldProblem("--output", problem),),
-            code="run.output.unwritable",
+            code=USAGE,
         )
     probe = output.with_name(f".{output.name}.probe")
     write_cells(probe, [])

@@ -17,6 +17,8 @@ from leadflood.engine.errors import Invalid, LeadfloodError
 ResultT = TypeVar("ResultT")
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 MICROS = 1_000_000
+USAGE = "cli.usage"
+"""The code of an error on the command line itself: exit code 2."""
 
 
 def say(text: str) -> None:
@@ -36,12 +38,12 @@ def print_json(data: Any) -> None:
 
 
 def fail(error: LeadfloodError) -> NoReturn:
-    """Say what went wrong and leave with 1."""
+    """Say what went wrong and leave with 1, or 2 when the command line itself is wrong."""
     say(f"error [{error.error_code}]: {error.detail}")
     if isinstance(error, Invalid):
         for field in error.fields:
             say(f"  {field.path}: {field.problem}")
-    sys.exit(1)
+    sys.exit(2 if error.error_code == USAGE else 1)
 
 
 def run_async(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
