@@ -12,6 +12,7 @@ from uuid import UUID
 import anyio
 import msgspec
 
+from leadflood.api import idempotency
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
@@ -54,6 +55,7 @@ from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.duties import repeat
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.routes import Routes
+from leadflood.engine.queue.schedule import HEARTBEAT, Scheduler
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.wakes import Wakes
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
@@ -245,8 +247,10 @@ class Node:
 
     def actors(self, engine: Engine) -> Sequence[Child]:
         """List what runs beside the stages."""
-        del engine
+        storage = self.storage
+        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (HEARTBEAT,))
         children = [
+            Child("schedule", schedule.run),
             Child("gate", self.gate.run),
             Child("orphans", self._settle_orphans),
             Child("look-up", self._look_up_unknown, optional=True),
@@ -273,6 +277,8 @@ class Node:
     async def _forget_answers(self) -> None:
         async def forget() -> None:
             while await forget_answers(self.storage.db, self.storage.clock.now()):
+                pass
+            while await idempotency.forget(self.storage.db, self.storage.clock.now()):
                 pass
 
         await repeat(FORGET_SECONDS, forget, "answers")

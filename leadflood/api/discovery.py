@@ -10,7 +10,7 @@ import msgspec
 from leadflood.api.edge import Caller, Node
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import remembered
-from leadflood.api.leads import Cap
+from leadflood.api.leads import Cap, Providers
 from leadflood.api.route import Route
 from leadflood.contracts.values import Micros, SendsPolicy
 from leadflood.domain.discovery.schemas import DiscoveryState, NewDiscovery
@@ -36,7 +36,7 @@ class DiscoveryBody(
     provider: Annotated[str, msgspec.Meta(max_length=40)] = ""
     max_leads: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
     sends: SendsPolicy = SendsPolicy.HOLD
-    providers: tuple[Annotated[str, msgspec.Meta(max_length=40)], ...] | None = None
+    providers: Providers | None = None
     cap_micros: Cap | None = None
     lead_cap_micros: Cap | None = None
 

@@ -7,7 +7,7 @@ and after a crash either both the deed and its answer are there or neither.
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,7 @@ from leadflood.api.edge import Caller
 from leadflood.api.problems import HttpRefused
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.sql import load_queries
-from leadflood.engine.db.tx import Tx
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import FieldProblem
 
 SQL = load_queries(__file__)
@@ -59,6 +59,11 @@ async def remembered(tx: Tx, caller: Caller, kind: Any, clock: Clock) -> AsyncIt
         answer=msgspec.json.encode(memory.answer),
         now=clock.now(),
     )
+
+
+async def forget(db: Reader, now: datetime) -> int:
+    """Forget answers past their time, a few thousand at once; tell how many."""
+    return await db.execute(SQL.prune_answers, before=now - KEPT, limit=5_000)
 
 
 def _another_body() -> HttpRefused:

@@ -25,18 +25,20 @@ from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 
+Providers = tuple[Annotated[str, msgspec.Meta(max_length=40)], ...]
 Cap = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 
 class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A lead to bring in: enriched, scored and drafted for at once.
 
-    `icpId` null means the newest ICP. `sends` says what may be sent for it; `capMicros` is the
-    most it may cost (null: the cap of the settings).
+    `icpId` null means the newest ICP. `sends` says what may be sent for it, `providers` who may
+    be asked (null: all), `capMicros` the most it may cost (null: the cap of the settings).
     """
 
     icp_id: UUID | None = None
     sends: SendsPolicy = SendsPolicy.HOLD
+    providers: Providers | None = None
     cap_micros: Cap | None = None
 
 
@@ -143,10 +145,14 @@ class Leads:
         storage = self._node.storage
         budget = storage.settings.budget
         new = NewRun(
-            id=storage.ids.new(), kind="lead", title="one lead by the API", sends=body.sends.value,
+            id=storage.ids.new(),
+            kind="lead",
+            title="one lead by the API",
+            sends=body.sends.value,
+            providers=body.providers,
             cap_micros=budget.run_micros if body.cap_micros is None else body.cap_micros,
             lead_cap_micros=budget.lead_micros,
-        )  # fmt: skip
+        )
         return await runs.create(tx, new, storage.clock.now())
 
     async def get(self, lead_id: UUID) -> LeadDetail:

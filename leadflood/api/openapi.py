@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import typing
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
@@ -178,8 +177,9 @@ def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
 class Docs:
     """The routes that explain the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, assets: Path | None) -> None:
         self.document = b"{}"
+        self._assets = assets
 
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
@@ -205,7 +205,7 @@ class Docs:
 
     async def page(self) -> Page:
         """Show all routes to a person; nothing is loaded from elsewhere."""
-        if _assets() is None:
+        if self._assets is None:
             style, scripts = "", '<script src="/docs/start.js"></script>'
         else:
             style = '<link rel="stylesheet" href="/docs/swagger-ui.css">'
@@ -218,7 +218,7 @@ class Docs:
 
     async def asset(self, asset: str) -> Page:
         """Serve a file of the page."""
-        folder = _assets()
+        folder = self._assets
         if asset == "start.js":
             body = _START if folder is not None else _PLAIN_SCRIPT
             return Page(body=body, content_type="text/javascript; charset=utf-8")
@@ -228,14 +228,9 @@ class Docs:
         return Page(body=body, content_type=_ASSETS[asset])
 
 
-def _assets() -> Path | None:
+def find_assets() -> Path | None:
     """Find Swagger UI in the package that ships it, without importing that package."""
     spec = importlib.util.find_spec("swagger_ui")
     if spec is None or spec.origin is None:
         return None
     return Path(spec.origin).parent / "static"
-
-
-def answer_kinds(route: Route) -> Any:
-    """Tell what a route answers with, as its handler says."""
-    return typing.get_type_hints(route.handler).get("return")

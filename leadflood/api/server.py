@@ -12,6 +12,7 @@ import anyio
 import msgspec
 import structlog
 from aiohttp import web
+from anyio import to_thread
 
 from leadflood.api.edge import Caller, Node
 from leadflood.api.idempotency import MOST_CHARS
@@ -21,7 +22,6 @@ from leadflood.api.route import Endpoint, Route, encode, is_page
 from leadflood.api.table import make_table
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, FieldProblem, Transient, Unauthenticated
-from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
@@ -39,7 +39,8 @@ _SAFE_HEADERS = {
     "Cache-Control": "no-store",
 }
 _STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
-_ENDPOINT = web.AppKey("endpoint", Endpoint)
+_NAME = web.RequestKey("name", str)
+_ID = web.RequestKey("id", str)
 _JSON = "application/json"
 
 Tell = Callable[[str], None]
@@ -62,7 +63,7 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     """Serve while the block runs; gives the address."""
     require_safe_binding(http)
     metrics, lag = RouteMetrics(), LoopLag()
-    table = make_table(node, await newest_revision(), metrics, lag)
+    table = await to_thread.run_sync(make_table, node, metrics, lag)
     door = Door(node, http, metrics)
     runner = web.AppRunner(
         make_app(table, door, http),
@@ -130,10 +131,6 @@ class _Served:
         query = list(request.query.items())
         answer = await endpoint.answer(request.match_info, query, body, caller)
         return respond(answer, endpoint.route)
-
-
-_NAME = "leadflood.route"
-_ID = "leadflood.request_id"
 
 
 class Door:

@@ -7,19 +7,20 @@ from leadflood.api.edge import Node
 from leadflood.api.icp import Icps
 from leadflood.api.jobs import Jobs
 from leadflood.api.leads import Leads
-from leadflood.api.openapi import Docs, describe
+from leadflood.api.openapi import Docs, describe, find_assets
 from leadflood.api.operations import Operations
 from leadflood.api.public import Public
 from leadflood.api.route import Route
+from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 
-def make_table(node: Node, newest: str, metrics: RouteMetrics, lag: LoopLag) -> tuple[Route, ...]:
-    """List all routes of a node; `newest` is the newest migration known."""
-    icps, docs = Icps(node), Docs()
+def make_table(node: Node, metrics: RouteMetrics, lag: LoopLag) -> tuple[Route, ...]:
+    """List all routes of a node. Reads files: call it in a thread."""
+    icps, docs = Icps(node), Docs(find_assets())
     parts = (
         Public(node),
-        Operations(node, newest, metrics, lag),
+        Operations(node, newest_revision(), metrics, lag),
         icps,
         Leads(node, icps),
         Discoveries(node, icps),

@@ -1,0 +1,43 @@
+"""One node and one API for the whole folder: each test brings its own leads."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from leadflood.app import Node
+from leadflood.engine.db.pool import Database, Settings, open_database
+from tests.support.api import Client, running_api, running_node
+from tests.support.db import TestServer, cloned_database
+
+
+@pytest.fixture(scope="package")
+async def node_settings(database_server: TestServer) -> AsyncIterator[Settings]:
+    async with cloned_database(database_server) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="package")
+async def node_database(node_settings: Settings) -> AsyncIterator[Database]:
+    async with open_database(node_settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+async def node(
+    node_database: Database, node_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Node]:
+    folder = tmp_path_factory.mktemp("node")
+    async with running_node(node_database, node_settings, folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+async def api(node: Node) -> AsyncIterator[Client]:
+    async with running_api(node) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+async def icp_id(api: Client) -> str:
+    made = await api.post("/v1/icps", {"name": "Ops", "target": {"titles": ["COO"]}})
+    assert made.status == 201
+    return str(made.json["id"])

@@ -1,0 +1,149 @@
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import pytest
+from leadflood.app import Node
+from leadflood.engine.db.pool import Database
+from leadflood.engine.queue import runs
+from tests.support.api import Answer, Client
+from tests.support.messaging import sql
+
+pytestmark = pytest.mark.pg
+
+
+def a_lead(icp_id: str, **over: Any) -> dict[str, Any]:
+    email = f"{uuid4().hex}@acme{uuid4().hex[:8]}.example"
+    lead = {"email": email, "fullName": "Ann Lee", "title": "COO", "icpId": icp_id}
+    return {**lead, "providers": [], **over}
+
+
+async def scored(api: Client, lead_id: str) -> Any:
+    with anyio.fail_after(10):
+        while (lead := (await api.get(f"/v1/leads/{lead_id}")).json)["score"] is None:
+            await anyio.lowlevel.checkpoint()
+    return lead
+
+
+async def test_a_lead_brought_in_is_scored_and_shown_with_its_evidence(
+    api: Client, icp_id: str
+) -> None:
+    given = a_lead(icp_id)
+
+    made = await api.post("/v1/leads", given)
+
+    assert made.status == 201
+    assert set(made.json) == {"leadId", "jobId", "runId"}
+    lead = await scored(api, made.json["leadId"])
+    assert lead["values"]["email"] == given["email"]
+    assert lead["score"]["runId"] == made.json["runId"]
+    assert lead["score"]["icpId"] == icp_id
+    parts = [part["pointsMilli"] for part in lead["score"]["contributions"]]
+    assert sum(parts) == lead["score"]["scoreMilli"]
+    assert {one["source"] for one in lead["provenance"]} == {"api"}
+    assert all(one["evidenceHash"] for one in lead["provenance"])
+    assert lead["messages"] == []
+    assert lead["costMicros"] == 0
+
+
+async def test_its_job_and_run_can_be_watched_to_their_ends(
+    api: Client, icp_id: str, node: Node
+) -> None:
+    made = (await api.post("/v1/leads", a_lead(icp_id, sends="never"))).json
+
+    job = await api.wait_for_job(made["jobId"])
+
+    assert (job["state"], job["stage"]) == ("completed", "enrichment.run")
+    assert job["runId"] == made["runId"]
+    run = await runs.get(node.storage.db, UUID(made["runId"]))
+    assert (run.kind, run.sends, run.providers) == ("lead", "never", ())
+
+
+async def test_a_second_lead_with_the_same_email_is_a_conflict_that_starts_nothing(
+    api: Client, icp_id: str, node_database: Database
+) -> None:
+    given = a_lead(icp_id)
+    first = await api.post("/v1/leads", given)
+    before = await count_runs(node_database)
+
+    second = await api.post("/v1/leads", given)
+
+    assert second.status == 409
+    assert second.problem["code"] == "leads.lead.exists"
+    assert first.json["leadId"] in second.problem["detail"]
+    assert await count_runs(node_database) == before
+
+
+async def count_runs(database: Database) -> int:
+    return int(await database.fetch_value(sql("SELECT count(*) FROM run")))
+
+
+async def test_of_equal_leads_at_the_same_moment_one_comes_in(api: Client, icp_id: str) -> None:
+    given, answers = a_lead(icp_id), list[Answer]()
+
+    async def create() -> None:
+        answers.append(await api.post("/v1/leads", given))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(create)
+
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 7
+
+
+async def test_the_creation_is_an_event_in_the_same_transaction_with_the_request_s_id_in_its_job(
+    api: Client, icp_id: str, node: Node, node_database: Database
+) -> None:
+    request_id = f"mine-{uuid4().hex}"
+    line = node.engine.lines["features.compute"]
+    line.apply_pause(is_paused=True)
+    node.engine.control.switches.clear()
+    try:
+        headers = {"X-Request-ID": request_id}
+        made = await api.post("/v1/leads", a_lead(icp_id), headers=headers)
+        await api.wait_for_job(made.json["jobId"])
+
+        row = await node_database.fetch_one(
+            sql("SELECT request_id FROM job WHERE run_id = $1", "run"), run=UUID(made.json["runId"])
+        )
+    finally:
+        line.apply_pause(is_paused=False)
+
+    assert made.headers["X-Request-ID"] == request_id
+    assert row is not None
+    assert row["request_id"] == request_id
+    types = await node_database.fetch(
+        sql("SELECT type FROM event WHERE subject = $1", "lead"), lead=UUID(made.json["leadId"])
+    )
+    assert "leads.lead.created" in {row["type"] for row in types}
+
+
+async def test_a_lead_that_nobody_can_be_told_by_is_refused_with_the_fields(
+    api: Client, icp_id: str
+) -> None:
+    refused = await api.post("/v1/leads", {"title": "COO", "icpId": icp_id})
+
+    assert refused.status == 422
+    assert refused.problem["fields"]
+
+
+async def test_an_icp_that_is_not_there_is_not_found(api: Client) -> None:
+    refused = await api.post("/v1/leads", a_lead(str(uuid4())))
+
+    assert refused.status == 404
+    assert refused.problem["code"] == "icp.profile.unknown"
+
+
+@pytest.mark.parametrize("path", [f"/v1/leads/{uuid4()}", f"/v1/jobs/{uuid4()}"])
+async def test_what_is_not_there_is_not_found(api: Client, path: str) -> None:
+    refused = await api.get(path)
+
+    assert refused.status == 404
+    assert refused.problem["code"].endswith("not_found")
+
+
+async def test_a_path_that_is_no_id_names_the_field(api: Client) -> None:
+    refused = await api.get("/v1/leads/first")
+
+    assert refused.status == 422
+    assert refused.problem["fields"][0]["path"] == "leadId"

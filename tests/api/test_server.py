@@ -1,0 +1,379 @@
+"""The door: who may pass, what a body may be, how long things may take, what every answer bears."""
+
+from collections.abc import AsyncIterator, Iterator
+from io import StringIO
+
+import aiohttp
+import anyio
+import msgspec
+import pytest
+import structlog
+from blockbuster import BlockBuster
+from hypothesis import HealthCheck, given, settings, strategies as st
+from leadflood.api.listening import Settings, require_safe_binding
+from leadflood.api.server import listening
+from leadflood.app import Node
+from leadflood.engine.errors import Conflict, Invalid
+from leadflood.engine.obs import log as logs
+from leadflood.engine.queue.control import pause_stage, resume_stage
+from tests.support.api import Client, running_api
+
+pytestmark = pytest.mark.pg
+TOKEN = "correct horse battery staple"  # noqa: S105 - opens nothing but this test's own server
+ANYWHERE = "0.0.0.0"  # noqa: S104 - to see it refused
+
+
+@pytest.fixture(scope="module")
+async def guarded(node: Node) -> AsyncIterator[Client]:
+    async with running_api(node, token=TOKEN) as client:
+        yield client
+
+
+@pytest.fixture
+def written(blockbuster: BlockBuster) -> Iterator[StringIO]:
+    """What is logged; a trace reads the lines of code it shows."""
+    for function in blockbuster.functions.values():
+        function.can_block_in("structlog/processors.py", "__call__")
+    stream = StringIO()
+    logs.configure(logs.Settings(), stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+async def test_health_and_readiness_are_told(api: Client) -> None:
+    health, ready = await api.get("/health"), await api.get("/ready")
+
+    assert (health.status, health.json) == (200, {"status": "ok"})
+    assert ready.status == 200
+    assert {check["name"]: check["ok"] for check in ready.json["checks"]} == {
+        "database": True,
+        "migrations": True,
+        "stages": True,
+    }
+
+
+async def test_a_stage_that_cannot_commit_makes_the_node_unready_and_says_why(
+    api: Client, node: Node
+) -> None:
+    committer = node.engine.lines["scoring.compute"].committer
+    committer.stall_reason = "scoring.compute: disk full"
+    try:
+        ready = await api.get("/ready")
+    finally:
+        committer.stall_reason = None
+
+    assert ready.status == 503
+    assert ready.json["checks"][-1] == {
+        "name": "stages",
+        "ok": False,
+        "detail": "scoring.compute: disk full",
+    }
+
+
+async def test_a_paused_stage_is_told_and_keeps_the_node_ready(api: Client, node: Node) -> None:
+    storage = node.storage
+    await pause_stage(storage.db, storage.clock, "message.send", "ann", "test")
+    await node.engine.control.look()
+    try:
+        ready = await api.get("/ready")
+    finally:
+        await resume_stage(storage.db, "message.send")
+        await node.engine.control.look()
+
+    assert ready.status == 200
+    assert ready.json["checks"][-1]["detail"] == "paused: message.send"
+
+
+async def test_metrics_count_each_stage_each_route_the_queue_and_the_loop(api: Client) -> None:
+    await api.get("/health")
+
+    told = await api.get("/metrics")
+
+    text = told.body.decode()
+    assert told.headers["Content-Type"].startswith("text/plain")
+    for name in (
+        'leadflood_jobs_completed_total{stage="scoring.compute"}',
+        'leadflood_jobs_in_flight{stage="message.send"}',
+        'leadflood_channel_capacity{stage="message.send"}',
+        'leadflood_work_seconds_bucket{le="+Inf",stage="scoring.compute"}',
+        'leadflood_commit_batch_jobs_count{stage="scoring.compute"}',
+        'leadflood_http_answers_total{route="GET /health",status="200"}',
+        'leadflood_http_seconds_count{route="GET /health"}',
+        'leadflood_actor_restarts_total{actor="timer"}',
+        "leadflood_pool_connections_in_use",
+        "leadflood_feed_lag_seconds",
+        "leadflood_loop_lag_seconds_count",
+    ):
+        assert name in text, name
+
+
+@pytest.mark.parametrize("host", [ANYWHERE, "::", "10.1.2.3", "leads.example"])
+def test_without_a_token_no_address_but_loopback_may_be_bound(host: str) -> None:
+    with pytest.raises(Invalid, match=r"http\.token"):
+        require_safe_binding(Settings(host=host))
+
+    require_safe_binding(Settings(host=host, token=TOKEN))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_loopback_needs_no_token(host: str) -> None:
+    require_safe_binding(Settings(host=host))
+
+
+async def test_an_unsafe_binding_refuses_to_start(node: Node) -> None:
+    with pytest.raises(Invalid, match=r"http\.token"):
+        async with listening(node, Settings(host=ANYWHERE, port=0)):
+            pass
+
+
+async def test_a_taken_port_says_so(node: Node, api: Client) -> None:
+    port = int(api.address.rpartition(":")[2])
+
+    with pytest.raises(Conflict, match=r"http\.port"):
+        async with listening(node, Settings(port=port)):
+            pass
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": f"Bearer {TOKEN} "[:-2]},
+        {"Authorization": "Bearer"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/ready", "/metrics", "/docs", "/openapi.json", "/v1/icps"])
+async def test_with_a_token_every_route_but_health_wants_it(
+    guarded: Client, path: str, headers: dict[str, str]
+) -> None:
+    refused = await guarded.get(path, headers=headers)
+
+    assert refused.status == 401
+    assert refused.problem["code"] == "http.token.refused"
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    assert TOKEN not in refused.body.decode()
+
+
+async def test_the_token_opens_and_health_needs_none(guarded: Client) -> None:
+    opened = await guarded.get("/v1/icps", headers={"Authorization": f"Bearer {TOKEN}"})
+
+    assert opened.status == 200
+    assert (await guarded.get("/health")).status == 200
+    assert (await guarded.get("/u/no-token-of-ours")).status == 404
+
+
+async def test_without_a_token_a_foreign_name_for_this_machine_is_refused(api: Client) -> None:
+    refused = await api.get("/v1/icps", headers={"Host": "evil.example"})
+
+    assert refused.status == 421
+    assert (await api.get("/health", headers={"Host": "evil.example"})).status == 200
+
+
+async def test_a_request_id_is_kept_or_made_and_a_bad_one_replaced(api: Client) -> None:
+    kept = await api.get("/health", headers={"X-Request-ID": "abc-1"})
+    made = await api.get("/health")
+    replaced = await api.get("/health", headers={"X-Request-ID": "a b\t<script>"})
+
+    assert kept.headers["X-Request-ID"] == "abc-1"
+    assert len(made.headers["X-Request-ID"]) == 36
+    assert len(replaced.headers["X-Request-ID"]) == 36
+
+
+async def test_every_answer_bears_the_safety_headers(api: Client) -> None:
+    for answer in (await api.get("/health"), await api.get("/nowhere"), await api.get("/docs")):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Server"] == "leadflood"
+
+
+async def test_an_unknown_route_and_a_wrong_method_are_problems(api: Client) -> None:
+    nowhere, wrong = await api.get("/v1/nowhere"), await api.ask("DELETE", "/v1/leads")
+
+    assert nowhere.problem["code"] == "http.not_found"
+    assert wrong.status == 405
+    assert wrong.problem["code"] == "http.method.refused"
+    assert wrong.headers["Allow"] == "POST"
+
+
+BAD_BODIES = {
+    "empty": (b"", 400),
+    "cut": (b'{"email": "a', 400),
+    "deep array": (b"[" * 200_000, 422),
+    "deep object": (b'{"optIn":' * 50_000, 422),
+    "deep unknown": (b'{"x":' * 50_000, 422),
+    "invalid utf-8": (b'{"email": "\xff\xfe"}', 400),
+    "nul escaped": (b'{"email": "a\\u0000@b.example"}', 422),
+    "nul raw": (b'{"email": "a\x00"}', 400),
+    "lone surrogate": (b'{"email": "\\ud800"}', 400),
+    "huge number": (b'{"companySize": 1e999}', 422),
+    "huge integer": (b'{"email": "a@b.example", "companySize": ' + b"9" * 400 + b"}", 422),
+    "wrong type": (b'{"email": 5}', 422),
+    "unknown field": (b'{"e-mail": "a@b.example"}', 422),
+    "two values": (b"{}{}", 400),
+    "not an object": (b"[]", 422),
+}
+
+
+@pytest.mark.usefixtures("icp_id")
+@pytest.mark.parametrize("name", BAD_BODIES)
+async def test_a_bad_body_is_a_problem_of_the_caller(api: Client, name: str) -> None:
+    raw, status = BAD_BODIES[name]
+
+    refused = await api.post("/v1/leads", raw=raw)
+
+    assert refused.status == status, refused.body
+    assert refused.problem["code"]
+
+
+async def test_an_unknown_field_is_named(api: Client) -> None:
+    refused = await api.post("/v1/icps", {"name": "x", "target": {"title": ["COO"]}})
+
+    assert refused.problem["fields"] == [
+        {"path": "target.title", "problem": "Object contains unknown field `title`"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""]
+)
+async def test_a_body_of_another_kind_is_refused(api: Client, content_type: str) -> None:
+    refused = await api.post("/v1/leads", raw=b"{}", headers={"Content-Type": content_type})
+
+    assert refused.status == 415
+
+
+async def test_a_body_over_the_limit_is_refused_by_its_length_and_while_it_streams(
+    api: Client,
+) -> None:
+    by_length = await api.post("/v1/leads", raw=b" " * 1_000_001)
+    streamed = await stream(api, b" " * 65_536, 100)
+
+    assert by_length.status == 413
+    assert by_length.problem["code"] == "http.body.too_large"
+    assert streamed.startswith(b"HTTP/1.1 413")
+
+
+async def stream(api: Client, chunk: bytes, count: int) -> bytes:
+    """Send a chunked body by hand; tell how the answer begins."""
+    host, _, port = api.address.removeprefix("http://").partition(":")
+    async with await anyio.connect_tcp(host, int(port)) as socket:
+        head = b"POST /v1/leads HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        await socket.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        try:
+            for _ in range(count):
+                await socket.send(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
+        except anyio.BrokenResourceError:
+            pass
+        with anyio.fail_after(5):
+            return await socket.receive()
+
+
+async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None:
+    async with running_api(node, read_seconds=0.05) as api:
+        host, _, port = api.address.removeprefix("http://").partition(":")
+        async with await anyio.connect_tcp(host, int(port)) as socket:
+            await socket.send(
+                b"POST /v1/leads HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+            )
+            with anyio.fail_after(5):
+                told = await socket.receive()
+
+    assert told.startswith(b"HTTP/1.1 408")
+
+
+async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) -> None:
+    unknown = await api.get("/v1/icps?limits=3")
+    doubled = await api.get("/v1/icps?limit=3&limit=4")
+    too_many = await api.get("/v1/icps?limit=100000")
+    none_taken = await api.get("/ready?x=1")
+
+    assert unknown.problem["fields"][0]["path"] == "limits"
+    assert doubled.problem["code"] == "http.query.doubled"
+    assert too_many.problem["fields"][0]["path"] == "limit"
+    assert none_taken.status == 422
+
+
+async def test_our_own_mistake_is_told_without_its_text_and_logged_under_the_request_s_id(
+    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, written: StringIO
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(node.storage.icps, "list_latest", broken)
+
+    failed = await api.get("/v1/icps", headers={"X-Request-ID": "find-me"})
+
+    assert failed.status == 500
+    assert failed.problem["code"] == "engine.bug"
+    assert "secret" not in failed.body.decode()
+    assert "find-me" in written.getvalue()
+    assert "ZeroDivisionError" in written.getvalue()
+
+
+async def test_stopping_accepts_nothing_new_and_finishes_what_is_being_answered(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = anyio.Event(), anyio.Event()
+    statuses: list[int] = []
+
+    async def slow(*_: object) -> list[object]:
+        began.set()
+        await may_end.wait()
+        return []
+
+    async def ask(address: str, session: aiohttp.ClientSession) -> None:
+        async with session.get(f"{address}/v1/icps") as response:
+            statuses.append(response.status)
+
+    async def release_when_closed(address: str) -> None:
+        while await accepts(address):
+            pass
+        may_end.set()
+
+    monkeypatch.setattr(node.storage.icps, "list_latest", slow)
+    with anyio.fail_after(10):
+        async with (
+            aiohttp.ClientSession() as session,
+            anyio.create_task_group() as group,
+            listening(node, Settings(port=0)) as address,
+        ):
+            group.start_soon(ask, address, session)
+            await began.wait()
+            group.start_soon(release_when_closed, address)
+
+    assert statuses == [200]
+
+
+async def accepts(address: str) -> bool:
+    host, _, port = address.removeprefix("http://").partition(":")
+    try:
+        await (await anyio.connect_tcp(host, int(port))).aclose()
+    except OSError:
+        return False
+    return True
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    ["email", "fullName", "companySize", "optIn", "icpId", "sends", "capMicros", "phone", "x"]
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.dictionaries(NAMES, VALUES, max_size=5) | VALUES)
+@pytest.mark.usefixtures("icp_id")
+async def test_no_body_is_a_bug(api: Client, body: object) -> None:
+    answer = await api.post("/v1/leads", raw=msgspec.json.encode(body))
+
+    assert answer.status in {201, 400, 404, 409, 422}, answer.body
