@@ -282,7 +282,14 @@ class Committer:
         if not batch.has_failures:
             return await store.settle_completed(tx, ids, claims, now, keeps_history=keeps)
         return await store.settle_jobs(
-            tx, ids, claims, batch.states, batch.codes, now, keeps_history=keeps
+            tx,
+            ids,
+            claims,
+            batch.states,
+            batch.codes,
+            [job.attempts for job in batch.ended],
+            now,
+            keeps_history=keeps,
         )
 
     async def _run_again(

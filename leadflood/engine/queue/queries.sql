@@ -37,11 +37,11 @@ RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, 
 -- the planner, whose numbers are old, from the primary key to the index of claims.
 WITH gone AS (
     DELETE FROM job
-    USING unnest(:ids::uuid[], :claims::bigint[], :states::smallint[], :codes::text[])
-        AS ended (id, claim, state, code)
+    USING unnest(:ids::uuid[], :claims::bigint[], :states::smallint[], :codes::text[],
+                 :attempts::smallint[]) AS ended (id, claim, state, code, attempts)
     WHERE job.id = ended.id AND job.claim = ended.claim AND coalesce(job.node_id, 0) <> 0
-    RETURNING job.id, job.run_id, job.created_at, ended.state, job.attempts, job.losses, job.stage,
-              ended.code, job.again),
+    RETURNING job.id, job.run_id, job.created_at, ended.state, ended.attempts, job.losses,
+              job.stage, ended.code, job.again),
 kept AS (
     INSERT INTO history
         (id, run_id, created_at, finished_at, state, attempts, losses, stage, error_code)

@@ -59,12 +59,13 @@ async def settle_completed(
     return _settled(row)
 
 
-async def settle_jobs(  # noqa: PLR0913 - one array a column
+async def settle_jobs(  # noqa: PLR0913, PLR0917 - one array a column
     tx: Tx,
     ids: Sequence[UUID],
     claims: Sequence[int],
     states: Sequence[int],
     codes: Sequence[str | None],
+    attempts: Sequence[int],
     now: datetime,
     *,
     keeps_history: bool,
@@ -76,6 +77,7 @@ async def settle_jobs(  # noqa: PLR0913 - one array a column
         claims=claims,
         states=states,
         codes=codes,
+        attempts=attempts,
         now=now,
         keeps_history=keeps_history,
     )

@@ -131,10 +131,13 @@ async def test_slots_of_a_transaction_that_rolled_back_are_free_again(bench: Ben
     node = await bench.node()
     channel = node.line().channel
 
-    with pytest.raises(TypeError):
+    async def publish_and_fail() -> None:
         async with node.engine.publisher.transaction() as publication:
             await publication.publish([Wanted(number) for number in range(10)])
             await publication.tx.execute(sql("SELECT 1", "missing"))
+
+    with pytest.raises(TypeError):
+        await publish_and_fail()
 
     assert (channel.reserved, len(channel)) == (0, 0)
     assert not await job_rows(bench.db)
