@@ -1,0 +1,54 @@
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.support.api import Client
+
+pytestmark = pytest.mark.pg
+
+
+@pytest.fixture(scope="module")
+async def document(api: Client) -> Any:
+    return (await api.get("/openapi.json")).json
+
+
+async def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+async def test_every_route_names_a_permission_or_is_open_and_says_what_it_is(
+    document: Any,
+) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert ("x-permission" in operation) != (operation["security"] == []), (method, path)
+            assert any(status.startswith("2") for status in operation["responses"])
+
+
+async def test_operations_have_names_of_their_own(document: Any) -> None:
+    names = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+
+    assert len(names) == len(set(names))
+
+
+async def test_properties_are_camel_case(document: Any) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for field in schema.get("properties", {}):
+            assert "_" not in field, (name, field)
+
+
+async def test_the_page_for_people_loads_nothing_from_elsewhere(api: Client) -> None:
+    page = await api.get("/docs")
+    script = await api.get("/docs/start.js")
+
+    assert page.status == script.status == 200
+    assert b"http" not in page.body.replace(b"<!doctype html>", b"")
+    assert "connect-src 'self'" in page.headers["Content-Security-Policy"]
+    assert b"/openapi.json" in script.body
+    assert (await api.get("/docs/..%2fserver.py")).status == 404
