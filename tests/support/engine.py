@@ -14,6 +14,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.beat import Settings as BeatSettings
 from leadflood.engine.queue.committer import CrashPoint
+from leadflood.engine.queue.control import pause_stage
 from leadflood.engine.queue.duties import Settings as DutySettings
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.job import Job
@@ -226,6 +227,7 @@ class Stepped:
         channel = self.line(stage).channel
         if most is not None:
             channel.capacity = most + channel.reserved + len(channel)
+        self.line(stage).feeder.wake()
         await self.line(stage).feeder._claim()
         return channel.drain()
 
@@ -271,6 +273,7 @@ def make_parts(
     database: Database,
     settings: DatabaseSettings,
     clock: Clock | None = None,
+    /,
     **over: Any,
 ) -> Parts:
     """Say what a toy engine is built from."""
@@ -298,6 +301,12 @@ async def enter_node(parts: Parts, *stages: Stage[Any, Any, Any]) -> Stepped:
     return Stepped(engine)
 
 
+async def pause(engine: Engine, stage: str = MAKE) -> None:
+    """Pause a stage and wait until this engine has heard of it."""
+    await pause_stage(engine.parts.db, engine.parts.clock, stage, "a test", "to look")
+    await engine.control.look()
+
+
 class Bench:
     """A database with the toy table, and nodes on it."""
 
@@ -321,7 +330,8 @@ class Bench:
     async def running(self, *stages: Stage[Any, Any, Any], **over: Any) -> AsyncIterator[Engine]:
         """Run a whole engine, in real time, until the block ends."""
         on_engine = over.pop("on_engine", None)
-        parts = make_parts(self.db, self.settings, **over)
+        clock = over.pop("clock", None)
+        parts = make_parts(self.db, self.settings, clock, **over)
         made = stages or (Make(), Use())
         async with running_engine(parts, lambda _: made, None, on_engine) as engine:
             yield engine
