@@ -90,6 +90,7 @@ class Supervisor:
 
         Raises: TooManyRestarts when a child keeps failing.
         """
+        self._failures.clear()
         if self.strategy is Strategy.ONE_FOR_ONE:
             async with anyio.create_task_group() as group:
                 self._group = group

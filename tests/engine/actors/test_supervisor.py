@@ -1,0 +1,182 @@
+"""DESIGN §3.6: supervisors restart, escalate, take siblings with them, or park."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+from leadflood.engine.actors import supervisor as supervisor_module
+from leadflood.engine.actors.supervisor import (
+    Child,
+    Health,
+    Strategy,
+    Supervisor,
+    TooManyRestarts,
+    describe,
+    first_cause,
+)
+from tests.support.engine import until
+
+Run = Callable[[], Awaitable[None]]
+
+
+class QuickTime:
+    """Backoff without waiting; time moves when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.fixture(autouse=True)
+def time(monkeypatch: pytest.MonkeyPatch) -> QuickTime:
+    quick = QuickTime()
+    monkeypatch.setattr(supervisor_module, "REAL_TIME", quick)
+    return quick
+
+
+def failing(times: int, error: Exception | None = None) -> tuple[Run, list[int]]:
+    """Make a child that fails `times` times and then runs for ever."""
+    starts: list[int] = []
+
+    async def run() -> None:
+        starts.append(len(starts))
+        if len(starts) <= times:
+            raise error or ValueError(f"failure {len(starts)}")
+        await anyio.sleep_forever()
+
+    return run, starts
+
+
+async def run_until(supervisor: Supervisor, is_so: Callable[[], object]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervisor.run)
+        await until(is_so)
+        group.cancel_scope.cancel()
+
+
+async def test_a_failed_child_is_restarted_alone(time: QuickTime) -> None:
+    run, starts = failing(2)
+    steady, steady_starts = failing(0)
+    children = [Child("weak", run), Child("steady", steady)]
+    supervisor = Supervisor("top", children)
+
+    await run_until(supervisor, lambda: len(starts) == 3)
+
+    assert len(steady_starts) == 1
+    assert (children[0].restarts, children[0].last_error) == (2, "ValueError: failure 2")
+    assert time.pauses == sorted(time.pauses)
+    assert len(time.pauses) == 2
+
+
+async def test_one_for_all_restarts_the_siblings_too() -> None:
+    run, starts = failing(1)
+    steady, steady_starts = failing(0)
+    children = [Child("steady", steady), Child("weak", run)]
+    supervisor = Supervisor("stage", children, Strategy.ONE_FOR_ALL)
+
+    await run_until(supervisor, lambda: len(starts) == 2)
+
+    assert len(steady_starts) == 2
+    assert [child.restarts for child in children] == [0, 1]
+
+
+async def test_a_child_that_keeps_failing_escalates(time: QuickTime) -> None:
+    run, starts = failing(100)
+    supervisor = Supervisor("top", [Child("weak", run)], restarts=3)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await supervisor.run()
+
+    assert isinstance(first_cause(raised.value), TooManyRestarts)
+    assert len(starts) == 4
+    assert time.seconds < 60
+
+
+async def test_one_for_all_escalates_too_and_names_the_culprit() -> None:
+    run, _ = failing(100)
+    steady, _ = failing(0)
+    children = [Child("steady", steady), Child("weak", run)]
+
+    with pytest.raises(TooManyRestarts, match="weak failed 3 times"):
+        await Supervisor("stage", children, Strategy.ONE_FOR_ALL, restarts=2).run()
+
+
+async def test_failures_outside_the_window_are_forgotten(time: QuickTime) -> None:
+    starts: list[int] = []
+
+    async def fail_rarely() -> None:
+        starts.append(len(starts))
+        time.seconds += 100
+        if len(starts) < 20:
+            raise ValueError
+        await anyio.sleep_forever()
+
+    supervisor = Supervisor("top", [Child("rare", fail_rarely)], restarts=2)
+
+    await run_until(supervisor, lambda: len(starts) == 20)
+
+
+async def test_a_supervisor_that_gave_up_is_restarted_by_the_one_above() -> None:
+    run, starts = failing(3)
+    inner = Supervisor("inner", [Child("weak", run)], restarts=1).as_child()
+    outer = Supervisor("outer", [inner])
+
+    await run_until(outer, lambda: len(starts) == 4)
+
+    assert inner.restarts == 1
+    assert "weak failed 2 times" in inner.last_error
+
+
+async def test_an_optional_actor_is_parked_and_the_others_go_on() -> None:
+    run, starts = failing(100)
+    steady, _ = failing(0)
+    children = [Child("analytics", run, optional=True), Child("steady", steady)]
+
+    await run_until(
+        Supervisor("top", children, restarts=2), lambda: children[0].health is Health.PARKED
+    )
+
+    assert len(starts) == 3
+    assert children[0].last_error == "ValueError: failure 3"
+
+
+async def test_a_child_that_returns_is_done_for_good() -> None:
+    async def finish() -> None:
+        await anyio.lowlevel.checkpoint()
+
+    child = Child("once", finish)
+
+    await Supervisor("top", [child]).run()
+
+    assert (child.health, child.restarts) == (Health.STOPPED, 0)
+
+
+async def test_cancelling_a_supervisor_ends_all_its_children() -> None:
+    ended: list[str] = []
+
+    async def run() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append("one")
+
+    for strategy in Strategy:
+        with anyio.move_on_after(0.02):
+            await Supervisor("top", [Child("a", run), Child("b", run)], strategy).run()
+
+    assert len(ended) == 4
+
+
+def test_an_error_is_told_in_a_line() -> None:
+    nested = ExceptionGroup("outer", [ExceptionGroup("inner", [KeyError("x" * 999)])])
+
+    assert describe(nested).startswith("KeyError: 'xxx")
+    assert len(describe(nested)) == 300

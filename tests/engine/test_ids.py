@@ -1,0 +1,63 @@
+"""Ids: UUIDv7, in order within a process, their age inside."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122, UUID
+
+from hypothesis import given, strategies as st
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.ids import Ids, id_at, instant_of
+
+
+def test_ids_are_version_seven_of_the_standard() -> None:
+    made = Ids(ManualClock()).new()
+
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert UUID(str(made)) == made
+    assert hash(UUID(str(made))) == hash(made)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 7, 5_000]), st.integers(-5, 5)), max_size=4))
+def test_each_id_is_greater_than_all_before_even_if_the_clock_goes_back(
+    steps: list[tuple[int, int]],
+) -> None:
+    clock = ManualClock()
+    ids, made = Ids(clock), []
+
+    for count, move_ms in steps:
+        made += ids.take(count)
+        clock.advance(move_ms / 1000)
+
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+    assert all(one.version == 7 for one in made)
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    clock = ManualClock()
+
+    made = Ids(clock).new()
+
+    assert instant_of(made) == clock.now()
+
+
+def test_ids_of_an_instant_stand_between_its_bounds() -> None:
+    clock = ManualClock()
+
+    made = Ids(clock).take(4_000)
+
+    assert id_at(clock.now()) <= made[0]
+    assert made[-1] < id_at(clock.now() + timedelta(milliseconds=1))
+
+
+def test_the_bound_of_an_instant_is_a_version_seven_id() -> None:
+    bound = id_at(datetime(2026, 1, 5, tzinfo=UTC))
+
+    assert (bound.version, bound.variant) == (7, RFC_4122)
+    assert instant_of(bound) == datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def test_equal_seeds_make_equal_ids_and_others_do_not() -> None:
+    one, same, other = (Ids(ManualClock(), seed).take(3) for seed in (1, 1, 2))
+
+    assert one == same
+    assert one != other
