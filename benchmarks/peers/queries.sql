@@ -1,0 +1,7 @@
+-- name: count_procrastinate
+-- What the database still has to do.
+SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing');
+
+-- name: count_pgqueuer
+-- What the database still has to do.
+SELECT count(*) FROM pgqueuer WHERE status IN ('queued', 'picked');

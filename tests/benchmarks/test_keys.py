@@ -1,0 +1,40 @@
+"""The benchmarks run, and print the keys that scripts rely on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", *words, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.pg
+def test_the_engine_benchmark_prints_its_keys() -> None:
+    found = run("benchmarks.engine", "--seconds", "0.3", "--rounds", "1", "--peers", "none")
+
+    assert found["void"] == []
+    assert found["drain_jobs_per_s"].keys() == {"leadflood", "raw"}
+    assert found["chain_hops_per_s"].keys() == {"leadflood", "leadflood_logged_events", "raw"}
+    assert found["idle_latency_ms"].keys() == {"leadflood", "leadflood_other_process"}
+    assert found["idle_latency_ms"]["leadflood"].keys() == {"p50", "p99"}
+    assert found["rss_mb"].keys() == {"idle", "drain", "million_queued"}
+    assert found["transactions_per_job"] > 0
+    assert found["wal_bytes_per_job"] > 0
+    assert found["settings"]["fsync"] == "on"
