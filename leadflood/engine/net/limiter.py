@@ -86,6 +86,7 @@ class Lane:
         self.missed = 0
         self._told: list[Told] = []
         self._open_until = 0.0
+        self._departing = asyncio.Lock()
         self._pace = _Pace()
 
     def estimate_seconds(self) -> float:
@@ -121,8 +122,11 @@ class Lane:
         self._pace.note_preparation(now - slot.given_at)
         if slot.at > now:
             await self._clock.sleep(slot.at - now)
-        await self._pace.keep_distance(self._clock)
-        late_seconds = self._clock.monotonic() - slot.at
+        async with self._departing:  # who would be too late must not take the turn of who is not
+            late_seconds = self._pace.next_departure(self._clock) - slot.at
+            if late_seconds <= slot.tolerance_seconds:
+                await self._pace.keep_distance(self._clock)
+                late_seconds = self._clock.monotonic() - slot.at
         self._pace.note_lateness(late_seconds)
         if late_seconds > slot.tolerance_seconds:
             self.missed += 1
@@ -340,6 +344,7 @@ class _Pace:
         self._share = 1.0
         self._seen_next_at = float("inf")
         self._spacer: AsyncLimiter | None = None
+        self._departed_at = 0.0
 
     @property
     def lead_seconds(self) -> float:
@@ -380,6 +385,11 @@ class _Pace:
         """Keep calls of this process apart, also when several were late together."""
         if self._spacer is not None and clock.kind == "system":
             await self._spacer.acquire()
+            self._departed_at = clock.monotonic()
+
+    def next_departure(self, clock: Clock) -> float:
+        """Tell when a call that came now could leave."""
+        return max(clock.monotonic(), self._departed_at + self.interval * _SPACING_RATIO)
 
 
 def told_of_reply(

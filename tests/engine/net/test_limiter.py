@@ -1,5 +1,6 @@
 """A lane in the process: who waits, in which order, and what happens to missed moments."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -103,6 +104,32 @@ async def test_a_missed_moment_is_not_used() -> None:
         assert await lane.depart(slot) is False
 
     assert lane.missed == 1
+
+
+async def test_a_loop_that_stalls_again_and_again_still_lets_most_calls_leave_in_time() -> None:
+    clock = SystemClock()
+    left: list[float] = []
+
+    async def call(lane: Lane) -> None:
+        while True:
+            try:
+                slot = await lane.take()
+            except Throttled:
+                await clock.sleep(0.2)
+                continue
+            while not await lane.depart(slot):
+                slot = await lane.take(is_again=True)
+            left.append(clock.monotonic())
+
+    async with a_lane(clock, windows=(Window(1_000, 60),)) as lane, anyio.create_task_group() as tg:
+        for _ in range(60):
+            tg.start_soon(call, lane)
+        for _ in range(10):
+            await clock.sleep(0.25)
+            time.sleep(0.15)  # noqa: ASYNC251 - a loop that has too much to do
+        tg.cancel_scope.cancel()
+
+    assert len(left) >= 20  # 67 moments, of which the stalls leave time for 40; before: 5
 
 
 async def test_a_call_leaves_at_its_moment() -> None:
