@@ -1,5 +1,6 @@
 """What the edge needs of the process it belongs to, and what it knows of a request."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -34,6 +35,10 @@ class NodeSettings(Protocol):
     @property
     def budget(self) -> Budget:
         """The default caps."""
+
+    @property
+    def providers(self) -> Mapping[str, object]:
+        """The providers by name, configured or not."""
 
 
 class Storage(Protocol):
@@ -78,6 +83,10 @@ class Node(Protocol):
     @property
     def publisher(self) -> Publisher:
         """Opens transactions whose events start jobs."""
+
+    @property
+    def adapters(self) -> Mapping[str, object]:
+        """The providers that are configured."""
 
     @property
     def gate(self) -> LiveGate:

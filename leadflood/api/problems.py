@@ -25,6 +25,7 @@ from leadflood.engine.errors import (
     Unfunded,
     Unsure,
 )
+from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.obs.log import log
 
 CONTENT_TYPE = "application/problem+json"
@@ -81,6 +82,7 @@ TABLE: tuple[tuple[type[LeadfloodError], Verdict], ...] = (
     (CapSpent, Verdict(HTTPStatus.PAYMENT_REQUIRED, "raise the cap and start again")),
     (ProviderChanged, Verdict(HTTPStatus.BAD_GATEWAY, "look for a newer release")),
     (ProviderThrottled, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "wait as Retry-After says")),
+    (BreakerOpen, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "wait as Retry-After says")),
     (Unfunded, Verdict(HTTPStatus.PAYMENT_REQUIRED, "wait until the budget renews, or raise it")),
     (Throttled, Verdict(HTTPStatus.TOO_MANY_REQUESTS, "wait as Retry-After says")),
     (Transient, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "send the same request again")),

@@ -112,7 +112,7 @@ class Endpoint:
 
 def encode(answer: Any) -> bytes:
     """Write an answer as JSON."""
-    return b"" if answer is None else msgspec.json.encode(answer)
+    return msgspec.json.encode(answer)
 
 
 def is_page(answer: object) -> typing.TypeGuard[Page]:

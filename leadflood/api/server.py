@@ -279,6 +279,8 @@ def respond(answer: Any, route: Route) -> web.Response:
         if answer.policy:
             response.headers["Content-Security-Policy"] = answer.policy
         return response
+    if answer is None:
+        return web.Response(status=HTTPStatus.NO_CONTENT)
     return web.Response(body=encode(answer), status=route.status.value, content_type=_JSON)
 
 

@@ -2,15 +2,18 @@
 
 import msgspec
 
+from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
 from leadflood.api.icp import Icps
 from leadflood.api.jobs import Jobs
 from leadflood.api.leads import Leads
+from leadflood.api.messages import Messages
 from leadflood.api.openapi import Docs, describe, find_assets
 from leadflood.api.operations import Operations
 from leadflood.api.public import Public
 from leadflood.api.route import Route
+from leadflood.api.stages import Stages
 from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
@@ -25,6 +28,9 @@ def make_table(node: Node, metrics: RouteMetrics, lag: LoopLag) -> tuple[Route, 
         Leads(node, icps),
         Discoveries(node, icps),
         Jobs(node),
+        Messages(node),
+        Stages(node),
+        DeadLetters(node),
         docs,
     )
     routes = tuple([route for part in parts for route in part.routes()])

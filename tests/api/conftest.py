@@ -7,6 +7,7 @@ from leadflood.app import Node
 from leadflood.engine.db.pool import Database, Settings, open_database
 from tests.support.api import Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
+from tests.support.messaging import World
 
 
 @pytest.fixture(scope="package")
@@ -41,3 +42,10 @@ async def icp_id(api: Client) -> str:
     made = await api.post("/v1/icps", {"name": "Ops", "target": {"titles": ["COO"]}})
     assert made.status == 201
     return str(made.json["id"])
+
+
+@pytest.fixture(scope="package")
+def world(node_database: Database, node: Node) -> World:
+    """What makes drafts and sendings; its ids are its own, so there is one for the folder."""
+    del node
+    return World(node_database)

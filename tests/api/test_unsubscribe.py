@@ -8,8 +8,7 @@ pytestmark = pytest.mark.pg
 
 
 @pytest.fixture(scope="module")
-async def token(node_database: Database) -> str:
-    world = World(node_database)
+async def token(world: World) -> str:
     [event] = await world.approved()
     return Keys(SETTINGS.hash_secret).token_for(event.intent_id)
 

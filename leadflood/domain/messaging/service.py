@@ -219,6 +219,12 @@ class MessagingService:
         """List the sendings of which nobody knows whether they arrived, oldest first."""
         return await store.list_intents(self._db, IntentState.UNKNOWN, after=after, limit=limit)
 
+    async def find_unsettled(self, intent_ids: Sequence[UUID]) -> set[UUID]:
+        """Find which of these may have arrived, or may just be on their way."""
+        found = await store.find_intents(self._db, intent_ids)
+        open_states = {IntentState.UNKNOWN, IntentState.SENDING}
+        return {intent.id for intent in found.values() if intent.state in open_states}
+
     async def resolve_unknown(self, intent_id: UUID, *, sent: bool, by: str) -> IntentState:
         """Say whether an unknown sending arrived; one that did not goes again.
 
