@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import asyncpg
@@ -77,6 +77,7 @@ def _forward_to(
     told: MemoryObjectSendStream[str],
 ) -> Callable[[object, int, str, object], None]:
     def forward(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        told.send_nowait(str(payload))
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # nobody listens now
+            told.send_nowait(str(payload))
 
     return forward

@@ -3,7 +3,7 @@ from contextlib import aclosing
 
 import anyio
 from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.listen import MISSED, Listener
+from leadflood.engine.db.listen import MISSED, Listener, _forward_to
 from leadflood.engine.db.pool import Database, Settings
 from leadflood.engine.db.sql import Query
 
@@ -69,3 +69,12 @@ async def test_closing_it_closes_its_connection(
         while await database.fetch_value(listening):
             pass
     assert during == 1
+
+
+async def test_a_notification_that_comes_while_the_listener_closes_is_dropped() -> None:
+    told, heard = anyio.create_memory_object_stream[str](1)
+    forward = _forward_to(told)
+    told.close()
+    heard.close()
+
+    forward(None, 1, "leadflood", "late")

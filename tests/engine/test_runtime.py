@@ -1,0 +1,349 @@
+"""DESIGN §3.3: whole engines on one database: sharing, dying, stopping, a database that is away."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+from leadflood.engine.actors.supervisor import Child, TooManyRestarts
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.pool import open_database
+from leadflood.engine.queue.beat import Settings as BeatSettings
+from leadflood.engine.queue.outcome import Done, Outcome
+from leadflood.engine.queue.publisher import Publisher
+from leadflood.engine.queue.stage import Policy
+from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.runtime import Engine, running_engine
+from tests.support.engine import (
+    MAKE,
+    QUICK,
+    USE,
+    BatchMake,
+    Bench,
+    Made,
+    Make,
+    Use,
+    Wanted,
+    dead_letters,
+    history,
+    job_rows,
+    make_parts,
+    pause,
+    sql,
+    toys,
+    until,
+    until_settled,
+)
+from typing_extensions import override
+
+
+async def publish(engine: Engine, *wanted: Wanted, **how: Any) -> None:
+    async with engine.publisher.transaction() as publication:
+        await publication.publish(wanted, **how)
+
+
+async def node_ids(bench: Bench) -> list[int]:
+    return [row[0] for row in await bench.db.fetch(sql("SELECT id FROM node ORDER BY id"))]
+
+
+async def test_two_engines_share_the_work_and_do_nothing_twice(bench: Bench) -> None:
+    follow = lambda one: [one.follow(Made(one.task.number))]  # noqa: E731 - a stage's own habit
+    worked: dict[str, int] = {"one": 0, "other": 0}
+
+    def counting(name: str) -> Make:
+        async def work(item: Wanted) -> Outcome[Any]:
+            worked[name] += 1
+            await REAL_TIME.sleep(0.001)
+            return Done(item)
+
+        return Make(Policy(concurrency=4), do=work, follow=follow)
+
+    one = await bench.run(counting("one"), Use())
+    await bench.run(counting("other"), Use())
+    await until(lambda: one.node.has_company)
+
+    await publish(one, *[Wanted(number) for number in range(1_000)])
+    await until_settled(bench.db, 25)
+
+    for stage in (MAKE, USE):
+        assert sorted(await toys(bench.db, stage)) == [(at, "Done") for at in range(1_000)]
+    assert worked["one"] + worked["other"] == 1_000
+    assert min(worked.values()) > 0
+
+
+async def test_work_queued_by_one_node_wakes_the_other(bench: Bench) -> None:
+    one = await bench.run()
+    other = await bench.run()
+    await until(lambda: one.node.has_company and other.node.has_company)
+    one.lines[MAKE].stop_taking()
+    await REAL_TIME.sleep(0.1)
+
+    began = REAL_TIME.monotonic()
+    await publish(one, Wanted(1))
+    await until_settled(bench.db)
+
+    assert REAL_TIME.monotonic() - began < 2.0
+
+
+async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: Bench) -> None:
+    engine = await bench.run()
+    producer = Publisher(
+        bench.db,
+        (await bench.node()).engine.dispatcher,
+        None,
+        Wakes(),
+    )
+    producer._dispatcher._node = None
+    await REAL_TIME.sleep(0.1)
+
+    began = REAL_TIME.monotonic()
+    async with producer.transaction() as publication:
+        await publication.publish([Wanted(1)])
+        await publication.publish(
+            [Wanted(2)],
+            run_at=datetime.now(UTC) + timedelta(seconds=0.1),  # noqa: TID251 - a real timer
+        )
+    await until_settled(bench.db)
+
+    assert REAL_TIME.monotonic() - began < 2.0
+    assert sorted(await toys(bench.db)) == [(1, "Done"), (2, "Done")]
+    assert engine.node.id
+
+
+async def test_a_buried_node_starts_again_under_a_new_id_with_an_empty_memory(
+    bench: Bench,
+) -> None:
+    lives: list[Engine] = []
+    gate = anyio.Event()
+
+    async def work(item: Wanted) -> Outcome[Any]:
+        await gate.wait()
+        return Done(item)
+
+    parts = make_parts(bench.db, bench.settings)
+
+    def make(_: Engine) -> Sequence[Any]:
+        return Make(do=work), Use()
+
+    async with running_engine(parts, make, None, lives.append) as first:
+        await publish(first, *[Wanted(number) for number in range(10)])
+        await until(lambda: first.lines[MAKE].pool.in_flight() > 0)
+        await bench.db.execute(sql("DELETE FROM node"))
+        await until(lambda: len(lives) == 2)
+        second = lives[1]
+        assert second.node.id > first.node.id
+        assert await node_ids(bench) == [second.node.id]
+        gate.set()
+        await until_settled(bench.db)
+
+    assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(10)]
+    assert all(row["losses"] >= 1 and row["attempts"] == 0 for row in await history(bench.db))
+
+
+async def test_claims_of_a_node_that_died_are_done_by_the_next_start(bench: Bench) -> None:
+    dead = await bench.node()
+    await dead.queue(*[Wanted(number) for number in range(20)])
+    await dead.claim()
+    await dead.die()
+
+    await bench.run()
+    await until_settled(bench.db)
+
+    assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(20)]
+
+
+async def test_a_silent_node_is_buried_and_its_work_done_by_the_other(bench: Bench) -> None:
+    silent = await bench.node()
+    await silent.queue(*[Wanted(number) for number in range(5)])
+    await silent.claim()
+    quick = msgspec.structs.replace(
+        QUICK, beat=BeatSettings(beat_seconds=0.02, dead_after_seconds=0.2)
+    )
+
+    await bench.run(settings=quick)
+    await until_settled(bench.db)
+
+    assert len(await toys(bench.db)) == 5
+    assert silent.node.id not in await node_ids(bench)
+
+
+async def test_shutdown_gives_unstarted_claims_back_uncounted_and_finishes_the_rest(
+    bench: Bench,
+) -> None:
+    gate = anyio.Event()
+
+    async def work(item: Wanted) -> Outcome[Any]:
+        await gate.wait()
+        return Done(item)
+
+    async with bench.running(Make(Policy(concurrency=4), do=work), Use()) as engine:
+        await publish(engine, *[Wanted(number) for number in range(30)])
+        await until(lambda: engine.lines[MAKE].pool.in_flight() == 4)
+        gate_timer = anyio.create_task_group()
+        async with gate_timer as group:
+            group.start_soon(_open_later, gate)
+
+    rows = await job_rows(bench.db)
+    assert {(row["state"], row["losses"], row["attempts"]) for row in rows} <= {(0, 0, 0)}
+    assert len(await toys(bench.db)) + len(rows) == 30
+    assert not await node_ids(bench)
+
+
+async def _open_later(gate: anyio.Event) -> None:
+    await REAL_TIME.sleep(0.05)
+    gate.set()
+
+
+async def test_shutdown_waits_for_a_batch_that_is_at_work(bench: Bench) -> None:
+    began = anyio.Event()
+
+    class SlowBatch(BatchMake):
+        @override
+        async def work_batch(self, items: Sequence[Any]) -> Sequence[Outcome[Any]]:
+            began.set()
+            await REAL_TIME.sleep(0.2)
+            return [Done(item) for item in items]
+
+    async with bench.running(SlowBatch(list), Use()) as engine:
+        await publish(engine, *[Wanted(number) for number in range(5)])
+        await began.wait()
+
+    done = len(await toys(bench.db))
+    rows = await job_rows(bench.db)
+    assert done > 0
+    assert done + len(rows) == 5
+    assert {(row["state"], row["losses"]) for row in rows} <= {(0, 0)}
+
+
+async def test_work_that_outlasts_the_grace_period_is_left_to_the_next_node(
+    bench: Bench,
+) -> None:
+    async def hang(item: Wanted) -> Outcome[Any]:
+        await anyio.sleep_forever()
+        return Done(item)
+
+    settings = msgspec.structs.replace(QUICK, grace_seconds=0.1)
+    async with bench.running(Make(do=hang), Use(), settings=settings) as engine:
+        await publish(engine, Wanted(1))
+        await until(lambda: engine.lines[MAKE].pool.in_flight() == 1)
+
+    await bench.run()
+    await until_settled(bench.db)
+
+    assert await toys(bench.db) == [(1, "Done")]
+
+
+async def test_cut_connections_lose_nothing_and_fail_no_job(bench: Bench) -> None:
+    async def work(item: Wanted) -> Outcome[Any]:
+        await REAL_TIME.sleep(0.002)
+        return Done(item)
+
+    follow = lambda one: [one.follow(Made(one.task.number))]  # noqa: E731 - a stage's own habit
+    async with open_database(bench.settings) as database:
+        parts = make_parts(database, bench.settings)
+        stages = (Make(Policy(concurrency=4), do=work, follow=follow), Use())
+        async with running_engine(parts, lambda _: stages) as engine:
+            await publish(engine, *[Wanted(number) for number in range(600)])
+            for _ in range(4):
+                await REAL_TIME.sleep(0.1)
+                await bench.db.execute(
+                    sql(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+            await until_settled(bench.db, 25)
+
+    for stage in (MAKE, USE):
+        assert sorted(await toys(bench.db, stage)) == [(at, "Done") for at in range(600)]
+    assert not await dead_letters(bench.db)
+
+
+async def test_an_exhausted_pool_delays_work_and_fails_no_job(bench: Bench) -> None:
+    tight = msgspec.structs.replace(bench.settings, pool_size=2, acquire_timeout_seconds=0.05)
+    async with open_database(tight) as database:
+        parts = make_parts(database, tight)
+        stages = (Make(Policy(attempts=1)), Use())
+        async with running_engine(parts, lambda _: stages) as engine:
+            await publish(engine, *[Wanted(number) for number in range(100)])
+            async with database.session(), anyio.create_task_group() as group:
+                group.start_soon(_hold_another, database)
+                await REAL_TIME.sleep(0.5)
+                group.cancel_scope.cancel()
+            await until_settled(bench.db, 25)
+
+    assert sorted(await toys(bench.db)) == [(at, "Done") for at in range(100)]
+    assert not await dead_letters(bench.db)
+
+
+async def _hold_another(database: Any) -> None:
+    while True:
+        try:
+            async with database.session():
+                await anyio.sleep_forever()
+        except TimeoutError:
+            continue
+
+
+async def test_an_actor_that_keeps_failing_ends_the_process(bench: Bench) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    parts = make_parts(bench.db, bench.settings)
+
+    async def live() -> None:
+        async with running_engine(
+            parts, lambda _: (Make(), Use()), lambda _: [Child("broken", fail)]
+        ):
+            await anyio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        with anyio.fail_after(20):
+            await live()
+
+    assert raised.group_contains(TooManyRestarts)
+
+
+async def test_memory_stays_flat_while_very_many_are_queued(bench: Bench) -> None:
+    most = 0
+
+    async def work(item: Wanted) -> Outcome[Any]:
+        nonlocal most
+        most = max(most, len(engine.node.held))
+        return Done(item)
+
+    engine = await bench.run(Make(Policy(concurrency=8, keeps_history=False), do=work), Use())
+    await pause(engine)
+    await publish(engine, *[Wanted(number) for number in range(8_000)])
+    await bench.db.execute(sql("DELETE FROM switch"))
+    await until_settled(bench.db, 25)
+
+    assert len(await toys(bench.db)) == 8_000
+    assert most < 6_000
+
+
+async def test_a_claim_the_stage_lost_by_restarting_is_worked_on_again(bench: Bench) -> None:
+    left = [1]
+
+    async def work(item: Wanted) -> Outcome[Any]:
+        if item.number == 3 and left and left.pop():
+            engine.lines[MAKE].pool._group.cancel_scope.cancel()  # type: ignore[union-attr]
+            raise anyio.get_cancelled_exc_class()
+        return Done(item)
+
+    engine = await bench.run(Make(do=work), Use())
+    feeder = engine.lines[MAKE].feeder
+    await publish(engine, *[Wanted(number) for number in range(10)])
+
+    async def fail(limit: int) -> Any:
+        del limit
+        feeder._fetch = fetch  # type: ignore[method-assign]
+        raise ZeroDivisionError("the stage fails once, and is restarted as one")
+
+    fetch, feeder._fetch = feeder._fetch, fail  # type: ignore[method-assign]
+    feeder.wake()
+    await until_settled(bench.db)
+
+    assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(10)]
