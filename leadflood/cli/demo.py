@@ -167,7 +167,7 @@ def demo_settings(folder: Path, world: World, asked: Demo) -> Settings:
         "output_micros_per_million": prices.openai_completion,
     }
     providers["trengo"]["enabled"] = False
-    providers["smtp"]["extra"] = {"starttls": False}
+    providers["smtp"]["extra"] = {"starttls": False, "retry_seconds": 2.0}
     return convert(
         {
             "mode": "sandbox",

@@ -72,6 +72,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     charged_enrichers: int
     lines: int
     invoices: int
+    unresolved: int
     mismatches: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -116,6 +117,7 @@ async def compare(
         ),
         lines=sum(1 for line in lines if line.state is LineState.SETTLED and line.settled_micros),
         invoices=len(invoices),
+        unresolved=sum(1 for line in lines if line.state is LineState.UNRESOLVED),
         mismatches=tuple(mismatches_of(lines, invoices)),
     )
 
@@ -198,6 +200,11 @@ def _show_books(outcome: Outcome) -> None:
         f"money:  ledger {money(outcome.ledger_micros)} on {outcome.lines} lines, "
         f"invoices {money(outcome.invoiced_micros)} on {outcome.invoices} lines, "
         f"{len(outcome.mismatches)} differ"
+        + (
+            f", {outcome.unresolved} calls cut: their lines are unresolved"
+            if outcome.unresolved
+            else ""
+        )
     )
     for mismatch in outcome.mismatches[:10]:
         say(f"        {mismatch}")

@@ -84,7 +84,13 @@ def base_url(spec: ProviderSpec, settings: ProviderSettings) -> str:
     return (settings.base_url or spec.base_url).rstrip("/")
 
 
-def wait_seconds(headers: Mapping[str, str], now: datetime, otherwise: float) -> float:
+UNTOLD_WAIT_SECONDS = 5.0
+"""How long to wait when a service says \"too many\" but not for how long: its next no is free."""
+
+
+def wait_seconds(
+    headers: Mapping[str, str], now: datetime, otherwise: float = UNTOLD_WAIT_SECONDS
+) -> float:
     """Read Retry-After (seconds or an HTTP date), at least half a second."""
     told = headers.get("retry-after", "").strip()
     try:

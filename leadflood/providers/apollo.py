@@ -610,7 +610,7 @@ def _refuse(reply: HttpReply, now: datetime) -> None:
         case 422 if _is_unfunded(fault, reply):
             raise ProviderUnfunded(_CREDITS_TEXT, _UNFUNDED_SECONDS)
         case 429:
-            wait = wait_seconds(reply.headers, now, otherwise=60.0)
+            wait = wait_seconds(reply.headers, now)
             raise ProviderThrottled(f"apollo says wait: {detail_of(reply)}", wait, _hints(reply))
         case status if status < 300:  # noqa: PLR2004 - the border of RFC 9110's class
             raise ProviderChanged(f"apollo answered an undocumented {status}")

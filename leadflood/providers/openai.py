@@ -72,7 +72,6 @@ _DEFAULT_MODEL = "gpt-4o-mini"
 _DEFAULT_MOST_TOKENS = 1_200
 _MOST_BODY_BYTES = 4_000_000
 _KEEP_SECONDS = 86_400.0
-_THROTTLED_SECONDS = 20.0
 _UNFUNDED_SECONDS = 3_600.0
 _ENVELOPE_TOKENS = 200
 _TRIES = 2
@@ -437,7 +436,7 @@ def _wait(headers: Mapping[str, str], now: datetime) -> float:
     told = headers.get("retry-after-ms", "").strip()
     if told.isascii() and told.isdecimal():
         return max(0.5, int(told) / 1_000)
-    return wait_seconds(headers, now, _THROTTLED_SECONDS)
+    return wait_seconds(headers, now)
 
 
 def _cut(error: openai.APIConnectionError) -> Unreached | Cut:

@@ -27,6 +27,7 @@ from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import FieldName, Probability
 from leadflood.contracts.wire import (
+    UNTOLD_WAIT_SECONDS,
     Evidence,
     api_key,
     base_url,
@@ -343,8 +344,10 @@ class Pdl:
         """Tell how long the exhausted window lasts, at most the window itself."""
         left = _by_window(reply.headers.get("x-ratelimit-remaining", ""))
         spent = [seconds for name, seconds in _WINDOWS.items() if left.get(name) == 0]
-        most = max(spent, default=_MINUTE)
+        most = max(spent, default=UNTOLD_WAIT_SECONDS)
         resets_in = self._resets_in(reply)
+        if not spent and resets_in is not None:
+            return min(resets_in, _MINUTE)
         return most if resets_in is None else min(resets_in, most)
 
     def _resets_in(self, reply: HttpReply) -> float | None:

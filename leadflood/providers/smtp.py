@@ -105,7 +105,8 @@ class Smtp:
 
     Extra settings: `starttls` (true: required, false: never; absent: required with a user,
     else where offered), `validate_certs` (default true), `local_hostname` (default: the
-    sender's domain).
+    sender's domain), `retry_seconds` (how long a "not now" is waited for; default 300, and 900
+    where it is the sender's reputation).
     """
 
     name = SPEC.name
@@ -135,7 +136,13 @@ class Smtp:
 
         async def send(reference: UUID) -> Reply:
             mail["X-Request-ID"] = str(reference)
-            told = await self._deliver(server, mail)
+            try:
+                told = await self._deliver(server, mail)
+            except Transient as error:
+                wait = self._settings.extra.get("retry_seconds")
+                if wait is None or error.retry_after_seconds is None:
+                    raise
+                raise Transient(error.detail, float(wait), code=error.error_code) from error
             cost = price_micros(SPEC.credits["message.send"], self._settings)
             return Reply(body=told.encode(), cost_micros=cost)
 

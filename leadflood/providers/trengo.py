@@ -26,6 +26,7 @@ from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import Channel
 from leadflood.contracts.wire import (
+    UNTOLD_WAIT_SECONDS,
     api_key,
     base_url,
     canonical,
@@ -62,7 +63,6 @@ SPEC = ProviderSpec(
 )
 
 _MOST_PAGES = 20
-_THROTTLED_SECONDS = 60.0
 _CLOCKS_APART = timedelta(minutes=2)
 _MOST_PARAMETER_CHARS = 1_024
 
@@ -285,7 +285,7 @@ def _refusal(reply: HttpReply, now: datetime) -> Exception:
                 f"trengo refuses the token: set providers.trengo.api_key; it says: {detail}"
             )
         case 429:
-            wait = wait_seconds(reply.headers, now, _until_reset(reply, now) or _THROTTLED_SECONDS)
+            wait = wait_seconds(reply.headers, now, _until_reset(reply, now) or UNTOLD_WAIT_SECONDS)
             return ProviderThrottled(f"trengo says wait: {detail}", wait, _hints(reply, now))
         case _:
             return ProviderRefused(f"trengo answered {reply.status}: {detail}")

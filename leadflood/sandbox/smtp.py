@@ -193,7 +193,7 @@ class _Sink:
             server.hang_up()
         if fault in {Fault.CUT, Fault.TIMEOUT}:
             await anyio.sleep_forever()
-        return "Tuesday \xff is not a reply" if fault is Fault.GARBAGE else _ACCEPTED
+        return "Tuesday is not a reply" if fault is Fault.GARBAGE else _ACCEPTED
 
     def _record(
         self, reference: str, recipient: str, delivery: Delivery | None, status: int
