@@ -55,10 +55,46 @@ SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint;
 -- Keeps a session from being idle in its transaction for too long.
 SELECT version();
 
--- name: row_counts
+-- name: has_live_jobs
+-- Whether a run still has anything to do.
+SELECT EXISTS (SELECT FROM job WHERE run_id = :run_id::uuid);
+
+-- name: count_final
+-- Leads of a run in their final state: failed, or scored and, if HIGH, with an intent that ended.
+SELECT count(*) FILTER (WHERE score.band <> 'HIGH' OR intent.state IN ('accepted', 'refused', 'unknown'))
+           AS final,
+       count(*) FILTER (WHERE score.band = 'HIGH') AS high,
+       count(*) FILTER (WHERE intent.state = 'accepted') AS accepted
+FROM score_prediction AS score
+LEFT JOIN intent ON intent.run_id = score.run_id AND intent.lead_id = score.lead_id
+WHERE score.run_id = :run_id::uuid;
+
+-- name: count_providers
+-- How many providers were asked for each lead of a run, at least; and the fewest values of a lead.
+SELECT (SELECT min(asked) FROM (
+            SELECT count(DISTINCT provider) AS asked FROM enrichment_record
+            WHERE run_id = :run_id::uuid GROUP BY lead_id) AS each) AS providers,
+       (SELECT min(held) FROM (
+            SELECT count(*) AS held FROM field_value WHERE lead_id IS NOT NULL GROUP BY lead_id) AS each)
+           AS provenance;
+
+-- name: count_rows
 -- Rows by table, exact.
-SELECT c.relname AS name,
-    (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I', c.relname), false, true, '')))[1]::text::bigint AS rows
-FROM pg_class AS c
-WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
-ORDER BY 1;
+SELECT 'lead' AS name, count(*) AS rows FROM lead
+UNION ALL SELECT 'company', count(*) FROM company
+UNION ALL SELECT 'identity', count(*) FROM identity
+UNION ALL SELECT 'field_value', count(*) FROM field_value
+UNION ALL SELECT 'discovery_record', count(*) FROM discovery_record
+UNION ALL SELECT 'enrichment', count(*) FROM enrichment
+UNION ALL SELECT 'enrichment_record', count(*) FROM enrichment_record
+UNION ALL SELECT 'feature_snapshot', count(*) FROM feature_snapshot
+UNION ALL SELECT 'score_prediction', count(*) FROM score_prediction
+UNION ALL SELECT 'message', count(*) FROM message
+UNION ALL SELECT 'message_fact', count(*) FROM message_fact
+UNION ALL SELECT 'intent', count(*) FROM intent
+UNION ALL SELECT 'provider_call', count(*) FROM provider_call
+UNION ALL SELECT 'answer', count(*) FROM answer
+UNION ALL SELECT 'event', count(*) FROM event
+UNION ALL SELECT 'history', count(*) FROM history
+UNION ALL SELECT 'dead_letter', count(*) FROM dead_letter
+UNION ALL SELECT 'job', count(*) FROM job;

@@ -36,7 +36,7 @@ PEERS = (
     Peer("procrastinate", "procrastinate", 12_000, 100),
     Peer("pgqueuer", "pgqueuer", 200_000, 1_000),
     Peer("pg-boss", "pg-boss", 400_000, 10_000, "pg_boss.mjs"),
-    Peer("graphile-worker", "graphile-worker", 600_000, 1_000, "graphile_worker.mjs"),
+    Peer("graphile-worker", "graphile-worker", 400_000, 1_000, "graphile_worker.mjs"),
 )
 
 

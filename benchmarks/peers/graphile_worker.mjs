@@ -31,6 +31,7 @@ if (spec.phase !== "idle") {
   }
   if (batch.length) await utils.addJobs(batch);
 }
+await pgPool.query("VACUUM (ANALYZE)"); // as the floor does after filling
 const countLeft = async () => {
   const found = await pgPool.query("SELECT count(*)::int AS n FROM graphile_worker._private_jobs");
   return found.rows[0].n;

@@ -58,6 +58,7 @@ async def main(spec: dict[str, Any]) -> None:
         await queue.run(batch_size=BATCH, dequeue_timeout=timedelta(seconds=30))
 
     async with open_database(DatabaseSettings(url=spec["url"])) as db:
+        await db.execute(SQL.vacuum_all)
         found = await going.measure(run, lambda: db.fetch_value(SQL.count_pgqueuer))
     print_line(found)
 

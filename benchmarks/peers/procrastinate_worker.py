@@ -58,6 +58,7 @@ async def main(spec: dict[str, Any]) -> None:
             for begin in range(0, len(tasks), FILL_BATCH):
                 await legs[0].batch_defer_async(*tasks[begin : begin + FILL_BATCH])
         async with open_database(DatabaseSettings(url=spec["url"])) as db:
+            await db.execute(SQL.vacuum_all)
             found = await going.measure(run, lambda: db.fetch_value(SQL.count_procrastinate))
             print_line(found)
 

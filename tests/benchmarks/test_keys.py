@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*words: str) -> dict[str, Any]:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", *words, "--json"],
         cwd=ROOT,
         capture_output=True,
@@ -38,3 +38,13 @@ def test_the_engine_benchmark_prints_its_keys() -> None:
     assert found["transactions_per_job"] > 0
     assert found["wal_bytes_per_job"] > 0
     assert found["settings"]["fsync"] == "on"
+
+
+@pytest.mark.pg
+def test_the_pipeline_benchmark_prints_its_keys_and_its_rows_add_up() -> None:
+    found = run("benchmarks.pipeline", "--leads", "200", "--warmup", "100", "--http-leads", "100")
+
+    assert found["void"] == []
+    assert found["leads_per_s"].keys() == {"memory", "http"}
+    assert found["stages"]["memory"].keys() >= {"enrichment.run", "scoring.compute"}
+    assert found["stages"]["http"]["enrichment.run"]["tasks"] == 100

@@ -1,0 +1,248 @@
+"""The pipeline's process: the real node, on providers in memory or on the sandbox's sockets."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import Any
+from uuid import UUID
+
+import anyio
+import msgspec
+import uvloop
+from leadflood import app
+from leadflood.app import Node, Storage, open_node, open_storage
+from leadflood.cli import demo
+from leadflood.contracts.ports.people import PeopleQuery
+from leadflood.domain.discovery.schemas import NewDiscovery
+from leadflood.domain.icp.schemas import Icp
+from leadflood.engine.obs import log
+from leadflood.engine.queue import runs
+from leadflood.settings import Settings, convert
+
+from benchmarks import memory_world
+from benchmarks.world import CLOCK, SQL, print_line, rss_mb
+
+POLL_SECONDS = 0.05
+LONGEST_SECONDS = 240
+WORLD_PLAN = 2_000
+PLENTY_MICROS = 10**12
+PAGE = 100
+
+
+class Spent:
+    """Seconds spent in one stage's parts, all of its tasks together."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+
+    def time(self, name: str, act: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Wrap an async function with a watch."""
+
+        async def timed(*args: Any) -> Any:
+            began = perf_counter()
+            try:
+                return await act(*args)
+            finally:
+                self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+                self.counts[name] = self.counts.get(name, 0) + 1
+
+        return timed
+
+    def reset(self) -> None:
+        """Begin anew, after warming up."""
+        self.seconds.clear()
+        self.counts.clear()
+
+
+def watch_stages(node: Node) -> dict[str, Spent]:
+    """Put a watch on what each stage does: load, work (waiting included), commit, whole batch."""
+    watches = {}
+    for name, line in node.engine.lines.items():
+        spent = watches[name] = Spent()
+        stage: Any = line.stage
+        stage.load = spent.time("load", stage.load)
+        stage.work = spent.time("work", stage.work)
+        stage.commit = spent.time("domain_commit", stage.commit)
+        committer: Any = line.committer
+        committer._attempt = spent.time("transaction", committer._attempt)  # noqa: SLF001 - a watch
+    return watches
+
+
+def tell_stages(
+    node: Node, watches: dict[str, Spent], before: dict[str, int], seconds: float
+) -> dict[str, Any]:
+    """Tell where the time went, by stage."""
+    told = {}
+    for name, line in node.engine.lines.items():
+        spent, done = watches[name], line.metrics.completed - before[name]
+        batches = spent.counts.get("transaction", 0)
+        if not done:
+            continue
+        told[name] = {
+            "tasks": done,
+            "batches": batches,
+            "tasks_per_batch": round(done / batches, 1) if batches else 0.0,
+            "busy_ratio": round(spent.seconds.get("transaction", 0.0) / seconds, 3),
+            **{f"{part}_seconds": round(used, 2) for part, used in sorted(spent.seconds.items())},
+        }
+    return told
+
+
+def memory_settings(spec: dict[str, Any], folder: Path) -> Settings:
+    """Limits, budget, ledger, cache and authorize on, all with room."""
+    return convert(
+        {
+            "mode": "sandbox",
+            "data": str(folder),
+            "database": {"url": spec["url"]},
+            "providers": {
+                name: {
+                    "api_key": "in-memory",
+                    "day_cap_micros": PLENTY_MICROS,
+                    **msgspec.to_builtins(memory_world.PLENTY),
+                }
+                for name in ("apollo", "hunter", "openai", "smtp")
+            },
+            "budget": {"run_micros": PLENTY_MICROS, "day_micros": PLENTY_MICROS},
+            "messaging": {
+                "sender_name": "Sam Sandbox",
+                "sender_address": "sam@leadflood.example",
+                "postal_address": "Leadflood Bench, 1 Pretend Street, 12345 Sandbox",
+                "unsubscribe_mailto": "unsubscribe@leadflood.example",
+            },
+        }
+    )
+
+
+@asynccontextmanager
+async def opened(spec: dict[str, Any], folder: Path) -> AsyncIterator[tuple[Storage, Node]]:
+    """Open the node on the providers that were asked for."""
+    if spec["kind"] == "memory":
+        app.make_adapters = memory_world.make_adapters  # type: ignore[assignment] - stands in
+        async with open_storage(memory_settings(spec, folder)) as storage, open_node(storage) as on:
+            yield storage, on
+        return
+    demo.PLAN = WORLD_PLAN
+    asked = demo.Demo(spec["leads"], 7, "none", True, False, False, 0.0)  # noqa: FBT003 - a demo's own words
+    async with demo._world(folder, asked) as world:  # noqa: SLF001 - the demo's own sandbox
+        settings = demo.demo_settings(folder, world, asked)
+        database = msgspec.structs.replace(settings.database, url=spec["url"])
+        settings = msgspec.structs.replace(settings, database=database)
+        async with open_storage(settings) as storage, open_node(storage) as on:
+            yield storage, on
+
+
+async def start_run(storage: Storage, node: Node, icp: Icp, begin: int, leads: int) -> UUID:
+    """Start a discovery of so many leads; memory counts people from `begin`."""
+    is_memory = isinstance(node.adapters["apollo"], memory_world.MemoryApollo)
+    query = PeopleQuery(keywords=str(begin) if is_memory else "", page_size=PAGE)
+    async with node.publisher.transaction() as publication:
+        run_id = storage.ids.new()
+        new = runs.NewRun(id=run_id, kind="bench", sends="go", cap_micros=PLENTY_MICROS)
+        await runs.create(publication.tx, new, CLOCK.now())
+        wanted = NewDiscovery(
+            run_id=run_id, icp_id=icp.id, provider="apollo", query=query, wanted_count=leads
+        )
+        page = await node.discovery.start(publication.tx, wanted)
+        await publication.publish([page], run_id=run_id)
+    return run_id
+
+
+async def finish(storage: Storage, run_id: UUID) -> None:
+    """Wait until no live job carries the run."""
+    with anyio.fail_after(LONGEST_SECONDS):
+        while await storage.db.fetch_value(SQL.has_live_jobs, run_id=run_id):
+            await CLOCK.sleep(POLL_SECONDS)
+
+
+async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Warm up, then tell how many leads a second reach their final state."""
+    async with opened(spec, folder) as (storage, node):
+        icp = await storage.icps.record(demo.ICP)
+        watches = watch_stages(node)
+        await finish(storage, await start_run(storage, node, icp, 0, spec["warmup"]))
+        before = {name: line.metrics.completed for name, line in node.engine.lines.items()}
+        for spent in watches.values():
+            spent.reset()
+        began, cpu = perf_counter(), process_time()
+        run_id = await start_run(storage, node, icp, spec["warmup"] + PAGE, spec["leads"])
+        await finish(storage, run_id)
+        seconds, cpu = perf_counter() - began, process_time() - cpu
+        stages = tell_stages(node, watches, before, seconds)
+        found = await check(storage, node, run_id, spec)
+        return {
+            "per_s": found["final"] / seconds,
+            "seconds": seconds,
+            "cpu_seconds": cpu,
+            "rss_mb": rss_mb(),
+            "stages": stages,
+            **found,
+        }
+
+
+async def check(storage: Storage, node: Node, run_id: UUID, spec: dict[str, Any]) -> dict[str, Any]:
+    """Count what was written, and say what does not add up."""
+    db = storage.db
+    final = await db.fetch_one(SQL.count_final, run_id=run_id)
+    asked = await db.fetch_one(SQL.count_providers, run_id=run_id)
+    rows = {row["name"]: row["rows"] for row in await db.fetch(SQL.count_rows)}
+    if final is None or asked is None:
+        raise LookupError("a statement of counts always has a row")
+    faults = []
+    for name, is_right in (
+        (f"{final['final']} of {spec['leads']} leads are final", final["final"] == spec["leads"]),
+        (f"{final['accepted']} of {final['high']} sends", final["accepted"] == final["high"]),
+        (f"{rows['dead_letter']} dead letters", rows["dead_letter"] == 0),
+    ):
+        if not is_right:
+            faults.append(name)
+    if spec["kind"] == "memory":
+        faults += check_memory(node, dict(final.items()), dict(asked.items()), rows, spec)
+    return {"faults": faults, "rows": rows, **dict(final.items()), **dict(asked.items())}
+
+
+def check_memory(
+    node: Node, final: dict[str, int], asked: dict[str, int], rows: dict[str, int],
+    spec: dict[str, Any],
+) -> list[str]:  # fmt: skip
+    """Hold the rows against what so many leads must leave behind."""
+    leads = spec["leads"] + spec["warmup"]
+    main_begins = spec["warmup"] + PAGE
+    wanted = sum(map(memory_world.is_fit, range(main_begins, main_begins + spec["leads"])))
+    high = wanted + sum(map(memory_world.is_fit, range(spec["warmup"])))
+    sender: memory_world.MemorySender = node.adapters["smtp"]
+    expected = {
+        "lead": leads,
+        "enrichment": leads,
+        "feature_snapshot": leads,
+        "score_prediction": leads,
+        "message": high,
+        "intent": high,
+    }
+    faults = [
+        f"{name} has {rows[name]} rows, not {count}"
+        for name, count in expected.items()
+        if rows[name] != count
+    ]
+    if asked["providers"] < 2 or asked["provenance"] < 10:  # noqa: PLR2004 - what was promised
+        faults.append(f"a lead has {asked['providers']} providers, {asked['provenance']} values")
+    if final["high"] != wanted:
+        faults.append(f"{final['high']} of {spec['leads']} are HIGH, not {wanted}")
+    if sum(sender.taken.values()) != high or len(sender.taken) != high:
+        faults.append(f"the sender took {sum(sender.taken.values())} messages, not {high}")
+    return faults
+
+
+async def main(spec: dict[str, Any]) -> None:
+    with TemporaryDirectory(prefix="leadflood-bench-node-") as folder:
+        print_line(await measure(spec, Path(folder)))
+
+
+if __name__ == "__main__":
+    log.configure(log.Settings(level="warning"))
+    uvloop.run(main(json.loads(sys.argv[1])))
