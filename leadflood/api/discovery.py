@@ -97,7 +97,10 @@ class Discoveries:
     def __init__(self, node: Node, icps: Icps) -> None:
         self._node = node
         self._icps = icps
-        self._overview = OverviewService(node.storage.db)
+
+    @property
+    def _overview(self) -> OverviewService:
+        return OverviewService(self._node.storage.db)
 
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""

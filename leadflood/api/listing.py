@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -38,6 +38,18 @@ class Pagination(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total_pages: int | None = None
 
 
+class Counted(Protocol):
+    """How many items there are in all; exact up to a bound, an estimate beyond."""
+
+    @property
+    def count(self) -> int:
+        """The number."""
+
+    @property
+    def is_estimate(self) -> bool:
+        """Not exact."""
+
+
 class Listed(msgspec.Struct, Generic[ItemT], frozen=True, kw_only=True, rename="camel"):
     """A page of a list."""
 
@@ -46,13 +58,24 @@ class Listed(msgspec.Struct, Generic[ItemT], frozen=True, kw_only=True, rename="
 
 
 def listed(
-    items: Sequence[ItemT], paging: Paging, place_of: Callable[[ItemT], UUID]
+    items: Sequence[ItemT],
+    paging: Paging,
+    place_of: Callable[[ItemT], UUID],
+    total: Counted | None = None,
 ) -> Listed[ItemT]:
     """Make a page of one more item than it may hold: the last one tells whether there is more."""
     shown = items[: paging.limit]
     more = len(items) > paging.limit
     cursor = write_cursor(place_of(shown[-1])) if more else None
-    return Listed(data=shown, pagination=Pagination(limit=paging.limit, next_cursor=cursor))
+    page = Pagination(limit=paging.limit, next_cursor=cursor)
+    if total is not None:
+        page = msgspec.structs.replace(
+            page,
+            total=total.count,
+            total_is_estimate=total.is_estimate,
+            total_pages=-(-total.count // paging.limit),
+        )
+    return Listed(data=shown, pagination=page)
 
 
 def write_cursor(place: UUID) -> str:

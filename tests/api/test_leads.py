@@ -10,6 +10,7 @@ from tests.support.api import Answer, Client
 from tests.support.messaging import sql
 
 pytestmark = pytest.mark.pg
+NOBODY = UUID(int=1)
 
 
 def a_lead(icp_id: str, **over: Any) -> dict[str, Any]:
@@ -134,7 +135,7 @@ async def test_an_icp_that_is_not_there_is_not_found(api: Client) -> None:
     assert refused.problem["code"] == "icp.profile.unknown"
 
 
-@pytest.mark.parametrize("path", [f"/v1/leads/{uuid4()}", f"/v1/jobs/{uuid4()}"])
+@pytest.mark.parametrize("path", [f"/v1/leads/{NOBODY}", f"/v1/jobs/{NOBODY}"])
 async def test_what_is_not_there_is_not_found(api: Client, path: str) -> None:
     refused = await api.get(path)
 
@@ -147,3 +148,47 @@ async def test_a_path_that_is_no_id_names_the_field(api: Client) -> None:
 
     assert refused.status == 422
     assert refused.problem["fields"][0]["path"] == "leadId"
+
+
+async def test_leads_are_listed_by_filter_and_cursor_with_their_newest_score(
+    api: Client, icp_id: str
+) -> None:
+    domain = f"d{uuid4().hex}.example"
+    given = [
+        a_lead(
+            icp_id,
+            email=f"p{number}@{domain}",
+            fullName=f"Ann Number{number}",
+            country="DE" if number else "NL",
+        )
+        for number in range(5)
+    ]
+    made = [(await api.post("/v1/leads", one)).json["leadId"] for one in given]
+    for lead_id in made:
+        await scored(api, lead_id)
+
+    path = f"/v1/leads?companyDomain={domain}&icpId={icp_id}"
+    first = (await api.get(f"{path}&limit=3")).json
+    rest = (await api.get(f"{path}&limit=3&cursor={first['pagination']['nextCursor']}")).json
+    by_email = (await api.get(f"/v1/leads?email=P2@{domain}")).json
+    germans = (await api.get(f"{path}&country=de&limit=10")).json
+    high = (await api.get(f"{path}&minScore=100&limit=10")).json
+
+    listed = [one["id"] for one in [*first["data"], *rest["data"]]]
+    assert listed == sorted(made, reverse=True)
+    assert rest["pagination"]["nextCursor"] is None
+    assert (first["pagination"]["total"], first["pagination"]["totalPages"]) == (5, 2)
+    assert first["pagination"]["totalIsEstimate"] is False
+    assert all(one["score"] is not None for one in first["data"])
+    assert first["data"][0]["values"]["email"].endswith(domain)
+    assert [one["id"] for one in by_email["data"]] == [made[2]]
+    assert len(germans["data"]) == 4
+    assert high["data"] == []
+
+
+@pytest.mark.parametrize("query", ["status=odd", "band=TOP", "minScore=101", "icpId=x", "sort=x"])
+async def test_a_filter_that_makes_no_sense_names_itself(api: Client, query: str) -> None:
+    refused = await api.get(f"/v1/leads?{query}")
+
+    assert refused.status == 422
+    assert refused.problem["fields"][0]["path"] == query.partition("=")[0]

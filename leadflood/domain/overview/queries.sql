@@ -76,3 +76,63 @@ UNION ALL
 SELECT 'enrichment', run_id, provider, state, code, is_found, is_cached, cost_micros, recorded_at
 FROM enrichment_record WHERE lead_id IN (SELECT id FROM family)
 ORDER BY at, kind, provider
+
+-- name: list_leads
+-- Leads with their newest score, newest first, behind a place.
+SELECT lead.id, lead.status, lead.failed_code, lead.source, lead.owner, lead.company_id,
+       score.score_milli, score.band, score.icp_id, score.run_id, score.created_at AS scored_at,
+       lead.created_at, lead.updated_at
+FROM lead
+LEFT JOIN LATERAL (
+    SELECT score_milli, band, icp_id, run_id, created_at FROM score_prediction
+    WHERE lead_id = lead.id
+      AND (:icp_id::uuid IS NULL OR icp_id = :icp_id::uuid)
+      AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+    ORDER BY created_at DESC, id DESC LIMIT 1) AS score ON true
+WHERE lead.merged_into IS NULL AND (:before::uuid IS NULL OR lead.id < :before::uuid)
+  AND (:status::text IS NULL OR lead.status = :status::text)
+  AND (:source::text IS NULL OR lead.source = :source::text)
+  AND (:owner::text IS NULL OR lead.owner = :owner::text)
+  AND (:band::text IS NULL OR score.band = :band::text)
+  AND (:min_milli::int IS NULL OR score.score_milli >= :min_milli::int)
+  AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
+  AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
+  AND (:country::text IS NULL OR EXISTS (
+        SELECT FROM field_value
+        WHERE subject_id = lead.id AND field = 'country' AND value = :country::text))
+  AND (:email::text IS NULL OR lead.id IN (
+        SELECT lead_id FROM identity WHERE kind = 'email' AND value = :email::text))
+  AND (:company_domain::text IS NULL OR lead.company_id IN (
+        SELECT id FROM company WHERE domain = :company_domain::text))
+ORDER BY lead.id DESC LIMIT :limit::int
+
+-- name: count_leads
+-- How many leads fit, up to a bound: counting a million for a number on a page is a waste.
+SELECT count(*) FROM (
+    SELECT FROM lead
+    LEFT JOIN LATERAL (
+        SELECT score_milli, band, icp_id, run_id, created_at FROM score_prediction
+        WHERE lead_id = lead.id
+          AND (:icp_id::uuid IS NULL OR icp_id = :icp_id::uuid)
+          AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+        ORDER BY created_at DESC, id DESC LIMIT 1) AS score ON true
+    WHERE lead.merged_into IS NULL
+      AND (:status::text IS NULL OR lead.status = :status::text)
+      AND (:source::text IS NULL OR lead.source = :source::text)
+      AND (:owner::text IS NULL OR lead.owner = :owner::text)
+      AND (:band::text IS NULL OR score.band = :band::text)
+      AND (:min_milli::int IS NULL OR score.score_milli >= :min_milli::int)
+      AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
+      AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
+      AND (:country::text IS NULL OR EXISTS (
+            SELECT FROM field_value
+            WHERE subject_id = lead.id AND field = 'country' AND value = :country::text))
+      AND (:email::text IS NULL OR lead.id IN (
+            SELECT lead_id FROM identity WHERE kind = 'email' AND value = :email::text))
+      AND (:company_domain::text IS NULL OR lead.company_id IN (
+            SELECT id FROM company WHERE domain = :company_domain::text))
+    LIMIT :bound::int) AS some
+
+-- name: estimate_leads
+-- About how many leads there are, as the last ANALYZE saw it.
+SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'lead'::regclass

@@ -5,7 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.values import Micros
+from leadflood.contracts.facts import Scalar
+from leadflood.contracts.values import Band, FieldName, Micros
+from leadflood.domain.leads.schemas import LeadStatus
 
 
 class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -58,3 +60,44 @@ class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_cached: bool
     cost_micros: Micros
     at: datetime
+
+
+class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which leads; None asks for nothing. Text is compared as it is kept."""
+
+    status: LeadStatus | None = None
+    band: Band | None = None
+    min_milli: int | None = None
+    icp_id: UUID | None = None
+    run_id: UUID | None = None
+    source: str | None = None
+    owner: str | None = None
+    country: str | None = None
+    email: str | None = None
+    company_domain: str | None = None
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How many there are in all; exact up to 10,000, an estimate of the table beyond."""
+
+    count: int
+    is_estimate: bool
+
+
+class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead in a list, with its newest score; the score's fields are None while it has none."""
+
+    id: UUID
+    status: LeadStatus
+    failed_code: str | None
+    source: str
+    owner: str | None
+    company_id: UUID | None
+    values: dict[FieldName, Scalar]
+    score: float | None
+    band: Band | None
+    icp_id: UUID | None
+    run_id: UUID | None
+    scored_at: datetime | None
+    created_at: datetime
+    updated_at: datetime

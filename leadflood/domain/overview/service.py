@@ -2,9 +2,12 @@
 
 from uuid import UUID
 
+from leadflood.contracts.values import Band
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
 from leadflood.domain.overview import store
-from leadflood.domain.overview.schemas import Funnel, LeadRecord
-from leadflood.engine.db.tx import Reader
+from leadflood.domain.overview.schemas import Funnel, LeadFilter, LeadRecord, LeadSummary, Total
+from leadflood.engine.db.tx import Reader, Row
 
 
 class OverviewService:
@@ -20,3 +23,28 @@ class OverviewService:
     async def list_records(self, lead_id: UUID) -> list[LeadRecord]:
         """List what was found and asked about a lead and those merged into it, oldest first."""
         return await store.list_lead_records(self._db, lead_id)
+
+    async def list_leads(
+        self, wanted: LeadFilter, before: UUID | None, limit: int
+    ) -> list[LeadSummary]:
+        """List leads with their newest score and values, newest first, behind a place."""
+        rows = await store.list_leads(self._db, wanted, before, limit)
+        profiles = await leads.profiles(self._db, [row["id"] for row in rows])
+        return [_summary(row, profiles.get(row["id"])) for row in rows]
+
+    async def count_leads(self, wanted: LeadFilter) -> Total:
+        """Count the leads that fit."""
+        return await store.count_leads(self._db, wanted)
+
+
+def _summary(row: Row, profile: LeadProfile | None) -> LeadSummary:
+    told = dict(row.items())
+    milli = told.pop("score_milli")
+    values = {} if profile is None else {f: one.value for f, one in profile.values.items()}
+    band = told.pop("band")
+    return LeadSummary(
+        **{**told, "status": LeadStatus(told["status"])},
+        score=None if milli is None else milli / 1000,
+        band=None if band is None else Band(band),
+        values=values,
+    )

@@ -1,13 +1,17 @@
 """The numbers of a run, read in one statement."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from leadflood.domain.overview.schemas import Funnel, LeadCost, LeadRecord
+import msgspec
+
+from leadflood.domain.overview.schemas import Funnel, LeadCost, LeadFilter, LeadRecord, Total
 from leadflood.engine.db.sql import load_queries
-from leadflood.engine.db.tx import Reader
+from leadflood.engine.db.tx import Reader, Row
 
 SQL = load_queries(__file__)
+EXACT = 10_000
 
 
 async def count_funnel(db: Reader, run_id: UUID) -> Funnel:
@@ -49,3 +53,28 @@ async def list_lead_records(db: Reader, lead_id: UUID) -> list[LeadRecord]:
     """List what was found and asked about a lead and those merged into it, oldest first."""
     rows = await db.fetch(SQL.list_lead_records, lead_id=lead_id)
     return [LeadRecord(**dict(row.items())) for row in rows]
+
+
+async def list_leads(
+    db: Reader, wanted: LeadFilter, before: UUID | None, limit: int
+) -> Sequence[Row]:
+    """List leads with their newest score, newest first, behind a place."""
+    return await db.fetch(SQL.list_leads, **_given(wanted), before=before, limit=limit)
+
+
+async def count_leads(db: Reader, wanted: LeadFilter) -> Total:
+    """Count the leads that fit; beyond a bound the whole table's estimate stands in."""
+    count = await db.fetch_value(SQL.count_leads, **_given(wanted), bound=EXACT + 1)
+    if count <= EXACT:
+        return Total(count, is_estimate=False)
+    estimate = await db.fetch_value(SQL.estimate_leads)
+    return Total(max(estimate, count), is_estimate=True)
+
+
+def _given(wanted: LeadFilter) -> dict[str, Any]:
+    """Say a filter in the words of the tables: a field's value is kept as JSON."""
+    country = wanted.country
+    return {
+        **msgspec.structs.asdict(wanted),
+        "country": None if country is None else msgspec.json.encode(country).decode(),
+    }
