@@ -85,7 +85,9 @@ def run(
     asked = Asked(icp, input_file, output, cap, as_json, began)
     if not dry_run:
         check_writable(output, input_file)
-    raise typer.Exit(run_async(lambda: _run(settings, asked, dry_run=dry_run)))
+    given = read_input(icp, input_file)
+    show_input(input_file, given)
+    raise typer.Exit(_try(settings, asked, given) if dry_run else _do(settings, asked, given))
 
 
 def read_budget(text: str) -> int:
@@ -104,16 +106,17 @@ def read_budget(text: str) -> int:
     return int(amount * MICROS)
 
 
-async def _run(settings: Settings, asked: Asked, *, dry_run: bool) -> int:
-    given = await read_input(asked.icp, asked.input)
-    show_input(asked.input, given)
-    if dry_run:
-        priced = estimate(settings, len(given.read.rows), asked.cap_micros)
-        show_estimate(settings, priced)
-        if asked.as_json:
-            print_json({"dryRun": priced, "input": given.summary()})
-        return 0
-    bad_path = await write_bad_rows(asked.output, given)
+def _try(settings: Settings, asked: Asked, given: Given) -> int:
+    """Say what the run would cost at most, and do nothing."""
+    priced = estimate(settings, len(given.read.rows), asked.cap_micros)
+    show_estimate(settings, priced)
+    if asked.as_json:
+        print_json({"dryRun": priced, "input": given.summary()})
+    return 0
+
+
+def _do(settings: Settings, asked: Asked, given: Given) -> int:
+    bad_path = write_bad_rows(asked.output, given)
     if not given.read.rows:
         raise Invalid(
             f"{asked.input}: no row can be used; the reasons are in {bad_path}",
@@ -121,8 +124,14 @@ async def _run(settings: Settings, asked: Asked, *, dry_run: bool) -> int:
         )
     key = key_of(settings, asked, given)
     with _only_one(settings.data_folder() / "runs", key):
-        async with open_storage(settings, report=say) as storage:
-            return await _run_in(storage, asked, given, key, bad_path)
+        return run_async(lambda: _open(settings, asked, given, key, bad_path))
+
+
+async def _open(
+    settings: Settings, asked: Asked, given: Given, key: str, bad_path: Path | None
+) -> int:
+    async with open_storage(settings, report=say) as storage:
+        return await _run_in(storage, asked, given, key, bad_path)
 
 
 def key_of(settings: Settings, asked: Asked, given: Given) -> str:

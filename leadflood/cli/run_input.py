@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from anyio import to_thread
 
 from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import say
@@ -38,10 +37,9 @@ class Given(msgspec.Struct, frozen=True):
         }
 
 
-async def read_input(icp: Path, file: Path) -> Given:
-    """Read both files in a thread. Raises: Invalid naming the file and the fix."""
-    given_icp = await to_thread.run_sync(read_icp_file, icp)
-    return Given(given_icp, await to_thread.run_sync(_read_csv_file, file))
+def read_input(icp: Path, file: Path) -> Given:
+    """Read both files. Raises: Invalid naming the file and the fix."""
+    return Given(read_icp_file(icp), _read_csv_file(file))
 
 
 def _read_csv_file(file: Path) -> ReadCsv:
@@ -92,15 +90,15 @@ def _known(read: ReadCsv) -> list[str]:
     return [f"{match.header} = {match.field.value}" for match in known if match.field is not None]
 
 
-async def write_bad_rows(output: Path, given: Given) -> Path | None:
+def write_bad_rows(output: Path, given: Given) -> Path | None:
     """Write the rows that cannot be used beside the output, each with its reason."""
     path = output.with_name(output.name + ".bad.csv")
     bad = given.read.bad
     if not bad:
-        await to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+        path.unlink(missing_ok=True)
         return None
     headers = [match.header for match in given.read.mapping]
     rows = [[str(row.number), row.reason, *row.raw] for row in bad]
-    await to_thread.run_sync(write_cells, path, [["line", "reason", *headers], *rows])
+    write_cells(path, [["line", "reason", *headers], *rows])
     say(f"bad:     {path}: {len(bad)} rows with their reasons")
     return path

@@ -102,8 +102,9 @@ def on(name: ProviderName, *, as_json: AsJson = False) -> None:
 
 
 def _count_of(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - a number
-        problem = f"write a whole number from 1, or {DEFAULT}"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= control.MOST_CONCURRENCY):
+        most = control.MOST_CONCURRENCY
+        problem = f"write a whole number from 1 to {most}, or {DEFAULT}; to stop a stage, pause it"
         raise Invalid(
             f"CONCURRENCY: {text!r} will not do: {problem}",
             (FieldProblem("CONCURRENCY", problem),),

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import print_data, print_json
@@ -55,19 +54,20 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Take a line off the list: by its id, or by kind and value."""
-    line = with_storage(lambda one: _remove(one, kind_or_id, value))
+    if value is None:
+        line_id = _id_of(kind_or_id)
+        line = with_storage(lambda one: messaging_of(one).lift(line_id, who()))
+    else:
+        kind = _kind_of(kind_or_id)
+        line = with_storage(lambda one: messaging_of(one).lift_value(kind, value, who()))
     _tell(line, "is no longer suppressed", as_json=as_json)
 
 
-async def _remove(storage: Storage, kind_or_id: str, value: str | None) -> SuppressionView:
-    service = messaging_of(storage)
-    if value is not None:
-        return await service.lift_value(_kind_of(kind_or_id), value, who())
+def _id_of(text: str) -> UUID:
     try:
-        line_id = UUID(kind_or_id)
+        return UUID(text)
     except ValueError as error:
         raise typer.BadParameter("write an id, or a kind and a value") from error
-    return await service.lift(line_id, who())
 
 
 def _kind_of(text: str) -> SuppressionKind:

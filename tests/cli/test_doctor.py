@@ -1,0 +1,194 @@
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from leadflood.pipeline import STEPS
+from tests.cli.conftest import OnDatabase
+from tests.support.cli import Cli
+from tests.support.messaging import sql
+
+DAMAGE = {
+    "dead letters": "INSERT INTO dead_letter (id, stage, turn, priority, attempts, losses, payload,"
+    " error_code, error, chain, created_at, died_at) VALUES (gen_random_uuid(), 'message.send', 0,"
+    " 0, 1, 0, '{}', 'engine.bug', '', '', now(), now())",
+    "crash loops": "INSERT INTO job (id, created_at, state, losses, stage, payload)"
+    " VALUES (gen_random_uuid(), now(), 2, 9, 'enrichment.run', '{}')",
+    "installation": "INSERT INTO installation (clock_kind, mode, system_identifier, timeline,"
+    " database_oid, created_at) VALUES ('system', 'sandbox', 'x', 1, 1, now())",
+    "migrations": "UPDATE alembic_version SET version_num = '0008'",
+}
+
+
+def lights(told: Any) -> dict[str, str]:
+    return {check["name"]: check["light"] for check in told["checks"]}
+
+
+def undo_fsync_warning(told: dict[str, str]) -> dict[str, str]:
+    """The tests' own server runs without fsync, which the doctor rightly shows red."""
+    return {name: light for name, light in told.items() if name != "postgres"}
+
+
+def test_the_doctor_prints_what_is_in_force_and_masks_secrets(cli: Cli) -> None:
+    ended = cli("doctor", LEADFLOOD_PROVIDERS__APOLLO__API_KEY="a-long-secret-key-42")
+
+    assert "providers.apollo.api_key = ******42" in ended.out
+    assert "a-long-secret" not in ended.out + ended.err
+    assert "engine.beat.beat_seconds = 0.2" in ended.out
+    assert cli.environment["DATABASE_URL"] not in ended.out
+
+
+def test_a_healthy_database_has_no_red_line_but_the_tests_own_fsync(cli: Cli) -> None:
+    ended = cli("doctor", "--json")
+
+    told = ended.json
+    assert ended.code == 1
+    assert "fsync is off" in next(x["fix"] for x in told["checks"] if x["name"] == "postgres")
+    assert "red" not in undo_fsync_warning(lights(told)).values()
+
+
+@pytest.mark.parametrize("what", sorted(DAMAGE))
+def test_what_is_damaged_is_red_with_its_fix(cli: Cli, on_database: OnDatabase, what: str) -> None:
+    statement = sql(DAMAGE[what])
+    on_database(lambda database: database.execute(statement))
+
+    told = cli("doctor", "--json").json
+
+    assert lights(told)[what] == "red"
+    assert next(check["fix"] for check in told["checks"] if check["name"] == what)
+
+
+def test_what_an_operator_has_switched_is_noted(cli: Cli) -> None:
+    cli("provider", "off", "pdl")
+    cli("stage", "pause", "message.send")
+    cli("sending", "hold", "--reason", "a look")
+
+    told = cli("doctor", "--json").json
+
+    found = lights(told)
+    assert found["provider switches"] == found["stages"] == found["sending"] == "yellow"
+    fixes = {check["name"]: check["fix"] for check in told["checks"]}
+    assert "leadflood stage resume message.send" in fixes["stages"]
+    assert "leadflood provider on pdl" in fixes["provider switches"]
+
+
+def test_what_is_missing_of_a_provider_or_of_mail_is_named(cli: Cli) -> None:
+    told = cli(
+        "doctor", "--json",
+        LEADFLOOD_PROVIDERS__SMTP__BASE_URL="smtp://me@127.0.0.1:9",
+        LEADFLOOD_PROVIDERS__SMTP__API_KEY="k",
+        LEADFLOOD_PROVIDERS__HUNTER__API_KEY="k",
+    ).json  # fmt: skip
+
+    checks = {check["name"]: check for check in told["checks"]}
+    assert checks["mail settings"]["light"] == "red"
+    assert "messaging.postal_address" in checks["mail settings"]["fix"]
+    assert "LEADFLOOD_PROVIDERS__APOLLO__API_KEY" in checks["provider apollo"]["fix"]
+    assert "credit_price_micros" in checks["provider hunter"]["fix"]
+
+
+def test_keys_are_tried_only_when_asked(cli: Cli) -> None:
+    keys = {
+        "LEADFLOOD_PROVIDERS__HUNTER__API_KEY": "k",
+        "LEADFLOOD_PROVIDERS__HUNTER__BASE_URL": "http://127.0.0.1:9",
+    }
+
+    offline = cli("doctor", "--json", **keys).json
+    online = cli("doctor", "--online", "--json", **keys).json
+
+    assert "key of hunter" not in lights(offline)
+    assert lights(online)["key of hunter"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "words"),
+    [
+        ({"LEADFLOOD_HTTP__PORTT": "1"}, "settings", "portt"),
+        ({"LEADFLOOD_HTTP__PORT": "x"}, "settings", "http.port"),
+        ({"LEADFLOOD_CONFIG": "/nowhere.toml"}, "settings", "/nowhere.toml"),
+        ({"LEADFLOOD_PROVIDERS__APOLO__API_KEY": "x"}, "settings", "apolo"),
+        ({"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "postgres", "DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://x"}, "postgres", "DATABASE_URL"),
+        ({"LEADFLOOD_HTTP__HOST": "0.0.0.0"}, "http", "LEADFLOOD_HTTP__TOKEN"),  # noqa: S104 - what is refused
+    ],
+)
+def test_wrong_settings_are_red_and_name_the_mending(
+    cli: Cli, environment: dict[str, str], name: str, words: str
+) -> None:
+    ended = cli("doctor", "--json", **environment)
+
+    told = ended.json
+    check = next(check for check in told["checks"] if check["name"] == name)
+    assert (ended.code, check["light"]) == (1, "red")
+    assert words in check["found"] + check["fix"]
+
+
+def test_a_folder_that_cannot_be_written_is_red(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    told = cli("doctor", "--json", LEADFLOOD_DATA=str(tmp_path / "file" / "data")).json
+
+    assert lights(told)["data folder"] == "red"
+
+
+def test_wrong_settings_end_any_command_with_a_sentence(cli: Cli) -> None:
+    ended = cli("status", LEADFLOOD_HTTP__PORTT="1")
+
+    assert ended.code == 1
+    assert "http" in ended.err
+    assert "portt" in ended.err
+
+
+def test_the_status_tells_stages_runs_and_sending(cli: Cli) -> None:
+    cli("stage", "pause", "message.send")
+
+    told = cli("status", "--json").json
+    shown = cli("status")
+
+    paused = {stage["name"]: stage["paused"] for stage in told["stages"]}
+    assert paused["message.send"] is True
+    assert set(paused) == {step.run for step in STEPS}
+    assert told["nodes"] == told["runs"] == told["crashLoops"] == []
+    assert told["tree"] is None
+    assert "no node is at work" in shown.out
+
+
+def test_the_migrations_go_down_and_up(cli: Cli) -> None:
+    refused = cli("migrate", "down", "0008")
+    down = cli("migrate", "down", "0008", "--yes", "--json").json
+    status = cli("migrate", "status")
+    up = cli("migrate", "up", "--json").json
+
+    assert refused.code == 2
+    assert down["current"] == "0008"
+    assert status.code == 1
+    assert "left to do: 0009" in status.out
+    assert up["isCurrent"] is True
+
+
+def test_a_migration_that_does_not_exist_is_a_sentence(cli: Cli) -> None:
+    ended = cli("migrate", "down", "4711", "--yes")
+
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+
+
+def test_the_catalogue_holds_every_event_of_the_pipeline_and_of_the_logs(cli: Cli) -> None:
+    told = cli("events", "--json").json
+
+    kinds = {one["name"]: one for one in told["events"]}
+    for step in STEPS:
+        assert step.run in kinds[str(step.on.__struct_config__.tag)]["starts"]
+    assert all(one["means"] for one in told["events"])
+    assert "engine.node.entered" in {one["name"] for one in told["logs"]}
+    assert kinds["scoring.lead.qualified"]["kept"] is False
+    names = [*kinds, *(one["name"] for one in told["logs"])]
+    assert not [name for name in names if not all(x.isidentifier() for x in name.split("."))]
+
+
+def test_the_command_is_there_as_a_module_of_its_own(cli: Cli) -> None:
+    ended = cli.run("sending", "unknown", "resolve", UUID(int=1), "sent")
+
+    assert ended.code == 1
+    assert ended.err.startswith("error [")
+    assert ended.out == ""

@@ -1,0 +1,302 @@
+import csv
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from leadflood.app import open_node, open_storage
+from leadflood.cli.run import read_budget
+from leadflood.cli.run_cells import neutral
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Invalid
+from leadflood.settings import load_settings
+from tests.cli.conftest import OnDatabase
+from tests.support.cli import CSV, EXAMPLE_ICP, Cli, write_lines
+from tests.support.messaging import sql
+
+PEOPLE = 1_200
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "scored.csv"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def many_people(path: Path, count: int = PEOPLE) -> Path:
+    rows = [
+        f"Pat{number},Doe{number},pat{number}@firm{number % 97}.example,COO,Firm {number % 97}"
+        for number in range(count)
+    ]
+    return write_lines(path, ["First Name,Last Name,Email,Title,Company", *rows])
+
+
+def count_of(on_database: OnDatabase, table: str) -> int:
+    async def count(database: Database) -> Any:
+        text = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of the tests
+        return await database.fetch_value(sql(text))
+
+    return int(on_database(count))
+
+
+def test_a_file_without_any_key_is_scored_by_what_it_says(cli: Cli, output: Path) -> None:
+    given = CSV / "hubspot_b.csv"
+
+    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert (told["rows"], told["leads"], told["scored"], told["badRows"]) == (4, 4, 4, 0)
+    assert told["spentMicros"] == 0
+    jane = rows_of(output)[0]
+    assert jane["Email"] == "jane@acme.de"
+    assert (jane["band"], jane["status"]) == ("LOW", "scored")
+    assert float(jane["score"]) > 0
+    assert jane["why"].startswith("because ")
+    assert jane["found_company_domain"] == "acme.de"
+    assert jane["found_full_name"] == "Jane Doe"
+
+
+def test_how_the_file_was_understood_is_shown(cli: Cli, output: Path) -> None:
+    given = CSV / "linkedin_connections_notes.csv"
+
+    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output)
+
+    assert ended.out == ""
+    assert "utf-8, cells parted by comma" in ended.err
+    assert "'Notes:'" in ended.err
+    assert "Position = title" in ended.err
+
+
+def test_every_row_stands_once_in_the_output_or_with_its_reason_beside_it(
+    cli: Cli, output: Path, tmp_path: Path
+) -> None:
+    given = write_lines(
+        tmp_path / "in.csv",
+        [
+            "Name;E-Mail;Company;Memo",
+            "Ann Lee;ann@firm.example;Firm;=HYPERLINK(1)",
+            "Bob;no address;Firm;x",
+            "Ann L.;ANN@firm.example;Firm;the same",
+            ";;;nobody",
+            "Cy Dee;cy@firm.example;Firm;-",
+        ],
+    )
+
+    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert (told["rows"], told["leads"], told["badRows"]) == (3, 2, 2)
+    rows = rows_of(output)
+    assert [row["E-Mail"] for row in rows] == [
+        "ann@firm.example", "ANN@firm.example", "cy@firm.example",
+    ]  # fmt: skip
+    assert rows[0]["Memo"] == "'=HYPERLINK(1)"
+    assert rows[0]["lead_id"] == rows[1]["lead_id"] != rows[2]["lead_id"]
+    assert "the same lead as line 2" in rows[1]["note"]
+    bad = rows_of(Path(told["badOutput"]))
+    assert [(row["line"], row["Name"]) for row in bad] == [("3", "Bob"), ("5", "")]
+    assert all(row["reason"] for row in bad)
+
+
+def test_the_same_command_again_finds_what_was_done(
+    cli: Cli, output: Path, on_database: OnDatabase
+) -> None:
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+    first = cli(*words, "--json").json
+    before = output.read_bytes()
+    output.unlink()
+
+    again = cli(*words, "--json")
+
+    told = again.json
+    assert told["runId"] == first["runId"]
+    assert "started before" in again.err
+    assert output.read_bytes() == before
+    assert count_of(on_database, "run") == 1
+    assert count_of(on_database, "score_prediction") == told["leads"]
+
+
+def test_another_budget_is_another_run(cli: Cli, output: Path) -> None:
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+
+    first = cli(*words, "--json", "--budget", "1").json
+    second = cli(*words, "--json", "--budget", "2").json
+
+    assert first["runId"] != second["runId"]
+
+
+def test_a_killed_run_goes_on_and_imports_no_lead_twice(
+    cli: Cli, output: Path, tmp_path: Path, on_database: OnDatabase
+) -> None:
+    given = many_people(tmp_path / "in.csv")
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+    with cli.start(*words) as process:
+        wait_until(lambda: count_of(on_database, "import_row") > 0)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert not output.exists()
+    imported = count_of(on_database, "import_row")
+
+    ended = cli.run(*words)
+
+    assert ended.code == 0, ended.err
+    assert 0 < imported <= PEOPLE
+    assert "going on where it stopped" in ended.err
+    assert ended.err.count("Traceback") == 0
+    rows = rows_of(output)
+    assert [row["Email"] for row in rows] == [
+        f"pat{number}@firm{number % 97}.example" for number in range(PEOPLE)
+    ]
+    assert len({row["lead_id"] for row in rows}) == PEOPLE
+    assert {row["status"] for row in rows} == {"scored"}
+    assert count_of(on_database, "lead") == PEOPLE
+    assert count_of(on_database, "score_prediction") == PEOPLE
+    assert count_of(on_database, "job") == 0
+
+
+def wait_until(is_so: Any, seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds  # noqa: TID251 - real processes
+    while not is_so():
+        assert time.monotonic() < until, "waited for too long"  # noqa: TID251 - same
+
+
+async def test_a_run_is_handed_to_the_node_that_lives_there(
+    cli: Cli, output: Path, tmp_path: Path, database: Database
+) -> None:
+    given = many_people(tmp_path / "in.csv", 600)
+    settings = load_settings(environment=cli.environment)
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+
+    async with open_storage(settings) as storage, open_node(storage) as node:
+        ended = await anyio.to_thread.run_sync(cli.run, *words)
+        worked = sum(line.completed for line in node.engine.status())
+
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert told["handedOver"] is True
+    assert worked == 600 * 3
+    assert len(rows_of(output)) == 600
+    assert await database.fetch_value(sql("SELECT count(*) FROM node")) == 0
+
+
+def test_a_run_whose_node_is_dead_works_by_itself(
+    cli: Cli, output: Path, on_database: OnDatabase
+) -> None:
+    enter_dead_node(on_database)
+    given = CSV / "apollo_b.csv"
+
+    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert told["handedOver"] is False
+
+
+def enter_dead_node(on_database: OnDatabase) -> None:
+    statement = sql(
+        "INSERT INTO node (name, started_at, last_beat_at)"
+        " VALUES ('leadflood', now(), clock_timestamp())"
+    )
+    on_database(lambda database: database.execute(statement))
+
+
+def test_a_dry_run_says_what_it_would_cost_and_imports_nothing(cli: Cli, output: Path) -> None:
+    keys = {
+        "LEADFLOOD_PROVIDERS__APOLLO__API_KEY": "k",
+        "LEADFLOOD_PROVIDERS__APOLLO__CREDIT_PRICE_MICROS": "40000",
+        "LEADFLOOD_PROVIDERS__HUNTER__API_KEY": "k",
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
+    }
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "hubspot_b.csv", "--output", output)
+
+    ended = cli(*words, "--dry-run", "--budget", "0.10", "--json", **keys)
+
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert [price["provider"] for price in told["dryRun"]["asked"]] == ["apollo", "hunter"]
+    assert told["dryRun"]["asked"][0]["mostMicros"] == 4 * 40_000
+    assert told["dryRun"]["mostMicros"] == 100_000
+    assert "NO PRICE SET (providers.hunter.credit_price_micros)" in ended.err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "nan", "inf", "1.0000001", "", "1e12"])
+def test_a_budget_that_is_no_money_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match="--budget"):
+        read_budget(text)
+
+
+def test_a_budget_is_read_to_the_micro_unit() -> None:
+    assert read_budget("5.00") == 5_000_000
+    assert read_budget("0,000001") == 1
+    assert read_budget("0") == 0
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_a_cell_that_would_be_computed_is_made_harmless(cell: str) -> None:
+    assert neutral(cell) == f"'{cell}"
+
+
+def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
+    good = str(CSV / "hubspot_b.csv")
+    icp, out = str(EXAMPLE_ICP), str(folder / "out.csv")
+    broken = write_lines(folder / "broken.toml", ['name = "x"', 'offer = "y"', "bandz = 3"])
+    workbook = folder / "book.xlsx"
+    workbook.write_bytes(b"PK\x03\x04rest")
+    strangers = write_lines(folder / "strangers.csv", ["a,b", "1,2"])
+    nobody = write_lines(folder / "nobody.csv", ["Email,Company", "not one,Firm"])
+    same = str(write_lines(folder / "same.csv", ["Email", "a@b.example"]))
+    yield (
+        ["--icp", str(folder / "none"), "--input", good, "--output", out],
+        1,
+        "cannot read the ICP",
+    )
+    yield ["--icp", str(broken), "--input", good, "--output", out], 1, "did you mean bands"
+    yield (
+        ["--icp", icp, "--input", str(folder / "none"), "--output", out],
+        1,
+        "--input: cannot read",
+    )
+    yield ["--icp", icp, "--input", str(folder), "--output", out], 1, "--input: cannot read"
+    yield ["--icp", icp, "--input", str(workbook), "--output", out], 1, "save it as CSV"
+    yield ["--icp", icp, "--input", str(strangers), "--output", out], 1, "name at least one column"
+    yield ["--icp", icp, "--input", str(nobody), "--output", out], 1, "no row can be used"
+    yield (
+        ["--icp", icp, "--input", good, "--output", str(folder / "no" / "out")],
+        2,
+        "make it first",
+    )
+    yield ["--icp", icp, "--input", good, "--output", str(folder)], 2, "name a file"
+    yield ["--icp", icp, "--input", same, "--output", same], 2, "it is the input itself"
+    yield ["--icp", icp, "--input", good, "--output", out, "--budget", "much"], 2, "--budget"
+    yield ["--icp", icp, "--input", good], 2, "--output"
+
+
+def test_bad_input_is_a_sentence_that_names_the_fix(cli: Cli, tmp_path: Path) -> None:
+    for words, code, sentence in bad_files(tmp_path):
+        ended = cli("run", *words)
+
+        assert ended.code == code, ended.err
+        assert sentence in ended.err
+        assert "Traceback" not in ended.err
+        assert ended.out == ""
+
+
+def test_a_database_that_is_away_is_a_sentence(cli: Cli, output: Path) -> None:
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "hubspot_b.csv", "--output", output)
+
+    ended = cli(*words, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+
+    assert ended.code == 1
+    assert "leadflood doctor" in ended.err
+    assert not output.exists()

@@ -1,0 +1,123 @@
+from uuid import UUID
+
+import pytest
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Unsure
+from tests.cli.conftest import OnDatabase
+from tests.support.cli import Cli
+from tests.support.messaging import World
+
+MAIL = {
+    "LEADFLOOD_MESSAGING__SENDER_NAME": "Sam",
+    "LEADFLOOD_MESSAGING__SENDER_ADDRESS": "sam@firm.example",
+    "LEADFLOOD_MESSAGING__POSTAL_ADDRESS": "Firm, 1 Street",
+    "LEADFLOOD_MESSAGING__UNSUBSCRIBE_MAILTO": "stop@firm.example",
+}
+
+
+def draft_one(on_database: OnDatabase) -> None:
+    async def draft(database: Database) -> None:
+        world = World(database)
+        run_id, icp_id = await world.run(), await world.icp(autopilot=False)
+        await world.drafted([await world.lead()], run_id, icp_id)
+
+    on_database(draft)
+
+
+def lose_one(on_database: OnDatabase) -> None:
+    async def lose(database: Database) -> None:
+        world = World(database)
+        await world.release()
+        [event] = await world.approved()
+        job = await world.load_send(event)
+        await world.authorize(job)
+        await world.record(job, Unsure("cut"))
+
+    on_database(lose)
+
+
+def test_sending_is_held_and_released_with_who_and_why(cli: Cli) -> None:
+    held = cli("sending", "hold", "--reason", "a look", "--json").json
+    told = cli("sending", "status")
+    released = cli("sending", "release", "--json").json
+
+    assert (held["held"], held["reason"]) == (True, "a look")
+    assert "HELD" in told.out
+    assert released["held"] is False
+
+
+@pytest.mark.parametrize(("word", "state"), [("sent", "accepted"), ("not-sent", "ready")])
+def test_an_unknown_send_is_settled_by_a_person(
+    cli: Cli, on_database: OnDatabase, word: str, state: str
+) -> None:
+    lose_one(on_database)
+    [lost] = cli("sending", "unknown", "list", "--json").json
+
+    ended = cli("sending", "unknown", "resolve", lost["id"], word, "--json")
+    again = cli("sending", "unknown", "resolve", lost["id"], word)
+
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert told["state"] == state
+    assert again.code == 1
+    assert "only an unknown one is resolved" in again.err
+
+
+def test_an_unknown_send_is_settled_with_one_of_two_words(cli: Cli) -> None:
+    assert cli("sending", "unknown", "resolve", UUID(int=1), "maybe").code == 2
+    assert cli("sending", "unknown", "resolve", UUID(int=1), "sent").code == 1
+
+
+def test_a_draft_is_read_with_its_facts_and_approved(cli: Cli, on_database: OnDatabase) -> None:
+    draft_one(on_database)
+    [listed] = cli("messages", "list", "--state", "waiting", "--json").json
+
+    shown = cli("messages", "show", listed["id"])
+    refused = cli("messages", "approve", listed["id"])
+    approved = cli("messages", "approve", listed["id"], "--json", **MAIL)
+
+    assert "fact 1:" in shown.out
+    assert refused.code == 1
+    assert "messaging.sender_name" in refused.err
+    told = approved.json
+    assert (approved.code, told["state"], told["intentState"]) == (0, "approved", "ready")
+
+
+def test_a_draft_is_rejected(cli: Cli, on_database: OnDatabase) -> None:
+    draft_one(on_database)
+    [listed] = cli("messages", "list", "--json").json
+
+    rejected = cli("messages", "reject", listed["id"], "--reason", "no")
+    approved = cli("messages", "approve", listed["id"], **MAIL)
+
+    assert rejected.code == 0, rejected.err
+    assert approved.code == 1
+    assert "is rejected" in approved.err
+
+
+def test_a_message_that_is_not_there_is_a_sentence(cli: Cli) -> None:
+    assert cli("messages", "show", UUID(int=1)).code == 1
+    assert cli("messages", "show", "x").code == 2
+    assert cli("messages", "list", "--state", "lost").code == 2
+
+
+def test_the_suppression_list_is_kept_by_hash_and_hint(cli: Cli) -> None:
+    added = cli("suppress", "add", "address", "Ann@Firm.example", "--reason", "asked", "--json")
+    by_value = cli("suppress", "remove", "address", "ann@firm.example")
+    line = cli("suppress", "add", "domain", "firm.example", "--json").json
+    by_id = cli("suppress", "remove", line["id"])
+    listed = cli("suppress", "list")
+
+    told = added.json
+    assert (told["kind"], told["reason"]) == ("address", "asked")
+    assert "ann@firm.example" not in added.out.lower()
+    assert (by_value.code, by_id.code) == (0, 0)
+    assert "firm.example" not in listed.out
+
+
+def test_what_cannot_be_suppressed_is_named(cli: Cli) -> None:
+    assert cli("suppress", "add", "address", "nobody").code == 1
+    assert cli("suppress", "add", "planet", "earth").code == 2
+    assert cli("suppress", "remove", "x").code == 2
+    assert cli("suppress", "remove", "planet", "earth").code == 2
+    assert cli("suppress", "remove", UUID(int=1)).code == 1

@@ -1,0 +1,87 @@
+"""The real command: in this process, where it is quick, or as one of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+from leadflood.cli.root import main
+
+CSV = Path(__file__).parent.parent / "domain" / "leads" / "data"
+EXAMPLE_ICP = Path(__file__).parent.parent.parent / "config" / "icp.example.toml"
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a command ended, and what it said where."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.out.splitlines()[-1])
+
+
+class Cli:
+    """Runs commands against one database and data folder."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.environment = dict(environment)
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *words: object, **environment: str) -> Ended:
+        """Run a command here; an exception that leaves it is a trace on the terminal."""
+        self._capsys.readouterr()
+        with self._monkeypatch.context() as patch:
+            for name, value in (self.environment | environment).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["leadflood", *map(str, words)])
+            try:
+                main()
+                code = 0
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else 1
+            finally:
+                structlog.reset_defaults()
+        told = self._capsys.readouterr()
+        return Ended(code, told.out, told.err)
+
+    def start(self, *words: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a command as a process of its own, in a session of its own."""
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "leadflood", *map(str, words)],
+            env=_inherited() | self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: object, **environment: str) -> Ended:
+        """Run a command as a process of its own."""
+        with self.start(*words, **environment) as process:
+            out, err = process.communicate(timeout=60)
+        return Ended(process.returncode, out, err)
+
+
+def _inherited() -> dict[str, str]:
+    hidden = ("DATABASE_URL", "LEADFLOOD_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}  # noqa: TID251 - a child's environment is not a setting
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
