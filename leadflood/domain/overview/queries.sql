@@ -131,7 +131,7 @@ SELECT count(*) FROM (
             SELECT lead_id FROM identity WHERE kind = 'email' AND value = :email::text))
       AND (:company_domain::text IS NULL OR lead.company_id IN (
             SELECT id FROM company WHERE domain = :company_domain::text))
-    LIMIT :bound::int) AS some
+    LIMIT :bound::int) AS counted
 
 -- name: estimate_leads
 -- About how many leads there are, as the last ANALYZE saw it.
