@@ -347,10 +347,6 @@ UPDATE installation SET
     database_oid = (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
 RETURNING era
 
--- name: note_beat!
--- Keep the newest beat in the installation row.
-UPDATE installation SET last_beat_at = clock_timestamp()
-
 -- name: find_switches
 -- All switches: paused stages, held sending, providers that are off.
 SELECT name, state, by_whom, reason, changed_at FROM switch ORDER BY name

@@ -1,0 +1,228 @@
+"""SQL stands in `queries.sql` only, prepares, writes its own tables only, and uses its indexes."""
+
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+from leadflood.engine.db.pool import Settings, own_connection
+from leadflood.engine.db.sql import Queries, Query
+from leadflood.engine.queue.store import SQL
+from tests.support.tree import ROOT, name_of, query_files, sources, texts
+
+OWNERS = {
+    "leadflood/engine/queue": (
+        "job history dead_letter run node periodic switch installation event"
+    ),
+    "leadflood/engine/ledger": "provider_call budget answer rate_limit",
+    "leadflood/api": "idempotency",
+    "leadflood/domain/icp": "icp_profile qualification_rule",
+    "leadflood/domain/leads": "lead company identity field_value activity import import_row",
+    "leadflood/domain/discovery": "discovery_run discovery_record",
+    "leadflood/domain/enrichment": "enrichment enrichment_record waterfall_stat",
+    "leadflood/domain/features": "feature_snapshot",
+    "leadflood/domain/scoring": "scoring_algorithm score_prediction",
+    "leadflood/domain/messaging": (
+        "template message message_fact intent suppression opt_in unsubscribe_token"
+    ),
+}
+GUESTS = {("leadflood/domain/messaging", "switch")}
+"""Holding and releasing of sends is one row of the switches, taken under the slice's own lock."""
+
+WRITES = re.compile(
+    r"\b(?:INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|(?<!DO )(?<!FOR )(?<!KEY )UPDATE)"
+    r"\s+(?:ONLY\s+)?(\w+)"
+)
+STATEMENT = re.compile(
+    r"^\s*(?:SELECT\b.+\bFROM\b|SELECT\s+pg_|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b"
+    r"|MERGE\s+INTO\b|WITH\s+\w+\s+AS\s*\(|(?:CREATE|ALTER|DROP)\s+(?:TABLE|INDEX|DATABASE|ROLE)\b"
+    r"|TRUNCATE\s+\w|LISTEN\s+\w|NOTIFY\s+\w|SET\s+(?:LOCAL|SESSION)\b)",
+    re.DOTALL,
+)
+OF_THE_FEED = {
+    "read_events",
+    "read_lag",
+    "list_subject_events",
+    "find_newest_place",
+    "find_event_at",
+    "find_oldest_place",
+}
+"""Readers of the event log (DESIGN §3.5), whose WebSocket, webhooks and timelines come later."""
+HAND_WRITTEN = {
+    "benchmarks/raw.py",  # the floor it is compared with, handed over and kept byte for byte
+}
+
+
+def without_comments(text: str) -> str:
+    return re.sub(r"--[^\n]*", "", text)
+
+
+QUERIES: list[tuple[Path, Query]] = [
+    (path, query) for path in query_files() for query in Queries(path)
+]
+
+
+async def test_every_query_prepares_against_the_migrated_database(
+    database_settings: Settings,
+) -> None:
+    refused = []
+    async with own_connection(database_settings) as connection:
+        for path, query in QUERIES:
+            try:
+                await connection.prepare(query.text)
+            except asyncpg.PostgresError as error:
+                refused.append(f"{name_of(path)}: {query.name}: {error}")
+
+    assert not refused
+
+
+def test_every_query_has_a_name_of_its_own_and_a_reason() -> None:
+    for path in query_files():
+        blocks = re.split(r"^-- name: ", path.read_text("utf-8"), flags=re.MULTILINE)[1:]
+        names = [re.split(r"[!\s]", block)[0] for block in blocks]
+
+        assert len(set(names)) == len(names), name_of(path)
+        assert not [
+            name
+            for name, block in zip(names, blocks, strict=True)
+            if not block.split("\n")[1].startswith("-- ")
+        ], name_of(path)
+
+
+def test_every_query_is_used() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in sources())
+
+    unused = [
+        f"{name_of(path)}: {query.name}"
+        for path, query in QUERIES
+        if query.name not in OF_THE_FEED and not re.search(rf"\b{query.name}\b", code)
+    ]
+
+    assert not unused
+
+
+def test_no_query_asks_the_server_for_the_time_of_day() -> None:
+    asking = [
+        f"{name_of(path)}: {query.name}"
+        for path, query in QUERIES
+        if re.search(r"\bnow\(\)|\bcurrent_(?:timestamp|date|time)\b", query.text, re.IGNORECASE)
+    ]
+
+    assert not asking
+
+
+@pytest.mark.parametrize("folder", ["leadflood", "benchmarks"])
+def test_sql_stands_in_query_files_only(folder: str) -> None:
+    stray = [
+        f"{name_of(path)}:{line}: {text.strip()[:60]!r}"
+        for path in sources(ROOT / folder)
+        if name_of(path) not in HAND_WRITTEN
+        for line, text in texts(path)
+        if STATEMENT.match(text)
+    ]
+
+    assert not stray
+
+
+@pytest.mark.parametrize("path", query_files(), ids=name_of)
+def test_a_table_is_written_by_its_owner_only(path: Path) -> None:
+    folder = name_of(path.parent)
+    own = set(OWNERS.get(folder, "").split())
+
+    written = set(WRITES.findall(without_comments(path.read_text("utf-8"))))
+
+    assert not {table for table in written - own if (folder, table) not in GUESTS}
+
+
+def test_the_guest_writes_the_switch_of_sending_alone() -> None:
+    [text] = [
+        query.text
+        for path, query in QUERIES
+        if name_of(path.parent) == "leadflood/domain/messaging"
+        if "switch" in WRITES.findall(query.text)
+    ]
+
+    assert re.search(r"VALUES\s*\(\s*'sending'", text) or "'sending'" in text
+
+
+async def test_every_table_has_an_owner(database_settings: Settings) -> None:
+    async with own_connection(database_settings) as connection:
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+
+    owned = {table for tables in OWNERS.values() for table in tables.split()}
+    assert {row[0] for row in rows} - {"alembic_version"} == owned
+
+
+def test_the_planted_breaches_are_seen() -> None:
+    assert WRITES.findall("UPDATE job SET x = 1") == ["job"]
+    assert not WRITES.findall("SELECT 1 FOR UPDATE SKIP LOCKED")
+    assert not WRITES.findall("ON CONFLICT (a) DO UPDATE SET a = 1; FOR NO KEY UPDATE OF lead")
+    assert STATEMENT.match("\n  SELECT id\n FROM job")
+    assert STATEMENT.match("CREATE TABLE x (id int)")
+    assert not STATEMENT.match("SELECT what you want from the list".lower())
+    assert not STATEMENT.match("Update the page")
+
+
+ID = "gen_random_uuid()"
+GIVEN = {
+    "node_id": "1",
+    "stage": "'a.b'",
+    "stages": "ARRAY['a.b', 'c.d']",
+    "after_priority": "0",
+    "after_turn": "0",
+    "after_id": ID,
+    "limit": "500",
+    "run_ids": f"ARRAY[{ID}]",
+    "run_id": ID,
+    "id": ID,
+    "before": ID,
+    "subject": ID,
+    "keys": "ARRAY['k1', 'k2']",
+    "now": "'2026-01-05Z'",
+    "patience": "5",
+    "backoff_seconds": "1.0",
+    "era": "1",
+    "xid": "'1'",
+}
+HOT = (
+    "claim_jobs", "claim_run_jobs", "claim_cancelled_jobs", "list_claims", "wake_scheduled",
+    "next_scheduled_at", "rescue_claims", "smallest_turn", "find_job", "list_live_keys",
+    "complete_runs", "list_cancelled_runs", "count_run_jobs", "prune_history", "read_events",
+    "list_subject_events",
+)  # fmt: skip
+FILL = """
+INSERT INTO job (id, run_id, created_at, state, stage, key, payload, turn)
+SELECT gen_random_uuid(), gen_random_uuid(), '2026-01-05Z', 0, 'a.b', 'k' || n, '{}', n
+FROM generate_series(1, 30000) AS n;
+INSERT INTO history (id, created_at, finished_at, state, attempts, losses, stage)
+SELECT gen_random_uuid(), '2026-01-05Z', '2026-01-05Z', 3, 0, 0, 'a.b'
+FROM generate_series(1, 20000);
+INSERT INTO event (era, id, at, subject, type, payload)
+SELECT 1, gen_random_uuid(), '2026-01-05Z', gen_random_uuid(), 'a.b.c', '{}'
+FROM generate_series(1, 20000);
+INSERT INTO run (id, kind, created_at, state)
+SELECT gen_random_uuid(), 'a', '2026-01-05Z', CASE WHEN n % 500 = 0 THEN 'running'
+ELSE 'completed' END FROM generate_series(1, 5000) AS n;
+ANALYZE job; ANALYZE history; ANALYZE event; ANALYZE run
+"""
+ALLOWED_SCANS = {"list_cancelled_runs": "run"}
+"""Cancelled runs that still have jobs: a look through the runs, once a second."""
+
+
+async def test_hot_queries_use_an_index(database_settings: Settings) -> None:
+    scanning = []
+    async with own_connection(database_settings) as connection:
+        await connection.execute(FILL)
+        for name in HOT:
+            query = getattr(SQL, name)
+            await connection.execute(f"PREPARE hot AS {query.text}")
+            given = ", ".join(GIVEN[parameter] for parameter in query.parameters)
+            call = f"({given})" if given else ""
+            rows = await connection.fetch(f"EXPLAIN EXECUTE hot{call}")
+            await connection.execute("DEALLOCATE hot")
+            plan = "\n".join(row[0] for row in rows)
+            scanned = set(re.findall(r"Seq Scan on (job|history|event|run)\b", plan))
+            if scanned - {ALLOWED_SCANS.get(name)}:
+                scanning.append(f"{name}\n{plan}")
+
+    assert not scanning, "\n\n".join(scanning)
