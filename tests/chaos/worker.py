@@ -19,6 +19,7 @@ import msgspec
 from leadflood.app import Node, Storage, open_node, open_storage
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.obs import log as logs
 from leadflood.engine.queue import runs
 from leadflood.sandbox.main import Announcement
@@ -85,14 +86,23 @@ async def work(orders: Orders, tell: Callable[[str], None] = say) -> None:
 
 
 async def _wait_until_done(node: Node, storage: Storage, run_ids: tuple[UUID, ...]) -> None:
-    """Wait for the runs, and for Trengo's word on what nobody knows; asking may start anew."""
+    """Look again and again; a database that is away is waited for."""
     while True:
-        found = await runs.find(storage.db, run_ids)
-        if all(run.state != "running" for run in found.values()) and await _is_settled(node):
-            live = [await runs.count_live(storage.db, run_id) for run_id in run_ids]
-            if not any(live):
+        try:
+            if await _is_done(node, storage, run_ids):
                 return
+        except Exception as error:
+            if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
+                raise
         await REAL_TIME.sleep(LOOK_SECONDS)
+
+
+async def _is_done(node: Node, storage: Storage, run_ids: tuple[UUID, ...]) -> bool:
+    """Tell whether the runs are over, and Trengo has told what nobody knew; that may start anew."""
+    found = await runs.find(storage.db, run_ids)
+    if any(run.state == "running" for run in found.values()) or not await _is_settled(node):
+        return False
+    return not any([await runs.count_live(storage.db, run_id) for run_id in run_ids])
 
 
 async def _is_settled(node: Node) -> bool:

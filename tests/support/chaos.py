@@ -122,6 +122,8 @@ COUNTS = Query(
     """,
     ("run_ids",),
 )
+DUE = Query("due", "UPDATE job SET run_at = NULL, state = 0 WHERE state = 2", ())
+FREE = Query("free", "UPDATE rate_limit SET state = ''", ())
 DEAD = Query("dead", "SELECT stage, error_code, error, chain FROM dead_letter", ())
 LINES = Query(
     "lines",
@@ -376,14 +378,22 @@ class Field:
         """List what the world is being asked at this moment."""
         return await self.ask("open", list[OpenCall])
 
-    async def after_a_kill(self) -> int:
-        """Note what authorize had let through; tell how many. What it was in the middle of ends."""
-        with anyio.fail_after(PATIENCE_SECONDS):
+    async def after_a_kill(self, *, is_alone: bool = True) -> int:
+        """Note what authorize had let through; tell how many. What it was in the middle of ends.
+
+        Where others live on, theirs is noted too.
+        """
+        with anyio.move_on_after(PATIENCE_SECONDS if is_alone else 0.3):
             while await self.storage.db.fetch_value(BACKENDS):
                 await REAL_TIME.sleep(POLL_SECONDS)
         rows = await self.storage.db.fetch(SENDING)
         self.may_be_unknown |= {row["id"] for row in rows}
         return len(rows)
+
+    async def let_time_pass(self) -> None:
+        """Let what a provider asked to wait for be over: postponed jobs are due, lanes are free."""
+        await self.storage.db.execute(DUE)
+        await self.storage.db.execute(FREE)
 
     async def finish(self, seconds: float = PATIENCE_SECONDS, **over: Any) -> dict[str, int]:
         """Let a last worker do everything that is left; tell which moments it passed."""

@@ -34,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     slow_seconds: float = 1.0
     timeout_seconds: float = 10.0
     cool_down_seconds: float = 0.5
+    dead_after_seconds: float = 15.0
 
 
 def world_config(plan: Plan, folder: Path) -> WorldConfig:
@@ -67,6 +68,9 @@ def settings_for(
             "database": {"url": database_url, "pool_size": pool_size},
             "providers": dict(_providers(world, plan)),
             "budget": {"run_micros": None},
+            "engine": {
+                "beat": {"beat_seconds": 0.2, "dead_after_seconds": plan.dead_after_seconds}
+            },
             "gate": {"breaker": {"cool_down_seconds": plan.cool_down_seconds}},
             "enrichment": {"longest_turn_seconds": 6.0, "verify_patience_seconds": 15.0},
             "messaging": {

@@ -1,0 +1,113 @@
+"""Several nodes on one database, and a person who says stop."""
+
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+import msgspec
+import pytest
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.sql import Query
+
+from tests.support.chaos import Field, open_field, open_nursery, reckon
+from tests.support.pretend import Plan
+
+pytestmark = [pytest.mark.chaos, pytest.mark.pg]
+
+TWO = Plan(
+    times=2,
+    people_count=4_000,
+    latency_seconds={"apollo": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02},
+    dead_after_seconds=2.0,
+)
+SLOW_SENDS = Plan(times=10, people_count=4_000, latency_seconds={"smtp": 2.0, "trengo": 2.0})
+SHARES = Query("shares", "SELECT node_id, count(*) FROM provider_call GROUP BY node_id", ())
+READY = Query("ready", "SELECT count(*) FROM intent WHERE run_id = ANY ($1::uuid[])", ("run_ids",))
+INTENT_OF = Query(
+    "intent_of",
+    "SELECT line.id AS line_id, intent.id AS intent_id FROM provider_call AS line"
+    " JOIN intent ON intent.job_id = line.job_id WHERE line.operation = 'message.send'",
+    (),
+)
+
+
+class Charge(msgspec.Struct, frozen=True):
+    at: datetime
+    provider: str
+    reference: str
+
+
+async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        open_nursery(tmp_path) as nursery,
+        open_field(nursery, database_url, tmp_path, TWO) as field,
+    ):
+        await field.start_run(discovered=90, phones=10)
+        killed, other = await field.worker(), await field.worker()
+        await killed.hear("ready")
+        await other.hear("ready")
+        await REAL_TIME.sleep(1.5)
+
+        killed.kill()
+        await killed.wait()
+        await field.after_a_kill(is_alone=False)
+        await other.hear("ended")
+
+        reckoning = await reckon(field)
+        shares = {row[0]: row[1] for row in await field.storage.db.fetch(SHARES)}
+        assert reckoning.problems == ()
+        assert reckoning.leads >= 90
+        assert len(shares) == 2
+        assert min(shares.values()) >= 5
+        assert "engine.node.buried" in other.log()
+
+
+async def test_after_hold_has_answered_only_what_it_listed_arrives(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        open_nursery(tmp_path) as nursery,
+        open_field(nursery, database_url, tmp_path, SLOW_SENDS) as field,
+    ):
+        messaging = field.storage.messaging(field.storage.producer())
+        await messaging.hold("test", "until there is a crowd")
+        await field.start_run(discovered=130, phones=8)
+        worker = await field.worker()
+        await _wait_for_intents(field, 100)
+        await messaging.release("test", "go")
+        await REAL_TIME.sleep(1.0)
+
+        status = await messaging.hold("test", "stop")
+        held_at = field.storage.clock.now()
+        await REAL_TIME.sleep(3.0)
+
+        listed = {view.id for view in status.sending}
+        late = await _arrived_after(field, held_at)
+        assert len(listed) >= 10
+        assert late <= listed
+        assert not (await messaging.sending_status()).sending
+
+        await messaging.release("test", "go on")
+        await worker.hear("ended")
+        reckoning = await reckon(field)
+        assert reckoning.problems == ()
+        assert reckoning.intents["accepted"] >= 100
+
+
+async def _wait_for_intents(field: Field, count: int) -> None:
+    with anyio.fail_after(60):
+        while await field.storage.db.fetch_value(READY, run_ids=field.run_ids) < count:
+            await REAL_TIME.sleep(0.05)
+
+
+async def _arrived_after(field: Field, instant: datetime) -> set[UUID]:
+    intents = {row[0]: row[1] for row in await field.storage.db.fetch(INTENT_OF)}
+    charges = await field.ask("invoices", list[Charge])
+    return {
+        intents[UUID(charge.reference)]
+        for charge in charges
+        if charge.provider in {"smtp", "trengo"} and charge.at > instant
+    }

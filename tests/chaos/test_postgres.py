@@ -1,0 +1,135 @@
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from leadflood.engine.clock import REAL_TIME
+
+from tests.support.chaos import Child, Field, open_field, open_nursery, reckon
+from tests.support.cutter import cutting_proxy
+from tests.support.db import open_folder
+from tests.support.pretend import Plan
+
+pytestmark = [pytest.mark.chaos, pytest.mark.pg]
+
+PLAN = Plan(
+    times=1,
+    people_count=4_000,
+    latency_seconds={"apollo": 0.05, "openai": 0.05, "trengo": 0.05, "smtp": 0.02},
+)
+FULL = """
+    CREATE FUNCTION no_room_in_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'could not extend file: no space left on device' USING ERRCODE = '53100';
+    END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION no_room_in_{table}();
+"""
+
+
+@asynccontextmanager
+async def a_field(url: str, folder: Path) -> AsyncIterator[Field]:
+    async with open_nursery(folder) as nursery, open_field(nursery, url, folder, PLAN) as field:
+        await field.start_run(discovered=55, phones=5)
+        yield field
+
+
+async def statement(url: str, text: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(text)
+    finally:
+        await connection.close()
+
+
+async def finish_unharmed(field: Field, worker: Child) -> None:
+    """The worker lives on, and nothing is even in doubt: it was never killed."""
+    await worker.hear("ended")
+    reckoning = await reckon(field)
+    assert reckoning.problems == ()
+    assert reckoning.leads >= 50
+    assert reckoning.intents.keys() <= {"accepted", "cancelled"}  # of leads that were merged
+    assert reckoning.intents["accepted"] >= 40
+    assert reckoning.lines.keys() <= {"settled", "released"}
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    folder = open_folder("leadflood-chaos-")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_a_postmaster_killed_under_load_comes_back_and_nothing_is_lost(
+    server_folder: Path,
+) -> None:
+    async with a_field("", server_folder) as field:
+        worker = await field.worker(database_url="")
+        await worker.hear("ready")
+
+        for _ in range(2):
+            await REAL_TIME.sleep(1.0)
+            (pid_file,) = (server_folder / "data").rglob("postmaster.pid")
+            os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+
+        await finish_unharmed(field, worker)
+        assert "it again" in worker.log() or "delayed" in worker.log()
+
+
+async def test_connections_terminated_again_and_again_lose_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with a_field(database_url, tmp_path) as field:
+        worker = await field.worker()
+        await worker.hear("ready")
+
+        for _ in range(6):
+            await REAL_TIME.sleep(0.4)
+            await statement(
+                database_url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+
+        await finish_unharmed(field, worker)
+
+
+async def test_a_lost_reply_to_commit_does_nothing_twice(database_url: str, tmp_path: Path) -> None:
+    async with (
+        a_field(database_url, tmp_path) as field,
+        cutting_proxy(database_url, every=9) as (url, cutter),
+    ):
+        worker = await field.worker(database_url=url)
+
+        await finish_unharmed(field, worker)
+
+        assert cutter.cuts >= 10
+
+
+async def test_two_connections_are_enough(database_url: str, tmp_path: Path) -> None:
+    async with a_field(database_url, tmp_path) as field:
+        worker = await field.worker(pool_size=2)
+
+        await finish_unharmed(field, worker)
+
+
+async def test_a_full_disk_stops_the_stages_with_a_reason_and_fails_no_job(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with a_field(database_url, tmp_path) as field:
+        worker = await field.worker()
+        await worker.hear("ready")
+        await REAL_TIME.sleep(0.5)
+        for table in ("score_prediction", "provider_call"):
+            await statement(database_url, FULL.format(table=table))
+            await REAL_TIME.sleep(1.8)
+        for table in ("score_prediction", "provider_call"):
+            await statement(database_url, f"DROP TRIGGER full_disk ON {table}")
+
+        await finish_unharmed(field, worker)
+
+        stalled = [line for line in worker.log().splitlines() if "engine.stage.stalled" in line]
+        assert any("scoring.compute" in line and "no space left" in line for line in stalled)
