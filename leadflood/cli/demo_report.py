@@ -191,7 +191,8 @@ def _show_funnel(funnel: Funnel) -> None:
     say(
         f"funnel: {funnel.found} found > {funnel.enriched} enriched > {funnel.scored} scored > "
         f"{funnel.high} HIGH > {funnel.intended} intended > {funnel.accepted} sent"
-        f" ({funnel.failed} failed, {funnel.needs_data} need data, {funnel.unknown} unknown)"
+        f" ({funnel.merged} merged, {funnel.failed} failed, {funnel.needs_data} need data,"
+        f" {funnel.unknown} unknown)"
     )
 
 

@@ -1,15 +1,20 @@
 -- name: count_funnel
 -- All numbers of a run in one snapshot.
 WITH scored AS (
-    SELECT DISTINCT ON (lead_id) lead_id, band FROM score_prediction
-    WHERE run_id = :run_id::uuid ORDER BY lead_id, created_at DESC)
+    SELECT DISTINCT ON (lead_id) lead_id, band
+    FROM score_prediction JOIN lead ON lead.id = lead_id
+    WHERE run_id = :run_id::uuid AND lead.merged_into IS NULL
+    ORDER BY lead_id, score_prediction.created_at DESC)
 SELECT
     GREATEST(
         COALESCE((SELECT lead_count FROM discovery_run WHERE id = :run_id::uuid), 0),
         (SELECT count(*) FROM enrichment WHERE run_id = :run_id::uuid)
         + (SELECT count(*) FROM job WHERE run_id = :run_id::uuid AND stage = 'enrichment.run')
     ) AS found,
-    (SELECT count(*) FROM enrichment WHERE run_id = :run_id::uuid AND state = 'COMPLETED')
+    (SELECT count(DISTINCT lead.id) FROM discovery_record JOIN lead ON lead.id = lead_id
+     WHERE run_id = :run_id::uuid AND lead.merged_into IS NOT NULL) AS merged,
+    (SELECT count(*) FROM enrichment JOIN lead ON lead.id = lead_id
+     WHERE run_id = :run_id::uuid AND state = 'COMPLETED' AND lead.merged_into IS NULL)
         AS enriched,
     (SELECT count(*) FROM enrichment WHERE run_id = :run_id::uuid AND state = 'FAILED') AS failed,
     (SELECT count(*) FROM scored) AS scored,

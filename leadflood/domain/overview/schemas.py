@@ -11,9 +11,10 @@ from leadflood.domain.leads.schemas import LeadStatus
 
 
 class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many leads of a run got how far. `final` leads need nothing more from the machine."""
+    """How many leads of a run got how far. `merged` ones turned out to be another lead found."""
 
     found: int
+    merged: int
     enriched: int
     failed: int
     scored: int
