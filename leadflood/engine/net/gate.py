@@ -292,6 +292,8 @@ class LiveGate:
             watched.abandon()
             raise
         try:
+            if call.effect:
+                slot = await lane.approach(slot)
             await self._reserve(trip)
         except BaseException:
             watched.abandon()

@@ -114,6 +114,15 @@ class Lane:
             self._pass_on(waiter)
             raise
 
+    async def approach(self, slot: Slot) -> Slot:
+        """Wait until it is time to prepare: what is prepared early is in doubt if we are killed."""
+        now = self._clock.monotonic()
+        ahead = slot.at - self._pace.lead_seconds - now
+        if slot.is_free or ahead <= 0:
+            return slot
+        await self._clock.sleep(ahead)
+        return msgspec.structs.replace(slot, given_at=self._clock.monotonic())
+
     async def depart(self, slot: Slot) -> bool:
         """Wait until the moment; False when it was missed and another must be taken."""
         if slot.is_free:

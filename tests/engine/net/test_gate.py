@@ -6,7 +6,7 @@ from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.engine.clock import ManualClock
+from leadflood.engine.clock import ManualClock, SystemClock
 from leadflood.engine.context import Go, JobContext, Refuse, Verdict, Wait
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import (
@@ -33,6 +33,7 @@ from leadflood.engine.net.gate import LiveGate, NodeBuried, Provider, Settings
 from tests.support.live_gate import (
     NOW,
     PLAIN,
+    Opened,
     Other,
     Setup,
     a_call,
@@ -478,6 +479,37 @@ class TestEffects:
         assert getattr(told.value, "error_code", "") == code
         assert other.references == []
         assert await list_lines(database) == []
+
+    async def test_an_effect_is_authorized_shortly_before_its_moment_and_no_earlier(
+        self, database: Database
+    ) -> None:
+        clock = SystemClock()
+        authorized: dict[UUID, float] = {}
+        early_seconds: list[float] = []
+
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+            authorized.update({job.job_id: clock.monotonic() for job in jobs})
+            return [Go() for _ in jobs]
+
+        async def send(opened: Opened, question: str) -> None:
+            with in_job(authorize=authorize) as job:
+
+                async def other(_: UUID) -> Reply:
+                    early_seconds.append(clock.monotonic() - authorized[job.job_id])
+                    return Reply(body=b"taken")
+
+                await opened.gate.call(a_call(question, effect=True), other)
+
+        limits = {"acme": Provider({"default": (Window(480, 60),)})}
+        async with (
+            opened_gate(database, Setup(providers=limits)) as opened,
+            anyio.create_task_group() as tasks,
+        ):
+            for question in "abcdefgh":
+                tasks.start_soon(send, opened, question)
+
+        assert len(early_seconds) == 8
+        assert sorted(early_seconds)[4] < 0.06  # in doubt, should we be killed; before: 0.3
 
     async def test_many_effects_are_authorized_together(self, database: Database) -> None:
         batches: list[int] = []
