@@ -26,6 +26,7 @@ from leadflood.engine.errors import (
     Unsure,
 )
 from leadflood.engine.net.breaker import BreakerOpen
+from leadflood.engine.obs.feed import CursorTooOld
 from leadflood.engine.obs.log import log
 
 CONTENT_TYPE = "application/problem+json"
@@ -76,6 +77,7 @@ TABLE: tuple[tuple[type[LeadfloodError], Verdict], ...] = (
     (Invalid, Verdict(HTTPStatus.UNPROCESSABLE_ENTITY, _FIELDS)),
     (NotFound, Verdict(HTTPStatus.NOT_FOUND)),
     (Conflict, Verdict(HTTPStatus.CONFLICT, "look at what is there before trying again")),
+    (CursorTooOld, Verdict(HTTPStatus.GONE, "read the present state and watch from now on")),
     (Denied, Verdict(HTTPStatus.FORBIDDEN)),
     (Unauthenticated, Verdict(HTTPStatus.UNAUTHORIZED, "send Authorization: Bearer <http.token>")),
     (NotConfigured, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "set what the text names, restart")),

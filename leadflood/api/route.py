@@ -29,7 +29,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row: what is asked, who may, who answers, how it can fail.
 
     `is_open`: needs no token. `rate`: the class of its limit. `is_idempotent`: a POST that takes
-    an Idempotency-Key. `errors` beside those that every route can answer.
+    an Idempotency-Key. `streams`: can also be a WebSocket. `errors` beside those that every route
+    can answer.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     rate: str = "normal"
     is_open: bool = False
     is_idempotent: bool = False
+    streams: bool = False
     content_type: str = "application/json"
 
     @property

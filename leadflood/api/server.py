@@ -15,13 +15,16 @@ from aiohttp import web
 from anyio import to_thread
 
 from leadflood.api.edge import Caller, Node
+from leadflood.api.events import EventQuery
 from leadflood.api.idempotency import MOST_CHARS
 from leadflood.api.listening import LOOPBACK_NAMES, Settings, name_in, require_safe_binding
 from leadflood.api.problems import CONTENT_TYPE, HttpRefused, refusal_of
-from leadflood.api.route import Endpoint, Route, encode, is_page
+from leadflood.api.route import Endpoint, Route, encode, is_page, read_query
+from leadflood.api.stream import is_upgrade, serve_stream
 from leadflood.api.table import make_table
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, FieldProblem, Transient, Unauthenticated
+from leadflood.engine.obs.feed import Feed, Hub
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
@@ -63,10 +66,12 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     """Serve while the block runs; gives the address."""
     require_safe_binding(http)
     metrics, lag = RouteMetrics(), LoopLag()
-    table = await to_thread.run_sync(make_table, node, metrics, lag)
-    door = Door(node, http, metrics)
+    storage = node.storage
+    keeps_days = node.engine.parts.settings.duties.event_days
+    hub = Hub(Feed(storage.db, storage.clock, keeps_days))
+    table = await to_thread.run_sync(make_table, node, metrics, lag, hub)
     runner = web.AppRunner(
-        make_app(table, door, http),
+        make_app(table, Door(node, http, metrics), http, hub),
         access_log=None,
         keepalive_timeout=IDLE_SECONDS,
         lingering_time=LINGER_SECONDS,
@@ -77,6 +82,7 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
         address = await _listen(runner, http)
         async with anyio.create_task_group() as group:
             group.start_soon(lag.run)
+            group.start_soon(hub.run)
             try:
                 yield address
             finally:
@@ -100,11 +106,16 @@ async def _listen(runner: web.AppRunner, http: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_app(table: Sequence[Route], door: "Door", http: Settings) -> web.Application:
+def make_app(table: Sequence[Route], door: "Door", http: Settings, hub: Hub) -> web.Application:
     """Put the routes behind the door."""
+
+    async def end_streams(_app: web.Application) -> None:
+        hub.close()
+
     app = web.Application(client_max_size=http.body_bytes, middlewares=[door.pass_through])
+    app.on_shutdown.append(end_streams)
     for route in table:
-        resource = _Served(Endpoint(route), door)
+        resource = _Served(Endpoint(route), door, hub)
         if route.method == "GET":
             app.router.add_get(route.path, resource.answer, allow_head=True)
         else:
@@ -115,20 +126,23 @@ def make_app(table: Sequence[Route], door: "Door", http: Settings) -> web.Applic
 class _Served:
     """One endpoint as aiohttp calls it."""
 
-    def __init__(self, endpoint: Endpoint, door: "Door") -> None:
+    def __init__(self, endpoint: Endpoint, door: "Door", hub: Hub) -> None:
         self._endpoint = endpoint
         self._door = door
+        self._hub = hub
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the door decide, read the body, ask the endpoint."""
         endpoint = self._endpoint
         request[_NAME] = endpoint.route.name
         self._door.admit(request, endpoint.route)
+        query = list(request.query.items())
+        if endpoint.route.streams and is_upgrade(request):
+            return await serve_stream(request, read_query(query, EventQuery), self._hub)
         body = b""
         if endpoint.contract.body is not None:
             body = await self._door.read_body(request)
         caller = self._door.caller_of(request, endpoint.route, body)
-        query = list(request.query.items())
         answer = await endpoint.answer(request.match_info, query, body, caller)
         return respond(answer, endpoint.route)
 
@@ -160,6 +174,8 @@ class Door:
         return response
 
     async def _within_time(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        if is_upgrade(request):
+            return await handler(request)
         with anyio.move_on_after(self._http.request_seconds):
             return await handler(request)
         raise Transient(

@@ -7,6 +7,7 @@ import msgspec
 from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
+from leadflood.api.events import Events
 from leadflood.api.icp import Icps
 from leadflood.api.jobs import Jobs
 from leadflood.api.leads import Leads
@@ -16,12 +17,18 @@ from leadflood.api.operations import Operations
 from leadflood.api.public import Public
 from leadflood.api.route import Route
 from leadflood.api.stages import Stages
+from leadflood.engine.obs.feed import Hub
 from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 
-def make_table(node: Node, metrics: RouteMetrics, lag: LoopLag) -> tuple[Route, ...]:
-    """List all routes of a node. Reads files: call it in a thread."""
+def make_table(
+    node: Node, metrics: RouteMetrics, lag: LoopLag, hub: Hub | None
+) -> tuple[Route, ...]:
+    """List all routes of a node; `hub` None: only to be described.
+
+    Reads files: call it in a thread.
+    """
     icps, docs = Icps(node), Docs(find_assets())
     parts = (
         Public(node),
@@ -33,6 +40,7 @@ def make_table(node: Node, metrics: RouteMetrics, lag: LoopLag) -> tuple[Route, 
         Messages(node),
         Stages(node),
         DeadLetters(node),
+        Events(hub),
         docs,
     )
     routes = tuple([route for part in parts for route in part.routes()])
@@ -42,4 +50,4 @@ def make_table(node: Node, metrics: RouteMetrics, lag: LoopLag) -> tuple[Route, 
 
 def describe_api() -> dict[str, Any]:
     """Describe all routes without a node: their handlers are read, not asked."""
-    return describe(make_table(cast("Node", None), RouteMetrics(), LoopLag()))
+    return describe(make_table(cast("Node", None), RouteMetrics(), LoopLag(), None))

@@ -6,7 +6,7 @@ An event is `area.noun.past_verb`; ids and numbers are fields, never text.
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
@@ -21,8 +21,8 @@ Fields = MutableMapping[str, Any]
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`level`: debug, info, warning or error; `format`: json, or text for a person's terminal."""
 
-    level: str = "info"
-    format: str = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
 
 
 def bind_job(logger: Any, method: str, fields: Fields) -> Fields:
