@@ -1,7 +1,7 @@
 """The gate against a real Postgres, with answers from memory."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import anyio
@@ -398,6 +398,23 @@ class TestCaps:
             await opened.gate.call(a_call("b"), Other())
 
         assert told.value.retry_after_seconds == pytest.approx(wait.total_seconds())
+
+    async def test_a_call_that_is_out_over_midnight_counts_for_the_day_it_was_bought(
+        self, database: Database
+    ) -> None:
+        clock = ManualClock(datetime(2026, 1, 5, 23, 59, 59, tzinfo=UTC))
+        caps = LedgerSettings(all=Caps(day_micros=15))
+
+        async def over_midnight(_: UUID) -> Reply:
+            clock.advance(5)
+            return Reply(body=b"answer", cost_micros=7)
+
+        async with opened_gate(database, Setup(ledger=caps, clock=clock)) as opened:
+            await opened.gate.call(a_call("a"), Other(answer=over_midnight))
+            await opened.gate.call(a_call("b"), Other(cost=10))
+
+        days = await find_budgets(database, ["all:day:2026-01-05", "all:day:2026-01-06"])
+        assert [(day.spent_micros, day.reserved_micros) for day in days] == [(7, 0), (10, 0)]
 
     async def test_no_cap_is_passed_by_two_processes_buying_at_once(
         self, database: Database
