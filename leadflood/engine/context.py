@@ -37,13 +37,17 @@ Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[Verdict]]
 
 
 Record = Callable[[Any, "JobContext", BaseException | None, Any], Awaitable[None]]
+RecordMany = Callable[
+    [Any, Sequence[tuple["JobContext", BaseException | None, Any]]], Awaitable[None]
+]
 
 
 class JobContext:
     """One claimed job at work. `(job_id, claim)` is the fence; `run_id` None means no run.
 
     `authorize` and `record` are the running stage's own, for effects: the last word before the
-    outside is called, and what must be written after it whatever the fence says.
+    outside is called, and what must be written after it whatever the fence says. `record_many`
+    writes for all calls of a shared transaction at once, where the stage can.
     """
 
     __slots__ = (
@@ -53,6 +57,7 @@ class JobContext:
         "job_id",
         "priority",
         "record",
+        "record_many",
         "request_id",
         "run_id",
         "stage",
@@ -75,6 +80,7 @@ class JobContext:
         self.request_id = request_id
         self.authorize = authorize
         self.record: Record | None = None
+        self.record_many: RecordMany | None = None
         self.input: Any = None
         self.turn = 0
         self.priority = 0

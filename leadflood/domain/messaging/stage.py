@@ -245,18 +245,19 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         self, tx: Tx, job: JobContext, error: BaseException | None, reply: Any
     ) -> None:
         """Write what the call did in the gate's own transaction; the job's commit tells it."""
-        del reply
-        code, detail = explain(error)
-        news = News(
-            intent_id=job.input.id,
-            claim=job.claim,
-            job_id=job.job_id,
-            fate=fate_of(error),
-            code=code,
-            detail=detail,
-            is_fenced=False,
-        )
-        await store.record_news(tx, [news], self._clock.now(), tells=False)
+        await self.record_many(tx, [(job, error, reply)])
+
+    @override
+    async def record_many(
+        self, tx: Tx, ended: Sequence[tuple[JobContext, BaseException | None, Any]]
+    ) -> None:
+        """Write it for all calls of a shared transaction; an intent met twice is written twice."""
+        left = [_called(job, error) for job, error, _ in ended]
+        while left:
+            first = {news.intent_id: news for news in reversed(left)}
+            now = self._clock.now()
+            await store.record_news(tx, list(first.values()), now, tells=False)
+            left = [news for news in left if first[news.intent_id] is not news]
 
     @override
     async def commit(
@@ -302,6 +303,20 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         if isinstance(result, NoCall):
             return replace(news, fate=result.fate, code=result.code, detail=result.detail)
         return replace(news, fate=Fate.ACCEPTED, detail=result.detail, remote_id=result.remote_id)
+
+
+def _called(job: JobContext, error: BaseException | None) -> News:
+    """Say what one call did to its intent."""
+    code, detail = explain(error)
+    return News(
+        intent_id=job.input.id,
+        claim=job.claim,
+        job_id=job.job_id,
+        fate=fate_of(error),
+        code=code,
+        detail=detail,
+        is_fenced=False,
+    )
 
 
 def _last_fate(error: Exception) -> Fate:

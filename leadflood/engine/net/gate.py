@@ -22,7 +22,15 @@ import structlog
 from anyio import CancelScope, move_on_after
 
 from leadflood.engine.clock import Clock, SystemClock
-from leadflood.engine.context import CURRENT_JOB, Go, JobContext, Refuse, Verdict, Wait
+from leadflood.engine.context import (
+    CURRENT_JOB,
+    Go,
+    JobContext,
+    RecordMany,
+    Refuse,
+    Verdict,
+    Wait,
+)
 from leadflood.engine.db.group import GroupTransaction, NotRunning, Settings as GroupSettings
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
@@ -534,10 +542,7 @@ class LiveGate:
         _is_repeat: bool,  # noqa: FBT001 - group's shape
     ) -> Sequence[bool]:
         await self._ledger.settle(tx, [each.receipt for each in ended])
-        effects = [(each.job, each) for each in ended if each.job is not None]
-        for job, each in sorted(effects, key=lambda effect: effect[0].job_id):
-            if job.record is not None:
-                await job.record(tx, job, each.error, each.reply)
+        await _record(tx, ended)
         self._pass("settle.before", *[each.receipt.purchase for each in ended])
         return [True] * len(ended)
 
@@ -571,6 +576,19 @@ async def _authorize(
             refusal = _refusal(verdict)
             if refusal is not None:
                 answers[i] = refusal
+
+
+async def _record(tx: Tx, ended: Sequence[_After]) -> None:
+    """Let each stage write what became of its effects, all of a stage at once where it can."""
+    effects = [(each.job, each.error, each.reply) for each in ended if each.job is not None]
+    by_stage: dict[RecordMany, list[tuple[JobContext, BaseException | None, Reply | None]]] = {}
+    for job, error, reply in sorted(effects, key=lambda effect: effect[0].job_id):
+        if job.record_many is not None:
+            by_stage.setdefault(job.record_many, []).append((job, error, reply))
+        elif job.record is not None:
+            await job.record(tx, job, error, reply)
+    for record_many, those in by_stage.items():
+        await record_many(tx, those)
 
 
 def _told_of(trip: _Trip[SentT], error: BaseException | None) -> BaseException | None:

@@ -53,6 +53,7 @@ class Job(Claimed[Any]):
         self.request_id = request_id
         self.authorize = None
         self.record = None
+        self.record_many = None
         self.input = task
         self.outcome: Outcome[Any] | None = None
         self.payload: str | None = None

@@ -214,6 +214,7 @@ class Pool:
         CURRENT_JOB.set(job)
         if self._stage.effect:
             job.authorize, job.record = self._stage.authorize, self._stage.record
+            job.record_many = self._stage.record_many
         try:
             job.outcome = await self._stage.work(job.input)
         except Exception as error:  # noqa: BLE001 - the worker is where errors become outcomes

@@ -146,3 +146,10 @@ class Stage(Generic[TaskT, InputT, ResultT]):
         `error` is what the call raised (Unsure, ProviderRefused, …) or None; `reply` its Reply.
         """
         raise NotImplementedError
+
+    async def record_many(
+        self, tx: Tx, ended: Sequence[tuple[JobContext, BaseException | None, Any]]
+    ) -> None:
+        """Write for many calls at once, as `record` does for each (job, error, reply)."""
+        for job, error, reply in ended:
+            await self.record(tx, job, error, reply)
