@@ -2,11 +2,13 @@
 
     config/leadflood.toml  <  LEADFLOOD_SECTION__KEY  <  LEADFLOOD_SECTION__KEY_FILE (a secret)
 
-`DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file.
+`DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
+`LEADFLOOD_MODE` the mode.
 An unknown key is refused with its path.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +32,11 @@ from leadflood.engine.runtime import Settings as EngineSettings
 PREFIX = "LEADFLOOD_"
 SECRET_WORDS = ("key", "secret", "password", "token", "url")
 PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
+AT_LEAST_ONE = frozenset(
+    {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
+     "body_bytes", "max_subject", "max_body", "loss_patience"}
+)  # fmt: skip
+MOST_PORT = 65_535
 
 
 class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,10 +110,11 @@ def load_settings(
     tree: dict[str, Any] = _read_file(chosen) if chosen is not None else {}
     for path, value in _from_environment(env):
         _put(tree, path, value)
-    if url := env.get("DATABASE_URL"):
-        tree.setdefault("database", {}).setdefault("url", url)
-    if data := env.get("LEADFLOOD_DATA"):
-        tree["data"] = data
+    if (url := env.get("DATABASE_URL")) and not _names(env, "LEADFLOOD_DATABASE__URL"):
+        _put(tree, ["database", "url"], url)
+    for name in ("data", "mode"):
+        if value := env.get(f"{PREFIX}{name.upper()}"):
+            tree[name] = value
     return convert(tree)
 
 
@@ -118,7 +126,38 @@ def convert(tree: Mapping[str, Any]) -> Settings:
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
     filled = {**_providers(), **settings.providers}
-    return msgspec.structs.replace(settings, providers=filled)
+    whole = msgspec.structs.replace(settings, providers=filled)
+    _check_values(whole)
+    return whole
+
+
+def _check_values(settings: Settings) -> None:
+    """Refuse numbers that no part can work with, and providers that do not exist."""
+    problems = [
+        FieldProblem(path, problem)
+        for path, value in _leaves("", msgspec.to_builtins(settings))
+        if (problem := _problem_of(path.rpartition(".")[2], value))
+    ]
+    problems += [
+        FieldProblem("enrichment.order", f"{name!r}: use {', '.join(PROVIDER_NAMES)}")
+        for name in settings.enrichment.order
+        if name not in PROVIDER_NAMES
+    ]
+    if problems:
+        told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
+        raise Invalid(f"settings: {told}", tuple(problems), code="settings.invalid")
+
+
+def _problem_of(name: str, value: Any) -> str:
+    if not isinstance(value, int | float):
+        return ""
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
+        return "write a number"
+    if name in AT_LEAST_ONE and value < 1:
+        return "write a number from 1"
+    if name == "port" and value > MOST_PORT:
+        return f"write a number up to {MOST_PORT}"
+    return "write a number from 0" if value < 0 else ""
 
 
 def _check_providers(providers: object) -> None:
@@ -182,20 +221,33 @@ def _plain(value: str) -> Any:
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise Invalid(
+                f"settings: {'.'.join(path)}: {part} is one value in the file: make it a table"
+                f" ([{part}]), or unset {PREFIX}{'__'.join(path).upper()}",
+                code="settings.invalid",
+            )
     tree[path[-1]] = value
+
+
+def _names(env: Mapping[str, str], name: str) -> bool:
+    return bool(env.get(name) or env.get(f"{name}_FILE"))
 
 
 def list_settings(settings: Settings) -> list[tuple[str, str]]:
     """List every effective setting by its path, secrets masked."""
-    return list(_flatten("", msgspec.to_builtins(settings)))
+    return [
+        (path, _masked(path.rpartition(".")[2], value))
+        for path, value in _leaves("", msgspec.to_builtins(settings))
+    ]
 
 
-def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _flatten(f"{path}.{key}" if path else str(key), inner)
+            yield from _leaves(f"{path}.{key}" if path else str(key), inner)
         return
-    yield path, _masked(path.rpartition(".")[2], value)
+    yield path, value
 
 
 def _masked(name: str, value: Any) -> str:
@@ -205,5 +257,5 @@ def _masked(name: str, value: Any) -> str:
         "public_url",
     }
     if not text or not is_secret:
-        return text
+        return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:******@", text)
     return f"{'*' * 6}{text[-2:]}" if len(text) > 12 else "*" * 6  # noqa: PLR2004 - long enough to show an end

@@ -124,7 +124,11 @@ def _do(settings: Settings, asked: Asked, given: Given) -> int:
         )
     key = key_of(settings, asked, given)
     with _only_one(settings.data_folder() / "runs", key):
-        return run_async(lambda: _open(settings, asked, given, key, bad_path))
+        try:
+            return run_async(lambda: _open(settings, asked, given, key, bad_path))
+        except KeyboardInterrupt:
+            say("stopped: the same command goes on where this one was")
+            raise
 
 
 async def _open(

@@ -47,9 +47,7 @@ async def work_on(storage: Storage, new: NewImport, read: ReadCsv, began: float)
             return False
         if await lookout.find_living():
             say("work:    a node lives on this database: it gets the run, this command watches")
-            if await _hand_over(storage, going, watch, lookout):
-                return True
-            say("work:    that node is gone: this command goes on by itself")
+            return await _hand_over(storage, going, watch, lookout)
         async with (
             open_node(storage, only_runs=(new.run_id,)) as node,
             anyio.create_task_group() as group,
@@ -60,12 +58,15 @@ async def work_on(storage: Storage, new: NewImport, read: ReadCsv, began: float)
 
 
 async def _hand_over(storage: Storage, going: _Import, watch: "_Watch", lookout: Lookout) -> bool:
-    """Queue the rows and watch; False when no node is there any more."""
+    """Queue the rows and watch; when no node is there any more, go on by ourselves."""
     async with anyio.create_task_group() as group:
         group.start_soon(_fill, storage, going, storage.producer())
-        has_ended = await watch.until_end(lookout)
-        group.cancel_scope.cancel()
-    return has_ended
+        if await watch.until_end(lookout):
+            return True
+        say("work:    that node is gone: this command goes on by itself")
+        async with open_node(storage, only_runs=(going.new.run_id,)):
+            await watch.until_end()
+    return False
 
 
 async def _is_running(storage: Storage, run_id: UUID) -> bool:

@@ -230,18 +230,24 @@ def _print_troubles(found: Status) -> None:
 
 
 def _print_tree(actor: Any, depth: int) -> None:
-    """Print an actor with its children, whatever else it tells."""
-    if isinstance(actor, list):
-        for child in actor:
-            _print_tree(child, depth)
-        return
+    """Print an actor of a node's answer with those below it."""
     if not isinstance(actor, dict):
         return
-    told = [f"{key}={value}" for key, value in actor.items()
-            if key not in {"name", "children", "data"} and not isinstance(value, dict | list)
-            and value not in (None, "", 0)]  # fmt: skip
-    if "name" in actor:
-        print_data("  ".join(["  " * depth + str(actor["name"]), *told]))
-    for value in actor.values():
-        if isinstance(value, dict | list):
-            _print_tree(value, depth + ("name" in actor))
+    told = [str(actor.get("health", ""))]
+    if actor.get("restarts"):
+        told.append(f"restarted {actor['restarts']} times: {actor.get('lastError', '')}")
+    if isinstance(stage := actor.get("stage"), dict):
+        told.append(_say_stage(stage))
+    print_data(f"{'  ' * depth}{actor.get('name', '?')}: {', '.join(filter(None, told))}")
+    for child in actor.get("children", ()):
+        _print_tree(child, depth + 1)
+
+
+def _say_stage(stage: dict[str, Any]) -> str:
+    said = (
+        f"{stage.get('state')}, mailbox {stage.get('channel')} of {stage.get('capacity')}, "
+        f"in flight {stage.get('inFlight')} of {stage.get('concurrency')}, "
+        f"{stage.get('completed')} done, {stage.get('failed')} failed, {stage.get('perSecond')}/s"
+    )
+    why = stage.get("stallReason") or stage.get("lastError")
+    return f"{said}, {why}" if why else said

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from leadflood.settings import Settings, convert, load_settings
+import pytest
+from leadflood.engine.errors import Invalid
+from leadflood.settings import Settings, convert, list_settings, load_settings
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 
@@ -53,6 +55,69 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
     settings = load_settings(CONFIG / "leadflood.toml", {})
 
     assert settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"LEADFLOOD_DATABASE__POOL_SIZE": "0"}, "database.pool_size: write a number from 1"),
+        ({"LEADFLOOD_ENGINE__GRACE_SECONDS": "-1"}, "engine.grace_seconds: write a number from 0"),
+        ({"LEADFLOOD_ENGINE__GRACE_SECONDS": "nan"}, "engine.grace_seconds: write a number"),
+        ({"LEADFLOOD_HTTP__PORT": "70000"}, "http.port: write a number up to 65535"),
+        ({"LEADFLOOD_LOG__LEVEL": "loud"}, "log.level"),
+        ({"LEADFLOOD_MODE": "both"}, "mode"),
+        ({"LEADFLOOD_ENRICHMENT__ORDER": '["apollo", "google"]'}, "enrichment.order: 'google'"),
+        ({"LEADFLOOD_DATA__X": "1"}, "data"),
+        ({"LEADFLOOD_HTTP__TOKEN_FILE": "/nowhere"}, "LEADFLOOD_HTTP__TOKEN_FILE"),
+        ({"LEADFLOOD_HTTP": "1", "LEADFLOOD_HTTP__PORT__X": "1"}, "http.port"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_path(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        load_settings(environment=environment)
+
+    assert words in str(caught.value)
+
+
+def test_a_table_that_the_file_has_as_one_value_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text("http = 3", "utf-8")
+
+    with pytest.raises(Invalid, match="make it a table"):
+        load_settings(file, {"LEADFLOOD_HTTP__PORT": "1"})
+
+
+def test_the_environment_wins_over_the_file_and_our_own_name_over_the_common_one(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text('[database]\nurl = "postgresql://file/x"', "utf-8")
+    common = {"DATABASE_URL": "postgresql://common/x"}
+
+    both = common | {"LEADFLOOD_DATABASE__URL": "postgresql://own/x"}
+
+    assert load_settings(file, {}).database.url == "postgresql://file/x"
+    assert load_settings(file, common).database.url == "postgresql://common/x"
+    assert load_settings(file, both).database.url == "postgresql://own/x"
+
+
+def test_a_cap_can_be_taken_away() -> None:
+    settings = load_settings(environment={"LEADFLOOD_BUDGET__RUN_MICROS": "null"})
+
+    assert settings.budget.run_micros is None
+
+
+def test_no_listing_tells_a_password() -> None:
+    given = {
+        "DATABASE_URL": "postgresql://me:hunter2@h/x",
+        "LEADFLOOD_PROVIDERS__SMTP__BASE_URL": "smtp://me:hunter2@mail.example:587",
+        "LEADFLOOD_HTTP__TOKEN": "hunter2",
+    }
+
+    listed = dict(list_settings(load_settings(environment=given)))
+
+    assert "hunter2" not in str(listed)
+    assert listed["providers.smtp.base_url"] == "smtp://me:******@mail.example:587"
 
 
 def test_every_variable_of_the_example_is_a_setting() -> None:

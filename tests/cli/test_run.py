@@ -1,4 +1,3 @@
-import csv
 import os
 import signal
 import time
@@ -15,7 +14,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.settings import load_settings
 from tests.cli.conftest import OnDatabase
-from tests.support.cli import CSV, EXAMPLE_ICP, Cli, write_lines
+from tests.support.cli import CSV, EXAMPLE_ICP, Cli, rows_of, write_lines
 from tests.support.messaging import sql
 
 PEOPLE = 1_200
@@ -24,11 +23,6 @@ PEOPLE = 1_200
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     return tmp_path / "scored.csv"
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def many_people(path: Path, count: int = PEOPLE) -> Path:

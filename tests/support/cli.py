@@ -1,5 +1,6 @@
 """The real command: in this process, where it is quick, or as one of its own."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -85,3 +86,9 @@ def _inherited() -> dict[str, str]:
 def write_lines(path: Path, lines: Sequence[str]) -> Path:
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file that a command wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
