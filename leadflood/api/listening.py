@@ -14,7 +14,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `public_url` is how the outside reaches us: it makes one-click unsubscribe links.
     `read_seconds`: how long a client may take to send a body; `request_seconds`: how long an
-    answer may take.
+    answer may take; `idle_seconds`: how long a connection may stand without a whole request.
     """
 
     host: str = "127.0.0.1"
@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes: int = 1_000_000
     read_seconds: float = 10.0
     request_seconds: float = 30.0
+    idle_seconds: float = 30.0
 
 
 def require_safe_binding(settings: Settings) -> None:

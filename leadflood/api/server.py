@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from anyio import to_thread
 
+from leadflood.api.connections import Connections
 from leadflood.api.edge import Caller, Node
 from leadflood.api.events import EventQuery
 from leadflood.api.idempotency import MOST_CHARS
@@ -30,7 +31,6 @@ from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 REQUEST_ID = "X-Request-ID"
 SHUTDOWN_SECONDS = 10.0
-IDLE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _SAFE_HEADERS = {
@@ -70,10 +70,12 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     keeps_days = node.engine.parts.settings.duties.event_days
     hub = Hub(Feed(storage.db, storage.clock, keeps_days))
     table = await to_thread.run_sync(make_table, node, metrics, lag, hub)
+    connections = Connections(http.idle_seconds)
+    door = Door(node, http, metrics, connections)
     runner = web.AppRunner(
-        make_app(table, Door(node, http, metrics), http, hub),
+        make_app(table, door, http, hub),
         access_log=None,
-        keepalive_timeout=IDLE_SECONDS,
+        keepalive_timeout=http.idle_seconds,
         lingering_time=LINGER_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
@@ -83,6 +85,8 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
         async with anyio.create_task_group() as group:
             group.start_soon(lag.run)
             group.start_soon(hub.run)
+            if runner.server is not None:
+                group.start_soon(connections.watch, runner.server)
             try:
                 yield address
             finally:
@@ -150,8 +154,11 @@ class _Served:
 class Door:
     """What holds for every request: its id, who may pass, how long it may take, how it ends."""
 
-    def __init__(self, node: Node, http: Settings, metrics: RouteMetrics) -> None:
+    def __init__(
+        self, node: Node, http: Settings, metrics: RouteMetrics, connections: Connections
+    ) -> None:
         self._node = node
+        self._connections = connections
         self._http = http
         self._metrics = metrics
         self._token = http.token.encode()
@@ -163,7 +170,10 @@ class Door:
         request_id = self._request_id(request)
         request[_ID] = request_id
         self._metrics.open += 1
-        with structlog.contextvars.bound_contextvars(requestId=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(requestId=request_id),
+            self._connections.answering(request),
+        ):
             try:
                 response = await self._within_time(request, handler)
             except Exception as error:  # noqa: BLE001 - the edge is where errors become answers

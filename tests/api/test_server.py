@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from leadflood.api.listening import Settings, require_safe_binding
 from leadflood.api.server import listening
 from leadflood.app import Node
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.obs import log as logs
 from leadflood.engine.queue.control import pause_stage, resume_stage
@@ -196,7 +197,7 @@ async def test_an_unknown_route_and_a_wrong_method_are_problems(api: Client) -> 
     assert nowhere.problem["code"] == "http.not_found"
     assert wrong.status == 405
     assert wrong.problem["code"] == "http.method.refused"
-    assert wrong.headers["Allow"] == "POST"
+    assert wrong.headers["Allow"] == "GET, HEAD, POST"
 
 
 BAD_BODIES = {
@@ -284,6 +285,44 @@ async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None
                 told = await socket.receive()
 
     assert told.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /health HTTP/1.1\r\nHost: local"])
+async def test_a_connection_that_never_asks_is_let_go(node: Node, head: bytes) -> None:
+    async with running_api(node, idle_seconds=0.1) as api:
+        host, _, port = api.address.removeprefix("http://").partition(":")
+        async with await anyio.connect_tcp(host, int(port)) as socket:
+            if head:
+                await socket.send(head)
+            with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await socket.receive()
+
+
+async def test_a_slow_answer_is_not_taken_for_an_idle_connection(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(*_: object) -> list[object]:
+        await REAL_TIME.sleep(0.5)
+        return []
+
+    monkeypatch.setattr(node.storage.icps, "list_latest", slow)
+    async with running_api(node, idle_seconds=0.1) as api:
+        assert (await api.get("/v1/icps")).status == 200
+
+
+async def test_an_answer_that_takes_too_long_is_given_up_with_a_word(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(node.storage.icps, "list_latest", never)
+    async with running_api(node, request_seconds=0.05) as api:
+        late = await api.get("/v1/icps")
+
+    assert late.status == 503
+    assert late.problem["code"] == "http.timeout"
+    assert late.headers["Retry-After"] == "1"
 
 
 async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) -> None:
