@@ -9,12 +9,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from leadflood.contracts.errors import Unsupported
-from leadflood.contracts.facts import FoundPerson, FoundValue, Scalar
+from leadflood.contracts.facts import FoundPerson, FoundValue
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
@@ -35,7 +36,8 @@ _FIRST = ("Ada", "Alan", "Grace", "Edsger", "Barbara", "Donald", "Frances", "Ken
 _LAST = ("Keller", "Moreau", "Jansen", "Lindqvist", "Okafor", "Silva", "Novak", "Rossi", "Haas")
 _LETTERS = "bcdfghjklmnpqrstvwxz"
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = msgspec.json.Decoder(dict[str, str | int | tuple[str, ...]]).decode
+_FIELDS = {str(field): field for field in FieldName}
 
 
 class Desk:
@@ -83,18 +85,16 @@ class Desk:
         evidence = hashlib.sha256(reply.body).hexdigest()
         at: datetime = reply.observed_at or self.clock.now()
         shares = split_micros(micros, len(told))
+        name, field_of = self.name, _FIELDS
         return tuple(
-            FoundValue(
-                FieldName(field), _scalar(value), self.name, method, at, 0.9, evidence, share
-            )
-            for (field, value), share in zip(told.items(), shares, strict=True)
+            [
+                FoundValue(field_of[field], value, name, method, at, 0.9, evidence, share)
+                for (field, value), share in zip(told.items(), shares, strict=True)
+            ]
         )
 
 
-def _scalar(value: Any) -> Scalar:
-    return tuple(value) if isinstance(value, list) else value
-
-
+@lru_cache(65_536)
 def name_of(n: int) -> tuple[str, str]:
     """Make a name that nobody else at the same company has."""
     family = _LAST[n // 10 % len(_LAST)] + _spell(n)
@@ -109,6 +109,7 @@ def _spell(n: int) -> str:
     return letters
 
 
+@lru_cache(65_536)
 def company_of(n: int) -> tuple[str, str]:
     """Make the company of a person: name and domain."""
     word = f"acme{_spell(n // PEOPLE_A_COMPANY + 7)}"

@@ -57,7 +57,7 @@ SELECT version();
 
 -- name: has_live_jobs
 -- Whether a run still has anything to do.
-SELECT EXISTS (SELECT FROM job WHERE run_id = :run_id::uuid);
+SELECT EXISTS (SELECT FROM job WHERE run_id = ANY (:run_ids::uuid[]));
 
 -- name: count_final
 -- Leads of a run in their final state: failed, or scored and, if HIGH, with an intent that ended.
@@ -67,13 +67,13 @@ SELECT count(*) FILTER (WHERE score.band <> 'HIGH' OR intent.state IN ('accepted
        count(*) FILTER (WHERE intent.state = 'accepted') AS accepted
 FROM score_prediction AS score
 LEFT JOIN intent ON intent.run_id = score.run_id AND intent.lead_id = score.lead_id
-WHERE score.run_id = :run_id::uuid;
+WHERE score.run_id = ANY (:run_ids::uuid[]);
 
 -- name: count_providers
 -- How many providers were asked for each lead of a run, at least; and the fewest values of a lead.
 SELECT (SELECT min(asked) FROM (
             SELECT count(DISTINCT provider) AS asked FROM enrichment_record
-            WHERE run_id = :run_id::uuid GROUP BY lead_id) AS each) AS providers,
+            WHERE run_id = ANY (:run_ids::uuid[]) GROUP BY lead_id) AS each) AS providers,
        (SELECT min(held) FROM (
             SELECT count(*) AS held FROM field_value WHERE lead_id IS NOT NULL GROUP BY lead_id) AS each)
            AS provenance;
