@@ -89,7 +89,7 @@ def sum_up(kills: list[Kill], reckoning: Reckoning, seconds: float) -> Outcome:
 async def run(kills: int, leads: int, seed: int, plan: Plan, folder: Path) -> Outcome:
     """Do the long form on a durable server of its own."""
     began = time.perf_counter()
-    phones = min(leads // 12, 160)
+    phones = min(leads // 12, 280)
     async with (
         embedded_postgres(folder / "server", REAL_TIME) as server,
         open_nursery(folder) as nursery,
@@ -106,12 +106,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--leads", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plan", type=int, default=1, help="times the documented limits")
+    parser.add_argument("--plan", type=int, default=2, help="times the documented limits")
     parser.add_argument("--json", action="store_true", help="only the JSON object")
     asked = parser.parse_args()
     plan = Plan(
         times=asked.plan,
-        people_count=25_000,
+        people_count=40_000,
         latency_seconds={
             "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
         },

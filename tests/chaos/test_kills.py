@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.pg]
 
 SLOW_ENOUGH = Plan(
     times=1,
-    people_count=4_000,
+    people_count=12_000,
     latency_seconds={
         "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
     },
@@ -25,7 +25,7 @@ async def test_ten_kills_lose_nothing_and_send_nothing_twice(
         open_nursery(tmp_path) as nursery,
         open_field(nursery, database_url, tmp_path, SLOW_ENOUGH) as field,
     ):
-        await field.start_run(discovered=180, phones=20)
+        await field.start_run(discovered=140, phones=60)
 
         kills = await kill_often(field, 10, random.Random(3))  # noqa: S311 - when to kill, no secret
         await field.finish()

@@ -10,14 +10,14 @@ import pytest
 from leadflood.engine.clock import REAL_TIME
 
 from tests.support.chaos import Child, Field, open_field, open_nursery, reckon
-from tests.support.cutter import cutting_proxy
+from tests.support.cutter import Cutter, cutting_proxy
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
 
 PLAN = Plan(
-    times=1,
+    times=2,
     people_count=4_000,
     latency_seconds={"apollo": 0.05, "openai": 0.05, "trengo": 0.05, "smtp": 0.02},
 )
@@ -63,6 +63,12 @@ def server_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def through_cutter(database_url: str) -> Iterator[tuple[str, Cutter]]:
+    with cutting_proxy(database_url, every=9) as proxy:
+        yield proxy
+
+
 async def test_a_postmaster_killed_under_load_comes_back_and_nothing_is_lost(
     server_folder: Path,
 ) -> None:
@@ -97,11 +103,11 @@ async def test_connections_terminated_again_and_again_lose_nothing(
         await finish_unharmed(field, worker)
 
 
-async def test_a_lost_reply_to_commit_does_nothing_twice(database_url: str, tmp_path: Path) -> None:
-    async with (
-        a_field(database_url, tmp_path) as field,
-        cutting_proxy(database_url, every=9) as (url, cutter),
-    ):
+async def test_a_lost_reply_to_commit_does_nothing_twice(
+    database_url: str, through_cutter: tuple[str, Cutter], tmp_path: Path
+) -> None:
+    url, cutter = through_cutter
+    async with a_field(database_url, tmp_path) as field:
         worker = await field.worker(database_url=url)
 
         await finish_unharmed(field, worker)

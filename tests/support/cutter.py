@@ -1,80 +1,85 @@
 """A proxy before Postgres that loses the reply to a COMMIT: it is done, but nobody is told."""
 
+import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
-import anyio
-import anyio.abc
-
 COMMIT = b"Q" + struct.pack("!I", 4 + len(b"COMMIT;\x00")) + b"COMMIT;\x00"
-LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
+CHUNK_BYTES = 1 << 16
 
 
 class Cutter:
-    """Cuts every `every`-th connection that commits, right after the server has answered."""
+    """Cuts every `every`-th connection that commits, as soon as the server has answered."""
 
-    def __init__(self, socket: Path, every: int) -> None:
-        self._socket = socket
+    def __init__(self, server_socket: str, every: int) -> None:
+        self._server_socket = server_socket
         self._every = every
+        self._lock = threading.Lock()
         self.commits = 0
         self.cuts = 0
 
-    async def serve(self, client: anyio.abc.ByteStream) -> None:
-        """Carry bytes both ways until one side has gone or it is time to cut."""
-        async with client, await anyio.connect_unix(self._socket) as server:
-            is_lost = anyio.Event()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._carry_answers, server, client, is_lost, tasks.cancel_scope)
-                with suppress(*LOST):
-                    await self._carry_questions(client, server, is_lost)
-                if is_lost.is_set():
-                    with anyio.move_on_after(2):
-                        await anyio.sleep_forever()
-                tasks.cancel_scope.cancel()
+    def serve(self, listener: socket.socket) -> None:
+        """Take connections until the listener is closed."""
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._server_socket)
+                is_lost = threading.Event()
+                for carry in (self._carry_questions, self._carry_answers):
+                    threading.Thread(
+                        target=carry, args=(client, server, is_lost), daemon=True
+                    ).start()
 
-    async def _carry_questions(
-        self, client: anyio.abc.ByteStream, server: anyio.abc.ByteStream, is_lost: anyio.Event
+    def _carry_questions(
+        self, client: socket.socket, server: socket.socket, is_lost: threading.Event
     ) -> None:
-        async for chunk in client:
-            if COMMIT in chunk:
-                self.commits += 1
-                if self.commits % self._every == 0:
-                    self.cuts += 1
+        with suppress(OSError):
+            while chunk := client.recv(CHUNK_BYTES):
+                if COMMIT in chunk and self._is_turn():
                     is_lost.set()
-                    await server.send(chunk)
-                    return
-            await server.send(chunk)
+                server.sendall(chunk)
+        hang_up(server)
 
-    async def _carry_answers(
-        self,
-        server: anyio.abc.ByteStream,
-        client: anyio.abc.ByteStream,
-        is_lost: anyio.Event,
-        scope: anyio.CancelScope,
+    def _carry_answers(
+        self, client: socket.socket, server: socket.socket, is_lost: threading.Event
     ) -> None:
-        with suppress(*LOST):
-            async for chunk in server:
-                if is_lost.is_set():  # the answer to COMMIT: it stays here
+        with suppress(OSError):
+            while chunk := server.recv(CHUNK_BYTES):
+                if is_lost.is_set():  # the answer to COMMIT stays here
                     break
-                await client.send(chunk)
-        scope.cancel()
+                client.sendall(chunk)
+        hang_up(client)
+        hang_up(server)
+
+    def _is_turn(self) -> bool:
+        with self._lock:
+            self.commits += 1
+            is_turn = self.commits % self._every == 0
+            self.cuts += is_turn
+            return is_turn
 
 
-@asynccontextmanager
-async def cutting_proxy(database_url: str, every: int) -> AsyncIterator[tuple[str, Cutter]]:
+def hang_up(end: socket.socket) -> None:
+    """End both directions, whoever still waits on it, and close."""
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
+
+
+@contextmanager
+def cutting_proxy(database_url: str, every: int) -> Iterator[tuple[str, Cutter]]:
     """Stand between a worker and the server behind a socket; tell the URL that leads through."""
     parts = urlsplit(database_url)
     asked = parse_qs(parts.query)
-    socket = Path(asked["host"][0]) / f".s.PGSQL.{asked['port'][0]}"
-    cutter = Cutter(socket, every)
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, cutter.serve)
-            user = parts.netloc.removesuffix("@")
-            path = parts.path
-            yield f"postgresql://{user}@127.0.0.1:{port}{path}?sslmode=disable", cutter
-            tasks.cancel_scope.cancel()
+    cutter = Cutter(f"{asked['host'][0]}/.s.PGSQL.{asked['port'][0]}", every)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=cutter.serve, args=(listener,), daemon=True).start()
+        user, port = parts.netloc.removesuffix("@"), listener.getsockname()[1]
+        try:
+            yield f"postgresql://{user}@127.0.0.1:{port}{parts.path}?sslmode=disable", cutter
+        finally:
+            hang_up(listener)
