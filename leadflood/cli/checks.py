@@ -196,7 +196,7 @@ async def _check_database(storage: Storage, *, online: bool) -> AsyncIterator[Ch
     yield await _check_ledger(storage)
     yield await _check_switches(storage)
     if online:
-        for check in await _check_keys(storage):
+        for check in await _try_keys(storage):
             yield check
 
 
@@ -328,6 +328,16 @@ async def _check_switches(storage: Storage) -> Check:
         return good("provider switches", "all on")
     fix = "; ".join(f"`leadflood provider on {name}`" for name in names)
     return note("provider switches", f"off: {', '.join(names)}", fix)
+
+
+async def _try_keys(storage: Storage) -> Sequence[Check]:
+    try:
+        return await _check_keys(storage)
+    except Exception as error:
+        cause = first_cause(error)
+        if not _is_expected(cause):
+            raise
+        return [failed("keys", cause)]
 
 
 async def _check_keys(storage: Storage) -> Sequence[Check]:

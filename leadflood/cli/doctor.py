@@ -6,10 +6,9 @@ import msgspec
 import typer
 
 from leadflood.cli.checks import Check, Light, check_everything, failed
-from leadflood.cli.opened import AsJson
+from leadflood.cli.opened import AsJson, log_errors_only
 from leadflood.cli.talk import print_data, print_json, run_async
 from leadflood.engine.errors import Invalid
-from leadflood.engine.obs import log as logs
 from leadflood.settings import list_settings, load_settings
 
 _MARKS = {Light.GREEN: "ok  ", Light.YELLOW: "note", Light.RED: "RED "}
@@ -31,7 +30,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Print the settings in force and check every resource. Exits with 1 when one is red."""
-    logs.configure(logs.Settings(level="error", format="text"))
+    log_errors_only()
     try:
         settings = load_settings()
     except Invalid as error:

@@ -7,11 +7,10 @@ import msgspec
 import typer
 
 from leadflood.app import Storage, open_storage
-from leadflood.cli.opened import AsJson
+from leadflood.cli.opened import AsJson, log_errors_only
 from leadflood.cli.talk import print_data, print_json, run_async, say
 from leadflood.engine.db import migrations
 from leadflood.engine.db.migrations import MigrationStatus
-from leadflood.engine.obs import log as logs
 from leadflood.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Migrations: up, down, status.")
@@ -46,7 +45,7 @@ def status(*, as_json: AsJson = False) -> None:
 
 def _with(work: Callable[[Storage], Awaitable[MigrationStatus]]) -> MigrationStatus:
     settings = load_settings()
-    logs.configure(logs.Settings(level="error", format="text"))
+    log_errors_only()
 
     async def opened() -> MigrationStatus:
         async with open_storage(settings, report=say, migrate=False) as storage:

@@ -1,6 +1,7 @@
 """How commands that look at or change the database open it."""
 
 import getpass
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, TypeVar
 
@@ -21,13 +22,22 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for the one who look
 def with_storage(work: Callable[[Storage], Awaitable[ResultT]]) -> ResultT:
     """Open the database as the settings say, do the work, close it."""
     settings = load_settings()
-    logs.configure(logs.Settings(level="error", format="text"))
+    log_errors_only()
 
     async def opened() -> ResultT:
         async with open_storage(settings, report=say) as storage:
             return await work(storage)
 
     return run_async(opened)
+
+
+def log_errors_only() -> None:
+    """Keep the terminal for what the command says itself.
+
+    asyncpg tells asyncio's log of each transaction that an interrupt ends: as it should be.
+    """
+    logs.configure(logs.Settings(level="error", format="text"))
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def who() -> str:

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from leadflood.app import Storage, is_configured, open_storage
+from leadflood.cli.opened import log_errors_only
 from leadflood.cli.run_input import Given, read_input, show_input, write_bad_rows
 from leadflood.cli.run_output import Written, check_writable, write_output
 from leadflood.cli.run_price import estimate, show_estimate
@@ -23,7 +24,6 @@ from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.overview import store as overview
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, FieldProblem, Invalid
-from leadflood.engine.obs import log as logs
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
@@ -80,7 +80,7 @@ def run(
     """Enrich and score the leads of a CSV file. The same command goes on after a kill."""
     began = time.perf_counter()
     settings = load_settings()
-    logs.configure(logs.Settings(level="error", format="text"))
+    log_errors_only()
     cap = read_budget(budget) if budget is not None else settings.budget.run_micros
     asked = Asked(icp, input_file, output, cap, as_json, began)
     if not dry_run:

@@ -10,6 +10,7 @@ import pytest
 from leadflood.app import open_node, open_storage
 from leadflood.cli.run import read_budget
 from leadflood.cli.run_cells import neutral
+from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.settings import load_settings
@@ -17,7 +18,7 @@ from tests.cli.conftest import OnDatabase
 from tests.support.cli import CSV, EXAMPLE_ICP, Cli, rows_of, write_lines
 from tests.support.messaging import sql
 
-PEOPLE = 1_200
+PEOPLE = 800
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def wait_until(is_so: Any, seconds: float = 30.0) -> None:
 async def test_a_run_is_handed_to_the_node_that_lives_there(
     cli: Cli, output: Path, tmp_path: Path, database: Database
 ) -> None:
-    given = many_people(tmp_path / "in.csv", 600)
+    given = many_people(tmp_path / "in.csv", 300)
     settings = load_settings(environment=cli.environment)
     words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
 
@@ -178,8 +179,8 @@ async def test_a_run_is_handed_to_the_node_that_lives_there(
     assert ended.code == 0, ended.err
     told = ended.json
     assert told["handedOver"] is True
-    assert worked == 600 * 3
-    assert len(rows_of(output)) == 600
+    assert worked == 300 * 3
+    assert len(rows_of(output)) == 300
     assert await database.fetch_value(sql("SELECT count(*) FROM node")) == 0
 
 
@@ -194,6 +195,41 @@ def test_a_run_whose_node_is_dead_works_by_itself(
     assert ended.code == 0, ended.err
     told = ended.json
     assert told["handedOver"] is False
+
+
+def test_a_run_that_works_by_itself_leaves_the_jobs_of_others_alone(
+    cli: Cli, output: Path, on_database: OnDatabase
+) -> None:
+    statement = sql(
+        "INSERT INTO job (id, created_at, state, stage, payload)"
+        " VALUES (gen_random_uuid(), now(), 0, 'enrichment.run', '{}')"
+    )
+    on_database(lambda database: database.execute(statement))
+
+    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+
+    left = sql("SELECT count(*) FROM job WHERE state = 0 AND claim = 0")
+    assert ended.code == 0, ended.err
+    assert on_database(lambda database: database.fetch_value(left)) == 1
+    assert count_of(on_database, "job") == 1
+
+
+def test_the_same_run_twice_at_once_is_refused(
+    cli: Cli, output: Path, on_database: OnDatabase
+) -> None:
+    given = CSV / "apollo_b.csv"
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output)
+    cli(*words)
+    [lock] = (Path(cli.environment["LEADFLOOD_DATA"]) / "runs").iterdir()
+    held = FileLock(lock)
+    assert held.try_alone()
+
+    ended = cli(*words)
+
+    held.close()
+    assert ended.code == 1
+    assert "the same run is going on" in ended.err
+    assert count_of(on_database, "run") == 1
 
 
 def enter_dead_node(on_database: OnDatabase) -> None:
