@@ -19,10 +19,6 @@ FROM installation
 -- When the event of a place happened; none: it was pruned, or no event has this place.
 SELECT at FROM event WHERE (era, xid, id) = (:era::int, :xid::text::xid8, :id::uuid)
 
--- name: find_oldest_place
--- The oldest event that is kept.
-SELECT era, xid::text AS xid, id, at FROM event ORDER BY era, xid, id LIMIT 1
-
 -- name: read_feed_lag
 -- How long the oldest open transaction holds the feed back, in seconds.
 SELECT COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(xact_start)), 0)::float8

@@ -446,11 +446,6 @@ ORDER BY era, xid, id LIMIT :limit::int
 SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
 WHERE subject = :subject::uuid ORDER BY id LIMIT :limit::int
 
--- name: read_lag
--- How long the oldest open transaction holds the feed back.
-SELECT COALESCE(EXTRACT(epoch FROM clock_timestamp() - min(xact_start)), 0)::float8
-FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()
-
 -- name: find_era
 -- The era that orders the event log.
 SELECT era FROM installation
