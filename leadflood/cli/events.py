@@ -81,7 +81,8 @@ def list_log_lines() -> list[LogType]:
 def _kinds(base: type[Event]) -> Iterator[type[Event]]:
     for kind in base.__subclasses__():
         yield from _kinds(kind)
-        if kind.__module__.startswith("leadflood."):
+        is_ours = kind.__module__.startswith("leadflood.")
+        if is_ours and name_of(kind) != kind.__name__:  # a tag of its own: not a base of others
             yield kind
 
 

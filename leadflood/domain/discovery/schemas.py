@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros
+from leadflood.domain.leads.schemas import LeadEvent
 from leadflood.engine.queue.event import Event
 
 
@@ -27,19 +28,10 @@ class PageWanted(Event, frozen=True, tag="discovery.page.wanted"):
         return str(self.discovery_run_id)
 
 
-class LeadDiscovered(Event, frozen=True, tag="discovery.lead.discovered"):
+class LeadDiscovered(LeadEvent, frozen=True, tag="discovery.lead.discovered"):
     """A run has found a person; `icp_id` is the ICP version to score for."""
 
-    lead_id: UUID
     icp_id: UUID
-
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
-
-    @override
-    def job_key(self) -> str:
-        return str(self.lead_id)
 
 
 class DiscoveryCompleted(Event, frozen=True, tag="discovery.run.completed"):

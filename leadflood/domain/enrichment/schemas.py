@@ -5,11 +5,10 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from typing_extensions import override
 
 from leadflood.contracts.facts import FoundValue
 from leadflood.contracts.values import FieldName, Micros, Probability
-from leadflood.engine.queue.event import Event
+from leadflood.domain.leads.schemas import LeadEvent
 
 CLAIMED_CODE = "enrichment.person.claimed"
 """The failure of a lead whose person asked a provider to be left alone."""
@@ -42,57 +41,29 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     longest_turn_seconds: float = 60.0
 
 
-class LeadEnriched(Event, frozen=True, tag="enrichment.lead.enriched"):
+class LeadEnriched(LeadEvent, frozen=True, tag="enrichment.lead.enriched"):
     """The waterfall is through; `lead_id` is the survivor when identity was settled by a merge."""
 
-    lead_id: UUID
     icp_id: UUID
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-    @override
-    def job_key(self) -> str:
-        return str(self.lead_id)
-
-
-class EnrichmentFailed(Event, frozen=True, tag="enrichment.lead.failed"):
+class EnrichmentFailed(LeadEvent, frozen=True, tag="enrichment.lead.failed"):
     """The lead cannot go on; `code` says why."""
 
-    lead_id: UUID
     icp_id: UUID
     code: str
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class LeadsMerged(Event, frozen=True, tag="enrichment.lead.merged"):
+class LeadsMerged(LeadEvent, frozen=True, tag="enrichment.lead.merged"):
     """What was learned shows that a lead is an older one; `lead_id` is the one merged away."""
 
-    lead_id: UUID
     survivor_id: UUID
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class PersonClaimed(Event, frozen=True, tag="enrichment.person.claimed"):
+class PersonClaimed(LeadEvent, frozen=True, tag="enrichment.person.claimed"):
     """The person asked `provider` to be left alone: we leave them alone too (suppression)."""
 
-    lead_id: UUID
     provider: str
-
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
-
-    @override
-    def job_key(self) -> str:
-        return str(self.lead_id)
 
 
 class EnrichmentState(StrEnum):

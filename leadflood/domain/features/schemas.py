@@ -4,9 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from typing_extensions import override
 
-from leadflood.engine.queue.event import Event
+from leadflood.domain.leads.schemas import LeadEvent
 
 SNAPSHOT_VERSION = 1
 """Raised whenever a feature's meaning changes, so that old and new vectors are never mixed."""
@@ -29,17 +28,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class FeaturesComputed(Event, frozen=True, tag="features.snapshot.computed"):
+class FeaturesComputed(LeadEvent, frozen=True, tag="features.snapshot.computed"):
     """A snapshot exists; equal inputs give the same snapshot."""
 
-    lead_id: UUID
     icp_id: UUID
     snapshot_id: UUID
-
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
-
-    @override
-    def job_key(self) -> str:
-        return str(self.lead_id)

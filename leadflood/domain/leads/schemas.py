@@ -24,11 +24,10 @@ class LeadStatus(StrEnum):
     FAILED = "failed"
 
 
-class LeadCreated(Event, frozen=True, tag="leads.lead.created"):
-    """A lead came in by hand, by the API or by a file; `icp_id` is the ICP version to score for."""
+class LeadEvent(Event, frozen=True):
+    """Something that happened to a lead: its timeline shows it; a stage does it once per run."""
 
     lead_id: UUID
-    icp_id: UUID
 
     @override
     def subject(self) -> UUID:
@@ -37,6 +36,12 @@ class LeadCreated(Event, frozen=True, tag="leads.lead.created"):
     @override
     def job_key(self) -> str:
         return str(self.lead_id)
+
+
+class LeadCreated(LeadEvent, frozen=True, tag="leads.lead.created"):
+    """A lead came in by hand, by the API or by a file; `icp_id` is the ICP version to score for."""
+
+    icp_id: UUID
 
 
 class IdentityKey(msgspec.Struct, frozen=True, order=True):

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
-from leadflood.engine.queue.event import Event
+from leadflood.domain.leads.schemas import LeadEvent
 
 FIRST_STEP = 1
 """The step of a first message; sequences write later ones."""
@@ -249,88 +249,53 @@ class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     hint: str
 
 
-class MessageDrafted(Event, frozen=True, tag="messaging.message.drafted"):
+class MessageDrafted(LeadEvent, frozen=True, tag="messaging.message.drafted"):
     """A draft exists and waits for approval, or was not wanted."""
 
-    lead_id: UUID
     icp_id: UUID
     message_id: UUID
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class MessageApproved(Event, frozen=True, tag="messaging.message.approved"):
+class MessageApproved(LeadEvent, frozen=True, tag="messaging.message.approved"):
     """A person or autopilot said yes; its intent is ready."""
 
-    lead_id: UUID
     message_id: UUID
     intent_id: UUID
-
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
     @override
     def job_key(self) -> str:
         return str(self.intent_id)
 
 
-class MessageAccepted(Event, frozen=True, tag="messaging.message.accepted"):
+class MessageAccepted(LeadEvent, frozen=True, tag="messaging.message.accepted"):
     """The other side took it."""
 
-    lead_id: UUID
     message_id: UUID
     intent_id: UUID
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class MessageRefused(Event, frozen=True, tag="messaging.message.refused"):
+class MessageRefused(LeadEvent, frozen=True, tag="messaging.message.refused"):
     """It will not go: the other side or `authorize` said no; `code` says why."""
 
-    lead_id: UUID
     message_id: UUID
     intent_id: UUID
     code: str
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class MessageUnknown(Event, frozen=True, tag="messaging.message.unknown"):
+class MessageUnknown(LeadEvent, frozen=True, tag="messaging.message.unknown"):
     """It may have arrived: asked for, never sent again."""
 
-    lead_id: UUID
     message_id: UUID
     intent_id: UUID
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class MessageRejected(Event, frozen=True, tag="messaging.message.rejected"):
+class MessageRejected(LeadEvent, frozen=True, tag="messaging.message.rejected"):
     """A person said no: it is not sent."""
 
-    lead_id: UUID
     message_id: UUID
 
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id
 
-
-class LeadUnsubscribed(Event, frozen=True, tag="messaging.lead.unsubscribed"):
+class LeadUnsubscribed(LeadEvent, frozen=True, tag="messaging.lead.unsubscribed"):
     """A person said stop: no channel may write to them."""
 
-    lead_id: UUID
     intent_id: UUID
-
-    @override
-    def subject(self) -> UUID:
-        return self.lead_id

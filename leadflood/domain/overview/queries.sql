@@ -141,3 +141,26 @@ SELECT count(*) FROM (
 -- name: estimate_leads
 -- About how many leads there are, as the last ANALYZE saw it.
 SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'lead'::regclass
+
+-- name: list_discovery_runs
+-- Discovery runs, newest first, behind a place.
+SELECT discovery_run.id, discovery_run.icp_id, run.kind, run.title, discovery_run.provider,
+       discovery_run.state, run.state AS run_state, discovery_run.code, discovery_run.wanted_count,
+       discovery_run.lead_count, discovery_run.created_at, run.ended_at
+FROM discovery_run JOIN run USING (id)
+WHERE (:before::uuid IS NULL OR discovery_run.id < :before::uuid)
+  AND (:icp_id::uuid IS NULL OR discovery_run.icp_id = :icp_id::uuid)
+  AND (:state::text IS NULL OR run.state = :state::text)
+ORDER BY discovery_run.id DESC LIMIT :limit::int
+
+-- name: list_lead_events
+-- What happened to a lead and those merged into it, newest first, behind a place.
+WITH RECURSIVE family AS (
+    SELECT :lead_id::uuid AS id
+    UNION ALL
+    SELECT lead.id FROM family JOIN lead ON lead.merged_into = family.id
+)
+SELECT event.id, event.type, event.at, event.subject, event.run_id, event.payload
+FROM event WHERE subject IN (SELECT id FROM family)
+  AND (:before::uuid IS NULL OR event.id < :before::uuid)
+ORDER BY event.id DESC LIMIT :limit::int

@@ -1,6 +1,7 @@
 """A run in numbers."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -102,3 +103,34 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     scored_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A discovery run in a list: `state` is that of the search, `run_state` of the whole run.
+
+    `code` None: nothing went wrong; `ended_at` None: it goes on.
+    """
+
+    id: UUID
+    icp_id: UUID
+    kind: str
+    title: str
+    provider: str
+    state: str
+    run_state: str
+    code: str | None
+    wanted_count: int
+    lead_count: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that happened to a lead; `run_id` None: outside a run."""
+
+    id: UUID
+    type: str
+    at: datetime
+    lead_id: UUID
+    run_id: UUID | None
+    payload: dict[str, Any]

@@ -6,7 +6,15 @@ from leadflood.contracts.values import Band
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
 from leadflood.domain.overview import store
-from leadflood.domain.overview.schemas import Funnel, LeadFilter, LeadRecord, LeadSummary, Total
+from leadflood.domain.overview.schemas import (
+    Funnel,
+    LeadEvent,
+    LeadFilter,
+    LeadRecord,
+    LeadSummary,
+    RunSummary,
+    Total,
+)
 from leadflood.engine.db.tx import Reader, Row
 
 
@@ -35,6 +43,18 @@ class OverviewService:
     async def count_leads(self, wanted: LeadFilter) -> Total:
         """Count the leads that fit."""
         return await store.count_leads(self._db, wanted)
+
+    async def list_discovery_runs(
+        self, icp_id: UUID | None, state: str | None, before: UUID | None, limit: int
+    ) -> list[RunSummary]:
+        """List discovery runs, newest first, behind a place."""
+        return await store.list_discovery_runs(self._db, icp_id, state, before, limit)
+
+    async def list_lead_events(
+        self, lead_id: UUID, before: UUID | None, limit: int
+    ) -> list[LeadEvent]:
+        """List what happened to a lead, newest first, behind a place."""
+        return await store.list_lead_events(self._db, lead_id, before, limit)
 
 
 def _summary(row: Row, profile: LeadProfile | None) -> LeadSummary:

@@ -6,7 +6,15 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.overview.schemas import Funnel, LeadCost, LeadFilter, LeadRecord, Total
+from leadflood.domain.overview.schemas import (
+    Funnel,
+    LeadCost,
+    LeadEvent,
+    LeadFilter,
+    LeadRecord,
+    RunSummary,
+    Total,
+)
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row
 
@@ -69,6 +77,34 @@ async def count_leads(db: Reader, wanted: LeadFilter) -> Total:
         return Total(count, is_estimate=False)
     estimate = await db.fetch_value(SQL.estimate_leads)
     return Total(max(estimate, count), is_estimate=True)
+
+
+async def list_discovery_runs(
+    db: Reader, icp_id: UUID | None, state: str | None, before: UUID | None, limit: int
+) -> list[RunSummary]:
+    """List discovery runs, newest first, behind a place."""
+    rows = await db.fetch(
+        SQL.list_discovery_runs, icp_id=icp_id, state=state, before=before, limit=limit
+    )
+    return [RunSummary(**dict(row.items())) for row in rows]
+
+
+async def list_lead_events(
+    db: Reader, lead_id: UUID, before: UUID | None, limit: int
+) -> list[LeadEvent]:
+    """List what happened to a lead and those merged into it, newest first, behind a place."""
+    rows = await db.fetch(SQL.list_lead_events, lead_id=lead_id, before=before, limit=limit)
+    return [
+        LeadEvent(
+            id=row["id"],
+            type=row["type"],
+            at=row["at"],
+            lead_id=row["subject"],
+            run_id=row["run_id"],
+            payload=msgspec.json.decode(row["payload"]),
+        )
+        for row in rows
+    ]
 
 
 def _given(wanted: LeadFilter) -> dict[str, Any]:
