@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,11 +11,12 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import remembered
 from leadflood.api.leads import Cap, Providers
+from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.values import Micros, SendsPolicy
 from leadflood.domain.discovery.schemas import DiscoveryState, NewDiscovery
 from leadflood.domain.icp.schemas import query_of
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.overview.schemas import Funnel, RunSummary
 from leadflood.domain.overview.service import OverviewService
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 from leadflood.engine.queue import runs
@@ -39,6 +40,13 @@ class DiscoveryBody(
     providers: Providers | None = None
     cap_micros: Cap | None = None
     lead_cap_micros: Cap | None = None
+
+
+class RunQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which runs; null asks for nothing. `state` is that of the whole run."""
+
+    icp_id: UUID | None = None
+    state: Literal["running", "completed", "cancelled"] | None = None
 
 
 class DiscoveryMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -111,6 +119,7 @@ class Discoveries:
                 status=HTTPStatus.CREATED, errors=(Invalid, NotFound, Conflict, NotConfigured),
                 is_idempotent=True,
             ),
+            Route(method="GET", path=path, handler=self.list, permission="discovery:read"),
             Route(
                 method="GET", path=one, handler=self.get, permission="discovery:read",
                 errors=(NotFound,),
@@ -183,6 +192,13 @@ class Discoveries:
             progress=funnel, progress_ratio=_ratio(funnel, run), created_at=view.created_at,
             updated_at=view.updated_at, ended_at=run.ended_at,
         )  # fmt: skip
+
+    async def list(self, query: RunQuery) -> Listed[RunSummary]:
+        """List discovery runs, newest first."""
+        found = await self._overview.list_discovery_runs(
+            query.icp_id, query.state, query.place(), query.limit + 1
+        )
+        return listed(found, query, lambda run: run.id)
 
     async def cancel(self, run_id: UUID, caller: Caller) -> Cancellation:
         """Cancel a run: its waiting jobs are swept, what is at work is finished."""

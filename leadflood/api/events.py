@@ -29,7 +29,7 @@ class EventQuery(
     """
 
     cursor: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    types: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+    types: Annotated[str, msgspec.Meta(max_length=500)] = ""
     subject: UUID | None = None
     run_id: UUID | None = None
     limit: Limit = 100

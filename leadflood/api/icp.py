@@ -106,7 +106,7 @@ class Icps:
                 errors=(NotFound,),
             ),
             Route(
-                method="PUT", path="/v1/icps/{profileId}", handler=self.update,
+                method="PUT", path=one, handler=self.update,
                 permission="icps:write", errors=(Invalid, NotFound, Conflict),
             ),
         )  # fmt: skip
@@ -123,9 +123,10 @@ class Icps:
             made: IcpView = memory.answer
         return made
 
-    async def update(self, profile_id: UUID, body: IcpUpdate) -> IcpView:
+    async def update(self, icp_id: UUID, body: IcpUpdate) -> IcpView:
         """Write the next version of an ICP; one that changes nothing is not written."""
         icps = self._node.storage.icps
+        profile_id = (await self.get(icp_id)).profile_id
         return IcpView.of(await icps.update(profile_id, body.as_input(), body.based_on_version))
 
     async def get(self, icp_id: UUID) -> IcpView:

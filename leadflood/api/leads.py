@@ -18,7 +18,7 @@ from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValu
 from leadflood.domain.leads.schemas import LeadInput, LeadStatus, LeadView
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.messaging.schemas import MessageView
-from leadflood.domain.overview.schemas import LeadFilter, LeadRecord, LeadSummary
+from leadflood.domain.overview.schemas import LeadEvent, LeadFilter, LeadRecord, LeadSummary
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.schemas import Prediction, SeenValue
 from leadflood.engine.db.tx import Tx
@@ -149,6 +149,10 @@ class Leads:
                 method="GET", path="/v1/leads/{leadId}", handler=self.get,
                 permission="leads:read", errors=(NotFound,),
             ),
+            Route(
+                method="GET", path="/v1/leads/{leadId}/timeline", handler=self.timeline,
+                permission="leads:read", errors=(NotFound,),
+            ),
         )  # fmt: skip
 
     async def create(self, body: NewLead, caller: Caller) -> LeadMade:
@@ -213,6 +217,12 @@ class Leads:
         found = await self._overview.list_leads(wanted, query.place(), query.limit + 1)
         total = await self._overview.count_leads(wanted)
         return listed(found, query, lambda lead: lead.id, total)
+
+    async def timeline(self, lead_id: UUID, query: Paging) -> Listed[LeadEvent]:
+        """Show what happened to a lead, newest first."""
+        view = await self._leads.get(self._node.storage.db, lead_id)
+        found = await self._overview.list_lead_events(view.id, query.place(), query.limit + 1)
+        return listed(found, query, lambda event: event.id)
 
     def _show(self, found: Prediction) -> ScoreView:
         score = found.score

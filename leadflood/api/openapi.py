@@ -171,7 +171,8 @@ def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
         str(status.value): {"description": status.phrase, "content": problem}
         for status in sorted(statuses)
     }
-    return {str(route.status.value): good, **bad}
+    also = {str(status.value): {**good, "description": status.phrase} for status in route.also}
+    return {str(route.status.value): good, **bad, **also}
 
 
 class Docs:
@@ -187,7 +188,7 @@ class Docs:
         return (
             Route(
                 method="GET", path="/openapi.json", handler=self.openapi, permission="system:read",
-                rate="none",
+                rate="none", shows=dict[str, Any],
             ),
             Route(
                 method="GET", path="/docs", handler=self.page, permission="system:read",

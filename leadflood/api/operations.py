@@ -1,6 +1,7 @@
 """What machines that watch us ask: are you ready, and in numbers."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import msgspec
 
@@ -49,7 +50,7 @@ class Operations:
         return (
             Route(
                 method="GET", path="/ready", handler=self.ready, permission="system:read",
-                rate="none",
+                rate="none", shows=Ready, also=(HTTPStatus.SERVICE_UNAVAILABLE,),
             ),
             Route(
                 method="GET", path="/metrics", handler=self.metrics, permission="system:read",

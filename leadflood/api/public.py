@@ -43,11 +43,12 @@ class Public:
             ),
             Route(
                 method="GET", path="/u/{token}", handler=self.ask, permission="", is_open=True,
-                rate="public", content_type=html,
+                rate="public", content_type=html, also=(HTTPStatus.NOT_FOUND,),
             ),
             Route(
                 method="POST", path="/u/{token}", handler=self.unsubscribe, permission="",
                 is_open=True, rate="public", content_type=html,
+                also=(HTTPStatus.NOT_FOUND,),
             ),
         )  # fmt: skip
 

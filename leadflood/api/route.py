@@ -30,7 +30,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `is_open`: needs no token. `rate`: the class of its limit. `is_idempotent`: a POST that takes
     an Idempotency-Key. `streams`: can also be a WebSocket. `errors` beside those that every route
-    can answer.
+    can answer; `also` statuses with the same kind of answer as a good one. `shows` is what a page
+    holds, where it is JSON.
     """
 
     method: str
@@ -43,6 +44,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     is_open: bool = False
     is_idempotent: bool = False
     streams: bool = False
+    also: tuple[HTTPStatus, ...] = ()
+    shows: Any = None
     content_type: str = "application/json"
 
     @property
@@ -74,7 +77,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
             raise TypeError(f"{route.name}: the handler's parameters do not fit the path")
         summary = (inspect.getdoc(route.handler) or "").partition("\n")[0].rstrip(".")
         return Contract(
-            body=body, query=query, path=path, answer=None if answer is NoneType else answer,
+            body=body, query=query, path=path,
+            answer=route.shows or (None if answer is NoneType else answer),
             wants_caller=wants_caller, summary=summary,
         )  # fmt: skip
 
@@ -149,6 +153,8 @@ def read_query(pairs: list[tuple[str, str]], kind: Any) -> Any:
                 f"{name} is given twice", (problem,),
             )  # fmt: skip
         _refuse_nul(value, name)
+        if value == "null":
+            raise _cannot_be_null(name)
         given[name] = value
     try:
         return msgspec.convert(given, kind, strict=False)
@@ -171,6 +177,13 @@ def _unknown_parameter(name: str) -> HttpRefused:
     return HttpRefused(
         HTTPStatus.UNPROCESSABLE_ENTITY, "http.query.invalid",
         f"this route takes no parameter {name!r}", (problem,),
+    )  # fmt: skip
+
+
+def _cannot_be_null(name: str) -> HttpRefused:
+    return HttpRefused(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "http.query.invalid",
+        f"{name}: leave it out to ask for nothing", (FieldProblem(name, "leave it out"),),
     )  # fmt: skip
 
 

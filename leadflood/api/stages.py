@@ -83,7 +83,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many jobs of a stage each node has at work at once."""
 
-    concurrency: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=control.MOST_CONCURRENCY)]
     reason: Reason = ""
 
 

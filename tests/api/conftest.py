@@ -1,13 +1,17 @@
 """One node and one API for the whole folder: each test brings its own leads."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
+import msgspec
 import pytest
 from leadflood.app import Node
+from leadflood.domain.icp.schemas import Autopilot, Bands, Definition, Target
 from leadflood.engine.db.pool import Database, Settings, open_database
 from tests.support.api import Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
-from tests.support.messaging import World
+from tests.support.messaging import OFFER, World, sql
+from typing_extensions import override
 
 
 @pytest.fixture(scope="package")
@@ -48,4 +52,19 @@ async def icp_id(api: Client) -> str:
 def world(node_database: Database, node: Node) -> World:
     """What makes drafts and sendings; its ids are its own, so there is one for the folder."""
     del node
-    return World(node_database)
+    return ReadableWorld(node_database)
+
+
+class ReadableWorld(World):
+    """A world whose ICPs can be read by the routes too."""
+
+    @override
+    async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
+        made = await super().icp(autopilot=autopilot, offer=offer)
+        definition = Definition(autopilot=Autopilot.OFF, target=Target(), bands=Bands())
+        await self.db.execute(
+            sql("UPDATE icp_profile SET definition = $1 WHERE id = $2", "definition", "id"),
+            definition=msgspec.json.encode(definition).decode(),
+            id=made,
+        )
+        return made

@@ -54,3 +54,16 @@ async def test_a_run_that_is_not_there_is_not_found(api: Client, method: str) ->
 
     assert refused.status == 404
     assert refused.problem["code"].endswith("not_found")
+
+
+async def test_runs_are_listed_newest_first_by_icp(api: Client) -> None:
+    icp = (await api.post("/v1/icps", {"name": "Listed"})).json["id"]
+    body = {"icpId": icp, "maxLeads": 3, "sends": "never", "providers": []}
+    made = [(await api.post("/v1/discovery/runs", body)).json["runId"] for _ in range(3)]
+
+    first = (await api.get(f"/v1/discovery/runs?icpId={icp}&limit=2")).json
+    cursor = first["pagination"]["nextCursor"]
+    rest = (await api.get(f"/v1/discovery/runs?icpId={icp}&limit=2&cursor={cursor}")).json
+
+    assert [one["id"] for one in [*first["data"], *rest["data"]]] == made[::-1]
+    assert (await api.get("/v1/discovery/runs?state=null")).status == 422

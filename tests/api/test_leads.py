@@ -192,3 +192,16 @@ async def test_a_filter_that_makes_no_sense_names_itself(api: Client, query: str
 
     assert refused.status == 422
     assert refused.problem["fields"][0]["path"] == query.partition("=")[0]
+
+
+async def test_a_lead_s_timeline_is_its_events_newest_first(api: Client, icp_id: str) -> None:
+    made = (await api.post("/v1/leads", a_lead(icp_id))).json
+    await scored(api, made["leadId"])
+
+    told = (await api.get(f"/v1/leads/{made['leadId']}/timeline")).json["data"]
+
+    types = [event["type"] for event in told]
+    assert types[-1] == "leads.lead.created"
+    assert "scoring.lead.scored" in types
+    assert {event["runId"] for event in told} == {made["runId"]}
+    assert (await api.get(f"/v1/leads/{NOBODY}/timeline")).status == 404
