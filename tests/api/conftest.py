@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-import msgspec
 import pytest
 from leadflood.app import Node
-from leadflood.domain.icp.schemas import Autopilot, Bands, Definition, Target
+from leadflood.domain.icp.schemas import Autopilot, IcpInput
+from leadflood.domain.icp.service import IcpService
 from leadflood.engine.db.pool import Database, Settings, open_database
 from tests.support.api import Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
-from tests.support.messaging import OFFER, World, sql
+from tests.support.messaging import OFFER, World
 from typing_extensions import override
 
 
@@ -60,11 +60,6 @@ class ReadableWorld(World):
 
     @override
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
-        made = await super().icp(autopilot=autopilot, offer=offer)
-        definition = Definition(autopilot=Autopilot.OFF, target=Target(), bands=Bands())
-        await self.db.execute(
-            sql("UPDATE icp_profile SET definition = $1 WHERE id = $2", "definition", "id"),
-            definition=msgspec.json.encode(definition).decode(),
-            id=made,
-        )
-        return made
+        choice = Autopilot.HIGH if autopilot else Autopilot.OFF
+        given = IcpInput(name="World", offer=offer, autopilot=choice)
+        return (await IcpService(self.db, self.ids, self.clock).create(given)).id
