@@ -306,9 +306,11 @@ RETURNING beat
 SELECT id, beat, name, lock_path, started_at, last_beat_at FROM node ORDER BY id
 
 -- name: bury_node
--- Delete a dead node whose counter still stands where it was seen; keep its last beat.
-WITH gone AS (
-    DELETE FROM node WHERE id = :id::bigint AND beat = :beat::bigint RETURNING last_beat_at)
+-- Delete a dead node whose counter still stands; one that stopped within a transaction is locked
+-- until that ends, and waiting for it would keep our own beat from going on.
+WITH dead AS (
+    SELECT id FROM node WHERE id = :id::bigint AND beat = :beat::bigint FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM node USING dead WHERE node.id = dead.id RETURNING node.last_beat_at)
 UPDATE installation SET last_beat_at = GREATEST(installation.last_beat_at, gone.last_beat_at)
 FROM gone RETURNING gone.last_beat_at
 

@@ -81,6 +81,38 @@ async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Ben
     assert await bench.db.fetch_value(sql("SELECT last_beat_at IS NOT NULL FROM installation"))
 
 
+async def test_a_dead_node_that_still_locks_its_row_does_not_keep_others_from_beating(
+    bench: Bench,
+) -> None:
+    await settle_in(bench.db, SystemClock(), "live")
+    silent, living = make_beat(bench), make_beat(bench)
+    beats = sql("SELECT beat FROM node WHERE id = $1", "id")
+
+    async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
+        async with bench.db.transaction() as stopped:
+            await stopped.fetch(
+                sql("SELECT FROM node WHERE id = $1 FOR KEY SHARE", "id"), id=dead.id
+            )
+            group.start_soon(living.run, node)
+            with anyio.move_on_after(2 * QUICK.dead_after_seconds):
+                await anyio.sleep_forever()
+            before = await bench.db.fetch_value(beats, id=node.id)
+            await until(lambda: _is_above(bench, node.id, before))
+            assert dead.id in await nodes(bench)
+
+        await until(lambda: _is_gone(bench, dead.id))
+        group.cancel_scope.cancel()
+
+
+async def _is_above(bench: Bench, node_id: int, beat: int) -> bool:
+    query = sql("SELECT beat > $2 FROM node WHERE id = $1", "id", "beat")
+    return bool(await bench.db.fetch_value(query, id=node_id, beat=beat))
+
+
+async def _is_gone(bench: Bench, node_id: int) -> bool:
+    return node_id not in await nodes(bench)
+
+
 async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
     await settle_in(bench.db, SystemClock(), "live")
     one, other = make_beat(bench), make_beat(bench)
