@@ -33,7 +33,7 @@ FULL = """
 @asynccontextmanager
 async def a_field(url: str, folder: Path) -> AsyncIterator[Field]:
     async with open_nursery(folder) as nursery, open_field(nursery, url, folder, PLAN) as field:
-        await field.start_run(discovered=55, phones=5)
+        await field.start_run(discovered=45, phones=5)
         yield field
 
 
@@ -50,9 +50,9 @@ async def finish_unharmed(field: Field, worker: Child) -> None:
     await worker.hear("ended")
     reckoning = await reckon(field)
     assert reckoning.problems == ()
-    assert reckoning.leads >= 50
+    assert reckoning.leads >= 40
     assert reckoning.intents.keys() <= {"accepted", "cancelled"}  # of leads that were merged
-    assert reckoning.intents["accepted"] >= 40
+    assert reckoning.intents["accepted"] >= 30
     assert reckoning.lines.keys() <= {"settled", "released"}
 
 

@@ -55,10 +55,10 @@ async def test_on_a_bad_day_nothing_is_lost(
         open_nursery(tmp_path) as nursery,
         open_field(nursery, database_url, tmp_path, plan) as field,
     ):
-        await field.start_run(discovered=70, phones=8)
+        await field.start_run(discovered=50, phones=8)
         worker = await field.worker()
         await worker.hear("ready")
-        await REAL_TIME.sleep(5.0)
+        await REAL_TIME.sleep(3.0)
 
         worker.kill()
         await worker.wait()
@@ -69,7 +69,7 @@ async def test_on_a_bad_day_nothing_is_lost(
 
         reckoning = await reckon(field)
         assert await without_doubts(field, reckoning) == []
-        assert reckoning.leads >= 60
+        assert reckoning.leads >= 45
         assert (await field.ask("counters", Counted)).faults
 
 
@@ -81,7 +81,7 @@ async def test_the_breaker_opens_says_why_and_closes_again(
         open_field(nursery, database_url, tmp_path, QUICK) as field,
     ):
         down = Weather(rates={Fault.SERVER_ERROR: 1.0}, providers=("apollo", "hunter", "pdl"))
-        await field.start_run(discovered=0, sure=60)
+        await field.start_run(discovered=0, sure=40)
         await field.ask("faults", Weather, "POST", down)
         worker = await field.worker()
         await worker.hear("ready")
@@ -94,7 +94,7 @@ async def test_the_breaker_opens_says_why_and_closes_again(
         asked = await field.storage.db.fetch(ASKED)
         assert "times in a row; it is left alone for" in reason
         assert reckoning.problems == ()
-        assert sum(row["state"] == "COMPLETED" for row in asked) >= 50
+        assert sum(row["state"] == "COMPLETED" for row in asked) >= 30
 
 
 async def _wait_for_reason(field: Field) -> str:
