@@ -13,6 +13,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the API listens. Any address but 127.0.0.1 needs `token` until there are accounts.
 
     `public_url` is how the outside reaches us: it makes one-click unsubscribe links.
+    `cors_origins` are the sites whose pages may ask us (`https://app.example`).
     `read_seconds`: how long a client may take to send a body; `request_seconds`: how long an
     answer may take; `idle_seconds`: how long a connection may stand without a whole request.
     """
@@ -21,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 5050
     token: str = ""
     public_url: str = ""
+    cors_origins: tuple[str, ...] = ()
     body_bytes: int = 1_000_000
     read_seconds: float = 10.0
     request_seconds: float = 30.0

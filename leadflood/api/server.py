@@ -15,13 +15,14 @@ from aiohttp import web
 from anyio import to_thread
 
 from leadflood.api.connections import Connections
+from leadflood.api.cors import allowed_origin, answer_preflight, headers_for, is_preflight
 from leadflood.api.edge import Caller, Node
 from leadflood.api.events import EventQuery
 from leadflood.api.idempotency import MOST_CHARS
 from leadflood.api.listening import LOOPBACK_NAMES, Settings, name_in, require_safe_binding
 from leadflood.api.problems import CONTENT_TYPE, HttpRefused, refusal_of
 from leadflood.api.route import Endpoint, Route, encode, is_page, read_query
-from leadflood.api.stream import is_upgrade, serve_stream
+from leadflood.api.stream import is_upgrade, require_own_origin, serve_stream
 from leadflood.api.table import make_table
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, FieldProblem, Transient, Unauthenticated
@@ -142,6 +143,7 @@ class _Served:
         self._door.admit(request, endpoint.route)
         query = list(request.query.items())
         if endpoint.route.streams and is_upgrade(request):
+            require_own_origin(request, self._door.http)
             return await serve_stream(request, read_query(query, EventQuery), self._hub)
         body = b""
         if endpoint.contract.body is not None:
@@ -159,7 +161,7 @@ class Door:
     ) -> None:
         self._node = node
         self._connections = connections
-        self._http = http
+        self.http = http
         self._metrics = metrics
         self._token = http.token.encode()
 
@@ -184,12 +186,15 @@ class Door:
         return response
 
     async def _within_time(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        origin = allowed_origin(request, self.http)
+        if origin is not None and is_preflight(request):
+            return answer_preflight(origin)
         if is_upgrade(request):
             return await handler(request)
-        with anyio.move_on_after(self._http.request_seconds):
+        with anyio.move_on_after(self.http.request_seconds):
             return await handler(request)
         raise Transient(
-            f"no answer was ready after {self._http.request_seconds:g} s", code="http.timeout"
+            f"no answer was ready after {self.http.request_seconds:g} s", code="http.timeout"
         )
 
     def _request_id(self, request: web.Request) -> str:
@@ -198,7 +203,7 @@ class Door:
 
     def _refuse(self, error: Exception, request_id: str) -> web.Response:
         if isinstance(error, web.HTTPException):
-            error = _of_aiohttp(error, self._http)
+            error = _of_aiohttp(error, self.http)
         refusal = refusal_of(error, request_id)
         response = web.Response(
             body=msgspec.json.encode(refusal.problem),
@@ -216,6 +221,8 @@ class Door:
             response.headers[header] = value
         response.headers.setdefault("Content-Security-Policy", _STRICT_POLICY)
         response.headers[REQUEST_ID] = request[_ID]
+        if (origin := allowed_origin(request, self.http)) is not None:
+            response.headers.update(headers_for(origin))
         self._metrics.answered(name, response.status, seconds)
         log.debug(
             "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
@@ -261,14 +268,14 @@ class Door:
             raise HttpRefused(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "http.body.charset", "the body must be UTF-8"
             )
-        if (request.content_length or 0) > self._http.body_bytes:
-            raise _too_large(self._http)
-        with anyio.move_on_after(self._http.read_seconds):
+        if (request.content_length or 0) > self.http.body_bytes:
+            raise _too_large(self.http)
+        with anyio.move_on_after(self.http.read_seconds):
             return await request.read()
         raise HttpRefused(
             HTTPStatus.REQUEST_TIMEOUT,
             "http.body.slow",
-            f"the body did not arrive within {self._http.read_seconds:g} s",
+            f"the body did not arrive within {self.http.read_seconds:g} s",
         )
 
     def caller_of(self, request: web.Request, route: Route, body: bytes) -> Caller:

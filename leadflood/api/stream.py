@@ -8,7 +8,9 @@ import anyio
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from leadflood.api.cors import allowed_origin
 from leadflood.api.events import EventQuery, show
+from leadflood.api.listening import Settings
 from leadflood.api.problems import HttpRefused
 from leadflood.engine.obs.feed import Cursor, Happened, Hub
 
@@ -23,13 +25,15 @@ def is_upgrade(request: web.Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def require_own_origin(request: web.Request) -> None:
+def require_own_origin(request: web.Request, http: Settings) -> None:
     """Refuse pages of other sites: browsers ask nobody before they open a WebSocket.
 
     Raises: HttpRefused.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is None or allowed_origin(request, http) is not None:
+        return
+    if urlsplit(origin).netloc != request.host:
         raise HttpRefused(
             HTTPStatus.FORBIDDEN, "http.origin.refused", "pages of other sites may not listen here"
         )
@@ -37,7 +41,6 @@ def require_own_origin(request: web.Request) -> None:
 
 async def serve_stream(request: web.Request, query: EventQuery, hub: Hub) -> web.StreamResponse:
     """Send everything behind the cursor for as long as the client listens. Raises: CursorTooOld."""
-    require_own_origin(request)
     after = query.place()
     if after is not None:
         await hub.feed.check(after)

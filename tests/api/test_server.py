@@ -172,6 +172,25 @@ async def test_without_a_token_a_foreign_name_for_this_machine_is_refused(api: C
     assert (await api.get("/health", headers={"Host": "evil.example"})).status == 200
 
 
+async def test_a_page_of_a_named_site_may_ask_and_others_may_not(node: Node) -> None:
+    ours, theirs = "https://app.example", "https://evil.example"
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
+    async with running_api(node, token=TOKEN, cors_origins=(ours,)) as api:
+        may = await api.ask("OPTIONS", "/v1/leads", headers={"Origin": ours, **asks})
+        may_not = await api.ask("OPTIONS", "/v1/leads", headers={"Origin": theirs, **asks})
+        read = await api.get("/health", headers={"Origin": ours})
+        refused = await api.get("/v1/icps", headers={"Origin": ours})
+
+    assert may.status == 204
+    assert may.headers["Access-Control-Allow-Origin"] == ours
+    assert "Idempotency-Key" in may.headers["Access-Control-Allow-Headers"]
+    assert may_not.status == 405
+    assert "Access-Control-Allow-Origin" not in may_not.headers
+    assert read.headers["Access-Control-Allow-Origin"] == ours
+    assert refused.status == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == ours
+
+
 async def test_a_request_id_is_kept_or_made_and_a_bad_one_replaced(api: Client) -> None:
     kept = await api.get("/health", headers={"X-Request-ID": "abc-1"})
     made = await api.get("/health")
