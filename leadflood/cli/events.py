@@ -98,7 +98,10 @@ def _event_type(kind: type[Event]) -> EventType:
 
 
 def _lines_of(path: Path, root: Path) -> Iterator[LogType]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    text = path.read_text("utf-8")
+    if "log." not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and (found := _log_call(node)) is not None:
             name, level, fields = found
             yield LogType(name, level, tuple(fields), path.relative_to(root).as_posix())

@@ -57,9 +57,10 @@ def expected_of(error: Exception) -> LeadfloodError | None:
         return cause
     is_odd_url = isinstance(cause, ValueError) and type(cause).__module__.startswith("asyncpg")
     if is_odd_url or isinstance(cause, OSError) or sqlstate_of(cause) is not None:
+        where = "no connection to the database: " if isinstance(cause, ConnectionError) else ""
         return Transient(
-            f"{type(cause).__name__}: {cause}; `leadflood doctor` looks at the database, the data"
-            " folder and the settings, and says what to change",
+            f"{where}{type(cause).__name__}: {cause}; `leadflood doctor` looks at the database,"
+            " the data folder and the settings, and says what to change",
             code="command.failed",
         )
     return None
