@@ -64,9 +64,9 @@ def sizes_for(seconds: float) -> Sizes:
         return Sizes(seconds)
     return Sizes(
         seconds,
-        chunk=2_000,
+        chunk=1_000,
         idle_jobs=20,
-        cost_jobs=4_000,
+        cost_jobs=2_000,
         million=10_000,
         runs=10,
         snapshot_seconds=seconds,
@@ -86,9 +86,15 @@ class Bench:
         self.void: list[str] = []
         self.skipped: dict[str, str] = {}
         self.versions: dict[str, str] = {}
-        self.per_s: dict[str, dict[str, list[float]]] = {"drain": {}, "chain": {}}
-        self.idle_ms: dict[str, dict[str, float] | None] = {}
-        self.rss_mb: dict[str, float | None] = {}
+        self.per_s: dict[str, dict[str, list[float]]] = {
+            "drain": {"leadflood": [], "raw": []},
+            "chain": {"leadflood": [], "leadflood_logged_events": [], "raw": []},
+        }
+        self.idle_ms: dict[str, dict[str, float] | None] = {
+            "leadflood": None,
+            "leadflood_other_process": None,
+        }
+        self.rss_mb: dict[str, float | None] = dict.fromkeys(("idle", "drain", "million_queued"))
         self.extra: dict[str, Any] = {}
         self.transactions_per_job: float | None = None
         self.wal_bytes_per_job: float | None = None
@@ -207,7 +213,11 @@ class Bench:
     async def _cost(self) -> None:
         """Tell what a busy job costs the server, and what memory the node takes."""
         resting = await self._take(
-            "rest", python(SUBJECT), phase="rest", jobs=1, seconds=IDLE_WARM_SECONDS
+            "rest",
+            python(SUBJECT),
+            phase="rest",
+            jobs=1,
+            seconds=min(IDLE_WARM_SECONDS, self.sizes.seconds),
         )
         self.rss_mb["idle"] = resting and round(resting["rss_mb"], 1)
         jobs = self.sizes.cost_jobs
@@ -284,7 +294,7 @@ class Bench:
             self.idle_ms[peer.name] = await self._idle(f"idle {peer.name}", command, command, spec)
 
     def medians(self, part: str) -> dict[str, float | None]:
-        """Tell the median of each subject; None where every turn was void."""
+        """Tell the median of each subject; None where no turn was taken, or all were void."""
         return {
             name: round(statistics.median(rates), 1) if rates else None
             for name, rates in self.per_s[part].items()
@@ -326,12 +336,16 @@ class Bench:
 
 def print_tables(found: dict[str, Any]) -> None:
     """Show the figures to a person."""
-    print_table("drained jobs a second", found["drain_jobs_per_s"], "{:,.0f}".format)
-    print_table("hops a second through five stages", found["chain_hops_per_s"], "{:,.0f}".format)
+    print_table("drained jobs a second", found["drain_jobs_per_s"], _rate)
+    print_table("hops a second through five stages", found["chain_hops_per_s"], _rate)
     rest = ("transactions_per_job", "wal_bytes_per_job", "wal_bytes_per_enqueue")
     print_table("memory, MB", found["rss_mb"])
     print_table("of a job", {name: found[name] for name in rest if found.get(name) is not None})
     print_table("ratios", found["ratios"])
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def parse() -> argparse.Namespace:

@@ -228,7 +228,10 @@ async def check(
     faults = []
     for name, is_right in (
         (f"{final['final']} of {spec['leads']} leads are final", final["final"] == spec["leads"]),
-        (f"{final['accepted']} of {final['high']} sends", final["accepted"] == final["high"]),
+        (
+            f"{final['accepted']} of {final['intended']} sends",
+            final["accepted"] == final["intended"],
+        ),
         (f"{rows['dead_letter']} dead letters", rows["dead_letter"] == 0),
     ):
         if not is_right:

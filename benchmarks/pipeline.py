@@ -95,8 +95,10 @@ async def main(asked: argparse.Namespace) -> int:
     if asked.json:
         told = {
             "leads_per_s": {
-                kind: None if one["faults"] else round(one["per_s"], 1)
-                for kind, one in found.items()
+                kind: round(found[kind]["per_s"], 1)
+                if kind in found and not found[kind]["faults"]
+                else None
+                for kind in KINDS
             },
             "stages": {kind: one.get("stages") for kind, one in found.items()},
             "rows": {kind: one.get("rows") for kind, one in found.items()},

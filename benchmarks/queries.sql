@@ -60,13 +60,21 @@ SELECT version();
 SELECT EXISTS (SELECT FROM job WHERE run_id = ANY (:run_ids::uuid[]));
 
 -- name: count_final
--- Leads of a run in their final state: failed, or scored and, if HIGH, with an intent that ended.
-SELECT count(*) FILTER (WHERE score.band <> 'HIGH' OR intent.state IN ('accepted', 'refused', 'unknown'))
-           AS final,
+-- Leads of a run in their final state: failed or merged away; or scored and, if HIGH, with a message
+-- that waits or cannot be, or an intent that ended.
+SELECT (SELECT count(*) FROM enrichment WHERE run_id = ANY (:run_ids::uuid[]) AND state = 'FAILED')
+       + (SELECT count(*) FROM discovery_record AS record JOIN lead ON lead.id = record.lead_id
+          WHERE record.run_id = ANY (:run_ids::uuid[]) AND lead.merged_into IS NOT NULL)
+       + count(*) FILTER (
+           WHERE score.band <> 'HIGH'
+              OR message.state IN ('waiting', 'needs_data', 'not_wanted')
+              OR intent.state IN ('accepted', 'refused', 'unknown', 'cancelled')) AS final,
        count(*) FILTER (WHERE score.band = 'HIGH') AS high,
+       count(intent.id) AS intended,
        count(*) FILTER (WHERE intent.state = 'accepted') AS accepted
 FROM score_prediction AS score
-LEFT JOIN intent ON intent.run_id = score.run_id AND intent.lead_id = score.lead_id
+LEFT JOIN message ON message.run_id = score.run_id AND message.lead_id = score.lead_id
+LEFT JOIN intent ON intent.message_id = message.id
 WHERE score.run_id = ANY (:run_ids::uuid[]);
 
 -- name: count_providers

@@ -17,7 +17,7 @@ def run(*words: str) -> dict[str, Any]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -27,14 +27,16 @@ def run(*words: str) -> dict[str, Any]:
 
 @pytest.mark.pg
 def test_the_engine_benchmark_prints_its_keys() -> None:
-    found = run("benchmarks.engine", "--seconds", "0.3", "--rounds", "1", "--peers", "none")
+    short = ("--seconds", "0.3", "--rounds", "1", "--peers", "none")
+    found = run("benchmarks.engine", *short, "--only", "chain,cost")
 
     assert found["void"] == []
     assert found["drain_jobs_per_s"].keys() == {"leadflood", "raw"}
     assert found["chain_hops_per_s"].keys() == {"leadflood", "leadflood_logged_events", "raw"}
     assert found["idle_latency_ms"].keys() == {"leadflood", "leadflood_other_process"}
-    assert found["idle_latency_ms"]["leadflood"].keys() == {"p50", "p99"}
     assert found["rss_mb"].keys() == {"idle", "drain", "million_queued"}
+    assert found["chain_hops_per_s"]["leadflood_logged_events"] > 0
+    assert found["rss_mb"]["drain"] > 0
     assert found["transactions_per_job"] > 0
     assert found["wal_bytes_per_job"] > 0
     assert found["settings"]["fsync"] == "on"
@@ -42,9 +44,10 @@ def test_the_engine_benchmark_prints_its_keys() -> None:
 
 @pytest.mark.pg
 def test_the_pipeline_benchmark_prints_its_keys_and_its_rows_add_up() -> None:
-    found = run("benchmarks.pipeline", "--leads", "200", "--warmup", "100", "--http-leads", "100")
+    found = run("benchmarks.pipeline", "--leads", "200", "--warmup", "100", "--only", "memory")
 
     assert found["void"] == []
     assert found["leads_per_s"].keys() == {"memory", "http"}
     assert found["stages"]["memory"].keys() >= {"enrichment.run", "scoring.compute"}
-    assert found["stages"]["http"]["enrichment.run"]["tasks"] == 100
+    assert found["leads_per_s"]["memory"] > 0
+    assert found["stages"]["memory"]["enrichment.run"]["tasks"] == 200
