@@ -24,6 +24,8 @@ from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.store import SQL
 from leadflood.engine.queue.wakes import Wakes
 
+MOST_SWEPT = 1_000
+SWEEP_PAUSE_SECONDS = 0.02
 PAUSE_SECONDS = 0.5
 """Between two tries while the database is away."""
 
@@ -236,23 +238,26 @@ class RunWatcher:
     async def _sweep(self) -> None:
         rows = await self._db.fetch(SQL.list_cancelled_runs)
         self._node.cancelled_runs = frozenset(row["id"] for row in rows)
-        if rows:
-            await self._sweep_jobs()
+        while rows and await self._sweep_jobs() == MOST_SWEPT:
+            while any(one.unsettled() > MOST_SWEPT for one in self._committers.values()):
+                await REAL_TIME.sleep(SWEEP_PAUSE_SECONDS)
 
-    async def _sweep_jobs(self) -> None:
+    async def _sweep_jobs(self) -> int:
+        """Claim what waits and hand it to its stages' commits; tell how many."""
         with self._node.claiming():
             rows = await self._db.fetch(
                 SQL.claim_cancelled_jobs,
                 node_id=self._node.id,
                 run_ids=list(self._node.cancelled_runs),
                 stages=list(self._committers),
-                limit=1_000,
+                limit=MOST_SWEPT,
             )
             for row in rows:
                 stage = row["stage"]
                 job = job_of(row, stage, self._decoders[stage])
                 self._node.held[job.job_id] = job.claim
                 self._committers[stage].discard(job, Cancelled("its run was cancelled"))
+        return len(rows)
 
 
 class Pruner:

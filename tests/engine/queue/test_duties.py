@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import asyncpg
+import msgspec
 import pytest
 from leadflood.engine.clock import REAL_TIME, SystemClock
 from leadflood.engine.db.tx import Tx
@@ -41,6 +42,10 @@ from tests.support.engine import (
     until_settled,
 )
 from typing_extensions import override
+
+SLOW_LOOKS = msgspec.structs.replace(
+    QUICK, duties=msgspec.structs.replace(QUICK.duties, runs_seconds=60.0)
+)
 
 
 def seconds(bench: Bench, far: float) -> datetime:
@@ -394,6 +399,29 @@ async def test_jobs_of_a_cancelled_run_are_not_worked_on(bench: Bench) -> None:
 
     assert not worked
     assert len(await toys(bench.db)) == 50
+
+
+async def test_a_long_run_is_swept_in_one_look_with_a_bounded_memory(bench: Bench) -> None:
+    most = 0
+
+    async def watch(tx: Tx, ended: Sequence[Ended[Any, Any]]) -> None:
+        nonlocal most
+        del tx, ended
+        most = max(most, engine.lines[MAKE].committer.unsettled())
+
+    engine = await bench.run(Make(before_commit=watch), Use(), settings=SLOW_LOOKS)
+    await pause(engine)
+    run_id = Ids(SystemClock()).new()
+    async with engine.publisher.transaction() as publication:
+        await runs.create(publication.tx, runs.NewRun(id=run_id, kind="toy"), SystemClock().now())
+        await publication.publish([Wanted(number) for number in range(6_000)], run_id=run_id)
+    await runs.cancel(bench.db, run_id, "a person", SystemClock().now())
+
+    await engine.run_watcher.look()
+    await until_settled(bench.db)
+
+    assert len(await toys(bench.db)) == 6_000
+    assert most <= 2_000
 
 
 async def test_a_run_that_has_ended_cannot_be_cancelled(bench: Bench) -> None:
