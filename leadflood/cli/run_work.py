@@ -9,6 +9,7 @@ import msgspec
 
 from leadflood.app import WHOLE_NODE, Storage, open_node
 from leadflood.cli.progress import Glimpse, Show
+from leadflood.cli.status import list_stages
 from leadflood.cli.talk import say
 from leadflood.domain.leads import importing
 from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
@@ -45,6 +46,7 @@ async def work_on(storage: Storage, new: NewImport, read: ReadCsv, began: float)
         watch = _Watch(storage, going, show, began)
         if not await _is_running(storage, new.run_id):
             return False
+        await _say_paused(storage)
         if await lookout.find_living():
             say("work:    a node lives on this database: it gets the run, this command watches")
             return await _hand_over(storage, going, watch, lookout)
@@ -55,6 +57,13 @@ async def work_on(storage: Storage, new: NewImport, read: ReadCsv, began: float)
             group.start_soon(_fill, storage, going, node.publisher)
             await watch.until_end()
         return False
+
+
+async def _say_paused(storage: Storage) -> None:
+    """Say what would make the run wait for a person."""
+    for stage in await list_stages(storage):
+        if stage.paused:
+            say(f"note:    {stage.name} is paused: `leadflood stage resume {stage.name}`")
 
 
 async def _hand_over(storage: Storage, going: _Import, watch: "_Watch", lookout: Lookout) -> bool:

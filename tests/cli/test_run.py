@@ -232,6 +232,17 @@ def test_the_same_run_twice_at_once_is_refused(
     assert count_of(on_database, "run") == 1
 
 
+def test_a_stage_that_is_paused_is_named_before_the_run_waits_for_it(
+    cli: Cli, output: Path
+) -> None:
+    cli("stage", "pause", "message.generate")
+
+    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+
+    assert ended.code == 0, ended.err
+    assert "leadflood stage resume message.generate" in ended.err
+
+
 def enter_dead_node(on_database: OnDatabase) -> None:
     statement = sql(
         "INSERT INTO node (name, started_at, last_beat_at)"
