@@ -1,8 +1,10 @@
 """What the benchmarks share: one stock Postgres, a process for each subject, tables and JSON."""
 
+import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,6 +69,9 @@ async def open_server() -> AsyncIterator[Server]:
     """Start a Postgres of our own, stock settings, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="leadflood-bench-"))
     os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the server's own user must pass, when root
+    me = asyncio.current_task()
+    if me is not None:  # ended politely, the server ends too
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     try:
         async with embedded_postgres(folder / "data", CLOCK) as server:
             yield Server(server)
