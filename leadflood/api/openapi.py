@@ -18,10 +18,11 @@ from leadflood.engine.errors import NotFound
 
 REF = "#/components/schemas/{name}"
 _PLAIN = {"application/json", "application/problem+json"}
-_ALWAYS = (
+_ALWAYS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+_WITH_TOKEN = (
     HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.TOO_MANY_REQUESTS,
 )
 _WITH_BODY = (
     HTTPStatus.BAD_REQUEST,
@@ -162,6 +163,8 @@ def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
         media = route.content_type.partition(";")[0]
         good["content"] = {media: {"schema": schema}}
     statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
+    if not route.is_open:
+        statuses |= set(_WITH_TOKEN)
     if contract.body is not None:
         statuses |= set(_WITH_BODY)
     elif contract.path or contract.query is not None:

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from anyio import to_thread
 
+from leadflood.api.attempts import Attempts
 from leadflood.api.connections import Connections
 from leadflood.api.cors import allowed_origin, answer_preflight, headers_for, is_preflight
 from leadflood.api.edge import Caller, Node
@@ -164,6 +165,7 @@ class Door:
         self.http = http
         self._metrics = metrics
         self._token = http.token.encode()
+        self._attempts = Attempts()
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Answer) -> web.StreamResponse:
@@ -250,6 +252,7 @@ class Door:
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         right = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token)
         if scheme.lower() != "bearer" or not right:
+            self._attempts.note_wrong(request.remote or "")
             raise Unauthenticated(
                 "the Authorization header is missing or wrong: send it once, as"
                 " 'Authorization: Bearer <http.token>'",

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from blockbuster import BlockBuster
 from hypothesis import HealthCheck, given, settings, strategies as st
+from leadflood.api.attempts import MOST_WRONG
 from leadflood.api.listening import Settings, require_safe_binding
 from leadflood.api.server import listening
 from leadflood.app import Node
@@ -24,7 +25,7 @@ TOKEN = "correct horse battery staple"  # noqa: S105 - opens nothing but this te
 ANYWHERE = "0.0.0.0"  # noqa: S104 - to see it refused
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def guarded(node: Node) -> AsyncIterator[Client]:
     async with running_api(node, token=TOKEN) as client:
         yield client
@@ -155,6 +156,19 @@ async def test_with_a_token_every_route_but_health_wants_it(
     assert refused.problem["code"] == "http.token.refused"
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     assert TOKEN not in refused.body.decode()
+
+
+async def test_who_guesses_is_slowed_down_and_who_knows_is_not(node: Node) -> None:
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    async with running_api(node, token=TOKEN) as api:
+        statuses = [(await api.get("/ready")).status for _ in range(MOST_WRONG)]
+        throttled = await api.get("/ready")
+        knows = await api.get("/ready", headers=right)
+
+    assert set(statuses) == {401}
+    assert throttled.status == 429
+    assert 1 <= int(throttled.headers["Retry-After"]) <= 60
+    assert knows.status == 200
 
 
 async def test_the_token_opens_and_health_needs_none(guarded: Client) -> None:

@@ -1,0 +1,34 @@
+"""Wrong tokens, counted by address: who guesses is slowed down, who knows is never locked out."""
+
+from collections import deque
+
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.errors import Throttled
+
+MOST_WRONG = 20
+WITHIN_SECONDS = 60.0
+MOST_ADDRESSES = 10_000
+
+
+class Attempts:
+    """What was guessed lately; addresses long not seen are forgotten first."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, deque[float]] = {}
+
+    def note_wrong(self, address: str) -> None:
+        """Count a wrong token. Raises: Throttled when there were too many."""
+        now = REAL_TIME.monotonic()
+        times = self._wrong.pop(address, None) or deque()
+        while times and times[0] <= now - WITHIN_SECONDS:
+            times.popleft()
+        self._wrong[address] = times
+        if len(self._wrong) > MOST_ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+        if len(times) >= MOST_WRONG:
+            raise Throttled(
+                f"{MOST_WRONG} wrong tokens came from this address within a minute",
+                times[0] + WITHIN_SECONDS - now,
+                code="http.token.throttled",
+            )
+        times.append(now)
