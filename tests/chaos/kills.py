@@ -19,7 +19,7 @@ import msgspec
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
 
-from tests.support.chaos import Field, Reckoning, open_field, open_nursery, reckon
+from tests.support.chaos import Field, Nursery, Reckoning, open_field, open_nursery, reckon
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
 
@@ -86,17 +86,25 @@ def sum_up(kills: list[Kill], reckoning: Reckoning, seconds: float) -> Outcome:
     )
 
 
-async def run(kills: int, leads: int, seed: int, plan: Plan, folder: Path) -> Outcome:
+class Asked(msgspec.Struct, frozen=True):
+    """How long the long form is."""
+
+    kills: int
+    leads: int
+    seed: int
+    plan: Plan
+
+
+async def run(asked: Asked, nursery: Nursery, folder: Path) -> Outcome:
     """Do the long form on a durable server of its own."""
     began = time.perf_counter()
-    phones = min(leads // 12, 280)
+    phones = min(asked.leads // 12, 280)
     async with (
         embedded_postgres(folder / "server", REAL_TIME) as server,
-        open_nursery(folder) as nursery,
-        open_field(nursery, server.url, folder, plan) as field,
+        open_field(nursery, server.url, folder, asked.plan) as field,
     ):
-        await field.start_run(discovered=leads - phones, phones=phones)
-        done = await kill_often(field, kills, random.Random(seed))  # noqa: S311 - when to kill
+        await field.start_run(discovered=asked.leads - phones, phones=phones)
+        done = await kill_often(field, asked.kills, random.Random(asked.seed))  # noqa: S311 - when to kill
         await field.finish(seconds=1_200)
         return sum_up(done, await reckon(field), time.perf_counter() - began)
 
@@ -116,9 +124,11 @@ def main() -> None:
             "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
         },
     )  # fmt: skip
+    order = Asked(asked.kills, asked.leads, asked.seed, plan)
     folder = open_folder("leadflood-kills-")
     try:
-        outcome = anyio.run(run, asked.kills, asked.leads, asked.seed, plan, folder)
+        with open_nursery() as nursery:
+            outcome = anyio.run(run, order, nursery, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not asked.json:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.kills import kill_often
-from tests.support.chaos import open_field, open_nursery, reckon
+from tests.support.chaos import Nursery, open_field, reckon
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -19,12 +19,9 @@ SLOW_ENOUGH = Plan(
 
 
 async def test_ten_kills_lose_nothing_and_send_nothing_twice(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        open_nursery(tmp_path) as nursery,
-        open_field(nursery, database_url, tmp_path, SLOW_ENOUGH) as field,
-    ):
+    async with open_field(nursery, database_url, tmp_path, SLOW_ENOUGH) as field:
         await field.start_run(discovered=140, phones=60)
 
         kills = await kill_often(field, 10, random.Random(3))  # noqa: S311 - when to kill, no secret

@@ -11,7 +11,7 @@ import pytest
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 
-from tests.support.chaos import Child, Field, open_field, open_nursery, reckon
+from tests.support.chaos import Child, Field, Nursery, open_field, reckon
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -47,12 +47,9 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        open_nursery(tmp_path) as nursery,
-        open_field(nursery, database_url, tmp_path, TWO) as field,
-    ):
+    async with open_field(nursery, database_url, tmp_path, TWO) as field:
         await field.start_run(discovered=70, phones=10)
         killed = await field.worker()
         await killed.hear("ready")
@@ -74,12 +71,9 @@ async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
 
 
 async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_twice(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        open_nursery(tmp_path) as nursery,
-        open_field(nursery, database_url, tmp_path, TWO) as field,
-    ):
+    async with open_field(nursery, database_url, tmp_path, TWO) as field:
         await field.start_run(discovered=70, phones=10)
         sleeper = await field.worker()
         await sleeper.hear("ready")
@@ -102,12 +96,9 @@ async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_
 
 
 async def test_after_hold_has_answered_only_what_it_listed_arrives(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        open_nursery(tmp_path) as nursery,
-        open_field(nursery, database_url, tmp_path, SLOW_SENDS) as field,
-    ):
+    async with open_field(nursery, database_url, tmp_path, SLOW_SENDS) as field:
         messaging = field.storage.messaging(field.storage.producer())
         await messaging.hold("test", "until there is a crowd")
         await field.start_run(discovered=130, phones=8)

@@ -3,18 +3,15 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.points import SMALL, SOME, USUAL, crash_at_each, start_small_run
-from tests.support.chaos import open_field, open_nursery, reckon
+from tests.support.chaos import Nursery, open_field, reckon
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
 
 
 async def test_a_run_passes_every_named_moment_and_no_other(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with (
-        open_nursery(tmp_path) as nursery,
-        open_field(nursery, database_url, tmp_path, SMALL) as field,
-    ):
+    async with open_field(nursery, database_url, tmp_path, SMALL) as field:
         await start_small_run(field, 0, claimed=1)
 
         passed = await field.finish()
@@ -24,13 +21,10 @@ async def test_a_run_passes_every_named_moment_and_no_other(
 
 
 async def test_a_process_that_dies_at_a_named_moment_loses_nothing(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
     """Some of them; `python -m tests.chaos.points` dies at each."""
-    async with (
-        open_nursery(tmp_path) as nursery,
-        open_field(nursery, database_url, tmp_path, SMALL) as field,
-    ):
+    async with open_field(nursery, database_url, tmp_path, SMALL) as field:
         await crash_at_each(field, SOME)
         await field.finish()
 

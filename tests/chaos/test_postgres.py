@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
 
-from tests.support.chaos import Child, Field, open_field, open_nursery, reckon
+from tests.support.chaos import Child, Field, Nursery, open_field, reckon
 from tests.support.cutter import Cutter, cutting_proxy
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
@@ -31,8 +31,8 @@ FULL = """
 
 
 @asynccontextmanager
-async def a_field(url: str, folder: Path) -> AsyncIterator[Field]:
-    async with open_nursery(folder) as nursery, open_field(nursery, url, folder, PLAN) as field:
+async def a_field(nursery: Nursery, url: str, folder: Path) -> AsyncIterator[Field]:
+    async with open_field(nursery, url, folder, PLAN) as field:
         await field.start_run(discovered=45, phones=5)
         yield field
 
@@ -70,9 +70,9 @@ def through_cutter(database_url: str) -> Iterator[tuple[str, Cutter]]:
 
 
 async def test_a_postmaster_killed_under_load_comes_back_and_nothing_is_lost(
-    server_folder: Path,
+    nursery: Nursery, server_folder: Path
 ) -> None:
-    async with a_field("", server_folder) as field:
+    async with a_field(nursery, "", server_folder) as field:
         worker = await field.worker(database_url="")
         await worker.hear("ready")
 
@@ -86,9 +86,9 @@ async def test_a_postmaster_killed_under_load_comes_back_and_nothing_is_lost(
 
 
 async def test_connections_terminated_again_and_again_lose_nothing(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with a_field(database_url, tmp_path) as field:
+    async with a_field(nursery, database_url, tmp_path) as field:
         worker = await field.worker()
         await worker.hear("ready")
 
@@ -104,10 +104,10 @@ async def test_connections_terminated_again_and_again_lose_nothing(
 
 
 async def test_a_lost_reply_to_commit_does_nothing_twice(
-    database_url: str, through_cutter: tuple[str, Cutter], tmp_path: Path
+    nursery: Nursery, database_url: str, through_cutter: tuple[str, Cutter], tmp_path: Path
 ) -> None:
     url, cutter = through_cutter
-    async with a_field(database_url, tmp_path) as field:
+    async with a_field(nursery, database_url, tmp_path) as field:
         worker = await field.worker(database_url=url)
 
         await finish_unharmed(field, worker)
@@ -115,17 +115,19 @@ async def test_a_lost_reply_to_commit_does_nothing_twice(
         assert cutter.cuts >= 10
 
 
-async def test_two_connections_are_enough(database_url: str, tmp_path: Path) -> None:
-    async with a_field(database_url, tmp_path) as field:
+async def test_two_connections_are_enough(
+    nursery: Nursery, database_url: str, tmp_path: Path
+) -> None:
+    async with a_field(nursery, database_url, tmp_path) as field:
         worker = await field.worker(pool_size=2)
 
         await finish_unharmed(field, worker)
 
 
 async def test_a_full_disk_stops_the_stages_with_a_reason_and_fails_no_job(
-    database_url: str, tmp_path: Path
+    nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with a_field(database_url, tmp_path) as field:
+    async with a_field(nursery, database_url, tmp_path) as field:
         worker = await field.worker()
         await worker.hear("ready")
         await REAL_TIME.sleep(0.5)

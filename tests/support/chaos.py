@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import anyio
-import anyio.abc
 import msgspec
 from leadflood.app import Storage, open_storage
 from leadflood.contracts.values import Channel
@@ -51,6 +51,7 @@ from tests.support.pretend import (
 )
 
 T = TypeVar("T")
+ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 60.0
 
@@ -224,64 +225,54 @@ class Child:
 
 
 class Nursery:
-    """Starts children; made by `open_nursery`."""
+    """Starts children; made by `open_nursery`. A thread keeps up with who has ended."""
 
-    def __init__(self, process: anyio.abc.Process, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._folder = folder
-        self._news = anyio.create_memory_object_stream[int](100)
+        self._born: list[int] = []
         self._count = 0
         self.codes: dict[int, int] = {}
 
-    async def start(self, **what: Any) -> Child:
-        """Start a worker or a world."""
+    async def start(self, folder: Path, **what: Any) -> Child:
+        """Start a worker or a world that writes into a folder."""
         self._count += 1
-        out = self._folder / f"child-{self._count}"
-        order = Start(out=str(out), **what)
+        out = folder / f"child-{self._count}"
         if self._process.stdin is None:
             raise RuntimeError("the nursery has no stdin")
-        await self._process.stdin.send(msgspec.json.encode(order) + b"\n")
+        self._process.stdin.write(msgspec.json.encode(Start(out=str(out), **what)) + b"\n")
+        self._process.stdin.flush()
         with anyio.fail_after(PATIENCE_SECONDS):
-            pid = await self._news[1].receive()
-        return Child(pid, out, self)
+            while len(self._born) < self._count:
+                await REAL_TIME.sleep(POLL_SECONDS)
+        return Child(self._born[-1], out, self)
 
-    async def read_news(self) -> None:
-        """Keep up with who was started and who has ended."""
-        left = b""
-        async for chunk in self._process.stdout or ():  # type: ignore[union-attr]
-            *lines, left = (left + chunk).split(b"\n")
-            for line in lines:
-                news = msgspec.json.decode(line, type=News)
-                if news.code is None:
-                    await self._news[0].send(news.pid)
-                else:
-                    self.codes[news.pid] = news.code
-
-    def close(self) -> None:
-        """Close what the news came by."""
-        for end in self._news:
-            end.close()
+    def read_news(self) -> None:
+        """Keep up until the nursery closes."""
+        for line in self._process.stdout or ():
+            news = msgspec.json.decode(line, type=News)
+            if news.code is None:
+                self._born.append(news.pid)
+            else:
+                self.codes[news.pid] = news.code
 
 
-@asynccontextmanager
-async def open_nursery(folder: Path) -> AsyncIterator[Nursery]:
+@contextmanager
+def open_nursery() -> Iterator[Nursery]:
     """Run a nursery; its children end with it."""
     command = [sys.executable, "-m", "tests.chaos.nursery"]
-    async with await anyio.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None
+    with subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     ) as process:
-        nursery = Nursery(process, folder)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(nursery.read_news)
-            try:
-                yield nursery
-            finally:
-                if process.stdin is not None:
-                    await process.stdin.aclose()
-                with anyio.CancelScope(shield=True), anyio.move_on_after(10):
-                    await process.wait()
-                tasks.cancel_scope.cancel()
-                nursery.close()
+        nursery = Nursery(process)
+        reader = threading.Thread(target=nursery.read_news, daemon=True)
+        reader.start()
+        try:
+            yield nursery
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+            process.wait(10)
+            reader.join(10)
 
 
 class Field:
@@ -291,6 +282,8 @@ class Field:
         self, nursery: Nursery, storage: Storage, http: Http, world: Announcement, plan: Plan
     ) -> None:
         self.nursery = nursery
+        self._folder = storage.settings.data_folder().parent
+        self._children: list[Child] = []
         self.storage = storage
         self.world = world
         self.plan = plan
@@ -311,7 +304,16 @@ class Field:
             plan=self.plan,
             run_ids=tuple(self.run_ids),
         )
-        return await self.nursery.start(worker=msgspec.structs.replace(orders, **over))
+        orders = msgspec.structs.replace(orders, **over)
+        child = await self.nursery.start(self._folder, worker=orders)
+        self._children.append(child)
+        return child
+
+    def close(self) -> None:
+        """End whoever still lives."""
+        for child in self._children:
+            if child.code is None:
+                child.kill()
 
     async def start_run(
         self, *, discovered: int = 0, phones: int = 0, doubtful: int = 0, sure: int = 0,
@@ -427,12 +429,16 @@ async def open_field(
 ) -> AsyncIterator[Field]:
     """Make a field on an empty database."""
     plan = plan or Plan()
-    world_child = await nursery.start(world=world_config(plan, folder / "world"))
+    world_child = await nursery.start(folder, world=world_config(plan, folder / "world"))
     world = msgspec.json.decode(await world_child.hear("{"), type=Announcement)
     settings = settings_for(world, plan, folder / "data", database_url, 4)
     try:
         async with open_storage(settings) as storage, open_client() as http:
-            yield Field(nursery, storage, http, world, plan)
+            field = Field(nursery, storage, http, world, plan)
+            try:
+                yield field
+            finally:
+                field.close()
     finally:
         if world_child.code is None:
             world_child.kill()
