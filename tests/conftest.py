@@ -4,11 +4,18 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
+import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from leadflood.engine.db.pool import Database, Settings, open_database
 
 from tests.support.db import TestServer, cloned_database, make_template, running_server
+
+# how long an example takes says how busy the machine is, not whether the code is right
+hypothesis.settings.register_profile(
+    "leadflood", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("leadflood")
 
 
 @pytest.fixture(scope="session")

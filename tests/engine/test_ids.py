@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.ids import Ids, id_at, instant_of
 
@@ -16,6 +16,7 @@ def test_ids_are_version_seven_of_the_standard() -> None:
     assert hash(UUID(str(made))) == hash(made)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from([1, 7, 5_000]), st.integers(-5, 5)), max_size=4))
 def test_each_id_is_greater_than_all_before_even_if_the_clock_goes_back(
     steps: list[tuple[int, int]],
