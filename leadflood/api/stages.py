@@ -9,7 +9,7 @@ import msgspec
 from leadflood.api.edge import Caller, Node
 from leadflood.api.route import Handler, Route
 from leadflood.engine.actors.supervisor import Child, Health, Supervisor
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid, NotFound
 from leadflood.engine.queue import control, store
 from leadflood.engine.queue.control import SwitchState
 from leadflood.engine.queue.line import LineStatus
@@ -237,14 +237,14 @@ def _write(method: str, path: str, handler: Handler) -> Route:
         path=f"/v1/admin/{path}",
         handler=handler,
         permission="admin:write",
-        errors=(Invalid,),
+        errors=(NotFound, Invalid),
     )
 
 
-def _unknown(kind: str, name: str, known: Sequence[str]) -> Invalid:
-    return Invalid(
+def _unknown(kind: str, name: str, known: Sequence[str]) -> NotFound:
+    return NotFound(
         f"there is no {kind} {name!r}; known are {', '.join(known)}",
-        (FieldProblem(kind, f"use one of {', '.join(known)}"),),
+        code=f"engine.{kind}.not_found",
     )
 
 
