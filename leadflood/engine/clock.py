@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
+_MICROS = 1_000_000
+
 
 class Clock(Protocol):
     """Instants are UTC-aware; durations are seconds."""
@@ -51,17 +53,17 @@ class ManualClock:
 
     def __init__(self, start: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)) -> None:
         self._start = start
-        self._passed_seconds = 0.0
+        self._passed_micros = 0  # whole ones, so that a jump to a sleeper's moment reaches it
         self._order = 0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
         """Tell the instant."""
-        return self._start + timedelta(seconds=self._passed_seconds)
+        return self._start + timedelta(microseconds=self._passed_micros)
 
     def monotonic(self) -> float:
         """Tell the seconds moved so far."""
-        return self._passed_seconds
+        return self._passed_micros / _MICROS
 
     async def sleep(self, seconds: float) -> None:
         """Wait until somebody moves the clock far enough."""
@@ -70,19 +72,22 @@ class ManualClock:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._order += 1
-        heapq.heappush(self._sleepers, (self._passed_seconds + seconds, self._order, waiter))
+        due_micros = self._passed_micros + max(1, round(seconds * _MICROS))
+        heapq.heappush(self._sleepers, (due_micros, self._order, waiter))
         await waiter
 
     def next_due_seconds(self) -> float | None:
         """Tell how far away the next sleeper is; None when nobody sleeps."""
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
-        return self._sleepers[0][0] - self._passed_seconds if self._sleepers else None
+        if not self._sleepers:
+            return None
+        return (self._sleepers[0][0] - self._passed_micros) / _MICROS
 
     def advance(self, seconds: float) -> None:
         """Move the time and wake everyone whose moment has come."""
-        self._passed_seconds += seconds
-        while self._sleepers and self._sleepers[0][0] <= self._passed_seconds:
+        self._passed_micros += round(seconds * _MICROS)
+        while self._sleepers and self._sleepers[0][0] <= self._passed_micros:
             waiter = heapq.heappop(self._sleepers)[2]
             if not waiter.done():
                 waiter.set_result(None)

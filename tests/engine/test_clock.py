@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import anyio
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from leadflood.engine.clock import REAL_TIME, ManualClock, SystemClock
 
 
@@ -59,6 +59,7 @@ async def test_a_cancelled_sleep_leaves_nothing_behind() -> None:
     clock.advance(100)
 
 
+@example([1.7523601703869645, 262146.1796882239])
 @given(st.lists(st.floats(1e-6, 1e6, allow_nan=False), min_size=1, max_size=20))
 async def test_jumping_to_the_next_due_time_always_wakes_somebody(waits: list[float]) -> None:
     clock, woken = ManualClock(), []
