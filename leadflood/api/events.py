@@ -105,8 +105,6 @@ class Events:
 
 def show(event: Happened) -> EventView:
     """Show an event."""
-    payload: dict[str, Any] = msgspec.json.decode(event.payload)
-    payload.pop("type", None)
     return EventView(
         cursor=event.place.write(),
         id=event.id,
@@ -116,8 +114,18 @@ def show(event: Happened) -> EventView:
         subject=event.subject,
         version=event.version,
         run_id=event.run_id,
-        payload=payload,
+        payload=show_payload(msgspec.json.decode(event.payload)),
     )
+
+
+def show_payload(payload: dict[str, Any]) -> dict[str, Any]:
+    """Show what an event carries: its fields in camelCase; its type stands beside it."""
+    return {_camel(name): value for name, value in payload.items() if name != "type"}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _fits(event_type: str, name: str) -> bool:

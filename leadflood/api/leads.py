@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.edge import Caller, Node
+from leadflood.api.events import show_payload
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import remembered
 from leadflood.api.listing import Listed, Paging, listed
@@ -222,7 +223,10 @@ class Leads:
         """Show what happened to a lead, newest first."""
         view = await self._leads.get(self._node.storage.db, lead_id)
         found = await self._overview.list_lead_events(view.id, query.place(), query.limit + 1)
-        return listed(found, query, lambda event: event.id)
+        shown = [
+            msgspec.structs.replace(event, payload=show_payload(event.payload)) for event in found
+        ]
+        return listed(shown, query, lambda event: event.id)
 
     def _show(self, found: Prediction) -> ScoreView:
         score = found.score

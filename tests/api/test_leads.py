@@ -204,4 +204,5 @@ async def test_a_lead_s_timeline_is_its_events_newest_first(api: Client, icp_id:
     assert types[-1] == "leads.lead.created"
     assert "scoring.lead.scored" in types
     assert {event["runId"] for event in told} == {made["runId"]}
+    assert told[-1]["payload"] == {"leadId": made["leadId"], "icpId": icp_id}
     assert (await api.get(f"/v1/leads/{NOBODY}/timeline")).status == 404
