@@ -32,7 +32,7 @@ QUESTIONS = (
 SENDS = ("smtp.message.send", "trengo.message.send")
 LOOK_UP = "trengo.message.look_up"
 SUPPRESSION = "message.suppress"
-SMALL = Plan(people_count=8_000)
+SMALL = Plan(people_count=12_000)
 
 
 def _points(names: Sequence[str], steps: Sequence[str]) -> tuple[str, ...]:
