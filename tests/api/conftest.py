@@ -8,10 +8,11 @@ from leadflood.app import Node
 from leadflood.domain.icp.schemas import Autopilot, IcpInput
 from leadflood.domain.icp.service import IcpService
 from leadflood.engine.db.pool import Database, Settings, open_database
+from typing_extensions import override
+
 from tests.support.api import Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
 from tests.support.messaging import OFFER, World
-from typing_extensions import override
 
 
 @pytest.fixture(scope="package")

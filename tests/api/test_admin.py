@@ -6,6 +6,7 @@ import pytest
 from leadflood.app import Node
 from leadflood.domain.messaging.schemas import IntentState
 from leadflood.engine.db.pool import Database
+
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
 from tests.support.messaging import World, sql

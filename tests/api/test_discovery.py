@@ -2,6 +2,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
+
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

@@ -11,6 +11,7 @@ from leadflood.api.listening import Settings
 from leadflood.api.server import listening
 from leadflood.app import Node
 from leadflood.engine.obs.feed import Cursor
+
 from tests.api.test_leads import a_lead, scored
 from tests.support.api import Client
 

@@ -2,6 +2,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

@@ -6,6 +6,7 @@ import anyio
 import pytest
 from leadflood.api import idempotency
 from leadflood.app import Node
+
 from tests.api.test_leads import a_lead
 from tests.support.api import Answer, Client
 

@@ -6,6 +6,7 @@ import pytest
 from leadflood.app import Node
 from leadflood.engine.db.pool import Database
 from leadflood.engine.queue import runs
+
 from tests.support.api import Answer, Client
 from tests.support.messaging import sql
 

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from leadflood.api.table import describe_api
 from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

@@ -18,6 +18,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.obs import log as logs
 from leadflood.engine.queue.control import pause_stage, resume_stage
+
 from tests.support.api import Client, running_api
 
 pytestmark = pytest.mark.pg

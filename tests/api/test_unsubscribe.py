@@ -1,6 +1,7 @@
 import pytest
 from leadflood.domain.messaging.keys import Keys
 from leadflood.engine.db.pool import Database
+
 from tests.support.api import Client
 from tests.support.messaging import SETTINGS, World, sql
 

@@ -74,24 +74,23 @@ async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
     async with open_field(nursery, database_url, tmp_path, TWO) as field:
-        await field.start_run(discovered=70, phones=10)
+        await field.start_run(discovered=400, phones=10)
         sleeper = await field.worker()
         await sleeper.hear("ready")
         other = await field.worker()
         await other.hear("ready")
-        await REAL_TIME.sleep(1.0)
+        await REAL_TIME.sleep(0.4)  # in the middle: what it holds keeps the run open
 
         sleeper.kill(signal.SIGSTOP)
         await field.after_a_kill(is_alone=False)
-        await field.storage.db.execute(END_OPEN)
-        await _wait_for_burial(other)
+        await _wait_for_burial(field, other)
         sleeper.kill(signal.SIGCONT)
         await sleeper.hear("ended")
         await other.hear("ended")
 
         reckoning = await reckon(field)
         assert reckoning.problems == ()
-        assert reckoning.leads >= 70
+        assert reckoning.leads >= 350
         assert "engine.node.restarting" in sleeper.log()
 
 
@@ -125,10 +124,12 @@ async def test_after_hold_has_answered_only_what_it_listed_arrives(
         assert reckoning.intents["accepted"] >= 100
 
 
-async def _wait_for_burial(witness: Child) -> None:
-    with anyio.fail_after(30):
+async def _wait_for_burial(field: Field, witness: Child) -> None:
+    """Wait until the sleeper is taken for dead; a transaction it slept in is ended for it."""
+    with anyio.fail_after(45):
         while "engine.node.buried" not in witness.log():
-            await REAL_TIME.sleep(0.05)
+            await field.storage.db.execute(END_OPEN)
+            await REAL_TIME.sleep(0.5)
 
 
 async def _wait_for_intents(field: Field, count: int) -> None:

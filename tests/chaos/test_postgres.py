@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
@@ -69,6 +70,21 @@ def through_cutter(database_url: str) -> Iterator[tuple[str, Cutter]]:
         yield proxy
 
 
+async def postmaster_of(data_folder: Path) -> int:
+    """Find the server's process; it may be on its way up."""
+    with anyio.fail_after(30):
+        while not (found := _read_pid(data_folder)):
+            await REAL_TIME.sleep(0.05)
+    return found
+
+
+def _read_pid(data_folder: Path) -> int:
+    words = [
+        word for file in data_folder.rglob("postmaster.pid") for word in file.read_text().split()
+    ]
+    return int(words[0]) if words else 0
+
+
 async def test_a_postmaster_killed_under_load_comes_back_and_nothing_is_lost(
     nursery: Nursery, server_folder: Path
 ) -> None:
@@ -78,8 +94,7 @@ async def test_a_postmaster_killed_under_load_comes_back_and_nothing_is_lost(
 
         for _ in range(2):
             await REAL_TIME.sleep(1.0)
-            (pid_file,) = (server_folder / "data").rglob("postmaster.pid")
-            os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+            os.kill(await postmaster_of(server_folder / "data"), signal.SIGKILL)
 
         await finish_unharmed(field, worker)
         assert "it again" in worker.log() or "delayed" in worker.log()

@@ -140,7 +140,7 @@ async def test_a_call_leaves_at_its_moment() -> None:
             slot = await lane.take()
             on_time = await lane.depart(slot)
             assert on_time
-            assert clock.monotonic() >= slot.at
+            assert clock.monotonic() >= slot.at - 0.002  # the loop counts whole milliseconds
 
 
 async def test_who_would_wait_more_than_two_seconds_is_told_so_at_once() -> None:
