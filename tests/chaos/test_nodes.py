@@ -70,6 +70,7 @@ async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
         assert "engine.node.buried" in other.log()
 
 
+@pytest.mark.long
 async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_twice(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
@@ -125,8 +126,11 @@ async def test_after_hold_has_answered_only_what_it_listed_arrives(
 
 
 async def _wait_for_burial(field: Field, witness: Child) -> None:
-    """Wait until the sleeper is taken for dead; a transaction it slept in is ended for it."""
-    with anyio.fail_after(45):
+    """Wait until the sleeper is taken for dead; a transaction it slept in is ended for it.
+
+    A statement whose answer nobody takes ends only by its time-out of 60 s.
+    """
+    with anyio.fail_after(90):
         while "engine.node.buried" not in witness.log():
             await field.storage.db.execute(END_OPEN)
             await REAL_TIME.sleep(0.5)
