@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import anyio
 import msgspec
 
 from leadflood.api import idempotency
@@ -49,7 +48,6 @@ from leadflood.engine.net.client import open_client
 from leadflood.engine.net.gate import LiveGate, Parts as GateParts, Provider as GateProvider
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.obs.log import log
-from leadflood.engine.queue import runs
 from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.duties import repeat
@@ -346,11 +344,3 @@ async def open_node(
                 yield node
         finally:
             await catalog.close_all(list(node.adapters.values()))
-
-
-async def wait_until_run_ends(node: Node, run_id: UUID, poll_seconds: float = 0.1) -> None:
-    """Wait until no live job carries the run."""
-    while (await runs.get(node.storage.db, run_id)).state == "running":
-        with anyio.move_on_after(poll_seconds):
-            node.engine.run_watcher.ended.clear()
-            await node.engine.run_watcher.ended.wait()
