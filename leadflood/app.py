@@ -18,6 +18,7 @@ from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider import ProviderSettings
 from leadflood.contracts.values import Channel
+from leadflood.domain.accounts.audit import Audit
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.stage import EnrichmentStage
@@ -98,6 +99,7 @@ class Storage:
         self.db = db
         self.server = server
         self.ids = Ids(clock)
+        self.audit = Audit(self.ids, clock)
         self.icps = IcpService(db, self.ids, clock)
         self.scores = ScoringService(db)
 

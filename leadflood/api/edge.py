@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from leadflood.domain.accounts.audit import Actor, Audit
+from leadflood.domain.accounts.schemas import ALL, Principal, PrincipalKind
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.messaging.service import MessagingService
@@ -61,6 +63,10 @@ class Storage(Protocol):
         """The use cases of ICPs."""
 
     @property
+    def audit(self) -> Audit:
+        """Keeps the record of privileged acts."""
+
+    @property
     def scores(self) -> ScoringService:
         """The use cases of scores."""
 
@@ -101,14 +107,33 @@ class Node(Protocol):
         """The use cases of discovery."""
 
 
+OPERATOR = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL)
+"""Whoever holds `http.token` of the settings: may do everything, is nobody's user."""
+
+NOBODY = Principal(kind=PrincipalKind.NOBODY, name="nobody", permissions=frozenset())
+"""Whoever asks a route that is open to all."""
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. `by` is what is written where an act is recorded."""
+    """Who asks, and how. `if_match` is the version that If-Match names; None: it names none."""
 
     request_id: str
-    by: str = "api"
+    principal: Principal = OPERATOR
+    address: str = ""
     idempotency_key: str = ""
     body_hash: bytes = b""
     route: str = ""
+    if_match: int | None = None
+
+    @property
+    def by(self) -> str:
+        """Tell who this is where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
+        return self.principal.by
+
+    @property
+    def actor(self) -> Actor:
+        """Tell who this is as the audit record wants it."""
+        return Actor(principal=self.principal, address=self.address, request_id=self.request_id)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

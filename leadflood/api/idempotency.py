@@ -42,7 +42,7 @@ async def remembered(tx: Tx, caller: Caller, kind: Any, clock: Clock) -> AsyncIt
     if not caller.idempotency_key:
         yield Memory()
         return
-    key = hashlib.sha256(f"{caller.route}\n{caller.idempotency_key}".encode()).digest()
+    key = hashlib.sha256(f"{caller.by}\n{caller.route}\n{caller.idempotency_key}".encode()).digest()
     await tx.execute(SQL.lock_key, key=int.from_bytes(key[:8], "big", signed=True))
     row = await tx.fetch_one(SQL.find_answer, key=key, since=clock.now() - KEPT)
     if row is not None:

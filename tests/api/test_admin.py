@@ -47,7 +47,7 @@ async def test_a_stage_is_paused_for_all_nodes_with_who_and_why_and_goes_on(
     assert {
         "name": "stage:message.suppress",
         "state": "paused",
-        "byWhom": "api",
+        "byWhom": "operator",
         "reason": "too many",
     } in switches
     assert resumed.json["state"] == again.json["state"] == "running"
@@ -137,7 +137,7 @@ async def test_sending_is_held_and_released(api: Client) -> None:
     released = await api.ask("DELETE", "/v1/admin/sending/hold")
 
     assert held.json["held"] is True
-    assert (told["held"], told["reason"], told["by"]) == (True, "stop", "api")
+    assert (told["held"], told["reason"], told["by"]) == (True, "stop", "operator")
     assert released.json["held"] is False
 
 
@@ -161,7 +161,7 @@ async def test_drafts_are_listed_edited_approved_and_rejected(api: Client, world
     assert too_late.status == 409
     detail = (await api.get(first)).json
     assert detail["message"]["intentState"] == "ready"
-    assert detail["message"]["decidedBy"] == "api"
+    assert detail["message"]["decidedBy"] == "operator"
 
 
 @pytest.mark.usefixtures("_nothing_is_sent")

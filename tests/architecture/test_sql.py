@@ -16,6 +16,7 @@ OWNERS = {
     ),
     "leadflood/engine/ledger": "provider_call budget answer rate_limit",
     "leadflood/api": "idempotency",
+    "leadflood/domain/accounts": "audit_event",
     "leadflood/domain/icp": "icp_profile qualification_rule",
     "leadflood/domain/leads": "lead company identity field_value activity import import_row",
     "leadflood/domain/discovery": "discovery_run discovery_record",

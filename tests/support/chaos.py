@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -310,10 +310,11 @@ class Field:
         return child
 
     def close(self) -> None:
-        """End whoever still lives."""
+        """End whoever still lives; one may have ended without its code having been read yet."""
         for child in self._children:
             if child.code is None:
-                child.kill()
+                with suppress(ProcessLookupError):
+                    child.kill()
 
     async def start_run(
         self, *, discovered: int = 0, phones: int = 0, doubtful: int = 0, sure: int = 0,

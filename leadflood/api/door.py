@@ -1,0 +1,207 @@
+"""The door: what holds for every request, whatever it asks for."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import anyio
+import msgspec
+import structlog
+from aiohttp import web
+
+from leadflood.api.access import Access
+from leadflood.api.connections import Connections
+from leadflood.api.cors import allowed_origin, answer_preflight, headers_for, is_preflight
+from leadflood.api.edge import NOBODY, Caller, Node
+from leadflood.api.idempotency import MOST_CHARS
+from leadflood.api.listening import Settings
+from leadflood.api.problems import CONTENT_TYPE, HttpRefused, refusal_of
+from leadflood.api.route import Route
+from leadflood.api.stream import is_upgrade
+from leadflood.domain.accounts.schemas import Principal
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.errors import Denied, FieldProblem, Transient
+from leadflood.engine.obs.log import log
+from leadflood.engine.obs.metrics import RouteMetrics
+
+REQUEST_ID = "X-Request-ID"
+JSON = "application/json"
+NAME = web.RequestKey("name", str)
+_ID = web.RequestKey("id", str)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_SAFE_HEADERS = {
+    "Server": "leadflood",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Door:
+    """What holds for every request: its id, who may pass, how long it may take, how it ends."""
+
+    def __init__(
+        self, node: Node, http: Settings, metrics: RouteMetrics, connections: Connections
+    ) -> None:
+        self._node = node
+        self._connections = connections
+        self.http = http
+        self._metrics = metrics
+        self._access = Access(node, http)
+
+    @web.middleware
+    async def pass_through(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        """Answer one request; whatever goes wrong becomes a problem document."""
+        began = REAL_TIME.monotonic()
+        request_id = self._request_id(request)
+        request[_ID] = request_id
+        self._metrics.open += 1
+        with (
+            structlog.contextvars.bound_contextvars(requestId=request_id),
+            self._connections.answering(request),
+        ):
+            try:
+                response = await self._within_time(request, handler)
+            except Exception as error:  # noqa: BLE001 - the edge is where errors become answers
+                response = self._refuse(error, request_id)
+            finally:
+                self._metrics.open -= 1
+            self._finish(request, response, REAL_TIME.monotonic() - began)
+        return response
+
+    async def _within_time(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        origin = allowed_origin(request, self.http)
+        if origin is not None and is_preflight(request):
+            return answer_preflight(origin)
+        if is_upgrade(request):
+            return await handler(request)
+        with anyio.move_on_after(self.http.request_seconds):
+            return await handler(request)
+        raise Transient(
+            f"no answer was ready after {self.http.request_seconds:g} s", code="http.timeout"
+        )
+
+    def _request_id(self, request: web.Request) -> str:
+        given = request.headers.get(REQUEST_ID, "")
+        return given if _REQUEST_ID.fullmatch(given) else str(self._node.storage.ids.new())
+
+    def _refuse(self, error: Exception, request_id: str) -> web.Response:
+        if isinstance(error, web.HTTPException):
+            error = _of_aiohttp(error, self.http)
+        refusal = refusal_of(error, request_id)
+        response = web.Response(
+            body=msgspec.json.encode(refusal.problem),
+            status=refusal.problem.status,
+            headers=refusal.headers,
+            content_type=CONTENT_TYPE,
+        )
+        if refusal.problem.status in _UNREAD:
+            response.force_close()
+        return response
+
+    def _finish(self, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+        name = request.get(NAME, "unknown")
+        for header, value in _SAFE_HEADERS.items():
+            response.headers[header] = value
+        response.headers.setdefault("Content-Security-Policy", _STRICT_POLICY)
+        response.headers[REQUEST_ID] = request[_ID]
+        if (origin := allowed_origin(request, self.http)) is not None:
+            response.headers.update(headers_for(origin))
+        self._metrics.answered(name, response.status, seconds)
+        log.debug(
+            "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
+        )
+
+    async def admit(self, request: web.Request, route: Route) -> Principal:
+        """Tell who asks, if he may. Raises: Unauthenticated, Denied, HttpRefused, Throttled."""
+        if route.is_open:
+            return NOBODY
+        principal = await self._access.principal_of(request)
+        if route.permission not in principal.permissions:
+            raise Denied(
+                f"{route.name} needs the permission {route.permission}", code="http.denied"
+            )
+        return principal
+
+    async def read_body(self, request: web.Request) -> bytes:
+        """Read a JSON body, no longer than allowed and in time. Raises: HttpRefused."""
+        if request.content_type != JSON or request.headers.getall("Content-Type", []) == []:
+            raise HttpRefused(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "http.body.not_json",
+                f"the body must be JSON: send Content-Type: {JSON}",
+            )
+        if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+            raise HttpRefused(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "http.body.charset", "the body must be UTF-8"
+            )
+        if (request.content_length or 0) > self.http.body_bytes:
+            raise _too_large(self.http)
+        with anyio.move_on_after(self.http.read_seconds):
+            return await request.read()
+        raise HttpRefused(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "http.body.slow",
+            f"the body did not arrive within {self.http.read_seconds:g} s",
+        )
+
+    def caller_of(
+        self, request: web.Request, route: Route, principal: Principal, body: bytes
+    ) -> Caller:
+        """Tell the handler who asks. Raises: HttpRefused for an unusable Idempotency-Key."""
+        key = request.headers.get("Idempotency-Key", "") if route.is_idempotent else ""
+        if len(key) > MOST_CHARS or not key.isprintable():
+            raise HttpRefused(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "http.idempotency.invalid",
+                f"Idempotency-Key: take at most {MOST_CHARS} printable characters",
+                (FieldProblem("Idempotency-Key", "is too long or not printable"),),
+            )
+        return Caller(
+            request_id=request[_ID],
+            principal=principal,
+            address=request.remote or "",
+            idempotency_key=key,
+            body_hash=hashlib.sha256(f"{request.path_qs}\n".encode() + body).digest(),
+            route=route.name,
+        )
+
+
+_UNREAD = {
+    HTTPStatus.REQUEST_TIMEOUT.value,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value,
+}
+"""After these the rest of the body may still be under way: the connection is closed."""
+
+
+def _too_large(http: Settings) -> HttpRefused:
+    return HttpRefused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "http.body.too_large",
+        f"the body is longer than {http.body_bytes} bytes (http.body_bytes)",
+    )
+
+
+def _of_aiohttp(error: web.HTTPException, http: Settings) -> HttpRefused:
+    """Say in our words what aiohttp refuses by itself."""
+    status = HTTPStatus(error.status)
+    if status is HTTPStatus.NOT_FOUND:
+        return HttpRefused(
+            status, "http.not_found", "there is no such route: /openapi.json lists all"
+        )
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return HttpRefused(
+            status, "http.method.refused", f"{error.method} is not for this route: {allowed}",
+            headers={"Allow": allowed},
+        )  # fmt: skip
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return _too_large(http)
+    return HttpRefused(status, "http.refused", error.reason)

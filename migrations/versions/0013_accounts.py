@@ -1,0 +1,19 @@
+"""Users, sessions, keys.
+
+Why: to be written by the part that needs it.
+Locks: none yet.
+Undo: nothing to undo yet.
+"""
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""

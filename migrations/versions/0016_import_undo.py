@@ -1,0 +1,19 @@
+"""What an import needs to be undone.
+
+Why: to be written by the part that needs it.
+Locks: none yet.
+Undo: nothing to undo yet.
+"""
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,19 @@
+"""What operators change while the product runs.
+
+Why: to be written by the part that needs it.
+Locks: none yet.
+Undo: nothing to undo yet.
+"""
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
