@@ -19,6 +19,7 @@ from leadflood.engine.errors import (
     NotConfigured,
     NotFound,
     Permanent,
+    PreconditionFailed,
     Throttled,
     Transient,
     Unauthenticated,
@@ -77,6 +78,10 @@ TABLE: tuple[tuple[type[LeadfloodError], Verdict], ...] = (
     (Invalid, Verdict(HTTPStatus.UNPROCESSABLE_ENTITY, _FIELDS)),
     (NotFound, Verdict(HTTPStatus.NOT_FOUND)),
     (Conflict, Verdict(HTTPStatus.CONFLICT, "look at what is there before trying again")),
+    (
+        PreconditionFailed,
+        Verdict(HTTPStatus.PRECONDITION_FAILED, "read it again, then change what is there now"),
+    ),
     (CursorTooOld, Verdict(HTTPStatus.GONE, "read the present state and watch from now on")),
     (Denied, Verdict(HTTPStatus.FORBIDDEN)),
     (Unauthenticated, Verdict(HTTPStatus.UNAUTHORIZED, "send Authorization: Bearer <http.token>")),

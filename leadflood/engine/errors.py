@@ -3,7 +3,7 @@
     LeadfloodError
     ├── Permanent            refused for good; the job is discarded
     │   ├── Invalid          the input breaks a rule; carries the fields
-    │   ├── NotFound · Conflict · Denied · Unauthenticated
+    │   ├── NotFound · Conflict · PreconditionFailed · Denied · Unauthenticated
     │   ├── NotConfigured    a setting is missing; the text names it
     │   └── CapSpent         a run's or a lead's money is spent; the paid part ends
     ├── Throttled            come back later; no attempt is spent
@@ -67,6 +67,12 @@ class Conflict(Permanent):
     """The thing exists already, or was changed meanwhile."""
 
     code = "engine.conflict"
+
+
+class PreconditionFailed(Permanent):
+    """The caller named the version that he changes, and it is not the present one."""
+
+    code = "engine.precondition_failed"
 
 
 class Denied(Permanent):
