@@ -9,17 +9,15 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.edge import Caller, Node
-from leadflood.api.events import show_payload
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import remembered
-from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.values import Band, Micros, SendsPolicy
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
-from leadflood.domain.leads.schemas import LeadInput, LeadStatus, LeadView
+from leadflood.domain.leads.schemas import LeadInput, LeadView
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.messaging.schemas import MessageView
-from leadflood.domain.overview.schemas import LeadEvent, LeadFilter, LeadRecord, LeadSummary
+from leadflood.domain.overview.schemas import LeadRecord
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.schemas import Prediction, SeenValue
 from leadflood.engine.db.tx import Tx
@@ -27,7 +25,6 @@ from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 
-Short = Annotated[str, msgspec.Meta(max_length=320)]
 Providers = tuple[Annotated[str, msgspec.Meta(max_length=40)], ...]
 Cap = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
@@ -93,21 +90,6 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: datetime
 
 
-class LeadQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Which leads; null asks for nothing. `minScore` is in points (0 to 100)."""
-
-    status: LeadStatus | None = None
-    band: Band | None = None
-    min_score: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
-    icp_id: UUID | None = None
-    run_id: UUID | None = None
-    source: Short | None = None
-    owner: Short | None = None
-    country: Short | None = None
-    email: Short | None = None
-    company_domain: Short | None = None
-
-
 class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
     """A lead with all that is known, where it comes from, what it cost and what came of it.
 
@@ -144,14 +126,7 @@ class Leads:
                 is_idempotent=True,
             ),
             Route(
-                method="GET", path="/v1/leads", handler=self.list, permission="leads:read",
-            ),
-            Route(
                 method="GET", path="/v1/leads/{leadId}", handler=self.get,
-                permission="leads:read", errors=(NotFound,),
-            ),
-            Route(
-                method="GET", path="/v1/leads/{leadId}/timeline", handler=self.timeline,
                 permission="leads:read", errors=(NotFound,),
             ),
         )  # fmt: skip
@@ -200,33 +175,6 @@ class Leads:
             score=None if found is None else self._show(found),
             messages=await self._node.messaging.list_of_lead(view.id),
         )
-
-    async def list(self, query: LeadQuery) -> Listed[LeadSummary]:
-        """List leads with their newest score, newest first; merged ones stand for themselves."""
-        wanted = LeadFilter(
-            status=query.status,
-            band=query.band,
-            min_milli=None if query.min_score is None else round(query.min_score * 1000),
-            icp_id=query.icp_id,
-            run_id=query.run_id,
-            source=query.source,
-            owner=query.owner,
-            country=None if query.country is None else query.country.upper(),
-            email=None if query.email is None else query.email.strip().lower(),
-            company_domain=None if query.company_domain is None else query.company_domain.lower(),
-        )
-        found = await self._overview.list_leads(wanted, query.place(), query.limit + 1)
-        total = await self._overview.count_leads(wanted)
-        return listed(found, query, lambda lead: lead.id, total)
-
-    async def timeline(self, lead_id: UUID, query: Paging) -> Listed[LeadEvent]:
-        """Show what happened to a lead, newest first."""
-        view = await self._leads.get(self._node.storage.db, lead_id)
-        found = await self._overview.list_lead_events(view.id, query.place(), query.limit + 1)
-        shown = [
-            msgspec.structs.replace(event, payload=show_payload(event.payload)) for event in found
-        ]
-        return listed(shown, query, lambda event: event.id)
 
     def _show(self, found: Prediction) -> ScoreView:
         score = found.score

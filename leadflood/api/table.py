@@ -10,6 +10,7 @@ from leadflood.api.edge import Node
 from leadflood.api.events import Events
 from leadflood.api.icp import Icps
 from leadflood.api.jobs import Jobs
+from leadflood.api.lead_list import LeadLists
 from leadflood.api.leads import Leads
 from leadflood.api.messages import Messages
 from leadflood.api.openapi import Docs, describe, find_assets
@@ -34,6 +35,7 @@ def make_table(
         Public(node),
         Operations(node, newest_revision(), metrics, lag),
         icps,
+        LeadLists(node),
         Leads(node, icps),
         Discoveries(node, icps),
         Jobs(node),
