@@ -1,4 +1,4 @@
-"""Messages and sending over HTTP: decide on drafts, hold, say what arrived."""
+"""Messages over HTTP: decide on drafts."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,20 +8,15 @@ import msgspec
 from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
-from leadflood.api.stages import Why
 from leadflood.domain.messaging.schemas import (
-    IntentState,
-    IntentView,
     MessageDetail,
     MessageState,
     MessageView,
-    SendingStatus,
 )
 from leadflood.domain.messaging.service import Edit
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 
 NEWEST = UUID(int=2**128 - 1)
-OLDEST = UUID(int=0)
 
 
 class MessageQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -31,19 +26,6 @@ class MessageQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True
     run_id: UUID | None = None
 
 
-class Arrived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whether an unknown sending arrived; one that did not goes again."""
-
-    sent: bool
-
-
-class Resolved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A sending after somebody said what became of it."""
-
-    intent_id: UUID
-    state: IntentState
-
-
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why a draft does not go."""
 
@@ -51,7 +33,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Messages:
-    """The routes of messages and of sending."""
+    """The routes of messages."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -59,7 +41,6 @@ class Messages:
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
         path, one = "/v1/messages", "/v1/messages/{messageId}"
-        sending, unknown = "/v1/admin/sending", "/v1/admin/sending/unknown"
         found, decided = (NotFound,), (NotFound, Conflict, Invalid)
         return (
             Route(method="GET", path=path, handler=self.list, permission="messages:read"),
@@ -77,19 +58,6 @@ class Messages:
             Route(
                 method="PUT", path=f"{one}/rejection", handler=self.reject,
                 permission="messages:approve", errors=decided,
-            ),
-            Route(method="GET", path=sending, handler=self.status, permission="admin:read"),
-            Route(
-                method="PUT", path=f"{sending}/hold", handler=self.hold, permission="admin:write"
-            ),
-            Route(
-                method="DELETE", path=f"{sending}/hold", handler=self.release,
-                permission="admin:write",
-            ),
-            Route(method="GET", path=unknown, handler=self.unknown, permission="admin:read"),
-            Route(
-                method="PUT", path=unknown + "/{intentId}", handler=self.resolve,
-                permission="admin:write", errors=(NotFound, Conflict),
             ),
         )  # fmt: skip
 
@@ -118,27 +86,3 @@ class Messages:
     async def reject(self, message_id: UUID, body: Rejection, caller: Caller) -> MessageView:
         """Keep a draft from going; rejecting twice changes nothing."""
         return await self._node.messaging.reject(message_id, caller.by, body.reason)
-
-    async def status(self) -> SendingStatus:
-        """Tell whether sending is held, and what may still arrive."""
-        return await self._node.messaging.sending_status()
-
-    async def hold(self, body: Why, caller: Caller) -> SendingStatus:
-        """Stop all sending: once this answers, only what it lists may still arrive."""
-        return await self._node.messaging.hold(caller.by, body.reason)
-
-    async def release(self, caller: Caller) -> SendingStatus:
-        """Let sending go on."""
-        return await self._node.messaging.release(caller.by, "by the API")
-
-    async def unknown(self, query: Paging) -> Listed[IntentView]:
-        """List the sendings of which nobody knows whether they arrived, oldest first."""
-        intents = await self._node.messaging.unknown_list(
-            after=query.place() or OLDEST, limit=query.limit + 1
-        )
-        return listed(intents, query, lambda intent: intent.id)
-
-    async def resolve(self, intent_id: UUID, body: Arrived, caller: Caller) -> Resolved:
-        """Say whether an unknown sending arrived."""
-        state = await self._node.messaging.resolve_unknown(intent_id, sent=body.sent, by=caller.by)
-        return Resolved(intent_id=intent_id, state=state)

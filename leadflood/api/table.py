@@ -17,6 +17,7 @@ from leadflood.api.openapi import Docs, describe, find_assets
 from leadflood.api.operations import Operations
 from leadflood.api.public import Public
 from leadflood.api.route import Route
+from leadflood.api.sending import Sending
 from leadflood.api.stages import Stages
 from leadflood.engine.obs.feed import Hub
 from leadflood.engine.obs.health import newest_revision
@@ -40,6 +41,7 @@ def make_table(
         Discoveries(node, icps),
         Jobs(node),
         Messages(node),
+        Sending(node),
         Stages(node),
         DeadLetters(node),
         Events(hub),

@@ -113,6 +113,15 @@ class MessagingService:
             self._db, state=named, run_id=run_id, before=before, limit=limit
         )
 
+    async def messages_of(
+        self, lead_ids: Sequence[UUID], limit: int = 50
+    ) -> dict[UUID, list[MessageView]]:
+        """List the newest messages to each of these leads, but not to those that are one with it."""
+        found: dict[UUID, list[MessageView]] = {}
+        for message in await store.list_messages_of_leads(self._db, lead_ids, limit):
+            found.setdefault(message.lead_id, []).append(message)
+        return found
+
     async def list_of_lead(self, lead_id: UUID) -> tuple[MessageView, ...]:
         """List the messages to a person: of the lead and of all that are one with it."""
         family = await store.find_family(self._db, lead_id)
@@ -203,11 +212,20 @@ class MessagingService:
         The answer lists the intents in `sending`: only these may still arrive.
         Waits: for every authorize under way.
         """
-        return await self._switch("held", by, reason)
+        async with self._db.transaction() as tx:
+            return await self.switch(tx, is_held=True, by=by, reason=reason)
 
     async def release(self, by: str, reason: str) -> SendingStatus:
         """Let sending go on."""
-        return await self._switch("released", by, reason)
+        async with self._db.transaction() as tx:
+            return await self.switch(tx, is_held=False, by=by, reason=reason)
+
+    async def switch(self, tx: Tx, *, is_held: bool, by: str, reason: str) -> SendingStatus:
+        """Hold or release within a transaction that writes more; it holds once that commits."""
+        await store.own_sending_lock(tx)
+        state = "held" if is_held else "released"
+        await store.write_switch(tx, state, by, reason, self._clock.now())
+        return await store.read_status(tx)
 
     async def sending_status(self) -> SendingStatus:
         """Tell whether sending is held, and what may still arrive."""
@@ -230,23 +248,26 @@ class MessagingService:
 
         Raises: NotFound, Conflict when it is not unknown.
         """
-        now = self._clock.now()
         async with self._publisher.transaction() as publication:
-            row = (await store.lock_intents(publication.tx, [intent_id])).get(intent_id)
-            if row is None:
-                raise NotFound(f"there is no sending {intent_id}")
-            if row.state is not IntentState.UNKNOWN:
-                raise Conflict(
-                    f"sending {intent_id} is {row.state}: only an unknown one is resolved"
-                )
-            state = IntentState.ACCEPTED if sent else IntentState.READY
-            code = "" if sent else "effect.not_sent"
-            change = store.Change(row=row, state=state, code=code, resolved_by=by)
-            outcomes = await store.write_changes(publication.tx, [change], now)
-            events = list(outcomes.events.values())
-            if not sent:
-                events = [MessageApproved(row.lead_id, row.message_id, row.id)]
-            await publication.publish(events, run_id=row.run_id)
+            return await self.resolve(publication, intent_id, sent=sent, by=by)
+
+    async def resolve(
+        self, publication: Publication, intent_id: UUID, *, sent: bool, by: str
+    ) -> IntentState:
+        """Say it within a transaction that writes more. Raises: NotFound, Conflict."""
+        row = (await store.lock_intents(publication.tx, [intent_id])).get(intent_id)
+        if row is None:
+            raise NotFound(f"there is no sending {intent_id}")
+        if row.state is not IntentState.UNKNOWN:
+            raise Conflict(f"sending {intent_id} is {row.state}: only an unknown one is resolved")
+        state = IntentState.ACCEPTED if sent else IntentState.READY
+        code = "" if sent else "effect.not_sent"
+        change = store.Change(row=row, state=state, code=code, resolved_by=by)
+        outcomes = await store.write_changes(publication.tx, [change], self._clock.now())
+        events = list(outcomes.events.values())
+        if not sent:
+            events = [MessageApproved(row.lead_id, row.message_id, row.id)]
+        await publication.publish(events, run_id=row.run_id)
         return state
 
     async def settle_lost(self) -> int:
@@ -415,12 +436,6 @@ class MessagingService:
             max_body=self._settings.max_body,
             placeholders=message.placeholders,
         )
-
-    async def _switch(self, state: str, by: str, reason: str) -> SendingStatus:
-        async with self._db.transaction() as tx:
-            await store.own_sending_lock(tx)
-            await store.write_switch(tx, state, by, reason, self._clock.now())
-            return await store.read_status(tx)
 
     async def _unknown(self, limit: int) -> AsyncIterator[Intent]:
         """Go through the unknown in turns, so that those nobody can tell hide no others."""
