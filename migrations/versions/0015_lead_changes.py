@@ -1,6 +1,7 @@
 """Tags, deletion, labels.
 
-Why: to be written by the part that needs it.
+Why: to be written by the part that needs it. Note: `lead.tags text[]`, `lead.deleted_at` and the index of
+tags are made in 0014, because lists filter by them (`WHERE deleted_at IS NULL`): do not add them here.
 Locks: none yet.
 Undo: nothing to undo yet.
 """
