@@ -248,7 +248,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 class Icp(msgspec.Struct, frozen=True, kw_only=True):
     """One version of an ICP, as it was kept; `id` names the version, `profile_id` the ICP.
 
-    `rules` are those in force, in order, default ones included.
+    `rules` are those in force, in order, default ones included. `archived_at` None: it is in use.
     """
 
     id: UUID
@@ -261,6 +261,25 @@ class Icp(msgspec.Struct, frozen=True, kw_only=True):
     bands: Bands
     rules: tuple[QualificationRule, ...]
     created_at: datetime
+    archived_at: datetime | None = None
+
+
+class IcpFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which ICPs; an empty `name_part` asks for nothing."""
+
+    name_part: str = ""
+    is_archived: bool = False
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version an editor saw; None does not ask.
+
+    `version` came with the body and is answered as a conflict, `if_match` with the header and is
+    answered as a precondition that failed.
+    """
+
+    version: int | None = None
+    if_match: int | None = None
 
 
 def query_of(icp: Icp | IcpInput) -> PeopleQuery:

@@ -1,18 +1,24 @@
 """Writing and finding ICPs; a change is a new version."""
 
 import hashlib
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
 
 from leadflood.domain.icp import store
 from leadflood.domain.icp.rules import check_icp, rules_in_force
-from leadflood.domain.icp.schemas import Icp, IcpInput
+from leadflood.domain.icp.schemas import Icp, IcpFilter, IcpInput, QualificationRule, Seen
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Conflict, NotFound
+from leadflood.engine.errors import Conflict, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
+
+UNSEEN = Seen()
+IN_USE = IcpFilter()
+RuleChange = Callable[[tuple[QualificationRule, ...]], tuple[QualificationRule, ...]]
+"""What becomes of the rules in force."""
 
 
 class IcpService:
@@ -35,26 +41,68 @@ class IcpService:
             return await self._write(own, given, self._ids.new(), 1)
 
     async def update(
-        self, profile_id: UUID, given: IcpInput, based_on_version: int | None = None
+        self,
+        profile_id: UUID,
+        given: IcpInput,
+        based_on_version: int | None = None,
+        *,
+        seen: Seen = UNSEEN,
+        tx: Tx | None = None,
     ) -> Icp:
         """Write the next version of a profile; one that changes nothing is not written.
 
-        `based_on_version` is the version its author saw; None does not ask.
-        Raises: Invalid; NotFound; Conflict when somebody else wrote a newer version meanwhile.
+        `based_on_version` is the version its author saw; None does not ask. `tx` None opens a
+        transaction of its own.
+        Raises: Invalid; NotFound; Conflict when it is archived, or somebody else wrote a newer
+        version meanwhile; PreconditionFailed when that was asked by `seen.if_match`.
         """
         check_icp(given)
-        async with self._db.transaction() as tx:
-            await store.lock_profile(tx, str(profile_id))
-            latest = await store.find_latest(tx, profile_id)
-            if latest is None:
-                raise _unknown(profile_id)
-            if based_on_version not in (None, latest.version):
-                raise Conflict(
-                    f"version {latest.version} of this ICP was written after version"
-                    f" {based_on_version}: read it and make the change again",
-                    code="icp.profile.changed",
-                )
-            return await self._write_next(tx, given, profile_id, latest)
+        if based_on_version is not None:
+            seen = msgspec.structs.replace(seen, version=based_on_version)
+        if tx is not None:
+            return await self._update(tx, profile_id, given, seen)
+        async with self._db.transaction() as own:
+            return await self._update(own, profile_id, given, seen)
+
+    async def change_rules(
+        self, tx: Tx, profile_id: UUID, change: RuleChange, seen: Seen = UNSEEN
+    ) -> Icp:
+        """Write the next version with other rules; `change` is given those in force.
+
+        Without a WEIGHTED one among them the target's rules come into force again.
+        Raises: as `update`, and what `change` raises.
+        """
+        latest = await self._lock_latest(tx, profile_id, seen)
+        now = (await store.find_versions(tx, [latest.icp_id]))[0]
+        given = IcpInput(
+            name=now.name,
+            offer=now.offer,
+            autopilot=now.autopilot,
+            target=now.target,
+            bands=now.bands,
+            rules=change(now.rules),
+        )
+        check_icp(given)
+        return await self._write_next(tx, given, profile_id, latest)
+
+    async def archive(self, tx: Tx, profile_id: UUID, by: str, seen: Seen = UNSEEN) -> bool:
+        """Put a profile away: no list shows it, nothing new starts for it; its scores stay.
+
+        False: it was away already. Raises: NotFound; Conflict while a search for it goes on.
+        """
+        await self._lock_latest(tx, profile_id, seen, even_archived=True)
+        at_work = await store.find_search_at_work(tx, profile_id)
+        if at_work is not None:
+            raise Conflict(
+                f"search run {at_work} goes on for this ICP: cancel it or wait for its end",
+                code="icp.profile.in_use",
+            )
+        return await store.archive(tx, profile_id, by, self._clock.now())
+
+    async def restore(self, tx: Tx, profile_id: UUID) -> bool:
+        """Bring a profile back; False: it was not away. Raises: NotFound."""
+        await self._lock_latest(tx, profile_id, UNSEEN, even_archived=True)
+        return await store.restore(tx, profile_id)
 
     async def record(self, given: IcpInput) -> Icp:
         """Find the version that says exactly this under its name, else write it.
@@ -94,9 +142,64 @@ class IcpService:
         latest = await store.find_latest(self._db, profile_id)
         return await self.get(latest.icp_id) if latest else None
 
-    async def list_latest(self, before: UUID | None = None, limit: int = 50) -> list[Icp]:
+    async def profile_of(self, icp_id: UUID) -> UUID:
+        """Tell which profile an id means: its own or that of a version. Raises: NotFound."""
+        found = await store.find_profile(self._db, icp_id)
+        if found is None:
+            raise _unknown(icp_id)
+        return found
+
+    async def versions_of(self, profile_id: UUID) -> tuple[UUID, ...]:
+        """List the ids of all versions of a profile."""
+        return await store.find_ids(self._db, profile_id)
+
+    async def get_version(self, profile_id: UUID, version: int) -> Icp:
+        """Get a version of a profile by its number. Raises: NotFound."""
+        icp_id = await store.find_version(self._db, profile_id, version)
+        if icp_id is None:
+            raise NotFound(
+                f"ICP {profile_id} has no version {version}: list its versions",
+                code="icp.version.unknown",
+            )
+        return await self.get(icp_id)
+
+    async def list_latest(
+        self, before: UUID | None = None, limit: int = 50, wanted: IcpFilter = IN_USE
+    ) -> list[Icp]:
         """List the newest version of each profile, newest first; `before` is a profile's id."""
-        return await store.list_latest(self._db, before, limit)
+        return await store.list_latest(self._db, wanted, before, limit)
+
+    async def list_versions(
+        self, profile_id: UUID, before: int | None = None, limit: int = 50
+    ) -> list[Icp]:
+        """List the versions of a profile, newest first, below a number."""
+        return await store.list_versions(self._db, profile_id, before, limit)
+
+    async def _update(self, tx: Tx, profile_id: UUID, given: IcpInput, seen: Seen) -> Icp:
+        latest = await self._lock_latest(tx, profile_id, seen)
+        return await self._write_next(tx, given, profile_id, latest)
+
+    async def _lock_latest(
+        self, tx: Tx, profile_id: UUID, seen: Seen, *, even_archived: bool = False
+    ) -> store.Latest:
+        await store.lock_profile(tx, str(profile_id))
+        latest = await store.find_latest(tx, profile_id)
+        if latest is None:
+            raise _unknown(profile_id)
+        if seen.if_match not in (None, latest.version):
+            raise PreconditionFailed(
+                f"this ICP is at version {latest.version}, not {seen.if_match}",
+                code="icp.profile.changed",
+            )
+        if seen.version not in (None, latest.version):
+            raise Conflict(
+                f"version {latest.version} of this ICP was written after version"
+                f" {seen.version}: read it and make the change again",
+                code="icp.profile.changed",
+            )
+        if latest.is_archived and not even_archived:
+            raise archived(profile_id)
+        return latest
 
     async def _write_next(
         self, tx: Tx, given: IcpInput, profile_id: UUID, latest: store.Latest
@@ -126,6 +229,14 @@ def content_hash(given: IcpInput) -> bytes:
     """Name what an ICP says, rules in force included: equal contents, equal hash."""
     whole = msgspec.structs.replace(given, rules=rules_in_force(given))
     return hashlib.sha256(msgspec.json.encode(whole)).digest()
+
+
+def archived(profile_id: UUID) -> Conflict:
+    """Say that an ICP was put away."""
+    return Conflict(
+        f"ICP {profile_id} is archived: bring it back with DELETE /v1/icps/{profile_id}/archival",
+        code="icp.profile.archived",
+    )
 
 
 def _unknown(asked: UUID) -> NotFound:

@@ -1,6 +1,7 @@
 """Keeps ICP versions: one function per query."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -9,6 +10,7 @@ from leadflood.domain.icp.schemas import (
     Autopilot,
     Definition,
     Icp,
+    IcpFilter,
     QualificationRule,
 )
 from leadflood.engine.db.sql import load_queries
@@ -23,6 +25,7 @@ class Latest(msgspec.Struct, frozen=True):
     icp_id: UUID
     version: int
     content_hash: bytes
+    is_archived: bool
 
 
 async def lock_profile(tx: Tx, key: str) -> None:
@@ -76,11 +79,63 @@ async def find_by_name(db: Reader, name: str) -> UUID | None:
     return found
 
 
-async def list_latest(db: Reader, before: UUID | None, limit: int) -> list[Icp]:
+async def find_profile(db: Reader, icp_id: UUID) -> UUID | None:
+    """Tell which profile an id means: its own or a version's."""
+    found: UUID | None = await db.fetch_value(SQL.find_profile, id=icp_id)
+    return found
+
+
+async def find_version(db: Reader, profile_id: UUID, version: int) -> UUID | None:
+    """Find a version of a profile by its number."""
+    found: UUID | None = await db.fetch_value(
+        SQL.find_version, profile_id=profile_id, version=version
+    )
+    return found
+
+
+async def find_ids(db: Reader, profile_id: UUID) -> tuple[UUID, ...]:
+    """Find all versions of a profile."""
+    rows = await db.fetch(SQL.find_ids, profile_id=profile_id)
+    return tuple(row["id"] for row in rows)
+
+
+async def list_latest(db: Reader, wanted: IcpFilter, before: UUID | None, limit: int) -> list[Icp]:
     """List the newest version of each profile, newest profile first."""
-    rows = await db.fetch(SQL.list_latest, before=before, limit=limit)
+    rows = await db.fetch(
+        SQL.list_latest,
+        before=before,
+        limit=limit,
+        part=wanted.name_part or None,
+        is_archived=wanted.is_archived,
+    )
     found = await find_versions(db, [row["id"] for row in rows])
     return sorted(found, key=lambda icp: icp.profile_id, reverse=True)
+
+
+async def list_versions(
+    db: Reader, profile_id: UUID, before: int | None, limit: int
+) -> list[Icp]:
+    """List the versions of a profile, newest first, below a number."""
+    rows = await db.fetch(SQL.list_versions, profile_id=profile_id, before=before, limit=limit)
+    found = await find_versions(db, [row["id"] for row in rows])
+    return sorted(found, key=lambda icp: icp.version, reverse=True)
+
+
+async def find_search_at_work(db: Reader, profile_id: UUID) -> UUID | None:
+    """Find a search for a profile that still goes on."""
+    found: UUID | None = await db.fetch_value(SQL.find_search_at_work, profile_id=profile_id)
+    return found
+
+
+async def archive(tx: Tx, profile_id: UUID, by: str, now: datetime) -> bool:
+    """Put a profile away; False: it was."""
+    found = await tx.fetch_value(SQL.archive, profile_id=profile_id, by=by, now=now)
+    return found is not None
+
+
+async def restore(tx: Tx, profile_id: UUID) -> bool:
+    """Bring a profile back; False: it was not away."""
+    return await tx.fetch_value(SQL.restore, profile_id=profile_id) is not None
 
 
 def _icp_of(row: Row) -> Icp:
@@ -96,4 +151,5 @@ def _icp_of(row: Row) -> Icp:
         bands=definition.bands,
         rules=msgspec.json.decode(row["rules"] or "[]", type=tuple[QualificationRule, ...]),
         created_at=row["created_at"],
+        archived_at=row["archived_at"],
     )
