@@ -155,7 +155,7 @@ class Door:
         self, request: web.Request, route: Route, principal: Principal, body: bytes
     ) -> Caller:
         """Tell the handler who asks. Raises: HttpRefused for an unusable Idempotency-Key."""
-        key = request.headers.get("Idempotency-Key", "") if route.is_idempotent else ""
+        key = request.headers.get("Idempotency-Key", "") if route.takes_key else ""
         if len(key) > MOST_CHARS or not key.isprintable():
             raise HttpRefused(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -168,9 +168,13 @@ class Door:
             principal=principal,
             address=request.remote or "",
             idempotency_key=key,
-            body_hash=hashlib.sha256(f"{request.path_qs}\n".encode() + body).digest(),
+            body_hash=_hash(request, body) if key else b"",
             route=route.name,
         )
+
+
+def _hash(request: web.Request, body: bytes) -> bytes:
+    return hashlib.sha256(f"{request.path_qs}\n".encode() + body).digest()
 
 
 _UNREAD = {

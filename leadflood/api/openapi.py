@@ -70,6 +70,9 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
     kinds = _kinds(contract for _, contract in contracts)
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
     schema_of = dict(zip(map(_key, kinds), schemas, strict=True))
+    for _, contract in contracts:
+        if contract.selectable:
+            schema_of[_part_of(contract)] = _describe_part(contract, schema_of, components)
     paths: dict[str, dict[str, Any]] = {}
     for route, contract in contracts:
         operation = _operation(route, contract, schema_of)
@@ -88,6 +91,31 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _part_of(contract: Contract) -> str:
+    return f"part of {_key(contract.answer)}"
+
+
+def _describe_part(
+    contract: Contract, schema_of: dict[str, Any], components: dict[str, Any]
+) -> dict[str, Any]:
+    """Describe an answer of which only some fields may have been asked for."""
+    whole = schema_of[_key(contract.answer)]
+    name = whole["$ref"].rpartition("/")[2]
+    if contract.is_list:
+        item = components[name]["properties"]["data"]["items"]["$ref"].rpartition("/")[2]
+        components[f"{item}Part"] = _without_required(components[item])
+        data = {"type": "array", "items": {"$ref": REF.format(name=f"{item}Part")}}
+        properties = {**components[name]["properties"], "data": data}
+        components[f"{name}Part"] = {**components[name], "properties": properties}
+    else:
+        components[f"{name}Part"] = _without_required(components[name])
+    return {"anyOf": [whole, {"$ref": REF.format(name=f"{name}Part")}]}
+
+
+def _without_required(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != "required"}
 
 
 def _kinds(contracts: Iterable[Contract]) -> list[Any]:
@@ -133,15 +161,47 @@ def _parameters(
         schema = schema_of[_key(kind)]
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     if contract.query is not None:
-        for field in msgspec.structs.fields(contract.query):
-            schema = _plain_schema(field.type)
-            if field.default is not msgspec.NODEFAULT and field.default is not None:
-                schema = {**schema, "default": msgspec.to_builtins(field.default)}
-            yield {"name": field.encode_name, "in": "query", "schema": schema}
-    if route.is_idempotent:
+        yield from _query_parameters(contract)
+    yield from _headers(route, contract)
+
+
+def _query_parameters(contract: Contract) -> Iterable[dict[str, Any]]:
+    for field in msgspec.structs.fields(contract.query):
+        if field.name == "fields" and contract.selectable:
+            yield _selection(list(contract.selectable))
+            continue
+        schema = _plain_schema(field.type)
+        if field.default is not msgspec.NODEFAULT and field.default is not None:
+            schema = {**schema, "default": msgspec.to_builtins(field.default)}
+        yield {"name": field.encode_name, "in": "query", "schema": schema}
+
+
+def _headers(route: Route, contract: Contract) -> Iterable[dict[str, Any]]:
+    if route.takes_key:
         text = "Send the same key with the same body again to get the same answer, done once."
-        schema = {"type": "string", "maxLength": 200}
+        schema = {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
         yield {"name": "Idempotency-Key", "in": "header", "schema": schema, "description": text}
+    if route.method == "GET" and contract.is_versioned:
+        text = "The ETag of an earlier answer: 304 when nothing has changed since."
+        yield {"name": "If-None-Match", "in": "header", "schema": _TAGS, "description": text}
+    if route.takes_if_match:
+        text = "The ETag of what you saw: 412 when it has changed since. Without it, it is changed."
+        yield {"name": "If-Match", "in": "header", "schema": _TAGS, "description": text}
+
+
+_TAGS = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}(-[0-9a-f]{8})?")$'}
+
+
+def _selection(names: list[str]) -> dict[str, Any]:
+    """Describe `fields`: names with commas between."""
+    return {
+        "name": "fields",
+        "in": "query",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": {"enum": names}, "uniqueItems": True},
+        "description": "Show only these; none: all.",
+    }
 
 
 def _plain_schema(kind: Any) -> dict[str, Any]:
@@ -159,10 +219,15 @@ def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
     good: dict[str, Any] = {"description": contract.summary or route.status.phrase}
     if contract.answer is not None:
         is_json = contract.answer is not Page
-        schema = schema_of[_key(contract.answer)] if is_json else {"type": "string"}
+        key = _part_of(contract) if contract.selectable else _key(contract.answer)
+        schema = schema_of[key] if is_json else {"type": "string"}
         media = route.content_type.partition(";")[0]
         good["content"] = {media: {"schema": schema}}
+    if contract.is_versioned:
+        good["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Its version."}}
     statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
+    if route.takes_if_match:
+        statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED}
     if not route.is_open:
         statuses |= set(_WITH_TOKEN)
     if contract.body is not None:
@@ -175,6 +240,8 @@ def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
         for status in sorted(statuses)
     }
     also = {str(status.value): {**good, "description": status.phrase} for status in route.also}
+    if route.method == "GET" and contract.is_versioned:
+        also["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     return {str(route.status.value): good, **bad, **also}
 
 

@@ -48,7 +48,8 @@ class Public:
             Route(
                 method="POST", path="/u/{token}", handler=self.unsubscribe, permission="",
                 is_open=True, rate="public", content_type=html,
-                also=(HTTPStatus.NOT_FOUND,),
+                also=(HTTPStatus.NOT_FOUND,), is_idempotent=False,
+                why_repeatable="mail programs send no key (RFC 8058); again changes nothing",
             ),
         )  # fmt: skip
 

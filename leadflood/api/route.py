@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from leadflood.api.edge import Caller, Page
+from leadflood.api.listing import Listed, Paging, Selection, names_in
 from leadflood.api.problems import HttpRefused
 from leadflood.engine.errors import FieldProblem, LeadfloodError
 
@@ -28,10 +29,12 @@ _MISSING = re.compile(r"missing required field `([^`]*)`")
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row: what is asked, who may, who answers, how it can fail.
 
-    `is_open`: needs no token. `rate`: the class of its limit. `is_idempotent`: a POST that takes
-    an Idempotency-Key. `streams`: can also be a WebSocket. `errors` beside those that every route
-    can answer; `also` statuses with the same kind of answer as a good one. `shows` is what a page
-    holds, where it is JSON.
+    `is_open`: needs no token. `rate`: the class of its limit. Every POST takes an Idempotency-Key
+    but where `is_idempotent` is False and `why_repeatable` says why nobody needs it. `streams`:
+    can also be a WebSocket. `errors` beside those that every route can answer; `also` statuses
+    with the same kind of answer as a good one. `shows` is what a page holds, where it is JSON.
+    `takes_if_match`: the handler compares `caller.if_match`. `shows_more`: the answer holds more
+    than its version counts, so its ETag changes with that too.
     """
 
     method: str
@@ -42,7 +45,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[type[LeadfloodError], ...] = ()
     rate: str = "normal"
     is_open: bool = False
-    is_idempotent: bool = False
+    is_idempotent: bool = True
+    why_repeatable: str = ""
+    takes_if_match: bool = False
+    shows_more: bool = False
     streams: bool = False
     also: tuple[HTTPStatus, ...] = ()
     shows: Any = None
@@ -52,6 +58,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Tell the route as logs and metrics name it."""
         return f"{self.method} {self.path}"
+
+    @property
+    def takes_key(self) -> bool:
+        """Tell whether the route takes an Idempotency-Key."""
+        return self.method == "POST" and self.is_idempotent
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +75,24 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     wants_caller: bool
     summary: str
 
+    @property
+    def is_versioned(self) -> bool:
+        """Tell whether the answer has a version, which is its ETag."""
+        return "version" in _fields_of(self.answer)
+
+    @property
+    def selectable(self) -> dict[str, str]:
+        """Tell the fields that `fields` may name, with their Python names; else nothing."""
+        if not (isinstance(self.query, type) and issubclass(self.query, Selection)):
+            return {}
+        (item,) = typing.get_args(self.answer) if self.is_list else (self.answer,)
+        return _fields_of(item)
+
+    @property
+    def is_list(self) -> bool:
+        """Tell whether the answer is a page of a list."""
+        return typing.get_origin(self.answer) is Listed
+
     @staticmethod
     def of(route: Route) -> "Contract":
         """Read a handler's annotations. Raises: TypeError when they do not fit the path."""
@@ -75,6 +104,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         wants_caller = hints.pop("caller", None) is Caller
         if hints or len(path) != len(names):
             raise TypeError(f"{route.name}: the handler's parameters do not fit the path")
+        if not route.is_idempotent and not route.why_repeatable:
+            raise TypeError(f"{route.name}: say why it takes no Idempotency-Key")
         summary = (inspect.getdoc(route.handler) or "").partition("\n")[0].rstrip(".")
         return Contract(
             body=body, query=query, path=path,
@@ -83,9 +114,23 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
+def _fields_of(kind: Any) -> dict[str, str]:
+    """Tell a struct's fields as JSON names them, with their Python names."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return {}
+    return {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+
+
 def snake(name: str) -> str:
     """Tell the Python name of a name in a path."""
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """An answer of which only some fields are shown."""
+
+    whole: Any
+    shown: Any
 
 
 class Endpoint:
@@ -96,6 +141,9 @@ class Endpoint:
         self.contract = Contract.of(route)
         body = self.contract.body
         self._decode = msgspec.json.Decoder(body).decode if body is not None else None
+        self.is_versioned = self.contract.is_versioned
+        self._selectable = self.contract.selectable
+        self._is_list = self.contract.is_list
 
     async def answer(
         self, path: Mapping[str, str], query: list[tuple[str, str]], body: bytes, caller: Caller
@@ -105,15 +153,31 @@ class Endpoint:
             snake(name): _read_path(name, path[name], kind)
             for name, kind in self.contract.path.items()
         }
+        wanted: tuple[str, ...] = ()
         if self.contract.query is not None:
-            given["query"] = read_query(query, self.contract.query)
+            asked = given["query"] = read_query(query, self.contract.query)
+            if isinstance(asked, Paging):
+                asked.require_sound()
+            if self._selectable and asked.fields:
+                wanted = names_in(asked.fields, tuple(self._selectable))
         elif query:
             raise _unknown_parameter(query[0][0])
         if self._decode is not None:
             given["body"] = read_body(body, self._decode)
         if self.contract.wants_caller:
             given["caller"] = caller
-        return await self.route.handler(**given)
+        answer = await self.route.handler(**given)
+        return Part(answer, self._pick(answer, wanted)) if wanted else answer
+
+    def _pick(self, answer: Any, names: tuple[str, ...]) -> Any:
+        """Take the fields asked for, of the thing or of each in the list."""
+        pairs = [(name, self._selectable[name]) for name in names]
+        if not self._is_list:
+            return {name: getattr(answer, attribute) for name, attribute in pairs}
+        picked = [
+            {name: getattr(item, attribute) for name, attribute in pairs} for item in answer.data
+        ]
+        return {"data": picked, "pagination": answer.pagination}
 
 
 def encode(answer: Any) -> bytes:

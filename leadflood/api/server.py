@@ -6,18 +6,21 @@ from http import HTTPStatus
 from typing import Any
 
 import anyio
-from aiohttp import web
+import msgspec
+from aiohttp import hdrs, web
 from anyio import to_thread
 
+from leadflood.api.conditions import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.connections import Connections
 from leadflood.api.door import JSON, NAME, Door
-from leadflood.api.edge import Node
+from leadflood.api.edge import Caller, Node
 from leadflood.api.events import EventQuery
+from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.listening import Settings, require_safe_binding
-from leadflood.api.route import Endpoint, Route, encode, is_page, read_query
+from leadflood.api.route import Endpoint, Part, Route, encode, is_page, read_query
 from leadflood.api.stream import is_upgrade, require_own_origin, serve_stream
 from leadflood.api.table import make_table
-from leadflood.engine.errors import Conflict
+from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.feed import Feed, Hub
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
@@ -46,7 +49,8 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     storage = node.storage
     keeps_days = node.engine.parts.settings.duties.event_days
     hub = Hub(Feed(storage.db, storage.clock, keeps_days))
-    table = await to_thread.run_sync(make_table, node, metrics, lag, hub)
+    desk = LeadDesk(node)
+    table = await to_thread.run_sync(make_table, node, metrics, lag, hub, desk)
     connections = Connections(http.idle_seconds)
     door = Door(node, http, metrics, connections)
     runner = web.AppRunner(
@@ -56,8 +60,7 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
         lingering_time=LINGER_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
-    await runner.setup()
-    try:
+    async with desk.running(), _set_up(runner):
         address = await _listen(runner, http)
         async with anyio.create_task_group() as group:
             group.start_soon(lag.run)
@@ -68,6 +71,14 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
                 yield address
             finally:
                 group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _set_up(runner: web.AppRunner) -> AsyncIterator[None]:
+    """Have a server while the block runs; at its end what is being answered is finished."""
+    await runner.setup()
+    try:
+        yield
     finally:
         with anyio.CancelScope(shield=True):
             await runner.cleanup()
@@ -95,8 +106,11 @@ def make_app(table: Sequence[Route], door: Door, http: Settings, hub: Hub) -> we
 
     app = web.Application(client_max_size=http.body_bytes, middlewares=[door.pass_through])
     app.on_shutdown.append(end_streams)
-    for route in table:
-        resource = _Served(Endpoint(route), door, hub)
+    endpoints = [Endpoint(route) for route in table]
+    shown = {one.route.path: one for one in endpoints if one.route.method == "GET"}
+    for endpoint in endpoints:
+        route = endpoint.route
+        resource = _Served(endpoint, door, hub, shown.get(route.path))
         if route.method == "GET":
             app.router.add_get(route.path, resource.answer, allow_head=True)
         else:
@@ -105,12 +119,13 @@ def make_app(table: Sequence[Route], door: Door, http: Settings, hub: Hub) -> we
 
 
 class _Served:
-    """One endpoint as aiohttp calls it."""
+    """One endpoint as aiohttp calls it; `shown` shows what it changes, where that can be shown."""
 
-    def __init__(self, endpoint: Endpoint, door: Door, hub: Hub) -> None:
+    def __init__(self, endpoint: Endpoint, door: Door, hub: Hub, shown: Endpoint | None) -> None:
         self._endpoint = endpoint
         self._door = door
         self._hub = hub
+        self._shown = shown
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the door decide, read the body, ask the endpoint."""
@@ -125,12 +140,38 @@ class _Served:
         if endpoint.contract.body is not None:
             body = await self._door.read_body(request)
         caller = self._door.caller_of(request, endpoint.route, principal, body)
+        if hdrs.IF_MATCH in request.headers and request.method in _CHANGING:
+            caller = await self._with_condition(request, caller)
         answer = await endpoint.answer(request.match_info, query, body, caller)
-        return respond(answer, endpoint.route)
+        return respond(answer, endpoint, request)
+
+    async def _with_condition(self, request: web.Request, caller: Caller) -> Caller:
+        """Tell the handler which version must be the present one.
+
+        Of several named, it is the present one, if it is among them. Raises: HttpRefused,
+        PreconditionFailed.
+        """
+        versions = read_if_match(request.headers.getall(hdrs.IF_MATCH))
+        if versions is None:
+            return caller
+        if not self._endpoint.route.takes_if_match:
+            raise PreconditionFailed(
+                "what this route changes has no versions: leave If-Match out",
+                code="http.condition.unknown",
+            )
+        meant = max(versions)
+        if len(versions) > 1 and self._shown is not None and self._shown.is_versioned:
+            present = await self._shown.answer(request.match_info, [], b"", caller)
+            meant = present.version if present.version in versions else NO_VERSION
+        return msgspec.structs.replace(caller, if_match=meant)
 
 
-def respond(answer: Any, route: Route) -> web.Response:
+_CHANGING = {"PUT", "PATCH", "DELETE"}
+
+
+def respond(answer: Any, endpoint: Endpoint, request: web.Request) -> web.Response:
     """Turn what a handler returned into a response."""
+    route = endpoint.route
     if is_page(answer):
         response = web.Response(body=answer.body, status=answer.status)
         response.headers["Content-Type"] = answer.content_type
@@ -139,4 +180,12 @@ def respond(answer: Any, route: Route) -> web.Response:
         return response
     if answer is None:
         return web.Response(status=HTTPStatus.NO_CONTENT)
-    return web.Response(body=encode(answer), status=route.status.value, content_type=JSON)
+    whole, shown = (answer.whole, answer.shown) if isinstance(answer, Part) else (answer, answer)
+    body = encode(shown)
+    if not endpoint.is_versioned:
+        return web.Response(body=body, status=route.status.value, content_type=JSON)
+    etag = write_etag(whole.version, body if route.shows_more else None)
+    headers = {hdrs.ETAG: etag}
+    if route.method == "GET" and is_known(request.headers.getall(hdrs.IF_NONE_MATCH, []), etag):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return web.Response(body=body, status=route.status.value, headers=headers, content_type=JSON)

@@ -1,11 +1,12 @@
 from contextlib import suppress
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.api.edge import Caller
-from leadflood.api.listing import Paging, read_cursor, write_cursor
+from leadflood.api.listing import Paging, listed, read_cursor, write_cursor
 from leadflood.api.problems import HttpRefused
 from leadflood.api.route import Contract, Endpoint, Route, read_body, read_query, snake
 
@@ -85,3 +86,38 @@ def test_a_cursor_is_read_as_it_was_written(place: UUID) -> None:
 @pytest.mark.parametrize(("path", "python"), [("leadId", "lead_id"), ("id", "id")])
 def test_names_in_paths_are_python_s_in_snake_case(path: str, python: str) -> None:
     assert snake(path) == python
+
+
+@given(st.integers(), st.datetimes(timezones=st.just(UTC)), st.uuids(), st.text())
+def test_a_cursor_of_a_sort_is_read_as_it_was_written_and_for_that_sort_only(
+    score: int, at: datetime, thing: UUID, text: str
+) -> None:
+    place, kind = (score % 2**63, at, thing, text), tuple[int, datetime, UUID, str]
+    cursor = write_cursor(place, "score")
+
+    assert read_cursor(cursor, "score", kind) == place
+    for sort, other in (("name", kind), ("score", tuple[str, UUID]), ("", UUID)):
+        with pytest.raises(HttpRefused):
+            read_cursor(cursor, sort, other)
+
+
+@given(st.text(max_size=60))
+def test_no_cursor_is_a_bug(cursor: str) -> None:
+    with suppress(HttpRefused):
+        read_cursor(cursor, "score", tuple[int, UUID])
+    with suppress(HttpRefused):
+        read_cursor(cursor)
+
+
+def test_a_page_by_number_skips_what_is_before_it() -> None:
+    query = Paging(limit=2, page=3)
+
+    page = listed(query.skip([UUID(int=n) for n in range(query.reach)]), query, lambda one: one)
+
+    assert page.data == [UUID(int=4), UUID(int=5)]
+    assert (page.pagination.page, page.pagination.next_cursor is None) == (3, False)
+
+
+def test_a_post_without_a_key_says_why() -> None:
+    with pytest.raises(TypeError, match="say why"):
+        Endpoint(msgspec.structs.replace(ROUTE, is_idempotent=False))
