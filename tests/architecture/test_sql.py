@@ -18,7 +18,9 @@ OWNERS = {
     "leadflood/api": "idempotency",
     "leadflood/domain/accounts": "audit_event",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
-    "leadflood/domain/leads": "lead company identity field_value activity import import_row",
+    "leadflood/domain/leads": (
+        "lead lead_text company identity field_value activity import import_row"
+    ),
     "leadflood/domain/discovery": "discovery_run discovery_record discovery_page",
     "leadflood/domain/enrichment": "enrichment enrichment_record waterfall_stat",
     "leadflood/domain/features": "feature_snapshot",
