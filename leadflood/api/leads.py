@@ -1,7 +1,5 @@
 """Leads over HTTP: bring one in, look at one."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -11,15 +9,12 @@ import msgspec
 from leadflood.api.edge import Caller, Node
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import remembered
+from leadflood.api.lead_desk import LeadDesk
+from leadflood.api.lead_detail import LeadDetail
 from leadflood.api.route import Route
-from leadflood.contracts.values import Band, Micros, SendsPolicy
-from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
-from leadflood.domain.leads.schemas import LeadInput, LeadView
+from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.leads.schemas import LeadInput
 from leadflood.domain.leads.service import LeadService
-from leadflood.domain.messaging.schemas import MessageView
-from leadflood.domain.overview.schemas import LeadRecord
-from leadflood.domain.overview.service import OverviewService
-from leadflood.domain.scoring.schemas import Prediction, SeenValue
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.queue import runs
@@ -50,72 +45,17 @@ class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     run_id: UUID
 
 
-class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One part of a score; all parts sum to it exactly."""
-
-    name: str
-    points_milli: int
-
-
-class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one rule saw and gave; `seen` null: the value is not known."""
-
-    position: int
-    kind: RuleKind
-    field: RuleField
-    operator: Operator
-    wanted: RuleValue
-    seen: SeenValue | None
-    is_met: bool
-    points_milli: int
-    worth_milli: int
-    reason: str
-
-
-class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A score, why it is so, and what would make it HIGH. Points are in 1/1000."""
-
-    id: UUID
-    icp_id: UUID
-    run_id: UUID | None
-    score: float
-    score_milli: int
-    band: Band
-    is_filtered_out: bool
-    contributions: tuple[ContributionView, ...]
-    trace: tuple[RuleView, ...]
-    explanation: tuple[str, ...]
-    algorithm: str
-    algorithm_version: int
-    created_at: datetime
-
-
-class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
-    """A lead with all that is known, where it comes from, what it cost and what came of it.
-
-    `score` null: it has none yet.
-    """
-
-    cost_micros: Micros
-    records: Sequence[LeadRecord]
-    score: ScoreView | None
-    messages: Sequence[MessageView]
-
-
 class Leads:
     """The routes of leads."""
 
-    def __init__(self, node: Node, icps: Icps) -> None:
+    def __init__(self, node: Node, icps: Icps, desk: LeadDesk) -> None:
         self._node = node
         self._icps = icps
+        self._desk = desk
 
     @property
     def _leads(self) -> LeadService:
         return LeadService(self._node.storage.ids, self._node.storage.clock)
-
-    @property
-    def _overview(self) -> OverviewService:
-        return OverviewService(self._node.storage.db)
 
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
@@ -161,33 +101,10 @@ class Leads:
         )
         return await runs.create(tx, new, storage.clock.now())
 
-    async def get(self, lead_id: UUID) -> LeadDetail:
+    async def get(self, lead_id: UUID, caller: Caller) -> LeadDetail:
         """Show a lead: values, provenance, records, score with contributions, messages."""
-        storage = self._node.storage
-        view = await self._leads.get(storage.db, lead_id)
-        records = await self._overview.list_records(view.id)
-        scores = await storage.scores.scores_of([view.id])
-        found = scores.get(view.id)
-        return LeadDetail(
-            **msgspec.structs.asdict(view),
-            cost_micros=sum(record.cost_micros for record in records),
-            records=records,
-            score=None if found is None else self._show(found),
-            messages=await self._node.messaging.list_of_lead(view.id),
-        )
-
-    def _show(self, found: Prediction) -> ScoreView:
-        score = found.score
-        return ScoreView(
-            id=found.id, icp_id=found.icp_id, run_id=found.run_id,
-            score=score.score_milli / 1000, score_milli=score.score_milli, band=score.band,
-            is_filtered_out=score.is_filtered_out,
-            contributions=tuple(
-                ContributionView(name=part.name, points_milli=part.points_milli)
-                for part in score.contributions
-            ),
-            trace=msgspec.convert(score.trace, tuple[RuleView, ...], from_attributes=True),
-            explanation=tuple(self._node.storage.scores.explain(found)),
-            algorithm=found.algorithm, algorithm_version=found.algorithm_version,
-            created_at=found.created_at,
-        )  # fmt: skip
+        lead = await self._desk.find(lead_id)
+        mine = caller.principal.sees_owner
+        if lead is None or (mine is not None and lead.owner != str(mine)):
+            raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
+        return lead

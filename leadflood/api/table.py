@@ -9,7 +9,9 @@ from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
 from leadflood.api.events import Events
 from leadflood.api.icp import Icps
+from leadflood.api.icp_rules import IcpRules
 from leadflood.api.jobs import Jobs
+from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.lead_list import LeadLists
 from leadflood.api.leads import Leads
 from leadflood.api.messages import Messages
@@ -25,7 +27,7 @@ from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 
 def make_table(
-    node: Node, metrics: RouteMetrics, lag: LoopLag, hub: Hub | None
+    node: Node, metrics: RouteMetrics, lag: LoopLag, hub: Hub | None, desk: LeadDesk
 ) -> tuple[Route, ...]:
     """List all routes of a node; `hub` None: only to be described.
 
@@ -37,7 +39,7 @@ def make_table(
         Operations(node, newest_revision(), metrics, lag),
         icps,
         LeadLists(node),
-        Leads(node, icps),
+        Leads(node, icps, desk),
         Discoveries(node, icps),
         Jobs(node),
         Messages(node),
@@ -54,4 +56,5 @@ def make_table(
 
 def describe_api() -> dict[str, Any]:
     """Describe all routes without a node: their handlers are read, not asked."""
-    return describe(make_table(cast("Node", None), RouteMetrics(), LoopLag(), None))
+    node = cast("Node", None)
+    return describe(make_table(node, RouteMetrics(), LoopLag(), None, LeadDesk(node)))

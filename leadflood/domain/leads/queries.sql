@@ -140,29 +140,45 @@ SELECT
     confidence
 FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
 
--- name: find_history
--- Everything ever said of leads and companies.
-SELECT
-    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
-    confidence, recorded_at, cost_micros, lead_id, company_id
-FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
-
 -- name: find_provider_ids
 -- What providers call these leads.
 SELECT lead_id, kind, value FROM identity
 WHERE lead_id = ANY(:lead_ids::uuid[]) AND kind LIKE 'provider:%'
 ORDER BY lead_id, kind, value;
 
--- name: find_keys
--- Every key of a lead and of those merged into it.
-SELECT kind, value FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY kind, value;
-
--- name: find_leads
--- The rows of a lead and of those merged into it.
-SELECT
-    id, version, status, failed_code, source, owner, company_id, merged_into, merge_reason,
-    merged_by, merged_at, created_at, updated_at
-FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id;
+-- name: find_views
+-- All that is known of leads in one look, as rows of three kinds: 1 who is one with them, 2 what
+-- was ever said of them and their companies, 3 their keys. Arrays keep each part on its index.
+WITH RECURSIVE up AS (
+    SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT up.start, lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT start, id AS survivor, id FROM up WHERE merged_into IS NULL
+    UNION ALL
+    SELECT down.start, down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+), member AS MATERIALIZED (
+    SELECT
+        down.start, down.survivor, lead.id, lead.version, lead.status, lead.failed_code,
+        lead.company_id, lead.company_rank, lead.source, lead.owner, lead.merged_into,
+        lead.merge_reason, lead.merged_by, lead.merged_at, lead.created_at, lead.updated_at
+    FROM down JOIN lead ON lead.id = down.id
+)
+SELECT 1 AS part, ROW(
+    start, survivor, id, version, status, failed_code, company_id, company_rank, source, owner,
+    merged_into, merge_reason, merged_by, merged_at, created_at, updated_at
+) AS told
+FROM member
+UNION ALL
+SELECT 2, ROW(
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence, recorded_at, cost_micros, lead_id, company_id
+)
+FROM field_value
+WHERE subject_id = ANY(ARRAY(SELECT id FROM member UNION SELECT company_id FROM member))
+UNION ALL
+SELECT 3, ROW(lead_id, kind, value)
+FROM identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member));
 
 -- name: set_status
 -- How leads stand now.

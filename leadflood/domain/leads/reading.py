@@ -1,6 +1,8 @@
 """Leads as they are known now: merges followed, values gathered, the winner of each field."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,11 +23,35 @@ from leadflood.domain.leads.sql import SQL
 from leadflood.engine.db.tx import Reader, Row
 
 _decode = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...]).decode
-SUBJECT, FIELD, _, _, EVIDENCE, VALUE = range(6)
+SUBJECT, FIELD, HUMAN, RANK, EVIDENCE, VALUE, ID = range(7)
 STANDING = slice(2, 6)
-"""The first columns of `find_values`, by place: looked at for every row."""
+"""The first columns of `find_values` and `find_views`, by place: looked at for every row."""
+_VALUE_PART, _KEY_PART = 2, 3
 
 _FIELDS = {field.value: field for field in FieldName}
+
+
+class _Member(NamedTuple):
+    """A lead that is one with the lead asked for; the columns of `find_views`' first part.
+
+    What tells of its merge is there whole or not at all (`lead_merge_is_told`).
+    """
+
+    survivor: UUID
+    id: UUID
+    version: int
+    status: str
+    failed_code: str | None
+    company_id: UUID | None
+    company_rank: float | None
+    source: str
+    owner: str | None
+    merged_into: Any
+    merge_reason: Any
+    merged_by: Any
+    merged_at: Any
+    created_at: datetime
+    updated_at: datetime
 
 
 async def survivors(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -54,40 +80,29 @@ async def profiles(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadProfi
 
 async def find(db: Reader, lead_id: UUID) -> LeadView | None:
     """Tell everything known of a lead; of a merged one, its survivor."""
-    profile = (await profiles(db, [lead_id])).get(lead_id)
-    if profile is None:
-        return None
-    members = list(profile.members)
-    rows = await db.fetch(SQL.find_leads, ids=members)
-    keys = await db.fetch(SQL.find_keys, lead_ids=members)
-    subjects = {*members, *(() if profile.company_id is None else (profile.company_id,))}
-    values: dict[UUID, list[Row]] = {}
-    for row in await db.fetch(SQL.find_history, subject_ids=list(subjects)):
-        if row["field"] in _FIELDS:
-            values.setdefault(row["subject_id"], []).append(row)
-    current = {won.id for won in profile.values.values()}
-    survivor = next(row for row in rows if row["id"] == profile.lead_id)
-    return LeadView(
-        id=profile.lead_id,
-        version=profile.version,
-        status=profile.status,
-        failed_code=profile.failed_code,
-        source=survivor["source"],
-        owner=survivor["owner"],
-        company_id=profile.company_id,
-        created_at=survivor["created_at"],
-        updated_at=survivor["updated_at"],
-        values={field: won.value for field, won in sorted(profile.values.items())},
-        provenance=tuple(
-            _history(row, current)
-            for row in sorted(
-                (one for group in values.values() for one in group),
-                key=lambda one: (one["field"], not one["is_human"], -one["rank"], one["id"]),
-            )
-        ),
-        keys=tuple(IdentityKey(row["kind"], row["value"]) for row in keys),
-        merged=tuple(_merged(row) for row in rows if row["merged_into"] is not None),
-    )
+    return (await find_many(db, [lead_id])).get(lead_id)
+
+
+async def find_many(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, LeadView]:
+    """Tell everything known of leads in one statement; of merged ones, their survivors.
+
+    The answer is by the id asked for; leads that are gone are not in it.
+    """
+    families: dict[UUID, list[_Member]] = {}
+    said: dict[UUID, list[Row]] = {}
+    keys: dict[UUID, list[IdentityKey]] = {}
+    for part, told in await db.fetch(SQL.find_views, ids=list(lead_ids)):
+        if part == _VALUE_PART:
+            if told[FIELD] in _FIELDS:
+                said.setdefault(told[SUBJECT], []).append(told)
+        elif part == _KEY_PART:
+            keys.setdefault(told[0], []).append(IdentityKey(told[1], told[2]))
+        else:
+            families.setdefault(told[0], []).append(_Member(*told[1:]))
+    return {
+        asked: _view(sorted(family, key=lambda one: one.id), said, keys)
+        for asked, family in families.items()
+    }
 
 
 async def _values(db: Reader, subject_ids: Iterable[UUID]) -> dict[UUID, list[Row]]:
@@ -180,31 +195,76 @@ def _value(row: Row) -> ProfileValue:
     )
 
 
-def _history(row: Row, current: set[UUID]) -> HistoryValue:
-    value: Scalar = _decode(row["value"])
-    return HistoryValue(
-        id=row["id"],
-        field=_FIELDS[row["field"]],
-        value=value,
-        source=row["source"],
-        method=row["method"],
-        observed_at=row["observed_at"],
-        recorded_at=row["recorded_at"],
-        confidence=row["confidence"],
-        cost_micros=row["cost_micros"],
-        evidence_hash=row["evidence_hash"].hex(),
-        is_current=row["id"] in current,
-        is_human=row["is_human"],
-        lead_id=row["lead_id"],
-        company_id=row["company_id"],
+def _view(
+    family: Sequence[_Member],
+    said: Mapping[UUID, Sequence[Row]],
+    keys: Mapping[UUID, Sequence[IdentityKey]],
+) -> LeadView:
+    """Put together what is shown of one lead."""
+    lead = next(one for one in family if one.id == one.survivor)
+    employed = max(
+        (one for one in family if one.company_id is not None),
+        key=lambda one: one.company_rank or 0.0,
+        default=None,
+    )
+    company_id = None if employed is None else employed.company_id
+    subjects = [one.id for one in family]
+    if company_id is not None:
+        subjects.append(company_id)
+    rows = [row for subject in subjects for row in said.get(subject, ())]
+    won = _winners(rows)
+    current = {row[ID] for row in won.values()}
+    return LeadView(
+        id=lead.id,
+        version=lead.version,
+        status=LeadStatus(lead.status),
+        failed_code=lead.failed_code,
+        source=lead.source,
+        owner=lead.owner,
+        company_id=company_id,
+        created_at=lead.created_at,
+        updated_at=lead.updated_at,
+        values={_FIELDS[field]: _decode(won[field][VALUE]) for field in sorted(won)},
+        provenance=tuple(
+            [_history(row, is_current=row[ID] in current) for row in sorted(rows, key=_by_weight)]
+        ),
+        keys=tuple(sorted([key for one in family for key in keys.get(one.id, ())])),
+        merged=tuple([_merged(one) for one in family if one.merged_into is not None]),
     )
 
 
-def _merged(row: Row) -> MergedLead:
+def _by_weight(row: Row) -> tuple[str, bool, float, UUID]:
+    return (row[FIELD], not row[HUMAN], -row[RANK], row[ID])
+
+
+def _history(row: Row, *, is_current: bool) -> HistoryValue:
+    (
+        _, field, is_human, _, evidence, value, value_id, source, method, observed_at, confidence,
+        recorded_at, cost_micros, lead_id, company_id,
+    ) = row  # fmt: skip
+    return HistoryValue(
+        id=value_id,
+        field=_FIELDS[field],
+        value=_decode(value),
+        source=source,
+        method=method,
+        observed_at=observed_at,
+        recorded_at=recorded_at,
+        confidence=confidence,
+        cost_micros=cost_micros,
+        evidence_hash=evidence.hex(),
+        is_current=is_current,
+        is_human=is_human,
+        lead_id=lead_id,
+        company_id=company_id,
+    )
+
+
+def _merged(one: _Member) -> MergedLead:
     return MergedLead(
-        lead_id=row["id"],
-        merged_into=row["merged_into"],
-        reason=row["merge_reason"],
-        by=row["merged_by"],
-        at=row["merged_at"],
+        lead_id=one.id,
+        merged_into=one.merged_into,
+        reason=one.merge_reason,
+        by=one.merged_by,
+        at=one.merged_at,
     )

@@ -71,6 +71,10 @@ class LeadService:
             raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
         return view
 
+    async def find_many(self, db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, LeadView]:
+        """Tell everything known of leads, by the id asked for; those that are gone are left out."""
+        return await store.find_many(db, lead_ids)
+
     async def unmerge(self, tx: Tx, lead_id: UUID, by: str) -> None:
         """Undo a merge for good. Raises: NotFound when it is not merged."""
         await store.unmerge(tx, lead_id, by, self._ids, self._clock.now())

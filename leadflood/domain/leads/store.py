@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.leads.identity import IDENTIFYING, identity_keys, provider_key
-from leadflood.domain.leads.reading import find, profiles, survivors
+from leadflood.domain.leads.reading import find, find_many, profiles, survivors
 from leadflood.domain.leads.schemas import (
     IdentityKey,
     LeadStatus,
@@ -33,6 +33,7 @@ from leadflood.engine.ids import Ids
 __all__ = [
     "IDENTIFYING",
     "find",
+    "find_many",
     "identity_keys",
     "profiles",
     "provider_key",

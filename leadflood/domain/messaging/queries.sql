@@ -267,6 +267,21 @@ WHERE message.id < :before::uuid
 ORDER BY message.id DESC
 LIMIT :limit::int;
 
+-- name: list_messages_of_leads
+-- The messages to these leads with what has become of them, the newest of each lead.
+SELECT
+    message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
+    message.reason, message.channel, message.to_address, message.subject, message.body,
+    message.parameters, message.writer, message.drafted_at, message.decided_at,
+    message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
+    intent.code AS intent_code
+FROM unnest(:lead_ids::uuid[]) AS asked (lead_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM message WHERE message.lead_id = asked.lead_id
+    ORDER BY message.id DESC LIMIT :limit::int) AS message
+LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.step
+ORDER BY message.id DESC;
+
 -- name: find_messages
 -- Messages by id, with what has become of them.
 SELECT

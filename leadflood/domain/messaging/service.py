@@ -116,7 +116,7 @@ class MessagingService:
     async def messages_of(
         self, lead_ids: Sequence[UUID], limit: int = 50
     ) -> dict[UUID, list[MessageView]]:
-        """List the newest messages to each of these leads, but not to those that are one with it."""
+        """List the newest messages to each of these leads; those that are one are not one here."""
         found: dict[UUID, list[MessageView]] = {}
         for message in await store.list_messages_of_leads(self._db, lead_ids, limit):
             found.setdefault(message.lead_id, []).append(message)

@@ -372,6 +372,14 @@ async def list_messages(
     return tuple(convert(row, MessageView) for row in rows)
 
 
+async def list_messages_of_leads(
+    db: Reader, lead_ids: Sequence[UUID], limit: int
+) -> Sequence[MessageView]:
+    """List the newest messages of each lead, newest first."""
+    rows = await db.fetch(SQL.list_messages_of_leads, lead_ids=list(lead_ids), limit=limit)
+    return [convert(row, MessageView) for row in rows]
+
+
 async def find_message(db: Reader, message_id: UUID) -> MessageView | None:
     """Read one message."""
     row = await db.fetch_one(SQL.find_messages, ids=[message_id])

@@ -63,24 +63,15 @@ WHERE run_id = :run_id::uuid AND lead_id = ANY (:lead_ids::uuid[]) AND code IS N
 SELECT reference FROM intent WHERE run_id = :run_id::uuid AND state = 'accepted' ORDER BY id
 
 -- name: list_lead_records
--- Every discovery and enrichment record of a lead and of those merged into it.
-WITH RECURSIVE up AS (
-    SELECT id, merged_into FROM lead WHERE id = :lead_id::uuid
-    UNION ALL
-    SELECT lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
-), family AS (
-    SELECT id FROM up WHERE merged_into IS NULL
-    UNION ALL
-    SELECT lead.id FROM family JOIN lead ON lead.merged_into = family.id
-)
-SELECT 'discovery' AS kind, run_id, provider, status AS state, reason AS code,
+-- Every discovery and enrichment record of leads.
+SELECT lead_id, 'discovery' AS kind, run_id, provider, status AS state, reason AS code,
        status IN ('DISCOVERED', 'DUPLICATE') AS is_found, false AS is_cached,
        0::bigint AS cost_micros, recorded_at AS at
-FROM discovery_record WHERE lead_id IN (SELECT id FROM family)
+FROM discovery_record WHERE lead_id = ANY (:lead_ids::uuid[])
 UNION ALL
-SELECT 'enrichment', run_id, provider, state, code, is_found, is_cached, cost_micros, recorded_at
-FROM enrichment_record WHERE lead_id IN (SELECT id FROM family)
-ORDER BY at, kind, provider
+SELECT lead_id, 'enrichment', run_id, provider, state, code, is_found, is_cached, cost_micros,
+       recorded_at
+FROM enrichment_record WHERE lead_id = ANY (:lead_ids::uuid[])
 
 -- name: list_leads
 -- Leads with their newest score, newest first, behind a place.

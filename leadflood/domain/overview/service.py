@@ -1,5 +1,6 @@
 """Reading across the slices, for whoever may not ask their stores."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.contracts.values import Band
@@ -28,9 +29,18 @@ class OverviewService:
         """Count how many leads of a run got how far."""
         return await store.count_funnel(self._db, run_id)
 
-    async def list_records(self, lead_id: UUID) -> list[LeadRecord]:
-        """List what was found and asked about a lead and those merged into it, oldest first."""
-        return await store.list_lead_records(self._db, lead_id)
+    async def records_of(self, families: Sequence[Sequence[UUID]]) -> list[tuple[LeadRecord, ...]]:
+        """List what was found and asked about each family of leads that are one, oldest first."""
+        found = await store.list_lead_records(self._db, [one for each in families for one in each])
+        return [
+            tuple(
+                sorted(
+                    [record for lead_id in family for record in found.get(lead_id, ())],
+                    key=lambda record: (record.at, record.kind, record.provider),
+                )
+            )
+            for family in families
+        ]
 
     async def list_leads(
         self, wanted: LeadFilter, before: UUID | None, limit: int

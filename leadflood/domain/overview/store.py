@@ -57,10 +57,17 @@ async def list_accepted(db: Reader, run_id: UUID) -> list[str]:
     return [row["reference"] for row in rows]
 
 
-async def list_lead_records(db: Reader, lead_id: UUID) -> list[LeadRecord]:
-    """List what was found and asked about a lead and those merged into it, oldest first."""
-    rows = await db.fetch(SQL.list_lead_records, lead_id=lead_id)
-    return [LeadRecord(**dict(row.items())) for row in rows]
+async def list_lead_records(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, list[LeadRecord]]:
+    """List what was found and asked about each lead, in no order."""
+    found: dict[UUID, list[LeadRecord]] = {}
+    for row in await db.fetch(SQL.list_lead_records, lead_ids=list(lead_ids)):
+        lead_id, kind, run_id, provider, state, code, is_found, is_cached, cost_micros, at = row
+        record = LeadRecord(
+            kind=kind, run_id=run_id, provider=provider, state=state, code=code,
+            is_found=is_found, is_cached=is_cached, cost_micros=cost_micros, at=at,
+        )  # fmt: skip
+        found.setdefault(lead_id, []).append(record)
+    return found
 
 
 async def list_leads(

@@ -113,7 +113,7 @@ async def test_a_merge_moves_nothing_and_readers_gather_everything(database: Dat
     await learned(database, email_of(older, "a@acme.example"), email_of(younger, "a@acme.example"))
 
     profiles = await store.profiles(database, [older, younger])
-    history = await database.fetch(SQL.find_history, subject_ids=[younger])
+    history = await database.fetch(SQL.find_values, subject_ids=[younger])
     assert {row["field"] for row in history} == {"city", "email"}
     for profile in profiles.values():
         assert profile.text(FieldName.TITLE) == "CTO"
@@ -196,7 +196,7 @@ async def test_many_transactions_that_merge_in_rings_neither_deadlock_nor_make_a
             SQL.find_owners, kinds=["email"], values=[f"a{number}@acme.example"]
         )
         profile = (await store.profiles(database, [owners[0]["lead_id"]])).popitem()[1]
-        history = await database.fetch(SQL.find_history, subject_ids=ids)
+        history = await database.fetch(SQL.find_values, subject_ids=ids)
         tellers = {
             survivors[row["subject_id"]]
             for row in history
@@ -311,7 +311,7 @@ async def test_a_better_known_employer_takes_over(database: Database) -> None:
         await learned(database, LeadValues(lead_id=lead_id, values=(value,)))
 
     profile = (await store.profiles(database, [lead_id]))[lead_id]
-    companies = await database.fetch(SQL.find_leads, ids=[lead_id])
+    companies = await database.fetch(SQL.find_members, ids=[lead_id])
     assert profile.text(FieldName.COMPANY_DOMAIN) == "new.example"
     assert companies[0]["company_id"] == profile.company_id
 

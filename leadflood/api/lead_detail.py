@@ -1,0 +1,124 @@
+"""A lead as it is shown, with its score and what came of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import Band, Micros
+from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
+from leadflood.domain.leads.schemas import LeadView
+from leadflood.domain.messaging.schemas import MessageView
+from leadflood.domain.overview.schemas import LeadRecord
+from leadflood.domain.scoring.schemas import Prediction, RuleTrace, SeenValue
+from leadflood.domain.scoring.service import ScoringService
+
+
+class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One part of a score; all parts sum to it exactly."""
+
+    name: str
+    points_milli: int
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one rule saw and gave; `seen` null: the value is not known."""
+
+    position: int
+    kind: RuleKind
+    field: RuleField
+    operator: Operator
+    wanted: RuleValue
+    seen: SeenValue | None
+    is_met: bool
+    points_milli: int
+    worth_milli: int
+    reason: str
+
+
+class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A score, why it is so, and what would make it HIGH. Points are in 1/1000."""
+
+    id: UUID
+    icp_id: UUID
+    run_id: UUID | None
+    score: float
+    score_milli: int
+    band: Band
+    is_filtered_out: bool
+    contributions: tuple[ContributionView, ...]
+    trace: tuple[RuleView, ...]
+    explanation: tuple[str, ...]
+    algorithm: str
+    algorithm_version: int
+    created_at: datetime
+
+
+class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
+    """A lead with all that is known, where it comes from, what it cost and what came of it.
+
+    `score` null: it has none yet.
+    """
+
+    cost_micros: Micros
+    records: Sequence[LeadRecord]
+    score: ScoreView | None
+    messages: Sequence[MessageView]
+
+
+def detail_of(
+    view: LeadView,
+    records: Sequence[LeadRecord],
+    score: ScoreView | None,
+    messages: Sequence[MessageView],
+) -> LeadDetail:
+    """Put a lead's page together."""
+    values = {name: getattr(view, name) for name in LeadView.__struct_fields__}
+    return LeadDetail(
+        **values,
+        cost_micros=sum([record.cost_micros for record in records]),
+        records=records,
+        score=score,
+        messages=messages,
+    )
+
+
+def show_score(found: Prediction, scores: ScoringService) -> ScoreView:
+    """Show a score with its parts and what they mean."""
+    score = found.score
+    return ScoreView(
+        id=found.id,
+        icp_id=found.icp_id,
+        run_id=found.run_id,
+        score=score.score_milli / 1000,
+        score_milli=score.score_milli,
+        band=score.band,
+        is_filtered_out=score.is_filtered_out,
+        contributions=tuple(
+            [
+                ContributionView(name=part.name, points_milli=part.points_milli)
+                for part in score.contributions
+            ]
+        ),
+        trace=tuple([_show_rule(rule) for rule in score.trace]),
+        explanation=tuple(scores.explain(found)),
+        algorithm=found.algorithm,
+        algorithm_version=found.algorithm_version,
+        created_at=found.created_at,
+    )
+
+
+def _show_rule(rule: RuleTrace) -> RuleView:
+    return RuleView(
+        position=rule.position,
+        kind=rule.kind,
+        field=rule.field,
+        operator=rule.operator,
+        wanted=rule.wanted,
+        seen=rule.seen,
+        is_met=rule.is_met,
+        points_milli=rule.points_milli,
+        worth_milli=rule.worth_milli,
+        reason=rule.reason,
+    )
