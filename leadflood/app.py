@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api import idempotency
+from leadflood.api.turns import Turns
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
@@ -184,6 +185,7 @@ class Node:
     def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
         self.storage = storage
         self.http = http
+        self.turns = Turns()
         self._crash_point = crash_point
         self.engine: Engine
         self.gate: LiveGate

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from leadflood.api.turns import Turns
 from leadflood.domain.accounts.audit import Actor, Audit
 from leadflood.domain.accounts.schemas import ALL, Principal, PrincipalKind
 from leadflood.domain.discovery.service import DiscoveryService
@@ -81,6 +82,10 @@ class Node(Protocol):
     @property
     def storage(self) -> Storage:
         """The database and what stands on it."""
+
+    @property
+    def turns(self) -> Turns:
+        """The Idempotency-Keys in use."""
 
     @property
     def engine(self) -> Engine:

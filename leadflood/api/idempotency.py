@@ -1,7 +1,8 @@
 """The same POST once: its answer is kept in the transaction that does it.
 
 The key is locked in that transaction, so equal requests at the same moment follow one another,
-and after a crash either both the deed and its answer are there or neither.
+also those of other nodes, and after a crash either both the deed and its answer are there or
+neither. `turns` keeps those of one process from waiting in transactions of their own.
 """
 
 import hashlib
@@ -42,12 +43,12 @@ async def remembered(tx: Tx, caller: Caller, kind: Any, clock: Clock) -> AsyncIt
     if not caller.idempotency_key:
         yield Memory()
         return
-    key = hashlib.sha256(f"{caller.by}\n{caller.route}\n{caller.idempotency_key}".encode()).digest()
+    key = key_of(caller)
     await tx.execute(SQL.lock_key, key=int.from_bytes(key[:8], "big", signed=True))
     row = await tx.fetch_one(SQL.find_answer, key=key, since=clock.now() - KEPT)
     if row is not None:
         if row["body_hash"] != caller.body_hash:
-            raise _another_body()
+            raise another_body()
         yield Memory(msgspec.json.decode(row["answer"], type=kind))
         return
     memory = Memory()
@@ -66,7 +67,15 @@ async def forget(db: Reader, now: datetime) -> int:
     return await db.execute(SQL.prune_answers, before=now - KEPT, limit=5_000)
 
 
-def _another_body() -> HttpRefused:
+def key_of(caller: Caller) -> bytes:
+    """Tell what a key is kept under: it is its caller's own, and the route's."""
+    return hashlib.sha256(
+        f"{caller.by}\n{caller.route}\n{caller.idempotency_key}".encode()
+    ).digest()
+
+
+def another_body() -> HttpRefused:
+    """Say that a key came with another body before."""
     return HttpRefused(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "http.idempotency.reused",
