@@ -34,7 +34,7 @@ SECRET_WORDS = ("key", "secret", "password", "token", "url")
 PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
 AT_LEAST_ONE = frozenset(
     {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
-     "body_bytes", "max_subject", "max_body", "loss_patience"}
+     "body_bytes", "import_bytes", "max_subject", "max_body", "loss_patience"}
 )  # fmt: skip
 MOST_PORT = 65_535
 

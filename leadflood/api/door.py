@@ -19,6 +19,7 @@ from leadflood.api.listening import Settings
 from leadflood.api.problems import CONTENT_TYPE, HttpRefused, refusal_of
 from leadflood.api.route import Route
 from leadflood.api.stream import is_upgrade
+from leadflood.api.uploads import Limits, Upload, open_upload
 from leadflood.domain.accounts.schemas import Principal
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Denied, FieldProblem, Transient
@@ -29,6 +30,7 @@ REQUEST_ID = "X-Request-ID"
 JSON = "application/json"
 NAME = web.RequestKey("name", str)
 _ID = web.RequestKey("id", str)
+_SCOPE = web.RequestKey("scope", anyio.CancelScope)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _SAFE_HEADERS = {
     "Server": "leadflood",
@@ -81,7 +83,8 @@ class Door:
             return answer_preflight(origin)
         if is_upgrade(request):
             return await handler(request)
-        with anyio.move_on_after(self.http.request_seconds):
+        with anyio.move_on_after(self.http.request_seconds) as scope:
+            request[_SCOPE] = scope
             return await handler(request)
         raise Transient(
             f"no answer was ready after {self.http.request_seconds:g} s", code="http.timeout"
@@ -150,6 +153,13 @@ class Door:
             "http.body.slow",
             f"the body did not arrive within {self.http.read_seconds:g} s",
         )
+
+    def open_upload(self, request: web.Request, route: Route) -> Upload:
+        """Make ready to read a file, which may take longer. Raises: HttpRefused."""
+        limits = Limits(self.http.import_bytes, self.http.read_seconds)
+        upload = open_upload(request, route.takes, limits)
+        request[_SCOPE].deadline = anyio.current_time() + self.http.import_seconds
+        return upload
 
     def caller_of(
         self, request: web.Request, route: Route, principal: Principal, body: bytes

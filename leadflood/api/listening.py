@@ -16,6 +16,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `cors_origins` are the sites whose pages may ask us (`https://app.example`).
     `read_seconds`: how long a client may take to send a body; `request_seconds`: how long an
     answer may take; `idle_seconds`: how long a connection may stand without a whole request.
+    `import_bytes`, `import_seconds`: how large a file may be, and how long all of it may take.
     """
 
     host: str = "127.0.0.1"
@@ -24,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str = ""
     cors_origins: tuple[str, ...] = ()
     body_bytes: int = 1_000_000
+    import_bytes: int = 50_000_000
+    import_seconds: float = 300.0
     read_seconds: float = 10.0
     request_seconds: float = 30.0
     idle_seconds: float = 30.0

@@ -14,6 +14,7 @@ from anyio import to_thread
 from leadflood.api.edge import Page
 from leadflood.api.problems import CONTENT_TYPE, Problem, status_of
 from leadflood.api.route import Contract, Route
+from leadflood.api.uploads import FORM
 from leadflood.engine.errors import NotFound
 
 REF = "#/components/schemas/{name}"
@@ -146,7 +147,16 @@ def _operation(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
     if contract.body is not None:
         content = {"application/json": {"schema": schema_of[_key(contract.body)]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.takes:
+        operation["requestBody"] = {"required": True, "content": _files(route.takes)}
     return operation
+
+
+def _files(takes: tuple[str, ...]) -> dict[str, Any]:
+    """Describe a file: the body itself, or the one part of a form."""
+    file = {"type": "string", "format": "binary"}
+    form = {"type": "object", "properties": {"file": file}, "required": ["file"]}
+    return {kind: {"schema": form if kind == FORM else file} for kind in takes}
 
 
 def _tag(path: str) -> str:
@@ -230,7 +240,7 @@ def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
         statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED}
     if not route.is_open:
         statuses |= set(_WITH_TOKEN)
-    if contract.body is not None:
+    if contract.body is not None or route.takes:
         statuses |= set(_WITH_BODY)
     elif contract.path or contract.query is not None:
         statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -18,6 +18,7 @@ import msgspec
 from leadflood.api.edge import Caller, Page
 from leadflood.api.listing import Listed, Paging, Selection, names_in
 from leadflood.api.problems import HttpRefused
+from leadflood.api.uploads import Upload
 from leadflood.engine.errors import FieldProblem, LeadfloodError
 
 Handler = Callable[..., Awaitable[Any]]
@@ -34,7 +35,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     can also be a WebSocket. `errors` beside those that every route can answer; `also` statuses
     with the same kind of answer as a good one. `shows` is what a page holds, where it is JSON.
     `takes_if_match`: the handler compares `caller.if_match`. `shows_more`: the answer holds more
-    than its version counts, so its ETag changes with that too.
+    than its version counts, so its ETag changes with that too. `takes`: the content types of a file
+    that the handler reads by itself (`upload`).
     """
 
     method: str
@@ -50,6 +52,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     takes_if_match: bool = False
     shows_more: bool = False
     streams: bool = False
+    takes: tuple[str, ...] = ()
     also: tuple[HTTPStatus, ...] = ()
     shows: Any = None
     content_type: str = "application/json"
@@ -102,7 +105,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         path = {name: hints.pop(snake(name)) for name in names if snake(name) in hints}
         body, query = hints.pop("body", None), hints.pop("query", None)
         wants_caller = hints.pop("caller", None) is Caller
-        if hints or len(path) != len(names):
+        wants_upload = hints.pop("upload", None) is Upload
+        if hints or len(path) != len(names) or wants_upload != bool(route.takes):
             raise TypeError(f"{route.name}: the handler's parameters do not fit the path")
         if not route.is_idempotent and not route.why_repeatable:
             raise TypeError(f"{route.name}: say why it takes no Idempotency-Key")
@@ -146,7 +150,12 @@ class Endpoint:
         self._is_list = self.contract.is_list
 
     async def answer(
-        self, path: Mapping[str, str], query: list[tuple[str, str]], body: bytes, caller: Caller
+        self,
+        path: Mapping[str, str],
+        query: list[tuple[str, str]],
+        body: bytes,
+        caller: Caller,
+        upload: Upload | None = None,
     ) -> Any:
         """Check what came and ask the handler. Raises: HttpRefused and what the handler raises."""
         given: dict[str, Any] = {
@@ -166,6 +175,8 @@ class Endpoint:
             given["body"] = read_body(body, self._decode)
         if self.contract.wants_caller:
             given["caller"] = caller
+        if self.route.takes:
+            given["upload"] = upload
         answer = await self.route.handler(**given)
         return Part(answer, self._pick(answer, wanted)) if wanted else answer
 

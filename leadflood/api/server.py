@@ -139,10 +139,11 @@ class _Served:
         body = b""
         if endpoint.contract.body is not None:
             body = await self._door.read_body(request)
+        upload = self._door.open_upload(request, endpoint.route) if endpoint.route.takes else None
         caller = self._door.caller_of(request, endpoint.route, principal, body)
         if hdrs.IF_MATCH in request.headers and request.method in _CHANGING:
             caller = await self._with_condition(request, caller)
-        answer = await endpoint.answer(request.match_info, query, body, caller)
+        answer = await endpoint.answer(request.match_info, query, body, caller, upload)
         return respond(answer, endpoint, request)
 
     async def _with_condition(self, request: web.Request, caller: Caller) -> Caller:
