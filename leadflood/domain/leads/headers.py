@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import name_key
 
+_LONGEST = 60
+_MOST = 2_000
 _WORDS = {
     FieldName.FIRST_NAME: "first name|given name|first|vorname|prenom|nombre|contact first name",
     FieldName.LAST_NAME: "last name|surname|family name|last|nachname|nom|apellido"
@@ -61,6 +63,14 @@ _PERSONAL = frozenset(
 def field_of(header: str) -> FieldName | None:
     """Tell what a header means; None when it is not known."""
     return _FIELDS.get(name_key(header).replace(" ", ""))
+
+
+def known_cells(cells: Sequence[str]) -> int:
+    """Count the cells of a row that are headers we know."""
+    return sum(
+        len(cell) < _LONGEST and (field_of(cell) is not None or cell.strip().casefold() == "url")
+        for cell in cells[:_MOST]
+    )
 
 
 def match_headers(
