@@ -1,4 +1,4 @@
-"""Discovery runs over HTTP: start, watch, cancel."""
+"""Discovery runs over HTTP: start, watch, cancel, look into."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -7,53 +7,90 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.edge import Caller, Node
+from leadflood.api.deeds import Deed, once
+from leadflood.api.edge import Caller, Node, Page
 from leadflood.api.icp import Icps
-from leadflood.api.idempotency import remembered
 from leadflood.api.leads import Cap, Providers
-from leadflood.api.listing import Listed, Paging, listed
-from leadflood.api.route import Route
+from leadflood.api.listing import Listed, Paging, listed, read_cursor, write_cursor
+from leadflood.api.problems import HttpRefused
+from leadflood.api.route import Route, encode
+from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros, SendsPolicy
-from leadflood.domain.discovery.schemas import DiscoveryState, NewDiscovery
+from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.discovery.schemas import (
+    DiscoveryState,
+    NewDiscovery,
+    PageView,
+    RecordFilter,
+    RecordStatus,
+    RecordView,
+)
 from leadflood.domain.icp.schemas import query_of
-from leadflood.domain.overview.schemas import Funnel, RunSummary
+from leadflood.domain.overview.schemas import Funnel, RunFilter, RunSummary
 from leadflood.domain.overview.service import OverviewService
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun, Run
 
+ProviderName = Annotated[str, msgspec.Meta(max_length=40)]
+Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
+MaxLeads = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+RunState = Literal["running", "completed", "cancelled"]
+_RECORDS = "records"
+"""What the cursor of an inspection goes through."""
 
-class DiscoveryBody(
+
+class Wanted(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """A discovery to start.
+    """What may be done in a search.
 
-    `icpId` null means the newest ICP; `provider` empty the first that can search. `providers`
-    are those that may be paid in this run (null: all). Caps null: those of the settings.
+    `providers` are those that may be paid in this run (null: all). Caps null: those of the
+    settings. `again` starts another run where the same was asked for within a day.
     """
 
-    icp_id: UUID | None = None
-    kind: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")] = "discovery"
-    provider: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    max_leads: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
+    max_leads: MaxLeads = 100
     sends: SendsPolicy = SendsPolicy.HOLD
     providers: Providers | None = None
     cap_micros: Cap | None = None
     lead_cap_micros: Cap | None = None
+    again: bool = False
+
+
+class DiscoveryBody(Wanted, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A discovery to start.
+
+    `icpId` null means the newest ICP; `provider` empty the first that can search. `providers`
+    are those that may be paid in this run (null: all). Caps null: those of the settings. `again`
+    starts another run where the same was asked for within a day.
+    """
+
+    icp_id: UUID | None = None
+    kind: Kind = "discovery"
+    provider: ProviderName = ""
 
 
 class RunQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Which runs; null asks for nothing. `state` is that of the whole run."""
+    """Which runs; null asks for nothing.
+
+    `icpId` is a version or the ICP itself. `state` is that of the whole run, `searchState` that
+    of the search alone.
+    """
 
     icp_id: UUID | None = None
-    state: Literal["running", "completed", "cancelled"] | None = None
+    state: RunState | None = None
+    search_state: DiscoveryState | None = None
+    provider: ProviderName | None = None
+    kind: Kind | None = None
 
 
 class DiscoveryMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A discovery has begun; `jobId` is its first page."""
+    """A discovery goes on; `jobId` is its first page. Not `isNew`: the same was begun before."""
 
     run_id: UUID
     job_id: UUID
+    provider: str
+    is_new: bool
 
 
 class RunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -91,12 +128,54 @@ class RunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ended_at: datetime | None
 
 
+class Inspection(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """What to look at; null asks for nothing. `cursor` is the `nextCursor` of the answer before.
+
+    `page` is a page of the source, from 1.
+    """
+
+    status: RecordStatus | None = None
+    page: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class Inspected(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a source was asked, what it answered, and why each record was kept or refused.
+
+    `query` is our own question; each page tells the request that was made of it. `pages` are
+    those the records shown are on, or the first ones where no records are left. `nextCursor`
+    null: there are no more records.
+    """
+
+    run_id: UUID
+    provider: str
+    query: PeopleQuery
+    state: DiscoveryState
+    code: str | None
+    page_count: int
+    pages: tuple[PageView, ...]
+    records: tuple[RecordView, ...]
+    next_cursor: str | None
+
+
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A run after its cancellation; not `isCancelled`: it had ended before."""
 
     run_id: UUID
     is_cancelled: bool
     state: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A search to begin: for which ICP version, at which source, and what may be done in it."""
+
+    icp_id: UUID
+    kind: str
+    provider: str
+    wanted: Wanted
 
 
 class Discoveries:
@@ -113,66 +192,108 @@ class Discoveries:
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
         path, one = "/v1/discovery/runs", "/v1/discovery/runs/{runId}"
+        missing = (NotFound,)
         return (
             Route(
                 method="POST", path=path, handler=self.start, permission="discovery:write",
                 status=HTTPStatus.CREATED, errors=(Invalid, NotFound, Conflict, NotConfigured),
-                is_idempotent=True,
+                shows=DiscoveryMade, also=(HTTPStatus.OK,),
             ),
-            Route(method="GET", path=path, handler=self.list, permission="discovery:read"),
+            Route(
+                method="GET", path=path, handler=self.list, permission="discovery:read",
+                errors=missing,
+            ),
             Route(
                 method="GET", path=one, handler=self.get, permission="discovery:read",
-                errors=(NotFound,),
+                errors=missing,
             ),
             Route(
                 method="PUT", path=f"{one}/cancellation", handler=self.cancel,
-                permission="discovery:write", errors=(NotFound,),
+                permission="discovery:write", errors=missing,
+            ),
+            Route(
+                method="POST", path=f"{one}/inspect", handler=self.inspect,
+                permission="discovery:read", errors=missing, is_idempotent=False,
+                why_repeatable="it only reads",
             ),
         )  # fmt: skip
 
-    async def start(self, body: DiscoveryBody, caller: Caller) -> DiscoveryMade:
-        """Start looking for the people an ICP describes."""
-        icp_id = await self._icps.choose(body.icp_id)
-        clock = self._node.storage.clock
-        async with self._node.publisher.transaction() as publication:
-            async with remembered(publication.tx, caller, DiscoveryMade, clock) as memory:
-                if memory.answer is None:
-                    new = await self._plan(body, icp_id)
-                    await runs.create(publication.tx, self._run_of(body, new.run_id), clock.now())
-                    page = await self._node.discovery.start(publication.tx, new)
-                    (job_id,) = await publication.publish(
-                        [page], run_id=new.run_id, request_id=caller.request_id
-                    )
-                    memory.answer = DiscoveryMade(run_id=new.run_id, job_id=job_id)
-            made: DiscoveryMade = memory.answer
-        return made
+    async def start(self, body: DiscoveryBody, caller: Caller) -> Page:
+        """Start looking for the people an ICP describes, once a day for the same request.
 
-    async def _plan(self, body: DiscoveryBody, icp_id: UUID) -> NewDiscovery:
-        storage = self._node.storage
-        icp = await storage.icps.get(icp_id)
+        The same ICP version, source and parameters within a day are the same run: it is answered
+        with 200 and `isNew` false, unless it failed or was cancelled, or `again` asks for another.
+        """
+        plan = Plan(
+            icp_id=await self._icps.choose(body.icp_id),
+            kind=body.kind,
+            provider=body.provider or self.default_source(),
+            wanted=body,
+        )
+
+        async def do(deed: Deed) -> DiscoveryMade:
+            return await self.begin(deed, plan)
+
+        made = await once(self._node, caller, DiscoveryMade, do)
+        return created(made, is_new=made.is_new)
+
+    def default_source(self) -> str:
+        """Tell the first source. Raises: NotConfigured."""
+        return self.sources()[0]
+
+    def sources(self) -> tuple[str, ...]:
+        """Tell all sources that are configured. Raises: NotConfigured when there is none."""
         sources = self._node.discovery.sources
-        if not sources and not body.provider:
+        if not sources:
             raise NotConfigured(
                 "no provider that can search for people is configured: set"
                 " providers.apollo.api_key (LEADFLOOD_PROVIDERS__APOLLO__API_KEY)"
             )
-        return NewDiscovery(
-            run_id=storage.ids.new(),
-            icp_id=icp_id,
-            provider=body.provider or next(iter(sources), ""),
-            query=query_of(icp),
-            wanted_count=body.max_leads,
-        )
+        return sources
 
-    def _run_of(self, body: DiscoveryBody, run_id: UUID) -> NewRun:
-        budget = self._node.storage.settings.budget
-        cap, lead_cap = body.cap_micros, body.lead_cap_micros
-        return NewRun(
-            id=run_id, kind=body.kind, title=f"{body.max_leads} leads by the API",
-            sends=body.sends.value, providers=body.providers,
+    async def begin(self, deed: Deed, plan: Plan) -> DiscoveryMade:
+        """Begin a search in an open transaction, or find the one that asks for the same.
+
+        Raises: Invalid, NotFound.
+        """
+        discovery = self._node.discovery
+        new, run = await self._plan(plan)
+        assert new.ask_hash is not None  # noqa: S101 - set right there
+        same = await discovery.find_same(deed.tx, new.ask_hash)
+        if same is not None and not plan.wanted.again:
+            return DiscoveryMade(
+                run_id=same.run_id, job_id=same.job_id, provider=plan.provider, is_new=False
+            )
+        await runs.create(deed.tx, run, self._node.storage.clock.now())
+        page = await discovery.start(deed.tx, new)
+        (job_id,) = await deed.publication.publish(
+            [page], run_id=run.id, request_id=deed.caller.request_id
+        )
+        await discovery.note_first_job(deed.tx, run.id, job_id)
+        await deed.audit(_entry_of("discovery.started", plan, run))
+        return DiscoveryMade(run_id=run.id, job_id=job_id, provider=plan.provider, is_new=True)
+
+    async def _plan(self, plan: Plan) -> tuple[NewDiscovery, NewRun]:
+        storage, wanted = self._node.storage, plan.wanted
+        icp = await storage.icps.get(plan.icp_id)
+        budget = storage.settings.budget
+        cap, lead_cap = wanted.cap_micros, wanted.lead_cap_micros
+        run = NewRun(
+            id=storage.ids.new(), kind=plan.kind, title=f"{wanted.max_leads} leads by the API",
+            sends=wanted.sends.value, providers=wanted.providers,
             cap_micros=budget.run_micros if cap is None else cap,
             lead_cap_micros=budget.lead_micros if lead_cap is None else lead_cap,
         )  # fmt: skip
+        ask_hash = self._node.discovery.name_ask(
+            plan.icp_id, plan.provider, plan.kind, wanted.max_leads, run.sends,
+            None if run.providers is None else sorted(run.providers),
+            run.cap_micros, run.lead_cap_micros,
+        )  # fmt: skip
+        new = NewDiscovery(
+            run_id=run.id, icp_id=plan.icp_id, provider=plan.provider, query=query_of(icp),
+            wanted_count=wanted.max_leads, ask_hash=ask_hash,
+        )  # fmt: skip
+        return new, run
 
     async def get(self, run_id: UUID) -> RunDetail:
         """Show a discovery run with its counts and the progress of its leads."""
@@ -189,26 +310,105 @@ class Discoveries:
             discovered_count=view.discovered_count, duplicate_count=view.duplicate_count,
             rejected_count=view.rejected_count, error_count=view.error_count,
             total_count=view.total_count, search_cost_micros=view.cost_micros,
-            progress=funnel, progress_ratio=_ratio(funnel, run), created_at=view.created_at,
+            progress=funnel, progress_ratio=ratio_of(funnel, run), created_at=view.created_at,
             updated_at=view.updated_at, ended_at=run.ended_at,
         )  # fmt: skip
 
     async def list(self, query: RunQuery) -> Listed[RunSummary]:
         """List discovery runs, newest first."""
-        found = await self._overview.list_discovery_runs(
-            query.icp_id, query.state, query.place(), query.limit + 1
+        wanted = RunFilter(
+            icp_ids=None if query.icp_id is None else await self._versions(query.icp_id),
+            state=query.state,
+            search_state=None if query.search_state is None else query.search_state.value,
+            provider=query.provider,
+            kind=query.kind,
         )
-        return listed(found, query, lambda run: run.id)
+        found = await self._overview.list_discovery_runs(wanted, query.place(), query.reach)
+        return listed(query.skip(found), query, lambda run: run.id)
+
+    async def _versions(self, icp_id: UUID) -> tuple[UUID, ...]:
+        """Tell the versions an id means: one, or all of an ICP."""
+        icps = self._node.storage.icps
+        if await icps.find(icp_id) is not None:
+            return (icp_id,)
+        return await icps.versions_of(await icps.profile_of(icp_id))
+
+    async def inspect(self, run_id: UUID, body: Inspection, caller: Caller) -> Inspected:
+        """Tell what the source was asked, what it answered, and what became of each record.
+
+        Who sees his own leads only is told of other records without their lead and values.
+        """
+        db, discovery = self._node.storage.db, self._node.discovery
+        view = await discovery.get(db, run_id)
+        after: int = read_cursor(body.cursor, _RECORDS, int) if body.cursor else 0
+        _require_position(after)
+        owner = caller.principal.sees_owner
+        wanted = RecordFilter(
+            status=body.status, page=body.page, owner=None if owner is None else str(owner)
+        )
+        records = await discovery.inspect_records(db, run_id, wanted, after, body.limit + 1)
+        shown = records[: body.limit]
+        first = shown[0].page if shown else body.page or 1
+        pages = await discovery.list_pages(db, run_id, first - 1, body.limit)
+        last = max([record.page for record in shown], default=first + body.limit)
+        more = len(records) > body.limit
+        return Inspected(
+            run_id=run_id, provider=view.provider, query=view.query, state=view.state,
+            code=view.code, page_count=view.page_count,
+            pages=tuple(page for page in pages if page.page <= last), records=tuple(shown),
+            next_cursor=write_cursor(shown[-1].position, _RECORDS) if more else None,
+        )  # fmt: skip
 
     async def cancel(self, run_id: UUID, caller: Caller) -> Cancellation:
-        """Cancel a run: its waiting jobs are swept, what is at work is finished."""
-        storage = self._node.storage
-        done = await runs.cancel(storage.db, run_id, caller.by, storage.clock.now())
-        run = await runs.get(storage.db, run_id)
-        return Cancellation(run_id=run_id, is_cancelled=done or run.cancelled, state=run.state)
+        """Cancel a discovery run: its waiting jobs are swept, what is at work is finished."""
+        return await cancel_run(self._node, run_id, caller)
 
 
-def _ratio(funnel: Funnel, run: Run) -> float | None:
+async def cancel_run(node: Node, run_id: UUID, caller: Caller) -> Cancellation:
+    """Cancel a run of any kind, once. Raises: NotFound."""
+
+    async def do(deed: Deed) -> Cancellation:
+        if await runs.cancel(deed.tx, run_id, caller.by, node.storage.clock.now()):
+            await deed.audit(
+                AuditEntry(action="run.cancelled", subject_kind="run", subject_id=str(run_id))
+            )
+        run = await runs.get(deed.tx, run_id)
+        return Cancellation(run_id=run_id, is_cancelled=run.cancelled, state=run.state)
+
+    return await once(node, caller, Cancellation, do)
+
+
+def created(answer: msgspec.Struct, *, is_new: bool) -> Page:
+    """Answer 201 for what was made now, 200 for what was there."""
+    status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    return Page(body=encode(answer), content_type="application/json", status=status.value)
+
+
+def ratio_of(funnel: Funnel, run: Run) -> float | None:
+    """Tell how far a run is, 0 to 1; None: nothing is found yet."""
     if run.state != "running":
         return 1.0
     return (funnel.scored + funnel.failed) / funnel.found if funnel.found else None
+
+
+def _entry_of(action: str, plan: Plan, run: NewRun) -> AuditEntry:
+    return AuditEntry(
+        action=action,
+        subject_kind="run",
+        subject_id=str(run.id),
+        detail={
+            "icp": str(plan.icp_id),
+            "provider": plan.provider,
+            "maxLeads": plan.wanted.max_leads,
+            "sends": run.sends,
+            "capMicros": run.cap_micros,
+        },
+    )
+
+
+def _require_position(after: int) -> None:
+    if not 0 <= after < 2**31:
+        raise HttpRefused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "http.query.invalid",
+            "cursor: give the nextCursor of the answer before, unchanged",
+        )  # fmt: skip

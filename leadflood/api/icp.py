@@ -7,22 +7,26 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
-from leadflood.api.idempotency import remembered
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
+from leadflood.domain.accounts.schemas import AuditEntry
 from leadflood.domain.icp.schemas import (
     Autopilot,
     Bands,
     Icp,
+    IcpFilter,
     IcpInput,
     QualificationRule,
+    Seen,
     Size,
     Target,
 )
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound
+from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
 
 Words = Annotated[str, msgspec.Meta(max_length=500)]
+VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class TargetBody(
@@ -67,7 +71,11 @@ class IcpUpdate(IcpBody, frozen=True, forbid_unknown_fields=True, kw_only=True, 
 
 
 class IcpView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One version of an ICP; `id` names the version, `profileId` the ICP."""
+    """One version of an ICP; `id` names the version, `profileId` the ICP.
+
+    `rules` are those in force: without a WEIGHTED one of its author the target's. `archivedAt`
+    null: it is in use.
+    """
 
     id: UUID
     profile_id: UUID
@@ -79,6 +87,7 @@ class IcpView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     bands: Bands
     rules: tuple[QualificationRule, ...]
     created_at: datetime
+    archived_at: datetime | None = None
 
     @staticmethod
     def of(icp: Icp) -> "IcpView":
@@ -86,8 +95,15 @@ class IcpView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return msgspec.convert(icp, IcpView, from_attributes=True)
 
 
+class IcpQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which ICPs: `q` is a part of the name; `archived` shows those that were put away."""
+
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    archived: bool = False
+
+
 class Icps:
-    """The routes of ICPs."""
+    """The routes of ICPs and of their versions."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -95,55 +111,119 @@ class Icps:
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
         path, one = "/v1/icps", "/v1/icps/{icpId}"
+        versions, archival = f"{one}/versions", f"{one}/archival"
+        missing = (NotFound,)
+        changed = (Invalid, NotFound, Conflict, PreconditionFailed)
         return (
             Route(
                 method="POST", path=path, handler=self.create, permission="icps:write",
-                status=HTTPStatus.CREATED, errors=(Invalid,), is_idempotent=True,
+                status=HTTPStatus.CREATED, errors=(Invalid,),
             ),
             Route(method="GET", path=path, handler=self.list, permission="icps:read"),
             Route(
-                method="GET", path=one, handler=self.get, permission="icps:read",
-                errors=(NotFound,),
+                method="GET", path=one, handler=self.get, permission="icps:read", errors=missing,
+                shows_more=True,
             ),
             Route(
-                method="PUT", path=one, handler=self.update,
-                permission="icps:write", errors=(Invalid, NotFound, Conflict),
+                method="PUT", path=one, handler=self.update, permission="icps:write",
+                errors=changed, takes_if_match=True,
+            ),
+            Route(
+                method="DELETE", path=one, handler=self.archive, permission="icps:write",
+                status=HTTPStatus.NO_CONTENT, errors=(NotFound, Conflict, PreconditionFailed),
+                takes_if_match=True,
+            ),
+            Route(
+                method="DELETE", path=archival, handler=self.restore, permission="icps:write",
+                errors=missing,
+            ),
+            Route(
+                method="GET", path=versions, handler=self.versions, permission="icps:read",
+                errors=missing,
+            ),
+            Route(
+                method="GET", path=versions + "/{version}", handler=self.version,
+                permission="icps:read", errors=missing, shows_more=True,
             ),
         )  # fmt: skip
 
     async def create(self, body: IcpBody, caller: Caller) -> IcpView:
         """Write a new ICP."""
         given = body.as_input()
-        storage = self._node.storage
-        async with storage.db.transaction() as tx:
-            async with remembered(tx, caller, IcpView, storage.clock) as memory:
-                if memory.answer is None:
-                    icp = await storage.icps.create(given, tx)
-                    memory.answer = IcpView.of(icp)
-            made: IcpView = memory.answer
-        return made
 
-    async def update(self, icp_id: UUID, body: IcpUpdate) -> IcpView:
+        async def do(deed: Deed) -> IcpView:
+            icp = await self._node.storage.icps.create(given, deed.tx)
+            await deed.audit(entry_of("icp.created", icp))
+            return IcpView.of(icp)
+
+        return await once(self._node, caller, IcpView, do)
+
+    async def update(self, icp_id: UUID, body: IcpUpdate, caller: Caller) -> IcpView:
         """Write the next version of an ICP; one that changes nothing is not written."""
         icps = self._node.storage.icps
-        profile_id = (await self.get(icp_id)).profile_id
-        return IcpView.of(await icps.update(profile_id, body.as_input(), body.based_on_version))
+        profile_id = await icps.profile_of(icp_id)
+        given = body.as_input()
+        seen = Seen(version=body.based_on_version, if_match=caller.if_match)
+
+        async def do(deed: Deed) -> IcpView:
+            icp = await icps.update(profile_id, given, seen=seen, tx=deed.tx)
+            await deed.audit(entry_of("icp.changed", icp))
+            return IcpView.of(icp)
+
+        return await once(self._node, caller, IcpView, do)
+
+    async def archive(self, icp_id: UUID, caller: Caller) -> None:
+        """Put an ICP away: no list shows it, nothing new starts for it; its scores stay.
+
+        Doing it twice changes nothing. While a search for it goes on it is refused.
+        """
+        icps = self._node.storage.icps
+        profile_id = await icps.profile_of(icp_id)
+
+        async def do(deed: Deed) -> None:
+            seen = Seen(if_match=caller.if_match)
+            if await icps.archive(deed.tx, profile_id, caller.by, seen):
+                await deed.audit(_about("icp.archived", profile_id))
+
+        await once(self._node, caller, type(None), do)
+
+    async def restore(self, icp_id: UUID, caller: Caller) -> IcpView:
+        """Bring an archived ICP back; one that is in use stays as it is."""
+        icps = self._node.storage.icps
+        profile_id = await icps.profile_of(icp_id)
+
+        async def do(deed: Deed) -> None:
+            if await icps.restore(deed.tx, profile_id):
+                await deed.audit(_about("icp.restored", profile_id))
+
+        await once(self._node, caller, type(None), do)
+        return await self.get(profile_id)
 
     async def get(self, icp_id: UUID) -> IcpView:
         """Show a version by its id, or the newest version by the ICP's."""
+        return IcpView.of(await self.find(icp_id))
+
+    async def find(self, icp_id: UUID) -> Icp:
+        """Find a version by its id, or the newest version by the ICP's. Raises: NotFound."""
         icps = self._node.storage.icps
         icp = await icps.find(icp_id) or await icps.find_latest(icp_id)
-        return IcpView.of(icp or await icps.get(icp_id))
+        return icp or await icps.get(icp_id)
 
     async def choose(self, icp_id: UUID | None) -> UUID:
         """Tell the version meant: the one named, by its own id or the ICP's, or the newest ICP.
 
-        Raises: NotFound; Invalid when there is none at all.
+        Raises: NotFound; Conflict when it is archived; Invalid when there is none at all.
         """
-        icps = self._node.storage.icps
         if icp_id is not None:
-            return (await self.get(icp_id)).id
-        newest = await icps.list_latest(None, 1)
+            found = await self.find(icp_id)
+            if found.archived_at is not None:
+                raise Conflict(
+                    f"ICP {found.profile_id} is archived: bring it back with"
+                    f" DELETE /v1/icps/{found.profile_id}/archival",
+                    code="icp.profile.archived",
+                )
+            return found.id
+        newest = await self._node.storage.icps.list_latest(None, 1)
         if not newest:
             raise Invalid(
                 "there is no ICP to score for: write one with POST /v1/icps",
@@ -152,8 +232,37 @@ class Icps:
             )
         return newest[0].id
 
-    async def list(self, query: Paging) -> Listed[IcpView]:
+    async def list(self, query: IcpQuery) -> Listed[IcpView]:
         """List the newest version of each ICP, newest first."""
-        before = query.place()
-        icps = await self._node.storage.icps.list_latest(before, query.limit + 1)
-        return listed([IcpView.of(icp) for icp in icps], query, lambda icp: icp.profile_id)
+        wanted = IcpFilter(name_part=query.q.strip(), is_archived=query.archived)
+        found = await self._node.storage.icps.list_latest(query.place(), query.reach, wanted)
+        shown = [IcpView.of(icp) for icp in query.skip(found)]
+        return listed(shown, query, lambda icp: icp.profile_id)
+
+    async def versions(self, icp_id: UUID, query: Paging) -> Listed[IcpView]:
+        """List the versions of an ICP, newest first."""
+        icps = self._node.storage.icps
+        profile_id = await icps.profile_of(icp_id)
+        before = query.place_in("version", int)
+        found = await icps.list_versions(profile_id, before, query.reach)
+        shown = [IcpView.of(icp) for icp in query.skip(found)]
+        return listed(shown, query, lambda icp: icp.version, sort="version")
+
+    async def version(self, icp_id: UUID, version: VersionNumber) -> IcpView:
+        """Show one version of an ICP by its number."""
+        icps = self._node.storage.icps
+        return IcpView.of(await icps.get_version(await icps.profile_of(icp_id), version))
+
+
+def entry_of(action: str, icp: Icp) -> AuditEntry:
+    """Say what was done to an ICP."""
+    return AuditEntry(
+        action=action,
+        subject_kind="icp",
+        subject_id=str(icp.profile_id),
+        detail={"version": icp.version, "name": icp.name},
+    )
+
+
+def _about(action: str, profile_id: UUID) -> AuditEntry:
+    return AuditEntry(action=action, subject_kind="icp", subject_id=str(profile_id))

@@ -59,7 +59,7 @@ async def test_a_run_that_is_not_there_is_not_found(api: Client, method: str) ->
 
 async def test_runs_are_listed_newest_first_by_icp(api: Client) -> None:
     icp = (await api.post("/v1/icps", {"name": "Listed"})).json["id"]
-    body = {"icpId": icp, "maxLeads": 3, "sends": "never", "providers": []}
+    body = {"icpId": icp, "maxLeads": 3, "sends": "never", "providers": [], "again": True}
     made = [(await api.post("/v1/discovery/runs", body)).json["runId"] for _ in range(3)]
 
     first = (await api.get(f"/v1/discovery/runs?icpId={icp}&limit=2")).json

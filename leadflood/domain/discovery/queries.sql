@@ -3,11 +3,11 @@
 INSERT INTO discovery_run (
     id, icp_id, provider, query, state, next_page, next_position, wanted_count, lead_count,
     discovered_count, duplicate_count, rejected_count, error_count, cost_micros, created_at,
-    updated_at
+    updated_at, ask_hash
 )
 VALUES (
     :id::uuid, :icp_id::uuid, :provider::text, :asked::text, 'RUNNING', 1, 1, :wanted_count::int,
-    0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz
+    0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz, :ask_hash::bytea
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
@@ -32,14 +32,14 @@ WHERE lead_id = ANY(:lead_ids::uuid[]) AND run_id = ANY(:run_ids::uuid[]);
 -- name: add_records
 -- What became of each record of a page.
 INSERT INTO discovery_record (
-    run_id, position, page, provider, provider_id, status, reason, lead_id, recorded_at
+    run_id, position, page, provider, provider_id, status, reason, lead_id, told, recorded_at
 )
 SELECT
-    run_id, position, page, provider, provider_id, status, reason, lead_id, :now::timestamptz
+    run_id, position, page, provider, provider_id, status, reason, lead_id, told, :now::timestamptz
 FROM unnest(
     :run_ids::uuid[], :positions::int[], :pages::int[], :providers::text[], :provider_ids::text[],
-    :statuses::text[], :reasons::text[], :lead_ids::uuid[]
-) AS seen (run_id, position, page, provider, provider_id, status, reason, lead_id);
+    :statuses::text[], :reasons::text[], :lead_ids::uuid[], :tolds::text[]
+) AS seen (run_id, position, page, provider, provider_id, status, reason, lead_id, told);
 
 -- name: advance_runs
 -- The next cursor, and the counts of the page, together with its records.
@@ -78,3 +78,75 @@ FROM discovery_run WHERE id = :id::uuid;
 SELECT position, page, provider, provider_id, status, reason, lead_id
 FROM discovery_record WHERE run_id = :run_id::uuid AND position > :after::int
 ORDER BY position LIMIT :limit::int;
+
+-- name: lock_ask
+-- Equal requests at the same moment follow one another, on whatever node they arrive.
+SELECT pg_advisory_xact_lock(hashtextextended('discovery:' || encode(:ask_hash::bytea, 'hex'), 0));
+
+-- name: find_same
+-- The newest search for the same that still goes on or came to its end; failed ones do not count.
+SELECT discovery_run.id AS run_id, discovery_run.first_job_id AS job_id
+FROM discovery_run JOIN run USING (id)
+WHERE discovery_run.ask_hash = :ask_hash::bytea AND discovery_run.created_at > :since::timestamptz
+    AND discovery_run.state IN ('RUNNING', 'COMPLETED') AND run.state <> 'cancelled'
+    AND discovery_run.first_job_id IS NOT NULL
+ORDER BY discovery_run.created_at DESC LIMIT 1;
+
+-- name: note_first_job
+-- Which job brings the first page: answered again to whoever asks for the same.
+UPDATE discovery_run SET first_job_id = :job_id::uuid WHERE id = :id::uuid;
+
+-- name: add_pages
+-- What was asked and what came of it, once a page.
+INSERT INTO discovery_page (
+    run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
+    duplicate_count, rejected_count, error_count, cost_micros, total_count, code, recorded_at
+)
+SELECT
+    run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
+    duplicate_count, rejected_count, error_count, cost_micros, total_count, code, :now::timestamptz
+FROM unnest(
+    :run_ids::uuid[], :pages::int[], :cursors::text[], :askeds::text[], :ignoreds::text[],
+    :next_cursors::text[], :record_counts::int[], :discovered_counts::int[],
+    :duplicate_counts::int[], :rejected_counts::int[], :error_counts::int[],
+    :costs_micros::int8[], :total_counts::int8[], :codes::text[]
+) AS seen (
+    run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
+    duplicate_count, rejected_count, error_count, cost_micros, total_count, code
+)
+ON CONFLICT (run_id, page) DO NOTHING;
+
+-- name: list_pages
+-- The pages of a run behind a known one.
+SELECT
+    page, cursor, asked, ignored, next_cursor, record_count, discovered_count, duplicate_count,
+    rejected_count, error_count, cost_micros, total_count, code, recorded_at
+FROM discovery_page WHERE run_id = :run_id::uuid AND page > :after::int
+ORDER BY page LIMIT :limit::int;
+
+-- name: inspect_records
+-- Records behind a known position, with what their source is kept to have said of them.
+SELECT
+    record.position, record.page, record.provider_id, record.status, record.reason,
+    CASE WHEN record.is_shown THEN record.lead_id END AS lead_id, record.told, said.fields,
+    said.values
+FROM (
+    SELECT discovery_record.*, (
+        :owner::text IS NULL OR lead_id IS NULL OR EXISTS (
+            SELECT FROM lead AS own LEFT JOIN lead AS survivor ON survivor.id = own.merged_into
+            WHERE own.id = discovery_record.lead_id
+                AND coalesce(survivor.owner, own.owner) = :owner::text
+        )
+    ) AS is_shown
+    FROM discovery_record
+    WHERE run_id = :run_id::uuid AND position > :after::int
+        AND (:status::text IS NULL OR status = :status::text)
+        AND (:page::int IS NULL OR page = :page::int)
+    ORDER BY position LIMIT :limit::int
+) AS record
+LEFT JOIN LATERAL (
+    SELECT array_agg(field ORDER BY field) AS fields, array_agg(value ORDER BY field) AS values
+    FROM field_value
+    WHERE subject_id = record.lead_id AND source = record.provider AND record.is_shown
+) AS said ON true
+ORDER BY record.position;

@@ -1,5 +1,10 @@
 """What becomes of a page: who is let in, and whether another page is wanted. Pure."""
 
+import hashlib
+import re
+
+import msgspec
+
 from leadflood.contracts.facts import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.values import FieldName
@@ -16,6 +21,13 @@ _TELLING = frozenset(
         FieldName.COMPANY_NAME,
         FieldName.COMPANY_DOMAIN,
     }
+)
+
+MOST_ASKED_CHARS = 20_000
+MOST_TOLD_CHARS = 600
+_SECRET = re.compile(
+    r'("[^"]*(?:key|secret|token|password|authorization)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"',
+    re.IGNORECASE,
 )
 
 
@@ -38,3 +50,26 @@ def goes_on(run: DiscoveryRun, page: PeoplePage, lead_count: int) -> bool:
         and page.next_cursor != run.cursor
         and lead_count < run.wanted_count
     )
+
+
+def mask_asked(asked: str) -> str:
+    """Write a request as it may be kept: what looks like a secret masked, not too long."""
+    masked = _SECRET.sub(r'\1"******"', asked.replace("\x00", ""))
+    if len(masked) <= MOST_ASKED_CHARS:
+        return masked
+    return f"{masked[:MOST_ASKED_CHARS]}… ({len(masked) - MOST_ASKED_CHARS} more characters)"
+
+
+def excerpt_of(person: FoundPerson) -> str:
+    """Write down what a record said, field by field, short enough to keep."""
+    told = {found.field.value: str(found.value)[:100] for found in person.values}
+    text = msgspec.json.encode(told).decode().replace("\\u0000", "")
+    while len(text) > MOST_TOLD_CHARS and told:
+        told.popitem()
+        text = msgspec.json.encode(told).decode().replace("\\u0000", "")
+    return text
+
+
+def name_ask(*asked: object) -> bytes:
+    """Name what is asked for: equal requests, equal name."""
+    return hashlib.sha256(msgspec.json.encode(asked)).digest()

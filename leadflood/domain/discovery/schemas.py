@@ -74,24 +74,26 @@ class RecordStatus(StrEnum):
     ERROR = "ERROR"
 
 
-class DiscoveryInput(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
-):
-    """What `POST /v1/discovery/runs` takes; `provider` empty means the first that can search."""
-
-    icp_id: UUID
-    provider: str = ""
-    max_leads: int = 100
-
-
 class NewDiscovery(msgspec.Struct, frozen=True, kw_only=True):
-    """A discovery to start, for a run that exists already and has this id."""
+    """A discovery to start, for a run that exists already and has this id.
+
+    `ask_hash` names all that was asked for, so that the same is found again within a day; None:
+    it is not looked for.
+    """
 
     run_id: UUID
     icp_id: UUID
     provider: str
     query: PeopleQuery
     wanted_count: int
+    ask_hash: bytes | None = None
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """A discovery that was started before; `job_id` is its first page."""
+
+    run_id: UUID
+    job_id: UUID
 
 
 class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,3 +143,52 @@ class DiscoveryRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     status: RecordStatus
     reason: str | None
     lead_id: UUID | None
+    told: str | None = None
+
+
+class RecordView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One record of a page and why it was kept or refused.
+
+    `said` is what this source said of the person as it is kept now; of a refused record an
+    excerpt of what it said. `reason` null: there is nothing to explain.
+    """
+
+    position: int
+    page: int
+    provider_id: str
+    status: RecordStatus
+    reason: str | None
+    lead_id: UUID | None
+    said: dict[str, str]
+
+
+class PageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One page: what was asked for, what came of it, what it cost.
+
+    `asked` is the request's body as it was sent, secrets masked; empty when nothing was answered.
+    `ignored` are parts of the question that this source cannot filter by. `cursor` null: the
+    first page. `nextCursor` null: the last. `code` null: it was answered.
+    """
+
+    page: int
+    cursor: str | None
+    asked: str
+    ignored: tuple[str, ...]
+    next_cursor: str | None
+    record_count: int
+    discovered_count: int
+    duplicate_count: int
+    rejected_count: int
+    error_count: int
+    cost_micros: Micros
+    total_count: int | None
+    code: str | None
+    recorded_at: datetime
+
+
+class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records; None asks for nothing. `owner` set: leads of others are not shown."""
+
+    status: RecordStatus | None = None
+    page: int | None = None
+    owner: str | None = None

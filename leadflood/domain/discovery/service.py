@@ -1,20 +1,28 @@
 """Use cases of discovery: start one, look at one."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from leadflood.domain.discovery import store
+from leadflood.domain.discovery.rules import name_ask
 from leadflood.domain.discovery.schemas import (
+    Begun,
     DiscoveryRecord,
     DiscoveryView,
     NewDiscovery,
+    PageView,
     PageWanted,
+    RecordFilter,
+    RecordView,
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound
 
 MOST_LEADS = 1_000_000
+SAME_FOR = timedelta(days=1)
+"""For how long a search that asks for the same is the same search."""
 
 
 class DiscoveryService:
@@ -46,6 +54,21 @@ class DiscoveryService:
             )
         return PageWanted(discovery_run_id=new.run_id, cursor=None, page=1)
 
+    async def find_same(self, tx: Tx, ask_hash: bytes) -> Begun | None:
+        """Find a search for the same that was begun within a day, and did not fail.
+
+        Waits: for equal requests that are being answered, on whatever node.
+        """
+        return await store.find_same(tx, ask_hash, self._clock.now() - SAME_FOR)
+
+    async def note_first_job(self, tx: Tx, run_id: UUID, job_id: UUID) -> None:
+        """Keep which job brings the first page, for whoever asks for the same."""
+        await store.note_first_job(tx, run_id, job_id)
+
+    def name_ask(self, *asked: object) -> bytes:
+        """Name all that a search is asked for: equal requests, equal name."""
+        return name_ask(*asked)
+
     async def get(self, db: Reader, run_id: UUID) -> DiscoveryView:
         """Tell how a discovery stands. Raises: NotFound."""
         view = await store.find_view(db, run_id)
@@ -58,6 +81,18 @@ class DiscoveryService:
     ) -> Sequence[DiscoveryRecord]:
         """List what became of each record, in order, behind a position."""
         return await store.list_records(db, run_id, after, limit)
+
+    async def list_pages(
+        self, db: Reader, run_id: UUID, after: int = 0, limit: int = 100
+    ) -> Sequence[PageView]:
+        """List what the source was asked and what it answered, page by page."""
+        return await store.list_pages(db, run_id, after, limit)
+
+    async def inspect_records(
+        self, db: Reader, run_id: UUID, wanted: RecordFilter, after: int = 0, limit: int = 100
+    ) -> Sequence[RecordView]:
+        """List why each record was kept or refused, in order, behind a position."""
+        return await store.inspect_records(db, run_id, wanted, after, limit)
 
     def _problems(self, new: NewDiscovery) -> tuple[FieldProblem, ...]:
         problems = []

@@ -12,7 +12,7 @@ from typing_extensions import override
 from leadflood.contracts.facts import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
 from leadflood.domain.discovery import store
-from leadflood.domain.discovery.rules import goes_on, reason_to_reject
+from leadflood.domain.discovery.rules import excerpt_of, goes_on, mask_asked, reason_to_reject
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
@@ -42,6 +42,7 @@ class _Seen(msgspec.Struct):
     provider_id: str
     reason: str | None
     person: FoundPerson | None
+    told: str | None = None
 
 
 class _Page:
@@ -77,7 +78,8 @@ class _Page:
         is_first = upserted is not None and (self.run.id, upserted.lead_id) not in known
         if upserted is not None and is_first:
             known.add((self.run.id, upserted.lead_id))
-            self.new_leads.append(upserted.lead_id)
+            if not upserted.is_deleted:
+                self.new_leads.append(upserted.lead_id)
         status, reason = _status(seen, upserted, is_first=is_first)
         self.records.append(
             DiscoveryRecord(
@@ -88,6 +90,7 @@ class _Page:
                 status=status,
                 reason=reason,
                 lead_id=None if upserted is None else upserted.lead_id,
+                told=seen.told,
             )
         )
 
@@ -103,6 +106,8 @@ class _Page:
             total_count=self.answer.total,
             lead_count=len(self.new_leads),
             records=self.records,
+            asked=mask_asked(self.answer.asked),
+            ignored=self.answer.ignored,
         )
 
 
@@ -214,7 +219,10 @@ def _look(answer: PeoplePage) -> list[_Seen]:
     for person in answer.people:
         reason = reason_to_reject(person)
         provider_id = _storable(person.provider_id)
-        seen.append(_Seen(provider_id, reason, person if reason is None else None))
+        if reason is None:
+            seen.append(_Seen(provider_id, None, person))
+        else:
+            seen.append(_Seen(provider_id, reason, None, excerpt_of(person)))
     seen += [_Seen(_storable(name), _storable(reason), None) for name, reason in answer.refused]
     return seen
 
@@ -234,6 +242,8 @@ def _status(
         return RecordStatus.REJECTED, seen.reason
     if upserted.is_new:
         return RecordStatus.DISCOVERED, None
+    if upserted.is_deleted:
+        return RecordStatus.DUPLICATE, "deleted by a person"
     return RecordStatus.DUPLICATE, "known from earlier" if is_first else "seen before in this run"
 
 
@@ -249,7 +259,9 @@ def _follow_page(page: _Page, advance: store.Advance) -> list[Follow]:
 def _failure(one: Ended[PageWanted, PeoplePage], run: DiscoveryRun) -> store.Advance:
     error = _error_of(one)
     if isinstance(error, Cancelled):
-        return store.Advance(run=run, state=DiscoveryState.CANCELLED, next_page=run.next_page)
+        return store.Advance(
+            run=run, state=DiscoveryState.CANCELLED, next_page=run.next_page, is_page=False
+        )
     record = DiscoveryRecord(
         position=run.next_position,
         page=run.next_page,

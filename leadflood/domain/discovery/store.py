@@ -1,6 +1,6 @@
 """Discovery runs and their records in the database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,12 +8,16 @@ import msgspec
 
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.domain.discovery.schemas import (
+    Begun,
     DiscoveryRecord,
     DiscoveryRun,
     DiscoveryState,
     DiscoveryView,
     NewDiscovery,
+    PageView,
+    RecordFilter,
     RecordStatus,
+    RecordView,
 )
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
@@ -33,6 +37,9 @@ class Advance(msgspec.Struct, kw_only=True):
     total_count: int | None = None
     lead_count: int = 0
     records: list[DiscoveryRecord] = []
+    is_page: bool = True
+    asked: str = ""
+    ignored: tuple[str, ...] = ()
 
     def count(self, status: RecordStatus) -> int:
         """Tell how many records ended so."""
@@ -48,9 +55,22 @@ async def record_run(tx: Tx, new: NewDiscovery, now: datetime) -> bool:
         provider=new.provider,
         asked=msgspec.json.encode(new.query).decode(),
         wanted_count=new.wanted_count,
+        ask_hash=new.ask_hash,
         now=now,
     )
     return written is not None
+
+
+async def find_same(tx: Tx, ask_hash: bytes, since: datetime) -> Begun | None:
+    """Find a search for the same since then, and keep equal requests waiting until we are done."""
+    await tx.fetch(SQL.lock_ask, ask_hash=ask_hash)
+    row = await tx.fetch_one(SQL.find_same, ask_hash=ask_hash, since=since)
+    return None if row is None else Begun(run_id=row["run_id"], job_id=row["job_id"])
+
+
+async def note_first_job(tx: Tx, run_id: UUID, job_id: UUID) -> None:
+    """Keep which job brings the first page."""
+    await tx.execute(SQL.note_first_job, id=run_id, job_id=job_id)
 
 
 async def find_runs(db: Reader, run_ids: Iterable[UUID]) -> dict[UUID, DiscoveryRun]:
@@ -89,8 +109,12 @@ async def advance(tx: Tx, advances: Sequence[Advance], now: datetime) -> None:
             statuses=[record.status.value for _, record in records],
             reasons=[record.reason for _, record in records],
             lead_ids=[record.lead_id for _, record in records],
+            tolds=[record.told for _, record in records],
             now=now,
         )
+    pages = [one for one in advances if one.is_page]
+    if pages:
+        await tx.execute(SQL.add_pages, now=now, **_page_columns(pages))
     await tx.execute(
         SQL.advance_runs,
         ids=[one.run.id for one in advances],
@@ -153,6 +177,75 @@ async def list_records(
         )
         for row in rows
     ]
+
+
+async def list_pages(
+    db: Reader, run_id: UUID, after: int = 0, limit: int = 100
+) -> Sequence[PageView]:
+    """List what was asked and answered, page by page, behind a page."""
+    rows = await db.fetch(SQL.list_pages, run_id=run_id, after=after, limit=limit)
+    return [
+        PageView(**{**dict(row.items()), "ignored": tuple(filter(None, row["ignored"].split(",")))})
+        for row in rows
+    ]
+
+
+async def inspect_records(
+    db: Reader, run_id: UUID, wanted: RecordFilter, after: int, limit: int
+) -> Sequence[RecordView]:
+    """List records with what was said of them, behind a position."""
+    rows = await db.fetch(
+        SQL.inspect_records,
+        run_id=run_id,
+        after=after,
+        limit=limit,
+        status=None if wanted.status is None else wanted.status.value,
+        page=wanted.page,
+        owner=wanted.owner,
+    )
+    return [
+        RecordView(
+            position=row["position"],
+            page=row["page"],
+            provider_id=row["provider_id"],
+            status=RecordStatus(row["status"]),
+            reason=row["reason"],
+            lead_id=row["lead_id"],
+            said=_said(row),
+        )
+        for row in rows
+    ]
+
+
+def _said(row: Row) -> dict[str, str]:
+    if row["fields"] is None:
+        return msgspec.json.decode(row["told"] or "{}", type=dict[str, str])
+    pairs = zip(row["fields"], row["values"], strict=True)
+    return {field: _plain(value) for field, value in pairs}
+
+
+def _plain(value: str) -> str:
+    """Write a kept value for people: words without quotes, anything else as it is kept."""
+    return msgspec.json.decode(value, type=str) if value.startswith('"') else value
+
+
+def _page_columns(pages: Sequence[Advance]) -> Mapping[str, object]:
+    return {
+        "run_ids": [one.run.id for one in pages],
+        "pages": [one.run.next_page for one in pages],
+        "cursors": [one.run.cursor for one in pages],
+        "askeds": [one.asked for one in pages],
+        "ignoreds": [",".join(one.ignored) for one in pages],
+        "next_cursors": [one.cursor for one in pages],
+        "record_counts": [len(one.records) for one in pages],
+        "discovered_counts": [one.count(RecordStatus.DISCOVERED) for one in pages],
+        "duplicate_counts": [one.count(RecordStatus.DUPLICATE) for one in pages],
+        "rejected_counts": [one.count(RecordStatus.REJECTED) for one in pages],
+        "error_counts": [one.count(RecordStatus.ERROR) for one in pages],
+        "costs_micros": [one.cost_micros for one in pages],
+        "total_counts": [one.total_count for one in pages],
+        "codes": [one.code for one in pages],
+    }
 
 
 def _query(row: Row) -> PeopleQuery:

@@ -112,9 +112,7 @@ async def list_latest(db: Reader, wanted: IcpFilter, before: UUID | None, limit:
     return sorted(found, key=lambda icp: icp.profile_id, reverse=True)
 
 
-async def list_versions(
-    db: Reader, profile_id: UUID, before: int | None, limit: int
-) -> list[Icp]:
+async def list_versions(db: Reader, profile_id: UUID, before: int | None, limit: int) -> list[Icp]:
     """List the versions of a profile, newest first, below a number."""
     rows = await db.fetch(SQL.list_versions, profile_id=profile_id, before=before, limit=limit)
     found = await find_versions(db, [row["id"] for row in rows])

@@ -1,7 +1,7 @@
 -- name: count_funnel
 -- All numbers of a run in one snapshot.
 WITH scored AS (
-    SELECT DISTINCT ON (lead_id) lead_id, band
+    SELECT DISTINCT ON (lead_id) lead_id, score_prediction.band
     FROM score_prediction JOIN lead ON lead.id = lead_id
     WHERE run_id = :run_id::uuid AND lead.merged_into IS NULL
     ORDER BY lead_id, score_prediction.created_at DESC)
@@ -140,8 +140,11 @@ SELECT discovery_run.id, discovery_run.icp_id, run.kind, run.title, discovery_ru
        discovery_run.lead_count, discovery_run.created_at, run.ended_at
 FROM discovery_run JOIN run USING (id)
 WHERE (:before::uuid IS NULL OR discovery_run.id < :before::uuid)
-  AND (:icp_id::uuid IS NULL OR discovery_run.icp_id = :icp_id::uuid)
+  AND (:icp_ids::uuid[] IS NULL OR discovery_run.icp_id = ANY (:icp_ids::uuid[]))
   AND (:state::text IS NULL OR run.state = :state::text)
+  AND (:search_state::text IS NULL OR discovery_run.state = :search_state::text)
+  AND (:provider::text IS NULL OR discovery_run.provider = :provider::text)
+  AND (:kind::text IS NULL OR run.kind = :kind::text)
 ORDER BY discovery_run.id DESC LIMIT :limit::int
 
 -- name: list_lead_events

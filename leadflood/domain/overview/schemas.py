@@ -105,6 +105,16 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     updated_at: datetime
 
 
+class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which discovery runs; None asks for nothing. `search_state` is that of the search alone."""
+
+    icp_ids: tuple[UUID, ...] | None = None
+    state: str | None = None
+    search_state: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+
+
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A discovery run in a list: `state` is that of the search, `run_state` of the whole run.
 

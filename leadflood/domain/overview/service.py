@@ -13,6 +13,7 @@ from leadflood.domain.overview.schemas import (
     LeadFilter,
     LeadRecord,
     LeadSummary,
+    RunFilter,
     RunSummary,
     Total,
 )
@@ -55,10 +56,10 @@ class OverviewService:
         return await store.count_leads(self._db, wanted)
 
     async def list_discovery_runs(
-        self, icp_id: UUID | None, state: str | None, before: UUID | None, limit: int
+        self, wanted: RunFilter, before: UUID | None, limit: int
     ) -> list[RunSummary]:
         """List discovery runs, newest first, behind a place."""
-        return await store.list_discovery_runs(self._db, icp_id, state, before, limit)
+        return await store.list_discovery_runs(self._db, wanted, before, limit)
 
     async def list_lead_events(
         self, lead_id: UUID, before: UUID | None, limit: int

@@ -12,6 +12,7 @@ from leadflood.domain.overview.schemas import (
     LeadEvent,
     LeadFilter,
     LeadRecord,
+    RunFilter,
     RunSummary,
     Total,
 )
@@ -87,12 +88,14 @@ async def count_leads(db: Reader, wanted: LeadFilter) -> Total:
 
 
 async def list_discovery_runs(
-    db: Reader, icp_id: UUID | None, state: str | None, before: UUID | None, limit: int
+    db: Reader, wanted: RunFilter, before: UUID | None, limit: int
 ) -> list[RunSummary]:
     """List discovery runs, newest first, behind a place."""
-    rows = await db.fetch(
-        SQL.list_discovery_runs, icp_id=icp_id, state=state, before=before, limit=limit
-    )
+    given = {
+        **msgspec.structs.asdict(wanted),
+        "icp_ids": None if wanted.icp_ids is None else list(wanted.icp_ids),
+    }
+    rows = await db.fetch(SQL.list_discovery_runs, **given, before=before, limit=limit)
     return [RunSummary(**dict(row.items())) for row in rows]
 
 
