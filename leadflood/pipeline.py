@@ -11,7 +11,7 @@ from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
-from leadflood.domain.leads.schemas import LeadCreated
+from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
 from leadflood.domain.messaging.schemas import MessageApproved
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
 from leadflood.domain.scoring.schemas import LeadQualified
@@ -22,7 +22,9 @@ STEPS = (
     Step(on=PageWanted, run=DiscoveryStage.name),
     Step(on=LeadDiscovered, run=EnrichmentStage.name),
     Step(on=LeadCreated, run=EnrichmentStage.name),
+    Step(on=EnrichmentWanted, run=EnrichmentStage.name),
     Step(on=LeadEnriched, run=FeaturesStage.name),
+    Step(on=RescoreWanted, run=FeaturesStage.name),
     Step(on=FeaturesComputed, run=ScoringStage.name),
     Step(on=LeadQualified, run=GenerateStage.name),
     Step(on=MessageApproved, run=SendStage.name),

@@ -14,13 +14,15 @@ OWNERS = {
     "leadflood/engine/queue": (
         "job history dead_letter run node periodic switch installation event"
     ),
-    "leadflood/engine/ledger": "provider_call budget answer rate_limit",
-    "leadflood/api": "idempotency",
+    "leadflood/engine/ledger": "provider_call budget answer rate_limit tuning",
+    "leadflood/api": "idempotency stream_ticket",
     "leadflood/domain/accounts": "audit_event",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
     "leadflood/domain/leads": (
-        "lead lead_text company identity field_value activity import import_row"
+        "lead lead_text company identity field_value activity import import_row tag"
     ),
+    "leadflood/domain/bulk": "bulk_action bulk_item",
+    "leadflood/domain/learning": "label",
     "leadflood/domain/discovery": "discovery_run discovery_record discovery_page",
     "leadflood/domain/enrichment": "enrichment enrichment_record waterfall_stat",
     "leadflood/domain/features": "feature_snapshot",

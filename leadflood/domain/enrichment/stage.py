@@ -25,6 +25,7 @@ from leadflood.domain.enrichment.schemas import (
 from leadflood.domain.enrichment.waterfall import Waterfall, WaterfallInput
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
+    EnrichmentWanted,
     IdentityKey,
     LeadCreated,
     LeadProfile,
@@ -39,7 +40,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
 
-EnrichTask = LeadDiscovered | LeadCreated
+EnrichTask = LeadDiscovered | LeadCreated | EnrichmentWanted
 LeadEnded = Ended[EnrichTask, Enriched]
 _NO_RUN = UUID(int=0)
 
@@ -71,12 +72,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
         self, db: Reader, tasks: Sequence[Claimed[EnrichTask]]
     ) -> Sequence[WaterfallInput | Outcome[Enriched]]:
         profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
-        return [
-            WaterfallInput(profiles[claimed.task.lead_id], claimed.created_at)
-            if claimed.task.lead_id in profiles
-            else Discard(NotFound(f"lead {claimed.task.lead_id} is gone", code="leads.not_found"))
-            for claimed in tasks
-        ]
+        return [_input_of(claimed, profiles.get(claimed.task.lead_id)) for claimed in tasks]
 
     @override
     async def work(self, item: WaterfallInput) -> Outcome[Enriched]:
@@ -111,6 +107,18 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
         return {one.lead_id: one for one in await leads.record_values(tx, found, self._ids, now)}
 
 
+def _input_of(
+    claimed: Claimed[EnrichTask], profile: LeadProfile | None
+) -> WaterfallInput | Outcome[Enriched]:
+    lead_id, task = claimed.task.lead_id, claimed.task
+    if profile is None:
+        return Discard(NotFound(f"lead {lead_id} is gone", code="leads.not_found"))
+    if profile.is_deleted:
+        return Discard(Cancelled(f"lead {lead_id} was deleted", code="leads.lead.deleted"))
+    is_forced = isinstance(task, EnrichmentWanted) and task.is_forced
+    return WaterfallInput(profile, claimed.created_at, is_forced)
+
+
 def _learned(one: LeadEnded) -> LeadValues:
     """Turn an end into what is written: also a failed lead keeps what was paid for."""
     code = _failure_code(one)
@@ -128,10 +136,15 @@ def _learned(one: LeadEnded) -> LeadValues:
 
 
 def _new_keys(item: WaterfallInput | None, result: Enriched) -> tuple[IdentityKey, ...]:
-    """Tell the keys that what is known now gives and what was known before did not."""
+    """Tell the keys that what is known now gives and what was known before did not.
+
+    What a provider says of a field that a person has decided tells nobody's identity.
+    """
     before = () if item is None else _told(item.profile)
+    settled = frozenset() if item is None else item.profile.settled
     known = {key.kind: key for key in leads.identity_keys(before)}
-    now = set(leads.identity_keys((*result.values, *before)))
+    found = [value for value in result.values if value.field not in settled]
+    now = set(leads.identity_keys((*found, *before)))
     now |= {
         key
         for provider, provider_id in result.provider_ids

@@ -49,10 +49,14 @@ _UNSURE = 0.01
 
 
 class WaterfallInput(msgspec.Struct, frozen=True):
-    """A lead to learn more of; `created_at` is since when it waits."""
+    """A lead to learn more of; `created_at` is since when it waits.
+
+    `is_forced`: also what is known is asked for again, but for what a person has decided.
+    """
 
     profile: LeadProfile
     created_at: datetime
+    is_forced: bool = False
 
 
 class Waterfall:
@@ -75,6 +79,7 @@ class Waterfall:
         self._provider_ids = dict(item.profile.provider_ids)
         self._new_ids: list[tuple[str, str]] = []
         self._values: list[FoundValue] = []
+        self._renewed: frozenset[FieldName] = frozenset()
         self._records: list[ProviderRecord] = []
         self._postponed: list[Throttled | Transient] = []
         self._changed: ProviderChanged | None = None
@@ -117,8 +122,7 @@ class Waterfall:
         return self._is_over() or any(record.is_found for record in self._records)
 
     async def _ask(self, enricher: PersonEnricher) -> None:
-        missing = wanting(self._known, self._settings.fields, self._settings.weak_confidence)
-        asked = missing & enricher.gives
+        asked = self._wanted() & enricher.gives
         subject = self._subject()
         if not asked or not enricher.may_ask(subject):
             return
@@ -129,6 +133,15 @@ class Waterfall:
             self._meet(enricher.name, asked, asked_at, error)
         else:
             self._take(enricher.name, asked, asked_at, answer)
+
+    def _wanted(self) -> frozenset[FieldName]:
+        """Tell what is worth asking for: never what a person has decided."""
+        fields = self._settings.fields
+        if self._item.is_forced:
+            missing = frozenset(fields) - self._renewed
+        else:
+            missing = wanting(self._known, fields, self._settings.weak_confidence)
+        return missing - self._item.profile.settled
 
     def _subject(self) -> PersonSubject:
         return subject_of(str(self._item.profile.lead_id), self._provider_ids, self._known)
@@ -146,6 +159,7 @@ class Waterfall:
             self._provider_ids.setdefault(provider, answer.provider_id)
             self._new_ids.append((provider, answer.provider_id))
         told = {found.field for found in answer.values}
+        self._renewed |= told
         self._records.append(
             ProviderRecord(
                 provider=provider,

@@ -14,7 +14,7 @@ from leadflood.domain.features.rules import canonical_json, compute_vector, vect
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.store import Computed, key_of
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
+from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, RescoreWanted
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
@@ -23,6 +23,7 @@ from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
 
 MAX_AIMS = 256
+FeaturesTask = LeadEnriched | RescoreWanted
 
 
 class FeatureInput:
@@ -36,11 +37,11 @@ class FeatureInput:
         self.aim = aim
 
 
-class FeaturesStage(Stage[LeadEnriched, FeatureInput, Computed]):
+class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
     """Computes vectors, a batch at a time; equal inputs end in the same snapshot."""
 
     name: ClassVar[str] = "features.compute"
-    task: ClassVar[Any] = LeadEnriched
+    task: ClassVar[Any] = FeaturesTask
     in_batches: ClassVar[bool] = True
 
     def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
@@ -51,7 +52,7 @@ class FeaturesStage(Stage[LeadEnriched, FeatureInput, Computed]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[LeadEnriched]]
+        self, db: Reader, tasks: Sequence[Claimed[FeaturesTask]]
     ) -> Sequence[FeatureInput | Outcome[Computed]]:
         """Read the leads and the targets; versions never change, so targets are read once."""
         profiles = await leads.profiles(db, list({one.task.lead_id for one in tasks}))
@@ -65,7 +66,7 @@ class FeaturesStage(Stage[LeadEnriched, FeatureInput, Computed]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[Ended[LeadEnriched, Computed]]
+        self, tx: Tx, ended: Sequence[Ended[FeaturesTask, Computed]]
     ) -> Sequence[Follow]:
         """Keep the snapshots; a lead whose task ends without one has failed, with the code."""
         await _fail(tx, ended, self._clock.now())
@@ -98,11 +99,13 @@ class FeaturesStage(Stage[LeadEnriched, FeatureInput, Computed]):
 
 
 def _input_of(
-    task: LeadEnriched, profiles: dict[UUID, LeadProfile], aims: dict[UUID, Aim]
+    task: FeaturesTask, profiles: dict[UUID, LeadProfile], aims: dict[UUID, Aim]
 ) -> FeatureInput | Outcome[Computed]:
     profile, aim = profiles.get(task.lead_id), aims.get(task.icp_id)
     if profile is None:
         return Discard(NotFound("the lead is gone: nothing to compute", code="features.lead.gone"))
+    if profile.is_deleted:
+        return Discard(Cancelled("the lead was deleted", code="leads.lead.deleted"))
     if aim is None:
         return Discard(
             NotFound("the ICP version is gone: start a new run", code="features.icp.gone")
@@ -121,7 +124,7 @@ def _compute(item: FeatureInput) -> Computed:
     )
 
 
-async def _fail(tx: Tx, ended: Sequence[Ended[LeadEnriched, Computed]], now: datetime) -> None:
+async def _fail(tx: Tx, ended: Sequence[Ended[FeaturesTask, Computed]], now: datetime) -> None:
     """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
     by_code: dict[str, list[UUID]] = {}
     for one in ended:

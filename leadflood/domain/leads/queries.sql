@@ -30,13 +30,22 @@ ORDER BY place
 ON CONFLICT DO NOTHING;
 
 -- name: add_leads
--- New leads, with the company known at once.
-INSERT INTO lead (id, status, source, company_id, company_rank, created_at, updated_at)
-SELECT id, status, source, company_id, company_rank, :now::timestamptz, :now::timestamptz
+-- New leads, with the company known at once and what lists show of them.
+INSERT INTO lead (
+    id, status, source, company_id, company_rank, full_name, title, email, company_name, country,
+    sort_name, created_at, updated_at
+)
+SELECT
+    id, status, source, company_id, company_rank, full_name, title, email, company_name, country,
+    sort_name, :now::timestamptz, :now::timestamptz
 FROM unnest(
     :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
-    :company_ranks::float8[]
-) AS made (id, status, source, company_id, company_rank);
+    :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
+    :company_names::text[], :countries::text[], :sort_names::text[]
+) AS made (
+    id, status, source, company_id, company_rank, full_name, title, email, company_name, country,
+    sort_name
+);
 
 -- name: mark_before_locks
 -- Locks taken after this can be given back without losing what was written before.
@@ -62,11 +71,15 @@ WITH RECURSIVE chain AS (
 SELECT start, id FROM chain WHERE merged_into IS NULL;
 
 -- name: merge_leads
--- The younger points to the older; whoever was merged meanwhile is left alone.
+-- The younger points to the older; whoever was merged meanwhile is left alone. Who turns out to be
+-- somebody deleted is deleted too.
 UPDATE lead SET
     merged_into = merged.into_id, merge_reason = merged.reason, merged_by = :by::text,
-    merged_at = :now::timestamptz, updated_at = :now::timestamptz, version = lead.version + 1
+    merged_at = :now::timestamptz, updated_at = :now::timestamptz, version = lead.version + 1,
+    deleted_at = coalesce(lead.deleted_at, survivor.deleted_at),
+    deleted_by = coalesce(lead.deleted_by, survivor.deleted_by)
 FROM unnest(:ids::uuid[], :into_ids::uuid[], :reasons::text[]) AS merged (id, into_id, reason)
+JOIN lead AS survivor ON survivor.id = merged.into_id
 WHERE lead.id = merged.id AND lead.merged_into IS NULL;
 
 -- name: unmerge_lead
@@ -129,7 +142,7 @@ WITH RECURSIVE up AS (
 )
 SELECT
     down.start, down.survivor, lead.id, lead.version, lead.status, lead.failed_code,
-    lead.company_id, lead.company_rank
+    lead.company_id, lead.company_rank, lead.deleted_at
 FROM down JOIN lead ON lead.id = down.id
 ORDER BY lead.id;
 
@@ -150,11 +163,12 @@ ORDER BY lead_id, kind, value;
 -- All that is known of leads in one look, as rows of three kinds: 1 who is one with them, 2 what
 -- was ever said of them and their companies, 3 their keys. Arrays keep each part on its index.
 WITH RECURSIVE up AS (
-    SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    SELECT id AS start, id, merged_into, deleted_at FROM lead WHERE id = ANY(:ids::uuid[])
     UNION ALL
-    SELECT up.start, lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
+    SELECT up.start, lead.id, lead.merged_into, lead.deleted_at
+    FROM up JOIN lead ON lead.id = up.merged_into
 ), down AS (
-    SELECT start, id AS survivor, id FROM up WHERE merged_into IS NULL
+    SELECT start, id AS survivor, id FROM up WHERE merged_into IS NULL AND deleted_at IS NULL
     UNION ALL
     SELECT down.start, down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
 ), member AS MATERIALIZED (
@@ -230,3 +244,133 @@ WHERE run_id = :run_id::uuid
 -- How much of a file is in.
 SELECT count(*) AS rows, count(DISTINCT lead_id) AS leads, count(reason) AS bad
 FROM import_row WHERE run_id = :run_id::uuid;
+
+-- name: find_deleted
+-- Which of these leads somebody has deleted.
+SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
+
+-- name: lock_states
+-- Locked in the order of their ids: what people change of leads.
+SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
+FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: write_states
+-- What people changed of leads; tags arrive joined by U+001F, which no tag holds.
+UPDATE lead SET
+    owner = told.owner, tags = string_to_array(told.tags, chr(31)),
+    deleted_at = told.deleted_at, deleted_by = told.deleted_by,
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(
+    :ids::uuid[], :owners::text[], :tags::text[], :deleted_ats::timestamptz[],
+    :deleted_bys::text[]
+) AS told (id, owner, tags, deleted_at, deleted_by)
+WHERE lead.id = told.id;
+
+-- name: raise_versions
+-- Leads that are shown otherwise since, though their rows say the same.
+UPDATE lead SET updated_at = :now::timestamptz, version = version + 1
+WHERE id = ANY(:ids::uuid[]);
+
+-- name: delete_with_survivors
+-- Who is one with a lead is deleted and restored with it.
+WITH RECURSIVE down AS (
+    SELECT id, deleted_at, deleted_by FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT lead.id, down.deleted_at, down.deleted_by
+    FROM down JOIN lead ON lead.merged_into = down.id
+)
+UPDATE lead SET
+    deleted_at = down.deleted_at, deleted_by = down.deleted_by,
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM down
+WHERE lead.id = down.id AND lead.deleted_at IS DISTINCT FROM down.deleted_at;
+
+-- name: add_nothing
+-- A person's word that there is no value is evidence like any other.
+INSERT INTO field_value (
+    subject_id, field, source, method, evidence_hash, id, lead_id, value, observed_at,
+    recorded_at, confidence, cost_micros, rank, is_human
+)
+SELECT
+    :lead_id::uuid, field, :source::text, :method::text, :evidence::bytea, id, :lead_id::uuid,
+    'null', :now::timestamptz, :now::timestamptz, 1, 0, rank, true
+FROM unnest(:ids::uuid[], :fields::text[], :ranks::float8[]) AS told (id, field, rank);
+
+-- name: leave_company
+-- A person said that the lead works nowhere known: no company found before counts any more.
+UPDATE lead SET company_id = NULL, company_rank = :company_rank::float8 WHERE id = :id::uuid;
+
+-- name: release_keys
+-- Keys that a person's correction has taken from a lead and those that are one with it.
+DELETE FROM identity
+USING unnest(:kinds::text[], :values::text[]) AS dropped (kind, value)
+WHERE identity.kind = dropped.kind AND identity.value = dropped.value
+    AND identity.lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: add_tags
+-- Every tag ever given, so that they can be listed without reading all leads.
+INSERT INTO tag (name, created_at, created_by)
+SELECT name, :now::timestamptz, :by::text FROM unnest(:names::text[]) AS name ORDER BY name
+ON CONFLICT (name) DO NOTHING;
+
+-- name: list_tags
+-- Tags in the order of the alphabet, each with how many leads have it, up to a bound.
+SELECT tag.name, counted.lead_count
+FROM tag CROSS JOIN LATERAL (
+    SELECT count(*) AS lead_count FROM (
+        SELECT FROM lead
+        WHERE lead.tags @> ARRAY[tag.name] AND lead.tags <> '{}'
+            AND lead.merged_into IS NULL AND lead.deleted_at IS NULL
+            AND (:owner::text IS NULL OR lead.owner = :owner::text)
+        LIMIT :bound::int
+    ) AS bounded
+) AS counted
+WHERE counted.lead_count > 0
+ORDER BY tag.name
+LIMIT :limit::int;
+
+-- name: find_shown
+-- What is said, in the fields that lists show, of survivors and all that are one with them.
+WITH RECURSIVE down AS (
+    SELECT id AS survivor, id FROM lead WHERE id = ANY(:ids::uuid[]) AND merged_into IS NULL
+    UNION ALL
+    SELECT down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT down.survivor, said.field, said.is_human, said.rank, said.evidence_hash, said.value
+FROM down LEFT JOIN field_value AS said
+    ON said.subject_id = down.id AND said.field = ANY(:fields::text[]);
+
+-- name: write_shown
+-- What lists show of leads and sort them by; a row that says so already is not written again.
+UPDATE lead SET
+    full_name = told.full_name, title = told.title, email = told.email,
+    company_name = told.company_name, country = told.country, sort_name = told.sort_name
+FROM unnest(
+    :ids::uuid[], :full_names::text[], :titles::text[], :emails::text[], :company_names::text[],
+    :countries::text[], :sort_names::text[]
+) AS told (id, full_name, title, email, company_name, country, sort_name)
+WHERE lead.id = told.id
+    AND (
+        lead.full_name, lead.title, lead.email, lead.company_name, lead.country, lead.sort_name
+    ) IS DISTINCT FROM (
+        told.full_name, told.title, told.email, told.company_name, told.country, told.sort_name
+    );
+
+-- name: write_words
+-- The words that find leads, from words with spaces between.
+INSERT INTO lead_text (lead_id, words)
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), ''))
+FROM unnest(:ids::uuid[], :words::text[]) AS told (id, words)
+ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words
+WHERE lead_text.words IS DISTINCT FROM excluded.words;
+
+-- name: show_scores
+-- The newest score of a lead stands in its row; an older one that comes late changes nothing.
+UPDATE lead SET
+    score_id = told.score_id, score_milli = told.score_milli, band = told.band,
+    score_icp_id = told.icp_id, score_run_id = told.run_id, scored_at = :now::timestamptz
+FROM unnest(
+    :ids::uuid[], :score_ids::uuid[], :scores_milli::int[], :bands::text[], :icp_ids::uuid[],
+    :run_ids::uuid[]
+) AS told (id, score_id, score_milli, band, icp_id, run_id)
+WHERE lead.id = told.id AND (lead.score_id IS NULL OR lead.score_id < told.score_id);

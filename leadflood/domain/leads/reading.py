@@ -23,6 +23,9 @@ from leadflood.domain.leads.sql import SQL
 from leadflood.engine.db.tx import Reader, Row
 
 _decode = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...]).decode
+_decode_told = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...] | None).decode
+NONE = "null"
+"""The text of a value by which a person says that there is none."""
 SUBJECT, FIELD, HUMAN, RANK, EVIDENCE, VALUE, ID = range(7)
 STANDING = slice(2, 6)
 """The first columns of `find_values` and `find_views`, by place: looked at for every row."""
@@ -86,7 +89,7 @@ async def find(db: Reader, lead_id: UUID) -> LeadView | None:
 async def find_many(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, LeadView]:
     """Tell everything known of leads in one statement; of merged ones, their survivors.
 
-    The answer is by the id asked for; leads that are gone are not in it.
+    The answer is by the id asked for; leads that are gone or deleted are not in it.
     """
     families: dict[UUID, list[_Member]] = {}
     said: dict[UUID, list[Row]] = {}
@@ -128,7 +131,7 @@ def _profile(
 ) -> LeadProfile:
     survivor = next(row for row in group if row["id"] == row["survivor"])
     employed = max(
-        (row for row in group if row["company_id"] is not None),
+        (row for row in group if row["company_rank"] is not None),
         key=lambda row: row["company_rank"],
         default=None,
     )
@@ -146,8 +149,10 @@ def _profile(
         failed_code=survivor["failed_code"],
         company_id=company_id,
         members=members,
-        values={_FIELDS[field]: _value(row) for field, row in won.items()},
+        values={_FIELDS[field]: _value(row) for field, row in won.items() if row[VALUE] != NONE},
         provider_ids=ids,
+        settled=frozenset({_FIELDS[field] for field, row in won.items() if row[HUMAN]}),
+        is_deleted=survivor["deleted_at"] is not None,
     )
 
 
@@ -161,6 +166,9 @@ def _winners(rows: Sequence[Row]) -> dict[str, Row]:
             won[field] = row
     address, status = won.get(FieldName.EMAIL), won.get(FieldName.EMAIL_STATUS)
     if address is None or status is None or status[EVIDENCE] == address[EVIDENCE]:
+        return won
+    if address[VALUE] == NONE:
+        del won[FieldName.EMAIL_STATUS]
         return won
     of_others = {
         row[EVIDENCE]
@@ -203,7 +211,7 @@ def _view(
     """Put together what is shown of one lead."""
     lead = next(one for one in family if one.id == one.survivor)
     employed = max(
-        (one for one in family if one.company_id is not None),
+        (one for one in family if one.company_rank is not None),
         key=lambda one: one.company_rank or 0.0,
         default=None,
     )
@@ -224,7 +232,11 @@ def _view(
         company_id=company_id,
         created_at=lead.created_at,
         updated_at=lead.updated_at,
-        values={_FIELDS[field]: _decode(won[field][VALUE]) for field in sorted(won)},
+        values={
+            _FIELDS[field]: _decode(won[field][VALUE])
+            for field in sorted(won)
+            if won[field][VALUE] != NONE
+        },
         provenance=tuple(
             [_history(row, is_current=row[ID] in current) for row in sorted(rows, key=_by_weight)]
         ),
@@ -245,7 +257,7 @@ def _history(row: Row, *, is_current: bool) -> HistoryValue:
     return HistoryValue(
         id=value_id,
         field=_FIELDS[field],
-        value=_decode(value),
+        value=_decode_told(value),
         source=source,
         method=method,
         observed_at=observed_at,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -44,6 +45,96 @@ class LeadCreated(LeadEvent, frozen=True, tag="leads.lead.created"):
     icp_id: UUID
 
 
+class EnrichmentWanted(LeadEvent, frozen=True, tag="leads.lead.enrichment_wanted"):
+    """Somebody wants to know more of a lead that is there; `icp_id` is what to score it for.
+
+    `is_forced`: also what is known is asked for again.
+    """
+
+    icp_id: UUID
+    is_forced: bool = False
+
+
+class RescoreWanted(LeadEvent, frozen=True, tag="leads.lead.rescore_wanted"):
+    """Somebody wants a lead scored anew by what is known of it; nothing is asked outside."""
+
+    icp_id: UUID
+
+
+class LeadChanged(LeadEvent, frozen=True):
+    """Somebody changed a lead; `lead_version` is its version since."""
+
+    lead_version: int
+
+    @override
+    def version(self) -> int:
+        return self.lead_version
+
+
+class LeadUpdated(LeadChanged, frozen=True, tag="leads.lead.updated"):
+    """A person said what these fields are, or that they are none."""
+
+    fields: tuple[FieldName, ...]
+
+
+class LeadDeleted(LeadChanged, frozen=True, tag="leads.lead.deleted"):
+    """The lead is out of all lists, and nothing is done for it any more."""
+
+
+class LeadRestored(LeadChanged, frozen=True, tag="leads.lead.restored"):
+    """A deleted lead is back."""
+
+
+class LeadAssigned(LeadChanged, frozen=True, tag="leads.lead.assigned"):
+    """The lead has another owner; None: nobody's."""
+
+    owner: str | None
+
+
+class LeadTagged(LeadChanged, frozen=True, tag="leads.lead.tagged"):
+    """The lead's tags are others."""
+
+    tags: tuple[str, ...]
+
+
+class LeadMerged(LeadChanged, frozen=True, tag="leads.lead.merged"):
+    """A person said that a lead is an older one; `lead_id` is the one merged away."""
+
+    survivor_id: UUID
+
+
+class LeadUnmerged(LeadChanged, frozen=True, tag="leads.lead.unmerged"):
+    """A person said that a lead is not the one that it was merged into."""
+
+    survivor_id: UUID
+
+
+class LeadState(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a lead's row people change; `owner` None: nobody's, `deleted_at` None: it is there.
+
+    `merged_into` None: it stands for itself.
+    """
+
+    id: UUID
+    version: int
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    deleted_at: datetime | None = None
+    deleted_by: str | None = None
+    merged_into: UUID | None = None
+
+
+class Editor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes leads: `by` as it is recorded; `mine` None: all leads, else this owner's.
+
+    `if_match` None: whatever the version.
+    """
+
+    by: str
+    mine: str | None = None
+    if_match: int | None = None
+
+
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
     """What makes two records one lead: `provider:apollo`, `email`, `linkedin`, `name_domain`."""
 
@@ -61,10 +152,11 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upserted(msgspec.Struct, frozen=True):
-    """Which lead a person is."""
+    """Which lead a person is; `is_deleted`: somebody deleted it, so nothing is done for it."""
 
     lead_id: UUID
     is_new: bool
+    is_deleted: bool = False
 
 
 class LeadValues(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +199,8 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A lead as it is known now: the winning value of each field, of it and all merged into it.
 
     `lead_id` is the survivor; `members` are all leads that are this one, the survivor first.
+    `settled` are the fields that a person has decided, also those that he said are none.
+    `is_deleted`: nothing is done for it any more.
     """
 
     lead_id: UUID
@@ -117,6 +211,8 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[UUID, ...]
     values: dict[FieldName, ProfileValue]
     provider_ids: dict[str, str]
+    settled: frozenset[FieldName] = frozenset()
+    is_deleted: bool = False
 
     def get(self, field: FieldName) -> Scalar | None:
         """Tell the winning value of a field, if there is one."""
@@ -130,11 +226,11 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One value ever stored, winning or not, as it is shown."""
+    """One value ever stored, winning or not, as it is shown; null: a person says there is none."""
 
     id: UUID
     field: FieldName
-    value: Scalar
+    value: Scalar | None
     source: str
     method: str
     observed_at: datetime
@@ -201,6 +297,45 @@ class LeadInput(
     company_country: str = ""
     company_technologies: tuple[str, ...] = ()
     opt_in: tuple[str, ...] = ()
+
+
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Said = Line | msgspec.UnsetType | None
+Technologies = Annotated[tuple[Line, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class LeadChange(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """What a person says of a lead. Left out: stays as it is; null: there is none.
+
+    A person's word wins over any provider's, also the word that there is no value. What it takes
+    the place of stays in the history.
+    """
+
+    email: Said = msgspec.UNSET
+    first_name: Said = msgspec.UNSET
+    last_name: Said = msgspec.UNSET
+    full_name: Said = msgspec.UNSET
+    title: Said = msgspec.UNSET
+    phone: Said = msgspec.UNSET
+    linkedin_url: Said = msgspec.UNSET
+    city: Said = msgspec.UNSET
+    country: Said = msgspec.UNSET
+    company_name: Said = msgspec.UNSET
+    company_domain: Said = msgspec.UNSET
+    company_industry: Said = msgspec.UNSET
+    company_size: Annotated[int, msgspec.Meta(ge=1, le=10**8)] | Said = msgspec.UNSET
+    company_country: Said = msgspec.UNSET
+    company_technologies: Technologies | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class TagCount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A tag and how many leads have it; beyond 10,000 the count stops and is a least."""
+
+    tag: str
+    lead_count: int
+    is_at_least: bool
 
 
 class ImportRow(msgspec.Struct, frozen=True, kw_only=True):

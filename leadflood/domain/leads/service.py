@@ -56,6 +56,12 @@ class LeadService:
             status=LeadStatus.PROCESSING,
         )
         (upserted,) = await store.upsert(tx, [person], self._ids, now)
+        if upserted.is_deleted:
+            raise Conflict(
+                f"this person is lead {upserted.lead_id}, which was deleted: bring it back with "
+                f"PUT /v1/leads/{upserted.lead_id}/restoration",
+                code="leads.lead.deleted",
+            )
         if not upserted.is_new:
             raise Conflict(
                 f"this person is lead {upserted.lead_id} already: look at "
@@ -92,7 +98,8 @@ class LeadService:
     ) -> Sequence[LeadCreated]:
         """Make leads of a chunk of rows (500 is a good one); rows that are in are left out.
 
-        A lead that several rows of a file name is created, and scored, once.
+        A lead that several rows of a file name is created, and scored, once; for one that
+        somebody has deleted nothing is done.
         """
         done = await importing.numbers_in(tx, new.run_id, [row.number for row in rows])
         fresh = [row for row in rows if row.number not in done]
@@ -112,7 +119,9 @@ class LeadService:
         lead_ids = [one.lead_id for one in upserted]
         known = await importing.leads_in(tx, new.run_id, lead_ids)
         await importing.record_rows(tx, new.run_id, fresh, lead_ids)
-        created = dict.fromkeys(lead_id for lead_id in lead_ids if lead_id not in known)
+        created = dict.fromkeys(
+            one.lead_id for one in upserted if one.lead_id not in known and not one.is_deleted
+        )
         return [LeadCreated(lead_id, new.icp_id) for lead_id in created]
 
     async def count_import(self, db: Reader, run_id: UUID) -> ImportCount:

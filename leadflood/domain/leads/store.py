@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.domain.leads import search
 from leadflood.domain.leads.identity import IDENTIFYING, identity_keys, provider_key
 from leadflood.domain.leads.reading import find, find_many, profiles, survivors
 from leadflood.domain.leads.schemas import (
@@ -24,6 +25,7 @@ from leadflood.domain.leads.schemas import (
 )
 from leadflood.domain.leads.settling import Links, claim_keys, settle
 from leadflood.domain.leads.sql import SQL
+from leadflood.domain.leads.states import deleted_among, lock_states, write_states
 from leadflood.domain.leads.union import Groups
 from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
 from leadflood.engine.db.tx import Tx
@@ -35,6 +37,7 @@ __all__ = [
     "find",
     "find_many",
     "identity_keys",
+    "lock_states",
     "profiles",
     "provider_key",
     "record_values",
@@ -42,6 +45,7 @@ __all__ = [
     "survivors",
     "unmerge",
     "upsert",
+    "write_states",
 ]
 
 
@@ -51,7 +55,7 @@ async def upsert(
     """Find or make the lead of each person and record what is said of it, in order.
 
     Two transactions that bring the same person make one lead: the second waits for the first. A
-    person whose keys name two leads merges them.
+    person whose keys name two leads merges them. Of a deleted lead nothing is recorded.
     """
     if not people:
         return ()
@@ -63,9 +67,13 @@ async def upsert(
     await _hand_keys_over(tx, batch, taken, final)
     await _add_leads(tx, batch, told, final, now)
     lead_ids = [final.get(leader, leader) for leader in batch.leaders]
-    await write_values(tx, list(zip(lead_ids, told, strict=True)), ids, now)
-    await _touch(tx, _touched(lead_ids, told, known=set(final.values())), now)
-    return _in_order(batch, lead_ids, final)
+    deleted = await deleted_among(tx, final.values())
+    kept = [pair for pair in zip(lead_ids, told, strict=True) if pair[0] not in deleted]
+    await write_values(tx, kept, ids, now)
+    changes = _touched(kept, known=set(final.values()))
+    await _touch(tx, changes, now)
+    await search.refresh(tx, changes)
+    return _in_order(batch, lead_ids, final, deleted)
 
 
 async def record_values(
@@ -94,6 +102,14 @@ async def record_values(
     ]
     await write_values(tx, [(one.lead_id, said) for one, said in here], ids, now)
     await _touch(tx, _changes(here, settled.survivor_of), now)
+    await search.refresh(
+        tx,
+        [
+            settled.survivor_of[one.lead_id]
+            for one, said in here
+            if said.values or settled.merged(one.lead_id)
+        ],
+    )
     return tuple(
         Settled(one.lead_id, settled.survivor_of[one.lead_id], settled.merged(one.lead_id))
         for one, _ in here
@@ -215,27 +231,31 @@ async def _add_leads(
 ) -> None:
     new: dict[UUID, NewPerson] = {}
     changes: dict[UUID, _Change] = {}
-    for person, leader, said in zip(batch.people, batch.leaders, told, strict=True):
+    said: dict[UUID, list[Prepared]] = {}
+    for person, leader, one in zip(batch.people, batch.leaders, told, strict=True):
         if leader not in final:
             new.setdefault(leader, person)
-            changes.setdefault(leader, _Change()).learn(said)
-    if new:
-        await tx.execute(
-            SQL.add_leads,
-            ids=list(new),
-            statuses=[person.status.value for person in new.values()],
-            sources=[person.source for person in new.values()],
-            company_ids=[changes[leader].company_id for leader in new],
-            company_ranks=[changes[leader].company_rank for leader in new],
-            now=now,
-        )
+            changes.setdefault(leader, _Change()).learn(one)
+            said.setdefault(leader, []).append(one)
+    if not new:
+        return
+    shown = {leader: search.shown_of_new(said[leader]) for leader in new}
+    await tx.execute(
+        SQL.add_leads,
+        ids=list(new),
+        statuses=[person.status.value for person in new.values()],
+        sources=[person.source for person in new.values()],
+        company_ids=[changes[leader].company_id for leader in new],
+        company_ranks=[changes[leader].company_rank for leader in new],
+        **search.columns_of(list(shown.values())),
+        now=now,
+    )
+    await search.write_words(tx, {leader: one.words for leader, one in shown.items()})
 
 
-def _touched(
-    lead_ids: Sequence[UUID], told: Sequence[Prepared], known: set[UUID]
-) -> dict[UUID, _Change]:
+def _touched(told: Sequence[tuple[UUID, Prepared]], known: set[UUID]) -> dict[UUID, _Change]:
     changes: dict[UUID, _Change] = {}
-    for lead_id, said in zip(lead_ids, told, strict=True):
+    for lead_id, said in told:
         if lead_id in known:
             changes.setdefault(lead_id, _Change()).learn(said)
     return changes
@@ -270,11 +290,12 @@ async def _touch(tx: Tx, changes: Mapping[UUID, _Change], now: datetime) -> None
 
 
 def _in_order(
-    batch: _Batch, lead_ids: Sequence[UUID], final: Mapping[UUID, UUID]
+    batch: _Batch, lead_ids: Sequence[UUID], final: Mapping[UUID, UUID], deleted: frozenset[UUID]
 ) -> tuple[Upserted, ...]:
     seen: set[UUID] = set()
     told = []
     for leader, lead_id in zip(batch.leaders, lead_ids, strict=True):
-        told.append(Upserted(lead_id, leader not in final and lead_id not in seen))
+        is_new = leader not in final and lead_id not in seen
+        told.append(Upserted(lead_id, is_new, lead_id in deleted))
         seen.add(lead_id)
     return tuple(told)

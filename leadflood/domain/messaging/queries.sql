@@ -169,6 +169,7 @@ SELECT
     intent.id, intent.state, intent.claim, intent.job_id, intent.channel, intent.latest_useful_at,
     message.state AS message_state,
     lead.id IS NULL AS lead_gone, lead.merged_into IS NOT NULL AS lead_merged,
+    lead.deleted_at IS NOT NULL AS lead_deleted,
     coalesce(run.cancelled_at IS NOT NULL, true) AS run_cancelled,
     coalesce(run.sends = 'never', true) AS never_sends,
     EXISTS (
@@ -251,7 +252,7 @@ LIMIT :limit::int;
 SELECT state, count(*) AS count FROM intent GROUP BY state;
 
 -- name: list_messages
--- Messages with what has become of them, newest first.
+-- Messages with what has become of them, newest first; those to deleted leads are out of sight.
 SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.subject, message.body,
@@ -264,6 +265,8 @@ WHERE message.id < :before::uuid
     AND (:state::text IS NULL OR message.state = :state::text)
     AND (:lead_ids::uuid[] IS NULL OR message.lead_id = ANY(:lead_ids::uuid[]))
     AND (:run_id::uuid IS NULL OR message.run_id = :run_id::uuid)
+    AND NOT EXISTS (
+        SELECT FROM lead WHERE lead.id = message.lead_id AND lead.deleted_at IS NOT NULL)
 ORDER BY message.id DESC
 LIMIT :limit::int;
 
@@ -309,8 +312,11 @@ SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.to_name, message.subject,
     message.body, message.template_id, message.parameters, message.placeholders, message.writer,
-    run.sends, run.cancelled_at IS NOT NULL AS run_cancelled
-FROM message LEFT JOIN run ON run.id = message.run_id
+    run.sends, run.cancelled_at IS NOT NULL AS run_cancelled,
+    lead.deleted_at IS NOT NULL AS lead_deleted
+FROM message
+LEFT JOIN run ON run.id = message.run_id
+LEFT JOIN lead ON lead.id = message.lead_id
 WHERE message.id = :id::uuid
 FOR NO KEY UPDATE OF message;
 

@@ -25,6 +25,7 @@ SENDING_LOCK_KEY = 0x1EAD_5E9D
 
 REFUSALS = frozenset(
     {
+        "lead.deleted",
         "lead.gone",
         "lead.merged",
         "message.not_approved",
@@ -109,6 +110,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     message_state: MessageState
     lead_gone: bool
     lead_merged: bool
+    lead_deleted: bool
     run_cancelled: bool
     never_sends: bool
     suppressed: bool
@@ -175,6 +177,7 @@ def explain(error: BaseException | None) -> tuple[str, str]:
 def _refusal(standing: Standing, now: datetime) -> Refuse | None:
     checks = (
         (standing.lead_gone, "lead.gone", "its lead is gone"),
+        (standing.lead_deleted, "lead.deleted", "its lead was deleted"),
         (standing.lead_merged, "lead.merged", "its lead was merged into another one"),
         (standing.run_cancelled, "run.cancelled", "its run was cancelled"),
         (standing.never_sends, "run.never_sends", "its run never sends"),

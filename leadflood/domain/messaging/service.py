@@ -148,6 +148,8 @@ class MessagingService:
             message = decided.message
             if message.state is not MessageState.APPROVED:
                 _refuse_unless(message, MessageState.WAITING)
+                if decided.lead_deleted:
+                    raise Conflict("its lead was deleted: restore the lead first")
                 if decided.run_cancelled or decided.sends in {None, SendsPolicy.NEVER}:
                     raise Conflict("its run was cancelled or never sends: start a run that may")
                 require_settings(message.channel, self._settings)

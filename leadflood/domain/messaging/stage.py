@@ -92,7 +92,7 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
         for task in tasks:
             profile, offer = profiles.get(task.task.lead_id), offers.get(task.task.icp_id)
             run = None if task.run_id is None else found.get(task.run_id)
-            if profile is None or offer is None or run is None:
+            if profile is None or profile.is_deleted or offer is None or run is None:
                 loaded.append(Discard(_gone(task, profile, offer)))
                 continue
             loaded.append(
@@ -347,9 +347,14 @@ def _event_of(drafted: Drafted) -> MessageDrafted | MessageApproved:
 
 def _gone(
     task: Claimed[LeadQualified], profile: LeadProfile | None, offer: store.Offer | None
-) -> NotFound:
+) -> NotFound | Cancelled:
     if profile is None:
         return NotFound(f"lead {task.task.lead_id} is gone: no message is written")
+    if profile.is_deleted:
+        return Cancelled(
+            f"lead {task.task.lead_id} was deleted: no message is written",
+            code="leads.lead.deleted",
+        )
     if offer is None:
         return NotFound(f"ICP version {task.task.icp_id} is gone: no message is written")
     return NotFound(f"run {task.run_id} is gone: no message is written")

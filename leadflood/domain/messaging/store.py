@@ -107,6 +107,7 @@ class Decided(msgspec.Struct, frozen=True):
     message: Message
     sends: str | None
     run_cancelled: bool | None
+    lead_deleted: bool | None
 
 
 async def find_offers(db: Reader, icp_ids: Iterable[UUID]) -> dict[UUID, Offer]:
@@ -415,7 +416,7 @@ async def lock_message(tx: Tx, message_id: UUID) -> Decided | None:
     row = await tx.fetch_one(SQL.lock_message, id=message_id)
     if row is None:
         return None
-    return Decided(convert(row, Message), row["sends"], row["run_cancelled"])
+    return Decided(convert(row, Message), row["sends"], row["run_cancelled"], row["lead_deleted"])
 
 
 async def decide_message(

@@ -54,6 +54,7 @@ def a_standing(**over: object) -> Standing:
         "message_state": MessageState.APPROVED,
         "lead_gone": False,
         "lead_merged": False,
+        "lead_deleted": False,
         "run_cancelled": False,
         "never_sends": False,
         "suppressed": False,
@@ -150,6 +151,7 @@ def test_what_lost_its_fence_moves_a_ready_intent_only_if_it_was_accepted() -> N
     [
         ({"lead_gone": True}, "lead.gone"),
         ({"lead_merged": True}, "lead.merged"),
+        ({"lead_deleted": True}, "lead.deleted"),
         ({"run_cancelled": True}, "run.cancelled"),
         ({"never_sends": True}, "run.never_sends"),
         ({"message_state": MessageState.REJECTED}, "message.not_approved"),
