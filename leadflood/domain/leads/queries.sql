@@ -30,22 +30,28 @@ ORDER BY place
 ON CONFLICT DO NOTHING;
 
 -- name: add_leads
--- New leads, with the company known at once and what lists show of them.
-INSERT INTO lead (
-    id, status, source, company_id, company_rank, full_name, title, email, company_name, country,
-    sort_name, created_at, updated_at
+-- New leads, with the company known at once, what lists show of them and the words that find them.
+WITH made AS (
+    SELECT * FROM unnest(
+        :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
+        :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
+        :company_names::text[], :countries::text[], :sort_names::text[], :words::text[]
+    ) AS made (
+        id, status, source, company_id, company_rank, full_name, title, email, company_name,
+        country, sort_name, words
+    )
+), added AS (
+    INSERT INTO lead (
+        id, status, source, company_id, company_rank, full_name, title, email, company_name,
+        country, sort_name, created_at, updated_at
+    )
+    SELECT
+        id, status, source, company_id, company_rank, full_name, title, email, company_name,
+        country, sort_name, :now::timestamptz, :now::timestamptz
+    FROM made
 )
-SELECT
-    id, status, source, company_id, company_rank, full_name, title, email, company_name, country,
-    sort_name, :now::timestamptz, :now::timestamptz
-FROM unnest(
-    :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
-    :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
-    :company_names::text[], :countries::text[], :sort_names::text[]
-) AS made (
-    id, status, source, company_id, company_rank, full_name, title, email, company_name, country,
-    sort_name
-);
+INSERT INTO lead_text (lead_id, words)
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM made;
 
 -- name: mark_before_locks
 -- Locks taken after this can be given back without losing what was written before.
@@ -341,26 +347,26 @@ FROM down LEFT JOIN field_value AS said
     ON said.subject_id = down.id AND said.field = ANY(:fields::text[]);
 
 -- name: write_shown
--- What lists show of leads and sort them by; a row that says so already is not written again.
-UPDATE lead SET
-    full_name = told.full_name, title = told.title, email = told.email,
-    company_name = told.company_name, country = told.country, sort_name = told.sort_name
-FROM unnest(
-    :ids::uuid[], :full_names::text[], :titles::text[], :emails::text[], :company_names::text[],
-    :countries::text[], :sort_names::text[]
-) AS told (id, full_name, title, email, company_name, country, sort_name)
-WHERE lead.id = told.id
-    AND (
-        lead.full_name, lead.title, lead.email, lead.company_name, lead.country, lead.sort_name
-    ) IS DISTINCT FROM (
-        told.full_name, told.title, told.email, told.company_name, told.country, told.sort_name
-    );
-
--- name: write_words
--- The words that find leads, from words with spaces between.
+-- What lists show of leads, sort them by and find them by; what says so already stays as it is.
+WITH told AS (
+    SELECT * FROM unnest(
+        :ids::uuid[], :full_names::text[], :titles::text[], :emails::text[],
+        :company_names::text[], :countries::text[], :sort_names::text[], :words::text[]
+    ) AS told (id, full_name, title, email, company_name, country, sort_name, words)
+), shown AS (
+    UPDATE lead SET
+        full_name = told.full_name, title = told.title, email = told.email,
+        company_name = told.company_name, country = told.country, sort_name = told.sort_name
+    FROM told
+    WHERE lead.id = told.id
+        AND (
+            lead.full_name, lead.title, lead.email, lead.company_name, lead.country, lead.sort_name
+        ) IS DISTINCT FROM (
+            told.full_name, told.title, told.email, told.company_name, told.country, told.sort_name
+        )
+)
 INSERT INTO lead_text (lead_id, words)
-SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), ''))
-FROM unnest(:ids::uuid[], :words::text[]) AS told (id, words)
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM told
 ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words
 WHERE lead_text.words IS DISTINCT FROM excluded.words;
 

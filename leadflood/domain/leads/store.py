@@ -23,6 +23,7 @@ from leadflood.domain.leads.schemas import (
     Settled,
     Upserted,
 )
+from leadflood.domain.leads.search import NewScore, lock, record_scores, refresh
 from leadflood.domain.leads.settling import Links, claim_keys, settle
 from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import deleted_among, lock_states, write_states
@@ -34,13 +35,17 @@ from leadflood.engine.ids import Ids
 
 __all__ = [
     "IDENTIFYING",
+    "NewScore",
     "find",
     "find_many",
     "identity_keys",
+    "lock",
     "lock_states",
     "profiles",
     "provider_key",
+    "record_scores",
     "record_values",
+    "refresh",
     "set_status",
     "survivors",
     "unmerge",
@@ -72,7 +77,7 @@ async def upsert(
     await write_values(tx, kept, ids, now)
     changes = _touched(kept, known=set(final.values()))
     await _touch(tx, changes, now)
-    await search.refresh(tx, changes)
+    await refresh(tx, {*changes, *deleted})
     return _in_order(batch, lead_ids, final, deleted)
 
 
@@ -102,7 +107,7 @@ async def record_values(
     ]
     await write_values(tx, [(one.lead_id, said) for one, said in here], ids, now)
     await _touch(tx, _changes(here, settled.survivor_of), now)
-    await search.refresh(
+    await refresh(
         tx,
         [
             settled.survivor_of[one.lead_id]
@@ -139,11 +144,13 @@ async def set_status(
 
 async def unmerge(tx: Tx, lead_id: UUID, by: str, ids: Ids, now: datetime) -> None:
     """Undo a merge: the two are different people and are never merged with each other again."""
+    settled = await settle(tx, [lead_id], Links(), now)
     if await tx.fetch_one(SQL.unmerge_lead, id=lead_id, now=now) is None:
         raise NotFound(
             f"lead {lead_id} is not merged into another; look at GET /v1/leads/{lead_id}",
             code="leads.merge.not_found",
         )
+    await refresh(tx, {lead_id, settled.survivor_of[lead_id]})
     await tx.execute(
         SQL.add_activity,
         id=ids.new(),
@@ -250,7 +257,6 @@ async def _add_leads(
         **search.columns_of(list(shown.values())),
         now=now,
     )
-    await search.write_words(tx, {leader: one.words for leader, one in shown.items()})
 
 
 def _touched(told: Sequence[tuple[UUID, Prepared]], known: set[UUID]) -> dict[UUID, _Change]:

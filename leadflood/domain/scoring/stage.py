@@ -70,12 +70,15 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
 
         A lead whose task ends without one has failed, with the code.
         """
-        await _fail(tx, ended, self._clock.now())
+        now = self._clock.now()
+        await leads.lock(tx, [one.task.lead_id for one in ended])
+        await _fail(tx, ended, now)
         done = [(one, one.outcome.result) for one in ended if isinstance(one.outcome, Done)]
         if not done:
             return ()
         made = [_new_prediction(one, score) for one, score in done]
-        kept = await store.record_predictions(tx, made, self._ids, self._clock.now())
+        kept = await store.record_predictions(tx, made, self._ids, now)
+        await leads.record_scores(tx, _shown(made, kept), now)
         return [
             one.follow(event)
             for (one, score), prediction_id in zip(done, kept, strict=True)
@@ -112,6 +115,23 @@ def _input_of(
 def _new_prediction(ended: Ended[FeaturesComputed, Score], score: Score) -> NewPrediction:
     task = ended.task
     return NewPrediction(task.lead_id, task.icp_id, ended.run_id, task.snapshot_id, score)
+
+
+def _shown(
+    made: Sequence[NewPrediction], kept: Sequence[UUID | None]
+) -> Sequence[leads.NewScore]:
+    return [
+        leads.NewScore(
+            lead_id=one.lead_id,
+            score_id=prediction_id,
+            score_milli=one.score.score_milli,
+            band=one.score.band,
+            icp_id=one.icp_id,
+            run_id=one.run_id,
+        )
+        for one, prediction_id in zip(made, kept, strict=True)
+        if prediction_id is not None
+    ]
 
 
 def _events_of(
