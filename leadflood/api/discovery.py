@@ -40,9 +40,7 @@ _RECORDS = "records"
 """What the cursor of an inspection goes through."""
 
 
-class Wanted(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
-):
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What may be done in a search.
 
     `providers` are those that may be paid in this run (null: all). Caps null: those of the
@@ -170,12 +168,12 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A search to begin: for which ICP version, at which source, and what may be done in it."""
+    """A search to begin, worked out; `ask_hash` names what is asked for."""
 
-    icp_id: UUID
-    kind: str
-    provider: str
-    wanted: Wanted
+    run: NewRun
+    new: NewDiscovery
+    ask_hash: bytes
+    again: bool
 
 
 class Discoveries:
@@ -224,22 +222,14 @@ class Discoveries:
         The same ICP version, source and parameters within a day are the same run: it is answered
         with 200 and `isNew` false, unless it failed or was cancelled, or `again` asks for another.
         """
-        plan = Plan(
-            icp_id=await self._icps.choose(body.icp_id),
-            kind=body.kind,
-            provider=body.provider or self.default_source(),
-            wanted=body,
-        )
+        icp_id = await self._icps.choose(body.icp_id)
+        plan = await self.plan(icp_id, body.kind, body.provider or self.sources()[0], body)
 
         async def do(deed: Deed) -> DiscoveryMade:
             return await self.begin(deed, plan)
 
         made = await once(self._node, caller, DiscoveryMade, do)
         return created(made, is_new=made.is_new)
-
-    def default_source(self) -> str:
-        """Tell the first source. Raises: NotConfigured."""
-        return self.sources()[0]
 
     def sources(self) -> tuple[str, ...]:
         """Tell all sources that are configured. Raises: NotConfigured when there is none."""
@@ -251,49 +241,48 @@ class Discoveries:
             )
         return sources
 
-    async def begin(self, deed: Deed, plan: Plan) -> DiscoveryMade:
-        """Begin a search in an open transaction, or find the one that asks for the same.
-
-        Raises: Invalid, NotFound.
-        """
-        discovery = self._node.discovery
-        new, run = await self._plan(plan)
-        assert new.ask_hash is not None  # noqa: S101 - set right there
-        same = await discovery.find_same(deed.tx, new.ask_hash)
-        if same is not None and not plan.wanted.again:
-            return DiscoveryMade(
-                run_id=same.run_id, job_id=same.job_id, provider=plan.provider, is_new=False
-            )
-        await runs.create(deed.tx, run, self._node.storage.clock.now())
-        page = await discovery.start(deed.tx, new)
-        (job_id,) = await deed.publication.publish(
-            [page], run_id=run.id, request_id=deed.caller.request_id
-        )
-        await discovery.note_first_job(deed.tx, run.id, job_id)
-        await deed.audit(_entry_of("discovery.started", plan, run))
-        return DiscoveryMade(run_id=run.id, job_id=job_id, provider=plan.provider, is_new=True)
-
-    async def _plan(self, plan: Plan) -> tuple[NewDiscovery, NewRun]:
-        storage, wanted = self._node.storage, plan.wanted
-        icp = await storage.icps.get(plan.icp_id)
+    async def plan(self, icp_id: UUID, kind: str, provider: str, wanted: Wanted) -> Plan:
+        """Work out a search before a transaction is open. Raises: NotFound."""
+        storage = self._node.storage
+        icp = await storage.icps.get(icp_id)
         budget = storage.settings.budget
         cap, lead_cap = wanted.cap_micros, wanted.lead_cap_micros
         run = NewRun(
-            id=storage.ids.new(), kind=plan.kind, title=f"{wanted.max_leads} leads by the API",
+            id=storage.ids.new(), kind=kind, title=f"{wanted.max_leads} leads by the API",
             sends=wanted.sends.value, providers=wanted.providers,
             cap_micros=budget.run_micros if cap is None else cap,
             lead_cap_micros=budget.lead_micros if lead_cap is None else lead_cap,
         )  # fmt: skip
         ask_hash = self._node.discovery.name_ask(
-            plan.icp_id, plan.provider, plan.kind, wanted.max_leads, run.sends,
+            icp_id, provider, kind, wanted.max_leads, run.sends,
             None if run.providers is None else sorted(run.providers),
             run.cap_micros, run.lead_cap_micros,
         )  # fmt: skip
         new = NewDiscovery(
-            run_id=run.id, icp_id=plan.icp_id, provider=plan.provider, query=query_of(icp),
+            run_id=run.id, icp_id=icp_id, provider=provider, query=query_of(icp),
             wanted_count=wanted.max_leads, ask_hash=ask_hash,
         )  # fmt: skip
-        return new, run
+        return Plan(run=run, new=new, ask_hash=ask_hash, again=wanted.again)
+
+    async def begin(self, deed: Deed, plan: Plan) -> DiscoveryMade:
+        """Begin a search in an open transaction, or find the one that asks for the same.
+
+        Raises: Invalid.
+        """
+        discovery, run = self._node.discovery, plan.run
+        same = await discovery.find_same(deed.tx, plan.ask_hash)
+        if same is not None and not plan.again:
+            return DiscoveryMade(
+                run_id=same.run_id, job_id=same.job_id, provider=plan.new.provider, is_new=False
+            )
+        await runs.create(deed.tx, run, self._node.storage.clock.now())
+        page = await discovery.start(deed.tx, plan.new)
+        (job_id,) = await deed.publication.publish(
+            [page], run_id=run.id, request_id=deed.caller.request_id
+        )
+        await discovery.note_first_job(deed.tx, run.id, job_id)
+        await deed.audit(_entry_of("discovery.started", plan))
+        return DiscoveryMade(run_id=run.id, job_id=job_id, provider=plan.new.provider, is_new=True)
 
     async def get(self, run_id: UUID) -> RunDetail:
         """Show a discovery run with its counts and the progress of its leads."""
@@ -391,17 +380,17 @@ def ratio_of(funnel: Funnel, run: Run) -> float | None:
     return (funnel.scored + funnel.failed) / funnel.found if funnel.found else None
 
 
-def _entry_of(action: str, plan: Plan, run: NewRun) -> AuditEntry:
+def _entry_of(action: str, plan: Plan) -> AuditEntry:
     return AuditEntry(
         action=action,
         subject_kind="run",
-        subject_id=str(run.id),
+        subject_id=str(plan.run.id),
         detail={
-            "icp": str(plan.icp_id),
-            "provider": plan.provider,
-            "maxLeads": plan.wanted.max_leads,
-            "sends": run.sends,
-            "capMicros": run.cap_micros,
+            "icp": str(plan.new.icp_id),
+            "provider": plan.new.provider,
+            "maxLeads": plan.new.wanted_count,
+            "sends": plan.run.sends,
+            "capMicros": plan.run.cap_micros,
         },
     )
 

@@ -10,6 +10,7 @@ from leadflood.api.edge import Node
 from leadflood.api.events import Events
 from leadflood.api.icp import Icps
 from leadflood.api.icp_rules import IcpRules
+from leadflood.api.icp_search import IcpSearch
 from leadflood.api.jobs import Jobs
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.lead_list import LeadLists
@@ -17,6 +18,7 @@ from leadflood.api.leads import Leads
 from leadflood.api.messages import Messages
 from leadflood.api.openapi import Docs, describe, find_assets
 from leadflood.api.operations import Operations
+from leadflood.api.providers import Providers
 from leadflood.api.public import Public
 from leadflood.api.route import Route
 from leadflood.api.sending import Sending
@@ -34,17 +36,21 @@ def make_table(
     Reads files: call it in a thread.
     """
     icps, docs = Icps(node), Docs(find_assets())
+    discoveries = Discoveries(node, icps)
     parts = (
         Public(node),
         Operations(node, newest_revision(), metrics, lag),
         icps,
+        IcpRules(node, icps),
+        IcpSearch(node, icps, discoveries),
         LeadLists(node),
         Leads(node, icps, desk),
-        Discoveries(node, icps),
+        discoveries,
         Jobs(node),
         Messages(node),
         Sending(node),
         Stages(node),
+        Providers(node),
         DeadLetters(node),
         Events(hub),
         docs,

@@ -1,9 +1,19 @@
-from uuid import uuid4
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import anyio
 import pytest
+from leadflood.app import Node
+from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.ports.people import PeoplePage
+from leadflood.contracts.values import FieldName
+from leadflood.domain.discovery.schemas import PageWanted
+from leadflood.domain.discovery.stage import DiscoveryStage
+from leadflood.engine.queue.outcome import Done
+from leadflood.engine.queue.stage import Claimed, Ended, Policy
 
-from tests.support.api import Client
+from tests.support.api import Answer, Client, running_api
+from tests.support.messaging import sql
 
 pytestmark = pytest.mark.pg
 
@@ -68,3 +78,141 @@ async def test_runs_are_listed_newest_first_by_icp(api: Client) -> None:
 
     assert [one["id"] for one in [*first["data"], *rest["data"]]] == made[::-1]
     assert (await api.get("/v1/discovery/runs?state=null")).status == 422
+
+
+async def test_twenty_equal_requests_at_once_are_one_run(api: Client, icp_id: str) -> None:
+    body = {"icpId": icp_id, "maxLeads": 11, "sends": "never", "providers": []}
+    answers: list[Answer] = []
+
+    async def ask() -> None:
+        answers.append(await api.post("/v1/discovery/runs", body))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask)
+
+    assert sorted(one.status for one in answers) == [200] * 19 + [201]
+    assert len({(one.json["runId"], one.json["jobId"]) for one in answers}) == 1
+    assert [one.json["isNew"] for one in answers].count(True) == 1
+
+
+async def test_two_servers_asked_for_the_same_start_one_run(
+    node: Node, api: Client, icp_id: str
+) -> None:
+    body = {"icpId": icp_id, "maxLeads": 12, "sends": "never", "providers": []}
+    runs: set[str] = set()
+
+    async def ask(client: Client) -> None:
+        runs.add((await client.post("/v1/discovery/runs", body)).json["runId"])
+
+    async with running_api(node) as other, anyio.create_task_group() as group:
+        for client in (api, other) * 5:
+            group.start_soon(ask, client)
+
+    assert len(runs) == 1
+
+
+async def test_again_and_a_cancelled_run_start_another_one(api: Client, icp_id: str) -> None:
+    body = {"icpId": icp_id, "maxLeads": 13, "sends": "never", "providers": []}
+    first = (await api.post("/v1/discovery/runs", body)).json
+
+    again = await api.post("/v1/discovery/runs", {**body, "again": True})
+    same = await api.post("/v1/discovery/runs", body)
+    await api.ask("PUT", f"/v1/discovery/runs/{again.json['runId']}/cancellation")
+    await api.ask("PUT", f"/v1/discovery/runs/{first['runId']}/cancellation")
+    fresh = await api.post("/v1/discovery/runs", body)
+
+    assert (again.status, same.status, fresh.status) == (201, 200, 201)
+    assert same.json["runId"] == again.json["runId"]
+    assert fresh.json["runId"] not in {first["runId"], again.json["runId"]}
+
+
+async def test_an_idempotency_key_answers_the_same_bytes(api: Client, icp_id: str) -> None:
+    body = {"icpId": icp_id, "maxLeads": 14, "sends": "never", "providers": []}
+    key = {"Idempotency-Key": str(uuid4())}
+
+    first = await api.post("/v1/discovery/runs", body, headers=key)
+    again = await api.post("/v1/discovery/runs", body, headers=key)
+
+    assert (first.status, first.body) == (again.status, again.body)
+
+
+async def test_an_inspection_tells_what_was_asked_and_why_records_were_refused(
+    node: Node, api: Client, icp_id: str
+) -> None:
+    made = await start_quietly(node, api, icp_id)
+    refused = FoundPerson(provider="apollo", provider_id="p-2", values=())
+    answer = PeoplePage(
+        people=(a_person("p-1"), refused, a_person("p-1")),
+        total=3,
+        refused=(("page 1 record 4", "apollo.no_id: nameless"),),
+        asked='{"page":1,"api_key":"very secret"}',
+        ignored=("industries",),
+    )
+    await commit_page(node, made, answer)
+    path = f"/v1/discovery/runs/{made}/inspect"
+
+    whole = (await api.post(path, {})).json
+    some = (await api.post(path, {"status": "REJECTED", "limit": 1})).json
+    rest = (
+        await api.post(path, {"status": "REJECTED", "limit": 1, "cursor": some["nextCursor"]})
+    ).json
+
+    [page] = whole["pages"]
+    assert (page["recordCount"], page["rejectedCount"], page["totalCount"]) == (4, 2, 3)
+    assert page["asked"] == '{"page":1,"api_key":"******"}'
+    assert page["ignored"] == ["industries"]
+    assert [one["status"] for one in whole["records"]] == [
+        "DISCOVERED",
+        "REJECTED",
+        "DUPLICATE",
+        "REJECTED",
+    ]
+    assert whole["records"][0]["said"]["title"] == "COO"
+    assert whole["records"][1]["reason"] == "nothing is known of this person but an id"
+    assert [one["records"][0]["position"] for one in (some, rest)] == [2, 4]
+    assert rest["nextCursor"] is None
+    assert (await api.post(f"/v1/discovery/runs/{uuid4()}/inspect", {})).status == 404
+
+
+async def start_quietly(node: Node, api: Client, icp_id: str) -> UUID:
+    """Start a run of whose pages only the test decides: its first job is taken away."""
+    body = {"icpId": icp_id, "sends": "never", "providers": [], "again": True}
+    made = (await api.post("/v1/discovery/runs", body)).json
+    await api.wait_for_job(made["jobId"])
+    await node.storage.db.execute(
+        sql(
+            "WITH page AS (DELETE FROM discovery_page WHERE run_id = $1), record AS"
+            " (DELETE FROM discovery_record WHERE run_id = $1) UPDATE discovery_run SET"
+            " state = 'RUNNING', code = NULL, next_page = 1, next_position = 1, error_count = 0"
+            " WHERE id = $1",
+            "id",
+        ),
+        id=made["runId"],
+    )
+    return UUID(made["runId"])
+
+
+async def commit_page(node: Node, run_id: UUID, answer: PeoplePage) -> None:
+    storage = node.storage
+    stage = DiscoveryStage(Policy(), {}, storage.ids, storage.clock)
+    task = PageWanted(discovery_run_id=run_id, cursor=None, page=1)
+    claimed = Claimed(task, storage.ids.new(), 1, run_id, 0, storage.clock.now())
+    async with storage.db.transaction() as tx:
+        await stage.commit(tx, [Ended(claimed, Done(answer))])
+
+
+def a_person(name: str) -> FoundPerson:
+    values = tuple(
+        FoundValue(
+            field=field,
+            value=value,
+            source="apollo",
+            method="people.search",
+            observed_at=datetime(2026, 1, 1, tzinfo=UTC),
+            confidence=0.9,
+            evidence_hash="ab" * 32,
+        )
+        for field, value in ((FieldName.FIRST_NAME, "Ada"), (FieldName.TITLE, "COO"))
+    )
+    return FoundPerson(provider="apollo", provider_id=name, values=values)

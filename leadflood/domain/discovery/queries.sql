@@ -148,5 +148,6 @@ LEFT JOIN LATERAL (
     SELECT array_agg(field ORDER BY field) AS fields, array_agg(value ORDER BY field) AS values
     FROM field_value
     WHERE subject_id = record.lead_id AND source = record.provider AND record.is_shown
+        AND value IS NOT NULL
 ) AS said ON true
 ORDER BY record.position;

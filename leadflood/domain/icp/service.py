@@ -142,6 +142,11 @@ class IcpService:
         latest = await store.find_latest(self._db, profile_id)
         return await self.get(latest.icp_id) if latest else None
 
+    def rules_of(self, given: IcpInput) -> tuple[QualificationRule, ...]:
+        """Tell which rules an ICP that is not written yet would score by. Raises: Invalid."""
+        check_icp(given)
+        return rules_in_force(given)
+
     async def profile_of(self, icp_id: UUID) -> UUID:
         """Tell which profile an id means: its own or that of a version. Raises: NotFound."""
         found = await store.find_profile(self._db, icp_id)

@@ -78,3 +78,28 @@ FROM (
     ORDER BY n.lead_id, n.id DESC
 ) AS s
 GROUP BY s.band;
+
+-- name: list_newest
+-- The newest leads.
+SELECT id FROM lead
+WHERE merged_into IS NULL AND deleted_at IS NULL
+ORDER BY created_at DESC, id DESC LIMIT :limit::int;
+
+-- name: list_newest_owned
+-- The newest leads of one owner.
+SELECT id FROM lead
+WHERE owner = :owner::text AND merged_into IS NULL AND deleted_at IS NULL
+ORDER BY created_at DESC, id DESC LIMIT :limit::int;
+
+-- name: count_leads_to
+-- How many leads there are, up to a bound, of one owner or of all.
+SELECT count(*) FROM (
+    SELECT FROM lead
+    WHERE merged_into IS NULL AND deleted_at IS NULL
+        AND (:owner::text IS NULL OR owner = :owner::text)
+    LIMIT :bound::int
+) AS counted;
+
+-- name: estimate_all_leads
+-- About how many leads there are, as the last ANALYZE saw it.
+SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'lead'::regclass;

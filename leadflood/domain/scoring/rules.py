@@ -53,6 +53,10 @@ class Scorecard:
             trace=tuple(trace),
         )
 
+    def worth_of(self, position: int) -> int:
+        """Tell what a rule gives at most, in 1/1000 points."""
+        return self._worths[position]
+
     def _trace(self, features: Mapping[str, SeenValue]) -> list[RuleTrace]:
         rows = []
         for position, (judge, worth_milli) in enumerate(

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.values import Band
+from leadflood.contracts.facts import Scalar
+from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadEvent
 
@@ -115,3 +116,50 @@ class BandCounts(msgspec.Struct, frozen=True, kw_only=True):
     def scored(self) -> int:
         """All that have a score."""
         return self.low + self.medium + self.high
+
+
+class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule says of many leads.
+
+    Met, not met and unknown sum to all of them. `kept_as_only_filter`: how many would be left if
+    it alone were a HARD_FILTER (a value that is not known meets NEQ, NOT_IN and EXISTS = false);
+    `fit_as_filter`: how many of those that fit now would still.
+    """
+
+    position: int
+    kind: RuleKind
+    field: RuleField
+    operator: Operator
+    wanted: RuleValue
+    worth_milli: int
+    met_count: int
+    not_met_count: int
+    unknown_count: int
+    kept_as_only_filter: int
+    fit_as_filter: int
+
+
+class PreviewedLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead with the score it would have; `shown` is what tells who it is."""
+
+    lead_id: UUID
+    shown: dict[FieldName, Scalar]
+    score: Score
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """What rules make of leads. Those that fit are MEDIUM or HIGH; filtered out ones are LOW."""
+
+    evaluated_count: int
+    fit_count: int
+    filtered_out_count: int
+    bands: BandCounts
+    rules: tuple[RuleCount, ...]
+    sample: tuple[PreviewedLead, ...]
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """How many leads there are, exact up to a bound; beyond it an estimate."""
+
+    count: int
+    is_estimate: bool

@@ -1,12 +1,26 @@
 """Reading scores: for a lead's page, for the best of a run, and in words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from anyio import to_thread
+
 from leadflood.contracts.values import Band
+from leadflood.domain.features.schemas import Vector
+from leadflood.domain.icp.schemas import Bands, QualificationRule
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.domain.scoring import explanation, store
-from leadflood.domain.scoring.schemas import BandCounts, Needs, Prediction
+from leadflood.domain.scoring.preview import Preview
+from leadflood.domain.scoring.schemas import BandCounts, Counted, Needs, Prediction, Tally
 from leadflood.engine.db.tx import Reader
+
+PREVIEWED = 2_000
+"""How many leads a preview looks at: the newest ones."""
+PART = 250
+"""How many of them are in memory at once."""
+EXACT = 10_000
+Vectors = Callable[[Sequence[LeadProfile]], Sequence[Vector]]
 
 
 class ScoringService:
@@ -36,3 +50,34 @@ class ScoringService:
     def needs_of(self, prediction: Prediction, band: Band = Band.HIGH) -> Needs:
         """Find the fewest changes that lift the lead into a band."""
         return explanation.needs_of(prediction, band)
+
+    async def preview(
+        self,
+        rules: Sequence[QualificationRule],
+        bands: Bands,
+        vectors_of: Vectors,
+        *,
+        owner: str | None = None,
+        sample_size: int = 10,
+    ) -> Tally:
+        """Tell what rules would make of the newest leads, by the pipeline's own arithmetic.
+
+        Nothing is written. `vectors_of` computes features; `owner` None looks at all leads.
+        Waits: for the database, and for a thread that computes.
+        """
+        preview = Preview(rules, bands, sample_size)
+        lead_ids = await store.list_newest(self._db, owner, PREVIEWED)
+
+        def add(profiles: Sequence[LeadProfile]) -> None:
+            preview.add(profiles, vectors_of(profiles))
+
+        for start in range(0, len(lead_ids), PART):
+            part = lead_ids[start : start + PART]
+            found = await leads.profiles(self._db, part)
+            profiles = [found[lead_id] for lead_id in part if lead_id in found]
+            await to_thread.run_sync(add, profiles)
+        return preview.tally()
+
+    async def count_leads(self, owner: str | None = None) -> Counted:
+        """Count the leads of an owner or (None) of all; beyond 10,000 an estimate stands in."""
+        return await store.count_leads(self._db, owner, EXACT)

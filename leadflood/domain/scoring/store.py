@@ -20,6 +20,7 @@ from leadflood.domain.icp.schemas import (
 from leadflood.domain.scoring.schemas import (
     BandCounts,
     Contribution,
+    Counted,
     Prediction,
     RuleTrace,
     Score,
@@ -99,6 +100,26 @@ async def record_predictions(
     )
     new = {row["id"] for row in rows}
     return [one if one in new else None for one in given]
+
+
+async def list_newest(db: Reader, owner: str | None, limit: int) -> list[UUID]:
+    """List the newest leads, of one owner or (None) of all."""
+    if owner is None:
+        rows = await db.fetch(SQL.list_newest, limit=limit)
+    else:
+        rows = await db.fetch(SQL.list_newest_owned, owner=owner, limit=limit)
+    return [row["id"] for row in rows]
+
+
+async def count_leads(db: Reader, owner: str | None, bound: int) -> Counted:
+    """Count the leads of one owner or (None) of all; beyond a bound an estimate stands in."""
+    count = await db.fetch_value(SQL.count_leads_to, owner=owner, bound=bound + 1)
+    if count <= bound:
+        return Counted(count=count, is_estimate=False)
+    if owner is not None:
+        return Counted(count=count, is_estimate=True)
+    estimate = await db.fetch_value(SQL.estimate_all_leads)
+    return Counted(count=max(estimate, count), is_estimate=True)
 
 
 async def scores_of(

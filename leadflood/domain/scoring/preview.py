@@ -1,0 +1,125 @@
+"""What rules would make of leads: counts rule by rule, bands, and the best of them. Pure."""
+
+import heapq
+from collections.abc import Sequence
+from uuid import UUID
+
+from leadflood.contracts.facts import Scalar
+from leadflood.contracts.values import Band, FieldName
+from leadflood.domain.features.schemas import Vector
+from leadflood.domain.icp.schemas import Bands, QualificationRule
+from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring.schemas import (
+    BandCounts,
+    PreviewedLead,
+    RuleCount,
+    Score,
+    Tally,
+)
+
+SHOWN = (
+    FieldName.FULL_NAME,
+    FieldName.TITLE,
+    FieldName.COMPANY_NAME,
+    FieldName.COUNTRY,
+    FieldName.EMAIL,
+)
+"""What is told of a lead beside its score."""
+
+_Ranked = tuple[int, int, UUID, LeadProfile, Score]
+
+
+class _Count:
+    """What one rule said so far."""
+
+    __slots__ = ("fit", "holds", "met", "not_met", "unknown")
+
+    def __init__(self) -> None:
+        self.met = self.not_met = self.unknown = self.holds = self.fit = 0
+
+
+class Preview:
+    """Leads are added in parts; `tally` tells where it stands."""
+
+    def __init__(self, rules: Sequence[QualificationRule], bands: Bands, sample_size: int) -> None:
+        self._rules = tuple(rules)
+        self._card = Scorecard(rules, bands)
+        self._counts = [_Count() for _ in rules]
+        self._bands = dict.fromkeys(Band, 0)
+        self._filtered_out = 0
+        self._seen = 0
+        self._sample_size = sample_size
+        self._best: list[_Ranked] = []
+
+    def add(self, profiles: Sequence[LeadProfile], vectors: Sequence[Vector]) -> None:
+        """Score more leads, in the order in which equal ones are shown."""
+        for profile, vector in zip(profiles, vectors, strict=True):
+            score = self._card.score(vector)
+            self._seen += 1
+            self._bands[score.band] += 1
+            self._filtered_out += score.is_filtered_out
+            self._count(score)
+            self._keep(profile, score)
+
+    def tally(self) -> Tally:
+        """Tell the counts and the best leads, best first."""
+        fit = self._seen - self._bands[Band.LOW]
+        return Tally(
+            evaluated_count=self._seen,
+            fit_count=fit,
+            filtered_out_count=self._filtered_out,
+            bands=BandCounts(
+                low=self._bands[Band.LOW],
+                medium=self._bands[Band.MEDIUM],
+                high=self._bands[Band.HIGH],
+            ),
+            rules=tuple(
+                self._tell(position, rule, count)
+                for position, (rule, count) in enumerate(
+                    zip(self._rules, self._counts, strict=True)
+                )
+            ),
+            sample=tuple(
+                PreviewedLead(lead_id=lead_id, shown=_shown(profile), score=score)
+                for _, _, lead_id, profile, score in sorted(self._best, reverse=True)
+            ),
+        )
+
+    def _count(self, score: Score) -> None:
+        is_fit = score.band is not Band.LOW
+        for row, count in zip(score.trace, self._counts, strict=True):
+            if row.seen is None:
+                count.unknown += 1
+            elif row.is_met:
+                count.met += 1
+            else:
+                count.not_met += 1
+            count.holds += row.is_met
+            count.fit += row.is_met and is_fit
+
+    def _keep(self, profile: LeadProfile, score: Score) -> None:
+        ranked = (score.score_milli, -self._seen, profile.lead_id, profile, score)
+        if len(self._best) < self._sample_size:
+            heapq.heappush(self._best, ranked)
+        elif self._best:
+            heapq.heappushpop(self._best, ranked)
+
+    def _tell(self, position: int, rule: QualificationRule, count: _Count) -> RuleCount:
+        return RuleCount(
+            position=position,
+            kind=rule.kind,
+            field=rule.field,
+            operator=rule.operator,
+            wanted=rule.value,
+            worth_milli=self._card.worth_of(position),
+            met_count=count.met,
+            not_met_count=count.not_met,
+            unknown_count=count.unknown,
+            kept_as_only_filter=count.holds,
+            fit_as_filter=count.fit,
+        )
+
+
+def _shown(profile: LeadProfile) -> dict[FieldName, Scalar]:
+    return {field: profile.values[field].value for field in SHOWN if field in profile.values}

@@ -1,0 +1,150 @@
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+from leadflood.app import Node
+from leadflood.contracts.values import FieldName
+from leadflood.domain.features.service import FeatureService
+from leadflood.domain.icp.schemas import Bands, Target
+from leadflood.engine.db.pool import Database
+
+from tests.domain.icp.icps import a_flag
+from tests.support.api import Client
+from tests.support.messaging import World, sql
+
+pytestmark = pytest.mark.pg
+
+
+def an_icp(title: str, *rules: dict[str, Any]) -> dict[str, Any]:
+    known = {"field": "title", "operator": "EQ", "value": title, "kind": "HARD_FILTER"}
+    return {
+        "name": f"ICP {uuid4()}",
+        "target": {"titles": [title]},
+        "rules": [known, {"field": "has_email", "operator": "EQ", "value": True}, *rules],
+    }
+
+
+async def some_leads(world: World, title: str, count: int) -> list[str]:
+    return [
+        str(await world.lead(title=title, email=f"{uuid4()}@acme.example", full_name=f"P {number}"))
+        for number in range(count)
+    ]
+
+
+async def test_a_preview_counts_rule_by_rule_and_shows_the_best(api: Client, world: World) -> None:
+    title = f"Keeper {uuid4()}"
+    made = await some_leads(world, title, 3)
+    unknown = {"field": "company_revenue", "operator": "GT", "value": 5}
+
+    told = await api.post("/v1/icps/preview?sampleSize=5", an_icp(title, unknown))
+
+    assert told.status == 200
+    preview = told.json
+    by_title, by_email, by_revenue = preview["rules"]
+    looked_at = preview["evaluatedCount"]
+    assert (by_title["metCount"], by_title["keptAsOnlyFilter"]) == (3, 3)
+    assert preview["filteredOutCount"] == looked_at - 3
+    assert by_revenue["metCount"] == 0
+    assert by_revenue["unknownCount"] >= 3
+    assert by_email["fitAsFilter"] == preview["fitCount"] == 3
+    assert sum(preview["bands"].values()) == looked_at
+    assert {lead["leadId"] for lead in preview["sample"][:3]} == set(made)
+    best = preview["sample"][0]
+    assert sum(part["pointsMilli"] for part in best["contributions"]) == best["scoreMilli"]
+    assert best["values"]["title"] == title
+
+
+async def test_a_saved_icp_previews_as_it_would_unsaved(api: Client, world: World) -> None:
+    title = f"Keeper {uuid4()}"
+    await some_leads(world, title, 2)
+    given = an_icp(title)
+    icp = (await api.post("/v1/icps", given)).json
+
+    saved = (await api.post(f"/v1/icps/{icp['profileId']}/preview?sampleSize=2")).json
+    unsaved = (await api.post("/v1/icps/preview?sampleSize=2", given)).json
+
+    assert saved["sample"] == unsaved["sample"]
+    assert saved["fitCount"] == unsaved["fitCount"] == 2
+    assert (await api.post(f"/v1/icps/{uuid4()}/preview")).status == 404
+
+
+async def test_a_preview_refuses_rules_that_make_no_sense(api: Client) -> None:
+    refused = await api.post(
+        "/v1/icps/preview", an_icp("x", {"field": "title", "operator": "GT", "value": 1})
+    )
+
+    assert refused.status == 422
+    assert refused.problem["fields"][0]["path"] == "rules[2].operator"
+
+
+async def test_who_sees_his_own_leads_only_previews_these(
+    node: Node, world: World, node_database: Database
+) -> None:
+    owner = str(uuid4())
+    [mine, _] = await some_leads(world, "Keeper", 2)
+    await node_database.execute(
+        sql("UPDATE lead SET owner = $1 WHERE id = $2", "owner", "id"), owner=owner, id=mine
+    )
+    rules, vectors = [a_flag("has_email")], FeatureService().vectors_for(Target())
+
+    told = await node.storage.scores.preview(rules, Bands(), vectors, owner=owner)
+
+    assert [str(lead.lead_id) for lead in told.sample] == [mine]
+    assert told.sample[0].shown[FieldName.TITLE] == "Keeper"
+    assert (await node.storage.scores.count_leads(owner)).count == 1
+
+
+async def test_a_preview_scores_as_the_pipeline_does(api: Client, world: World) -> None:
+    """The same lead, the same ICP: what was previewed is what is scored."""
+    title = f"Keeper {uuid4()}"
+    icp = (await api.post("/v1/icps", an_icp(title))).json
+    body = {"icpId": icp["id"], "email": f"{uuid4()}@acme.example", "title": title}
+    made = (
+        await api.post("/v1/leads", {**body, "fullName": "Ada", "sends": "never", "providers": []})
+    ).json
+    del world
+
+    with anyio.fail_after(20):
+        while (lead := (await api.get(f"/v1/leads/{made['leadId']}")).json)["score"] is None:
+            await anyio.lowlevel.checkpoint()
+    preview = (await api.post(f"/v1/icps/{icp['id']}/preview?sampleSize=1")).json
+
+    assert preview["sample"][0]["leadId"] == made["leadId"]
+    assert preview["sample"][0]["contributions"] == lead["score"]["contributions"]
+
+
+async def test_a_search_starts_a_run_at_each_source_once_a_day(api: Client) -> None:
+    icp = (await api.post("/v1/icps", an_icp("COO"))).json
+    path = f"/v1/icps/{icp['profileId']}"
+    body = {"maxLeads": 3, "providers": [], "sends": "never"}
+
+    first = await api.post(f"{path}/search", body)
+    same = await api.post(f"{path}/search", body)
+    other = await api.post(f"{path}/search", {**body, "maxLeads": 4})
+
+    assert (first.status, same.status, other.status) == (201, 200, 201)
+    assert [run["provider"] for run in first.json["runs"]] == ["apollo"]
+    assert same.json["runId"] == first.json["runId"]
+    assert (first.json["isNew"], same.json["isNew"]) == (True, False)
+    listed = (await api.get(f"{path}/search-runs")).json["data"]
+    assert [run["id"] for run in listed] == [other.json["runId"], first.json["runId"]]
+    shown = await api.get(f"{path}/search-runs/{first.json['runId']}")
+    assert (shown.json["kind"], shown.json["wantedCount"]) == ("search", 3)
+
+
+async def test_a_run_of_another_icp_is_not_among_its_searches(api: Client, icp_id: str) -> None:
+    icp = (await api.post("/v1/icps", an_icp("COO"))).json
+    run = (await api.post(f"/v1/icps/{icp['id']}/search", {"providers": []})).json["runId"]
+
+    assert (await api.get(f"/v1/icps/{icp_id}/search-runs/{run}")).status == 404
+
+
+async def test_a_source_that_cannot_search_is_refused_and_starts_nothing(api: Client) -> None:
+    icp = (await api.post("/v1/icps", an_icp("COO"))).json
+    path = f"/v1/icps/{icp['profileId']}"
+
+    refused = await api.post(f"{path}/search", {"sources": ["apollo", "smtp"]})
+
+    assert (refused.status, refused.problem["fields"][0]["path"]) == (422, "provider")
+    assert (await api.get(f"{path}/search-runs")).json["data"] == []
