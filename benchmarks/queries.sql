@@ -106,3 +106,29 @@ UNION ALL SELECT 'event', count(*) FROM event
 UNION ALL SELECT 'history', count(*) FROM history
 UNION ALL SELECT 'dead_letter', count(*) FROM dead_letter
 UNION ALL SELECT 'job', count(*) FROM job;
+
+-- name: count_leads
+-- What is there.
+SELECT count(*) FROM lead;
+
+-- name: count_lacking_leads
+-- Leads that came in by the API without a run, an event, or a job, live or done.
+SELECT count(*) FROM lead
+WHERE source = 'api'
+  AND NOT EXISTS (
+    SELECT FROM event JOIN run ON run.id = event.run_id
+    WHERE event.subject = lead.id AND event.type = 'leads.lead.created'
+      AND (EXISTS (SELECT FROM job WHERE job.run_id = run.id) OR run.state = 'completed'));
+
+-- name: count_unscored
+-- Leads that nothing is known of yet.
+SELECT count(*) FROM lead
+WHERE NOT EXISTS (SELECT FROM score_prediction WHERE score_prediction.lead_id = lead.id);
+
+-- name: list_lead_ids
+-- All of them, for who asks for one after the other.
+SELECT string_agg(id::text, E'\n') FROM lead;
+
+-- name: vacuum_all
+-- As autovacuum would, but not on somebody's time.
+VACUUM (ANALYZE);

@@ -57,6 +57,11 @@ class Server:
         async with own_connection(DatabaseSettings(url=self._server.url)) as connection:
             return await Tx(connection).fetch_value(query)
 
+    async def ask_bench(self, query: Query) -> Any:
+        """Run one statement in the measurement's database and tell its value."""
+        async with own_connection(DatabaseSettings(url=self.url)) as connection:
+            return await Tx(connection).fetch_value(query)
+
     async def settings(self) -> dict[str, str]:
         """Tell the settings that the figures depend on."""
         async with own_connection(DatabaseSettings(url=self._server.url)) as connection:
@@ -95,7 +100,7 @@ class Child:
 
 @asynccontextmanager
 async def running_child(command: Sequence[str], spec: Mapping[str, Any]) -> AsyncIterator[Child]:
-    """Start a subject; it is gone when the block ends.
+    """Start a subject; it is gone when the block ends, which may end it politely itself.
 
     Raises: Broken with its last words when it fails.
     """
@@ -112,7 +117,7 @@ async def running_child(command: Sequence[str], spec: Mapping[str, Any]) -> Asyn
                 process.kill()
             with anyio.CancelScope(shield=True):
                 await process.aclose()
-        if process.returncode != 0:
+        if process.returncode not in {0, -signal.SIGTERM}:
             words.seek(max(0, words.seek(0, os.SEEK_END) - MOST_WORDS_BYTES))
             raise Broken(f"{command[-1]}: {words.read().decode(errors='replace')}")
 

@@ -39,6 +39,9 @@ PEERS = (
     Peer("graphile-worker", "graphile-worker", 400_000, 1_000, "graphile_worker.mjs"),
 )
 
+FASTIFY = Peer("fastify", "fastify", 0, 0, "fastify_api.mjs")
+"""Not a queue: the peer of the API's benchmark."""
+
 
 class Unavailable(Exception):
     """A peer cannot be run here; the text says why."""

@@ -1,0 +1,345 @@
+"""What the API answers in a second, beside the same routes by hand on the same Postgres.
+
+    python -m benchmarks.api [--json] [--only get,post,million,websocket] [--seconds 10]
+                             [--rounds 3] [--peers all|none] [--leads 1000000]
+
+get and post: 32 connections of wrk on `leadflood serve` (with a token, validation, events and
+jobs), on a bare aiohttp + asyncpg handler and on Fastify + pg, each of which makes one statement
+a request. One database, turns by round, medians told. Stages are paused while leads come in, so
+that answering is measured and not the work that follows; `post_working_per_s` is with them at
+work. After each turn the rows in the database must be as many as the good answers, or the turn
+is void. Each server has one process; Postgres and wrk share what processors are left.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import perf_counter
+from typing import Any, Self
+
+import aiohttp
+import anyio
+import msgspec
+import uvloop
+
+from benchmarks import load
+from benchmarks.api_servers import Served, Unavailable, bare, fastify, leadflood
+from benchmarks.load import CONNECTIONS, Tally, Task, put_load
+from benchmarks.world import CLOCK, SQL, Broken, Server, open_server, print_table, say
+
+PARTS = ("get", "post", "million", "websocket")
+SUBJECTS = ("leadflood", "bare", "fastify")
+STAGES = ("enrichment.run", "features.compute", "scoring.compute")
+WHOLE_SECONDS = 5.0
+FILL_SECONDS = 120
+ICP = {
+    "name": "Bench",
+    "target": {"titles": ["COO"], "countries": ["DE"]},
+}
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much of everything; a short run is for looking whether it runs."""
+
+    seconds: float
+    warm_seconds: float = 2.0
+    leads: int = 1_000
+    million: int = 1_000_000
+    clients: int = 1_000
+    events_per_s: int = 100
+    stream_seconds: float = 20.0
+
+
+def sizes_for(seconds: float, million: int) -> Sizes:
+    """Tell the sizes for a length of the turns."""
+    if seconds >= WHOLE_SECONDS:
+        return Sizes(seconds, million=million)
+    return Sizes(
+        seconds, warm_seconds=0, leads=20, million=min(million, 500), clients=10,
+        stream_seconds=seconds,
+    )  # fmt: skip
+
+
+class Bench:
+    """One run of the benchmark: what was asked for and what is known so far."""
+
+    def __init__(self, server: Server, sizes: Sizes, only: set[str], rounds: int) -> None:
+        self.server = server
+        self.sizes = sizes
+        self.only = only
+        self.rounds = rounds
+        self.void: list[str] = []
+        self.skipped: dict[str, str] = {}
+        self.tallies: dict[str, dict[str, list[Tally]]] = {"get": {}, "post": {}}
+        self.cpu_us: dict[str, dict[str, list[float]]] = {"get": {}, "post": {}}
+        self.alone_ms: dict[str, dict[str, float]] = {"get": {}, "post": {}}
+        self.working: Tally | None = None
+        self._turn = 0
+
+    async def run(self, *, with_peers: bool) -> None:
+        """Measure what was asked for."""
+        if self.only & {"get", "post"}:
+            await self.server.make_fresh()
+            async with self._servers(with_peers=with_peers) as servers:
+                await self._requests(servers)
+
+    @asynccontextmanager
+    async def _servers(self, *, with_peers: bool) -> AsyncIterator[dict[str, Served]]:
+        """Start all that are there: ours first, which makes the tables."""
+        url = self.server.url
+        async with AsyncExitStack() as stack:
+            servers = {"leadflood": await stack.enter_async_context(leadflood(url))}
+            for open_other in (bare, fastify) if with_peers else ():
+                try:
+                    other = await stack.enter_async_context(open_other(url))
+                except Unavailable as error:
+                    self.skipped[open_other.__name__] = str(error)
+                    say(f"{open_other.__name__}: skipped: {error}")
+                else:
+                    servers[other.name] = other
+            yield servers
+
+    async def _requests(self, servers: Mapping[str, Served]) -> None:
+        ours = servers["leadflood"]
+        async with Api(ours) as api:
+            icp_id = (await api.ask("POST", "/v1/icps", ICP))["id"]
+            await self._fill(api, icp_id)
+            with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
+                ids = await self.server.ask_bench(SQL.list_lead_ids)
+                file.write(ids + "\n")
+                file.flush()
+                await self.server.ask_bench(SQL.vacuum_all)
+                tasks = {
+                    "get": lambda served, seconds, many: Task(
+                        address=served.address, token=served.token, seconds=seconds,
+                        connections=many, ids_file=file.name,
+                    ),
+                    "post": lambda served, seconds, many: Task(
+                        address=served.address, token=served.token, seconds=seconds,
+                        connections=many, icp_id=icp_id, mark=self._mark(),
+                    ),
+                }  # fmt: skip
+                await self._same_answers(servers, ids.split()[0])
+                for part in ("get", "post"):
+                    if part in self.only:
+                        await self._part(part, servers, tasks[part], api)
+
+    def _mark(self) -> str:
+        """Tell people of one turn from those of all others."""
+        self._turn += 1
+        return f"{self._turn}x{random.randrange(10**6)}"  # noqa: S311 - a name
+
+    async def _fill(self, api: "Api", icp_id: str) -> None:
+        """Bring leads in and wait until they are scored: what is read is a whole lead."""
+        for number in range(self.sizes.leads):
+            lead = {
+                "email": f"f{number}@c{number % 2000}-bench.com", "fullName": f"Ann Filled{number}",
+                "title": "COO", "country": "DE", "icpId": icp_id, "providers": [],
+            }  # fmt: skip
+            await api.ask("POST", "/v1/leads", lead)
+        with anyio.fail_after(FILL_SECONDS):
+            while await self.server.ask_bench(SQL.count_unscored):
+                await CLOCK.sleep(0.1)
+
+    async def _same_answers(self, servers: Mapping[str, Served], lead_id: str) -> None:
+        """See that all tell the same of a lead, or the comparison says nothing."""
+        told = {}
+        for name, served in servers.items():
+            async with Api(served) as api:
+                lead = await api.ask("GET", f"/v1/leads/{lead_id}")
+            told[name] = (
+                lead["values"], len(lead["provenance"]), lead["keys"], lead["score"]["scoreMilli"],
+                len(lead["score"]["trace"]), len(lead["records"] or ()),
+                len(lead["messages"] or ()),
+            )  # fmt: skip
+        if any(one != told["leadflood"] for one in told.values()):
+            self.void.append(f"the servers tell different things of one lead: {told}")
+
+    async def _part(
+        self, part: str, servers: Mapping[str, Served],
+        make: Callable[[Served, float, int], Task], api: "Api",
+    ) -> None:  # fmt: skip
+        """Give every server its turns, then let each answer one request at a time."""
+        if part == "post":
+            await self._pause(api, "PUT", {"reason": "benchmark"})
+        for served in servers.values() if self.sizes.warm_seconds else ():
+            await put_load(make(served, self.sizes.warm_seconds, CONNECTIONS))
+        for index in range(self.rounds):
+            turns = list(servers.values())
+            for served in turns if index % 2 == 0 else reversed(turns):
+                title = f"{part} {index + 1}/{self.rounds} {served.name}"
+                await self._take(part, title, served, make(served, self.sizes.seconds, CONNECTIONS))
+        for served in servers.values():
+            alone = await put_load(make(served, max(1.0, self.sizes.seconds / 4), 1))
+            self.alone_ms[part][served.name] = round(alone.p50_ms, 3)
+        if part == "post":
+            await self._pause(api, "DELETE")
+            self.working = await put_load(
+                make(servers["leadflood"], self.sizes.seconds, CONNECTIONS)
+            )
+
+    async def _pause(self, api: "Api", method: str, body: Any = None) -> None:
+        for stage in STAGES:
+            await api.ask(method, f"/v1/admin/stages/{stage}/pause", body)
+
+    async def _take(self, part: str, title: str, served: Served, task: Task) -> None:
+        """Give a server its turn, and look whether what it answered is so."""
+        before = await self.server.ask_bench(SQL.count_leads)
+        cpu = served.cpu_seconds()
+        tally = await put_load(task)
+        cpu = served.cpu_seconds() - cpu
+        added = await self.server.ask_bench(SQL.count_leads) - before
+        faults = [f"{tally.refused} were refused"] * bool(tally.refused)
+        faults += [f"{tally.broken} were not answered"] * bool(tally.broken)
+        # at the end each connection may have one under way, which is done and not counted
+        if part == "post" and not tally.good <= added <= tally.good + CONNECTIONS:
+            faults.append(f"{tally.good} good answers, but {added} leads")
+        if part == "post" and served.name == "leadflood":
+            lacking = await self.server.ask_bench(SQL.count_lacking_leads)
+            faults += [f"{lacking} leads lack a run, a job or an event"] * bool(lacking)
+        if faults:
+            self.void.append(f"{title}: {'; '.join(faults)}")
+            say(f"[red]{title}: void: {'; '.join(faults)}")
+            return
+        self.tallies[part].setdefault(served.name, []).append(tally)
+        self.cpu_us[part].setdefault(served.name, []).append(cpu / tally.good * 1e6)
+        say(
+            f"{title}: {tally.per_s:,.0f}/s, p50 {tally.p50_ms:.2f} ms, p99 {tally.p99_ms:.2f} ms,"
+            f" {cpu / tally.good * 1e6:.0f} µs of its processor each"
+        )
+
+    def rates(self, part: str) -> dict[str, float | None]:
+        """Tell the median of each; None where no turn was taken, or all were void."""
+        return {
+            name: _median([tally.per_s for tally in self.tallies[part].get(name, ())])
+            for name in SUBJECTS
+        }
+
+    def found(self) -> dict[str, Any]:
+        """Put everything into the object that `--json` prints."""
+        rates = {part: self.rates(part) for part in ("get", "post")}
+        return {
+            "get_per_s": rates["get"],
+            "post_per_s": rates["post"],
+            "ratios": _ratios(rates),
+            "p99_ms": {
+                part: {
+                    name: _median([one.p99_ms for one in tallies], 2)
+                    for name, tallies in self.tallies[part].items()
+                }
+                for part in rates
+            },
+            "alone_p50_ms": self.alone_ms,
+            "server_cpu_us": {
+                part: {name: _median(each) for name, each in self.cpu_us[part].items()}
+                for part in rates
+            },
+            "post_working_per_s": None if self.working is None else round(self.working.per_s, 1),
+            "rounds": {
+                part: {name: [round(one.per_s, 1) for one in each] for name, each in told.items()}
+                for part, told in self.tallies.items()
+            },
+            "load": load.tool(),
+            "skipped": self.skipped,
+            "void": self.void,
+        }
+
+
+class Api:
+    """Asks a server one thing after the other."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        headers = {"Authorization": f"Bearer {self._served.token}"}
+        self._session = aiohttp.ClientSession(headers=headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask, and read the JSON. Raises: Broken with what was answered."""
+        async with self._session.request(method, self._served.address + path, json=body) as answer:
+            raw = await answer.read()
+            if not answer.ok:
+                raise Broken(f"{method} {path}: {answer.status} {raw[:500].decode()}")
+            return json.loads(raw) if raw else None
+
+
+def _median(values: list[float], digits: int = 1) -> float | None:
+    return round(statistics.median(values), digits) if values else None
+
+
+def _ratios(rates: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
+    pairs = {
+        f"{part}_of_{other}": (rates[part]["leadflood"], rates[part][other])
+        for part in rates
+        for other in ("bare", "fastify")
+    }
+    return {name: round(a / b, 3) for name, (a, b) in pairs.items() if a and b}
+
+
+def print_tables(found: Mapping[str, Any]) -> None:
+    """Show the figures to a person."""
+    for part in ("get", "post"):
+        print_table(f"{part} a second", found[f"{part}_per_s"], _rate)
+        print_table(f"{part} alone, p50 ms", found["alone_p50_ms"][part])
+    print_table("ratios", found["ratios"])
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.api",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--leads", type=int, default=1_000_000, help="how many the million are")
+    parser.add_argument("--only", default=",".join(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--peers", choices=("all", "none"), default="all")
+    asked = parser.parse_args()
+    asked.only = set(asked.only.split(","))
+    if unknown := asked.only - set(PARTS):
+        parser.error(f"--only: no part named {', '.join(sorted(unknown))}")
+    return asked
+
+
+async def main(asked: argparse.Namespace) -> int:
+    began = perf_counter()
+    before = os.getloadavg()[0]
+    async with open_server() as server:
+        settings = await server.settings()
+        bench = Bench(server, sizes_for(asked.seconds, asked.leads), asked.only, asked.rounds)
+        await bench.run(with_peers=asked.peers == "all")
+    found = bench.found()
+    found["settings"] = settings
+    found["machine"] = {
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": round(before, 2),
+    }
+    found["minutes"] = round((perf_counter() - began) / 60, 1)
+    print_tables(found)
+    if asked.json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    return 1 if bench.void else 0
+
+
+if __name__ == "__main__":
+    sys.exit(uvloop.run(main(parse())))

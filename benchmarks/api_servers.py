@@ -1,0 +1,160 @@
+"""The servers that are measured: ours as `leadflood serve`, and the same routes by hand."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import anyio
+import msgspec
+from leadflood.engine.db.sql import load_queries
+
+from benchmarks import peers
+from benchmarks.peers import FASTIFY, Unavailable
+from benchmarks.world import CLOCK, PAGE_BYTES, ROOT, Broken, python, running_child
+
+SQL = load_queries(peers.__file__)
+START_SECONDS = 60
+STOP_SECONDS = 40
+LAST_WORDS = 3_000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server at work."""
+
+    name: str
+    address: str
+    token: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Tell the processor time it has used."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / TICKS
+
+    def rss_kb(self) -> float:
+        """Tell the memory it holds now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
+        return pages * PAGE_BYTES / 1024
+
+
+@asynccontextmanager
+async def leadflood(url: str, **settings: str) -> AsyncIterator[Served]:
+    """Run `leadflood serve` on a database; it is ready, and gone when the block ends.
+
+    Raises: Broken with its last words.
+    """
+    token, port = secrets.token_hex(16), _free_port()
+    folder = Path(tempfile.mkdtemp(prefix="leadflood-bench-node-"))
+    given = {
+        "DATABASE_URL": url, "LEADFLOOD_DATA": str(folder), "LEADFLOOD_MODE": "sandbox",
+        "LEADFLOOD_HTTP__TOKEN": token, "LEADFLOOD_LOG__LEVEL": "warning", **settings,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "leadflood", "serve", "--port", str(port)]
+    inherited = os.environ  # noqa: TID251 - handed on, but for settings of whoever measures
+    environment = {k: v for k, v in inherited.items() if not k.startswith("LEADFLOOD_")} | given
+    address = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as words:
+        process = await anyio.open_process(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=words,
+        )  # fmt: skip
+        try:
+            await _until_ready(process, address)
+            yield Served("leadflood", address, token, process.pid)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _stop(process)
+            shutil.rmtree(folder, ignore_errors=True)
+            if process.returncode not in {0, -signal.SIGKILL}:
+                words.seek(max(0, words.seek(0, os.SEEK_END) - LAST_WORDS))
+                raise Broken(f"leadflood serve: {words.read().decode(errors='replace')}")
+
+
+async def _until_ready(process: anyio.abc.Process, address: str) -> None:
+    with anyio.fail_after(START_SECONDS):
+        async with aiohttp.ClientSession() as session:
+            while process.returncode is None:
+                try:
+                    async with session.get(f"{address}/health") as answer:
+                        if answer.status == 200:  # noqa: PLR2004
+                            return
+                except aiohttp.ClientConnectionError:
+                    pass
+                await CLOCK.sleep(0.05)
+    raise Broken("leadflood serve ended before it was ready")
+
+
+async def _stop(process: anyio.abc.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        with anyio.move_on_after(STOP_SECONDS):
+            await process.wait()
+    if process.returncode is None:
+        process.kill()
+    await process.aclose()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def bare(url: str) -> AsyncIterator[Served]:
+    """Run the handler written by hand."""
+    async with _by_hand("bare", python("benchmarks.peers.bare_api"), url) as served:
+        yield served
+
+
+@asynccontextmanager
+async def fastify(url: str) -> AsyncIterator[Served]:
+    """Run the same with Fastify and pg. Raises: Unavailable."""
+    async with _by_hand("fastify", await peers.command_of(FASTIFY), url) as served:
+        yield served
+
+
+@asynccontextmanager
+async def _by_hand(name: str, command: list[str], url: str) -> AsyncIterator[Served]:
+    spec = {**address_of(url), "url": url, "token": secrets.token_hex(16), **_statements()}
+    async with running_child(command, spec) as child:
+        with anyio.fail_after(START_SECONDS):
+            told = await child.tell()
+        if "port" not in told:
+            raise Broken(f"{name} ended without a word")
+        yield Served(name, f"http://127.0.0.1:{told['port']}", spec["token"], child.process.pid)
+        child.process.terminate()
+
+
+def _statements() -> dict[str, Any]:
+    return {
+        "show_lead": SQL.show_lead.text,
+        "add_lead": SQL.add_lead.text,
+        "add_lead_names": SQL.add_lead.parameters,
+    }
+
+
+def address_of(url: str) -> Mapping[str, Any]:
+    """Tell a database's address in pieces, as node wants it."""
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query)
+    return {
+        "host": asked["host"][0], "port": int(asked["port"][0]), "user": parts.username,
+        "password": parts.password, "database": parts.path.lstrip("/"),
+    }  # fmt: skip
+
+
+__all__ = ["Served", "Unavailable", "bare", "fastify", "leadflood"]
