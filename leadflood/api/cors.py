@@ -8,11 +8,17 @@ from leadflood.api.listening import Settings
 
 REMEMBER_SECONDS = "600"
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_MAY_SEND = "Authorization, Content-Type, Idempotency-Key, X-Request-ID"
-_MAY_READ = "X-Request-ID, Retry-After"
+_MAY_SEND = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent,"
+    " X-Request-ID"
+)
+_MAY_READ = (
+    "Content-Disposition, Deprecation, ETag, Link, RateLimit-Limit, RateLimit-Policy,"
+    " RateLimit-Remaining, RateLimit-Reset, Retry-After, Sunset, X-Request-ID"
+)
 
 
-def allowed_origin(request: web.Request, http: Settings) -> str | None:
+def allowed_origin(request: web.BaseRequest, http: Settings) -> str | None:
     """Tell the origin of a page that may ask us; None: there is none, or it may not."""
     origin = request.headers.get("Origin")
     return origin if origin in http.cors_origins else None

@@ -2,13 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import anyio
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
+from multidict import CIMultiDict
 
 from leadflood.api.access import Access
 from leadflood.api.connections import Connections
@@ -17,8 +18,10 @@ from leadflood.api.edge import NOBODY, Caller, Node
 from leadflood.api.idempotency import MOST_CHARS
 from leadflood.api.listening import Settings
 from leadflood.api.problems import CONTENT_TYPE, HttpRefused, refusal_of
+from leadflood.api.protocol import read_error
+from leadflood.api.proxies import ORIGIN, Proxies
+from leadflood.api.rates import Rates, Standing, TooSoon, tightest
 from leadflood.api.route import Route
-from leadflood.api.stream import is_upgrade
 from leadflood.api.uploads import Limits, Upload, open_upload
 from leadflood.domain.accounts.schemas import Principal
 from leadflood.engine.clock import REAL_TIME
@@ -32,15 +35,26 @@ NAME = web.RequestKey("name", str)
 _ID = web.RequestKey("id", str)
 _SCOPE = web.RequestKey("scope", anyio.CancelScope)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-_SAFE_HEADERS = {
-    "Server": "leadflood",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_MORE = web.RequestKey("more", dict[str, str])
+"""Headers that an answer gets besides, whether it is a good one or not."""
+_SAFE_HEADERS = CIMultiDict(
+    {
+        "Server": "leadflood",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Permitted-Cross-Domain-Policies": "none",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
 _STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_KEEP_SECURE = "max-age=31536000"
+_CONTINUE = "100-continue"
+EARLY = "auth"
+"""The class of routes that are limited by address before anything is looked at."""
+_UNENCODED = {"", "identity"}
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,18 +70,18 @@ class Door:
         self.http = http
         self._metrics = metrics
         self._access = Access(node, http)
+        self._proxies = Proxies(http.trusted_proxies)
+        self._rates = Rates(http.rates)
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes a problem document."""
         began = REAL_TIME.monotonic()
-        request_id = self._request_id(request)
-        request[_ID] = request_id
+        request_id = self._enter(request)
         self._metrics.open += 1
-        with (
-            structlog.contextvars.bound_contextvars(requestId=request_id),
-            self._connections.answering(request),
-        ):
+        # aiohttp answers each request in a task of its own, so nothing need be unbound
+        structlog.contextvars.bind_contextvars(requestId=request_id)
+        with self._connections.answering(request):
             try:
                 response = await self._within_time(request, handler)
             except Exception as error:  # noqa: BLE001 - the edge is where errors become answers
@@ -77,12 +91,26 @@ class Door:
             self._finish(request, response, REAL_TIME.monotonic() - began)
         return response
 
+    def refuse_unread(self, request: web.BaseRequest, error: BaseException) -> web.Response:
+        """Answer what never became a request to a route; the connection ends with it."""
+        request_id = self._enter(request)
+        response = self._refuse(error, request_id)
+        response.force_close()
+        request[NAME] = "unreadable"
+        self._finish(request, response, 0.0)
+        return response
+
+    def _enter(self, request: web.BaseRequest) -> str:
+        request_id = self._request_id(request)
+        request[_ID] = request_id
+        request[ORIGIN] = self._proxies.origin_of(request)
+        request[_MORE] = {}
+        return request_id
+
     async def _within_time(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         origin = allowed_origin(request, self.http)
         if origin is not None and is_preflight(request):
             return answer_preflight(origin)
-        if is_upgrade(request):
-            return await handler(request)
         with anyio.move_on_after(self.http.request_seconds) as scope:
             request[_SCOPE] = scope
             return await handler(request)
@@ -90,14 +118,20 @@ class Door:
             f"no answer was ready after {self.http.request_seconds:g} s", code="http.timeout"
         )
 
-    def _request_id(self, request: web.Request) -> str:
+    def let_stream(self, request: web.Request) -> None:
+        """Let an answer take as long as its client listens."""
+        request[_SCOPE].deadline = float("inf")
+
+    def _request_id(self, request: web.BaseRequest) -> str:
         given = request.headers.get(REQUEST_ID, "")
         return given if _REQUEST_ID.fullmatch(given) else str(self._node.storage.ids.new())
 
-    def _refuse(self, error: Exception, request_id: str) -> web.Response:
+    def _refuse(self, error: BaseException, request_id: str) -> web.Response:
         if isinstance(error, web.HTTPException):
             error = _of_aiohttp(error, self.http)
-        refusal = refusal_of(error, request_id)
+        refusal = refusal_of(read_error(error) or error, request_id)
+        if isinstance(error, TooSoon):
+            refusal.headers.update(error.standing.headers())
         response = web.Response(
             body=msgspec.json.encode(refusal.problem),
             status=refusal.problem.status,
@@ -108,14 +142,20 @@ class Door:
             response.force_close()
         return response
 
-    def _finish(self, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+    def _finish(
+        self, request: web.BaseRequest, response: web.StreamResponse, seconds: float
+    ) -> None:
         name = request.get(NAME, "unknown")
-        for header, value in _SAFE_HEADERS.items():
-            response.headers[header] = value
-        response.headers.setdefault("Content-Security-Policy", _STRICT_POLICY)
-        response.headers[REQUEST_ID] = request[_ID]
+        headers = response.headers
+        headers.update(_SAFE_HEADERS)
+        headers.setdefault("Content-Security-Policy", _STRICT_POLICY)
+        headers[REQUEST_ID] = request[_ID]
+        if request[ORIGIN].is_secure:
+            headers["Strict-Transport-Security"] = _KEEP_SECURE
+        if more := request[_MORE]:
+            headers.update(more)
         if (origin := allowed_origin(request, self.http)) is not None:
-            response.headers.update(headers_for(origin))
+            headers.update(headers_for(origin))
         self._metrics.answered(name, response.status, seconds)
         log.debug(
             "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
@@ -123,17 +163,37 @@ class Door:
 
     async def admit(self, request: web.Request, route: Route) -> Principal:
         """Tell who asks, if he may. Raises: Unauthenticated, Denied, HttpRefused, Throttled."""
+        address = request[ORIGIN].address
         if route.is_open:
+            self._note(request, [self._rates.ask_by_address(route.rate, address)])
             return NOBODY
+        standings: list[Standing | None] = []
+        if is_early := route.rate == EARLY:
+            standings.append(self._rates.ask_by_address(route.rate, address))
         principal = await self._access.principal_of(request)
+        if not self._rates.is_free(principal):
+            if not is_early:
+                standings.append(self._rates.ask_by_address(route.rate, address))
+            standings.append(self._rates.ask_by_caller(route.rate, principal))
+        self._note(request, standings)
         if route.permission not in principal.permissions:
             raise Denied(
                 f"{route.name} needs the permission {route.permission}", code="http.denied"
             )
         return principal
 
+    def _note(self, request: web.Request, standings: list[Standing | None]) -> None:
+        """Tell the caller where he stands, whatever the answer becomes."""
+        if (standing := tightest(standings)) is not None:
+            request[_MORE].update(standing.headers())
+
+    def add_headers(self, request: web.Request, headers: Mapping[str, str]) -> None:
+        """Give the answer headers, whatever it becomes."""
+        request[_MORE].update(headers)
+
     async def read_body(self, request: web.Request) -> bytes:
         """Read a JSON body, no longer than allowed and in time. Raises: HttpRefused."""
+        self._require_unencoded(request)
         if request.content_type != JSON or request.headers.getall("Content-Type", []) == []:
             raise HttpRefused(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -147,6 +207,7 @@ class Door:
         if (request.content_length or 0) > self.http.body_bytes:
             raise _too_large(self.http)
         with anyio.move_on_after(self.http.read_seconds):
+            await go_on(request)
             return await request.read()
         raise HttpRefused(
             HTTPStatus.REQUEST_TIMEOUT,
@@ -154,11 +215,23 @@ class Door:
             f"the body did not arrive within {self.http.read_seconds:g} s",
         )
 
-    def open_upload(self, request: web.Request, route: Route) -> Upload:
+    def _require_unencoded(self, request: web.Request) -> None:
+        """Refuse what would have to be unpacked: a small body may unpack to any size."""
+        if request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower() not in _UNENCODED:
+            raise HttpRefused(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "http.body.encoded",
+                "the body must not be compressed: leave Content-Encoding out",
+                headers={"Accept-Encoding": "identity"},
+            )
+
+    async def open_upload(self, request: web.Request, route: Route) -> Upload:
         """Make ready to read a file, which may take longer. Raises: HttpRefused."""
+        self._require_unencoded(request)
         limits = Limits(self.http.import_bytes, self.http.read_seconds)
         upload = open_upload(request, route.takes, limits)
         request[_SCOPE].deadline = anyio.current_time() + self.http.import_seconds
+        await go_on(request)
         return upload
 
     def caller_of(
@@ -176,11 +249,27 @@ class Door:
         return Caller(
             request_id=request[_ID],
             principal=principal,
-            address=request.remote or "",
+            address=request[ORIGIN].address,
             idempotency_key=key,
             body_hash=_hash(request, body) if key else b"",
             route=route.name,
         )
+
+
+async def expect_nothing(request: web.Request) -> None:
+    """Leave `Expect: 100-continue` to who reads the body: a refusal spares the client sending it.
+
+    Raises: HTTPExpectationFailed for anything else.
+    """
+    if request.headers[hdrs.EXPECT].lower() != _CONTINUE:
+        raise web.HTTPExpectationFailed(text=f"the only Expect understood is {_CONTINUE}")
+
+
+async def go_on(request: web.Request) -> None:
+    """Tell a client that waits for it to send its body."""
+    if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
 
 
 def _hash(request: web.Request, body: bytes) -> bytes:
@@ -218,4 +307,4 @@ def _of_aiohttp(error: web.HTTPException, http: Settings) -> HttpRefused:
         )  # fmt: skip
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _too_large(http)
-    return HttpRefused(status, "http.refused", error.reason)
+    return HttpRefused(status, "http.refused", error.text or error.reason)

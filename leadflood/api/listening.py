@@ -4,6 +4,7 @@ import ipaddress
 
 import msgspec
 
+from leadflood.api.rates import Settings as Rates
 from leadflood.engine.errors import FieldProblem, Invalid
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
@@ -16,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `cors_origins` are the sites whose pages may ask us (`https://app.example`).
     `read_seconds`: how long a client may take to send a body; `request_seconds`: how long an
     answer may take; `idle_seconds`: how long a connection may stand without a whole request.
+    `trusted_proxies` are the addresses or networks of proxies whose X-Forwarded-For, Forwarded and
+    X-Forwarded-Proto are believed; `rates`: how often one may ask.
     `import_bytes`, `import_seconds`: how large a file may be, and how long all of it may take.
     """
 
@@ -30,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_seconds: float = 10.0
     request_seconds: float = 30.0
     idle_seconds: float = 30.0
+    trusted_proxies: tuple[str, ...] = ()
+    rates: Rates = Rates()
 
 
 def require_safe_binding(settings: Settings) -> None:

@@ -12,11 +12,12 @@ from anyio import to_thread
 
 from leadflood.api.conditions import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.connections import Connections
-from leadflood.api.door import JSON, NAME, Door
+from leadflood.api.door import JSON, NAME, Door, expect_nothing
 from leadflood.api.edge import Caller, Node
 from leadflood.api.events import EventQuery
 from leadflood.api.lead_desk import LeadDesk
-from leadflood.api.listening import Settings, require_safe_binding
+from leadflood.api.listening import Settings
+from leadflood.api.protocol import Runner
 from leadflood.api.route import Endpoint, Part, Route, encode, is_page, read_query
 from leadflood.api.stream import is_upgrade, require_own_origin, serve_stream
 from leadflood.api.table import make_table
@@ -44,7 +45,7 @@ async def serve_api(node: Node, http: Settings, tell: Tell | None = None) -> Non
 @asynccontextmanager
 async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     """Serve while the block runs; gives the address."""
-    require_safe_binding(http)
+    await node.storage.accounts.start()
     metrics, lag = RouteMetrics(), LoopLag()
     storage = node.storage
     keeps_days = node.engine.parts.settings.duties.event_days
@@ -53,24 +54,31 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     table = await to_thread.run_sync(make_table, node, metrics, lag, hub, desk)
     connections = Connections(http.idle_seconds)
     door = Door(node, http, metrics, connections)
-    runner = web.AppRunner(
+    runner = Runner(
         make_app(table, door, http, hub),
-        access_log=None,
+        door.refuse_unread,
         keepalive_timeout=http.idle_seconds,
         lingering_time=LINGER_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
+    taken: Conflict | None = None
     async with desk.running(), _set_up(runner):
-        address = await _listen(runner, http)
-        async with anyio.create_task_group() as group:
-            group.start_soon(lag.run)
-            group.start_soon(hub.run)
-            if runner.server is not None:
-                group.start_soon(connections.watch, runner.server)
-            try:
-                yield address
-            finally:
-                group.cancel_scope.cancel()
+        try:
+            address = await _listen(runner, http)
+        except Conflict as error:  # told outside of the task groups, which would wrap it
+            taken = error
+        else:
+            async with anyio.create_task_group() as group:
+                group.start_soon(lag.run)
+                group.start_soon(hub.run)
+                if runner.server is not None:
+                    group.start_soon(connections.watch, runner.server)
+                try:
+                    yield address
+                finally:
+                    group.cancel_scope.cancel()
+    if taken is not None:
+        raise taken
 
 
 @asynccontextmanager
@@ -111,10 +119,9 @@ def make_app(table: Sequence[Route], door: Door, http: Settings, hub: Hub) -> we
     for endpoint in endpoints:
         route = endpoint.route
         resource = _Served(endpoint, door, hub, shown.get(route.path))
-        if route.method == "GET":
-            app.router.add_get(route.path, resource.answer, allow_head=True)
-        else:
-            app.router.add_route(route.method, route.path, resource.answer)
+        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+        for method in methods:
+            app.router.add_route(method, route.path, resource.answer, expect_handler=expect_nothing)
     return app
 
 
@@ -135,11 +142,14 @@ class _Served:
         query = list(request.query.items())
         if endpoint.route.streams and is_upgrade(request):
             require_own_origin(request, self._door.http)
+            self._door.let_stream(request)
             return await serve_stream(request, read_query(query, EventQuery), self._hub)
         body = b""
         if endpoint.contract.body is not None:
             body = await self._door.read_body(request)
-        upload = self._door.open_upload(request, endpoint.route) if endpoint.route.takes else None
+        upload = None
+        if endpoint.route.takes:
+            upload = await self._door.open_upload(request, endpoint.route)
         caller = self._door.caller_of(request, endpoint.route, principal, body)
         if hdrs.IF_MATCH in request.headers and request.method in _CHANGING:
             caller = await self._with_condition(request, caller)

@@ -1,0 +1,142 @@
+"""Where a request comes from: the peer, or whom a trusted proxy names.
+
+`Forwarded` (RFC 7239) and `X-Forwarded-*` are believed from the proxies of `http.trusted_proxies`
+only. Each proxy adds the address it saw at the right end, so the first one from the right that is
+no proxy of ours is the client; what stands further left may be made up. A proxy that writes one of
+the two headers lets the other through as the client sent it: where they name different clients,
+neither is believed.
+"""
+
+import ipaddress
+import re
+from functools import lru_cache
+
+import msgspec
+from aiohttp import web
+
+from leadflood.engine.errors import FieldProblem, Invalid
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_PAIR = re.compile(r'(?:^|;)\s*(\w+)\s*=\s*(?:"([^"]*)"|([^";,\s]*))\s*(?=;|$)')
+_WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+MOST_HOPS = 32
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The client's address, and whether it reached us or our proxy by TLS."""
+
+    address: str
+    is_secure: bool = False
+
+
+ORIGIN = web.RequestKey("origin", Origin)
+
+
+def address_of(request: web.BaseRequest) -> str:
+    """Tell the client's address: for limits, audit, sessions and logs alike."""
+    return request[ORIGIN].address
+
+
+class Proxies:
+    """Knows which peers are proxies of ours."""
+
+    def __init__(self, trusted: tuple[str, ...]) -> None:
+        self._networks = tuple(_network(one) for one in trusted)
+
+    def origin_of(self, request: web.BaseRequest) -> Origin:
+        """Tell where a request comes from."""
+        peer = plain(request.remote or "")
+        if not self._networks or not self._is_trusted(peer):
+            return Origin(peer, request.secure)
+        headers = request.headers
+        forwarded = _elements(headers.getall("Forwarded", []))
+        classic = _split(headers.getall("X-Forwarded-For", []))
+        told = [self._client(hops, peer) for hops in (_fors(forwarded), classic) if hops]
+        address = told[0] if told and len(set(told)) == 1 else peer
+        proto = _split(headers.getall("X-Forwarded-Proto", [])) or _named(forwarded, "proto")
+        return Origin(address, proto[-1].lower() == "https" if proto else request.secure)
+
+    def _client(self, hops: list[str], peer: str) -> str:
+        """Find the first from the right that is none of ours."""
+        found = peer
+        for hop in reversed(hops[-MOST_HOPS:]):
+            address = _read(hop)
+            if address is None:
+                return found
+            found = address
+            if not self._is_trusted(address):
+                return found
+        return found
+
+    def _is_trusted(self, address: str) -> bool:
+        return _is_in(address, self._networks)
+
+
+@lru_cache(maxsize=4096)
+def bucket_of(address: str) -> str:
+    """Tell under what an address is counted: an IPv6 customer has a whole /64."""
+    parsed = _parse(address)
+    if parsed is None or parsed.version == 4:  # noqa: PLR2004 - the Internet Protocol's version
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)
+
+
+@lru_cache(maxsize=4096)
+def plain(address: str) -> str:
+    """Write an address one way: without zone, IPv4 also where a socket shows it as IPv6."""
+    parsed = _parse(address)
+    return address if parsed is None else str(parsed)
+
+
+@lru_cache(maxsize=4096)
+def _is_in(address: str, networks: tuple[IpNetwork, ...]) -> bool:
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _parse(address: str) -> IpAddress | None:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _network(text: str) -> IpNetwork:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise Invalid(
+            f"http.trusted_proxies: {text!r} is no address or network such as 10.0.0.0/8",
+            (FieldProblem("http.trusted_proxies", str(error)),),
+            code="http.proxies.invalid",
+        ) from error
+
+
+def _read(hop: str) -> str | None:
+    """Read `1.2.3.4`, `1.2.3.4:5`, `[2001:db8::1]:5` or a bare IPv6 address."""
+    found = _WITH_PORT.fullmatch(hop)
+    parsed = _parse((found[1] or found[2]) if found else hop)
+    return None if parsed is None else str(parsed)
+
+
+def _split(values: list[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _elements(values: list[str]) -> list[dict[str, str]]:
+    """Read `for=1.2.3.4;proto=https, for="[::1]"`: one element a hop."""
+    return [
+        {name.lower(): quoted or bare for name, quoted, bare in _PAIR.findall(element)}
+        for element in _split(values)
+    ]
+
+
+def _fors(elements: list[dict[str, str]]) -> list[str]:
+    """List whom the hops name; one that names nobody ends the trust."""
+    return [element.get("for", "unknown") for element in elements]
+
+
+def _named(elements: list[dict[str, str]], name: str) -> list[str]:
+    return [element[name] for element in elements if name in element]

@@ -1,0 +1,147 @@
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, strategies as st
+from leadflood.api import rates
+from leadflood.api.listening import Settings as HttpSettings
+from leadflood.api.rates import Meter, Rate, RateClass, Rates, Settings, TooSoon, tightest
+from leadflood.app import Node
+from leadflood.domain.accounts.schemas import ALL, Principal, PrincipalKind
+from leadflood.engine.clock import ManualClock
+
+from tests.support.api import running_api
+
+pytestmark = pytest.mark.pg
+FEW = RateClass(Rate(60.0, 3), Rate(60.0, 3))
+
+
+def a_user() -> Principal:
+    return Principal(kind=PrincipalKind.USER, name="u", permissions=ALL, id=uuid4())
+
+
+def test_a_burst_passes_then_one_at_a_time_as_time_goes_by() -> None:
+    clock = ManualClock()
+    meter = Meter(Rate(60.0, 3), clock)
+
+    waits = [asked.wait_seconds for _ in range(5) if (asked := meter.ask("a"))]
+    clock.advance(1.0)
+    after = meter.ask("a")
+    again = meter.ask("a")
+
+    assert waits == [0, 0, 0, 1.0, 1.0]
+    assert after is not None
+    assert again is not None
+    assert (after.wait_seconds, again.wait_seconds) == (0, 1.0)
+
+
+@given(st.lists(st.floats(min_value=0, max_value=30), max_size=80), st.integers(1, 10))
+def test_nobody_ever_gets_more_than_the_burst_and_what_time_brings(
+    pauses: list[float], burst: int
+) -> None:
+    clock, passed, seconds = ManualClock(), 0, 0.0
+    meter = Meter(Rate(60.0, burst), clock)
+
+    for pause in pauses:
+        clock.advance(pause)
+        seconds += pause
+        standing = meter.ask("a")
+        assert standing is not None
+        passed += not standing.wait_seconds
+        assert 0 <= standing.remaining < burst
+        assert standing.reset_seconds <= burst + 1e-6
+
+    assert passed <= burst + seconds + 1e-6
+
+
+def test_a_rate_of_nothing_limits_nobody() -> None:
+    assert Meter(Rate(0.0)).ask("a") is None
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MOST_KNOWN", 10)
+    meter = Meter(Rate(60.0, 3))
+
+    for number in range(100):
+        meter.ask(str(number))
+
+    assert len(meter) == 10
+
+
+def test_an_ipv6_customer_is_one_whatever_address_he_takes() -> None:
+    limits = Rates(Settings(public=FEW))
+
+    for number in range(3):
+        limits.ask_by_address("public", f"2001:db8:0:1::{number}")
+    with pytest.raises(TooSoon):
+        limits.ask_by_address("public", "2001:db8:0:1:ffff::1")
+
+    assert limits.ask_by_address("public", "2001:db8:0:2::1")
+
+
+def test_each_user_is_counted_alone_and_the_operator_only_where_told() -> None:
+    operator = Principal(kind=PrincipalKind.OPERATOR, name="o", permissions=ALL)
+    limits, first = Rates(Settings(normal=FEW)), a_user()
+
+    for _ in range(3):
+        limits.ask_by_caller("normal", first)
+    with pytest.raises(TooSoon, match="one every 1 s"):
+        limits.ask_by_caller("normal", first)
+
+    assert limits.ask_by_caller("normal", a_user())
+    assert limits.ask_by_caller("normal", operator) is None
+    assert Rates(Settings(normal=FEW, limits_operator=True)).ask_by_caller("normal", operator)
+
+
+def test_of_two_limits_the_tighter_is_told() -> None:
+    limits = Rates(Settings(normal=RateClass(Rate(60.0, 9), Rate(60.0, 3))))
+
+    told = tightest([limits.ask_by_caller("normal", a_user()), None,
+                     limits.ask_by_address("normal", "192.0.2.1")])  # fmt: skip
+
+    assert told is not None
+    assert told.headers() == {
+        "RateLimit-Limit": "3",
+        "RateLimit-Remaining": "2",
+        "RateLimit-Reset": "1",
+        "RateLimit-Policy": "3;w=3",
+    }
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back_and_others_are_not_touched(
+    node: Node,
+) -> None:
+    limits = Settings(normal=FEW, limits_operator=True)
+    async with running_api(node, rates=limits) as api:
+        answers = [await api.get("/v1/icps") for _ in range(4)]
+        unlimited = await api.get("/health")
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
+    refused = answers[-1]
+    assert refused.problem["code"] == "http.rate.exceeded"
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["RateLimit-Limit"] == "3"
+    assert unlimited.status == 200
+    assert "RateLimit-Limit" not in unlimited.headers
+
+
+async def test_an_open_page_is_limited_by_address(node: Node) -> None:
+    async with running_api(node, rates=Settings(public=FEW)) as api:
+        statuses = [(await api.get("/u/x")).status for _ in range(4)]
+
+    assert statuses == [404, 404, 404, 429]
+
+
+async def test_a_refused_request_is_counted_too(node: Node) -> None:
+    limits = Settings(normal=FEW, limits_operator=True)
+    async with running_api(node, rates=limits) as api:
+        statuses = [(await api.get("/v1/icps?x=1")).status for _ in range(4)]
+
+    assert statuses == [422, 422, 422, 429]
+
+
+def test_the_usual_limits_leave_a_team_alone() -> None:
+    usual = HttpSettings().rates
+
+    assert usual.normal.caller.burst >= 500
+    assert usual.auth.address.per_minute < usual.normal.address.per_minute
