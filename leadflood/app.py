@@ -58,6 +58,7 @@ from leadflood.engine.queue.routes import Routes
 from leadflood.engine.queue.schedule import HEARTBEAT, Scheduler
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
 from leadflood.pipeline import STEPS
 from leadflood.providers import catalog
@@ -192,6 +193,7 @@ class Node:
         self.adapters: dict[str, Any] = {}
         self.ports: Ports
         self.publisher: Publisher
+        self.retuner: Retuner
         self.messaging: MessagingService
         self.discovery: DiscoveryService
 
@@ -199,22 +201,25 @@ class Node:
         """Build the parts of one life of the node, and its stages."""
         storage, settings = self.storage, self.storage.settings
         self.engine, self.publisher = engine, engine.publisher
-        self.gate = LiveGate(self._gate_parts(engine), settings.gate)
+        caps = LedgerSettings(
+            Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
+        )
+        ledger = PostgresLedger(caps)
+        self.gate = LiveGate(self._gate_parts(engine, ledger), settings.gate)
+        self.retuner = Retuner(engine, self.gate, ledger, caps)
+        engine.control.follow(self.retuner.look)
         self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
         return self._stages()
 
-    def _gate_parts(self, engine: Engine) -> GateParts:
+    def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
         storage, settings = self.storage, self.storage.settings
-        caps = LedgerSettings(
-            Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
-        )
         allowance = PostgresAllowance(storage.db)
         return GateParts(
             db=storage.db,
-            ledger=PostgresLedger(caps),
+            ledger=ledger,
             limiter=Limiter(allowance, storage.clock, settings.gate.limiter),
             clock=storage.clock,
             ids=storage.ids,
@@ -223,6 +228,7 @@ class Node:
                 name: GateProvider(
                     {**entry.spec.limits, **settings.providers[name].limits},
                     _fingerprint(settings.providers[name].api_key),
+                    entry.spec.limits,
                 )
                 for name, entry in catalog.CATALOG.items()
             },

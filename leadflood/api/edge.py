@@ -17,11 +17,16 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from leadflood.engine.net.gate import LiveGate
 from leadflood.engine.queue.publisher import Publisher
+from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine
 
 
 class Budget(Protocol):
     """The caps that a run gets when its caller names none."""
+
+    @property
+    def currency(self) -> str:
+        """The one currency of all amounts."""
 
     @property
     def run_micros(self) -> int | None:
@@ -102,6 +107,10 @@ class Node(Protocol):
     @property
     def gate(self) -> LiveGate:
         """The way to the outside."""
+
+    @property
+    def retuner(self) -> Retuner:
+        """What operators set by hand, in force on this node."""
 
     @property
     def messaging(self) -> MessagingService:

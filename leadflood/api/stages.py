@@ -1,19 +1,27 @@
-"""Operators over HTTP: the actor tree, nodes, stages, providers, all switches."""
+"""Operators over HTTP: the actor tree, nodes, stages, all switches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from http import HTTPStatus
+from typing import Annotated, Literal
 
+import anyio
 import msgspec
 
-from leadflood.api.edge import Caller, Node
+from leadflood.api.deeds import Deed, once
+from leadflood.api.edge import Caller, Node, Page
 from leadflood.api.route import Handler, Route
+from leadflood.domain.accounts.schemas import AuditEntry
 from leadflood.engine.actors.supervisor import Child, Health, Supervisor
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Invalid, NotFound
 from leadflood.engine.queue import control, store
 from leadflood.engine.queue.control import SwitchState
 from leadflood.engine.queue.line import LineStatus
 
+LOOK_SECONDS = 0.1
+MOST_WAIT_SECONDS = 20.0
+DrainState = Literal["draining", "drained", "running"]
 Reason = Annotated[str, msgspec.Meta(max_length=500)]
 
 
@@ -65,13 +73,16 @@ class SwitchView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str
 
 
-class ProviderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A provider on this node."""
+class DrainView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How far a drain is: `inHand` jobs are still at work, on all nodes together.
 
-    name: str
-    is_configured: bool
-    is_off: bool
-    is_breaker_open: bool
+    `state` is `drained` when the stage is paused and none is, `draining` while some are, and
+    `running` when nobody paused it.
+    """
+
+    stage: str
+    state: DrainState
+    in_hand: int
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,8 +98,15 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Reason = ""
 
 
+class Drain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Why, and how long the answer may wait for the stage to be empty."""
+
+    reason: Reason = ""
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=MOST_WAIT_SECONDS)] = 10.0
+
+
 class Stages:
-    """The routes of operators."""
+    """The routes of stages, nodes and switches."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -100,14 +118,21 @@ class Stages:
             _read("nodes", self.nodes),
             _read("switches", self.switches),
             _read("stages", self.stages),
-            _read("providers", self.providers),
             _write("PUT", "stages/{stage}/pause", self.pause),
             _write("DELETE", "stages/{stage}/pause", self.resume),
+            Route(
+                method="PUT", path="/v1/admin/stages/{stage}/drain", handler=self.drain,
+                permission="admin:write", errors=(NotFound, Invalid), shows=DrainView,
+                also=(HTTPStatus.ACCEPTED,),
+            ),
+            Route(
+                method="GET", path="/v1/admin/stages/{stage}/drain", handler=self.drain_state,
+                permission="admin:read", errors=(NotFound,),
+            ),
+            _write("DELETE", "stages/{stage}/drain", self.resume),
             _write("PUT", "stages/{stage}/concurrency", self.scale),
             _write("DELETE", "stages/{stage}/concurrency", self.unscale),
-            _write("PUT", "providers/{provider}/stop", self.stop_provider),
-            _write("DELETE", "providers/{provider}/stop", self.start_provider),
-        )
+        )  # fmt: skip
 
     async def tree(self) -> ActorView:
         """Show everything that runs on this node, as it hangs together."""
@@ -144,87 +169,91 @@ class Stages:
         """Show how each stage goes on this node."""
         return [_stage_view(status) for status in self._node.engine.status()]
 
-    async def providers(self) -> list[ProviderView]:
-        """Show which providers are configured, switched off or cut off by their breaker."""
-        node = self._node
-        return [
-            ProviderView(
-                name=name,
-                is_configured=name in node.adapters,
-                is_off=node.engine.control.is_off(name),
-                is_breaker_open=node.gate.breaker(name).is_open,
-            )
-            for name in sorted(node.storage.settings.providers)
-        ]
-
     async def pause(self, stage: str, body: Why, caller: Caller) -> StageView:
         """Pause a stage on all nodes; what is in hand is finished."""
-        line, storage = self._line(stage), self._node.storage
-        await control.pause_stage(storage.db, storage.clock, stage, caller.by, body.reason)
+        line = self._line(stage)
+        await self._pause(stage, body.reason, caller, "stage.paused")
         return await self._after(line)
 
-    async def resume(self, stage: str) -> StageView:
+    async def resume(self, stage: str, caller: Caller) -> StageView:
         """Let a stage go on; one that is not paused stays as it is."""
         line = self._line(stage)
-        if line.stage in await self._paused():
-            await control.resume_stage(self._node.storage.db, stage)
+
+        async def do(deed: Deed) -> None:
+            if await control.is_paused(deed.tx, stage):
+                await control.resume_stage(deed.tx, stage)
+                await deed.audit(_entry("stage.resumed", stage))
+
+        await once(self._node, caller, type(None), do)
         return await self._after(line)
+
+    async def drain(self, stage: str, body: Drain, caller: Caller) -> Page:
+        """Pause a stage and wait until nothing of it is in hand; 202: some still is, ask again."""
+        self._line(stage)
+        await self._pause(stage, body.reason, caller, "stage.drained")
+        await self._node.engine.control.look()
+        with anyio.move_on_after(body.wait_seconds):
+            while await control.count_in_hand(self._node.storage.db, stage):
+                await REAL_TIME.sleep(LOOK_SECONDS)
+        told = await self.drain_state(stage)
+        status = HTTPStatus.ACCEPTED if told.in_hand else HTTPStatus.OK
+        return Page(
+            body=msgspec.json.encode(told), content_type="application/json", status=status.value
+        )
+
+    async def drain_state(self, stage: str) -> DrainView:
+        """Tell how far a drain is."""
+        self._line(stage)
+        db = self._node.storage.db
+        in_hand = await control.count_in_hand(db, stage)
+        state: DrainState = "draining" if in_hand else "drained"
+        if not await control.is_paused(db, stage):
+            state = "running"
+        return DrainView(stage=stage, state=state, in_hand=in_hand)
 
     async def scale(self, stage: str, body: Scale, caller: Caller) -> StageView:
         """Set how many jobs of a stage each node has at work at once."""
         line, storage = self._line(stage), self._node.storage
-        await control.scale_stage(
-            storage.db, storage.clock, stage, body.concurrency, caller.by, body.reason
-        )
+
+        async def do(deed: Deed) -> None:
+            await control.scale_stage(
+                deed.tx, storage.clock, stage, body.concurrency, caller.by, body.reason
+            )
+            detail = {"concurrency": body.concurrency, "reason": body.reason}
+            await deed.audit(_entry("stage.scaled", stage, detail))
+
+        await once(self._node, caller, type(None), do)
         return await self._after(line)
 
-    async def unscale(self, stage: str) -> StageView:
+    async def unscale(self, stage: str, caller: Caller) -> StageView:
         """Go back to the number in each node's settings."""
         line = self._line(stage)
-        await control.unscale_stage(self._node.storage.db, stage)
+
+        async def do(deed: Deed) -> None:
+            if await control.unscale_stage(deed.tx, stage):
+                await deed.audit(_entry("stage.unscaled", stage))
+
+        await once(self._node, caller, type(None), do)
         return await self._after(line)
 
-    async def stop_provider(self, provider: str, body: Why, caller: Caller) -> ProviderView:
-        """Ask a provider nothing any more, on all nodes."""
-        storage = self._node.storage
-        self._require_provider(provider)
-        await control.switch_provider_off(
-            storage.db, storage.clock, provider, caller.by, body.reason
-        )
-        return await self._provider(provider)
+    async def _pause(self, stage: str, reason: str, caller: Caller, action: str) -> None:
+        clock = self._node.storage.clock
 
-    async def start_provider(self, provider: str) -> ProviderView:
-        """Let a provider be asked again."""
-        self._require_provider(provider)
-        await control.switch_provider_on(self._node.storage.db, provider)
-        return await self._provider(provider)
+        async def do(deed: Deed) -> None:
+            await control.pause_stage(deed.tx, clock, stage, caller.by, reason)
+            await deed.audit(_entry(action, stage, {"reason": reason}))
+
+        await once(self._node, caller, type(None), do)
 
     def _line(self, stage: str) -> LineStatus:
         known = {status.stage: status for status in self._node.engine.status()}
         if stage not in known:
-            raise _unknown("stage", stage, list(known))
+            raise unknown("stage", stage, list(known))
         return known[stage]
-
-    def _require_provider(self, provider: str) -> None:
-        known = self._node.storage.settings.providers
-        if provider not in known:
-            raise _unknown("provider", provider, sorted(known))
-
-    async def _paused(self) -> set[str]:
-        switches = await store.find_switches(self._node.storage.db)
-        return {
-            name.removeprefix(control.STAGE)
-            for name, row in switches.items()
-            if name.startswith(control.STAGE) and row["state"] == control.PAUSED
-        }
 
     async def _after(self, line: LineStatus) -> StageView:
         await self._node.engine.control.look()
         return _stage_view(self._line(line.stage))
-
-    async def _provider(self, provider: str) -> ProviderView:
-        await self._node.engine.control.look()
-        return next(one for one in await self.providers() if one.name == provider)
 
 
 def _read(path: str, handler: Handler) -> Route:
@@ -241,11 +270,16 @@ def _write(method: str, path: str, handler: Handler) -> Route:
     )
 
 
-def _unknown(kind: str, name: str, known: Sequence[str]) -> NotFound:
+def unknown(kind: str, name: str, known: Sequence[str]) -> NotFound:
+    """Say that a name is none of those that exist."""
     return NotFound(
         f"there is no {kind} {name!r}; known are {', '.join(known)}",
         code=f"engine.{kind}.not_found",
     )
+
+
+def _entry(action: str, stage: str, detail: Mapping[str, object] | None = None) -> AuditEntry:
+    return AuditEntry(action=action, subject_kind="stage", subject_id=stage, detail=detail or {})
 
 
 def _show(child: Child, lines: dict[str, StageView]) -> ActorView:

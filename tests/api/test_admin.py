@@ -66,15 +66,63 @@ async def test_a_stage_is_scaled_and_back(api: Client) -> None:
     assert names == [stage["stage"] for stage in (await api.get("/v1/admin/stages")).json]
 
 
-async def test_a_provider_is_switched_off_and_on(api: Client, node: Node) -> None:
-    path = "/v1/admin/providers/apollo/stop"
+async def test_a_stage_is_drained_until_nothing_of_it_is_in_hand(api: Client) -> None:
+    drained = await api.ask("PUT", f"{STAGE}/drain", {"reason": "upgrade"})
+    shown = (await api.get(f"{STAGE}/drain")).json
+    await api.ask("DELETE", f"{STAGE}/drain")
+    after = (await api.get(f"{STAGE}/drain")).json
 
-    off = await api.ask("PUT", path, {"reason": "bill"})
-    was_off = node.engine.control.is_off("apollo")
-    on = await api.ask("DELETE", path)
+    assert (drained.status, drained.json) == (200, shown)
+    assert shown == {"stage": "message.suppress", "state": "drained", "inHand": 0}
+    assert after["state"] == "running"
 
-    assert (off.json["isConfigured"], off.json["isOff"], was_off) == (True, True, True)
-    assert on.json["isOff"] is False
+
+async def test_a_drain_that_is_not_done_tells_how_far_it_is(
+    api: Client, node_database: Database
+) -> None:
+    at_work = await node_database.fetch_value(
+        sql(
+            "INSERT INTO job (id, created_at, state, node_id, stage, payload) SELECT"
+            " gen_random_uuid(), '2026-01-01Z', 1, max(id), 'message.suppress', '{}' FROM node"
+            " RETURNING id"
+        )
+    )
+
+    draining = await api.ask("PUT", f"{STAGE}/drain", {"waitSeconds": 0.1})
+    await node_database.execute(sql("DELETE FROM job WHERE id = $1", "id"), id=at_work)
+    drained = await api.ask("PUT", f"{STAGE}/drain", {})
+    await api.ask("DELETE", f"{STAGE}/drain")
+
+    assert (draining.status, draining.json["state"], draining.json["inHand"]) == (
+        202,
+        "draining",
+        1,
+    )
+    assert (drained.status, drained.json["inHand"]) == (200, 0)
+
+
+async def test_each_change_of_an_operator_is_written_down_with_it(
+    api: Client, node_database: Database
+) -> None:
+    before = await actions(node_database)
+
+    await api.ask("PUT", f"{STAGE}/pause", {"reason": "a"})
+    await api.ask("DELETE", f"{STAGE}/pause")
+    await api.ask("DELETE", f"{STAGE}/pause")
+    await api.ask("PUT", f"{STAGE}/concurrency", {"concurrency": 3})
+    await api.ask("DELETE", f"{STAGE}/concurrency")
+    await api.ask("PUT", "/v1/admin/sending/hold", {"reason": "b"})
+    await api.ask("DELETE", "/v1/admin/sending/hold")
+
+    assert (await actions(node_database))[len(before) :] == [
+        "stage.paused", "stage.resumed", "stage.scaled", "stage.unscaled", "sending.held",
+        "sending.released",
+    ]  # fmt: skip
+
+
+async def actions(database: Database) -> list[str]:
+    rows = await database.fetch(sql("SELECT action FROM audit_event ORDER BY id"))
+    return [row["action"] for row in rows]
 
 
 @pytest.mark.parametrize("path", ["stages/nothing/pause", "providers/nobody/stop"])

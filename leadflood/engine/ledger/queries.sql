@@ -168,3 +168,63 @@ SELECT scope, cap_micros, spent_micros, reserved_micros
 FROM budget
 WHERE scope = ANY (:scopes::text[])
 ORDER BY scope;
+
+
+-- name: list_tunings
+-- What operators set by hand: a handful of rows, looked at twice a second by every node.
+SELECT name, version, state, by_whom, reason, changed_at FROM tuning ORDER BY name;
+
+-- name: add_tuning!
+-- A row must exist before it can be locked.
+INSERT INTO tuning (name, version, state, by_whom, reason, changed_at)
+VALUES (:name::text, 0, :state::text, '', '', :now::timestamptz)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: lock_tuning
+-- One operator at a time; the version tells the second one that there was a first.
+SELECT name, version, state, by_whom, reason, changed_at FROM tuning
+WHERE name = :name::text
+FOR UPDATE;
+
+-- name: write_tuning!
+-- All nodes follow within a second.
+UPDATE tuning
+SET version = :version::bigint, state = :state::text, by_whom = :by_whom::text,
+    reason = :reason::text, changed_at = :now::timestamptz
+WHERE name = :name::text;
+
+-- name: list_rate_limits
+-- Every allowance as it is leased now.
+SELECT provider, api_key, limit_name, state, changed_at FROM rate_limit
+ORDER BY provider, limit_name, changed_at DESC;
+
+-- name: sum_open_lines
+-- Money not yet settled, by provider: on two partial indexes.
+SELECT provider, state, count(*) AS lines, sum(reserved_micros)::bigint AS micros
+FROM provider_call
+WHERE state = 'reserved' OR state = 'unresolved'
+GROUP BY provider, state
+ORDER BY provider, state;
+
+-- name: list_failures
+-- The newest calls of each provider that went wrong.
+SELECT failed.provider, failed.id, failed.operation, failed.outcome, failed.state,
+    failed.settled_at
+FROM unnest(:providers::text[]) AS named (provider)
+CROSS JOIN LATERAL (
+    SELECT provider, id, operation, outcome, state, settled_at
+    FROM provider_call
+    WHERE provider_call.provider = named.provider
+        AND outcome IS NOT NULL AND outcome NOT IN ('found', 'miss')
+    ORDER BY id DESC
+    LIMIT :limit::int
+) AS failed
+ORDER BY failed.provider, failed.id DESC;
+
+-- name: count_calls_since
+-- How many calls each provider got lately: ids are made in the order of time.
+SELECT provider, operation, count(*) AS calls
+FROM provider_call
+WHERE id > :since::uuid
+GROUP BY provider, operation
+ORDER BY provider, operation;

@@ -117,6 +117,10 @@ class PostgresLedger:
         self._known_scopes: set[str] = set()
         self._runs: dict[UUID, _Run] = {}
 
+    def set_caps(self, settings: Settings) -> None:
+        """Judge by other caps from now on."""
+        self._settings = settings
+
     async def lock_node(self, tx: Tx, node_id: int) -> bool:
         """Keep this node from being buried until the transaction ends; False: it is already."""
         return await tx.fetch_value(SQL.lock_node, node_id=node_id) is not None

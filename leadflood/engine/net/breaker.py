@@ -30,6 +30,20 @@ class BreakerOpen(Throttled):
     code = "net.breaker_open"
 
 
+class BreakerState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What operators see of a breaker on this node.
+
+    `reason` is the code of the last failure, empty when there was none; `openSeconds` how long it
+    has been open and `retryInSeconds` when one call is let through, both None while it is closed.
+    """
+
+    is_open: bool
+    reason: str
+    failures_in_a_row: int
+    open_seconds: float | None
+    retry_in_seconds: float | None
+
+
 class Breaker:
     """One provider's. Time is real time: a broken line does not mend faster on a jumping clock."""
 
@@ -42,6 +56,7 @@ class Breaker:
         self._opened_at: float | None = None
         self._cool_down_seconds = settings.cool_down_seconds
         self._probe_since: float | None = None
+        self._reason = ""
 
     @property
     def is_open(self) -> bool:
@@ -68,9 +83,30 @@ class Breaker:
             )
         self._probe_since = now
 
-    def note(self, *, is_failure: bool) -> None:
-        """Note how a call ended."""
+    def tell(self) -> BreakerState:
+        """Tell how it stands and why."""
+        now = self._clock.monotonic()
+        opened_at = self._opened_at
+        open_seconds = None if opened_at is None else round(now - opened_at, 1)
+        rest = None if opened_at is None else opened_at + self._cool_down_seconds - now
+        return BreakerState(
+            is_open=self.is_open,
+            reason=self._reason,
+            failures_in_a_row=self._in_a_row,
+            open_seconds=open_seconds,
+            retry_in_seconds=None if rest is None else round(max(0.0, rest), 1),
+        )
+
+    def reset(self) -> None:
+        """Close it by hand; it opens again if the failures go on."""
+        self._in_a_row = 0
         self._probe_since = None
+        self._close()
+
+    def note(self, *, is_failure: bool, reason: str = "") -> None:
+        """Note how a call ended; `reason` is the code of a failure."""
+        self._probe_since = None
+        self._reason = reason if is_failure else self._reason
         self._last.append(is_failure)
         if not is_failure:
             self._in_a_row = 0

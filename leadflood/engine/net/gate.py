@@ -68,7 +68,9 @@ from leadflood.engine.net.call import (
     Window,
 )
 from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings as LimiterSettings, Slot
+from leadflood.engine.net.measures import Latency, Measured
 from leadflood.engine.net.pace import Told
+from leadflood.engine.net.tuning import Tuning, tuned
 
 log = structlog.get_logger(__name__)
 
@@ -89,10 +91,14 @@ DEFAULTS = Settings()
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """What the gate knows of a provider: its limits by name and its key's fingerprint."""
+    """What the gate knows of a provider: its limits by name and its key's fingerprint.
+
+    `limits` are those in force at the start; `documented` those that its documentation names.
+    """
 
     limits: dict[str, tuple[Window, ...]] = {}
     api_key: str = ""
+    documented: dict[str, tuple[Window, ...]] = {}
 
 
 _UNKNOWN = Provider()
@@ -179,6 +185,8 @@ class LiveGate:
         self._breakers: dict[str, Breaker] = {}
         self._flights: dict[Question, _Flight] = {}
         self._in_flight = 0
+        self._limits = {name: known.limits for name, known in parts.providers.items()}
+        self._measured: dict[str, Measured] = {}
         db, clock = parts.db, parts.clock
         self._looking: GroupTransaction[Question, Reply | None] = GroupTransaction(
             db, self._look, clock, settings.group, is_reading=True
@@ -203,6 +211,27 @@ class LiveGate:
             found = Breaker(provider, SystemClock(), self._settings.breaker)
             self._breakers[provider] = found
         return found
+
+    def card(self, provider: str) -> Provider:
+        """Tell what was known of a provider at the start."""
+        return self._parts.providers.get(provider, _UNKNOWN)
+
+    def limits(self, provider: str) -> dict[str, tuple[Window, ...]]:
+        """Tell the limits of a provider as they are in force now."""
+        return self._limits.get(provider, {})
+
+    def latency(self, provider: str) -> Latency:
+        """Tell how fast a provider answered this process lately."""
+        return self._measure(provider).tell()
+
+    def retune(self, provider: str, tuning: Tuning) -> None:
+        """Put limits that were set by hand in force, from the next lease on."""
+        limits = tuned(self.card(provider).limits, tuning)
+        self._limits[provider] = limits
+        self._parts.limiter.retune(provider, limits)
+
+    def _measure(self, provider: str) -> Measured:
+        return self._measured.setdefault(provider, Measured())
 
     def estimate_seconds(self, provider: str, limit: str) -> float:
         """Tell about how long a call that came now would wait for its limit."""
@@ -362,7 +391,7 @@ class LiveGate:
     async def _send(self, trip: _Trip[SentT]) -> SentT:
         seconds = trip.call.timeout_seconds + self._settings.grace_seconds
         self._pass("send.before", trip.purchase)
-        with move_on_after(seconds):
+        with move_on_after(seconds), self._measure(trip.call.provider).timing():
             sent = await trip.send(trip.purchase.reference)
             self._pass("send.after", trip.purchase)
             return sent
@@ -398,7 +427,7 @@ class LiveGate:
         self._tell(lane, slot, sent_at, hints, is_answer=is_told, held_seconds=held)
         watched = self.breaker(trip.call.provider)
         if isinstance(error, Transient | Unsure) or code_of(error) == _CHANGED:
-            watched.note(is_failure=True)
+            watched.note(is_failure=True, reason=code_of(error))
         elif is_told:
             watched.note(is_failure=False)
         else:
@@ -484,7 +513,7 @@ class LiveGate:
     def _lane(self, name: str, limit: str) -> Lane:
         provider = self._parts.providers.get(name, _UNKNOWN)
         key = LaneKey(name, provider.api_key, limit)
-        return self._parts.limiter.lane(key, provider.limits.get(limit, ()))
+        return self._parts.limiter.lane(key, self.limits(name).get(limit, ()))
 
     async def _find_answers(
         self, call: Call, questions: Sequence[Question]

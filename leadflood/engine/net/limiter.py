@@ -7,7 +7,7 @@ more than the lane's tolerance is not used: the call takes another one.
 
 import asyncio
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import msgspec
@@ -88,6 +88,13 @@ class Lane:
         self._open_until = 0.0
         self._departing = asyncio.Lock()
         self._pace = _Pace()
+
+    def retune(self, windows: Sequence[Window]) -> None:
+        """Take other windows from the next lease on; who is turned away by the old ones may ask."""
+        if self._windows != tuple(windows):
+            self._windows = tuple(windows)
+            self._pace.next_at = min(self._pace.next_at, self._clock.monotonic())
+            self._open_until = 0.0
 
     def estimate_seconds(self) -> float:
         """Tell about how long a call that comes now would wait."""
@@ -324,6 +331,12 @@ class Limiter:
             self._new.append(lane)
             self._wake.set()
         return lane
+
+    def retune(self, provider: str, limits: Mapping[str, Sequence[Window]]) -> None:
+        """Change the windows of a provider's lanes while they run."""
+        for key, lane in self._lanes.items():
+            if key.provider == provider:
+                lane.retune(limits.get(key.limit_name, ()))
 
     async def run(self) -> None:
         """Pump every lane, until cancelled."""

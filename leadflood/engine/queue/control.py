@@ -1,11 +1,16 @@
-"""Switches: pause, scale, providers, sending: rows of one table, for all nodes, who and why."""
+"""Switches: pause, scale, providers, sending: rows of one table, for all nodes, who and why.
 
-from collections.abc import Mapping
+Each change may be part of a transaction that writes more; nodes are told when that commits.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 from leadflood.engine.queue import store
 from leadflood.engine.queue.duties import repeat
@@ -39,6 +44,11 @@ class Control:
         self._clock = clock
         self._lines = lines
         self.switches: dict[str, SwitchState] = {}
+        self._followers: list[Callable[[], Awaitable[None]]] = []
+
+    def follow(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Let another part look at what operators changed as often as this one does."""
+        self._followers.append(look)
 
     async def run(self) -> None:
         """Look for ever."""
@@ -55,6 +65,8 @@ class Control:
             switch = self.switches.get(STAGE + name)
             line.apply_pause(is_paused=switch is not None and switch.state == PAUSED)
             line.apply_scale(self._scale_of(name))
+        for look in self._followers:
+            await look()
 
     def _scale_of(self, stage: str) -> int | None:
         """Tell how many jobs each node is to have at work; None: what the settings say."""
@@ -69,21 +81,45 @@ class Control:
         return switch is not None and switch.state == OFF
 
 
-async def pause_stage(db: Database, clock: Clock, stage: str, by_whom: str, reason: str) -> None:
+async def pause_stage(db: Reader, clock: Clock, stage: str, by_whom: str, reason: str) -> None:
     """Stop a stage on all nodes; what is in hand is finished."""
     await store.write_switch(db, STAGE + stage, PAUSED, by_whom, reason, clock.now())
     await store.notify(db, CHANGED)
 
 
-async def resume_stage(db: Database, stage: str) -> None:
+async def resume_stage(db: Reader, stage: str) -> None:
     """Let a stage go on. Raises: NotFound when it was not paused."""
     if await db.fetch_value(SQL.drop_switch, name=STAGE + stage) is None:
         raise NotFound(f"stage {stage} is not paused", code="engine.stage.not_paused")
     await store.notify(db, CHANGED)
 
 
+async def tell_nodes(db: Reader) -> None:
+    """Let all nodes look at what operators changed, as soon as that is committed."""
+    await store.notify(db, CHANGED)
+
+
+async def is_paused(db: Reader, stage: str) -> bool:
+    """Tell whether an operator has paused a stage."""
+    switch = (await store.find_switches(db)).get(STAGE + stage)
+    return switch is not None and switch["state"] == PAUSED
+
+
+async def count_in_hand(db: Reader, stage: str) -> int:
+    """Tell how many jobs of a stage are in hand on all nodes."""
+    return int(await db.fetch_value(SQL.count_in_hand, stage=stage))
+
+
+async def bring_forward(
+    db: Reader, codes: Sequence[str], now: datetime, limit: int
+) -> Sequence[str]:
+    """Queue jobs that are put off for one of these reasons; tell the stage of each."""
+    rows = await db.fetch(SQL.bring_forward, codes=list(codes), now=now, limit=limit)
+    return [row["stage"] for row in rows]
+
+
 async def scale_stage(
-    db: Database, clock: Clock, stage: str, concurrency: int, by_whom: str, reason: str
+    db: Reader, clock: Clock, stage: str, concurrency: int, by_whom: str, reason: str
 ) -> None:
     """Set how many jobs of a stage each node has at work at once. Raises: Invalid."""
     if not 1 <= concurrency <= MOST_CONCURRENCY:
@@ -96,7 +132,7 @@ async def scale_stage(
     await store.notify(db, CHANGED)
 
 
-async def unscale_stage(db: Database, stage: str) -> bool:
+async def unscale_stage(db: Reader, stage: str) -> bool:
     """Go back to what each node's settings say; False: it was so."""
     dropped = await db.fetch_value(SQL.drop_switch, name=SCALE + stage)
     await store.notify(db, CHANGED)
@@ -104,14 +140,14 @@ async def unscale_stage(db: Database, stage: str) -> bool:
 
 
 async def switch_provider_off(
-    db: Database, clock: Clock, provider: str, by_whom: str, reason: str
+    db: Reader, clock: Clock, provider: str, by_whom: str, reason: str
 ) -> None:
     """Ask a provider nothing any more, on all nodes."""
     await store.write_switch(db, PROVIDER + provider, OFF, by_whom, reason, clock.now())
     await store.notify(db, CHANGED)
 
 
-async def switch_provider_on(db: Database, provider: str) -> bool:
+async def switch_provider_on(db: Reader, provider: str) -> bool:
     """Let a provider be asked again; False: it was not switched off."""
     dropped = await db.fetch_value(SQL.drop_switch, name=PROVIDER + provider)
     await store.notify(db, CHANGED)

@@ -40,7 +40,7 @@ def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
         return Snooze(AWAY_SECONDS, f"the database was busy or away: {error}")
     match error:
         case Throttled():
-            return Snooze(error.retry_after_seconds, str(error))
+            return Snooze(error.retry_after_seconds, f"{error.error_code}: {error}")
         case Transient():
             return Retry(error, error.retry_after_seconds)
         case Permanent(retries=0) | Unsure() | msgspec.ValidationError() | msgspec.DecodeError():

@@ -179,6 +179,16 @@ WHERE id = ANY (ARRAY (
     ORDER BY run_at LIMIT :limit::int FOR UPDATE SKIP LOCKED))
 RETURNING stage
 
+-- name: bring_forward
+-- Jobs that waited for money or allowance which is there now, a bounded number at once.
+UPDATE job SET state = 0, run_at = NULL
+WHERE id = ANY (ARRAY (
+    SELECT id FROM job
+    WHERE state = 2 AND run_at > :now::timestamptz
+      AND split_part(last_error, ':', 1) = ANY (:codes::text[])
+    LIMIT :limit::int FOR UPDATE SKIP LOCKED))
+RETURNING stage
+
 -- name: next_scheduled_at
 -- When the next timer is due.
 SELECT min(run_at) FROM job WHERE state = 2
@@ -220,6 +230,10 @@ SELECT stage, count(*) FILTER (WHERE state = 0) AS queued,
        min(created_at) FILTER (WHERE state = 0) AS oldest_at
 FROM job GROUP BY stage ORDER BY stage
 
+-- name: count_in_hand
+-- Whether a stage that takes no more is empty: claims only, on their own index.
+SELECT count(*) FROM job WHERE state = 1 AND stage = :stage::text
+
 -- name: prune_history
 -- Delete settled jobs past their retention, a few thousand at once, by id.
 DELETE FROM history WHERE id = ANY (ARRAY (
@@ -241,6 +255,15 @@ VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
         :is_loading::boolean)
 ON CONFLICT (key) DO NOTHING
 RETURNING id
+
+-- name: insert_runs
+-- Open runs of one kind that have no key.
+INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, created_at)
+SELECT id, :kind::text, :title::text, sends, string_to_array(providers, ','), cap_micros,
+       lead_cap_micros, :now::timestamptz
+FROM unnest(:ids::uuid[], :sends::text[], :providers::text[], :caps_micros::bigint[],
+            :lead_caps_micros::bigint[])
+    AS opened (id, sends, providers, cap_micros, lead_cap_micros)
 
 -- name: find_run_by_key
 -- The run of a key: the same input, ICP and options resume it.

@@ -19,7 +19,7 @@ async def database(shared_database: Database) -> Database:
     tables = await shared_database.fetch_value(
         sql(
             "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            " WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'audit_event')"
         )
     )
     await shared_database.execute(sql(f"TRUNCATE {tables} CASCADE"))

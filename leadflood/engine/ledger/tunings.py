@@ -1,0 +1,100 @@
+"""What operators set by hand, kept: a row each, which every node follows within a second."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.errors import PreconditionFailed
+from leadflood.engine.ledger.store import SQL
+from leadflood.engine.net.tuning import UNTOUCHED, Tuning
+
+ALL = "all"
+"""The row of the caps over all providers; no provider is called so."""
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True):
+    """A row: what is set, its version, and who set it last, when and why.
+
+    `version` 0: nothing was ever set; then nobody did (`changed_at` None).
+    """
+
+    name: str
+    tuning: Tuning = UNTOUCHED
+    version: int = 0
+    by_whom: str = ""
+    reason: str = ""
+    changed_at: datetime | None = None
+
+
+async def list_all(db: Reader) -> dict[str, Tuned]:
+    """Read all rows by name."""
+    return {row["name"]: _read(row) for row in await db.fetch(SQL.list_tunings)}
+
+
+class Hand(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes a row, and why. `if_version` None: whoever writes last wins."""
+
+    by_whom: str
+    reason: str = ""
+    if_version: int | None = None
+
+
+async def change(
+    tx: Tx, name: str, change_it: Callable[[Tuning], Tuning], hand: Hand, now: datetime
+) -> Tuned:
+    """Change a row under its lock. Raises: PreconditionFailed when it is at another version."""
+    await tx.execute(SQL.add_tuning, name=name, state=_write(UNTOUCHED), now=now)
+    row = await tx.fetch_one(SQL.lock_tuning, name=name)
+    before = Tuned(name=name) if row is None else _read(row)
+    if hand.if_version not in {None, before.version}:
+        raise PreconditionFailed(
+            f"it is at version {before.version}, not at {hand.if_version}: read it again",
+            code="engine.tuning.changed",
+        )
+    after = Tuned(
+        name=name, tuning=change_it(before.tuning), version=before.version + 1,
+        by_whom=hand.by_whom, reason=hand.reason, changed_at=now,
+    )  # fmt: skip
+    await tx.execute(
+        SQL.write_tuning, name=name, version=after.version, state=_write(after.tuning),
+        by_whom=hand.by_whom, reason=hand.reason, now=now,
+    )  # fmt: skip
+    return after
+
+
+class Follower:
+    """Knows the rows as this node follows them."""
+
+    def __init__(self, db: Reader) -> None:
+        self._db = db
+        self._present: dict[str, Tuned] = {}
+
+    async def look(self) -> list[tuple[Tuned, Tuned]]:
+        """Read the rows; tell those that changed, as they were and as they are."""
+        found = await list_all(self._db)
+        before, self._present = self._present, found
+        return [
+            (before.get(name, Tuned(name=name)), after)
+            for name, after in found.items()
+            if before.get(name) != after
+        ]
+
+    def of(self, name: str) -> Tuned:
+        """Tell what is set for a name."""
+        return self._present.get(name, Tuned(name=name))
+
+
+_DECODER = msgspec.json.Decoder(Tuning)
+
+
+def _read(row: Row) -> Tuned:
+    return Tuned(
+        name=row["name"], tuning=_DECODER.decode(row["state"]), version=row["version"],
+        by_whom=row["by_whom"], reason=row["reason"], changed_at=row["changed_at"],
+    )  # fmt: skip
+
+
+def _write(tuning: Tuning) -> str:
+    return msgspec.json.encode(tuning).decode()
