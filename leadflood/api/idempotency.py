@@ -6,7 +6,7 @@ neither. `turns` keeps those of one process from waiting in transactions of thei
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -60,6 +60,40 @@ async def remembered(tx: Tx, caller: Caller, kind: Any, clock: Clock) -> AsyncIt
         answer=msgspec.json.encode(memory.answer),
         now=clock.now(),
     )
+
+
+async def recall_all(
+    tx: Tx, callers: Sequence[Caller], kind: Any, clock: Clock
+) -> dict[int, Any]:
+    """Lock the keys of a batch, all different, and find what they were answered, by place.
+
+    Who sent another body before gets that refusal as his answer.
+    """
+    keys = {key_of(one): place for place, one in enumerate(callers) if one.idempotency_key}
+    if not keys:
+        return {}
+    await tx.execute(
+        SQL.lock_keys, keys=[int.from_bytes(key[:8], "big", signed=True) for key in keys]
+    )
+    found: dict[int, Any] = {}
+    for row in await tx.fetch(SQL.find_answers, keys=list(keys), since=clock.now() - KEPT):
+        place = keys[row["key"]]
+        is_same = row["body_hash"] == callers[place].body_hash
+        found[place] = msgspec.json.decode(row["answer"], type=kind) if is_same else another_body()
+    return found
+
+
+async def keep_all(tx: Tx, answers: Sequence[tuple[Caller, Any]], clock: Clock) -> None:
+    """Keep the answers of a batch for those who sent a key."""
+    kept = [(key_of(one), one.body_hash, answer) for one, answer in answers if one.idempotency_key]
+    if kept:
+        await tx.execute(
+            SQL.keep_answers,
+            keys=[key for key, _, _ in kept],
+            body_hashes=[body_hash for _, body_hash, _ in kept],
+            answers=[msgspec.json.encode(answer) for _, _, answer in kept],
+            now=clock.now(),
+        )
 
 
 async def forget(db: Reader, now: datetime) -> int:

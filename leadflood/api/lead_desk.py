@@ -4,29 +4,84 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from leadflood.api.edge import Node
+import msgspec
+
+from leadflood.api.edge import Caller, Node
+from leadflood.api.icp import Icps
+from leadflood.api.idempotency import another_body, keep_all, key_of, recall_all
 from leadflood.api.lead_detail import LeadDetail, detail_of, show_score
+from leadflood.api.turns import Ended
+from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput, WantedLead
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.overview.service import OverviewService
-from leadflood.engine.db.grouped import Grouped
+from leadflood.engine.db.grouped import AGAIN, Again, Grouped
+from leadflood.engine.errors import LeadfloodError
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.publisher import Publication
+from leadflood.engine.queue.runs import NewRun
+from leadflood.engine.queue.stage import Follow
+
+
+class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead is in; `jobId` is its first step, `runId` the whole of its way."""
+
+    lead_id: UUID
+    job_id: UUID
+    run_id: UUID
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead that a caller brings in; None as `icp_id` means the newest ICP.
+
+    `providers` None: all may be asked; `cap_micros` None: the cap of the settings.
+    """
+
+    caller: Caller
+    given: LeadInput
+    icp_id: UUID | None
+    sends: SendsPolicy
+    providers: tuple[str, ...] | None
+    cap_micros: int | None
+
+
+Answer = LeadMade | Exception | Again
 
 
 class LeadDesk:
-    """Reads leads for all who ask."""
+    """Reads leads, and brings leads in, for all who ask."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, icps: Icps) -> None:
         self._node = node
+        self._icps = icps
         self._reads: Grouped[UUID, LeadDetail | None] = Grouped(self._read)
+        self._orders: Grouped[Order, LeadMade] = Grouped(self._bring_in)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer while the block runs."""
-        async with self._reads.running():
+        async with self._reads.running(), self._orders.running():
             yield
 
     async def find(self, lead_id: UUID) -> LeadDetail | None:
         """Find all that is known of a lead; of a merged one, of its survivor."""
         return await self._reads.ask(lead_id)
+
+    async def bring_in(self, order: Order) -> LeadMade:
+        """Bring a lead in, with its run, its event and its first job; once for an Idempotency-Key.
+
+        Raises: Invalid, NotFound, Conflict, HttpRefused.
+        """
+        caller = order.caller
+        if not caller.idempotency_key:
+            return await self._orders.ask(order)
+        async with self._node.turns.take(key_of(caller)) as turn:
+            if turn.ended is None:
+                turn.ended = Ended(caller.body_hash, await self._orders.ask(order))
+            elif turn.ended.body_hash != caller.body_hash:
+                raise another_body()
+            made: LeadMade = turn.ended.answer
+        return made
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadDetail | None]:
         """Read a batch: four statements, however many leads."""
@@ -48,3 +103,87 @@ class LeadDesk:
                 sorted(told, key=lambda message: message.id, reverse=True),
             )
         return [details[views[one].id] if one in views else None for one in lead_ids]
+
+    async def _bring_in(self, orders: Sequence[Order]) -> Sequence[Answer]:
+        """Bring in a batch in one transaction: all that is not refused is there, or nothing."""
+        icp_ids = await self._choose(orders)
+        answers: dict[int, Answer] = {
+            place: error for place, error in enumerate(icp_ids) if isinstance(error, Exception)
+        }
+        storage = self._node.storage
+        async with self._node.publisher.transaction() as publication:
+            tx = publication.tx
+            callers = [order.caller for order in orders]
+            answers |= await recall_all(tx, callers, LeadMade, storage.clock)
+            fresh = {
+                place: WantedLead(
+                    given=orders[place].given, icp_id=icp_id, owner=_owner_by(callers[place])
+                )
+                for place, icp_id in enumerate(icp_ids)
+                if isinstance(icp_id, UUID) and place not in answers
+            }
+            made = await self._make(publication, orders, fresh)
+            await keep_all(
+                tx,
+                [(callers[place], one) for place, one in made.items() if isinstance(one, LeadMade)],
+                storage.clock,
+            )
+        answers |= made
+        return [answers[place] for place in range(len(orders))]
+
+    async def _choose(self, orders: Sequence[Order]) -> list[UUID | LeadfloodError]:
+        """Tell the ICP version that each means: one question for all that say the same."""
+        chosen: dict[UUID | None, UUID | LeadfloodError] = {}
+        for icp_id in {order.icp_id for order in orders}:
+            try:
+                chosen[icp_id] = await self._icps.choose(icp_id)
+            except LeadfloodError as error:
+                chosen[icp_id] = error
+        return [chosen[order.icp_id] for order in orders]
+
+    async def _make(
+        self, publication: Publication, orders: Sequence[Order], fresh: dict[int, WantedLead]
+    ) -> dict[int, Answer]:
+        """Make leads with their runs, events and jobs; tell what became of each place."""
+        if not fresh:
+            return {}
+        storage = self._node.storage
+        leads = LeadService(storage.ids, storage.clock)
+        ends = await leads.create_many(publication.tx, list(fresh.values()))
+        answers: dict[int, Answer] = {}
+        created: dict[int, LeadCreated] = {}
+        for place, end in zip(fresh, ends, strict=True):
+            if isinstance(end, LeadCreated):
+                created[place] = end
+            else:
+                answers[place] = end or AGAIN
+        opened = [self._run_of(orders[place]) for place in created]
+        await runs.create_many(publication.tx, opened, storage.clock.now())
+        jobs = await publication.publish_each(
+            [
+                Follow(None, event, None, run.id, 0, orders[place].caller.request_id)
+                for (place, event), run in zip(created.items(), opened, strict=True)
+            ]
+        )
+        for (place, event), run, job_id in zip(created.items(), opened, jobs, strict=True):
+            answers[place] = LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run.id)
+        return answers
+
+    def _run_of(self, order: Order) -> NewRun:
+        storage = self._node.storage
+        budget = storage.settings.budget
+        return NewRun(
+            id=storage.ids.new(),
+            kind="lead",
+            title="one lead by the API",
+            sends=order.sends.value,
+            providers=order.providers,
+            cap_micros=budget.run_micros if order.cap_micros is None else order.cap_micros,
+            lead_cap_micros=budget.lead_micros,
+        )
+
+
+def _owner_by(caller: Caller) -> str | None:
+    """Tell whose the leads are that a caller brings in; None: nobody's."""
+    user_id = caller.principal.user_id
+    return None if user_id is None else str(user_id)

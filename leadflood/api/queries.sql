@@ -14,6 +14,25 @@ VALUES (:key::bytea, :body_hash::bytea, :answer::bytea, :now::timestamptz)
 ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer,
     created_at = excluded.created_at
 
+-- name: lock_keys
+-- The same for the requests of a batch, in one order for all.
+SELECT pg_advisory_xact_lock(key)
+FROM (SELECT key FROM unnest(:keys::bigint[]) AS asked (key) ORDER BY key) AS ordered
+
+-- name: find_answers
+-- What these keys were answered before.
+SELECT key, body_hash, answer FROM idempotency
+WHERE key = ANY (:keys::bytea[]) AND created_at > :since::timestamptz
+
+-- name: keep_answers
+-- Keep the answers of a batch beside what was done.
+INSERT INTO idempotency (key, body_hash, answer, created_at)
+SELECT key, body_hash, answer, :now::timestamptz
+FROM unnest(:keys::bytea[], :body_hashes::bytea[], :answers::bytea[])
+    AS kept (key, body_hash, answer)
+ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer,
+    created_at = excluded.created_at
+
 -- name: prune_answers
 -- Forget answers past their time, a few thousand at once.
 DELETE FROM idempotency WHERE key = ANY (ARRAY (

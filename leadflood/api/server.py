@@ -15,6 +15,7 @@ from leadflood.api.connections import Connections
 from leadflood.api.door import JSON, NAME, Door, expect_nothing
 from leadflood.api.edge import Caller, Node
 from leadflood.api.events import EventQuery
+from leadflood.api.icp import Icps
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.listening import Settings
 from leadflood.api.protocol import Runner
@@ -50,7 +51,7 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     storage = node.storage
     keeps_days = node.engine.parts.settings.duties.event_days
     hub = Hub(Feed(storage.db, storage.clock, keeps_days))
-    desk = LeadDesk(node)
+    desk = LeadDesk(node, Icps(node))
     table = await to_thread.run_sync(make_table, node, metrics, lag, hub, desk)
     connections = Connections(http.idle_seconds)
     door = Door(node, http, metrics, connections)

@@ -44,7 +44,7 @@ def make_table(
         IcpRules(node, icps),
         IcpSearch(node, icps, discoveries),
         LeadLists(node),
-        Leads(node, icps, desk),
+        Leads(desk),
         discoveries,
         Jobs(node),
         Messages(node),
@@ -63,4 +63,4 @@ def make_table(
 def describe_api() -> dict[str, Any]:
     """Describe all routes without a node: their handlers are read, not asked."""
     node = cast("Node", None)
-    return describe(make_table(node, RouteMetrics(), LoopLag(), None, LeadDesk(node)))
+    return describe(make_table(node, RouteMetrics(), LoopLag(), None, LeadDesk(node, Icps(node))))

@@ -14,6 +14,10 @@ SELECT identity.kind, identity.value, identity.lead_id
 FROM unnest(:kinds::text[], :values::text[]) AS wanted (kind, value)
 JOIN identity ON identity.kind = wanted.kind AND identity.value = wanted.value;
 
+-- name: withdraw_claims
+-- Leads that are not made after all leave no keys behind.
+DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+
 -- name: hand_keys_over
 -- A record that turned out to be a known lead leaves that lead its new keys.
 UPDATE identity SET lead_id = given.lead_id
@@ -35,19 +39,20 @@ WITH made AS (
     SELECT * FROM unnest(
         :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
         :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
-        :company_names::text[], :countries::text[], :sort_names::text[], :words::text[]
+        :company_names::text[], :countries::text[], :sort_names::text[], :words::text[],
+        :owners::text[]
     ) AS made (
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
-        country, sort_name, words
+        country, sort_name, words, owner
     )
 ), added AS (
     INSERT INTO lead (
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
-        country, sort_name, created_at, updated_at
+        country, sort_name, owner, created_at, updated_at
     )
     SELECT
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
-        country, sort_name, :now::timestamptz, :now::timestamptz
+        country, sort_name, owner, :now::timestamptz, :now::timestamptz
     FROM made
 )
 INSERT INTO lead_text (lead_id, words)

@@ -7,13 +7,11 @@ from anyio import to_thread
 
 from leadflood.domain.leads import importing, store
 from leadflood.domain.leads.imports import read_csv
+from leadflood.domain.leads.making import Made, make_leads
 from leadflood.domain.leads.rules import (
-    API_SOURCE,
     CSV_SOURCE,
-    found_in_input,
     found_in_row,
     keys_of_row,
-    read_input,
 )
 from leadflood.domain.leads.schemas import (
     ImportCount,
@@ -25,10 +23,11 @@ from leadflood.domain.leads.schemas import (
     NewImport,
     NewPerson,
     ReadCsv,
+    WantedLead,
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Conflict, Invalid, NotFound
+from leadflood.engine.errors import Bug, NotFound
 from leadflood.engine.ids import Ids
 
 
@@ -45,30 +44,17 @@ class LeadService:
         Raises: Invalid with the fields; Conflict when the e-mail, or whatever else tells who it
         is, belongs to a lead already (roll the transaction back).
         """
-        values, problems = read_input(given)
-        if problems:
-            told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems)
-            raise Invalid(f"the lead cannot be created: {told}", problems)
-        now = self._clock.now()
-        person = NewPerson(
-            source=API_SOURCE,
-            values=found_in_input(given, values, now),
-            status=LeadStatus.PROCESSING,
-        )
-        (upserted,) = await store.upsert(tx, [person], self._ids, now)
-        if upserted.is_deleted:
-            raise Conflict(
-                f"this person is lead {upserted.lead_id}, which was deleted: bring it back with "
-                f"PUT /v1/leads/{upserted.lead_id}/restoration",
-                code="leads.lead.deleted",
-            )
-        if not upserted.is_new:
-            raise Conflict(
-                f"this person is lead {upserted.lead_id} already: look at "
-                f"GET /v1/leads/{upserted.lead_id}",
-                code="leads.lead.exists",
-            )
-        return LeadCreated(upserted.lead_id, icp_id)
+        (made,) = await self.create_many(tx, [WantedLead(given=given, icp_id=icp_id)])
+        if not isinstance(made, LeadCreated):
+            raise made or Bug("a lead asked for alone cannot share its keys with another")
+        return made
+
+    async def create_many(self, tx: Tx, wanted: Sequence[WantedLead]) -> Sequence[Made]:
+        """Make the leads of many requests; what is refused is told in its place.
+
+        None: asked for together with another of the same keys; ask again after this transaction.
+        """
+        return await make_leads(tx, wanted, self._ids, self._clock.now())
 
     async def get(self, db: Reader, lead_id: UUID) -> LeadView:
         """Tell everything known of a lead; of a merged one, its survivor. Raises: NotFound."""

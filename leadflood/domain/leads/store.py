@@ -254,6 +254,7 @@ async def _add_leads(
         sources=[person.source for person in new.values()],
         company_ids=[changes[leader].company_id for leader in new],
         company_ranks=[changes[leader].company_rank for leader in new],
+        owners=[None] * len(new),
         **search.columns_of(list(shown.values())),
         now=now,
     )

@@ -35,8 +35,13 @@ class Publication:
         request_id: str | None = None,
     ) -> list[UUID]:
         """Write events and their follow-up jobs; tell the jobs' ids. Lower priority goes first."""
+        return await self.publish_each(
+            [Follow(None, event, run_at, run_id, priority, request_id) for event in events]
+        )
+
+    async def publish_each(self, follows: Sequence[Follow]) -> list[UUID]:
+        """Write events that are of different runs, and their jobs; tell the jobs' ids."""
         before = len(self._delivery.job_ids)
-        follows = [Follow(None, event, run_at, run_id, priority, request_id) for event in events]
         await self._dispatcher.dispatch(self.tx, follows, {}, self._delivery)
         return self._delivery.job_ids[before:]
 

@@ -259,7 +259,7 @@ RETURNING id
 -- name: insert_runs
 -- Open runs of one kind that have no key.
 INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, created_at)
-SELECT id, :kind::text, :title::text, sends, string_to_array(providers, ','), cap_micros,
+SELECT id, :kind::text, :title::text, sends, string_to_array(providers, chr(31)), cap_micros,
        lead_cap_micros, :now::timestamptz
 FROM unnest(:ids::uuid[], :sends::text[], :providers::text[], :caps_micros::bigint[],
             :lead_caps_micros::bigint[])

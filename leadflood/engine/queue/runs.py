@@ -11,6 +11,9 @@ from leadflood.engine.db.tx import Reader, Row
 from leadflood.engine.errors import NotFound
 from leadflood.engine.queue.store import SQL
 
+_BETWEEN = "\x1f"
+"""Joins a run's providers on their way into the database; no name holds it."""
+
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     """What to open. `providers` None allows all; a cap None is none; equal `key`s are one run.
@@ -64,6 +67,24 @@ async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
         return UUID(int=inserted.int)
     found = await db.fetch_value(SQL.find_run_by_key, key=new.key)
     return UUID(int=found.int)
+
+
+async def create_many(db: Reader, new: Sequence[NewRun], now: datetime) -> None:
+    """Open runs of one kind and title, none of which has a key."""
+    if new:
+        await db.execute(
+            SQL.insert_runs,
+            kind=new[0].kind,
+            title=new[0].title,
+            ids=[one.id for one in new],
+            sends=[one.sends for one in new],
+            providers=[
+                None if one.providers is None else _BETWEEN.join(one.providers) for one in new
+            ],
+            caps_micros=[one.cap_micros for one in new],
+            lead_caps_micros=[one.lead_cap_micros for one in new],
+            now=now,
+        )
 
 
 async def find(db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, Run]:
