@@ -8,10 +8,12 @@ from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
 from leadflood.api.events import Events
+from leadflood.api.feedback import FeedbackRoutes
 from leadflood.api.icp import Icps
 from leadflood.api.icp_rules import IcpRules
 from leadflood.api.icp_search import IcpSearch
 from leadflood.api.jobs import Jobs
+from leadflood.api.lead_changes import LeadChangeRoutes
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.lead_list import LeadLists
 from leadflood.api.leads import Leads
@@ -45,6 +47,8 @@ def make_table(
         IcpSearch(node, icps, discoveries),
         LeadLists(node),
         Leads(desk),
+        LeadChangeRoutes(node, icps),
+        FeedbackRoutes(node, icps),
         discoveries,
         Jobs(node),
         Messages(node),

@@ -137,6 +137,11 @@ async def write_values(
     )
 
 
+def human_company_rank(now: datetime) -> float:
+    """Tell how much a person's word of now weighs on where a lead works."""
+    return rank_of(FieldName.COMPANY_DOMAIN, 1.0, now) + _HUMAN_RANK
+
+
 def _stored(found: FoundValue, text: str, domains: dict[_Evidence, str]) -> StoredValue:
     domain = None
     if domains and found.field in COMPANY_FIELDS:

@@ -1,0 +1,82 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.api.test_leads import a_lead, scored
+from tests.support.api import Client
+
+pytestmark = pytest.mark.pg
+
+
+@pytest.fixture
+async def lead(api: Client, icp_id: str) -> Any:
+    made = await api.post("/v1/leads", a_lead(icp_id))
+    return await scored(api, made.json["leadId"])
+
+
+async def test_an_outcome_is_kept_with_the_score_that_it_is_a_verdict_on(
+    api: Client, lead: Any
+) -> None:
+    told = await api.post(f"/v1/leads/{lead['id']}/feedback", {"outcome": "won", "note": "!"})
+
+    assert told.status == 201
+    assert (told.json["kind"], told.json["outcome"], told.json["note"]) == ("deal", "won", "!")
+    assert told.json["predictionId"] == lead["score"]["id"]
+    assert told.json["icpId"] == lead["score"]["icpId"]
+    assert told.json["snapshotId"] is not None
+    assert told.json["score"] == lead["score"]["score"]
+    assert told.json["source"] == "user"
+
+
+async def test_of_several_answers_to_one_question_the_newest_counts_and_all_are_kept(
+    api: Client, lead: Any
+) -> None:
+    path = f"/v1/leads/{lead['id']}/feedback"
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()  # noqa: TID251 - a real API
+    for body in (
+        {"outcome": "won"},
+        {"outcome": "lost", "at": yesterday},
+        {"outcome": "bad_fit"},
+    ):
+        assert (await api.post(path, body)).status == 201
+
+    listed = (await api.get(path)).json["data"]
+
+    assert [(one["outcome"], one["isCurrent"]) for one in listed] == [
+        ("bad_fit", True),
+        ("won", True),
+        ("lost", False),
+    ]
+    assert listed[2]["predictionId"] is None, "it had no score yesterday"
+
+
+async def test_the_same_key_records_it_once(api: Client, lead: Any) -> None:
+    path, headers = f"/v1/leads/{lead['id']}/feedback", {"Idempotency-Key": uuid4().hex}
+
+    first = await api.post(path, {"outcome": "meeting"}, headers=headers)
+    again = await api.post(path, {"outcome": "meeting"}, headers=headers)
+
+    assert first.json == again.json
+    assert len((await api.get(path)).json["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [({"outcome": "great"}, "outcome"), ({"outcome": "won", "at": "2999-01-01T00:00:00Z"}, "at")],
+)
+async def test_what_is_no_outcome_or_yet_to_come_is_refused(
+    api: Client, lead: Any, body: Any, path: str
+) -> None:
+    refused = await api.post(f"/v1/leads/{lead['id']}/feedback", body)
+
+    assert refused.status == 422
+    assert refused.problem["fields"][0]["path"] == path
+
+
+async def test_nothing_is_said_of_a_lead_that_is_not_there(api: Client) -> None:
+    path = f"/v1/leads/{uuid4()}/feedback"
+
+    assert (await api.post(path, {"outcome": "won"})).status == 404
+    assert (await api.get(path)).status == 404
