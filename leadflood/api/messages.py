@@ -1,29 +1,44 @@
-"""Messages over HTTP: decide on drafts."""
+"""Messages over HTTP: look at drafts, decide on them, send them."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
+from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
+from leadflood.contracts.values import Channel
+from leadflood.domain.accounts.schemas import AuditEntry
 from leadflood.domain.messaging.schemas import (
+    Decider,
+    Edit,
     MessageDetail,
+    MessageFilter,
     MessageState,
     MessageView,
 )
-from leadflood.domain.messaging.service import Edit
-from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
+from leadflood.engine.errors import (
+    Conflict,
+    Invalid,
+    NotConfigured,
+    NotFound,
+    PreconditionFailed,
+)
 
 NEWEST = UUID(int=2**128 - 1)
+Decision = Callable[[Deed, Decider], Awaitable[MessageView]]
 
 
 class MessageQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Which messages; null asks for nothing."""
+    """Which messages; null asks for nothing. `leadId` means the person: merged leads too."""
 
     state: MessageState | None = None
     run_id: UUID | None = None
+    lead_id: UUID | None = None
+    channel: Channel | None = None
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,48 +56,102 @@ class Messages:
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
         path, one = "/v1/messages", "/v1/messages/{messageId}"
-        found, decided = (NotFound,), (NotFound, Conflict, Invalid)
+        read, approve = "messages:read", "messages:approve"
+        decided = (NotFound, Conflict, PreconditionFailed)
         return (
-            Route(method="GET", path=path, handler=self.list, permission="messages:read"),
+            Route(method="GET", path=path, handler=self.list, permission=read),
             Route(
-                method="GET", path=one, handler=self.get, permission="messages:read", errors=found
+                method="GET", path=one, handler=self.get, permission=read, errors=(NotFound,),
+                shows_more=True,
             ),
             Route(
                 method="PATCH", path=one, handler=self.edit, permission="messages:write",
-                errors=decided,
+                errors=(*decided, Invalid), takes_if_match=True,
             ),
             Route(
-                method="PUT", path=f"{one}/approval", handler=self.approve,
-                permission="messages:approve", errors=(*decided, NotConfigured),
+                method="PUT", path=f"{one}/approval", handler=self.approve, permission=approve,
+                errors=(*decided, NotConfigured), takes_if_match=True,
             ),
             Route(
-                method="PUT", path=f"{one}/rejection", handler=self.reject,
-                permission="messages:approve", errors=decided,
+                method="PUT", path=f"{one}/rejection", handler=self.reject, permission=approve,
+                errors=decided, takes_if_match=True,
+            ),
+            Route(
+                method="POST", path=f"{one}/send", handler=self.send, permission=approve,
+                errors=(NotFound, Conflict, NotConfigured),
             ),
         )  # fmt: skip
 
-    async def list(self, query: MessageQuery) -> Listed[MessageView]:
+    async def list(self, query: MessageQuery, caller: Caller) -> Listed[MessageView]:
         """List messages, newest first."""
-        messages = await self._node.messaging.list_messages(
-            state=query.state,
-            run_id=query.run_id,
-            before=query.place() or NEWEST,
-            limit=query.limit + 1,
+        wanted = MessageFilter(
+            state=query.state, run_id=query.run_id, lead_id=query.lead_id, channel=query.channel,
+            owner=_owner(caller),
+        )  # fmt: skip
+        found = await self._node.messaging.list_some(
+            wanted, before=query.place() or NEWEST, limit=query.reach
         )
-        return listed(messages, query, lambda message: message.id)
+        return listed(query.skip(found), query, lambda message: message.id)
 
-    async def get(self, message_id: UUID) -> MessageDetail:
+    async def get(self, message_id: UUID, caller: Caller) -> MessageDetail:
         """Show a message with the facts that carry it."""
-        return await self._node.messaging.show(message_id)
+        return await self._node.messaging.show(message_id, _owner(caller))
 
     async def edit(self, message_id: UUID, body: Edit, caller: Caller) -> MessageView:
         """Put a person's text in place of a draft; it waits for approval again."""
-        return await self._node.messaging.edit(message_id, body, caller.by)
+        decisions = self._node.messaging.decisions
+        return await self._decide(
+            caller,
+            "message.edited",
+            lambda deed, by: decisions.edit(deed.publication, message_id, by, body),
+        )
 
     async def approve(self, message_id: UUID, caller: Caller) -> MessageView:
         """Let a draft go; approving twice changes nothing."""
-        return await self._node.messaging.approve(message_id, caller.by)
+        decisions = self._node.messaging.decisions
+        return await self._decide(
+            caller,
+            "message.approved",
+            lambda deed, by: decisions.approve(deed.publication, message_id, by),
+        )
 
     async def reject(self, message_id: UUID, body: Rejection, caller: Caller) -> MessageView:
         """Keep a draft from going; rejecting twice changes nothing."""
-        return await self._node.messaging.reject(message_id, caller.by, body.reason)
+        decisions = self._node.messaging.decisions
+        return await self._decide(
+            caller,
+            "message.rejected",
+            lambda deed, by: decisions.reject(deed.publication, message_id, by, body.reason),
+        )
+
+    async def send(self, message_id: UUID, caller: Caller) -> MessageView:
+        """Approve a draft if it waits, and send it at once; a ready one goes to the front.
+
+        Refused while sending is held, where the person must not be written to, and where it was
+        sent, refused or may have arrived already.
+        """
+        decisions = self._node.messaging.decisions
+        return await self._decide(
+            caller,
+            "message.send_requested",
+            lambda deed, by: decisions.send(deed.publication, message_id, by),
+        )
+
+    async def _decide(self, caller: Caller, action: str, decide: Decision) -> MessageView:
+        decider = Decider(by=caller.by, owner=_owner(caller), version=caller.if_match)
+
+        async def do(deed: Deed) -> MessageView:
+            message = await decide(deed, decider)
+            entry = AuditEntry(
+                action=action, subject_kind="message", subject_id=str(message.id),
+                detail={"lead": str(message.lead_id), "version": message.version},
+            )  # fmt: skip
+            await deed.audit(entry)
+            return message
+
+        return await once(self._node, caller, MessageView, do)
+
+
+def _owner(caller: Caller) -> str | None:
+    sees = caller.principal.sees_owner
+    return None if sees is None else str(sees)

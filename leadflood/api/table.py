@@ -4,6 +4,8 @@ from typing import Any, cast
 
 import msgspec
 
+from leadflood.api.auth import Auth
+from leadflood.api.auth_self import AuthSelf
 from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
@@ -14,6 +16,7 @@ from leadflood.api.icp_rules import IcpRules
 from leadflood.api.icp_search import IcpSearch
 from leadflood.api.jobs import Jobs
 from leadflood.api.lead_changes import LeadChangeRoutes
+from leadflood.api.keys import Keys
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.lead_list import LeadLists
 from leadflood.api.leads import Leads
@@ -25,6 +28,8 @@ from leadflood.api.public import Public
 from leadflood.api.route import Route
 from leadflood.api.sending import Sending
 from leadflood.api.stages import Stages
+from leadflood.api.suppressions import Suppressions
+from leadflood.api.users import Users
 from leadflood.engine.obs.feed import Hub
 from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
@@ -41,6 +46,10 @@ def make_table(
     discoveries = Discoveries(node, icps)
     parts = (
         Public(node),
+        Auth(node),
+        AuthSelf(node),
+        Users(node),
+        Keys(node),
         Operations(node, newest_revision(), metrics, lag),
         icps,
         IcpRules(node, icps),
@@ -52,6 +61,7 @@ def make_table(
         discoveries,
         Jobs(node),
         Messages(node),
+        Suppressions(node),
         Sending(node),
         Stages(node),
         Providers(node),

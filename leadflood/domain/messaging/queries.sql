@@ -256,7 +256,7 @@ SELECT state, count(*) AS count FROM intent GROUP BY state;
 SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.subject, message.body,
-    message.parameters, message.writer, message.drafted_at, message.decided_at,
+    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
     message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
     intent.code AS intent_code
 FROM message
@@ -265,17 +265,56 @@ WHERE message.id < :before::uuid
     AND (:state::text IS NULL OR message.state = :state::text)
     AND (:lead_ids::uuid[] IS NULL OR message.lead_id = ANY(:lead_ids::uuid[]))
     AND (:run_id::uuid IS NULL OR message.run_id = :run_id::uuid)
+    AND (:channel::text IS NULL OR message.channel = :channel::text)
     AND NOT EXISTS (
         SELECT FROM lead WHERE lead.id = message.lead_id AND lead.deleted_at IS NOT NULL)
 ORDER BY message.id DESC
 LIMIT :limit::int;
+
+-- name: list_owned_messages
+-- The messages to one owner's leads, and to those that were merged into them, newest first.
+WITH RECURSIVE mine AS (
+    SELECT id FROM lead
+    WHERE owner = :owner::text AND merged_into IS NULL AND deleted_at IS NULL
+    UNION ALL
+    SELECT lead.id FROM mine JOIN lead ON lead.merged_into = mine.id
+)
+SELECT
+    message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
+    message.reason, message.channel, message.to_address, message.subject, message.body,
+    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
+    message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
+    intent.code AS intent_code
+FROM mine
+JOIN message ON message.lead_id = mine.id
+LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.step
+WHERE message.id < :before::uuid
+    AND (:state::text IS NULL OR message.state = :state::text)
+    AND (:lead_ids::uuid[] IS NULL OR message.lead_id = ANY(:lead_ids::uuid[]))
+    AND (:run_id::uuid IS NULL OR message.run_id = :run_id::uuid)
+    AND (:channel::text IS NULL OR message.channel = :channel::text)
+ORDER BY message.id DESC
+LIMIT :limit::int;
+
+-- name: find_owner
+-- Who owns a lead: what stands in the lead that it was merged into.
+WITH RECURSIVE up AS (
+    SELECT id, merged_into, owner FROM lead WHERE id = :lead_id::uuid
+    UNION ALL
+    SELECT lead.id, lead.merged_into, lead.owner FROM up JOIN lead ON lead.id = up.merged_into
+)
+SELECT owner FROM up WHERE merged_into IS NULL;
+
+-- name: find_intent
+-- The sending of a message's step.
+SELECT id FROM intent WHERE message_id = :message_id::uuid AND step = :step::int;
 
 -- name: list_messages_of_leads
 -- The messages to these leads with what has become of them, the newest of each lead.
 SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.subject, message.body,
-    message.parameters, message.writer, message.drafted_at, message.decided_at,
+    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
     message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
     intent.code AS intent_code
 FROM unnest(:lead_ids::uuid[]) AS asked (lead_id)
@@ -290,7 +329,7 @@ ORDER BY message.id DESC;
 SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.subject, message.body,
-    message.parameters, message.writer, message.drafted_at, message.decided_at,
+    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
     message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
     intent.code AS intent_code
 FROM message
@@ -312,7 +351,7 @@ SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.to_name, message.subject,
     message.body, message.template_id, message.parameters, message.placeholders, message.writer,
-    run.sends, run.cancelled_at IS NOT NULL AS run_cancelled,
+    message.version, run.sends, run.cancelled_at IS NOT NULL AS run_cancelled,
     lead.deleted_at IS NOT NULL AS lead_deleted
 FROM message
 LEFT JOIN run ON run.id = message.run_id
@@ -324,7 +363,7 @@ FOR NO KEY UPDATE OF message;
 -- A person's word.
 UPDATE message SET
     state = :state::text, reason = :reason::text, decided_at = :now::timestamptz,
-    decided_by = :by::text
+    decided_by = :by::text, version = version + 1
 WHERE id = :id::uuid;
 
 -- name: edit_message
@@ -335,7 +374,8 @@ WITH forgotten AS (
 )
 UPDATE message SET
     subject = :subject::text, body = :body::text, parameters = :parameters::text[],
-    writer = :writer::text, state = 'waiting', reason = '', edited_at = :now::timestamptz
+    writer = :writer::text, state = 'waiting', reason = '', edited_at = :now::timestamptz,
+    version = version + 1
 WHERE id = :id::uuid;
 
 -- name: find_family
@@ -371,6 +411,7 @@ FROM suppression WHERE key = :key::bytea AND lifted_at IS NULL;
 SELECT id, kind, hint, reason, source, added_by, created_at, lifted_at
 FROM suppression
 WHERE id < :before::uuid AND lifted_at IS NULL
+    AND (:kind::text IS NULL OR kind = :kind::text)
 ORDER BY id DESC
 LIMIT :limit::int;
 

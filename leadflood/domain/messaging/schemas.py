@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -153,7 +154,10 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A message as people read it. `intent_*` are None while no intent exists."""
+    """A message as people read it. `intent_*` are None while no intent exists.
+
+    `version` counts what people changed of it.
+    """
 
     id: UUID
     lead_id: UUID
@@ -168,12 +172,42 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     body: str
     parameters: tuple[str, ...]
     writer: str
+    version: int
     drafted_at: datetime
     decided_at: datetime | None
     decided_by: str | None
     intent_id: UUID | None
     intent_state: IntentState | None
     intent_code: str | None
+
+
+class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages; None asks for nothing. `owner`: only those to this owner's leads."""
+
+    state: MessageState | None = None
+    run_id: UUID | None = None
+    lead_id: UUID | None = None
+    channel: Channel | None = None
+    owner: str | None = None
+
+
+class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What a person changes in a draft; None leaves it as it is."""
+
+    subject: str | None = None
+    body: str | None = None
+    parameters: tuple[str, ...] | None = None
+
+
+class Decider(msgspec.Struct, frozen=True, kw_only=True):
+    """Who decides, and what he may see.
+
+    `owner` None: messages to all leads. `version` is the one he saw; None does not ask.
+    """
+
+    by: str
+    owner: str | None = None
+    version: int | None = None
 
 
 class FactView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -192,6 +226,7 @@ class MessageDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message: MessageView
     facts: tuple[FactView, ...]
     problems: tuple[Problem, ...]
+    version: int
 
 
 class IntentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -239,6 +274,16 @@ class SuppressionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     by: str
     created_at: datetime
     lifted_at: datetime | None
+
+
+class SuppressionInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Whom not to write to any more: an address, a domain, a channel or a lead's id, and why."""
+
+    kind: SuppressionKind
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
 
 
 class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

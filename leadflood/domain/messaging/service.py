@@ -1,4 +1,4 @@
-"""What people do with messages and sendings: approve, reject, edit, hold, resolve, suppress."""
+"""What people do with messages and sendings: decide, hold, resolve, suppress."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -8,25 +8,31 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.ports.sender import Arrival, Sender
-from leadflood.contracts.ports.text import Draft, DraftRequest
-from leadflood.contracts.values import Channel, SendsPolicy
+from leadflood.contracts.values import Channel
 from leadflood.domain.messaging import store
-from leadflood.domain.messaging.form import check_form
+from leadflood.domain.messaging.deciding import (
+    Decisions,
+    Publication,
+    no_message,
+    require_owned,
+)
 from leadflood.domain.messaging.keys import Keys, mask, normalise, normalise_address
-from leadflood.domain.messaging.letter import compose, require_settings
+from leadflood.domain.messaging.letter import compose
 from leadflood.domain.messaging.schemas import (
+    Decider,
+    Edit,
     Intent,
     IntentState,
     IntentView,
     LeadUnsubscribed,
-    Message,
     MessageApproved,
     MessageDetail,
-    MessageRejected,
+    MessageFilter,
     MessageState,
     MessageView,
     SendingStatus,
     Settings,
+    SuppressionInput,
     SuppressionKind,
     SuppressionView,
     Template,
@@ -38,20 +44,6 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, FieldProblem, Invalid, LeadfloodError, NotFound
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue.event import Event
-
-_UNTRUSTED_ONLY = frozenset({"text.link", "text.email", "text.phone", "text.phrase", "text.sign"})
-
-
-class Publication(Protocol):
-    """An open transaction that may publish events."""
-
-    tx: Tx
-
-    async def publish(
-        self, events: Sequence[Event], *, run_id: UUID | None = None
-    ) -> Sequence[UUID]:
-        """Write events and their follow-up jobs."""
 
 
 class Publisher(Protocol):
@@ -59,14 +51,6 @@ class Publisher(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Publication]:
         """Open one."""
-
-
-class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What a person changes in a draft; None leaves it as it is."""
-
-    subject: str | None = None
-    body: str | None = None
-    parameters: tuple[str, ...] | None = None
 
 
 class LookedUp(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,6 +82,9 @@ class MessagingService:
         self._senders = senders or {}
         self._keys = Keys(settings.hash_secret)
         self._looked_up_to = store.OLDEST
+        self.decisions = Decisions(
+            settings=settings, clock=clock, ids=ids, keys=self._keys, senders=self._senders
+        )
 
     async def list_messages(
         self,
@@ -108,9 +95,18 @@ class MessagingService:
         limit: int = 50,
     ) -> tuple[MessageView, ...]:
         """List messages, newest first; page on with the last id as `before`."""
-        named = None if state is None else state.value
+        wanted = MessageFilter(state=state, run_id=run_id)
+        return await self.list_some(wanted, before=before, limit=limit)
+
+    async def list_some(
+        self, wanted: MessageFilter, *, before: UUID = store.NEWEST, limit: int = 50
+    ) -> tuple[MessageView, ...]:
+        """List the messages that fit, newest first; those of a lead are those to the person."""
+        lead_ids = None
+        if wanted.lead_id is not None:
+            lead_ids = await store.find_family(self._db, wanted.lead_id)
         return await store.list_messages(
-            self._db, state=named, run_id=run_id, before=before, limit=limit
+            self._db, wanted, lead_ids=lead_ids, before=before, limit=limit
         )
 
     async def messages_of(
@@ -125,67 +121,38 @@ class MessagingService:
     async def list_of_lead(self, lead_id: UUID) -> tuple[MessageView, ...]:
         """List the messages to a person: of the lead and of all that are one with it."""
         family = await store.find_family(self._db, lead_id)
-        return await store.list_messages(self._db, lead_ids=family)
+        return await store.list_messages(self._db, MessageFilter(), lead_ids=family)
 
-    async def show(self, message_id: UUID) -> MessageDetail:
-        """Show a message with the facts that carry it. Raises: NotFound."""
+    async def show(self, message_id: UUID, owner: str | None = None) -> MessageDetail:
+        """Show a message with the facts that carry it; `owner` None sees those to all leads.
+
+        Raises: NotFound.
+        """
         message = await store.find_message(self._db, message_id)
         if message is None:
-            raise _no_message(message_id)
+            raise no_message(message_id)
+        await require_owned(self._db, message.lead_id, message_id, owner)
         return MessageDetail(
             message=message,
             facts=await store.find_facts(self._db, message_id),
             problems=await store.find_problems(self._db, message_id),
+            version=message.version,
         )
 
     async def approve(self, message_id: UUID, by: str) -> MessageView:
-        """Let a waiting message go; approving twice changes nothing.
-
-        Raises: NotFound, Conflict, NotConfigured (a setting without which nothing may leave).
-        """
+        """Let a waiting message go; see `Decisions.approve`."""
         async with self._publisher.transaction() as publication:
-            decided = await self._lock(publication.tx, message_id)
-            message = decided.message
-            if message.state is not MessageState.APPROVED:
-                _refuse_unless(message, MessageState.WAITING)
-                if decided.lead_deleted:
-                    raise Conflict("its lead was deleted: restore the lead first")
-                if decided.run_cancelled or decided.sends in {None, SendsPolicy.NEVER}:
-                    raise Conflict("its run was cancelled or never sends: start a run that may")
-                require_settings(message.channel, self._settings)
-                await self._make_ready(publication, message, by)
-        return await self._view(message_id)
+            return await self.decisions.approve(publication, message_id, Decider(by=by))
 
     async def reject(self, message_id: UUID, by: str, reason: str = "") -> MessageView:
-        """Keep a draft from going; rejecting twice changes nothing. Raises: NotFound, Conflict."""
+        """Keep a draft from going; see `Decisions.reject`."""
         async with self._publisher.transaction() as publication:
-            message = (await self._lock(publication.tx, message_id)).message
-            if message.state is not MessageState.REJECTED:
-                _refuse_unless(message, MessageState.WAITING, MessageState.NEEDS_DATA)
-                await store.decide_message(
-                    publication.tx,
-                    message_id,
-                    MessageState.REJECTED,
-                    (by, reason),
-                    self._clock.now(),
-                )
-                rejected = MessageRejected(message.lead_id, message_id)
-                await publication.publish([rejected], run_id=message.run_id)
-        return await self._view(message_id)
+            return await self.decisions.reject(publication, message_id, Decider(by=by), reason)
 
     async def edit(self, message_id: UUID, edit: Edit, by: str) -> MessageView:
-        """Put a person's text in place of the draft; it waits for approval again.
-
-        Raises: NotFound, Conflict, Invalid (blank, too long, a merge field left open).
-        """
+        """Put a person's text in place of the draft; see `Decisions.edit`."""
         async with self._publisher.transaction() as publication:
-            message = (await self._lock(publication.tx, message_id)).message
-            _refuse_unless(message, MessageState.WAITING, MessageState.NEEDS_DATA)
-            if message.channel is None:
-                raise Conflict(f"there is no address to write to ({message.reason}): add one first")
-            edited = self._edited(message, edit, by)
-            await store.edit_message(publication.tx, edited, self._clock.now())
-        return await self._view(message_id)
+            return await self.decisions.edit(publication, message_id, Decider(by=by), edit)
 
     async def add_template(self, template: Template, by: str) -> int:
         """Keep a new version of a text with merge fields; tell its number. Raises: Invalid."""
@@ -297,40 +264,69 @@ class MessagingService:
     async def suppress(
         self, kind: SuppressionKind, value: str, reason: str, *, by: str, source: str = "manual"
     ) -> SuppressionView:
-        """Stop writing to an address, a domain, a channel or a lead; only a hash is kept.
-
-        Raises: Invalid, NotConfigured.
-        """
-        if not reason.strip():
-            raise _blank("reason", "say why, for the one who reads the list later")
-        normal = normalise(kind, value)
-        key = self._keys.of(kind, normal)
-        line = store.NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=mask(normal))
+        """Stop writing to an address, a domain, a channel or a lead; see `suppress_in`."""
+        given = SuppressionInput(kind=kind, value=value, reason=reason)
         async with self._db.transaction() as tx:
-            await store.add_suppressions(tx, [line], (reason, source, by), self._clock.now())
-            found = await store.find_suppression(tx, key)
+            return await self.suppress_in(tx, given, by=by, source=source)
+
+    async def suppress_in(
+        self, tx: Tx, given: SuppressionInput, *, by: str, source: str = "manual"
+    ) -> SuppressionView:
+        """Stop writing to somebody, within a transaction that writes more; only a hash is kept.
+
+        One that is on the list already keeps its line. Raises: Invalid, NotConfigured.
+        """
+        if not given.reason.strip():
+            raise _blank("reason", "say why, for the one who reads the list later")
+        try:
+            normal = normalise(given.kind, given.value)
+        except Invalid as error:
+            fields = (FieldProblem("value", error.detail),)
+            raise Invalid(error.detail, fields, code=error.error_code) from error
+        key = self._keys.of(given.kind, normal)
+        line = self._line(given.kind, key, mask(normal))
+        await store.add_suppressions(tx, [line], (given.reason, source, by), self._clock.now())
+        found = await store.find_suppression(tx, key)
         if found is None:
             raise Conflict("the line was lifted in the same moment: try again")
         return found
 
+    async def find_suppressed(self, kind: SuppressionKind, value: str) -> SuppressionView | None:
+        """Find the line of an address, domain, channel or lead. Raises: Invalid, NotConfigured."""
+        return await store.find_suppression(self._db, self._keys.of(kind, normalise(kind, value)))
+
     async def list_suppressed(
-        self, *, before: UUID = store.NEWEST, limit: int = 100
+        self,
+        *,
+        kind: SuppressionKind | None = None,
+        before: UUID = store.NEWEST,
+        limit: int = 100,
     ) -> tuple[SuppressionView, ...]:
         """List the suppression list, newest first."""
-        return await store.list_suppressions(self._db, before=before, limit=limit)
+        return await store.list_suppressions(self._db, kind=kind, before=before, limit=limit)
 
     async def lift(self, suppression_id: UUID, by: str) -> SuppressionView:
-        """Take a line off the suppression list; who did it stays readable. Raises: NotFound."""
-        lifted = await store.lift_suppression(self._db, suppression_id, by, self._clock.now())
+        """Take a line off the suppression list; see `lift_in`."""
+        async with self._db.transaction() as tx:
+            return await self.lift_in(tx, suppression_id, by)
+
+    async def lift_in(self, tx: Tx, suppression_id: UUID, by: str) -> SuppressionView:
+        """Take a line off the list, within a transaction that writes more; who did it stays.
+
+        Raises: NotFound.
+        """
+        lifted = await store.lift_suppression(tx, suppression_id, by, self._clock.now())
         if lifted is None:
-            raise NotFound(f"there is no live suppression {suppression_id}")
+            raise NotFound(
+                f"there is no live suppression {suppression_id}", code="suppression.not_found"
+            )
         return lifted
 
     async def lift_value(self, kind: SuppressionKind, value: str, by: str) -> SuppressionView:
         """Take an address, domain, channel or lead off the list. Raises: NotFound, Invalid."""
-        found = await store.find_suppression(self._db, self._keys.of(kind, normalise(kind, value)))
+        found = await self.find_suppressed(kind, value)
         if found is None:
-            raise NotFound(f"this {kind} is not suppressed")
+            raise NotFound(f"this {kind} is not suppressed", code="suppression.not_found")
         return await self.lift(found.id, by)
 
     async def record_opt_in(self, channel: Channel, address: str, evidence: str, by: str) -> bool:
@@ -387,58 +383,6 @@ class MessagingService:
                 await publication.publish([LeadUnsubscribed(found.lead_id, found.intent_id)])
         return found.tell(first_time=first_time)
 
-    async def _make_ready(self, publication: Publication, message: Message, by: str) -> None:
-        now = self._clock.now()
-        await store.decide_message(publication.tx, message.id, MessageState.APPROVED, (by, ""), now)
-        family = await store.find_family(publication.tx, message.lead_id)
-        intent = store.NewIntent(id=self._ids.new(), message=message, lead_ids=family)
-        await store.record_intents(publication.tx, [intent], self._keys, self._settings, now)
-        approved = MessageApproved(message.lead_id, message.id, intent.id)
-        await publication.publish([approved], run_id=message.run_id)
-
-    async def _lock(self, tx: Tx, message_id: UUID) -> store.Decided:
-        decided = await store.lock_message(tx, message_id)
-        if decided is None:
-            raise _no_message(message_id)
-        return decided
-
-    async def _view(self, message_id: UUID) -> MessageView:
-        view = await store.find_message(self._db, message_id)
-        if view is None:
-            raise _no_message(message_id)
-        return view
-
-    def _edited(self, message: Message, edit: Edit, by: str) -> Message:
-        parameters = message.parameters if edit.parameters is None else edit.parameters
-        edited = msgspec.structs.replace(
-            message,
-            subject=store.clean(message.subject if edit.subject is None else edit.subject),
-            body=store.clean(message.body if edit.body is None else edit.body),
-            parameters=tuple(map(store.clean, parameters)),
-            writer=f"person:{by}",
-        )
-        problems = [
-            problem
-            for problem in check_form(self._request(edited), _draft_of(edited))
-            if problem.code not in _UNTRUSTED_ONLY
-        ]
-        if problems:
-            fields = tuple(FieldProblem(one.code, one.detail) for one in problems)
-            raise Invalid(f"the text cannot go out: {problems[0].code}", fields)
-        return edited
-
-    def _request(self, message: Message) -> DraftRequest:
-        return DraftRequest(
-            subject_id=str(message.lead_id),
-            channel=message.channel or Channel.EMAIL,
-            facts=(),
-            offer="",
-            sender_name=self._settings.sender_name,
-            max_subject=self._settings.max_subject,
-            max_body=self._settings.max_body,
-            placeholders=message.placeholders,
-        )
-
     async def _unknown(self, limit: int) -> AsyncIterator[Intent]:
         """Go through the unknown in turns, so that those nobody can tell hide no others."""
         views = await store.list_intents(
@@ -473,20 +417,6 @@ class MessagingService:
 
     def _line(self, kind: SuppressionKind, key: bytes, hint: str) -> store.NewSuppression:
         return store.NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint)
-
-
-def _draft_of(message: Message) -> Draft:
-    return Draft(subject=message.subject, body=message.body, parameters=message.parameters)
-
-
-def _refuse_unless(message: Message, *states: MessageState) -> None:
-    if message.state not in states:
-        wanted = " or ".join(states)
-        raise Conflict(f"message {message.id} is {message.state}: only one that is {wanted} may be")
-
-
-def _no_message(message_id: UUID) -> NotFound:
-    return NotFound(f"there is no message {message_id}")
 
 
 def _blank(path: str, problem: str) -> Invalid:

@@ -19,6 +19,7 @@ from leadflood.domain.messaging.schemas import (
     IntentView,
     Message,
     MessageAccepted,
+    MessageFilter,
     MessageRefused,
     MessageState,
     MessageUnknown,
@@ -108,6 +109,7 @@ class Decided(msgspec.Struct, frozen=True):
     sends: str | None
     run_cancelled: bool | None
     lead_deleted: bool | None
+    version: int
 
 
 async def find_offers(db: Reader, icp_ids: Iterable[UUID]) -> dict[UUID, Offer]:
@@ -354,22 +356,25 @@ async def list_intents(
 
 async def list_messages(
     db: Reader,
+    wanted: MessageFilter,
     *,
-    state: str | None = None,
     lead_ids: Sequence[UUID] | None = None,
-    run_id: UUID | None = None,
     before: UUID = NEWEST,
     limit: int = 50,
 ) -> tuple[MessageView, ...]:
-    """List messages, newest first."""
-    rows = await db.fetch(
-        SQL.list_messages,
-        state=state,
-        lead_ids=None if lead_ids is None else list(lead_ids),
-        run_id=run_id,
-        before=before,
-        limit=limit,
-    )
+    """List messages, newest first; `lead_ids` None: to whomever."""
+    given = {
+        "state": None if wanted.state is None else wanted.state.value,
+        "channel": None if wanted.channel is None else wanted.channel.value,
+        "lead_ids": None if lead_ids is None else list(lead_ids),
+        "run_id": wanted.run_id,
+        "before": before,
+        "limit": limit,
+    }
+    if wanted.owner is None:
+        rows = await db.fetch(SQL.list_messages, **given)
+    else:
+        rows = await db.fetch(SQL.list_owned_messages, owner=wanted.owner, **given)
     return tuple(convert(row, MessageView) for row in rows)
 
 
@@ -416,7 +421,25 @@ async def lock_message(tx: Tx, message_id: UUID) -> Decided | None:
     row = await tx.fetch_one(SQL.lock_message, id=message_id)
     if row is None:
         return None
-    return Decided(convert(row, Message), row["sends"], row["run_cancelled"], row["lead_deleted"])
+    return Decided(
+        message=convert(row, Message),
+        sends=row["sends"],
+        run_cancelled=row["run_cancelled"],
+        lead_deleted=row["lead_deleted"],
+        version=row["version"],
+    )
+
+
+async def find_owner(db: Reader, lead_id: UUID) -> str | None:
+    """Tell who owns a lead; of a merged one, its survivor."""
+    owner: str | None = await db.fetch_value(SQL.find_owner, lead_id=lead_id)
+    return owner
+
+
+async def find_intent(db: Reader, message_id: UUID, step: int) -> UUID | None:
+    """Find the sending of a message's step."""
+    found: UUID | None = await db.fetch_value(SQL.find_intent, message_id=message_id, step=step)
+    return found
 
 
 async def decide_message(
@@ -474,10 +497,11 @@ async def find_suppression(db: Reader, key: bytes) -> SuppressionView | None:
 
 
 async def list_suppressions(
-    db: Reader, *, before: UUID = NEWEST, limit: int = 100
+    db: Reader, *, kind: SuppressionKind | None = None, before: UUID = NEWEST, limit: int = 100
 ) -> tuple[SuppressionView, ...]:
     """List live lines, newest first."""
-    rows = await db.fetch(SQL.list_suppressions, before=before, limit=limit)
+    named = None if kind is None else kind.value
+    rows = await db.fetch(SQL.list_suppressions, kind=named, before=before, limit=limit)
     return tuple(_suppression(row) for row in rows)
 
 

@@ -4,6 +4,7 @@ import pytest
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.keys import Keys
 from leadflood.domain.messaging.schemas import (
+    Edit,
     LeadUnsubscribed,
     MessageApproved,
     MessageRejected,
@@ -11,7 +12,6 @@ from leadflood.domain.messaging.schemas import (
     MessageView,
     SuppressionKind,
 )
-from leadflood.domain.messaging.service import Edit
 from leadflood.engine.context import Refuse
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
