@@ -144,6 +144,8 @@ def _operation(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
     }
     if route.permission:
         operation["x-permission"] = route.permission
+    if route.retirement is not None:
+        operation["deprecated"] = True
     if contract.body is not None:
         content = {"application/json": {"schema": schema_of[_key(contract.body)]}}
         operation["requestBody"] = {"required": True, "content": content}
@@ -267,15 +269,15 @@ class Docs:
         html = "text/html; charset=utf-8"
         return (
             Route(
-                method="GET", path="/openapi.json", handler=self.openapi, permission="system:read",
-                rate="none", shows=dict[str, Any],
+                method="GET", path="/openapi.json", handler=self.openapi, permission="",
+                is_open=True, rate="none", shows=dict[str, Any],
             ),
             Route(
-                method="GET", path="/docs", handler=self.page, permission="system:read",
+                method="GET", path="/docs", handler=self.page, permission="", is_open=True,
                 rate="none", content_type=html,
             ),
             Route(
-                method="GET", path="/docs/{asset}", handler=self.asset, permission="system:read",
+                method="GET", path="/docs/{asset}", handler=self.asset, permission="", is_open=True,
                 rate="none", content_type="text/javascript", errors=(NotFound,),
             ),
         )  # fmt: skip

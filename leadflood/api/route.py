@@ -18,6 +18,7 @@ import msgspec
 from leadflood.api.edge import Caller, Page
 from leadflood.api.listing import Listed, Paging, Selection, names_in
 from leadflood.api.problems import HttpRefused
+from leadflood.api.retirement import Retirement
 from leadflood.api.uploads import Upload
 from leadflood.engine.errors import FieldProblem, LeadfloodError
 
@@ -36,7 +37,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     with the same kind of answer as a good one. `shows` is what a page holds, where it is JSON.
     `takes_if_match`: the handler compares `caller.if_match`. `shows_more`: the answer holds more
     than its version counts, so its ETag changes with that too. `takes`: the content types of a file
-    that the handler reads by itself (`upload`).
+    that the handler reads by itself (`upload`). `retirement` None: it is there to stay.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     shows_more: bool = False
     streams: bool = False
     takes: tuple[str, ...] = ()
+    retirement: Retirement | None = None
     also: tuple[HTTPStatus, ...] = ()
     shows: Any = None
     content_type: str = "application/json"

@@ -134,11 +134,15 @@ class _Served:
         self._door = door
         self._hub = hub
         self._shown = shown
+        retirement = endpoint.route.retirement
+        self._headers = {} if retirement is None else retirement.headers()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the door decide, read the body, ask the endpoint."""
         endpoint = self._endpoint
         request[NAME] = endpoint.route.name
+        if self._headers:
+            self._door.add_headers(request, self._headers)
         principal = await self._door.admit(request, endpoint.route)
         query = list(request.query.items())
         if endpoint.route.streams and is_upgrade(request):

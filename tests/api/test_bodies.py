@@ -9,11 +9,14 @@ import psutil
 import pytest
 from leadflood.app import Node
 
-from tests.support.api import Answer, Client, running_api
+from tests.support.api import OPERATOR_TOKEN, Answer, Client, running_api
 from tests.support.raw import answer_on, connected, tell
 
 pytestmark = pytest.mark.pg
-HEAD = b"POST /v1/icps HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HEAD = (
+    b"POST /v1/icps HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Authorization: Bearer " + OPERATOR_TOKEN.encode() + b"\r\n"
+)
 GIGABYTE = 1_000_000_000
 PIECE = b'{"name": "' + b"x" * 65_526
 MOST_GROWTH = 60_000_000

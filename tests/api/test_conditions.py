@@ -67,17 +67,18 @@ async def test_what_has_a_version_bears_it_as_etag_and_is_not_sent_again_unchang
 ) -> None:
     made = await api.post("/v1/icps", an_icp())
     path = f"/v1/icps/{made.json['profileId']}"
-    etag = made.headers["ETag"]
+    etag = (await api.get(path)).headers["ETag"]
 
     same = await api.get(path, headers={"If-None-Match": f'"0", W/{etag}'})
     head = await api.ask("HEAD", path)
     await api.ask("PUT", path, an_icp())
     changed = await api.get(path, headers={"If-None-Match": etag})
 
-    assert etag == '"1"'
+    assert read_if_match([made.headers["ETag"]]) == read_if_match([etag]) == frozenset({1})
     assert (same.status, same.body, same.headers["ETag"]) == (304, b"", etag)
     assert head.headers["ETag"] == etag
-    assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
+    assert changed.status == 200
+    assert read_if_match([changed.headers["ETag"]]) == frozenset({2})
 
 
 async def test_fields_are_picked_of_each_in_a_list(api: Client) -> None:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,39 @@ def test_the_contract_that_is_published_is_the_one_that_is_served() -> None:
     served = msgspec.json.decode(msgspec.json.encode(describe_api()))
 
     assert {**served, "info": None} == {**published, "info": None}
+
+
+async def test_the_page_for_people_works_offline_under_its_strict_policy(api: Client) -> None:
+    page = (await api.get("/docs")).body.decode()
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page)
+
+    for path in assets:
+        asset = await api.get(path)
+        assert asset.status == 200, path
+        assert asset.headers["X-Content-Type-Options"] == "nosniff"
+        assert asset.headers["Content-Type"].startswith(
+            "text/css" if path.endswith(".css") else "text/javascript"
+        )
+        loaded = re.findall(rb"url\(\s*[\"']?([^\"')\s]{0,12})", asset.body)
+        assert path.endswith(".js") or all(one.startswith(b"data:") for one in loaded), path
+
+    assert len(assets) == 3
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page), "an inline script would not run"
+    assert not re.search(r"\son\w+=|javascript:", page)
+
+
+async def test_every_answer_bears_the_headers_that_owasp_asks_for(api: Client) -> None:
+    for path in ("/health", "/docs", "/v1/icps", "/v1/nowhere", "/v1/icps?x=1"):
+        headers = (await api.get(path)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["X-Permitted-Cross-Domain-Policies"] == "none"
+        assert headers["Cache-Control"] == "no-store"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe-eval" not in headers["Content-Security-Policy"]
+        assert "script-src 'unsafe-inline'" not in headers["Content-Security-Policy"]
+        assert headers["Server"] == "leadflood"
+        assert "X-Powered-By" not in headers

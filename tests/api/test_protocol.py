@@ -4,7 +4,7 @@ import anyio
 import pytest
 from leadflood.api.protocol import HEADER_BYTES, LINE_BYTES, MOST_HEADERS
 
-from tests.support.api import Client
+from tests.support.api import OPERATOR_TOKEN, Client
 from tests.support.raw import answer_on, connected, tell
 
 pytestmark = pytest.mark.pg
@@ -12,8 +12,10 @@ HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-POST = b"POST /v1/icps HTTP/1.1\r\n" + HOST + JSON
-SOCKET = b"GET /v1/events HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+AUTH = b"Authorization: Bearer " + OPERATOR_TOKEN.encode() + b"\r\n"
+POST = b"POST /v1/icps HTTP/1.1\r\n" + HOST + AUTH + JSON
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+SOCKET = b"GET /v1/events HTTP/1.1\r\n" + HOST + AUTH + UPGRADE
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 NOT_READ: dict[str, tuple[bytes, int]] = {
     "no request": (b"hello\r\n\r\n", 400),
