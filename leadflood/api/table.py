@@ -14,6 +14,7 @@ from leadflood.api.feedback import FeedbackRoutes
 from leadflood.api.icp import Icps
 from leadflood.api.icp_rules import IcpRules
 from leadflood.api.icp_search import IcpSearch
+from leadflood.api.imports import Imports
 from leadflood.api.jobs import Jobs
 from leadflood.api.lead_changes import LeadChangeRoutes
 from leadflood.api.keys import Keys
@@ -58,6 +59,7 @@ def make_table(
         Leads(desk),
         LeadChangeRoutes(node, icps),
         FeedbackRoutes(node, icps),
+        Imports(node, icps),
         discoveries,
         Jobs(node),
         Messages(node),
@@ -74,7 +76,12 @@ def make_table(
     return routes
 
 
+def list_routes() -> tuple[Route, ...]:
+    """List all routes without a node: to be described, not to be asked. Reads files."""
+    node = cast("Node", None)
+    return make_table(node, RouteMetrics(), LoopLag(), None, LeadDesk(node, Icps(node)))
+
+
 def describe_api() -> dict[str, Any]:
     """Describe all routes without a node: their handlers are read, not asked."""
-    node = cast("Node", None)
-    return describe(make_table(node, RouteMetrics(), LoopLag(), None, LeadDesk(node, Icps(node))))
+    return describe(list_routes())
