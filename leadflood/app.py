@@ -20,11 +20,14 @@ from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.domain.accounts.audit import Audit
+from leadflood.domain.accounts.service import Accounts
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.leads.import_service import ImportService
+from leadflood.domain.leads.import_stage import ImportStage
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
@@ -102,8 +105,12 @@ class Storage:
         self.server = server
         self.ids = Ids(clock)
         self.audit = Audit(self.ids, clock)
+        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._keep_secret)
         self.icps = IcpService(db, self.ids, clock)
         self.scores = ScoringService(db)
+
+    def _keep_secret(self) -> str:
+        return _keep_secret(self.settings.data_folder() / "accounts.secret")
 
     def producer(self) -> Publisher:
         """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
@@ -251,6 +258,7 @@ class Node:
             GenerateStage(stages.generate, messaging, clock, ids, ports.writer),
             SendStage(stages.send, messaging, clock, ports.senders),
             SuppressStage(stages.suppress, messaging, clock, ids),
+            ImportStage(stages.imports, ids, clock),
         )
 
     def actors(self, engine: Engine) -> Sequence[Child]:
@@ -288,8 +296,17 @@ class Node:
                 pass
             while await idempotency.forget(self.storage.db, self.storage.clock.now()):
                 pass
+            while await self.storage.accounts.prune(self.storage.clock.now()):
+                pass
+            while await self._forget_uploads():
+                pass
 
         await repeat(FORGET_SECONDS, forget, "answers")
+
+    async def _forget_uploads(self) -> int:
+        storage = self.storage
+        async with storage.db.transaction() as tx:
+            return await ImportService(storage.ids, storage.clock).forget_uploads(tx)
 
 
 def _fingerprint(key: str) -> str:

@@ -1,5 +1,6 @@
 """What happens to a lead, on one page: which event starts a task of which stage.
 
+leads.import ────────┐
 discovery.run → enrichment.run → features.compute → scoring.compute
                                                          │ HIGH only
                                       message.send ← message.generate
@@ -11,6 +12,8 @@ from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
+from leadflood.domain.leads.import_schemas import ImportPartWanted, UndoPartWanted
+from leadflood.domain.leads.import_stage import ImportStage
 from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
 from leadflood.domain.messaging.schemas import MessageApproved
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
@@ -19,6 +22,8 @@ from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.queue.routes import Step
 
 STEPS = (
+    Step(on=ImportPartWanted, run=ImportStage.name),
+    Step(on=UndoPartWanted, run=ImportStage.name),
     Step(on=PageWanted, run=DiscoveryStage.name),
     Step(on=LeadDiscovered, run=EnrichmentStage.name),
     Step(on=LeadCreated, run=EnrichmentStage.name),

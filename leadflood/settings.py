@@ -18,6 +18,7 @@ import msgspec
 
 from leadflood.api.listening import Settings as HttpSettings
 from leadflood.contracts.provider import ProviderSettings
+from leadflood.domain.accounts.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
@@ -49,6 +50,7 @@ class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generate: Policy = Policy(concurrency=64, timeout_seconds=120.0)
     send: Policy = Policy(concurrency=64, timeout_seconds=120.0)
     suppress: Policy = Policy(concurrency=8)
+    imports: Policy = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
 
 
 class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data: str = "./leadflood-data"
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    accounts: AccountSettings = AccountSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
     stages: StagePolicies = StagePolicies()

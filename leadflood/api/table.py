@@ -68,7 +68,7 @@ def make_table(
         Stages(node),
         Providers(node),
         DeadLetters(node),
-        Events(hub),
+        Events(node, hub),
         docs,
     )
     routes = tuple([route for part in parts for route in part.routes()])

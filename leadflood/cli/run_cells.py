@@ -6,14 +6,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from leadflood.domain.leads.cells import neutral
 from leadflood.engine.errors import Invalid
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def neutral(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would compute."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
 
 
 def write_cells(path: Path, rows: Iterable[Sequence[str]]) -> int:

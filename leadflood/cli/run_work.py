@@ -12,8 +12,8 @@ from leadflood.cli.progress import Glimpse, Show
 from leadflood.cli.status import list_stages
 from leadflood.cli.talk import say
 from leadflood.domain.leads import importing
+from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
-from leadflood.domain.leads.service import LeadService
 from leadflood.domain.overview import store as overview
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
@@ -84,7 +84,7 @@ async def _is_running(storage: Storage, run_id: UUID) -> bool:
 
 async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
     """Import what is not in yet, a chunk a transaction, each with the jobs of its leads."""
-    service = LeadService(storage.ids, storage.clock)
+    service = ImportService(storage.ids, storage.clock)
     new, rows = going.new, going.read.rows
     async with storage.db.transaction() as tx:
         await service.start_import(tx, new, going.read)
@@ -95,11 +95,12 @@ async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
         chunk = left[start : start + CHUNK]
         await _insert(service, new, chunk, publisher)
         going.row_count += len(chunk)
+    await service.finish_import(storage.db, new.run_id)
     await runs.finish_loading(storage.db, new.run_id)
 
 
 async def _insert(
-    service: LeadService, new: NewImport, chunk: list[ImportRow], publisher: Publisher
+    service: ImportService, new: NewImport, chunk: list[ImportRow], publisher: Publisher
 ) -> None:
     """Import one chunk; one that met another transaction is tried again, whole."""
     for tries_left in reversed(range(TRIES)):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -21,6 +22,7 @@ from leadflood.engine.errors import FieldProblem
 
 API_SOURCE = "api"
 CSV_SOURCE = "csv"
+IMPORT_METHOD = "import"
 TOLD = 0.9
 """How sure is what a customer's own records say: better than a guess, worse than a check."""
 DERIVED = 0.7
@@ -90,10 +92,15 @@ def found_in_input(
     return _found(values, API_SOURCE, "leads.create", evidence, now)
 
 
-def found_in_row(row: ImportRow, now: datetime) -> tuple[FoundValue, ...]:
-    """Give what a row says its evidence: the row itself."""
-    raw = "\x1f".join(row.raw).encode("utf-8", "replace")
-    return _found(row.values, CSV_SOURCE, "import", hashlib.sha256(raw).hexdigest(), now)
+def found_in_row(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValue, ...]:
+    """Give what a row says its evidence: the line of the file."""
+    evidence = evidence_of_row(import_id, row.number)
+    return _found(row.values, CSV_SOURCE, IMPORT_METHOD, evidence, now)
+
+
+def evidence_of_row(import_id: UUID, number: int) -> str:
+    """Tell the evidence of what a line of an imported file says; the line itself is kept."""
+    return hashlib.sha256(f"{import_id}:{number}".encode()).hexdigest()
 
 
 def keys_of_row(row: ImportRow) -> tuple[IdentityKey, ...]:

@@ -160,11 +160,16 @@ class WantedLead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upserted(msgspec.Struct, frozen=True):
-    """Which lead a person is; `is_deleted`: somebody deleted it, so nothing is done for it."""
+    """Which lead a person is; `is_deleted`: somebody deleted it, so nothing is done for it.
+
+    `new_keys` are those that a known lead got by it, `merged` the leads that turned out to be it.
+    """
 
     lead_id: UUID
     is_new: bool
     is_deleted: bool = False
+    new_keys: tuple[IdentityKey, ...] = ()
+    merged: tuple[UUID, ...] = ()
 
 
 class LeadValues(msgspec.Struct, frozen=True, kw_only=True):

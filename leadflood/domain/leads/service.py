@@ -3,26 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from anyio import to_thread
-
-from leadflood.domain.leads import importing, store
-from leadflood.domain.leads.imports import read_csv
+from leadflood.domain.leads import store
 from leadflood.domain.leads.making import Made, make_leads
-from leadflood.domain.leads.rules import (
-    CSV_SOURCE,
-    found_in_row,
-    keys_of_row,
-)
 from leadflood.domain.leads.schemas import (
-    ImportCount,
-    ImportRow,
     LeadCreated,
     LeadInput,
-    LeadStatus,
     LeadView,
-    NewImport,
-    NewPerson,
-    ReadCsv,
     WantedLead,
 )
 from leadflood.engine.clock import Clock
@@ -70,46 +56,3 @@ class LeadService:
     async def unmerge(self, tx: Tx, lead_id: UUID, by: str) -> None:
         """Undo a merge for good. Raises: NotFound when it is not merged."""
         await store.unmerge(tx, lead_id, by, self._ids, self._clock.now())
-
-    async def read_file(self, raw: bytes) -> ReadCsv:
-        """Read a CSV file, in a thread. Raises: Invalid, saying what to change."""
-        return await to_thread.run_sync(read_csv, raw)
-
-    async def start_import(self, tx: Tx, new: NewImport, read: ReadCsv) -> bool:
-        """Write a file and its bad rows; False when the run has it already (it goes on then)."""
-        return await importing.record_import(tx, new, read, self._clock.now())
-
-    async def import_rows(
-        self, tx: Tx, new: NewImport, rows: Sequence[ImportRow]
-    ) -> Sequence[LeadCreated]:
-        """Make leads of a chunk of rows (500 is a good one); rows that are in are left out.
-
-        A lead that several rows of a file name is created, and scored, once; for one that
-        somebody has deleted nothing is done.
-        """
-        done = await importing.numbers_in(tx, new.run_id, [row.number for row in rows])
-        fresh = [row for row in rows if row.number not in done]
-        if not fresh:
-            return ()
-        now = self._clock.now()
-        people = [
-            NewPerson(
-                source=CSV_SOURCE,
-                values=found_in_row(row, now),
-                keys=keys_of_row(row),
-                status=LeadStatus.PROCESSING,
-            )
-            for row in fresh
-        ]
-        upserted = await store.upsert(tx, people, self._ids, now)
-        lead_ids = [one.lead_id for one in upserted]
-        known = await importing.leads_in(tx, new.run_id, lead_ids)
-        await importing.record_rows(tx, new.run_id, fresh, lead_ids)
-        created = dict.fromkeys(
-            one.lead_id for one in upserted if one.lead_id not in known and not one.is_deleted
-        )
-        return [LeadCreated(lead_id, new.icp_id) for lead_id in created]
-
-    async def count_import(self, db: Reader, run_id: UUID) -> ImportCount:
-        """Tell how much of a run's file is in."""
-        return await importing.count(db, run_id)

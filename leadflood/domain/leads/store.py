@@ -25,6 +25,7 @@ from leadflood.domain.leads.schemas import (
 )
 from leadflood.domain.leads.search import NewScore, lock, record_scores, refresh
 from leadflood.domain.leads.settling import Links, claim_keys, settle
+from leadflood.domain.leads.shown import read_search
 from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import deleted_among, lock_states, write_states
 from leadflood.domain.leads.union import Groups
@@ -43,6 +44,7 @@ __all__ = [
     "lock_states",
     "profiles",
     "provider_key",
+    "read_search",
     "record_scores",
     "record_values",
     "refresh",
@@ -68,8 +70,8 @@ async def upsert(
     taken = await claim_keys(tx, batch.claims)
     told = [prepare(person.values) for person in people]
     await write_companies(tx, told, now)
-    final = await _known_leads(tx, batch, taken, now)
-    await _hand_keys_over(tx, batch, taken, final)
+    final, merged = await _known_leads(tx, batch, taken, now)
+    handed = await _hand_keys_over(tx, batch, taken, final)
     await _add_leads(tx, batch, told, final, now)
     lead_ids = [final.get(leader, leader) for leader in batch.leaders]
     deleted = await deleted_among(tx, final.values())
@@ -78,7 +80,7 @@ async def upsert(
     changes = _touched(kept, known=set(final.values()))
     await _touch(tx, changes, now)
     await refresh(tx, {*changes, *deleted})
-    return _in_order(batch, lead_ids, final, deleted)
+    return _in_order(batch, lead_ids, final, _Gained(deleted, handed, merged))
 
 
 async def record_values(
@@ -193,8 +195,11 @@ class _Change(msgspec.Struct):
 
 async def _known_leads(
     tx: Tx, batch: _Batch, taken: Mapping[IdentityKey, UUID], now: datetime
-) -> dict[UUID, UUID]:
-    """Tell which groups are leads already: leader → lead, merging where keys name several."""
+) -> tuple[dict[UUID, UUID], Mapping[UUID, tuple[UUID, ...]]]:
+    """Tell which groups are leads already: leader → lead, merging where keys name several.
+
+    The other answer says who was merged into whom just now.
+    """
     owners: dict[UUID, list[tuple[UUID, str]]] = {}
     for key, owner in taken.items():
         owners.setdefault(batch.claims[key], []).append((owner, key.kind))
@@ -205,16 +210,18 @@ async def _known_leads(
     settled = await settle(
         tx, [owner for named in owners.values() for owner, _ in named], links, now
     )
-    return {
+    final = {
         leader: min(settled.survivor_of[owner] for owner, _ in named if settled.knows(owner))
         for leader, named in owners.items()
         if any(settled.knows(owner) for owner, _ in named)
     }
+    return final, settled.merged_into
 
 
 async def _hand_keys_over(
     tx: Tx, batch: _Batch, taken: Mapping[IdentityKey, UUID], final: Mapping[UUID, UUID]
-) -> None:
+) -> dict[UUID, list[IdentityKey]]:
+    """Give known leads the keys that they did not have; tell which, by lead."""
     moved = sorted(
         (key, final[leader])
         for key, leader in batch.claims.items()
@@ -227,6 +234,10 @@ async def _hand_keys_over(
             values=[key.value for key, _ in moved],
             lead_ids=[lead_id for _, lead_id in moved],
         )
+    handed: dict[UUID, list[IdentityKey]] = {}
+    for key, lead_id in moved:
+        handed.setdefault(lead_id, []).append(key)
+    return handed
 
 
 async def _add_leads(
@@ -296,13 +307,30 @@ async def _touch(tx: Tx, changes: Mapping[UUID, _Change], now: datetime) -> None
         )
 
 
+class _Gained(msgspec.Struct, frozen=True):
+    """What is told of known leads: who is deleted, who got keys, who was merged into whom."""
+
+    deleted: frozenset[UUID]
+    keys: Mapping[UUID, Sequence[IdentityKey]]
+    merged: Mapping[UUID, tuple[UUID, ...]]
+
+
 def _in_order(
-    batch: _Batch, lead_ids: Sequence[UUID], final: Mapping[UUID, UUID], deleted: frozenset[UUID]
+    batch: _Batch, lead_ids: Sequence[UUID], final: Mapping[UUID, UUID], gained: _Gained
 ) -> tuple[Upserted, ...]:
+    """Tell who each person is; what a lead gained is told of the first person who is it."""
     seen: set[UUID] = set()
     told = []
     for leader, lead_id in zip(batch.leaders, lead_ids, strict=True):
-        is_new = leader not in final and lead_id not in seen
-        told.append(Upserted(lead_id, is_new, lead_id in deleted))
+        is_first = lead_id not in seen
+        told.append(
+            Upserted(
+                lead_id,
+                is_first and leader not in final,
+                lead_id in gained.deleted,
+                tuple(gained.keys.get(lead_id, ())) if is_first else (),
+                gained.merged.get(lead_id, ()) if is_first else (),
+            )
+        )
         seen.add(lead_id)
     return tuple(told)

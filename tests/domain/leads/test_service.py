@@ -5,6 +5,7 @@ import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadStatus, NewImport
+from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
@@ -15,6 +16,7 @@ DATA = Path(__file__).parent / "data"
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=9)
 SERVICE = LeadService(IDS, CLOCK)
+IMPORTS = ImportService(IDS, CLOCK)
 ICP = UUID(int=1)
 pytestmark = pytest.mark.pg
 
@@ -85,28 +87,28 @@ async def test_a_lead_that_is_not_there_is_not_found(database: Database) -> None
 
 
 async def test_a_file_is_imported_once_however_often_it_is_tried(database: Database) -> None:
-    read = await SERVICE.read_file((DATA / "salesforce_leads.csv").read_bytes())
+    read = await IMPORTS.read_file((DATA / "salesforce_leads.csv").read_bytes())
     new = NewImport(run_id=IDS.new(), icp_id=ICP, name="salesforce_leads.csv")
     events = []
 
     for _ in range(2):
         async with database.transaction() as tx:
-            await SERVICE.start_import(tx, new, read)
-            events.append(await SERVICE.import_rows(tx, new, read.rows))
+            await IMPORTS.start_import(tx, new, read)
+            events.append(await IMPORTS.import_rows(tx, new, read.rows))
 
-    count = await SERVICE.count_import(database, new.run_id)
+    count = await IMPORTS.count_import(database, new.run_id)
     assert [len(one) for one in events] == [2, 0]
     assert (count.row_count, count.lead_count, count.bad_count) == (3, 2, 1)
 
 
 async def test_rows_that_name_one_person_start_one_lead(database: Database) -> None:
     text = b"email,name,company\na@b.example,Ann Lee,B\nA@B.example,Ann,B\n,Bob Ray,C\n,BOB RAY,c\n"
-    read = await SERVICE.read_file(text)
+    read = await IMPORTS.read_file(text)
     new = NewImport(run_id=IDS.new(), icp_id=ICP, name="twice.csv")
 
     async with database.transaction() as tx:
-        await SERVICE.start_import(tx, new, read)
-        first = await SERVICE.import_rows(tx, new, read.rows[:1])
-        rest = await SERVICE.import_rows(tx, new, read.rows[1:])
+        await IMPORTS.start_import(tx, new, read)
+        first = await IMPORTS.import_rows(tx, new, read.rows[:1])
+        rest = await IMPORTS.import_rows(tx, new, read.rows[1:])
 
     assert (len(first), len(rest)) == (1, 1)

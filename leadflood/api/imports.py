@@ -1,0 +1,338 @@
+"""Files of leads over HTTP: upload, map, look ahead, start, watch, undo."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, BinaryIO, cast
+from uuid import UUID
+
+import anyio
+import msgspec
+
+from leadflood.api.deeds import Deed, once
+from leadflood.api.edge import Caller, Node, Page
+from leadflood.api.icp import Icps
+from leadflood.api.lead_changes import require_owner
+from leadflood.api.listing import Listed, Paging, listed
+from leadflood.api.route import Route
+from leadflood.api.uploads import FORM, Upload
+from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.leads.cells import write_csv
+from leadflood.domain.leads.import_schemas import (
+    ImportMapping,
+    ImportPartWanted,
+    ImportStarted,
+    ImportState,
+    ImportView,
+    Preview,
+    RowState,
+    RowView,
+    UndoPartWanted,
+)
+from leadflood.domain.leads.import_service import Asker, ImportService, Source
+from leadflood.engine.errors import (
+    Conflict,
+    FieldProblem,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+)
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.runs import NewRun
+
+CSV = "text/csv"
+AT_ONCE = 1_000
+_ENDED = frozenset({ImportState.COMPLETED, ImportState.FAILED, ImportState.RUNNING})
+
+
+class UploadQuery(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """What a file is called where it does not come in a form."""
+
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class ImportQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which imports; null asks for nothing."""
+
+    state: ImportState | None = None
+
+
+class RowQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which rows; null: all, in the order of the file."""
+
+    state: RowState | None = None
+
+
+class ImportBegun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The import is under way: `jobId` is its first step, `runId` the run of its leads."""
+
+    import_id: UUID
+    run_id: UUID
+    job_id: UUID
+    state: ImportState
+
+
+class UndoBegun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The undo is under way: `jobId` is its first step."""
+
+    import_id: UUID
+    job_id: UUID
+    state: ImportState
+
+
+class Imports:
+    """The routes of imports."""
+
+    def __init__(self, node: Node, icps: Icps) -> None:
+        self._node = node
+        self._icps = icps
+
+    @property
+    def _imports(self) -> ImportService:
+        return ImportService(self._node.storage.ids, self._node.storage.clock)
+
+    def routes(self) -> tuple[Route, ...]:
+        """List the rows of the table."""
+        path, one, may = "/v1/imports", "/v1/imports/{importId}", "leads:import"
+        return (
+            Route(
+                method="POST", path=path, handler=self.upload, permission=may,
+                status=HTTPStatus.CREATED, errors=(Invalid,), takes=(CSV, FORM),
+            ),
+            Route(method="GET", path=path, handler=self.list, permission=may),
+            Route(
+                method="GET", path=one, handler=self.get, permission=may, errors=(NotFound,),
+            ),
+            Route(
+                method="PUT", path=f"{one}/mapping", handler=self.map, permission=may,
+                takes_if_match=True,
+                errors=(Invalid, NotFound, Conflict, PreconditionFailed),
+            ),
+            Route(
+                method="POST", path=f"{one}/preview", handler=self.preview, permission=may,
+                errors=(Invalid, NotFound, Conflict), is_idempotent=False,
+                why_repeatable="it writes nothing",
+            ),
+            Route(
+                method="POST", path=f"{one}/start", handler=self.start, permission=may,
+                status=HTTPStatus.ACCEPTED, errors=(Invalid, NotFound, Conflict),
+            ),
+            Route(
+                method="GET", path=f"{one}/rows", handler=self.rows, permission=may,
+                errors=(NotFound,),
+            ),
+            Route(
+                method="GET", path=f"{one}/bad-rows.csv", handler=self.bad_rows, permission=may,
+                errors=(NotFound,), content_type=f"{CSV}; charset=utf-8",
+            ),
+            Route(
+                method="POST", path=f"{one}/undo", handler=self.undo, permission=may,
+                status=HTTPStatus.ACCEPTED, errors=(NotFound, Conflict),
+            ),
+        )  # fmt: skip
+
+    async def upload(self, upload: Upload, query: UploadQuery, caller: Caller) -> ImportView:
+        """Upload a CSV file; its rows wait a day to be mapped and started."""
+        async with _on_disk(upload) as (file, digest):
+            hashed = hashlib.sha256(caller.route.encode() + digest).digest()
+            caller = msgspec.structs.replace(caller, body_hash=hashed)
+            source = Source(
+                file=cast("BinaryIO", file.wrapped), name=upload.name or query.name, sha256=digest,
+                byte_count=upload.size, owner=_user_of(caller), made_by=caller.by,
+            )  # fmt: skip
+
+            async def do(deed: Deed) -> ImportView:
+                import_id = await self._imports.stage(deed.tx, source)
+                return await self._imports.get(deed.tx, import_id, _mine(caller))
+
+            return await once(self._node, caller, ImportView, do)
+
+    async def list(self, query: ImportQuery, caller: Caller) -> Listed[ImportView]:
+        """List imports, newest first."""
+        found = await self._imports.list(
+            self._node.storage.db, _mine(caller), query.state, query.place(), query.reach
+        )
+        return listed(query.skip(found), query, lambda one: one.id)
+
+    async def get(self, import_id: UUID, caller: Caller) -> ImportView:
+        """Show an import: what was understood, where it stands, how many rows ended how."""
+        return await self._imports.get(self._node.storage.db, import_id, _mine(caller))
+
+    async def map(self, import_id: UUID, body: ImportMapping, caller: Caller) -> ImportView:
+        """Say what the columns mean and what is done with the rows."""
+        self._require_providers(body.providers)
+        await require_owner(self._node, body.owner_id)
+        icp_id = None if body.icp_id is None else await self._icps.choose(body.icp_id)
+        imports = self._imports
+        async with self._node.storage.db.transaction() as tx:
+            locked = await imports.lock(tx, import_id, _mine(caller))
+            await imports.map(tx, locked, body, icp_id, _asker(caller), caller.if_match)
+            return await imports.get(tx, import_id, _mine(caller))
+
+    async def preview(self, import_id: UUID, caller: Caller) -> Preview:
+        """Tell what would become of the rows; writes nothing."""
+        return await self._imports.preview(
+            self._node.storage.db, import_id, _mine(caller), owner=_user_of(caller)
+        )
+
+    async def start(self, import_id: UUID, caller: Caller) -> ImportBegun:
+        """Make leads of the rows, once however often it is asked for."""
+
+        async def do(deed: Deed) -> ImportBegun:
+            view = (await self._imports.lock(deed.tx, import_id, _mine(caller))).view
+            if view.state in _ENDED and view.job_id is not None:
+                return _begun(view, view.job_id)
+            return await self._start(deed, import_id)
+
+        return await once(self._node, caller, ImportBegun, do)
+
+    async def _start(self, deed: Deed, import_id: UUID) -> ImportBegun:
+        imports, caller = self._imports, deed.caller
+        locked = await imports.lock(deed.tx, import_id, _mine(caller))
+        view = locked.view
+        if view.state not in {ImportState.UPLOADED, ImportState.MAPPED}:
+            raise Conflict(
+                f"the import is {view.state.value}: upload the file again to import it again",
+                code="leads.import.started",
+            )
+        told = imports.told(locked, _asker(caller))
+        mapping = told.mapping
+        icp_id = view.icp_id
+        if icp_id is None and mapping.enrich:
+            icp_id = await self._icps.choose(None)
+        await self._open_run(deed, view, mapping)
+        await imports.begin(deed.tx, locked, told, icp_id)
+        (job_id,) = await deed.publication.publish(
+            [ImportStarted(import_id), ImportPartWanted(import_id, 0)],
+            run_id=import_id, request_id=caller.request_id,
+        )  # fmt: skip
+        await imports.began(deed.tx, import_id, job_id)
+        await deed.audit(
+            AuditEntry(
+                action="import.started", subject_kind="import", subject_id=str(import_id),
+                detail={"name": view.name, "sha256": view.sha256, "rows": view.row_count},
+            )
+        )  # fmt: skip
+        return _begun(msgspec.structs.replace(view, state=ImportState.RUNNING), job_id)
+
+    async def _open_run(self, deed: Deed, view: ImportView, mapping: ImportMapping) -> None:
+        storage = self._node.storage
+        budget = storage.settings.budget
+        cap = budget.run_micros if mapping.cap_micros is None else mapping.cap_micros
+        new = NewRun(
+            id=view.id, kind="import", title=view.name, sends=mapping.sends.value,
+            providers=mapping.providers, cap_micros=cap, lead_cap_micros=budget.lead_micros,
+        )  # fmt: skip
+        await runs.create(deed.tx, new, storage.clock.now())
+
+    async def rows(self, import_id: UUID, query: RowQuery, caller: Caller) -> Listed[RowView]:
+        """List rows with what became of them, in the order of the file."""
+        await self.get(import_id, caller)
+        place = query.place()
+        after = 0 if place is None else min(place.int, 2**31 - 1)
+        found = await self._imports.list_rows(
+            self._node.storage.db, import_id, query.state, after, query.reach
+        )
+        return listed(query.skip(found), query, lambda row: UUID(int=row.number))
+
+    async def bad_rows(self, import_id: UUID, caller: Caller) -> Page:
+        """Download the rows that could not be used, as CSV, each with its line and the reason."""
+        view = await self.get(import_id, caller)
+        db = self._node.storage.db
+        parts = [write_csv([["line", "reason", *(column.header for column in view.columns)]])]
+        after = 0
+        while True:
+            found = await self._imports.list_rows(db, import_id, RowState.BAD, after, AT_ONCE)
+            parts.append(
+                write_csv([[str(row.number), row.reason or "", *row.cells] for row in found])
+            )
+            if len(found) < AT_ONCE:
+                break
+            after = found[-1].number
+        return Page(body=b"".join(parts), content_type=f"{CSV}; charset=utf-8")
+
+    async def undo(self, import_id: UUID, caller: Caller) -> UndoBegun:
+        """Take back what an import brought; what others have touched since is kept and told."""
+
+        async def do(deed: Deed) -> UndoBegun:
+            view = (await self._imports.lock(deed.tx, import_id, _mine(caller))).view
+            if view.state is ImportState.UNDOING and view.undo_job_id is not None:
+                return UndoBegun(import_id=import_id, job_id=view.undo_job_id, state=view.state)
+            _require_undoable(view)
+            now = self._node.storage.clock.now()
+            await runs.cancel(deed.tx, import_id, caller.by, now)
+            (job_id,) = await deed.publication.publish(
+                [UndoPartWanted(import_id, 0)], request_id=caller.request_id
+            )
+            await self._imports.begin_undo(deed.tx, import_id, job_id)
+            counts = msgspec.to_builtins(view.counts)
+            await deed.audit(
+                AuditEntry(
+                    action="import.undone", subject_kind="import", subject_id=str(import_id),
+                    detail={"name": view.name, **counts},
+                )
+            )  # fmt: skip
+            return UndoBegun(import_id=import_id, job_id=job_id, state=ImportState.UNDOING)
+
+        return await once(self._node, caller, UndoBegun, do)
+
+    def _require_providers(self, names: Sequence[str] | None) -> None:
+        known = self._node.storage.settings.providers
+        problems = tuple(
+            FieldProblem(f"providers[{place}]", f"is not known: use {', '.join(known)}")
+            for place, name in enumerate(names or ())
+            if name not in known
+        )
+        if problems:
+            raise Invalid("there is no such provider", problems, code="leads.import.mapping")
+
+
+def _begun(view: ImportView, job_id: UUID) -> ImportBegun:
+    return ImportBegun(import_id=view.id, run_id=view.id, job_id=job_id, state=view.state)
+
+
+def _require_undoable(view: ImportView) -> None:
+    if not view.is_undoable:
+        raise Conflict(
+            "this import was made by a release that did not note what it brought",
+            code="leads.import.not_undoable",
+        )
+    has_more = view.state is ImportState.UNDONE and view.counts.kept
+    if view.state not in _ENDED and not has_more:
+        raise Conflict(
+            f"the import is {view.state.value}: there is nothing to undo",
+            code="leads.import.nothing_to_undo",
+        )
+
+
+def _user_of(caller: Caller) -> str | None:
+    """Tell whose an import and its leads are; None: nobody's."""
+    user_id = caller.principal.user_id
+    return None if user_id is None else str(user_id)
+
+
+def _mine(caller: Caller) -> str | None:
+    """Tell whose leads and imports the caller sees; None: all."""
+    owner = caller.principal.sees_owner
+    return None if owner is None else str(owner)
+
+
+def _asker(caller: Caller) -> Asker:
+    return Asker(by=caller.by, owner=_user_of(caller), mine=_mine(caller))
+
+
+@asynccontextmanager
+async def _on_disk(
+    upload: Upload,
+) -> AsyncIterator[tuple[anyio.AsyncFile[bytes], bytes]]:
+    """Write a file to disk as it arrives, and give it with the hash of its bytes."""
+    digest = hashlib.sha256()
+    async with anyio.TemporaryFile() as file:
+        async for piece in upload.chunks():
+            digest.update(piece)
+            await file.write(piece)
+        await file.flush()
+        yield file, digest.digest()
