@@ -34,27 +34,29 @@ COLUMNS = (
 )
 LISTED = "merged_into IS NULL AND deleted_at IS NULL"
 INDEXES = (
-    f"CREATE INDEX lead_newest ON lead (created_at, id) WHERE {LISTED}",
     f"CREATE INDEX lead_latest ON lead (updated_at, id) WHERE {LISTED}",
     f"CREATE INDEX lead_best ON lead ((coalesce(score_milli, -1)), id) WHERE {LISTED}",
     f"CREATE INDEX lead_named ON lead (sort_name, id) WHERE {LISTED}",
-    f"CREATE INDEX lead_status ON lead (status, created_at, id) WHERE {LISTED}",
-    f"CREATE INDEX lead_band ON lead (band, created_at, id) WHERE {LISTED} AND band IS NOT NULL",
-    f"CREATE INDEX lead_source ON lead (source, created_at, id) WHERE {LISTED}",
+    f"CREATE INDEX lead_status ON lead (status, id) WHERE {LISTED}",
+    f"CREATE INDEX lead_band ON lead (band, id) WHERE {LISTED} AND band IS NOT NULL",
+    f"CREATE INDEX lead_source ON lead (source, id) WHERE {LISTED}",
     f"""
-    CREATE INDEX lead_country ON lead (country, created_at, id)
+    CREATE INDEX lead_country ON lead (country, id)
     WHERE {LISTED} AND country IS NOT NULL
     """,
     f"""
-    CREATE INDEX lead_owner ON lead (owner, created_at, id)
+    CREATE INDEX lead_owner ON lead (owner, id)
     WHERE {LISTED} AND owner IS NOT NULL
     """,
-    "CREATE INDEX lead_company ON lead (company_id, created_at, id) WHERE company_id IS NOT NULL",
+    "CREATE INDEX lead_company ON lead (company_id, id) WHERE company_id IS NOT NULL",
     f"""
     CREATE INDEX lead_tags ON lead USING gin (tags) WITH (fastupdate = off)
     WHERE {LISTED} AND tags <> '{{}}'
     """,
-    "CREATE INDEX score_prediction_icp ON score_prediction (icp_id, score_milli DESC, lead_id)",
+    "CREATE STATISTICS lead_standing (mcv) ON status, band FROM lead",
+    "CREATE STATISTICS lead_points ON (coalesce(score_milli, -1)) FROM lead",
+    "CREATE INDEX score_prediction_icp ON score_prediction (icp_id, score_milli, lead_id)",
+    "CREATE INDEX score_prediction_run_lead ON score_prediction (run_id, lead_id)",
 )
 
 
@@ -82,6 +84,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them again; an index goes with the columns it names."""
     run("DROP INDEX score_prediction_icp")
+    run("DROP INDEX score_prediction_run_lead")
     run("DROP INDEX lead_company")
     run("DROP TABLE lead_text")
     names = [column.partition(" ")[0] for column in COLUMNS]

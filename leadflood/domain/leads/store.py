@@ -26,6 +26,7 @@ from leadflood.domain.leads.schemas import (
 from leadflood.domain.leads.search import NewScore, lock, record_scores, refresh
 from leadflood.domain.leads.settling import Links, claim_keys, settle
 from leadflood.domain.leads.shown import read_search
+from leadflood.domain.leads.shown import read_search
 from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import deleted_among, lock_states, write_states
 from leadflood.domain.leads.union import Groups
@@ -44,6 +45,7 @@ __all__ = [
     "lock_states",
     "profiles",
     "provider_key",
+    "read_search",
     "read_search",
     "record_scores",
     "record_values",

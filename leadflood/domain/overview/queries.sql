@@ -73,65 +73,184 @@ SELECT lead_id, 'enrichment', run_id, provider, state, code, is_found, is_cached
        recorded_at
 FROM enrichment_record WHERE lead_id = ANY (:lead_ids::uuid[])
 
+-- name: find_company
+-- Whose domain it is.
+SELECT id FROM company WHERE domain = :domain::text
+
+-- name: find_by_email
+-- Who has an address now, merges followed to the end.
+WITH RECURSIVE chain AS (
+    SELECT lead.id, lead.merged_into
+    FROM identity JOIN lead ON lead.id = identity.lead_id
+    WHERE identity.kind = 'email' AND identity.value = :email::text
+    UNION ALL
+    SELECT lead.id, lead.merged_into FROM chain JOIN lead ON lead.id = chain.merged_into
+)
+SELECT id FROM chain WHERE merged_into IS NULL
+
+-- name: plan_by_values
+-- The planner looks at what is given, each time, until the transaction ends.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: take_snapshot
+-- All that follows in the transaction sees the leads of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
 -- name: list_leads
--- Leads with their newest score, newest first, behind a place.
-SELECT lead.id, lead.status, lead.failed_code, lead.source, lead.owner, lead.company_id,
-       score.score_milli, score.band, score.icp_id, score.run_id, score.created_at AS scored_at,
-       lead.created_at, lead.updated_at
+-- A page of leads. What is not asked for is null, and the planner, which is made to look at what is
+-- given each time, drops it: what remains walks one index. With an ICP or a run the newest score
+-- there stands for the newest of all. An id is a time, so the newest lead has the greatest.
+SELECT
+    lead.id, lead.version, lead.status, lead.failed_code, lead.source, lead.owner, lead.tags,
+    lead.company_id, lead.full_name, lead.title, lead.email, lead.company_name, lead.country,
+    lead.sort_name, lead.created_at, lead.updated_at,
+    (SELECT domain FROM company WHERE company.id = lead.company_id) AS company_domain,
+    CASE WHEN :is_scoped::bool THEN score.score_milli ELSE lead.score_milli END AS score_milli,
+    CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END AS band,
+    CASE WHEN :is_scoped::bool THEN score.icp_id ELSE lead.score_icp_id END AS icp_id,
+    CASE WHEN :is_scoped::bool THEN score.run_id ELSE lead.score_run_id END AS run_id,
+    CASE WHEN :is_scoped::bool THEN score.created_at ELSE lead.scored_at END AS scored_at
 FROM lead
-LEFT JOIN LATERAL (
-    SELECT score_milli, band, icp_id, run_id, created_at FROM score_prediction
-    WHERE lead_id = lead.id
-      AND (:icp_id::uuid IS NULL OR icp_id = :icp_id::uuid)
-      AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
-    ORDER BY created_at DESC, id DESC LIMIT 1) AS score ON true
-WHERE lead.merged_into IS NULL AND (:before::uuid IS NULL OR lead.id < :before::uuid)
-  AND (:status::text IS NULL OR lead.status = :status::text)
-  AND (:source::text IS NULL OR lead.source = :source::text)
-  AND (:owner::text IS NULL OR lead.owner = :owner::text)
-  AND (:band::text IS NULL OR score.band = :band::text)
-  AND (:min_milli::int IS NULL OR score.score_milli >= :min_milli::int)
-  AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
-  AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
-  AND (:country::text IS NULL OR EXISTS (
-        SELECT FROM field_value
-        WHERE subject_id = lead.id AND field = 'country' AND value = :country::text))
-  AND (:email::text IS NULL OR lead.id IN (
-        SELECT lead_id FROM identity WHERE kind = 'email' AND value = :email::text))
-  AND (:company_domain::text IS NULL OR lead.company_id IN (
-        SELECT id FROM company WHERE domain = :company_domain::text))
-ORDER BY lead.id DESC LIMIT :limit::int
+LEFT JOIN lead_text ON :is_common::bool AND lead_text.lead_id = lead.id
+LEFT JOIN score_prediction AS score ON :is_scoped::bool AND score.lead_id = lead.id
+WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
+    AND (:words::text IS NULL OR CASE WHEN :is_common::bool
+        THEN lead_text.words @@ :words::text::tsquery
+        ELSE lead.id = ANY(ARRAY(
+            SELECT lead_id FROM lead_text WHERE words @@ :words::text::tsquery)) END)
+    AND (NOT :is_scoped::bool OR score.id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM score_prediction AS newer
+        WHERE newer.lead_id = score.lead_id AND newer.id > score.id
+            AND newer.icp_id = coalesce(:icp_id::uuid, newer.icp_id)
+            AND newer.run_id IS NOT DISTINCT FROM coalesce(:run_id::uuid, newer.run_id)))
+    AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
+    AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
+    AND (:status::text IS NULL OR lead.status = :status::text)
+    AND (:source::text IS NULL OR lead.source = :source::text)
+    AND (:country::text IS NULL OR lead.country = :country::text)
+    AND (:owner::text IS NULL OR lead.owner = :owner::text)
+    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
+    AND (NOT :is_unowned::bool OR lead.owner IS NULL)
+    AND (:tags::text[] IS NULL OR lead.tags @> :tags::text[] AND lead.tags <> '{}')
+    AND (:company_id::uuid IS NULL OR lead.company_id = :company_id::uuid)
+    AND (:lead_ids::uuid[] IS NULL OR lead.id = ANY(:lead_ids::uuid[]))
+    AND (:created_after::timestamptz IS NULL
+        OR lead.created_at >= :created_after::timestamptz AND lead.id >= :from_id::uuid)
+    AND (:created_before::timestamptz IS NULL
+        OR lead.created_at < :created_before::timestamptz AND lead.id < :to_id::uuid)
+    AND (:band::text IS NULL
+        OR CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END = :band::text)
+    AND (:min_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
+        ELSE coalesce(lead.score_milli, -1) END >= :min_milli::int)
+    AND (:max_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
+        ELSE coalesce(lead.score_milli, -1) END BETWEEN 0 AND :max_milli::int)
+    AND (:after_id::uuid IS NULL OR CASE :sort::text
+        WHEN '-createdAt' THEN lead.id < :after_id::uuid
+        WHEN 'createdAt' THEN lead.id > :after_id::uuid
+        WHEN '-updatedAt' THEN
+            (lead.updated_at, lead.id) < (:after_at::timestamptz, :after_id::uuid)
+        WHEN 'name' THEN (lead.sort_name, lead.id) > (:after_name::text, :after_id::uuid)
+        WHEN '-score' THEN (CASE WHEN :is_scoped::bool THEN score.score_milli
+            ELSE coalesce(lead.score_milli, -1) END, lead.id) < (:after_milli::int, :after_id::uuid)
+        ELSE (CASE WHEN :is_scoped::bool THEN score.score_milli
+            ELSE coalesce(lead.score_milli, -1) END, lead.id) > (:after_milli::int, :after_id::uuid)
+    END)
+ORDER BY
+    CASE WHEN :sort::text = '-updatedAt' THEN lead.updated_at END DESC,
+    CASE WHEN :sort::text = 'name' THEN lead.sort_name END,
+    CASE WHEN :sort::text = '-score' THEN CASE WHEN :is_scoped::bool THEN score.score_milli
+        ELSE coalesce(lead.score_milli, -1) END END DESC,
+    CASE WHEN :sort::text = 'score' THEN CASE WHEN :is_scoped::bool THEN score.score_milli
+        ELSE coalesce(lead.score_milli, -1) END END,
+    CASE WHEN :sort::text LIKE '-%' THEN lead.id END DESC,
+    CASE WHEN :sort::text NOT LIKE '-%' THEN lead.id END
+LIMIT :limit::int OFFSET :offset::int
 
 -- name: count_leads
 -- How many leads fit, up to a bound: counting a million for a number on a page is a waste.
 SELECT count(*) FROM (
-    SELECT FROM lead
-    LEFT JOIN LATERAL (
-        SELECT score_milli, band, icp_id, run_id, created_at FROM score_prediction
-        WHERE lead_id = lead.id
-          AND (:icp_id::uuid IS NULL OR icp_id = :icp_id::uuid)
-          AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
-        ORDER BY created_at DESC, id DESC LIMIT 1) AS score ON true
-    WHERE lead.merged_into IS NULL
-      AND (:status::text IS NULL OR lead.status = :status::text)
-      AND (:source::text IS NULL OR lead.source = :source::text)
-      AND (:owner::text IS NULL OR lead.owner = :owner::text)
-      AND (:band::text IS NULL OR score.band = :band::text)
-      AND (:min_milli::int IS NULL OR score.score_milli >= :min_milli::int)
-      AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
-      AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
-      AND (:country::text IS NULL OR EXISTS (
-            SELECT FROM field_value
-            WHERE subject_id = lead.id AND field = 'country' AND value = :country::text))
-      AND (:email::text IS NULL OR lead.id IN (
-            SELECT lead_id FROM identity WHERE kind = 'email' AND value = :email::text))
-      AND (:company_domain::text IS NULL OR lead.company_id IN (
-            SELECT id FROM company WHERE domain = :company_domain::text))
-    LIMIT :bound::int) AS counted
+    SELECT
+    FROM lead
+    LEFT JOIN lead_text ON :is_common::bool AND lead_text.lead_id = lead.id
+    LEFT JOIN score_prediction AS score ON :is_scoped::bool AND score.lead_id = lead.id
+    WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
+        AND (:words::text IS NULL OR CASE WHEN :is_common::bool
+            THEN lead_text.words @@ :words::text::tsquery
+            ELSE lead.id = ANY(ARRAY(
+                SELECT lead_id FROM lead_text WHERE words @@ :words::text::tsquery)) END)
+        AND (NOT :is_scoped::bool OR score.id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM score_prediction AS newer
+            WHERE newer.lead_id = score.lead_id AND newer.id > score.id
+                AND newer.icp_id = coalesce(:icp_id::uuid, newer.icp_id)
+                AND newer.run_id IS NOT DISTINCT FROM coalesce(:run_id::uuid, newer.run_id)))
+        AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
+        AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
+        AND (:status::text IS NULL OR lead.status = :status::text)
+        AND (:source::text IS NULL OR lead.source = :source::text)
+        AND (:country::text IS NULL OR lead.country = :country::text)
+        AND (:owner::text IS NULL OR lead.owner = :owner::text)
+        AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
+        AND (NOT :is_unowned::bool OR lead.owner IS NULL)
+        AND (:tags::text[] IS NULL OR lead.tags @> :tags::text[] AND lead.tags <> '{}')
+        AND (:company_id::uuid IS NULL OR lead.company_id = :company_id::uuid)
+        AND (:lead_ids::uuid[] IS NULL OR lead.id = ANY(:lead_ids::uuid[]))
+        AND (:created_after::timestamptz IS NULL
+            OR lead.created_at >= :created_after::timestamptz AND lead.id >= :from_id::uuid)
+        AND (:created_before::timestamptz IS NULL
+            OR lead.created_at < :created_before::timestamptz AND lead.id < :to_id::uuid)
+        AND (:band::text IS NULL
+            OR CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END = :band::text)
+        AND (:min_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
+            ELSE coalesce(lead.score_milli, -1) END >= :min_milli::int)
+        AND (:max_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
+            ELSE coalesce(lead.score_milli, -1) END BETWEEN 0 AND :max_milli::int)
+    LIMIT :bound::int
+) AS counted
 
 -- name: estimate_leads
--- About how many leads there are, as the last ANALYZE saw it.
-SELECT GREATEST(reltuples, 0)::bigint FROM pg_class WHERE oid = 'lead'::regclass
+-- About how many leads fit, as the planner sees it from what the last ANALYZE saw.
+EXPLAIN (FORMAT JSON)
+SELECT
+FROM lead
+LEFT JOIN lead_text ON :is_common::bool AND lead_text.lead_id = lead.id
+LEFT JOIN score_prediction AS score ON :is_scoped::bool AND score.lead_id = lead.id
+WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
+    AND (:words::text IS NULL OR CASE WHEN :is_common::bool
+        THEN lead_text.words @@ :words::text::tsquery
+        ELSE lead.id = ANY(ARRAY(
+            SELECT lead_id FROM lead_text WHERE words @@ :words::text::tsquery)) END)
+    AND (NOT :is_scoped::bool OR score.id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM score_prediction AS newer
+        WHERE newer.lead_id = score.lead_id AND newer.id > score.id
+            AND newer.icp_id = coalesce(:icp_id::uuid, newer.icp_id)
+            AND newer.run_id IS NOT DISTINCT FROM coalesce(:run_id::uuid, newer.run_id)))
+    AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
+    AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
+    AND (:status::text IS NULL OR lead.status = :status::text)
+    AND (:source::text IS NULL OR lead.source = :source::text)
+    AND (:country::text IS NULL OR lead.country = :country::text)
+    AND (:owner::text IS NULL OR lead.owner = :owner::text)
+    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
+    AND (NOT :is_unowned::bool OR lead.owner IS NULL)
+    AND (:tags::text[] IS NULL OR lead.tags @> :tags::text[] AND lead.tags <> '{}')
+    AND (:company_id::uuid IS NULL OR lead.company_id = :company_id::uuid)
+    AND (:lead_ids::uuid[] IS NULL OR lead.id = ANY(:lead_ids::uuid[]))
+    AND (:created_after::timestamptz IS NULL
+        OR lead.created_at >= :created_after::timestamptz AND lead.id >= :from_id::uuid)
+    AND (:created_before::timestamptz IS NULL
+        OR lead.created_at < :created_before::timestamptz AND lead.id < :to_id::uuid)
+    AND (:band::text IS NULL
+        OR CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END = :band::text)
+    AND (:min_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
+        ELSE coalesce(lead.score_milli, -1) END >= :min_milli::int)
+    AND (:max_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
+        ELSE coalesce(lead.score_milli, -1) END BETWEEN 0 AND :max_milli::int)
+
+-- name: count_words
+-- How many leads some words find, up to a bound.
+SELECT count(*) FROM (
+    SELECT FROM lead_text WHERE words @@ :words::text::tsquery LIMIT :bound::int
+) AS found
 
 -- name: list_discovery_runs
 -- Discovery runs, newest first, behind a place.

@@ -1,7 +1,8 @@
 """A run in numbers."""
 
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -64,19 +65,60 @@ class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     at: datetime
 
 
+class LeadSort(StrEnum):
+    """How leads are ordered; equals by id. A lead without a score is below all that have one."""
+
+    NEWEST = "-createdAt"
+    OLDEST = "createdAt"
+    BEST = "-score"
+    WORST = "score"
+    LATEST = "-updatedAt"
+    NAME = "name"
+
+
 class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which leads; None asks for nothing. Text is compared as it is kept."""
+    """Which leads; None asks for nothing. Text is compared as it is kept.
+
+    `tags`: all of them. With an ICP or a run, scores are those for it. `seen_by`: only what this
+    owner has, whatever else is asked. `q` is what a person typed.
+    """
 
     status: LeadStatus | None = None
     band: Band | None = None
     min_milli: int | None = None
+    max_milli: int | None = None
     icp_id: UUID | None = None
     run_id: UUID | None = None
     source: str | None = None
     owner: str | None = None
+    is_unowned: bool = False
+    seen_by: str | None = None
     country: str | None = None
+    tags: tuple[str, ...] = ()
     email: str | None = None
     company_domain: str | None = None
+    company_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    q: str | None = None
+
+
+class LeadPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a lead stands in every sort: its id, change, score (-1: none) and name."""
+
+    id: UUID
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    milli: Annotated[int, msgspec.Meta(ge=-1, le=100_000)]
+    name: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class LeadPaging(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a list: so many from behind a place (None: from the beginning)."""
+
+    sort: LeadSort = LeadSort.NEWEST
+    after: LeadPlace | None = None
+    offset: int = 0
+    limit: int = 50
 
 
 class Total(msgspec.Struct, frozen=True):
@@ -87,13 +129,19 @@ class Total(msgspec.Struct, frozen=True):
 
 
 class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A lead in a list, with its newest score; the score's fields are None while it has none."""
+    """A lead in a list, with its newest score; the score's fields are None while it has none.
+
+    `values` holds what is shown of a lead (name, title, e-mail, company, country) where known;
+    `GET /v1/leads/{leadId}` tells all.
+    """
 
     id: UUID
+    version: int
     status: LeadStatus
     failed_code: str | None
     source: str
     owner: str | None
+    tags: tuple[str, ...]
     company_id: UUID | None
     values: dict[FieldName, Scalar]
     score: float | None
@@ -103,6 +151,13 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     scored_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class ListedLead(msgspec.Struct, frozen=True):
+    """A lead in a list and its place there."""
+
+    lead: LeadSummary
+    place: LeadPlace
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):

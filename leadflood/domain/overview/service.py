@@ -1,23 +1,28 @@
 """Reading across the slices, for whoever may not ask their stores."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
-from leadflood.contracts.values import Band
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
-from leadflood.domain.overview import store
+from leadflood.domain.overview import listing, store
 from leadflood.domain.overview.schemas import (
     Funnel,
     LeadEvent,
     LeadFilter,
+    LeadPaging,
+    LeadPlace,
     LeadRecord,
+    LeadSort,
     LeadSummary,
+    ListedLead,
     RunFilter,
     RunSummary,
     Total,
 )
-from leadflood.engine.db.tx import Reader, Row
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Reader, Tx
 
 
 class OverviewService:
@@ -43,18 +48,6 @@ class OverviewService:
             for family in families
         ]
 
-    async def list_leads(
-        self, wanted: LeadFilter, before: UUID | None, limit: int
-    ) -> list[LeadSummary]:
-        """List leads with their newest score and values, newest first, behind a place."""
-        rows = await store.list_leads(self._db, wanted, before, limit)
-        profiles = await leads.profiles(self._db, [row["id"] for row in rows])
-        return [_summary(row, profiles.get(row["id"])) for row in rows]
-
-    async def count_leads(self, wanted: LeadFilter) -> Total:
-        """Count the leads that fit."""
-        return await store.count_leads(self._db, wanted)
-
     async def list_discovery_runs(
         self, wanted: RunFilter, before: UUID | None, limit: int
     ) -> list[RunSummary]:
@@ -68,14 +61,51 @@ class OverviewService:
         return await store.list_lead_events(self._db, lead_id, before, limit)
 
 
-def _summary(row: Row, profile: LeadProfile | None) -> LeadSummary:
-    told = dict(row.items())
-    milli = told.pop("score_milli")
-    values = {} if profile is None else {f: one.value for f, one in profile.values.items()}
-    band = told.pop("band")
-    return LeadSummary(
-        **{**told, "status": LeadStatus(told["status"])},
-        score=None if milli is None else milli / 1000,
-        band=None if band is None else Band(band),
-        values=values,
-    )
+class LeadListService:
+    """Lists of leads: a page, how many there are, all of them in pieces."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list_page(
+        self, wanted: LeadFilter, paging: LeadPaging
+    ) -> tuple[list[ListedLead], Total]:
+        """List leads with their newest score, in the order asked for, and count all that fit."""
+        words = None if wanted.q is None else leads.read_search(wanted.q)
+        async with self._db.transaction() as tx:
+            await listing.plan_by_values(tx)
+            given = await listing.read_filter(tx, wanted, words)
+            return await listing.list_page(tx, given, paging), await listing.count(tx, given)
+
+    @asynccontextmanager
+    async def snapshot(self, wanted: LeadFilter) -> AsyncIterator["LeadSnapshot"]:
+        """Hold the leads of one moment while the block runs; what changes meanwhile is not seen."""
+        words = None if wanted.q is None else leads.read_search(wanted.q)
+        async with self._db.transaction() as tx:
+            await listing.take_snapshot(tx)
+            await listing.plan_by_values(tx)
+            yield LeadSnapshot(tx, await listing.read_filter(tx, wanted, words))
+
+
+class LeadSnapshot:
+    """The leads of one moment that fit a filter."""
+
+    def __init__(self, tx: Tx, given: dict[str, Any]) -> None:
+        self._tx = tx
+        self._given = given
+
+    async def count(self) -> int:
+        """Count them all."""
+        return await listing.count_all(self._tx, self._given)
+
+    async def pieces(self, size: int) -> AsyncIterator[Sequence[LeadSummary]]:
+        """Give them oldest first, so many at once; memory holds one piece."""
+        after: LeadPlace | None = None
+        while True:
+            paging = LeadPaging(sort=LeadSort.OLDEST, after=after, limit=size)
+            found = await listing.list_page(self._tx, self._given, paging)
+            if found:
+                yield [one.lead for one in found]
+                after = found[-1].place
+            if len(found) < size:
+                return

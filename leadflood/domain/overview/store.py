@@ -1,7 +1,6 @@
 """The numbers of a run, read in one statement."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,17 +9,16 @@ from leadflood.domain.overview.schemas import (
     Funnel,
     LeadCost,
     LeadEvent,
-    LeadFilter,
     LeadRecord,
     RunFilter,
     RunSummary,
-    Total,
 )
 from leadflood.engine.db.sql import load_queries
-from leadflood.engine.db.tx import Reader, Row
+from leadflood.engine.db.tx import Reader
 
 SQL = load_queries(__file__)
 EXACT = 10_000
+"""Up to how many leads a list counts; beyond, an estimate is enough."""
 
 
 async def count_funnel(db: Reader, run_id: UUID) -> Funnel:
@@ -71,22 +69,6 @@ async def list_lead_records(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, 
     return found
 
 
-async def list_leads(
-    db: Reader, wanted: LeadFilter, before: UUID | None, limit: int
-) -> Sequence[Row]:
-    """List leads with their newest score, newest first, behind a place."""
-    return await db.fetch(SQL.list_leads, **_given(wanted), before=before, limit=limit)
-
-
-async def count_leads(db: Reader, wanted: LeadFilter) -> Total:
-    """Count the leads that fit; beyond a bound the whole table's estimate stands in."""
-    count = await db.fetch_value(SQL.count_leads, **_given(wanted), bound=EXACT + 1)
-    if count <= EXACT:
-        return Total(count, is_estimate=False)
-    estimate = await db.fetch_value(SQL.estimate_leads)
-    return Total(max(estimate, count), is_estimate=True)
-
-
 async def list_discovery_runs(
     db: Reader, wanted: RunFilter, before: UUID | None, limit: int
 ) -> list[RunSummary]:
@@ -115,12 +97,3 @@ async def list_lead_events(
         )
         for row in rows
     ]
-
-
-def _given(wanted: LeadFilter) -> dict[str, Any]:
-    """Say a filter in the words of the tables: a field's value is kept as JSON."""
-    country = wanted.country
-    return {
-        **msgspec.structs.asdict(wanted),
-        "country": None if country is None else msgspec.json.encode(country).decode(),
-    }
