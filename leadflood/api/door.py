@@ -22,6 +22,7 @@ from leadflood.api.protocol import read_error
 from leadflood.api.proxies import ORIGIN, Proxies
 from leadflood.api.rates import Rates, Standing, TooSoon, tightest
 from leadflood.api.route import Route
+from leadflood.api.tickets import Tickets
 from leadflood.api.uploads import Limits, Upload, open_upload
 from leadflood.domain.accounts.schemas import Principal
 from leadflood.engine.clock import REAL_TIME
@@ -70,6 +71,7 @@ class Door:
         self.http = http
         self._metrics = metrics
         self._access = Access(node, http)
+        self._tickets = Tickets(node)
         self._proxies = Proxies(http.trusted_proxies)
         self._rates = Rates(http.rates)
 
@@ -181,6 +183,18 @@ class Door:
                 f"{route.name} needs the permission {route.permission}", code="http.denied"
             )
         return principal
+
+    async def admit_stream(
+        self, request: web.Request, route: Route, ticket: str
+    ) -> tuple[Principal, Callable[[], Awaitable[Principal]]]:
+        """Tell who wants to listen, if he may, and how to ask again whether he still may."""
+        if not ticket:
+            principal = await self.admit(request, route)
+            return principal, lambda: self._access.principal_of(request)
+        address = request[ORIGIN].address
+        self._note(request, [self._rates.ask_by_address(route.rate, address)])
+        holder = await self._tickets.take(ticket)
+        return holder.principal, lambda: self._tickets.find_again(holder)
 
     def _note(self, request: web.Request, standings: list[Standing | None]) -> None:
         """Tell the caller where he stands, whatever the answer becomes."""

@@ -1,23 +1,22 @@
 """Events over HTTP: a page behind a cursor, or, by WebSocket, all that follows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
+from leadflood.api.audience import ALIASES, View
+from leadflood.api.deeds import Deed, once
+from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Limit, Pagination
 from leadflood.api.route import Route
+from leadflood.api.tickets import Ticket, Tickets
+from leadflood.domain.accounts.schemas import Principal
+from leadflood.domain.accounts.sight import Sight
 from leadflood.engine.obs.feed import Cursor, CursorTooOld, Happened, Hub
-
-ALIASES = {
-    "leads.lead.created": "lead:created",
-    "discovery.lead.discovered": "lead:created",
-    "enrichment.lead.enriched": "lead:updated",
-    "scoring.lead.scored": "lead:updated",
-}
-"""What older clients call an event; stands beside its own name."""
 
 
 class EventQuery(
@@ -25,7 +24,8 @@ class EventQuery(
 ):
     """Which events, behind which place. No cursor: for a page the oldest kept, by WebSocket now.
 
-    `types` are names with commas between, each may end in `*` (`scoring.*,run.completed`).
+    `types` are names or aliases with commas between; a name may end in `*`
+    (`scoring.*,lead:created`). `ticket` is for a WebSocket that can send no header.
     """
 
     cursor: Annotated[str, msgspec.Meta(max_length=200)] = ""
@@ -33,18 +33,19 @@ class EventQuery(
     subject: UUID | None = None
     run_id: UUID | None = None
     limit: Limit = 100
+    ticket: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
     def place(self) -> Cursor | None:
         """Tell where to go on; None: nothing was said. Raises: Invalid."""
         return Cursor.read(self.cursor) if self.cursor else None
 
-    def wants(self, event: Happened) -> bool:
-        """Tell whether an event is asked for."""
-        if self.subject is not None and event.subject != self.subject:
-            return False
-        if self.run_id is not None and event.run_id != self.run_id:
-            return False
-        return not self.types or any(_fits(event.type, name) for name in self.types.split(","))
+    def view_of(self, principal: Principal) -> View:
+        """Tell what of this somebody is shown."""
+        return View(
+            types=tuple([name.strip() for name in self.types.split(",") if name.strip()]),
+            subject=self.subject, run_id=self.run_id, permissions=principal.permissions,
+            user_id=principal.user_id, sees_owner=principal.sees_owner,
+        )  # fmt: skip
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -73,9 +74,10 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events:
-    """The route of events."""
+    """The routes of events."""
 
-    def __init__(self, hub: Hub | None) -> None:
+    def __init__(self, node: Node, hub: Hub | None) -> None:
+        self._node = node
         self._hub = hub
 
     def routes(self) -> tuple[Route, ...]:
@@ -85,9 +87,13 @@ class Events:
                 method="GET", path="/v1/events", handler=self.list, permission="events:read",
                 errors=(CursorTooOld,), streams=True,
             ),
+            Route(
+                method="POST", path="/v1/events/tickets", handler=self.give_ticket,
+                permission="events:read", status=HTTPStatus.CREATED,
+            ),
         )  # fmt: skip
 
-    async def list(self, query: EventQuery) -> EventPage:
+    async def list(self, query: EventQuery, caller: Caller) -> EventPage:
         """Show the events behind a cursor; as a WebSocket, send all that follow as they happen."""
         if self._hub is None:
             raise RuntimeError("a table made to be described cannot answer")
@@ -98,9 +104,24 @@ class Events:
         read = await feed.read(after or await feed.oldest(), query.limit)
         last = read[-1].place if read else after
         page = Pagination(limit=query.limit, next_cursor=None if last is None else last.write())
+        view = query.view_of(caller.principal)
+        owners: Mapping[UUID, str] = {}
+        if view.sees_owner is not None:
+            subjects = [event.subject for event in read if event.subject is not None]
+            owners = await Sight(self._node.storage.db).find_owners(subjects)
         return EventPage(
-            data=[show(event) for event in read if query.wants(event)], pagination=page
+            data=[show(event) for event in read if view.shows(event, owners)], pagination=page
         )
+
+    async def give_ticket(self, caller: Caller) -> Ticket:
+        """Give out a ticket that opens one event stream within a minute, for pages in browsers."""
+        tickets = Tickets(self._node)
+
+        async def do(deed: Deed) -> Ticket:
+            return await tickets.give(deed.tx, caller)
+
+        keeper = self._node.storage.accounts.use.seal
+        return await once(self._node, caller, Ticket, do, keeper=keeper)
 
 
 def show(event: Happened) -> EventView:
@@ -126,8 +147,3 @@ def show_payload(payload: dict[str, Any]) -> dict[str, Any]:
 def _camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
-
-
-def _fits(event_type: str, name: str) -> bool:
-    name = name.strip()
-    return event_type.startswith(name[:-1]) if name.endswith("*") else event_type == name

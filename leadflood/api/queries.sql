@@ -37,3 +37,13 @@ ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, answer = exclude
 -- Forget answers past their time, a few thousand at once.
 DELETE FROM idempotency WHERE key = ANY (ARRAY (
     SELECT key FROM idempotency WHERE created_at < :before::timestamptz LIMIT :limit::int))
+
+-- name: add_ticket!
+-- A ticket to open one event stream; only its hash is kept. Outlived ones make room.
+WITH outlived AS (DELETE FROM stream_ticket WHERE expires_at < :now::timestamptz)
+INSERT INTO stream_ticket (hash, principal, expires_at)
+VALUES (:hash::bytea, :principal::text, :expires_at::timestamptz)
+
+-- name: take_ticket
+-- A ticket is gone once it was used.
+DELETE FROM stream_ticket WHERE hash = :hash::bytea RETURNING principal, expires_at

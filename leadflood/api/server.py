@@ -20,7 +20,7 @@ from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.listening import Settings
 from leadflood.api.protocol import Runner
 from leadflood.api.route import Endpoint, Part, Route, encode, is_page, read_query
-from leadflood.api.stream import is_upgrade, require_own_origin, serve_stream
+from leadflood.api.stream import Streams, is_upgrade, require_own_origin
 from leadflood.api.table import make_table
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.feed import Feed, Hub
@@ -55,8 +55,9 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     table = await to_thread.run_sync(make_table, node, metrics, lag, hub, desk)
     connections = Connections(http.idle_seconds)
     door = Door(node, http, metrics, connections)
+    streams = Streams(node, hub, metrics)
     runner = Runner(
-        make_app(table, door, http, hub),
+        make_app(table, door, streams, hub),
         door.refuse_unread,
         keepalive_timeout=http.idle_seconds,
         lingering_time=LINGER_SECONDS,
@@ -70,8 +71,8 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
             taken = error
         else:
             async with anyio.create_task_group() as group:
-                group.start_soon(lag.run)
-                group.start_soon(hub.run)
+                for part in (lag, hub, streams):
+                    group.start_soon(part.run)
                 if runner.server is not None:
                     group.start_soon(connections.watch, runner.server)
                 try:
@@ -107,19 +108,21 @@ async def _listen(runner: web.AppRunner, http: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_app(table: Sequence[Route], door: Door, http: Settings, hub: Hub) -> web.Application:
+def make_app(
+    table: Sequence[Route], door: Door, streams: Streams, hub: Hub
+) -> web.Application:
     """Put the routes behind the door."""
 
     async def end_streams(_app: web.Application) -> None:
         hub.close()
 
-    app = web.Application(client_max_size=http.body_bytes, middlewares=[door.pass_through])
+    app = web.Application(client_max_size=door.http.body_bytes, middlewares=[door.pass_through])
     app.on_shutdown.append(end_streams)
     endpoints = [Endpoint(route) for route in table]
     shown = {one.route.path: one for one in endpoints if one.route.method == "GET"}
     for endpoint in endpoints:
         route = endpoint.route
-        resource = _Served(endpoint, door, hub, shown.get(route.path))
+        resource = _Served(endpoint, door, streams, shown.get(route.path))
         methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
         for method in methods:
             app.router.add_route(method, route.path, resource.answer, expect_handler=expect_nothing)
@@ -129,10 +132,12 @@ def make_app(table: Sequence[Route], door: Door, http: Settings, hub: Hub) -> we
 class _Served:
     """One endpoint as aiohttp calls it; `shown` shows what it changes, where that can be shown."""
 
-    def __init__(self, endpoint: Endpoint, door: Door, hub: Hub, shown: Endpoint | None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, door: Door, streams: Streams, shown: Endpoint | None
+    ) -> None:
         self._endpoint = endpoint
         self._door = door
-        self._hub = hub
+        self._streams = streams
         self._shown = shown
         retirement = endpoint.route.retirement
         self._headers = {} if retirement is None else retirement.headers()
@@ -143,12 +148,10 @@ class _Served:
         request[NAME] = endpoint.route.name
         if self._headers:
             self._door.add_headers(request, self._headers)
-        principal = await self._door.admit(request, endpoint.route)
         query = list(request.query.items())
         if endpoint.route.streams and is_upgrade(request):
-            require_own_origin(request, self._door.http)
-            self._door.let_stream(request)
-            return await serve_stream(request, read_query(query, EventQuery), self._hub)
+            return await self._stream(request, read_query(query, EventQuery))
+        principal = await self._door.admit(request, endpoint.route)
         body = b""
         if endpoint.contract.body is not None:
             body = await self._door.read_body(request)
@@ -160,6 +163,15 @@ class _Served:
             caller = await self._with_condition(request, caller)
         answer = await endpoint.answer(request.match_info, query, body, caller, upload)
         return respond(answer, endpoint, request)
+
+    async def _stream(self, request: web.Request, query: EventQuery) -> web.StreamResponse:
+        """Let the door decide, for as long as the stream goes on."""
+        principal, recheck = await self._door.admit_stream(
+            request, self._endpoint.route, query.ticket
+        )
+        require_own_origin(request, self._door.http)
+        self._door.let_stream(request)
+        return await self._streams.serve(request, query, principal, recheck)
 
     async def _with_condition(self, request: web.Request, caller: Caller) -> Caller:
         """Tell the handler which version must be the present one.

@@ -13,14 +13,14 @@ from leadflood.app import Node
 from leadflood.engine.obs.feed import Cursor
 
 from tests.api.test_leads import a_lead, scored
-from tests.support.api import Client
+from tests.support.api import OPERATOR_TOKEN, Client
 
 pytestmark = pytest.mark.pg
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
+async def session(api: Client) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(headers=api.auth) as opened:
         yield opened
 
 
@@ -118,7 +118,7 @@ async def test_stopping_ends_the_streams_at_once(
     with anyio.fail_after(5):
         async with (
             anyio.create_task_group() as group,
-            listening(node, Settings(port=0)) as address,
+            listening(node, Settings(port=0, token=OPERATOR_TOKEN)) as address,
         ):
             group.start_soon(wait, await session.ws_connect(f"{address}/v1/events"))
             await anyio.wait_all_tasks_blocked()

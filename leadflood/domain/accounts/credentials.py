@@ -77,6 +77,17 @@ class Credentials:
             self._remember(credential, known)
         return known.principal
 
+    async def find_again(self, holder: Principal) -> Principal | None:
+        """Tell what a holder may now whose credential is not at hand; None: nothing any more."""
+        now = self._clock.now()
+        if holder.session_id is not None:
+            row = await self._db.fetch_one(SQL.find_session_holder, id=holder.session_id, now=now)
+            return None if row is None else _of_session(row, holder.session_id)
+        if holder.kind is PrincipalKind.KEY and holder.id is not None:
+            row = await self._db.fetch_one(SQL.find_key_holder, id=holder.id, now=now)
+            return None if row is None else _of_key(row, holder.id)
+        return holder if holder.kind is PrincipalKind.OPERATOR else None
+
     def forget(self) -> None:
         """Look everybody up anew: rights were changed here, and the change is committed."""
         self._epoch += 1
@@ -103,12 +114,7 @@ class Credentials:
         row = await self._db.fetch_one(SQL.find_session_holder, id=claims.sid, now=now)
         if row is None or row["user_id"] != claims.sub:
             return None
-        role = Role(row["role"])
-        principal = Principal(
-            kind=PrincipalKind.USER, name=row["email"], permissions=PERMISSIONS[role],
-            id=claims.sub, user_id=claims.sub, session_id=claims.sid, role=role,
-            sees_owner=_sees_owner(row, role),
-        )  # fmt: skip
+        principal = _of_session(row, claims.sid)
         return _Known(principal, claims.exp + self._leeway.total_seconds(), checked_at)
 
     async def _of_key(self, given: KeyParts) -> _Known | None:
@@ -119,15 +125,28 @@ class Credentials:
         used_at = row["last_used_at"]
         if used_at is None or now - used_at >= timedelta(minutes=1):
             await self._db.execute(SQL.note_key_use, id=given.id, now=now)
-        role = Role(row["role"])
-        principal = Principal(
-            kind=PrincipalKind.KEY, name=row["name"],
-            permissions=PERMISSIONS[role] & scopes_of(row["scopes"]), id=given.id,
-            user_id=row["user_id"], role=role, sees_owner=_sees_owner(row, role),
-        )  # fmt: skip
+        principal = _of_key(row, given.id)
         expires_at = row["expires_at"]
         until = float("inf") if expires_at is None else expires_at.timestamp()
         return _Known(principal, until, checked_at)
+
+
+def _of_session(row: Row, session_id: UUID) -> Principal:
+    role = Role(row["role"])
+    return Principal(
+        kind=PrincipalKind.USER, name=row["email"], permissions=PERMISSIONS[role],
+        id=row["user_id"], user_id=row["user_id"], session_id=session_id, role=role,
+        sees_owner=_sees_owner(row, role),
+    )  # fmt: skip
+
+
+def _of_key(row: Row, key_id: UUID) -> Principal:
+    role = Role(row["role"])
+    return Principal(
+        kind=PrincipalKind.KEY, name=row["name"],
+        permissions=PERMISSIONS[role] & scopes_of(row["scopes"]), id=key_id,
+        user_id=row["user_id"], role=role, sees_owner=_sees_owner(row, role),
+    )  # fmt: skip
 
 
 def _sees_owner(row: Row, role: Role) -> UUID | None:

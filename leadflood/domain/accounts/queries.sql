@@ -343,3 +343,72 @@ SELECT version, sales_rep_sees FROM team_setting FOR UPDATE
 -- name: change_team!
 -- What holds from now on.
 UPDATE team_setting SET sales_rep_sees = :sales_rep_sees::text, version = version + 1
+
+-- name: find_thing_owners
+-- Whose leads and imports these are; a merged lead is followed to its survivor.
+WITH RECURSIVE chain AS (
+    SELECT lead.id AS asked, lead.merged_into, lead.owner
+    FROM lead WHERE lead.id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT chain.asked, lead.merged_into, lead.owner
+    FROM chain JOIN lead ON lead.id = chain.merged_into
+)
+SELECT asked AS id, owner FROM chain WHERE merged_into IS NULL AND owner IS NOT NULL
+UNION ALL
+SELECT run_id AS id, owner FROM import WHERE run_id = ANY(:ids::uuid[]) AND owner IS NOT NULL
+
+-- name: list_audit_events
+-- The newest acts, by what the other queries of their kind do not name; ids are in order of time.
+SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
+    detail
+FROM audit_event
+WHERE id < :before::uuid AND id >= :since::uuid
+    AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
+ORDER BY id DESC
+LIMIT :limit::int
+
+-- name: list_audit_events_of_action
+-- The newest acts of a kind.
+SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
+    detail
+FROM audit_event
+WHERE action = :action::text AND id < :before::uuid AND id >= :since::uuid
+    AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
+ORDER BY id DESC
+LIMIT :limit::int
+
+-- name: list_audit_events_of_subject
+-- The newest acts done to one thing.
+SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
+    detail
+FROM audit_event
+WHERE subject_kind = :subject_kind::text AND subject_id = :subject_id::text
+    AND id < :before::uuid AND id >= :since::uuid
+    AND (:action::text IS NULL OR action = :action::text)
+ORDER BY id DESC
+LIMIT :limit::int
+
+-- name: list_audit_events_of_actor
+-- The newest acts of a user or a key.
+SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
+    detail
+FROM audit_event
+WHERE actor_id = :actor_id::uuid AND id < :before::uuid AND id >= :since::uuid
+    AND (:action::text IS NULL OR action = :action::text)
+    AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
+    AND (:subject_id::text IS NULL OR subject_id = :subject_id::text)
+ORDER BY id DESC
+LIMIT :limit::int
+
+-- name: list_audit_events_of_operator
+-- The newest acts of whoever holds the operator's token.
+SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
+    detail
+FROM audit_event
+WHERE actor_id IS NULL AND actor_kind = :actor_kind::text
+    AND id < :before::uuid AND id >= :since::uuid
+    AND (:action::text IS NULL OR action = :action::text)
+    AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
+    AND (:subject_id::text IS NULL OR subject_id = :subject_id::text)
+ORDER BY id DESC
+LIMIT :limit::int

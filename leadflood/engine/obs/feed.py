@@ -7,8 +7,9 @@ transaction that could still write before it has ended.
 import base64
 import binascii
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import anyio
@@ -128,14 +129,36 @@ class Feed:
         return [_happened(row) for row in rows]
 
 
+class Page:
+    """Events read together; what all who watch compute of them once is kept in `shared`."""
+
+    __slots__ = ("events", "shared")
+
+    def __init__(self, events: "list[Happened]") -> None:
+        self.events = events
+        self.shared: dict[Hashable, Any] = {}
+
+    @property
+    def end(self) -> Cursor:
+        """The place of its last event."""
+        return self.events[-1].place
+
+    def behind(self, place: Cursor) -> "Page | None":
+        """Tell the part behind a place: itself where that is all of it, None where nothing is."""
+        if self.events[0].place > place:
+            return self
+        fresh = [happened for happened in self.events if happened.place > place]
+        return Page(fresh) if fresh else None
+
+
 class Watcher:
     """Who watches: pages come by `receive`; `is_dropped`: it was too slow for them."""
 
     def __init__(self) -> None:
-        self._send, self._receive = anyio.create_memory_object_stream[list[Happened]](BEHIND)
+        self._send, self._receive = anyio.create_memory_object_stream[Page](BEHIND)
         self.is_dropped = False
 
-    def push(self, page: "list[Happened]") -> None:
+    def push(self, page: Page) -> None:
         """Give it a page without waiting; who is too far behind gets no more."""
         try:
             self._send.send_nowait(page)
@@ -143,7 +166,7 @@ class Watcher:
             self.is_dropped = True
             self.close()
 
-    async def receive(self) -> "list[Happened] | None":
+    async def receive(self) -> Page | None:
         """Wait for a page; None: there will be no more."""
         try:
             return await self._receive.receive()
@@ -171,6 +194,11 @@ class Hub:
         self._is_closed = False
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nobody may watch any more."""
+        return self._is_closed
+
+    @property
     def feed(self) -> Feed:
         """What it reads from."""
         return self._feed
@@ -195,20 +223,21 @@ class Hub:
                 await REAL_TIME.sleep(1.0)
 
     async def _step(self, after: Cursor) -> Cursor:
-        page = await self._feed.read(after)
-        if page:
-            after = page[-1].place
+        events = await self._feed.read(after)
+        if events:
+            page = Page(events)
+            after = page.end
             for watcher in list(self._watchers):
                 watcher.push(page)
-        if len(page) < PAGE:
+        if len(events) < PAGE:
             await REAL_TIME.sleep(LOOK_SECONDS)
         return after
 
-    async def watch(self, after: Cursor | None) -> AsyncGenerator[list[Happened], None]:
+    async def watch(self, after: Cursor | None) -> AsyncGenerator[Page, None]:
         """Go through everything behind a cursor (None: from now on), with no gap and none twice.
 
-        Ends when the hub is closed, or when whoever watches is too slow: it goes on from its
-        cursor later. Waits: for events.
+        A page of what is new is one object for all who watch. Ends when the hub is closed, or
+        when whoever watches is too slow: it goes on from its cursor later. Waits: for events.
         """
         watcher = Watcher()
         self._join(watcher)
@@ -217,14 +246,13 @@ class Hub:
                 self._is_live.wait()
             )  # else what comes between our last look and its first is lost
             last = after or await self._feed.newest()
-            while page := await self._feed.read(last):
-                yield page
-                last = page[-1].place
+            while events := await self._feed.read(last):
+                yield Page(events)
+                last = events[-1].place
             while (pushed := await watcher.receive()) is not None:
-                fresh = [happened for happened in pushed if happened.place > last]
-                if fresh:
+                if (fresh := pushed.behind(last)) is not None:
                     yield fresh
-                    last = fresh[-1].place
+                    last = fresh.end
         finally:
             self._watchers.discard(watcher)
             watcher.leave()

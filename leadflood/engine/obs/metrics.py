@@ -75,6 +75,7 @@ class RouteMetrics:
         self.answers: dict[tuple[str, int], int] = {}
         self.seconds: dict[str, Buckets] = {}
         self.open = 0
+        self.streams = 0
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -203,6 +204,9 @@ def _tell_routes(routes: RouteMetrics) -> Iterator[Metric]:
         "http_seconds", "How long an answer took.", "route", sorted(routes.seconds.items())
     )
     yield GaugeMetricFamily("leadflood_http_open", "Requests being answered.", routes.open)
+    yield GaugeMetricFamily(
+        "leadflood_http_streams", "Listeners of the event stream.", routes.streams
+    )
 
 
 def _tell_process(readings: Readings) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
-from leadflood.engine.obs.feed import BEHIND, Cursor, CursorTooOld, Feed, Hub, Watcher
+from leadflood.engine.obs.feed import BEHIND, Cursor, CursorTooOld, Feed, Hub, Page, Watcher
 from tests.support.messaging import sql
 
 CLOCK = ManualClock()
@@ -87,7 +87,7 @@ async def test_who_watches_gets_what_was_and_what_comes_without_gap_or_double(
     with anyio.fail_after(10):
         async with aclosing(hub.watch(await hub.feed.oldest())) as pages:
             async for page in pages:
-                seen += [event.id for event in page]
+                seen += [event.id for event in page.events]
                 if len(made) < 20:
                     made += await happen(database, 3)
                 elif len(seen) >= len(made):
@@ -107,8 +107,8 @@ async def test_a_hundred_cuts_lose_nothing(hub: Hub, database: Database) -> None
             made += await happen(database)
             async with aclosing(hub.watch(place)) as pages:
                 async for page in pages:
-                    seen += [event.id for event in page]
-                    place = page[-1].place
+                    seen += [event.id for event in page.events]
+                    place = page.end
                     break
 
     assert seen == made
@@ -136,7 +136,7 @@ async def test_who_is_too_far_behind_is_dropped_with_what_it_had() -> None:
     watcher = Watcher()
 
     for _ in range(BEHIND + 1):
-        watcher.push([])
+        watcher.push(Page([]))
 
     assert watcher.is_dropped
     received = 0

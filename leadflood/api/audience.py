@@ -1,0 +1,137 @@
+"""Who may hear what: each kind of event needs a permission, and may be somebody's own.
+
+An event of a kind that no row names is told to nobody.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from uuid import UUID
+
+import msgspec
+
+from leadflood.domain.accounts.schemas import Permission, Principal
+from leadflood.engine.obs.feed import Happened
+
+
+class About(StrEnum):
+    """What an event tells of: a lead or an import (somebody's own), a user, or the whole team."""
+
+    OWNED = "owned"
+    USER = "user"
+    TEAM = "team"
+
+
+class Audience(msgspec.Struct, frozen=True):
+    """Who hears the events whose names begin so."""
+
+    prefix: str
+    permission: Permission
+    about: About
+
+
+AUDIENCES = (
+    Audience("leads.", Permission.LEADS_READ, About.OWNED),
+    Audience("discovery.lead.", Permission.LEADS_READ, About.OWNED),
+    Audience("discovery.", Permission.DISCOVERY_READ, About.TEAM),
+    Audience("enrichment.", Permission.LEADS_READ, About.OWNED),
+    Audience("features.", Permission.LEADS_READ, About.OWNED),
+    Audience("scoring.", Permission.LEADS_READ, About.OWNED),
+    Audience("learning.", Permission.ANALYTICS_READ, About.TEAM),
+    Audience("messaging.", Permission.MESSAGES_READ, About.OWNED),
+    Audience("notifications.", Permission.SELF, About.USER),
+    Audience("icp.", Permission.ICPS_READ, About.TEAM),
+    Audience("run.", Permission.DISCOVERY_READ, About.TEAM),
+    Audience("accounts.", Permission.USERS_READ, About.TEAM),
+    Audience("engine.", Permission.ADMIN_READ, About.TEAM),
+    Audience("system.", Permission.ADMIN_READ, About.TEAM),
+)
+"""From the most special to the most general: the first that fits is meant."""
+
+ALIASES = {
+    "leads.lead.created": "lead:created",
+    "leads.lead.restored": "lead:created",
+    "leads.lead.unmerged": "lead:created",
+    "discovery.lead.discovered": "lead:created",
+    "leads.lead.updated": "lead:updated",
+    "leads.lead.assigned": "lead:updated",
+    "leads.lead.tagged": "lead:updated",
+    "enrichment.lead.enriched": "lead:updated",
+    "scoring.lead.scored": "lead:updated",
+    "leads.lead.deleted": "lead:deleted",
+    "leads.lead.merged": "lead:deleted",
+    "enrichment.lead.merged": "lead:deleted",
+    "leads.activity.recorded": "user:activity",
+    "notifications.notification.created": "notification",
+}
+"""What older clients call an event; stands beside its own name."""
+
+
+@lru_cache(maxsize=1_000)
+def audience_of(event_type: str) -> Audience | None:
+    """Find who hears a kind of event; None: nobody."""
+    return next((one for one in AUDIENCES if event_type.startswith(one.prefix)), None)
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What one listener is told: what he asked for of what he may hear.
+
+    `types` empty: all; `sees_owner` None: the things of all. Equal views are told the same.
+    """
+
+    types: tuple[str, ...]
+    subject: UUID | None
+    run_id: UUID | None
+    permissions: frozenset[Permission]
+    user_id: UUID | None
+    sees_owner: UUID | None
+
+    def of(self, principal: Principal) -> "View":
+        """Tell the view of somebody who asks for the same, or whose rights are others now."""
+        return msgspec.structs.replace(
+            self, permissions=principal.permissions, user_id=principal.user_id,
+            sees_owner=principal.sees_owner,
+        )  # fmt: skip
+
+    def shows(self, event: Happened, owners: Mapping[UUID, str]) -> bool:
+        """Tell whether an event is asked for and may be heard; `owners` of what it is about."""
+        return self._wants(event) and self._may_hear(event, owners)
+
+    def wants_type(self, event_type: str) -> bool:
+        """Tell whether a kind of event is asked for, by its name or its alias."""
+        alias = ALIASES.get(event_type, "")
+        return not self.types or any(_fits(event_type, alias, name) for name in self.types)
+
+    def _wants(self, event: Happened) -> bool:
+        if self.subject is not None and event.subject != self.subject:
+            return False
+        if self.run_id is not None and event.run_id != self.run_id:
+            return False
+        return self.wants_type(event.type)
+
+    def _may_hear(self, event: Happened, owners: Mapping[UUID, str]) -> bool:
+        audience = audience_of(event.type)
+        if audience is None or audience.permission not in self.permissions:
+            return False
+        if audience.about is About.USER:
+            return self.user_id is not None and _user_of(event) == self.user_id
+        if audience.about is About.TEAM or self.sees_owner is None:
+            return True
+        return event.subject is not None and owners.get(event.subject) == str(self.sees_owner)
+
+
+class _OfUser(msgspec.Struct):
+    user_id: UUID | None = None
+
+
+_OF_USER = msgspec.json.Decoder(_OfUser)
+
+
+def _user_of(event: Happened) -> UUID | None:
+    return _OF_USER.decode(event.payload).user_id
+
+
+def _fits(event_type: str, alias: str, name: str) -> bool:
+    if name.endswith("*"):
+        return event_type.startswith(name[:-1])
+    return name in {event_type, alias}
