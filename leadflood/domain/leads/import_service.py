@@ -171,8 +171,14 @@ class ImportService:
         known = await self._find_waiting(tx, source)
         if known is not None:
             return known
-        sheet = await to_thread.run_sync(open_sheet, source.file)
-        file = self._describe(source, sheet)
+        opened = open_sheet(source.file)
+        sheet = await to_thread.run_sync(opened.__enter__)
+        try:
+            return await self._stage(tx, self._describe(source, sheet), sheet)
+        finally:
+            opened.__exit__(None, None, None)
+
+    async def _stage(self, tx: Tx, file: StoredFile, sheet: Sheet) -> UUID:
         await importing.stage_file(tx, file, self._clock.now())
         good = bad = 0
         rows = _staged(sheet)

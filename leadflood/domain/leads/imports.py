@@ -40,16 +40,16 @@ def read_csv(raw: bytes) -> ReadCsv:
 
     Raises: Invalid where it is no CSV at all, or has no column that is understood.
     """
-    sheet = open_sheet(io.BytesIO(raw))
-    fields = guess_fields(sheet)
     rows: list[ImportRow] = []
     bad: list[BadRow] = []
-    for record in sheet.records:
-        read = read_row(record, fields)
-        if isinstance(read, ImportRow):
-            rows.append(read)
-        else:
-            bad.append(read)
+    with open_sheet(io.BytesIO(raw)) as sheet:
+        fields = guess_fields(sheet)
+        for record in sheet.records:
+            read = read_row(record, fields)
+            if isinstance(read, ImportRow):
+                rows.append(read)
+            else:
+                bad.append(read)
     return ReadCsv(
         rows=tuple(rows),
         bad=tuple(bad),

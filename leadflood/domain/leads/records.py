@@ -11,6 +11,7 @@ import itertools
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import msgspec
@@ -91,14 +92,23 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     records: Iterator[Record]
 
 
-def open_sheet(file: BinaryIO) -> Sheet:
-    """Find out how a file is written, and open its rows.
+@contextmanager
+def open_sheet(file: BinaryIO) -> Iterator[Sheet]:
+    """Find out how a file is written, and open its rows; the file itself stays open.
 
     Raises: Invalid where it is no CSV at all, or has no column that is understood.
     """
     encoding, errors, warnings = _find_encoding(file)
     file.seek(0)
     text = io.TextIOWrapper(file, encoding, errors, newline="")
+    try:
+        form = Form(encoding=encoding, errors=errors, delimiter="", warnings=warnings)
+        yield _read_sheet(text, form)
+    finally:
+        text.detach()
+
+
+def _read_sheet(text: io.TextIOWrapper, form: Form) -> Sheet:
     delimiter, hinted = _hint_in(text.readline(_DETECT))
     if not hinted:
         text.seek(0)
@@ -114,7 +124,7 @@ def open_sheet(file: BinaryIO) -> Sheet:
     _require_narrow(len(headers))
     body = first[place + 1 :]
     return Sheet(
-        form=Form(encoding=encoding, errors=errors, delimiter=delimiter, warnings=warnings),
+        form=msgspec.structs.replace(form, delimiter=delimiter),
         headers=headers,
         skipped_lines=tuple(delimiter.join(record.cells) for record in first[:place]),
         sample=tuple(body[:SAMPLE]),
