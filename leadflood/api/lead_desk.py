@@ -9,12 +9,13 @@ import msgspec
 from leadflood.api.edge import Caller, Node
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import another_body, keep_all, key_of, recall_all
-from leadflood.api.lead_detail import LeadDetail, detail_of, show_score
+from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
 from leadflood.api.turns import Ended
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput, WantedLead
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.overview.service import OverviewService
+from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.db.grouped import AGAIN, Again, Grouped
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.queue import runs
@@ -54,6 +55,7 @@ class LeadDesk:
     def __init__(self, node: Node, icps: Icps) -> None:
         self._node = node
         self._icps = icps
+        self._scores = ShownScores()
         self._reads: Grouped[UUID, LeadDetail | None] = Grouped(self._read)
         self._orders: Grouped[Order, LeadMade] = Grouped(self._bring_in)
 
@@ -84,22 +86,23 @@ class LeadDesk:
         return made
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadDetail | None]:
-        """Read a batch: four statements, however many leads."""
-        node, storage = self._node, self._node.storage
-        views = await LeadService(storage.ids, storage.clock).find_many(storage.db, lead_ids)
-        found = {view.id: view for view in views.values()}
-        families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
-        records = await OverviewService(storage.db).records_of(families)
-        scores = await storage.scores.scores_of(list(found))
-        messages = await node.messaging.messages_of([one for each in families for one in each])
+        """Read a batch: four statements, however many leads, five with new scores."""
+        storage = self._node.storage
+        async with storage.db.session() as db:
+            views = await LeadService(storage.ids, storage.clock).find_many(db, lead_ids)
+            found = {view.id: view for view in views.values()}
+            families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
+            everyone = [one for each in families for one in each]
+            records = await OverviewService(db).records_of(families)
+            scores = await self._scores.of(list(found), ScoringService(db))
+            messages = await self._node.messaging.messages_of(db, everyone)
         details = {}
         for view, family, asked in zip(found.values(), families, records, strict=True):
-            score = scores.get(view.id)
             told = [message for one in family for message in messages.get(one, ())]
             details[view.id] = detail_of(
                 view,
                 asked,
-                None if score is None else show_score(score, storage.scores),
+                scores.get(view.id),
                 sorted(told, key=lambda message: message.id, reverse=True),
             )
         return [details[views[one].id] if one in views else None for one in lead_ids]

@@ -14,6 +14,9 @@ from leadflood.domain.overview.schemas import LeadRecord
 from leadflood.domain.scoring.schemas import Prediction, RuleTrace, SeenValue
 from leadflood.domain.scoring.service import ScoringService
 
+MOST_KEPT = 4_000
+"""Shown scores in memory; about 3 kB each."""
+
 
 class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One part of a score; all parts sum to it exactly."""
@@ -82,6 +85,36 @@ def detail_of(
         score=score,
         messages=messages,
     )
+
+
+class ShownScores:
+    """The newest scores of leads as they are shown.
+
+    A score never changes, and to say what would lift it costs more than all the rest of a lead's
+    page: those shown last are kept.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[UUID, ScoreView] = {}
+
+    async def of(self, lead_ids: Sequence[UUID], scores: ScoringService) -> dict[UUID, ScoreView]:
+        """Tell the newest score of each lead; those without one are left out."""
+        newest = await scores.newest_of(lead_ids)
+        kept = self._kept
+        unknown = [lead_id for lead_id, score_id in newest.items() if score_id not in kept]
+        shown = {
+            lead_id: kept[score_id] for lead_id, score_id in newest.items() if score_id in kept
+        }
+        if unknown:
+            for lead_id, found in (await scores.scores_of(unknown)).items():
+                shown[lead_id] = self._keep(show_score(found, scores))
+        return shown
+
+    def _keep(self, score: ScoreView) -> ScoreView:
+        self._kept[score.id] = score
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return score
 
 
 def show_score(found: Prediction, scores: ScoringService) -> ScoreView:

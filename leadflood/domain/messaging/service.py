@@ -41,7 +41,7 @@ from leadflood.domain.messaging.schemas import (
 from leadflood.domain.messaging.template import Renderer
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Tx
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, FieldProblem, Invalid, LeadfloodError, NotFound
 from leadflood.engine.ids import Ids
 
@@ -110,11 +110,11 @@ class MessagingService:
         )
 
     async def messages_of(
-        self, lead_ids: Sequence[UUID], limit: int = 50
+        self, db: Reader, lead_ids: Sequence[UUID], limit: int = 50
     ) -> dict[UUID, list[MessageView]]:
         """List the newest messages to each of these leads; those that are one are not one here."""
         found: dict[UUID, list[MessageView]] = {}
-        for message in await store.list_messages_of_leads(self._db, lead_ids, limit):
+        for message in await store.list_messages_of_leads(db, lead_ids, limit):
             found.setdefault(message.lead_id, []).append(message)
         return found
 

@@ -49,6 +49,11 @@ WHERE s.lead_id = ANY(:lead_ids::uuid[])
     AND (:icp_id::uuid IS NULL OR s.icp_id = :icp_id::uuid)
 ORDER BY s.lead_id, s.id DESC;
 
+-- name: find_newest
+-- Which score of each lead is the newest.
+SELECT DISTINCT ON (lead_id) lead_id, id FROM score_prediction
+WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY lead_id, id DESC;
+
 -- name: find_top
 -- The best leads of a run by their newest score there; leads merged into others are left out.
 SELECT s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,

@@ -35,6 +35,10 @@ class ScoringService:
         """Find the newest score of each lead, for one ICP version or (None) for any."""
         return await store.scores_of(self._db, lead_ids, icp_id)
 
+    async def newest_of(self, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+        """Tell which score of each lead is the newest; those without one are left out."""
+        return await store.newest_of(self._db, lead_ids)
+
     async def top(self, run_id: UUID, limit: int) -> list[Prediction]:
         """List the best leads of a run, best first."""
         return await store.top(self._db, run_id, limit)

@@ -130,6 +130,12 @@ async def scores_of(
     return {row["lead_id"]: _prediction_of(row) for row in rows}
 
 
+async def newest_of(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Tell which score of each lead is the newest; those without one are left out."""
+    rows = await db.fetch(SQL.find_newest, lead_ids=list(lead_ids))
+    return {row["lead_id"]: row["id"] for row in rows}
+
+
 async def top(db: Reader, run_id: UUID, limit: int) -> list[Prediction]:
     """List the best leads of a run, best first."""
     rows = await db.fetch(SQL.find_top, run_id=run_id, limit=limit)
