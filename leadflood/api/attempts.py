@@ -1,11 +1,14 @@
-"""Wrong tokens, counted by address: who guesses is slowed down, who knows is never locked out."""
+"""Wrong `http.token`s, counted by address: who guesses is slowed down, who knows never locked out.
+
+Only for that one token, which a person chose; access tokens and API keys cannot be guessed.
+"""
 
 from collections import deque
 
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Throttled
 
-MOST_WRONG = 20
+MOST_WRONG = 300
 WITHIN_SECONDS = 60.0
 MOST_ADDRESSES = 10_000
 

@@ -1,13 +1,15 @@
 """What the edge needs of the process it belongs to, and what it knows of a request."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 import msgspec
 
+from leadflood.api.listening import Settings as HttpSettings
 from leadflood.api.turns import Turns
 from leadflood.domain.accounts.audit import Actor, Audit
 from leadflood.domain.accounts.schemas import ALL, Principal, PrincipalKind
+from leadflood.domain.accounts.service import Accounts
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.messaging.service import MessagingService
@@ -45,6 +47,10 @@ class NodeSettings(Protocol):
         """The default caps."""
 
     @property
+    def http(self) -> HttpSettings:
+        """Where the API listens."""
+
+    @property
     def providers(self) -> Mapping[str, object]:
         """The providers by name, configured or not."""
 
@@ -71,6 +77,10 @@ class Storage(Protocol):
     @property
     def audit(self) -> Audit:
         """Keeps the record of privileged acts."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """The use cases of people, sessions and keys."""
 
     @property
     def scores(self) -> ScoringService:
@@ -134,6 +144,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     principal: Principal = OPERATOR
     address: str = ""
+    user_agent: str = ""
     idempotency_key: str = ""
     body_hash: bytes = b""
     route: str = ""
@@ -148,6 +159,14 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def actor(self) -> Actor:
         """Tell who this is as the audit record wants it."""
         return Actor(principal=self.principal, address=self.address, request_id=self.request_id)
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer sent piece by piece; with a `file_name` a browser keeps it as a file."""
+
+    pieces: AsyncGenerator[bytes, None]
+    content_type: str
+    file_name: str = ""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -34,37 +34,72 @@ class Memory:
         self.answer = answer
 
 
+class Keeper(Protocol):
+    """Keeps answers that hold secrets, and bodies that a plain hash would give away."""
+
+    def seal(self, plain: bytes, about: bytes) -> bytes:
+        """Encrypt an answer for its request."""
+
+    def open(self, sealed: bytes, about: bytes) -> bytes:
+        """Decrypt the answer of that request."""
+
+    def digest(self, body_hash: bytes) -> bytes:
+        """Hash a body's hash under a key."""
+
+
 @asynccontextmanager
-async def remembered(tx: Tx, caller: Caller, kind: Any, clock: Clock) -> AsyncIterator[Memory]:
+async def remembered(
+    tx: Tx, caller: Caller, kind: Any, clock: Clock, keeper: Keeper | None = None
+) -> AsyncIterator[Memory]:
     """Find the answer that this key got before, or keep the one that it gets now.
 
-    Raises: HttpRefused 422 when the key came with another body before.
+    A memory left without an answer keeps nothing. Raises: HttpRefused 422 when the key came with
+    another body before.
     """
     if not caller.idempotency_key:
         yield Memory()
         return
     key = key_of(caller)
     await tx.execute(SQL.lock_key, key=int.from_bytes(key[:8], "big", signed=True))
-    row = await tx.fetch_one(SQL.find_answer, key=key, since=clock.now() - KEPT)
-    if row is not None:
-        if row["body_hash"] != caller.body_hash:
-            raise another_body()
-        yield Memory(msgspec.json.decode(row["answer"], type=kind))
-        return
-    memory = Memory()
+    memory = await recall(tx, caller, kind, clock, keeper)
+    is_known = memory.answer is not None
     yield memory
+    if is_known or memory.answer is None:
+        return
+    answer = msgspec.json.encode(memory.answer)
     await tx.execute(
         SQL.keep_answer,
         key=key,
-        body_hash=caller.body_hash,
-        answer=msgspec.json.encode(memory.answer),
+        body_hash=_digest(caller, keeper),
+        answer=answer if keeper is None else keeper.seal(answer, key),
         now=clock.now(),
     )
 
 
-async def recall_all(
-    tx: Tx, callers: Sequence[Caller], kind: Any, clock: Clock
-) -> dict[int, Any]:
+async def recall(
+    db: Reader, caller: Caller, kind: Any, clock: Clock, keeper: Keeper | None = None
+) -> Memory:
+    """Find the answer that this key got before, if any.
+
+    Raises: HttpRefused 422 when the key came with another body before.
+    """
+    if not caller.idempotency_key:
+        return Memory()
+    key = key_of(caller)
+    row = await db.fetch_one(SQL.find_answer, key=key, since=clock.now() - KEPT)
+    if row is None:
+        return Memory()
+    if row["body_hash"] != _digest(caller, keeper):
+        raise another_body()
+    answer = row["answer"] if keeper is None else keeper.open(row["answer"], key)
+    return Memory(msgspec.json.decode(answer, type=kind))
+
+
+def _digest(caller: Caller, keeper: Keeper | None) -> bytes:
+    return caller.body_hash if keeper is None else keeper.digest(caller.body_hash)
+
+
+async def recall_all(tx: Tx, callers: Sequence[Caller], kind: Any, clock: Clock) -> dict[int, Any]:
     """Lock the keys of a batch, all different, and find what they were answered, by place.
 
     Who sent another body before gets that refusal as his answer.

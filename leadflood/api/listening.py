@@ -5,13 +5,13 @@ import ipaddress
 import msgspec
 
 from leadflood.api.rates import Settings as Rates
-from leadflood.engine.errors import FieldProblem, Invalid
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the API listens. Any address but 127.0.0.1 needs `token` until there are accounts.
+    """Where the API listens.
+
+    `token` is optional, for operators and their scripts: who sends it may do everything and is
+    nobody's user. People log in, other scripts take API keys.
 
     `public_url` is how the outside reaches us: it makes one-click unsubscribe links.
     `cors_origins` are the sites whose pages may ask us (`https://app.example`).
@@ -37,16 +37,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rates: Rates = Rates()
 
 
-def require_safe_binding(settings: Settings) -> None:
-    """Refuse to be reachable from elsewhere without a token. Raises: Invalid."""
-    if settings.token or is_loopback(settings.host):
-        return
-    raise Invalid(
-        f"http.host is {settings.host}: anybody who reaches it could read leads and spend money;"
-        " set http.token (LEADFLOOD_HTTP__TOKEN, or LEADFLOOD_HTTP__TOKEN_FILE), or listen on"
-        " 127.0.0.1",
-        (FieldProblem("http.token", "needed for every address but 127.0.0.1"),),
-        code="http.token.missing",
+def warning_of(settings: Settings) -> str:
+    """Tell what is unsafe about how the API listens; empty: nothing known."""
+    if is_loopback(settings.host) or settings.trusted_proxies:
+        return ""
+    return (
+        f"http.host is {settings.host} and no http.trusted_proxies are told: passwords and tokens"
+        " cross the network unencrypted unless something before us speaks TLS"
     )
 
 
@@ -56,10 +53,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def name_in(host_header: str) -> str:
-    """Tell the name in a Host header, without its port."""
-    if host_header.startswith("["):
-        return host_header.partition("]")[0] + "]"
-    return host_header.partition(":")[0].lower()

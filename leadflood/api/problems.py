@@ -84,7 +84,7 @@ TABLE: tuple[tuple[type[LeadfloodError], Verdict], ...] = (
     ),
     (CursorTooOld, Verdict(HTTPStatus.GONE, "read the present state and watch from now on")),
     (Denied, Verdict(HTTPStatus.FORBIDDEN)),
-    (Unauthenticated, Verdict(HTTPStatus.UNAUTHORIZED, "send Authorization: Bearer <http.token>")),
+    (Unauthenticated, Verdict(HTTPStatus.UNAUTHORIZED, "log in, or send an API key as Bearer")),
     (NotConfigured, Verdict(HTTPStatus.SERVICE_UNAVAILABLE, "set what the text names, restart")),
     (CapSpent, Verdict(HTTPStatus.PAYMENT_REQUIRED, "raise the cap and start again")),
     (ProviderChanged, Verdict(HTTPStatus.BAD_GATEWAY, "look for a newer release")),

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import typer
 
-from leadflood.api.listening import require_safe_binding
+from leadflood.api.listening import warning_of
 from leadflood.api.server import serve_api
 from leadflood.app import Storage, open_node, open_storage
 from leadflood.cli.talk import say
@@ -27,7 +27,9 @@ def serve(
     """Work and serve the API until SIGTERM or Ctrl-C; a second one ends at once."""
     settings = _with_address(load_settings(config), host, port)
     logs.configure(settings.log)
-    require_safe_binding(settings.http)
+    if warning := warning_of(settings.http):
+        log.warning("http.binding.open", host=settings.http.host)
+        say(f"serve: {warning}")
     anyio.run(_serve, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

@@ -4,18 +4,27 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import anyio
 import msgspec
 from leadflood.api.listening import Settings as HttpSettings
+from leadflood.api.rates import RateClass, Settings as Rates
 from leadflood.api.server import listening
 from leadflood.app import Node, Storage, open_node
+from leadflood.domain.accounts.schemas import Role
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
 from leadflood.settings import convert
 
 JSON = {"Content-Type": "application/json"}
+OPERATOR_TOKEN = "the operator of these tests"  # noqa: S105 - opens nothing but a test's own server
+PASSWORD = "a password of nobody else"  # noqa: S105 - same
+AS_OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
+CHEAP = {"secret": "s" * 40, "argon2_memory_kib": 64, "argon2_passes": 1}
+"""Hashing that costs nothing: what is tested is not how long a guess takes."""
+UNLIMITED = Rates(auth=RateClass())
 NOBODY = "http://127.0.0.1:9"
 """Where nobody listens: a provider that is configured and down."""
 
@@ -42,11 +51,46 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """Asks one API."""
+    """Asks one API: as the operator, as who a credential names, or as nobody."""
 
-    def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, address: str, session: aiohttp.ClientSession, credential: str = "") -> None:
         self.address = address
-        self._session = session
+        self.session = session
+        self.credential = credential
+        self.user_id = ""
+        self.refresh_token = ""
+
+    @property
+    def auth(self) -> dict[str, str]:
+        """The header that says who asks."""
+        return {"Authorization": f"Bearer {self.credential}"} if self.credential else {}
+
+    def holding(self, credential: str) -> "Client":
+        """The same API, asked with another credential; empty: with none."""
+        return Client(self.address, self.session, credential)
+
+    async def client_of(self, role: Role | str, *, email: str = "") -> "Client":
+        """Invite a new user of that role, register and log in; ask as an ADMIN or operator.
+
+        The client given back has `credential` (the access token), `refresh_token` and `user_id`.
+        """
+        email = email or f"{Role(role).lower()}-{uuid4().hex[:12]}@team.example"
+        invited = await self.post("/v1/users", {"email": email, "role": Role(role)})
+        assert invited.status == 201, invited.body
+        given = {"token": invited.json["token"], "password": PASSWORD}
+        registered = await self.post("/v1/auth/register", given)
+        assert registered.status == 201, registered.body
+        return await self.log_in(email)
+
+    async def log_in(self, email: str, password: str = PASSWORD, **more: Any) -> "Client":
+        """Log in; gives a client that asks as this user."""
+        given = {"email": email, "password": password, **more}
+        answer = await self.post("/v1/auth/login", given)
+        assert answer.status == 200, answer.body
+        client = self.holding(answer.json["accessToken"])
+        client.user_id = answer.json["user"]["id"]
+        client.refresh_token = answer.json["refreshToken"]
+        return client
 
     async def ask(
         self,
@@ -58,8 +102,8 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         data = raw if raw is not None else None if body is None else msgspec.json.encode(body)
-        given = {**(JSON if data is not None else {}), **(headers or {})}
-        async with self._session.request(
+        given = {**self.auth, **(JSON if data is not None else {}), **(headers or {})}
+        async with self.session.request(
             method, self.address + path, data=data, headers=given
         ) as response:
             return Answer(response.status, response.headers, await response.read())
@@ -94,6 +138,7 @@ async def running_node(
             "hash_secret": "for tests only",
         },
         "providers": {"apollo": {"api_key": "k", "base_url": NOBODY}},
+        "accounts": CHEAP,
     }
     storage = Storage(convert(wanted), SystemClock(), settings, database, None)
     async with open_node(storage) as node:
@@ -102,10 +147,10 @@ async def running_node(
 
 @asynccontextmanager
 async def running_api(node: Node, **http: Any) -> AsyncIterator[Client]:
-    """Serve a node on a free port."""
-    settings = HttpSettings(port=0, **http)
+    """Serve a node on a free port; the client is the operator, logins are not rate-limited."""
+    settings = HttpSettings(**{"port": 0, "token": OPERATOR_TOKEN, "rates": UNLIMITED, **http})
     async with (
         listening(node, settings) as address,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        yield Client(address, session)
+        yield Client(address, session, settings.token)

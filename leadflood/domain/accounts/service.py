@@ -15,6 +15,7 @@ from leadflood.domain.accounts.links import Links
 from leadflood.domain.accounts.logins import LoginParts, Logins
 from leadflood.domain.accounts.passwords import Passwords
 from leadflood.domain.accounts.schemas import Settings
+from leadflood.domain.accounts.selves import Selves
 from leadflood.domain.accounts.sessions import Sessions
 from leadflood.domain.accounts.signing import SigningKeys
 from leadflood.domain.accounts.sql import SQL
@@ -41,6 +42,7 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Sessions
     factors: Factors
     logins: Logins
+    selves: Selves
     joining: Joining
     users: Users
     keys: ApiKeys
@@ -98,6 +100,10 @@ class Accounts:
         attempts = Attempts(db, clock, ids, settings, Trying(vault, passwords))
         sessions = Sessions(clock, ids, settings, vault, signing)
         factors, links = Factors(clock, vault), Links(clock, settings)
+        parts = LoginParts(
+            db=db, clock=clock, attempts=attempts, passwords=passwords, sessions=sessions,
+            factors=factors,
+        )  # fmt: skip
         return UseCases(
             seal=Seal(vault),
             signing=signing,
@@ -106,12 +112,8 @@ class Accounts:
             attempts=attempts,
             sessions=sessions,
             factors=factors,
-            logins=Logins(
-                LoginParts(
-                    db=db, clock=clock, attempts=attempts, passwords=passwords,
-                    sessions=sessions, factors=factors,
-                )
-            ),
+            logins=Logins(parts),
+            selves=Selves(parts),
             joining=Joining(
                 JoiningParts(
                     db=db, clock=clock, ids=ids, links=links, passwords=passwords,

@@ -68,9 +68,9 @@ class Users:
         link = await self._links.make(tx, LinkKind.INVITATION, user.id)
         return Invited(UserView.of(user), link)
 
-    async def get(self, user_id: UUID) -> UserView:
-        """Get a person. Raises: NotFound."""
-        user = await store.find_user(self._db, user_id)
+    async def get(self, user_id: UUID, tx: Tx | None = None) -> UserView:
+        """Get a person; `tx` where one is open. Raises: NotFound."""
+        user = await store.find_user(tx or self._db, user_id)
         if user is None:
             raise _unknown(user_id)
         return UserView.of(user)

@@ -1,0 +1,285 @@
+"""Proving who one is: logging in and out, joining by a link, password and second factor."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from leadflood.api.deeds import Deed, Rejected, once
+from leadflood.api.edge import Caller, Node
+from leadflood.api.idempotency import recall
+from leadflood.api.route import Route
+from leadflood.domain.accounts.joining import Ready
+from leadflood.domain.accounts.logins import Checked, Refused
+from leadflood.domain.accounts.schemas import (
+    AuditEntry,
+    LinkKind,
+    Permission,
+    PrincipalKind,
+    Role,
+    Team,
+    Tokens,
+    UserView,
+)
+from leadflood.domain.accounts.service import UseCases
+from leadflood.domain.accounts.sessions import Reused
+from leadflood.engine.errors import Conflict, Invalid, NotFound, Throttled, Unauthenticated
+
+Email = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
+Password = Annotated[str, msgspec.Meta(max_length=4_000)]
+Code = Annotated[str, msgspec.Meta(max_length=40)]
+Token = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+AnswerT = TypeVar("AnswerT")
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Address and password; `code` is the app's or a recovery code, where there is a factor."""
+
+    email: Email
+    password: Password
+    code: Code = ""
+
+
+class Refresh(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """The refresh token that came last."""
+
+    refresh_token: Token
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the first administrator gives; `token` stands in the claim link."""
+
+    token: Token
+    email: Email
+    password: Password
+    name: Name = ""
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody invited gives; `token` stands in his link. An empty name keeps the present."""
+
+    token: Token
+    password: Password
+    name: Name = ""
+
+
+class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Tokens of a session. `expiresAt` is the access token's; the refresh token works once."""
+
+    token_type: str
+    access_token: str
+    refresh_token: str
+    expires_at: datetime
+    session_id: UUID
+    user: UserView
+
+    @staticmethod
+    def of(tokens: Tokens, user: UserView) -> "LoginAnswer":
+        """Tell tokens to their holder."""
+        return LoginAnswer(
+            token_type="Bearer",  # noqa: S106 - a scheme's name
+            access_token=tokens.access_token,
+            refresh_token=tokens.refresh_token,
+            expires_at=tokens.expires_at,
+            session_id=tokens.session_id,
+            user=user,
+        )
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who asks. `user` and `role` null: the operator; `sessionId` null: not by a session.
+
+    `seesOwner` null: sees all leads, else only those of this owner.
+    """
+
+    kind: PrincipalKind
+    name: str
+    user: UserView | None
+    role: Role | None
+    permissions: tuple[Permission, ...]
+    session_id: UUID | None
+    sees_owner: UUID | None
+    team: Team
+
+
+class LoggedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A session that is over."""
+
+    session_id: UUID
+
+
+class Auth:
+    """The routes of logging in and joining."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def _use(self) -> UseCases:
+        return self._node.storage.accounts.use
+
+    def routes(self) -> tuple[Route, ...]:
+        """List the rows of the table."""
+        path, known, made = "/v1/auth", (Unauthenticated, Throttled), HTTPStatus.CREATED
+        joins = (NotFound, Invalid, Conflict, Throttled)
+        return (
+            Route(
+                method="POST", path=f"{path}/login", handler=self.login, permission="",
+                is_open=True, rate="auth", errors=known,
+            ),
+            Route(
+                method="POST", path=f"{path}/refresh", handler=self.refresh, permission="",
+                is_open=True, rate="auth", errors=known,
+            ),
+            Route(
+                method="POST", path=f"{path}/claim", handler=self.claim, permission="",
+                is_open=True, rate="auth", status=made, errors=joins,
+            ),
+            Route(
+                method="POST", path=f"{path}/register", handler=self.register, permission="",
+                is_open=True, rate="auth", status=made, errors=joins,
+            ),
+            Route(
+                method="POST", path=f"{path}/logout", handler=self.logout, permission="self",
+                errors=(NotFound, Conflict),
+            ),
+            Route(method="GET", path=f"{path}/me", handler=self.me, permission="self"),
+        )  # fmt: skip
+
+    async def login(self, body: Login, caller: Caller) -> LoginAnswer:
+        """Exchange address and password for an access token and a refresh token."""
+        use = self._use
+        if (known := await self._recall(caller, LoginAnswer)) is not None:
+            return known
+        await use.signing.look()
+        async with use.logins.checking(body.email, body.password, caller.address) as checked:
+            return await once(
+                self._node, caller, LoginAnswer,
+                lambda deed: self._enter(deed, checked, body.code), keeper=use.seal,
+            )  # fmt: skip
+
+    async def _enter(self, deed: Deed, checked: Checked, code: str) -> LoginAnswer | Rejected:
+        caller = deed.caller
+        entered = await self._use.logins.enter(
+            deed.tx, checked, code, caller.address, caller.user_agent
+        )
+        known_id = None if checked.attempt.user_id is None else str(checked.attempt.user_id)
+        if isinstance(entered, Refused):
+            if entered.is_failure:
+                await deed.audit(_entry("login.failed", "user", known_id))
+            return Rejected(entered.error)
+        detail = {"sessionId": str(entered.tokens.session_id)}
+        await deed.audit(_entry("login.succeeded", "user", known_id, detail))
+        return LoginAnswer.of(entered.tokens, UserView.of(entered.user))
+
+    async def refresh(self, body: Refresh, caller: Caller) -> LoginAnswer:
+        """Exchange a refresh token for new tokens; shown a second time, it ends its session."""
+        use = self._use
+        await use.signing.look()
+
+        async def do(deed: Deed) -> LoginAnswer | Rejected:
+            renewed = await use.sessions.renew(deed.tx, body.refresh_token, caller.address)
+            if renewed is None:
+                return Rejected(_refresh_refused())
+            if isinstance(renewed, Reused):
+                detail = {"userId": str(renewed.user_id)}
+                subject_id = str(renewed.session_id)
+                await deed.audit(_entry("session.reuse_detected", "session", subject_id, detail))
+                return Rejected(_refresh_refused())
+            user = await use.users.get(renewed.user_id, deed.tx)
+            return LoginAnswer.of(renewed.tokens, user)
+
+        try:
+            return await once(self._node, caller, LoginAnswer, do, keeper=use.seal)
+        except Unauthenticated:
+            use.credentials.forget()
+            raise
+
+    async def claim(self, body: Claim, caller: Caller) -> UserView:
+        """Become the first administrator, by the claim link that the first start prints."""
+        if (known := await self._recall(caller, UserView)) is not None:
+            return known
+        ready = await self._use.joining.prepare_claim(
+            body.token, body.email, body.name, body.password
+        )
+        return await self.join(ready, caller, LinkKind.CLAIM)
+
+    async def register(self, body: Registration, caller: Caller) -> UserView:
+        """Set a password by a one-time link: an invitation, or a reset that ends all sessions."""
+        if (known := await self._recall(caller, UserView)) is not None:
+            return known
+        ready = await self._use.joining.prepare(body.token, body.name, body.password)
+        return await self.join(ready, caller, LinkKind.INVITATION)
+
+    async def join(self, ready: Ready, caller: Caller, kind: LinkKind) -> UserView:
+        """Let somebody in whose link and password were checked. Raises: NotFound, Conflict."""
+        use = self._use
+
+        async def do(deed: Deed) -> UserView:
+            take = use.joining.claim if kind is LinkKind.CLAIM else use.joining.register
+            joined = await take(deed.tx, ready, caller.address)
+            await deed.audit(_entry(_JOINED[joined.kind], "user", str(joined.user.id)))
+            return joined.user
+
+        user = await once(self._node, caller, UserView, do, keeper=use.seal)
+        use.credentials.forget()
+        return user
+
+    async def logout(self, caller: Caller) -> LoggedOut:
+        """End the session that asks: its access tokens and its refresh token."""
+        principal = caller.principal
+        session_id, user_id = principal.session_id, principal.user_id
+        if session_id is None or user_id is None:
+            raise Conflict(
+                "only a session can log out: revoke a key instead", code="auth.logout.none"
+            )
+
+        async def do(deed: Deed) -> LoggedOut:
+            await self._use.sessions.revoke(deed.tx, session_id, user_id, "logout")
+            await deed.audit(_entry("session.revoked", "session", str(session_id)))
+            return LoggedOut(session_id=session_id)
+
+        answer = await once(self._node, caller, LoggedOut, do)
+        self._use.credentials.forget()
+        return answer
+
+    async def me(self, caller: Caller) -> Me:
+        """Tell who asks, what he may, and what holds for the team."""
+        principal, use = caller.principal, self._use
+        user = None if principal.user_id is None else await use.users.get(principal.user_id)
+        return Me(
+            kind=principal.kind, name=principal.name, user=user, role=principal.role,
+            permissions=tuple(sorted(principal.permissions)), session_id=principal.session_id,
+            sees_owner=principal.sees_owner, team=await use.team.get(),
+        )  # fmt: skip
+
+    async def _recall(self, caller: Caller, kind: type[AnswerT]) -> AnswerT | None:
+        storage = self._node.storage
+        memory = await recall(storage.db, caller, kind, storage.clock, self._use.seal)
+        answer: AnswerT | None = memory.answer
+        return answer
+
+
+_JOINED = {
+    LinkKind.CLAIM: "installation.claimed",
+    LinkKind.INVITATION: "user.registered",
+    LinkKind.RESET: "user.password_reset",
+}
+
+
+def _entry(
+    action: str, kind: str, subject_id: str | None, detail: Mapping[str, object] | None = None
+) -> AuditEntry:
+    return AuditEntry(action=action, subject_kind=kind, subject_id=subject_id, detail=detail or {})
+
+
+def _refresh_refused() -> Unauthenticated:
+    return Unauthenticated(
+        "this refresh token is not valid (any more): log in again", code="auth.refresh.refused"
+    )
