@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import anyio
@@ -10,6 +11,13 @@ from tests.support.api import Answer, Client
 from tests.support.messaging import CountingSender, World, sql
 
 pytestmark = pytest.mark.pg
+
+
+@pytest.fixture
+async def _no_lines_stay(node_database: Database) -> AsyncIterator[None]:
+    """Other tests of the folder count the lines of the list."""
+    yield
+    await node_database.execute(sql("DELETE FROM suppression WHERE source = 'api'"))
 
 
 async def a_draft(api: Client, world: World) -> str:
@@ -91,6 +99,7 @@ async def test_what_forbids_a_sending_is_said_at_once(
     assert [row["action"] for row in actions] == ["message.rejected"]
 
 
+@pytest.mark.usefixtures("_no_lines_stay")
 async def test_an_address_is_suppressed_looked_up_and_let_go(api: Client, world: World) -> None:
     path = await a_draft(api, world)
     address = (await api.get(path)).json["message"]["toAddress"]

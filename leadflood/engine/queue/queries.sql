@@ -222,6 +222,110 @@ SELECT history.id, history.stage, history.run_id, history.state, history.attempt
 FROM history LEFT JOIN dead_letter USING (id) WHERE history.id = :id::uuid
 LIMIT 1
 
+-- name: list_recent_jobs
+-- Jobs newest first, live, settled and dead ones merged by id; filters see a bounded stretch only.
+SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at, error
+FROM (
+    SELECT id, stage, run_id, state, attempts, losses, created_at,
+           NULL::timestamptz AS finished_at, last_error AS error
+    FROM job WHERE id < :before::uuid AND id >= :oldest::uuid
+    UNION ALL
+    SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at,
+           error_code AS error
+    FROM history WHERE id < :before::uuid AND id >= :oldest::uuid
+    ORDER BY id DESC LIMIT :stretch::int) AS recent
+WHERE (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+  AND (:stage::text IS NULL OR stage = :stage::text)
+  AND (:states::smallint[] IS NULL OR state = ANY (:states::smallint[]))
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: find_stretch_end
+-- Where a stretch of jobs ends; no row: it holds all there is.
+SELECT id FROM (
+    SELECT id FROM job WHERE id < :before::uuid AND id >= :oldest::uuid
+    UNION ALL
+    SELECT id FROM history WHERE id < :before::uuid AND id >= :oldest::uuid
+    ORDER BY id DESC LIMIT :stretch::int) AS recent
+ORDER BY id LIMIT 1
+
+-- name: list_running_jobs
+-- Jobs at work, newest first: as many as the nodes have workers.
+SELECT id, stage, run_id, state, attempts, losses, created_at,
+       NULL::timestamptz AS finished_at, last_error AS error
+FROM job WHERE state = 1 AND id < :before::uuid
+  AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+  AND (:stage::text IS NULL OR stage = :stage::text)
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: list_ended_badly
+-- Failed and cancelled jobs, newest first, with the dead whose history is pruned or was not kept.
+SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at, error
+FROM (
+    (SELECT history.id, history.stage, history.run_id, history.state, history.attempts,
+            history.losses, history.created_at, history.finished_at, history.error_code AS error
+     FROM history
+     WHERE state <> 3 AND state = ANY (:states::smallint[]) AND id < :before::uuid
+       AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+       AND (:stage::text IS NULL OR stage = :stage::text)
+     ORDER BY id DESC LIMIT :limit::int)
+    UNION ALL
+    (SELECT id, stage, run_id, 4::smallint, attempts, losses, created_at, died_at, error
+     FROM dead_letter
+     WHERE 4 = ANY (:states::smallint[]) AND id < :before::uuid
+       AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+       AND (:stage::text IS NULL OR stage = :stage::text)
+       AND NOT EXISTS (SELECT FROM history WHERE history.id = dead_letter.id)
+     ORDER BY id DESC LIMIT :limit::int)) AS ended
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: list_jobs_about
+-- Live jobs about a thing, by their keys, and the dead ones, newest first.
+SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at, error
+FROM (
+    SELECT id, stage, run_id, state, attempts, losses, created_at,
+           NULL::timestamptz AS finished_at, last_error AS error
+    FROM job WHERE key = ANY (ARRAY (
+        SELECT stage.name || ':' || run.id || ':' || :subject::text
+        FROM unnest(:stages::text[]) AS stage (name)
+        CROSS JOIN (SELECT DISTINCT run_id AS id FROM event
+                    WHERE subject = :subject::text::uuid AND run_id IS NOT NULL) AS run))
+    UNION ALL
+    SELECT id, stage, run_id, 4::smallint, attempts, losses, created_at, died_at, error
+    FROM dead_letter WHERE key LIKE '%:' || :subject::text) AS about
+WHERE id < :before::uuid
+  AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+  AND (:stage::text IS NULL OR stage = :stage::text)
+  AND (:states::smallint[] IS NULL OR state = ANY (:states::smallint[]))
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: find_dead_errors
+-- What the dead among these jobs died of, in words.
+SELECT id, error FROM dead_letter WHERE id = ANY (:ids::uuid[])
+
+-- name: list_runs
+-- Runs, newest first, behind a place.
+SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
+       cancelled_at, cancelled_by
+FROM run WHERE id < :before::uuid AND (:state::text IS NULL OR state = :state::text)
+  AND (:kind::text IS NULL OR kind = :kind::text)
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: list_kind_runs
+-- Runs of a rarer kind, newest first, behind a place.
+SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
+       cancelled_at, cancelled_by
+FROM run WHERE kind = :kind::text AND kind <> 'lead' AND id < :before::uuid
+  AND (:state::text IS NULL OR state = :state::text)
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: list_running_runs
+-- Runs that go on, newest first, behind a place.
+SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
+       cancelled_at, cancelled_by
+FROM run WHERE state = 'running' AND id < :before::uuid
+  AND (:kind::text IS NULL OR kind = :kind::text)
+ORDER BY id DESC LIMIT :limit::int
+
 -- name: count_jobs
 -- Depth and age per stage.
 SELECT stage, count(*) FILTER (WHERE state = 0) AS queued,

@@ -48,6 +48,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: bool
 
 
+class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs; None asks for nothing."""
+
+    kind: str | None = None
+    state: str | None = None
+
+
+_NEWEST = UUID(int=2**128 - 1)
+_COMMON = "lead"
+"""The kind of which there are as many as things brought in: no index holds it."""
+
+
 async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
     """Open a run, or find the one with the same key; tell its id."""
     inserted = await db.fetch_value(
@@ -104,6 +116,20 @@ async def get(db: Reader, run_id: UUID) -> Run:
 async def list_open(db: Reader, limit: int = 50) -> list[Run]:
     """List the runs that go on, newest first."""
     return [_run(row) for row in await db.fetch(SQL.list_open_runs, limit=limit)]
+
+
+async def list_page(
+    db: Reader, wanted: RunFilter, before: UUID | None = None, limit: int = 50
+) -> list[Run]:
+    """List runs, newest first, behind a place."""
+    given = {"kind": wanted.kind, "before": before or _NEWEST, "limit": limit}
+    if wanted.state == "running":
+        rows = await db.fetch(SQL.list_running_runs, **given)
+    elif wanted.kind not in {None, _COMMON}:
+        rows = await db.fetch(SQL.list_kind_runs, **given, state=wanted.state)
+    else:
+        rows = await db.fetch(SQL.list_runs, **given, state=wanted.state)
+    return [_run(row) for row in rows]
 
 
 async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
