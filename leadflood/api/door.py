@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 
 import anyio
@@ -14,7 +15,8 @@ from multidict import CIMultiDict
 from leadflood.api.access import Access
 from leadflood.api.connections import Connections
 from leadflood.api.cors import allowed_origin, answer_preflight, headers_for, is_preflight
-from leadflood.api.edge import NOBODY, Caller, Node
+from leadflood.api.downloads import send_stream
+from leadflood.api.edge import NOBODY, Caller, Node, Stream
 from leadflood.api.idempotency import MOST_CHARS
 from leadflood.api.listening import Settings
 from leadflood.api.problems import CONTENT_TYPE, HttpRefused, refusal_of
@@ -56,6 +58,7 @@ _CONTINUE = "100-continue"
 EARLY = "auth"
 """The class of routes that are limited by address before anything is looked at."""
 _UNENCODED = {"", "identity"}
+MOST_AGENT_CHARS = 300
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -144,10 +147,23 @@ class Door:
             response.force_close()
         return response
 
+    async def send(self, request: web.Request, stream: Stream) -> web.StreamResponse:
+        """Send an answer piece by piece, for as long as its client takes it."""
+        self.let_stream(request)
+        return await send_stream(request, stream, partial(self._dress, request))
+
     def _finish(
         self, request: web.BaseRequest, response: web.StreamResponse, seconds: float
     ) -> None:
+        if not response.prepared:
+            self._dress(request, response)
         name = request.get(NAME, "unknown")
+        self._metrics.answered(name, response.status, seconds)
+        log.debug(
+            "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
+        )
+
+    def _dress(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         headers = response.headers
         headers.update(_SAFE_HEADERS)
         headers.setdefault("Content-Security-Policy", _STRICT_POLICY)
@@ -158,10 +174,6 @@ class Door:
             headers.update(more)
         if (origin := allowed_origin(request, self.http)) is not None:
             headers.update(headers_for(origin))
-        self._metrics.answered(name, response.status, seconds)
-        log.debug(
-            "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
-        )
 
     async def admit(self, request: web.Request, route: Route) -> Principal:
         """Tell who asks, if he may. Raises: Unauthenticated, Denied, HttpRefused, Throttled."""
@@ -264,6 +276,7 @@ class Door:
             request_id=request[_ID],
             principal=principal,
             address=request[ORIGIN].address,
+            user_agent=request.headers.get(hdrs.USER_AGENT, "")[:MOST_AGENT_CHARS],
             idempotency_key=key,
             body_hash=_hash(request, body) if key else b"",
             route=route.name,

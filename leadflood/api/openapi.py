@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from anyio import to_thread
 
-from leadflood.api.edge import Page
+from leadflood.api.edge import Page, Stream
 from leadflood.api.problems import CONTENT_TYPE, Problem, status_of
 from leadflood.api.route import Contract, Route
 from leadflood.api.uploads import FORM
@@ -123,7 +123,7 @@ def _kinds(contracts: Iterable[Contract]) -> list[Any]:
     found: dict[Any, Any] = {_key(Problem): Problem}
     for contract in contracts:
         for kind in (contract.body, contract.query, contract.answer, *contract.path.values()):
-            if kind is not None and kind is not Page:
+            if kind is not None and kind not in {Page, Stream}:
                 found[_key(kind)] = kind
     return list(found.values())
 
@@ -227,14 +227,25 @@ def _plain_schema(kind: Any) -> dict[str, Any]:
     return dict(found)
 
 
+_ROWS = {"type": "array", "items": {"type": "object"}}
+
+
+def _content(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dict[str, Any]:
+    """Describe what a good answer holds."""
+    if contract.answer is Stream:
+        return {
+            media: {"schema": _ROWS if media == "application/json" else {"type": "string"}}
+            for media in route.content_type.split(", ")
+        }
+    key = _part_of(contract) if contract.selectable else _key(contract.answer)
+    schema = {"type": "string"} if contract.answer is Page else schema_of[key]
+    return {route.content_type.partition(";")[0]: {"schema": schema}}
+
+
 def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": contract.summary or route.status.phrase}
     if contract.answer is not None:
-        is_json = contract.answer is not Page
-        key = _part_of(contract) if contract.selectable else _key(contract.answer)
-        schema = schema_of[key] if is_json else {"type": "string"}
-        media = route.content_type.partition(";")[0]
-        good["content"] = {media: {"schema": schema}}
+        good["content"] = _content(route, contract, schema_of)
     if contract.is_versioned:
         good["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Its version."}}
     statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)

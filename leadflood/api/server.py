@@ -13,7 +13,7 @@ from anyio import to_thread
 from leadflood.api.conditions import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.connections import Connections
 from leadflood.api.door import JSON, NAME, Door, expect_nothing
-from leadflood.api.edge import Caller, Node
+from leadflood.api.edge import Caller, Node, Stream
 from leadflood.api.events import EventQuery
 from leadflood.api.icp import Icps
 from leadflood.api.lead_desk import LeadDesk
@@ -108,9 +108,7 @@ async def _listen(runner: web.AppRunner, http: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_app(
-    table: Sequence[Route], door: Door, streams: Streams, hub: Hub
-) -> web.Application:
+def make_app(table: Sequence[Route], door: Door, streams: Streams, hub: Hub) -> web.Application:
     """Put the routes behind the door."""
 
     async def end_streams(_app: web.Application) -> None:
@@ -162,6 +160,8 @@ class _Served:
         if hdrs.IF_MATCH in request.headers and request.method in _CHANGING:
             caller = await self._with_condition(request, caller)
         answer = await endpoint.answer(request.match_info, query, body, caller, upload)
+        if isinstance(answer, Stream):
+            return await self._door.send(request, answer)
         return respond(answer, endpoint, request)
 
     async def _stream(self, request: web.Request, query: EventQuery) -> web.StreamResponse:
