@@ -97,14 +97,14 @@ class Grouped(Generic[ItemT, AnswerT]):
         return await waiting.answer
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator["Grouped[ItemT, AnswerT]"]:
         """Work while the block runs; at its end nobody may ask, and who waits is answered first."""
         async with anyio.create_task_group() as group:
             for _ in range(self._settings.lanes):
                 group.start_soon(self._work)
             self._is_open = True
             try:
-                yield
+                yield self
             finally:
                 self._is_open = False
                 self._has_work.set()
