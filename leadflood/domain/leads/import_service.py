@@ -1,6 +1,5 @@
 """Use cases of files: stage one, say what its columns mean, look ahead, make leads of its rows."""
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -45,7 +44,7 @@ from leadflood.domain.leads.schemas import (
     ReadCsv,
     Upserted,
 )
-from leadflood.domain.leads.tags import canonical_tag, with_tag
+from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.leads.writing import company_id_of
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -669,7 +668,7 @@ def _outcomes(upserted: Sequence[Upserted], in_file: set[UUID]) -> list[RowState
 
 
 def _given_to(state: LeadState, plan: Plan, *, is_new: bool) -> LeadState:
-    tags = functools.reduce(with_tag, plan.tags, state.tags)
+    tags = tuple(sorted({*state.tags, *plan.tags}))
     owner = plan.owner if is_new else state.owner
     return msgspec.structs.replace(state, owner=owner, tags=tags)
 
