@@ -1,6 +1,6 @@
 """The API's server: the routes behind the door, listening."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -29,23 +29,25 @@ from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 SHUTDOWN_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], Awaitable[None]]
 
 
 async def serve_api(node: Node, http: Settings, tell: Tell | None = None) -> None:
     """Serve until cancelled; then stops accepting first, and finishes what is being answered.
 
-    `tell` is told the address. Raises: Invalid (reachable without a token), Conflict (port taken).
+    `tell` is told the address. Raises: Conflict (port taken, another master secret).
     """
     async with listening(node, http) as address:
         if tell is not None:
-            tell(address)
+            await tell(address)
         await anyio.sleep_forever()
 
 
 @asynccontextmanager
-async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
-    """Serve while the block runs; gives the address."""
+async def listening(
+    node: Node, http: Settings, routes: Sequence[Route] | None = None
+) -> AsyncIterator[str]:
+    """Serve while the block runs, all routes or those given; gives the address."""
     await node.storage.accounts.start()
     metrics, lag = RouteMetrics(), LoopLag()
     storage = node.storage
@@ -57,7 +59,7 @@ async def listening(node: Node, http: Settings) -> AsyncIterator[str]:
     door = Door(node, http, metrics, connections)
     streams = Streams(node, hub, metrics)
     runner = Runner(
-        make_app(table, door, streams, hub),
+        make_app(table if routes is None else routes, door, streams, hub),
         door.refuse_unread,
         keepalive_timeout=http.idle_seconds,
         lingering_time=LINGER_SECONDS,

@@ -3,12 +3,12 @@
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
-from ipaddress import ip_address
 from uuid import UUID
 
 import msgspec
 from anyio import to_thread
 
+from leadflood.api.listening import warning_of
 from leadflood.app import (
     WHOLE_NODE,
     Storage,
@@ -139,20 +139,9 @@ async def _check_folder(settings: Settings) -> Check:
 def _check_http(settings: Settings) -> Check:
     http = settings.http
     where = f"{http.host}:{http.port}"
-    if http.token or _is_local(http.host):
-        return good("http", f"serves on {where}")
-    return bad(
-        "http",
-        f"{where} is open to others and there is no token: `leadflood serve` refuses to start",
-        "set LEADFLOOD_HTTP__TOKEN, or http.host back to 127.0.0.1",
-    )
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if warning := warning_of(http):
+        return note("http", warning, "put a proxy that speaks TLS before it and name its address")
+    return good("http", f"serves on {where}")
 
 
 def _check_providers(settings: Settings) -> list[Check]:

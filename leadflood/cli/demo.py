@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from leadflood.app import Node, Storage, open_node, open_storage
+from leadflood.cli.claim import show_claim_link
 from leadflood.cli.demo_report import Outcome, compare, report
 from leadflood.cli.progress import watch_run
 from leadflood.cli.sandbox import World, child_environment, read_announcement, world_command
@@ -263,7 +264,11 @@ async def _keep_serving(node: Node, storage: Storage) -> None:
     from leadflood.api.server import serve_api  # noqa: PLC0415 - only where it is asked for
 
     http = storage.settings.http
-    say(f"demo: serving on http://{http.host}:{http.port} until Ctrl-C")
+
+    async def tell(address: str) -> None:
+        say(f"demo: serving on {address} until Ctrl-C (docs: {address}/docs)")
+        await show_claim_link(storage, address)
+
     with anyio.CancelScope():
-        await serve_api(node, http)
+        await serve_api(node, http, tell)
     await REAL_TIME.sleep(0)

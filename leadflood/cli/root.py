@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from leadflood.cli import dead_letters, messages, migrate, sending, suppress
+from leadflood.cli import dead_letters, messages, migrate, sending, suppress, users
+from leadflood.cli.claim import claim
 from leadflood.cli.demo import demo
 from leadflood.cli.doctor import doctor
 from leadflood.cli.events import events
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, serve, sandbox, doctor, status, events, openapi):
+for command in (demo, run, serve, claim, sandbox, doctor, status, events, openapi):
     app.command()(command)
 app.add_typer(stage_app, name="stage")
 app.add_typer(provider_app, name="provider")
@@ -34,6 +35,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(sending.app, name="sending")
 app.add_typer(messages.app, name="messages")
 app.add_typer(suppress.app, name="suppress")
+app.add_typer(users.app, name="users")
 app.add_typer(migrate.app, name="migrate")
 
 

@@ -13,6 +13,7 @@ import typer
 from leadflood.api.listening import warning_of
 from leadflood.api.server import serve_api
 from leadflood.app import Storage, open_node, open_storage
+from leadflood.cli.claim import show_claim_link
 from leadflood.cli.talk import say
 from leadflood.engine.obs import log as logs
 from leadflood.engine.obs.log import log
@@ -56,9 +57,10 @@ async def _work(storage: Storage) -> None:
     """Stop accepting first, then let the engine finish, then close what it stands on."""
     async with open_node(storage) as node:
 
-        def tell(address: str) -> None:
+        async def tell(address: str) -> None:
             say(f"serve: ready, listening on {address} (docs: {address}/docs)")
             log.info("http.server.started", address=address)
+            await show_claim_link(storage, address)
 
         await serve_api(node, storage.settings.http, tell)
 

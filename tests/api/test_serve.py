@@ -43,10 +43,7 @@ def environment(folder: Path, database: Settings | None, over: Mapping[str, str]
 
 
 async def address_in(told: BufferedByteReceiveStream) -> str:
-    while True:
-        line = (await told.receive_until(b"\n", 65_536)).decode()
-        if "listening on" in line:
-            return line.partition("listening on ")[2].split()[0]
+    return (await lines_until(told, "listening on"))[-1].partition("listening on ")[2].split()[0]
 
 
 async def test_it_says_where_it_listens_answers_and_ends_in_order_on_sigterm(
@@ -64,10 +61,38 @@ async def test_it_says_where_it_listens_answers_and_ends_in_order_on_sigterm(
         assert await process.wait() == 0
 
 
-async def test_without_a_token_it_refuses_an_address_that_others_reach(tmp_path: Path) -> None:
-    anywhere = "0.0.0.0"  # noqa: S104 - to see it refused
-    async with serving(tmp_path, None, LEADFLOOD_HTTP__HOST=anywhere) as (process, told):
-        assert await process.wait() == 1
+async def test_an_address_that_others_reach_is_warned_of_and_served(
+    tmp_path: Path, database_settings: Settings
+) -> None:
+    anywhere = "0.0.0.0"  # noqa: S104 - to see the warning
+    async with serving(tmp_path, database_settings, LEADFLOOD_HTTP__HOST=anywhere) as (_, told):
+        lines = await lines_until(told, "listening on")
 
-        assert b"http.token" in await told.receive()
-    assert not (tmp_path / "postgres").exists()
+    assert any("unencrypted" in line for line in lines)
+
+
+async def test_the_first_start_prints_a_claim_link_that_makes_the_first_admin(
+    tmp_path: Path, database_settings: Settings
+) -> None:
+    async with serving(tmp_path, database_settings) as (_, told):
+        lines = await lines_until(told, "/claim/")
+        told_line = next(line for line in lines if "listening on" in line)
+        address = told_line.partition("listening on ")[2].split()[0]
+        token = lines[-1].partition("/claim/")[2].split()[0]
+        given = {"token": token, "email": "Owner@Team.example", "password": "my own pass phrase"}
+        async with aiohttp.ClientSession() as session:
+            async with session.post(f"{address}/v1/auth/claim", json=given) as claimed:
+                assert claimed.status == 201
+            del given["token"]
+            async with session.post(f"{address}/v1/auth/login", json=given) as entered:
+                assert entered.status == 200
+                assert (await entered.json())["user"]["role"] == "ADMIN"
+
+    assert oct((tmp_path / "accounts.secret").stat().st_mode)[-3:] == "600"
+
+
+async def lines_until(told: BufferedByteReceiveStream, text: str) -> list[str]:
+    lines: list[str] = []
+    while not lines or text not in lines[-1]:
+        lines.append((await told.receive_until(b"\n", 65_536)).decode())
+    return lines

@@ -109,7 +109,6 @@ def test_keys_are_tried_only_when_asked(cli: Cli) -> None:
         ({"LEADFLOOD_PROVIDERS__APOLO__API_KEY": "x"}, "settings", "apolo"),
         ({"DATABASE_URL": "postgresql://x@127.0.0.1:9/x"}, "postgres", "DATABASE_URL"),
         ({"DATABASE_URL": "mysql://x"}, "postgres", "DATABASE_URL"),
-        ({"LEADFLOOD_HTTP__HOST": "0.0.0.0"}, "http", "LEADFLOOD_HTTP__TOKEN"),  # noqa: S104 - what is refused
     ],
 )
 def test_wrong_settings_are_red_and_name_the_mending(

@@ -1,14 +1,21 @@
 """The record of privileged acts: written in the transaction of the act, never changed."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.accounts.schemas import AuditEntry, Principal
+from leadflood.domain.accounts.schemas import AuditEntry, AuditEvent, Principal, PrincipalKind
 from leadflood.domain.accounts.sql import SQL
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.tx import Tx
-from leadflood.engine.ids import Ids
+from leadflood.engine.db.sql import Query
+from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.ids import Ids, id_at
+
+OLDEST = UUID(int=0)
+NEWEST = UUID(int=2**128 - 1)
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +24,21 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     principal: Principal
     address: str
     request_id: str
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which acts; None asks for nothing. `since` counts, `until` does not.
+
+    `actor_kind` alone means those who are no user's and no key's.
+    """
+
+    actor_kind: PrincipalKind | None = None
+    actor_id: UUID | None = None
+    action: str | None = None
+    subject_kind: str | None = None
+    subject_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class Audit:
@@ -43,3 +65,39 @@ class Audit:
             details=[msgspec.json.encode(entry.detail).decode() for entry in entries],
             now=self._clock.now(),
         )
+
+    async def list(
+        self, db: Reader, wanted: AuditFilter, before: UUID | None, limit: int
+    ) -> list[AuditEvent]:
+        """List acts, newest first, behind a place. Ids are made in the order of time."""
+        end = NEWEST if wanted.until is None else id_at(wanted.until)
+        query, given = _query_for(wanted)
+        rows = await db.fetch(
+            query,
+            **given,
+            before=end if before is None else min(before, end),
+            since=OLDEST if wanted.since is None else id_at(wanted.since),
+            limit=limit,
+        )
+        return [_event(row) for row in rows]
+
+
+def _query_for(wanted: AuditFilter) -> tuple[Query, dict[str, object]]:
+    """Choose the query whose index finds these acts among millions."""
+    named: dict[str, object] = {"action": wanted.action, "subject_kind": wanted.subject_kind}
+    if wanted.actor_kind is not None:
+        named["subject_id"] = wanted.subject_id
+        if wanted.actor_id is None:
+            return SQL.list_audit_events_of_operator, {**named, "actor_kind": wanted.actor_kind}
+        return SQL.list_audit_events_of_actor, {**named, "actor_id": wanted.actor_id}
+    if wanted.subject_id is not None and wanted.subject_kind is not None:
+        return SQL.list_audit_events_of_subject, {**named, "subject_id": wanted.subject_id}
+    if wanted.action is not None:
+        return SQL.list_audit_events_of_action, named
+    return SQL.list_audit_events, {"subject_kind": wanted.subject_kind}
+
+
+def _event(row: Row) -> AuditEvent:
+    told = dict(row.items())
+    detail = msgspec.json.decode(told.pop("detail"), type=dict[str, Any])
+    return AuditEvent(**{**told, "actor_kind": PrincipalKind(told["actor_kind"])}, detail=detail)

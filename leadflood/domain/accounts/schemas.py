@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -152,7 +153,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     action: str
     subject_kind: str
     subject_id: str | None
-    detail: dict[str, object]
+    detail: dict[str, Any]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

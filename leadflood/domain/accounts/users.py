@@ -75,9 +75,9 @@ class Users:
             raise _unknown(user_id)
         return UserView.of(user)
 
-    async def find_by_email(self, email: str) -> UserView:
-        """Find a person by address. Raises: NotFound."""
-        user = await store.find_by_email(self._db, normalize_email(email))
+    async def get_by_email(self, email: str, tx: Tx | None = None) -> UserView:
+        """Get a person by address; `tx` where one is open. Raises: NotFound."""
+        user = await store.find_by_email(tx or self._db, normalize_email(email))
         if user is None:
             raise NotFound(f"there is no user {email}: list them", code="user.unknown")
         return UserView.of(user)

@@ -1,0 +1,47 @@
+"""`leadflood claim`: the one-time link by which the first administrator comes in."""
+
+from leadflood.app import Storage
+from leadflood.cli.opened import AsJson, with_storage
+from leadflood.cli.talk import print_data, print_json, say
+from leadflood.domain.accounts.links import path_of
+from leadflood.domain.accounts.schemas import Link
+from leadflood.engine.errors import Conflict
+from leadflood.settings import Settings
+
+
+def claim(*, as_json: AsJson = False) -> None:
+    """Print a fresh claim link while nobody has claimed; the former one is void."""
+
+    async def make(storage: Storage) -> tuple[Link, str]:
+        await storage.accounts.start()
+        link = await storage.accounts.use.joining.make_claim_link()
+        if link is None:
+            raise Conflict(
+                "somebody has claimed this installation already; `leadflood users list` shows who,"
+                " `leadflood users reset-password EMAIL` prints a way back in",
+                code="auth.claim.done",
+            )
+        return link, address_of(storage.settings)
+
+    link, address = with_storage(make)
+    if as_json:
+        print_json({"link": address + path_of(link), "expiresAt": link.expires_at})
+        return
+    print_data(address + path_of(link))
+    say(f"open it and set your password; it works once, until {link.expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+async def show_claim_link(storage: Storage, address: str) -> None:
+    """Say where to claim, when nobody has: at each start a fresh link."""
+    link = await storage.accounts.use.joining.make_claim_link()
+    if link is not None:
+        base = storage.settings.http.public_url.rstrip("/") or address
+        say("there is no user yet: open this link once to become the administrator (24 h):")
+        say(f"  {base}{path_of(link)}")
+
+
+def address_of(settings: Settings) -> str:
+    """Tell how the outside reaches us, as far as the settings know."""
+    http = settings.http
+    host = f"[{http.host}]" if ":" in http.host else http.host
+    return http.public_url.rstrip("/") or f"http://{host}:{http.port}"
