@@ -9,6 +9,10 @@ a request. One database, turns by round, medians told. Stages are paused while l
 that answering is measured and not the work that follows; `post_working_per_s` is with them at
 work. After each turn the rows in the database must be as many as the good answers, or the turn
 is void. Each server has one process; Postgres and wrk share what processors are left.
+
+million: `--leads` made-up leads; first_page alone, then 20 users at lists, filters, searches and
+records while leads come in and go through all stages. websocket: 1,000 listeners, 100 events a
+second; p99 from an event's moment to each listener, and what the server's memory grew by for each.
 """
 
 import argparse
@@ -22,23 +26,40 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
-import aiohttp
 import anyio
 import msgspec
 import uvloop
+from leadflood.engine.db import migrations
+from leadflood.engine.db.pool import Settings as DatabaseSettings
 
 from benchmarks import load
-from benchmarks.api_servers import Served, Unavailable, bare, fastify, leadflood
+from benchmarks.api_million import Users
+from benchmarks.api_servers import Api, Served, bare, fastify, leadflood
 from benchmarks.load import CONNECTIONS, Tally, Task, put_load
-from benchmarks.world import CLOCK, SQL, Broken, Server, open_server, print_table, say
+from benchmarks.million import fill_url
+from benchmarks.peers import Unavailable
+from benchmarks.world import (
+    CLOCK,
+    SQL,
+    Broken,
+    Server,
+    open_server,
+    print_table,
+    python,
+    running_child,
+    say,
+)
 
 PARTS = ("get", "post", "million", "websocket")
 SUBJECTS = ("leadflood", "bare", "fastify")
 STAGES = ("enrichment.run", "features.compute", "scoring.compute")
 WHOLE_SECONDS = 5.0
 FILL_SECONDS = 120
+CHILD_SECONDS = 120
+STREAM_MARGIN_SECONDS = 3.0
+MILLION = ("list_p95", "filter_p95", "search_p95", "record_p95", "first_page")
 ICP = {
     "name": "Bench",
     "target": {"titles": ["COO"], "countries": ["DE"]},
@@ -55,6 +76,7 @@ class Sizes(msgspec.Struct, frozen=True):
     clients: int = 1_000
     events_per_s: int = 100
     stream_seconds: float = 20.0
+    user_seconds: float = 30.0
 
 
 def sizes_for(seconds: float, million: int) -> Sizes:
@@ -63,7 +85,7 @@ def sizes_for(seconds: float, million: int) -> Sizes:
         return Sizes(seconds, million=million)
     return Sizes(
         seconds, warm_seconds=0, leads=20, million=min(million, 500), clients=10,
-        stream_seconds=seconds,
+        stream_seconds=seconds, user_seconds=seconds * 2,
     )  # fmt: skip
 
 
@@ -81,6 +103,9 @@ class Bench:
         self.cpu_us: dict[str, dict[str, list[float]]] = {"get": {}, "post": {}}
         self.alone_ms: dict[str, dict[str, float]] = {"get": {}, "post": {}}
         self.working: Tally | None = None
+        self.million_ms: dict[str, float | None] = dict.fromkeys(MILLION)
+        self.websocket: dict[str, float | None] = dict.fromkeys(("p99_ms", "kb_per_client"))
+        self.extra: dict[str, Any] = {}
         self._turn = 0
 
     async def run(self, *, with_peers: bool) -> None:
@@ -89,6 +114,14 @@ class Bench:
             await self.server.make_fresh()
             async with self._servers(with_peers=with_peers) as servers:
                 await self._requests(servers)
+        for part, take in (("million", self._million), ("websocket", self._websocket)):
+            if part in self.only:
+                await self.server.make_fresh()
+                try:
+                    await take()
+                except (Broken, TimeoutError) as error:
+                    self.void.append(f"{part}: {error}")
+                    say(f"[red]{part}: void: {error}")
 
     @asynccontextmanager
     async def _servers(self, *, with_peers: bool) -> AsyncIterator[dict[str, Served]]:
@@ -136,7 +169,7 @@ class Bench:
         self._turn += 1
         return f"{self._turn}x{random.randrange(10**6)}"  # noqa: S311 - a name
 
-    async def _fill(self, api: "Api", icp_id: str) -> None:
+    async def _fill(self, api: Api, icp_id: str) -> None:
         """Bring leads in and wait until they are scored: what is read is a whole lead."""
         for number in range(self.sizes.leads):
             lead = {
@@ -164,7 +197,7 @@ class Bench:
 
     async def _part(
         self, part: str, servers: Mapping[str, Served],
-        make: Callable[[Served, float, int], Task], api: "Api",
+        make: Callable[[Served, float, int], Task], api: Api,
     ) -> None:  # fmt: skip
         """Give every server its turns, then let each answer one request at a time."""
         if part == "post":
@@ -185,7 +218,7 @@ class Bench:
                 make(servers["leadflood"], self.sizes.seconds, CONNECTIONS)
             )
 
-    async def _pause(self, api: "Api", method: str, body: Any = None) -> None:
+    async def _pause(self, api: Api, method: str, body: Any = None) -> None:
         for stage in STAGES:
             await api.ask(method, f"/v1/admin/stages/{stage}/pause", body)
 
@@ -215,6 +248,81 @@ class Bench:
             f" {cpu / tally.good * 1e6:.0f} µs of its processor each"
         )
 
+    async def _million(self) -> None:
+        """Fill a database, look at the first page, then let users work on it."""
+        count = self.sizes.million
+        await migrations.upgrade(DatabaseSettings(url=self.server.url))
+        say(f"million: writing {count:,} leads")
+        filled = await fill_url(self.server.url, count)
+        await self.server.ask(SQL.make_checkpoint)
+        async with leadflood(self.server.url) as ours:
+            users = Users(ours, filled)
+            first = await users.first_page()
+            p95 = await users.work(self.sizes.user_seconds)
+        if users.faults:
+            raise Broken(f"{users.faults[0]} (and {len(users.faults) - 1} more)")
+        self.million_ms = {f"{kind}_p95": round(ms, 1) for kind, ms in p95.items()}
+        self.million_ms["first_page"] = round(first, 1)
+        asked = sum(len(waits) for waits in users.waits_ms.values())
+        self.extra["million_asked"] = {"requests": asked, "incoming": users.incoming}
+        say(f"million: {self.million_ms}")
+
+    async def _websocket(self) -> None:
+        """Let many listen while leads come in at an even pace; each is one event."""
+        sizes = self.sizes
+        async with leadflood(self.server.url) as ours, Api(ours) as api:
+            icp_id = (await api.ask("POST", "/v1/icps", ICP))["id"]
+            await self._pause(api, "PUT", {"reason": "benchmark"})
+            await self._tell(ours, icp_id, sizes.events_per_s, 1.0)  # warms up
+            before = ours.rss_kb()
+            spec = {
+                "address": ours.address, "token": ours.token, "clients": sizes.clients,
+                "seconds": sizes.stream_seconds + STREAM_MARGIN_SECONDS,
+            }  # fmt: skip
+            async with running_child(python("benchmarks.api_stream"), spec) as child:
+                with anyio.fail_after(sizes.stream_seconds + CHILD_SECONDS):
+                    await child.tell()
+                    told = await self._tell(ours, icp_id, sizes.events_per_s, sizes.stream_seconds)
+                    grown = ours.rss_kb() - before
+                    found = await child.tell()
+        self._note_stream(found, told, grown)
+
+    async def _tell(self, ours: Served, icp_id: str, per_s: int, seconds: float) -> int:
+        """Bring leads in, evenly; tell how many."""
+        mark, told = self._mark(), 0
+        began = perf_counter()
+
+        async def one(number: int) -> None:
+            lead = {"email": f"{mark}.{number}@c{number % 50}-bench.com", "icpId": icp_id}
+            async with room:
+                await api.ask("POST", "/v1/leads", lead)
+
+        room = anyio.CapacityLimiter(CONNECTIONS)
+        async with Api(ours) as api, anyio.create_task_group() as group:
+            while (spent := perf_counter() - began) < seconds:
+                while told < min(spent, seconds) * per_s:
+                    group.start_soon(one, told)
+                    told += 1
+                await CLOCK.sleep(1 / per_s / 2)
+        return told
+
+    def _note_stream(self, found: Mapping[str, Any], told: int, grown_kb: float) -> None:
+        clients = self.sizes.clients
+        faults = [f"{found['lost']} listeners were cut"] * bool(found["lost"])
+        faults += [f"one heard {found['least']} of {told} events"] * (found["least"] < told)
+        if faults:
+            self.void.append(f"websocket: {'; '.join(faults)}")
+            say(f"[red]websocket: void: {'; '.join(faults)}")
+            return
+        self.websocket = {
+            "p99_ms": round(found["p99_ms"], 1),
+            "kb_per_client": round(max(0.0, grown_kb) / clients, 1),
+        }
+        self.extra["websocket_told"] = {
+            "clients": clients, "events": told, "p50_ms": round(found["p50_ms"], 1),
+        }  # fmt: skip
+        say(f"websocket: {self.websocket}")
+
     def rates(self, part: str) -> dict[str, float | None]:
         """Tell the median of each; None where no turn was taken, or all were void."""
         return {
@@ -228,6 +336,8 @@ class Bench:
         return {
             "get_per_s": rates["get"],
             "post_per_s": rates["post"],
+            "million_ms": self.million_ms,
+            "websocket": self.websocket,
             "ratios": _ratios(rates),
             "p99_ms": {
                 part: {
@@ -246,34 +356,11 @@ class Bench:
                 part: {name: [round(one.per_s, 1) for one in each] for name, each in told.items()}
                 for part, told in self.tallies.items()
             },
+            **self.extra,
             "load": load.tool(),
             "skipped": self.skipped,
             "void": self.void,
         }
-
-
-class Api:
-    """Asks a server one thing after the other."""
-
-    def __init__(self, served: Served) -> None:
-        self._served = served
-        self._session: aiohttp.ClientSession
-
-    async def __aenter__(self) -> Self:
-        headers = {"Authorization": f"Bearer {self._served.token}"}
-        self._session = aiohttp.ClientSession(headers=headers)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask, and read the JSON. Raises: Broken with what was answered."""
-        async with self._session.request(method, self._served.address + path, json=body) as answer:
-            raw = await answer.read()
-            if not answer.ok:
-                raise Broken(f"{method} {path}: {answer.status} {raw[:500].decode()}")
-            return json.loads(raw) if raw else None
 
 
 def _median(values: list[float], digits: int = 1) -> float | None:
@@ -295,6 +382,8 @@ def print_tables(found: Mapping[str, Any]) -> None:
         print_table(f"{part} a second", found[f"{part}_per_s"], _rate)
         print_table(f"{part} alone, p50 ms", found["alone_p50_ms"][part])
     print_table("ratios", found["ratios"])
+    print_table("a million leads, 20 users, ms", found["million_ms"])
+    print_table("listeners", found["websocket"])
 
 
 def _rate(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """The servers that are measured: ours as `leadflood serve`, and the same routes by hand."""
 
+import json
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -20,7 +21,7 @@ import msgspec
 from leadflood.engine.db.sql import load_queries
 
 from benchmarks import peers
-from benchmarks.peers import FASTIFY, Unavailable
+from benchmarks.peers import FASTIFY
 from benchmarks.world import CLOCK, PAGE_BYTES, ROOT, Broken, python, running_child
 
 SQL = load_queries(peers.__file__)
@@ -47,6 +48,30 @@ class Served(msgspec.Struct, frozen=True):
         """Tell the memory it holds now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
         return pages * PAGE_BYTES / 1024
+
+
+class Api:
+    """Asks a server one thing after the other."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        headers = {"Authorization": f"Bearer {self._served.token}"}
+        self._session = aiohttp.ClientSession(headers=headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask, and read the JSON. Raises: Broken with what was answered."""
+        async with self._session.request(method, self._served.address + path, json=body) as answer:
+            raw = await answer.read()
+            if not answer.ok:
+                raise Broken(f"{method} {path}: {answer.status} {raw[:500].decode()}")
+            return json.loads(raw) if raw else None
 
 
 @asynccontextmanager
@@ -155,6 +180,3 @@ def address_of(url: str) -> Mapping[str, Any]:
         "host": asked["host"][0], "port": int(asked["port"][0]), "user": parts.username,
         "password": parts.password, "database": parts.path.lstrip("/"),
     }  # fmt: skip
-
-
-__all__ = ["Served", "Unavailable", "bare", "fastify", "leadflood"]
