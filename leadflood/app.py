@@ -21,6 +21,7 @@ from leadflood.contracts.provider import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.domain.accounts.audit import Audit
 from leadflood.domain.accounts.service import Accounts
+from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.stage import EnrichmentStage
@@ -258,6 +259,7 @@ class Node:
             GenerateStage(stages.generate, messaging, clock, ids, ports.writer),
             SendStage(stages.send, messaging, clock, ports.senders),
             SuppressStage(stages.suppress, messaging, clock, ids),
+            BulkStage(stages.bulk, clock),
             ImportStage(stages.imports, ids, clock),
         )
 

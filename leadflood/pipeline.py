@@ -6,6 +6,8 @@ discovery.run → enrichment.run → features.compute → scoring.compute
                                       message.send ← message.generate
 """
 
+from leadflood.domain.bulk.schemas import ChunkWanted
+from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
@@ -34,4 +36,5 @@ STEPS = (
     Step(on=LeadQualified, run=GenerateStage.name),
     Step(on=MessageApproved, run=SendStage.name),
     Step(on=PersonClaimed, run=SuppressStage.name),
+    Step(on=ChunkWanted, run=BulkStage.name),
 )

@@ -50,6 +50,7 @@ class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generate: Policy = Policy(concurrency=64, timeout_seconds=120.0)
     send: Policy = Policy(concurrency=64, timeout_seconds=120.0)
     suppress: Policy = Policy(concurrency=8)
+    bulk: Policy = Policy(concurrency=8, batch=4)
     imports: Policy = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
 
 

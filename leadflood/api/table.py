@@ -6,6 +6,7 @@ import msgspec
 
 from leadflood.api.auth import Auth
 from leadflood.api.auth_self import AuthSelf
+from leadflood.api.bulk import Bulk
 from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
@@ -59,6 +60,7 @@ def make_table(
         Leads(desk),
         LeadChangeRoutes(node, icps),
         FeedbackRoutes(node, icps),
+        Bulk(node, icps),
         Imports(node, icps),
         discoveries,
         Jobs(node),

@@ -15,6 +15,7 @@ from leadflood.domain.leads.provenance import rank_of
 from leadflood.domain.leads.reading import profiles, survivors
 from leadflood.domain.leads.schemas import (
     HUMAN_SOURCE,
+    MOST_TAGS,
     Editor,
     IdentityKey,
     LeadAssigned,
@@ -37,7 +38,7 @@ from leadflood.domain.leads.states import (
     raise_versions,
     write_states,
 )
-from leadflood.domain.leads.tags import MOST_TAGS, canonical_tag, with_tag, without_tag
+from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.leads.words import (
     EXCLUSIVE,
     SURE,
@@ -132,7 +133,7 @@ class LeadChanges:
         """Give a lead a tag. Raises: NotFound, PreconditionFailed, Invalid, Conflict."""
         name = canonical_tag(tag)
         lead = await self._lock(tx, lead_id, editor)
-        tags = with_tag(lead.tags, name)
+        tags = lead.tags_with(name)
         if len(tags) > MOST_TAGS:
             raise Conflict(
                 f"lead {lead.id} has {MOST_TAGS} tags: take one away first", code="leads.tags.full"
@@ -143,7 +144,7 @@ class LeadChanges:
         """Take a tag from a lead. Raises: NotFound, PreconditionFailed, Invalid."""
         name = canonical_tag(tag)
         lead = await self._lock(tx, lead_id, editor)
-        return await self._retag(tx, lead, without_tag(lead.tags, name), editor)
+        return await self._retag(tx, lead, lead.tags_without(name), editor)
 
     async def list_tags(self, db: Reader, mine: str | None) -> list[TagCount]:
         """List the tags in use, each with its leads, counted up to a bound."""

@@ -617,6 +617,11 @@ SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
 SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
 FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
+-- name: find_states
+-- What people change of leads, to look at.
+SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
+FROM lead WHERE id = ANY(:ids::uuid[]);
+
 -- name: write_states
 -- What people changed of leads; tags arrive joined by U+001F, which no tag holds.
 UPDATE lead SET

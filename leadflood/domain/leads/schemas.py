@@ -15,6 +15,9 @@ from leadflood.engine.queue.event import Event
 HUMAN_SOURCE = "user"
 """The source of what a person typed; it wins over any provider."""
 
+MOST_TAGS = 50
+"""How many tags a lead has at most."""
+
 
 class LeadStatus(StrEnum):
     """Where a lead stands."""
@@ -122,6 +125,14 @@ class LeadState(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: datetime | None = None
     deleted_by: str | None = None
     merged_into: UUID | None = None
+
+    def tags_with(self, tag: str) -> tuple[str, ...]:
+        """Tell the tags with one more, in the order of the alphabet."""
+        return self.tags if tag in self.tags else tuple(sorted((*self.tags, tag)))
+
+    def tags_without(self, tag: str) -> tuple[str, ...]:
+        """Tell the tags but for one."""
+        return tuple(one for one in self.tags if one != tag)
 
 
 class Editor(msgspec.Struct, frozen=True, kw_only=True):

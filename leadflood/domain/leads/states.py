@@ -25,6 +25,12 @@ async def lock_states(tx: Tx, lead_ids: Iterable[UUID]) -> dict[UUID, LeadState]
     return {row["id"]: _state(row) for row in rows}
 
 
+async def read_states(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadState]:
+    """Read leads' rows; those that are gone are not in the answer."""
+    rows = await db.fetch(SQL.find_states, ids=list(set(lead_ids)))
+    return {row["id"]: _state(row) for row in rows}
+
+
 async def write_states(
     tx: Tx, before: Sequence[LeadState], after: Sequence[LeadState], by: str, now: datetime
 ) -> None:

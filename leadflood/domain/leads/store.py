@@ -26,9 +26,8 @@ from leadflood.domain.leads.schemas import (
 from leadflood.domain.leads.search import NewScore, lock, record_scores, refresh
 from leadflood.domain.leads.settling import Links, claim_keys, settle
 from leadflood.domain.leads.shown import read_search
-from leadflood.domain.leads.shown import read_search
 from leadflood.domain.leads.sql import SQL
-from leadflood.domain.leads.states import deleted_among, lock_states, write_states
+from leadflood.domain.leads.states import deleted_among, lock_states, read_states, write_states
 from leadflood.domain.leads.union import Groups
 from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
 from leadflood.engine.db.tx import Tx
@@ -45,7 +44,7 @@ __all__ = [
     "lock_states",
     "profiles",
     "provider_key",
-    "read_search",
+    "read_states",
     "read_search",
     "record_scores",
     "record_values",

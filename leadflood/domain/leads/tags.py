@@ -5,7 +5,6 @@ import unicodedata
 from leadflood.engine.errors import FieldProblem, Invalid
 
 MOST_CHARS = 40
-MOST_TAGS = 50
 
 
 def canonical_tag(told: str) -> str:
@@ -32,13 +31,3 @@ def _problem_of(tag: str) -> str:
     if "," in tag or any(unicodedata.category(sign).startswith("C") for sign in tag):
         return "has a comma or a sign nobody can see: write words"
     return ""
-
-
-def with_tag(tags: tuple[str, ...], tag: str) -> tuple[str, ...]:
-    """Add a tag, in the order of the alphabet; one that is there changes nothing."""
-    return tags if tag in tags else tuple(sorted((*tags, tag)))
-
-
-def without_tag(tags: tuple[str, ...], tag: str) -> tuple[str, ...]:
-    """Take a tag away; one that is not there changes nothing."""
-    return tuple(one for one in tags if one != tag)

@@ -98,6 +98,15 @@ class LeadSnapshot:
         """Count them all."""
         return await listing.count_all(self._tx, self._given)
 
+    async def ids(self, most: int) -> list[UUID]:
+        """Name them, oldest first; more than `most` are not looked at to their end."""
+        found: list[UUID] = []
+        async for piece in self.pieces(1_000):
+            found += [lead.id for lead in piece]
+            if len(found) > most:
+                break
+        return found
+
     async def pieces(self, size: int) -> AsyncIterator[Sequence[LeadSummary]]:
         """Give them oldest first, so many at once; memory holds one piece."""
         after: LeadPlace | None = None

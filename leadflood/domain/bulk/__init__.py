@@ -1,0 +1,1 @@
+"""One deed for many leads: fixed when it starts, done in chunks, undone exactly."""

@@ -1,0 +1,57 @@
+"""Leads in any number, and a hash of what people can change of them."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from leadflood.app import Storage
+from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.values import FieldName
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import NewPerson
+from leadflood.engine.db.tx import Reader
+
+from tests.support.messaging import sql
+
+OWN = sql("UPDATE lead SET owner = $2 WHERE id = ANY($1)", "ids", "owner")
+HASH = sql(
+    """
+    SELECT md5(string_agg(told.line, '|' ORDER BY told.line)) FROM (
+        SELECT (to_jsonb(lead) - 'version' - 'updated_at')::text AS line
+        FROM lead WHERE id = ANY($1)
+        UNION ALL
+        SELECT to_jsonb(identity)::text FROM identity WHERE lead_id = ANY($1)
+        UNION ALL
+        SELECT to_jsonb(field_value)::text FROM field_value WHERE subject_id = ANY($1)
+    ) AS told
+    """,
+    "ids",
+)
+
+
+async def make_leads(storage: Storage, count: int, owner: str | None = None) -> list[str]:
+    """Bring in people nobody has met; tell their ids."""
+    now = storage.clock.now()
+    people = [
+        NewPerson(
+            source="csv",
+            values=(
+                FoundValue(
+                    field=FieldName.EMAIL, value=f"{uuid4().hex}@bulk.example", source="csv",
+                    method="import", observed_at=now, confidence=0.9, evidence_hash=uuid4().hex,
+                ),
+            ),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+    async with storage.db.transaction() as tx:
+        made = await leads.upsert(tx, people, storage.ids, now)
+        ids = [one.lead_id for one in made]
+        if owner is not None:
+            await tx.execute(OWN, ids=ids, owner=owner)
+    return [str(lead_id) for lead_id in ids]
+
+
+async def hash_of_leads(db: Reader, ids: Sequence[str]) -> str:
+    """Hash leads' rows, keys and values, but for the version and the time of the last change."""
+    told: str = await db.fetch_value(HASH, ids=[UUID(lead_id) for lead_id in ids])
+    return told
