@@ -1,24 +1,14 @@
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
 
-import aiohttp
 import pytest
-from aiohttp import web
-from leadflood.api.connections import Connections
-from leadflood.api.door import Door
-from leadflood.api.listening import Settings
 from leadflood.api.openapi import describe
 from leadflood.api.public import Alive
 from leadflood.api.retirement import Retirement
 from leadflood.api.route import Route
-from leadflood.api.server import make_app
 from leadflood.app import Node
 from leadflood.engine.errors import NotFound
-from leadflood.engine.obs.feed import Feed, Hub
-from leadflood.engine.obs.metrics import RouteMetrics
 
-from tests.support.api import Client
+from tests.support.routes import serving
 
 pytestmark = pytest.mark.pg
 GOING = Retirement(
@@ -48,24 +38,8 @@ TABLE = (
 )  # fmt: skip
 
 
-@asynccontextmanager
-async def serving(node: Node) -> AsyncIterator[Client]:
-    http, storage = Settings(), node.storage
-    door = Door(node, http, RouteMetrics(), Connections(http.idle_seconds))
-    hub = Hub(Feed(storage.db, storage.clock, 1))
-    runner = web.AppRunner(make_app(TABLE, door, http, hub), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
-        async with aiohttp.ClientSession() as session:
-            yield Client(f"http://127.0.0.1:{port}", session)
-    finally:
-        await runner.cleanup()
-
-
 async def test_a_route_that_will_go_says_so_in_good_and_bad_answers(node: Node) -> None:
-    async with serving(node) as api:
+    async with serving(node, TABLE) as api:
         going, lost = await api.get("/v1/things"), await api.get("/v1/lost")
         staying = await api.get("/v2/things")
 

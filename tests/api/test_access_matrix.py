@@ -1,0 +1,512 @@
+"""Who may ask what: every route, every role, every credential that is none.
+
+The two tables below are written by hand and say what is meant; the routing table says what is. A
+new route needs its line here. `pytest -s tests/api/test_access_matrix.py -k printed` shows it all.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import jwt
+import msgspec
+import pytest
+from leadflood.api.route import Route
+from leadflood.api.table import list_routes
+from leadflood.app import Node
+from leadflood.domain.accounts.schemas import PERMISSIONS, Permission, Role
+from leadflood.domain.accounts.tokens import SigningKey
+
+from tests.support.api import Answer, Client
+from tests.support.routes import REACHED, path_of, sealed, serving
+
+pytestmark = pytest.mark.pg
+ADMIN, MANAGER, REP, ANALYST, VIEWER = "ADMIN", "MANAGER", "SALES_REP", "ANALYST", "VIEWER"
+ALL = {ADMIN, MANAGER, REP, ANALYST, VIEWER}
+ROLES: dict[str, set[str]] = {
+    "self": ALL,
+    "leads:read": ALL,
+    "leads:write": {ADMIN, MANAGER, REP},
+    "leads:delete": {ADMIN, MANAGER},
+    "leads:export": {ADMIN, MANAGER, ANALYST},
+    "leads:import": {ADMIN, MANAGER, REP},
+    "icps:read": ALL,
+    "icps:write": {ADMIN, MANAGER},
+    "discovery:read": ALL,
+    "discovery:write": {ADMIN, MANAGER, REP},
+    "messages:read": ALL,
+    "messages:write": {ADMIN, MANAGER, REP},
+    "messages:approve": {ADMIN, MANAGER, REP},
+    "jobs:read": ALL,
+    "events:read": ALL,
+    "analytics:read": {ADMIN, MANAGER, ANALYST},
+    "users:read": {ADMIN, MANAGER},
+    "users:write": {ADMIN},
+    "audit:read": {ADMIN},
+    "settings:read": {ADMIN, MANAGER},
+    "settings:write": {ADMIN},
+    "system:read": {ADMIN, MANAGER},
+    "admin:read": {ADMIN, MANAGER},
+    "admin:write": {ADMIN},
+}
+REFUSED = {401, 429}
+"""Whoever guesses at the operator's token is slowed down after a while."""
+OPEN = "open"
+ROUTES: dict[str, str] = {
+    "GET /health": OPEN,
+    "GET /u/{token}": OPEN,
+    "POST /u/{token}": OPEN,
+    "POST /v1/auth/login": OPEN,
+    "POST /v1/auth/refresh": OPEN,
+    "POST /v1/auth/claim": OPEN,
+    "POST /v1/auth/register": OPEN,
+    "POST /v1/auth/logout": "self",
+    "GET /v1/auth/me": "self",
+    "GET /v1/auth/sessions": "self",
+    "DELETE /v1/auth/sessions": "self",
+    "DELETE /v1/auth/sessions/{sessionId}": "self",
+    "PUT /v1/auth/password": "self",
+    "POST /v1/auth/totp": "self",
+    "POST /v1/auth/totp/verification": "self",
+    "DELETE /v1/auth/totp": "self",
+    "POST /v1/auth/recovery-codes": "self",
+    "POST /v1/users": "users:write",
+    "GET /v1/users": "users:read",
+    "GET /v1/users/{userId}": "users:read",
+    "PATCH /v1/users/{userId}": "users:write",
+    "DELETE /v1/users/{userId}": "users:write",
+    "POST /v1/users/{userId}/invitation": "users:write",
+    "POST /v1/users/{userId}/password-reset": "users:write",
+    "DELETE /v1/users/{userId}/sessions": "users:write",
+    "POST /v1/admin/signing-keys": "admin:write",
+    "GET /v1/team": "settings:read",
+    "PATCH /v1/team": "settings:write",
+    "POST /v1/api-keys": "self",
+    "GET /v1/api-keys": "self",
+    "DELETE /v1/api-keys/{keyId}": "self",
+    "GET /ready": OPEN,
+    "GET /metrics": "system:read",
+    "POST /v1/icps": "icps:write",
+    "GET /v1/icps": "icps:read",
+    "GET /v1/icps/{icpId}": "icps:read",
+    "PUT /v1/icps/{icpId}": "icps:write",
+    "DELETE /v1/icps/{icpId}": "icps:write",
+    "DELETE /v1/icps/{icpId}/archival": "icps:write",
+    "GET /v1/icps/{icpId}/versions": "icps:read",
+    "GET /v1/icps/{icpId}/versions/{version}": "icps:read",
+    "GET /v1/icps/{icpId}/rules": "icps:read",
+    "PUT /v1/icps/{icpId}/rules": "icps:write",
+    "POST /v1/icps/{icpId}/rules": "icps:write",
+    "PATCH /v1/icps/{icpId}/rules/{position}": "icps:write",
+    "DELETE /v1/icps/{icpId}/rules/{position}": "icps:write",
+    "POST /v1/icps/preview": "leads:read",
+    "POST /v1/icps/{icpId}/preview": "leads:read",
+    "POST /v1/icps/{icpId}/search": "discovery:write",
+    "GET /v1/icps/{icpId}/search-runs": "discovery:read",
+    "GET /v1/icps/{icpId}/search-runs/{runId}": "discovery:read",
+    "GET /v1/leads": "leads:read",
+    "GET /v1/leads/{leadId}/timeline": "leads:read",
+    "GET /v1/leads/export": "leads:export",
+    "POST /v1/leads": "leads:write",
+    "GET /v1/leads/{leadId}": "leads:read",
+    "PATCH /v1/leads/{leadId}": "leads:write",
+    "DELETE /v1/leads/{leadId}": "leads:delete",
+    "PUT /v1/leads/{leadId}/restoration": "leads:delete",
+    "PUT /v1/leads/{leadId}/owner": "leads:write",
+    "PUT /v1/leads/{leadId}/tags/{tag}": "leads:write",
+    "DELETE /v1/leads/{leadId}/tags/{tag}": "leads:write",
+    "GET /v1/tags": "leads:read",
+    "POST /v1/leads/{leadId}/merge": "leads:write",
+    "DELETE /v1/leads/{leadId}/merge": "leads:write",
+    "POST /v1/leads/{leadId}/enrich": "leads:write",
+    "POST /v1/leads/{leadId}/score": "leads:write",
+    "POST /v1/leads/{leadId}/feedback": "leads:write",
+    "GET /v1/leads/{leadId}/feedback": "leads:read",
+    "POST /v1/leads/bulk": "leads:write",
+    "GET /v1/bulk/{runId}": "leads:read",
+    "PUT /v1/bulk/{runId}/cancellation": "leads:write",
+    "POST /v1/bulk/{runId}/undo": "leads:write",
+    "POST /v1/imports": "leads:import",
+    "GET /v1/imports": "leads:import",
+    "GET /v1/imports/{importId}": "leads:import",
+    "PUT /v1/imports/{importId}/mapping": "leads:import",
+    "POST /v1/imports/{importId}/preview": "leads:import",
+    "POST /v1/imports/{importId}/start": "leads:import",
+    "GET /v1/imports/{importId}/rows": "leads:import",
+    "GET /v1/imports/{importId}/bad-rows.csv": "leads:import",
+    "POST /v1/imports/{importId}/undo": "leads:import",
+    "POST /v1/discovery/runs": "discovery:write",
+    "GET /v1/discovery/runs": "discovery:read",
+    "GET /v1/discovery/runs/{runId}": "discovery:read",
+    "PUT /v1/discovery/runs/{runId}/cancellation": "discovery:write",
+    "POST /v1/discovery/runs/{runId}/inspect": "discovery:read",
+    "GET /v1/jobs": "jobs:read",
+    "GET /v1/jobs/{jobId}": "jobs:read",
+    "GET /v1/runs": "jobs:read",
+    "GET /v1/runs/{runId}": "jobs:read",
+    "PUT /v1/runs/{runId}/cancellation": "discovery:write",
+    "GET /v1/messages": "messages:read",
+    "GET /v1/messages/{messageId}": "messages:read",
+    "PATCH /v1/messages/{messageId}": "messages:write",
+    "PUT /v1/messages/{messageId}/approval": "messages:approve",
+    "PUT /v1/messages/{messageId}/rejection": "messages:approve",
+    "POST /v1/messages/{messageId}/send": "messages:approve",
+    "GET /v1/suppressions": "messages:read",
+    "POST /v1/suppressions": "messages:write",
+    "DELETE /v1/suppressions/{suppressionId}": "admin:write",
+    "GET /v1/admin/sending": "admin:read",
+    "PUT /v1/admin/sending/hold": "admin:write",
+    "DELETE /v1/admin/sending/hold": "admin:write",
+    "GET /v1/admin/sending/unknown": "admin:read",
+    "PUT /v1/admin/sending/unknown/{intentId}": "admin:write",
+    "GET /v1/admin/tree": "admin:read",
+    "GET /v1/admin/nodes": "admin:read",
+    "GET /v1/admin/switches": "admin:read",
+    "GET /v1/admin/stages": "admin:read",
+    "PUT /v1/admin/stages/{stage}/pause": "admin:write",
+    "DELETE /v1/admin/stages/{stage}/pause": "admin:write",
+    "PUT /v1/admin/stages/{stage}/drain": "admin:write",
+    "GET /v1/admin/stages/{stage}/drain": "admin:read",
+    "DELETE /v1/admin/stages/{stage}/drain": "admin:write",
+    "PUT /v1/admin/stages/{stage}/concurrency": "admin:write",
+    "DELETE /v1/admin/stages/{stage}/concurrency": "admin:write",
+    "GET /v1/admin/providers": "admin:read",
+    "GET /v1/admin/providers/{provider}": "admin:read",
+    "PATCH /v1/admin/providers/{provider}": "admin:write",
+    "PUT /v1/admin/providers/{provider}/stop": "admin:write",
+    "DELETE /v1/admin/providers/{provider}/stop": "admin:write",
+    "POST /v1/admin/providers/{provider}/breaker-reset": "admin:write",
+    "GET /v1/admin/budget": "admin:read",
+    "PATCH /v1/admin/budget": "admin:write",
+    "GET /v1/admin/dead-letters": "admin:read",
+    "GET /v1/admin/dead-letters/{letterId}": "admin:read",
+    "DELETE /v1/admin/dead-letters/{letterId}": "admin:write",
+    "POST /v1/admin/dead-letter-replays": "admin:write",
+    "POST /v1/admin/dead-letter-discards": "admin:write",
+    "POST /v1/admin/jobs/{jobId}/bury": "admin:write",
+    "GET /v1/events": "events:read",
+    "POST /v1/events/tickets": "events:read",
+    "GET /openapi.json": OPEN,
+    "GET /docs": OPEN,
+    "GET /docs/{asset}": OPEN,
+}
+
+
+@pytest.fixture(scope="module")
+def ran() -> list[str]:
+    """The handlers that ran."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def table(ran: list[str]) -> list[Route]:
+    return sealed(list_routes(), ran)
+
+
+@pytest.fixture(scope="module")
+async def fort(node: Node, table: list[Route]) -> AsyncIterator[Client]:
+    """The whole table with its handlers sealed off, asked as the operator."""
+    async with serving(node, table) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def people(api: Client) -> dict[str, Client]:
+    """One of each role, logged in."""
+    return {role: await api.client_of(role) for role in sorted(ALL)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_ran(ran: list[str]) -> Iterator[None]:
+    ran.clear()
+    yield
+    ran.clear()
+
+
+def closed(table: list[Route]) -> list[Route]:
+    return [route for route in table if not route.is_open]
+
+
+async def ask_all(
+    fort: Client, routes: list[Route], headers: Any, *, query: str = ""
+) -> dict[str, Answer]:
+    """Ask each route, some at a time."""
+    answers: dict[str, Answer] = {}
+    limiter = anyio.CapacityLimiter(8)
+
+    async def ask(route: Route) -> None:
+        async with limiter:
+            url = fort.address + path_of(route) + query
+            async with fort.session.request(route.method, url, headers=headers) as answer:
+                answers[route.name] = Answer(answer.status, answer.headers, await answer.read())
+
+    async with anyio.create_task_group() as group:
+        for route in routes:
+            group.start_soon(ask, route)
+    return answers
+
+
+def test_every_route_is_in_the_table_with_what_it_needs(table: list[Route]) -> None:
+    assert {route.name: OPEN if route.is_open else route.permission for route in table} == ROUTES
+
+
+def test_no_route_is_open_by_oversight(table: list[Route]) -> None:
+    for route in table:
+        assert route.is_open != bool(route.permission), route.name
+
+
+def test_each_role_may_what_is_meant() -> None:
+    assert {permission.value for permission in Permission} == set(ROLES)
+    for role in Role:
+        meant = {permission for permission, roles in ROLES.items() if role.value in roles}
+        assert {permission.value for permission in PERMISSIONS[role]} == meant, role
+
+
+async def test_each_role_is_let_in_where_it_may_and_nowhere_else(
+    fort: Client, table: list[Route], people: dict[str, Client], ran: list[str]
+) -> None:
+    for role, client in people.items():
+        ran.clear()
+        answers = await ask_all(fort, closed(table), client.auth)
+        let_in = {name for name, answer in answers.items() if answer.status != 403}
+        meant = {name for name, need in ROUTES.items() if need != OPEN and role in ROLES[need]}
+
+        assert let_in == meant, role
+        assert set(ran) <= meant
+        assert all(answer.status != 401 for answer in answers.values())
+
+
+def test_the_table_is_printed() -> None:
+    for name, need in ROUTES.items():
+        roles = "everybody" if need == OPEN else " ".join(sorted(ROLES[need]))
+        print(f"{name:60} {need:18} {roles}")  # noqa: T201 - this is what it is for
+
+
+async def test_an_open_route_asks_for_nothing(fort: Client, table: list[Route]) -> None:
+    routes = [route for route in table if route.is_open]
+
+    answers = await ask_all(fort, routes, {})
+
+    assert not {401, 403} & {answer.status for answer in answers.values()}
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    return dict(msgspec.json.decode(b64(token.split(".")[1])))
+
+
+def b64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()
+
+
+def signed(header: object, claims: object, secret: bytes, digest: str = "sha256") -> str:
+    """Sign whatever is given, as no library would."""
+    text = f"{part(header)}.{part(claims)}"
+    mark = hmac.new(secret, text.encode(), getattr(hashlib, digest)).digest()
+    return f"{text}.{base64.urlsafe_b64encode(mark).rstrip(b'=').decode()}"
+
+
+def forged(token: str, key: SigningKey) -> dict[str, str]:
+    """Tokens that look like ours: most are signed with our very key, and still none is."""
+    head, body, mark = token.split(".")
+    header, claims = dict(msgspec.json.decode(b64(head))), claims_of(token)
+    day = 86_400
+
+    def ours(header_over: object = None, **over: Any) -> str:
+        new = {**header, **header_over} if isinstance(header_over, dict) else header
+        kept = {name: value for name, value in {**claims, **over}.items() if value is not ...}
+        return signed(new, kept, key.secret)
+
+    without_kid = {name: value for name, value in header.items() if name != "kid"}
+    rsa_like = {**header, "alg": "RS256"}
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    loose = last[(last.index(mark[-1]) & ~3) | ((last.index(mark[-1]) + 1) & 3)]
+    names = {f"alg {alg!r}": alg for alg in ("none", "None", "NONE", "nOnE", "", "hs256")}
+    return {
+        **{f"{name}, unsigned": f"{part({**header, 'alg': alg})}.{body}."
+           for name, alg in names.items()},
+        **{f"{name}, signed": ours({"alg": alg}) for name, alg in names.items()},
+        "no alg": signed({n: v for n, v in header.items() if n != "alg"}, claims, key.secret),
+        "alg a list": ours({"alg": ["HS256", "none"]}),
+        "HS512": signed({**header, "alg": "HS512"}, claims, key.secret, "sha512"),
+        "HS384": signed({**header, "alg": "HS384"}, claims, key.secret, "sha384"),
+        "RS256, signed as HS256": signed(rsa_like, claims, key.secret),
+        "ES256, signed as HS256": ours({"alg": "ES256"}),
+        "signed with nothing": signed(header, claims, b""),
+        "signed with its kid": signed(header, claims, key.kid.encode()),
+        "signed with 'secret'": signed(header, claims, b"secret"),
+        "signed with another key": signed(header, claims, b"k" * 32),
+        "wrong signature": f"{head}.{body}.{'A' if mark[0] != 'A' else 'B'}{mark[1:]}",
+        "cut signature": f"{head}.{body}.{mark[:-4]}",
+        "no signature": f"{head}.{body}.",
+        "two parts": f"{head}.{body}",
+        "four parts": f"{token}.{mark}",
+        "five parts, as if encrypted": f"{token}.{body}.{mark}",
+        "another's claims": f"{head}.{part({**claims, 'sub': str(uuid4())})}.{mark}",
+        "kid a path": ours({"kid": "../../../../dev/null"}),
+        "kid SQL": ours({"kid": "' OR 1=1 --"}),
+        "kid with NUL": ours({"kid": f"{key.kid}\x00"}),
+        "kid unknown": ours({"kid": "0" * len(key.kid)}),
+        "kid unknown, signed with nothing": signed({**header, "kid": "x"}, claims, b""),
+        "kid a URL": ours({"kid": "https://evil.example/jwks.json"}),
+        "kid empty": ours({"kid": ""}),
+        "kid null": ours({"kid": None}),
+        "kid a list": ours({"kid": [key.kid]}),
+        "kid long": ours({"kid": key.kid * 100}),
+        "no kid": signed(without_kid, claims, key.secret),
+        "jku": ours({"jku": "https://evil.example/jwks.json"}),
+        "jwk": ours({"jwk": {"kty": "oct", "k": "AAAA"}}),
+        "x5u": ours({"x5u": "https://evil.example/cert"}),
+        "crit": ours({"crit": ["exp"]}),
+        "b64 false": ours({"b64": False, "crit": ["b64"]}),
+        "typ of an identity": ours({"typ": "JWT"}),
+        "typ of refreshing": ours({"typ": "rt+jwt"}),
+        "expired": ours(exp=claims["iat"] - 60, iat=claims["iat"] - 960),
+        "of tomorrow": ours(iat=claims["iat"] + day, exp=claims["exp"] + day),
+        "expires never": ours(exp=...),
+        "expires at a text": ours(exp=str(claims["exp"])),
+        "expires at a fraction": ours(exp=claims["exp"] + 0.5),
+        "expires at infinity": ours(exp=1e999),
+        "another issuer": ours(iss="evil"),
+        "another audience": ours(aud="other-api"),
+        "audiences": ours(aud=["leadflood-api"]),
+        "no session": ours(sid=...),
+        "another session": ours(sid=str(uuid4())),
+        "another user": ours(sub=str(uuid4())),
+        "nobody": ours(sub=str(UUID(int=0))),
+        "user null": ours(sub=None),
+        "a role of its own": ours(role="ADMIN"),
+        "padded": f"{token}=",
+        "padded parts": f"{head}=.{body}==.{mark}=",
+        "loose bits": f"{token[:-1]}{loose}",
+        "plain base64": f"{head}.{body}.{mark[:-1]}+",
+        "a blank inside": f"{head}. {body}.{mark}",
+        "a tab before it": f"\t{token}",
+        "quoted": f'"{token}"',
+        "twice": f"{token}, {token}",
+        "twice as schemes": f"{token}, Bearer {token}",
+        "upper case": token.upper(),
+        "no JSON": f"{base64.urlsafe_b64encode(b'{').decode()}.{body}.{mark}",
+        "empty parts": "..",
+        "long": "ey" + "A" * 3_000,
+        "not ASCII": "eyé",
+    }  # fmt: skip
+
+
+async def test_a_token_that_is_not_exactly_ours_opens_no_route(
+    fort: Client, table: list[Route], people: dict[str, Client], node: Node, ran: list[str]
+) -> None:
+    token = people[ADMIN].credential
+    key = node.storage.accounts.use.signing.newest()
+    assert jwt.decode(token, key.secret, ["HS256"], audience="leadflood-api")
+    routes = closed(table)
+
+    for name, forgery in forged(token, key).items():
+        answers = await ask_all(fort, routes, {"Authorization": f"Bearer {forgery}"})
+        assert {answer.status for answer in answers.values()} <= REFUSED, name
+        assert all(answer.problem["code"] for answer in answers.values())
+
+    assert not ran
+    still = await fort.holding(token).get("/v1/auth/me")
+    assert still.status == REACHED
+
+
+async def test_no_route_is_reached_without_exactly_one_credential(
+    fort: Client, table: list[Route], people: dict[str, Client], ran: list[str]
+) -> None:
+    token = people[ADMIN].credential
+    routes = closed(table)
+    basic = base64.b64encode(f"admin:{token}".encode()).decode()
+    headers: dict[str, Any] = {
+        "none": {},
+        "empty": {"Authorization": ""},
+        "a scheme alone": {"Authorization": "Bearer"},
+        "a scheme and a blank": {"Authorization": "Bearer "},
+        "no scheme": {"Authorization": token},
+        "another scheme": {"Authorization": f"Token {token}"},
+        "basic": {"Authorization": f"Basic {basic}"},
+        "no blank": {"Authorization": f"Bearer{token}"},
+        "two blanks": {"Authorization": f"Bearer  {token}"},
+        "doubled": [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")],
+        "doubled, one of them nothing": [
+            ("Authorization", "x"),
+            ("authorization", f"Bearer {token}"),
+        ],
+        "in another header": {"X-Authorization": f"Bearer {token}", "X-Api-Key": token},
+        "in a cookie": {"Cookie": f"access_token={token}; token={token}"},
+    }
+
+    for name, given in headers.items():
+        answers = await ask_all(fort, routes, given)
+        assert {answer.status for answer in answers.values()} <= REFUSED, name
+        assert all(
+            answer.headers["WWW-Authenticate"].startswith("Bearer ")
+            for answer in answers.values()
+            if answer.status == HTTPStatus.UNAUTHORIZED
+        )
+    by_query = await ask_all(fort, routes, {}, query=f"?access_token={token}&token={token}")
+
+    assert {answer.status for answer in by_query.values()} == {401}
+    assert not ran
+
+
+async def test_who_is_over_is_let_in_nowhere(
+    api: Client, fort: Client, table: list[Route], ran: list[str]
+) -> None:
+    over: dict[str, str] = {}
+    one = await api.client_of(ADMIN)
+    assert (await one.post("/v1/auth/logout")).status == 200
+    over["a session that logged out"] = one.credential
+    over["a refresh token"] = one.refresh_token
+    one = await api.client_of(ADMIN)
+    made = await one.post("/v1/api-keys", {"name": "k", "scopes": ["self", "leads:read"]})
+    over["a key cut short"] = made.json["secret"][:-1]
+    over["a key with another secret"] = made.json["secret"][:-4] + "AAAA"
+    over["a key of nobody"] = f"lf_{uuid4().hex}_{made.json['secret'].split('_')[2]}"
+    over["a key's id"] = made.json["key"]["id"]
+    revoked = await one.post("/v1/api-keys", {"name": "r", "scopes": ["self"]})
+    await one.ask("DELETE", f"/v1/api-keys/{revoked.json['key']['id']}")
+    over["a revoked key"] = revoked.json["secret"]
+    gone = await api.client_of(ADMIN)
+    orphan = await gone.post("/v1/api-keys", {"name": "o", "scopes": ["self"]})
+    assert (await api.ask("DELETE", f"/v1/users/{gone.user_id}")).status == 200
+    over["a disabled user's session"] = gone.credential
+    over["a disabled user's key"] = orphan.json["secret"]
+    over["the operator's token and more"] = f"{api.credential}."
+    over["a part of the operator's token"] = api.credential[:-1]
+
+    for name, credential in over.items():
+        routes = closed(table) if credential.startswith(("lf_", "ey")) else closed(table)[:3]
+        answers = await ask_all(fort, routes, {"Authorization": f"Bearer {credential}"})
+        assert {answer.status for answer in answers.values()} <= REFUSED, name
+
+    assert not ran
+
+
+async def test_a_key_opens_what_its_scopes_and_its_owner_s_role_both_allow(
+    api: Client, fort: Client, table: list[Route]
+) -> None:
+    owner = await api.client_of(MANAGER)
+    scopes = {"leads:read", "icps:write", "self"}
+    made = await owner.post("/v1/api-keys", {"name": "k", "scopes": sorted(scopes)})
+    too_much = await owner.post("/v1/api-keys", {"name": "k", "scopes": ["admin:write"]})
+    as_key = {"Authorization": f"Bearer {made.json['secret']}"}
+
+    before = await ask_all(fort, closed(table), as_key)
+    lowered = await api.ask("PATCH", f"/v1/users/{owner.user_id}", {"role": VIEWER})
+    after = await ask_all(fort, closed(table), as_key)
+
+    assert too_much.status in {403, 422}
+    assert lowered.status == 200
+    for answers, role in ((before, MANAGER), (after, VIEWER)):
+        let_in = {name for name, answer in answers.items() if answer.status != 403}
+        meant = {n for n, need in ROUTES.items() if need in scopes and role in ROLES[need]}
+        assert let_in == meant

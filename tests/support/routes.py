@@ -1,0 +1,65 @@
+"""The routing table as tests generate from it: its routes sealed off, its paths filled in."""
+
+import functools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import msgspec
+from leadflood.api.listening import Settings as HttpSettings
+from leadflood.api.problems import HttpRefused
+from leadflood.api.rates import RateClass, Settings as Rates
+from leadflood.api.route import Contract, Route
+from leadflood.api.server import listening
+from leadflood.app import Node
+
+from tests.support.api import OPERATOR_TOKEN, Client
+
+REACHED = HTTPStatus.IM_A_TEAPOT
+"""What a sealed route answers: whoever gets this was let in."""
+OFF = RateClass()
+UNLIMITED = Rates(normal=OFF, auth=OFF, heavy=OFF, public=OFF)
+SOMETHING = UUID(int=1)
+
+
+@asynccontextmanager
+async def serving(node: Node, routes: Sequence[Route], **http: Any) -> AsyncIterator[Client]:
+    """Serve a table of one's own behind the door, as the operator."""
+    settings = HttpSettings(**{"port": 0, "token": OPERATOR_TOKEN, "rates": UNLIMITED, **http})
+    async with (
+        listening(node, settings, routes) as address,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        yield Client(address, session, OPERATOR_TOKEN)
+
+
+def sealed(routes: Sequence[Route], ran: list[str]) -> list[Route]:
+    """Put a note that it ran in the place of each handler: who may ask is all that is left."""
+    return [msgspec.structs.replace(route, handler=_seal(route, ran)) for route in routes]
+
+
+def _seal(route: Route, ran: list[str]) -> Any:
+    @functools.wraps(route.handler)
+    async def reached(**_: object) -> None:
+        ran.append(route.name)
+        raise HttpRefused(REACHED, "http.test.reached", "somebody was let in")
+
+    return reached
+
+
+def path_of(route: Route) -> str:
+    """Fill the names in a route's path in with something of the right kind."""
+    path = route.path
+    for name, kind in Contract.of(route).path.items():
+        path = path.replace("{" + name + "}", _something(kind))
+    return path
+
+
+def _something(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return str(next(iter(kind)).value)
+    return str(SOMETHING) if kind is UUID else "something"
