@@ -61,12 +61,12 @@ class Users:
 
     async def _be_one(self, rng: random.Random, until: float) -> None:
         seen: list[str] = []
-        cursor = ""
+        rest = ""
         async with Api(self._served) as api:
             while perf_counter() < until:
                 await CLOCK.sleep(rng.uniform(0, 2 * THINK_SECONDS))
                 kind = rng.choice(KINDS if seen else KINDS[:1])
-                path = self._path(kind, rng, seen, cursor)
+                path = self._path(kind, rng, seen, rest)
                 began = perf_counter()
                 try:
                     told = await api.ask("GET", path)
@@ -76,16 +76,16 @@ class Users:
                 self.waits_ms[kind].append((perf_counter() - began) * 1000)
                 if kind != "record":
                     seen = [one["id"] for one in told["data"]] or seen
-                cursor = _next(told) if kind == "list" else ""
+                rest = _rest_of(path, told) if kind == "list" else ""
 
-    def _path(self, kind: str, rng: random.Random, seen: list[str], cursor: str) -> str:
+    def _path(self, kind: str, rng: random.Random, seen: list[str], rest: str) -> str:
         filled = self._filled
         if kind == "record":
             return f"/v1/leads/{rng.choice(seen)}"
         if kind == "list":
             # half go on where they are, half begin anew in another order
-            if cursor and rng.random() < 0.5:  # noqa: PLR2004
-                return f"/v1/leads?{PAGE}&{cursor}"
+            if rest and rng.random() < 0.5:  # noqa: PLR2004
+                return rest
             return f"/v1/leads?{PAGE}&sort={rng.choice(SORTS)}"
         if kind == "search":
             word = _skewed(filled.last_names, rng)
@@ -112,9 +112,10 @@ class Users:
                 await CLOCK.sleep(1 / INCOMING_PER_S)
 
 
-def _next(page: Mapping[str, Any]) -> str:
+def _rest_of(path: str, page: Mapping[str, Any]) -> str:
+    """Tell where a list goes on; empty at its end."""
     cursor = page["pagination"]["nextCursor"]
-    return f"cursor={cursor}" if cursor else ""
+    return f"{path.partition('&cursor=')[0]}&cursor={cursor}" if cursor else ""
 
 
 def _skewed(names: Any, rng: random.Random) -> Any:

@@ -51,3 +51,18 @@ def test_the_pipeline_benchmark_prints_its_keys_and_its_rows_add_up() -> None:
     assert found["stages"]["memory"].keys() >= {"enrichment.run", "scoring.compute"}
     assert found["leads_per_s"]["memory"] > 0
     assert found["stages"]["memory"]["enrichment.run"]["tasks"] == 200
+
+
+@pytest.mark.pg
+def test_the_api_benchmark_prints_its_keys_and_its_rows_are_as_many_as_its_answers() -> None:
+    short = ("--seconds", "0.5", "--rounds", "1", "--peers", "none")
+    found = run("benchmarks.api", *short, "--only", "get,post")
+
+    assert found["void"] == []
+    assert found["get_per_s"].keys() == {"leadflood", "bare", "fastify"}
+    assert found["post_per_s"].keys() == {"leadflood", "bare", "fastify"}
+    million = {"list_p95", "filter_p95", "search_p95", "record_p95", "first_page"}
+    assert found["million_ms"].keys() == million
+    assert found["websocket"].keys() == {"p99_ms", "kb_per_client"}
+    assert found["get_per_s"]["leadflood"] > 0
+    assert found["post_per_s"]["leadflood"] > 0
