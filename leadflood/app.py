@@ -32,6 +32,7 @@ from leadflood.domain.leads.import_stage import ImportStage
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
+from leadflood.domain.notifications.service import Watcher
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.actors.supervisor import Child
@@ -204,6 +205,7 @@ class Node:
         self.retuner: Retuner
         self.messaging: MessagingService
         self.discovery: DiscoveryService
+        self.watcher: Watcher
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
         """Build the parts of one life of the node, and its stages."""
@@ -220,6 +222,7 @@ class Node:
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
+        self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
         return self._stages()
 
     def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
@@ -273,6 +276,7 @@ class Node:
             Child("orphans", self._settle_orphans),
             Child("look-up", self._look_up_unknown, optional=True),
             Child("answers", self._forget_answers, optional=True),
+            Child("notifications", self._notify, optional=True),
         ]
         if self.storage.server is not None:
             children.append(Child("postgres", self.storage.server.watch))
@@ -292,8 +296,18 @@ class Node:
     async def _look_up_unknown(self) -> None:
         await repeat(LOOK_UP_SECONDS, self.messaging.settle_unknown_by_lookup, "look-up")
 
+    async def _notify(self) -> None:
+        """Tell people what happened, whichever node sees it first."""
+        wanted = self.storage.settings.notifications
+
+        async def look() -> None:
+            await self.watcher.look(self.publisher)
+
+        await repeat(wanted.look_seconds, look, "notifications")
+
     async def _forget_answers(self) -> None:
         async def forget() -> None:
+            await self.watcher.prune(self.storage.db)
             while await forget_answers(self.storage.db, self.storage.clock.now()):
                 pass
             while await idempotency.forget(self.storage.db, self.storage.clock.now()):

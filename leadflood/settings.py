@@ -21,6 +21,7 @@ from leadflood.contracts.provider import ProviderSettings
 from leadflood.domain.accounts.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
+from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
 from leadflood.engine.ledger.store import Caps
@@ -35,7 +36,7 @@ SECRET_WORDS = ("key", "secret", "password", "token", "url")
 PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
 AT_LEAST_ONE = frozenset(
     {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
-     "body_bytes", "import_bytes", "max_subject", "max_body", "loss_patience"}
+     "account_failures", "address_failures", "argon2_passes", "body_bytes", "import_bytes", "max_subject", "max_body", "loss_patience"}
 )  # fmt: skip
 MOST_PORT = 65_535
 
@@ -87,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     budget: BudgetSettings = BudgetSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
     messaging: MessagingSettings = MessagingSettings()
+    notifications: NotificationSettings = NotificationSettings()
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
 
     def caps(self) -> dict[str, Caps]:

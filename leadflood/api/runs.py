@@ -110,4 +110,5 @@ class Runs:
 
 def _told(run: Run) -> dict[str, Any]:
     told = msgspec.structs.asdict(run)
-    return {**told, "is_cancelled": told.pop("cancelled")}
+    told["is_cancelled"] = told.pop("cancelled")
+    return told

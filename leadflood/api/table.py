@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import msgspec
 
+from leadflood.api.audit import AuditRecord
 from leadflood.api.auth import Auth
 from leadflood.api.auth_self import AuthSelf
 from leadflood.api.bulk import Bulk
@@ -11,23 +12,26 @@ from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
 from leadflood.api.events import Events
+from leadflood.api.export import Exports
 from leadflood.api.feedback import FeedbackRoutes
 from leadflood.api.icp import Icps
 from leadflood.api.icp_rules import IcpRules
 from leadflood.api.icp_search import IcpSearch
 from leadflood.api.imports import Imports
 from leadflood.api.jobs import Jobs
-from leadflood.api.lead_changes import LeadChangeRoutes
 from leadflood.api.keys import Keys
+from leadflood.api.lead_changes import LeadChangeRoutes
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.lead_list import LeadLists
 from leadflood.api.leads import Leads
 from leadflood.api.messages import Messages
+from leadflood.api.notifications import Notifications
 from leadflood.api.openapi import Docs, describe, find_assets
 from leadflood.api.operations import Operations
 from leadflood.api.providers import Providers
 from leadflood.api.public import Public
 from leadflood.api.route import Route
+from leadflood.api.runs import Runs
 from leadflood.api.sending import Sending
 from leadflood.api.stages import Stages
 from leadflood.api.suppressions import Suppressions
@@ -57,6 +61,7 @@ def make_table(
         IcpRules(node, icps),
         IcpSearch(node, icps, discoveries),
         LeadLists(node),
+        Exports(node),
         Leads(desk),
         LeadChangeRoutes(node, icps),
         FeedbackRoutes(node, icps),
@@ -64,11 +69,14 @@ def make_table(
         Imports(node, icps),
         discoveries,
         Jobs(node),
+        Runs(node),
         Messages(node),
         Suppressions(node),
+        Notifications(node),
         Sending(node),
         Stages(node),
         Providers(node),
+        AuditRecord(node),
         DeadLetters(node),
         Events(node, hub),
         docs,

@@ -30,6 +30,9 @@ OWNERS = {
     "leadflood/domain/enrichment": "enrichment enrichment_record waterfall_stat",
     "leadflood/domain/features": "feature_snapshot",
     "leadflood/domain/scoring": "scoring_algorithm score_prediction",
+    "leadflood/domain/notifications": (
+        "notification notification_read notification_seen notification_watch"
+    ),
     "leadflood/domain/messaging": (
         "template message message_fact intent suppression opt_in unsubscribe_token"
     ),

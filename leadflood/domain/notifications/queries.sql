@@ -1,0 +1,145 @@
+-- name: lock_place
+-- Where the log was read to; whoever holds it writes, the other nodes look again later.
+SELECT era, xid::text AS xid, event_id, looked_at FROM notification_watch FOR UPDATE SKIP LOCKED;
+
+-- name: has_place
+-- Whether anybody has begun to read.
+SELECT true FROM notification_watch;
+
+-- name: begin_here
+-- Begin at the end of the log: what happened before nobody waits for any more.
+INSERT INTO notification_watch (era, xid, event_id, looked_at)
+SELECT coalesce((SELECT era FROM installation), 1), pg_snapshot_xmin(pg_current_snapshot()),
+    :event_id::uuid, :now::timestamptz
+ON CONFLICT (only_row) DO NOTHING;
+
+-- name: find_head
+-- Behind this place nothing can appear any more.
+SELECT coalesce((SELECT era FROM installation), 1) AS era,
+    pg_snapshot_xmin(pg_current_snapshot())::text AS xid;
+
+-- name: read_log
+-- The events of which somebody is told, in the order of the log.
+SELECT era, xid::text AS xid, id, at, run_id, type, payload FROM event
+WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid) AND xid < :head::text::xid8
+    AND type = ANY(:types::text[])
+ORDER BY era, xid, id LIMIT :limit::int;
+
+-- name: move_place
+-- Read up to here.
+UPDATE notification_watch SET
+    era = :era::int, xid = :xid::text::xid8, event_id = :id::uuid, looked_at = :now::timestamptz;
+
+-- name: find_runs
+-- What is to be told of runs.
+SELECT run.id AS run_id, run.kind, run.title,
+    coalesce((SELECT lead_count FROM discovery_run WHERE discovery_run.id = run.id), 0)
+        + (SELECT count(*) FROM import_row WHERE run_id = run.id AND lead_id IS NOT NULL)
+        AS lead_count,
+    (SELECT count(*) FROM score_prediction
+     WHERE run_id = run.id AND score_prediction.band = 'HIGH') AS high_count,
+    (SELECT count(*) FROM message WHERE run_id = run.id AND message.state = 'waiting')
+        AS waiting_count,
+    (SELECT count(*) FROM discovery_record JOIN enrichment USING (lead_id, run_id)
+     WHERE run_id = run.id AND enrichment.code = 'budget.exhausted')
+    + (SELECT count(*) FROM import_row JOIN enrichment USING (lead_id, run_id)
+       WHERE run_id = run.id AND enrichment.code = 'budget.exhausted') AS exhausted_count
+FROM run WHERE run.id = ANY(:ids::uuid[]);
+
+-- name: find_dead
+-- Jobs that died lately, by stage, cause and run.
+SELECT stage, error_code, run_id, count(*) AS count, max(died_at) AS died_at FROM dead_letter
+WHERE died_at > :since::timestamptz AND stage = ANY(:stages::text[])
+GROUP BY stage, error_code, run_id ORDER BY stage, error_code, run_id LIMIT 100;
+
+-- name: find_dead_stages
+-- The stages whose jobs have died, whenever.
+SELECT DISTINCT stage FROM dead_letter;
+
+-- name: find_hold
+-- Sending, where the guard holds it.
+SELECT reason, changed_at FROM switch
+WHERE name = 'sending' AND state = 'held' AND by_whom = 'guard' AND changed_at > :since::timestamptz;
+
+-- name: find_budgets
+-- Caps over all providers with what is used of them.
+SELECT scope, cap_micros, spent_micros + reserved_micros AS used_micros FROM budget
+WHERE scope = ANY(:scopes::text[]) AND cap_micros > 0;
+
+-- name: add_notifications
+-- Tell each thing once, whoever noticed it.
+INSERT INTO notification (
+    id, key, kind, permission, user_id, title, body, subject_kind, subject_id, created_at
+)
+SELECT id, key, kind, permission, user_id, title, body, nullif(subject_kind, ''),
+    nullif(subject_id, ''), :now::timestamptz
+FROM unnest(
+    :ids::uuid[], :keys::text[], :kinds::text[], :permissions::text[], :user_ids::uuid[],
+    :titles::text[], :bodies::text[], :subject_kinds::text[], :subject_ids::text[]
+) AS told (id, key, kind, permission, user_id, title, body, subject_kind, subject_id)
+ORDER BY key
+ON CONFLICT (key) DO NOTHING
+RETURNING id;
+
+-- name: list_notifications
+-- What somebody may be told, newest first, with what he has read.
+SELECT * FROM (
+    SELECT notification.id, kind, title, body, subject_kind, subject_id,
+        user_id IS NOT NULL AS for_me, created_at,
+        notification.id <= coalesce((
+            SELECT up_to FROM notification_seen WHERE reader = :reader::text
+        ), '00000000-0000-0000-0000-000000000000'::uuid)
+        OR EXISTS (
+            SELECT FROM notification_read
+            WHERE reader = :reader::text AND notification_id = notification.id
+        ) AS is_read
+    FROM notification
+    WHERE notification.id < :before::uuid AND permission = ANY(:permissions::text[])
+        AND (user_id IS NULL OR user_id = :user_id::uuid)
+) AS told
+WHERE NOT (:only_unread::boolean AND is_read)
+ORDER BY id DESC LIMIT :limit::int;
+
+-- name: count_unread
+-- How many somebody has not read, up to a bound.
+SELECT count(*) FROM (
+    SELECT FROM notification
+    WHERE permission = ANY(:permissions::text[])
+        AND (user_id IS NULL OR user_id = :user_id::uuid)
+        AND id > coalesce((
+            SELECT up_to FROM notification_seen WHERE reader = :reader::text
+        ), '00000000-0000-0000-0000-000000000000'::uuid)
+        AND NOT EXISTS (
+            SELECT FROM notification_read
+            WHERE reader = :reader::text AND notification_id = notification.id
+        )
+    LIMIT :bound::int
+) AS unread;
+
+-- name: find_visible
+-- One notification, if somebody may be told.
+SELECT id FROM notification
+WHERE id = :id::uuid AND permission = ANY(:permissions::text[])
+    AND (user_id IS NULL OR user_id = :user_id::uuid);
+
+-- name: mark_read
+-- Once is enough.
+INSERT INTO notification_read (reader, notification_id, read_at)
+VALUES (:reader::text, :id::uuid, :now::timestamptz) ON CONFLICT DO NOTHING;
+
+-- name: mark_seen
+-- All up to one are read; the mark never goes back.
+INSERT INTO notification_seen (reader, up_to, seen_at)
+VALUES (:reader::text, :up_to::uuid, :now::timestamptz)
+ON CONFLICT (reader) DO UPDATE SET
+    up_to = GREATEST(notification_seen.up_to, excluded.up_to), seen_at = excluded.seen_at;
+
+-- name: drop_marks
+-- What the mark of all covers needs none of its own.
+DELETE FROM notification_read WHERE reader = :reader::text AND notification_id <= :up_to::uuid;
+
+-- name: prune
+-- Forget what is past its time, a few thousand at once; marks go with it.
+DELETE FROM notification WHERE id = ANY(ARRAY(
+    SELECT id FROM notification WHERE id < :before::uuid ORDER BY id LIMIT :limit::int
+));

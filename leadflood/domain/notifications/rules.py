@@ -1,0 +1,222 @@
+"""Which thing that happened is told to whom, in which words, and what makes it the same. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from leadflood.domain.notifications.schemas import (
+    BudgetFacts,
+    DeadFacts,
+    Happened,
+    Held,
+    NewNotification,
+    NotificationKind,
+    RunFacts,
+)
+
+RUN_COMPLETED = "run.completed"
+SEARCH_FAILED = "discovery.run.failed"
+DRAFTED = "messaging.message.drafted"
+UNKNOWN = "messaging.message.unknown"
+ASSIGNED = "leads.lead.assigned"
+TOLD = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED)
+"""The events of which somebody is told."""
+
+NEARLY_RATIO = 0.9
+_SINGLE = "lead"
+"""The kind of a run for one lead: such runs are told together, a day at a time."""
+_PERMISSIONS = {"import": "leads:import", "bulk": "leads:write", "csv": "leads:import"}
+_RUN = "run"
+
+
+def of_events(events: Sequence[Happened], runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
+    """Tell what is to be told of events, in their order, each thing once."""
+    made: dict[str, NewNotification] = {}
+    for event in events:
+        for one in _of_event(event, runs):
+            made.setdefault(one.key, one)
+    for one in _of_assignments(event for event in events if event.type == ASSIGNED):
+        made.setdefault(one.key, one)
+    return list(made.values())
+
+
+def of_dead(dead: Iterable[DeadFacts]) -> list[NewNotification]:
+    """Tell of jobs that died: once for a stage, a cause and a run, or a day outside runs."""
+    return [
+        NewNotification(
+            key=f"dead:{one.stage}:{one.error_code}:{one.run_id or _day(one.died_at)}",
+            kind=NotificationKind.JOBS_DEAD,
+            permission="admin:read",
+            title=f"Jobs of {one.stage} failed for good ({one.error_code})",
+            body=f"{_count(one.count, 'dead letter')} so far: replay or discard them.",
+            subject=_about_run(one.run_id),
+        )
+        for one in dead
+    ]
+
+
+def of_hold(held: Held | None) -> list[NewNotification]:
+    """Tell that the guard holds sending, once for each time it does."""
+    if held is None:
+        return []
+    return [
+        NewNotification(
+            key=f"held:{held.changed_at.isoformat()}",
+            kind=NotificationKind.SENDING_HELD,
+            permission="messages:approve",
+            title="Sending is held",
+            body=f"The guard stopped it: {held.reason}. An administrator has to release it.",
+        )
+    ]
+
+
+def of_budgets(budgets: Iterable[BudgetFacts]) -> list[NewNotification]:
+    """Tell of caps that are nearly used up, once in their day or month."""
+    return [
+        NewNotification(
+            key=f"budget:{one.scope}",
+            kind=NotificationKind.BUDGET_NEARLY_SPENT,
+            permission="settings:read",
+            title=f"{_percent(one)} % of the {_period(one.scope)} is used",
+            body="Paid calls wait until it renews once nothing is left.",
+        )
+        for one in budgets
+        if one.cap_micros > 0 and one.used_micros >= one.cap_micros * NEARLY_RATIO
+    ]
+
+
+def _of_event(event: Happened, runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
+    run = runs.get(event.run_id) if event.run_id is not None else None
+    match event.type:
+        case "run.completed":
+            return [] if run is None else _of_run(run)
+        case "discovery.run.failed":
+            return _of_failure(event, run)
+        case "messaging.message.drafted":
+            return [] if run is None else _of_drafts(event, run)
+        case "messaging.message.unknown":
+            return [_of_unknown(event)]
+        case _:
+            return []
+
+
+def _of_run(run: RunFacts) -> list[NewNotification]:
+    if run.kind == _SINGLE:
+        return []
+    permission = _PERMISSIONS.get(run.kind, "discovery:read")
+    parts = [_count(run.lead_count, "lead")] if run.lead_count else []
+    parts += [f"{run.high_count} HIGH"] if run.high_count else []
+    parts += [f"{_count(run.waiting_count, 'draft')} to approve"] if run.waiting_count else []
+    told = [
+        NewNotification(
+            key=f"run:{run.run_id}",
+            kind=NotificationKind.RUN_COMPLETED,
+            permission=permission,
+            title=f"{run.title or run.kind}: done",
+            body=", ".join(parts),
+            subject=_about_run(run.run_id),
+        )
+    ]
+    if run.exhausted_count:
+        text = f"{_count(run.exhausted_count, 'lead')} went on without more paid answers."
+        told.append(
+            NewNotification(
+                key=f"spent:{run.run_id}",
+                kind=NotificationKind.BUDGET_SPENT,
+                permission=permission,
+                title=f"{run.title or run.kind}: its cap is spent",
+                body=text,
+                subject=_about_run(run.run_id),
+            )
+        )
+    return told
+
+
+def _of_failure(event: Happened, run: RunFacts | None) -> list[NewNotification]:
+    subject = event.run_id
+    if subject is None:
+        return []
+    return [
+        NewNotification(
+            key=f"failed:{subject}",
+            kind=NotificationKind.SEARCH_FAILED,
+            permission="discovery:read",
+            title=f"{run.title if run else 'A search'}: the source did not go on",
+            body=f"{event.payload.get('code', '')}: leads found so far go on.",
+            subject=_about_run(subject),
+        )
+    ]
+
+
+def _of_drafts(event: Happened, run: RunFacts) -> list[NewNotification]:
+    if not run.waiting_count:
+        return []
+    is_single = run.kind == _SINGLE
+    return [
+        NewNotification(
+            key=f"drafts:{_day(event.at)}" if is_single else f"drafts:{run.run_id}",
+            kind=NotificationKind.DRAFTS_WAITING,
+            permission="messages:approve",
+            title="Drafts wait for approval",
+            body="" if is_single else run.title,
+            subject=_about_run(None if is_single else run.run_id),
+        )
+    ]
+
+
+def _of_unknown(event: Happened) -> NewNotification:
+    return NewNotification(
+        key=f"unknown:{_day(event.at)}",
+        kind=NotificationKind.SENDING_UNKNOWN,
+        permission="admin:read",
+        title="Nobody knows whether a message arrived",
+        body="Look at the unknown sendings and say whether they arrived.",
+    )
+
+
+def _of_assignments(events: Iterable[Happened]) -> list[NewNotification]:
+    """Tell new owners, once an hour each; who is no user has no place to be told at."""
+    counts: dict[tuple[UUID, str], int] = {}
+    for event in events:
+        owner = _user_of(event.payload.get("owner"))
+        if owner is not None:
+            key = (owner, f"{event.at:%Y-%m-%dT%H}")
+            counts[key] = counts.get(key, 0) + 1
+    return [
+        NewNotification(
+            key=f"assigned:{owner}:{hour}",
+            kind=NotificationKind.LEADS_ASSIGNED,
+            permission="leads:read",
+            title="Leads were assigned to you",
+            body=f"{_count(count, 'lead')}, perhaps more within the hour.",
+            user_id=owner,
+        )
+        for (owner, hour), count in counts.items()
+    ]
+
+
+def _user_of(owner: object) -> UUID | None:
+    try:
+        return UUID(owner) if isinstance(owner, str) else None
+    except ValueError:
+        return None
+
+
+def _about_run(run_id: UUID | None) -> tuple[str, str]:
+    return ("", "") if run_id is None else (_RUN, str(run_id))
+
+
+def _percent(budget: BudgetFacts) -> int:
+    return budget.used_micros * 100 // budget.cap_micros
+
+
+def _period(scope: str) -> str:
+    return "month's budget" if ":month:" in scope else "day's budget"
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,133 @@
+"""Notifications as they are made, told and read."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+from typing_extensions import override
+
+from leadflood.engine.queue.event import Event
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often the log is looked at, and how long notifications are kept."""
+
+    look_seconds: float = 2.0
+    keep_days: float = 90.0
+
+
+class NotificationKind(StrEnum):
+    """What a notification is about."""
+
+    RUN_COMPLETED = "run.completed"
+    SEARCH_FAILED = "search.failed"
+    BUDGET_SPENT = "budget.spent"
+    BUDGET_NEARLY_SPENT = "budget.nearly_spent"
+    DRAFTS_WAITING = "drafts.waiting"
+    LEADS_ASSIGNED = "leads.assigned"
+    SENDING_HELD = "sending.held"
+    SENDING_UNKNOWN = "sending.unknown"
+    JOBS_DEAD = "jobs.dead"
+
+
+class NewNotification(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to tell; another one with the same `key` is the same.
+
+    `permission` is what one must be allowed to be told; `user_id` None: everybody who is.
+    `subject` names the thing to look at by its kind and its id; empty: there is none.
+    """
+
+    key: str
+    kind: NotificationKind
+    permission: str
+    title: str
+    body: str = ""
+    subject: tuple[str, str] = ("", "")
+    user_id: UUID | None = None
+
+
+class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A notification as its reader sees it.
+
+    `subjectKind` and `subjectId` null: there is nothing to look at. `forMe`: it is his alone.
+    """
+
+    id: UUID
+    kind: NotificationKind
+    title: str
+    body: str
+    subject_kind: str | None
+    subject_id: str | None
+    for_me: bool
+    is_read: bool
+    created_at: datetime
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Who reads: `name` is whose marks are kept; `user_id` None: an operator."""
+
+    name: str
+    user_id: UUID | None
+    permissions: tuple[str, ...]
+
+
+class NotificationCreated(Event, frozen=True, tag="notifications.notification.created"):
+    """There is something to know for a user, or (None) for everybody with a permission."""
+
+    notification_id: UUID
+    kind: str
+    title: str
+    permission: str
+    user_id: UUID | None
+
+    @override
+    def subject(self) -> UUID:
+        return self.notification_id
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of the log, its payload read; `run_id` None: outside a run."""
+
+    type: str
+    at: datetime
+    run_id: UUID | None
+    payload: Mapping[str, object]
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be told of a run."""
+
+    run_id: UUID
+    kind: str
+    title: str
+    lead_count: int
+    high_count: int
+    waiting_count: int
+    exhausted_count: int
+
+
+class DeadFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs of one stage that died of one cause in one run (None: outside a run)."""
+
+    stage: str
+    error_code: str
+    run_id: UUID | None
+    count: int
+    died_at: datetime
+
+
+class BudgetFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A cap over all providers and what is used of it."""
+
+    scope: str
+    cap_micros: int
+    used_micros: int
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """Sending as the guard holds it."""
+
+    reason: str
+    changed_at: datetime
