@@ -110,6 +110,7 @@ ROUTES: dict[str, str] = {
     "GET /v1/icps/{icpId}/search-runs": "discovery:read",
     "GET /v1/icps/{icpId}/search-runs/{runId}": "discovery:read",
     "GET /v1/leads": "leads:read",
+    "GET /v1/leads/export": "leads:export",
     "GET /v1/leads/{leadId}/timeline": "leads:read",
     "GET /v1/leads/export": "leads:export",
     "POST /v1/leads": "leads:write",

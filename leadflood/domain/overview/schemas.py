@@ -153,6 +153,38 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     updated_at: datetime
 
 
+class ExportFormat(StrEnum):
+    """As what leads are exported: for spreadsheets, as one JSON array, or JSON a line."""
+
+    CSV = "csv"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+class ExportedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead in an export; the names are the headers of the CSV, in this order, and stay so."""
+
+    id: UUID
+    status: LeadStatus
+    failed_code: str | None
+    full_name: str | None
+    title: str | None
+    email: str | None
+    company_name: str | None
+    company_domain: str | None
+    country: str | None
+    score: float | None
+    band: Band | None
+    icp_id: UUID | None
+    run_id: UUID | None
+    scored_at: datetime | None
+    source: str
+    owner: str | None
+    tags: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
 class ListedLead(msgspec.Struct, frozen=True):
     """A lead in a list and its place there."""
 
