@@ -1,5 +1,6 @@
-"""Dead letters over HTTP: look, try again, forget."""
+"""Dead letters over HTTP: look, try again, forget, give a job up."""
 
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
@@ -7,29 +8,69 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.edge import Node
-from leadflood.api.listing import Listed, Paging, listed
+from leadflood.api.deeds import Deed, once
+from leadflood.api.edge import Caller, Node
+from leadflood.api.listing import Listed, Paging, listed, read_cursor, write_cursor
 from leadflood.api.route import Route
-from leadflood.engine.errors import NotFound
-from leadflood.engine.queue import deadletters, store
+from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import FieldProblem, Invalid, NotFound
+from leadflood.engine.queue import deadletters
 from leadflood.engine.queue.deadletters import DeadLetter, Ending, Filter, Replayed
 
 PATH = "/v1/admin/dead-letters"
 SEND = "message.send"
+MOST_AT_ONCE = 1_000
+StageName = Annotated[str, msgspec.Meta(max_length=100)]
+ErrorCode = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class LetterQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Which dead letters; null asks for nothing."""
 
-    stage: Annotated[str, msgspec.Meta(max_length=100)] | None = None
-    error_code: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    stage: StageName | None = None
+    error_code: ErrorCode | None = None
     run_id: UUID | None = None
 
 
-class Replay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which dead letters to try again."""
+class LetterFilter(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Which dead letters; null asks for nothing, so that an empty filter means all."""
 
-    ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=500)]
+    stage: StageName | None = None
+    error_code: ErrorCode | None = None
+    run_id: UUID | None = None
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Dead letters named by their ids, or by a filter: newest first, `limit` at once.
+
+    `cursor` is the `nextCursor` of the answer before: a filter's letters that stay, because they
+    are doubtful or their work is queued already, are passed over.
+    """
+
+    ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=MOST_AT_ONCE)] | None = (
+        None
+    )
+    filter: LetterFilter | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_AT_ONCE)] = 500
+    cursor: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
+class Replays(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What came of each; `counts` by ending. `nextCursor` null: the filter means no more."""
+
+    data: Sequence[Replayed]
+    counts: dict[Ending, int]
+    next_cursor: str | None
+
+
+class Discards(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many were forgotten. `nextCursor` null: the filter means no more."""
+
+    discarded: int
+    next_cursor: str | None
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -46,20 +87,25 @@ class DeadLetters:
 
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
-        one = PATH + "/{letterId}"
+        one, read, write = PATH + "/{letterId}", "admin:read", "admin:write"
         return (
-            Route(method="GET", path=PATH, handler=self.list, permission="admin:read"),
+            Route(method="GET", path=PATH, handler=self.list, permission=read),
+            Route(method="GET", path=one, handler=self.get, permission=read, errors=(NotFound,)),
             Route(
-                method="GET", path=one, handler=self.get, permission="admin:read",
-                errors=(NotFound,),
-            ),
-            Route(
-                method="DELETE", path=one, handler=self.discard, permission="admin:write",
+                method="DELETE", path=one, handler=self.discard, permission=write,
                 errors=(NotFound,), status=HTTPStatus.NO_CONTENT,
             ),
             Route(
                 method="POST", path="/v1/admin/dead-letter-replays", handler=self.replay,
-                permission="admin:write",
+                permission=write, errors=(Invalid,),
+            ),
+            Route(
+                method="POST", path="/v1/admin/dead-letter-discards", handler=self.discard_many,
+                permission=write, errors=(Invalid,),
+            ),
+            Route(
+                method="POST", path="/v1/admin/jobs/{jobId}/bury", handler=self.bury,
+                permission=write, errors=(NotFound,),
             ),
         )  # fmt: skip
 
@@ -75,35 +121,105 @@ class DeadLetters:
         """Show a dead letter whole: payload, error, the chain of its causes."""
         return await deadletters.get(self._node.storage.db, letter_id)
 
-    async def discard(self, letter_id: UUID) -> None:
+    async def discard(self, letter_id: UUID, caller: Caller) -> None:
         """Forget a dead letter for good."""
-        dropped = await self._node.storage.db.fetch(store.SQL.drop_dead_letters, ids=[letter_id])
-        if not dropped:
-            raise NotFound(
-                f"there is no dead letter {letter_id}", code="engine.dead_letter.not_found"
-            )
 
-    async def replay(self, body: Replay) -> Sequence[Replayed]:
+        async def do(deed: Deed) -> None:
+            if not await deadletters.discard(deed.tx, [letter_id]):
+                raise NotFound(
+                    f"there is no dead letter {letter_id}", code="engine.dead_letter.not_found"
+                )
+            await deed.audit(_entry("dead_letter.discarded", str(letter_id), {}))
+
+        await once(self._node, caller, type(None), do)
+
+    async def discard_many(self, body: Chosen, caller: Caller) -> Discards:
+        """Forget dead letters for good: those named, or those that a filter means."""
+        _require_choice(body)
+
+        async def do(deed: Deed) -> Discards:
+            letter_ids, following = await _choose(deed.tx, body)
+            gone = await deadletters.discard(deed.tx, letter_ids)
+            await deed.audit(_entry("dead_letter.discarded", None, _detail(body, len(gone))))
+            return Discards(discarded=len(gone), next_cursor=following)
+
+        return await once(self._node, caller, Discards, do)
+
+    async def replay(self, body: Chosen, caller: Caller) -> Replays:
         """Queue dead letters again; what may have happened outside is refused as `doubtful`."""
-        storage = self._node.storage
-        doubtful = await self._find_doubtful(body.ids)
-        async with storage.db.transaction() as tx:
-            ended = await deadletters.replay(
-                tx, body.ids, storage.ids, storage.clock.now(), doubtful
-            )
-        for stage in {one.stage for one in ended if one.ending is Ending.QUEUED}:
-            self._node.engine.wakes.wake(stage)
-        return ended
+        _require_choice(body)
 
-    async def _find_doubtful(self, letter_ids: tuple[UUID, ...]) -> Sequence[UUID]:
+        async def do(deed: Deed) -> Replays:
+            letter_ids, following = await _choose(deed.tx, body)
+            doubtful = await self._find_doubtful(deed.tx, letter_ids)
+            storage = self._node.storage
+            ended = await deadletters.replay(
+                deed.tx, letter_ids, storage.ids, storage.clock.now(), doubtful
+            )
+            counts = Counter(one.ending for one in ended)
+            detail = _detail(body, counts[Ending.QUEUED])
+            await deed.audit(_entry("dead_letter.replayed", None, detail))
+            return Replays(data=ended, counts=dict(counts), next_cursor=following)
+
+        answer = await once(self._node, caller, Replays, do)
+        for stage in {one.stage for one in answer.data if one.ending is Ending.QUEUED}:
+            self._node.engine.wakes.wake(stage)
+        return answer
+
+    async def bury(self, job_id: UUID, caller: Caller) -> DeadLetter:
+        """Give a waiting job up, one that kills its process again and again: a dead letter."""
+
+        async def do(deed: Deed) -> DeadLetter:
+            now = self._node.storage.clock.now()
+            letter = await deadletters.bury(deed.tx, job_id, caller.by, now)
+            entry = AuditEntry(
+                action="job.buried", subject_kind="job", subject_id=str(job_id),
+                detail={"stage": letter.stage},
+            )  # fmt: skip
+            await deed.audit(entry)
+            return letter
+
+        return await once(self._node, caller, DeadLetter, do)
+
+    async def _find_doubtful(self, tx: Tx, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Find the sends of which nobody knows whether they arrived."""
-        db = self._node.storage.db
-        rows = [await db.fetch_one(store.SQL.find_dead_letter, id=one) for one in letter_ids]
-        intent_of: dict[UUID, UUID] = {}
-        for row in rows:
-            if row is not None and row["stage"] == SEND:
-                subject = msgspec.json.decode(row["payload"], type=Subject)
-                if subject.intent_id is not None:
-                    intent_of[row["id"]] = subject.intent_id
+        payloads = await deadletters.find_payloads(tx, letter_ids, SEND)
+        subjects = {one: _SUBJECT.decode(payload) for one, payload in payloads.items()}
+        intent_of = {one: subject.intent_id for one, subject in subjects.items()
+                     if subject.intent_id is not None}  # fmt: skip
         unsettled = await self._node.messaging.find_unsettled(list(intent_of.values()))
         return [letter for letter, intent in intent_of.items() if intent in unsettled]
+
+
+_SUBJECT = msgspec.json.Decoder(Subject)
+
+
+def _require_choice(body: Chosen) -> None:
+    if (body.ids is None) == (body.filter is None):
+        problem = "give either ids or a filter (an empty filter means all)"
+        raise Invalid(problem, (FieldProblem("ids", problem), FieldProblem("filter", problem)))
+
+
+async def _choose(tx: Tx, body: Chosen) -> tuple[Sequence[UUID], str | None]:
+    """Tell which letters are meant, and the cursor to the following ones, where there are any."""
+    if body.filter is None:
+        return body.ids or (), None
+    wanted = Filter(
+        stage=body.filter.stage, error_code=body.filter.error_code, run_id=body.filter.run_id
+    )
+    before = read_cursor(body.cursor) if body.cursor else None
+    found = await deadletters.list_ids(tx, wanted, before=before, limit=body.limit + 1)
+    chosen = found[: body.limit]
+    return chosen, write_cursor(chosen[-1]) if len(found) > body.limit else None
+
+
+def _detail(body: Chosen, count: int) -> dict[str, object]:
+    if body.filter is not None:
+        return {"filter": msgspec.to_builtins(body.filter), "count": count}
+    return {"ids": [str(one) for one in body.ids or ()], "count": count}
+
+
+def _entry(action: str, subject_id: str | None, detail: dict[str, object]) -> AuditEntry:
+    return AuditEntry(
+        action=action, subject_kind="dead_letter", subject_id=subject_id, detail=detail
+    )

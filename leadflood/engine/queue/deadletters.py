@@ -85,6 +85,33 @@ async def list_letters(
     return [_letter(row) for row in rows]
 
 
+async def list_ids(
+    db: Reader, wanted: Filter, *, before: UUID | None = None, limit: int = 500
+) -> list[UUID]:
+    """List the ids of dead letters, newest first; page on with the last one as `before`."""
+    rows = await db.fetch(
+        SQL.list_dead_letter_ids,
+        stage=wanted.stage,
+        error_code=wanted.error_code,
+        run_id=wanted.run_id,
+        before=before,
+        limit=limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def find_payloads(db: Reader, letter_ids: Sequence[UUID], stage: str) -> dict[UUID, str]:
+    """Read what those of these letters that are of a stage were to do."""
+    rows = await db.fetch(SQL.find_payloads, ids=list(letter_ids), stage=stage)
+    return {row["id"]: row["payload"] for row in rows}
+
+
+async def discard(db: Reader, letter_ids: Sequence[UUID]) -> list[UUID]:
+    """Forget dead letters for good; tell which there were."""
+    rows = await db.fetch(SQL.drop_dead_letters, ids=list(letter_ids))
+    return [row["id"] for row in rows]
+
+
 async def get(db: Reader, letter_id: UUID) -> DeadLetter:
     """Read one. Raises: NotFound."""
     row = await db.fetch_one(SQL.find_dead_letter, id=letter_id)

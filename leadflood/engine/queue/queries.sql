@@ -507,6 +507,19 @@ ORDER BY id DESC LIMIT :limit::int
 SELECT id, run_id, stage, key, attempts, losses, payload, error_code, error, chain, created_at,
        died_at FROM dead_letter WHERE id = :id::uuid
 
+-- name: list_dead_letter_ids
+-- Which dead letters a filter means, newest first.
+SELECT id FROM dead_letter
+WHERE (:stage::text IS NULL OR stage = :stage::text)
+  AND (:error_code::text IS NULL OR error_code = :error_code::text)
+  AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
+  AND (:before::uuid IS NULL OR id < :before::uuid)
+ORDER BY id DESC LIMIT :limit::int
+
+-- name: find_payloads
+-- What dead letters of a stage were to do.
+SELECT id, payload FROM dead_letter WHERE id = ANY (:ids::uuid[]) AND stage = :stage::text
+
 -- name: lock_dead_letters
 -- Dead letters about to be replayed; nobody else replays them meanwhile.
 SELECT id, run_id, stage, key, turn, priority, payload, error_code FROM dead_letter

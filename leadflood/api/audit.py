@@ -1,0 +1,158 @@
+"""The record of privileged acts over HTTP: read it, filter it, take it along."""
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from leadflood.api.deeds import Deed, once
+from leadflood.api.edge import Caller, Node, Stream
+from leadflood.api.listing import Listed, Paging, listed
+from leadflood.api.problems import HttpRefused
+from leadflood.api.route import Route
+from leadflood.domain.accounts.audit import AuditFilter
+from leadflood.domain.accounts.schemas import AuditEntry, AuditEvent, PrincipalKind
+from leadflood.domain.leads.cells import write_csv
+from leadflood.engine.errors import FieldProblem
+
+PATH = "/v1/audit"
+PIECE = 1_000
+COLUMNS = (
+    "id", "at", "actorKind", "actorId", "actor", "address", "requestId", "action", "subjectKind",
+    "subjectId", "detail",
+)  # fmt: skip
+Words = Annotated[str, msgspec.Meta(max_length=200)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class AuditQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which acts; null asks for nothing.
+
+    `actor` is `user:<id>`, `key:<id>` or `operator`; `from` counts, `to` does not;
+    `subjectId` goes with `subjectKind`.
+    """
+
+    actor: Words | None = None
+    action: Words | None = None
+    subject_kind: Words | None = None
+    subject_id: Words | None = None
+    since: Instant | None = msgspec.field(name="from", default=None)
+    until: Instant | None = msgspec.field(name="to", default=None)
+
+
+class ExportQuery(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Which acts, and how they are written; the filters are those of the list."""
+
+    format: Literal["csv", "json"] = "csv"
+    actor: Words | None = None
+    action: Words | None = None
+    subject_kind: Words | None = None
+    subject_id: Words | None = None
+    since: Instant | None = msgspec.field(name="from", default=None)
+    until: Instant | None = msgspec.field(name="to", default=None)
+
+
+class AuditRecord:
+    """The routes of the record."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def routes(self) -> tuple[Route, ...]:
+        """List the rows of the table."""
+        return (
+            Route(method="GET", path=PATH, handler=self.list, permission="audit:read"),
+            Route(
+                method="GET", path=f"{PATH}/export", handler=self.export, permission="audit:read",
+                rate="heavy", content_type="text/csv",
+            ),
+        )  # fmt: skip
+
+    async def list(self, query: AuditQuery) -> Listed[AuditEvent]:
+        """List privileged acts, newest first: who, from where, what, to what."""
+        events = await self._node.storage.audit.list(
+            self._node.storage.db, _filter_of(query), query.place(), query.reach
+        )
+        return listed(query.skip(events), query, lambda event: event.id)
+
+    async def export(self, query: ExportQuery, caller: Caller) -> Stream:
+        """Give out all acts that fit, newest first, as CSV or as JSON; that is an act itself."""
+        wanted = _filter_of(query)
+
+        async def do(deed: Deed) -> None:
+            detail = {name: value for name, value in msgspec.to_builtins(query).items() if value}
+            entry = AuditEntry(action="audit.exported", subject_kind="audit", detail=detail)
+            await deed.audit(entry)
+
+        await once(self._node, caller, type(None), do)
+        if query.format == "json":
+            return Stream(
+                pieces=self._as_json(wanted), content_type="application/json",
+                file_name="audit.json",
+            )  # fmt: skip
+        return Stream(
+            pieces=self._as_csv(wanted), content_type="text/csv; charset=utf-8",
+            file_name="audit.csv",
+        )  # fmt: skip
+
+    async def _as_csv(self, wanted: AuditFilter) -> AsyncGenerator[bytes, None]:
+        yield write_csv([COLUMNS])
+        async for events in self._pages(wanted):
+            yield write_csv([_cells(event) for event in events])
+
+    async def _as_json(self, wanted: AuditFilter) -> AsyncGenerator[bytes, None]:
+        before = b"["
+        async for events in self._pages(wanted):
+            yield before + b",\n".join([msgspec.json.encode(event) for event in events])
+            before = b",\n"
+        yield b"]\n" if before != b"[" else b"[]\n"
+
+    async def _pages(self, wanted: AuditFilter) -> AsyncGenerator[Sequence[AuditEvent], None]:
+        storage = self._node.storage
+        place: UUID | None = None
+        while events := await storage.audit.list(storage.db, wanted, place, PIECE):
+            yield events
+            place = events[-1].id
+
+
+def _filter_of(query: AuditQuery | ExportQuery) -> AuditFilter:
+    if query.subject_id is not None and query.subject_kind is None:
+        raise _refused("subjectKind", "say of what kind the subject is")
+    kind, actor_id = (None, None) if query.actor is None else _read_actor(query.actor)
+    return AuditFilter(
+        actor_kind=kind, actor_id=actor_id, action=query.action,
+        subject_kind=query.subject_kind, subject_id=query.subject_id,
+        since=query.since, until=query.until,
+    )  # fmt: skip
+
+
+def _read_actor(actor: str) -> tuple[PrincipalKind, UUID | None]:
+    kind, _, given = actor.partition(":")
+    try:
+        read = PrincipalKind(kind)
+        if read in {PrincipalKind.USER, PrincipalKind.KEY}:
+            return read, UUID(given)
+    except ValueError as error:
+        raise _refused("actor", "write user:<id>, key:<id> or operator") from error
+    if given:
+        raise _refused("actor", f"{kind} has no id: write {kind} alone")
+    return read, None
+
+
+def _refused(name: str, problem: str) -> HttpRefused:
+    return HttpRefused(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "http.query.invalid", f"{name}: {problem}",
+        (FieldProblem(name, problem),),
+    )  # fmt: skip
+
+
+def _cells(event: AuditEvent) -> list[str]:
+    told = msgspec.to_builtins(event)
+    detail = msgspec.json.encode(event.detail).decode()
+    cells = [told[name] for name in COLUMNS[:-1]]
+    return [*("" if cell is None else str(cell) for cell in cells), detail]

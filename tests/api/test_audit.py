@@ -1,0 +1,89 @@
+import csv
+import io
+from uuid import uuid4
+
+import pytest
+from leadflood.engine.db.pool import Database
+
+from tests.support.api import Client
+from tests.support.messaging import sql
+
+pytestmark = pytest.mark.pg
+FILL = sql(
+    "INSERT INTO audit_event SELECT ('01980000-0000-7000-8000-' || lpad($1 || n::text, 12, '0'))"
+    "::uuid, '2025-07-01Z'::timestamptz, 'user', $2::uuid, 'eve', '', '', 'thing.changed',"
+    " 'thing', n::text, $3 FROM generate_series(1, 5) AS n",
+    "prefix",
+    "actor",
+    "detail",
+)
+
+
+async def test_acts_are_listed_by_actor_kind_subject_and_time_page_by_page(
+    api: Client, node_database: Database
+) -> None:
+    actor = str(uuid4())
+    await node_database.execute(FILL, prefix="1", actor=actor, detail='{"a":1}')
+
+    first = (await api.get(f"/v1/audit?actor=user:{actor}&limit=3")).json
+    cursor = first["pagination"]["nextCursor"]
+    rest = (await api.get(f"/v1/audit?actor=user:{actor}&limit=3&cursor={cursor}")).json
+    of_one = (await api.get(f"/v1/audit?actor=user:{actor}&subjectKind=thing&subjectId=2")).json
+    before = (await api.get(f"/v1/audit?actor=user:{actor}&to=2020-01-01T00:00:00Z")).json
+    after = (await api.get(f"/v1/audit?actor=user:{actor}&from=2020-01-01T00:00:00Z")).json
+
+    listed = [one["subjectId"] for one in [*first["data"], *rest["data"]]]
+    assert listed == ["5", "4", "3", "2", "1"]
+    assert first["data"][0]["detail"] == {"a": 1}
+    assert [one["subjectId"] for one in of_one["data"]] == ["2"]
+    assert (len(before["data"]), len(after["data"])) == (0, 5)
+
+
+async def test_the_operator_s_acts_are_found_too(api: Client) -> None:
+    await api.ask("PUT", "/v1/admin/providers/apollo/stop", {"reason": "bill"})
+    await api.ask("DELETE", "/v1/admin/providers/apollo/stop")
+
+    found = (await api.get("/v1/audit?actor=operator&subjectKind=provider&limit=2")).json["data"]
+
+    assert [one["action"] for one in found] == ["provider.started", "provider.stopped"]
+    assert found[1]["detail"] == {"reason": "bill"}
+    assert found[0]["actorId"] is None
+
+
+@pytest.mark.parametrize(
+    "query", ["actor=somebody", "actor=user:x", "actor=operator:1", "subjectId=1", "from=soon"]
+)
+async def test_a_filter_that_means_nothing_is_refused(api: Client, query: str) -> None:
+    assert (await api.get(f"/v1/audit?{query}")).status == 422
+
+
+async def test_the_record_is_taken_along_as_csv_without_formulas_and_as_json(
+    api: Client, node_database: Database
+) -> None:
+    actor = str(uuid4())
+    await node_database.execute(FILL, prefix="2", actor=actor, detail='{"x":"=1+1"}')
+    path = f"/v1/audit/export?actor=user:{actor}"
+
+    as_csv = await api.get(f"{path}&format=csv")
+    as_json = await api.get(f"{path}&format=json")
+    exported = (await api.get("/v1/audit?action=audit.exported&limit=2")).json["data"]
+
+    rows = list(csv.DictReader(io.StringIO(as_csv.body.decode())))
+    assert [row["subjectId"] for row in rows] == ["5", "4", "3", "2", "1"]
+    assert [one["subjectId"] for one in as_json.json] == ["5", "4", "3", "2", "1"]
+    assert as_csv.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    assert [one["detail"]["format"] for one in exported] == ["json", "csv"]
+
+
+async def test_an_empty_record_is_still_a_file(api: Client) -> None:
+    path = f"/v1/audit/export?actor=user:{uuid4()}"
+
+    assert (await api.get(f"{path}&format=json")).json == []
+    assert (await api.get(path)).body.decode().count("\n") == 1
+
+
+async def test_who_may_not_read_the_record_does_not(api: Client) -> None:
+    manager = await api.client_of("MANAGER")
+
+    assert (await manager.get("/v1/audit")).status == 403
+    assert (await manager.get("/v1/audit/export")).status == 403
