@@ -1,7 +1,7 @@
 """A CSV file read piece by piece, whatever it looks like: bytes in, records out, memory flat.
 
 Encoding and delimiter are detected, notes before the header are skipped and kept. A row longer
-than `MOST_RECORD_CHARS`, or a quote never closed within as many, costs its own line only.
+than `MOST_RECORD_CHARS`, or a quote never closed within `MOST_RECORD_LINES`, costs its line only.
 """
 
 import codecs
@@ -23,6 +23,7 @@ from leadflood.engine.errors import Invalid
 
 DELIMITERS = (",", ";", "\t", "|")
 MOST_RECORD_CHARS = 1_500_000
+MOST_RECORD_LINES = 2_000
 MOST_COLUMNS = 500
 MOST_BROKEN = 100
 SAMPLE = 60
@@ -146,7 +147,10 @@ def read_records(text: io.TextIOBase, delimiter: str, first_line: int) -> Iterat
                 if any(cell.strip() for cell in cells):
                     yield Record(number, tuple(cells))
         except _TooLongError:
-            broken = f"the row, or a quoted cell in it, is longer than {MOST_RECORD_CHARS:,} signs"
+            broken = (
+                f"a quoted cell is never closed, or has more than {MOST_RECORD_LINES:,} lines or"
+                f" {MOST_RECORD_CHARS:,} signs"
+            )
         except csv.Error as error:
             broken = f"this is no CSV: {error}"
         if broken is None:
@@ -209,7 +213,7 @@ class _Lines:
             raise StopIteration
         self._taken.append(line)
         self._taken_chars += len(line)
-        if self._taken_chars > MOST_RECORD_CHARS:
+        if self._taken_chars > MOST_RECORD_CHARS or len(self._taken) > MOST_RECORD_LINES:
             raise _TooLongError
         return line
 
