@@ -1,0 +1,173 @@
+"""Who sees only his own leads: the others are not there for him."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import msgspec
+import pytest
+from leadflood.api.bulk import Bulk, BulkBody
+from leadflood.api.edge import Caller
+from leadflood.api.feedback import FeedbackBody, FeedbackRoutes
+from leadflood.api.icp import Icps
+from leadflood.api.lead_changes import LeadChangeRoutes, MergeInto, NewOwner, ScoreWish
+from leadflood.api.lead_list import LeadChoice
+from leadflood.app import Node
+from leadflood.domain.accounts.schemas import PERMISSIONS, Principal, PrincipalKind, Role
+from leadflood.domain.bulk.schemas import Verb
+from leadflood.domain.leads.schemas import LeadChange
+from leadflood.domain.learning.schemas import Outcome
+from leadflood.engine.errors import Denied, NotFound
+
+from tests.support.api import Client
+from tests.support.leads import make_leads
+
+pytestmark = pytest.mark.pg
+
+
+def a_rep(user_id: UUID) -> Caller:
+    """A sales representative of a team in which everybody sees his own leads."""
+    principal = Principal(
+        kind=PrincipalKind.USER, name="rep", permissions=PERMISSIONS[Role.SALES_REP],
+        id=user_id, user_id=user_id, role=Role.SALES_REP, sees_owner=user_id,
+    )  # fmt: skip
+    return Caller(request_id=uuid4().hex, principal=principal, route="test")
+
+
+@pytest.fixture
+def rep() -> Caller:
+    return a_rep(uuid4())
+
+
+@pytest.fixture
+async def mine(node: Node, rep: Caller) -> UUID:
+    (lead_id,) = await make_leads(node.storage, 1, owner=str(rep.principal.user_id))
+    return UUID(lead_id)
+
+
+@pytest.fixture
+async def theirs(node: Node) -> UUID:
+    (lead_id,) = await make_leads(node.storage, 1, owner=str(uuid4()))
+    return UUID(lead_id)
+
+
+@pytest.fixture
+def changes(node: Node) -> LeadChangeRoutes:
+    return LeadChangeRoutes(node, Icps(node))
+
+
+async def test_the_leads_of_others_are_not_found(
+    node: Node, changes: LeadChangeRoutes, rep: Caller, mine: UUID, theirs: UUID, icp_id: str
+) -> None:
+    feedback = FeedbackRoutes(node, Icps(node))
+    asked: list[Any] = [
+        lambda: changes.update(theirs, LeadChange(title="X"), rep),
+        lambda: changes.delete(theirs, rep),
+        lambda: changes.restore(theirs, rep),
+        lambda: changes.assign(theirs, NewOwner(owner_id=None), rep),
+        lambda: changes.tag(theirs, "x", rep),
+        lambda: changes.untag(theirs, "x", rep),
+        lambda: changes.merge(theirs, MergeInto(into_id=mine), rep),
+        lambda: changes.merge(mine, MergeInto(into_id=theirs), rep),
+        lambda: changes.unmerge(theirs, rep),
+        lambda: changes.score(theirs, ScoreWish(icp_id=UUID(icp_id)), rep),
+        lambda: feedback.record(theirs, FeedbackBody(outcome=Outcome.WON), rep),
+        lambda: feedback.list(theirs, rep),
+    ]
+
+    for ask in asked:
+        with pytest.raises(NotFound):
+            await ask()
+
+
+async def test_an_address_of_others_is_not_told_of_their_leads(
+    api: Client, changes: LeadChangeRoutes, rep: Caller, mine: UUID, theirs: UUID
+) -> None:
+    taken = (await api.get(f"/v1/leads/{mine}")).json["values"]["email"]
+
+    with pytest.raises(NotFound):
+        await changes.update(theirs, LeadChange(email=taken), rep)
+
+
+async def test_his_own_lead_he_changes_but_does_not_give_away(
+    changes: LeadChangeRoutes, rep: Caller, mine: UUID
+) -> None:
+    view = await changes.update(mine, LeadChange(title="CTO"), rep)
+
+    assert view.owner == str(rep.principal.user_id)
+    with pytest.raises(Denied, match="ask a manager"):
+        await changes.assign(mine, NewOwner(owner_id=None), rep)
+
+
+async def test_he_counts_the_tags_of_his_own_leads(
+    changes: LeadChangeRoutes, rep: Caller, mine: UUID
+) -> None:
+    word = uuid4().hex[:8]
+    await changes.tag(mine, word, rep)
+
+    assert [one.tag for one in await changes.list_tags(rep)] == [word]
+    assert await changes.list_tags(a_rep(uuid4())) == []
+
+
+async def test_his_bulk_action_touches_his_own_leads_only(
+    node: Node, api: Client, rep: Caller, mine: UUID, theirs: UUID
+) -> None:
+    bulk = Bulk(node, Icps(node))
+    by_ids = BulkBody(action=Verb.TAG, tag="reached", ids=(mine, theirs))
+    by_filter = BulkBody(action=Verb.TAG, tag="filtered", filter=LeadChoice())
+
+    named = await finished(bulk, await begin(bulk, by_ids, rep), rep)
+    found = await finished(bulk, await begin(bulk, by_filter, rep), rep)
+
+    assert (named.done_count, named.refused_count) == (1, 1)
+    assert [(one.lead_id, one.code) for one in named.problems] == [(theirs, "leads.not_found")]
+    assert (found.count, found.done_count) == (1, 1)
+    assert (await api.ask("PUT", f"/v1/leads/{theirs}/tags/z")).json["tags"] == ["z"]
+
+
+async def test_who_lost_a_lead_meanwhile_does_not_change_it(
+    node: Node, api: Client, rep: Caller, mine: UUID
+) -> None:
+    bulk = Bulk(node, Icps(node))
+    line = node.engine.lines["leads.bulk"]
+    line.apply_pause(is_paused=True)
+    try:
+        body = BulkBody(action=Verb.TAG, tag="late", ids=(mine,))
+        begun = await begin(bulk, body, rep)
+        await api.ask("PUT", f"/v1/leads/{mine}/owner", {"ownerId": None})
+    finally:
+        line.apply_pause(is_paused=False)
+
+    view = await finished(bulk, begun, rep)
+
+    assert (view.done_count, view.refused_count) == (0, 1)
+
+
+async def test_he_deletes_and_assigns_nothing_and_sees_his_own_actions_only(
+    node: Node, rep: Caller, mine: UUID
+) -> None:
+    bulk = Bulk(node, Icps(node))
+    begun = await begin(bulk, BulkBody(action=Verb.TAG, tag="own", ids=(mine,)), rep)
+
+    for body in (
+        BulkBody(action=Verb.DELETE, ids=(mine,)),
+        BulkBody(action=Verb.RESTORE, ids=(mine,)),
+        BulkBody(action=Verb.ASSIGN, ids=(mine,), owner_id=None),
+    ):
+        with pytest.raises(Denied):
+            await bulk.begin(body, rep)
+    with pytest.raises(NotFound):
+        await bulk.get(begun, a_rep(uuid4()))
+
+
+async def begin(bulk: Bulk, body: BulkBody, caller: Caller) -> UUID:
+    page = await bulk.begin(body, caller)
+    assert page.status == 202
+    return UUID(msgspec.json.decode(page.body)["runId"])
+
+
+async def finished(bulk: Bulk, run_id: UUID, caller: Caller) -> Any:
+    with anyio.fail_after(20):
+        while (view := await bulk.get(run_id, caller)).left_count:
+            await anyio.lowlevel.checkpoint()
+    return view
