@@ -67,7 +67,7 @@ from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
 from leadflood.pipeline import STEPS
 from leadflood.providers import catalog
-from leadflood.settings import Settings
+from leadflood.settings import Settings, explain_settings
 
 Report = Callable[[str], None]
 ORPHANS_SECONDS = 2.0
@@ -110,6 +110,10 @@ class Storage:
         self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._keep_secret)
         self.icps = IcpService(db, self.ids, clock)
         self.scores = ScoringService(db)
+
+    def explain_settings(self) -> Sequence[tuple[str, str, str]]:
+        """List every effective setting: path, value (secrets masked), where it came from."""
+        return explain_settings(self.settings)
 
     def _keep_secret(self) -> str:
         return _keep_secret(self.settings.data_folder() / "accounts.secret")

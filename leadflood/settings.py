@@ -36,7 +36,8 @@ SECRET_WORDS = ("key", "secret", "password", "token", "url")
 PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
 AT_LEAST_ONE = frozenset(
     {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
-     "account_failures", "address_failures", "argon2_passes", "body_bytes", "import_bytes", "max_subject", "max_body", "loss_patience"}
+     "account_failures", "address_failures", "argon2_passes", "body_bytes", "import_bytes",
+     "max_subject", "max_body", "loss_patience"}
 )  # fmt: skip
 MOST_PORT = 65_535
 
@@ -73,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Everything that can be set. `data` is the folder of the embedded server and of our locks.
 
     `mode` is written in a new database and checked afterwards: `sandbox` never meets real data.
+    `sources` cannot be set: it tells where values came from (`file`, `environment`, `secret file`).
     """
 
     mode: Literal["live", "sandbox"] = "live"
@@ -90,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     messaging: MessagingSettings = MessagingSettings()
     notifications: NotificationSettings = NotificationSettings()
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
+
+    sources: dict[str, str] = {}
 
     def caps(self) -> dict[str, Caps]:
         """Tell each provider's own renewing caps."""
@@ -114,19 +118,25 @@ def load_settings(
     env = os.environ if environment is None else environment
     chosen = file or (Path(env["LEADFLOOD_CONFIG"]) if env.get("LEADFLOOD_CONFIG") else None)
     tree: dict[str, Any] = _read_file(chosen) if chosen is not None else {}
-    for path, value in _from_environment(env):
+    sources = {path: "file" for path, _ in _leaves("", tree)}
+    for path, value, source in _from_environment(env):
         _put(tree, path, value)
+        sources[".".join(path)] = source
     if (url := env.get("DATABASE_URL")) and not _names(env, "LEADFLOOD_DATABASE__URL"):
         _put(tree, ["database", "url"], url)
+        sources["database.url"] = "environment"
     for name in ("data", "mode"):
         if value := env.get(f"{PREFIX}{name.upper()}"):
             tree[name] = value
-    return convert(tree)
+            sources[name] = "environment"
+    return msgspec.structs.replace(convert(tree), sources=sources)
 
 
 def convert(tree: Mapping[str, Any]) -> Settings:
     """Turn a tree of plain values into settings. Raises: Invalid."""
     _check_providers(tree.get("providers", {}))
+    if "sources" in tree:
+        raise _invalid("Object contains unknown field `sources` - at `$`")
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -196,16 +206,17 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise Invalid(f"settings file {path}: {error}", code="settings.unreadable") from error
 
 
-def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[list[str], Any]]:
-    """Find `LEADFLOOD_A__B`; values that look like JSON lists or tables are read as such."""
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[list[str], Any, str]]:
+    """Find `LEADFLOOD_A__B` and where it is from; JSON lists and tables are read as such."""
     for name in sorted(env):
         if not name.startswith(PREFIX) or "__" not in name:
             continue
-        key, value = name, env[name]
+        key, value, source = name, env[name], "environment"
         if name.endswith("_FILE"):
             key, value = name.removesuffix("_FILE"), _read_secret(name, value)
+            source = "secret file"
         path = [part.lower() for part in key.removeprefix(PREFIX).split("__")]
-        yield path, _plain(value)
+        yield path, _plain(value), source
 
 
 def _read_secret(name: str, path: str) -> str:
@@ -242,10 +253,32 @@ def _names(env: Mapping[str, str], name: str) -> bool:
 
 def list_settings(settings: Settings) -> list[tuple[str, str]]:
     """List every effective setting by its path, secrets masked."""
+    return [(path, value) for path, value, _ in explain_settings(settings)]
+
+
+def explain_settings(settings: Settings) -> list[tuple[str, str, str]]:
+    """List every effective setting by its path, secrets masked, with where it came from.
+
+    Beside what `sources` tells: `default`, and `command` for what neither file nor environment set.
+    """
+    defaults = dict(_leaves("", msgspec.to_builtins(Settings())))
     return [
-        (path, _masked(path.rpartition(".")[2], value))
+        (
+            path,
+            _masked(path.rpartition(".")[2], value),
+            _source_of(path, settings.sources)
+            or ("default" if path in defaults and defaults[path] == value else "command"),
+        )
         for path, value in _leaves("", msgspec.to_builtins(settings))
+        if not path.startswith("sources")
     ]
+
+
+def _source_of(path: str, sources: Mapping[str, str]) -> str:
+    """Find where a value came from, or the table that it stands in; empty: nowhere."""
+    while path not in sources and "." in path:
+        path = path.rpartition(".")[0]
+    return sources.get(path, "")
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

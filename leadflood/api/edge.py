@@ -1,6 +1,6 @@
 """What the edge needs of the process it belongs to, and what it knows of a request."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -89,6 +89,9 @@ class Storage(Protocol):
     @property
     def settings(self) -> NodeSettings:
         """What routes read of the settings."""
+
+    def explain_settings(self) -> Sequence[tuple[str, str, str]]:
+        """List every effective setting: path, value (secrets masked), where it came from."""
 
 
 class Node(Protocol):

@@ -1,6 +1,6 @@
 """Providers and budgets over HTTP: limits, money, breaker, errors; changed while all runs."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -246,7 +246,8 @@ class Providers:
         row = self._node.retuner.of(ALL)
         return BudgetView(
             version=row.version, currency=storage.settings.budget.currency, use=used[ALL],
-            open=_sum(opened.values()), runs=await self._run_money(), last_set=_last_set(row),
+            open=watching.join(opened.values()), runs=await self._run_money(),
+            last_set=_last_set(row),
         )  # fmt: skip
 
     async def change_budget(self, body: BudgetChange, caller: Caller) -> BudgetView:
@@ -418,13 +419,3 @@ def _entry(action: str, provider: str, detail: Mapping[str, object]) -> AuditEnt
 
 def _last_set(row: Tuned) -> LastSet:
     return LastSet(by=row.by_whom, reason=row.reason, at=row.changed_at if row.version else None)
-
-
-def _sum(opened: Iterable[OpenMoney]) -> OpenMoney:
-    each = list(opened)
-    return OpenMoney(
-        reserved_lines=sum(one.reserved_lines for one in each),
-        reserved_micros=sum(one.reserved_micros for one in each),
-        unresolved_lines=sum(one.unresolved_lines for one in each),
-        unresolved_micros=sum(one.unresolved_micros for one in each),
-    )

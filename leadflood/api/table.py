@@ -4,10 +4,12 @@ from typing import Any, cast
 
 import msgspec
 
+from leadflood.api.activities import Activities
 from leadflood.api.audit import AuditRecord
 from leadflood.api.auth import Auth
 from leadflood.api.auth_self import AuthSelf
 from leadflood.api.bulk import Bulk
+from leadflood.api.companies import Companies
 from leadflood.api.dead_letters import DeadLetters
 from leadflood.api.discovery import Discoveries
 from leadflood.api.edge import Node
@@ -33,7 +35,9 @@ from leadflood.api.public import Public
 from leadflood.api.route import Route
 from leadflood.api.runs import Runs
 from leadflood.api.sending import Sending
+from leadflood.api.settings import EffectiveSettings
 from leadflood.api.stages import Stages
+from leadflood.api.statistics import Statistics
 from leadflood.api.suppressions import Suppressions
 from leadflood.api.users import Users
 from leadflood.engine.obs.feed import Hub
@@ -62,6 +66,8 @@ def make_table(
         IcpSearch(node, icps, discoveries),
         LeadLists(node),
         Exports(node),
+        Companies(node),
+        Activities(node),
         Leads(desk),
         LeadChangeRoutes(node, icps),
         FeedbackRoutes(node, icps),
@@ -77,6 +83,8 @@ def make_table(
         Stages(node),
         Providers(node),
         AuditRecord(node),
+        EffectiveSettings(node),
+        Statistics(node),
         DeadLetters(node),
         Events(node, hub),
         docs,

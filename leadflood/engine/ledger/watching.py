@@ -120,6 +120,17 @@ async def sum_open(db: Reader) -> dict[str, OpenMoney]:
     return {name: OpenMoney(**told) for name, told in summed.items()}
 
 
+def join(opened: Iterable[OpenMoney]) -> OpenMoney:
+    """Sum what is open over providers."""
+    each = list(opened)
+    return OpenMoney(
+        reserved_lines=sum(one.reserved_lines for one in each),
+        reserved_micros=sum(one.reserved_micros for one in each),
+        unresolved_lines=sum(one.unresolved_lines for one in each),
+        unresolved_micros=sum(one.unresolved_micros for one in each),
+    )
+
+
 async def count_calls(db: Reader, now: datetime) -> dict[str, dict[str, int]]:
     """Count the calls of the last minute by provider and operation."""
     counts: dict[str, dict[str, int]] = {}
