@@ -6,19 +6,10 @@ from http import HTTPStatus
 import msgspec
 
 from leadflood.api.edge import Node, Page
+from leadflood.api.pages import HTML, page
 from leadflood.api.route import Route
 
 LONGEST_TOKEN = 200
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
-)
-_SHELL = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
-<style>body{{font:18px/1.5 system-ui,sans-serif;max-width:32em;margin:15vh auto;padding:0 1em}}
-button{{font:inherit;padding:.5em 1em}}</style></head>
-<body><h1>{title}</h1>{text}</body></html>
-"""
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -35,7 +26,6 @@ class Public:
 
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""
-        html = "text/html; charset=utf-8"
         return (
             Route(
                 method="GET", path="/health", handler=self.health, permission="", is_open=True,
@@ -43,11 +33,11 @@ class Public:
             ),
             Route(
                 method="GET", path="/u/{token}", handler=self.ask, permission="", is_open=True,
-                rate="public", content_type=html, also=(HTTPStatus.NOT_FOUND,),
+                rate="public", content_type=HTML, also=(HTTPStatus.NOT_FOUND,),
             ),
             Route(
                 method="POST", path="/u/{token}", handler=self.unsubscribe, permission="",
-                is_open=True, rate="public", content_type=html,
+                is_open=True, rate="public", content_type=HTML,
                 also=(HTTPStatus.NOT_FOUND,), is_idempotent=False,
                 why_repeatable="mail programs send no key (RFC 8058); again changes nothing",
             ),
@@ -69,7 +59,7 @@ class Public:
             '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
             "<button>Unsubscribe</button></form>"
         )
-        return _page("Unsubscribe", text)
+        return page("Unsubscribe", text)
 
     async def unsubscribe(self, token: str) -> Page:
         """Unsubscribe at once (RFC 8058): no login, no question; again changes nothing."""
@@ -78,18 +68,9 @@ class Public:
 
 
 def _already(hint: str) -> Page:
-    return _page("Unsubscribed", f"<p>Nothing more will be sent to {escape(hint)}.</p>")
+    return page("Unsubscribed", f"<p>Nothing more will be sent to {escape(hint)}.</p>")
 
 
 def _unknown() -> Page:
     text = "<p>This link is not one of ours, or it was cut. Answer the message instead.</p>"
-    return _page("Link not known", text, HTTPStatus.NOT_FOUND)
-
-
-def _page(title: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> Page:
-    return Page(
-        body=_SHELL.format(title=escape(title), text=text).encode(),
-        content_type="text/html; charset=utf-8",
-        status=status.value,
-        policy=_POLICY,
-    )
+    return page("Link not known", text, HTTPStatus.NOT_FOUND)

@@ -21,6 +21,7 @@ from leadflood.api.icp_rules import IcpRules
 from leadflood.api.icp_search import IcpSearch
 from leadflood.api.imports import Imports
 from leadflood.api.jobs import Jobs
+from leadflood.api.joining import JoiningPages
 from leadflood.api.keys import Keys
 from leadflood.api.lead_changes import LeadChangeRoutes
 from leadflood.api.lead_desk import LeadDesk
@@ -58,6 +59,7 @@ def make_table(
         Public(node),
         Auth(node),
         AuthSelf(node),
+        JoiningPages(node),
         Users(node),
         Keys(node),
         Operations(node, newest_revision(), metrics, lag),

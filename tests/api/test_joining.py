@@ -1,0 +1,164 @@
+"""One-time links: the first administrator claims, others register, passwords are reset."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import anyio
+import asyncpg
+import pytest
+from leadflood.app import Node
+from leadflood.domain.accounts.schemas import Role
+from leadflood.engine.db.pool import open_database
+
+from tests.support.api import PASSWORD, Answer, Client, running_api, running_node
+from tests.support.db import TestServer, cloned_database
+
+pytestmark = pytest.mark.pg
+SHORT = "short"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture(scope="package")
+async def installation(
+    database_server: TestServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Node, Client, str]]:
+    """An installation of its own."""
+    folder = tmp_path_factory.mktemp("fresh")
+    async with (
+        cloned_database(database_server) as settings,
+        open_database(settings) as database,
+        running_node(database, settings, folder) as node,
+        running_api(node) as api,
+    ):
+        yield node, api, settings.url
+
+
+@pytest.fixture
+async def fresh(installation: tuple[Node, Client, str]) -> tuple[Node, Client]:
+    """An installation that nobody has claimed."""
+    node, api, url = installation
+    connection = await asyncpg.connect(url)
+    await connection.execute("DELETE FROM app_user")
+    await connection.close()
+    return node, api
+
+
+async def claim_token(node: Node) -> str:
+    link = await node.storage.accounts.use.joining.make_claim_link()
+    assert link is not None
+    return link.token
+
+
+def form(**fields: str) -> dict[str, object]:
+    return {"raw": urlencode(fields).encode(), "headers": FORM}
+
+
+async def test_of_many_who_claim_at_once_one_is_the_administrator(
+    fresh: tuple[Node, Client],
+) -> None:
+    node, api = fresh
+    token, answers = await claim_token(node), list[Answer]()
+
+    async def claim(number: int) -> None:
+        given = {"token": token, "email": f"o{number}@team.example", "password": PASSWORD}
+        answers.append(await api.post("/v1/auth/claim", given))
+
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(claim, number)
+
+    assert sorted(answer.status for answer in answers) == [201] + [404] * 9
+    assert [user["role"] for user in (await api.get("/v1/users")).json["data"]] == ["ADMIN"]
+    assert await node.storage.accounts.use.joining.make_claim_link() is None
+
+
+async def test_the_page_of_a_claim_link_makes_the_administrator_without_a_script(
+    fresh: tuple[Node, Client],
+) -> None:
+    node, api = fresh
+    nobody, token = api.holding(""), await claim_token(node)
+
+    shown = await nobody.get(f"/claim/{token}")
+    differing = await nobody.post(
+        f"/claim/{token}", **form(email="o@team.example", password=PASSWORD, again="x")
+    )
+    short = await nobody.post(
+        f"/claim/{token}", **form(email='"><b>@team.example', password=SHORT, again=SHORT)
+    )
+    done = await nobody.post(
+        f"/claim/{token}", **form(email="O@Team.example", password=PASSWORD, again=PASSWORD)
+    )
+    again = await nobody.post(
+        f"/claim/{token}", **form(email="p@team.example", password=PASSWORD, again=PASSWORD)
+    )
+
+    assert shown.status == 200
+    assert b'<form method="post">' in shown.body
+    assert "script" not in shown.headers["Content-Security-Policy"]
+    assert "unsafe" not in shown.headers["Content-Security-Policy"]
+    assert (differing.status, short.status) == (422, 422)
+    assert b"<b>" not in short.body
+    assert (done.status, again.status) == (200, 404)
+    assert (await nobody.log_in("o@team.example")).credential
+
+
+async def test_a_fresh_claim_link_replaces_the_former_one(fresh: tuple[Node, Client]) -> None:
+    node, api = fresh
+    former, newest = await claim_token(node), await claim_token(node)
+
+    assert (await api.get(f"/claim/{former}")).status == 404
+    assert (await api.get(f"/claim/{newest}")).status == 200
+
+
+async def test_a_page_s_form_registers_who_was_invited(api: Client) -> None:
+    invited = (await api.post("/v1/users", {"email": "form@team.example", "role": "VIEWER"})).json
+    path = f"/register/{invited['token']}"
+
+    shown = await api.holding("").get(path)
+    done = await api.holding("").post(path, **form(name="Flo", password=PASSWORD, again=PASSWORD))
+
+    assert invited["link"] == f"https://leads.example{path}"
+    assert b"form@team.example" in shown.body
+    assert done.status == 200
+    user = await api.log_in("form@team.example")
+    assert (await user.get("/v1/auth/me")).json["user"]["name"] == "Flo"
+
+
+async def test_a_form_that_is_none_or_too_long_is_refused(api: Client) -> None:
+    nobody = api.holding("")
+
+    as_json = await nobody.post("/register/x", {"password": PASSWORD})
+    long = await nobody.post("/register/x", **form(name="x" * 20_000))
+    unknown = await nobody.post("/register/x", **form(role="ADMIN"))
+
+    assert (as_json.status, long.status, unknown.status) == (415, 413, 422)
+
+
+async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_his_sessions(
+    api: Client,
+) -> None:
+    user = await api.client_of(Role.MANAGER)
+    email = (await user.get("/v1/auth/me")).json["user"]["email"]
+
+    made = await api.post(f"/v1/users/{user.user_id}/password-reset", {})
+    given = {"token": made.json["token"], "password": "another pass phrase"}
+    first = await api.post("/v1/auth/register", given)
+    second = await api.post("/v1/auth/register", given)
+
+    assert (made.status, first.status, second.status) == (201, 201, 404)
+    assert (await user.get("/v1/auth/me")).status == 401
+    assert (await api.log_in(email, "another pass phrase")).credential
+
+
+@pytest.mark.parametrize(
+    "password", ["short", "password1234", "aaaaaaaaaaaaaaaa", "x" * 1_001, "policy@team.example"]
+)
+async def test_a_password_that_is_easily_found_is_refused(api: Client, password: str) -> None:
+    email = "policy@team.example"
+    await api.post("/v1/users", {"email": email, "role": "VIEWER"})
+    [user] = (await api.get("/v1/users?q=policy@")).json["data"]
+    link = (await api.post(f"/v1/users/{user['id']}/invitation")).json
+
+    refused = await api.post("/v1/auth/register", {"token": link["token"], "password": password})
+
+    assert (refused.status, refused.problem["code"]) == (422, "auth.password.refused")
