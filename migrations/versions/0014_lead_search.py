@@ -1,4 +1,4 @@
-"""What lists of leads are filtered, sorted and searched by.
+"""What lists of leads and companies are filtered, sorted and searched by.
 
 Why: a list of a million leads reads one row a lead and one index: what is shown of a lead, its
 newest score and its tags stand in its own row; the words it is found by stand beside it, so that
@@ -59,6 +59,26 @@ INDEXES = (
     "CREATE INDEX score_prediction_run_lead ON score_prediction (run_id, lead_id)",
 )
 
+OTHERS = (
+    """
+    ALTER TABLE activity ADD COLUMN version integer NOT NULL DEFAULT 1,
+        ADD COLUMN recorded_at timestamptz, ADD COLUMN updated_at timestamptz
+    """,
+    """
+    ALTER TABLE company ADD COLUMN version integer NOT NULL DEFAULT 1,
+        ADD COLUMN updated_at timestamptz
+    """,
+    """
+    CREATE INDEX company_words ON company USING gin (to_tsvector(
+        'simple', coalesce(name, '') || ' ' || replace(domain, '.', ' ')))
+    """,
+    """
+    CREATE INDEX field_value_of_company ON field_value (field, value)
+    WHERE company_id IS NOT NULL AND field IN ('company_country', 'company_industry')
+    """,
+)
+"""What activities and companies need, now that people change them."""
+
 
 def upgrade() -> None:
     """Add the columns, the words and the indexes."""
@@ -77,8 +97,8 @@ def upgrade() -> None:
         WITH (gin_pending_list_limit = 512)
         """
     )
-    for index in INDEXES:
-        run(index)
+    for statement in (*INDEXES, *OTHERS):
+        run(statement)
 
 
 def downgrade() -> None:
@@ -86,6 +106,10 @@ def downgrade() -> None:
     run("DROP INDEX score_prediction_icp")
     run("DROP INDEX score_prediction_run_lead")
     run("DROP INDEX lead_company")
+    run("DROP INDEX field_value_of_company")
+    run("DROP INDEX company_words")
+    run("ALTER TABLE company DROP COLUMN version, DROP COLUMN updated_at")
+    run("ALTER TABLE activity DROP COLUMN version, DROP COLUMN recorded_at, DROP COLUMN updated_at")
     run("DROP TABLE lead_text")
     names = [column.partition(" ")[0] for column in COLUMNS]
     run(f"ALTER TABLE lead {', '.join(f'DROP COLUMN {name}' for name in names)}")

@@ -738,3 +738,146 @@ FROM unnest(
     :run_ids::uuid[]
 ) AS told (id, score_id, score_milli, band, icp_id, run_id)
 WHERE lead.id = told.id AND (lead.score_id IS NULL OR lead.score_id < told.score_id);
+
+-- name: list_activities
+-- What people did, newest recorded first, behind a place.
+SELECT
+    activity.id, activity.version, activity.lead_id, activity.kind, activity.detail,
+    activity.actor, activity.happened_at, activity.recorded_at, activity.updated_at
+FROM activity JOIN lead ON lead.id = activity.lead_id
+WHERE lead.deleted_at IS NULL
+    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
+    AND (:kind::text IS NULL OR activity.kind = :kind::text)
+    AND (:actor::text IS NULL OR activity.actor = :actor::text)
+    AND (:since::timestamptz IS NULL OR activity.happened_at >= :since::timestamptz)
+    AND (:before::uuid IS NULL OR activity.id < :before::uuid)
+ORDER BY activity.id DESC LIMIT :limit::int;
+
+-- name: list_lead_activities
+-- What people did to a lead and those merged into it, newest recorded first, behind a place.
+WITH RECURSIVE family AS (
+    SELECT id FROM lead WHERE id = :lead_id::uuid
+    UNION ALL
+    SELECT lead.id FROM family JOIN lead ON lead.merged_into = family.id
+)
+SELECT
+    activity.id, activity.version, activity.lead_id, activity.kind, activity.detail,
+    activity.actor, activity.happened_at, activity.recorded_at, activity.updated_at
+FROM activity JOIN lead ON lead.id = activity.lead_id
+WHERE lead.deleted_at IS NULL
+    AND activity.lead_id = ANY(ARRAY(SELECT id FROM family))
+    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
+    AND (:kind::text IS NULL OR activity.kind = :kind::text)
+    AND (:actor::text IS NULL OR activity.actor = :actor::text)
+    AND (:since::timestamptz IS NULL OR activity.happened_at >= :since::timestamptz)
+    AND (:before::uuid IS NULL OR activity.id < :before::uuid)
+ORDER BY activity.id DESC LIMIT :limit::int;
+
+-- name: record_activity
+-- What somebody did, as he tells it.
+INSERT INTO activity (
+    id, lead_id, kind, detail, actor, happened_at, recorded_at, updated_at
+)
+VALUES (
+    :id::uuid, :lead_id::uuid, :kind::text, :detail::text, :actor::text,
+    :happened_at::timestamptz, :now::timestamptz, :now::timestamptz
+);
+
+-- name: lock_activity
+-- One activity, before it is changed, with whose its lead is.
+SELECT
+    activity.id, activity.version, activity.lead_id, activity.kind, activity.detail,
+    activity.actor, activity.happened_at, activity.recorded_at, activity.updated_at,
+    lead.owner, lead.deleted_at
+FROM activity JOIN lead ON lead.id = activity.lead_id
+WHERE activity.id = :id::uuid FOR UPDATE OF activity;
+
+-- name: change_activity
+-- What its author now tells of it.
+UPDATE activity SET
+    detail = :detail::text, happened_at = :happened_at::timestamptz,
+    updated_at = :now::timestamptz, version = version + 1
+WHERE id = :id::uuid;
+
+-- name: delete_activity
+-- What its author takes back.
+DELETE FROM activity WHERE id = :id::uuid;
+
+-- name: list_companies
+-- Companies by domain, behind one; a value counts where it is the winning one.
+SELECT company.id, company.version, company.domain, company.name, company.created_at,
+    coalesce(company.updated_at, company.created_at) AS updated_at
+FROM company
+WHERE (:domain::text IS NULL OR company.domain = :domain::text)
+    AND (:after::text IS NULL OR company.domain > :after::text)
+    AND (:words::text IS NULL OR to_tsvector(
+        'simple', coalesce(company.name, '') || ' ' || replace(company.domain, '.', ' ')
+    ) @@ :words::text::tsquery)
+    AND (:country::text IS NULL OR company.id = ANY(ARRAY(
+        SELECT subject_id FROM field_value
+        WHERE company_id IS NOT NULL AND field = 'company_country' AND value = :country::text
+    )) AND :country::text = (
+        SELECT value FROM field_value
+        WHERE subject_id = company.id AND field = 'company_country'
+        ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
+    AND (:industry::text IS NULL OR company.id = ANY(ARRAY(
+        SELECT subject_id FROM field_value
+        WHERE company_id IS NOT NULL AND field = 'company_industry' AND value = :industry::text
+    )) AND :industry::text = (
+        SELECT value FROM field_value
+        WHERE subject_id = company.id AND field = 'company_industry'
+        ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
+ORDER BY company.domain LIMIT :limit::int OFFSET :offset::int;
+
+-- name: find_company
+-- One company.
+SELECT id, version, domain, name, created_at, coalesce(updated_at, created_at) AS updated_at
+FROM company WHERE id = :id::uuid;
+
+-- name: lock_company
+-- One company, before it is changed: no lead comes to it meanwhile.
+SELECT id, version, domain, name, created_at, coalesce(updated_at, created_at) AS updated_at
+FROM company WHERE id = :id::uuid FOR UPDATE;
+
+-- name: add_company
+-- A company that somebody brings in; one of that domain that is there stays as it is.
+INSERT INTO company (id, domain, name, created_at, updated_at)
+VALUES (:id::uuid, :domain::text, :name::text, :now::timestamptz, :now::timestamptz)
+ON CONFLICT DO NOTHING RETURNING id;
+
+-- name: change_company
+-- What a person changed of it.
+UPDATE company SET name = :name::text, updated_at = :now::timestamptz, version = version + 1
+WHERE id = :id::uuid;
+
+-- name: count_company_leads
+-- How many leads work there, up to a bound.
+SELECT count(*) FROM (
+    SELECT FROM lead
+    WHERE company_id = :id::uuid AND merged_into IS NULL AND deleted_at IS NULL
+        AND (:seen_by::text IS NULL OR owner = :seen_by::text)
+    LIMIT :bound::int
+) AS counted;
+
+-- name: list_company_leads
+-- The leads that came first, of those that work there.
+SELECT id, full_name, title, status FROM lead
+WHERE company_id = :id::uuid AND merged_into IS NULL AND deleted_at IS NULL
+    AND (:seen_by::text IS NULL OR owner = :seen_by::text)
+ORDER BY id LIMIT :limit::int;
+
+-- name: has_company_leads
+-- Whether any lead points to it, also one that is merged or deleted.
+SELECT EXISTS (SELECT FROM lead WHERE company_id = :id::uuid);
+
+-- name: delete_company
+-- A company nobody points to, with what was said of it.
+WITH said AS (DELETE FROM field_value WHERE subject_id = :id::uuid)
+DELETE FROM company WHERE id = :id::uuid;
+
+-- name: find_company_values
+-- Everything ever said of companies.
+SELECT
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence, recorded_at, cost_micros, company_id
+FROM field_value WHERE subject_id = ANY(:ids::uuid[]);
