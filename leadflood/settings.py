@@ -74,7 +74,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Everything that can be set. `data` is the folder of the embedded server and of our locks.
 
     `mode` is written in a new database and checked afterwards: `sandbox` never meets real data.
-    `sources` cannot be set: it tells where values came from (`file`, `environment`, `secret file`).
     """
 
     mode: Literal["live", "sandbox"] = "live"
@@ -93,8 +92,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     notifications: NotificationSettings = NotificationSettings()
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
 
-    sources: dict[str, str] = {}
-
     def caps(self) -> dict[str, Caps]:
         """Tell each provider's own renewing caps."""
         return {
@@ -106,6 +103,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def data_folder(self) -> Path:
         """Tell the data folder as an absolute path."""
         return Path(self.data).expanduser().resolve()
+
+
+class LoadedSettings(Settings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings that know where values came from, by path: `file`, `environment`, `secret file`."""
+
+    sources: dict[str, str]
 
 
 def load_settings(
@@ -129,14 +132,16 @@ def load_settings(
         if value := env.get(f"{PREFIX}{name.upper()}"):
             tree[name] = value
             sources[name] = "environment"
-    return msgspec.structs.replace(convert(tree), sources=sources)
+    settings = convert(tree)
+    if not sources:
+        return settings
+    named = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return LoadedSettings(**named, sources=sources)
 
 
 def convert(tree: Mapping[str, Any]) -> Settings:
     """Turn a tree of plain values into settings. Raises: Invalid."""
     _check_providers(tree.get("providers", {}))
-    if "sources" in tree:
-        raise _invalid("Object contains unknown field `sources` - at `$`")
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -262,15 +267,16 @@ def explain_settings(settings: Settings) -> list[tuple[str, str, str]]:
     Beside what `sources` tells: `default`, and `command` for what neither file nor environment set.
     """
     defaults = dict(_leaves("", msgspec.to_builtins(Settings())))
+    sources = settings.sources if isinstance(settings, LoadedSettings) else {}
     return [
         (
             path,
             _masked(path.rpartition(".")[2], value),
-            _source_of(path, settings.sources)
+            _source_of(path, sources)
             or ("default" if path in defaults and defaults[path] == value else "command"),
         )
         for path, value in _leaves("", msgspec.to_builtins(settings))
-        if not path.startswith("sources")
+        if not path.startswith("sources.")
     ]
 
 
