@@ -73,8 +73,8 @@ class EnrichWish(
     """What may be done to know more of a lead.
 
     `icpId` null: scored for the newest ICP afterwards. `providers` null: all may be asked;
-    `capMicros` null: the cap of the settings. `force`: what is known is asked for again, but for
-    what a person has decided; an answer that was paid for and still holds is not bought twice.
+    `capMicros` null: the cap of the settings. `force`: what is known is asked for and paid for
+    again, whatever answers are kept, but for what a person has decided.
     """
 
     icp_id: UUID | None = None

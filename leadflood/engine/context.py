@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -87,3 +88,5 @@ class JobContext:
 
 
 CURRENT_JOB: ContextVar[JobContext | None] = ContextVar("current_job", default=None)
+ANSWERS_SINCE: ContextVar[datetime | None] = ContextVar("answers_since", default=None)
+"""Kept answers from before this time are not fresh enough for the work at hand; None: all are."""

@@ -34,6 +34,7 @@ from leadflood.domain.leads.schemas import (
     Settled,
 )
 from leadflood.engine.clock import Clock
+from leadflood.engine.context import ANSWERS_SINCE
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
 from leadflood.engine.ids import Ids
@@ -77,7 +78,11 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
     @override
     async def work(self, item: WaterfallInput) -> Outcome[Enriched]:
         walk = Waterfall(item, self._enrichers, self._verifier, self._settings, self._clock)
-        return Done(await walk.run())
+        token = ANSWERS_SINCE.set(item.created_at if item.is_forced else None)
+        try:
+            return Done(await walk.run())
+        finally:
+            ANSWERS_SINCE.reset(token)
 
     @override
     async def commit(self, tx: Tx, ended: Sequence[LeadEnded]) -> Sequence[Follow]:

@@ -51,7 +51,8 @@ _UNSURE = 0.01
 class WaterfallInput(msgspec.Struct, frozen=True):
     """A lead to learn more of; `created_at` is since when it waits.
 
-    `is_forced`: also what is known is asked for again, but for what a person has decided.
+    `is_forced`: also what is known is asked for again, but for what a person has decided; answers
+    kept from before do not count, those of an earlier try do.
     """
 
     profile: LeadProfile

@@ -104,11 +104,12 @@ SET body = excluded.body, found = excluded.found, cost_micros = excluded.cost_mi
 -- name: find_answers
 -- Many questions at once; the position tells which of them it answers.
 SELECT given.position, answer.body, answer.found
-FROM unnest(:providers::text[], :operations::text[], :hashes::bytea[])
-    WITH ORDINALITY AS given (provider, operation, question_hash, position)
+FROM unnest(:providers::text[], :operations::text[], :hashes::bytea[], :sinces::timestamptz[])
+    WITH ORDINALITY AS given (provider, operation, question_hash, since, position)
 JOIN answer ON answer.question_hash = given.question_hash
     AND answer.operation = given.operation AND answer.provider = given.provider
-WHERE answer.expires_at > :now::timestamptz;
+WHERE answer.expires_at > :now::timestamptz
+    AND (given.since IS NULL OR answer.stored_at >= given.since);
 
 -- name: forget_answers
 -- A few thousand at a time, so that no transaction is long.

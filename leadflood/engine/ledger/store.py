@@ -183,6 +183,7 @@ class PostgresLedger:
             providers=[question.provider for question in questions],
             operations=[question.operation for question in questions],
             hashes=[question.question_hash for question in questions],
+            sinces=[question.since for question in questions],
             now=now,
         )
         found: list[Reply | None] = [None] * len(questions)

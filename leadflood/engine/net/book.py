@@ -67,11 +67,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What an answer is found by."""
+    """What an answer is found by; one kept before `since` does not count (None: all do)."""
 
     provider: str
     operation: str
     question_hash: bytes
+    since: datetime | None = None
 
 
 class Ledger(Protocol):

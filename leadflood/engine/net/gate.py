@@ -23,6 +23,7 @@ from anyio import CancelScope, move_on_after
 
 from leadflood.engine.clock import Clock, SystemClock
 from leadflood.engine.context import (
+    ANSWERS_SINCE,
     CURRENT_JOB,
     Go,
     JobContext,
@@ -678,7 +679,7 @@ def _outcome(state: LineState, error: BaseException | None, replies: Sequence[Re
 
 def _question(call: Call, question: bytes) -> Question:
     hashed = hashlib.blake2b(question, digest_size=20).digest()
-    return Question(call.provider, call.operation, hashed)
+    return Question(call.provider, call.operation, hashed, ANSWERS_SINCE.get())
 
 
 def fingerprint(api_key: str) -> str:

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -103,7 +104,7 @@ def test_doing_it_twice_changes_nothing_the_second_time(action: Action, lead: Le
 
 def test_what_somebody_changed_since_stays() -> None:
     lead = LeadState(id=UUID(int=7), version=1, owner="ann", tags=("a",))
-    changes = {
+    changes: dict[Verb, dict[str, Any]] = {
         Verb.ASSIGN: {"owner": "carl"},
         Verb.TAG: {"tags": ("a",)},
         Verb.DELETE: {"deleted_at": LATER, "deleted_by": "user:2"},

@@ -7,7 +7,7 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.engine.clock import ManualClock, SystemClock
-from leadflood.engine.context import Go, JobContext, Refuse, Verdict, Wait
+from leadflood.engine.context import ANSWERS_SINCE, Go, JobContext, Refuse, Verdict, Wait
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import (
     Bug,
@@ -227,6 +227,23 @@ class TestAnswers:
         assert (kept.found, kept.cached) == (False, True)
         assert fresh.cached is False
         assert {outcome for _, _, outcome in await states(database)} == {"miss"}
+
+    async def test_work_that_wants_fresh_answers_takes_none_from_before_it_began(
+        self, database: Database
+    ) -> None:
+        other, clock = Other(), ManualClock()
+
+        async with opened_gate(database, Setup(clock=clock)) as opened:
+            await opened.gate.call(a_call(), other)
+            clock.advance(1)
+            token = ANSWERS_SINCE.set(clock.now())
+            fresh = await opened.gate.call(a_call(), other)
+            again = await opened.gate.call(a_call(), other)
+            ANSWERS_SINCE.reset(token)
+            usual = await opened.gate.call(a_call(), other)
+
+        assert [one.cached for one in (fresh, again, usual)] == [False, True, True]
+        assert len(other.references) == 2
 
     async def test_nothing_is_kept_where_nothing_may_be(self, database: Database) -> None:
         other = Other()
