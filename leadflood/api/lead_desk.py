@@ -10,6 +10,7 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.icp import Icps
 from leadflood.api.idempotency import another_body, keep_all, key_of, recall_all
 from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
+from leadflood.api.lead_pages import LeadPage, LeadPages
 from leadflood.api.turns import Ended
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput, WantedLead
@@ -17,6 +18,7 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.db.grouped import AGAIN, Again, Grouped
+from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publication
@@ -56,7 +58,8 @@ class LeadDesk:
         self._node = node
         self._icps = icps
         self._scores = ShownScores()
-        self._reads: Grouped[UUID, LeadDetail | None] = Grouped(self._read)
+        self._pages = LeadPages()
+        self._reads: Grouped[UUID, LeadPage | None] = Grouped(self._read)
         self._orders: Grouped[Order, LeadMade] = Grouped(self._bring_in)
 
     @asynccontextmanager
@@ -65,7 +68,7 @@ class LeadDesk:
         async with self._reads.running(), self._orders.running():
             yield
 
-    async def find(self, lead_id: UUID) -> LeadDetail | None:
+    async def find(self, lead_id: UUID) -> LeadPage | None:
         """Find all that is known of a lead; of a merged one, of its survivor."""
         return await self._reads.ask(lead_id)
 
@@ -85,17 +88,24 @@ class LeadDesk:
             made: LeadMade = turn.ended.answer
         return made
 
-    async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadDetail | None]:
-        """Read a batch: four statements, however many leads, five with new scores."""
+    async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
+        """Read a batch: one statement where nothing has changed since, else five more for all."""
+        async with self._node.storage.db.session() as db:
+            marks = await OverviewService(db).marks_of(lead_ids)
+            pages, changed = self._pages.find(marks)
+            if changed:
+                pages |= self._pages.keep(marks, await self._put_together(db, changed))
+        return [pages.get(one) for one in lead_ids]
+
+    async def _put_together(self, db: Tx, lead_ids: Sequence[UUID]) -> dict[UUID, LeadDetail]:
         storage = self._node.storage
-        async with storage.db.session() as db:
-            views = await LeadService(storage.ids, storage.clock).find_many(db, lead_ids)
-            found = {view.id: view for view in views.values()}
-            families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
-            everyone = [one for each in families for one in each]
-            records = await OverviewService(db).records_of(families)
-            scores = await self._scores.of(list(found), ScoringService(db))
-            messages = await self._node.messaging.messages_of(db, everyone)
+        views = await LeadService(storage.ids, storage.clock).find_many(db, lead_ids)
+        found = {view.id: view for view in views.values()}
+        families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
+        everyone = [one for each in families for one in each]
+        records = await OverviewService(db).records_of(families)
+        scores = await self._scores.of(list(found), ScoringService(db))
+        messages = await self._node.messaging.messages_of(db, everyone)
         details = {}
         for view, family, asked in zip(found.values(), families, records, strict=True):
             told = [message for one in family for message in messages.get(one, ())]
@@ -105,7 +115,7 @@ class LeadDesk:
                 scores.get(view.id),
                 sorted(told, key=lambda message: message.id, reverse=True),
             )
-        return [details[views[one].id] if one in views else None for one in lead_ids]
+        return {asked: details[view.id] for asked, view in views.items()}
 
     async def _bring_in(self, orders: Sequence[Order]) -> Sequence[Answer]:
         """Bring in a batch in one transaction: all that is not refused is there, or nothing."""

@@ -1,7 +1,7 @@
 """Leads over HTTP: bring one in, look at one."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from leadflood.api.edge import Caller
 from leadflood.api.lead_desk import LeadDesk, LeadMade, Order
 from leadflood.api.lead_detail import LeadDetail
-from leadflood.api.route import Route
+from leadflood.api.route import Part, Route
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.leads.schemas import LeadInput
 from leadflood.engine.errors import Conflict, Invalid, NotFound
@@ -47,7 +47,7 @@ class Leads:
             ),
             Route(
                 method="GET", path="/v1/leads/{leadId}", handler=self.get,
-                permission="leads:read", errors=(NotFound,),
+                permission="leads:read", errors=(NotFound,), shows=LeadDetail, shows_more=True,
             ),
         )  # fmt: skip
 
@@ -63,10 +63,10 @@ class Leads:
         )
         return await self._desk.bring_in(order)
 
-    async def get(self, lead_id: UUID, caller: Caller) -> LeadDetail:
+    async def get(self, lead_id: UUID, caller: Caller) -> Any:
         """Show a lead: values, provenance, records, score with contributions, messages."""
-        lead = await self._desk.find(lead_id)
+        page = await self._desk.find(lead_id)
         mine = caller.principal.sees_owner
-        if lead is None or (mine is not None and lead.owner != str(mine)):
+        if page is None or (mine is not None and page.lead.owner != str(mine)):
             raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
-        return lead
+        return Part(page.lead, page.body)

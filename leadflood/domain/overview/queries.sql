@@ -62,6 +62,51 @@ WHERE run_id = :run_id::uuid AND lead_id = ANY (:lead_ids::uuid[]) AND code IS N
 -- The references of what the other side took.
 SELECT reference FROM intent WHERE run_id = :run_id::uuid AND state = 'accepted' ORDER BY id
 
+-- name: find_marks
+-- One mark for everything a lead's page is made of: it is another as soon as a row is, because
+-- each version of a row has its own transaction and place.
+WITH RECURSIVE up AS (
+    SELECT id AS start, id, merged_into, deleted_at FROM lead WHERE id = ANY (:lead_ids::uuid[])
+    UNION ALL
+    SELECT up.start, lead.id, lead.merged_into, lead.deleted_at
+    FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT start, id FROM up WHERE merged_into IS NULL AND deleted_at IS NULL
+    UNION ALL
+    SELECT down.start, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT down.start AS lead_id, sum(part.mark)::text AS mark
+FROM down
+CROSS JOIN LATERAL (
+    SELECT hashtextextended(concat(lead.xmin, lead.ctid), 1) AS mark
+    FROM lead WHERE lead.id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(said.xmin, said.ctid), 2)
+    FROM field_value AS said WHERE said.subject_id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(said.xmin, said.ctid), 2)
+    FROM lead JOIN field_value AS said ON said.subject_id = lead.company_id
+    WHERE lead.id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(identity.xmin, identity.ctid), 3)
+    FROM identity WHERE identity.lead_id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(found.xmin, found.ctid), 4)
+    FROM discovery_record AS found WHERE found.lead_id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(asked.xmin, asked.ctid), 5)
+    FROM enrichment_record AS asked WHERE asked.lead_id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(score.xmin, score.ctid), 6)
+    FROM score_prediction AS score WHERE score.lead_id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(message.xmin, message.ctid, intent.xmin, intent.ctid), 7)
+    FROM message LEFT JOIN intent ON intent.message_id = message.id
+    WHERE message.lead_id = down.id
+    OFFSET 0
+) AS part
+GROUP BY down.start
+
 -- name: list_lead_records
 -- Every discovery and enrichment record of leads.
 SELECT lead_id, 'discovery' AS kind, run_id, provider, status AS state, reason AS code,

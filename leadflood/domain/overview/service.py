@@ -37,6 +37,13 @@ class OverviewService:
         """Count how many leads of a run got how far."""
         return await store.count_funnel(self._db, run_id)
 
+    async def marks_of(self, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """Tell a mark for each lead's page that changes with it; gone leads are left out.
+
+        Equal marks of one lead mean that no row its page is made of has changed.
+        """
+        return await store.find_marks(self._db, lead_ids)
+
     async def records_of(self, families: Sequence[Sequence[UUID]]) -> list[tuple[LeadRecord, ...]]:
         """List what was found and asked about each family of leads that are one, oldest first."""
         found = await store.list_lead_records(self._db, [one for each in families for one in each])

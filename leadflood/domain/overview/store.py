@@ -56,6 +56,12 @@ async def list_accepted(db: Reader, run_id: UUID) -> list[str]:
     return [row["reference"] for row in rows]
 
 
+async def find_marks(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Tell a mark for each lead's page that changes with it; gone leads are left out."""
+    rows = await db.fetch(SQL.find_marks, lead_ids=list(lead_ids))
+    return {row["lead_id"]: row["mark"] for row in rows}
+
+
 async def list_lead_records(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, list[LeadRecord]]:
     """List what was found and asked about each lead, in no order."""
     found: dict[UUID, list[LeadRecord]] = {}
