@@ -101,6 +101,10 @@ class Api:
             "email": email,
             "name_key": f"{new.full_name.lower()}|{domain}",
             "domain": domain,
+            "full_name": new.full_name,
+            "title": new.title,
+            "country": new.country,
+            "words": sorted({*new.full_name.lower().split(), *new.title.lower().split(), email}),
             "now": datetime.now(UTC),  # noqa: TID251 - by hand, as others write it
             "evidence": sha256(raw).digest(),
             "value_ids": [new_id() for _ in values],

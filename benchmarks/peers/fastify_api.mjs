@@ -75,6 +75,10 @@ app.post("/v1/leads", {
   const given = {
     lead_id: made.leadId, run_id: made.runId, job_id: made.jobId, event_id: newId(),
     company_id: companyId(domain), email, domain,
+    full_name: lead.fullName, title: lead.title, country: lead.country,
+    words: [...new Set([
+      ...lead.fullName.toLowerCase().split(" "), ...lead.title.toLowerCase().split(" "), email,
+    ])],
     name_key: `${lead.fullName.toLowerCase()}|${domain}`,
     now: new Date(),
     evidence: createHash("sha256").update(JSON.stringify(lead)).digest(),

@@ -82,9 +82,16 @@ WITH claimed AS (
     VALUES (:company_id::uuid, :domain::text, NULL, :now::timestamptz)
     ON CONFLICT DO NOTHING
 ), made AS (
-    INSERT INTO lead (id, status, source, company_id, company_rank, created_at, updated_at)
-    SELECT lead_id, 'processing', 'api', :company_id::uuid, 1, :now::timestamptz, :now::timestamptz
+    INSERT INTO lead (
+        id, status, source, company_id, company_rank, full_name, title, email, country, sort_name,
+        created_at, updated_at)
+    SELECT lead_id, 'processing', 'api', :company_id::uuid, 1, :full_name::text, :title::text,
+        :email::text, :country::text, lower(:full_name::text), :now::timestamptz,
+        :now::timestamptz
     FROM claimed RETURNING id
+), found_by AS (
+    INSERT INTO lead_text (lead_id, words)
+    SELECT id, array_to_tsvector(:words::text[]) FROM made
 ), said AS (
     INSERT INTO field_value (
         subject_id, field, source, method, evidence_hash, id, lead_id, value, observed_at,
