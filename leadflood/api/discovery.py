@@ -140,6 +140,27 @@ class Inspection(
     cursor: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
+class QueryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Our question, before it is put into a source's words. Empty asks for nothing in particular.
+
+    `companySizes` are pairs of least and most people.
+    """
+
+    titles: tuple[str, ...]
+    countries: tuple[str, ...]
+    industries: tuple[str, ...]
+    technologies: tuple[str, ...]
+    company_sizes: tuple[tuple[int, int], ...]
+    company_domains: tuple[str, ...]
+    keywords: str
+    page_size: int
+
+    @staticmethod
+    def of(query: PeopleQuery) -> "QueryView":
+        """Show a question."""
+        return QueryView(**msgspec.structs.asdict(query))
+
+
 class Inspected(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a source was asked, what it answered, and why each record was kept or refused.
 
@@ -150,7 +171,7 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     run_id: UUID
     provider: str
-    query: PeopleQuery
+    query: QueryView
     state: DiscoveryState
     code: str | None
     page_count: int
@@ -342,7 +363,8 @@ class Discoveries:
         last = max([record.page for record in shown], default=first + body.limit)
         more = len(records) > body.limit
         return Inspected(
-            run_id=run_id, provider=view.provider, query=view.query, state=view.state,
+            run_id=run_id, provider=view.provider, query=QueryView.of(view.query),
+            state=view.state,
             code=view.code, page_count=view.page_count,
             pages=tuple(page for page in pages if page.page <= last), records=tuple(shown),
             next_cursor=write_cursor(shown[-1].position, _RECORDS) if more else None,

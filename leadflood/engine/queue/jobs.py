@@ -14,9 +14,8 @@ from leadflood.engine.queue.store import SQL
 
 NEWEST = UUID(int=2**128 - 1)
 OLDEST = UUID(int=0)
-STRETCH = 20_000
-"""Jobs looked at by one statement: a rare one is looked for stretch by stretch."""
-MOST_STRETCHES = 5
+STRETCHES = (1_000, 5_000, 20_000)
+"""How many jobs are looked at, one statement after another, before a page is answered as it is."""
 _TIME_BITS = 80
 _CLOCKS_DIFFER_MS = 3_600_000
 
@@ -120,10 +119,9 @@ async def _search(db: Reader, wanted: JobFilter, start: UUID, limit: int) -> Job
     A run's jobs are younger than the run, so its id is about where to stop looking.
     """
     found: list[Row] = []
-    place: UUID | None = start
-    oldest = OLDEST if wanted.run_id is None else _well_before(wanted.run_id)
-    for _ in range(MOST_STRETCHES):
-        bounds: dict[str, object] = {"before": place, "oldest": oldest, "stretch": STRETCH}
+    place = start
+    for stretch in _stretches(wanted, limit):
+        bounds = {**_bounds(wanted), "before": place, "stretch": stretch}
         rows = await db.fetch(
             SQL.list_recent_jobs,
             **bounds,
@@ -135,25 +133,32 @@ async def _search(db: Reader, wanted: JobFilter, start: UUID, limit: int) -> Job
         found.extend(rows)
         if len(found) > limit:
             return await _page(db, found[:limit], found[limit - 1]["id"])
-        place = await _end_of(db, bounds)
-        if place is None:
-            break
+        end = await db.fetch_one(SQL.find_stretch_end, **bounds)
+        if end is None or end["count"] < stretch:
+            return await _page(db, found, None)
+        place = UUID(int=end["id"].int)
     return await _page(db, found, place)
+
+
+def _stretches(wanted: JobFilter, limit: int) -> Sequence[int]:
+    """Tell how far to look at once: no farther than the page where everything fits."""
+    if wanted.run_id is None and wanted.stage is None and wanted.state is None:
+        return (limit + 1,)
+    return STRETCHES
+
+
+def _bounds(wanted: JobFilter) -> dict[str, object]:
+    return {
+        "oldest": OLDEST if wanted.run_id is None else _well_before(wanted.run_id),
+        "with_live": wanted.state is not JobState.COMPLETED,
+        "with_settled": wanted.state is not JobState.QUEUED,
+    }
 
 
 def _well_before(run_id: UUID) -> UUID:
     """Tell an id that is older than a run by more than clocks of nodes may differ."""
     made_ms = run_id.int >> _TIME_BITS
     return UUID(int=max(made_ms - _CLOCKS_DIFFER_MS, 0) << _TIME_BITS)
-
-
-async def _end_of(db: Reader, bounds: dict[str, object]) -> UUID | None:
-    """Tell the last job of a stretch; None: nothing is behind it."""
-    last = await db.fetch_value(SQL.find_stretch_end, **bounds)
-    if last is None:
-        return None
-    more = await db.fetch_value(SQL.find_stretch_end, **{**bounds, "before": last, "stretch": 1})
-    return None if more is None else UUID(int=last.int)
 
 
 async def _page(db: Reader, rows: Sequence[Row], next_place: UUID | None) -> JobPage:

@@ -223,16 +223,19 @@ FROM history LEFT JOIN dead_letter USING (id) WHERE history.id = :id::uuid
 LIMIT 1
 
 -- name: list_recent_jobs
--- Jobs newest first, live, settled and dead ones merged by id; filters see a bounded stretch only.
+-- Jobs newest first, live and settled ones merged by id; filters see a bounded stretch only.
 SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at, error
 FROM (
-    SELECT id, stage, run_id, state, attempts, losses, created_at,
-           NULL::timestamptz AS finished_at, last_error AS error
-    FROM job WHERE id < :before::uuid AND id >= :oldest::uuid
-    UNION ALL
-    SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at,
-           error_code AS error
-    FROM history WHERE id < :before::uuid AND id >= :oldest::uuid
+    SELECT * FROM (
+        (SELECT id, stage, run_id, state, attempts, losses, created_at,
+                NULL::timestamptz AS finished_at, last_error AS error
+         FROM job WHERE id < :before::uuid AND id >= :oldest::uuid AND :with_live::boolean
+         ORDER BY id DESC LIMIT :stretch::int)
+        UNION ALL
+        (SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at,
+                error_code AS error
+         FROM history WHERE id < :before::uuid AND id >= :oldest::uuid AND :with_settled::boolean
+         ORDER BY id DESC LIMIT :stretch::int)) AS either
     ORDER BY id DESC LIMIT :stretch::int) AS recent
 WHERE (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
   AND (:stage::text IS NULL OR stage = :stage::text)
@@ -240,13 +243,16 @@ WHERE (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_stretch_end
--- Where a stretch of jobs ends; no row: it holds all there is.
-SELECT id FROM (
-    SELECT id FROM job WHERE id < :before::uuid AND id >= :oldest::uuid
-    UNION ALL
-    SELECT id FROM history WHERE id < :before::uuid AND id >= :oldest::uuid
+-- Where a stretch of jobs ends and how many it holds: fewer than asked for are all there are.
+SELECT count(*) AS count, (array_agg(id ORDER BY id))[1] AS id FROM (
+    SELECT * FROM (
+        (SELECT id FROM job WHERE id < :before::uuid AND id >= :oldest::uuid AND :with_live::boolean
+         ORDER BY id DESC LIMIT :stretch::int)
+        UNION ALL
+        (SELECT id FROM history
+         WHERE id < :before::uuid AND id >= :oldest::uuid AND :with_settled::boolean
+         ORDER BY id DESC LIMIT :stretch::int)) AS either
     ORDER BY id DESC LIMIT :stretch::int) AS recent
-ORDER BY id LIMIT 1
 
 -- name: list_running_jobs
 -- Jobs at work, newest first: as many as the nodes have workers.

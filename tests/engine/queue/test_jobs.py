@@ -105,8 +105,7 @@ async def test_a_run_and_a_stage_narrow_the_list(database: Database, ids: Ids) -
 async def test_rare_jobs_are_found_stretch_by_stretch(
     database: Database, ids: Ids, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "STRETCH", 2)
-    monkeypatch.setattr(jobs, "MOST_STRETCHES", 2)
+    monkeypatch.setattr(jobs, "STRETCHES", (2, 3))
     rare = [await add(database, ids.new(), "completed", stage="rare.run")]
     for _ in range(15):
         await add(database, ids.new(), "completed")
