@@ -34,8 +34,6 @@ OBSTACLES = {
 }
 """Why a row is kept, most important last told first found."""
 
-_FIELDS = [field.value for field in FieldName]
-
 
 class UndoRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that brought something; `outcome` is what became of it by the import."""
@@ -134,19 +132,11 @@ async def _drop_values(
     tx: Tx, import_id: UUID, rows: Sequence[UndoRow]
 ) -> dict[UUID, set[FieldName]]:
     """Drop what rows said; tell which leads lost which fields."""
-    subjects: list[UUID] = []
-    evidence: list[bytes] = []
-    for row in rows:
-        of_row = evidence_bytes(evidence_of_row(import_id, row.number))
-        for subject in (row.lead_id, row.company_id):
-            if subject is not None:
-                subjects.append(subject)
-                evidence.append(of_row)
+    subjects = {one for row in rows for one in (row.lead_id, row.company_id) if one is not None}
     dropped = await tx.fetch(
         SQL.drop_imported_values,
-        subject_ids=subjects,
-        evidence=evidence,
-        fields=_FIELDS,
+        subject_ids=list(subjects),
+        evidence=[evidence_bytes(evidence_of_row(import_id, row.number)) for row in rows],
         source=CSV_SOURCE,
         method=IMPORT_METHOD,
     )

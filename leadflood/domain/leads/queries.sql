@@ -517,13 +517,12 @@ WHERE message.lead_id = ANY(:lead_ids::uuid[])
     AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'));
 
 -- name: drop_imported_values
--- What rows said of leads and companies, found by their evidence on the primary key.
+-- What rows said of leads and companies, found by their evidence, which is one row's alone. Arrays
+-- and no join: the primary key is used whatever the planner knows of the table.
 DELETE FROM field_value
-USING unnest(:subject_ids::uuid[], :evidence::bytea[]) AS told (subject_id, evidence_hash)
-WHERE field_value.subject_id = told.subject_id AND field_value.field = ANY(:fields::text[])
-    AND field_value.source = :source::text AND field_value.method = :method::text
-    AND field_value.evidence_hash = told.evidence_hash
-RETURNING field_value.lead_id, field_value.field;
+WHERE subject_id = ANY(:subject_ids::uuid[]) AND source = :source::text
+    AND method = :method::text AND evidence_hash = ANY(:evidence::bytea[])
+RETURNING lead_id, field;
 
 -- name: drop_values_of_leads
 -- Everything said of leads that go.
@@ -732,11 +731,11 @@ WHERE lead_text.words IS DISTINCT FROM excluded.words;
 -- The newest score of a lead stands in its row; an older one that comes late changes nothing.
 UPDATE lead SET
     score_id = told.score_id, score_milli = told.score_milli, band = told.band,
-    score_icp_id = told.icp_id, score_run_id = told.run_id, scored_at = :now::timestamptz
+    score_icp_id = told.icp_id, score_run_id = told.run_id, scored_at = told.scored_at
 FROM unnest(
     :ids::uuid[], :score_ids::uuid[], :scores_milli::int[], :bands::text[], :icp_ids::uuid[],
-    :run_ids::uuid[]
-) AS told (id, score_id, score_milli, band, icp_id, run_id)
+    :run_ids::uuid[], :scored_ats::timestamptz[]
+) AS told (id, score_id, score_milli, band, icp_id, run_id, scored_at)
 WHERE lead.id = told.id AND (lead.score_id IS NULL OR lead.score_id < told.score_id);
 
 -- name: list_activities
@@ -881,3 +880,7 @@ SELECT
     subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
     confidence, recorded_at, cost_micros, company_id
 FROM field_value WHERE subject_id = ANY(:ids::uuid[]);
+
+-- name: list_ids
+-- Leads by their age, behind one.
+SELECT id FROM lead WHERE id > :after::uuid ORDER BY id LIMIT :limit::int;
