@@ -13,6 +13,7 @@ from leadflood.api.route import Route
 from leadflood.contracts.values import Band
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.overview.schemas import (
     LeadEvent,
     LeadFilter,
@@ -120,10 +121,11 @@ def _read_owner(owner: str | None, caller: Caller) -> tuple[str | None, bool]:
 
 
 def _read_tags(tag: str | None) -> tuple[str, ...]:
-    tags = tuple(dict.fromkeys(one.strip() for one in (tag or "").split(",") if one.strip()))
+    told = [one for one in (tag or "").split(",") if one.strip()]
+    tags = tuple(dict.fromkeys(canonical_tag(one) for one in told))
     if len(tags) > MOST_TAGS:
-        told = f"name at most {MOST_TAGS} tags"
-        raise Invalid(f"tag: {told}", (FieldProblem("tag", told),), code="leads.tag.many")
+        most = f"name at most {MOST_TAGS} tags"
+        raise Invalid(f"tag: {most}", (FieldProblem("tag", most),), code="leads.tag.many")
     return tags
 
 
