@@ -1,0 +1,155 @@
+"""The second factor, one's own password and sessions."""
+
+from uuid import uuid4
+
+import pyotp
+import pytest
+from leadflood.domain.accounts.schemas import Role
+from leadflood.engine.clock import SystemClock
+
+from tests.support.api import PASSWORD, Client
+
+pytestmark = pytest.mark.pg
+NEXT = "another pass phrase"
+
+
+async def email_of(user: Client) -> str:
+    return str((await user.get("/v1/auth/me")).json["user"]["email"])
+
+
+async def enrolled(user: Client) -> tuple[pyotp.TOTP, list[str]]:
+    """Enrol a second factor; gives the app and the recovery codes."""
+    secret = (await user.post("/v1/auth/totp")).json["secret"]
+    app = pyotp.TOTP(secret)
+    confirmed = await user.post("/v1/auth/totp/verification", {"code": app.now()})
+    assert confirmed.status == 200, confirmed.body
+    return app, confirmed.json["recoveryCodes"]
+
+
+async def test_a_second_factor_is_asked_for_once_it_is_confirmed(api: Client) -> None:
+    user = await api.client_of(Role.MANAGER)
+    given = {"email": await email_of(user), "password": PASSWORD}
+    enrolment = (await user.post("/v1/auth/totp")).json
+    before = await api.post("/v1/auth/login", given)
+    app = pyotp.TOTP(enrolment["secret"])
+    code = app.now()
+
+    wrong = await user.post("/v1/auth/totp/verification", {"code": "000000"})
+    confirmed = await user.post("/v1/auth/totp/verification", {"code": code})
+    without = await api.post("/v1/auth/login", given)
+    replayed = await api.post("/v1/auth/login", {**given, "code": code})
+
+    assert enrolment["uri"].startswith("otpauth://totp/leadflood:")
+    assert before.status == 200
+    assert (wrong.status, wrong.problem["code"]) == (403, "auth.proof.wrong")
+    assert len(confirmed.json["recoveryCodes"]) == 10
+    assert (without.status, without.problem["code"]) == (401, "auth.totp.required")
+    assert (replayed.status, replayed.problem["code"]) == (401, "auth.login.refused")
+
+
+async def test_a_code_of_the_app_works_once(api: Client) -> None:
+    user = await api.client_of(Role.MANAGER)
+    email = await email_of(user)
+    app, _ = await enrolled(user)
+    code = app.at(int(SystemClock().now().timestamp()) + 30)
+
+    first = await api.post("/v1/auth/login", {"email": email, "password": PASSWORD, "code": code})
+    second = await api.post("/v1/auth/login", {"email": email, "password": PASSWORD, "code": code})
+
+    assert (first.status, second.status) == (200, 401)
+
+
+async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Client) -> None:
+    user = await api.client_of(Role.MANAGER)
+    given = {"email": await email_of(user), "password": PASSWORD}
+    _, codes = await enrolled(user)
+
+    first = await api.post("/v1/auth/login", {**given, "code": codes[0].upper()})
+    second = await api.post("/v1/auth/login", {**given, "code": codes[0]})
+    renewed = await user.post("/v1/auth/recovery-codes", {"password": PASSWORD})
+    former = await api.post("/v1/auth/login", {**given, "code": codes[1]})
+    fresh = renewed.json["recoveryCodes"][0]
+    latest = await api.post("/v1/auth/login", {**given, "code": fresh})
+
+    assert (first.status, second.status) == (200, 401)
+    assert renewed.status == 201
+    assert (former.status, latest.status) == (401, 200)
+
+
+async def test_a_second_factor_goes_by_password_or_code_only(api: Client) -> None:
+    user = await api.client_of(Role.MANAGER)
+    _, codes = await enrolled(user)
+
+    wrong = await user.ask("DELETE", "/v1/auth/totp", {"password": "not this one"})
+    nothing = await user.ask("DELETE", "/v1/auth/totp", {})
+    again = await user.post("/v1/auth/totp")
+    gone = await user.ask("DELETE", "/v1/auth/totp", {"code": codes[0]})
+
+    assert (wrong.status, nothing.status) == (403, 403)
+    assert (again.status, again.problem["code"]) == (409, "auth.totp.in_force")
+    assert gone.json["hasTotp"] is False
+
+
+async def test_a_reset_may_take_a_lost_second_factor_away(api: Client) -> None:
+    user = await api.client_of(Role.MANAGER)
+    email = await email_of(user)
+    await enrolled(user)
+
+    made = await api.post(f"/v1/users/{user.user_id}/password-reset", {"removesTotp": True})
+    await api.post("/v1/auth/register", {"token": made.json["token"], "password": NEXT})
+
+    assert (await api.log_in(email, NEXT)).credential
+
+
+async def test_a_password_is_changed_by_the_old_one_and_ends_all_other_sessions(
+    api: Client,
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    email = await email_of(user)
+    other = await api.log_in(email)
+
+    wrong = await user.ask(
+        "PUT", "/v1/auth/password", {"oldPassword": "not this one", "newPassword": NEXT}
+    )
+    weak = await user.ask(
+        "PUT", "/v1/auth/password", {"oldPassword": PASSWORD, "newPassword": "short"}
+    )
+    changed = await user.ask(
+        "PUT", "/v1/auth/password", {"oldPassword": PASSWORD, "newPassword": NEXT}
+    )
+
+    assert (wrong.status, wrong.problem["code"]) == (403, "auth.password.wrong")
+    assert (weak.status, weak.problem["code"]) == (422, "auth.password.refused")
+    assert changed.status == 200
+    assert (await user.get("/v1/auth/me")).status == 200
+    assert (await other.get("/v1/auth/me")).status == 401
+    former = await api.post("/v1/auth/login", {"email": email, "password": PASSWORD})
+    assert former.status == 401
+    assert (await api.log_in(email, NEXT)).credential
+
+
+async def test_one_sees_one_s_own_sessions_and_ends_one_or_all(api: Client) -> None:
+    user = await api.client_of(Role.VIEWER)
+    email = await email_of(user)
+    second, third = await api.log_in(email), await api.log_in(email)
+    stranger = await api.client_of(Role.VIEWER)
+
+    listed = (await user.get("/v1/auth/sessions")).json["data"]
+    current = [one["id"] for one in listed if one["isCurrent"]]
+    [second_id] = [
+        one["id"] for one in (await second.get("/v1/auth/sessions")).json["data"]
+        if one["isCurrent"]
+    ]  # fmt: skip
+    foreign = await stranger.ask("DELETE", f"/v1/auth/sessions/{second_id}")
+    unknown = await user.ask("DELETE", f"/v1/auth/sessions/{uuid4()}")
+    ended = await user.ask("DELETE", f"/v1/auth/sessions/{second_id}")
+
+    assert len(listed) == 3
+    assert len(current) == 1
+    assert (foreign.status, unknown.status, ended.status) == (404, 404, 200)
+    assert (await second.get("/v1/auth/me")).status == 401
+    spared = await user.ask("DELETE", "/v1/auth/sessions?keepCurrent=true")
+    assert spared.json == {"count": 1}
+    assert (await third.get("/v1/auth/me")).status == 401
+    assert (await user.ask("DELETE", "/v1/auth/sessions")).json == {"count": 1}
+    assert (await user.get("/v1/auth/me")).status == 401

@@ -1,0 +1,129 @@
+"""API keys: shown once, never more than their owner's role allows now."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from leadflood.domain.accounts.schemas import Role
+
+from tests.support.api import Client
+
+pytestmark = pytest.mark.pg
+
+
+async def test_a_key_may_what_its_scopes_say_and_nothing_else(api: Client) -> None:
+    rep = await api.client_of(Role.SALES_REP)
+
+    made = await rep.post("/v1/api-keys", {"name": "crm", "scopes": ["leads:read", "self"]})
+    key = rep.holding(made.json["secret"])
+
+    assert made.status == 201
+    assert made.json["secret"].startswith(f"lf_{made.json['key']['id'].replace('-', '')}_")
+    assert (await key.get("/v1/leads")).status == 200
+    assert (await key.get("/v1/icps")).status == 403
+    me = (await key.get("/v1/auth/me")).json
+    assert (me["kind"], me["permissions"]) == ("key", ["leads:read", "self"])
+
+
+async def test_a_key_loses_what_its_owner_s_role_loses(api: Client) -> None:
+    manager = await api.client_of(Role.MANAGER)
+    made = await manager.post("/v1/api-keys", {"name": "k", "scopes": ["users:read"]})
+    key = manager.holding(made.json["secret"])
+    assert (await key.get("/v1/users")).status == 200
+
+    await api.ask("PATCH", f"/v1/users/{manager.user_id}", {"role": "VIEWER"})
+
+    assert (await key.get("/v1/users")).status == 403
+
+
+async def test_nobody_makes_a_key_with_more_than_he_may(api: Client) -> None:
+    viewer = await api.client_of(Role.VIEWER)
+    past = (datetime.now(UTC) - timedelta(days=1)).isoformat()  # noqa: TID251 - of the machine
+
+    beyond = await viewer.post("/v1/api-keys", {"name": "k", "scopes": ["users:write"]})
+    ended = await viewer.post(
+        "/v1/api-keys", {"name": "k", "scopes": ["leads:read"], "expiresAt": past}
+    )
+    unknown = await viewer.post("/v1/api-keys", {"name": "k", "scopes": ["everything"]})
+
+    assert beyond.problem["fields"][0]["path"] == "scopes"
+    assert ended.problem["fields"][0]["path"] == "expiresAt"
+    assert unknown.status == 422
+
+
+async def test_a_key_cannot_make_keys_or_change_who_may_log_in(api: Client) -> None:
+    admin = await api.client_of(Role.ADMIN)
+    made = await admin.post("/v1/api-keys", {"name": "k", "scopes": ["self", "leads:read"]})
+    key = admin.holding(made.json["secret"])
+    body = {"name": "k2", "scopes": ["self"]}
+    change = {"oldPassword": "x" * 12, "newPassword": "y" * 12}
+
+    for refused in (
+        await key.post("/v1/api-keys", body),
+        await api.post("/v1/api-keys", body),
+        await key.post("/v1/auth/totp"),
+        await key.ask("PUT", "/v1/auth/password", change),
+        await key.get("/v1/auth/sessions"),
+    ):
+        assert (refused.status, refused.problem["code"]) == (403, "auth.session.needed")
+
+
+async def test_a_revoked_key_is_over_at_once_and_its_owner_alone_ends_it(api: Client) -> None:
+    one, other = await api.client_of(Role.VIEWER), await api.client_of(Role.VIEWER)
+    made = (await one.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
+    key, path = one.holding(made["secret"]), f"/v1/api-keys/{made['key']['id']}"
+    assert (await key.get("/v1/leads")).status == 200
+
+    foreign = await other.ask("DELETE", path)
+    ended = await one.ask("DELETE", path)
+
+    assert (foreign.status, ended.status) == (404, 200)
+    assert (await key.get("/v1/leads")).status == 401
+    assert (await one.ask("DELETE", path)).status == 404
+
+
+async def test_one_lists_one_s_own_keys_and_an_administrator_all(api: Client) -> None:
+    one, other = await api.client_of(Role.VIEWER), await api.client_of(Role.ADMIN)
+    made = (await one.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
+    await one.holding(made["secret"]).get("/v1/leads")
+
+    own = (await one.get("/v1/api-keys")).json["data"]
+    seen = (await other.get("/v1/api-keys?limit=200")).json["data"]
+
+    assert [key["id"] for key in own] == [made["key"]["id"]]
+    assert own[0]["lastUsedAt"] is not None
+    assert made["key"]["id"] in {key["id"] for key in seen}
+    assert made["secret"] not in str(seen)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda key: key[:-1],
+        lambda key: key + "0",
+        lambda key: key[:-1] + ("0" if key[-1] != "0" else "1"),
+        lambda key: key.upper(),
+        lambda key: f"lf_{uuid4().hex}{key[35:]}",
+        lambda key: key.replace("lf_", "lf-"),
+    ],
+    ids=["cut", "longer", "another end", "upper case", "another id", "another form"],
+)
+async def test_what_is_almost_a_key_opens_nothing(api: Client, spoil: object) -> None:
+    assert callable(spoil)
+    user = await api.client_of(Role.VIEWER)
+    made = (await user.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
+
+    assert (await user.holding(spoil(made["secret"])).get("/v1/leads")).status == 401
+
+
+async def test_a_key_made_once_is_shown_again_to_the_same_request(
+    api: Client,
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    body, headers = {"name": "k", "scopes": ["leads:read"]}, {"Idempotency-Key": user.user_id}
+
+    first = await user.post("/v1/api-keys", body, headers=headers)
+    again = await user.post("/v1/api-keys", body, headers=headers)
+
+    assert first.body == again.body
+    assert len((await user.get("/v1/api-keys")).json["data"]) == 1
