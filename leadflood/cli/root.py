@@ -10,6 +10,7 @@ from leadflood.cli.demo import demo
 from leadflood.cli.doctor import doctor
 from leadflood.cli.events import events
 from leadflood.cli.openapi import openapi
+from leadflood.cli.reindex import reindex
 from leadflood.cli.run import run
 from leadflood.cli.sandbox import sandbox
 from leadflood.cli.serve import serve
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, serve, claim, sandbox, doctor, status, events, openapi):
+for command in (demo, run, serve, claim, sandbox, doctor, status, events, openapi, reindex):
     app.command()(command)
 app.add_typer(stage_app, name="stage")
 app.add_typer(provider_app, name="provider")

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -131,7 +132,7 @@ def _values(rows: Iterable[Row]) -> dict[FieldName, Scalar]:
     return {field: value for field, value in decoded.items() if value is not None}
 
 
-def _shown(row: Row) -> dict[str, object]:
+def _shown(row: Row) -> dict[str, Any]:
     names = ("id", "version", "domain", "name", "created_at", "updated_at")
     return {name: row[name] for name in names}
 

@@ -34,6 +34,7 @@ class NewScore(msgspec.Struct, frozen=True, kw_only=True):
     band: Band
     icp_id: UUID
     run_id: UUID | None
+    scored_at: datetime
 
 
 def shown_of_new(said: Iterable[Prepared]) -> Shown:
@@ -64,6 +65,11 @@ async def read_shown(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, Shown]:
         if field is not None:
             said.append((_FIELDS[field], (human, rank, evidence, text)))
     return {lead_id: _choose(said) for lead_id, said in told.items()}
+
+
+async def list_ids(db: Reader, after: UUID, limit: int) -> list[UUID]:
+    """List leads by their age, behind one."""
+    return [row["id"] for row in await db.fetch(SQL.list_ids, after=after, limit=limit)]
 
 
 async def refresh(tx: Tx, lead_ids: Iterable[UUID]) -> None:
@@ -103,7 +109,7 @@ async def lock(tx: Tx, lead_ids: Iterable[UUID]) -> None:
     await tx.fetch(SQL.lock_leads, ids=sorted(set(lead_ids)))
 
 
-async def record_scores(tx: Tx, scores: Sequence[NewScore], now: datetime) -> None:
+async def record_scores(tx: Tx, scores: Sequence[NewScore]) -> None:
     """Show new scores on their leads, which the caller has locked, unless a newer one is shown."""
     newest: dict[UUID, NewScore] = {}
     for one in scores:
@@ -121,7 +127,7 @@ async def record_scores(tx: Tx, scores: Sequence[NewScore], now: datetime) -> No
         bands=[one.band.value for one in ordered],
         icp_ids=[one.icp_id for one in ordered],
         run_ids=[one.run_id for one in ordered],
-        now=now,
+        scored_ats=[one.scored_at for one in ordered],
     )
 
 

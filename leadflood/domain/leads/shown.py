@@ -65,7 +65,7 @@ def shown_of(values: Mapping[FieldName, Scalar]) -> Shown:
     )
 
 
-def read_search(text: str) -> str | None:
+def read_search(text: str) -> str:
     """Turn what a person typed into a query of Postgres: each word, or what begins with it.
 
     Empty where no word is left of it: nothing fits that. Only letters, digits and `.@+-_` get

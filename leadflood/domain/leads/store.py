@@ -23,7 +23,7 @@ from leadflood.domain.leads.schemas import (
     Settled,
     Upserted,
 )
-from leadflood.domain.leads.search import NewScore, lock, record_scores, refresh
+from leadflood.domain.leads.search import NewScore, list_ids, lock, record_scores, refresh
 from leadflood.domain.leads.settling import Links, claim_keys, settle
 from leadflood.domain.leads.shown import read_search
 from leadflood.domain.leads.sql import SQL
@@ -40,12 +40,13 @@ __all__ = [
     "find",
     "find_many",
     "identity_keys",
+    "list_ids",
     "lock",
     "lock_states",
     "profiles",
     "provider_key",
-    "read_states",
     "read_search",
+    "read_states",
     "record_scores",
     "record_values",
     "refresh",

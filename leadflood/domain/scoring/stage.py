@@ -78,7 +78,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
             return ()
         made = [_new_prediction(one, score) for one, score in done]
         kept = await store.record_predictions(tx, made, self._ids, now)
-        await leads.record_scores(tx, _shown(made, kept), now)
+        await leads.record_scores(tx, _shown(made, kept, now))
         return [
             one.follow(event)
             for (one, score), prediction_id in zip(done, kept, strict=True)
@@ -118,7 +118,7 @@ def _new_prediction(ended: Ended[FeaturesComputed, Score], score: Score) -> NewP
 
 
 def _shown(
-    made: Sequence[NewPrediction], kept: Sequence[UUID | None]
+    made: Sequence[NewPrediction], kept: Sequence[UUID | None], now: datetime
 ) -> Sequence[leads.NewScore]:
     return [
         leads.NewScore(
@@ -128,6 +128,7 @@ def _shown(
             band=one.score.band,
             icp_id=one.icp_id,
             run_id=one.run_id,
+            scored_at=now,
         )
         for one, prediction_id in zip(made, kept, strict=True)
         if prediction_id is not None

@@ -112,13 +112,14 @@ class Team:
                 band=self.chance.choice(list(Band)),
                 icp_id=UUID(int=1),
                 run_id=None,
+                scored_at=SEEN_AT,
             )
             for lead_id in self._some()
         ]
         async with self.database.transaction() as tx:
             await store.lock(tx, [one.lead_id for one in scores])
             await anyio.lowlevel.checkpoint()
-            await store.record_scores(tx, scores, SEEN_AT)
+            await store.record_scores(tx, scores)
         for one in scores:
             known = self.newest.get(one.lead_id)
             if known is None or known.score_id < one.score_id:
@@ -201,10 +202,10 @@ async def test_an_older_score_that_comes_late_changes_nothing(database: Database
     for score_id, milli in ((newer, 2), (older, 1)):
         score = NewScore(
             lead_id=made.lead_id, score_id=score_id, score_milli=milli, band=Band.LOW,
-            icp_id=UUID(int=1), run_id=None,
+            icp_id=UUID(int=1), run_id=None, scored_at=SEEN_AT,
         )  # fmt: skip
         async with database.transaction() as tx:
-            await store.record_scores(tx, [score], SEEN_AT)
+            await store.record_scores(tx, [score])
 
     shown = await database.fetch_value(sql("SELECT score_milli FROM lead"))
     assert shown == 2
