@@ -9,7 +9,7 @@ from leadflood.api.edge import Node, Page
 from leadflood.api.route import Route
 from leadflood.engine.actors.supervisor import Health, Supervisor
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.db.tx import Row, sqlstate_of
+from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.obs import metrics
 from leadflood.engine.obs.health import SQL, Check, check_migrations, check_stages, look
 from leadflood.engine.obs.metrics import (
@@ -20,6 +20,7 @@ from leadflood.engine.obs.metrics import (
     RouteMetrics,
     StageReading,
 )
+from leadflood.engine.obs.statistics import QueueDepth, count_queue
 from leadflood.engine.queue import store
 from leadflood.engine.queue.line import Line
 
@@ -104,21 +105,22 @@ class Operations:
         self._asked_at = REAL_TIME.monotonic()
         db = self._node.storage.db
         try:
-            self._depths = tuple([self._depth(row) for row in await store.count_jobs(db)])
+            stages = list(self._node.engine.lines)
+            self._depths = tuple([self._depth(one) for one in await count_queue(db, stages)])
             self._feed_lag = await db.fetch_value(SQL.read_feed_lag)
         except Exception as error:
             if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
                 raise
             self._feed_lag = None
 
-    def _depth(self, row: Row) -> Depth:
-        oldest_at = row["oldest_at"]
+    def _depth(self, told: QueueDepth) -> Depth:
+        oldest_at = told.oldest_at
         age = self._node.storage.clock.now() - oldest_at if oldest_at is not None else None
         return Depth(
-            stage=row["stage"],
-            queued=row["queued"],
-            running=row["running"],
-            scheduled=row["scheduled"],
+            stage=told.stage,
+            queued=told.queued,
+            running=told.running,
+            scheduled=told.scheduled,
             oldest_seconds=0.0 if age is None else max(0.0, age.total_seconds()),
         )
 

@@ -8,6 +8,7 @@ always be asked for by GET.
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -114,6 +115,11 @@ class Stream:
         """Where to go on; None: before the first event."""
         return None if self.place is None else self.place.write()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether too much of what was written is unread."""
+        return self._unread() > MOST_UNREAD_BYTES
+
     def write(self, frames: bytes) -> bool:
         """Write whole frames without waiting; False: nobody is there any more."""
         transport = self._transport
@@ -128,7 +134,7 @@ class Stream:
             return True
         if not self.write(frames):
             return False
-        if self._unread() <= MOST_UNREAD_BYTES:
+        if not self.is_behind:
             return True
         with anyio.move_on_after(SEND_SECONDS):
             while self._unread() > MOST_UNREAD_BYTES // 2:
@@ -196,7 +202,7 @@ class Streams:
         self, stream: Stream, after: Cursor | None, scope: anyio.CancelScope
     ) -> None:
         is_slow = False
-        async with aclosing(self._hub.watch(after)) as pages:
+        async with aclosing(self._hub.watch(after, partial(self._take, stream))) as pages:
             async for page in pages:
                 if not await stream.send(await self._frames(page, stream.view)):
                     is_slow = True
@@ -209,15 +215,21 @@ class Streams:
             await stream.close(WSCloseCode.GOING_AWAY, "stopping")
         scope.cancel()
 
+    def _take(self, stream: Stream, page: Page) -> bool:
+        """Write a page at once; False: its owners must be looked up, or the client is behind."""
+        if stream.view.sees_owner is not None or stream.is_behind:
+            return False
+        frames = _frames_of(page, stream.view, {})
+        if frames and not stream.write(frames):
+            return False
+        stream.place = page.end
+        return True
+
     async def _frames(self, page: Page, view: View) -> bytes:
         """Make the frames of a page for a view, once for all who have the same."""
-        made = page.shared.get(view)
-        if made is None:
-            owners = await self._owners(page) if view.sees_owner is not None else {}
-            shown = [event for event in page.events if view.shows(event, owners)]
-            made = page.shared[view] = b"".join([_frame_of(page, event) for event in shown])
-        frames: bytes = made
-        return frames
+        if view.sees_owner is None or view in page.shared:
+            return _frames_of(page, view, {})
+        return _frames_of(page, view, await self._owners(page))
 
     async def _owners(self, page: Page) -> Mapping[UUID, str]:
         """Find whose the things of a page are, once for all who see only their own."""
@@ -303,6 +315,15 @@ async def _listen(socket: web.WebSocketResponse) -> None:
     async for message in socket:
         if message.type is WSMsgType.ERROR:
             return
+
+
+def _frames_of(page: Page, view: View, owners: Mapping[UUID, str]) -> bytes:
+    made = page.shared.get(view)
+    if made is None:
+        shown = [event for event in page.events if view.shows(event, owners)]
+        made = page.shared[view] = b"".join([_frame_of(page, event) for event in shown])
+    frames: bytes = made
+    return frames
 
 
 def _frame_of(page: Page, event: Happened) -> bytes:

@@ -7,7 +7,7 @@ transaction that could still write before it has ended.
 import base64
 import binascii
 import struct
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -151,15 +151,31 @@ class Page:
         return Page(fresh) if fresh else None
 
 
+Take = Callable[[Page], bool]
+"""Takes a page at once, without waiting; False: not now, it must be waited for."""
+
+
 class Watcher:
     """Who watches: pages come by `receive`; `is_dropped`: it was too slow for them."""
 
     def __init__(self) -> None:
         self._send, self._receive = anyio.create_memory_object_stream[Page](BEHIND)
+        self._take: Take | None = None
+        self._after: Cursor | None = None
         self.is_dropped = False
+
+    def take_at_once(self, take: Take, after: Cursor) -> None:
+        """Let pages behind a place be taken at once while nothing waits to be received."""
+        if self._receive.statistics().current_buffer_used == 0:
+            self._take, self._after = take, after
 
     def push(self, page: Page) -> None:
         """Give it a page without waiting; who is too far behind gets no more."""
+        take, after = self._take, self._after
+        if take is not None and after is not None:
+            if page.events[0].place > after and take(page):
+                return
+            self._take = None  # this one and what follows is received in order
         try:
             self._send.send_nowait(page)
         except anyio.WouldBlock:
@@ -233,11 +249,14 @@ class Hub:
             await REAL_TIME.sleep(LOOK_SECONDS)
         return after
 
-    async def watch(self, after: Cursor | None) -> AsyncGenerator[Page, None]:
+    async def watch(
+        self, after: Cursor | None, take: Take | None = None
+    ) -> AsyncGenerator[Page, None]:
         """Go through everything behind a cursor (None: from now on), with no gap and none twice.
 
-        A page of what is new is one object for all who watch. Ends when the hub is closed, or
-        when whoever watches is too slow: it goes on from its cursor later. Waits: for events.
+        A page of what is new is one object for all who watch; `take` gets it without a task being
+        woken, where it can. Ends when the hub is closed, or when whoever watches is too slow: it
+        goes on from its cursor later. Waits: for events.
         """
         watcher = Watcher()
         self._join(watcher)
@@ -249,7 +268,11 @@ class Hub:
             while events := await self._feed.read(last):
                 yield Page(events)
                 last = events[-1].place
-            while (pushed := await watcher.receive()) is not None:
+            while True:
+                if take is not None:
+                    watcher.take_at_once(take, last)
+                if (pushed := await watcher.receive()) is None:
+                    return
                 if (fresh := pushed.behind(last)) is not None:
                     yield fresh
                     last = fresh.end

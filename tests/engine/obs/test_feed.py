@@ -115,6 +115,40 @@ async def test_a_hundred_cuts_lose_nothing(hub: Hub, database: Database) -> None
 
 
 @pytest.mark.pg
+async def test_who_takes_at_once_gets_each_event_once_and_what_it_refuses_later(
+    hub: Hub, database: Database
+) -> None:
+    made = await happen(database, 3)
+    seen: list[UUID] = []
+    refused = 0
+
+    def take(page: Page) -> bool:
+        nonlocal refused
+        if len(page.events) % 2 == 0:
+            refused += 1
+            return False
+        seen.extend(event.id for event in page.events)
+        return True
+
+    async def watch() -> None:
+        async with aclosing(hub.watch(await hub.feed.oldest(), take)) as pages:
+            async for page in pages:
+                seen.extend(event.id for event in page.events)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            for count in (1, 2, 3, 2, 2, 1, 4, 1, 1):
+                made += await happen(database, count)
+                while len(seen) < len(made):
+                    await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+    assert seen == made
+    assert refused
+
+
+@pytest.mark.pg
 async def test_closing_ends_all_who_watch(hub: Hub) -> None:
     ended = anyio.Event()
 
