@@ -12,11 +12,13 @@ from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
 from leadflood.api.icp import Icps
 from leadflood.api.leads import Cap, Providers
+from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.accounts.schemas import AuditEntry, UserState
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.schemas import (
+    DeletedLead,
     Editor,
     EnrichmentWanted,
     LeadChange,
@@ -41,7 +43,15 @@ from leadflood.engine.queue.runs import NewRun
 
 EventT = TypeVar("EventT", bound=LeadChanged)
 Change = Callable[[Deed, Editor], Awaitable[EventT | None]]
+BY_DELETION = "-deletedAt"
 TagText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class DeletionPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a lead stands among the deleted ones."""
+
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    id: UUID
 
 
 class NewOwner(
@@ -185,6 +195,10 @@ class LeadChangeRoutes:
                 method="DELETE", path=f"{one}/tags/{{tag}}", handler=self.untag,
                 permission="leads:write", errors=(*errors, Invalid), takes_if_match=True,
             ),
+            Route(
+                method="GET", path="/v1/deleted-leads", handler=self.list_deleted,
+                permission="leads:read",
+            ),
             Route(method="GET", path="/v1/tags", handler=self.list_tags, permission="leads:read"),
         )  # fmt: skip
 
@@ -277,6 +291,18 @@ class LeadChangeRoutes:
     async def list_tags(self, caller: Caller) -> list[TagCount]:
         """List the tags in use with how many leads have each, at most 1,000 tags."""
         return await self._changes.list_tags(self._node.storage.db, editor_of(caller).mine)
+
+    async def list_deleted(self, query: Paging, caller: Caller) -> Listed[DeletedLead]:
+        """List deleted leads, the last deleted first: what can be restored."""
+        place = query.place_in(BY_DELETION, DeletionPlace)
+        before = None if place is None else (place.at, place.id)
+        found = await self._changes.list_deleted(
+            self._node.storage.db, editor_of(caller).mine, before, query.reach
+        )
+        return listed(
+            query.skip(found), query, lambda lead: DeletionPlace(lead.deleted_at, lead.id),
+            sort=BY_DELETION,
+        )  # fmt: skip
 
     async def merge(self, lead_id: UUID, body: MergeInto, caller: Caller) -> Merged:
         """Say that two leads are one person: the older one stands for both, nothing is lost."""

@@ -80,6 +80,10 @@ TABLES = (
     """,
     "CREATE INDEX label_lead ON label (lead_id, kind, happened_at, id)",
     "CREATE INDEX label_time ON label (happened_at, id)",
+    """
+    CREATE INDEX lead_deleted ON lead (deleted_at, id)
+    WHERE deleted_at IS NOT NULL AND merged_into IS NULL
+    """,
 )
 
 
@@ -101,6 +105,7 @@ def downgrade() -> None:
     """Drop them again."""
     for table in ("label", "bulk_item", "bulk_action", "tag"):
         run(f"DROP TABLE {table}")
+    run("DROP INDEX lead_deleted")
     run("DELETE FROM field_value WHERE value = 'null'")
     run("ALTER TABLE field_value DROP CONSTRAINT field_value_value_check")
     run(

@@ -197,6 +197,24 @@ async def test_a_deleted_lead_is_out_of_sight_until_it_is_restored(
     assert types[-2:] == ["leads.lead.deleted", "leads.lead.restored"]
 
 
+async def test_deleted_leads_are_listed_last_deleted_first(api: Client, made: Made) -> None:
+    first, second = await made(), await made()
+    for lead in (first, second):
+        await api.ask("DELETE", f"/v1/leads/{lead['id']}")
+
+    page = (await api.get("/v1/deleted-leads?limit=1")).json
+    cursor = page["pagination"]["nextCursor"]
+    after = (await api.get(f"/v1/deleted-leads?limit=1&cursor={cursor}")).json
+
+    assert [page["data"][0]["id"], after["data"][0]["id"]] == [second["id"], first["id"]]
+    assert page["data"][0]["email"] == second["values"]["email"]
+    by_number = (await api.get("/v1/deleted-leads?limit=1&page=2")).json
+    assert by_number["data"] == after["data"]
+    await api.ask("PUT", f"/v1/leads/{second['id']}/restoration")
+    left = (await api.get("/v1/deleted-leads?limit=200")).json["data"]
+    assert second["id"] not in {lead["id"] for lead in left}
+
+
 async def test_nothing_is_done_for_a_deleted_lead(
     api: Client, made: Made, node: Node, icp_id: str, node_database: Database
 ) -> None:

@@ -6,6 +6,7 @@ and answers with the event to publish; None where nothing was to change.
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from leadflood.domain.leads.reading import profiles, survivors
 from leadflood.domain.leads.schemas import (
     HUMAN_SOURCE,
     MOST_TAGS,
+    DeletedLead,
     Editor,
     IdentityKey,
     LeadAssigned,
@@ -157,6 +159,14 @@ class LeadChanges:
             )
             for row in rows
         ]
+
+    async def list_deleted(
+        self, db: Reader, mine: str | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[DeletedLead]:
+        """List what was deleted, last first, behind a place."""
+        at, lead_id = before or (None, None)
+        rows = await db.fetch(SQL.list_deleted, owner=mine, at=at, id=lead_id, limit=limit)
+        return [DeletedLead(**{**dict(row.items()), "tags": tuple(row["tags"])}) for row in rows]
 
     async def merge(self, tx: Tx, lead_id: UUID, into_id: UUID, editor: Editor) -> LeadMerged:
         """Say that two leads are one: the younger is merged into the older.

@@ -611,6 +611,17 @@ DELETE FROM import WHERE run_id = ANY(:ids::uuid[]);
 -- Which of these leads somebody has deleted.
 SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
 
+-- name: list_deleted
+-- What was deleted, last first, behind a place.
+SELECT
+    id, version, full_name, email, company_name, owner, tags, deleted_at, deleted_by
+FROM lead
+WHERE deleted_at IS NOT NULL AND merged_into IS NULL
+    AND (:at::timestamptz IS NULL OR (deleted_at, id) < (:at::timestamptz, :id::uuid))
+    AND (:owner::text IS NULL OR owner = :owner::text)
+ORDER BY deleted_at DESC, id DESC
+LIMIT :limit::int;
+
 -- name: lock_states
 -- Locked in the order of their ids: what people change of leads.
 SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into

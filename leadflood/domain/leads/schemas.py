@@ -135,6 +135,20 @@ class LeadState(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(one for one in self.tags if one != tag)
 
 
+class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead that somebody deleted, as it was known; null: not known, or nobody's."""
+
+    id: UUID
+    version: int
+    full_name: str | None
+    email: str | None
+    company_name: str | None
+    owner: str | None
+    tags: tuple[str, ...]
+    deleted_at: datetime
+    deleted_by: str | None
+
+
 class Editor(msgspec.Struct, frozen=True, kw_only=True):
     """Who changes leads: `by` as it is recorded; `mine` None: all leads, else this owner's.
 

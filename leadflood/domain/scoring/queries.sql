@@ -55,7 +55,7 @@ SELECT DISTINCT ON (lead_id) lead_id, id FROM score_prediction
 WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY lead_id, id DESC;
 
 -- name: find_top
--- The best leads of a run by their newest score there; leads merged into others are left out.
+-- The best leads of a run by their newest score there; merged and deleted ones are left out.
 SELECT s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,
     a.name AS algorithm, a.version AS algorithm_version, p.medium_milli, p.high_milli,
     s.score_milli, s.band, s.hard_filter_failed, s.contribution_names, s.contribution_points,
@@ -63,7 +63,7 @@ SELECT s.id, s.lead_id, s.icp_id, s.run_id, s.snapshot_id,
 FROM (
     SELECT DISTINCT ON (n.lead_id) n.*
     FROM score_prediction AS n
-    JOIN lead AS l ON l.id = n.lead_id AND l.merged_into IS NULL
+    JOIN lead AS l ON l.id = n.lead_id AND l.merged_into IS NULL AND l.deleted_at IS NULL
     WHERE n.run_id = :run_id::uuid
     ORDER BY n.lead_id, n.id DESC
 ) AS s
