@@ -114,21 +114,25 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         if audience is None or audience.permission not in self.permissions:
             return False
         if audience.about is About.USER:
-            return self.user_id is not None and _user_of(event) == self.user_id
+            return self._is_told(event)
         if audience.about is About.TEAM or self.sees_owner is None:
             return True
         return event.subject is not None and owners.get(event.subject) == str(self.sees_owner)
 
+    def _is_told(self, event: Happened) -> bool:
+        """Tell whether something is for this user, or for everybody with its permission."""
+        told = _TOLD.decode(event.payload)
+        if told.user_id is not None:
+            return told.user_id == self.user_id
+        return told.permission in self.permissions
 
-class _OfUser(msgspec.Struct):
+
+class _Told(msgspec.Struct):
     user_id: UUID | None = None
+    permission: str = ""
 
 
-_OF_USER = msgspec.json.Decoder(_OfUser)
-
-
-def _user_of(event: Happened) -> UUID | None:
-    return _OF_USER.decode(event.payload).user_id
+_TOLD = msgspec.json.Decoder(_Told)
 
 
 def _fits(event_type: str, alias: str, name: str) -> bool:

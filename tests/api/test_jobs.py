@@ -33,7 +33,7 @@ async def test_a_list_of_jobs_goes_on_from_its_cursor(api: Client, icp_id: str) 
     for one in made:
         await api.wait_for_job(one["jobId"])
     seen: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
 
     while cursor is not None:
         page = (await api.get(f"/v1/jobs?state=completed&limit=3&cursor={cursor}")).json

@@ -1,8 +1,19 @@
+from datetime import UTC, datetime
 from uuid import uuid4
 
+import anyio
+import msgspec
 import pytest
+from leadflood.api.audience import View
 from leadflood.app import Node
-from leadflood.domain.notifications.schemas import NewNotification, NotificationKind
+from leadflood.domain.accounts.schemas import Permission
+from leadflood.domain.notifications.schemas import (
+    NewNotification,
+    NotificationCreated,
+    NotificationKind,
+)
+from leadflood.engine.obs.feed import Cursor, Happened
+from leadflood.engine.queue.event import name_of
 
 from tests.support.api import Client
 
@@ -40,7 +51,7 @@ async def test_notifications_are_listed_read_and_counted(node: Node, api: Client
 async def test_a_list_goes_on_from_its_cursor(node: Node, api: Client) -> None:
     await tell(node, 3)
     seen: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
 
     while cursor is not None:
         page = (await api.get(f"/v1/notifications?limit=2&cursor={cursor}")).json
@@ -55,3 +66,51 @@ async def test_a_notification_that_is_not_there_cannot_be_read(api: Client) -> N
     rest = await api.ask("PUT", "/v1/notifications/read", {"upTo": str(uuid4())})
 
     assert one.problem["code"] == rest.problem["code"] == "notification.not_found"
+
+
+async def test_a_notification_is_heard_by_who_may_be_told_of_it(node: Node, api: Client) -> None:
+    await tell(node, 1)
+    [told] = (await api.get("/v1/notifications?limit=1")).json["data"]
+
+    with anyio.fail_after(10):
+        heard: list[dict[str, object]] = []
+        while not heard:
+            path = f"/v1/events?types=notification&subject={told['id']}"
+            heard = (await api.get(path)).json["data"]
+
+    assert [one["type"] for one in heard] == ["notifications.notification.created"]
+    view = View(
+        types=(),
+        subject=None,
+        run_id=None,
+        permissions=frozenset({Permission.SELF, Permission.DISCOVERY_READ}),
+        user_id=None,
+        sees_owner=None,
+    )
+    for_all = NotificationCreated(
+        notification_id=uuid4(),
+        kind="run.completed",
+        title="x",
+        permission="discovery:read",
+        user_id=None,
+    )
+    for_admins = msgspec.structs.replace(for_all, permission="admin:read")
+    for_one = msgspec.structs.replace(for_all, user_id=uuid4())
+    assert [view.shows(happened(one), {}) for one in (for_all, for_admins, for_one)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def happened(event: NotificationCreated) -> Happened:
+    return Happened(
+        place=Cursor(1, 1, event.notification_id, 0),
+        id=event.notification_id,
+        type=name_of(event),
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        subject=event.notification_id,
+        run_id=None,
+        version=None,
+        payload=msgspec.json.encode(event).decode(),
+    )
