@@ -138,6 +138,7 @@ class LeadLists:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._kept: LeadListService | None = None
 
     @property
     def _leads(self) -> LeadService:
@@ -149,7 +150,9 @@ class LeadLists:
 
     @property
     def _lists(self) -> LeadListService:
-        return LeadListService(self._node.storage.db)
+        if self._kept is None:
+            self._kept = LeadListService(self._node.storage.db)
+        return self._kept
 
     def routes(self) -> tuple[Route, ...]:
         """List the rows of the table."""

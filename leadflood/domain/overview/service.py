@@ -1,5 +1,6 @@
 """Reading across the slices, for whoever may not ask their stores."""
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from leadflood.domain.overview.schemas import (
     RunSummary,
     Total,
 )
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
 
@@ -70,15 +72,22 @@ class OverviewService:
         return await store.list_lead_events(self._db, lead_id, before, limit)
 
 
+MANY_SECONDS = 60.0
+MOST_REMEMBERED = 1_000
 PIECE = 1_000
 """Leads in a piece of an export: some 250 kB, read in about ten milliseconds."""
 
 
 class LeadListService:
-    """Lists of leads: a page, how many there are, all of them in pieces."""
+    """Lists of leads: a page, how many there are, all of them in pieces.
+
+    That more leads fit a filter than are counted is remembered for a minute: finding it out can
+    cost more than the page. Up to the bound, each count is made anew.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._many: OrderedDict[LeadFilter, tuple[float, Total]] = OrderedDict()
 
     async def list_page(
         self, wanted: LeadFilter, paging: LeadPaging
@@ -88,7 +97,23 @@ class LeadListService:
         async with self._db.transaction() as tx:
             await listing.plan_by_values(tx)
             given = await listing.read_filter(tx, wanted, words)
-            return await listing.list_page(tx, given, paging), await listing.count(tx, given)
+            found = await listing.list_page(tx, given, paging)
+            return found, self._remembered(wanted) or await self._count(tx, wanted, given)
+
+    def _remembered(self, wanted: LeadFilter) -> Total | None:
+        known = self._many.get(wanted)
+        return None if known is None or known[0] < REAL_TIME.monotonic() else known[1]
+
+    async def _count(self, tx: Tx, wanted: LeadFilter, given: dict[str, Any]) -> Total:
+        total = await listing.count(tx, given)
+        if total.is_estimate:
+            self._many[wanted] = (REAL_TIME.monotonic() + MANY_SECONDS, total)
+            self._many.move_to_end(wanted)
+            if len(self._many) > MOST_REMEMBERED:
+                self._many.popitem(last=False)
+        else:
+            self._many.pop(wanted, None)
+        return total
 
     @asynccontextmanager
     async def snapshot(self, wanted: LeadFilter) -> AsyncIterator["LeadSnapshot"]:
