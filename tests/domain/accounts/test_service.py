@@ -53,7 +53,7 @@ async def test_all_nodes_of_a_database_need_the_same_secret(
 async def test_a_short_secret_is_refused_and_none_is_made(
     database: Database, clock: ManualClock
 ) -> None:
-    short = msgspec.structs.replace(CHEAP, secret="s")
+    short = msgspec.structs.replace(CHEAP, secret="s" * 3)
     kept = accounts_on(database, clock, msgspec.structs.replace(CHEAP, secret=""))
 
     with pytest.raises(Invalid, match=r"accounts\.secret"):

@@ -1,0 +1,35 @@
+"""People from the terminal."""
+
+from tests.support.cli import Cli
+
+
+def test_the_claim_link_is_printed_while_nobody_has_claimed(cli: Cli) -> None:
+    first, second = cli("claim"), cli("claim", "--json")
+
+    assert (first.code, second.code) == (0, 0)
+    assert "/claim/" in first.out
+    assert second.json["link"] != first.out.strip()
+
+
+def test_people_are_invited_listed_and_get_a_way_back_in(cli: Cli) -> None:
+    invited = cli("users", "invite", "Ann@Team.example", "--role", "ADMIN", "--json").json
+    again = cli("users", "invite", "ann@team.example")
+    listed = cli("users", "list", "--role", "ADMIN")
+    back = cli("users", "reset-password", "ann@team.example")
+    unknown = cli("users", "reset-password", "nobody@team.example")
+
+    assert invited["user"]["email"] == "ann@team.example"
+    assert "/register/" in invited["link"]
+    assert again.code == 1
+    assert "user.email.taken" in again.err
+    assert "ann@team.example" in listed.out
+    assert "/register/" in back.out
+    assert back.out.strip() != invited["link"]
+    assert unknown.code == 1
+
+
+def test_the_signing_key_is_rotated(cli: Cli) -> None:
+    one = cli("users", "rotate-signing-key", "--json").json["kid"]
+    two = cli("users", "rotate-signing-key", "--json").json["kid"]
+
+    assert one != two
