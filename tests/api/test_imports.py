@@ -201,8 +201,9 @@ async def test_a_lead_that_was_there_loses_exactly_what_the_file_said(
     api: Client, icp_id: str, node_database: Database
 ) -> None:
     tag = fresh()
+    address = f"a@{tag}.example"
     old = {
-        "email": f"a@{tag}.example", "fullName": "Ann Lee", "title": "CTO", "icpId": icp_id,
+        "email": address, "fullName": "Ann Lee", "title": "CTO", "icpId": icp_id,
         "providers": [],
     }  # fmt: skip
     made = (await api.post("/v1/leads", old)).json
@@ -210,14 +211,14 @@ async def test_a_lead_that_was_there_loses_exactly_what_the_file_said(
         while (await api.get(f"/v1/leads/{made['leadId']}")).json["score"] is None:
             await REAL_TIME.sleep(0.02)
     before = await hashes(node_database)
-    shown = await lead_of(api, old["email"])
+    shown = await lead_of(api, address)
 
     line = f"a@{tag}.example,linkedin.com/in/{tag},Ann B. Lee,Other,https://other{tag}.example,CEO,Rome"
     done = await imported(api, rows(line), enrich=False, tags=["new", "old"])
-    between = await lead_of(api, old["email"])
+    between = await lead_of(api, address)
     gone = await undone(api, done)
 
-    after = await lead_of(api, old["email"])
+    after = await lead_of(api, address)
     assert done["counts"]["updated"] == 1
     assert between["values"]["title"] == "CEO"
     assert between["values"]["company_domain"] == f"other{tag}.example"
@@ -328,6 +329,22 @@ async def test_leads_of_a_file_are_enriched_and_scored_in_its_run(api: Client, i
         while (lead := await lead_of(api, f"ann0@{tag}0.example"))["score"] is None:
             await REAL_TIME.sleep(0.02)
     assert lead["score"]["runId"] == done["runId"] == done["id"]
+
+
+async def test_the_drafts_of_leads_that_are_undone_are_out_of_sight(api: Client) -> None:
+    icp = {"name": "All", "bands": {"high": 2, "medium": 1}, "target": {"titles": ["COO"]}}
+    icp_id = (await api.post("/v1/icps", icp)).json["id"]
+    done = await imported(api, a_file(fresh(), 2), icpId=icp_id, providers=[])
+    path = f"/v1/messages?runId={done['id']}"
+    with anyio.fail_after(20):
+        while len((await api.get(path)).json["data"]) < 2:
+            await REAL_TIME.sleep(0.02)
+
+    gone = await undone(api, done)
+
+    assert gone["counts"]["undone"] == 2
+    assert (await api.get(path)).json["data"] == []
+    assert (await api.get(f"/v1/leads?runId={done['id']}")).json["data"] == []
 
 
 async def test_the_same_bytes_wait_once_and_are_known_again(api: Client) -> None:
@@ -555,11 +572,14 @@ async def test_rows_are_read_page_by_page(api: Client) -> None:
     done = await imported(api, a_file(fresh(), 7), enrich=False)
     path = f"/v1/imports/{done['id']}/rows?limit=3"
 
-    numbers, cursor = [], ""
-    while cursor is not None:
-        told = (await api.get(f"{path}{cursor and '&cursor=' + cursor}")).json
+    numbers: list[int] = []
+    more = ""
+    while True:
+        told = (await api.get(path + more)).json
         numbers += [row["number"] for row in told["data"]]
-        cursor = told["pagination"]["nextCursor"]
+        if told["pagination"]["nextCursor"] is None:
+            break
+        more = f"&cursor={told['pagination']['nextCursor']}"
 
     assert numbers == list(range(2, 9))
 

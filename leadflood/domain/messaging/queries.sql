@@ -252,7 +252,8 @@ LIMIT :limit::int;
 SELECT state, count(*) AS count FROM intent GROUP BY state;
 
 -- name: list_messages
--- Messages with what has become of them, newest first; those to deleted leads are out of sight.
+-- Messages with what has become of them, newest first; those to leads that are deleted, or gone
+-- with the import that brought them, are out of sight.
 SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.subject, message.body,
@@ -266,8 +267,7 @@ WHERE message.id < :before::uuid
     AND (:lead_ids::uuid[] IS NULL OR message.lead_id = ANY(:lead_ids::uuid[]))
     AND (:run_id::uuid IS NULL OR message.run_id = :run_id::uuid)
     AND (:channel::text IS NULL OR message.channel = :channel::text)
-    AND NOT EXISTS (
-        SELECT FROM lead WHERE lead.id = message.lead_id AND lead.deleted_at IS NOT NULL)
+    AND EXISTS (SELECT FROM lead WHERE lead.id = message.lead_id AND lead.deleted_at IS NULL)
 ORDER BY message.id DESC
 LIMIT :limit::int;
 
