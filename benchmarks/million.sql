@@ -1,6 +1,6 @@
 -- name: find_indexes
 -- Indexes that can be made again afterwards, which is several times faster than keeping them.
-SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition
+SELECT 'DROP INDEX ' || indexrelid::regclass AS dropping, pg_get_indexdef(indexrelid) AS making
 FROM pg_index
 WHERE indrelid = ANY(ARRAY['lead', 'lead_text', 'identity', 'score_prediction']::regclass[])
     AND NOT indisunique;
