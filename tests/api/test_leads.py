@@ -207,3 +207,45 @@ async def test_a_lead_s_timeline_is_its_events_newest_first(api: Client, icp_id:
     assert {event["runId"] for event in told} == {made["runId"]}
     assert told[-1]["payload"] == {"leadId": made["leadId"], "icpId": icp_id}
     assert (await api.get(f"/v1/leads/{NOBODY}/timeline")).status == 404
+
+
+async def test_in_a_crowd_each_gets_his_own_answer_and_what_is_answered_is_whole(
+    api: Client, icp_id: str, node_database: Database
+) -> None:
+    known = a_lead(icp_id)
+    await api.post("/v1/leads", known)
+    asked = [
+        *[(a_lead(icp_id), 201) for _ in range(30)],
+        *[(known, 409) for _ in range(5)],
+        *[(a_lead(icp_id, email="no address"), 422) for _ in range(5)],
+        *[(a_lead(str(uuid4())), 404) for _ in range(5)],
+    ]
+    made: list[Any] = []
+    wrong: list[tuple[int, int]] = []
+
+    async def create(given: dict[str, Any], wanted: int) -> None:
+        answer = await api.post("/v1/leads", given)
+        if answer.status != wanted:
+            wrong.append((answer.status, wanted))
+        if answer.status == 201:
+            made.append(answer.json)
+
+    async with anyio.create_task_group() as group:
+        for given, wanted in asked:
+            group.start_soon(create, given, wanted)
+
+    assert wrong == []
+    assert len({one["leadId"] for one in made}) == len({one["runId"] for one in made}) == 30
+    for one in made:
+        assert (await api.get(f"/v1/jobs/{one['jobId']}")).json["runId"] == one["runId"]
+    told = await node_database.fetch(
+        sql(
+            "SELECT subject, run_id FROM event WHERE type = 'leads.lead.created'"
+            " AND subject = ANY($1::uuid[])",
+            "leads",
+        ),
+        leads=[UUID(one["leadId"]) for one in made],
+    )
+    assert {(str(row["subject"]), str(row["run_id"])) for row in told} == {
+        (one["leadId"], one["runId"]) for one in made
+    }
