@@ -55,6 +55,8 @@ from leadflood.engine.net.client import open_client
 from leadflood.engine.net.gate import LiveGate, Parts as GateParts, Provider as GateProvider
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.obs.log import log
+from leadflood.engine.obs.reports import Settings as SentrySettings, reporting
+from leadflood.engine.obs.tracing import tracing
 from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.duties import repeat
@@ -360,6 +362,12 @@ def is_configured(provider: ProviderSettings, needs: Sequence[str]) -> bool:
 
 
 @asynccontextmanager
+async def _reporting(settings: SentrySettings) -> AsyncIterator[None]:
+    with reporting(settings):
+        yield
+
+
+@asynccontextmanager
 async def open_node(
     storage: Storage,
     *,
@@ -371,7 +379,12 @@ async def open_node(
 
     `crash_point` is told the named moments of commits and calls: tests end the process there.
     """
-    async with open_client(storage.settings.net) as http:
+    settings = storage.settings
+    async with (
+        tracing(settings.trace),
+        _reporting(settings.sentry),
+        open_client(settings.net) as http,
+    ):
         node = Node(storage, http, crash_point)
         parts = EngineParts(
             db=storage.db,

@@ -28,11 +28,13 @@ from leadflood.engine.ledger.store import Caps
 from leadflood.engine.net.client import Settings as ClientSettings
 from leadflood.engine.net.gate import Settings as GateSettings
 from leadflood.engine.obs.log import Settings as LogSettings
+from leadflood.engine.obs.reports import Settings as SentrySettings
+from leadflood.engine.obs.tracing import Settings as TraceSettings
 from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
 
 PREFIX = "LEADFLOOD_"
-SECRET_WORDS = ("key", "secret", "password", "token", "url")
+SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")
 PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
 AT_LEAST_ONE = frozenset(
     {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
@@ -80,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data: str = "./leadflood-data"
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    trace: TraceSettings = TraceSettings()
+    sentry: SentrySettings = SentrySettings()
     accounts: AccountSettings = AccountSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()

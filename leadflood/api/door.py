@@ -31,8 +31,10 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Denied, FieldProblem, Transient
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
+from leadflood.engine.obs.tracing import PLACE, Active, carry, read_traceparent, spanned
 
 REQUEST_ID = "X-Request-ID"
+TRACE = "traceparent"
 JSON = "application/json"
 NAME = web.RequestKey("name", str)
 _ID = web.RequestKey("id", str)
@@ -81,6 +83,16 @@ class Door:
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes a problem document."""
+        if not Active.tracer.is_on:
+            return await self._answer(request, handler)
+        with spanned("request", "server", read_traceparent(request.headers.get(TRACE, ""))) as span:
+            response = await self._answer(request, handler)
+            fields: dict[str, str | int] = {"request.id": request[_ID]}
+            fields["http.response.status_code"] = response.status
+            span.tell(request.get(NAME, "unknown"), **fields)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         began = REAL_TIME.monotonic()
         request_id = self._enter(request)
         self._metrics.open += 1
@@ -273,7 +285,7 @@ class Door:
                 (FieldProblem("Idempotency-Key", "is too long or not printable"),),
             )
         return Caller(
-            request_id=request[_ID],
+            request_id=carry(request[_ID], PLACE.get()),
             principal=principal,
             address=request[ORIGIN].address,
             user_agent=request.headers.get(hdrs.USER_AGENT, "")[:MOST_AGENT_CHARS],

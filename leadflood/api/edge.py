@@ -18,6 +18,7 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from leadflood.engine.net.gate import LiveGate
+from leadflood.engine.obs.tracing import plain
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine
@@ -161,7 +162,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actor(self) -> Actor:
         """Tell who this is as the audit record wants it."""
-        return Actor(principal=self.principal, address=self.address, request_id=self.request_id)
+        return Actor(
+            principal=self.principal, address=self.address, request_id=plain(self.request_id)
+        )
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):

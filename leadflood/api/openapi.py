@@ -22,8 +22,7 @@ _PLAIN = {"application/json", "application/problem+json"}
 _ALWAYS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 _WITH_TOKEN = (
     HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.MISDIRECTED_REQUEST,
-    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.FORBIDDEN,
 )
 _WITH_BODY = (
     HTTPStatus.BAD_REQUEST,
@@ -140,7 +139,7 @@ def _operation(route: Route, contract: Contract, schema_of: dict[str, Any]) -> d
         "tags": [_tag(route.path)],
         "parameters": list(_parameters(route, contract, schema_of)),
         "responses": _responses(route, contract, schema_of),
-        "security": [] if route.is_open else [{"token": []}, {}],
+        "security": [] if route.is_open else [{"token": []}],
     }
     if route.permission:
         operation["x-permission"] = route.permission
@@ -242,25 +241,32 @@ def _content(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dic
     return {route.content_type.partition(";")[0]: {"schema": schema}}
 
 
+def _refusals(route: Route, contract: Contract) -> set[HTTPStatus]:
+    """Tell how a route can refuse."""
+    statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
+    if route.takes_if_match:
+        statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED}
+    if not route.is_open:
+        statuses |= set(_WITH_TOKEN)
+    if route.rate != "none":
+        statuses.add(HTTPStatus.TOO_MANY_REQUESTS)
+    if contract.path or contract.query is not None:
+        statuses |= {HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.UNPROCESSABLE_ENTITY}
+    if contract.body is not None or route.takes:
+        statuses |= set(_WITH_BODY)
+    return statuses
+
+
 def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": contract.summary or route.status.phrase}
     if contract.answer is not None:
         good["content"] = _content(route, contract, schema_of)
     if contract.is_versioned:
         good["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Its version."}}
-    statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
-    if route.takes_if_match:
-        statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED}
-    if not route.is_open:
-        statuses |= set(_WITH_TOKEN)
-    if contract.body is not None or route.takes:
-        statuses |= set(_WITH_BODY)
-    elif contract.path or contract.query is not None:
-        statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
     problem = {CONTENT_TYPE: {"schema": schema_of[_key(Problem)]}}
     bad = {
         str(status.value): {"description": status.phrase, "content": problem}
-        for status in sorted(statuses)
+        for status in sorted(_refusals(route, contract))
     }
     also = {str(status.value): {**good, "description": status.phrase} for status in route.also}
     if route.method == "GET" and contract.is_versioned:

@@ -267,7 +267,7 @@ def _cannot_be_null(name: str) -> HttpRefused:
 def _does_not_fit(text: str, code: str = "http.body.invalid") -> HttpRefused:
     """Turn msgspec's text (`Expected …, got … - at `$.a[0].b``) into a field and its problem."""
     problem, _, where = text.partition(" - at `")
-    path = where.rstrip("`").removeprefix("$").lstrip(".")
+    path = where.removeprefix("key` in `").rstrip("`").removeprefix("$").lstrip(".")
     for pattern in (_UNKNOWN, _MISSING):
         if found := pattern.search(problem):
             path = f"{path}.{found[1]}" if path else found[1]

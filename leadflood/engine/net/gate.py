@@ -72,6 +72,7 @@ from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings as Lim
 from leadflood.engine.net.measures import Latency, Measured
 from leadflood.engine.net.pace import Told
 from leadflood.engine.net.tuning import Tuning, tuned
+from leadflood.engine.obs.tracing import PLACE, Active, spanned
 
 log = structlog.get_logger(__name__)
 
@@ -319,6 +320,15 @@ class LiveGate:
         return dict(zip(asked, reply.items, strict=True))
 
     async def _travel(self, trip: _Trip[SentT]) -> SentT:
+        """Buy and make a call; where there are traces, as a part of its job's."""
+        if not Active.tracer.is_on:
+            return await self._travel_on(trip)
+        name = f"{trip.call.provider} {trip.call.operation}"
+        fields = {"ledger.reference": str(trip.purchase.reference)}
+        with spanned(name, "client", PLACE.get(), **fields):
+            return await self._travel_on(trip)
+
+    async def _travel_on(self, trip: _Trip[SentT]) -> SentT:
         call = trip.call
         self._check(call)
         watched = self.breaker(call.provider)

@@ -12,6 +12,8 @@ import msgspec
 import structlog
 
 from leadflood.engine.context import CURRENT_JOB
+from leadflood.engine.obs.reports import report_bug
+from leadflood.engine.obs.tracing import plain
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -34,7 +36,7 @@ def bind_job(logger: Any, method: str, fields: Fields) -> Fields:
         if job.run_id is not None:
             fields.setdefault("runId", str(job.run_id))
         if job.request_id is not None:
-            fields.setdefault("requestId", job.request_id)
+            fields.setdefault("requestId", plain(job.request_id))
     return fields
 
 
@@ -53,6 +55,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             bind_job,
+            report_bug,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

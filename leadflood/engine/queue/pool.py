@@ -1,7 +1,7 @@
 """The workers of a stage: cheap coroutines between the channel and the committer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import anyio
@@ -17,6 +17,7 @@ from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
+from leadflood.engine.obs.tracing import Active, place_in, spanned
 from leadflood.engine.queue.faults import is_database_away, is_passing
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
@@ -216,12 +217,19 @@ class Pool:
             job.authorize, job.record = self._stage.authorize, self._stage.record
             job.record_many = self._stage.record_many
         try:
-            job.outcome = await self._stage.work(job.input)
+            is_traced = Active.tracer.is_on
+            job.outcome = await (self._traced(job) if is_traced else self._stage.work(job.input))
         except Exception as error:  # noqa: BLE001 - the worker is where errors become outcomes
             job.outcome = self._note(outcome_of(error), error)
         self._metrics.work_seconds.observe(self._monotonic() - worker.began)
         worker.job = None
         self._finish(job)
+
+    async def _traced(self, job: Job) -> Outcome[Any]:
+        """Work on a claim as a part of the request that began it."""
+        place, fields = place_in(job.request_id), {"job.id": str(job.job_id)}
+        with spanned(f"job {self._stage.name}", "consumer", place, **fields):
+            return await self._stage.work(job.input)
 
     def _outcome_before_work(self, job: Job) -> Outcome[Any] | None:
         if job.outcome is not None:
@@ -331,12 +339,25 @@ class Pool:
         for job in batch:
             self._finish(job)
 
+    @contextmanager
+    def _traced_batch(self, ready: Sequence[Job]) -> Iterator[None]:
+        """Give each job of a batch its span: what they share takes each of them as long."""
+        if not Active.tracer.is_on:
+            yield
+            return
+        with ExitStack() as stack:
+            for job in ready:
+                place, fields = place_in(job.request_id), {"job.id": str(job.job_id)}
+                stack.enter_context(spanned(f"job {self._stage.name}", "consumer", place, **fields))
+            yield
+
     async def _work_many(self, ready: Sequence[Job]) -> Sequence[Outcome[Any]]:
         """Work on all at once; when that fails, one by one, so that only the faulty one fails."""
         if not ready:
             return ()
         try:
-            return _as_many(await self._stage.work_batch([job.input for job in ready]), ready)
+            with self._traced_batch(ready):
+                return _as_many(await self._stage.work_batch([job.input for job in ready]), ready)
         except Exception as error:  # noqa: BLE001 - see outcome_of
             outcome = outcome_of(error)
             if len(ready) == 1 or isinstance(outcome, Snooze):

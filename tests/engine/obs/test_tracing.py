@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given, strategies as st
+from leadflood.engine.errors import Denied
+from leadflood.engine.obs import tracing
+from leadflood.engine.obs.tracing import (
+    PLACE,
+    Active,
+    carry,
+    place_in,
+    plain,
+    read_traceparent,
+    spanned,
+    traced_by,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+ABOVE = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"
+
+
+def a_provider() -> tuple[TracerProvider, InMemorySpanExporter]:
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider, exporter
+
+
+@pytest.mark.parametrize(
+    ("header", "place"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ABOVE),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", ABOVE),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", ""),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", ""),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", ""),
+        ("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ""),
+        ("", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_w3c_s_traceparent_is_read_or_left(header: str, place: str) -> None:
+    assert read_traceparent(header) == place
+
+
+@given(st.from_regex(r"[A-Za-z0-9._:-]{1,100}", fullmatch=True))
+def test_what_a_request_s_id_carries_is_read_back(request_id: str) -> None:
+    carried = carry(request_id, ABOVE)
+
+    assert (plain(carried), place_in(carried)) == (request_id, ABOVE)
+    assert (plain(request_id), place_in(request_id)) == (request_id, "")
+    assert carry(request_id, "") == request_id
+
+
+def test_nothing_is_begun_where_it_is_off() -> None:
+    with spanned("a", "server", ABOVE) as span:
+        span.tell("b", status=200)
+
+    assert not Active.tracer.is_on
+    assert PLACE.get() == ""
+
+
+def test_what_happens_below_a_place_is_of_its_trace() -> None:
+    provider, exporter = a_provider()
+
+    with traced_by(provider), spanned("request", "server", ABOVE) as request:
+        request.tell("GET /v1/leads", status=200)
+        with spanned("call", "client", PLACE.get()):
+            pass
+
+    call, above = exporter.get_finished_spans()
+    assert (call.name, above.name) == ("call", "GET /v1/leads")
+    assert f"{above.context.trace_id:032x}" == ABOVE[:32]
+    assert call.parent is not None
+    assert above.parent is not None
+    assert call.parent.span_id == above.context.span_id
+    assert f"{above.parent.span_id:016x}" == ABOVE[33:]
+    assert not Active.tracer.is_on
+
+
+def test_of_an_error_its_class_is_told_and_not_its_text() -> None:
+    provider, exporter = a_provider()
+
+    with traced_by(provider), pytest.raises(Denied), spanned("job", "consumer", ""):
+        raise Denied("ann@acme.example may not")
+
+    (span,) = exporter.get_finished_spans()
+    assert "ann@" not in span.to_json()
+    assert span.attributes is not None
+    assert span.attributes["error.type"] == "Denied"
+    assert not span.status.is_ok
+
+
+async def test_without_an_endpoint_nothing_is_loaded() -> None:
+    async with tracing.tracing(tracing.Settings()):
+        assert not Active.tracer.is_on
