@@ -163,11 +163,12 @@ class Icps:
         icps = self._node.storage.icps
         profile_id = await icps.profile_of(icp_id)
         given = body.as_input()
+        before = await icps.find_latest(profile_id)
         seen = Seen(version=body.based_on_version, if_match=caller.if_match)
 
         async def do(deed: Deed) -> IcpView:
             icp = await icps.update(profile_id, given, seen=seen, tx=deed.tx)
-            await deed.audit(entry_of("icp.changed", icp))
+            await audit_change(deed, before, icp)
             return IcpView.of(icp)
 
         return await once(self._node, caller, IcpView, do)
@@ -252,6 +253,12 @@ class Icps:
         """Show one version of an ICP by its number."""
         icps = self._node.storage.icps
         return IcpView.of(await icps.get_version(await icps.profile_of(icp_id), version))
+
+
+async def audit_change(deed: Deed, before: Icp | None, after: Icp) -> None:
+    """Write down that an ICP has a new version; one that says the same is none."""
+    if before is None or before.id != after.id:
+        await deed.audit(entry_of("icp.changed", after))
 
 
 def entry_of(action: str, icp: Icp) -> AuditEntry:

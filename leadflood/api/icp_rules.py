@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
-from leadflood.api.icp import Icps, entry_of
+from leadflood.api.icp import Icps, audit_change
 from leadflood.api.route import Route
 from leadflood.domain.icp.schemas import (
     Icp,
@@ -145,11 +145,12 @@ class IcpRules:
     ) -> RulesView:
         icps = self._node.storage.icps
         profile_id = await icps.profile_of(icp_id)
+        before = await icps.find_latest(profile_id)
         asked = seen or Seen(if_match=caller.if_match)
 
         async def do(deed: Deed) -> RulesView:
             icp = await icps.change_rules(deed.tx, profile_id, change, asked)
-            await deed.audit(entry_of("icp.changed", icp))
+            await audit_change(deed, before, icp)
             return RulesView.of(icp)
 
         return await once(self._node, caller, RulesView, do)
