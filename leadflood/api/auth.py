@@ -182,12 +182,15 @@ class Auth:
         """Exchange a refresh token for new tokens; shown a second time, it ends its session."""
         use = self._use
         await use.signing.look()
+        is_reused = False
 
         async def do(deed: Deed) -> LoginAnswer | Rejected:
+            nonlocal is_reused
             renewed = await use.sessions.renew(deed.tx, body.refresh_token, caller.address)
             if renewed is None:
                 return Rejected(_refresh_refused())
             if isinstance(renewed, Reused):
+                is_reused = True
                 detail = {"userId": str(renewed.user_id)}
                 subject_id = str(renewed.session_id)
                 await deed.audit(_entry("session.reuse_detected", "session", subject_id, detail))
@@ -197,9 +200,9 @@ class Auth:
 
         try:
             return await once(self._node, caller, LoginAnswer, do, keeper=use.seal)
-        except Unauthenticated:
-            use.credentials.forget()
-            raise
+        finally:
+            if is_reused:
+                use.credentials.forget()
 
     async def claim(self, body: Claim, caller: Caller) -> UserView:
         """Become the first administrator, by the claim link that the first start prints."""

@@ -114,6 +114,24 @@ def rotate_signing_key(*, as_json: AsJson = False) -> None:
     print_data(f"new access tokens are signed with key {kid}")
 
 
+@app.command("adopt-secret")
+def adopt_secret(
+    *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Begin anew with this node's accounts.secret: sessions end, second factors are void."""
+    if not yes:
+        typer.confirm("End all sessions and take all second factors away?", abort=True, err=True)
+
+    async def opened(storage: Storage) -> None:
+        await storage.accounts.start(adopts=True)
+        entry = AuditEntry(action="accounts.secret_replaced", subject_kind="accounts")
+        async with storage.db.transaction() as tx:
+            await storage.audit.record(tx, _terminal(), [entry])
+
+    with_storage(opened)
+    print_data("this secret is the database's now: everybody logs in again")
+
+
 def _with_accounts(work: Callable[[UseCases], Awaitable[ResultT]]) -> ResultT:
     async def opened(storage: Storage) -> ResultT:
         await storage.accounts.start()
@@ -129,14 +147,17 @@ def _with_act(
 
     async def opened(storage: Storage) -> tuple[ResultT, str]:
         await storage.accounts.start()
-        operator = Principal(kind=PrincipalKind.OPERATOR, name=who(), permissions=ALL)
-        actor = Actor(principal=operator, address="", request_id="command line")
         async with storage.db.transaction() as tx:
             result, entry = await work(storage.accounts.use, tx)
-            await storage.audit.record(tx, actor, [entry])
+            await storage.audit.record(tx, _terminal(), [entry])
         return result, address_of(storage.settings)
 
     return with_storage(opened)
+
+
+def _terminal() -> Actor:
+    operator = Principal(kind=PrincipalKind.OPERATOR, name=who(), permissions=ALL)
+    return Actor(principal=operator, address="", request_id="command line")
 
 
 def _show(told: tuple[Invited, str], *, as_json: bool) -> None:

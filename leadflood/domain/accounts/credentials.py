@@ -7,7 +7,7 @@ within that time, and at once by the node that changed it (`forget`).
 
 import hmac
 from collections import OrderedDict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -32,12 +32,15 @@ from leadflood.engine.db.tx import Row
 MOST_REMEMBERED = 10_000
 
 
-class _Known(msgspec.Struct):
-    """A credential verified: whose, until when (seconds since 1970), looked up when."""
+class _Known(msgspec.Struct, frozen=True):
+    """A credential verified: whose, until when it is good, and when to look again (monotonic).
+
+    `expires_at` None: it is good until it is revoked.
+    """
 
     principal: Principal
-    expires_at: float
-    checked_at: float
+    expires_at: datetime | None
+    look_again_at: float
 
 
 class Credentials:
@@ -57,11 +60,11 @@ class Credentials:
     def recall(self, credential: str) -> Principal | None:
         """Tell whose credential this is when that was looked up a moment ago; else None."""
         known = self._known.get(credential)
-        if known is None:
+        if known is None or REAL_TIME.monotonic() >= known.look_again_at:
             return None
-        if REAL_TIME.monotonic() - known.checked_at >= self._recheck_seconds:
+        if known.expires_at is not None and self._clock.now() >= known.expires_at:
             return None
-        return known.principal if self._clock.now().timestamp() < known.expires_at else None
+        return known.principal
 
     async def find(self, credential: str) -> Principal | None:
         """Find whose credential this is; None: of nobody who may do anything now."""
@@ -104,7 +107,7 @@ class Credentials:
         return await (self._of_key(key) if key else self._of_token(credential))
 
     async def _of_token(self, token: str) -> _Known | None:
-        checked_at = REAL_TIME.monotonic()
+        asked_at = REAL_TIME.monotonic()
         kid = tokens.kid_of(token)
         key = None if kid is None else await self._signing.find(kid)
         now = self._clock.now()
@@ -115,10 +118,11 @@ class Credentials:
         if row is None or row["user_id"] != claims.sub:
             return None
         principal = _of_session(row, claims.sid)
-        return _Known(principal, claims.exp + self._leeway.total_seconds(), checked_at)
+        expires_at = datetime.fromtimestamp(claims.exp, UTC) + self._leeway
+        return _Known(principal, expires_at, asked_at + self._recheck_seconds)
 
     async def _of_key(self, given: KeyParts) -> _Known | None:
-        checked_at, now = REAL_TIME.monotonic(), self._clock.now()
+        asked_at, now = REAL_TIME.monotonic(), self._clock.now()
         row = await self._db.fetch_one(SQL.find_key_holder, id=given.id, now=now)
         if row is None or not hmac.compare_digest(bytes(row["hash"]), hash_of(given.secret)):
             return None
@@ -126,9 +130,7 @@ class Credentials:
         if used_at is None or now - used_at >= timedelta(minutes=1):
             await self._db.execute(SQL.note_key_use, id=given.id, now=now)
         principal = _of_key(row, given.id)
-        expires_at = row["expires_at"]
-        until = float("inf") if expires_at is None else expires_at.timestamp()
-        return _Known(principal, until, checked_at)
+        return _Known(principal, row["expires_at"], asked_at + self._recheck_seconds)
 
 
 def _of_session(row: Row, session_id: UUID) -> Principal:

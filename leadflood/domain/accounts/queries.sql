@@ -412,3 +412,23 @@ WHERE actor_id IS NULL AND actor_kind = :actor_kind::text
     AND (:subject_id::text IS NULL OR subject_id = :subject_id::text)
 ORDER BY id DESC
 LIMIT :limit::int
+
+-- name: forget_signing_keys!
+-- The master secret is another: no token of before can be checked.
+DELETE FROM signing_key
+
+-- name: end_all_sessions!
+-- The master secret is another: nobody is logged in.
+UPDATE session SET revoked_at = :now::timestamptz, revoked_reason = 'secret_replaced'
+WHERE revoked_at IS NULL
+
+-- name: forget_factors!
+-- The master secret is another: what was sealed cannot be opened.
+UPDATE app_user SET
+    totp_secret = NULL, totp_confirmed_at = NULL, totp_last_step = 0, version = version + 1,
+    updated_at = :now::timestamptz
+WHERE totp_secret IS NOT NULL
+
+-- name: forget_recovery_codes!
+-- The master secret is another: their hashes fit no code.
+DELETE FROM recovery_code

@@ -67,9 +67,10 @@ class Accounts:
         self._keep_secret = keep_secret
         self._use: UseCases | None = None
 
-    async def start(self) -> None:
+    async def start(self, *, adopts: bool = False) -> None:
         """Learn the master secret and check that it is the one this database knows.
 
+        `adopts`: make it that one; all sessions end and second factors are void.
         Raises: Invalid (too short), Conflict (another one).
         """
         if self._use is not None:
@@ -83,6 +84,9 @@ class Accounts:
                 code="accounts.secret.short",
             )
         use = self._build(Vault(master))
+        if adopts:
+            async with self._db.transaction() as tx:
+                await use.signing.adopt(tx)
         await use.signing.start()
         self._use = use
 

@@ -73,6 +73,19 @@ class SigningKeys:
             return None
         return known
 
+    async def adopt(self, tx: Tx) -> None:
+        """Begin anew under our own secret: all sessions end, second factors and links are void.
+
+        For who lost the former secret: nothing that was sealed or signed with it is of use.
+        """
+        await tx.execute(SQL.lock_accounts, what="signing")
+        now = self._clock.now()
+        await tx.execute(SQL.forget_signing_keys)
+        await tx.execute(SQL.end_all_sessions, now=now)
+        await tx.execute(SQL.forget_factors, now=now)
+        await tx.execute(SQL.forget_recovery_codes)
+        await self._add(tx)
+
     def look_again(self) -> None:
         """Read the keys anew before the next use."""
         self._looked_at = float("-inf")
@@ -93,7 +106,8 @@ class SigningKeys:
                 raise Conflict(
                     "accounts.secret is not the one that this database was begun with: all nodes"
                     " of a database need the same; set LEADFLOOD_ACCOUNTS__SECRET (or …_FILE) to"
-                    " what the first node has (setting, or accounts.secret in its data folder)",
+                    " what the first node has (setting, or accounts.secret in its data folder); if"
+                    " it is lost, `leadflood users adopt-secret` begins anew with this one",
                     code="accounts.secret.foreign",
                 )
         return rows

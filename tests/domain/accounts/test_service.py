@@ -50,6 +50,27 @@ async def test_all_nodes_of_a_database_need_the_same_secret(
         await accounts_on(database, clock, other).start()
 
 
+async def test_who_lost_the_secret_begins_anew_and_nobody_stays_logged_in(
+    database: Database, clock: ManualClock
+) -> None:
+    before = accounts_on(database, clock)
+    await before.start()
+    user_id = await joined(before, database)
+    async with database.transaction() as tx:
+        token = (await before.use.sessions.open(tx, user_id, HERE, "")).access_token
+        await before.use.selves.enrol(tx, user_id)
+    after = accounts_on(database, clock, msgspec.structs.replace(CHEAP, secret="t" * 40))
+
+    await after.start(adopts=True)
+
+    assert await after.use.credentials.find(token) is None
+    with pytest.raises(Conflict):
+        await accounts_on(database, clock).start()
+    async with after.use.logins.checking(EMAIL, PASSWORD, HERE) as checked:
+        assert checked.user is not None
+        assert checked.user.totp_secret is None
+
+
 async def test_a_short_secret_is_refused_and_none_is_made(
     database: Database, clock: ManualClock
 ) -> None:
