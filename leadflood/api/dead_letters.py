@@ -113,9 +113,9 @@ class DeadLetters:
         """List dead letters, newest first."""
         wanted = Filter(stage=query.stage, error_code=query.error_code, run_id=query.run_id)
         letters = await deadletters.list_letters(
-            self._node.storage.db, wanted, before=query.place(), limit=query.limit + 1
+            self._node.storage.db, wanted, before=query.place(), limit=query.reach
         )
-        return listed(letters, query, lambda letter: letter.id)
+        return listed(query.skip(letters), query, lambda letter: letter.id)
 
     async def get(self, letter_id: UUID) -> DeadLetter:
         """Show a dead letter whole: payload, error, the chain of its causes."""

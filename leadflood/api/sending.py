@@ -66,9 +66,9 @@ class Sending:
     async def unknown(self, query: Paging) -> Listed[IntentView]:
         """List the sendings of which nobody knows whether they arrived, oldest first."""
         intents = await self._node.messaging.unknown_list(
-            after=query.place() or OLDEST, limit=query.limit + 1
+            after=query.place() or OLDEST, limit=query.reach
         )
-        return listed(intents, query, lambda intent: intent.id)
+        return listed(query.skip(intents), query, lambda intent: intent.id)
 
     async def resolve(self, intent_id: UUID, body: Arrived, caller: Caller) -> Resolved:
         """Say whether an unknown sending arrived."""
