@@ -147,6 +147,7 @@ class Endpoint:
         self.contract = Contract.of(route)
         body = self.contract.body
         self._decode = msgspec.json.Decoder(body).decode if body is not None else None
+        self._path = [(snake(name), name, kind) for name, kind in self.contract.path.items()]
         self.is_versioned = self.contract.is_versioned
         self._selectable = self.contract.selectable
         self._is_list = self.contract.is_list
@@ -161,8 +162,7 @@ class Endpoint:
     ) -> Any:
         """Check what came and ask the handler. Raises: HttpRefused and what the handler raises."""
         given: dict[str, Any] = {
-            snake(name): _read_path(name, path[name], kind)
-            for name, kind in self.contract.path.items()
+            own_name: _read_path(name, path[name], kind) for own_name, name, kind in self._path
         }
         wanted: tuple[str, ...] = ()
         if self.contract.query is not None:
