@@ -32,6 +32,7 @@ CREATED = (
     WHERE outcome IS NOT NULL AND outcome NOT IN ('found', 'miss')
     """,
     "CREATE INDEX audit_event_action ON audit_event (action, id)",
+    "CREATE INDEX audit_event_subject_id ON audit_event (subject_id, id)",
     "CREATE INDEX audit_event_operator ON audit_event (id) WHERE actor_id IS NULL",
     """
     CREATE TABLE stream_ticket (
@@ -45,6 +46,7 @@ CREATED = (
 DROPPED = (
     "DROP TABLE stream_ticket",
     "DROP INDEX audit_event_operator",
+    "DROP INDEX audit_event_subject_id",
     "DROP INDEX audit_event_action",
     "DROP INDEX provider_call_failed",
     "DROP TABLE tuning",

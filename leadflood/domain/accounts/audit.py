@@ -90,7 +90,7 @@ def _query_for(wanted: AuditFilter) -> tuple[Query, dict[str, object]]:
         if wanted.actor_id is None:
             return SQL.list_audit_events_of_operator, {**named, "actor_kind": wanted.actor_kind}
         return SQL.list_audit_events_of_actor, {**named, "actor_id": wanted.actor_id}
-    if wanted.subject_id is not None and wanted.subject_kind is not None:
+    if wanted.subject_id is not None:
         return SQL.list_audit_events_of_subject, {**named, "subject_id": wanted.subject_id}
     if wanted.action is not None:
         return SQL.list_audit_events_of_action, named

@@ -382,8 +382,8 @@ LIMIT :limit::int
 SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
     detail
 FROM audit_event
-WHERE subject_kind = :subject_kind::text AND subject_id = :subject_id::text
-    AND id < :before::uuid AND id >= :since::uuid
+WHERE subject_id = :subject_id::text AND id < :before::uuid AND id >= :since::uuid
+    AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
     AND (:action::text IS NULL OR action = :action::text)
 ORDER BY id DESC
 LIMIT :limit::int
