@@ -46,6 +46,15 @@ SELECT run.id AS run_id, run.kind, run.title,
        WHERE run_id = run.id AND enrichment.code = 'budget.exhausted') AS exhausted_count
 FROM run WHERE run.id = ANY(:ids::uuid[]);
 
+-- name: find_names
+-- What runs that go on are called, and whether drafts of theirs wait.
+SELECT run.id AS run_id, run.kind, run.title, 0::bigint AS lead_count, 0::bigint AS high_count,
+    EXISTS (
+        SELECT FROM message WHERE run_id = run.id AND message.state = 'waiting'
+    )::int::bigint AS waiting_count,
+    0::bigint AS exhausted_count
+FROM run WHERE run.id = ANY(:ids::uuid[]);
+
 -- name: find_dead
 -- Jobs that died lately, by stage, cause and run.
 SELECT stage, error_code, run_id, count(*) AS count, max(died_at) AS died_at FROM dead_letter
@@ -53,8 +62,14 @@ WHERE died_at > :since::timestamptz AND stage = ANY(:stages::text[])
 GROUP BY stage, error_code, run_id ORDER BY stage, error_code, run_id LIMIT 100;
 
 -- name: find_dead_stages
--- The stages whose jobs have died, whenever.
-SELECT DISTINCT stage FROM dead_letter;
+-- The stages whose jobs have died, whenever: a step of the index each, however many have.
+WITH RECURSIVE named AS (
+    (SELECT stage FROM dead_letter ORDER BY stage LIMIT 1)
+    UNION ALL
+    SELECT (SELECT stage FROM dead_letter WHERE stage > named.stage ORDER BY stage LIMIT 1)
+    FROM named WHERE named.stage IS NOT NULL
+)
+SELECT stage FROM named WHERE stage IS NOT NULL;
 
 -- name: find_hold
 -- Sending, where the guard holds it.

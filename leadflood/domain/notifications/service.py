@@ -5,12 +5,21 @@ from datetime import timedelta
 from uuid import UUID
 
 from leadflood.domain.notifications import store
-from leadflood.domain.notifications.rules import TOLD, of_budgets, of_dead, of_events, of_hold
+from leadflood.domain.notifications.rules import (
+    RUN_COMPLETED,
+    TOLD,
+    of_budgets,
+    of_dead,
+    of_events,
+    of_hold,
+)
 from leadflood.domain.notifications.schemas import (
+    Happened,
     NewNotification,
     NotificationCreated,
     NotificationView,
     Reader,
+    RunFacts,
     Settings,
 )
 from leadflood.engine.clock import Clock
@@ -89,8 +98,7 @@ class Watcher:
                     await store.begin(publication.tx, self._clock.now())
                     return made
                 events, place = await store.read_log(publication.tx, watch.place, TOLD, BATCH)
-                run_ids = [event.run_id for event in events if event.run_id is not None]
-                told = of_events(events, await store.find_runs(publication.tx, run_ids))
+                told = of_events(events, await _find_runs(publication.tx, events))
                 told += await self._unlogged(publication.tx, watch)
                 made += await self.tell(publication, told)
                 await store.move_place(publication.tx, place, self._clock.now())
@@ -135,3 +143,9 @@ class Watcher:
             *of_hold(await store.find_hold(tx, since)),
             *of_budgets(await store.find_budgets(tx, scopes)),
         ]
+
+
+async def _find_runs(tx: Tx, events: Sequence[Happened]) -> dict[UUID, RunFacts]:
+    ended = [event.run_id for event in events if event.run_id and event.type == RUN_COMPLETED]
+    others = [event.run_id for event in events if event.run_id]
+    return await store.find_runs(tx, ended, others)

@@ -72,10 +72,15 @@ async def move_place(tx: Tx, place: Place, now: datetime) -> None:
     await tx.execute(SQL.move_place, era=era, xid=xid, id=event_id, now=now)
 
 
-async def find_runs(db: Db, run_ids: Iterable[UUID]) -> dict[UUID, RunFacts]:
-    """Read what is to be told of runs."""
-    ids = list(set(run_ids))
-    rows = await db.fetch(SQL.find_runs, ids=ids) if ids else ()
+async def find_runs(db: Db, ended: Iterable[UUID], others: Iterable[UUID]) -> dict[UUID, RunFacts]:
+    """Read what is to be told of runs; those that have not ended are not counted through."""
+    whole = set(ended)
+    named = set(others) - whole
+    rows: list[Row] = []
+    if named:
+        rows += await db.fetch(SQL.find_names, ids=list(named))
+    if whole:
+        rows += await db.fetch(SQL.find_runs, ids=list(whole))
     return {row["run_id"]: RunFacts(**dict(row.items())) for row in rows}
 
 

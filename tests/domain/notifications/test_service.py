@@ -240,3 +240,21 @@ async def test_old_notifications_are_forgotten_with_their_marks(
 
     assert await watcher.prune(world.db) == 1
     assert [one.title for one in await seen_by(service, ANN)] == ["young"]
+
+
+async def test_drafts_that_wait_are_told_once_a_run(
+    world: World, watcher: Watcher, service: NotificationService
+) -> None:
+    seller = Reader(name="user:ann", user_id=UUID(int=1), permissions=("messages:approve",))
+    run_id, icp_id = await world.run("hold"), await world.icp(autopilot=False)
+    leads = [await world.lead(email=f"p{n}@acme.example", full_name=f"Ada {n}") for n in range(3)]
+    await world.drafted(leads, run_id, icp_id)
+    await look(world, watcher)
+    for _ in range(3):
+        await log_event(world, "messaging.message.drafted", run_id)
+
+    await look_until_told(world, watcher)
+    await look(world, watcher)
+
+    [told] = await seen_by(service, seller)
+    assert (told.kind, told.subject_id) == ("drafts.waiting", str(run_id))
