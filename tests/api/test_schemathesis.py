@@ -116,6 +116,8 @@ def ask(client: Client, operation: Any, mode: GenerationMode, heard: list[str]) 
 
 def is_beyond_the_schema(response: Any) -> bool:
     """Tell whether what fits its schema was refused by a rule that no schema can say."""
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        return True  # a version that is not the present one
     if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
         return False
     if "json" not in response.headers["content-type"][0]:
