@@ -120,7 +120,8 @@ class Users:
             ),
             Route(method="GET", path=path, handler=self.list, permission=read),
             Route(
-                method="GET", path=one, handler=self.get, permission=read, errors=(NotFound,)
+                method="GET", path=one, handler=self.get, permission=read, errors=(NotFound,),
+                shows_more=True,
             ),
             Route(
                 method="PATCH", path=one, handler=self.change, permission=write, errors=changes,

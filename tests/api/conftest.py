@@ -10,7 +10,7 @@ from leadflood.domain.icp.service import IcpService
 from leadflood.engine.db.pool import Database, Settings, open_database
 from typing_extensions import override
 
-from tests.support.api import Client, running_api, running_node
+from tests.support.api import Client, Installation, running_api, running_node
 from tests.support.db import TestServer, cloned_database
 from tests.support.messaging import OFFER, World
 
@@ -40,6 +40,21 @@ async def node(
 async def api(node: Node) -> AsyncIterator[Client]:
     async with running_api(node) as client:
         yield client
+
+
+@pytest.fixture(scope="package")
+async def installation(
+    database_server: TestServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    """A second installation, for what can be done once only."""
+    folder = tmp_path_factory.mktemp("installation")
+    async with (
+        cloned_database(database_server) as settings,
+        open_database(settings) as database,
+        running_node(database, settings, folder) as node,
+        running_api(node) as api,
+    ):
+        yield Installation(node, api, settings.url)
 
 
 @pytest.fixture(scope="package")

@@ -1,6 +1,5 @@
 """One-time links: the first administrator claims, others register, passwords are reset."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
 import anyio
@@ -8,39 +7,21 @@ import asyncpg
 import pytest
 from leadflood.app import Node
 from leadflood.domain.accounts.schemas import Role
-from leadflood.engine.db.pool import open_database
 
-from tests.support.api import PASSWORD, Answer, Client, running_api, running_node
-from tests.support.db import TestServer, cloned_database
+from tests.support.api import PASSWORD, Answer, Client, Installation
 
 pytestmark = pytest.mark.pg
 SHORT = "short"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-@pytest.fixture(scope="package")
-async def installation(
-    database_server: TestServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[Node, Client, str]]:
-    """An installation of its own."""
-    folder = tmp_path_factory.mktemp("fresh")
-    async with (
-        cloned_database(database_server) as settings,
-        open_database(settings) as database,
-        running_node(database, settings, folder) as node,
-        running_api(node) as api,
-    ):
-        yield node, api, settings.url
-
-
 @pytest.fixture
-async def fresh(installation: tuple[Node, Client, str]) -> tuple[Node, Client]:
+async def fresh(installation: Installation) -> tuple[Node, Client]:
     """An installation that nobody has claimed."""
-    node, api, url = installation
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(installation.url)
     await connection.execute("DELETE FROM app_user")
     await connection.close()
-    return node, api
+    return installation.node, installation.api
 
 
 async def claim_token(node: Node) -> str:

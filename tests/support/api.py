@@ -122,6 +122,14 @@ class Client:
         return job
 
 
+class Installation(msgspec.Struct, frozen=True):
+    """A node with its API and the URL of its database."""
+
+    node: Node
+    api: Client
+    url: str
+
+
 @asynccontextmanager
 async def running_node(
     database: Database, settings: DatabaseSettings, folder: Path
