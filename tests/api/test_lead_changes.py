@@ -313,6 +313,28 @@ async def test_an_owner_must_be_somebody(api: Client, made: Made) -> None:
     assert (nobody.status, nobody.json["owner"]) == (200, None)
 
 
+@pytest.mark.parametrize(("state", "status"), [("active", 200), ("disabled", 422)])
+async def test_an_owner_must_be_active(
+    api: Client, made: Made, node_database: Database, state: str, status: int
+) -> None:
+    lead, user_id = await made(), uuid4()
+    await node_database.execute(
+        sql(
+            "INSERT INTO app_user (id, version, email, name, role, state, password_hash,"
+            " created_at, updated_at) SELECT $1, 1, $2, 'Bo', 'SALES_REP', $3, 'x',"
+            " created_at, created_at FROM lead WHERE id = $4",
+            "id", "email", "state", "lead",
+        ),
+        id=user_id, email=f"{user_id}@ours.example", state=state, lead=UUID(lead["id"]),
+    )  # fmt: skip
+
+    given = await api.ask("PUT", f"/v1/leads/{lead['id']}/owner", {"ownerId": str(user_id)})
+
+    assert given.status == status
+    owner = str(user_id) if status == 200 else None
+    assert (await shown(api, lead["id"]))["owner"] == owner
+
+
 async def test_two_leads_are_merged_and_parted_by_a_person(
     api: Client, made: Made, node_database: Database
 ) -> None:
