@@ -170,9 +170,14 @@ class Streams:
     async def serve(
         self, request: web.Request, query: EventQuery, principal: Principal, recheck: Recheck
     ) -> web.StreamResponse:
-        """Send all behind the cursor for as long as the client listens. Raises: CursorTooOld."""
+        """Send all behind the cursor for as long as the client listens. Raises: CursorTooOld.
+
+        Without a cursor: all that happens once the client is told that it listens.
+        """
         after = query.place()
-        if after is not None:
+        if after is None:
+            after = await self._hub.feed.newest()
+        else:
             await self._hub.feed.check(after)
         # compressing would cost each listener hundreds of kilobytes
         socket = web.WebSocketResponse(
@@ -198,9 +203,7 @@ class Streams:
             group.start_soon(self._check_for_ever, group)
             group.start_soon(self._count_for_ever)
 
-    async def _send_all(
-        self, stream: Stream, after: Cursor | None, scope: anyio.CancelScope
-    ) -> None:
+    async def _send_all(self, stream: Stream, after: Cursor, scope: anyio.CancelScope) -> None:
         is_slow = False
         async with aclosing(self._hub.watch(after, partial(self._take, stream))) as pages:
             async for page in pages:

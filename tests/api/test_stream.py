@@ -32,11 +32,10 @@ CUTS = 100
 async def listening_as(
     client: Client, query: str = "", **more: Any
 ) -> AsyncIterator[ClientWebSocketResponse]:
-    """Listen, from the moment on when the server has joined us to the stream."""
+    """Listen, from the moment on when the server has said that we do."""
     async with client.session.ws_connect(
         f"{client.address}/v1/events{query}", headers=client.auth, **more
     ) as socket:
-        await anyio.wait_all_tasks_blocked()
         yield socket
 
 
