@@ -58,7 +58,6 @@ STAGES = ("enrichment.run", "features.compute", "scoring.compute")
 WHOLE_SECONDS = 5.0
 FILL_SECONDS = 120
 CHILD_SECONDS = 120
-STREAM_MARGIN_SECONDS = 3.0
 MILLION = ("list_p95", "filter_p95", "search_p95", "record_p95", "first_page")
 ICP = {
     "name": "Bench",
@@ -277,7 +276,7 @@ class Bench:
             before = ours.rss_kb()
             spec = {
                 "address": ours.address, "token": ours.token, "clients": sizes.clients,
-                "seconds": sizes.stream_seconds + STREAM_MARGIN_SECONDS,
+                "seconds": sizes.stream_seconds,
             }  # fmt: skip
             async with running_child(python("benchmarks.api_stream"), spec) as child:
                 with anyio.fail_after(sizes.stream_seconds + CHILD_SECONDS):
