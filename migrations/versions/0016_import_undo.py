@@ -16,8 +16,10 @@ branch_labels = None
 depends_on = None
 
 IMPORT = (
-    "state text NOT NULL DEFAULT 'completed' CHECK (state IN ("
-    "'uploaded', 'mapped', 'running', 'completed', 'failed', 'undoing', 'undone'))",
+    """
+    state text NOT NULL DEFAULT 'completed' CHECK (state IN (
+        'uploaded', 'mapped', 'running', 'completed', 'failed', 'undoing', 'undone'))
+    """,
     "version integer NOT NULL DEFAULT 1",
     "owner text",
     "made_by text NOT NULL DEFAULT ''",
@@ -40,8 +42,10 @@ IMPORT = (
     "undo_job_id uuid",
 )
 ROW = (
-    "outcome text CHECK (outcome IN ("
-    "'created', 'updated', 'duplicate', 'skipped', 'bad', 'undone', 'kept'))",
+    """
+    outcome text CHECK (outcome IN (
+        'created', 'updated', 'duplicate', 'skipped', 'bad', 'undone', 'kept'))
+    """,
     "before text",
     "company_id uuid",
     "made_company boolean NOT NULL DEFAULT false",
@@ -107,4 +111,4 @@ def downgrade() -> None:
 
 
 def _name(column: str) -> str:
-    return column.partition(" ")[0]
+    return column.split(maxsplit=1)[0]
