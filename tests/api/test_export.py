@@ -7,9 +7,9 @@ import anyio
 import msgspec
 import pytest
 from leadflood.app import Node
+from leadflood.contracts.cells import restored
 from leadflood.domain.overview import service
 from leadflood.domain.overview.export import HEADERS
-from leadflood.domain.overview.rules import restored
 from leadflood.domain.overview.schemas import ExportFormat, LeadFilter
 from leadflood.engine.db.pool import Database
 

@@ -564,7 +564,7 @@ async def test_bad_rows_are_downloaded_with_their_reasons_and_harmless(api: Clie
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert answer.body.decode().splitlines() == [
         "line,reason,email,name",
-        "2,'=cmd|calc' is no e-mail address,'=cmd|calc,'+1",
+        "2,''=cmd|calc' is no e-mail address,'=cmd|calc,'+1",
     ]
 
 

@@ -4,12 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def neutral(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would compute."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+from leadflood.contracts.cells import neutral
 
 
 def write_csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from leadflood.contracts.cells import neutral
 from leadflood.contracts.values import FieldName
-from leadflood.domain.overview.rules import neutral
 from leadflood.domain.overview.schemas import ExportedLead, ExportFormat, LeadSummary
 
 HEADERS = tuple(field.encode_name for field in msgspec.structs.fields(ExportedLead))

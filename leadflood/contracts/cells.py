@@ -1,4 +1,4 @@
-"""Cells of a CSV file that a spreadsheet does not take for formulas; pure.
+"""Cells of CSV files that no spreadsheet takes for formulas; pure.
 
 Source: OWASP, CSV Injection (read 2026-01): a cell that begins with `=`, `+`, `-`, `@`, a tab, a
 carriage return or a line feed may be run as a formula. Spreadsheets also look past spaces, and
