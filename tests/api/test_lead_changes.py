@@ -278,6 +278,7 @@ async def test_tags_are_one_form_sorted_and_counted(api: Client, made: Made) -> 
 
     assert tagged.json["tags"] == [f"alpha{word}", f"zebra {word}"]
     assert again.json["version"] == tagged.json["version"]
+    assert (await shown(api, lead["id"]))["tags"] == tagged.json["tags"]
     counts = {one["tag"]: one["leadCount"] for one in (await api.get("/v1/tags")).json}
     assert counts[f"alpha{word}"] == 1
     gone = await api.ask("DELETE", f"{path}/alpha{word}")

@@ -186,12 +186,13 @@ WITH RECURSIVE up AS (
     SELECT
         down.start, down.survivor, lead.id, lead.version, lead.status, lead.failed_code,
         lead.company_id, lead.company_rank, lead.source, lead.owner, lead.merged_into,
-        lead.merge_reason, lead.merged_by, lead.merged_at, lead.created_at, lead.updated_at
+        lead.merge_reason, lead.merged_by, lead.merged_at, lead.created_at, lead.updated_at,
+        lead.tags
     FROM down JOIN lead ON lead.id = down.id
 )
 SELECT 1 AS part, ROW(
     start, survivor, id, version, status, failed_code, company_id, company_rank, source, owner,
-    merged_into, merge_reason, merged_by, merged_at, created_at, updated_at
+    merged_into, merge_reason, merged_by, merged_at, created_at, updated_at, tags
 ) AS told
 FROM member
 UNION ALL

@@ -55,6 +55,7 @@ class _Member(NamedTuple):
     merged_at: Any
     created_at: datetime
     updated_at: datetime
+    tags: Sequence[str]
 
 
 async def survivors(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -229,6 +230,7 @@ def _view(
         failed_code=lead.failed_code,
         source=lead.source,
         owner=lead.owner,
+        tags=tuple(lead.tags),
         company_id=company_id,
         created_at=lead.created_at,
         updated_at=lead.updated_at,

@@ -301,6 +301,7 @@ class LeadView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     failed_code: str | None
     source: str
     owner: str | None
+    tags: tuple[str, ...]
     company_id: UUID | None
     created_at: datetime
     updated_at: datetime
