@@ -8,6 +8,8 @@ from leadflood.domain.accounts.schemas import Link
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
 
+EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - where nobody can be sent to
+
 
 def claim(*, as_json: AsJson = False) -> None:
     """Print a fresh claim link while nobody has claimed; the former one is void."""
@@ -35,13 +37,15 @@ async def show_claim_link(storage: Storage, address: str) -> None:
     """Say where to claim, when nobody has: at each start a fresh link."""
     link = await storage.accounts.use.joining.make_claim_link()
     if link is not None:
-        base = storage.settings.http.public_url.rstrip("/") or address
+        port = int(address.rpartition(":")[2])
+        base = address_of(storage.settings, port)
         say("there is no user yet: open this link once to become the administrator (24 h):")
         say(f"  {base}{path_of(link)}")
 
 
-def address_of(settings: Settings) -> str:
-    """Tell how the outside reaches us, as far as the settings know."""
+def address_of(settings: Settings, port: int | None = None) -> str:
+    """Tell how the outside reaches us, as far as the settings know; `port` where it is known."""
     http = settings.http
-    host = f"[{http.host}]" if ":" in http.host else http.host
-    return http.public_url.rstrip("/") or f"http://{host}:{http.port}"
+    host = "localhost" if http.host in EVERYWHERE else http.host
+    host = f"[{host}]" if ":" in host else host
+    return http.public_url.rstrip("/") or f"http://{host}:{http.port if port is None else port}"

@@ -11,6 +11,14 @@ def test_the_claim_link_is_printed_while_nobody_has_claimed(cli: Cli) -> None:
     assert second.json["link"] != first.out.strip()
 
 
+def test_a_link_names_an_address_that_a_browser_can_open(cli: Cli) -> None:
+    everywhere = cli("claim", LEADFLOOD_HTTP__HOST="::", LEADFLOOD_HTTP__PORT="81")
+    public = cli("claim", LEADFLOOD_HTTP__PUBLIC_URL="https://leads.example/")
+
+    assert everywhere.out.startswith("http://localhost:81/claim/")
+    assert public.out.startswith("https://leads.example/claim/")
+
+
 def test_people_are_invited_listed_and_get_a_way_back_in(cli: Cli) -> None:
     invited = cli("users", "invite", "Ann@Team.example", "--role", "ADMIN", "--json").json
     again = cli("users", "invite", "ann@team.example")
