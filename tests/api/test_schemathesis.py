@@ -116,13 +116,13 @@ def ask(client: Client, operation: Any, mode: GenerationMode, heard: list[str]) 
 
 def is_beyond_the_schema(response: Any) -> bool:
     """Tell whether what fits its schema was refused by a rule that no schema can say."""
-    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
-        return True  # a version that is not the present one
-    if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
-        return False
-    if "json" not in response.headers["content-type"][0]:
-        return True
-    problem = response.json()
+    status = response.status_code
+    if status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        return bool(status == HTTPStatus.PRECONDITION_FAILED)  # of a version that has passed
+    return "json" not in response.headers["content-type"][0] or is_a_rule(response.json())
+
+
+def is_a_rule(problem: Any) -> bool:
     named = {field["path"] for field in problem.get("fields", ())}
     if problem["code"] == "http.query.invalid":
         return named <= {"cursor", "page"}

@@ -1,0 +1,83 @@
+"""In a team whose SALES_REPs see their own leads only: what another's is, is not there.
+
+Every route about one lead, taken from the routing table, is asked about a lead of somebody else.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from leadflood.api.table import list_routes
+
+from tests.api.test_access_matrix import REP, ROLES, ROUTES
+from tests.api.test_leads import a_lead
+from tests.support.api import Client
+
+pytestmark = pytest.mark.pg
+TEAM = "/v1/team"
+ABOUT_A_LEAD = [
+    route for route in list_routes()
+    if "{leadId}" in route.path and REP in ROLES.get(ROUTES.get(route.name, ""), set())
+]  # fmt: skip
+BODIES: dict[str, Any] = {
+    "PATCH /v1/leads/{leadId}": {"title": "CEO"},
+    "PUT /v1/leads/{leadId}/owner": {"ownerId": None},
+    "POST /v1/leads/{leadId}/merge": {"intoId": "{another}"},
+    "POST /v1/leads/{leadId}/enrich": {},
+    "POST /v1/leads/{leadId}/score": {},
+    "POST /v1/leads/{leadId}/feedback": {"outcome": "won"},
+    "POST /v1/leads/{leadId}/activities": {"kind": "note", "text": "hello"},
+}
+
+
+@pytest.fixture(scope="module")
+async def reps(api: Client) -> AsyncIterator[tuple[Client, Client]]:
+    """Two of them, while only own leads are seen."""
+    first, second = await api.client_of(REP), await api.client_of(REP)
+    before = (await api.get(TEAM)).json["salesRepSees"]
+    assert (await api.ask("PATCH", TEAM, {"salesRepSees": "own"})).status == 200
+    yield first, second
+    assert (await api.ask("PATCH", TEAM, {"salesRepSees": before})).status == 200
+
+
+async def a_lead_of(rep: Client, icp_id: str) -> str:
+    made = await rep.post("/v1/leads", a_lead(icp_id))
+    assert made.status == 201, made.body
+    return str(made.json["leadId"])
+
+
+@pytest.mark.parametrize("route", ABOUT_A_LEAD, ids=lambda route: route.name)
+async def test_another_s_lead_is_not_there(
+    reps: tuple[Client, Client], icp_id: str, route: Any
+) -> None:
+    owner, other = reps
+    theirs, mine = await a_lead_of(owner, icp_id), await a_lead_of(other, icp_id)
+    path = route.path.replace("{leadId}", theirs)
+    for name in ("tag", "activityId"):
+        path = path.replace("{" + name + "}", str(uuid4()))
+    body = BODIES.get(route.name)
+    if body is not None:
+        body = {name: mine if value == "{another}" else value for name, value in body.items()}
+
+    refused = await other.ask(route.method, path, body)
+
+    assert refused.status == 404, refused.body
+    assert (await owner.get(f"/v1/leads/{theirs}")).status == 200
+
+
+async def test_lists_show_one_s_own(reps: tuple[Client, Client], icp_id: str) -> None:
+    owner, other = reps
+    theirs, mine = await a_lead_of(owner, icp_id), await a_lead_of(other, icp_id)
+
+    listed = (await other.get("/v1/leads?limit=200")).json["data"]
+    everything = (await other.get("/v1/events?limit=200")).body.decode()
+
+    ids = {lead["id"] for lead in listed}
+    assert mine in ids
+    assert theirs not in ids
+    assert theirs not in everything
+
+
+def test_what_is_asked_is_all_there_is() -> None:
+    assert len(ABOUT_A_LEAD) >= 10
