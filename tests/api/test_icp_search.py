@@ -7,6 +7,7 @@ from leadflood.app import Node
 from leadflood.contracts.values import FieldName
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, Target
+from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 
 from tests.domain.icp.icps import a_flag
@@ -26,10 +27,17 @@ def an_icp(title: str, *rules: dict[str, Any]) -> dict[str, Any]:
 
 
 async def some_leads(world: World, title: str, count: int) -> list[str]:
-    return [
+    """Make leads that are the newest, whatever other tests of the folder have brought in."""
+    made = [
         str(await world.lead(title=title, email=f"{uuid4()}@acme.example", full_name=f"P {number}"))
         for number in range(count)
     ]
+    await world.db.execute(
+        sql("UPDATE lead SET created_at = $1 WHERE id = ANY($2::uuid[])", "at", "ids"),
+        at=SystemClock().now(),
+        ids=made,
+    )
+    return made
 
 
 async def test_a_preview_counts_rule_by_rule_and_shows_the_best(api: Client, world: World) -> None:

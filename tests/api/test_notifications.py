@@ -72,11 +72,13 @@ async def test_a_notification_is_heard_by_who_may_be_told_of_it(node: Node, api:
     await tell(node, 1)
     [told] = (await api.get("/v1/notifications?limit=1")).json["data"]
 
-    with anyio.fail_after(10):
-        heard: list[dict[str, object]] = []
+    heard: list[dict[str, object]] = []
+    cursor = ""
+    with anyio.fail_after(20):
         while not heard:
-            path = f"/v1/events?types=notification&subject={told['id']}"
-            heard = (await api.get(path)).json["data"]
+            query = f"types=notification&subject={told['id']}&cursor={cursor}"
+            page = (await api.get(f"/v1/events?{query}")).json
+            heard, cursor = page["data"], page["pagination"]["nextCursor"] or cursor
 
     assert [one["type"] for one in heard] == ["notifications.notification.created"]
     view = View(
