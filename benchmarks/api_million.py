@@ -105,9 +105,13 @@ class Users:
             while perf_counter() < until:
                 lead = {
                     "email": f"{uuid4().hex}@c{self.incoming % 50}-bench.com", "title": "COO",
-                    "fullName": "Ann Incoming", "icpId": icp_id, "providers": [],
+                    "fullName": f"Ann Incoming{self.incoming}", "icpId": icp_id, "providers": [],
                 }  # fmt: skip
-                await api.ask("POST", "/v1/leads", lead)
+                try:
+                    await api.ask("POST", "/v1/leads", lead)
+                except Broken as error:
+                    self.faults.append(str(error)[:300])
+                    return
                 self.incoming += 1
                 await CLOCK.sleep(1 / INCOMING_PER_S)
 
