@@ -85,7 +85,8 @@ class Companies:
         found = await self._use.list(
             self._node.storage.db, wanted, after, query.limit + 1, query.offset
         )
-        return listed(found, query, lambda one: one.domain, sort=BY_DOMAIN)
+        total = await self._use.count(self._node.storage.db, wanted)
+        return listed(found, query, lambda one: one.domain, total, sort=BY_DOMAIN)
 
     async def get(self, company_id: UUID, caller: Caller) -> CompanyView:
         """Show a company: values, provenance, how many leads work there and the first of them."""

@@ -161,6 +161,7 @@ async def test_companies_are_listed_by_domain_filter_words_and_cursor(api: Clien
     domains = [company["domain"] for company in first["data"] + rest["data"]]
     assert domains == [company["domain"] for company in given]
     assert rest["pagination"]["nextCursor"] is None
+    assert [page["pagination"]["total"] for page in (first, rest, germans)] == [5, 5, 1]
     assert [company["domain"] for company in germans["data"]] == domains[:1]
     assert [company["domain"] for company in of_industry["data"]] == domains[2:4]
     assert [company["name"] for company in one["data"]] == [f"{mark} Firm2"]

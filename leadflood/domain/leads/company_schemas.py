@@ -65,6 +65,13 @@ class CompanySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     updated_at: datetime
 
 
+class CompanyTotal(msgspec.Struct, frozen=True):
+    """How many companies there are in all; exact up to 10,000, an estimate of the table beyond."""
+
+    count: int
+    is_estimate: bool
+
+
 class CompanyLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A lead that works at a company."""
 

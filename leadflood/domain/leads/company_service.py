@@ -11,6 +11,7 @@ from leadflood.domain.leads.canon import canonical, company_domain
 from leadflood.domain.leads.company_schemas import (
     CompanyFilter,
     CompanySummary,
+    CompanyTotal,
     CompanyView,
     CompanyWords,
     NewCompany,
@@ -42,20 +43,23 @@ class CompanyService:
         self, db: Reader, wanted: CompanyFilter, after: str | None, limit: int, offset: int
     ) -> list[CompanySummary]:
         """List companies by domain, behind one."""
-        words = None if wanted.q is None else read_search(wanted.q)
-        if wanted.q is not None and not words:
+        given = _given(wanted)
+        if given is None:
             return []
-        rows = await db.fetch(
-            SQL.list_companies,
-            domain=wanted.domain,
-            country=_text(FieldName.COMPANY_COUNTRY, wanted.country),
-            industry=_text(FieldName.COMPANY_INDUSTRY, wanted.industry),
-            words=words,
-            after=after,
-            limit=limit,
-            offset=offset,
-        )
+        rows = await db.fetch(SQL.list_companies, **given, after=after, limit=limit, offset=offset)
         return await companies.summaries(db, rows)
+
+    async def count(self, db: Reader, wanted: CompanyFilter) -> CompanyTotal:
+        """Count the companies that fit."""
+        given = _given(wanted)
+        if given is None:
+            return CompanyTotal(0, is_estimate=False)
+        bound = companies.EXACT + 1
+        found = await db.fetch_value(SQL.count_companies, **given, bound=bound)
+        if found < bound:
+            return CompanyTotal(found, is_estimate=False)
+        estimate = await db.fetch_value(SQL.estimate_companies)
+        return CompanyTotal(max(found, estimate), is_estimate=True)
 
     async def get(self, db: Reader, company_id: UUID, seen_by: str | None) -> CompanyView:
         """Tell all that is known of a company. Raises: NotFound."""
@@ -130,6 +134,19 @@ class CompanyService:
 
 def _no_company(company_id: UUID) -> NotFound:
     return NotFound(f"there is no company {company_id}", code="leads.company.not_found")
+
+
+def _given(wanted: CompanyFilter) -> dict[str, str | None] | None:
+    """Say a filter in the words of the tables; None: nothing can fit."""
+    words = None if wanted.q is None else read_search(wanted.q)
+    if wanted.q is not None and not words:
+        return None
+    return {
+        "domain": wanted.domain,
+        "country": _text(FieldName.COMPANY_COUNTRY, wanted.country),
+        "industry": _text(FieldName.COMPANY_INDUSTRY, wanted.industry),
+        "words": words,
+    }
 
 
 def _text(field: FieldName, given: str | None) -> str | None:

@@ -840,6 +840,36 @@ WHERE (:domain::text IS NULL OR company.domain = :domain::text)
         ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
 ORDER BY company.domain LIMIT :limit::int OFFSET :offset::int;
 
+-- name: count_companies
+-- How many companies fit, up to a bound.
+SELECT count(*) FROM (
+    SELECT
+FROM company
+WHERE (:domain::text IS NULL OR company.domain = :domain::text)
+    AND (:words::text IS NULL OR to_tsvector(
+        'simple', coalesce(company.name, '') || ' ' || replace(company.domain, '.', ' ')
+    ) @@ :words::text::tsquery)
+    AND (:country::text IS NULL OR company.id = ANY(ARRAY(
+        SELECT subject_id FROM field_value
+        WHERE company_id IS NOT NULL AND field = 'company_country' AND value = :country::text
+    )) AND :country::text = (
+        SELECT value FROM field_value
+        WHERE subject_id = company.id AND field = 'company_country'
+        ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
+    AND (:industry::text IS NULL OR company.id = ANY(ARRAY(
+        SELECT subject_id FROM field_value
+        WHERE company_id IS NOT NULL AND field = 'company_industry' AND value = :industry::text
+    )) AND :industry::text = (
+        SELECT value FROM field_value
+        WHERE subject_id = company.id AND field = 'company_industry'
+        ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
+LIMIT :bound::int
+) AS counted;
+
+-- name: estimate_companies
+-- About how many companies there are, as the last ANALYZE saw it.
+SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'company'::regclass;
+
 -- name: find_company
 -- One company.
 SELECT id, version, domain, name, created_at, coalesce(updated_at, created_at) AS updated_at
