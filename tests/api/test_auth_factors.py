@@ -59,6 +59,20 @@ async def test_a_code_of_the_app_works_once(api: Client) -> None:
     assert (first.status, second.status) == (200, 401)
 
 
+async def test_a_network_s_retry_of_a_login_with_a_code_gets_the_same_answer(api: Client) -> None:
+    user = await api.client_of(Role.MANAGER)
+    _, codes = await enrolled(user)
+    given = {"email": await email_of(user), "password": PASSWORD, "code": codes[0]}
+    headers = {"Idempotency-Key": uuid4().hex}
+
+    first = await api.post("/v1/auth/login", given, headers=headers)
+    again = await api.post("/v1/auth/login", given, headers=headers)
+    another = await api.post("/v1/auth/login", {**given, "code": codes[1]}, headers=headers)
+
+    assert (first.status, again.status, another.status) == (200, 200, 422)
+    assert first.body == again.body
+
+
 async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     given = {"email": await email_of(user), "password": PASSWORD}

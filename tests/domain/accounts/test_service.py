@@ -194,3 +194,24 @@ async def test_another_node_sees_a_new_signing_key_and_what_it_signed(
     clock.advance(16 * 60)
     for tokens in (before, after):
         assert await other.use.credentials.find(tokens.access_token) is None
+
+
+async def test_what_one_node_revokes_the_others_see_when_they_look_again(
+    database: Database, clock: ManualClock
+) -> None:
+    one = accounts_on(database, clock)
+    other = accounts_on(database, clock, msgspec.structs.replace(CHEAP, recheck_seconds=0.0))
+    await one.start()
+    await other.start()
+    user_id = await joined(one, database)
+    async with database.transaction() as tx:
+        opened = await one.use.sessions.open(tx, user_id, HERE, "")
+    token = opened.access_token
+    assert await one.use.credentials.find(token) == await other.use.credentials.find(token)
+
+    async with database.transaction() as tx:
+        await one.use.sessions.revoke(tx, opened.session_id, user_id, "by_owner")
+    one.use.credentials.forget()
+
+    assert await one.use.credentials.find(token) is None
+    assert await other.use.credentials.find(token) is None
