@@ -3,12 +3,12 @@
     python -m benchmarks.api [--json] [--only get,post,million,websocket] [--seconds 10]
                              [--rounds 3] [--peers all|none] [--leads 1000000]
 
-get and post: 32 connections of wrk on `leadflood serve` (with a token, validation, events and
-jobs), on a bare aiohttp + asyncpg handler and on Fastify + pg, each of which makes one statement
-a request. One database, turns by round, medians told. Stages are paused while leads come in, so
-that answering is measured and not the work that follows; `post_working_per_s` is with them at
-work. After each turn the rows in the database must be as many as the good answers, or the turn
-is void. Each server has one process; Postgres and wrk share what processors are left.
+get and post: 32 connections of wrk on `leadflood serve` (an API key, validation, events and jobs;
+rate limits off), on a bare aiohttp + asyncpg handler and on Fastify + pg, each of which makes one
+statement a request. One database, turns by round, medians told. Stages are paused while leads
+come in, so that answering is measured and not the work that follows; `post_working_per_s` is with
+them at work. After each turn the rows in the database must be as many as the good answers, or the
+turn is void. Each server has one process; Postgres and wrk share what processors are left.
 
 million: `--leads` made-up leads; first_page alone, then 20 users at lists, filters, searches and
 records while leads come in and go through all stages. websocket: 1,000 listeners, 100 events a
@@ -36,7 +36,7 @@ from leadflood.engine.db.pool import Settings as DatabaseSettings
 
 from benchmarks import load
 from benchmarks.api_million import Users
-from benchmarks.api_servers import Api, Served, bare, fastify, leadflood
+from benchmarks.api_servers import Api, Served, bare, fastify, leadflood, with_key
 from benchmarks.load import CONNECTIONS, Tally, Task, put_load
 from benchmarks.million import fill_url
 from benchmarks.peers import Unavailable
@@ -158,10 +158,11 @@ class Bench:
                         connections=many, icp_id=icp_id, mark=self._mark(),
                     ),
                 }  # fmt: skip
-                await self._same_answers(servers, ids.split()[0])
+                asked = {**servers, "leadflood": await with_key(ours, api)}
+                await self._same_answers(asked, ids.split()[0])
                 for part in ("get", "post"):
                     if part in self.only:
-                        await self._part(part, servers, tasks[part], api)
+                        await self._part(part, asked, tasks[part], api)
 
     def _mark(self) -> str:
         """Tell people of one turn from those of all others."""

@@ -28,6 +28,9 @@ SQL = load_queries(peers.__file__)
 START_SECONDS = 60
 STOP_SECONDS = 40
 LAST_WORDS = 3_000
+UNLIMITED = {
+    f"LEADFLOOD_HTTP__RATES__NORMAL__{who}__PER_MINUTE": "0" for who in ("CALLER", "ADDRESS")
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -84,7 +87,7 @@ async def leadflood(url: str, **settings: str) -> AsyncIterator[Served]:
     folder = Path(tempfile.mkdtemp(prefix="leadflood-bench-node-"))
     given = {
         "DATABASE_URL": url, "LEADFLOOD_DATA": str(folder), "LEADFLOOD_MODE": "sandbox",
-        "LEADFLOOD_HTTP__TOKEN": token, "LEADFLOOD_LOG__LEVEL": "warning", **settings,
+        "LEADFLOOD_HTTP__TOKEN": token, **UNLIMITED, "LEADFLOOD_LOG__LEVEL": "warning", **settings,
     }  # fmt: skip
     command = [sys.executable, "-m", "leadflood", "serve", "--port", str(port)]
     inherited = os.environ  # noqa: TID251 - handed on, but for settings of whoever measures
@@ -105,6 +108,20 @@ async def leadflood(url: str, **settings: str) -> AsyncIterator[Served]:
             if process.returncode not in {0, -signal.SIGKILL}:
                 words.seek(max(0, words.seek(0, os.SEEK_END) - LAST_WORDS))
                 raise Broken(f"leadflood serve: {words.read().decode(errors='replace')}")
+
+
+async def with_key(served: Served, operator: Api) -> Served:
+    """Make a user with an API key that may read and write leads; tell the server with that key."""
+    password = secrets.token_hex(16)
+    address = {"email": "bench@bench-leads.com"}
+    invited = await operator.ask("POST", "/v1/users", {**address, "role": "ADMIN"})
+    given = {"token": invited["token"], "password": password}
+    await operator.ask("POST", "/v1/auth/register", given)
+    session = await operator.ask("POST", "/v1/auth/login", {**address, "password": password})
+    wanted = {"name": "bench", "scopes": ["leads:read", "leads:write"]}
+    async with Api(msgspec.structs.replace(served, token=session["accessToken"])) as user:
+        made = await user.ask("POST", "/v1/api-keys", wanted)
+    return msgspec.structs.replace(served, token=made["secret"])
 
 
 async def _until_ready(process: anyio.abc.Process, address: str) -> None:
