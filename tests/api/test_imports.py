@@ -283,6 +283,7 @@ async def test_two_files_that_name_one_person_are_undone_in_any_order(
 
 async def test_an_import_may_be_undone_while_it_runs(api: Client, node_database: Database) -> None:
     given = await upload(api, a_file(fresh(), 1_200))
+    await map_it(api, given, providers=[])
     assert (await api.post(f"/v1/imports/{given['id']}/start")).status == 202
 
     answer = await api.post(f"/v1/imports/{given['id']}/undo")
@@ -303,6 +304,7 @@ async def test_a_file_started_many_times_at_once_is_imported_once(
     api: Client, node_database: Database
 ) -> None:
     given = await upload(api, a_file(fresh(), 30))
+    await map_it(api, given, providers=[])
     answers: list[Any] = []
 
     async def start() -> None:
@@ -350,6 +352,7 @@ async def test_the_drafts_of_leads_that_are_undone_are_out_of_sight(api: Client)
 async def test_the_same_bytes_wait_once_and_are_known_again(api: Client) -> None:
     raw = a_file(fresh(), 2)
     first, second = await upload(api, raw), await upload(api, raw)
+    await map_it(api, first, enrich=False)
     await api.post(f"/v1/imports/{first['id']}/start")
     await ended(api, first)
 
