@@ -47,7 +47,7 @@ class Exports:
         return (
             Route(
                 method="GET", path="/v1/leads/export", handler=self.export,
-                permission="leads:export", errors=(Invalid, Throttled),
+                permission="leads:export", rate="heavy", errors=(Invalid, Throttled),
                 content_type="text/csv, application/json, application/x-ndjson",
             ),
         )  # fmt: skip

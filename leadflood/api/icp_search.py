@@ -163,11 +163,13 @@ class IcpSearch:
         return (
             Route(
                 method="POST", path="/v1/icps/preview", handler=self.preview_new,
+                rate="heavy",
                 permission="leads:read", errors=(Invalid,), is_idempotent=False,
                 why_repeatable=reads,
             ),
             Route(
                 method="POST", path=f"{one}/preview", handler=self.preview,
+                rate="heavy",
                 permission="leads:read", errors=(NotFound,), is_idempotent=False,
                 why_repeatable=reads,
             ),

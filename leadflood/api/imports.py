@@ -99,7 +99,7 @@ class Imports:
         path, one, may = "/v1/imports", "/v1/imports/{importId}", "leads:import"
         return (
             Route(
-                method="POST", path=path, handler=self.upload, permission=may,
+                method="POST", path=path, handler=self.upload, permission=may, rate="heavy",
                 status=HTTPStatus.CREATED, errors=(Invalid,), takes=(CSV, FORM),
             ),
             Route(method="GET", path=path, handler=self.list, permission=may),
@@ -113,6 +113,7 @@ class Imports:
             ),
             Route(
                 method="POST", path=f"{one}/preview", handler=self.preview, permission=may,
+                rate="heavy",
                 errors=(Invalid, NotFound, Conflict), is_idempotent=False,
                 why_repeatable="it writes nothing",
             ),
