@@ -38,7 +38,10 @@ INDEXES = (
     f"CREATE INDEX lead_best ON lead ((coalesce(score_milli, -1)), id) WHERE {LISTED}",
     f"CREATE INDEX lead_named ON lead (sort_name, id) WHERE {LISTED}",
     f"CREATE INDEX lead_status ON lead (status, id) WHERE {LISTED}",
-    f"CREATE INDEX lead_band ON lead (band, id) WHERE {LISTED} AND band IS NOT NULL",
+    f"""
+    CREATE INDEX lead_band ON lead (band, (coalesce(score_milli, -1)), id)
+    WHERE {LISTED} AND band IS NOT NULL
+    """,
     f"CREATE INDEX lead_source ON lead (source, id) WHERE {LISTED}",
     f"""
     CREATE INDEX lead_country ON lead (country, id)

@@ -134,8 +134,11 @@ WITH RECURSIVE chain AS (
 SELECT id FROM chain WHERE merged_into IS NULL
 
 -- name: plan_by_values
--- The planner looks at what is given, each time, until the transaction ends.
-SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+-- The planner looks at what is given, each time, until the transaction ends; and what lists read
+-- is mostly in memory, where reading here and there costs little more than in a row.
+SELECT
+    set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('random_page_cost', '1.1', true)
 
 -- name: take_snapshot
 -- All that follows in the transaction sees the leads of one moment.
