@@ -1,8 +1,9 @@
 # leadflood in one container: the engine, its HTTP edge and, unless DATABASE_URL is set, its Postgres.
 #
 #   docker build -t leadflood .
-#   docker run -v leadflood:/data -p 5050:5050 -e LEADFLOOD_HTTP__HOST=0.0.0.0 \
-#     -e LEADFLOOD_HTTP__TOKEN=… leadflood
+#   docker run -v leadflood:/data -p 127.0.0.1:5050:5050 leadflood
+#
+# The log names a link, once, that makes you the administrator.
 
 FROM python:3.13-slim AS build
 WORKDIR /source
@@ -21,6 +22,7 @@ RUN groupadd --gid 10001 leadflood \
 COPY --from=build /opt/leadflood /opt/leadflood
 ENV PATH=/opt/leadflood/bin:$PATH \
     LEADFLOOD_DATA=/data \
+    LEADFLOOD_HTTP__HOST=0.0.0.0 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 USER leadflood

@@ -70,7 +70,7 @@ def test_a_scale_is_a_switch_that_every_node_follows(cli: Cli, on_database: OnDa
 
 def test_wrong_words_are_named_with_those_that_would_do(cli: Cli) -> None:
     for words, sentence in (
-        (("stage", "pause", "enrich"), "write one of discovery.run"),
+        (("stage", "pause", "enrich"), "discovery.run, enrichment.run"),
         (("stage", "scale", STAGE, "many"), "write a whole number"),
         (("stage", "scale", STAGE, "0"), "pause it"),
         (("stage", "scale", "scoring.compute", "3"), "whole batches"),
