@@ -81,12 +81,13 @@ PIECE = 1_000
 class LeadListService:
     """Lists of leads: a page, how many there are, all of them in pieces.
 
-    That more leads fit a filter than are counted is remembered for a minute: finding it out can
-    cost more than the page. Up to the bound, each count is made anew.
+    That more leads fit a filter, or hold some words, than are counted is remembered for a minute:
+    finding it out can cost more than the page. Up to the bound, each count is made anew.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._common: OrderedDict[str, float] = OrderedDict()
         self._many: OrderedDict[LeadFilter, tuple[float, Total]] = OrderedDict()
 
     async def list_page(
@@ -96,9 +97,17 @@ class LeadListService:
         words = None if wanted.q is None else leads.read_search(wanted.q)
         async with self._db.transaction() as tx:
             await listing.plan_by_values(tx)
-            given = await listing.read_filter(tx, wanted, words)
+            are_common = self._common.get(words or "", 0.0) > REAL_TIME.monotonic()
+            given = await listing.read_filter(tx, wanted, words, are_common=are_common)
+            if words and given["is_common"] and not are_common:
+                self._remember_common(words)
             found = await listing.list_page(tx, given, paging)
             return found, self._remembered(wanted) or await self._count(tx, wanted, given)
+
+    def _remember_common(self, words: str) -> None:
+        self._common[words] = REAL_TIME.monotonic() + MANY_SECONDS
+        if len(self._common) > MOST_REMEMBERED:
+            self._common.popitem(last=False)
 
     def _remembered(self, wanted: LeadFilter) -> Total | None:
         known = self._many.get(wanted)
