@@ -2,7 +2,6 @@
 
 import anyio
 import pytest
-from leadflood.app import Node
 from leadflood.domain.accounts.schemas import Role
 
 from tests.support.api import PASSWORD, Answer, Client
@@ -79,7 +78,7 @@ async def test_a_refresh_token_works_once_and_shown_again_ends_the_session(api: 
     assert (await user.holding(renewed.json["accessToken"]).get("/v1/auth/me")).status == 401
 
 
-async def test_of_fifty_equal_refreshes_at_once_one_wins(api: Client, node: Node) -> None:
+async def test_of_fifty_equal_refreshes_at_once_one_wins(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
     answers: list[Answer] = []
 

@@ -164,6 +164,21 @@ async def test_a_filter_names_the_leads_once_and_for_all(api: Client, node: Node
     assert empty.problem["code"] == "bulk.empty"
 
 
+async def test_asked_again_with_its_key_it_is_the_same_though_its_filter_finds_nothing_now(
+    api: Client, node: Node
+) -> None:
+    word = f"again-{uuid4().hex[:8]}"
+    await begin_and_wait(api, await make_leads(node.storage, 3), action="tag", tag=word)
+    body = {"action": "untag", "tag": word, "filter": {"tag": word}, "expectedCount": 3}
+    key = {"Idempotency-Key": uuid4().hex}
+
+    first = await api.post("/v1/leads/bulk", body, headers=key)
+    await finished(api, first.json["runId"])
+    again = await api.post("/v1/leads/bulk", body, headers=key)
+
+    assert (again.status, again.json) == (first.status, first.json)
+
+
 async def test_a_bulk_action_is_audited_once(
     api: Client, node: Node, node_database: Database
 ) -> None:

@@ -202,7 +202,7 @@ async def test_failed_calls_are_listed_newest_first(api: Client, node_database: 
 
 async def test_an_unknown_provider_is_told_with_those_that_exist(api: Client) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("PUT", "/stop"), ("POST", "/breaker-reset")):
-        body = None if method in {"GET", "POST"} else {}
+        body: dict[str, str] | None = None if method in {"GET", "POST"} else {}
         refused = await api.ask(method, f"/v1/admin/providers/nobody{path}", body)
 
         assert refused.status == 404
