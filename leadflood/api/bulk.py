@@ -126,14 +126,9 @@ class Bulk:
         if body.preview:
             told = await self._bulk.preview(self._node.storage.db, new)
             return _page(BulkAnswer(count=told.count, preview=told), HTTPStatus.OK)
-        if body.expected_count not in {None, len(new.lead_ids)}:
-            raise Conflict(
-                f"{len(new.lead_ids)} leads are meant by now, not {body.expected_count}: look"
-                " at the preview again",
-                code="bulk.count.other",
-            )
 
         async def do(deed: Deed) -> BulkAnswer:
+            _require_count(body, len(new.lead_ids))
             begun = await self._bulk.begin(deed.tx, new)
             return await self._publish(deed, begun, "bulk.begun", _told(new, begun.count))
 
@@ -260,6 +255,18 @@ def _require_sound(body: BulkBody) -> None:
     if problems:
         told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
         raise Invalid(told, tuple(problems), code="bulk.invalid")
+
+
+def _require_count(body: BulkBody, count: int) -> None:
+    """Refuse when other leads are meant than the preview told. Raises: Conflict.
+
+    Only where it is begun: asked again with its key, the same filter finds what is left.
+    """
+    if body.expected_count not in {None, count}:
+        raise Conflict(
+            f"{count} leads are meant by now, not {body.expected_count}: look at the preview again",
+            code="bulk.count.other",
+        )
 
 
 def _told(new: NewBulk, count: int) -> dict[str, object]:
