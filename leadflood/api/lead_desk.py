@@ -130,7 +130,10 @@ class LeadDesk:
             answers |= await recall_all(tx, callers, LeadMade, storage.clock)
             fresh = {
                 place: WantedLead(
-                    given=orders[place].given, icp_id=icp_id, owner=_owner_by(callers[place])
+                    given=orders[place].given,
+                    icp_id=icp_id,
+                    owner=_owner_by(callers[place]),
+                    mine=_mine(callers[place]),
                 )
                 for place, icp_id in enumerate(icp_ids)
                 if isinstance(icp_id, UUID) and place not in answers
@@ -200,3 +203,9 @@ def _owner_by(caller: Caller) -> str | None:
     """Tell whose the leads are that a caller brings in; None: nobody's."""
     user_id = caller.principal.user_id
     return None if user_id is None else str(user_id)
+
+
+def _mine(caller: Caller) -> str | None:
+    """Tell whose leads a caller sees; None: all."""
+    sees = caller.principal.sees_owner
+    return None if sees is None else str(sees)

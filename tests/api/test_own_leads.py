@@ -79,5 +79,39 @@ async def test_lists_show_one_s_own(reps: tuple[Client, Client], icp_id: str) ->
     assert theirs not in everything
 
 
+async def test_a_refusal_names_no_lead_of_another(
+    api: Client, reps: tuple[Client, Client], icp_id: str
+) -> None:
+    owner, other = reps
+    given = a_lead(icp_id)
+    theirs = (await owner.post("/v1/leads", given)).json["leadId"]
+    mine = await a_lead_of(other, icp_id)
+
+    again = await other.post("/v1/leads", given)
+    moved = await other.ask("PATCH", f"/v1/leads/{mine}", {"email": given["email"]})
+    of_all = await api.post("/v1/leads", given)
+    deleted = await api.ask("DELETE", f"/v1/leads/{theirs}")
+    once_more = await other.post("/v1/leads", given)
+
+    assert again.problem["code"] == once_more.problem["code"] == "leads.lead.exists"
+    assert moved.problem["code"] == "leads.key.taken"
+    assert theirs not in f"{again.body!r}{moved.body!r}{once_more.body!r}"
+    assert theirs in of_all.problem["detail"]
+    assert deleted.status == 204
+
+
+async def test_whether_two_leads_of_another_are_one_is_not_told(
+    reps: tuple[Client, Client], icp_id: str
+) -> None:
+    owner, other = reps
+    first, second = await a_lead_of(owner, icp_id), await a_lead_of(owner, icp_id)
+    assert (await owner.post(f"/v1/leads/{second}/merge", {"intoId": first})).status == 200
+
+    told = await owner.post(f"/v1/leads/{second}/merge", {"intoId": first})
+    refused = await other.post(f"/v1/leads/{second}/merge", {"intoId": first})
+
+    assert (told.status, refused.status) == (409, 404)
+
+
 def test_what_is_asked_is_all_there_is() -> None:
     assert len(ABOUT_A_LEAD) >= 10

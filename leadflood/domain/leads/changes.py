@@ -35,9 +35,9 @@ from leadflood.domain.leads.schemas import (
 from leadflood.domain.leads.settling import claim_keys
 from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import (
-    deleted_among,
     lock_states,
     raise_versions,
+    read_states,
     write_states,
 )
 from leadflood.domain.leads.tags import canonical_tag
@@ -86,7 +86,7 @@ class LeadChanges:
         if seen is None:
             raise _not_found(lead_id)
         words = words.with_name(seen)
-        refusal = await self._claim_keys(tx, seen, keys_moved(seen, words).claimed)
+        refusal = await self._claim_keys(tx, seen, keys_moved(seen, words).claimed, editor)
         said = self._say(words, lead_id, editor)
         await write_companies(tx, [said], self._clock.now())
         lead = await self._lock(tx, lead_id, editor)
@@ -176,6 +176,10 @@ class LeadChanges:
         pair = await self._lock_pair(tx, lead_id, into_id)
         for lead, asked in zip(pair, (lead_id, into_id), strict=True):
             _require_visible(lead, asked, editor)
+        if pair[0].id == pair[1].id:
+            raise Conflict(
+                f"leads {lead_id} and {into_id} are one already", code="leads.merge.same"
+            )
         _require_version(pair[0], editor)
         older, younger = sorted(pair, key=lambda lead: lead.id.int)
         now = self._clock.now()
@@ -223,17 +227,13 @@ class LeadChanges:
             for asked in (lead_id, into_id):
                 if asked not in ends:
                     raise _not_found(asked)
-            if ends[lead_id] == ends[into_id]:
-                raise Conflict(
-                    f"leads {lead_id} and {into_id} are one already", code="leads.merge.same"
-                )
             locked = await lock_states(tx, ends.values())
             if all(one.merged_into is None for one in locked.values()):
                 return locked[ends[lead_id]], locked[ends[into_id]]
             await tx.execute(SQL.give_locks_back)
 
     async def _claim_keys(
-        self, tx: Tx, profile: LeadProfile, claimed: Sequence[IdentityKey]
+        self, tx: Tx, profile: LeadProfile, claimed: Sequence[IdentityKey], editor: Editor
     ) -> Conflict | None:
         """Claim what tells who the lead is since; before its lock, as everybody does.
 
@@ -244,7 +244,7 @@ class LeadChanges:
         for key, owner in sorted(taken.items()):
             if key.kind in EXCLUSIVE and owner not in profile.members:
                 end = (await survivors(tx, [owner])).get(owner, owner)
-                return await self._belongs_to(tx, key.value, end)
+                return await self._belongs_to(tx, key.value, end, editor)
         return None
 
     async def _release_keys(
@@ -259,8 +259,15 @@ class LeadChanges:
                 lead_ids=list(profile.members),
             )
 
-    async def _belongs_to(self, tx: Tx, value: str, owner: UUID) -> Conflict:
-        if await deleted_among(tx, [owner]):
+    async def _belongs_to(self, tx: Tx, value: str, owner: UUID, editor: Editor) -> Conflict:
+        """Say whose an address is; to who sees only his own leads no other's."""
+        lead = (await read_states(tx, [owner])).get(owner)
+        if editor.mine is not None and (lead is None or lead.owner != editor.mine):
+            return Conflict(
+                f"{value} belongs to a lead of somebody else: ask a manager",
+                code="leads.key.taken",
+            )
+        if lead is not None and lead.deleted_at is not None:
             return Conflict(
                 f"{value} belongs to lead {owner}, which was deleted: bring it back with"
                 f" PUT /v1/leads/{owner}/restoration and merge the two",

@@ -13,10 +13,16 @@ from leadflood.domain.leads import search
 from leadflood.domain.leads.identity import identity_keys
 from leadflood.domain.leads.reading import survivors
 from leadflood.domain.leads.rules import API_SOURCE, found_in_input, read_input
-from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, WantedLead
+from leadflood.domain.leads.schemas import (
+    IdentityKey,
+    LeadCreated,
+    LeadState,
+    LeadStatus,
+    WantedLead,
+)
 from leadflood.domain.leads.settling import claim_keys
 from leadflood.domain.leads.sql import SQL
-from leadflood.domain.leads.states import deleted_among
+from leadflood.domain.leads.states import read_states
 from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, Invalid
@@ -79,27 +85,34 @@ async def _refuse_known(
     if not taken:
         return {}
     survivor_of = await survivors(tx, taken.values())
-    deleted = await deleted_among(tx, survivor_of.values())
+    states = await read_states(tx, survivor_of.values())
     refused: dict[UUID, Conflict] = {}
     for one in new:
         owners = [taken[key] for key in one.keys if key in taken]
-        known = [survivor_of[owner] for owner in owners if owner in survivor_of]
+        ends = [survivor_of[owner] for owner in owners if owner in survivor_of]
+        known = [states[end] for end in ends if end in states]
         if known:
-            refused[one.id] = _is_known(known[0], is_deleted=known[0] in deleted)
+            refused[one.id] = _is_known(known[0], one.wanted.mine)
     if refused:
         await tx.execute(SQL.withdraw_claims, lead_ids=list(refused))
     return refused
 
 
-def _is_known(lead_id: UUID, *, is_deleted: bool) -> Conflict:
-    if is_deleted:
+def _is_known(lead: LeadState, mine: str | None) -> Conflict:
+    """Say who it is already; `mine` not None: only where that lead is this owner's."""
+    if mine is not None and lead.owner != mine:
         return Conflict(
-            f"this person is lead {lead_id}, which was deleted: bring it back with "
-            f"PUT /v1/leads/{lead_id}/restoration",
+            "this person is a lead of somebody else already: ask a manager",
+            code="leads.lead.exists",
+        )
+    if lead.deleted_at is not None:
+        return Conflict(
+            f"this person is lead {lead.id}, which was deleted: bring it back with "
+            f"PUT /v1/leads/{lead.id}/restoration",
             code="leads.lead.deleted",
         )
     return Conflict(
-        f"this person is lead {lead_id} already: look at GET /v1/leads/{lead_id}",
+        f"this person is lead {lead.id} already: look at GET /v1/leads/{lead.id}",
         code="leads.lead.exists",
     )
 

@@ -177,11 +177,15 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WantedLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead that somebody wants made; `owner` None: nobody's."""
+    """A lead that somebody wants made; `owner` None: nobody's.
+
+    `mine` not None: who wants it sees only this owner's leads, and is told of no other.
+    """
 
     given: "LeadInput"
     icp_id: UUID
     owner: str | None = None
+    mine: str | None = None
 
 
 class Upserted(msgspec.Struct, frozen=True):
