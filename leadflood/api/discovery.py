@@ -372,6 +372,7 @@ class Discoveries:
 
     async def cancel(self, run_id: UUID, caller: Caller) -> Cancellation:
         """Cancel a discovery run: its waiting jobs are swept, what is at work is finished."""
+        await self._node.discovery.get(self._node.storage.db, run_id)
         return await cancel_run(self._node, run_id, caller)
 
 

@@ -11,10 +11,11 @@ from leadflood.api.discovery import Cancellation, Kind, RunState, cancel_run, ra
 from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
+from leadflood.api.run_sight import hidden_among, require_may_cancel, require_visible
 from leadflood.contracts.values import Micros
 from leadflood.domain.overview.schemas import Funnel
 from leadflood.domain.overview.service import OverviewService
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import Run, RunFilter
 
@@ -76,22 +77,32 @@ class Runs:
             ),
             Route(
                 method="PUT", path=f"{one}/cancellation", handler=self.cancel,
-                permission="discovery:write", errors=(NotFound,),
+                permission="discovery:write", errors=(NotFound, Denied),
             ),
         )  # fmt: skip
 
-    async def list(self, query: RunsQuery) -> Listed[RunView]:
-        """List runs of any kind, newest first."""
+    async def list(self, query: RunsQuery, caller: Caller) -> Listed[RunView]:
+        """List runs of any kind, newest first.
+
+        Imports and bulk actions of others are left out for who sees only his own leads: a page
+        may hold fewer than `limit` then.
+        """
         wanted = RunFilter(kind=query.kind, state=query.state)
         db = self._node.storage.db
         found = await runs.list_page(db, wanted, query.place(), query.reach)
         shown = [RunView(**_told(run)) for run in query.skip(found)]
-        return listed(shown, query, lambda run: run.id)
+        page = listed(shown, query, lambda run: run.id)
+        hidden = await hidden_among(self._node, found, caller)
+        if not hidden:
+            return page
+        seen = [run for run in page.data if run.id not in hidden]
+        return msgspec.structs.replace(page, data=seen)
 
-    async def get(self, run_id: UUID) -> WholeRun:
+    async def get(self, run_id: UUID, caller: Caller) -> WholeRun:
         """Show a run: its leads stage by stage, its jobs, its money and its caps."""
         db = self._node.storage.db
         run = await runs.get(db, run_id)
+        await require_visible(self._node, run, caller)
         funnel = await OverviewService(db).count_funnel(run_id)
         return WholeRun(
             **_told(run),
@@ -105,6 +116,8 @@ class Runs:
 
     async def cancel(self, run_id: UUID, caller: Caller) -> Cancellation:
         """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished."""
+        run = await runs.get(self._node.storage.db, run_id)
+        await require_may_cancel(self._node, run, caller)
         return await cancel_run(self._node, run_id, caller)
 
 

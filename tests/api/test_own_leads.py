@@ -113,5 +113,36 @@ async def test_whether_two_leads_of_another_are_one_is_not_told(
     assert (told.status, refused.status) == (409, 404)
 
 
+async def test_the_work_of_others_on_their_leads_is_not_seen_and_not_stopped(
+    api: Client, reps: tuple[Client, Client], icp_id: str
+) -> None:
+    owner, other = reps
+    theirs = await a_lead_of(owner, icp_id)
+    body = {"action": "tag", "ids": [theirs], "tag": uuid4().hex}
+    bulk_id = (await api.post("/v1/leads/bulk", body)).json["runId"]
+    own_id = (await other.post("/v1/leads/bulk", body)).json["runId"]
+    lead_id = (await owner.post(f"/v1/leads/{theirs}/score", {})).json["runId"]
+    csv = {"Content-Type": "text/csv"}
+    uploaded = await owner.post("/v1/imports?name=secret.csv", raw=b"email\na@b.co\n", headers=csv)
+    import_id = uploaded.json["id"]
+    started = await owner.post(f"/v1/imports/{import_id}/start")
+    assert started.status == 202, started.body
+
+    shown = await other.get("/v1/runs?limit=200")
+    looked = [await other.get(f"/v1/runs/{one}") for one in (bulk_id, import_id, own_id)]
+    stopped = [
+        await other.ask("PUT", f"/v1/{path}/{one}/cancellation")
+        for path in ("runs", "discovery/runs")
+        for one in (bulk_id, import_id, lead_id)
+    ]
+
+    assert {bulk_id, import_id}.isdisjoint(run["id"] for run in shown.json["data"])
+    assert own_id in {run["id"] for run in shown.json["data"]}
+    assert "secret.csv" not in shown.body.decode()
+    assert [one.status for one in looked] == [404, 404, 200]
+    assert [one.status for one in stopped] == [404, 404, 403, 404, 404, 404]
+    assert (await owner.ask("PUT", f"/v1/runs/{import_id}/cancellation")).status == 200
+
+
 def test_what_is_asked_is_all_there_is() -> None:
     assert len(ABOUT_A_LEAD) >= 10
