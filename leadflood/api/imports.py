@@ -17,7 +17,7 @@ from leadflood.api.lead_changes import require_owner
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.api.uploads import FORM, Upload
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.accounts.schemas import AuditEntry, Permission
 from leadflood.domain.leads.cells import write_csv
 from leadflood.domain.leads.import_schemas import (
     ImportMapping,
@@ -33,6 +33,7 @@ from leadflood.domain.leads.import_schemas import (
 from leadflood.domain.leads.import_service import Asker, ImportService, Source
 from leadflood.engine.errors import (
     Conflict,
+    Denied,
     FieldProblem,
     Invalid,
     NotFound,
@@ -131,7 +132,7 @@ class Imports:
             ),
             Route(
                 method="POST", path=f"{one}/undo", handler=self.undo, permission=may,
-                status=HTTPStatus.ACCEPTED, errors=(NotFound, Conflict),
+                status=HTTPStatus.ACCEPTED, errors=(NotFound, Conflict, Denied),
             ),
         )  # fmt: skip
 
@@ -256,12 +257,16 @@ class Imports:
         return Page(body=b"".join(parts), content_type=f"{CSV}; charset=utf-8")
 
     async def undo(self, import_id: UUID, caller: Caller) -> UndoBegun:
-        """Take back what an import brought; what others have touched since is kept and told."""
+        """Take back what an import brought; what others have touched since is kept and told.
+
+        Its leads are deleted: an import of somebody else needs `leads:delete`.
+        """
 
         async def do(deed: Deed) -> UndoBegun:
             view = (await self._imports.lock(deed.tx, import_id, _mine(caller))).view
             if view.state is ImportState.UNDOING and view.undo_job_id is not None:
                 return UndoBegun(import_id=import_id, job_id=view.undo_job_id, state=view.state)
+            _require_may_undo(view, caller)
             _require_undoable(view)
             now = self._node.storage.clock.now()
             await runs.cancel(deed.tx, import_id, caller.by, now)
@@ -293,6 +298,18 @@ class Imports:
 
 def _begun(view: ImportView, job_id: UUID) -> ImportBegun:
     return ImportBegun(import_id=view.id, run_id=view.id, job_id=job_id, state=view.state)
+
+
+def _require_may_undo(view: ImportView, caller: Caller) -> None:
+    """Refuse to delete what somebody else brought in without that right. Raises: Denied."""
+    is_own = view.made_by == caller.by or (
+        view.owner is not None and view.owner == _user_of(caller)
+    )
+    if not is_own and Permission.LEADS_DELETE not in caller.principal.permissions:
+        raise Denied(
+            f"to undo an import of somebody else needs the permission {Permission.LEADS_DELETE}",
+            code="http.denied",
+        )
 
 
 def _require_undoable(view: ImportView) -> None:

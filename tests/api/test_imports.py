@@ -657,3 +657,16 @@ async def test_two_people_who_bring_the_same_file_at_once_make_each_lead_once(ap
     assert len({one["id"] for one in ends}) == 2
     assert sum(one["counts"]["created"] for one in ends) == 400
     assert sum(one["counts"]["updated"] for one in ends) == 400
+
+
+async def test_who_may_not_delete_leads_undoes_his_own_imports_only(api: Client) -> None:
+    manager, rep = await api.client_of(Role.MANAGER), await api.client_of(Role.SALES_REP)
+    theirs = await imported(manager, a_file(fresh()), enrich=False)
+    own = await imported(rep, a_file(fresh()), enrich=False)
+
+    refused = await rep.post(f"/v1/imports/{theirs['id']}/undo")
+    gone = await undone(rep, own)
+
+    assert (refused.status, refused.problem["code"]) == (403, "http.denied")
+    assert (await api.get(f"/v1/imports/{theirs['id']}")).json["state"] == "completed"
+    assert gone["state"] == "undone"
