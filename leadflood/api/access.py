@@ -6,6 +6,7 @@ Without one nothing but the open routes is answered, on 127.0.0.1 too.
 """
 
 import hmac
+from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
@@ -28,14 +29,20 @@ class Access:
         self._token = http.token.encode()
         self._attempts = Attempts()
 
-    async def principal_of(self, request: web.Request) -> Principal:
-        """Tell who asks. Raises: Unauthenticated, Throttled."""
+    async def principal_of(
+        self, request: web.Request, before_looking: Callable[[], None] = lambda: None
+    ) -> Principal:
+        """Tell who asks; `before_looking` is called where that costs a question to the database.
+
+        Raises: Unauthenticated, Throttled.
+        """
         credential = _credential_in(request)
         known = self._credentials.recall(credential)
         if known is not None:
             return known
         if self._is_operator(credential):
             return OPERATOR
+        before_looking()
         principal = await self._credentials.find(credential)
         if principal is None:
             if self._token and not credential.startswith(("lf_", "ey")):

@@ -194,12 +194,16 @@ class Door:
             self._note(request, [self._rates.ask_by_address(route.rate, address)])
             return NOBODY
         standings: list[Standing | None] = []
-        if is_early := route.rate == EARLY:
-            standings.append(self._rates.ask_by_address(route.rate, address))
-        principal = await self._access.principal_of(request)
-        if not self._rates.is_free(principal):
-            if not is_early:
+
+        def ask_by_address() -> None:
+            if not standings:
                 standings.append(self._rates.ask_by_address(route.rate, address))
+
+        if route.rate == EARLY:
+            ask_by_address()
+        principal = await self._access.principal_of(request, ask_by_address)
+        if not self._rates.is_free(principal):
+            ask_by_address()
             standings.append(self._rates.ask_by_caller(route.rate, principal))
         self._note(request, standings)
         if route.permission not in principal.permissions:

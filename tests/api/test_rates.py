@@ -145,3 +145,16 @@ def test_the_usual_limits_leave_a_team_alone() -> None:
 
     assert usual.normal.caller.burst >= 500
     assert usual.auth.address.per_minute < usual.normal.address.per_minute
+
+
+async def test_credentials_made_up_are_limited_by_address_before_they_are_looked_up(
+    node: Node,
+) -> None:
+    async with running_api(node, rates=Settings(normal=FEW)) as api:
+        made_up = [api.holding(f"lf_{uuid4().hex}_{'0' * 64}") for _ in range(4)]
+
+        answers = [(await one.get("/v1/icps")).status for one in made_up]
+        operator = await api.get("/v1/icps")
+
+    assert answers == [401, 401, 401, 429]
+    assert operator.status == 200
