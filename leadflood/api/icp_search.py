@@ -25,6 +25,7 @@ from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import Band, FieldName
+from leadflood.domain.accounts.schemas import Permission
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import (
     Bands,
@@ -38,7 +39,7 @@ from leadflood.domain.icp.schemas import (
 from leadflood.domain.overview.schemas import RunFilter, RunSummary
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.schemas import BandCounts, Counted, Tally
-from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotConfigured, NotFound
 
 AT_ONCE = 2
 """Previews computed at the same time in a process; the others wait for their turn."""
@@ -170,7 +171,7 @@ class IcpSearch:
             Route(
                 method="POST", path=f"{one}/preview", handler=self.preview,
                 rate="heavy",
-                permission="leads:read", errors=(NotFound,), is_idempotent=False,
+                permission="leads:read", errors=(NotFound, Denied), is_idempotent=False,
                 why_repeatable=reads,
             ),
             Route(
@@ -201,8 +202,14 @@ class IcpSearch:
     async def preview(self, icp_id: UUID, query: PreviewQuery, caller: Caller) -> PreviewView:
         """Tell what a version, or the newest version of an ICP, would make of the leads there are.
 
-        The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written.
+        The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written. It
+        shows the ICP's rules, so it needs `icps:read` besides.
         """
+        if Permission.ICPS_READ not in caller.principal.permissions:
+            raise Denied(
+                f"a preview shows the ICP's rules: it needs {Permission.ICPS_READ} too",
+                code="http.denied",
+            )
         icp = await self._icps.find(icp_id)
         return await self._preview(icp.rules, icp.bands, icp.target, query, caller)
 

@@ -127,3 +127,15 @@ async def test_a_key_made_once_is_shown_again_to_the_same_request(
 
     assert first.body == again.body
     assert len((await user.get("/v1/api-keys")).json["data"]) == 1
+
+
+async def test_a_key_without_icps_read_sees_no_icp_by_its_preview(api: Client, icp_id: str) -> None:
+    manager = await api.client_of(Role.MANAGER)
+    path, secrets = f"/v1/icps/{icp_id}/preview", []
+    for scopes in (["leads:read"], ["leads:read", "icps:read"]):
+        made = await manager.post("/v1/api-keys", {"name": "k", "scopes": scopes})
+        secrets.append(made.json["secret"])
+
+    answers = [await manager.holding(secret).post(path) for secret in secrets]
+
+    assert [answer.status for answer in answers] == [403, 200]
