@@ -69,4 +69,6 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _cell(value: object) -> str:
-    return " ".join(("" if value is None else str(value)).split())
+    """Write a value on one line; what would steer the terminal (a name may hold it) is shown."""
+    text = " ".join(("" if value is None else str(value)).split())
+    return "".join([char if char.isprintable() else "\ufffd" for char in text])

@@ -41,3 +41,12 @@ def test_the_signing_key_is_rotated(cli: Cli) -> None:
     two = cli("users", "rotate-signing-key", "--json").json["kid"]
 
     assert one != two
+
+
+def test_a_name_does_not_steer_the_terminal_of_who_lists_people(cli: Cli) -> None:
+    cli("users", "invite", "eve@team.example", "--name", "Eve\x1b[2J\x1b]0;mine\x07\nroot")
+
+    listed = cli("users", "list")
+
+    assert "Eve\ufffd[2J\ufffd]0;mine\ufffd root" in listed.out
+    assert "\x1b" not in listed.out

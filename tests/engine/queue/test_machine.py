@@ -48,7 +48,7 @@ from tests.support.engine import (
 )
 from typing_extensions import override
 
-CLEAN = sql("TRUNCATE job, history, dead_letter, event, run, node, toy")
+CLEAN = sql("TRUNCATE job, history, dead_letter, event, run, node, toy CASCADE")
 LIVE = sql(
     "SELECT id, run_id, state, claim, node_id, key, priority, turn, run_at, attempts, losses, "
     "(payload::jsonb->>'number')::int AS number, (again::jsonb->>'number')::int AS again FROM job"
