@@ -76,6 +76,7 @@ class Door:
         self.http = http
         self._metrics = metrics
         self._access = Access(node, http)
+        self._log = log.bind()
         self._tickets = Tickets(node)
         self._proxies = Proxies(http.trusted_proxies)
         self._rates = Rates(http.rates)
@@ -171,7 +172,7 @@ class Door:
             self._dress(request, response)
         name = request.get(NAME, "unknown")
         self._metrics.answered(name, response.status, seconds)
-        log.debug(
+        self._log.debug(
             "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
         )
 

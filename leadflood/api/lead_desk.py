@@ -13,11 +13,12 @@ from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
 from leadflood.api.lead_pages import LeadPage, LeadPages
 from leadflood.api.turns import Ended
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, WantedLead
+from leadflood.domain.leads.making import ReadPerson, WantedLead
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.service import ScoringService
-from leadflood.engine.db.grouped import AGAIN, Again, Grouped
+from leadflood.engine.db.grouped import AGAIN, Again, Grouped, Settings
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.queue import runs
@@ -48,7 +49,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     cap_micros: int | None
 
 
+class _Read(msgspec.Struct, frozen=True):
+    """An order whose person has been read: that needs no transaction, so no batch waits for it."""
+
+    order: Order
+    person: ReadPerson
+
+
 Answer = LeadMade | Exception | Again
+IN_TURN = Settings(lanes=1, pause_ratio=0.4)
+"""Two batches at once would be two halves that wait for each other's companies and fsyncs."""
 
 
 class LeadDesk:
@@ -60,7 +70,7 @@ class LeadDesk:
         self._scores = ShownScores()
         self._pages = LeadPages()
         self._reads: Grouped[UUID, LeadPage | None] = Grouped(self._read)
-        self._orders: Grouped[Order, LeadMade] = Grouped(self._bring_in)
+        self._orders: Grouped[_Read, LeadMade] = Grouped(self._bring_in, IN_TURN)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -79,14 +89,19 @@ class LeadDesk:
         """
         caller = order.caller
         if not caller.idempotency_key:
-            return await self._orders.ask(order)
+            return await self._ask(order)
         async with self._node.turns.take(key_of(caller)) as turn:
             if turn.ended is None:
-                turn.ended = Ended(caller.body_hash, await self._orders.ask(order))
+                turn.ended = Ended(caller.body_hash, await self._ask(order))
             elif turn.ended.body_hash != caller.body_hash:
                 raise another_body()
             made: LeadMade = turn.ended.answer
         return made
+
+    async def _ask(self, order: Order) -> LeadMade:
+        storage = self._node.storage
+        person = LeadService(storage.ids, storage.clock).read(order.given)
+        return await self._orders.ask(_Read(order, person))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
         """Read a batch: one statement where nothing has changed since, else five more for all."""
@@ -117,8 +132,9 @@ class LeadDesk:
             )
         return {asked: details[view.id] for asked, view in views.items()}
 
-    async def _bring_in(self, orders: Sequence[Order]) -> Sequence[Answer]:
+    async def _bring_in(self, read: Sequence[_Read]) -> Sequence[Answer]:
         """Bring in a batch in one transaction: all that is not refused is there, or nothing."""
+        orders = [one.order for one in read]
         icp_ids = await self._choose(orders)
         answers: dict[int, Answer] = {
             place: error for place, error in enumerate(icp_ids) if isinstance(error, Exception)
@@ -130,7 +146,7 @@ class LeadDesk:
             answers |= await recall_all(tx, callers, LeadMade, storage.clock)
             fresh = {
                 place: WantedLead(
-                    given=orders[place].given,
+                    person=read[place].person,
                     icp_id=icp_id,
                     owner=_owner_by(callers[place]),
                     mine=_mine(callers[place]),

@@ -16,9 +16,9 @@ from leadflood.domain.leads.rules import API_SOURCE, found_in_input, read_input
 from leadflood.domain.leads.schemas import (
     IdentityKey,
     LeadCreated,
+    LeadInput,
     LeadState,
     LeadStatus,
-    WantedLead,
 )
 from leadflood.domain.leads.settling import claim_keys
 from leadflood.domain.leads.sql import SQL
@@ -28,8 +28,27 @@ from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.ids import Ids
 
-Made = LeadCreated | Invalid | Conflict | None
+Made = LeadCreated | Conflict | None
 """None: it shares a key with one before it in the same batch; whose it is shows afterwards."""
+
+
+class ReadPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as a request names it: read, with the keys that tell who it is."""
+
+    said: Prepared
+    keys: tuple[IdentityKey, ...]
+
+
+class WantedLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead that somebody wants made; `owner` None: nobody's.
+
+    `mine` not None: who wants it sees only this owner's leads, and is told of no other.
+    """
+
+    person: ReadPerson
+    icp_id: UUID
+    owner: str | None = None
+    mine: str | None = None
 
 
 class _New(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +57,26 @@ class _New(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     place: int
     wanted: WantedLead
-    said: Prepared
-    keys: tuple[IdentityKey, ...]
+
+    @property
+    def said(self) -> Prepared:
+        """What is said of the person."""
+        return self.wanted.person.said
+
+    @property
+    def keys(self) -> tuple[IdentityKey, ...]:
+        """What tells who it is."""
+        return self.wanted.person.keys
+
+
+def read_person(given: LeadInput, now: datetime) -> ReadPerson:
+    """Read what a request says of a person, before any transaction. Raises: Invalid."""
+    values, problems = read_input(given)
+    if problems:
+        told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems)
+        raise Invalid(f"the lead cannot be created: {told}", problems)
+    found = found_in_input(given, values, now)
+    return ReadPerson(said=prepare(found), keys=identity_keys(found))
 
 
 async def make_leads(tx: Tx, wanted: Sequence[WantedLead], ids: Ids, now: datetime) -> list[Made]:
@@ -48,7 +85,7 @@ async def make_leads(tx: Tx, wanted: Sequence[WantedLead], ids: Ids, now: dateti
     Waits: for another transaction that brings one of them, until it ends.
     """
     answers: list[Made] = [None] * len(wanted)
-    new = _read(wanted, answers, ids, now)
+    new = _apart(wanted, ids)
     taken = await claim_keys(tx, {key: one.id for one in new for key in one.keys})
     refused = await _refuse_known(tx, new, taken)
     for one in new:
@@ -59,22 +96,14 @@ async def make_leads(tx: Tx, wanted: Sequence[WantedLead], ids: Ids, now: dateti
     return answers
 
 
-def _read(wanted: Sequence[WantedLead], answers: list[Made], ids: Ids, now: datetime) -> list[_New]:
-    """Read what is said of each; those that share a key with one before them are left out."""
+def _apart(wanted: Sequence[WantedLead], ids: Ids) -> list[_New]:
+    """Give each an id; those that share a key with one before them are left out."""
     new: list[_New] = []
     seen: set[IdentityKey] = set()
     for place, (one, lead_id) in enumerate(zip(wanted, ids.take(len(wanted)), strict=True)):
-        values, problems = read_input(one.given)
-        if problems:
-            told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems)
-            answers[place] = Invalid(f"the lead cannot be created: {told}", problems)
-            continue
-        found = found_in_input(one.given, values, now)
-        keys = identity_keys(found)
-        if seen.isdisjoint(keys):
-            seen.update(keys)
-            said = prepare(found)
-            new.append(_New(id=lead_id, place=place, wanted=one, said=said, keys=keys))
+        if seen.isdisjoint(one.person.keys):
+            seen.update(one.person.keys)
+            new.append(_New(id=lead_id, place=place, wanted=one))
     return new
 
 

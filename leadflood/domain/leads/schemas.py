@@ -176,18 +176,6 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
     status: LeadStatus = LeadStatus.NEW
 
 
-class WantedLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead that somebody wants made; `owner` None: nobody's.
-
-    `mine` not None: who wants it sees only this owner's leads, and is told of no other.
-    """
-
-    given: "LeadInput"
-    icp_id: UUID
-    owner: str | None = None
-    mine: str | None = None
-
-
 class Upserted(msgspec.Struct, frozen=True):
     """Which lead a person is; `is_deleted`: somebody deleted it, so nothing is done for it.
 

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.domain.leads import store
-from leadflood.domain.leads.making import Made, make_leads
+from leadflood.domain.leads.making import (
+    Made,
+    ReadPerson,
+    WantedLead,
+    make_leads,
+    read_person,
+)
 from leadflood.domain.leads.schemas import (
     LeadCreated,
     LeadInput,
     LeadView,
-    WantedLead,
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -30,10 +35,15 @@ class LeadService:
         Raises: Invalid with the fields; Conflict when the e-mail, or whatever else tells who it
         is, belongs to a lead already (roll the transaction back).
         """
-        (made,) = await self.create_many(tx, [WantedLead(given=given, icp_id=icp_id)])
+        wanted = WantedLead(person=self.read(given), icp_id=icp_id)
+        (made,) = await self.create_many(tx, [wanted])
         if not isinstance(made, LeadCreated):
             raise made or Bug("a lead asked for alone cannot share its keys with another")
         return made
+
+    def read(self, given: LeadInput) -> ReadPerson:
+        """Read what a request says of a person. Raises: Invalid with the fields."""
+        return read_person(given, self._clock.now())
 
     async def create_many(self, tx: Tx, wanted: Sequence[WantedLead]) -> Sequence[Made]:
         """Make the leads of many requests; what is refused is told in its place.

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import anyio
 import msgspec
 
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.group import NotRunning
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Bug, Transient
@@ -39,13 +40,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How batches are made: `most` items in one, `lanes` batches at the same time.
 
     A batch that takes longer than `seconds` is given up. `apart` items of a failed one are tried
-    at the same time.
+    at the same time. Behind a batch of several its lane waits `pause_ratio` of the time it took:
+    who was answered with it asks again together. Whoever comes alone waits for nobody.
     """
 
     most: int = 64
     lanes: int = 2
     seconds: float = 60.0
     apart: int = 4
+    pause_ratio: float = 0.0
 
 
 DEFAULTS = Settings()
@@ -115,7 +118,11 @@ class Grouped(Generic[ItemT, AnswerT]):
             while self._is_open or self._queue:
                 await self._has_work.wait()
                 if batch := self._take():
+                    began = REAL_TIME.monotonic()
                     await self._answer(batch)
+                    if self._settings.pause_ratio and len(batch) > 1:
+                        took = REAL_TIME.monotonic() - began
+                        await REAL_TIME.sleep(took * self._settings.pause_ratio)
 
     def _take(self) -> list[_Waiting[ItemT, AnswerT]]:
         queue, batch = self._queue, list[_Waiting[ItemT, AnswerT]]()

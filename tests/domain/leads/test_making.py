@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from leadflood.domain.leads import store
-from leadflood.domain.leads.making import Made
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, WantedLead
+from leadflood.domain.leads.making import Made, WantedLead
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
@@ -20,7 +20,8 @@ ICP = uuid4()
 
 
 def wanted(*, owner: str | None = None, **given: str) -> WantedLead:
-    return WantedLead(given=LeadInput(**given), icp_id=ICP, owner=owner)  # type: ignore[arg-type]
+    person = SERVICE.read(LeadInput(**given))  # type: ignore[arg-type]
+    return WantedLead(person=person, icp_id=ICP, owner=owner)
 
 
 async def make(database: Database, *asked: WantedLead) -> list[Made]:
@@ -50,13 +51,17 @@ async def test_what_is_wrong_with_one_is_told_in_its_place_only(database: Databa
     made = await make(
         database,
         wanted(email="a@acme.com"),
-        wanted(title="COO"),
         wanted(email="known@acme.com"),
         wanted(email="b@acme.com"),
     )
 
-    assert [type(one) for one in made] == [LeadCreated, Invalid, Conflict, LeadCreated]
-    assert str(lead_of(known)) in str(made[2])
+    assert [type(one) for one in made] == [LeadCreated, Conflict, LeadCreated]
+    assert str(lead_of(known)) in str(made[1])
+
+
+async def test_what_cannot_be_a_lead_is_refused_before_any_transaction() -> None:
+    with pytest.raises(Invalid, match="give an e-mail"):
+        wanted(title="COO")
 
 
 async def test_of_two_with_one_key_the_second_is_asked_for_again(database: Database) -> None:

@@ -47,6 +47,21 @@ async def ask_all(grouped: Grouped[int, int], items: Sequence[int]) -> dict[int,
     return answers
 
 
+async def test_behind_a_batch_of_several_those_who_come_again_gather() -> None:
+    doubler = Doubler()
+    settings = Settings(lanes=1, pause_ratio=500.0)
+
+    async with Grouped(doubler, settings).running() as grouped:
+        await ask_all(grouped, [1, 2])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(grouped.ask, 3)
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            tasks.start_soon(grouped.ask, 4)
+
+    assert doubler.batches == [[1, 2], [3, 4]]
+
+
 async def test_an_idle_one_goes_alone_at_once() -> None:
     doubler = Doubler()
 
@@ -239,7 +254,9 @@ async def test_whatever_happens_each_gets_his_own_answer_and_is_done_once(  # no
             else:
                 assert answer == item * 2
 
-    settings = Settings(most=rng.randrange(1, 9), lanes=rng.randrange(1, 4))
+    settings = Settings(
+        most=rng.randrange(1, 9), lanes=rng.randrange(1, 4), pause_ratio=rng.choice((0.0, 0.5))
+    )
     async with Grouped(do, settings).running() as grouped, anyio.create_task_group() as tasks:
         for item in range(1, 120):
             tasks.start_soon(ask, grouped, item)
