@@ -26,6 +26,7 @@ def run(*words: str) -> dict[str, Any]:
 
 
 @pytest.mark.pg
+@pytest.mark.long
 def test_the_engine_benchmark_prints_its_keys() -> None:
     short = ("--seconds", "0.3", "--rounds", "1", "--peers", "none")
     found = run("benchmarks.engine", *short, "--only", "chain,cost")
@@ -43,6 +44,7 @@ def test_the_engine_benchmark_prints_its_keys() -> None:
 
 
 @pytest.mark.pg
+@pytest.mark.long
 def test_the_pipeline_benchmark_prints_its_keys_and_its_rows_add_up() -> None:
     found = run("benchmarks.pipeline", "--leads", "200", "--warmup", "100", "--only", "memory")
 

@@ -46,7 +46,14 @@ async def without_doubts(field: Field, reckoning: Reckoning) -> list[str]:
     return [line for line in reckoning.problems if line not in doubts]
 
 
-@pytest.mark.parametrize("faults", [FaultProfile.SLOW, FaultProfile.FLAKY, FaultProfile.HOSTILE])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(FaultProfile.SLOW, marks=pytest.mark.long),
+        FaultProfile.FLAKY,
+        FaultProfile.HOSTILE,
+    ],
+)
 async def test_on_a_bad_day_nothing_is_lost(
     faults: FaultProfile, nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:

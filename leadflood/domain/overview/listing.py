@@ -23,6 +23,8 @@ from leadflood.engine.db.tx import Reader, Row, Tx
 _SLACK = timedelta(minutes=10)
 """How far an id's time may be from `created_at`: the id is made somewhat earlier, by any node."""
 
+SURELY = 10 * EXACT
+"""Where the planner guesses more leads than this, they are not counted."""
 _SHORT = 3
 _SHOWN = {
     FieldName.FULL_NAME: "full_name",
@@ -105,12 +107,23 @@ async def list_page(db: Reader, given: dict[str, Any], paging: LeadPaging) -> li
 
 
 async def count(db: Reader, given: dict[str, Any]) -> Total:
-    """Count the leads that fit; beyond a bound the planner's estimate stands in."""
+    """Count the leads that fit; beyond a bound the planner's estimate stands in.
+
+    Where it guesses far beyond, nothing is counted at all: of words it guesses badly, there it
+    never goes first.
+    """
+    guessed = 0 if given["words"] is not None else await _guess(db, given)
+    if guessed > SURELY:
+        return Total(guessed, is_estimate=True)
     found = await db.fetch_value(SQL.count_leads, **given, bound=EXACT + 1)
     if found <= EXACT:
         return Total(found, is_estimate=False)
+    return Total(max(guessed or await _guess(db, given), found), is_estimate=True)
+
+
+async def _guess(db: Reader, given: dict[str, Any]) -> int:
     plan = msgspec.json.decode(await db.fetch_value(SQL.estimate_leads, **given))
-    return Total(max(int(plan[0]["Plan"]["Plan Rows"]), found), is_estimate=True)
+    return int(plan[0]["Plan"]["Plan Rows"])
 
 
 async def count_all(db: Reader, given: dict[str, Any]) -> int:
