@@ -19,8 +19,7 @@ from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider import ProviderSettings
 from leadflood.contracts.values import Channel
-from leadflood.domain.accounts.audit import Audit
-from leadflood.domain.accounts.service import Accounts
+from leadflood.domain.audit.service import Audit
 from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
@@ -35,6 +34,7 @@ from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressS
 from leadflood.domain.notifications.service import Watcher
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringStage
+from leadflood.domain.users.service.accounts import Accounts
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.db import migrations

@@ -18,7 +18,7 @@ import msgspec
 
 from leadflood.api.listening import Settings as HttpSettings
 from leadflood.contracts.provider import ProviderSettings
-from leadflood.domain.accounts.schemas import Settings as AccountSettings
+from leadflood.domain.auth.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings

@@ -14,7 +14,7 @@ from leadflood.api.attempts import Attempts
 from leadflood.api.edge import OPERATOR, Node
 from leadflood.api.listening import Settings
 from leadflood.api.proxies import address_of
-from leadflood.domain.accounts.schemas import Principal
+from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.errors import Unauthenticated
 
 SCHEME = "bearer "

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.accounts.schemas import Permission, Principal
+from leadflood.domain.auth.schemas import Permission, Principal
 from leadflood.engine.obs.feed import Happened
 
 

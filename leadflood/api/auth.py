@@ -12,20 +12,20 @@ from leadflood.api.deeds import Deed, Rejected, once
 from leadflood.api.edge import Caller, Node
 from leadflood.api.idempotency import recall
 from leadflood.api.route import Route
-from leadflood.domain.accounts.joining import Ready
-from leadflood.domain.accounts.logins import Checked, Refused
-from leadflood.domain.accounts.schemas import (
-    AuditEntry,
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.domain.auth.schemas import (
     LinkKind,
     Permission,
     PrincipalKind,
     Role,
-    Team,
     Tokens,
     UserView,
 )
-from leadflood.domain.accounts.service import UseCases
-from leadflood.domain.accounts.sessions import Reused
+from leadflood.domain.auth.service.login import Checked, Refused
+from leadflood.domain.auth.service.registration import Ready
+from leadflood.domain.auth.service.sessions import Reused
+from leadflood.domain.users.schemas import Team
+from leadflood.domain.users.service.accounts import UseCases
 from leadflood.engine.errors import Conflict, Invalid, NotFound, Throttled, Unauthenticated
 
 Email = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]

@@ -14,8 +14,9 @@ from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.persons import Person, require_session
 from leadflood.api.route import Route
 from leadflood.api.users import Ended
-from leadflood.domain.accounts.schemas import AuditEntry, Enrolment, Session, UserView
-from leadflood.domain.accounts.service import UseCases
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.domain.auth.schemas import Enrolment, Session, UserView
+from leadflood.domain.users.service.accounts import UseCases
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 
 

@@ -15,7 +15,8 @@ from leadflood.api.lead_list import LeadChoice, read_choice
 from leadflood.api.leads import Cap, Providers
 from leadflood.api.route import Route
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.accounts.schemas import AuditEntry, Permission
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.bulk.schemas import (
     MOST_LEADS,
     BulkView,

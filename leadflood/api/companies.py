@@ -11,7 +11,7 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.lead_changes import editor_of
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.leads.company_schemas import (
     CompanyFilter,
     CompanySummary,

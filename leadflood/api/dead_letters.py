@@ -12,7 +12,7 @@ from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed, read_cursor, write_cursor
 from leadflood.api.route import Route
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 from leadflood.engine.queue import deadletters

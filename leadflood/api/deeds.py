@@ -8,7 +8,7 @@ import msgspec
 from leadflood.api.edge import Caller, Node
 from leadflood.api.idempotency import Keeper, another_body, key_of, remembered
 from leadflood.api.turns import Ended
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.queue.publisher import Publication

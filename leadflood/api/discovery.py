@@ -16,7 +16,7 @@ from leadflood.api.problems import HttpRefused
 from leadflood.api.route import Route, encode
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros, SendsPolicy
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.discovery.schemas import (
     DiscoveryState,
     NewDiscovery,

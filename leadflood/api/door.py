@@ -26,7 +26,7 @@ from leadflood.api.rates import Rates, Standing, TooSoon, tightest
 from leadflood.api.route import Route
 from leadflood.api.tickets import Tickets
 from leadflood.api.uploads import Limits, Upload, open_upload
-from leadflood.domain.accounts.schemas import Principal
+from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Denied, FieldProblem, Transient
 from leadflood.engine.obs.log import log

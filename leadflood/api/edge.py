@@ -7,13 +7,14 @@ import msgspec
 
 from leadflood.api.listening import Settings as HttpSettings
 from leadflood.api.turns import Turns
-from leadflood.domain.accounts.audit import Actor, Audit
-from leadflood.domain.accounts.schemas import ALL, Principal, PrincipalKind
-from leadflood.domain.accounts.service import Accounts
+from leadflood.domain.audit.schemas import Actor
+from leadflood.domain.audit.service import Audit
+from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.accounts import Accounts
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids

@@ -14,8 +14,8 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Limit, Pagination
 from leadflood.api.route import Route
 from leadflood.api.tickets import Ticket, Tickets
-from leadflood.domain.accounts.schemas import Principal
-from leadflood.domain.accounts.sight import Sight
+from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.service.lead_ownership import Sight
 from leadflood.engine.obs.feed import Cursor, CursorTooOld, Happened, Hub
 
 

@@ -9,7 +9,7 @@ import msgspec
 from leadflood.api.edge import Caller, Node, Stream
 from leadflood.api.lead_list import LeadChoice, read_choice
 from leadflood.api.route import Route
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.overview.schemas import ExportFormat, LeadFilter
 from leadflood.domain.overview.service import LeadListService
 from leadflood.engine.errors import Invalid, Throttled

@@ -25,7 +25,7 @@ from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.accounts.schemas import Permission
+from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import (
     Bands,

@@ -15,7 +15,7 @@ from leadflood.api.pages import HTML, page
 from leadflood.api.problems import HttpRefused
 from leadflood.api.route import Route, read_query
 from leadflood.api.uploads import Upload
-from leadflood.domain.accounts.schemas import LinkHolder, LinkKind
+from leadflood.domain.auth.schemas import LinkHolder, LinkKind
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
 FORM = "application/x-www-form-urlencoded"

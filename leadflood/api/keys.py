@@ -12,9 +12,10 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.persons import require_session
 from leadflood.api.route import Route
-from leadflood.domain.accounts.keys import NewKey
-from leadflood.domain.accounts.schemas import ApiKey, AuditEntry, Permission, Principal, Role
-from leadflood.domain.accounts.service import UseCases
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.domain.auth.schemas import ApiKey, Permission, Principal, Role
+from leadflood.domain.auth.service.api_keys import NewKey
+from leadflood.domain.users.service.accounts import UseCases
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 
 

@@ -15,7 +15,8 @@ from leadflood.api.leads import Cap, Providers
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.accounts.schemas import AuditEntry, UserState
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.domain.auth.schemas import UserState
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.schemas import (
     DeletedLead,

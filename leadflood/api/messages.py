@@ -11,7 +11,7 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.values import Channel
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.messaging.schemas import (
     Decider,
     Edit,

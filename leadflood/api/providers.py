@@ -12,7 +12,7 @@ from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
 from leadflood.api.route import Route
 from leadflood.api.stages import Reason, Why, unknown
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.errors import Invalid, NotFound, PreconditionFailed
 from leadflood.engine.ledger import store as ledger, tunings, watching
 from leadflood.engine.ledger.store import Caps

@@ -10,7 +10,7 @@ from math import ceil
 import msgspec
 
 from leadflood.api.proxies import bucket_of
-from leadflood.domain.accounts.schemas import Principal, PrincipalKind
+from leadflood.domain.auth.schemas import Principal, PrincipalKind
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.errors import Throttled
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.api.edge import Caller, Node
-from leadflood.domain.accounts.sight import Sight
+from leadflood.domain.auth.service.lead_ownership import Sight
 from leadflood.domain.bulk.service import BulkService
 from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.queue.runs import Run

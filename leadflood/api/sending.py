@@ -9,7 +9,7 @@ from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.api.stages import Why
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.messaging.schemas import IntentState, IntentView, SendingStatus
 from leadflood.engine.errors import Conflict, NotFound
 

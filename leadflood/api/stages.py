@@ -11,7 +11,7 @@ import msgspec
 from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node, Page
 from leadflood.api.route import Handler, Route
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.actors.supervisor import Child, Health, Supervisor
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Invalid, NotFound

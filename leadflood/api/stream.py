@@ -25,8 +25,8 @@ from leadflood.api.edge import Node
 from leadflood.api.events import EventQuery, show
 from leadflood.api.listening import Settings
 from leadflood.api.problems import HttpRefused
-from leadflood.domain.accounts.schemas import Permission, Principal
-from leadflood.domain.accounts.sight import Sight
+from leadflood.domain.auth.schemas import Permission, Principal
+from leadflood.domain.auth.service.lead_ownership import Sight
 from leadflood.domain.overview.schemas import Funnel
 from leadflood.domain.overview.service import OverviewService
 from leadflood.engine.clock import REAL_TIME

@@ -11,7 +11,7 @@ import msgspec
 
 from leadflood.api.edge import Caller, Node
 from leadflood.api.idempotency import SQL
-from leadflood.domain.accounts.schemas import Principal
+from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Unauthenticated
 

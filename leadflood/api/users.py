@@ -12,20 +12,12 @@ from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
-from leadflood.domain.accounts.links import path_of
-from leadflood.domain.accounts.schemas import (
-    AuditEntry,
-    LinkKind,
-    Role,
-    SalesRepSees,
-    Team,
-    UserChange,
-    UserFilter,
-    UserState,
-    UserView,
-)
-from leadflood.domain.accounts.service import UseCases
-from leadflood.domain.accounts.users import Changed, Invited
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.domain.auth.schemas import LinkKind, Role, SalesRepSees, UserState, UserView
+from leadflood.domain.auth.service.one_time_links import path_of
+from leadflood.domain.users.schemas import Team, UserChange, UserFilter
+from leadflood.domain.users.service.accounts import UseCases
+from leadflood.domain.users.service.users import Changed, Invited
 from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 Email = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]

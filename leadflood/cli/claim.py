@@ -3,8 +3,8 @@
 from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, with_storage
 from leadflood.cli.talk import print_data, print_json, say
-from leadflood.domain.accounts.links import path_of
-from leadflood.domain.accounts.schemas import Link
+from leadflood.domain.auth.schemas import Link
+from leadflood.domain.auth.service.one_time_links import path_of
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
 

@@ -9,21 +9,20 @@ from leadflood.app import Storage
 from leadflood.cli.claim import address_of
 from leadflood.cli.opened import AsJson, print_table, who, with_storage
 from leadflood.cli.talk import print_data, print_json, say
-from leadflood.domain.accounts.audit import Actor
-from leadflood.domain.accounts.links import path_of
-from leadflood.domain.accounts.schemas import (
+from leadflood.domain.audit.schemas import Actor, AuditEntry
+from leadflood.domain.auth.schemas import (
     ALL,
-    AuditEntry,
     LinkKind,
     Principal,
     PrincipalKind,
     Role,
-    UserFilter,
     UserState,
     UserView,
 )
-from leadflood.domain.accounts.service import UseCases
-from leadflood.domain.accounts.users import Invited
+from leadflood.domain.auth.service.one_time_links import path_of
+from leadflood.domain.users.schemas import UserFilter
+from leadflood.domain.users.service.accounts import UseCases
+from leadflood.domain.users.service.users import Invited
 from leadflood.engine.db.tx import Tx
 
 ResultT = TypeVar("ResultT")

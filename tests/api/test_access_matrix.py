@@ -19,8 +19,8 @@ import pytest
 from leadflood.api.route import Route
 from leadflood.api.table import list_routes
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import PERMISSIONS, Permission, Role
-from leadflood.domain.accounts.tokens import SigningKey
+from leadflood.domain.auth.rules.access_tokens import SigningKey
+from leadflood.domain.auth.schemas import PERMISSIONS, Permission, Role
 
 from tests.support.api import Answer, Client
 from tests.support.routes import REACHED, path_of, sealed, serving

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from leadflood.api.rates import RateClass, Settings as Rates
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import Role, Settings as AccountSettings
+from leadflood.domain.auth.schemas import Role, Settings as AccountSettings
 from leadflood.engine.db.pool import Settings
 
 from tests.support.api import PASSWORD, Answer, Client, running_api

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from leadflood.api.audience import View
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import Permission
+from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.notifications.schemas import (
     NewNotification,
     NotificationCreated,

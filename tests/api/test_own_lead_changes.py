@@ -13,7 +13,7 @@ from leadflood.api.icp import Icps
 from leadflood.api.lead_changes import LeadChangeRoutes, MergeInto, NewOwner, ScoreWish
 from leadflood.api.lead_list import LeadChoice
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import PERMISSIONS, Principal, PrincipalKind, Role
+from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role
 from leadflood.domain.bulk.schemas import Verb
 from leadflood.domain.leads.schemas import LeadChange
 from leadflood.domain.learning.schemas import Outcome

@@ -10,7 +10,7 @@ from leadflood.api.icp_search import IcpSearch, PreviewQuery
 from leadflood.api.jobs import JobQuery, Jobs
 from leadflood.api.messages import MessageQuery, Messages, Rejection
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import PERMISSIONS, Principal, PrincipalKind, Role
+from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role
 from leadflood.domain.messaging.schemas import Edit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound

@@ -6,7 +6,7 @@ from leadflood.api import rates
 from leadflood.api.listening import Settings as HttpSettings
 from leadflood.api.rates import Meter, Rate, RateClass, Rates, Settings, TooSoon, tightest
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import ALL, Principal, PrincipalKind
+from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
 from leadflood.engine.clock import ManualClock
 
 from tests.support.api import running_api

@@ -16,10 +16,12 @@ OWNERS = {
     ),
     "leadflood/engine/ledger": "provider_call budget answer rate_limit tuning",
     "leadflood/api": "idempotency stream_ticket",
-    "leadflood/domain/accounts": (
-        "audit_event app_user recovery_code session api_key one_time_link signing_key"
-        " login_attempt known_address team_setting"
+    "leadflood/domain/auth": (
+        "app_user recovery_code session api_key one_time_link signing_key login_attempt"
+        " known_address"
     ),
+    "leadflood/domain/audit": "audit_event",
+    "leadflood/domain/users": "team_setting",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
     "leadflood/domain/leads": (
         "lead lead_text company identity field_value activity import import_row tag"

@@ -13,7 +13,7 @@ from leadflood.api.listening import Settings as HttpSettings
 from leadflood.api.rates import RateClass, Settings as Rates
 from leadflood.api.server import listening
 from leadflood.app import Node, Storage, open_node
-from leadflood.domain.accounts.schemas import Role
+from leadflood.domain.auth.schemas import Role
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
 from leadflood.settings import convert

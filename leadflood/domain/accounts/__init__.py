@@ -1,1 +1,0 @@
-"""Who may do what: people, their sessions and keys, and the record of privileged acts."""

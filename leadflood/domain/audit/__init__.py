@@ -1,0 +1,1 @@
+"""Audit trail: the record of privileged acts."""

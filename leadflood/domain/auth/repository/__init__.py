@@ -1,0 +1,1 @@
+"""Accounts, sessions, keys and links in the database."""

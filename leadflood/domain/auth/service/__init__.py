@@ -1,0 +1,1 @@
+"""The use cases of signing in, and of one's own account."""

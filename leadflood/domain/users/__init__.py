@@ -1,0 +1,1 @@
+"""Users: invited, changed and disabled by an administrator; the settings of the team."""

@@ -1,0 +1,40 @@
+import asyncpg
+import pytest
+from leadflood.domain.audit.schemas import Actor, AuditEntry
+from leadflood.domain.audit.service import Audit
+from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
+from leadflood.engine.clock import SystemClock
+from leadflood.engine.db.pool import Database, Settings
+from leadflood.engine.ids import Ids
+
+WHO = Actor(
+    principal=Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL),
+    address="203.0.113.7",
+    request_id="r-1",
+)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE audit_event SET actor = 'somebody else'",
+        "DELETE FROM audit_event",
+        "TRUNCATE audit_event",
+    ],
+)
+async def test_a_privileged_act_once_written_cannot_be_changed(
+    database: Database, database_settings: Settings, attack: str
+) -> None:
+    audit = Audit(Ids(SystemClock()), SystemClock())
+    async with database.transaction() as tx:
+        await audit.record(tx, WHO, [AuditEntry(action="user.deleted", subject_kind="user")])
+    connection = await asyncpg.connect(database_settings.url)
+
+    try:
+        with pytest.raises(asyncpg.RaiseError, match="kept as it was written"):
+            await connection.execute(attack)
+        kept = await connection.fetchval("SELECT actor FROM audit_event")
+    finally:
+        await connection.close()
+
+    assert kept == "operator"
