@@ -19,7 +19,11 @@ from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider import ProviderSettings
 from leadflood.contracts.values import Channel
-from leadflood.domain.audit.service import Audit
+from leadflood.domain.audit.service import AuditTrail
+from leadflood.domain.auth.retention import prune as prune_auth
+from leadflood.domain.auth.service.accounts import Accounts
+from leadflood.domain.auth.service.one_time_links import OneTimeLinks
+from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
@@ -34,7 +38,8 @@ from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressS
 from leadflood.domain.notifications.service import Watcher
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringStage
-from leadflood.domain.users.service.accounts import Accounts
+from leadflood.domain.users.service.team_settings import TeamSettings
+from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.db import migrations
@@ -108,8 +113,12 @@ class Storage:
         self.db = db
         self.server = server
         self.ids = Ids(clock)
-        self.audit = Audit(self.ids, clock)
+        self.audit = AuditTrail(self.ids, clock)
         self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._keep_secret)
+        self.users = Users(
+            db, UserAccounts(clock, self.ids), OneTimeLinks(clock, settings.accounts)
+        )
+        self.team = TeamSettings(db)
         self.icps = IcpService(db, self.ids, clock)
         self.scores = ScoringService(db)
 
@@ -318,7 +327,9 @@ class Node:
                 pass
             while await idempotency.forget(self.storage.db, self.storage.clock.now()):
                 pass
-            while await self.storage.accounts.prune(self.storage.clock.now()):
+            while await prune_auth(
+                self.storage.db, self.storage.settings.accounts, self.storage.clock.now()
+            ):
                 pass
             while await self._forget_uploads():
                 pass

@@ -18,14 +18,14 @@ from leadflood.domain.auth.schemas import (
     Permission,
     PrincipalKind,
     Role,
-    Tokens,
+    SessionTokens,
     UserView,
 )
-from leadflood.domain.auth.service.login import Checked, Refused
-from leadflood.domain.auth.service.registration import Ready
-from leadflood.domain.auth.service.sessions import Reused
+from leadflood.domain.auth.service.accounts import AuthServices
+from leadflood.domain.auth.service.login import LoginRefused, VerifiedPassword
+from leadflood.domain.auth.service.registration import PreparedRegistration
+from leadflood.domain.auth.service.sessions import ReusedToken
 from leadflood.domain.users.schemas import Team
-from leadflood.domain.users.service.accounts import UseCases
 from leadflood.engine.errors import Conflict, Invalid, NotFound, Throttled, Unauthenticated
 
 Email = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
@@ -80,7 +80,7 @@ class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     user: UserView
 
     @staticmethod
-    def of(tokens: Tokens, user: UserView) -> "LoginAnswer":
+    def of(tokens: SessionTokens, user: UserView) -> "LoginAnswer":
         """Tell tokens to their holder."""
         return LoginAnswer(
             token_type="Bearer",  # noqa: S106 - a scheme's name
@@ -121,7 +121,7 @@ class Auth:
         self._node = node
 
     @property
-    def _use(self) -> UseCases:
+    def _use(self) -> AuthServices:
         return self._node.storage.accounts.use
 
     def routes(self) -> tuple[Route, ...]:
@@ -157,20 +157,22 @@ class Auth:
         use = self._use
         if (known := await self._recall(caller, LoginAnswer)) is not None:
             return known
-        await use.signing.look()
-        async with use.logins.checking(body.email, body.password, caller.address) as checked:
+        await use.signing_keys.refresh()
+        async with use.login.verify_password(body.email, body.password, caller.address) as checked:
             return await once(
                 self._node, caller, LoginAnswer,
                 lambda deed: self._enter(deed, checked, body.code), keeper=use.seal,
             )  # fmt: skip
 
-    async def _enter(self, deed: Deed, checked: Checked, code: str) -> LoginAnswer | Rejected:
+    async def _enter(
+        self, deed: Deed, checked: VerifiedPassword, code: str
+    ) -> LoginAnswer | Rejected:
         caller = deed.caller
-        entered = await self._use.logins.enter(
+        entered = await self._use.login.open_session(
             deed.tx, checked, code, caller.address, caller.user_agent
         )
         known_id = None if checked.attempt.user_id is None else str(checked.attempt.user_id)
-        if isinstance(entered, Refused):
+        if isinstance(entered, LoginRefused):
             if entered.is_failure:
                 await deed.audit(_entry("login.failed", "user", known_id))
             return Rejected(entered.error)
@@ -181,7 +183,7 @@ class Auth:
     async def refresh(self, body: Refresh, caller: Caller) -> LoginAnswer:
         """Exchange a refresh token for new tokens; shown a second time, it ends its session."""
         use = self._use
-        await use.signing.look()
+        await use.signing_keys.refresh()
         is_reused = False
 
         async def do(deed: Deed) -> LoginAnswer | Rejected:
@@ -189,13 +191,13 @@ class Auth:
             renewed = await use.sessions.renew(deed.tx, body.refresh_token, caller.address)
             if renewed is None:
                 return Rejected(_refresh_refused())
-            if isinstance(renewed, Reused):
+            if isinstance(renewed, ReusedToken):
                 is_reused = True
                 detail = {"userId": str(renewed.user_id)}
                 subject_id = str(renewed.session_id)
                 await deed.audit(_entry("session.reuse_detected", "session", subject_id, detail))
                 return Rejected(_refresh_refused())
-            user = await use.users.get(renewed.user_id, deed.tx)
+            user = await self._node.storage.users.get(renewed.user_id, deed.tx)
             return LoginAnswer.of(renewed.tokens, user)
 
         try:
@@ -208,7 +210,7 @@ class Auth:
         """Become the first administrator, by the claim link that the first start prints."""
         if (known := await self._recall(caller, UserView)) is not None:
             return known
-        ready = await self._use.joining.prepare_claim(
+        ready = await self._use.registration.prepare_claim(
             body.token, body.email, body.name, body.password
         )
         return await self.join(ready, caller, LinkKind.CLAIM)
@@ -217,15 +219,15 @@ class Auth:
         """Set a password by a one-time link: an invitation, or a reset that ends all sessions."""
         if (known := await self._recall(caller, UserView)) is not None:
             return known
-        ready = await self._use.joining.prepare(body.token, body.name, body.password)
+        ready = await self._use.registration.prepare(body.token, body.name, body.password)
         return await self.join(ready, caller, LinkKind.INVITATION)
 
-    async def join(self, ready: Ready, caller: Caller, kind: LinkKind) -> UserView:
+    async def join(self, ready: PreparedRegistration, caller: Caller, kind: LinkKind) -> UserView:
         """Let somebody in whose link and password were checked. Raises: NotFound, Conflict."""
         use = self._use
 
         async def do(deed: Deed) -> UserView:
-            take = use.joining.claim if kind is LinkKind.CLAIM else use.joining.register
+            take = use.registration.claim if kind is LinkKind.CLAIM else use.registration.register
             joined = await take(deed.tx, ready, caller.address)
             await deed.audit(_entry(_JOINED[joined.kind], "user", str(joined.user.id)))
             return joined.user
@@ -254,12 +256,12 @@ class Auth:
 
     async def me(self, caller: Caller) -> Me:
         """Tell who asks, what he may, and what holds for the team."""
-        principal, use = caller.principal, self._use
-        user = None if principal.user_id is None else await use.users.get(principal.user_id)
+        principal, storage = caller.principal, self._node.storage
+        user = None if principal.user_id is None else await storage.users.get(principal.user_id)
         return Me(
             kind=principal.kind, name=principal.name, user=user, role=principal.role,
             permissions=tuple(sorted(principal.permissions)), session_id=principal.session_id,
-            sees_owner=principal.sees_owner, team=await use.team.get(),
+            sees_owner=principal.sees_owner, team=await storage.team.get(),
         )  # fmt: skip
 
     async def _recall(self, caller: Caller, kind: type[AnswerT]) -> AnswerT | None:

@@ -16,7 +16,7 @@ from leadflood.api.route import Route
 from leadflood.api.users import Ended
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import Enrolment, Session, UserView
-from leadflood.domain.users.service.accounts import UseCases
+from leadflood.domain.auth.service.accounts import AuthServices
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 
 
@@ -73,7 +73,7 @@ class AuthSelf:
         self._node = node
 
     @property
-    def _use(self) -> UseCases:
+    def _use(self) -> AuthServices:
         return self._node.storage.accounts.use
 
     def routes(self) -> tuple[Route, ...]:
@@ -155,12 +155,14 @@ class AuthSelf:
     async def change_password(self, body: NewPassword, caller: Caller) -> UserView:
         """Change one's own password, by the present one; all other sessions end."""
         person, use = require_session(caller), self._use
-        use.selves.check_new_password(body.new_password, person.email)
-        proof = await use.selves.prove(person.user_id, body.old_password, caller.address)
+        use.own_account.check_new_password(body.new_password, person.email)
+        proof = await use.own_account.require_password(
+            person.user_id, body.old_password, caller.address
+        )
         hashed = await use.passwords.hash(body.new_password)
 
         async def do(deed: Deed) -> UserView:
-            user = await use.selves.change_password(deed.tx, proof, hashed, person.session_id)
+            user = await use.own_account.change_password(deed.tx, proof, hashed, person.session_id)
             await deed.audit(_entry("auth.password_changed", person))
             return user
 
@@ -173,7 +175,7 @@ class AuthSelf:
         person = require_session(caller)
 
         async def do(deed: Deed) -> Enrolment:
-            enrolment = await self._use.selves.enrol(deed.tx, person.user_id)
+            enrolment = await self._use.own_account.enrol(deed.tx, person.user_id)
             await deed.audit(_entry("auth.totp_enrolled", person))
             return enrolment
 
@@ -184,10 +186,10 @@ class AuthSelf:
         person, use = require_session(caller), self._use
         if (known := await self._recall(caller)) is not None:
             return known
-        async with use.selves.trying(person.user_id, caller.address) as attempt:
+        async with use.own_account.attempt_code(person.user_id, caller.address) as attempt:
 
             async def do(deed: Deed) -> RecoveryCodes | Rejected:
-                codes = await use.selves.confirm(deed.tx, attempt, body.code)
+                codes = await use.own_account.confirm(deed.tx, attempt, body.code)
                 if codes is None:
                     return Rejected(wrong_proof())
                 await deed.audit(_entry("auth.totp_confirmed", person))
@@ -198,10 +200,12 @@ class AuthSelf:
     async def remove_totp(self, body: Proof, caller: Caller) -> UserView:
         """Take one's own second factor away, by password or code."""
         person, use = require_session(caller), self._use
-        async with use.selves.judging(person.user_id, body.password, caller.address) as judged:
+        async with use.own_account.attempt_proof(
+            person.user_id, body.password, caller.address
+        ) as judged:
 
             async def do(deed: Deed) -> UserView | Rejected:
-                user = await use.selves.remove_totp(deed.tx, judged, body.code)
+                user = await use.own_account.remove_totp(deed.tx, judged, body.code)
                 if user is None:
                     return Rejected(wrong_proof())
                 await deed.audit(_entry("auth.totp_removed", person))
@@ -214,10 +218,12 @@ class AuthSelf:
         person, use = require_session(caller), self._use
         if (known := await self._recall(caller)) is not None:
             return known
-        async with use.selves.judging(person.user_id, body.password, caller.address) as judged:
+        async with use.own_account.attempt_proof(
+            person.user_id, body.password, caller.address
+        ) as judged:
 
             async def do(deed: Deed) -> RecoveryCodes | Rejected:
-                codes = await use.selves.renew_codes(deed.tx, judged, body.code)
+                codes = await use.own_account.renew_recovery_codes(deed.tx, judged, body.code)
                 if codes is None:
                     return Rejected(wrong_proof())
                 await deed.audit(_entry("auth.recovery_codes_renewed", person))

@@ -8,13 +8,15 @@ import msgspec
 from leadflood.api.listening import Settings as HttpSettings
 from leadflood.api.turns import Turns
 from leadflood.domain.audit.schemas import Actor
-from leadflood.domain.audit.service import Audit
+from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
+from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.scoring.service import ScoringService
-from leadflood.domain.users.service.accounts import Accounts
+from leadflood.domain.users.service.team_settings import TeamSettings
+from leadflood.domain.users.service.users import Users
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -77,12 +79,20 @@ class Storage(Protocol):
         """The use cases of ICPs."""
 
     @property
-    def audit(self) -> Audit:
+    def audit(self) -> AuditTrail:
         """Keeps the record of privileged acts."""
 
     @property
     def accounts(self) -> Accounts:
-        """The use cases of people, sessions and keys."""
+        """The use cases of logins, sessions and keys."""
+
+    @property
+    def users(self) -> Users:
+        """The use cases of users as an administrator keeps them."""
+
+    @property
+    def team(self) -> TeamSettings:
+        """The settings of the team."""
 
     @property
     def scores(self) -> ScoringService:

@@ -15,7 +15,7 @@ from leadflood.api.listing import Limit, Pagination
 from leadflood.api.route import Route
 from leadflood.api.tickets import Ticket, Tickets
 from leadflood.domain.auth.schemas import Principal
-from leadflood.domain.auth.service.lead_ownership import Sight
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.obs.feed import Cursor, CursorTooOld, Happened, Hub
 
 
@@ -108,7 +108,7 @@ class Events:
         owners: Mapping[UUID, str] = {}
         if view.sees_owner is not None:
             subjects = [event.subject for event in read if event.subject is not None]
-            owners = await Sight(self._node.storage.db).find_owners(subjects)
+            owners = await LeadOwnership(self._node.storage.db).find_owners(subjects)
         return EventPage(
             data=[show(event) for event in read if view.shows(event, owners)], pagination=page
         )

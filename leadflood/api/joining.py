@@ -125,7 +125,7 @@ class JoiningPages:
         return _done("Your password is set")
 
     async def _find(self, token: str) -> LinkHolder | None:
-        return await self._node.storage.accounts.use.joining.find(token[:MOST_TOKEN_CHARS])
+        return await self._node.storage.accounts.use.registration.find(token[:MOST_TOKEN_CHARS])
 
 
 async def _read(upload: Upload, kind: type[FormT]) -> FormT:

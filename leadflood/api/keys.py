@@ -13,9 +13,8 @@ from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.persons import require_session
 from leadflood.api.route import Route
 from leadflood.domain.audit.schemas import AuditEntry
-from leadflood.domain.auth.schemas import ApiKey, Permission, Principal, Role
-from leadflood.domain.auth.service.api_keys import NewKey
-from leadflood.domain.users.service.accounts import UseCases
+from leadflood.domain.auth.schemas import ApiKey, NewApiKey, Permission, Principal, Role
+from leadflood.domain.auth.service.accounts import AuthServices
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 
 
@@ -43,7 +42,7 @@ class Keys:
         self._node = node
 
     @property
-    def _use(self) -> UseCases:
+    def _use(self) -> AuthServices:
         return self._node.storage.accounts.use
 
     def routes(self) -> tuple[Route, ...]:
@@ -64,10 +63,14 @@ class Keys:
     async def create(self, body: KeyBody, caller: Caller) -> NewKeyAnswer:
         """Make a key with some of one's own permissions; its secret is shown this once."""
         person = require_session(caller)
-        wanted = NewKey(name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at)
+        wanted = NewApiKey(
+            name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at
+        )
 
         async def do(deed: Deed) -> NewKeyAnswer:
-            made = await self._use.keys.create(deed.tx, person.user_id, caller.principal, wanted)
+            made = await self._use.api_keys.create(
+                deed.tx, person.user_id, caller.principal, wanted
+            )
             await deed.audit(_entry("api_key.created", made.key))
             return NewKeyAnswer(key=made.key, secret=made.text)
 
@@ -75,14 +78,16 @@ class Keys:
 
     async def list(self, query: Paging, caller: Caller) -> Listed[ApiKey]:
         """List one's own keys, newest first; an ADMIN and the operator see everybody's."""
-        found = await self._use.keys.list(_owner_of(caller.principal), query.place(), query.reach)
+        found = await self._use.api_keys.list(
+            _owner_of(caller.principal), query.place(), query.reach
+        )
         return listed(query.skip(found), query, lambda key: key.id)
 
     async def revoke(self, key_id: UUID, caller: Caller) -> ApiKey:
         """End a key of one's own; an ADMIN and the operator may end anybody's."""
 
         async def do(deed: Deed) -> ApiKey:
-            key = await self._use.keys.revoke(deed.tx, key_id, _owner_of(caller.principal))
+            key = await self._use.api_keys.revoke(deed.tx, key_id, _owner_of(caller.principal))
             await deed.audit(_entry("api_key.revoked", key))
             return key
 

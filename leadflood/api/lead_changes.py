@@ -136,7 +136,7 @@ async def require_owner(node: Node, owner_id: UUID | None) -> str | None:
     if owner_id is None:
         return None
     try:
-        user = await node.storage.accounts.use.users.get(owner_id)
+        user = await node.storage.users.get(owner_id)
     except NotFound as error:
         raise _no_owner(owner_id, "there is no such user") from error
     if user.state is not UserState.ACTIVE:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.api.edge import Caller, Node
-from leadflood.domain.auth.service.lead_ownership import Sight
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.bulk.service import BulkService
 from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.queue.runs import Run
@@ -21,7 +21,7 @@ async def hidden_among(node: Node, found: Sequence[Run], caller: Caller) -> froz
     storage = node.storage
     imports = [run.id for run in found if run.kind == "import"]
     actions = [run.id for run in found if run.kind == "bulk"]
-    owners = await Sight(storage.db).find_owners(imports)
+    owners = await LeadOwnership(storage.db).find_owners(imports)
     makers = await BulkService(storage.ids, storage.clock).makers_of(storage.db, actions)
     return frozenset(
         {one for one in imports if owners.get(one) != str(sees)}

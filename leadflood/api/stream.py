@@ -26,7 +26,7 @@ from leadflood.api.events import EventQuery, show
 from leadflood.api.listening import Settings
 from leadflood.api.problems import HttpRefused
 from leadflood.domain.auth.schemas import Permission, Principal
-from leadflood.domain.auth.service.lead_ownership import Sight
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.overview.schemas import Funnel
 from leadflood.domain.overview.service import OverviewService
 from leadflood.engine.clock import REAL_TIME
@@ -163,7 +163,7 @@ class Streams:
         self._metrics = metrics
         self._db = node.storage.db
         self._clock = node.storage.clock
-        self._sight = Sight(self._db)
+        self._sight = LeadOwnership(self._db)
         self._overview = OverviewService(self._db)
         self._open: set[Stream] = set()
 

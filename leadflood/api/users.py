@@ -14,10 +14,8 @@ from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import LinkKind, Role, SalesRepSees, UserState, UserView
-from leadflood.domain.auth.service.one_time_links import path_of
-from leadflood.domain.users.schemas import Team, UserChange, UserFilter
-from leadflood.domain.users.service.accounts import UseCases
-from leadflood.domain.users.service.users import Changed, Invited
+from leadflood.domain.auth.service.accounts import AuthServices
+from leadflood.domain.users.schemas import IssuedLink, Team, UserChange, UserFilter, UserUpdate
 from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 Email = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
@@ -97,7 +95,7 @@ class Users:
         self._node = node
 
     @property
-    def _use(self) -> UseCases:
+    def _use(self) -> AuthServices:
         return self._node.storage.accounts.use
 
     def routes(self) -> tuple[Route, ...]:
@@ -150,7 +148,9 @@ class Users:
         """Invite a person; the answer holds his one-time registration link."""
 
         async def do(deed: Deed) -> LinkAnswer:
-            invited = await self._use.users.invite(deed.tx, body.email, body.name, body.role)
+            invited = await self._node.storage.users.invite(
+                deed.tx, body.email, body.name, body.role
+            )
             await deed.audit(_entry("user.invited", invited.user.id, {"role": body.role.value}))
             return self._show(invited)
 
@@ -159,12 +159,12 @@ class Users:
     async def list(self, query: UserQuery) -> Listed[UserView]:
         """List people, newest first."""
         wanted = UserFilter(role=query.role, state=query.state, text=query.q or None)
-        found = await self._use.users.list(wanted, query.place(), query.reach)
+        found = await self._node.storage.users.list(wanted, query.place(), query.reach)
         return listed(query.skip(found), query, lambda user: user.id)
 
     async def get(self, user_id: UUID) -> UserView:
         """Show a person."""
-        return await self._use.users.get(user_id)
+        return await self._node.storage.users.get(user_id)
 
     async def change(self, user_id: UUID, body: UserPatch, caller: Caller) -> UserView:
         """Change a person's name, role or state; there is always an active ADMIN left."""
@@ -178,7 +178,9 @@ class Users:
 
     async def _change(self, user_id: UUID, change: UserChange, caller: Caller) -> UserView:
         async def do(deed: Deed) -> UserView:
-            changed = await self._use.users.change(deed.tx, user_id, change, caller.if_match)
+            changed = await self._node.storage.users.change(
+                deed.tx, user_id, change, caller.if_match
+            )
             await deed.audit(*_entries_of(changed))
             return changed.after
 
@@ -198,7 +200,7 @@ class Users:
         self, user_id: UUID, caller: Caller, kind: LinkKind, *, removes_totp: bool
     ) -> LinkAnswer:
         async def do(deed: Deed) -> LinkAnswer:
-            made = await self._use.users.make_link(
+            made = await self._node.storage.users.make_link(
                 deed.tx, user_id, kind, removes_totp=removes_totp
             )
             detail = {"removesTotp": removes_totp} if kind is LinkKind.RESET else {}
@@ -211,7 +213,7 @@ class Users:
         """End all sessions of a person; his keys stay."""
 
         async def do(deed: Deed) -> Ended:
-            await self._use.users.get(user_id, deed.tx)
+            await self._node.storage.users.get(user_id, deed.tx)
             count = await self._use.sessions.revoke_all(deed.tx, user_id, "by_administrator")
             await deed.audit(_entry("user.sessions_revoked", user_id, {"count": count}))
             return Ended(count=count)
@@ -224,7 +226,7 @@ class Users:
         """Sign access tokens with a new key; those signed before stay valid until they end."""
 
         async def do(deed: Deed) -> Rotated:
-            kid = await self._use.signing.rotate(deed.tx)
+            kid = await self._use.signing_keys.rotate(deed.tx)
             entry = AuditEntry(
                 action="signing_key.rotated", subject_kind="signing_key", subject_id=kid
             )
@@ -232,21 +234,21 @@ class Users:
             return Rotated(kid=kid)
 
         answer = await once(self._node, caller, Rotated, do)
-        self._use.signing.look_again()
+        self._use.signing_keys.mark_stale()
         return answer
 
     async def team(self) -> Team:
         """Show what holds for the whole team."""
-        return await self._use.team.get()
+        return await self._node.storage.team.get()
 
     async def change_team(self, body: TeamPatch, caller: Caller) -> Team:
         """Change what holds for the team: whether a SALES_REP sees all leads or only his own."""
         sees = body.sales_rep_sees
         if sees is None:
-            return await self._use.team.get()
+            return await self._node.storage.team.get()
 
         async def do(deed: Deed) -> Team:
-            team = await self._use.team.change(deed.tx, sees, caller.if_match)
+            team = await self._node.storage.team.change(deed.tx, sees, caller.if_match)
             detail = {"salesRepSees": sees.value}
             entry = AuditEntry(action="team.changed", subject_kind="team", detail=detail)
             await deed.audit(entry)
@@ -256,10 +258,10 @@ class Users:
         self._use.credentials.forget()
         return answer
 
-    def _show(self, made: Invited) -> LinkAnswer:
+    def _show(self, made: IssuedLink) -> LinkAnswer:
         return LinkAnswer(
             user=made.user, kind=made.link.kind, token=made.link.token,
-            link=f"{self._node.storage.settings.http.public_url.rstrip('/')}{path_of(made.link)}",
+            link=f"{self._node.storage.settings.http.public_url.rstrip('/')}{made.link.path}",
             expires_at=made.link.expires_at,
         )  # fmt: skip
 
@@ -273,7 +275,7 @@ def _entry(action: str, user_id: UUID, detail: Mapping[str, object]) -> AuditEnt
     )
 
 
-def _entries_of(changed: Changed) -> list[AuditEntry]:
+def _entries_of(changed: UserUpdate) -> list[AuditEntry]:
     """Tell what was changed of a person, one act each."""
     before, after = changed.before, changed.after
     entries = []

@@ -3,8 +3,7 @@
 from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, with_storage
 from leadflood.cli.talk import print_data, print_json, say
-from leadflood.domain.auth.schemas import Link
-from leadflood.domain.auth.service.one_time_links import path_of
+from leadflood.domain.auth.schemas import OneTimeLink
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
 
@@ -14,9 +13,9 @@ EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - where nobody can be sent to
 def claim(*, as_json: AsJson = False) -> None:
     """Print a fresh claim link while nobody has claimed; the former one is void."""
 
-    async def make(storage: Storage) -> tuple[Link, str]:
+    async def make(storage: Storage) -> tuple[OneTimeLink, str]:
         await storage.accounts.start()
-        link = await storage.accounts.use.joining.make_claim_link()
+        link = await storage.accounts.use.registration.make_claim_link()
         if link is None:
             raise Conflict(
                 "somebody has claimed this installation already; `leadflood users list` shows who,"
@@ -27,20 +26,20 @@ def claim(*, as_json: AsJson = False) -> None:
 
     link, address = with_storage(make)
     if as_json:
-        print_json({"link": address + path_of(link), "expiresAt": link.expires_at})
+        print_json({"link": address + link.path, "expiresAt": link.expires_at})
         return
-    print_data(address + path_of(link))
+    print_data(address + link.path)
     say(f"open it and set your password; it works once, until {link.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
 async def show_claim_link(storage: Storage, address: str) -> None:
     """Say where to claim, when nobody has: at each start a fresh link."""
-    link = await storage.accounts.use.joining.make_claim_link()
+    link = await storage.accounts.use.registration.make_claim_link()
     if link is not None:
         port = int(address.rpartition(":")[2])
         base = address_of(storage.settings, port)
         say("there is no user yet: open this link once to become the administrator (24 h):")
-        say(f"  {base}{path_of(link)}")
+        say(f"  {base}{link.path}")
 
 
 def address_of(settings: Settings, port: int | None = None) -> str:

@@ -19,10 +19,7 @@ from leadflood.domain.auth.schemas import (
     UserState,
     UserView,
 )
-from leadflood.domain.auth.service.one_time_links import path_of
-from leadflood.domain.users.schemas import UserFilter
-from leadflood.domain.users.service.accounts import UseCases
-from leadflood.domain.users.service.users import Invited
+from leadflood.domain.users.schemas import IssuedLink, UserFilter
 from leadflood.engine.db.tx import Tx
 
 ResultT = TypeVar("ResultT")
@@ -41,8 +38,8 @@ def list_users(
 ) -> None:
     """List people, newest first."""
 
-    async def read(use: UseCases) -> list[UserView]:
-        return await use.users.list(UserFilter(role=role, state=state), None, MOST)
+    async def read(storage: Storage) -> list[UserView]:
+        return await storage.users.list(UserFilter(role=role, state=state), None, MOST)
 
     found = _with_accounts(read)
     if as_json:
@@ -69,8 +66,8 @@ def invite(
 ) -> None:
     """Invite a person: prints a one-time registration link."""
 
-    async def do(use: UseCases, tx: Tx) -> tuple[Invited, AuditEntry]:
-        invited = await use.users.invite(tx, email, name, role)
+    async def do(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
+        invited = await storage.users.invite(tx, email, name, role)
         return invited, _entry("user.invited", invited, {"role": role.value})
 
     _show(_with_act(do), as_json=as_json)
@@ -87,11 +84,11 @@ def reset_password(
 ) -> None:
     """Print a one-time link to set a new password; his sessions end when it is used."""
 
-    async def do(use: UseCases, tx: Tx) -> tuple[Invited, AuditEntry]:
-        user = await use.users.get_by_email(email, tx)
+    async def do(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
+        user = await storage.users.get_by_email(email, tx)
         is_new = user.state is UserState.INVITED
         kind = LinkKind.INVITATION if is_new else LinkKind.RESET
-        made = await use.users.make_link(tx, user.id, kind, removes_totp=removes_totp)
+        made = await storage.users.make_link(tx, user.id, kind, removes_totp=removes_totp)
         return made, _entry("user.reset_link_made", made, {"removesTotp": removes_totp})
 
     _show(_with_act(do), as_json=as_json)
@@ -101,8 +98,8 @@ def reset_password(
 def rotate_signing_key(*, as_json: AsJson = False) -> None:
     """Sign access tokens with a new key; those signed before stay valid until they end."""
 
-    async def do(use: UseCases, tx: Tx) -> tuple[str, AuditEntry]:
-        kid = await use.signing.rotate(tx)
+    async def do(storage: Storage, tx: Tx) -> tuple[str, AuditEntry]:
+        kid = await storage.accounts.use.signing_keys.rotate(tx)
         entry = AuditEntry(action="signing_key.rotated", subject_kind="signing_key", subject_id=kid)
         return kid, entry
 
@@ -131,23 +128,23 @@ def adopt_secret(
     print_data("this secret is the database's now: everybody logs in again")
 
 
-def _with_accounts(work: Callable[[UseCases], Awaitable[ResultT]]) -> ResultT:
+def _with_accounts(work: Callable[[Storage], Awaitable[ResultT]]) -> ResultT:
     async def opened(storage: Storage) -> ResultT:
         await storage.accounts.start()
-        return await work(storage.accounts.use)
+        return await work(storage)
 
     return with_storage(opened)
 
 
 def _with_act(
-    work: Callable[[UseCases, Tx], Awaitable[tuple[ResultT, AuditEntry]]],
+    work: Callable[[Storage, Tx], Awaitable[tuple[ResultT, AuditEntry]]],
 ) -> tuple[ResultT, str]:
     """Do and audit in one transaction, as whoever sits at the terminal."""
 
     async def opened(storage: Storage) -> tuple[ResultT, str]:
         await storage.accounts.start()
         async with storage.db.transaction() as tx:
-            result, entry = await work(storage.accounts.use, tx)
+            result, entry = await work(storage, tx)
             await storage.audit.record(tx, _terminal(), [entry])
         return result, address_of(storage.settings)
 
@@ -159,9 +156,9 @@ def _terminal() -> Actor:
     return Actor(principal=operator, address="", request_id="command line")
 
 
-def _show(told: tuple[Invited, str], *, as_json: bool) -> None:
+def _show(told: tuple[IssuedLink, str], *, as_json: bool) -> None:
     made, address = told
-    link = address + path_of(made.link)
+    link = address + made.link.path
     if as_json:
         print_json({"link": link, "expiresAt": made.link.expires_at, "user": made.user})
         return
@@ -169,7 +166,7 @@ def _show(told: tuple[Invited, str], *, as_json: bool) -> None:
     say(f"for {made.user.email} alone; works once, until {made.link.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _entry(action: str, made: Invited, detail: dict[str, object]) -> AuditEntry:
+def _entry(action: str, made: IssuedLink, detail: dict[str, object]) -> AuditEntry:
     return AuditEntry(
         action=action, subject_kind="user", subject_id=str(made.user.id), detail=detail
     )

@@ -440,7 +440,7 @@ async def test_a_token_that_is_not_exactly_ours_opens_no_route(
     fort: Client, table: list[Route], people: dict[str, Client], node: Node, ran: list[str]
 ) -> None:
     token = people[ADMIN].credential
-    key = node.storage.accounts.use.signing.newest()
+    key = node.storage.accounts.use.signing_keys.newest()
     assert jwt.decode(token, key.secret, ["HS256"], audience="leadflood-api")
     routes = closed(table)
 

@@ -25,7 +25,7 @@ async def fresh(installation: Installation) -> tuple[Node, Client]:
 
 
 async def claim_token(node: Node) -> str:
-    link = await node.storage.accounts.use.joining.make_claim_link()
+    link = await node.storage.accounts.use.registration.make_claim_link()
     assert link is not None
     return link.token
 
@@ -50,7 +50,7 @@ async def test_of_many_who_claim_at_once_one_is_the_administrator(
 
     assert sorted(answer.status for answer in answers) == [201] + [404] * 9
     assert [user["role"] for user in (await api.get("/v1/users")).json["data"]] == ["ADMIN"]
-    assert await node.storage.accounts.use.joining.make_claim_link() is None
+    assert await node.storage.accounts.use.registration.make_claim_link() is None
 
 
 async def test_the_page_of_a_claim_link_makes_the_administrator_without_a_script(

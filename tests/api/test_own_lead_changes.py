@@ -13,7 +13,7 @@ from leadflood.api.icp import Icps
 from leadflood.api.lead_changes import LeadChangeRoutes, MergeInto, NewOwner, ScoreWish
 from leadflood.api.lead_list import LeadChoice
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role
+from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
 from leadflood.domain.bulk.schemas import Verb
 from leadflood.domain.leads.schemas import LeadChange
 from leadflood.domain.learning.schemas import Outcome
@@ -29,7 +29,7 @@ def a_rep(user_id: UUID) -> Caller:
     """A sales representative of a team in which everybody sees his own leads."""
     principal = Principal(
         kind=PrincipalKind.USER, name="rep", permissions=PERMISSIONS[Role.SALES_REP],
-        id=user_id, user_id=user_id, role=Role.SALES_REP, sees_owner=user_id,
+        id=user_id, user_id=user_id, role=Role.SALES_REP, visibility=Visibility(user_id),
     )  # fmt: skip
     return Caller(request_id=uuid4().hex, principal=principal, route="test")
 

@@ -10,7 +10,7 @@ from leadflood.api.icp_search import IcpSearch, PreviewQuery
 from leadflood.api.jobs import JobQuery, Jobs
 from leadflood.api.messages import MessageQuery, Messages, Rejection
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role
+from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
 from leadflood.domain.messaging.schemas import Edit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
@@ -26,7 +26,7 @@ def rep() -> Caller:
     user_id = uuid4()
     principal = Principal(
         kind=PrincipalKind.USER, name="rep", permissions=PERMISSIONS[Role.SALES_REP],
-        id=user_id, user_id=user_id, role=Role.SALES_REP, sees_owner=user_id,
+        id=user_id, user_id=user_id, role=Role.SALES_REP, visibility=Visibility(user_id),
     )  # fmt: skip
     return Caller(request_id=uuid4().hex, principal=principal, route="test")
 

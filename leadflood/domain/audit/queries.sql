@@ -32,7 +32,7 @@ ORDER BY id DESC
 LIMIT :limit::int
 
 -- name: list_audit_events_of_subject
--- The newest acts done to one thing.
+-- The newest acts on one subject.
 SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
     detail
 FROM audit_event
@@ -55,7 +55,7 @@ ORDER BY id DESC
 LIMIT :limit::int
 
 -- name: list_audit_events_of_operator
--- The newest acts of whoever holds the operator's token.
+-- The newest acts of the operator, or of nobody.
 SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
     detail
 FROM audit_event

@@ -11,7 +11,7 @@ from leadflood.domain.auth.schemas import Principal, PrincipalKind
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who does it, from where, by which request."""
+    """Who acts, from which address, by which request."""
 
     principal: Principal
     address: str
@@ -50,9 +50,11 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which acts; None asks for nothing. `since` counts, `until` does not.
+    """Which acts; None is no condition.
 
-    `actor_kind` alone means those who are no user's and no key's.
+    `actor_kind`, `actor_id`: by whom; a kind without an id means the operator or nobody.
+    `action`, `subject_kind`, `subject_id`: what was done to what.
+    `since`, `until`: when; `since` is included, `until` is not.
     """
 
     actor_kind: PrincipalKind | None = None

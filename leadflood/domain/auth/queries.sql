@@ -1,31 +1,31 @@
--- name: lock_accounts
--- One at a time: claiming, and what must leave an administrator. Ends with the transaction.
-SELECT pg_advisory_xact_lock(hashtextextended('accounts:' || :what::text, 0))
+-- name: lock_subject
+-- A lock with a name, until the transaction ends: one at a time claims, or rotates keys.
+SELECT pg_advisory_xact_lock(hashtextextended('accounts:' || :subject::text, 0))
 
 -- name: has_active_user
 -- Whether anybody has claimed this installation.
 SELECT EXISTS (SELECT FROM app_user WHERE state = 'active')
 
 -- name: find_user
--- A person by id.
+-- A user by id.
 SELECT id, version, email, name, role, state, password_hash, totp_secret, totp_confirmed_at,
     totp_last_step, created_at, updated_at, last_login_at
 FROM app_user WHERE id = :id::uuid
 
 -- name: find_user_by_email
--- A person by the address he logs in with.
+-- A user by the address they log in with.
 SELECT id, version, email, name, role, state, password_hash, totp_secret, totp_confirmed_at,
     totp_last_step, created_at, updated_at, last_login_at
 FROM app_user WHERE email = :email::text
 
 -- name: lock_user
--- A person, not to be changed by others until the transaction ends.
+-- A user whom nobody else changes until the transaction ends.
 SELECT id, version, email, name, role, state, password_hash, totp_secret, totp_confirmed_at,
     totp_last_step, created_at, updated_at, last_login_at
 FROM app_user WHERE id = :id::uuid FOR UPDATE
 
 -- name: add_user
--- A new person; nothing when the address is taken.
+-- A new user; no row when the address is taken.
 INSERT INTO app_user (
     id, version, email, name, role, state, password_hash, password_changed_at, created_at,
     updated_at
@@ -38,15 +38,15 @@ VALUES (
 ON CONFLICT (email) DO NOTHING
 RETURNING id
 
--- name: change_user!
--- What an administrator may change of a person.
+-- name: update_user!
+-- What an administrator may change of a user.
 UPDATE app_user SET
     name = :name::text, role = :role::text, state = :state::text, version = version + 1,
     updated_at = :now::timestamptz
 WHERE id = :id::uuid
 
 -- name: set_password!
--- A new password; who was invited is active with it.
+-- A new password; an invited user is active with it.
 UPDATE app_user SET
     password_hash = :password_hash::text, password_changed_at = :now::timestamptz,
     state = CASE WHEN state = 'invited' THEN 'active' ELSE state END,
@@ -59,22 +59,22 @@ UPDATE app_user SET password_hash = :password_hash::text
 WHERE id = :id::uuid AND password_hash = :former::text
 
 -- name: set_user_name!
--- The name a person gives himself when he registers.
+-- The name users give themselves when they register.
 UPDATE app_user SET name = :name::text WHERE id = :id::uuid
 
--- name: note_login!
--- When a person logged in last.
+-- name: record_login!
+-- When a user logged in last.
 UPDATE app_user SET last_login_at = :now::timestamptz WHERE id = :id::uuid
 
 -- name: set_totp!
--- A second factor that is not confirmed yet; NULL takes it away.
+-- A second factor to be confirmed; NULL removes it.
 UPDATE app_user SET
     totp_secret = :secret::bytea, totp_confirmed_at = NULL, totp_last_step = 0,
     version = version + 1, updated_at = :now::timestamptz
 WHERE id = :id::uuid
 
 -- name: confirm_totp!
--- The second factor was shown to work: it is asked for from now on.
+-- The second factor works: it is asked for from now on.
 UPDATE app_user SET
     totp_confirmed_at = :now::timestamptz, totp_last_step = :step::bigint,
     version = version + 1, updated_at = :now::timestamptz
@@ -86,14 +86,14 @@ UPDATE app_user SET totp_last_step = :step::bigint
 WHERE id = :id::uuid AND totp_last_step < :step::bigint
 RETURNING id
 
--- name: drop_recovery_codes!
+-- name: delete_recovery_codes!
 -- The former recovery codes are void.
 DELETE FROM recovery_code WHERE user_id = :user_id::uuid
 
 -- name: add_recovery_codes!
 -- New recovery codes.
 INSERT INTO recovery_code (user_id, hash)
-SELECT :user_id::uuid, hash FROM unnest(:hashes::bytea[]) AS made (hash)
+SELECT :user_id::uuid, hash FROM unnest(:hashes::bytea[]) AS code (hash)
 
 -- name: spend_recovery_code
 -- A recovery code works once.
@@ -110,7 +110,7 @@ VALUES (
 )
 
 -- name: lock_session
--- A session with its person, for the one who renews it.
+-- A session with the state of its user, for its renewal.
 SELECT s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.token_hash, s.generation,
     u.email, u.state
 FROM session AS s JOIN app_user AS u ON u.id = s.user_id
@@ -125,7 +125,7 @@ UPDATE session SET
 WHERE id = :id::uuid
 
 -- name: list_sessions
--- A person's sessions in force, newest first.
+-- A user's sessions in force, newest first.
 SELECT id, user_id, created_at, last_used_at, expires_at, address, user_agent
 FROM session
 WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::timestamptz
@@ -133,45 +133,45 @@ WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::tim
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: revoke_session
--- One session of a person is over.
+-- One session of a user is over.
 UPDATE session SET revoked_at = :now::timestamptz, revoked_reason = :reason::text
 WHERE id = :id::uuid AND user_id = :user_id::uuid AND revoked_at IS NULL
     AND expires_at > :now::timestamptz
 RETURNING id
 
 -- name: revoke_sessions
--- All sessions of a person are over; NULL spares none.
+-- All sessions of a user are over; NULL spares none.
 UPDATE session SET revoked_at = :now::timestamptz, revoked_reason = :reason::text
 WHERE user_id = :user_id::uuid AND revoked_at IS NULL
     AND (:spared::uuid IS NULL OR id <> :spared::uuid)
 
 -- name: prune_sessions
--- Forget sessions that ended long ago, a few thousand at once.
+-- Delete sessions that ended long ago, a few thousand at once.
 DELETE FROM session WHERE id = ANY (ARRAY (
     SELECT id FROM session WHERE expires_at < :before::timestamptz LIMIT :limit::int))
 
 -- name: find_session_holder
--- Whose session this is, and what he may now.
+-- The user of a session, with their present rights.
 SELECT u.id AS user_id, u.email, u.role, t.sales_rep_sees
 FROM session AS s JOIN app_user AS u ON u.id = s.user_id CROSS JOIN team_setting AS t
 WHERE s.id = :id::uuid AND s.revoked_at IS NULL AND s.expires_at > :now::timestamptz
     AND u.state = 'active'
 
--- name: find_key_holder
--- Whose key this is, and what he may now.
+-- name: find_api_key_holder
+-- The user of a key, with their present rights.
 SELECT u.id AS user_id, u.email, u.role, t.sales_rep_sees, k.name, k.hash, k.scopes,
     k.last_used_at, k.expires_at
 FROM api_key AS k JOIN app_user AS u ON u.id = k.user_id CROSS JOIN team_setting AS t
 WHERE k.id = :id::uuid AND k.revoked_at IS NULL
     AND (k.expires_at IS NULL OR k.expires_at > :now::timestamptz) AND u.state = 'active'
 
--- name: note_key_use!
+-- name: record_api_key_use!
 -- When a key was used, at most once a minute.
 UPDATE api_key SET last_used_at = :now::timestamptz
 WHERE id = :id::uuid
     AND (last_used_at IS NULL OR last_used_at < :now::timestamptz - interval '1 minute')
 
--- name: add_key!
+-- name: add_api_key!
 -- A new API key.
 INSERT INTO api_key (id, user_id, name, hash, scopes, created_at, expires_at)
 VALUES (
@@ -179,13 +179,13 @@ VALUES (
     :expires_at::timestamptz
 )
 
--- name: count_keys
--- A person's keys that are in force.
+-- name: count_api_keys
+-- A user's keys that are in force.
 SELECT count(*) FROM api_key
 WHERE user_id = :user_id::uuid AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > :now::timestamptz)
 
--- name: list_keys
+-- name: list_api_keys
 -- Keys, newest first, by keyset; NULL: of everybody.
 SELECT id, user_id, name, scopes, created_at, last_used_at, expires_at, revoked_at
 FROM api_key
@@ -193,28 +193,28 @@ WHERE (:user_id::uuid IS NULL OR user_id = :user_id::uuid)
     AND (:before::uuid IS NULL OR id < :before::uuid)
 ORDER BY id DESC LIMIT :limit::int
 
--- name: revoke_key
+-- name: revoke_api_key
 -- One key is over; NULL: whoever's it is.
 UPDATE api_key SET revoked_at = :now::timestamptz
 WHERE id = :id::uuid AND revoked_at IS NULL
     AND (:user_id::uuid IS NULL OR user_id = :user_id::uuid)
 RETURNING id, user_id, name, scopes, created_at, last_used_at, expires_at, revoked_at
 
--- name: revoke_keys
--- All keys of a person are over.
+-- name: revoke_api_keys
+-- All keys of a user are over.
 UPDATE api_key SET revoked_at = :now::timestamptz
 WHERE user_id = :user_id::uuid AND revoked_at IS NULL
 
--- name: drop_claim_links!
+-- name: delete_claim_links!
 -- A fresh claim link replaces the former one; after the claim there is none.
 DELETE FROM one_time_link WHERE kind = 'claim'
 
--- name: drop_links!
--- A fresh link of a person replaces his former ones.
+-- name: delete_links!
+-- A fresh link of a user replaces the former ones.
 DELETE FROM one_time_link WHERE user_id = :user_id::uuid
 
 -- name: add_link!
--- A one-time link; its token is kept as a hash.
+-- A one-time link; its token is stored as a hash.
 INSERT INTO one_time_link (hash, kind, user_id, removes_totp, created_at, expires_at)
 VALUES (
     :hash::bytea, :kind::text, :user_id::uuid, :removes_totp::boolean, :now::timestamptz,
@@ -222,20 +222,20 @@ VALUES (
 )
 
 -- name: find_link
--- A link that still works, with its person.
+-- A link that is valid, with its user.
 SELECT l.kind, l.user_id, l.removes_totp, u.email, u.name
 FROM one_time_link AS l LEFT JOIN app_user AS u ON u.id = l.user_id
 WHERE l.hash = :hash::bytea AND l.expires_at > :now::timestamptz
     AND (l.user_id IS NULL OR u.state <> 'disabled')
 
--- name: take_link
--- A link works once: who deletes it has it.
+-- name: consume_link
+-- A link works once: the transaction that deletes it has it.
 DELETE FROM one_time_link
 WHERE hash = :hash::bytea AND expires_at > :now::timestamptz
 RETURNING kind, user_id, removes_totp
 
 -- name: prune_links
--- Forget links past their time, a few thousand at once.
+-- Delete links past their time, a few thousand at once.
 DELETE FROM one_time_link WHERE hash = ANY (ARRAY (
     SELECT hash FROM one_time_link WHERE expires_at < :now::timestamptz LIMIT :limit::int))
 
@@ -255,12 +255,12 @@ INSERT INTO signing_key (kid, created_at, proof)
 VALUES (:kid::text, :now::timestamptz, :proof::bytea)
 
 -- name: prune_signing_keys!
--- Forget keys whose last token is long past.
+-- Delete keys whose last token is long past.
 DELETE FROM signing_key WHERE retired_at < :before::timestamptz
 
--- name: count_attempts
--- Tries of late that did not succeed: for the account, from the address; and whether the account
--- has logged in from there before.
+-- name: count_login_attempts
+-- Recent failures for the account and from the address; and whether the account has logged in from
+-- there before.
 SELECT
     (SELECT count(*) FROM login_attempt
         WHERE account = :account::bytea AND at > :since::timestamptz) AS for_account,
@@ -273,62 +273,62 @@ SELECT
     EXISTS (SELECT FROM known_address
         WHERE user_id = :user_id::uuid AND address = :address::text) AS is_known
 
--- name: add_attempt!
--- A try begins as a failure; success takes it away.
+-- name: add_login_attempt!
+-- An attempt counts as a failure until it succeeds.
 INSERT INTO login_attempt (id, at, account, address)
 VALUES (:id::uuid, :now::timestamptz, :account::bytea, :address::text)
 
--- name: drop_attempt!
--- The try succeeded.
+-- name: delete_login_attempt!
+-- The attempt succeeded, or was no guess.
 DELETE FROM login_attempt WHERE id = :id::uuid
 
--- name: prune_attempts
--- Forget tries that no longer count, a few thousand at once.
+-- name: prune_login_attempts
+-- Delete attempts that no longer count, a few thousand at once.
 DELETE FROM login_attempt WHERE id = ANY (ARRAY (
     SELECT id FROM login_attempt WHERE at < :before::timestamptz LIMIT :limit::int))
 
--- name: note_known_address!
--- A person logged in from here.
+-- name: record_known_address!
+-- A user logged in from here.
 INSERT INTO known_address (user_id, address, last_at)
 VALUES (:user_id::uuid, :address::text, :now::timestamptz)
 ON CONFLICT (user_id, address) DO UPDATE SET last_at = excluded.last_at
 
 -- name: trim_known_addresses!
--- The latest addresses of a person are enough.
+-- The latest addresses of a user are enough.
 DELETE FROM known_address
 WHERE user_id = :user_id::uuid AND address NOT IN (
     SELECT address FROM known_address WHERE user_id = :user_id::uuid
-    ORDER BY last_at DESC, address LIMIT :keeps::int)
+    ORDER BY last_at DESC, address LIMIT :limit::int)
 
--- name: find_thing_owners
--- Whose leads and imports these are; a merged lead is followed to its survivor.
+-- name: list_lead_owners
+-- The owners of leads and imports; a merged lead is followed to its survivor.
 WITH RECURSIVE chain AS (
-    SELECT lead.id AS asked, lead.merged_into, lead.owner
+    SELECT lead.id AS requested, lead.merged_into, lead.owner
     FROM lead WHERE lead.id = ANY(:ids::uuid[])
     UNION ALL
-    SELECT chain.asked, lead.merged_into, lead.owner
+    SELECT chain.requested, lead.merged_into, lead.owner
     FROM chain JOIN lead ON lead.id = chain.merged_into
 )
-SELECT asked AS id, owner FROM chain WHERE merged_into IS NULL AND owner IS NOT NULL
+SELECT requested AS id, owner FROM chain WHERE merged_into IS NULL AND owner IS NOT NULL
 UNION ALL
 SELECT run_id AS id, owner FROM import WHERE run_id = ANY(:ids::uuid[]) AND owner IS NOT NULL
 
--- name: forget_signing_keys!
--- The master secret is another: no token of before can be checked.
+-- name: delete_signing_keys!
+-- The master secret is another: no token of before can be verified.
 DELETE FROM signing_key
 
--- name: end_all_sessions!
+-- name: revoke_all_sessions!
 -- The master secret is another: nobody is logged in.
 UPDATE session SET revoked_at = :now::timestamptz, revoked_reason = 'secret_replaced'
 WHERE revoked_at IS NULL
 
--- name: forget_factors!
+-- name: delete_all_totp!
 -- The master secret is another: what was sealed cannot be opened.
 UPDATE app_user SET
     totp_secret = NULL, totp_confirmed_at = NULL, totp_last_step = 0, version = version + 1,
     updated_at = :now::timestamptz
 WHERE totp_secret IS NOT NULL
 
--- name: forget_recovery_codes!
+-- name: delete_all_recovery_codes!
 -- The master secret is another: their hashes fit no code.
 DELETE FROM recovery_code

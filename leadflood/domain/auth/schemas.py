@@ -101,12 +101,38 @@ class PrincipalKind(StrEnum):
     NOBODY = "nobody"
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, proved. An operator holds `http.token` of the settings and is nobody's user.
+class Visibility(msgspec.Struct, frozen=True):
+    """Which leads a principal may see: all, or those of one owner. The default is all.
 
-    `id` is the user's or the key's, None for an operator; `user_id` the user whose rights these
-    are; `session_id` None: not by a session. `sees_owner` None: sees all leads, else only those
-    of this owner.
+    `owner_id` is the owner's user id, None for all; queries take it as a parameter.
+    """
+
+    owner_id: UUID | None = None
+
+    @property
+    def owner(self) -> str | None:
+        """The owner as a lead's `owner` column spells it; None for all."""
+        return None if self.owner_id is None else str(self.owner_id)
+
+    def allows(self, owner: UUID | str | None) -> bool:
+        """Whether a lead of this owner may be seen; None is a lead that nobody owns."""
+        return self.owner_id is None or (owner is not None and str(owner) == self.owner)
+
+
+EVERYTHING = Visibility()
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated caller. The operator holds `http.token` of the settings and is no user.
+
+    `kind`: how the caller proved their identity.
+    `name`: the user's e-mail address, the key's name, or `operator`.
+    `permissions`: what the caller may do now.
+    `id`: the user's or the key's; None for the operator.
+    `user_id`: the user whose rights these are.
+    `session_id`: None unless the caller came with a session's access token.
+    `role`: the user's role; None for the operator.
+    `visibility`: which leads the caller may see.
     """
 
     kind: PrincipalKind
@@ -116,23 +142,35 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID | None = None
     session_id: UUID | None = None
     role: Role | None = None
-    sees_owner: UUID | None = None
+    visibility: Visibility = EVERYTHING
+
+    @property
+    def sees_owner(self) -> UUID | None:
+        """The only owner whose leads the caller may see; None for all."""
+        return self.visibility.owner_id
 
     @property
     def by(self) -> str:
-        """Tell who this is where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
+        """The caller's name where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
         return self.kind.value if self.id is None else f"{self.kind.value}:{self.id}"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How people and scripts prove who they are.
+    """How people and scripts authenticate.
 
-    `secret` is what all other secrets are derived from; all nodes of a database share it. Empty:
-    made at the first start and kept in the data folder. `access_minutes`: how long an access token
-    lives; `refresh_days`: how long a session lives unused; `session_days`: at most; `recheck_
-    seconds`: how old what we know of a caller's rights may be; `leeway_seconds`: how far clocks of
-    nodes may differ. `account_failures` wrong logins for an account within `failure_minutes` close
-    it for addresses it never logged in from; `address_failures` from an address close it there.
+    `secret`: the master secret, from which all others are derived; the nodes of a database share
+    it. Empty: made at the first start and kept in the data folder.
+    `access_minutes`: lifetime of an access token.
+    `refresh_days`: lifetime of a session that is not used.
+    `session_days`: lifetime of a session at most.
+    `claim_hours`, `invitation_hours`, `reset_hours`: lifetime of each kind of one-time link.
+    `recheck_seconds`: how long a principal's rights are cached.
+    `leeway_seconds`: how far the clocks of nodes may differ.
+    `account_failures`: failed logins of an account that close it to addresses it never logged in
+    from.
+    `address_failures`: failed logins from an address that close that address.
+    `failure_minutes`: how long a failed login counts.
+    `argon2_memory_kib`, `argon2_passes`: cost of a password hash.
     """
 
     secret: str = ""
@@ -167,9 +205,15 @@ class SalesRepSees(StrEnum):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person with what proves who he is. `password_hash` None: not registered yet.
+    """A user with their credentials: never leaves the domain, unlike `UserView`.
 
-    `totp_secret` is sealed; `totp_confirmed_at` None: no second factor is asked for.
+    `id`, `email`, `name`, `role`, `state`: who this is.
+    `version`: counts the changes, for If-Match.
+    `password_hash`: argon2id; None until the user has registered.
+    `totp_secret`: sealed; None without a second factor.
+    `totp_confirmed_at`: None while no second factor is asked for.
+    `totp_last_step`: the time step of the last code used.
+    `created_at`, `updated_at`, `last_login_at`: instants; no login yet is None.
     """
 
     id: UUID
@@ -203,13 +247,28 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @staticmethod
     def of(user: User) -> "UserView":
-        """Leave out what proves who he is."""
+        """Return a user without their credentials."""
         return UserView(
-            id=user.id, version=user.version, email=user.email, name=user.name, role=user.role,
-            state=user.state, has_totp=user.totp_confirmed_at is not None,
-            created_at=user.created_at, updated_at=user.updated_at,
+            id=user.id,
+            version=user.version,
+            email=user.email,
+            name=user.name,
+            role=user.role,
+            state=user.state,
+            has_totp=user.totp_confirmed_at is not None,
+            created_at=user.created_at,
+            updated_at=user.updated_at,
             last_login_at=user.last_login_at,
-        )  # fmt: skip
+        )
+
+
+class NewUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A user to be added: invited while `password_hash` is None, else active."""
+
+    email: str
+    name: str
+    role: Role
+    password_hash: str | None = None
 
 
 class LinkKind(StrEnum):
@@ -220,16 +279,27 @@ class LinkKind(StrEnum):
     RESET = "reset"
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """A one-time link, to be shown once: only its hash is kept."""
+class OneTimeLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time link, to be shown once: only the hash of its token is stored."""
 
     kind: LinkKind
     token: str
     expires_at: datetime
 
+    @property
+    def path(self) -> str:
+        """The path of the page behind the link."""
+        page = "claim" if self.kind is LinkKind.CLAIM else "register"
+        return f"/{page}/{self.token}"
+
 
 class LinkHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a link that still works is for; a claim link is for nobody yet."""
+    """The user whom a valid link is for.
+
+    `kind`: what the link allows.
+    `user_id`, `email`, `name`: None for a claim link, which is for nobody yet.
+    `removes_totp`: whether using the link removes the second factor.
+    """
 
     kind: LinkKind
     user_id: UUID | None
@@ -250,8 +320,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_current: bool
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session gives to its holder; `expires_at` is the access token's."""
+class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokens of a session; `expires_at` is the access token's."""
 
     session_id: UUID
     access_token: str
@@ -273,6 +343,14 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last_used_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
+
+
+class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key to be created; `expires_at` None: it does not expire."""
+
+    name: str
+    scopes: frozenset[Permission]
+    expires_at: datetime | None
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Role, SalesRepSees, UserState
+from leadflood.domain.auth.schemas import OneTimeLink, Role, SalesRepSees, UserState, UserView
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which people; None asks for all. `text` is looked for in address and name."""
+    """Which users; None is no condition. `text` occurs in address or name."""
 
     role: Role | None = None
     state: UserState | None = None
@@ -14,11 +14,25 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator changes of a person; None leaves it."""
+    """What an administrator changes of a user; None leaves it as it is."""
 
     name: str | None = None
     role: Role | None = None
     state: UserState | None = None
+
+
+class UserUpdate(msgspec.Struct, frozen=True):
+    """A user before and after a change."""
+
+    before: UserView
+    after: UserView
+
+
+class IssuedLink(msgspec.Struct, frozen=True):
+    """A one-time link, and the user it is for."""
+
+    user: UserView
+    link: OneTimeLink
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

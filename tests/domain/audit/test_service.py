@@ -1,13 +1,13 @@
 import asyncpg
 import pytest
 from leadflood.domain.audit.schemas import Actor, AuditEntry
-from leadflood.domain.audit.service import Audit
+from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings
 from leadflood.engine.ids import Ids
 
-WHO = Actor(
+ACTOR = Actor(
     principal=Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL),
     address="203.0.113.7",
     request_id="r-1",
@@ -22,12 +22,12 @@ WHO = Actor(
         "TRUNCATE audit_event",
     ],
 )
-async def test_a_privileged_act_once_written_cannot_be_changed(
+async def test_an_audit_event_cannot_be_changed_or_deleted(
     database: Database, database_settings: Settings, attack: str
 ) -> None:
-    audit = Audit(Ids(SystemClock()), SystemClock())
+    trail = AuditTrail(Ids(SystemClock()), SystemClock())
     async with database.transaction() as tx:
-        await audit.record(tx, WHO, [AuditEntry(action="user.deleted", subject_kind="user")])
+        await trail.record(tx, ACTOR, [AuditEntry(action="user.deleted", subject_kind="user")])
     connection = await asyncpg.connect(database_settings.url)
 
     try:

@@ -1,66 +1,84 @@
-"""Keeps people: one function per query."""
+"""User rows: one function per query."""
 
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.schemas import Role, User, UserState
+from leadflood.domain.auth.schemas import User
 from leadflood.engine.db.tx import Reader, Row, Tx
 
 
-async def find_user(db: Reader, user_id: UUID) -> User | None:
-    """Find a person by id."""
-    row = await db.fetch_one(SQL.find_user, id=user_id)
-    return user_of(row) if row else None
-
-
-async def find_by_email(db: Reader, email: str) -> User | None:
-    """Find a person by the address he logs in with."""
-    row = await db.fetch_one(SQL.find_user_by_email, email=email)
-    return user_of(row) if row else None
-
-
-async def lock_user(tx: Tx, user_id: UUID) -> User | None:
-    """Find a person whom nobody else changes until the transaction ends."""
-    row = await tx.fetch_one(SQL.lock_user, id=user_id)
-    return user_of(row) if row else None
-
-
-async def add_user(tx: Tx, user: User) -> bool:
-    """Write a new person; tell whether the address was free."""
-    made = await tx.fetch_value(
-        SQL.add_user, id=user.id, email=user.email, name=user.name, role=user.role,
-        state=user.state, password_hash=user.password_hash, now=user.created_at,
-    )  # fmt: skip
-    return made is not None
-
-
-async def change_user(tx: Tx, user: User, now: datetime) -> None:
-    """Write a person's name, role and state."""
-    await tx.execute(
-        SQL.change_user, id=user.id, name=user.name, role=user.role, state=user.state, now=now
-    )
-
-
 async def has_active_user(db: Reader) -> bool:
-    """Tell whether anybody has claimed this installation."""
+    """Whether anybody has claimed this installation."""
     return bool(await db.fetch_value(SQL.has_active_user))
 
 
-def user_of(row: Row) -> User:
-    """Return the user that a row holds."""
-    return User(
-        id=row["id"],
-        version=row["version"],
-        email=row["email"],
-        name=row["name"],
-        role=Role(row["role"]),
-        state=UserState(row["state"]),
-        password_hash=row["password_hash"],
-        totp_secret=row["totp_secret"],
-        totp_confirmed_at=row["totp_confirmed_at"],
-        totp_last_step=row["totp_last_step"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        last_login_at=row["last_login_at"],
+async def find_user(db: Reader, user_id: UUID) -> User | None:
+    """Find a user by id."""
+    row = await db.fetch_one(SQL.find_user, id=user_id)
+    return _user_of(row) if row else None
+
+
+async def find_user_by_email(db: Reader, email: str) -> User | None:
+    """Find a user by the address they log in with."""
+    row = await db.fetch_one(SQL.find_user_by_email, email=email)
+    return _user_of(row) if row else None
+
+
+async def lock_user(tx: Tx, user_id: UUID) -> User | None:
+    """Find a user whom nobody else changes until the transaction ends."""
+    row = await tx.fetch_one(SQL.lock_user, id=user_id)
+    return _user_of(row) if row else None
+
+
+async def add_user(tx: Tx, user: User) -> bool:
+    """Insert a user; False when the address is taken."""
+    user_id = await tx.fetch_value(
+        SQL.add_user,
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        role=user.role,
+        state=user.state,
+        password_hash=user.password_hash,
+        now=user.created_at,
     )
+    return user_id is not None
+
+
+async def update_user(tx: Tx, user: User, now: datetime) -> None:
+    """Update a user's name, role and state."""
+    await tx.execute(
+        SQL.update_user, id=user.id, name=user.name, role=user.role, state=user.state, now=now
+    )
+
+
+async def set_password(tx: Tx, user_id: UUID, password_hash: str, now: datetime) -> None:
+    """Set a new password; an invited user is active with it."""
+    await tx.execute(SQL.set_password, id=user_id, password_hash=password_hash, now=now)
+
+
+async def renew_password_hash(tx: Tx, user: User, password_hash: str) -> None:
+    """Replace the hash of an unchanged password."""
+    await tx.execute(
+        SQL.renew_password_hash,
+        id=user.id,
+        password_hash=password_hash,
+        former=user.password_hash,
+    )
+
+
+async def set_user_name(tx: Tx, user_id: UUID, name: str) -> None:
+    """Set the name that users give themselves."""
+    await tx.execute(SQL.set_user_name, id=user_id, name=name)
+
+
+async def record_login(tx: Tx, user_id: UUID, now: datetime) -> None:
+    """Record when a user logged in last."""
+    await tx.execute(SQL.record_login, id=user_id, now=now)
+
+
+def _user_of(row: Row) -> User:
+    return msgspec.convert(dict(row.items()), User, builtin_types=(bytes, datetime, UUID))

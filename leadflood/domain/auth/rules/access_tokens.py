@@ -1,26 +1,27 @@
 """Access tokens: JWTs of exactly one form, signed with a key named by `kid`.
 
-`{"alg":"HS256","kid":"…","typ":"at+jwt"}` and `{iss, aud, sub, sid, iat, exp, jti}`; whatever has
-another header, another claim, padding, loose bits or doubled parts is refused before or after its
-signature is checked, always with the same answer. Time is the injected clock's.
+`{"alg":"HS256","kid":"…","typ":"at+jwt"}` and `{iss, aud, sub, sid, iat, exp, jti}`; a token with
+another header, another claim, padding, loose bits or doubled parts is refused, always with the
+same answer. Pure: the time is a parameter.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import jwt
 import msgspec
 
-from leadflood.domain.auth.rules.passwords import decode_base64url
+from leadflood.domain.auth.rules.base64url import decode_base64url
 from leadflood.engine.ids import Ids
 
 ALGORITHM = "HS256"
 TYPE = "at+jwt"
 ISSUER = "leadflood"
 AUDIENCE = "leadflood-api"
-MOST_CHARS = 1_000
+MAX_CHARS = 1_000
 PARTS = 3
+LATE_SIGNING_SECONDS = 60.0
+"""For this long another node may still sign with a key just retired."""
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +33,14 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a token says: whose session, from when, until when (seconds since 1970)."""
+    """The claims of a token.
+
+    `iss`, `aud`: always ours.
+    `sub`: the user.
+    `sid`: the session.
+    `iat`, `exp`: from when, until when (seconds since 1970).
+    `jti`: a fresh id.
+    """
 
     iss: str
     aud: str
@@ -48,7 +56,7 @@ _CLAIMS = msgspec.json.Decoder(Claims)
 
 
 class SigningKey(msgspec.Struct, frozen=True):
-    """A key for tokens; `retired_at` None: new tokens are signed with it."""
+    """A key of access tokens; `retired_at` None: new tokens are signed with it."""
 
     kid: str
     secret: bytes
@@ -58,16 +66,16 @@ class SigningKey(msgspec.Struct, frozen=True):
 def issue(
     key: SigningKey, user_id: UUID, session_id: UUID, ids: Ids, times: tuple[int, int]
 ) -> str:
-    """Sign a token, from and until the seconds given."""
+    """Return a signed token; `times` are the seconds of its issue and its expiry."""
     claims = Claims(ISSUER, AUDIENCE, user_id, session_id, times[0], times[1], ids.new())
     return jwt.encode(
         msgspec.to_builtins(claims), key.secret, ALGORITHM, {"kid": key.kid, "typ": TYPE}
     )
 
 
-def kid_of(token: str) -> str | None:
-    """Tell which key a token names; None when it has not exactly our form."""
-    parts = token.split(".") if len(token) <= MOST_CHARS else []
+def find_kid(token: str) -> str | None:
+    """Return the key id that a token names; None when the token has not exactly our form."""
+    parts = token.split(".") if len(token) <= MAX_CHARS else []
     raw = [decode_base64url(part) for part in parts]
     if len(raw) != PARTS or raw[0] is None or None in raw:
         return None
@@ -79,7 +87,7 @@ def kid_of(token: str) -> str | None:
 
 
 def verify(token: str, key: SigningKey, now: datetime, leeway: timedelta) -> Claims | None:
-    """Read a token that `key` signed; None when it did not, or it is not of now."""
+    """Return the claims of a token; None when `key` did not sign it, or it is not in force now."""
     try:
         payload = jwt.api_jws.decode(token, key.secret, algorithms=[ALGORITHM])
         claims = _CLAIMS.decode(payload)
@@ -87,16 +95,8 @@ def verify(token: str, key: SigningKey, now: datetime, leeway: timedelta) -> Cla
         return None
     seconds, slack = now.timestamp(), leeway.total_seconds()
     is_ours = (claims.iss, claims.aud) == (ISSUER, AUDIENCE)
-    is_of_now = claims.iat - slack <= seconds < claims.exp + slack
-    is_of_key = key.retired_at is None or claims.iat <= key.retired_at.timestamp() + MOST_LATE
-    return claims if is_ours and is_of_now and is_of_key else None
-
-
-MOST_LATE = 60.0
-"""Seconds for which another node may still sign with a key just retired."""
-
-
-def find(keys: Mapping[str, SigningKey], token: str) -> SigningKey | None:
-    """Find the key that a token names; None: it names none of ours."""
-    kid = kid_of(token)
-    return None if kid is None else keys.get(kid)
+    is_in_force = claims.iat - slack <= seconds < claims.exp + slack
+    is_before_retirement = (
+        key.retired_at is None or claims.iat <= key.retired_at.timestamp() + LATE_SIGNING_SECONDS
+    )
+    return claims if is_ours and is_in_force and is_before_retirement else None

@@ -1,4 +1,4 @@
-"""Codes of an authenticator app, and the codes for when it is lost. Pure but for the dice.
+"""TOTP codes of an authenticator app, and recovery codes. Pure but for the dice.
 
 Source: RFC 6238 (30 s steps, SHA-1, six digits: what every app understands), RFC 4226.
 """
@@ -11,7 +11,7 @@ from datetime import datetime
 import pyotp
 
 STEP_SECONDS = 30
-STEPS_AROUND = (0, -1, 1)
+ALLOWED_DRIFT_STEPS = (0, -1, 1)
 SECRET_CHARS = 32
 RECOVERY_CODES = 10
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -20,41 +20,41 @@ _RECOVERY = re.compile(rf"[{_ALPHABET}]{{12}}")
 
 
 def make_secret() -> str:
-    """Make the secret of a second factor: 160 bits in base32."""
+    """Return the secret of a new second factor: 160 bits in base32."""
     return pyotp.random_base32(SECRET_CHARS)
 
 
-def uri_of(secret: str, email: str) -> str:
-    """Write the otpauth URI that an app reads from a QR code."""
+def provisioning_uri(secret: str, email: str) -> str:
+    """Return the otpauth URI that an app reads from a QR code."""
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="leadflood")
 
 
 def is_code(text: str) -> bool:
-    """Tell whether this has the form of an app's code."""
-    return _CODE.fullmatch(_plain(text)) is not None
+    """Whether a text has the form of an app's code."""
+    return _CODE.fullmatch(_strip(text)) is not None
 
 
-def step_of(secret: str, code: str, now: datetime) -> int | None:
-    """Find the time step that a code belongs to, one step of drift allowed; None: a wrong code."""
+def find_step(secret: str, code: str, now: datetime) -> int | None:
+    """Return the time step of a code, one step of drift allowed; None when the code is wrong."""
     present = int(now.timestamp()) // STEP_SECONDS
-    hotp, given, found = pyotp.HOTP(secret), _plain(code), None
-    for around in STEPS_AROUND:
-        if hmac.compare_digest(hotp.at(present + around).encode(), given.encode()):
-            found = present + around if found is None else found
-    return found
+    hotp, digits, step = pyotp.HOTP(secret), _strip(code), None
+    for drift in ALLOWED_DRIFT_STEPS:
+        if hmac.compare_digest(hotp.at(present + drift).encode(), digits.encode()):
+            step = present + drift if step is None else step
+    return step
 
 
 def make_recovery_codes() -> tuple[str, ...]:
-    """Make recovery codes: 59 bits each, in two groups."""
-    made = ("".join(secrets.choice(_ALPHABET) for _ in range(12)) for _ in range(RECOVERY_CODES))
-    return tuple(f"{code[:6]}-{code[6:]}" for code in made)
+    """Return new recovery codes: 59 bits each, in two groups."""
+    codes = ("".join(secrets.choice(_ALPHABET) for _ in range(12)) for _ in range(RECOVERY_CODES))
+    return tuple(f"{code[:6]}-{code[6:]}" for code in codes)
 
 
-def read_recovery_code(text: str) -> str | None:
-    """Write a recovery code as it is hashed; None when it has not that form."""
-    plain = _plain(text)
-    return plain if _RECOVERY.fullmatch(plain) else None
+def normalize_recovery_code(text: str) -> str | None:
+    """Return a recovery code as it is hashed; None when the text has not that form."""
+    code = _strip(text)
+    return code if _RECOVERY.fullmatch(code) else None
 
 
-def _plain(text: str) -> str:
+def _strip(text: str) -> str:
     return text.replace(" ", "").replace("-", "").lower()

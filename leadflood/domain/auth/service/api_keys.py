@@ -1,115 +1,77 @@
-"""API keys: for scripts, in a person's name, never with more rights than his role has now."""
+"""API keys: for scripts, in a user's name, never with more rights than their role has now."""
 
-import hashlib
 import secrets
-from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.rules.passwords import write_api_key
-from leadflood.domain.auth.schemas import ApiKey, Permission, Principal
+from leadflood.domain.auth.repository import api_keys
+from leadflood.domain.auth.repository.locks import lock_subject
+from leadflood.domain.auth.rules.api_keys import check_new_key, format_api_key, hash_secret
+from leadflood.domain.auth.schemas import ApiKey, NewApiKey, Principal
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Row, Tx
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Conflict, NotFound
 from leadflood.engine.ids import Ids
 
 SECRET_BYTES = 32
-MOST_KEYS = 100
+MAX_KEYS = 100
 
 
-class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key shall be; `expires_at` None: never."""
-
-    name: str
-    scopes: frozenset[Permission]
-    expires_at: datetime | None
-
-
-class MadeKey(msgspec.Struct, frozen=True):
-    """A new key, and the text that is shown once."""
+class CreatedApiKey(msgspec.Struct, frozen=True):
+    """A new key, and its text, which is shown once."""
 
     key: ApiKey
     text: str
 
 
 class ApiKeys:
-    """The use cases of keys."""
+    """The use cases of API keys."""
 
     def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
         self._db = db
         self._clock = clock
         self._ids = ids
 
-    async def create(self, tx: Tx, owner: UUID, rights: Principal, new: NewKey) -> MadeKey:
-        """Make a key of a person. Raises: Invalid (scopes, expiry), Conflict (too many)."""
+    async def create(
+        self, tx: Tx, owner_id: UUID, principal: Principal, new: NewApiKey
+    ) -> CreatedApiKey:
+        """Create a key with some of a principal's permissions.
+
+        Raises: Invalid (scopes, expiry), Conflict (too many).
+        """
         now = self._clock.now()
-        _check(new, rights.permissions, now)
-        await tx.execute(SQL.lock_accounts, what=f"keys of {owner}")
-        count = await tx.fetch_value(SQL.count_keys, user_id=owner, now=now)
-        if count >= MOST_KEYS:
+        check_new_key(new, principal.permissions, now)
+        await lock_subject(tx, f"keys of {owner_id}")
+        if await api_keys.count_api_keys(tx, owner_id, now) >= MAX_KEYS:
             raise Conflict(
-                f"{MOST_KEYS} keys are in force: revoke those not needed", code="api_key.too_many"
+                f"{MAX_KEYS} keys are in force: revoke those not needed", code="api_key.too_many"
             )
         secret = secrets.token_hex(SECRET_BYTES)
         key = ApiKey(
-            id=self._ids.new(), user_id=owner, name=new.name,
-            scopes=tuple(sorted(new.scopes)), created_at=now, last_used_at=None,
-            expires_at=new.expires_at, revoked_at=None,
-        )  # fmt: skip
-        await tx.execute(
-            SQL.add_key, id=key.id, user_id=owner, name=key.name, hash=hash_of(secret),
-            scopes=[scope.value for scope in key.scopes], now=now, expires_at=key.expires_at,
-        )  # fmt: skip
-        return MadeKey(key, write_api_key(key.id, secret))
+            id=self._ids.new(),
+            user_id=owner_id,
+            name=new.name,
+            scopes=tuple(sorted(new.scopes)),
+            created_at=now,
+            last_used_at=None,
+            expires_at=new.expires_at,
+            revoked_at=None,
+        )
+        await api_keys.add_api_key(tx, key, hash_secret(secret))
+        return CreatedApiKey(key, format_api_key(key.id, secret))
 
-    async def list(self, owner: UUID | None, before: UUID | None, limit: int) -> list[ApiKey]:
-        """List keys, newest first; `owner` None: everybody's."""
-        rows = await self._db.fetch(SQL.list_keys, user_id=owner, before=before, limit=limit)
-        return [_key_of(row) for row in rows]
+    async def list(self, owner_id: UUID | None, before: UUID | None, limit: int) -> list[ApiKey]:
+        """List keys, newest first; `owner_id` None: everybody's."""
+        return await api_keys.list_api_keys(self._db, owner_id, before, limit)
 
-    async def revoke(self, tx: Tx, key_id: UUID, owner: UUID | None) -> ApiKey:
-        """End a key; `owner` None: whoever's it is. Raises: NotFound."""
-        row = await tx.fetch_one(SQL.revoke_key, id=key_id, user_id=owner, now=self._clock.now())
-        if row is None:
+    async def revoke(self, tx: Tx, key_id: UUID, owner_id: UUID | None) -> ApiKey:
+        """End a key; `owner_id` None: whoever's it is. Raises: NotFound."""
+        key = await api_keys.revoke_api_key(tx, key_id, owner_id, self._clock.now())
+        if key is None:
             raise NotFound(
                 f"there is no key {key_id} in force: list them for their ids",
                 code="api_key.unknown",
             )
-        return _key_of(row)
-
-
-def hash_of(secret: str) -> bytes:
-    """Hash a key's secret: 256 random bits need no slow hash."""
-    return hashlib.sha256(secret.encode()).digest()
-
-
-def _check(new: NewKey, rights: frozenset[Permission], now: datetime) -> None:
-    problems = []
-    if beyond := sorted(new.scopes - rights):
-        problems.append(FieldProblem("scopes", f"you do not have {', '.join(beyond)}"))
-    if not new.scopes:
-        problems.append(FieldProblem("scopes", "name at least one permission"))
-    if new.expires_at is not None and new.expires_at <= now:
-        problems.append(FieldProblem("expiresAt", "write an instant to come, or leave it out"))
-    if problems:
-        told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
-        raise Invalid(told, tuple(problems), code="api_key.refused")
-
-
-def scopes_of(names: Sequence[str]) -> frozenset[Permission]:
-    """Read scopes; those that a later release no longer knows allow nothing."""
-    known = set(Permission)
-    return frozenset(Permission(name) for name in names if name in known)
-
-
-def _key_of(row: Row) -> ApiKey:
-    return ApiKey(
-        id=row["id"], user_id=row["user_id"], name=row["name"],
-        scopes=tuple(sorted(scopes_of(row["scopes"]))), created_at=row["created_at"],
-        last_used_at=row["last_used_at"], expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-    )  # fmt: skip
+        return key

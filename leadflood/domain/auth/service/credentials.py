@@ -1,156 +1,117 @@
-"""Who holds a credential, and what he may now: asked at every request, looked up once a second.
+"""Credentials: an access token or API key becomes the principal who holds it.
 
-A verified token or key is remembered with what its holder may; what is remembered is at most
-`recheck_seconds` old, so a session, user, role or key that changed on any node is seen by all
-within that time, and at once by the node that changed it (`forget`).
+A verified credential is cached with its holder's rights for at most `recheck_seconds`: a session,
+user, role or key that changed on any node is seen by all within that time, and at once by the node
+that changed it (`forget`).
 """
 
 import hmac
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.rules import access_tokens as tokens
-from leadflood.domain.auth.rules.passwords import KeyParts, read_api_key
-from leadflood.domain.auth.schemas import (
-    PERMISSIONS,
-    Principal,
-    PrincipalKind,
-    Role,
-    SalesRepSees,
-    Settings,
-)
-from leadflood.domain.auth.service.api_keys import hash_of, scopes_of
+from leadflood.domain.auth.repository import principals
+from leadflood.domain.auth.rules import access_tokens
+from leadflood.domain.auth.rules.api_keys import ApiKeyParts, hash_secret, parse_api_key
+from leadflood.domain.auth.schemas import Principal, PrincipalKind, Settings
 from leadflood.domain.auth.service.signing_keys import SigningKeys
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Row
 
-MOST_REMEMBERED = 10_000
+MAX_CACHED = 10_000
+KEY_USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """A credential verified: whose, until when it is good, and when to look again (monotonic).
-
-    `expires_at` None: it is good until it is revoked.
-    """
+class _Verified(msgspec.Struct, frozen=True):
+    """A verified credential; `stale_at` is monotonic, `expires_at` None: it does not expire."""
 
     principal: Principal
     expires_at: datetime | None
-    look_again_at: float
+    stale_at: float
 
 
 class Credentials:
-    """Turns tokens and keys into principals."""
+    """Verifies tokens and keys."""
 
     def __init__(
-        self, db: Database, clock: Clock, settings: Settings, signing: SigningKeys
+        self, db: Database, clock: Clock, settings: Settings, signing_keys: SigningKeys
     ) -> None:
         self._db = db
         self._clock = clock
-        self._signing = signing
+        self._signing_keys = signing_keys
         self._recheck_seconds = settings.recheck_seconds
         self._leeway = timedelta(seconds=settings.leeway_seconds)
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._cache: OrderedDict[str, _Verified] = OrderedDict()
         self._epoch = 0
 
     def recall(self, credential: str) -> Principal | None:
-        """Tell whose credential this is when that was looked up a moment ago; else None."""
-        known = self._known.get(credential)
-        if known is None or REAL_TIME.monotonic() >= known.look_again_at:
+        """Return the holder of a credential verified a moment ago; None: verify it."""
+        verified = self._cache.get(credential)
+        if verified is None or REAL_TIME.monotonic() >= verified.stale_at:
             return None
-        if known.expires_at is not None and self._clock.now() >= known.expires_at:
+        if verified.expires_at is not None and self._clock.now() >= verified.expires_at:
             return None
-        return known.principal
+        return verified.principal
 
     async def find(self, credential: str) -> Principal | None:
-        """Find whose credential this is; None: of nobody who may do anything now."""
+        """Find the holder of a credential; None when it is not valid now."""
         principal = self.recall(credential)
         if principal is not None:
             return principal
         epoch = self._epoch
-        known = await self._look_up(credential)
-        if known is None:
-            self._known.pop(credential, None)
+        verified = await self._verify(credential)
+        if verified is None:
+            self._cache.pop(credential, None)
             return None
-        if epoch == self._epoch:
-            self._remember(credential, known)
-        return known.principal
+        if epoch == self._epoch:  # else rights were changed while we read them
+            self._remember(credential, verified)
+        return verified.principal
 
     async def find_again(self, holder: Principal) -> Principal | None:
-        """Tell what a holder may now whose credential is not at hand; None: nothing any more."""
+        """Return a holder with the rights they have now; None: they have none any more."""
         now = self._clock.now()
         if holder.session_id is not None:
-            row = await self._db.fetch_one(SQL.find_session_holder, id=holder.session_id, now=now)
-            return None if row is None else _of_session(row, holder.session_id)
+            return await principals.find_session_principal(self._db, holder.session_id, now)
         if holder.kind is PrincipalKind.KEY and holder.id is not None:
-            row = await self._db.fetch_one(SQL.find_key_holder, id=holder.id, now=now)
-            return None if row is None else _of_key(row, holder.id)
+            key = await principals.find_key_holder(self._db, holder.id, now)
+            return None if key is None else key.principal
         return holder if holder.kind is PrincipalKind.OPERATOR else None
 
     def forget(self) -> None:
-        """Look everybody up anew: rights were changed here, and the change is committed."""
+        """Clear the cache: rights were changed here, and the change is committed."""
         self._epoch += 1
-        self._known.clear()
+        self._cache.clear()
 
-    def _remember(self, credential: str, known: _Known) -> None:
-        self._known[credential] = known
-        self._known.move_to_end(credential)
-        if len(self._known) > MOST_REMEMBERED:
-            self._known.popitem(last=False)
+    def _remember(self, credential: str, verified: _Verified) -> None:
+        self._cache[credential] = verified
+        self._cache.move_to_end(credential)
+        if len(self._cache) > MAX_CACHED:
+            self._cache.popitem(last=False)
 
-    async def _look_up(self, credential: str) -> _Known | None:
-        key = read_api_key(credential)
-        return await (self._of_key(key) if key else self._of_token(credential))
+    async def _verify(self, credential: str) -> _Verified | None:
+        key = parse_api_key(credential)
+        return await (self._verify_key(key) if key else self._verify_token(credential))
 
-    async def _of_token(self, token: str) -> _Known | None:
-        asked_at = REAL_TIME.monotonic()
-        kid = tokens.kid_of(token)
-        key = None if kid is None else await self._signing.find(kid)
+    async def _verify_token(self, token: str) -> _Verified | None:
+        stale_at = REAL_TIME.monotonic() + self._recheck_seconds
+        kid = access_tokens.find_kid(token)
+        key = None if kid is None else await self._signing_keys.find(kid)
         now = self._clock.now()
-        claims = None if key is None else tokens.verify(token, key, now, self._leeway)
+        claims = None if key is None else access_tokens.verify(token, key, now, self._leeway)
         if claims is None:
             return None
-        row = await self._db.fetch_one(SQL.find_session_holder, id=claims.sid, now=now)
-        if row is None or row["user_id"] != claims.sub:
+        principal = await principals.find_session_principal(self._db, claims.sid, now)
+        if principal is None or principal.user_id != claims.sub:
             return None
-        principal = _of_session(row, claims.sid)
         expires_at = datetime.fromtimestamp(claims.exp, UTC) + self._leeway
-        return _Known(principal, expires_at, asked_at + self._recheck_seconds)
+        return _Verified(principal, expires_at, stale_at)
 
-    async def _of_key(self, given: KeyParts) -> _Known | None:
-        asked_at, now = REAL_TIME.monotonic(), self._clock.now()
-        row = await self._db.fetch_one(SQL.find_key_holder, id=given.id, now=now)
-        if row is None or not hmac.compare_digest(bytes(row["hash"]), hash_of(given.secret)):
+    async def _verify_key(self, parts: ApiKeyParts) -> _Verified | None:
+        stale_at, now = REAL_TIME.monotonic() + self._recheck_seconds, self._clock.now()
+        key = await principals.find_key_holder(self._db, parts.id, now)
+        if key is None or not hmac.compare_digest(key.secret_hash, hash_secret(parts.secret)):
             return None
-        used_at = row["last_used_at"]
-        if used_at is None or now - used_at >= timedelta(minutes=1):
-            await self._db.execute(SQL.note_key_use, id=given.id, now=now)
-        principal = _of_key(row, given.id)
-        return _Known(principal, row["expires_at"], asked_at + self._recheck_seconds)
-
-
-def _of_session(row: Row, session_id: UUID) -> Principal:
-    role = Role(row["role"])
-    return Principal(
-        kind=PrincipalKind.USER, name=row["email"], permissions=PERMISSIONS[role],
-        id=row["user_id"], user_id=row["user_id"], session_id=session_id, role=role,
-        sees_owner=_sees_owner(row, role),
-    )  # fmt: skip
-
-
-def _of_key(row: Row, key_id: UUID) -> Principal:
-    role = Role(row["role"])
-    return Principal(
-        kind=PrincipalKind.KEY, name=row["name"],
-        permissions=PERMISSIONS[role] & scopes_of(row["scopes"]), id=key_id,
-        user_id=row["user_id"], role=role, sees_owner=_sees_owner(row, role),
-    )  # fmt: skip
-
-
-def _sees_owner(row: Row, role: Role) -> UUID | None:
-    is_narrow = role is Role.SALES_REP and row["sales_rep_sees"] == SalesRepSees.OWN
-    return row["user_id"] if is_narrow else None
+        if key.last_used_at is None or now - key.last_used_at >= KEY_USE_RECORDED_EVERY:
+            await principals.record_api_key_use(self._db, parts.id, now)
+        return _Verified(key.principal, key.expires_at, stale_at)

@@ -1,24 +1,18 @@
-"""Whose things are: what those who see only their own leads may be told."""
+"""Lead ownership: the owners of leads and imports, for those who see only their own."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.repository.statements import SQL
+from leadflood.domain.auth.repository.lead_owners import list_lead_owners
 from leadflood.engine.db.tx import Reader
 
 
-class Sight:
+class LeadOwnership:
     """Looks owners up, many at once."""
 
     def __init__(self, db: Reader) -> None:
         self._db = db
 
     async def find_owners(self, ids: Sequence[UUID]) -> Mapping[UUID, str]:
-        """Tell who owns these leads and imports; a merged lead is whose its survivor is.
-
-        What nobody owns, and what is neither, is left out.
-        """
-        if not ids:
-            return {}
-        rows = await self._db.fetch(SQL.find_thing_owners, ids=list(ids))
-        return {row["id"]: row["owner"] for row in rows}
+        """Return the owners of leads and imports by id; what nobody owns is left out."""
+        return await list_lead_owners(self._db, ids)

@@ -1,117 +1,138 @@
-"""Logging in: password, then the second factor where there is one."""
+"""Login: password, then the second factor where there is one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from leadflood.domain.auth.repository import users as store
-from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.rules.passwords import address_of, read_email
-from leadflood.domain.auth.schemas import Tokens, User, UserState
-from leadflood.domain.auth.service.login_throttle import Attempt, Attempts
+from leadflood.domain.auth.repository import users
+from leadflood.domain.auth.repository.login_attempts import LoginAttempt
+from leadflood.domain.auth.rules.client_networks import client_network
+from leadflood.domain.auth.rules.email_addresses import fold_email
+from leadflood.domain.auth.schemas import SessionTokens, User, UserState
+from leadflood.domain.auth.service.login_throttle import LoginThrottle
 from leadflood.domain.auth.service.passwords import Passwords
 from leadflood.domain.auth.service.sessions import Sessions
-from leadflood.domain.auth.service.two_factor import Factors
+from leadflood.domain.auth.service.two_factor import TwoFactor
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Unauthenticated
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """A password, judged. `user` None: refused; `renewed_hash` None: the hash is up to date."""
+class VerifiedPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """A password, verified. `user` None: it is wrong; `renewed_hash` None: the hash is current."""
 
-    attempt: Attempt
+    attempt: LoginAttempt
     user: User | None
     renewed_hash: str | None
 
 
-class Entered(msgspec.Struct, frozen=True):
-    """Somebody is in."""
+class LoginSucceeded(msgspec.Struct, frozen=True):
+    """A session was opened."""
 
     user: User
-    tokens: Tokens
+    tokens: SessionTokens
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """Nobody is in. `is_failure`: it counts as a guess."""
+class LoginRefused(msgspec.Struct, frozen=True):
+    """No session was opened. `is_failure`: it counts as a guess."""
 
     error: Unauthenticated
     is_failure: bool
 
 
 class LoginParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What logging in needs."""
+    """The collaborators of whatever verifies an identity.
+
+    `db`, `clock`: where accounts are, and the time.
+    `throttle`: counts attempts.
+    `passwords`, `two_factor`: verify.
+    `sessions`: opened and ended.
+    """
 
     db: Database
     clock: Clock
-    attempts: Attempts
+    throttle: LoginThrottle
     passwords: Passwords
     sessions: Sessions
-    factors: Factors
+    two_factor: TwoFactor
 
 
-class Logins:
-    """The use case of logging in, in two steps: judge outside a transaction, enter inside one."""
+class Login:
+    """The use case of logging in: verify outside a transaction, open the session inside one."""
 
     def __init__(self, parts: LoginParts) -> None:
         self._parts = parts
 
     @asynccontextmanager
-    async def checking(self, email: str, password: str, remote: str) -> AsyncIterator[Checked]:
-        """Judge a password; an unknown address costs the same. Raises: Throttled."""
+    async def verify_password(
+        self, email: str, password: str, address: str
+    ) -> AsyncIterator[VerifiedPassword]:
+        """Verify a password; an unknown e-mail address costs the same. Raises: Throttled."""
         parts = self._parts
-        address = read_email(email)
-        user = await store.find_by_email(parts.db, address)
-        async with parts.attempts.trying(address, user.id if user else None, remote) as attempt:
-            hashed = None if user is None else user.password_hash
-            is_right = await parts.passwords.is_right(hashed, password)
+        email = fold_email(email)
+        user = await users.find_user_by_email(parts.db, email)
+        async with parts.throttle.attempt(email, user.id if user else None, address) as attempt:
+            password_hash = None if user is None else user.password_hash
+            is_right = await parts.passwords.verify(password_hash, password)
             if user is None or not is_right or user.state is not UserState.ACTIVE:
-                yield Checked(attempt=attempt, user=None, renewed_hash=None)
+                yield VerifiedPassword(attempt=attempt, user=None, renewed_hash=None)
                 return
-            renewed = None
-            if parts.passwords.is_outdated(user.password_hash or ""):
-                renewed = await parts.passwords.renew(password)
-            yield Checked(attempt=attempt, user=user, renewed_hash=renewed)
+            renewed_hash = None
+            if parts.passwords.needs_rehash(user.password_hash or ""):
+                renewed_hash = await parts.passwords.rehash(password)
+            yield VerifiedPassword(attempt=attempt, user=user, renewed_hash=renewed_hash)
 
-    async def enter(
-        self, tx: Tx, checked: Checked, code: str, remote: str, user_agent: str
-    ) -> Entered | Refused:
-        """Open a session for whom the password let in; commit in either case."""
-        parts = self._parts
-        user = None if checked.user is None else await store.lock_user(tx, checked.user.id)
-        if user is None or checked.user is None or not _is_unchanged(user, checked.user):
-            return Refused(_refused(), is_failure=True)
+    async def open_session(
+        self, tx: Tx, verified: VerifiedPassword, code: str, address: str, user_agent: str
+    ) -> LoginSucceeded | LoginRefused:
+        """Open a session after the password, and the second factor; commit in either case."""
+        user = await self._lock_unchanged(tx, verified)
+        if user is None:
+            return LoginRefused(_wrong_credentials(), is_failure=True)
         if user.totp_confirmed_at is not None:
-            if not code:
-                await parts.attempts.forgive(tx, checked.attempt)
-                return Refused(_totp_required(), is_failure=False)
-            if not await parts.factors.spend(tx, user, code):
-                return Refused(_refused(), is_failure=True)
-        await parts.attempts.succeed(tx, checked.attempt)
-        if checked.renewed_hash is not None:
-            await tx.execute(
-                SQL.renew_password_hash, id=user.id, password_hash=checked.renewed_hash,
-                former=user.password_hash,
-            )  # fmt: skip
-        await tx.execute(SQL.note_login, id=user.id, now=parts.clock.now())
-        session = await parts.sessions.open(tx, user.id, address_of(remote), user_agent)
-        return Entered(user, session)
+            refused = await self._check_code(tx, user, verified.attempt, code)
+            if refused is not None:
+                return refused
+        await self._record_success(tx, user, verified)
+        tokens = await self._parts.sessions.open(tx, user.id, client_network(address), user_agent)
+        return LoginSucceeded(user, tokens)
+
+    async def _lock_unchanged(self, tx: Tx, verified: VerifiedPassword) -> User | None:
+        """Lock the user; None: the password was wrong, or user or password changed meanwhile."""
+        if verified.user is None:
+            return None
+        user = await users.lock_user(tx, verified.user.id)
+        if user is None or user.state is not UserState.ACTIVE:
+            return None
+        return user if user.password_hash == verified.user.password_hash else None
+
+    async def _check_code(
+        self, tx: Tx, user: User, attempt: LoginAttempt, code: str
+    ) -> LoginRefused | None:
+        if not code:
+            await self._parts.throttle.withdraw(tx, attempt)
+            return LoginRefused(_code_required(), is_failure=False)
+        if not await self._parts.two_factor.spend(tx, user, code):
+            return LoginRefused(_wrong_credentials(), is_failure=True)
+        return None
+
+    async def _record_success(self, tx: Tx, user: User, verified: VerifiedPassword) -> None:
+        await self._parts.throttle.record_success(tx, verified.attempt)
+        if verified.renewed_hash is not None:
+            await users.renew_password_hash(tx, user, verified.renewed_hash)
+        await users.record_login(tx, user.id, self._parts.clock.now())
 
 
-def _is_unchanged(now: User, then: User) -> bool:
-    return now.state is UserState.ACTIVE and now.password_hash == then.password_hash
-
-
-def _refused() -> Unauthenticated:
+def _wrong_credentials() -> Unauthenticated:
     return Unauthenticated(
         "address, password or code is wrong, or this account may not log in",
         code="auth.login.refused",
     )
 
 
-def _totp_required() -> Unauthenticated:
+def _code_required() -> Unauthenticated:
     return Unauthenticated(
         "this account has a second factor: send the app's code, or a recovery code, as `code`",
         code="auth.totp.required",

@@ -1,10 +1,10 @@
-"""Passwords and codes tried in vain: who guesses is slowed down, the owner is not locked out.
+"""Login throttle: whoever guesses is slowed down, the owner is not locked out.
 
-A try is written as a failure before it is judged and taken away when it succeeds, under a lock for
-its account and address: a thousand at once are counted like a thousand in a row. Too many from one
-address close that address. Too many for one account close it for addresses that the account never
-logged in from, so that a stranger's guesses cannot keep its owner out. Kept in the database: all
-nodes count together, and a restart forgets nothing.
+An attempt is stored as a failure before it is verified and deleted when it succeeds, under a lock
+for its account and address: a thousand at once are counted like a thousand in a row. Too many from
+one address close that address. Too many for one account close it to addresses that the account
+never logged in from, so that a stranger's guesses cannot keep its owner out. Stored in the
+database: all nodes count together, and a restart forgets nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -14,112 +14,97 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.rules.master_secret import Vault
-from leadflood.domain.auth.rules.passwords import address_of
+from leadflood.domain.auth.repository import login_attempts
+from leadflood.domain.auth.repository.locks import lock_subject
+from leadflood.domain.auth.repository.login_attempts import FailureCounts, LoginAttempt
+from leadflood.domain.auth.rules.client_networks import client_network
+from leadflood.domain.auth.rules.master_secret import MasterSecret
 from leadflood.domain.auth.schemas import Settings
 from leadflood.domain.auth.service.passwords import Passwords
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Throttled
 from leadflood.engine.ids import Ids
 
-KNOWN_ADDRESSES = 50
-_NOBODY = UUID(int=0)
+
+class ThrottleParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The collaborators of the throttle: what it counts in, and whose slots it hands out."""
+
+    db: Database
+    clock: Clock
+    ids: Ids
+    secret: MasterSecret
+    passwords: Passwords
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A try, counted as a failure until it is dropped. `user_id` None: no such account."""
+class LoginThrottle:
+    """Counts attempts."""
 
-    id: UUID
-    account: bytes
-    address: str
-    user_id: UUID | None
-
-
-class Attempts:
-    """Counts tries."""
-
-    def __init__(
-        self, db: Database, clock: Clock, ids: Ids, settings: Settings, parts: "Trying"
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._ids = ids
-        self._settings = settings
-        self._vault = parts.vault
-        self._passwords = parts.passwords
+    def __init__(self, parts: ThrottleParts, settings: Settings) -> None:
+        self._parts = parts
+        self._account_failures = settings.account_failures
+        self._address_failures = settings.address_failures
         self._window = timedelta(minutes=settings.failure_minutes)
 
     @asynccontextmanager
-    async def trying(self, email: str, user_id: UUID | None, remote: str) -> AsyncIterator[Attempt]:
-        """Hold one of the few slots for hashing while the block judges a try.
+    async def attempt(
+        self, email: str, user_id: UUID | None, address: str
+    ) -> AsyncIterator[LoginAttempt]:
+        """Store an attempt, and hold one of the slots for hashing while the block verifies it.
 
-        Raises: Throttled, before anything is judged.
+        Raises: Throttled, before anything is verified.
         """
-        attempt = Attempt(
-            id=self._ids.new(), account=self._vault.digest("account", email.encode()),
-            address=address_of(remote), user_id=user_id,
-        )  # fmt: skip
-        self._check(await self._count(self._db, attempt))
-        async with self._passwords.slots:
-            async with self._db.transaction() as tx:
-                for what in sorted((attempt.account.hex(), attempt.address)):
-                    await tx.execute(SQL.lock_accounts, what=what)
-                self._check(await self._count(tx, attempt))
-                await tx.execute(
-                    SQL.add_attempt, id=attempt.id, account=attempt.account,
-                    address=attempt.address, now=self._clock.now(),
-                )  # fmt: skip
+        parts = self._parts
+        attempt = LoginAttempt(
+            id=parts.ids.new(),
+            account=parts.secret.digest("account", email.encode()),
+            address=client_network(address),
+            user_id=user_id,
+        )
+        await self._check(parts.db, attempt)
+        async with parts.passwords.slots:
+            async with parts.db.transaction() as tx:
+                for subject in sorted((attempt.account.hex(), attempt.address)):
+                    await lock_subject(tx, subject)
+                await self._check(tx, attempt)
+                await login_attempts.add_login_attempt(tx, attempt, parts.clock.now())
             yield attempt
 
-    async def forgive(self, db: Reader, attempt: Attempt) -> None:
-        """Take a try away that was no guess."""
-        await db.execute(SQL.drop_attempt, id=attempt.id)
+    async def withdraw(self, db: Reader, attempt: LoginAttempt) -> None:
+        """Delete an attempt that was no guess."""
+        await login_attempts.delete_login_attempt(db, attempt.id)
 
-    async def succeed(self, tx: Tx, attempt: Attempt) -> None:
-        """Take the try away and know the address from now on."""
-        await self.forgive(tx, attempt)
+    async def record_success(self, tx: Tx, attempt: LoginAttempt) -> None:
+        """Delete the attempt and remember its address."""
+        await self.withdraw(tx, attempt)
         if attempt.user_id is not None:
-            await self.know(tx, attempt.user_id, attempt.address)
+            await self.record_address(tx, attempt.user_id, attempt.address)
 
-    async def know(self, tx: Tx, user_id: UUID, remote: str) -> None:
-        """Remember that a person came from an address."""
-        await tx.execute(
-            SQL.note_known_address, user_id=user_id, address=address_of(remote),
-            now=self._clock.now(),
-        )  # fmt: skip
-        await tx.execute(SQL.trim_known_addresses, user_id=user_id, keeps=KNOWN_ADDRESSES)
+    async def record_address(self, tx: Tx, user_id: UUID, address: str) -> None:
+        """Remember an address that a user came from."""
+        await login_attempts.record_known_address(
+            tx, user_id, client_network(address), self._parts.clock.now()
+        )
 
-    async def _count(self, db: Reader, attempt: Attempt) -> Row:
-        row = await db.fetch_one(
-            SQL.count_attempts, account=attempt.account, address=attempt.address,
-            user_id=attempt.user_id or _NOBODY, since=self._clock.now() - self._window,
-        )  # fmt: skip
-        if row is None:
-            raise AssertionError("a query without FROM gives one row")
-        return row
-
-    def _check(self, row: Row) -> None:
-        if row["from_address"] >= self._settings.address_failures:
-            raise self._throttled("from this address", row["address_since"])
-        if row["for_account"] >= self._settings.account_failures and not row["is_known"]:
+    async def _check(self, db: Reader, attempt: LoginAttempt) -> None:
+        since = self._parts.clock.now() - self._window
+        counts = await login_attempts.count_login_attempts(db, attempt, since)
+        if counts.from_address >= self._address_failures:
+            raise self._throttled("from this address", counts.address_since)
+        if self._is_account_closed(counts):
             raise self._throttled(
-                "for this account (it stays open where it logged in before)", row["account_since"]
+                "for this account (it stays open where it logged in before)", counts.account_since
             )
 
-    def _throttled(self, where: str, since: datetime) -> Throttled:
-        wait_seconds = (since + self._window - self._clock.now()).total_seconds()
+    def _is_account_closed(self, counts: FailureCounts) -> bool:
+        return counts.for_account >= self._account_failures and not counts.is_known
+
+    def _throttled(self, scope: str, since: datetime | None) -> Throttled:
+        now = self._parts.clock.now()
+        wait_seconds = ((since or now) + self._window - now).total_seconds()
         return Throttled(
-            f"too many logins failed {where}: wait as Retry-After says",
+            f"too many logins failed {scope}: wait as Retry-After says",
             max(wait_seconds, 1.0),
             code="auth.login.throttled",
         )
-
-
-class Trying(msgspec.Struct, frozen=True):
-    """What judging a try needs."""
-
-    vault: Vault
-    passwords: Passwords

@@ -1,4 +1,4 @@
-"""Passwords: argon2id, in few threads, so that a flood of logins cannot take the node.
+"""Password hashing: argon2id, in few threads, so that a flood of logins cannot take the node.
 
 Source: RFC 9106 (argon2id); parameters from OWASP's password storage page, read 2026-11.
 """
@@ -9,14 +9,14 @@ from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from leadflood.domain.auth.rules.passwords import MOST_PASSWORD_CHARS, normalize_password
+from leadflood.domain.auth.rules.passwords import MAX_PASSWORD_CHARS, normalize_password
 from leadflood.domain.auth.schemas import Settings
 
-AT_ONCE = 2
+MAX_THREADS = 2
 
 
 class Passwords:
-    """Hashes and checks; at most two at once."""
+    """Hashes and verifies passwords, at most two at once."""
 
     def __init__(self, settings: Settings) -> None:
         self._hasher = PasswordHasher(
@@ -25,40 +25,42 @@ class Passwords:
             parallelism=1,
         )
         self._limiter: CapacityLimiter | None = None
-        self._dummy = ""
+        self._dummy_hash = ""
 
     @property
     def slots(self) -> CapacityLimiter:
-        """Who holds one of these may hash."""
+        """The slots for hashing; made late, because a limiter belongs to an event loop."""
         if self._limiter is None:
-            self._limiter = CapacityLimiter(AT_ONCE)
+            self._limiter = CapacityLimiter(MAX_THREADS)
         return self._limiter
 
     async def hash(self, password: str) -> str:
-        """Hash a password. Waits: for one of the few threads."""
+        """Hash a password. Waits: for a slot."""
         return await to_thread.run_sync(
             self._hasher.hash, normalize_password(password), limiter=self.slots
         )
 
-    async def renew(self, password: str) -> str:
-        """Hash a password that was just checked, in the slot held for that."""
+    async def rehash(self, password: str) -> str:
+        """Hash a password that was just verified. The caller holds one of `slots`."""
         return await to_thread.run_sync(self._hasher.hash, normalize_password(password))
 
-    async def is_right(self, password_hash: str | None, password: str) -> bool:
-        """Compare; None costs the same and is never right. Hold one of `slots`."""
-        if not self._dummy:
-            self._dummy = await to_thread.run_sync(self._hasher.hash, "nobody's password")
-        if len(password) > MOST_PASSWORD_CHARS:
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether a password is right; no hash costs the same. The caller holds one of `slots`."""
+        if not self._dummy_hash:
+            self._dummy_hash = await to_thread.run_sync(self._hasher.hash, "nobody's password")
+        if len(password) > MAX_PASSWORD_CHARS:
             return False
-        check = partial(self._verify, password_hash or self._dummy, normalize_password(password))
-        return await to_thread.run_sync(check) and password_hash is not None
+        verify = partial(
+            self._verify, password_hash or self._dummy_hash, normalize_password(password)
+        )
+        return await to_thread.run_sync(verify) and password_hash is not None
+
+    def needs_rehash(self, password_hash: str) -> bool:
+        """Whether a hash was made with other parameters than those of today."""
+        return self._hasher.check_needs_rehash(password_hash)
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
-
-    def is_outdated(self, password_hash: str) -> bool:
-        """Tell whether a hash was made with other parameters than those of today."""
-        return self._hasher.check_needs_rehash(password_hash)

@@ -1,36 +1,30 @@
-"""How people come in: the first one claims, others register by invitation or reset a password."""
-
-from typing import cast
-from uuid import UUID
+"""Registration by one-time links: a claim, an invitation, or the reset of a password."""
 
 import msgspec
 
-from leadflood.domain.auth.repository import users as store
-from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.rules.passwords import check_password, normalize_email
+from leadflood.domain.auth.repository import one_time_links, users
+from leadflood.domain.auth.repository.locks import lock_subject
+from leadflood.domain.auth.rules.email_addresses import normalize_email
+from leadflood.domain.auth.rules.passwords import check_password
 from leadflood.domain.auth.schemas import (
-    Link,
     LinkHolder,
     LinkKind,
+    NewUser,
+    OneTimeLink,
     Role,
-    User,
-    UserState,
     UserView,
 )
-from leadflood.domain.auth.service.login_throttle import Attempts
-from leadflood.domain.auth.service.one_time_links import Links, unknown_link
-from leadflood.domain.auth.service.passwords import Passwords
-from leadflood.domain.auth.service.sessions import Sessions
-from leadflood.domain.auth.service.two_factor import Factors
-from leadflood.engine.clock import Clock
-from leadflood.engine.db.pool import Database
+from leadflood.domain.auth.service.login import LoginParts
+from leadflood.domain.auth.service.one_time_links import OneTimeLinks, unknown_link
+from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict
-from leadflood.engine.ids import Ids
+
+_LOCK = "claim"
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A link that works with what its holder gives: checked, the password hashed."""
+class PreparedRegistration(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid link with what its holder entered: checked, the password hashed."""
 
     token: str
     email: str
@@ -38,108 +32,92 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str
 
 
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody came in, or is back."""
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A user who came in, or is back; `kind` is the link's."""
 
     user: UserView
     kind: LinkKind
 
 
-class JoiningParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What joining needs."""
+class Registration:
+    """The use cases of one-time links: hash outside a transaction, use the link inside one."""
 
-    db: Database
-    clock: Clock
-    ids: Ids
-    links: Links
-    passwords: Passwords
-    attempts: Attempts
-    sessions: Sessions
-    factors: Factors
-
-
-class Joining:
-    """The use cases of one-time links: hash outside a transaction, take the link inside one."""
-
-    def __init__(self, parts: JoiningParts) -> None:
+    def __init__(self, parts: LoginParts, accounts: UserAccounts, links: OneTimeLinks) -> None:
         self._parts = parts
+        self._accounts = accounts
+        self._links = links
 
-    async def is_claimed(self) -> bool:
-        """Tell whether anybody has claimed this installation."""
-        return await store.has_active_user(self._parts.db)
-
-    async def make_claim_link(self) -> Link | None:
+    async def make_claim_link(self) -> OneTimeLink | None:
         """Make a fresh claim link; None: somebody has claimed already."""
         async with self._parts.db.transaction() as tx:
-            await tx.execute(SQL.lock_accounts, what="claim")
-            if await store.has_active_user(tx):
+            await lock_subject(tx, _LOCK)
+            if await users.has_active_user(tx):
                 return None
-            return await self._parts.links.make(tx, LinkKind.CLAIM)
+            return await self._links.create(tx, LinkKind.CLAIM)
 
     async def find(self, token: str) -> LinkHolder | None:
-        """Find what a link is for; None: it does not work."""
-        return await self._parts.links.find(self._parts.db, token)
+        """Find the holder of a link; None: it is not valid."""
+        return await self._links.find(self._parts.db, token)
 
-    async def prepare_claim(self, token: str, email: str, name: str, password: str) -> Ready:
-        """Check what the first administrator gives. Raises: NotFound, Invalid."""
-        if (await self._parts.links.get(self._parts.db, token)).kind is not LinkKind.CLAIM:
+    async def prepare_claim(
+        self, token: str, email: str, name: str, password: str
+    ) -> PreparedRegistration:
+        """Check what the first administrator entered. Raises: NotFound, Invalid."""
+        if (await self._links.get(self._parts.db, token)).kind is not LinkKind.CLAIM:
             raise unknown_link()
         return await self._prepare(token, normalize_email(email), name, password)
 
-    async def prepare(self, token: str, name: str, password: str) -> Ready:
-        """Check what somebody with a link of his own gives. Raises: NotFound, Invalid."""
-        holder = await self._parts.links.get(self._parts.db, token)
+    async def prepare(self, token: str, name: str, password: str) -> PreparedRegistration:
+        """Check what the holder of a personal link entered. Raises: NotFound, Invalid."""
+        holder = await self._links.get(self._parts.db, token)
         if holder.email is None:
             raise unknown_link()
         return await self._prepare(token, holder.email, name or holder.name or "", password)
 
-    async def _prepare(self, token: str, email: str, name: str, password: str) -> Ready:
-        check_password(password, email)
-        hashed = await self._parts.passwords.hash(password)
-        return Ready(token=token, email=email, name=name, password_hash=hashed)
-
-    async def claim(self, tx: Tx, ready: Ready, remote: str) -> Joined:
-        """Make the first administrator, once. Raises: NotFound, Conflict."""
-        parts, now = self._parts, self._parts.clock.now()
-        await tx.execute(SQL.lock_accounts, what="claim")
-        if (await parts.links.take(tx, ready.token)).kind is not LinkKind.CLAIM:
+    async def claim(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
+        """Add the first administrator, once. Raises: NotFound, Conflict."""
+        await lock_subject(tx, _LOCK)
+        if (await self._links.consume(tx, prepared.token)).kind is not LinkKind.CLAIM:
             raise unknown_link()
-        if await store.has_active_user(tx):
+        if await users.has_active_user(tx):
             raise Conflict("somebody has claimed this installation", code="auth.claim.done")
-        user = User(
-            id=parts.ids.new(), version=1, email=ready.email, name=ready.name, role=Role.ADMIN,
-            state=UserState.ACTIVE, password_hash=ready.password_hash, totp_secret=None,
-            totp_confirmed_at=None, totp_last_step=0, created_at=now, updated_at=now,
-            last_login_at=None,
-        )  # fmt: skip
-        if not await store.add_user(tx, user):
+        new = NewUser(
+            email=prepared.email,
+            name=prepared.name,
+            role=Role.ADMIN,
+            password_hash=prepared.password_hash,
+        )
+        user = await self._accounts.add(tx, new)
+        if user is None:
             raise Conflict(
-                f"{ready.email} was invited: register by that link, or claim with another address",
+                f"{new.email} was invited: register by that link, or claim with another address",
                 code="user.email.taken",
             )
-        await tx.execute(SQL.drop_claim_links)
-        await parts.attempts.know(tx, user.id, remote)
-        return Joined(user=UserView.of(user), kind=LinkKind.CLAIM)
+        await one_time_links.delete_claim_links(tx)
+        await self._parts.throttle.record_address(tx, user.id, address)
+        return Registered(user=UserView.of(user), kind=LinkKind.CLAIM)
 
-    async def register(self, tx: Tx, ready: Ready, remote: str) -> Joined:
-        """Set the password of whom a link was made for; sessions of before are over.
-
-        Raises: NotFound.
-        """
+    async def register(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
+        """Set the password of the link's user; their former sessions end. Raises: NotFound."""
         parts = self._parts
-        holder = await parts.links.take(tx, ready.token)
+        holder = await self._links.consume(tx, prepared.token)
         if holder.user_id is None:
             raise unknown_link()
-        user = cast("User", await store.lock_user(tx, holder.user_id))
-        await tx.execute(
-            SQL.set_password, id=user.id, password_hash=ready.password_hash, now=parts.clock.now()
-        )
-        await tx.execute(SQL.set_user_name, id=user.id, name=ready.name)
+        user = await self._accounts.lock(tx, holder.user_id)
+        await users.set_password(tx, user.id, prepared.password_hash, parts.clock.now())
+        await users.set_user_name(tx, user.id, prepared.name)
         await parts.sessions.revoke_all(tx, user.id, "password_reset")
         if holder.removes_totp:
-            await parts.factors.remove(tx, user)
-        await parts.attempts.know(tx, user.id, remote)
-        return Joined(user=await self._view(tx, user.id), kind=holder.kind)
+            await parts.two_factor.remove(tx, user)
+        await parts.throttle.record_address(tx, user.id, address)
+        registered = await self._accounts.get(tx, user.id)
+        return Registered(user=UserView.of(registered), kind=holder.kind)
 
-    async def _view(self, tx: Tx, user_id: UUID) -> UserView:
-        return UserView.of(cast("User", await store.find_user(tx, user_id)))
+    async def _prepare(
+        self, token: str, email: str, name: str, password: str
+    ) -> PreparedRegistration:
+        check_password(password, email)
+        password_hash = await self._parts.passwords.hash(password)
+        return PreparedRegistration(
+            token=token, email=email, name=name, password_hash=password_hash
+        )

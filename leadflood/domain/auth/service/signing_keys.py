@@ -1,127 +1,126 @@
-"""The keys of access tokens: the database knows their names, the master secret gives the rest.
+"""Signing keys of access tokens: the database has their names, the master secret their bytes.
 
-A new key is made by rotating; the one before verifies until its last token is past. Other nodes
-look when they see a name they do not know, and every few seconds.
+Rotation makes a new key; the one before verifies until its last token has expired. Other nodes
+read the keys when they see a name they do not know, and every few seconds.
 """
 
 import hmac
 import secrets
 from datetime import datetime, timedelta
 
-from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.rules.access_tokens import MOST_LATE, SigningKey
-from leadflood.domain.auth.rules.master_secret import Vault
+from leadflood.domain.auth.repository import signing_keys
+from leadflood.domain.auth.repository.locks import lock_subject
+from leadflood.domain.auth.repository.signing_keys import SigningKeyRow
+from leadflood.domain.auth.rules.access_tokens import LATE_SIGNING_SECONDS, SigningKey
+from leadflood.domain.auth.rules.master_secret import MasterSecret
 from leadflood.domain.auth.schemas import Settings
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Bug, Conflict
 
-LOOK_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 1.0
+FRESH_SECONDS = 5.0
+"""For this long the keys read from the database are not read again."""
+UNKNOWN_KID_SECONDS = 1.0
+"""The same when a token names a key that was not among them."""
+_LOCK = "signing"
 
 
 class SigningKeys:
-    """The keys in force, as far as this process knows."""
+    """The keys in force, as far as this process has read them."""
 
-    def __init__(self, db: Database, clock: Clock, settings: Settings, vault: Vault) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, settings: Settings, secret: MasterSecret
+    ) -> None:
         self._db = db
         self._clock = clock
-        self._vault = vault
-        self._lives = timedelta(
-            minutes=settings.access_minutes, seconds=settings.leeway_seconds + MOST_LATE
+        self._secret = secret
+        self._verify_for = timedelta(
+            minutes=settings.access_minutes, seconds=settings.leeway_seconds + LATE_SIGNING_SECONDS
         )
         self._keys: dict[str, SigningKey] = {}
-        self._looked_at = float("-inf")
+        self._read_at = float("-inf")
 
     async def start(self) -> None:
-        """Make the first key, or find that ours is the secret the others have. Raises: Conflict."""
+        """Make the first key, or check that all nodes have our secret. Raises: Conflict."""
         async with self._db.transaction() as tx:
-            await tx.execute(SQL.lock_accounts, what="signing")
-            if not await self._read(tx):
+            await lock_subject(tx, _LOCK)
+            if not await self._list(tx):
                 await self._add(tx)
-        await self._look()
+        await self._read()
 
     async def rotate(self, tx: Tx) -> str:
-        """Sign new tokens with a new key; tell its name. Call `look_again` after the commit."""
-        await tx.execute(SQL.lock_accounts, what="signing")
+        """Sign new tokens with a new key; return its id. Call `mark_stale` after the commit."""
+        await lock_subject(tx, _LOCK)
         now = self._clock.now()
-        await tx.execute(SQL.retire_signing_keys, now=now)
-        await tx.execute(SQL.prune_signing_keys, before=now - 2 * self._lives)
+        await signing_keys.retire_signing_keys(tx, now)
+        await signing_keys.prune_signing_keys(tx, now - 2 * self._verify_for)
         return await self._add(tx)
 
-    async def look(self) -> None:
-        """Read the keys when what we know is old; before a transaction, never inside one."""
-        if REAL_TIME.monotonic() - self._looked_at > LOOK_SECONDS:
-            await self._look()
+    async def adopt_secret(self, tx: Tx) -> None:
+        """Begin anew under our own secret: sessions end, second factors are void.
+
+        For operators who lost the former secret: nothing that it sealed or signed is of use.
+        """
+        await lock_subject(tx, _LOCK)
+        await signing_keys.void_all_credentials(tx, self._clock.now())
+        await self._add(tx)
+
+    async def refresh(self) -> None:
+        """Read the keys again when they are stale; before a transaction, never inside one."""
+        if REAL_TIME.monotonic() - self._read_at > FRESH_SECONDS:
+            await self._read()
+
+    def mark_stale(self) -> None:
+        """Read the keys again before the next use."""
+        self._read_at = float("-inf")
 
     def newest(self) -> SigningKey:
-        """Tell the key to sign with."""
+        """Return the key to sign with."""
         for key in self._keys.values():
             if key.retired_at is None:
                 return key
         raise Bug("there is no signing key in force: accounts were not started")
 
     async def find(self, kid: str) -> SigningKey | None:
-        """Find a key by name that tokens may still be signed with; None: there is none."""
-        known = self._keys.get(kid)
-        since_seconds = REAL_TIME.monotonic() - self._looked_at
-        if since_seconds > (LOOK_AGAIN_SECONDS if known is None else LOOK_SECONDS):
-            await self._look()
-            known = self._keys.get(kid)
-        if known is None or not self._is_in_force(known.retired_at):
-            return None
-        return known
-
-    async def adopt(self, tx: Tx) -> None:
-        """Begin anew under our own secret: all sessions end, second factors and links are void.
-
-        For who lost the former secret: nothing that was sealed or signed with it is of use.
-        """
-        await tx.execute(SQL.lock_accounts, what="signing")
-        now = self._clock.now()
-        await tx.execute(SQL.forget_signing_keys)
-        await tx.execute(SQL.end_all_sessions, now=now)
-        await tx.execute(SQL.forget_factors, now=now)
-        await tx.execute(SQL.forget_recovery_codes)
-        await self._add(tx)
-
-    def look_again(self) -> None:
-        """Read the keys anew before the next use."""
-        self._looked_at = float("-inf")
+        """Find a key that tokens in force may be signed with."""
+        key = self._keys.get(kid)
+        age_seconds = REAL_TIME.monotonic() - self._read_at
+        if age_seconds > (UNKNOWN_KID_SECONDS if key is None else FRESH_SECONDS):
+            await self._read()
+            key = self._keys.get(kid)
+        return key if key is not None and self._is_in_force(key.retired_at) else None
 
     def _is_in_force(self, retired_at: datetime | None) -> bool:
-        return retired_at is None or self._clock.now() < retired_at + self._lives
+        return retired_at is None or self._clock.now() < retired_at + self._verify_for
 
-    async def _look(self) -> None:
-        self._looked_at = REAL_TIME.monotonic()
-        rows = await self._read(self._db)
-        self._keys = {row["kid"]: self._key_of(row) for row in rows}
+    async def _read(self) -> None:
+        self._read_at = REAL_TIME.monotonic()
+        self._keys = {row.kid: self._key_of(row) for row in await self._list(self._db)}
 
-    async def _read(self, db: Reader) -> list[Row]:
-        since = self._clock.now() - self._lives
-        rows = list(await db.fetch(SQL.list_signing_keys, since=since))
-        for row in rows:
-            if not hmac.compare_digest(bytes(row["proof"]), self._proof_of(row["kid"])):
-                raise Conflict(
-                    "accounts.secret is not the one that this database was begun with: all nodes"
-                    " of a database need the same; set LEADFLOOD_ACCOUNTS__SECRET (or …_FILE) to"
-                    " what the first node has (setting, or accounts.secret in its data folder); if"
-                    " it is lost, `leadflood users adopt-secret` begins anew with this one",
-                    code="accounts.secret.foreign",
-                )
+    async def _list(self, db: Reader) -> list[SigningKeyRow]:
+        rows = await signing_keys.list_signing_keys(db, self._clock.now() - self._verify_for)
+        if not all(hmac.compare_digest(row.proof, self._proof_of(row.kid)) for row in rows):
+            raise _foreign_secret()
         return rows
 
     async def _add(self, tx: Tx) -> str:
         kid = secrets.token_hex(8)
-        await tx.execute(
-            SQL.add_signing_key, kid=kid, proof=self._proof_of(kid), now=self._clock.now()
-        )
+        await signing_keys.add_signing_key(tx, kid, self._proof_of(kid), self._clock.now())
         return kid
 
     def _proof_of(self, kid: str) -> bytes:
-        return self._vault.digest("proof of the secret", kid.encode())
+        return self._secret.digest("proof of the secret", kid.encode())
 
-    def _key_of(self, row: Row) -> SigningKey:
-        kid = row["kid"]
-        return SigningKey(kid, self._vault.key(f"signing {kid}"), row["retired_at"])
+    def _key_of(self, row: SigningKeyRow) -> SigningKey:
+        return SigningKey(row.kid, self._secret.derive_key(f"signing {row.kid}"), row.retired_at)
+
+
+def _foreign_secret() -> Conflict:
+    return Conflict(
+        "accounts.secret is not the one that this database was begun with: all nodes"
+        " of a database need the same; set LEADFLOOD_ACCOUNTS__SECRET (or …_FILE) to"
+        " what the first node has (setting, or accounts.secret in its data folder); if"
+        " it is lost, `leadflood users adopt-secret` begins anew with this one",
+        code="accounts.secret.foreign",
+    )

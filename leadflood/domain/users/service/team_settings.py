@@ -1,36 +1,32 @@
-"""What holds for the whole team."""
+"""Team settings: the one row that holds for everybody."""
 
 from leadflood.domain.auth.schemas import SalesRepSees
-from leadflood.domain.users.repository import SQL
+from leadflood.domain.users import repository
 from leadflood.domain.users.schemas import Team
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Row, Tx
-from leadflood.engine.errors import Bug, PreconditionFailed
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import PreconditionFailed
 
 
 class TeamSettings:
-    """Reads and changes the one row there is."""
+    """Reads and changes the team's settings."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def get(self) -> Team:
-        """Tell what holds."""
-        return _team_of(await self._db.fetch_one(SQL.find_team))
+        """Get the settings."""
+        return await repository.get_team(self._db)
 
-    async def change(self, tx: Tx, sees: SalesRepSees, version: int | None = None) -> Team:
-        """Change what holds. Raises: PreconditionFailed."""
-        team = _team_of(await tx.fetch_one(SQL.lock_team))
+    async def change(
+        self, tx: Tx, sales_rep_sees: SalesRepSees, version: int | None = None
+    ) -> Team:
+        """Change which leads a SALES_REP sees. Raises: PreconditionFailed."""
+        team = await repository.lock_team(tx)
         if version not in (None, team.version):
             raise PreconditionFailed(
                 f"the team's settings are at version {team.version}, not {version}",
                 code="team.changed",
             )
-        await tx.execute(SQL.change_team, sales_rep_sees=sees)
-        return _team_of(await tx.fetch_one(SQL.find_team))
-
-
-def _team_of(row: Row | None) -> Team:
-    if row is None:
-        raise Bug("the team's row is made by the migration and never deleted")
-    return Team(version=row["version"], sales_rep_sees=SalesRepSees(row["sales_rep_sees"]))
+        await repository.update_team(tx, sales_rep_sees)
+        return await repository.get_team(tx)

@@ -6,8 +6,8 @@ import jwt
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.domain.auth.rules.access_tokens import SigningKey, issue, kid_of, verify
-from leadflood.domain.auth.rules.passwords import decode_base64url, encode_base64url
+from leadflood.domain.auth.rules.access_tokens import SigningKey, find_kid, issue, verify
+from leadflood.domain.auth.rules.base64url import decode_base64url, encode_base64url
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.ids import Ids
 
@@ -18,23 +18,28 @@ LEEWAY = timedelta(seconds=5)
 SECONDS = int(NOW.timestamp())
 
 
-def a_token(begins: int = SECONDS, ends: int = SECONDS + 900) -> str:
-    return issue(KEY, WHO, SESSION, Ids(ManualClock(NOW)), (begins, ends))
+def a_token(issued_at: int = SECONDS, expires_at: int = SECONDS + 900) -> str:
+    return issue(KEY, WHO, SESSION, Ids(ManualClock(NOW)), (issued_at, expires_at))
 
 
 def signed(header: dict[str, Any], claims: object, key: bytes = KEY.secret) -> str:
-    parts = [encode_base64url(msgspec.json.encode(one)) for one in (header, claims)]
+    parts = [encode_base64url(msgspec.json.encode(part)) for part in (header, claims)]
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     signature = algorithm.sign(".".join(parts).encode(), key)
     return ".".join([*parts, encode_base64url(signature)])
 
 
 def claims(**over: Any) -> dict[str, Any]:
-    given = {
-        "iss": "leadflood", "aud": "leadflood-api", "sub": str(WHO), "sid": str(SESSION),
-        "iat": SECONDS, "exp": SECONDS + 900, "jti": str(UUID(int=3)),
-    }  # fmt: skip
-    return {name: value for name, value in (given | over).items() if value is not ...}
+    values = {
+        "iss": "leadflood",
+        "aud": "leadflood-api",
+        "sub": str(WHO),
+        "sid": str(SESSION),
+        "iat": SECONDS,
+        "exp": SECONDS + 900,
+        "jti": str(UUID(int=3)),
+    }
+    return {name: value for name, value in (values | over).items() if value is not ...}
 
 
 HEADER = {"alg": "HS256", "kid": "k1", "typ": "at+jwt"}
@@ -43,20 +48,23 @@ HEADER = {"alg": "HS256", "kid": "k1", "typ": "at+jwt"}
 def test_a_token_says_whose_session_it_is() -> None:
     token = a_token()
 
-    told = verify(token, KEY, NOW, LEEWAY)
+    claims = verify(token, KEY, NOW, LEEWAY)
 
-    assert kid_of(token) == "k1"
-    assert told is not None
-    assert (told.sub, told.sid) == (WHO, SESSION)
+    assert find_kid(token) == "k1"
+    assert claims is not None
+    assert (claims.sub, claims.sid) == (WHO, SESSION)
 
 
 @pytest.mark.parametrize(
     ("seconds", "is_good"), [(-6, False), (-4, True), (0, True), (904, True), (905, False)]
 )
-def test_a_token_is_good_in_its_time_by_our_clock(seconds: int, is_good: bool) -> None:  # noqa: FBT001 - a table
-    told = verify(a_token(), KEY, NOW + timedelta(seconds=seconds), LEEWAY)
+def test_a_token_is_in_force_by_our_clock_give_or_take_the_leeway(
+    seconds: int,
+    is_good: bool,  # noqa: FBT001 - a table
+) -> None:
+    claims = verify(a_token(), KEY, NOW + timedelta(seconds=seconds), LEEWAY)
 
-    assert (told is not None) is is_good
+    assert (claims is not None) is is_good
 
 
 @pytest.mark.parametrize(
@@ -79,24 +87,36 @@ def test_a_token_is_good_in_its_time_by_our_clock(seconds: int, is_good: bool) -
     ids=str,
 )
 def test_another_header_is_refused_however_well_it_is_signed(header: dict[str, Any]) -> None:
-    assert kid_of(signed(header, claims())) is None
+    assert find_kid(signed(header, claims())) is None
 
 
 @pytest.mark.parametrize(
     "over",
     [
-        {"iss": "other"}, {"aud": "other"}, {"aud": ["leadflood-api"]}, {"sub": ...}, {"sid": ...},
-        {"exp": ...}, {"iat": ...}, {"jti": ...}, {"exp": str(SECONDS + 900)}, {"exp": 1e300},
-        {"exp": SECONDS - 60}, {"iat": SECONDS + 60}, {"admin": True}, {"sub": "1"}, {"nbf": 0},
+        {"iss": "other"},
+        {"aud": "other"},
+        {"aud": ["leadflood-api"]},
+        {"sub": ...},
+        {"sid": ...},
+        {"exp": ...},
+        {"iat": ...},
+        {"jti": ...},
+        {"exp": str(SECONDS + 900)},
+        {"exp": 1e300},
+        {"exp": SECONDS - 60},
+        {"iat": SECONDS + 60},
+        {"admin": True},
+        {"sub": "1"},
+        {"nbf": 0},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_other_claims_are_refused_however_well_they_are_signed(over: dict[str, Any]) -> None:
     assert verify(signed(HEADER, claims()), KEY, NOW, LEEWAY) is not None
     assert verify(signed(HEADER, claims(**over)), KEY, NOW, LEEWAY) is None
 
 
-def test_another_key_s_signature_is_refused() -> None:
+def test_the_signature_of_another_key_is_refused() -> None:
     assert verify(signed(HEADER, claims(), b"x" * 32), KEY, NOW, LEEWAY) is None
 
 
@@ -133,30 +153,43 @@ def loosened(token: str) -> str:
         lambda token: token[:0] + "..",
     ],
     ids=[
-        "padded", "dot", "four parts", "empty part", "no signature", "two parts", "blank",
-        "newline", "loose bits", "escaped", "leading dot", "long", "nothing",
+        "padded",
+        "dot",
+        "four parts",
+        "empty part",
+        "no signature",
+        "two parts",
+        "blank",
+        "newline",
+        "loose bits",
+        "escaped",
+        "leading dot",
+        "long",
+        "nothing",
     ],
-)  # fmt: skip
+)
 def test_a_token_has_exactly_one_form(spoil: Any) -> None:
-    assert kid_of(spoil(a_token())) is None
+    assert find_kid(spoil(a_token())) is None
 
 
 @given(st.text(max_size=200) | st.lists(st.binary(min_size=1, max_size=40), min_size=3, max_size=3))
-def test_garbage_names_no_key(given_text: Any) -> None:
+def test_a_text_of_another_form_names_no_key(text_or_parts: Any) -> None:
     text = (
-        given_text if isinstance(given_text, str) else ".".join(map(encode_base64url, given_text))
+        text_or_parts
+        if isinstance(text_or_parts, str)
+        else ".".join(map(encode_base64url, text_or_parts))
     )
 
-    assert kid_of(text) is None
+    assert find_kid(text) is None
 
 
 @given(st.integers(0, 10**6), st.integers(1, 255))
-def test_a_token_with_any_byte_changed_is_refused(place: int, flip: int) -> None:
+def test_a_token_with_any_byte_changed_is_refused(index: int, flip: int) -> None:
     parts = a_token().split(".")
-    number = place % 3
+    number = index % 3
     raw = bytearray(decode_base64url(parts[number]) or b"")
-    raw[place % len(raw)] ^= flip
+    raw[index % len(raw)] ^= flip
     parts[number] = encode_base64url(bytes(raw))
     token = ".".join(parts)
 
-    assert kid_of(token) != "k1" or verify(token, KEY, NOW, LEEWAY) is None
+    assert find_kid(token) != "k1" or verify(token, KEY, NOW, LEEWAY) is None

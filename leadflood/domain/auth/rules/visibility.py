@@ -1,0 +1,12 @@
+"""Visibility: which leads a role sees. Pure."""
+
+from uuid import UUID
+
+from leadflood.domain.auth.schemas import EVERYTHING, Role, SalesRepSees, Visibility
+
+
+def visibility_of(role: Role, sales_rep_sees: SalesRepSees, user_id: UUID) -> Visibility:
+    """Return what a user sees: a SALES_REP only their own leads, when the team wants it so."""
+    if role is Role.SALES_REP and sales_rep_sees is SalesRepSees.OWN:
+        return Visibility(user_id)
+    return EVERYTHING

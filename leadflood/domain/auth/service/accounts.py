@@ -1,0 +1,127 @@
+"""Accounts: the services of authentication, built when the master secret has been read."""
+
+from collections.abc import Callable
+
+import msgspec
+from anyio import to_thread
+
+from leadflood.domain.auth.rules.master_secret import (
+    MasterSecret,
+    ResponseSealer,
+    parse_master_secret,
+)
+from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.service.api_keys import ApiKeys
+from leadflood.domain.auth.service.credentials import Credentials
+from leadflood.domain.auth.service.login import Login, LoginParts
+from leadflood.domain.auth.service.login_throttle import LoginThrottle, ThrottleParts
+from leadflood.domain.auth.service.one_time_links import OneTimeLinks
+from leadflood.domain.auth.service.own_account import OwnAccount
+from leadflood.domain.auth.service.passwords import Passwords
+from leadflood.domain.auth.service.registration import Registration
+from leadflood.domain.auth.service.sessions import Sessions
+from leadflood.domain.auth.service.signing_keys import SigningKeys
+from leadflood.domain.auth.service.two_factor import TwoFactor
+from leadflood.domain.auth.service.user_accounts import UserAccounts
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Bug
+from leadflood.engine.ids import Ids
+
+
+class AuthServices(msgspec.Struct, frozen=True, kw_only=True):
+    """The services of authentication.
+
+    `seal`: seals stored responses that hold secrets.
+    `signing_keys`: sign and verify access tokens.
+    `credentials`: turn a token or key into a principal.
+    `passwords`: hash and verify.
+    `sessions`: open, renew and end logins.
+    `login`: the login itself.
+    `own_account`: what users change of their own credentials.
+    `registration`: claims, invitations and password resets by one-time links.
+    `api_keys`: keys for scripts.
+    """
+
+    seal: ResponseSealer
+    signing_keys: SigningKeys
+    credentials: Credentials
+    passwords: Passwords
+    sessions: Sessions
+    login: Login
+    own_account: OwnAccount
+    registration: Registration
+    api_keys: ApiKeys
+
+
+class Accounts:
+    """Holds the services of authentication; `start` before they are used."""
+
+    def __init__(
+        self,
+        db: Database,
+        ids: Ids,
+        clock: Clock,
+        settings: Settings,
+        read_secret: Callable[[], str],
+    ) -> None:
+        self._db = db
+        self._ids = ids
+        self._clock = clock
+        self._settings = settings
+        self._read_secret = read_secret
+        self._services: AuthServices | None = None
+
+    @property
+    def use(self) -> AuthServices:
+        """The services."""
+        if self._services is None:
+            raise Bug("accounts were not started")
+        return self._services
+
+    async def start(self, *, adopts: bool = False) -> None:
+        """Read the master secret and check that it is the one of this database.
+
+        `adopts`: make it that one; all sessions end and second factors are void.
+        Raises: Invalid (too short), Conflict (another one).
+        """
+        if self._services is not None:
+            return
+        secret = self._settings.secret or await to_thread.run_sync(self._read_secret)
+        services = self._build(parse_master_secret(secret))
+        if adopts:
+            async with self._db.transaction() as tx:
+                await services.signing_keys.adopt_secret(tx)
+        await services.signing_keys.start()
+        self._services = services
+
+    def _build(self, secret: MasterSecret) -> AuthServices:
+        db, ids, clock, settings = self._db, self._ids, self._clock, self._settings
+        signing_keys = SigningKeys(db, clock, settings, secret)
+        login_parts = self._build_login_parts(secret, signing_keys)
+        return AuthServices(
+            seal=ResponseSealer(secret),
+            signing_keys=signing_keys,
+            credentials=Credentials(db, clock, settings, signing_keys),
+            passwords=login_parts.passwords,
+            sessions=login_parts.sessions,
+            login=Login(login_parts),
+            own_account=OwnAccount(login_parts),
+            registration=Registration(
+                login_parts, UserAccounts(clock, ids), OneTimeLinks(clock, settings)
+            ),
+            api_keys=ApiKeys(db, clock, ids),
+        )
+
+    def _build_login_parts(self, secret: MasterSecret, signing_keys: SigningKeys) -> LoginParts:
+        db, ids, clock, settings = self._db, self._ids, self._clock, self._settings
+        passwords = Passwords(settings)
+        parts = ThrottleParts(db=db, clock=clock, ids=ids, secret=secret, passwords=passwords)
+        return LoginParts(
+            db=db,
+            clock=clock,
+            throttle=LoginThrottle(parts, settings),
+            passwords=passwords,
+            sessions=Sessions(clock, ids, settings, secret, signing_keys),
+            two_factor=TwoFactor(clock, secret),
+        )

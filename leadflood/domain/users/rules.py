@@ -1,0 +1,35 @@
+"""Rules of users: which states follow each other, and who may get which link. Pure."""
+
+from leadflood.domain.auth.schemas import LinkKind, Role, User, UserState
+from leadflood.engine.errors import Conflict, FieldProblem, Invalid
+
+_HINTS = {
+    UserState.INVITED: "send a new invitation",
+    UserState.ACTIVE: "make a link to reset the password",
+    UserState.DISABLED: "make the user active first",
+}
+
+
+def is_active_admin(user: User) -> bool:
+    """Whether a user is an administrator who may log in."""
+    return user.role is Role.ADMIN and user.state is UserState.ACTIVE
+
+
+def change_state(user: User, state: UserState) -> UserState:
+    """Return the state after an administrator asked for one.
+
+    Enabling a user who never registered makes them invited again. Raises: Invalid.
+    """
+    if state in (user.state, UserState.DISABLED):
+        return state
+    if user.state is UserState.DISABLED:
+        return UserState.INVITED if user.password_hash is None else UserState.ACTIVE
+    problem = "active: by registering; invited: by inviting; write disabled, or leave it out"
+    raise Invalid(f"state: {problem}", (FieldProblem("state", problem),), code="user.state.refused")
+
+
+def check_link_kind(state: UserState, kind: LinkKind) -> None:
+    """Refuse invitations for users who registered, and resets for all others. Raises: Conflict."""
+    required = UserState.INVITED if kind is LinkKind.INVITATION else UserState.ACTIVE
+    if state is not required:
+        raise Conflict(f"this user is {state}: {_HINTS[state]}", code="user.state.other")

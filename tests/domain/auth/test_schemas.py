@@ -1,0 +1,51 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from leadflood.domain.auth.schemas import (
+    EVERYTHING,
+    LinkKind,
+    OneTimeLink,
+    Principal,
+    PrincipalKind,
+    Visibility,
+)
+
+ANN, BEN = UUID(int=1), UUID(int=2)
+
+
+@pytest.mark.parametrize("owner", [None, ANN, str(BEN), "somebody without an account"])
+def test_who_sees_everything_sees_every_lead(owner: UUID | str | None) -> None:
+    assert EVERYTHING.allows(owner)
+    assert EVERYTHING.owner is None
+
+
+def test_who_sees_their_own_leads_sees_no_other() -> None:
+    visibility = Visibility(ANN)
+
+    assert visibility.allows(ANN)
+    assert visibility.allows(str(ANN))
+    assert not visibility.allows(BEN)
+    assert not visibility.allows(None)
+    assert visibility.owner == str(ANN)
+
+
+def test_a_principal_sees_everything_unless_it_is_narrowed() -> None:
+    principal = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=frozenset())
+
+    assert principal.visibility == EVERYTHING
+    assert principal.sees_owner is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (LinkKind.CLAIM, "/claim/000"),
+        (LinkKind.INVITATION, "/register/000"),
+        (LinkKind.RESET, "/register/000"),
+    ],
+)
+def test_a_link_leads_to_the_page_of_its_kind(kind: LinkKind, path: str) -> None:
+    link = OneTimeLink(kind=kind, token="0" * 3, expires_at=datetime(2026, 1, 5, tzinfo=UTC))
+
+    assert link.path == path

@@ -1,0 +1,48 @@
+"""Accounts on a database, and somebody who registered."""
+
+from uuid import UUID
+
+from leadflood.domain.auth.schemas import Role, Settings
+from leadflood.domain.auth.service.accounts import Accounts
+from leadflood.domain.auth.service.one_time_links import OneTimeLinks
+from leadflood.domain.auth.service.user_accounts import UserAccounts
+from leadflood.domain.users.service.users import Users
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.ids import Ids
+
+CHEAP = Settings(secret="s" * 40, argon2_memory_kib=64)
+PASSWORD = "a password of nobody else"  # noqa: S105 - opens nothing
+EMAIL = "ann@team.example"
+HERE = "203.0.113.1"
+
+
+async def start_accounts(
+    database: Database, clock: ManualClock, settings: Settings = CHEAP
+) -> Accounts:
+    """Start the services of authentication, as a node does."""
+    accounts = make_accounts(database, clock, settings)
+    await accounts.start()
+    return accounts
+
+
+def make_accounts(database: Database, clock: ManualClock, settings: Settings = CHEAP) -> Accounts:
+    """Build the services of authentication, not started."""
+    return Accounts(database, Ids(clock), clock, settings, lambda: "k" * 64)
+
+
+def make_users(database: Database, clock: ManualClock) -> Users:
+    """Build the use cases of users."""
+    return Users(database, UserAccounts(clock, Ids(clock)), OneTimeLinks(clock, CHEAP))
+
+
+async def register(
+    accounts: Accounts, database: Database, clock: ManualClock, role: Role = Role.ADMIN
+) -> UUID:
+    """Invite a user, who registers; return their id."""
+    async with database.transaction() as tx:
+        issued = await make_users(database, clock).invite(tx, EMAIL, "Ann", role)
+    registration = accounts.use.registration
+    prepared = await registration.prepare(issued.link.token, "", PASSWORD)
+    async with database.transaction() as tx:
+        return (await registration.register(tx, prepared, HERE)).user.id
