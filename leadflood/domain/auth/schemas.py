@@ -110,6 +110,11 @@ class Visibility(msgspec.Struct, frozen=True):
     owner_id: UUID | None = None
 
     @property
+    def is_limited(self) -> bool:
+        """Whether the leads of other owners are hidden."""
+        return self.owner_id is not None
+
+    @property
     def owner(self) -> str | None:
         """The owner as a lead's `owner` column spells it; None for all."""
         return None if self.owner_id is None else str(self.owner_id)

@@ -18,6 +18,7 @@ ANN, BEN = UUID(int=1), UUID(int=2)
 def test_who_sees_everything_sees_every_lead(owner: UUID | str | None) -> None:
     assert EVERYTHING.allows(owner)
     assert EVERYTHING.owner is None
+    assert not EVERYTHING.is_limited
 
 
 def test_who_sees_their_own_leads_sees_no_other() -> None:
@@ -28,6 +29,7 @@ def test_who_sees_their_own_leads_sees_no_other() -> None:
     assert not visibility.allows(BEN)
     assert not visibility.allows(None)
     assert visibility.owner == str(ANN)
+    assert visibility.is_limited
 
 
 def test_a_principal_sees_everything_unless_it_is_narrowed() -> None:
