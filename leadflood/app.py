@@ -17,7 +17,7 @@ from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.domain.accounts.audit import Audit
 from leadflood.domain.accounts.service import Accounts

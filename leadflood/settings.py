@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from leadflood.api.listening import Settings as HttpSettings
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.accounts.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings

@@ -23,7 +23,7 @@ from leadflood.api.icp import IcpBody, Icps
 from leadflood.api.lead_detail import ContributionView
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.accounts.schemas import Permission
 from leadflood.domain.features.service import FeatureService

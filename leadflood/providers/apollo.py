@@ -24,12 +24,10 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     ProviderUnfunded,
 )
-from leadflood.contracts.facts import FoundPerson
+from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.account import CreditUsage
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import EmailStatus, FieldName
-from leadflood.contracts.wire import (
+from leadflood.contracts.provider_client import (
     Evidence,
     api_key,
     base_url,
@@ -45,6 +43,8 @@ from leadflood.contracts.wire import (
     wait_seconds,
     web_url,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid
 from leadflood.engine.net.call import (

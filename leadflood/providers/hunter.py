@@ -26,9 +26,7 @@ from leadflood.contracts.errors import (
 from leadflood.contracts.ports.account import CreditUsage
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import EmailStatus, FieldName
-from leadflood.contracts.wire import (
+from leadflood.contracts.provider_client import (
     Evidence,
     api_key,
     base_url,
@@ -40,6 +38,8 @@ from leadflood.contracts.wire import (
     refuse_unusual,
     web_url,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.call import (

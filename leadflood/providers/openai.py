@@ -33,8 +33,7 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.wire import (
+from leadflood.contracts.provider_client import (
     api_key,
     base_url,
     canonical,
@@ -43,6 +42,7 @@ from leadflood.contracts.wire import (
     price_micros,
     wait_seconds,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.engine.clock import Clock
 from leadflood.engine.net.call import (
     Call,

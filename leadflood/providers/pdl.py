@@ -24,9 +24,7 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import FieldName, Probability
-from leadflood.contracts.wire import (
+from leadflood.contracts.provider_client import (
     UNTOLD_WAIT_SECONDS,
     Evidence,
     api_key,
@@ -42,6 +40,8 @@ from leadflood.contracts.wire import (
     split_micros,
     web_url,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import FieldName, Probability
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid
 from leadflood.engine.net.call import (

@@ -27,9 +27,9 @@ from anyio import move_on_after
 
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
+from leadflood.contracts.provider_client import canonical, clean_text, price_micros
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import Channel
-from leadflood.contracts.wire import canonical, clean_text, price_micros
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window

@@ -23,9 +23,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
 )
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import Channel
-from leadflood.contracts.wire import (
+from leadflood.contracts.provider_client import (
     UNTOLD_WAIT_SECONDS,
     api_key,
     base_url,
@@ -36,6 +34,8 @@ from leadflood.contracts.wire import (
     refuse_unusual,
     wait_seconds,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import Channel
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, Unsure
 from leadflood.engine.net.call import (

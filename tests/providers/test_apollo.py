@@ -14,9 +14,9 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     ProviderUnfunded,
 )
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured

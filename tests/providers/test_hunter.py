@@ -16,7 +16,7 @@ from leadflood.contracts.errors import (
     Unsupported,
 )
 from leadflood.contracts.ports.people import PersonSubject
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.call import Http

@@ -14,7 +14,7 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.ports.text import Claim, DraftRequest, NumberedFact
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured

@@ -14,7 +14,7 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.ports.people import PersonSubject
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid

@@ -12,7 +12,7 @@ from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
 from leadflood.contracts.ports.text import DraftRequest, NumberedFact
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.call import Http

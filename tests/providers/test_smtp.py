@@ -13,7 +13,7 @@ from aiosmtpd import smtp as aiosmtpd
 from hypothesis import given, strategies as st
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured, Transient, Unsure

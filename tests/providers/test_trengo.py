@@ -12,7 +12,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
 )
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, Transient, Unsure

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import EmailStatus, Micros
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.values import FieldName, Micros
 
 

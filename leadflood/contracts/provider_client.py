@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from leadflood.contracts.errors import ProviderChanged, ProviderDown
-from leadflood.contracts.facts import FoundValue, Scalar
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
+from leadflood.contracts.found_values import FoundValue, Scalar
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import FieldName, Probability
 from leadflood.engine.errors import NotConfigured
 from leadflood.engine.net.call import HttpReply, Reply
