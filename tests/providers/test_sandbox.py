@@ -17,23 +17,23 @@ from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.call import Http
 from leadflood.providers.catalog import CATALOG, close_all
-from leadflood.sandbox import plans
+from leadflood.sandbox import prices
 from leadflood.sandbox.world import WorldConfig, serve
 
 from tests.support.gate import DirectGate
 
 PRICES = {
-    "apollo": plans.APOLLO_CREDIT_MICROS,
-    "hunter": plans.HUNTER_CREDIT_MICROS,
-    "pdl": plans.PDL_CREDIT_MICROS,
-    "trengo": plans.TRENGO_MESSAGE_MICROS,
-    "smtp": plans.SMTP_MESSAGE_MICROS,
+    "apollo": prices.APOLLO_CREDIT_MICROS,
+    "hunter": prices.HUNTER_CREDIT_MICROS,
+    "pdl": prices.PDL_CREDIT_MICROS,
+    "trengo": prices.TRENGO_MESSAGE_MICROS,
+    "smtp": prices.SMTP_MESSAGE_MICROS,
 }
 EXTRA: dict[str, dict[str, Any]] = {
     "smtp": {"starttls": False},
     "openai": {
-        "input_micros_per_million": plans.OPENAI_PROMPT_MICROS_PER_MILLION,
-        "output_micros_per_million": plans.OPENAI_COMPLETION_MICROS_PER_MILLION,
+        "input_micros_per_million": prices.OPENAI_PROMPT_MICROS_PER_MILLION,
+        "output_micros_per_million": prices.OPENAI_COMPLETION_MICROS_PER_MILLION,
     },
 }
 TEMPLATE = OutgoingMessage(
@@ -89,7 +89,7 @@ async def adapters(
             name: entry.build(
                 ProviderSettings(
                     base_url=urls[name],
-                    api_key=getattr(plans.Keys(), name),
+                    api_key=getattr(prices.Keys(), name),
                     credit_price_micros=PRICES.get(name, 0),
                     extra=EXTRA.get(name, {}),
                 ),
