@@ -15,12 +15,13 @@ from uuid import UUID
 
 import msgspec
 from leadflood.contracts.errors import Unsupported
+from leadflood.contracts.evidence import split_micros
 from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
-from leadflood.contracts.provider_client import canonical, split_micros
+from leadflood.contracts.provider_client import canonical
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.net.call import Call, Gate, Reply, Window

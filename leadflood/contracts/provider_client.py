@@ -1,209 +1,295 @@
-"""What every adapter does alike with a raw answer: clean, decode, price, and keep the evidence."""
+"""Provider client: the frame that every adapter shares, from question to priced reply.
 
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+    question → gate → request with key and reference → status → typed answer → reply
+
+An adapter holds a `ProviderClient` and adds what is the vendor's own: its card, its wire structs,
+its words. What is not an answer is an error by the table of `vendor_http`; a call that got
+nowhere is `ProviderDown`, or `Unsure` where it may have had an effect.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.errors import ProviderChanged, ProviderDown
-from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import FieldName, Probability
-from leadflood.engine.errors import NotConfigured
-from leadflood.engine.net.call import HttpReply, Reply
+from leadflood.contracts.evidence import Evidence, split_micros
+from leadflood.contracts.provider_spec import ProviderSettings
+from leadflood.contracts.vendor_http import Failure, Vendor, refused, status_error
+from leadflood.engine.clock import Clock
+from leadflood.engine.errors import LeadfloodError, NotConfigured, Unsure
+from leadflood.engine.net.call import (
+    BulkReply,
+    Call,
+    Cut,
+    Gate,
+    Http,
+    HttpReply,
+    Item,
+    Reply,
+    Send,
+    Unreached,
+)
 
 T = TypeVar("T")
 
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+"
-)
-_MOST_TEXT_CHARS = 500
-_MOST_LIST_ITEMS = 200
-_MOST_DETAIL_CHARS = 300
+SUCCESSES = frozenset(range(200, 300))
+_DAY_SECONDS = 86_400
 
 
-def clean_text(text: str, most_chars: int = _MOST_TEXT_CHARS) -> str:
-    """Make a text from outside storable: no control or invisible characters, one line, capped."""
-    return " ".join(_INVISIBLE.sub(" ", text).split())[:most_chars].strip()
+class Endpoint(msgspec.Struct, frozen=True):
+    """One call that the vendor documents.
 
-
-def decode_answer(provider: str, body: bytes, into: type[T]) -> T:
-    """Decode a JSON answer.
-
-    Raises: ProviderChanged when it no longer fits its struct.
+    Attributes:
+        operation: Our name of it, one of the card's `does`.
+        limit: The windows it counts in, one of the card's `limits`.
+        method: The HTTP method.
+        path: The path under the base URL.
+        answers: Statuses that are an answer; any other is an error.
+        is_kept: Whether answers are kept, to be used again.
+        keeps_misses: Whether a miss is kept too.
+        is_effect: Whether the call does something that must not be done twice.
     """
-    try:
-        return msgspec.json.decode(body, type=into)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProviderChanged(
-            f"{provider} answered something else than its documented JSON ({error}): "
-            "check base_url, or update the adapter"
-        ) from error
+
+    operation: str
+    limit: str
+    method: str = "GET"
+    path: str = ""
+    answers: frozenset[int] = frozenset({200})
+    is_kept: bool = False
+    keeps_misses: bool = True
+    is_effect: bool = False
 
 
-def canonical(question: Any) -> bytes:
-    """Write a request so that equal ones are equal bytes."""
-    return msgspec.json.encode(question, order="deterministic")
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call asks.
+
+    Attributes:
+        key: The canonical question: equal keys share an answer.
+        params: The query string.
+        body: The body of the request.
+        subjects: The ids that the call is made for.
+        count: How many items it may be charged for.
+    """
+
+    key: bytes = b""
+    params: Mapping[str, str] = {}
+    body: bytes = b""
+    subjects: tuple[str, ...] = ()
+    count: int = 1
+
+
+def canonical(value: Any) -> bytes:
+    """Return a value as JSON, so that equal values are equal bytes."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def body_question(value: Any, *subjects: str) -> Question:
+    """Return a question that travels as a JSON body."""
+    body = canonical(value)
+    return Question(key=body, body=body, subjects=subjects)
+
+
+def query_question(params: Mapping[str, str], *subjects: str) -> Question:
+    """Return a question that travels as a query string."""
+    return Question(key=canonical(params), params=params, subjects=subjects)
 
 
 def price_micros(credits_spent: Decimal, settings: ProviderSettings) -> int:
-    """Tell what an amount of credits costs, rounded up."""
+    """Return what an amount of credits costs, rounded up."""
     exact = credits_spent * settings.credit_price_micros
     return int(exact.to_integral_value(rounding=ROUND_CEILING))
 
 
-def split_micros(total_micros: int, parts: int) -> list[int]:
-    """Share an amount among `parts`, to the last micro."""
-    if parts <= 0:
-        return []
-    each, rest = divmod(total_micros, parts)
-    return [each + 1] * rest + [each] * (parts - rest)
-
-
-def api_key(spec: ProviderSpec, settings: ProviderSettings) -> str:
-    """Tell the key.
-
-    Raises: NotConfigured, naming the setting.
-    """
-    if not settings.api_key:
-        raise NotConfigured(
-            f"{spec.name} has no key: set providers.{spec.name}.api_key "
-            f"(LEADFLOOD_PROVIDERS__{spec.name.upper()}__API_KEY)"
+def share_cost(bodies: Sequence[bytes], hits: Sequence[bool], cost_micros: int) -> BulkReply:
+    """Return the replies of a bulk call; the hits share its cost, or all where there is none."""
+    payers = [index for index, is_hit in enumerate(hits) if is_hit] or range(len(bodies))
+    costs = dict(zip(payers, split_micros(cost_micros, len(payers)), strict=True))
+    return BulkReply(
+        items=tuple(
+            Reply(body=body, found=is_hit, cost_micros=costs.get(index, 0))
+            for index, (body, is_hit) in enumerate(zip(bodies, hits, strict=True))
         )
-    return settings.api_key
+    )
 
 
-def base_url(spec: ProviderSpec, settings: ProviderSettings) -> str:
-    """Tell where the service is, without a slash at the end."""
-    return (settings.base_url or spec.base_url).rstrip("/")
+class ProviderClient:
+    """Asks one vendor; held by its adapter."""
 
-
-UNTOLD_WAIT_SECONDS = 5.0
-"""How long to wait when a service says \"too many\" but not for how long: its next no is free."""
-
-
-def wait_seconds(
-    headers: Mapping[str, str], now: datetime, otherwise: float = UNTOLD_WAIT_SECONDS
-) -> float:
-    """Read Retry-After (seconds or an HTTP date), at least half a second."""
-    told = headers.get("retry-after", "").strip()
-    try:
-        return max(0.5, float(told))
-    except ValueError:
-        pass
-    try:
-        return max(0.5, (parsedate_to_datetime(told).astimezone(UTC) - now).total_seconds())
-    except (ValueError, TypeError):
-        return otherwise
-
-
-def refuse_unusual(provider: str, reply: HttpReply, now: datetime) -> None:
-    """Raise for what means the same everywhere: 5xx is down, 3xx has moved."""
-    if reply.status >= 500:  # noqa: PLR2004 - the border of RFC 9110's class
-        told = reply.headers.get("retry-after")
-        wait = wait_seconds(reply.headers, now, 0.0) if told else None
-        raise ProviderDown(f"{provider} answered {reply.status}: {detail_of(reply)}", wait or None)
-    if 300 <= reply.status < 400:  # noqa: PLR2004 - the borders of RFC 9110's class
-        raise ProviderChanged(
-            f"{provider} redirects to {reply.headers.get('location', 'another address')}: "
-            f"set providers.{provider}.base_url"
-        )
-
-
-def detail_of(reply: HttpReply) -> str:
-    """Quote the start of an answer for an error's text."""
-    return clean_text(reply.body[:2000].decode("utf-8", "replace"), _MOST_DETAIL_CHARS)
-
-
-def web_url(text: str) -> str:
-    """Write a profile's address in one way: https, no query, no slash at the end."""
-    bare = text.strip()
-    try:
-        parts = urlsplit(bare if "//" in bare else f"https://{bare}")
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return ""
-    if host == "linkedin.com" or host.endswith(".linkedin.com"):
-        host = "www.linkedin.com"
-    return f"https://{host}{parts.path.rstrip('/')}" if host else ""
-
-
-def domain_of(text: str) -> str:
-    """Take the host out of an address, without `www.`."""
-    bare = text.strip().lower()
-    try:
-        host = urlsplit(bare if "//" in bare else f"//{bare}").hostname or ""
-    except ValueError:
-        return ""
-    return host.removeprefix("www.").rstrip(".")
-
-
-def likely_email(text: object) -> str:
-    """Tell the address if it is one; empty otherwise (placeholders are the adapter's matter)."""
-    if not isinstance(text, str):
-        return ""
-    address = clean_text(text, 320)
-    name, at, domain = address.rpartition("@")
-    return address if at and name and "." in domain and " " not in address else ""
-
-
-class Evidence:
-    """Gathers the values of one answer; each carries source, hash, time and its part of the cost.
-
-    Empty texts, None and booleans (a plan's "there is something") are left out.
-    """
-
-    def __init__(self, source: str, method: str, reply: Reply, now: datetime) -> None:
-        self._source = source
-        self._method = method
-        self._cost_micros = reply.cost_micros
-        self._observed_at = reply.observed_at or now
-        self._hash = hashlib.sha256(reply.body).hexdigest()
-        self._kept: list[tuple[FieldName, Scalar, Probability]] = []
+    def __init__(
+        self, vendor: Vendor, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock
+    ) -> None:
+        self._vendor = vendor
+        self._spec = vendor.spec
+        self._settings = settings
+        self._gate = gate
+        self._http = http
+        self._clock = clock
 
     @property
-    def observed_at(self) -> datetime:
-        """When the answer came from the provider."""
-        return self._observed_at
+    def base_url(self) -> str:
+        """The address of the service, without a slash at the end."""
+        return (self._settings.base_url or self._spec.base_url).rstrip("/")
 
-    def add(self, field: FieldName, value: object, confidence: Probability) -> None:
-        """Keep a value if it says anything."""
-        kept = _scalar(value)
-        if kept is not None and all(field is not known for known, _, _ in self._kept):
-            self._kept.append((field, kept, confidence))
+    def require_key(self) -> str:
+        """Return the key.
 
-    def values(self) -> tuple[FoundValue, ...]:
-        """Tell the values; their costs sum to the answer's."""
-        costs = split_micros(self._cost_micros, len(self._kept))
-        return tuple(
-            FoundValue(
-                field=field,
-                value=value,
-                source=self._source,
-                method=self._method,
-                observed_at=self._observed_at,
-                confidence=confidence,
-                evidence_hash=self._hash,
-                cost_micros=cost,
+        Raises: NotConfigured, naming the setting.
+        """
+        name = self._spec.name
+        if not self._settings.api_key:
+            raise NotConfigured(
+                f"{name} has no key: set providers.{name}.api_key "
+                f"(LEADFLOOD_PROVIDERS__{name.upper()}__API_KEY)"
             )
-            for (field, value, confidence), cost in zip(self._kept, costs, strict=True)
+        return self._settings.api_key
+
+    def price(self, operation: str, count: int = 1) -> int:
+        """Return the most that `count` items of an operation cost."""
+        return self.cost(self._spec.credits[operation] * count)
+
+    def cost(self, credits_spent: Decimal) -> int:
+        """Return what an amount of credits costs."""
+        return price_micros(credits_spent, self._settings)
+
+    def evidence(self, endpoint: Endpoint, reply: Reply) -> Evidence:
+        """Return where the values of an answer are gathered."""
+        return Evidence(self._spec.name, endpoint.operation, reply, self._clock.now())
+
+    def decode(self, body: bytes, into: type[T]) -> T:
+        """Return a JSON answer as its struct.
+
+        Raises: ProviderChanged when it no longer fits.
+        """
+        try:
+            return msgspec.json.decode(body, type=into)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ProviderChanged(
+                f"{self._spec.name} answered something else than its documented JSON ({error}): "
+                "check base_url, or update the adapter"
+            ) from error
+
+    async def fetch(self, endpoint: Endpoint, question: Question, into: type[T]) -> T:
+        """Ask, and return the answer as its struct."""
+
+        def read(reply: HttpReply) -> Reply:
+            self.decode(reply.body, into)
+            return Reply(body=reply.body)
+
+        return self.decode((await self.ask(endpoint, question, read)).body, into)
+
+    async def ask(
+        self, endpoint: Endpoint, question: Question, read: Callable[[HttpReply], Reply]
+    ) -> Reply:
+        """Ask once; `read` says what an answer's status and body come to, and what it cost."""
+        self.require_key()
+
+        async def send(reference: UUID) -> Reply:
+            http_reply = await self._exchange(endpoint, question, reference)
+            hints = self._vendor.read_hints(http_reply, self._clock.now())
+            return msgspec.structs.replace(read(http_reply), hints=hints)
+
+        return await self.pass_gate(self.make_call(endpoint, question), send)
+
+    async def ask_many(
+        self,
+        endpoint: Endpoint,
+        items: Sequence[Item],
+        write: Callable[[Sequence[Item]], bytes],
+        read: Callable[[HttpReply, Sequence[Item]], BulkReply],
+    ) -> Sequence[Reply]:
+        """Ask for several items in one call; only those that no kept answer covers are sent."""
+        self.require_key()
+        question = Question(
+            key=b"\n".join(item.question for item in items),
+            subjects=tuple(item.subject for item in items),
+            count=len(items),
         )
 
+        async def send(reference: UUID, unanswered: Sequence[Item]) -> BulkReply:
+            body = write(unanswered)
+            asked = msgspec.structs.replace(question, body=body)
+            http_reply = await self._exchange(endpoint, asked, reference)
+            hints = self._vendor.read_hints(http_reply, self._clock.now())
+            return msgspec.structs.replace(read(http_reply, unanswered), hints=hints)
 
-def _scalar(value: object) -> Scalar | None:
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return clean_text(value) or None
-    if isinstance(value, int | float):
-        return value
-    if isinstance(value, Sequence):
-        words = (clean_text(item) for item in value if isinstance(item, str))
-        return tuple(dict.fromkeys(word for word in words if word))[:_MOST_LIST_ITEMS] or None
-    return None
+        try:
+            return await self._gate.call_bulk(self.make_call(endpoint, question), items, send)
+        except (Unreached, Cut) as error:
+            raise self._down(error) from error
+
+    def make_call(self, endpoint: Endpoint, question: Question) -> Call:
+        """Return the call as the gate sees it: priced by the card, kept by the settings."""
+        settings = self._settings
+        keeps_misses = endpoint.is_kept and endpoint.keeps_misses
+        return Call(
+            provider=self._spec.name,
+            operation=endpoint.operation,
+            question=question.key,
+            limit=endpoint.limit,
+            max_cost_micros=self.price(endpoint.operation, question.count),
+            subjects=question.subjects,
+            answer_seconds=settings.answer_days * _DAY_SECONDS if endpoint.is_kept else 0.0,
+            miss_seconds=settings.miss_days * _DAY_SECONDS if keeps_misses else 0.0,
+            timeout_seconds=settings.timeout_seconds,
+            effect=endpoint.is_effect,
+        )
+
+    async def pass_gate(self, call: Call, send: Send) -> Reply:
+        """Send a call through the gate.
+
+        Raises: ProviderDown for a call that got nowhere; an effect keeps Unreached and Unsure.
+        """
+        try:
+            return await self._gate.call(call, send)
+        except (Unreached, Cut) as error:
+            if call.effect:
+                raise
+            raise self._down(error) from error
+
+    def error_of(self, reply: HttpReply) -> LeadfloodError:
+        """Return the error that a reply stands for."""
+        return status_error(Failure(self._vendor, reply, self._clock.now()))
+
+    async def _exchange(self, endpoint: Endpoint, question: Question, reference: UUID) -> HttpReply:
+        try:
+            reply = await self._http.request(
+                endpoint.method,
+                self.base_url + endpoint.path,
+                headers=self._headers(reference),
+                params=question.params,
+                body=question.body or None,
+                timeout_seconds=self._settings.timeout_seconds,
+            )
+        except Cut as error:
+            if endpoint.is_effect:
+                raise Unsure(f"{self._vendor.title} may have sent it: {error.detail}") from error
+            raise
+        if reply.status in endpoint.answers:
+            return reply
+        raise self._effect_error(reply) if endpoint.is_effect else self.error_of(reply)
+
+    def _headers(self, reference: UUID) -> dict[str, str]:
+        vendor = self._vendor
+        return {
+            vendor.key_header: vendor.key_prefix + self.require_key(),
+            "content-type": "application/json",
+            "accept": "application/json",
+            "x-request-id": str(reference),
+            **vendor.headers,
+        }
+
+    def _effect_error(self, reply: HttpReply) -> LeadfloodError:
+        """Return the error of an effect: only a refusal proves that nothing was done."""
+        title = self._vendor.title
+        if reply.status >= 500:  # noqa: PLR2004 - the border of RFC 9110's class
+            return Unsure(f"{title} answered {reply.status} and may have sent it")
+        if reply.status < 400:  # noqa: PLR2004 - the border of RFC 9110's class
+            return refused(Failure(self._vendor, reply, self._clock.now()))
+        return self.error_of(reply)
+
+    def _down(self, error: Unreached | Cut) -> ProviderDown:
+        text = f"{self._vendor.title} cannot be reached: {error.detail}"
+        return ProviderDown(text, error.retry_after_seconds)
