@@ -1,4 +1,4 @@
-"""A value with its evidence, as every provider tells it and every store keeps it."""
+"""Found values: a value with its evidence, as providers give it and slices keep it."""
 
 from datetime import datetime
 
@@ -11,10 +11,17 @@ Scalar = str | int | float | bool | tuple[str, ...]
 
 
 class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value and who says so.
+    """One value and its source.
 
-    `source` is the provider (`apollo`, `csv`, `user`), `method` its operation (`people.match`),
-    `evidence_hash` the SHA-256 in hex of the raw answer; the cost is this value's part.
+    Attributes:
+        field: Which field it is a value of.
+        value: The value, cleaned.
+        source: The provider, or `csv` or `user`.
+        method: The operation of the provider (`people.match`).
+        observed_at: When the source gave it.
+        confidence: How likely it is right.
+        evidence_hash: The SHA-256, in hex, of the raw answer.
+        cost_micros: This value's share of the answer's cost.
     """
 
     field: FieldName
@@ -28,12 +35,12 @@ class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FoundPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person as one provider tells it; `provider_id` is its name for the person there."""
+    """A person as one provider knows them; `provider_id` is the provider's id of the person."""
 
     provider: str
     provider_id: str
     values: tuple[FoundValue, ...]
 
     def get(self, field: FieldName) -> Scalar | None:
-        """Tell the value of a field, if it came along."""
-        return next((found.value for found in self.values if found.field == field), None)
+        """Return the value of a field, if there is one."""
+        return next((each.value for each in self.values if each.field == field), None)

@@ -210,8 +210,8 @@ class ProviderClient:
 
         async def send(reference: UUID, unanswered: Sequence[Item]) -> BulkReply:
             body = write(unanswered)
-            asked = msgspec.structs.replace(question, body=body)
-            http_reply = await self._exchange(endpoint, asked, reference)
+            sent = msgspec.structs.replace(question, body=body)
+            http_reply = await self._exchange(endpoint, sent, reference)
             hints = self._vendor.read_hints(http_reply, self._clock.now())
             return msgspec.structs.replace(read(http_reply, unanswered), hints=hints)
 

@@ -450,7 +450,7 @@ def _params(subject: PersonSubject) -> _Params:
 def _align(
     client: ProviderClient, questions: Sequence[_Params], matches: Sequence[msgspec.Raw]
 ) -> list[bytes | None]:
-    """Give each question its match: by id where asked by id, else by position.
+    """Return each question's match: by id for a question by id, else by position.
 
     That `matches` follows the order of the questions, with null for a miss, is seen in clients
     only; the specification does not say it.

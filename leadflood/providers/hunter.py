@@ -177,7 +177,7 @@ def _quota_spent(failure: Failure) -> ProviderUnfunded:
 
 
 def _claimed(failure: Failure) -> ProviderRefused:
-    """Return the error of "The person behind this email address asked us to stop"."""
+    """Return the error of "The person behind this email address asked us to stop processing it"."""
     text = f"this person asked hunter to stop: suppress them; it says: {failure.detail}"
     return ProviderRefused(text, code=CLAIMED)
 

@@ -106,22 +106,22 @@ async def adapters(
 async def known_people(adapters: Adapters) -> list[PersonSubject]:
     """Match the first page and keep who has an address and a company's domain."""
     page = await adapters.apollo.find_people(PeopleQuery(page_size=25), None)
-    known = []
+    people = []
     for person in page.people:
         subject = PersonSubject(subject_id="1", provider_ids={"apollo": person.provider_id})
-        found = await adapters.apollo.enrich(subject)
-        told = {value.field: str(value.value) for value in found.values}
-        if {FieldName.EMAIL, FieldName.LAST_NAME, FieldName.COMPANY_DOMAIN} <= set(told):
-            known.append(
+        answer = await adapters.apollo.enrich(subject)
+        values = {value.field: str(value.value) for value in answer.values}
+        if {FieldName.EMAIL, FieldName.LAST_NAME, FieldName.COMPANY_DOMAIN} <= set(values):
+            people.append(
                 PersonSubject(
                     subject_id=person.provider_id,
-                    first_name=told[FieldName.FIRST_NAME],
-                    last_name=told[FieldName.LAST_NAME],
-                    company_domain=told[FieldName.COMPANY_DOMAIN],
-                    email=told[FieldName.EMAIL],
+                    first_name=values[FieldName.FIRST_NAME],
+                    last_name=values[FieldName.LAST_NAME],
+                    company_domain=values[FieldName.COMPANY_DOMAIN],
+                    email=values[FieldName.EMAIL],
                 )
             )
-    return known
+    return people
 
 
 async def verified(adapters: Adapters, address: str) -> EmailVerdict:
@@ -209,9 +209,11 @@ async def test_what_the_adapters_book_is_what_the_world_invoices(
     await adapters.trengo.send(TEMPLATE)
     await adapters.smtp.send(MAIL)
 
-    told = await http.request("GET", f"{adapters.admin}/invoices")
+    reply = await http.request("GET", f"{adapters.admin}/invoices")
 
-    invoiced = {line["reference"]: line["amount_micros"] for line in msgspec.json.decode(told.body)}
+    invoiced = {
+        line["reference"]: line["amount_micros"] for line in msgspec.json.decode(reply.body)
+    }
     mail = gate.references[-1]
     references = {reference: str(reference) for reference in gate.costs} | {mail: MAIL.reference}
     booked = {references[reference]: cost for reference, cost in gate.costs.items() if cost}
