@@ -43,7 +43,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One call that the vendor documents.
 
     Attributes:
-        operation: Our name of it, one of the card's `does`.
+        operation: Our name of it, priced in the card's `credits`.
         limit: The windows it counts in, one of the card's `limits`.
         method: The HTTP method.
         path: The path under the base URL.

@@ -187,7 +187,7 @@ def left_alone(people: Population) -> Iterator[Person]:
 
 
 def phone_of(person: Person) -> str:
-    """Tell the mobile where it is one that could exist."""
+    """Return the mobile number, if it is one that could exist."""
     return canonical_phone(person.mobile, person.country.code) or ""
 
 
@@ -200,7 +200,7 @@ def _strangers(people: Population) -> Iterator[Person]:
 
 
 def lead_of(people: Population, person: Person) -> LeadInput:
-    """Tell of somebody what a salesperson would type in."""
+    """Return what a salesperson would type in about a person."""
     company = people.company_of(person)
     return LeadInput(
         first_name=person.first_name,

@@ -56,7 +56,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         body: The body.
         parameters: The values of a template's placeholders, in order.
         claims: The sentences about the person, with their facts.
-        writer: Who wrote it (`openai:gpt-4o-mini`).
+        writer: Who wrote it (`provider:model`).
         cost_micros: What it cost.
     """
 
