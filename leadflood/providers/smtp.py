@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
@@ -334,28 +334,30 @@ def build_mail(message: OutgoingMessage, now: datetime) -> EmailMessage:
     return mail
 
 
+_HEADER_FIELDS = (
+    "reference",
+    "to",
+    "to_name",
+    "from_address",
+    "from_name",
+    "reply_to",
+    "subject",
+    "unsubscribe_url",
+    "unsubscribe_mailto",
+)
+
+
 def _check(message: OutgoingMessage) -> None:
     """Refuse what could break out of a header, or leave one empty that must not be."""
-    values = {
-        "reference": message.reference,
-        "to": message.to,
-        "to_name": message.to_name,
-        "from_address": message.from_address,
-        "from_name": message.from_name,
-        "reply_to": message.reply_to,
-        "subject": message.subject,
-        "unsubscribe_url": message.unsubscribe_url,
-        "unsubscribe_mailto": message.unsubscribe_mailto,
-    }
     problems = [
         FieldProblem(name, "must be one line without control characters")
-        for name, value in values.items()
-        if any(ord(sign) < 32 or ord(sign) == 127 for sign in value)  # noqa: PLR2004 - ASCII's controls
+        for name in _HEADER_FIELDS
+        if any(ord(sign) < 32 or ord(sign) == 127 for sign in getattr(message, name))  # noqa: PLR2004 - ASCII's controls
     ]
     problems += [
         FieldProblem(name, "must hold no space, comma or angle bracket")
         for name in ("unsubscribe_url", "unsubscribe_mailto")
-        if any(sign in " ,<>" for sign in values[name])
+        if any(sign in " ,<>" for sign in getattr(message, name))
     ]
     if not message.subject.strip():
         problems.append(FieldProblem("subject", "must not be empty"))
@@ -421,30 +423,36 @@ def _dotted(raw: bytes) -> bytes:
 
 
 def _server(settings: ProviderSettings) -> _Server:
-    """Return the server's address and login.
-
-    Raises: NotConfigured, naming the setting.
-    """
-    advice = "set providers.smtp.base_url to smtp://user@host:587 or smtps://user@host:465"
-    if not settings.base_url:
-        raise NotConfigured(f"there is no mail server: {advice}")
-    try:
-        parts = urlsplit(settings.base_url)
-        port = parts.port
-    except ValueError as error:
-        raise NotConfigured(f"the mail server's address cannot be read: {advice}") from error
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise NotConfigured(f"the mail server's address cannot be read: {advice}")
+    """Return the server's address and login."""
+    parts, port = _split_address(settings.base_url)
     is_tls = parts.scheme == "smtps"
     user = unquote(parts.username) if parts.username else None
     password = settings.api_key or (unquote(parts.password) if parts.password else None)
     choice = settings.extra.get("starttls")
     upgrade = bool(choice) if choice is not None else (True if user else None)
     return _Server(
-        host=parts.hostname,
+        host=parts.hostname or "",
         port=port or (465 if is_tls else 587 if user else 25),
         user=user,
         password=password,
         use_tls=is_tls,
         start_tls=False if is_tls else upgrade,
     )
+
+
+def _split_address(base_url: str) -> tuple[SplitResult, int | None]:
+    """Return the parts of the server's address, and its port.
+
+    Raises: NotConfigured, naming the setting.
+    """
+    advice = "set providers.smtp.base_url to smtp://user@host:587 or smtps://user@host:465"
+    if not base_url:
+        raise NotConfigured(f"there is no mail server: {advice}")
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError as error:
+        raise NotConfigured(f"the mail server's address cannot be read: {advice}") from error
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise NotConfigured(f"the mail server's address cannot be read: {advice}")
+    return parts, port

@@ -186,25 +186,27 @@ class Apollo:
             for person, is_twin in matches
         ]
         charged = tuple(dict.fromkeys(match["id"] for match in people if match))
-        body = json_response(
-            {
-                "status": "success",
-                "error_code": None,
-                "error_message": None,
-                "total_requested_enrichments": len(details),
-                "unique_enriched_records": len(charged),
-                "missing_records": people.count(None),
-                "credits_consumed": len(charged),
-                "matches": people,
-                "request_id": self._request_id(request),
-            }
-        )
         return msgspec.structs.replace(
-            body,
+            json_response(self._write_matches(request, people, len(charged))),
             credits=Decimal(len(charged)),
             amount_micros=len(charged) * self._credit_micros,
             subjects=charged,
         )
+
+    def _write_matches(
+        self, request: ProviderRequest, people: Sequence[dict[str, Any] | None], charged_count: int
+    ) -> dict[str, Any]:
+        return {
+            "status": "success",
+            "error_code": None,
+            "error_message": None,
+            "total_requested_enrichments": len(people),
+            "unique_enriched_records": charged_count,
+            "missing_records": list(people).count(None),
+            "credits_consumed": charged_count,
+            "matches": people,
+            "request_id": self._request_id(request),
+        }
 
     def _look_up(self, fields: Mapping[str, Any]) -> tuple[Person | None, bool]:
         apollo_id = text_of(fields.get("id"))

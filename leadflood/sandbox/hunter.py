@@ -195,26 +195,9 @@ class Hunter:
             self._deferred.add(email)
             return _deferred(chance)
         status = self._status_of(email, domain, person, chance)
-        result, score = _RESULTS[status]
-        data = {
-            "status": status,
-            "result": result,
-            "score": score,
-            "email": email,
-            "regexp": True,
-            "gibberish": False,
-            "disposable": status == "disposable",
-            "webmail": status == "webmail",
-            "mx_records": True,
-            "smtp_server": True,
-            "smtp_check": status != "invalid",
-            "accept_all": status == "accept_all",
-            "block": False,
-            "sources": [],
-        }
-        return self._charge(
-            json_response({"data": data, "meta": {"params": {"email": email}}}), _HALF
-        )
+        data = _write_verdict(email, status)
+        response = json_response({"data": data, "meta": {"params": {"email": email}}})
+        return self._charge(response, _HALF)
 
     def _status_of(self, email: str, domain: str, person: Person | None, chance: int) -> str:
         """Return the status; addresses outside this world go by the hash of their letters."""
@@ -366,6 +349,26 @@ def _write_generic(company: Company) -> dict[str, Any]:
         **dict.fromkeys((*nothing, "linkedin", "twitter", "phone_number")),
         "sources": [],
         "verification": {"date": None, "status": None},
+    }
+
+
+def _write_verdict(email: str, status: str) -> dict[str, Any]:
+    result, score = _RESULTS[status]
+    return {
+        "status": status,
+        "result": result,
+        "score": score,
+        "email": email,
+        "regexp": True,
+        "gibberish": False,
+        "disposable": status == "disposable",
+        "webmail": status == "webmail",
+        "mx_records": True,
+        "smtp_server": True,
+        "smtp_check": status != "invalid",
+        "accept_all": status == "accept_all",
+        "block": False,
+        "sources": [],
     }
 
 
