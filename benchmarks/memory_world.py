@@ -15,13 +15,14 @@ from uuid import UUID
 
 import msgspec
 from leadflood.contracts.errors import Unsupported
-from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.evidence import split_micros
+from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
+from leadflood.contracts.provider_client import canonical
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
-from leadflood.contracts.wire import canonical, split_micros
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.net.call import Call, Gate, Reply, Window
 
@@ -40,7 +41,7 @@ _decode = msgspec.json.Decoder(dict[str, str | int | tuple[str, ...]]).decode
 _FIELDS = {str(field): field for field in FieldName}
 
 
-class Desk:
+class MemoryVendor:
     """What the adapters share: one call through the gate, answered after a real millisecond."""
 
     def __init__(self, name: str, gate: Gate, clock: Clock) -> None:
@@ -59,7 +60,7 @@ class Desk:
         effect: bool = False,
         note: Callable[[], None] = lambda: None,
     ) -> Reply:
-        """Ask, with the answer that will come; `note` is called when the outside is."""
+        """Ask, with the answer that will come; `note` is called when the outside world is."""
 
         async def send(reference: UUID) -> Reply:
             del reference
@@ -80,16 +81,16 @@ class Desk:
         return await self.gate.call(call, send)
 
     def values(self, reply: Reply, method: str, micros: int) -> tuple[FoundValue, ...]:
-        """Read an answer into values that share its cost."""
-        told = _decode(reply.body)
+        """Return an answer as values that share its cost."""
+        fields = _decode(reply.body)
         evidence = hashlib.sha256(reply.body).hexdigest()
         at: datetime = reply.observed_at or self.clock.now()
-        shares = split_micros(micros, len(told))
+        shares = split_micros(micros, len(fields))
         name, field_of = self.name, _FIELDS
         return tuple(
             [
                 FoundValue(field_of[field], value, name, method, at, 0.9, evidence, share)
-                for (field, value), share in zip(told.items(), shares, strict=True)
+                for (field, value), share in zip(fields.items(), shares, strict=True)
             ]
         )
 
@@ -117,52 +118,52 @@ def company_of(n: int) -> tuple[str, str]:
 
 
 class MemoryApollo:
-    """Finds people, and tells fourteen values of one."""
+    """Finds people, and gives fourteen values of one."""
 
     gives = frozenset(set(FieldName) - {FieldName.EMAIL, FieldName.EMAIL_STATUS})
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self.name = "apollo"
-        self._desk = Desk(self.name, gate, clock)
+        self._vendor = MemoryVendor(self.name, gate, clock)
 
     async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
-        """Tell the next page; `keywords` says from which person on."""
+        """Return the next page; `keywords` says from which person on."""
         begin = int(cursor or query.keywords)
-        asked = {"from": begin, "count": query.page_size}
-        reply = await self._desk.ask("people.search", asked, asked)
+        question = {"from": begin, "count": query.page_size}
+        reply = await self._vendor.ask("people.search", question, question)
         people = tuple(self._person(n, reply) for n in range(begin, begin + query.page_size))
         return PeoplePage(people=people, next_cursor=str(begin + query.page_size))
 
     def _person(self, n: int, reply: Reply) -> FoundPerson:
         first, _ = name_of(n)
         company, _ = company_of(n)
-        told = _encode({"first_name": first, "title": _title(n), "company_name": company})
-        values = self._desk.values(
-            Reply(body=told, observed_at=reply.observed_at), "people.search", 0
+        answer = _encode({"first_name": first, "title": _title(n), "company_name": company})
+        values = self._vendor.values(
+            Reply(body=answer, observed_at=reply.observed_at), "people.search", 0
         )
         return FoundPerson("apollo", f"p{n}", values)
 
     def may_ask(self, subject: PersonSubject) -> bool:
-        """Tell whether the person is known here."""
+        """Whether the person is known here."""
         return "apollo" in subject.provider_ids
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
-        """Tell all about one person but the address."""
+        """Return all about one person but the address."""
         provider_id = subject.provider_ids["apollo"]
         n = int(provider_id[1:])
-        reply = await self._desk.ask(
+        reply = await self._vendor.ask(
             "people.match", {"id": provider_id}, _profile(n), subject.subject_id, PRICE_MICROS
         )
         return PersonAnswer(
             found=True,
-            values=self._desk.values(reply, "people.match", reply.cost_micros),
+            values=self._vendor.values(reply, "people.match", reply.cost_micros),
             provider_id=provider_id,
             cost_micros=reply.cost_micros,
             cached=reply.cached,
         )
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
-        """Say that it cannot."""
+        """Refuse: there is no bulk call."""
         raise Unsupported(f"{len(subjects)} at once are not answered here")
 
 
@@ -171,7 +172,7 @@ def _title(n: int) -> str:
 
 
 def is_fit(n: int) -> bool:
-    """Tell whether a person's company fits the ICP; every fourth does."""
+    """Whether a person's company fits the ICP; every fourth does."""
     return n // PEOPLE_A_COMPANY % 4 == 0
 
 
@@ -203,36 +204,38 @@ class MemoryHunter:
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self.name = "hunter"
-        self._desk = Desk(self.name, gate, clock)
+        self._vendor = MemoryVendor(self.name, gate, clock)
 
     def may_ask(self, subject: PersonSubject) -> bool:
-        """Tell whether a name and a domain are known."""
+        """Whether a name and a domain are known."""
         return bool(subject.last_name and subject.company_domain)
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
-        """Tell the address; of one in twenty it is not known whether it works."""
+        """Return the address; for one in twenty its status is not known."""
         address = f"{subject.first_name}.{subject.last_name}@{subject.company_domain}".lower()
-        told = {"email": address, "email_status": "valid"}
+        answer = {"email": address, "email_status": "valid"}
         if subject.last_name[-1:] == "o" and len(address) % UNCHECKED_ONE_IN == 0:
-            del told["email_status"]
-        asked = [subject.first_name, subject.last_name, subject.company_domain]
-        reply = await self._desk.ask("email.find", asked, told, subject.subject_id, PRICE_MICROS)
+            del answer["email_status"]
+        question = [subject.first_name, subject.last_name, subject.company_domain]
+        reply = await self._vendor.ask(
+            "email.find", question, answer, subject.subject_id, PRICE_MICROS
+        )
         return PersonAnswer(
             found=True,
-            values=self._desk.values(reply, "email.find", reply.cost_micros),
+            values=self._vendor.values(reply, "email.find", reply.cost_micros),
             cost_micros=reply.cost_micros,
             cached=reply.cached,
         )
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
-        """Say that it cannot."""
+        """Refuse: there is no bulk call."""
         raise Unsupported(f"{len(subjects)} at once are not answered here")
 
     async def verify(self, email: str, subject_id: str) -> EmailVerdict:
-        """Say that the address works."""
-        told = {"email_status": "valid"}
-        reply = await self._desk.ask("email.verify", email, told, subject_id, PRICE_MICROS)
-        (value,) = self._desk.values(reply, "email.verify", reply.cost_micros)
+        """Return that the address works."""
+        answer = {"email_status": "valid"}
+        reply = await self._vendor.ask("email.verify", email, answer, subject_id, PRICE_MICROS)
+        (value,) = self._vendor.values(reply, "email.verify", reply.cost_micros)
         return EmailVerdict(
             status=EmailStatus.VALID,
             observed_at=value.observed_at,
@@ -247,10 +250,10 @@ class MemoryWriter:
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self.name = "openai"
-        self._desk = Desk(self.name, gate, clock)
+        self._vendor = MemoryVendor(self.name, gate, clock)
 
     async def write_draft(self, request: DraftRequest) -> Draft:
-        """Write one."""
+        """Write one draft."""
         facts = {fact.field: fact for fact in request.facts}
         first, company = facts["first_name"], facts["company_name"]
         offer = request.offer.rstrip(".")
@@ -263,7 +266,7 @@ class MemoryWriter:
             ),
         )
         body = "\n\n".join(claim.text for claim in claims)
-        reply = await self._desk.ask("text.write", body, {"body": body}, request.subject_id, 500)
+        reply = await self._vendor.ask("text.write", body, {"body": body}, request.subject_id, 500)
         return Draft(
             subject=f"A question for {company.text}",
             body=str(_decode(reply.body)["body"]),
@@ -274,21 +277,21 @@ class MemoryWriter:
 
 
 class MemorySender:
-    """Takes every e-mail, and remembers how often each came."""
+    """Accepts every e-mail, and counts how often each came."""
 
     channel = Channel.EMAIL
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self.name = "smtp"
-        self._desk = Desk(self.name, gate, clock)
+        self._vendor = MemoryVendor(self.name, gate, clock)
         self.taken: Counter[str] = Counter()
 
     async def send(self, message: OutgoingMessage) -> Receipt:
-        """Take one."""
-        asked = [message.intent_id, message.reference]
-        await self._desk.ask(
+        """Accept one message."""
+        question = [message.intent_id, message.reference]
+        await self._vendor.ask(
             "message.send",
-            asked,
+            question,
             {"taken": True},
             message.subject_id,
             100,
@@ -298,7 +301,7 @@ class MemorySender:
         return Receipt(remote_id=message.reference)
 
     async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
-        """Say whether it came."""
+        """Return whether it came."""
         del since
         return Arrival.SENT if message.reference in self.taken else Arrival.NOT_SENT
 

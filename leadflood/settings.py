@@ -7,17 +7,13 @@
 An unknown key is refused with its path.
 """
 
+import msgspec
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
-
 from leadflood.api.listening import Settings as HttpSettings
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
@@ -32,6 +28,8 @@ from leadflood.engine.obs.reports import Settings as SentrySettings
 from leadflood.engine.obs.tracing import Settings as TraceSettings
 from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
+from pathlib import Path
+from typing import Any, Literal
 
 PREFIX = "LEADFLOOD_"
 SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")

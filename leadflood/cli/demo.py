@@ -30,7 +30,7 @@ from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
 from leadflood.sandbox.faults import FaultProfile
-from leadflood.sandbox.plans import Prices
+from leadflood.sandbox.prices import Prices
 from leadflood.settings import Settings, convert, load_settings
 
 PLAN = 10

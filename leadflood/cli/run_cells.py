@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from leadflood.contracts.cells import neutral
+from leadflood.contracts.csv_safety import neutral
 from leadflood.engine.errors import Invalid
 
 

@@ -10,7 +10,7 @@ from anyio import to_thread
 from leadflood.app import Storage
 from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import USAGE, money
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads import importing, store as leads
 from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv

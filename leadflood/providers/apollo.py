@@ -7,57 +7,41 @@ The search gives no surname, e-mail, domain or profile: the id it gives is what 
 It knows no industry filter, so industries are left to scoring and named in `PeoplePage.ignored`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 import msgspec
 
 from leadflood.contracts.countries import country_name, find_country
-from leadflood.contracts.errors import (
-    ProviderChanged,
-    ProviderDown,
-    ProviderKeyRefused,
-    ProviderRefused,
-    ProviderThrottled,
-    ProviderUnfunded,
-)
-from leadflood.contracts.facts import FoundPerson
+from leadflood.contracts.errors import ProviderKeyRefused, ProviderUnfunded
+from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
+from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.account import CreditUsage
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import EmailStatus, FieldName
-from leadflood.contracts.wire import (
-    Evidence,
-    api_key,
-    base_url,
+from leadflood.contracts.provider_client import (
+    Endpoint,
+    ProviderClient,
+    Question,
+    body_question,
     canonical,
-    clean_text,
-    decode_answer,
-    detail_of,
-    domain_of,
-    likely_email,
-    price_micros,
-    refuse_unusual,
-    split_micros,
-    wait_seconds,
-    web_url,
+    share_cost,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.values import EmailStatus, FieldName
+from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
 from leadflood.engine.net.call import (
     BulkReply,
-    Call,
-    Cut,
     Gate,
     Http,
     HttpReply,
     Item,
     LimitHint,
     Reply,
-    Unreached,
     Window,
 )
 
@@ -88,7 +72,6 @@ _MOST_PAGES = 500
 _MOST_PER_PAGE = 100
 _MOST_DOMAINS = 1_000
 _MOST_IN_BULK = 10
-_UNFUNDED_SECONDS = 3_600.0
 _NO_EMAIL = "email_not_unlocked@"
 
 _EMAIL_WORDS: dict[str, tuple[EmailStatus, float]] = {
@@ -109,10 +92,17 @@ _WINDOWS: tuple[tuple[float, tuple[str, ...], tuple[str, ...]], ...] = (
     ),
 )
 
-T = TypeVar("T")
+_SEARCH = Endpoint("people.search", "search", "POST", "/mixed_people/api_search")
+# Single and bulk calls share operation and question, so that they share their answers.
+_MATCH = Endpoint("people.match", "enrichment", "POST", "/people/match", is_kept=True)
+_BULK_MATCH = Endpoint(
+    "people.match", "bulk_enrichment", "POST", "/people/bulk_match", is_kept=True
+)
+_HEALTH = Endpoint("account.health", "account", "GET", "/auth/health")
+_USAGE = Endpoint("account.usage", "account", "POST", "/usage_stats/credit_usage_stats")
 
 
-class _Firm(msgspec.Struct):
+class _Company(msgspec.Struct):
     name: str | None = None
     website_url: str | None = None
     primary_domain: str | None = None
@@ -125,11 +115,11 @@ class _Firm(msgspec.Struct):
     technology_names: list[str] | None = None
 
 
-class _Found(msgspec.Struct):
+class _SearchRow(msgspec.Struct):
     id: str | None = None
     first_name: str | None = None
     title: str | None = None
-    organization: _Firm | None = None
+    organization: _Company | None = None
 
 
 class _Page(msgspec.Struct):
@@ -165,7 +155,7 @@ class _Person(msgspec.Struct):
     seniority: str | None = None
     departments: list[str] | None = None
     employment_history: list[_Job] | None = None
-    organization: _Firm | None = None
+    organization: _Company | None = None
     contact: _Contact | None = None
 
 
@@ -178,8 +168,8 @@ class _Matches(msgspec.Struct):
     credits_consumed: Decimal | None = None
 
 
-class _Who(msgspec.Struct, omit_defaults=True):
-    """A question: whom to match. The id says it all; otherwise all that is known goes along."""
+class _Params(msgspec.Struct, omit_defaults=True):
+    """A question. The id says it all; without one everything we have goes along."""
 
     id: str = ""
     email: str = ""
@@ -191,15 +181,12 @@ class _Who(msgspec.Struct, omit_defaults=True):
     domain: str = ""
 
 
-class _Fault(msgspec.Struct):
-    class Details(msgspec.Struct):
-        code: str | None = None
+class _FaultDetails(msgspec.Struct):
+    code: str | None = None
 
-    error: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-    message: str | None = None
-    error_details: Details | None = None
+
+class _Fault(msgspec.Struct):
+    error_details: _FaultDetails | None = None
 
 
 class _Pool(msgspec.Struct):
@@ -220,6 +207,55 @@ class _Health(msgspec.Struct):
     is_logged_in: bool = False
 
 
+def _read_hints(reply: HttpReply, _now: datetime) -> tuple[LimitHint, ...]:
+    hints = []
+    for seconds, limit_names, remaining_names in _WINDOWS:
+        limit, remaining = _number(reply, limit_names), _number(reply, remaining_names)
+        if limit is not None or remaining is not None:
+            hints.append(LimitHint(seconds, limit=limit, remaining=remaining))
+    return tuple(hints)
+
+
+def _number(reply: HttpReply, names: tuple[str, ...]) -> int | None:
+    """Read the first of these headers that holds a number; an unlimited window's is empty."""
+    texts = (reply.headers.get(name, "").strip() for name in names)
+    return next((int(text) for text in texts if text.isascii() and text.isdecimal()), None)
+
+
+def _unfunded(_failure: Failure) -> ProviderUnfunded:
+    text = "apollo's credits are used up: buy more or wait for the next cycle"
+    return ProviderUnfunded(text, UNFUNDED_SECONDS)
+
+
+def _unprocessable(failure: Failure) -> LeadfloodError:
+    """Return the error of a 422: "Invalid parameters", or "You have insufficient credits!"."""
+    is_unfunded = _names_credits(failure.reply) or (
+        b"insufficient credits" in failure.reply.body.lower()
+    )
+    return _unfunded(failure) if is_unfunded else refused(failure)
+
+
+def _names_credits(reply: HttpReply) -> bool:
+    try:
+        details = msgspec.json.decode(reply.body, type=_Fault).error_details
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return details is not None and "CREDITS_EXHAUSTED" in (details.code or "")
+
+
+_KEY_ADVICE = (
+    "set providers.apollo.api_key to a key whose scope holds "
+    "api_search, people/match, people/bulk_match and usage_stats (or a master key)"
+)
+_VENDOR = Vendor(
+    spec=SPEC,
+    headers={"cache-control": "no-cache"},
+    key_advice=_KEY_ADVICE,
+    errors={402: _unfunded, 422: _unprocessable},
+    read_hints=_read_hints,
+)
+
+
 class Apollo:
     """People search and people match.
 
@@ -231,35 +267,30 @@ class Apollo:
     gives = frozenset(FieldName)
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
-        self._settings = settings
-        self._gate = gate
-        self._http = http
-        self._clock = clock
-        self._base_url = base_url(SPEC, settings)
+        self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
+        self._extra = settings.extra
 
     async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
         """Fetch one page; free, and never kept, because tomorrow's page is another."""
         page = _page_number(cursor)
-        filters = _filters(query, page, str(self._settings.extra.get("countries_mean", "person")))
-        if self._settings.extra.get("similar_titles") is False:
+        filters = _filters(query, page, str(self._extra.get("countries_mean", "person")))
+        if self._extra.get("similar_titles") is False:
             filters["include_similar_titles"] = False
-        question = canonical(filters)
-        call = self._call("people.search", "search", question)
-        reply = await self._ask(call, "POST", "/mixed_people/api_search", _read_page)
+        question = body_question(filters)
+        reply = await self._client.ask(_SEARCH, question, self._read_page)
         return self._page(reply, query, page, question)
 
     def may_ask(self, subject: PersonSubject) -> bool:
-        """Tell whether there is an id, an address, a profile, or a name with a company."""
-        named = subject.full_name or (subject.first_name and subject.last_name)
-        placed = subject.company_domain or subject.company_name
-        known = subject.provider_ids.get(SPEC.name) or subject.email or subject.linkedin_url
-        return bool(known or (named and placed))
+        """Whether there is an id, an address, a profile, or a name with a company."""
+        has_name = subject.full_name or (subject.first_name and subject.last_name)
+        has_company = subject.company_domain or subject.company_name
+        identifier = subject.provider_ids.get(SPEC.name) or subject.email or subject.linkedin_url
+        return bool(identifier or (has_name and has_company))
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
-        """Match one person: by the Apollo id where known, else by all that is known."""
-        call = self._match_call("enrichment", canonical(_who(subject)), (subject.subject_id,), 1)
-        reply = await self._ask(call, "POST", "/people/match", self._read_match)
-        return self._answer(reply)
+        """Match one person: by the Apollo id where there is one, else by all that we have."""
+        question = body_question(_params(subject), subject.subject_id)
+        return self._answer(await self._client.ask(_MATCH, question, self._read_match))
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
         """Match up to ten in one call; an answer is the same as `enrich` would give and keep."""
@@ -267,181 +298,100 @@ class Apollo:
             raise Invalid(
                 f"apollo matches at most {_MOST_IN_BULK} people in one call: ask in parts"
             )
-        api_key(SPEC, self._settings)
-        items = [Item(canonical(_who(subject)), subject.subject_id) for subject in subjects]
-        asked_for = tuple(subject.subject_id for subject in subjects)
-        whole = b"\n".join(item.question for item in items)
-        call = self._match_call("bulk_enrichment", whole, asked_for, len(items))
-        try:
-            replies = await self._gate.call_bulk(call, items, self._send_bulk)
-        except (Unreached, Cut) as error:
-            raise _down(error) from error
+        items = [Item(canonical(_params(subject)), subject.subject_id) for subject in subjects]
+        replies = await self._client.ask_many(_BULK_MATCH, items, _write_bulk, self._read_bulk)
         return [self._answer(reply) for reply in replies]
 
     async def check_key(self) -> None:
-        """Ask whether the key is accepted."""
-        call = self._call("account.health", "account", b"")
-        reply = await self._ask(call, "GET", "/auth/health", _reads(_Health))
-        if not decode_answer(SPEC.name, reply.body, _Health).is_logged_in:
-            raise ProviderKeyRefused(_KEY_TEXT)
+        """Check that the key is accepted."""
+        health = await self._client.fetch(_HEALTH, Question(), _Health)
+        if not health.is_logged_in:
+            raise ProviderKeyRefused(f"apollo refuses the key: {_KEY_ADVICE}")
 
     async def read_usage(self) -> CreditUsage:
-        """Read the credits of this cycle (`lead_credit`, the shared pool of unified plans)."""
-        call = self._call("account.usage", "account", b"")
-        path = "/usage_stats/credit_usage_stats"
-        reply = await self._ask(call, "POST", path, _reads(_Usage))
-        told = decode_answer(SPEC.name, reply.body, _Usage)
-        pool = told.credit_usage_stats.get("lead_credit", _Pool())
-        ends_at = told.current_credit_cycle.end_date if told.current_credit_cycle else None
-        return CreditUsage(used=pool.consumed, left=pool.left_over, renews_at=ends_at)
+        """Return the credits of this cycle (`lead_credit`, the shared pool of unified plans)."""
+        usage = await self._client.fetch(_USAGE, Question(), _Usage)
+        pool = usage.credit_usage_stats.get("lead_credit", _Pool())
+        cycle = usage.current_credit_cycle or _Cycle()
+        return CreditUsage(used=pool.consumed, left=pool.left_over, renews_at=cycle.end_date)
 
-    def _call(self, operation: str, limit: str, question: bytes) -> Call:
-        return Call(
-            provider=SPEC.name,
-            operation=operation,
-            question=question,
-            limit=limit,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-
-    def _match_call(
-        self, limit: str, question: bytes, subjects: tuple[str, ...], people: int
-    ) -> Call:
-        # Single and bulk calls share operation and question, so that they share their answers.
-        return Call(
-            provider=SPEC.name,
-            operation="people.match",
-            question=question,
-            limit=limit,
-            max_cost_micros=price_micros(SPEC.credits["people.match"] * people, self._settings),
-            subjects=subjects,
-            answer_seconds=self._settings.answer_days * 86_400,
-            miss_seconds=self._settings.miss_days * 86_400,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-
-    async def _ask(
-        self, call: Call, method: str, path: str, read: Callable[[HttpReply], Reply]
-    ) -> Reply:
-        api_key(SPEC, self._settings)
-
-        async def send(reference: UUID) -> Reply:
-            return read(await self._request(method, path, call.question, reference))
-
-        try:
-            return await self._gate.call(call, send)
-        except (Unreached, Cut) as error:
-            raise _down(error) from error
-
-    async def _request(self, method: str, path: str, body: bytes, reference: UUID) -> HttpReply:
-        reply = await self._http.request(
-            method,
-            self._base_url + path,
-            headers={
-                "x-api-key": api_key(SPEC, self._settings),
-                "content-type": "application/json",
-                "accept": "application/json",
-                "cache-control": "no-cache",
-                "x-request-id": str(reference),
-            },
-            body=body or None,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-        _refuse(reply, self._clock.now())
-        return reply
-
-    async def _send_bulk(self, reference: UUID, items: Sequence[Item]) -> BulkReply:
-        body = b'{"details":[' + b",".join(item.question for item in items) + b"]}"
-        reply = await self._request("POST", "/people/bulk_match", body, reference)
-        told = decode_answer(SPEC.name, reply.body, _Matches)
-        asked = [msgspec.json.decode(item.question, type=_Who) for item in items]
-        people = _align(asked, told.matches)
-        found = [position for position, person in enumerate(people) if person is not None]
-        spent = Decimal(len(found)) if told.credits_consumed is None else told.credits_consumed
-        paying = found or list(range(len(items)))
-        shares = split_micros(price_micros(spent, self._settings), len(paying))
-        costs = dict(zip(paying, shares, strict=True))
-        return BulkReply(
-            items=tuple(
-                Reply(
-                    body=b'{"person":' + (person or b"null") + b"}",
-                    found=person is not None,
-                    cost_micros=costs.get(position, 0),
-                )
-                for position, person in enumerate(people)
-            ),
-            hints=_hints(reply),
-        )
+    def _read_page(self, reply: HttpReply) -> Reply:
+        people = self._client.decode(reply.body, _Page).people
+        return Reply(body=reply.body, found=bool(people))
 
     def _read_match(self, reply: HttpReply) -> Reply:
-        found = decode_answer(SPEC.name, reply.body, _Match).person is not None
-        cost = price_micros(SPEC.credits["people.match"], self._settings) if found else 0
-        return Reply(body=reply.body, found=found, cost_micros=cost, hints=_hints(reply))
+        is_hit = self._client.decode(reply.body, _Match).person is not None
+        cost = self._client.price("people.match") if is_hit else 0
+        return Reply(body=reply.body, found=is_hit, cost_micros=cost)
 
-    def _page(self, reply: Reply, query: PeopleQuery, page: int, question: bytes) -> PeoplePage:
-        told = decode_answer(SPEC.name, reply.body, _Page)
+    def _read_bulk(self, reply: HttpReply, items: Sequence[Item]) -> BulkReply:
+        answer = self._client.decode(reply.body, _Matches)
+        questions = [msgspec.json.decode(item.question, type=_Params) for item in items]
+        people = _align(self._client, questions, answer.matches)
+        hits = [person is not None for person in people]
+        spent = answer.credits_consumed
+        cost = self._client.cost(Decimal(hits.count(True)) if spent is None else spent)
+        bodies = [b'{"person":' + (person or b"null") + b"}" for person in people]
+        return share_cost(bodies, hits, cost)
+
+    def _page(self, reply: Reply, query: PeopleQuery, page: int, question: Question) -> PeoplePage:
+        answer = self._client.decode(reply.body, _Page)
         people: list[FoundPerson] = []
-        refused: list[tuple[str, str]] = []
-        for position, raw in enumerate(told.people, start=1):
+        refusals: list[tuple[str, str]] = []
+        for number, raw in enumerate(answer.people, start=1):
             try:
                 people.append(self._person(reply, raw))
             except Invalid as error:
-                refused.append((f"page {page} record {position}", error.detail))
-        per_page = _per_page(query)
-        total = told.total_entries
-        is_last = len(told.people) < per_page or page >= _MOST_PAGES
-        is_last = is_last or (total is not None and page * per_page >= total)
+                refusals.append((f"page {page} record {number}", error.detail))
         return PeoplePage(
             people=tuple(people),
-            next_cursor=None if is_last else str(page + 1),
-            total=total,
-            refused=tuple(refused),
-            asked=question.decode(),
+            next_cursor=None if _is_last(answer, page, _per_page(query)) else str(page + 1),
+            total=answer.total_entries,
+            refused=tuple(refusals),
+            asked=question.body.decode(),
             cost_micros=reply.cost_micros,
             ignored=("industries",) if query.industries else (),
         )
 
     def _person(self, reply: Reply, raw: msgspec.Raw) -> FoundPerson:
         try:
-            found = msgspec.json.decode(raw, type=_Found)
+            row = msgspec.json.decode(raw, type=_SearchRow)
         except msgspec.DecodeError as error:
             raise Invalid(f"apollo.unreadable: {error}") from error
-        if not found.id:
+        if not row.id:
             raise Invalid("apollo.no_id: without an id the person can never be enriched")
-        if not (found.first_name or found.title):
+        if not (row.first_name or row.title):
             raise Invalid("apollo.nobody: neither a name nor a title")
-        evidence = Evidence(SPEC.name, "people.search", reply, self._clock.now())
-        evidence.add(FieldName.FIRST_NAME, found.first_name, 0.9)
-        evidence.add(FieldName.TITLE, found.title, 0.85)
-        if found.organization:
-            evidence.add(FieldName.COMPANY_NAME, found.organization.name, 0.85)
+        evidence = self._client.evidence(_SEARCH, reply)
+        evidence.add(FieldName.FIRST_NAME, row.first_name, 0.9)
+        evidence.add(FieldName.TITLE, row.title, 0.85)
+        if row.organization:
+            evidence.add(FieldName.COMPANY_NAME, row.organization.name, 0.85)
         return FoundPerson(
-            provider=SPEC.name, provider_id=clean_text(found.id), values=evidence.values()
+            provider=SPEC.name, provider_id=clean_text(row.id), values=evidence.values()
         )
 
     def _answer(self, reply: Reply) -> PersonAnswer:
-        person = decode_answer(SPEC.name, reply.body, _Match).person if reply.found else None
+        person = self._client.decode(reply.body, _Match).person if reply.found else None
         if person is None:
-            return PersonAnswer(found=False, cost_micros=reply.cost_micros, cached=reply.cached)
-        evidence = Evidence(SPEC.name, "people.match", reply, self._clock.now())
-        _tell_person(evidence, person)
-        _tell_email(evidence, person)
-        _tell_work(evidence, person)
+            return miss(reply)
+        evidence = self._client.evidence(_MATCH, reply)
+        _add_person(evidence, person)
+        _add_email(evidence, person)
+        _add_work(evidence, person)
         if person.organization:
-            _tell_firm(evidence, person.organization)
-        return PersonAnswer(
-            found=True,
-            values=evidence.values(),
-            provider_id=clean_text(person.id or "") or None,
-            cost_micros=reply.cost_micros,
-            cached=reply.cached,
-        )
+            _add_company(evidence, person.organization)
+        return evidence.person_answer(person.id)
 
 
-_KEY_TEXT = (
-    "apollo refuses the key: set providers.apollo.api_key to a key whose scope holds "
-    "api_search, people/match, people/bulk_match and usage_stats (or a master key)"
-)
+def _is_last(answer: _Page, page: int, per_page: int) -> bool:
+    if len(answer.people) < per_page or page >= _MOST_PAGES:
+        return True
+    return answer.total_entries is not None and page * per_page >= answer.total_entries
+
+
+def _write_bulk(items: Sequence[Item]) -> bytes:
+    return b'{"details":[' + b",".join(item.question for item in items) + b"]}"
 
 
 def _filters(query: PeopleQuery, page: int, countries_mean: str) -> dict[str, Any]:
@@ -450,10 +400,10 @@ def _filters(query: PeopleQuery, page: int, countries_mean: str) -> dict[str, An
             f"apollo takes at most {_MOST_DOMAINS} domains in one search",
             (FieldProblem("company_domains", f"give at most {_MOST_DOMAINS}"),),
         )
-    places = "organization_locations" if countries_mean == "organization" else "person_locations"
+    locations = "organization_locations" if countries_mean == "organization" else "person_locations"
     filters: dict[str, Any] = {
         "person_titles": list(query.titles),
-        places: [country_name(code) or code for code in query.countries],
+        locations: [country_name(code) or code for code in query.countries],
         "organization_num_employees_ranges": [
             f"{least},{most}" for least, most in query.company_sizes
         ],
@@ -461,8 +411,8 @@ def _filters(query: PeopleQuery, page: int, countries_mean: str) -> dict[str, An
         "q_organization_domains_list": [domain_of(domain) for domain in query.company_domains],
         "q_keywords": query.keywords,
     }
-    chosen = {name: value for name, value in filters.items() if value}
-    return chosen | {"page": page, "per_page": _per_page(query)}
+    used = {name: value for name, value in filters.items() if value}
+    return used | {"page": page, "per_page": _per_page(query)}
 
 
 def _uid(technology: str) -> str:
@@ -483,11 +433,10 @@ def _page_number(cursor: str | None) -> int:
     return page
 
 
-def _who(subject: PersonSubject) -> _Who:
-    known = subject.provider_ids.get(SPEC.name, "")
-    if known:
-        return _Who(id=known)
-    return _Who(
+def _params(subject: PersonSubject) -> _Params:
+    if apollo_id := subject.provider_ids.get(SPEC.name, ""):
+        return _Params(id=apollo_id)
+    return _Params(
         email=subject.email,
         linkedin_url=subject.linkedin_url,
         name="" if subject.first_name and subject.last_name else subject.full_name,
@@ -498,36 +447,39 @@ def _who(subject: PersonSubject) -> _Who:
     )
 
 
-def _align(asked: Sequence[_Who], matches: Sequence[msgspec.Raw]) -> list[bytes | None]:
-    """Give each question its match: by id where asked by id, else by position.
+def _align(
+    client: ProviderClient, questions: Sequence[_Params], matches: Sequence[msgspec.Raw]
+) -> list[bytes | None]:
+    """Return each question's match: by id for a question by id, else by position.
 
-    That `matches` follows the order asked, with null for a miss, is only seen in clients.
+    That `matches` follows the order of the questions, with null for a miss, is seen in clients
+    only; the specification does not say it.
     """
-    people = [_peek(raw) for raw in matches]
+    people = _decode_matches(client, matches)
     by_id = {person.id: bytes(raw) for person, raw in zip(people, matches, strict=True) if person}
-    ids = {who.id for who in asked if who.id}
-    is_aligned = len(matches) == len(asked)
+    ids = {question.id for question in questions if question.id}
+    is_aligned = len(matches) == len(questions)
     answers: list[bytes | None] = []
-    for position, who in enumerate(asked):
-        person = people[position] if is_aligned else None
-        if who.id:
-            answers.append(by_id.get(who.id))
+    for index, question in enumerate(questions):
+        person = people[index] if is_aligned else None
+        if question.id:
+            answers.append(by_id.get(question.id))
         elif person is not None and person.id not in ids:
-            answers.append(bytes(matches[position]))
+            answers.append(bytes(matches[index]))
         else:
-            answers.append(None if is_aligned else _same_person(who, people, matches))
+            answers.append(None if is_aligned else _same_person(question, people, matches))
     return answers
 
 
 def _same_person(
-    who: _Who, people: Sequence[_Person | None], matches: Sequence[msgspec.Raw]
+    question: _Params, people: Sequence[_Person | None], matches: Sequence[msgspec.Raw]
 ) -> bytes | None:
-    profile = web_url(who.linkedin_url)
-    name = (who.name or f"{who.first_name} {who.last_name}").strip().casefold()
+    profile = web_url(question.linkedin_url)
+    name = (question.name or f"{question.first_name} {question.last_name}").strip().casefold()
     for person, raw in zip(people, matches, strict=True):
         if person is None:
             continue
-        is_same = (who.email and who.email.lower() == (person.email or "").lower()) or (
+        is_same = (question.email and question.email.lower() == (person.email or "").lower()) or (
             profile and profile == web_url(person.linkedin_url or "")
         )
         if is_same or (name and name == (person.name or "").strip().casefold()):
@@ -535,11 +487,12 @@ def _same_person(
     return None
 
 
-def _peek(raw: msgspec.Raw) -> _Person | None:
-    return decode_answer(SPEC.name, bytes(raw), _Person | None)  # type: ignore[arg-type] # msgspec takes unions
+def _decode_matches(client: ProviderClient, matches: Sequence[msgspec.Raw]) -> list[_Person | None]:
+    body = b"[" + b",".join(bytes(raw) for raw in matches) + b"]"
+    return client.decode(body, list[_Person | None])
 
 
-def _tell_person(evidence: Evidence, person: _Person) -> None:
+def _add_person(evidence: Evidence, person: _Person) -> None:
     evidence.add(FieldName.FIRST_NAME, person.first_name, 0.95)
     evidence.add(FieldName.LAST_NAME, person.last_name, 0.95)
     evidence.add(FieldName.FULL_NAME, person.name, 0.95)
@@ -550,7 +503,7 @@ def _tell_person(evidence: Evidence, person: _Person) -> None:
     evidence.add(FieldName.PHONE, phones[0].sanitized_number if phones else None, 0.8)
 
 
-def _tell_email(evidence: Evidence, person: _Person) -> None:
+def _add_email(evidence: Evidence, person: _Person) -> None:
     word = (person.email_status or "").strip().lower()
     address = likely_email(person.email)
     if not address or address.lower().startswith(_NO_EMAIL) or word == "unavailable":
@@ -560,94 +513,24 @@ def _tell_email(evidence: Evidence, person: _Person) -> None:
     evidence.add(FieldName.EMAIL_STATUS, status.value, confidence)
 
 
-def _tell_work(evidence: Evidence, person: _Person) -> None:
+def _add_work(evidence: Evidence, person: _Person) -> None:
     current = next((job for job in person.employment_history or [] if job.current), _Job())
     evidence.add(FieldName.TITLE, person.title or current.title, 0.9)
     evidence.add(FieldName.SENIORITY, person.seniority, 0.85)
     departments = [word.removeprefix("master_") for word in person.departments or []]
     evidence.add(FieldName.DEPARTMENT, departments[0] if departments else None, 0.8)
-    firm = person.organization or _Firm()
-    evidence.add(FieldName.COMPANY_NAME, firm.name or current.organization_name, 0.9)
+    company = person.organization or _Company()
+    evidence.add(FieldName.COMPANY_NAME, company.name or current.organization_name, 0.9)
 
 
-def _tell_firm(evidence: Evidence, firm: _Firm) -> None:
-    size, revenue = firm.estimated_num_employees, firm.annual_revenue
-    domain = domain_of(firm.primary_domain or firm.website_url or "")
+def _add_company(evidence: Evidence, company: _Company) -> None:
+    size, revenue = company.estimated_num_employees, company.annual_revenue
+    domain = domain_of(company.primary_domain or company.website_url or "")
     evidence.add(FieldName.COMPANY_DOMAIN, domain, 0.9)
-    evidence.add(FieldName.COMPANY_INDUSTRY, firm.industry, 0.85)
+    evidence.add(FieldName.COMPANY_INDUSTRY, company.industry, 0.85)
     evidence.add(FieldName.COMPANY_SIZE, int(size) if size else None, 0.8)
-    evidence.add(FieldName.COMPANY_COUNTRY, find_country(firm.country or ""), 0.85)
-    evidence.add(FieldName.COMPANY_TECHNOLOGIES, firm.technology_names, 0.75)
-    evidence.add(FieldName.COMPANY_FOUNDED, firm.founded_year, 0.85)
+    evidence.add(FieldName.COMPANY_COUNTRY, find_country(company.country or ""), 0.85)
+    evidence.add(FieldName.COMPANY_TECHNOLOGIES, company.technology_names, 0.75)
+    evidence.add(FieldName.COMPANY_FOUNDED, company.founded_year, 0.85)
     evidence.add(FieldName.COMPANY_REVENUE, int(revenue) if revenue else None, 0.6)
-    evidence.add(FieldName.COMPANY_LINKEDIN_URL, web_url(firm.linkedin_url or ""), 0.9)
-
-
-def _read_page(reply: HttpReply) -> Reply:
-    people = decode_answer(SPEC.name, reply.body, _Page).people
-    return Reply(body=reply.body, found=bool(people), hints=_hints(reply))
-
-
-def _reads(into: type[Any]) -> Callable[[HttpReply], Reply]:
-    def read(reply: HttpReply) -> Reply:
-        decode_answer(SPEC.name, reply.body, into)
-        return Reply(body=reply.body, hints=_hints(reply))
-
-    return read
-
-
-def _refuse(reply: HttpReply, now: datetime) -> None:
-    """Translate every status but 200; the order of its meanings is Apollo's own."""
-    if reply.status == 200:  # noqa: PLR2004 - HTTP's own number
-        return
-    refuse_unusual(SPEC.name, reply, now)
-    fault = _fault(reply)
-    match reply.status:
-        case 401 | 403:
-            raise ProviderKeyRefused(f"{_KEY_TEXT}; it says: {detail_of(reply)}")
-        case 402:
-            raise ProviderUnfunded(_CREDITS_TEXT, _UNFUNDED_SECONDS)
-        case 422 if _is_unfunded(fault, reply):
-            raise ProviderUnfunded(_CREDITS_TEXT, _UNFUNDED_SECONDS)
-        case 429:
-            wait = wait_seconds(reply.headers, now)
-            raise ProviderThrottled(f"apollo says wait: {detail_of(reply)}", wait, _hints(reply))
-        case status if status < 300:  # noqa: PLR2004 - the border of RFC 9110's class
-            raise ProviderChanged(f"apollo answered an undocumented {status}")
-        case _:
-            raise ProviderRefused(f"apollo answered {reply.status}: {detail_of(reply)}")
-
-
-_CREDITS_TEXT = "apollo's credits are used up: buy more or wait for the next cycle"
-
-
-def _fault(reply: HttpReply) -> _Fault:
-    try:
-        return msgspec.json.decode(reply.body, type=_Fault)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Fault()
-
-
-def _is_unfunded(fault: _Fault, reply: HttpReply) -> bool:
-    code = fault.error_details.code if fault.error_details else None
-    is_named = code is not None and "CREDITS_EXHAUSTED" in code
-    return is_named or b"insufficient credits" in reply.body.lower()
-
-
-def _down(error: Unreached | Cut) -> ProviderDown:
-    return ProviderDown(f"apollo cannot be reached: {error.detail}", error.retry_after_seconds)
-
-
-def _hints(reply: HttpReply) -> tuple[LimitHint, ...]:
-    hints = []
-    for seconds, limit_names, left_names in _WINDOWS:
-        limit, left = _number(reply, limit_names), _number(reply, left_names)
-        if limit is not None or left is not None:
-            hints.append(LimitHint(seconds, limit=limit, remaining=left))
-    return tuple(hints)
-
-
-def _number(reply: HttpReply, names: tuple[str, ...]) -> int | None:
-    """Read the first of these headers that holds a number; an unlimited window's is empty."""
-    told = (reply.headers.get(name, "").strip() for name in names)
-    return next((int(text) for text in told if text.isascii() and text.isdecimal()), None)
+    evidence.add(FieldName.COMPANY_LINKEDIN_URL, web_url(company.linkedin_url or ""), 0.9)

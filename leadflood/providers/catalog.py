@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.engine.clock import Clock
 from leadflood.engine.net.call import Gate, Http
 from leadflood.providers import apollo, hunter, openai, pdl, smtp, trengo

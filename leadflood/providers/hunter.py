@@ -10,49 +10,27 @@ Its words are its own: 403 is throttling, 429 a spent quota, 451 a person who as
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.errors import (
     ProviderChanged,
-    ProviderDown,
-    ProviderKeyRefused,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnfunded,
     Unsupported,
 )
+from leadflood.contracts.evidence import Evidence, likely_email, miss, web_url
 from leadflood.contracts.ports.account import CreditUsage
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
+from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, query_question
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import EmailStatus, FieldName
-from leadflood.contracts.wire import (
-    Evidence,
-    api_key,
-    base_url,
-    canonical,
-    decode_answer,
-    detail_of,
-    likely_email,
-    price_micros,
-    refuse_unusual,
-    web_url,
-)
+from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import (
-    Call,
-    Cut,
-    Gate,
-    Http,
-    HttpReply,
-    Reply,
-    Unreached,
-    Window,
-    WindowKind,
-)
+from leadflood.engine.net.call import Gate, Http, HttpReply, Reply, Window, WindowKind
 
 _SLIDING = WindowKind.SLIDING
 
@@ -80,15 +58,31 @@ SPEC = ProviderSpec(
 
 CLAIMED = "hunter.claimed"
 
-# 202: call again, billed once. 222: the other mail server is odd. 403: too fast, not forbidden.
-_WAITS = {
-    202: ("is still working on it", 5.0),
-    222: ("could not make out the other mail server, try later", 60.0),
-    403: ("says wait", 5.0),
+# A miss is 200 with a null address (clients) or 404 (one copy of the specification).
+_HIT_OR_MISS = frozenset({200, 404})
+# 202: "The verification is still in progress. Please try again later." It is billed once.
+# 222: "The SMTP server gave an unexpected response."
+_RUNNING_SECONDS = {202: 5.0, 222: 60.0}
+_RUNNING_TEXTS = {
+    202: "is still working on it",
+    222: "could not make out the other mail server, try later",
 }
-_VERIFIER = "/email-verifier"
-_STILL_RUNNING = {202, 222}
-_UNFUNDED_SECONDS = 3_600.0
+_THROTTLED_SECONDS = 5.0
+
+_FINDER = Endpoint(
+    "email.find", "finder", "GET", "/email-finder", answers=_HIT_OR_MISS, is_kept=True
+)
+_VERIFIER = Endpoint(
+    "email.verify",
+    "verifier",
+    "GET",
+    "/email-verifier",
+    answers=frozenset({200, 202, 222, 400, 404}),
+    is_kept=True,
+    keeps_misses=False,
+)
+_HEALTH = Endpoint("account.health", "account", "GET", "/account")
+_USAGE = Endpoint("account.usage", "account", "GET", "/account")
 
 _FOUND_WORDS = {
     "valid": EmailStatus.VALID,
@@ -110,7 +104,7 @@ _CONFIDENCE = {
 }
 
 
-class _Check(msgspec.Struct):
+class _Verification(msgspec.Struct):
     status: str | None = None
 
 
@@ -121,7 +115,7 @@ class _Finding(msgspec.Struct):
     linkedin_url: str | None = None
     phone_number: str | None = None
     company: str | None = None
-    verification: _Check | None = None
+    verification: _Verification | None = None
 
 
 class _Found(msgspec.Struct):
@@ -129,13 +123,13 @@ class _Found(msgspec.Struct):
 
 
 class _Running(msgspec.Struct):
-    """Our own words for a check that still runs; Hunter's body for it is not documented."""
+    """Our own answer for a check that still runs: Hunter's body is not documented."""
 
     still_running_seconds: float = 0.0
 
 
 class _Verified(msgspec.Struct):
-    data: _Check
+    data: _Verification
 
 
 class _Fault(msgspec.Struct):
@@ -156,12 +150,57 @@ class _Pools(msgspec.Struct):
     searches: _Pool | None = None
 
 
-class _Account(msgspec.Struct):
-    class Told(msgspec.Struct):
-        reset_date: str | None = None
-        requests: _Pools | None = None
+class _AccountData(msgspec.Struct):
+    reset_date: str | None = None
+    requests: _Pools | None = None
 
-    data: Told
+
+class _Account(msgspec.Struct):
+    data: _AccountData
+
+
+def _too_fast(failure: Failure) -> LeadfloodError:
+    """Return the error of a 403: "You reached the rate limit of the API", or a plan's gate."""
+    if "no_discover_access" in _fault_ids(failure.reply):
+        return refused(failure)
+    return ProviderThrottled(f"hunter says wait: {failure.detail}", _THROTTLED_SECONDS)
+
+
+def _still_running(failure: Failure) -> ProviderThrottled:
+    status = failure.reply.status
+    text = f"hunter {_RUNNING_TEXTS[status]}: {failure.detail}"
+    return ProviderThrottled(text, _RUNNING_SECONDS[status])
+
+
+def _quota_spent(failure: Failure) -> ProviderUnfunded:
+    return ProviderUnfunded(f"hunter's quota is used up: {failure.detail}", UNFUNDED_SECONDS)
+
+
+def _claimed(failure: Failure) -> ProviderRefused:
+    """Return the error of "The person behind this email address asked us to stop processing it"."""
+    text = f"this person asked hunter to stop: suppress them; it says: {failure.detail}"
+    return ProviderRefused(text, code=CLAIMED)
+
+
+def _fault_ids(reply: HttpReply) -> set[str]:
+    try:
+        faults = msgspec.json.decode(reply.body, type=_Faults).errors
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return set()
+    return {fault.id for fault in faults if fault.id}
+
+
+_VENDOR = Vendor(
+    spec=SPEC,
+    errors={
+        202: _still_running,
+        222: _still_running,
+        402: refused,
+        403: _too_fast,
+        429: _quota_spent,
+        451: _claimed,
+    },
+)
 
 
 class Hunter:
@@ -183,35 +222,27 @@ class Hunter:
     )
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
-        self._settings = settings
-        self._gate = gate
-        self._http = http
+        self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
+        self._extra = settings.extra
         self._clock = clock
-        self._base_url = base_url(SPEC, settings)
         self._renews_at: datetime | None = None
 
     def may_ask(self, subject: PersonSubject) -> bool:
-        """Tell whether there is a whole name and a domain."""
-        return bool(subject.company_domain and _name_of(subject))
+        """Whether there is a whole name and a domain."""
+        return bool(subject.company_domain and _name_params(subject))
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Find the address of one person."""
-        params = {"domain": subject.company_domain, **_name_of(subject)}
-        if "max_duration" in self._settings.extra:
-            params["max_duration"] = str(self._settings.extra["max_duration"])
-        call = self._paid_call("email.find", "finder", params, subject.subject_id)
-        reply = await self._ask_paid(call, "/email-finder", params, self._read_finding)
+        params = {"domain": subject.company_domain, **_name_params(subject)}
+        if "max_duration" in self._extra:
+            params["max_duration"] = str(self._extra["max_duration"])
+        question = query_question(params, subject.subject_id)
+        reply = await self._ask_paid(_FINDER, question, self._read_finding)
         if not reply.found:
-            return PersonAnswer(found=False, cost_micros=reply.cost_micros, cached=reply.cached)
-        found = decode_answer(SPEC.name, reply.body, _Found).data
-        evidence = Evidence(SPEC.name, "email.find", reply, self._clock.now())
-        _tell(evidence, found)
-        return PersonAnswer(
-            found=True,
-            values=evidence.values(),
-            cost_micros=reply.cost_micros,
-            cached=reply.cached,
-        )
+            return miss(reply)
+        evidence = self._client.evidence(_FINDER, reply)
+        _add_finding(evidence, self._client.decode(reply.body, _Found).data)
+        return evidence.person_answer()
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
         """Refuse: Hunter finds one address a call."""
@@ -219,17 +250,15 @@ class Hunter:
 
     async def verify(self, email: str, subject_id: str) -> EmailVerdict:
         """Check one address; Throttled while the check still runs (billed once)."""
-        params = {"email": email}
-        call = self._paid_call("email.verify", "verifier", params, subject_id)
-        call = msgspec.structs.replace(call, miss_seconds=0.0)
-        reply = await self._ask_paid(call, _VERIFIER, params, self._read_verdict)
+        question = query_question({"email": email}, subject_id)
+        reply = await self._ask_paid(_VERIFIER, question, self._read_verdict)
         if not reply.found and (seconds := _running_seconds(reply.body)):
             raise ProviderThrottled("hunter is still checking the address", seconds)
         status = EmailStatus.INVALID
         if reply.found:
-            word = decode_answer(SPEC.name, reply.body, _Verified).data.status or ""
+            word = self._client.decode(reply.body, _Verified).data.status or ""
             status = _VERDICT_WORDS.get(word, EmailStatus.UNKNOWN)
-        evidence = Evidence(SPEC.name, "email.verify", reply, self._clock.now())
+        evidence = self._client.evidence(_VERIFIER, reply)
         evidence.add(FieldName.EMAIL_STATUS, status.value, _CONFIDENCE[status])
         return EmailVerdict(
             status=status,
@@ -240,120 +269,58 @@ class Hunter:
         )
 
     async def check_key(self) -> None:
-        """Ask whether the key is accepted."""
-        await self._account("account.health")
+        """Check that the key is accepted."""
+        await self._client.fetch(_HEALTH, Question(), _Account)
 
     async def read_usage(self) -> CreditUsage:
-        """Read the credits of this cycle."""
-        told = (await self._account("account.usage")).data
-        pools = told.requests or _Pools()
+        """Return the credits of this cycle."""
+        account = (await self._client.fetch(_USAGE, Question(), _Account)).data
+        pools = account.requests or _Pools()
         pool = pools.credits or pools.searches or _Pool()
         left = None
         if pool.used is not None and pool.available is not None:
             left = pool.available - pool.used
-        return CreditUsage(used=pool.used, left=left, renews_at=_midnight(told.reset_date))
-
-    async def _account(self, operation: str) -> _Account:
-        call = Call(
-            provider=SPEC.name,
-            operation=operation,
-            question=b"",
-            limit="account",
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-        reply = await self._ask(call, "/account", {}, _read_account)
-        return decode_answer(SPEC.name, reply.body, _Account)
-
-    def _paid_call(
-        self, operation: str, limit: str, params: Mapping[str, str], subject_id: str
-    ) -> Call:
-        return Call(
-            provider=SPEC.name,
-            operation=operation,
-            question=canonical(params),
-            limit=limit,
-            max_cost_micros=price_micros(SPEC.credits[operation], self._settings),
-            subjects=(subject_id,),
-            answer_seconds=self._settings.answer_days * 86_400,
-            miss_seconds=self._settings.miss_days * 86_400,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
+        return CreditUsage(used=pool.used, left=left, renews_at=_midnight(account.reset_date))
 
     async def _ask_paid(
-        self,
-        call: Call,
-        path: str,
-        params: Mapping[str, str],
-        read: Callable[[HttpReply], Reply],
+        self, endpoint: Endpoint, question: Question, read: Callable[[HttpReply], Reply]
     ) -> Reply:
         try:
-            return await self._ask(call, path, params, read)
+            return await self._client.ask(endpoint, question, read)
         except ProviderUnfunded as error:
-            raise ProviderUnfunded(error.detail, await self._until_renewal()) from error
+            raise ProviderUnfunded(error.detail, await self._renewal_seconds()) from error
 
-    async def _until_renewal(self) -> float:
-        """Tell how long the quota stays spent: the 429 does not say, the account does."""
+    async def _renewal_seconds(self) -> float:
+        """Return how long the quota stays spent: the account says it, the 429 does not."""
         now = self._clock.now()
         if self._renews_at is None or self._renews_at <= now:
             try:
                 self._renews_at = (await self.read_usage()).renews_at
             except LeadfloodError:
-                return _UNFUNDED_SECONDS
+                return UNFUNDED_SECONDS
         if self._renews_at is None or self._renews_at <= now:
-            return _UNFUNDED_SECONDS
+            return UNFUNDED_SECONDS
         return (self._renews_at - now).total_seconds()
 
-    async def _ask(
-        self,
-        call: Call,
-        path: str,
-        params: Mapping[str, str],
-        read: Callable[[HttpReply], Reply],
-    ) -> Reply:
-        key = api_key(SPEC, self._settings)
-
-        async def send(reference: UUID) -> Reply:
-            reply = await self._http.request(
-                "GET",
-                self._base_url + path,
-                headers={
-                    "x-api-key": key,
-                    "accept": "application/json",
-                    "x-request-id": str(reference),
-                },
-                params=params,
-                timeout_seconds=self._settings.timeout_seconds,
-            )
-            if not (path == _VERIFIER and reply.status in _STILL_RUNNING):
-                _refuse(reply, self._clock.now())
-            return read(reply)
-
-        try:
-            return await self._gate.call(call, send)
-        except (Unreached, Cut) as error:
-            raise ProviderDown(f"hunter cannot be reached: {error.detail}") from error
-
     def _read_finding(self, reply: HttpReply) -> Reply:
-        # Not found is 200 with a null address (clients) or 404 (one copy of the specification).
         if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
             return Reply(body=reply.body, found=False)
-        found = bool(likely_email(decode_answer(SPEC.name, reply.body, _Found).data.email))
-        cost = price_micros(SPEC.credits["email.find"], self._settings) if found else 0
-        return Reply(body=reply.body, found=found, cost_micros=cost)
+        has_address = bool(likely_email(self._client.decode(reply.body, _Found).data.email))
+        cost = self._client.price("email.find") if has_address else 0
+        return Reply(body=reply.body, found=has_address, cost_micros=cost)
 
     def _read_verdict(self, reply: HttpReply) -> Reply:
-        if reply.status in _STILL_RUNNING:
-            # Told as an answer that is not kept: it is no throttling, the other checks go on.
-            _, seconds = _WAITS[reply.status]
-            return Reply(body=msgspec.json.encode(_Running(seconds)), found=False)
+        if reply.status in _RUNNING_SECONDS:
+            # An answer that is not kept, and no throttling: the other checks go on.
+            running = _Running(_RUNNING_SECONDS[reply.status])
+            return Reply(body=msgspec.json.encode(running), found=False)
+        if reply.status == 400 and "invalid_email" not in _fault_ids(reply):  # noqa: PLR2004 - HTTP's own number
+            raise self._client.error_of(reply)
         if reply.status in {400, 404}:
             return Reply(body=reply.body, found=False)
-        word = decode_answer(SPEC.name, reply.body, _Verified).data.status
-        if not word:
+        if not self._client.decode(reply.body, _Verified).data.status:
             raise ProviderChanged("hunter's verdict holds no status: update the adapter")
-        return Reply(
-            body=reply.body, cost_micros=price_micros(SPEC.credits["email.verify"], self._settings)
-        )
+        return Reply(body=reply.body, cost_micros=self._client.price("email.verify"))
 
 
 def _running_seconds(body: bytes) -> float:
@@ -363,8 +330,8 @@ def _running_seconds(body: bytes) -> float:
         return 0.0
 
 
-def _name_of(subject: PersonSubject) -> dict[str, str]:
-    """Name the person in Hunter's parameters; empty when the name is not whole."""
+def _name_params(subject: PersonSubject) -> Mapping[str, str]:
+    """Return the person's name in Hunter's parameters; empty when the name is not whole."""
     if subject.first_name and subject.last_name:
         return {"first_name": subject.first_name, "last_name": subject.last_name}
     if " " in subject.full_name.strip():
@@ -372,60 +339,20 @@ def _name_of(subject: PersonSubject) -> dict[str, str]:
     return {}
 
 
-def _tell(evidence: Evidence, found: _Finding) -> None:
-    sure = min(1.0, max(0.0, (found.score or 0) / 100))
-    word = (found.verification.status if found.verification else None) or "unknown"
+def _add_finding(evidence: Evidence, finding: _Finding) -> None:
+    confidence = min(1.0, max(0.0, (finding.score or 0) / 100))
+    word = (finding.verification.status if finding.verification else None) or "unknown"
     status = _FOUND_WORDS.get(word, EmailStatus.UNKNOWN)
-    evidence.add(FieldName.EMAIL, likely_email(found.email), sure)
+    evidence.add(FieldName.EMAIL, likely_email(finding.email), confidence)
     evidence.add(FieldName.EMAIL_STATUS, status.value, _CONFIDENCE[status])
-    evidence.add(FieldName.TITLE, found.position, 0.7)
-    evidence.add(FieldName.LINKEDIN_URL, web_url(found.linkedin_url or ""), 0.8)
-    evidence.add(FieldName.PHONE, found.phone_number, 0.7)
-    evidence.add(FieldName.COMPANY_NAME, found.company, 0.7)
+    evidence.add(FieldName.TITLE, finding.position, 0.7)
+    evidence.add(FieldName.LINKEDIN_URL, web_url(finding.linkedin_url or ""), 0.8)
+    evidence.add(FieldName.PHONE, finding.phone_number, 0.7)
+    evidence.add(FieldName.COMPANY_NAME, finding.company, 0.7)
 
 
-def _read_account(reply: HttpReply) -> Reply:
-    decode_answer(SPEC.name, reply.body, _Account)
-    return Reply(body=reply.body)
-
-
-def _midnight(told: str | None) -> datetime | None:
+def _midnight(day: str | None) -> datetime | None:
     try:
-        return datetime.combine(date.fromisoformat((told or "")[:10]), time(), UTC)
+        return datetime.combine(date.fromisoformat((day or "")[:10]), time(), UTC)
     except ValueError:
         return None
-
-
-def _refuse(reply: HttpReply, now: datetime) -> None:
-    """Translate every status that is not an answer; 404 is one, and so is a bad address."""
-    fault_ids = _fault_ids(reply)
-    if reply.status in {200, 404} or (reply.status == 400 and "invalid_email" in fault_ids):  # noqa: PLR2004 - HTTP's own number
-        return
-    refuse_unusual(SPEC.name, reply, now)
-    detail = detail_of(reply)
-    if reply.status in _WAITS and "no_discover_access" not in fault_ids:
-        text, seconds = _WAITS[reply.status]
-        raise ProviderThrottled(f"hunter {text}: {detail}", seconds)
-    match reply.status:
-        case 401:
-            raise ProviderKeyRefused(
-                f"hunter refuses the key: set providers.hunter.api_key; it says: {detail}"
-            )
-        case 429:
-            raise ProviderUnfunded(f"hunter's quota is used up: {detail}", _UNFUNDED_SECONDS)
-        case 451:
-            raise ProviderRefused(
-                f"this person asked hunter to stop: suppress them; it says: {detail}", code=CLAIMED
-            )
-        case status if status < 300:  # noqa: PLR2004 - the border of RFC 9110's class
-            raise ProviderChanged(f"hunter answered an undocumented {status}")
-        case _:
-            raise ProviderRefused(f"hunter answered {reply.status}: {detail}")
-
-
-def _fault_ids(reply: HttpReply) -> set[str]:
-    try:
-        faults = msgspec.json.decode(reply.body, type=_Faults).errors
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return set()
-    return {fault.id for fault in faults if fault.id}

@@ -12,11 +12,11 @@ every draft afterwards.
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -24,31 +24,20 @@ import msgspec
 import openai
 from anyio import Lock, to_thread
 
-from leadflood.contracts.errors import (
-    ProviderChanged,
-    ProviderDown,
-    ProviderKeyRefused,
-    ProviderRefused,
-    ProviderThrottled,
-    ProviderUnfunded,
-)
+from leadflood.contracts.errors import ProviderRefused, ProviderUnfunded
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.wire import (
-    api_key,
-    base_url,
-    canonical,
-    clean_text,
-    decode_answer,
-    price_micros,
-    wait_seconds,
-)
+from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, canonical
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, down, wait_seconds
 from leadflood.engine.clock import Clock
+from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.call import (
     Call,
     Cut,
     Gate,
     Http,
+    HttpReply,
     LimitHint,
     Oversized,
     Reply,
@@ -72,10 +61,10 @@ _DEFAULT_MODEL = "gpt-4o-mini"
 _DEFAULT_MOST_TOKENS = 1_200
 _MOST_BODY_BYTES = 4_000_000
 _KEEP_SECONDS = 86_400.0
-_UNFUNDED_SECONDS = 3_600.0
 _ENVELOPE_TOKENS = 200
 _TRIES = 2
 _PER_MILLION = Decimal(1_000_000)
+_CHAT = Endpoint("text.write", "chat", is_kept=True, keeps_misses=False)
 
 _MOST_FACT_CHARS = 500
 _MOST_OFFER_CHARS = 2_000
@@ -131,20 +120,20 @@ class _Claim(msgspec.Struct):
     facts: list[int]
 
 
-class _Written(msgspec.Struct):
+class _DraftBody(msgspec.Struct):
     subject: str
     body: str
     parameters: list[str]
     claims: list[_Claim]
 
 
-class _Spoken(msgspec.Struct):
+class _Message(msgspec.Struct):
     content: str | None = None
     refusal: str | None = None
 
 
 class _Choice(msgspec.Struct):
-    message: _Spoken
+    message: _Message
     finish_reason: str | None = None
 
 
@@ -158,8 +147,58 @@ class _Completion(msgspec.Struct):
     usage: _Usage | None = None
 
 
-class _Broken(Exception):
+class _BrokenDraft(Exception):
     """The answer is no draft; the text says why."""
+
+
+def _no_model(failure: Failure) -> ProviderRefused:
+    return ProviderRefused(
+        "set providers.openai.extra.model and base_url to what exists; "
+        f"it says: {failure.reply.status} {failure.detail}",
+        code="openai.no_model",
+    )
+
+
+def _read_wait(reply: HttpReply, now: datetime) -> float:
+    milliseconds = reply.headers.get("retry-after-ms", "").strip()
+    if milliseconds.isascii() and milliseconds.isdecimal():
+        return max(0.5, int(milliseconds) / 1_000)
+    return wait_seconds(reply.headers, now)
+
+
+def _read_hints(reply: HttpReply, _now: datetime) -> tuple[LimitHint, ...]:
+    """Read the request headers; they are of the minute, unless the reset is further away."""
+    limit = reply.headers.get("x-ratelimit-limit-requests", "")
+    remaining = reply.headers.get("x-ratelimit-remaining-requests", "")
+    resets_in = _seconds(reply.headers.get("x-ratelimit-reset-requests", ""))
+    if not remaining.isdecimal() or (resets_in or 0) > 60:  # noqa: PLR2004 - the window's length
+        return ()
+    return (
+        LimitHint(
+            60,
+            limit=int(limit) if limit.isdecimal() else None,
+            remaining=int(remaining),
+            resets_in_seconds=resets_in,
+        ),
+    )
+
+
+def _seconds(text: str) -> float | None:
+    """Read `12ms`, `1.5s`, `6m0s`, `1h2m`."""
+    parts = _DURATION.fullmatch(text.strip())
+    if not text.strip() or parts is None:
+        return None
+    hours, minutes, seconds, ms = (float(part or 0) for part in parts.groups())
+    return hours * 3_600 + minutes * 60 + seconds + ms / 1_000
+
+
+_VENDOR = Vendor(
+    spec=SPEC,
+    label="the model",
+    errors={404: _no_model, 408: down, 409: down},
+    read_hints=_read_hints,
+    read_wait=_read_wait,
+)
 
 
 class OpenAi:
@@ -175,11 +214,11 @@ class OpenAi:
     name = SPEC.name
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
-        del http  # the package brings its own transport, aiohttp underneath
+        # The package brings its own transport, aiohttp underneath.
+        self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
         self._settings = settings
-        self._gate = gate
         self._clock = clock
-        self._client: openai.AsyncOpenAI | None = None
+        self._package: openai.AsyncOpenAI | None = None
         self._opening = Lock()
         extra = settings.extra
         self._model = str(extra.get("model", _DEFAULT_MODEL))
@@ -189,95 +228,120 @@ class OpenAi:
     async def write_draft(self, request: DraftRequest) -> Draft:
         """Write one draft; a broken answer is asked for once more, as a call of its own."""
         body = self._body(request)
-        spent, why = 0, ""
+        cost_micros, fault = 0, ""
         for attempt in range(1, _TRIES + 1):
             reply = await self._ask(body, request.subject_id, attempt)
-            spent += reply.cost_micros
+            cost_micros += reply.cost_micros
             try:
-                written = _read(reply.body)
-            except _Broken as error:
-                why = str(error)
+                draft = self._read(reply.body)
+            except _BrokenDraft as error:
+                fault = str(error)
                 continue
             return Draft(
-                subject=written.subject,
-                body=written.body,
-                parameters=tuple(written.parameters),
-                claims=tuple(Claim(claim.text, tuple(claim.facts)) for claim in written.claims),
+                subject=draft.subject,
+                body=draft.body,
+                parameters=tuple(draft.parameters),
+                claims=tuple(Claim(claim.text, tuple(claim.facts)) for claim in draft.claims),
                 writer=f"{SPEC.name}:{self._model}",
-                cost_micros=spent,
+                cost_micros=cost_micros,
             )
         raise ProviderRefused(
-            f"the model {self._model} broke the schema {_TRIES} times ({why}): set "
+            f"the model {self._model} broke the schema {_TRIES} times ({fault}): set "
             "providers.openai.extra.structured or another model",
             code="openai.broken_draft",
         )
 
     async def aclose(self) -> None:
         """Close the package's connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        if self._package is not None:
+            await self._package.close()
+            self._package = None
 
     async def _ask(self, body: Mapping[str, Any], subject_id: str, attempt: int) -> Reply:
-        client = await self._open()
-        # The attempt is part of the question: a kept broken answer must not answer again.
-        call = Call(
-            provider=SPEC.name,
-            operation="text.write",
-            question=canonical([attempt, self._settings.base_url, body]),
-            limit="chat",
-            max_cost_micros=self._most_micros(body),
-            subjects=(subject_id,),
-            answer_seconds=min(_KEEP_SECONDS, self._settings.answer_days * 86_400),
-            miss_seconds=0.0,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
+        package = await self._open()
 
         async def send(reference: UUID) -> Reply:
-            return await self._send(client, body, reference)
+            return await self._send(package, body, reference)
 
-        try:
-            return await self._gate.call(call, send)
-        except (Unreached, Cut) as error:
-            raise ProviderDown(f"the model cannot be reached: {error.detail}") from error
+        return await self._client.pass_gate(self._call(body, subject_id, attempt), send)
+
+    def _call(self, body: Mapping[str, Any], subject_id: str, attempt: int) -> Call:
+        # The attempt is part of the question: a kept broken answer must not answer again.
+        key = canonical([attempt, self._settings.base_url, body])
+        call = self._client.make_call(_CHAT, Question(key=key, subjects=(subject_id,)))
+        return msgspec.structs.replace(
+            call,
+            max_cost_micros=self._most_micros(body),
+            answer_seconds=min(_KEEP_SECONDS, call.answer_seconds),
+        )
 
     async def _send(
-        self, client: openai.AsyncOpenAI, body: Mapping[str, Any], reference: UUID
+        self, package: openai.AsyncOpenAI, body: Mapping[str, Any], reference: UUID
     ) -> Reply:
-        named = {"x-request-id": str(reference)}
         try:
-            async with client.chat.completions.with_streaming_response.create(
-                **body, extra_headers=named
-            ) as answer:
-                read = await _read_capped(answer.iter_bytes())
-                hints = _hints(answer.headers)
+            async with package.chat.completions.with_streaming_response.create(
+                **body, extra_headers={"x-request-id": str(reference)}
+            ) as stream:
+                reply = HttpReply(200, stream.headers, await _read_capped(stream.iter_bytes()))
         except openai.APIStatusError as error:
-            _refuse(error, self._clock.now())
+            raise self._status_error(error) from error
         except openai.APIConnectionError as error:
-            raise _cut(error) from error
+            raise _connection_error(error) from error
         except (httpx2.HTTPError, TimeoutError, OSError) as error:
             raise Cut(f"the answer broke off: {error}") from error
-        usage = decode_answer(SPEC.name, read, _Completion).usage
+        usage = self._client.decode(reply.body, _Completion).usage
         cost = self._most_micros(body) if usage is None else self._micros(usage)
-        return Reply(body=read, cost_micros=cost, hints=hints)
+        hints = _read_hints(reply, self._clock.now())
+        return Reply(body=reply.body, cost_micros=cost, hints=hints)
+
+    def _status_error(self, error: openai.APIStatusError) -> LeadfloodError:
+        """Return what a status means; 429 is either too fast or out of credits."""
+        headers = {name.lower(): value for name, value in error.response.headers.items()}
+        reply = HttpReply(error.status_code, headers, error.message.encode("utf-8", "replace"))
+        if "insufficient_quota" in {error.code, error.type}:
+            text = f"the model's credits are used up: {clean_text(error.message, 300)}"
+            return ProviderUnfunded(text, UNFUNDED_SECONDS)
+        return self._client.error_of(reply)
+
+    def _read(self, body: bytes) -> _DraftBody:
+        """Check in this order: finish reason, refusal, JSON, schema.
+
+        Raises: ProviderRefused where the model will not, _BrokenDraft where it may do better.
+        """
+        choices = self._client.decode(body, _Completion).choices
+        if not choices:
+            raise _BrokenDraft("no choice in the answer")
+        choice = choices[0]
+        if choice.finish_reason == "content_filter":
+            raise ProviderRefused(
+                "the model's filter stopped the draft: write this one by hand",
+                code="openai.filtered",
+            )
+        if choice.finish_reason == "length":
+            raise _BrokenDraft("cut off at max_tokens")
+        if choice.message.refusal:
+            raise ProviderRefused(
+                f"the model refuses: {clean_text(choice.message.refusal)}", code="openai.refusal"
+            )
+        return _decode_draft(choice.message.content or "")
 
     async def _open(self) -> openai.AsyncOpenAI:
         """Open the client on first use; a server of the operator's own may need no key."""
         if not self._settings.base_url:
-            api_key(SPEC, self._settings)
+            self._client.require_key()
         async with self._opening:
-            if self._client is None:
+            if self._package is None:
                 # The trusted certificates are read from files, which must not block the loop.
-                self._client = await to_thread.run_sync(self._make_client)
-        return self._client
+                self._package = await to_thread.run_sync(self._make_package)
+        return self._package
 
-    def _make_client(self) -> openai.AsyncOpenAI:
+    def _make_package(self) -> openai.AsyncOpenAI:
         transport = openai.DefaultAioHttpClient(
-            follow_redirects=False, trust_env=False, verify=_trusted()
+            follow_redirects=False, trust_env=False, verify=_tls_context()
         )
         return openai.AsyncOpenAI(
             api_key=self._settings.api_key or "none",
-            base_url=base_url(SPEC, self._settings),
+            base_url=self._client.base_url,
             timeout=self._settings.timeout_seconds,
             max_retries=0,
             http_client=transport,
@@ -302,19 +366,19 @@ class OpenAi:
             body["temperature"] = self._settings.extra["temperature"]
         body["messages"] = [
             {"role": role if isinstance(role, str) else "system", "content": instructions},
-            {"role": "user", "content": _told(request)},
+            {"role": "user", "content": _user_message(request)},
         ]
         return body
 
     def _micros(self, usage: _Usage) -> int:
         prices = self._prices()
         if prices is None:
-            return price_micros(SPEC.credits["text.write"], self._settings)
+            return self._client.price("text.write")
         exact = usage.prompt_tokens * prices[0] + usage.completion_tokens * prices[1]
         return int((exact / _PER_MILLION).to_integral_value(rounding=ROUND_CEILING))
 
     def _most_micros(self, body: Mapping[str, Any]) -> int:
-        """Tell the most a call can cost: no token is shorter than a byte."""
+        """Return the most a call can cost: no token is shorter than a byte."""
         prompt = len(msgspec.json.encode(body)) + _ENVELOPE_TOKENS
         return self._micros(_Usage(prompt, self._most_tokens))
 
@@ -327,13 +391,13 @@ class OpenAi:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Read the system's certificates (SSL_CERT_FILE is honoured); 0.15 s, so once."""
+def _tls_context() -> ssl.SSLContext:
+    """Read the system's certificates (SSL_CERT_FILE is honored); 0.15 s, so once."""
     return ssl.create_default_context()
 
 
-def _told(request: DraftRequest) -> str:
-    """Write the one user message: everything a JSON string, cleaned and capped."""
+def _user_message(request: DraftRequest) -> str:
+    """Return the one user message: everything a JSON string, cleaned and capped."""
     facts = [
         {
             "number": fact.number,
@@ -342,7 +406,7 @@ def _told(request: DraftRequest) -> str:
         }
         for fact in request.facts[:_MOST_FACTS]
     ]
-    told = {
+    values = {
         "facts": facts,
         "offer": clean_text(request.offer, _MOST_OFFER_CHARS),
         "sender_name": clean_text(request.sender_name, _MOST_NAME_CHARS),
@@ -352,47 +416,27 @@ def _told(request: DraftRequest) -> str:
         "max_subject": request.max_subject,
         "max_body": request.max_body,
     }
-    return msgspec.json.encode(told).decode()
+    return msgspec.json.encode(values).decode()
 
 
-def _read(body: bytes) -> _Written:
-    """Check in this order: finish reason, refusal, JSON, schema.
-
-    Raises: ProviderRefused where the model will not, _Broken where it may do better.
-    """
-    choices = decode_answer(SPEC.name, body, _Completion).choices
-    if not choices:
-        raise _Broken("no choice in the answer")
-    choice = choices[0]
-    if choice.finish_reason == "content_filter":
-        raise ProviderRefused(
-            "the model's filter stopped the draft: write this one by hand", code="openai.filtered"
-        )
-    if choice.finish_reason == "length":
-        raise _Broken("cut off at max_tokens")
-    if choice.message.refusal:
-        raise ProviderRefused(
-            f"the model refuses: {clean_text(choice.message.refusal)}", code="openai.refusal"
-        )
-    return _written(choice.message.content or "")
-
-
-def _written(content: str) -> _Written:
+def _decode_draft(content: str) -> _DraftBody:
     """Decode the draft; some servers put prose or a code fence around it."""
     start = content.find("{")
     if start < 0:
-        raise _Broken("no JSON in the answer")
+        raise _BrokenDraft("no JSON in the answer")
     for end in (len(content), content.rfind("}") + 1):
         try:
-            return msgspec.json.decode(content[start:end].encode("utf-8", "replace"), type=_Written)
+            return msgspec.json.decode(
+                content[start:end].encode("utf-8", "replace"), type=_DraftBody
+            )
         except msgspec.ValidationError as error:
-            raise _Broken(str(error)) from error
+            raise _BrokenDraft(str(error)) from error
         except msgspec.DecodeError:
             continue
-    raise _Broken("the JSON in the answer is not whole")
+    raise _BrokenDraft("the JSON in the answer is not whole")
 
 
-async def _read_capped(chunks: Any) -> bytes:
+async def _read_capped(chunks: AsyncIterator[bytes]) -> bytes:
     read = bytearray()
     async for chunk in chunks:
         read += chunk
@@ -401,78 +445,14 @@ async def _read_capped(chunks: Any) -> bytes:
     return bytes(read)
 
 
-def _refuse(error: openai.APIStatusError, now: datetime) -> NoReturn:
-    """Translate a status; 429 means either too fast or out of credits."""
-    status = error.status_code
-    said = f"{status} {clean_text(error.message, 300)}"
-    headers = {name.lower(): value for name, value in error.response.headers.items()}
-    is_unfunded = status == 402 or "insufficient_quota" in {error.code, error.type}  # noqa: PLR2004 - HTTP's own number
-    match status:
-        case _ if is_unfunded:
-            raise ProviderUnfunded(f"the model's credits are used up: {said}", _UNFUNDED_SECONDS)
-        case 401 | 403:
-            raise ProviderKeyRefused(
-                f"the model refuses the key: set providers.openai.api_key; it says: {said}"
-            )
-        case 429:
-            raise ProviderThrottled(
-                f"the model says wait: {said}", _wait(headers, now), _hints(headers)
-            )
-        case 404:
-            raise ProviderRefused(
-                f"set providers.openai.extra.model and base_url to what exists; it says: {said}",
-                code="openai.no_model",
-            )
-        case _ if status in {408, 409} or status >= 500:  # noqa: PLR2004 - RFC 9110's class
-            told = _wait(headers, now) if "retry-after" in headers else None
-            raise ProviderDown(f"the model answered {said}", told)
-        case _ if status < 400:  # noqa: PLR2004 - RFC 9110's class
-            raise ProviderChanged(f"the model answered {said}: set providers.openai.base_url")
-        case _:
-            raise ProviderRefused(f"the model answered {said}")
-
-
-def _wait(headers: Mapping[str, str], now: datetime) -> float:
-    told = headers.get("retry-after-ms", "").strip()
-    if told.isascii() and told.isdecimal():
-        return max(0.5, int(told) / 1_000)
-    return wait_seconds(headers, now)
-
-
-def _cut(error: openai.APIConnectionError) -> Unreached | Cut:
-    """Tell a connection that never came about from one that broke.
+def _connection_error(error: openai.APIConnectionError) -> Unreached | Cut:
+    """Return Unreached for a connection that never came about, Cut for one that broke.
 
     The transport names both `ConnectTimeout`; only the first cause proves anything.
     """
-    at: BaseException | None = error
-    while at is not None:
-        if isinstance(at, ConnectionRefusedError | socket.gaierror):
-            return Unreached(f"no connection to the model: {at}")
-        at = at.__cause__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+            return Unreached(f"no connection to the model: {cause}")
+        cause = cause.__cause__
     return Cut(f"the model did not answer whole: {error.__cause__ or error}")
-
-
-def _hints(headers: Mapping[str, str]) -> tuple[LimitHint, ...]:
-    """Read the request headers; they are of the minute, unless the reset is further away."""
-    limit = headers.get("x-ratelimit-limit-requests", "")
-    left = headers.get("x-ratelimit-remaining-requests", "")
-    resets_in = _seconds(headers.get("x-ratelimit-reset-requests", ""))
-    if not left.isdecimal() or (resets_in or 0) > 60:  # noqa: PLR2004 - the window's length
-        return ()
-    return (
-        LimitHint(
-            60,
-            limit=int(limit) if limit.isdecimal() else None,
-            remaining=int(left),
-            resets_in_seconds=resets_in,
-        ),
-    )
-
-
-def _seconds(told: str) -> float | None:
-    """Read `12ms`, `1.5s`, `6m0s`, `1h2m`."""
-    parts = _DURATION.fullmatch(told.strip())
-    if not told.strip() or parts is None:
-        return None
-    hours, minutes, seconds, ms = (float(part or 0) for part in parts.groups())
-    return hours * 3_600 + minutes * 60 + seconds + ms / 1_000

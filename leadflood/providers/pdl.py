@@ -10,51 +10,33 @@ Rate limits are per endpoint and minute; headers hold JSON, and there is no Retr
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.countries import find_country
-from leadflood.contracts.errors import (
-    ProviderChanged,
-    ProviderDown,
-    ProviderKeyRefused,
-    ProviderRefused,
-    ProviderThrottled,
-    ProviderUnfunded,
-)
+from leadflood.contracts.errors import ProviderChanged
+from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import FieldName, Probability
-from leadflood.contracts.wire import (
-    UNTOLD_WAIT_SECONDS,
-    Evidence,
-    api_key,
-    base_url,
+from leadflood.contracts.provider_client import (
+    Endpoint,
+    ProviderClient,
+    body_question,
     canonical,
-    clean_text,
-    decode_answer,
-    detail_of,
-    domain_of,
-    likely_email,
-    price_micros,
-    refuse_unusual,
-    split_micros,
-    web_url,
+    share_cost,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import FieldName, Probability
+from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid
 from leadflood.engine.net.call import (
     BulkReply,
-    Call,
-    Cut,
     Gate,
     Http,
     HttpReply,
     Item,
     LimitHint,
     Reply,
-    Unreached,
     Window,
 )
 
@@ -71,14 +53,26 @@ SPEC = ProviderSpec(
 )
 
 _MOST_IN_BULK = 100
-_UNFUNDED_SECONDS = 3_600.0
 _MINUTE = 60.0
 _WINDOWS = {"minute": _MINUTE, "day": 86_400.0, "month": 2_592_000.0}
+
+# A miss, in their words: "When it doesn't find a matching person, it returns an HTTP
+# response code of 404. We charge per match."
+_HIT_OR_MISS = frozenset({200, 404})
+
+# Single and bulk calls share operation and question, so that they share their answers.
+_ENRICH = Endpoint(
+    "person.enrich", "enrich", "POST", "/person/enrich", answers=_HIT_OR_MISS, is_kept=True
+)
+_BULK = Endpoint(
+    "person.enrich", "bulk", "POST", "/person/bulk", answers=_HIT_OR_MISS, is_kept=True
+)
 
 _SENIORITY_WORDS = {"cxo": "c_suite", "training": "intern", "unpaid": "intern"}
 _SMALL_TITLES = {"vp", "svp", "evp", "avp", "ceo", "cto", "cfo", "coo", "cmo", "cio", "hr", "it"}
 
-# "2 is 10 to 30 % right; many demand 6": the scale is PDL's own and not linear.
+# "The likelihood score is logarithmic, so a response that returns a likelihood score of 2 will
+# have roughly a 10-30% chance of being the person requested." Many clients demand 6.
 _LIKELIHOOD: dict[int, Probability] = {
     1: 0.1,
     2: 0.2,
@@ -92,11 +86,11 @@ _LIKELIHOOD: dict[int, Probability] = {
     10: 0.97,
 }
 
-_Told = str | bool | None  # the free plan says True instead of the value
+_Text = str | bool | None  # the free plan says True instead of the value
 
 
 class _Address(msgspec.Struct):
-    address: _Told = None
+    address: _Text = None
     type: str | None = None
 
 
@@ -105,10 +99,10 @@ class _Person(msgspec.Struct):
     full_name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    linkedin_url: _Told = None
-    work_email: _Told = None
+    linkedin_url: _Text = None
+    work_email: _Text = None
     emails: list[_Address] | bool | None = None
-    mobile_phone: _Told = None
+    mobile_phone: _Text = None
     job_title: str | None = None
     job_title_role: str | None = None
     job_title_levels: list[str] | str | None = None
@@ -119,11 +113,11 @@ class _Person(msgspec.Struct):
     job_company_industry: str | None = None
     job_company_linkedin_url: str | None = None
     job_company_location_country: str | None = None
-    location_locality: _Told = None
-    location_country: _Told = None
+    location_locality: _Text = None
+    location_country: _Text = None
 
 
-class _Enriched(msgspec.Struct):
+class _Enrichment(msgspec.Struct):
     status: int = 200
     likelihood: float = 0
     data: _Person | None = None
@@ -134,7 +128,11 @@ class _Status(msgspec.Struct):
 
 
 class _Params(msgspec.Struct, omit_defaults=True):
-    """A question; the id overrides everything else."""
+    """A question.
+
+    "If you enrich on ID and anything else, only ID is used and the other inputs for matching are
+    ignored."
+    """
 
     pdl_id: str = ""
     email: str = ""
@@ -157,6 +155,61 @@ class _Requests(msgspec.Struct):
     requests: list[_Request]
 
 
+def _read_hints(reply: HttpReply, now: datetime) -> tuple[LimitHint, ...]:
+    limits = _by_window(reply.headers.get("x-ratelimit-limit", ""))
+    remaining = _by_window(reply.headers.get("x-ratelimit-remaining", ""))
+    resets_in = _reset_seconds(reply, now)
+    return tuple(
+        LimitHint(
+            seconds,
+            limit=limits.get(name),
+            remaining=remaining.get(name),
+            resets_in_seconds=resets_in if resets_in and resets_in <= seconds else None,
+        )
+        for name, seconds in _WINDOWS.items()
+        if limits.get(name) is not None or remaining.get(name) is not None
+    )
+
+
+def _read_wait(reply: HttpReply, now: datetime) -> float:
+    """Return how long the exhausted window lasts, at most the window itself."""
+    remaining = _by_window(reply.headers.get("x-ratelimit-remaining", ""))
+    exhausted = [seconds for name, seconds in _WINDOWS.items() if remaining.get(name) == 0]
+    longest = max(exhausted, default=DEFAULT_WAIT_SECONDS)
+    resets_in = _reset_seconds(reply, now)
+    if not exhausted and resets_in is not None:
+        return min(resets_in, _MINUTE)
+    return longest if resets_in is None else min(resets_in, longest)
+
+
+def _reset_seconds(reply: HttpReply, now: datetime) -> float | None:
+    """Read `x-ratelimit-reset`, a UTC time; None where it is missing or already past."""
+    try:
+        reset_at = datetime.fromisoformat(reply.headers.get("x-ratelimit-reset", "").strip())
+    except ValueError:
+        return None
+    if reset_at.tzinfo is None:
+        reset_at = reset_at.replace(tzinfo=UTC)
+    seconds = (reset_at - now).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _by_window(header: str) -> dict[str, int]:
+    """Read `{"minute": 1200, "day": null}`; an older form is a bare number for the minute."""
+    try:
+        counts = msgspec.json.decode(header.replace("'", '"').replace("None", "null"))
+    except msgspec.DecodeError:
+        return {}
+    if isinstance(counts, int) and not isinstance(counts, bool):
+        return {"minute": counts}
+    if not isinstance(counts, dict):
+        return {}
+    return {str(name): count for name, count in counts.items() if type(count) is int}
+
+
+_VENDOR = Vendor(spec=SPEC, read_hints=_read_hints, read_wait=_read_wait)
+
+
 class Pdl:
     """Person enrichment, one or up to a hundred at once.
 
@@ -172,288 +225,147 @@ class Pdl:
     }
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
-        self._settings = settings
-        self._gate = gate
-        self._http = http
-        self._clock = clock
-        self._base_url = base_url(SPEC, settings)
+        self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
         self._min_likelihood = int(settings.extra.get("min_likelihood", 6))
         self._required = str(settings.extra.get("required", ""))
 
     def may_ask(self, subject: PersonSubject) -> bool:
-        """Tell whether there is an id, an address, a profile, a phone, or a name and a company."""
-        named = subject.full_name or (subject.first_name and subject.last_name)
-        placed = subject.company_domain or subject.company_name
-        known = subject.provider_ids.get(SPEC.name) or subject.email or subject.linkedin_url
-        return bool(known or subject.phone or (named and placed))
+        """Whether there is an id, an address, a profile, a phone, or a name and a company."""
+        has_name = subject.full_name or (subject.first_name and subject.last_name)
+        has_company = subject.company_domain or subject.company_name
+        identifier = subject.provider_ids.get(SPEC.name) or subject.email or subject.linkedin_url
+        return bool(identifier or subject.phone or (has_name and has_company))
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
-        """Ask for one person; a 404 is a miss and free."""
-        key = api_key(SPEC, self._settings)
-        call = self._call("enrich", self._question(subject), (subject.subject_id,), 1)
-
-        async def send(reference: UUID) -> Reply:
-            return self._read(await self._post("/person/enrich", call.question, reference, key))
-
-        try:
-            reply = await self._gate.call(call, send)
-        except (Unreached, Cut) as error:
-            raise ProviderDown(f"pdl cannot be reached: {error.detail}") from error
-        return self._answer(reply)
+        """Ask for one person; a miss is free."""
+        question = body_question(self._params(subject), subject.subject_id)
+        return self._answer(await self._client.ask(_ENRICH, question, self._read))
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
         """Ask for up to a hundred (80 are recommended); answers are those that `enrich` gives."""
         if len(subjects) > _MOST_IN_BULK:
             raise Invalid(f"pdl takes at most {_MOST_IN_BULK} people in one call: ask in parts")
-        key = api_key(SPEC, self._settings)
-        items = [Item(self._question(subject), subject.subject_id) for subject in subjects]
-        asked_for = tuple(subject.subject_id for subject in subjects)
-        whole = b"\n".join(item.question for item in items)
-
-        async def send(reference: UUID, asked: Sequence[Item]) -> BulkReply:
-            body = msgspec.json.encode(
-                _Requests([_Request(msgspec.Raw(item.question)) for item in asked])
-            )
-            return self._read_bulk(await self._post("/person/bulk", body, reference, key), asked)
-
-        call = self._call("bulk", whole, asked_for, len(items))
-        try:
-            replies = await self._gate.call_bulk(call, items, send)
-        except (Unreached, Cut) as error:
-            raise ProviderDown(f"pdl cannot be reached: {error.detail}") from error
+        items = [Item(canonical(self._params(each)), each.subject_id) for each in subjects]
+        replies = await self._client.ask_many(_BULK, items, _write_bulk, self._read_bulk)
         return [self._answer(reply) for reply in replies]
 
-    def _call(self, limit: str, question: bytes, subjects: tuple[str, ...], people: int) -> Call:
-        # Single and bulk calls share operation and question, so that they share their answers.
-        return Call(
-            provider=SPEC.name,
-            operation="person.enrich",
-            question=question,
-            limit=limit,
-            max_cost_micros=price_micros(SPEC.credits["person.enrich"] * people, self._settings),
-            subjects=subjects,
-            answer_seconds=self._settings.answer_days * 86_400,
-            miss_seconds=self._settings.miss_days * 86_400,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-
-    def _question(self, subject: PersonSubject) -> bytes:
-        known = subject.provider_ids.get(SPEC.name, "")
+    def _params(self, subject: PersonSubject) -> _Params:
+        if pdl_id := subject.provider_ids.get(SPEC.name, ""):
+            return _Params(pdl_id=pdl_id, titlecase=True)
         has_parts = bool(subject.first_name and subject.last_name)
-        if known:
-            who = _Params(pdl_id=known, titlecase=True)
-        else:
-            who = _Params(
-                email=subject.email,
-                profile=subject.linkedin_url,
-                phone=subject.phone,
-                name="" if has_parts else subject.full_name,
-                first_name=subject.first_name if has_parts else "",
-                last_name=subject.last_name if has_parts else "",
-                company=subject.company_domain or subject.company_name,
-                required=self._required,
-                min_likelihood=self._min_likelihood,
-                titlecase=True,
-            )
-        return canonical(who)
-
-    async def _post(self, path: str, body: bytes, reference: UUID, key: str) -> HttpReply:
-        reply = await self._http.request(
-            "POST",
-            self._base_url + path,
-            headers={
-                "x-api-key": key,
-                "content-type": "application/json",
-                "accept": "application/json",
-                "x-request-id": str(reference),
-            },
-            body=body,
-            timeout_seconds=self._settings.timeout_seconds,
+        return _Params(
+            email=subject.email,
+            profile=subject.linkedin_url,
+            phone=subject.phone,
+            name="" if has_parts else subject.full_name,
+            first_name=subject.first_name if has_parts else "",
+            last_name=subject.last_name if has_parts else "",
+            company=subject.company_domain or subject.company_name,
+            required=self._required,
+            min_likelihood=self._min_likelihood,
+            titlecase=True,
         )
-        self._refuse(reply)
-        return reply
 
     def _read(self, reply: HttpReply) -> Reply:
-        hints = self._hints(reply)
         if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
-            return Reply(body=reply.body, found=False, hints=hints)
-        found = decode_answer(SPEC.name, reply.body, _Enriched).data is not None
-        cost = price_micros(_spent(reply, Decimal(1 if found else 0)), self._settings)
-        return Reply(body=reply.body, found=found, cost_micros=cost, hints=hints)
+            return Reply(body=reply.body, found=False)
+        is_hit = self._client.decode(reply.body, _Enrichment).data is not None
+        cost = self._client.cost(_credits_spent(reply, Decimal(1 if is_hit else 0)))
+        return Reply(body=reply.body, found=is_hit, cost_micros=cost)
 
-    def _read_bulk(self, reply: HttpReply, asked: Sequence[Item]) -> BulkReply:
-        parts = decode_answer(SPEC.name, reply.body, list[msgspec.Raw])
-        if len(parts) != len(asked):
+    def _read_bulk(self, reply: HttpReply, items: Sequence[Item]) -> BulkReply:
+        bodies = [bytes(raw) for raw in self._client.decode(reply.body, list[msgspec.Raw])]
+        if len(bodies) != len(items):
             raise ProviderChanged(
-                f"pdl answered {len(parts)} of {len(asked)} people, so nobody can be told apart"
+                f"pdl answered {len(bodies)} of {len(items)} people, so nobody can be told apart"
             )
-        bodies = [bytes(part) for part in parts]
-        hits = [position for position, body in enumerate(bodies) if _is_hit(body)]
-        paying = hits or list(range(len(bodies)))
-        spent = _spent(reply, Decimal(len(hits)))
-        shares = split_micros(price_micros(spent, self._settings), len(paying))
-        costs = dict(zip(paying, shares, strict=True))
-        return BulkReply(
-            items=tuple(
-                Reply(body=body, found=position in hits, cost_micros=costs.get(position, 0))
-                for position, body in enumerate(bodies)
-            ),
-            hints=self._hints(reply),
-        )
+        hits = [self._is_hit(body) for body in bodies]
+        spent = _credits_spent(reply, Decimal(hits.count(True)))
+        return share_cost(bodies, hits, self._client.cost(spent))
+
+    def _is_hit(self, body: bytes) -> bool:
+        # An item may fail alone (400): it is a miss of this question, not a fault of the call.
+        if self._client.decode(body, _Status).status != 200:  # noqa: PLR2004 - HTTP's own number
+            return False
+        return self._client.decode(body, _Enrichment).data is not None
 
     def _answer(self, reply: Reply) -> PersonAnswer:
-        told = decode_answer(SPEC.name, reply.body, _Enriched) if reply.found else _Enriched()
+        match = self._client.decode(reply.body, _Enrichment) if reply.found else _Enrichment()
         # A server that ignores `min_likelihood` must not make us believe a guess.
-        if told.data is None or 0 < told.likelihood < self._min_likelihood:
-            return PersonAnswer(found=False, cost_micros=reply.cost_micros, cached=reply.cached)
-        evidence = Evidence(SPEC.name, "person.enrich", reply, self._clock.now())
-        sure = _LIKELIHOOD.get(int(told.likelihood), 0.6)
-        _tell_person(evidence, told.data, sure)
-        _tell_work(evidence, told.data, sure)
-        return PersonAnswer(
-            found=True,
-            values=evidence.values(),
-            provider_id=clean_text(told.data.id or "") or None,
-            cost_micros=reply.cost_micros,
-            cached=reply.cached,
-        )
-
-    def _refuse(self, reply: HttpReply) -> None:
-        """Translate every status that is not an answer; 404 is one."""
-        if reply.status in {200, 404}:
-            return
-        refuse_unusual(SPEC.name, reply, self._clock.now())
-        detail = detail_of(reply)
-        match reply.status:
-            case 401 | 403:
-                raise ProviderKeyRefused(
-                    f"pdl refuses the key: set providers.pdl.api_key; it says: {detail}"
-                )
-            case 402:
-                raise ProviderUnfunded(f"pdl's credits are used up: {detail}", _UNFUNDED_SECONDS)
-            case 429:
-                raise ProviderThrottled(
-                    f"pdl says wait: {detail}", self._wait_seconds(reply), self._hints(reply)
-                )
-            case status if status < 300:  # noqa: PLR2004 - the border of RFC 9110's class
-                raise ProviderChanged(f"pdl answered an undocumented {status}")
-            case _:
-                raise ProviderRefused(f"pdl answered {reply.status}: {detail}")
-
-    def _wait_seconds(self, reply: HttpReply) -> float:
-        """Tell how long the exhausted window lasts, at most the window itself."""
-        left = _by_window(reply.headers.get("x-ratelimit-remaining", ""))
-        spent = [seconds for name, seconds in _WINDOWS.items() if left.get(name) == 0]
-        most = max(spent, default=UNTOLD_WAIT_SECONDS)
-        resets_in = self._resets_in(reply)
-        if not spent and resets_in is not None:
-            return min(resets_in, _MINUTE)
-        return most if resets_in is None else min(resets_in, most)
-
-    def _resets_in(self, reply: HttpReply) -> float | None:
-        """Read `x-ratelimit-reset`, a UTC time; None where it is missing or already past."""
-        try:
-            told = datetime.fromisoformat(reply.headers.get("x-ratelimit-reset", "").strip())
-        except ValueError:
-            return None
-        at = told.replace(tzinfo=UTC) if told.tzinfo is None else told
-        seconds = (at - self._clock.now()).total_seconds()
-        return seconds if seconds > 0 else None
-
-    def _hints(self, reply: HttpReply) -> tuple[LimitHint, ...]:
-        limits = _by_window(reply.headers.get("x-ratelimit-limit", ""))
-        left = _by_window(reply.headers.get("x-ratelimit-remaining", ""))
-        resets_in = self._resets_in(reply)
-        return tuple(
-            LimitHint(
-                seconds,
-                limit=limits.get(name),
-                remaining=left.get(name),
-                resets_in_seconds=resets_in if resets_in and resets_in <= seconds else None,
-            )
-            for name, seconds in _WINDOWS.items()
-            if limits.get(name) is not None or left.get(name) is not None
-        )
+        if match.data is None or 0 < match.likelihood < self._min_likelihood:
+            return miss(reply)
+        evidence = self._client.evidence(_ENRICH, reply)
+        confidence = _LIKELIHOOD.get(int(match.likelihood), 0.6)
+        _add_person(evidence, match.data, confidence)
+        _add_work(evidence, match.data, confidence)
+        return evidence.person_answer(match.data.id)
 
 
-def _by_window(header: str) -> dict[str, int | None]:
-    """Read `{"minute": 1200, "day": null}`; an older form is a bare number for the minute."""
+def _write_bulk(items: Sequence[Item]) -> bytes:
+    requests = [_Request(msgspec.Raw(item.question)) for item in items]
+    return msgspec.json.encode(_Requests(requests))
+
+
+def _credits_spent(reply: HttpReply, otherwise: Decimal) -> Decimal:
     try:
-        told = msgspec.json.decode(header.replace("'", '"').replace("None", "null"))
-    except msgspec.DecodeError:
-        return {}
-    if isinstance(told, int) and not isinstance(told, bool):
-        return {"minute": told}
-    if not isinstance(told, dict):
-        return {}
-    return {str(name): count for name, count in told.items() if type(count) is int}
-
-
-def _spent(reply: HttpReply, otherwise: Decimal) -> Decimal:
-    try:
-        told = Decimal(reply.headers["x-call-credits-spent"].strip())
+        spent = Decimal(reply.headers["x-call-credits-spent"].strip())
     except (KeyError, InvalidOperation):
         return otherwise
-    return told if told.is_finite() and told >= 0 else otherwise
+    return spent if spent.is_finite() and spent >= 0 else otherwise
 
 
-def _is_hit(body: bytes) -> bool:
-    # An item may fail alone (400): it is a miss of this question, not a fault of the call.
-    if decode_answer(SPEC.name, body, _Status).status != 200:  # noqa: PLR2004 - HTTP's own number
-        return False
-    return decode_answer(SPEC.name, body, _Enriched).data is not None
+def _add_person(evidence: Evidence, person: _Person, confidence: Probability) -> None:
+    evidence.add(FieldName.FULL_NAME, _proper(person.full_name), confidence)
+    evidence.add(FieldName.FIRST_NAME, _proper(person.first_name), confidence)
+    evidence.add(FieldName.LAST_NAME, _proper(person.last_name), confidence)
+    evidence.add(FieldName.LINKEDIN_URL, web_url(_text(person.linkedin_url)), confidence)
+    evidence.add(FieldName.EMAIL, _work_email(person), confidence * 0.85)
+    evidence.add(FieldName.PHONE, _text(person.mobile_phone), confidence * 0.85)
+    evidence.add(FieldName.CITY, _proper(_text(person.location_locality)), confidence * 0.9)
+    evidence.add(FieldName.COUNTRY, find_country(_text(person.location_country)), confidence * 0.95)
 
 
-def _tell_person(evidence: Evidence, person: _Person, sure: Probability) -> None:
-    evidence.add(FieldName.FULL_NAME, _proper(person.full_name), sure)
-    evidence.add(FieldName.FIRST_NAME, _proper(person.first_name), sure)
-    evidence.add(FieldName.LAST_NAME, _proper(person.last_name), sure)
-    evidence.add(FieldName.LINKEDIN_URL, web_url(_text(person.linkedin_url)), sure)
-    evidence.add(FieldName.EMAIL, _work_email(person), sure * 0.85)
-    evidence.add(FieldName.PHONE, _text(person.mobile_phone), sure * 0.85)
-    evidence.add(FieldName.CITY, _proper(_text(person.location_locality)), sure * 0.9)
-    evidence.add(FieldName.COUNTRY, find_country(_text(person.location_country)), sure * 0.95)
-
-
-def _tell_work(evidence: Evidence, person: _Person, sure: Probability) -> None:
+def _add_work(evidence: Evidence, person: _Person, confidence: Probability) -> None:
     levels = person.job_title_levels or []
     level = levels if isinstance(levels, str) else next(iter(levels), "")
-    evidence.add(FieldName.TITLE, _proper(person.job_title), sure * 0.9)
-    evidence.add(FieldName.SENIORITY, _SENIORITY_WORDS.get(level, level), sure * 0.9)
-    evidence.add(FieldName.DEPARTMENT, person.job_title_role, sure * 0.85)
-    evidence.add(FieldName.COMPANY_NAME, _proper(person.job_company_name), sure * 0.9)
-    evidence.add(FieldName.COMPANY_DOMAIN, domain_of(person.job_company_website or ""), sure * 0.95)
-    evidence.add(FieldName.COMPANY_INDUSTRY, person.job_company_industry, sure * 0.85)
-    evidence.add(FieldName.COMPANY_SIZE, _size(person.job_company_size or ""), sure * 0.6)
+    evidence.add(FieldName.TITLE, _proper(person.job_title), confidence * 0.9)
+    evidence.add(FieldName.SENIORITY, _SENIORITY_WORDS.get(level, level), confidence * 0.9)
+    evidence.add(FieldName.DEPARTMENT, person.job_title_role, confidence * 0.85)
+    evidence.add(FieldName.COMPANY_NAME, _proper(person.job_company_name), confidence * 0.9)
+    domain = domain_of(person.job_company_website or "")
+    evidence.add(FieldName.COMPANY_DOMAIN, domain, confidence * 0.95)
+    evidence.add(FieldName.COMPANY_INDUSTRY, person.job_company_industry, confidence * 0.85)
+    evidence.add(FieldName.COMPANY_SIZE, _size(person.job_company_size or ""), confidence * 0.6)
     country = find_country(person.job_company_location_country or "")
-    evidence.add(FieldName.COMPANY_COUNTRY, country, sure * 0.9)
-    founded = str(person.job_company_founded or "")
-    evidence.add(FieldName.COMPANY_FOUNDED, int(founded) if founded.isdecimal() else None, sure)
+    evidence.add(FieldName.COMPANY_COUNTRY, country, confidence * 0.9)
+    digits = str(person.job_company_founded or "")
+    founded = int(digits) if digits.isdecimal() else None
+    evidence.add(FieldName.COMPANY_FOUNDED, founded, confidence)
     profile = web_url(person.job_company_linkedin_url or "")
-    evidence.add(FieldName.COMPANY_LINKEDIN_URL, profile, sure * 0.95)
+    evidence.add(FieldName.COMPANY_LINKEDIN_URL, profile, confidence * 0.95)
 
 
-def _text(told: _Told) -> str:
-    return told if isinstance(told, str) else ""
+def _text(value: _Text) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _work_email(person: _Person) -> str:
-    """Tell the address at work; personal ones are not ours to write to."""
+    """Return the address at work; personal ones are not ours to write to."""
     listed = person.emails if isinstance(person.emails, list) else []
-    current = (found.address for found in listed if found.type == "current_professional")
+    current = (each.address for each in listed if each.type == "current_professional")
     addresses = (likely_email(address) for address in (person.work_email, *current))
     return next((address for address in addresses if address), "")
 
 
 def _proper(text: str | None) -> str:
-    """Give a lower-case text its capitals; one that has capitals is left alone."""
+    """Return a lower-case text with its capitals; one that has capitals is left alone."""
     if not text or not text.islower():
         return text or ""
     words = text.split(" ")
     return " ".join(word.upper() if word in _SMALL_TITLES else word.title() for word in words)
 
 
-def _size(told: str) -> int | None:
+def _size(text: str) -> int | None:
     """Read `51-200` as the middle of its range; `10001+` as its least."""
-    ends = [int(end) for end in told.replace("+", "").split("-") if end.strip().isdecimal()]
-    return sum(ends) // len(ends) if ends else None
+    bounds = [int(part) for part in text.replace("+", "").split("-") if part.strip().isdecimal()]
+    return sum(bounds) // len(bounds) if bounds else None

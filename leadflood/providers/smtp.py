@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
@@ -27,9 +27,11 @@ from anyio import move_on_after
 
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
+from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, canonical
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.text_cleaning import clean_text
 from leadflood.contracts.values import Channel
-from leadflood.contracts.wire import canonical, clean_text, price_micros
+from leadflood.contracts.vendor_http import Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
@@ -46,6 +48,9 @@ SPEC = ProviderSpec(
     limits={"server": (Window(20, 1),)},
     terms="the server's own; bulk-sender rules: SPF, DKIM, DMARC, one-click unsubscribe",
 )
+
+_VENDOR = Vendor(spec=SPEC, label="the mail server")
+_SEND = Endpoint("message.send", "server", is_effect=True)
 
 _SENDS_PER_CONNECTION = 20
 _IDLE_SECONDS = 20.0
@@ -89,7 +94,7 @@ class _Server(msgspec.Struct, frozen=True):
     start_tls: bool | None
 
 
-class _Line:
+class _Connection:
     """An open connection, how often it was used, and when last."""
 
     __slots__ = ("client", "sends", "used_at")
@@ -113,75 +118,74 @@ class Smtp:
     channel = Channel.EMAIL
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
-        del http  # the catalog's shape: SMTP has a wire of its own
+        # SMTP has a wire of its own; of the client only the way through the gate is used.
+        self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
         self._settings = settings
-        self._gate = gate
         self._clock = clock
-        self._idle: list[_Line] = []
+        self._idle: list[_Connection] = []
 
     async def send(self, message: OutgoingMessage) -> Receipt:
         """Hand one e-mail over, once."""
         server = _server(self._settings)
         mail = build_mail(message, self._clock.now())
-        call = Call(
-            provider=SPEC.name,
-            operation="message.send",
-            question=canonical([message.intent_id, message.reference]),
-            limit="server",
-            max_cost_micros=price_micros(SPEC.credits["message.send"], self._settings),
-            subjects=(message.subject_id,),
-            timeout_seconds=2 * self._settings.timeout_seconds,  # to the dot, and for the verdict
-            effect=True,
-        )
 
         async def send(reference: UUID) -> Reply:
             mail["X-Request-ID"] = str(reference)
-            try:
-                told = await self._deliver(server, mail)
-            except Transient as error:
-                wait = self._settings.extra.get("retry_seconds")
-                if wait is None or error.retry_after_seconds is None:
-                    raise
-                raise Transient(error.detail, float(wait), code=error.error_code) from error
-            cost = price_micros(SPEC.credits["message.send"], self._settings)
-            return Reply(body=told.encode(), cost_micros=cost)
+            text = await self._deliver_or_retry(server, mail)
+            return Reply(body=text.encode(), cost_micros=self._client.price("message.send"))
 
-        reply = await self._gate.call(call, send)
+        reply = await self._client.pass_gate(self._call(message), send)
         detail = clean_text(reply.body.decode("utf-8", "replace"))
         return Receipt(remote_id=message.reference, detail=detail)
 
     async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
-        """Say that SMTP cannot tell."""
+        """Return that SMTP cannot tell."""
         del message, since
         return Arrival.CANNOT_TELL
 
     async def aclose(self) -> None:
-        """Hang up the idle connections."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().client.close()
 
+    def _call(self, message: OutgoingMessage) -> Call:
+        key = canonical([message.intent_id, message.reference])
+        call = self._client.make_call(_SEND, Question(key=key, subjects=(message.subject_id,)))
+        # Twice: once to the final dot, and once for the verdict.
+        return msgspec.structs.replace(call, timeout_seconds=2 * call.timeout_seconds)
+
+    async def _deliver_or_retry(self, server: _Server, mail: EmailMessage) -> str:
+        """Deliver, with the operator's own wait for a "not now"."""
+        try:
+            return await self._deliver(server, mail)
+        except Transient as error:
+            wait = self._settings.extra.get("retry_seconds")
+            if wait is None or error.retry_after_seconds is None:
+                raise
+            raise Transient(error.detail, float(wait), code=error.error_code) from error
+
     async def _deliver(self, server: _Server, mail: EmailMessage) -> str:
-        """Bring one mail through; the connection is kept only after a success."""
-        line: _Line | None = None
+        """Deliver one mail; the connection is kept only after a success."""
+        connection: _Connection | None = None
         is_good = False
         try:
             with move_on_after(self._settings.timeout_seconds) as waiting:
-                line = await self._take(server, _spec_of(mail, "From"))
-                protocol = await self._hand_over(line.client, mail)
-            if waiting.cancelled_caught or line is None:
+                connection = await self._acquire(server, _spec_of(mail, "From"))
+                protocol = await self._write_mail(connection.client, mail)
+            if waiting.cancelled_caught or connection is None:
                 raise Unreached("the mail server was too slow to get as far as the mail")
-            told = await self._verdict(protocol)
+            answer = await self._verdict(protocol)
             is_good = True
-            self._give_back(line)
+            self._release(connection)
         finally:
-            if line is not None and not is_good:
-                line.client.close()
-        return told
+            if connection is not None and not is_good:
+                connection.client.close()
+        return answer
 
-    async def _hand_over(
+    async def _write_mail(
         self, client: aiosmtplib.SMTP, mail: EmailMessage
     ) -> aiosmtplib.protocol.SMTPProtocol:
-        """Write the mail, as the last thing its final dot: no await stands behind it."""
+        """Write the mail and, last, its final dot: no await stands behind it."""
         try:
             await client.mail(_spec_of(mail, "From"))
             await client.rcpt(_spec_of(mail, "To"))
@@ -199,40 +203,40 @@ class Smtp:
         return protocol
 
     async def _verdict(self, protocol: aiosmtplib.protocol.SMTPProtocol) -> str:
-        """Read what becomes of a mail whose dot is written."""
+        """Read the server's verdict on a mail whose final dot is written."""
         try:
-            told = await protocol.read_response(timeout=self._settings.timeout_seconds)
+            response = await protocol.read_response(timeout=self._settings.timeout_seconds)
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Unsure(f"the mail was handed over, the answer was lost: {error}") from error
-        if 200 <= told.code < 300:  # noqa: PLR2004 - the borders of RFC 5321's class
-            return told.message
-        if 400 <= told.code < 600:  # noqa: PLR2004 - the borders of RFC 5321's classes
-            raise _refusal(told.code, told.message)
-        raise Unsure(f"the mail was handed over, the answer makes no sense: {told.code}")
+        if 200 <= response.code < 300:  # noqa: PLR2004 - the borders of RFC 5321's class
+            return response.message
+        if 400 <= response.code < 600:  # noqa: PLR2004 - the borders of RFC 5321's classes
+            raise _refusal(response.code, response.message)
+        raise Unsure(f"the mail was handed over, the answer makes no sense: {response.code}")
 
-    async def _take(self, server: _Server, sender: str) -> _Line:
-        """Take an idle connection that still answers, or make one."""
+    async def _acquire(self, server: _Server, sender: str) -> _Connection:
+        """Return an idle connection that still answers, or a new one."""
         while self._idle:
-            line = self._idle.pop()
-            is_fresh = self._clock.monotonic() - line.used_at < _IDLE_SECONDS
-            if is_fresh and await self._answers(line.client):
-                return line
-            line.client.close()
-        return _Line(await self._connect(server, sender))
+            connection = self._idle.pop()
+            is_fresh = self._clock.monotonic() - connection.used_at < _IDLE_SECONDS
+            if is_fresh and await self._is_alive(connection.client):
+                return connection
+            connection.client.close()
+        return _Connection(await self._connect(server, sender))
 
-    async def _answers(self, client: aiosmtplib.SMTP) -> bool:
+    async def _is_alive(self, client: aiosmtplib.SMTP) -> bool:
         try:
             return (await client.rset()).code == 250  # noqa: PLR2004 - SMTP's own number
         except (aiosmtplib.SMTPException, OSError):
             return False
 
-    def _give_back(self, line: _Line) -> None:
-        line.sends += 1
-        line.used_at = self._clock.monotonic()
-        if line.sends < _SENDS_PER_CONNECTION and len(self._idle) < _MOST_IDLE:
-            self._idle.append(line)
+    def _release(self, connection: _Connection) -> None:
+        connection.sends += 1
+        connection.used_at = self._clock.monotonic()
+        if connection.sends < _SENDS_PER_CONNECTION and len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
         else:
-            line.client.close()
+            connection.client.close()
 
     async def _connect(self, server: _Server, sender: str) -> aiosmtplib.SMTP:
         named = str(self._settings.extra.get("local_hostname", "")) or sender.rpartition("@")[2]
@@ -259,7 +263,7 @@ class Smtp:
 
 
 def _unconnected(error: Exception) -> Exception:
-    """Say in our words why no connection came about; nothing was handed over."""
+    """Return why no connection came about, in our words; nothing was handed over."""
     match error:
         case aiosmtplib.SMTPAuthenticationError() if error.code >= 500:  # noqa: PLR2004 - RFC 5321's class
             return ProviderKeyRefused(
@@ -279,7 +283,7 @@ def _unconnected(error: Exception) -> Exception:
 
 
 def classify(code: int, text: str) -> Kind:
-    """Tell what a 4xx or 5xx reply blames: the address, the moment, our standing, our settings.
+    """Return what a 4xx or 5xx blames: the address, the moment, our reputation, our settings.
 
     Source: RFC 3463; conservative, as unknown counts as soft.
     """
@@ -298,76 +302,78 @@ def classify(code: int, text: str) -> Kind:
 
 
 def _refusal(code: int, text: str) -> Exception:
-    """Make a reply an error: 4xx is for later, 5xx for good, and neither took the mail."""
+    """Return a reply's error: 4xx is for later, 5xx for good, and neither took the mail."""
     kind = classify(code, text)
-    said = f"the mail server says {code} {clean_text(text, 300)}"
+    text = f"the mail server says {code} {clean_text(text, 300)}"
     if 400 <= code < 500:  # noqa: PLR2004 - the borders of RFC 5321's class
         wait = _POLICY_RETRY_SECONDS if kind == "policy" else _SOFT_RETRY_SECONDS
-        return Transient(said, wait, code=f"smtp.{kind}")
+        return Transient(text, wait, code=f"smtp.{kind}")
     if code < 400:  # noqa: PLR2004 - the border of RFC 5321's class
-        return Unreached(f"{said}, out of turn and before it had the mail")
+        return Unreached(f"{text}, out of turn and before it had the mail")
     if kind == "config":
-        return ProviderKeyRefused(f"{said}: set providers.smtp.base_url and api_key")
-    return ProviderRefused(said, code=f"smtp.{kind}")
+        return ProviderKeyRefused(f"{text}: set providers.smtp.base_url and api_key")
+    return ProviderRefused(text, code=f"smtp.{kind}")
 
 
 def build_mail(message: OutgoingMessage, now: datetime) -> EmailMessage:
-    """Build the MIME message: text first, a plain HTML beside it, every header checked."""
+    """Return the MIME message: text first, a plain HTML beside it, every header checked."""
     _check(message)
     mail = EmailMessage(policy=SMTP_POLICY)
     mail["From"] = _address("from_address", message.from_address, message.from_name)
     mail["To"] = _address("to", message.to, message.to_name)
     if message.reply_to:
         mail["Reply-To"] = _address("reply_to", message.reply_to, "")
-    mail["Subject"] = _sound(message.subject)
+    mail["Subject"] = _storable(message.subject)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = message.reference
     for name, value in _unsubscribe(message):
         mail[name] = value
-    text = _sound(message.text)
+    text = _storable(message.text)
     mail.set_content(text, cte="quoted-printable")
     mail.add_alternative(_html(text), subtype="html", cte="quoted-printable")
     return mail
 
 
+_HEADER_FIELDS = (
+    "reference",
+    "to",
+    "to_name",
+    "from_address",
+    "from_name",
+    "reply_to",
+    "subject",
+    "unsubscribe_url",
+    "unsubscribe_mailto",
+)
+
+
 def _check(message: OutgoingMessage) -> None:
     """Refuse what could break out of a header, or leave one empty that must not be."""
-    values = {
-        "reference": message.reference,
-        "to": message.to,
-        "to_name": message.to_name,
-        "from_address": message.from_address,
-        "from_name": message.from_name,
-        "reply_to": message.reply_to,
-        "subject": message.subject,
-        "unsubscribe_url": message.unsubscribe_url,
-        "unsubscribe_mailto": message.unsubscribe_mailto,
-    }
-    broken = [
+    problems = [
         FieldProblem(name, "must be one line without control characters")
-        for name, value in values.items()
-        if any(ord(sign) < 32 or ord(sign) == 127 for sign in value)  # noqa: PLR2004 - ASCII's controls
+        for name in _HEADER_FIELDS
+        if any(ord(sign) < 32 or ord(sign) == 127 for sign in getattr(message, name))  # noqa: PLR2004 - ASCII's controls
     ]
-    broken += [
+    problems += [
         FieldProblem(name, "must hold no space, comma or angle bracket")
         for name in ("unsubscribe_url", "unsubscribe_mailto")
-        if any(sign in " ,<>" for sign in values[name])
+        if any(sign in " ,<>" for sign in getattr(message, name))
     ]
     if not message.subject.strip():
-        broken.append(FieldProblem("subject", "must not be empty"))
+        problems.append(FieldProblem("subject", "must not be empty"))
     if not message.text.strip():
-        broken.append(FieldProblem("text", "must not be empty"))
+        problems.append(FieldProblem("text", "must not be empty"))
     if not _REFERENCE.fullmatch(message.reference):
-        broken.append(FieldProblem("reference", "must look like <id@domain>"))
-    if broken:
-        raise Invalid("this e-mail cannot be built: mend the fields", tuple(broken))
+        problems.append(FieldProblem("reference", "must look like <id@domain>"))
+    if problems:
+        raise Invalid("this e-mail cannot be built: mend the fields", tuple(problems))
 
 
 def _address(field: str, spec: str, name: str) -> Address:
     local, _, domain = spec.strip().rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode()
-        address = Address(_sound(name), addr_spec=f"{local}@{ascii_domain}")
+        address = Address(_storable(name), addr_spec=f"{local}@{ascii_domain}")
         local.encode("ascii")
     except (MessageError, ValueError, IndexError) as error:
         raise Invalid(
@@ -380,7 +386,7 @@ def _address(field: str, spec: str, name: str) -> Address:
 
 
 def _unsubscribe(message: OutgoingMessage) -> list[tuple[str, str]]:
-    """Write RFC 2369's header, and RFC 8058's where there is an https address to post to."""
+    """Return RFC 2369's header, and RFC 8058's where there is an https address to post to."""
     mailto = message.unsubscribe_mailto
     if mailto and not mailto.startswith("mailto:"):
         mailto = f"mailto:{mailto}"
@@ -400,10 +406,10 @@ def _html(text: str) -> str:
     return "".join(f"<p>{part}</p>\n" for part in lines)
 
 
-def _sound(text: str) -> str:
-    """Make a text encodable (no lone surrogate) with plain line ends and no NUL."""
-    sound = text.encode("utf-8", "replace").decode()
-    return sound.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+def _storable(text: str) -> str:
+    """Return a text that can be encoded (no lone surrogate), with plain line ends and no NUL."""
+    encodable = text.encode("utf-8", "replace").decode()
+    return encodable.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
 
 
 def _spec_of(mail: EmailMessage, header: str) -> str:
@@ -411,36 +417,42 @@ def _spec_of(mail: EmailMessage, header: str) -> str:
 
 
 def _dotted(raw: bytes) -> bytes:
-    """Double the dots at line starts (RFC 5321 §4.5.2) and end with a line end."""
+    """Return the mail with dots doubled at line starts (RFC 5321 §4.5.2) and a line end last."""
     dotted = re.sub(rb"(?m)^\.", b"..", raw)
     return dotted if dotted.endswith(b"\r\n") else dotted + b"\r\n"
 
 
 def _server(settings: ProviderSettings) -> _Server:
-    """Read the server's address.
-
-    Raises: NotConfigured, naming the setting.
-    """
-    wrong = "set providers.smtp.base_url to smtp://user@host:587 or smtps://user@host:465"
-    if not settings.base_url:
-        raise NotConfigured(f"there is no mail server: {wrong}")
-    try:
-        parts = urlsplit(settings.base_url)
-        port = parts.port
-    except ValueError as error:
-        raise NotConfigured(f"the mail server's address cannot be read: {wrong}") from error
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise NotConfigured(f"the mail server's address cannot be read: {wrong}")
+    """Return the server's address and login."""
+    parts, port = _split_address(settings.base_url)
     is_tls = parts.scheme == "smtps"
     user = unquote(parts.username) if parts.username else None
     password = settings.api_key or (unquote(parts.password) if parts.password else None)
-    wanted = settings.extra.get("starttls")
-    upgrade = bool(wanted) if wanted is not None else (True if user else None)
+    choice = settings.extra.get("starttls")
+    upgrade = bool(choice) if choice is not None else (True if user else None)
     return _Server(
-        host=parts.hostname,
+        host=parts.hostname or "",
         port=port or (465 if is_tls else 587 if user else 25),
         user=user,
         password=password,
         use_tls=is_tls,
         start_tls=False if is_tls else upgrade,
     )
+
+
+def _split_address(base_url: str) -> tuple[SplitResult, int | None]:
+    """Return the parts of the server's address, and its port.
+
+    Raises: NotConfigured, naming the setting.
+    """
+    advice = "set providers.smtp.base_url to smtp://user@host:587 or smtps://user@host:465"
+    if not base_url:
+        raise NotConfigured(f"there is no mail server: {advice}")
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError as error:
+        raise NotConfigured(f"the mail server's address cannot be read: {advice}") from error
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise NotConfigured(f"the mail server's address cannot be read: {advice}")
+    return parts, port

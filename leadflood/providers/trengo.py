@@ -12,43 +12,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.errors import (
-    ProviderDown,
-    ProviderKeyRefused,
-    ProviderRefused,
-    ProviderThrottled,
-)
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
-from leadflood.contracts.provider import ProviderSettings, ProviderSpec
-from leadflood.contracts.values import Channel
-from leadflood.contracts.wire import (
-    UNTOLD_WAIT_SECONDS,
-    api_key,
-    base_url,
+from leadflood.contracts.provider_client import (
+    SUCCESSES,
+    Endpoint,
+    ProviderClient,
+    Question,
     canonical,
-    decode_answer,
-    detail_of,
-    price_micros,
-    refuse_unusual,
-    wait_seconds,
 )
+from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import Channel
+from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor, refused, wait_seconds
 from leadflood.engine.clock import Clock
-from leadflood.engine.errors import FieldProblem, Invalid, Unsure
-from leadflood.engine.net.call import (
-    Call,
-    Cut,
-    Gate,
-    Http,
-    HttpReply,
-    LimitHint,
-    Reply,
-    Unreached,
-    Window,
-)
+from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.net.call import Gate, Http, HttpReply, LimitHint, Reply, Window
 
 SPEC = ProviderSpec(
     name="trengo",
@@ -65,6 +45,9 @@ SPEC = ProviderSpec(
 _MOST_PAGES = 20
 _CLOCKS_APART = timedelta(minutes=2)
 _MOST_PARAMETER_CHARS = 1_024
+
+# A 2xx is an acceptance, whatever its body.
+_SEND = Endpoint("message.send", "api", "POST", "/wa_sessions", answers=SUCCESSES, is_effect=True)
 
 T = TypeVar("T")
 
@@ -100,12 +83,49 @@ class _Listing(msgspec.Struct):
     links: _Links | None = None
 
 
-class _Sought(msgspec.Struct, frozen=True):
-    """What is looked for: the text, or else all the parameters, not before `after`."""
+class _Criteria(msgspec.Struct, frozen=True):
+    """The message to look for: its text, or else all its parameters, not before `after`."""
 
     text: str
     parameters: tuple[str, ...]
     after: datetime
+
+
+def _read_hints(reply: HttpReply, now: datetime) -> tuple[LimitHint, ...]:
+    limit = _count(reply, "x-ratelimit-limit")
+    remaining = _count(reply, "x-ratelimit-remaining")
+    if limit is None and remaining is None:
+        return ()
+    resets_in = _reset_seconds(reply, now)
+    return (LimitHint(60, limit=limit, remaining=remaining, resets_in_seconds=resets_in),)
+
+
+def _reset_seconds(reply: HttpReply, now: datetime) -> float | None:
+    """Read `x-ratelimit-reset`, Unix seconds; None where it is absent, past or beyond a minute."""
+    at = _count(reply, "x-ratelimit-reset")
+    seconds = at - now.timestamp() if at is not None else 0.0
+    return seconds if 0 < seconds <= 60 else None  # noqa: PLR2004 - the window's length
+
+
+def _count(reply: HttpReply, name: str) -> int | None:
+    text = reply.headers.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def _read_wait(reply: HttpReply, now: datetime) -> float:
+    otherwise = _reset_seconds(reply, now) or DEFAULT_WAIT_SECONDS
+    return wait_seconds(reply.headers, now, otherwise)
+
+
+_VENDOR = Vendor(
+    spec=SPEC,
+    key_header="authorization",
+    key_prefix="Bearer ",
+    key_noun="token",
+    errors={402: refused},
+    read_hints=_read_hints,
+    read_wait=_read_wait,
+)
 
 
 class Trengo:
@@ -120,143 +140,90 @@ class Trengo:
     channel = Channel.WHATSAPP
 
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
-        self._settings = settings
-        self._gate = gate
-        self._http = http
+        self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
+        self._extra = settings.extra
         self._clock = clock
-        self._base_url = base_url(SPEC, settings)
 
     async def send(self, message: OutgoingMessage) -> Receipt:
         """Hand a template with its parameters over, once."""
-        key = api_key(SPEC, self._settings)
-        body = canonical(self._session(message))
-        call = Call(
-            provider=SPEC.name,
-            operation="message.send",
-            question=canonical([message.intent_id, message.reference]),
-            limit="api",
-            max_cost_micros=price_micros(SPEC.credits["message.send"], self._settings),
+        question = Question(
+            key=canonical([message.intent_id, message.reference]),
+            body=canonical(self._session(message)),
             subjects=(message.subject_id,),
-            timeout_seconds=self._settings.timeout_seconds,
-            effect=True,
         )
-
-        async def send(reference: UUID) -> Reply:
-            try:
-                reply = await self._request("POST", "/wa_sessions", reference, key, body=body)
-            except Cut as error:
-                raise Unsure(f"trengo may have sent it: {error.detail}") from error
-            return self._taken(reply)
-
-        return _receipt((await self._gate.call(call, send)).body)
+        return _receipt((await self._client.ask(_SEND, question, self._read_acceptance)).body)
 
     async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
         """Look for the message in the tickets of the one contact with this number.
 
-        Not sent is said only of a list that was read to its end, a while after the send.
+        Not sent is returned only for a list that was read to its end, a while after the send.
         """
         contacts, is_whole = await self._contacts(message.to)
         if not contacts:
-            is_told = bool(self._settings.extra.get("absent_contact_means_not_sent", False))
-            return self._absent(since) if is_told and is_whole else Arrival.CANNOT_TELL
-        sought = _Sought(message.text, message.parameters, since - _CLOCKS_APART)
-        if not (sought.text or sought.parameters):
+            is_proof = bool(self._extra.get("absent_contact_means_not_sent", False))
+            return self._absent(since) if is_proof and is_whole else Arrival.CANNOT_TELL
+        criteria = _Criteria(message.text, message.parameters, since - _CLOCKS_APART)
+        if not (criteria.text or criteria.parameters):
             return Arrival.CANNOT_TELL
-        seen = {await self._seen_by(contact, sought) for contact in contacts}
-        if Arrival.SENT in seen:
+        arrivals = {await self._search_tickets(contact, criteria) for contact in contacts}
+        if Arrival.SENT in arrivals:
             return Arrival.SENT
-        if Arrival.CANNOT_TELL in seen or len(contacts) > 1 or not is_whole:
+        if Arrival.CANNOT_TELL in arrivals or len(contacts) > 1 or not is_whole:
             return Arrival.CANNOT_TELL
         return self._absent(since)
 
     def _absent(self, since: datetime) -> Arrival:
-        """Say not sent, but not while the other side may still be busy with it."""
-        settles_at = since + timedelta(
-            seconds=float(self._settings.extra.get("settle_seconds", 60))
-        )
+        """Return not sent, but not while the other side may still be busy with it."""
+        settles_at = since + timedelta(seconds=float(self._extra.get("settle_seconds", 60)))
         return Arrival.NOT_SENT if self._clock.now() >= settles_at else Arrival.CANNOT_TELL
 
     async def _contacts(self, phone: str) -> tuple[list[_Contact], bool]:
-        wanted = _digits(phone)
-        rows, is_whole = await self._list("/contacts", {"term": f"+{wanted}"}, _Contact)
-        found = [row for row in rows if wanted in {_digits(row.phone), _digits(row.identifier)}]
-        return found, is_whole
+        digits = _digits(phone)
+        rows, is_whole = await self._list("/contacts", {"term": f"+{digits}"}, _Contact)
+        contacts = [row for row in rows if digits in {_digits(row.phone), _digits(row.identifier)}]
+        return contacts, is_whole
 
-    async def _seen_by(self, contact: _Contact, sought: _Sought) -> Arrival:
+    async def _search_tickets(self, contact: _Contact, criteria: _Criteria) -> Arrival:
         tickets, is_whole = await self._list("/tickets", {"contact_id": str(contact.id)}, _Ticket)
-        seen = set()
+        arrivals = set()
         for ticket in tickets:
             rows, is_read = await self._list(f"/tickets/{ticket.id}/messages", {}, _Message)
             is_whole = is_whole and is_read
-            seen |= {_compare(row, sought) for row in rows}
-        if Arrival.SENT in seen:
+            arrivals |= {_compare(row, criteria) for row in rows}
+        if Arrival.SENT in arrivals:
             return Arrival.SENT
         return (
             Arrival.NOT_SENT
-            if is_whole and Arrival.CANNOT_TELL not in seen
+            if is_whole and Arrival.CANNOT_TELL not in arrivals
             else Arrival.CANNOT_TELL
         )
 
     async def _list(
         self, path: str, params: Mapping[str, str], row: type[T]
     ) -> tuple[list[T], bool]:
-        """Read a listing to its end, or to the page cap; tell whether the end was reached."""
+        """Return the rows of a listing up to the page cap, and whether its end was reached."""
         rows: list[T] = []
         for page in range(1, _MOST_PAGES + 1):
-            listing = _listing(await self._get(path, {**params, "page": str(page)}))
-            rows += [decode_answer(SPEC.name, bytes(raw), row) for raw in listing.data]
+            listing = await self._get(path, {**params, "page": str(page)})
+            rows += [self._client.decode(bytes(raw), row) for raw in listing.data]
             if _is_last(listing, page):
                 return rows, True
         return rows, False
 
-    async def _get(self, path: str, params: Mapping[str, str]) -> bytes:
-        key = api_key(SPEC, self._settings)
-        call = Call(
-            provider=SPEC.name,
-            operation="message.look_up",
-            question=canonical([path, params]),
-            limit="api",
-            timeout_seconds=self._settings.timeout_seconds,
-        )
+    async def _get(self, path: str, params: Mapping[str, str]) -> _Listing:
+        endpoint = Endpoint("message.look_up", "api", "GET", path)
+        question = Question(key=canonical([path, params]), params=params)
 
-        async def send(reference: UUID) -> Reply:
-            reply = await self._request("GET", path, reference, key, params=params)
-            now = self._clock.now()
-            if reply.status != 200:  # noqa: PLR2004 - HTTP's own number
-                refuse_unusual(SPEC.name, reply, now)
-                raise _refusal(reply, now)
-            _listing(reply.body)
-            return Reply(body=reply.body, hints=_hints(reply, now))
+        def read(reply: HttpReply) -> Reply:
+            _listing(self._client, reply.body)
+            return Reply(body=reply.body)
 
-        try:
-            return (await self._gate.call(call, send)).body
-        except (Unreached, Cut) as error:
-            raise ProviderDown(f"trengo cannot be reached: {error.detail}") from error
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        reference: UUID,
-        key: str,
-        **what: Any,
-    ) -> HttpReply:
-        return await self._http.request(
-            method,
-            self._base_url + path,
-            headers={
-                "authorization": f"Bearer {key}",
-                "content-type": "application/json",
-                "accept": "application/json",
-                "x-request-id": str(reference),
-            },
-            timeout_seconds=self._settings.timeout_seconds,
-            **what,
-        )
+        reply = await self._client.ask(endpoint, question, read)
+        return _listing(self._client, reply.body)
 
     def _session(self, message: OutgoingMessage) -> dict[str, Any]:
-        kind = str(self._settings.extra.get("parameter_type", "body"))
-        typed = {"type": kind} if kind else {}
+        parameter_type = str(self._extra.get("parameter_type", "body"))
+        typed = {"type": parameter_type} if parameter_type else {}
         return {
             "recipient_phone_number": _phone(message.to),
             "hsm_id": _template(message.template_id),
@@ -266,29 +233,8 @@ class Trengo:
             ],
         }
 
-    def _taken(self, reply: HttpReply) -> Reply:
-        """Tell what a status means for a message: 2xx is accepted, whatever its body."""
-        now = self._clock.now()
-        if 200 <= reply.status < 300:  # noqa: PLR2004 - the borders of RFC 9110's class
-            cost = price_micros(SPEC.credits["message.send"], self._settings)
-            return Reply(body=reply.body, cost_micros=cost, hints=_hints(reply, now))
-        if reply.status >= 500:  # noqa: PLR2004 - the border of RFC 9110's class
-            raise Unsure(f"trengo answered {reply.status} and may have sent it")
-        raise _refusal(reply, now)
-
-
-def _refusal(reply: HttpReply, now: datetime) -> Exception:
-    detail = detail_of(reply)
-    match reply.status:
-        case 401 | 403:
-            return ProviderKeyRefused(
-                f"trengo refuses the token: set providers.trengo.api_key; it says: {detail}"
-            )
-        case 429:
-            wait = wait_seconds(reply.headers, now, _until_reset(reply, now) or UNTOLD_WAIT_SECONDS)
-            return ProviderThrottled(f"trengo says wait: {detail}", wait, _hints(reply, now))
-        case _:
-            return ProviderRefused(f"trengo answered {reply.status}: {detail}")
+    def _read_acceptance(self, reply: HttpReply) -> Reply:
+        return Reply(body=reply.body, cost_micros=self._client.price("message.send"))
 
 
 def _phone(to: str) -> str:
@@ -323,14 +269,14 @@ def _digits(phone: str | None) -> str:
 
 
 def _receipt(body: bytes) -> Receipt:
-    """Find the ids wherever an account's answer holds them; without any it still went."""
+    """Return the ids wherever an account's answer holds them; without any it still went."""
     try:
-        told = msgspec.json.decode(body)
+        answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Receipt(detail="accepted; the answer could not be read")
-    message = _first(told, ("message", "id"), ("data", "id"), ("message_id",))
+    message = _first(answer, ("message", "id"), ("data", "id"), ("message_id",))
     ticket = _first(
-        told,
+        answer,
         ("message", "ticket_id"),
         ("ticket", "id"),
         ("data", "ticket_id"),
@@ -339,9 +285,9 @@ def _receipt(body: bytes) -> Receipt:
     return Receipt(remote_id=message, detail=f"ticket {ticket}" if ticket else "")
 
 
-def _first(told: object, *paths: tuple[str, ...]) -> str:
+def _first(answer: object, *paths: tuple[str, ...]) -> str:
     for path in paths:
-        value = told
+        value = answer
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, int | str) and not isinstance(value, bool):
@@ -349,16 +295,16 @@ def _first(told: object, *paths: tuple[str, ...]) -> str:
     return ""
 
 
-def _listing(body: bytes) -> _Listing:
+def _listing(client: ProviderClient, body: bytes) -> _Listing:
     """Read `{data, meta, links}`; some workspaces answer with the bare array."""
     try:
         return _Listing(msgspec.json.decode(body, type=list[msgspec.Raw]), _Meta(last_page=1))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return decode_answer(SPEC.name, body, _Listing)
+        return client.decode(body, _Listing)
 
 
 def _is_last(listing: _Listing, page: int) -> bool:
-    """Tell the end: `meta.last_page` where it is told, else no next link, else an empty page."""
+    """Whether a page is the last: by `meta.last_page`, else by the next link, else when empty."""
     if not listing.data:
         return True
     if listing.meta and listing.meta.last_page is not None:
@@ -366,54 +312,33 @@ def _is_last(listing: _Listing, page: int) -> bool:
     return listing.links is not None and not listing.links.next
 
 
-def _compare(row: _Message, sought: _Sought) -> Arrival:
-    """Compare one listed message: ours, not ours, or ours at a time that cannot be read."""
+def _compare(row: _Message, criteria: _Criteria) -> Arrival:
+    """Compare a listed message: ours, not ours, or ours at a time that cannot be read."""
     if row.type != "OUTBOUND":
         return Arrival.NOT_SENT
     texts = {_flat(text) for text in (row.body, row.message) if text}
-    if not any(_is_ours(text, sought) for text in texts):
+    if not any(_is_ours(text, criteria) for text in texts):
         return Arrival.NOT_SENT
     at = _instant(row.created_at)
     if at is None:
         return Arrival.CANNOT_TELL
-    return Arrival.SENT if at >= sought.after else Arrival.NOT_SENT
+    return Arrival.SENT if at >= criteria.after else Arrival.NOT_SENT
 
 
-def _is_ours(text: str, sought: _Sought) -> bool:
-    if sought.text and text == _flat(sought.text):
+def _is_ours(text: str, criteria: _Criteria) -> bool:
+    if criteria.text and text == _flat(criteria.text):
         return True
-    return bool(sought.parameters) and all(_flat(value) in text for value in sought.parameters)
+    return bool(criteria.parameters) and all(_flat(value) in text for value in criteria.parameters)
 
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _instant(told: str | None) -> datetime | None:
+def _instant(text: str | None) -> datetime | None:
     """Read `2026-11-04 09:12:31`; without a zone it is taken as UTC (not confirmed)."""
     try:
-        at = datetime.fromisoformat(told or "")
+        at = datetime.fromisoformat(text or "")
     except ValueError:
         return None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at
-
-
-def _hints(reply: HttpReply, now: datetime) -> tuple[LimitHint, ...]:
-    limit = _count(reply, "x-ratelimit-limit")
-    left = _count(reply, "x-ratelimit-remaining")
-    if limit is None and left is None:
-        return ()
-    resets_in = _until_reset(reply, now)
-    return (LimitHint(60, limit=limit, remaining=left, resets_in_seconds=resets_in),)
-
-
-def _until_reset(reply: HttpReply, now: datetime) -> float | None:
-    """Read `x-ratelimit-reset`, Unix seconds; None where it is absent, past or beyond a minute."""
-    at = _count(reply, "x-ratelimit-reset")
-    seconds = at - now.timestamp() if at is not None else 0.0
-    return seconds if 0 < seconds <= 60 else None  # noqa: PLR2004 - the window's length
-
-
-def _count(reply: HttpReply, name: str) -> int | None:
-    told = reply.headers.get(name, "").strip()
-    return int(told) if told.isascii() and told.isdecimal() else None

@@ -22,16 +22,16 @@ from leadflood.sandbox.apollo_filter import (
 )
 from leadflood.sandbox.faults import Fault
 from leadflood.sandbox.population import Company, Person, Population, misspell
-from leadflood.sandbox.quota import Usage, whole_seconds
-from leadflood.sandbox.shop import (
-    Answer,
+from leadflood.sandbox.provider_protocol import (
     Operation,
-    Question,
+    ProviderRequest,
+    ProviderResponse,
     Refusal,
-    read_object,
-    say,
+    json_response,
+    read_json_object,
     text_of,
 )
+from leadflood.sandbox.quota import WindowUsage, whole_seconds
 
 _ONE: Final = Decimal(1)
 _MOST_PER_PAGE: Final = 100
@@ -65,42 +65,46 @@ class Apollo:
         self._mask = int.from_bytes(blake2b(str(population.seed).encode(), digest_size=4).digest())
         self._find = lru_cache(maxsize=64)(self._index.find)
         self._organization = lru_cache(maxsize=8192)(self._write_organization)
-        self._answers = {
+        self._responders = {
             "people.search": self._search,
             "people.match": self._match,
             "people.bulk_match": self._bulk_match,
-            "auth.health": lambda _: say({"healthy": True, "is_logged_in": True}),
+            "auth.health": lambda _: json_response({"healthy": True, "is_logged_in": True}),
             "usage.credits": self._usage,
             "people.old_search": self._old_search,
         }
 
     def find_operation(self, method: str, path: str) -> Operation | None:
-        """Tell what a path means; None for a path that does not exist."""
+        """Return the operation of a path; None for a path that does not exist."""
         return _OPERATIONS.get((method, path.removeprefix("api/v1/")))
 
-    def may_enter(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
-        """Look at the key, which is taken from the header only."""
+    def accepts_key(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the key is right; it is read from the header only."""
         del query
         return headers.get("x-api-key") == self._key
 
-    def refuse(self, refusal: Refusal, operation: Operation | None, usage: Usage | None) -> Answer:
-        """Say no as Apollo does: five shapes of error body."""
+    def refuse(
+        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+    ) -> ProviderResponse:
+        """Return Apollo's refusal: five shapes of error body."""
         match refusal:
             case Refusal.UNAUTHORIZED:
                 text = b"Invalid API key. See the API documentation for how to make one."
-                return Answer(body=text, status=401, content_type="text/plain")
+                return ProviderResponse(body=text, status=401, content_type="text/plain")
             case Refusal.THROTTLED:
                 return self._throttle(operation, usage)
             case Refusal.OUT_OF_CREDITS:
                 code = {"code": "BILLING.LIMIT.CREDITS_EXHAUSTED"}
-                return say({"error": "You have insufficient credits!", "error_details": code}, 422)
+                return json_response(
+                    {"error": "You have insufficient credits!", "error_details": code}, 422
+                )
             case Refusal.SERVER_ERROR:
-                return say({"error": "Internal server error"}, 500)
+                return json_response({"error": "Internal server error"}, 500)
             case Refusal.NOT_FOUND:
-                return say({"error": "Not found"}, 404)
+                return json_response({"error": "Not found"}, 404)
 
-    def rate_headers(self, usages: Sequence[Usage], now: float) -> dict[str, str]:
-        """Tell all three windows; a window without a limit has an empty limit."""
+    def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:
+        """Return all three windows; a window without a limit has an empty limit."""
         del now
         by_length = {int(usage.limit.seconds): usage for usage in usages}
         headers: dict[str, str] = {}
@@ -112,28 +116,28 @@ class Apollo:
                 headers[f"x-{word}-requests-left"] = str(usage.left)
         return headers
 
-    def answer(self, question: Question) -> Answer:
-        """Answer one call."""
-        return self._answers[question.operation.name](question)
+    def respond(self, request: ProviderRequest) -> ProviderResponse:
+        """Return the response to one request."""
+        return self._responders[request.operation.name](request)
 
-    def _throttle(self, operation: Operation | None, usage: Usage | None) -> Answer:
+    def _throttle(self, operation: Operation | None, usage: WindowUsage | None) -> ProviderResponse:
         path = f"api/v1/{_PATHS[operation.name]}" if operation else "this endpoint"
         word = {60: "minute", 3_600: "hour"}.get(int(usage.limit.seconds) if usage else 60, "day")
         times = usage.limit.calls if usage else 200
         text = f"Maximum number of api calls for {path} is {times} times per {word}"
         headers = {"retry-after": str(whole_seconds(usage))} if usage else {}
-        return msgspec.structs.replace(say({"message": text}, 429), headers=headers)
+        return msgspec.structs.replace(json_response({"message": text}, 429), headers=headers)
 
-    def _old_search(self, question: Question) -> Answer:
-        del question
+    def _old_search(self, request: ProviderRequest) -> ProviderResponse:
+        del request
         text = "The key is not authorized to access api/v1/mixed_people/search"
-        return say({"error": text, "error_code": "API_INACCESSIBLE"}, 403)
+        return json_response({"error": text, "error_code": "API_INACCESSIBLE"}, 403)
 
-    def _usage(self, question: Question) -> Answer:
-        limit, used = int(question.credits_limit or 0), question.credits_used
+    def _usage(self, request: ProviderRequest) -> ProviderResponse:
+        limit, used = int(request.credits_limit or 0), request.credits_used
         lead = {"limit": limit, "consumed": float(used), "left_over": float(limit - used)}
         none = {"limit": 0, "consumed": 0, "left_over": 0}
-        return say(
+        return json_response(
             {
                 "credit_usage_stats": {
                     name: lead if name == "lead_credit" else none for name in _CREDIT_KINDS
@@ -145,86 +149,88 @@ class Apollo:
             }
         )
 
-    def _search(self, question: Question) -> Answer:
-        asked = _read_parameters(question)
+    def _search(self, request: ProviderRequest) -> ProviderResponse:
+        fields = _read_parameters(request)
         try:
-            page, per_page = _read_page(asked)
-            found = self._find(read_filter(asked))
+            page, per_page = _read_page(fields)
+            rows = self._find(read_filter(fields))
         except (BadFilterError, ValueError, TypeError):
-            return say(_INVALID, 422)
+            return json_response(_INVALID, 422)
         start = (page - 1) * per_page
-        people = [self._write_row(*row) for row in found[start : start + per_page]]
-        if question.fault is Fault.DUPLICATE and people:
+        people = [self._write_row(*row) for row in rows[start : start + per_page]]
+        if request.fault is Fault.DUPLICATE and people:
             people.insert(0, people[0])
-        return say({"total_entries": len(found), "people": people})
+        return json_response({"total_entries": len(rows), "people": people})
 
-    def _match(self, question: Question) -> Answer:
-        asked = _read_parameters(question)
-        if asked.get("reveal_phone_number") in {True, "true"} and not asked.get("webhook_url"):
-            return say({"error": "webhook_url is required to reveal phone numbers"}, 422)
-        person, is_twin = self._look_up(asked)
+    def _match(self, request: ProviderRequest) -> ProviderResponse:
+        fields = _read_parameters(request)
+        if fields.get("reveal_phone_number") in {True, "true"} and not fields.get("webhook_url"):
+            return json_response({"error": "webhook_url is required to reveal phone numbers"}, 422)
+        person, is_twin = self._look_up(fields)
         if person is None:
-            return say({"person": None})
-        written = self._write_person(person, is_twin, question.fault)
-        body = say({"person": written, "request_id": self._request_id(question)})
+            return json_response({"person": None})
+        written = self._write_person(person, is_twin, request.fault)
+        body = json_response({"person": written, "request_id": self._request_id(request)})
         return msgspec.structs.replace(body, credits=_ONE, amount_micros=self._credit_micros)
 
-    def _bulk_match(self, question: Question) -> Answer:
-        details = _read_parameters(question).get("details")
+    def _bulk_match(self, request: ProviderRequest) -> ProviderResponse:
+        details = _read_parameters(request).get("details")
         if not isinstance(details, list) or not details:
             return _bulk_error("INVALID_REQUEST", "invalid request, missing details")
         if len(details) > _MOST_BULK:
             text = f"cannot enrich more than {_MOST_BULK} in a single request"
             return _bulk_error("RECORD_LIMIT_EXCEEDED", text)
-        found = [self._look_up(detail if isinstance(detail, dict) else {}) for detail in details]
-        matches = [
-            self._write_person(person, is_twin, question.fault) if person else None
-            for person, is_twin in found
+        matches = [self._look_up(detail if isinstance(detail, dict) else {}) for detail in details]
+        people = [
+            self._write_person(person, is_twin, request.fault) if person else None
+            for person, is_twin in matches
         ]
-        charged = tuple(dict.fromkeys(match["id"] for match in matches if match))
-        body = say(
-            {
-                "status": "success",
-                "error_code": None,
-                "error_message": None,
-                "total_requested_enrichments": len(details),
-                "unique_enriched_records": len(charged),
-                "missing_records": matches.count(None),
-                "credits_consumed": len(charged),
-                "matches": matches,
-                "request_id": self._request_id(question),
-            }
-        )
+        charged = tuple(dict.fromkeys(match["id"] for match in people if match))
         return msgspec.structs.replace(
-            body,
+            json_response(self._write_matches(request, people, len(charged))),
             credits=Decimal(len(charged)),
             amount_micros=len(charged) * self._credit_micros,
             subjects=charged,
         )
 
-    def _look_up(self, asked: Mapping[str, Any]) -> tuple[Person | None, bool]:
-        apollo_id = text_of(asked.get("id"))
+    def _write_matches(
+        self, request: ProviderRequest, people: Sequence[dict[str, Any] | None], charged_count: int
+    ) -> dict[str, Any]:
+        return {
+            "status": "success",
+            "error_code": None,
+            "error_message": None,
+            "total_requested_enrichments": len(people),
+            "unique_enriched_records": charged_count,
+            "missing_records": list(people).count(None),
+            "credits_consumed": charged_count,
+            "matches": people,
+            "request_id": self._request_id(request),
+        }
+
+    def _look_up(self, fields: Mapping[str, Any]) -> tuple[Person | None, bool]:
+        apollo_id = text_of(fields.get("id"))
         if apollo_id:
             index, is_twin = self._read_id(apollo_id)
             people = self._population.people
             person = people[index] if 0 <= index < len(people) else None
         else:
-            person, is_twin = self._search_person(asked), False
+            person, is_twin = self._search_person(fields), False
         return (person if person and person.apollo_knows else None), is_twin
 
-    def _search_person(self, asked: Mapping[str, Any]) -> Person | None:
+    def _search_person(self, fields: Mapping[str, Any]) -> Person | None:
         population = self._population
-        email, url = text_of(asked.get("email")), text_of(asked.get("linkedin_url"))
+        email, url = text_of(fields.get("email")), text_of(fields.get("linkedin_url"))
         person = population.find_by_email(email) if email else None
         if person is None and url:
             person = population.find_by_profile(url)
         if person is None:
-            both = f"{text_of(asked.get('first_name'))} {text_of(asked.get('last_name'))}"
-            domain = text_of(asked.get("domain"))
+            both = f"{text_of(fields.get('first_name'))} {text_of(fields.get('last_name'))}"
+            domain = text_of(fields.get("domain"))
             company = population.find_company(
-                domain=domain, name=text_of(asked.get("organization_name"))
+                domain=domain, name=text_of(fields.get("organization_name"))
             )
-            person = population.find_by_name(text_of(asked.get("name")) or both, company)
+            person = population.find_by_name(text_of(fields.get("name")) or both, company)
         return person
 
     def _write_id(self, index: int, *, is_twin: bool) -> str:
@@ -321,8 +327,8 @@ class Apollo:
     def _write_organization(self, index: int) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(_organization(self._population.companies[index])))
 
-    def _request_id(self, question: Question) -> int:
-        digest = blake2b(f"{self._mask}:{question.number}".encode(), digest_size=8).digest()
+    def _request_id(self, request: ProviderRequest) -> int:
+        digest = blake2b(f"{self._mask}:{request.number}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, signed=True)
 
 
@@ -340,25 +346,25 @@ _CREDIT_KINDS: Final = (
 )
 
 
-def _read_parameters(question: Question) -> dict[str, Any]:
+def _read_parameters(request: ProviderRequest) -> dict[str, Any]:
     """Join the query string (names with brackets) and the JSON body (names without)."""
-    asked: dict[str, Any] = {}
-    for name, values in question.query.items():
-        asked[name.removesuffix("[]")] = list(values) if name.endswith("[]") else values[0]
-    asked.update(read_object(question.body) or {})
-    return asked
+    fields: dict[str, Any] = {}
+    for name, values in request.query.items():
+        fields[name.removesuffix("[]")] = list(values) if name.endswith("[]") else values[0]
+    fields.update(read_json_object(request.body) or {})
+    return fields
 
 
-def _read_page(asked: Mapping[str, Any]) -> tuple[int, int]:
-    page = int(asked.get("page", 1))
-    per_page = int(asked.get("per_page", _DEFAULT_PER_PAGE))
+def _read_page(fields: Mapping[str, Any]) -> tuple[int, int]:
+    page = int(fields.get("page", 1))
+    per_page = int(fields.get("per_page", _DEFAULT_PER_PAGE))
     if not (1 <= page <= _MOST_PAGES and 1 <= per_page <= _MOST_PER_PAGE):
         raise BadFilterError
     return page, per_page
 
 
-def _bulk_error(code: str, text: str) -> Answer:
-    return say({"status": "failed", "error_code": code, "error_message": text}, 400)
+def _bulk_error(code: str, text: str) -> ProviderResponse:
+    return json_response({"status": "failed", "error_code": code, "error_message": text}, 400)
 
 
 def _profile_url(kind: str, slug: str) -> str | None:

@@ -1,12 +1,12 @@
-"""Who passes an Apollo people search: the documented filters, and nothing for unknown names."""
+"""Apollo's people search: the documented filters; unknown names are ignored."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from leadflood.sandbox.names import TITLES
 from leadflood.sandbox.population import Company, Person, Population
+from leadflood.sandbox.word_lists import TITLES
 
 _LISTS: Final = (
     "person_titles",
@@ -29,7 +29,7 @@ class BadFilterError(Exception):
 
 
 class PeopleFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """A search, read and normalised; equal searches are equal values."""
+    """A search, read and normalized; equal searches are equal values."""
 
     lists: tuple[tuple[str, tuple[str, ...]], ...]
     similar_titles: bool
@@ -37,18 +37,18 @@ class PeopleFilter(msgspec.Struct, frozen=True, kw_only=True):
     revenue: tuple[int, int] | None
 
 
-def read_filter(asked: Mapping[str, Any]) -> PeopleFilter:
+def read_filter(fields: Mapping[str, Any]) -> PeopleFilter:
     """Read the filters out of a request; unknown names are ignored, as Apollo does."""
-    if "q_organization_domains" in asked and "q_organization_domains_list" in asked:
+    if "q_organization_domains" in fields and "q_organization_domains_list" in fields:
         raise BadFilterError
-    lists = tuple((name, _words(asked[name])) for name in _LISTS if asked.get(name))
+    lists = tuple((name, _words(fields[name])) for name in _LISTS if fields.get(name))
     if len(dict(lists).get("q_organization_domains_list", ())) > _MOST_DOMAINS:
         raise BadFilterError
-    revenue = asked.get("revenue_range")
+    revenue = fields.get("revenue_range")
     return PeopleFilter(
         lists=lists,
-        similar_titles=str(asked.get("include_similar_titles", True)).lower() != "false",
-        keywords=str(asked.get("q_keywords") or "").lower(),
+        similar_titles=str(fields.get("include_similar_titles", True)).lower() != "false",
+        keywords=str(fields.get("q_keywords") or "").lower(),
         revenue=_revenue(revenue) if isinstance(revenue, Mapping) else None,
     )
 
@@ -62,15 +62,15 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(str(word).strip().lower() for word in value)
 
 
-def _revenue(asked: Mapping[str, Any]) -> tuple[int, int]:
+def _revenue(fields: Mapping[str, Any]) -> tuple[int, int]:
     try:
-        return int(asked.get("min") or 0), int(asked.get("max") or 1 << 62)
+        return int(fields.get("min") or 0), int(fields.get("max") or 1 << 62)
     except (TypeError, ValueError) as error:
         raise BadFilterError from error
 
 
 class PeopleIndex:
-    """Finds who passes a filter, in a stable order that mixes companies."""
+    """Finds the people who pass a filter, in a stable order that mixes companies."""
 
     def __init__(self, population: Population) -> None:
         self._population = population
@@ -78,15 +78,15 @@ class PeopleIndex:
         step = next(step for step in range(7_919, 1 << 30, 2) if _is_coprime(step, count))
         self._order = [index * step % count for index in range(count)]
 
-    def find(self, wanted: PeopleFilter) -> list[tuple[int, bool]]:
-        """List (person, is the misspelt twin) for everyone who passes."""
-        lists = dict(wanted.lists)
-        companies = self._companies(lists, wanted.revenue)
-        titles = _TitleTest(lists.get("person_titles", ()), similar=wanted.similar_titles)
+    def find(self, people_filter: PeopleFilter) -> list[tuple[int, bool]]:
+        """List (person, whether it is the misspelled twin) for everyone who passes."""
+        lists = dict(people_filter.lists)
+        companies = self._companies(lists, people_filter.revenue)
+        titles = _TitleTest(lists.get("person_titles", ()), similar=people_filter.similar_titles)
         seniorities = set(lists.get("person_seniorities", ()))
         places = _places(lists.get("person_locations", ()))
         statuses = set(lists.get("contact_email_status", ()))
-        found: list[tuple[int, bool]] = []
+        rows: list[tuple[int, bool]] = []
         for index in self._order:
             person = self._population.people[index]
             company = companies.get(person.company_index)
@@ -96,13 +96,16 @@ class PeopleIndex:
                 or (seniorities and person.title.seniority not in seniorities)
                 or (places and not _is_in(places, person))
                 or (statuses and email_status_of(person) not in statuses)
-                or (wanted.keywords and not _mentions(wanted.keywords, person, company))
+                or (
+                    people_filter.keywords
+                    and not _mentions(people_filter.keywords, person, company)
+                )
             ):
                 continue
-            found.append((index, False))
+            rows.append((index, False))
             if person.has_twin:
-                found.append((index, True))
-        return found
+                rows.append((index, True))
+        return rows
 
     def _companies(
         self, lists: Mapping[str, tuple[str, ...]], revenue: tuple[int, int] | None
@@ -143,26 +146,26 @@ class _CompanyTest:
 class _TitleTest:
     """Titles are OR-ed; similar ones pass too unless the search is strict."""
 
-    def __init__(self, asked: Iterable[str], *, similar: bool) -> None:
-        self._asked = tuple(asked)
-        self._families = {_FAMILIES[title] for title in self._asked if title in _FAMILIES}
+    def __init__(self, titles: Iterable[str], *, similar: bool) -> None:
+        self._titles = tuple(titles)
+        self._families = {_FAMILIES[title] for title in self._titles if title in _FAMILIES}
         self._similar = similar
-        self._known: dict[str, bool] = {}
+        self._results: dict[str, bool] = {}
 
     def passes(self, title: str) -> bool:
-        known = self._known.get(title)
-        if known is None:
-            known = self._known[title] = self._judge(title.lower())
-        return known
+        result = self._results.get(title)
+        if result is None:
+            result = self._results[title] = self._matches(title.lower())
+        return result
 
-    def _judge(self, title: str) -> bool:
-        if not self._asked or title in self._asked:
+    def _matches(self, title: str) -> bool:
+        if not self._titles or title in self._titles:
             return True
         if not self._similar:
             return False
         words = set(title.split())
         return _FAMILIES.get(title) in self._families or any(
-            set(asked.split()) <= words for asked in self._asked
+            set(title_filter.split()) <= words for title_filter in self._titles
         )
 
 
@@ -175,8 +178,8 @@ _ALIASES: Final = {
 }
 
 
-def _places(asked: Iterable[str]) -> set[str]:
-    return {_ALIASES.get(place, place) for place in asked}
+def _places(names: Iterable[str]) -> set[str]:
+    return {_ALIASES.get(name, name) for name in names}
 
 
 def _is_in(places: set[str], thing: Person | Company) -> bool:
@@ -209,10 +212,10 @@ def _is_coprime(step: int, count: int) -> bool:
 
 
 def email_status_of(person: Person) -> str:
-    """Tell what Apollo says of somebody's address before it is bought."""
+    """Return Apollo's status of an address before it is bought."""
     return person.email_status if person.apollo_has_email else "unavailable"
 
 
 def organization_id(company: Company) -> str:
-    """Apollo's name for a company."""
+    """Return Apollo's id of a company."""
     return f"5e66b6381e05b400{company.index:08x}"

@@ -1,6 +1,6 @@
-"""What may go wrong out there: a closed list, and which call it hits.
+"""Fault injection: a closed list of faults, and which request meets which.
 
-Which request is hit depends on the seed, the provider and how many requests it has had, so the
+The faulty requests depend on the seed, the provider and how many requests it has had, so the
 same order of requests meets the same faults.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Fault(StrEnum):
-    """Every fault the pretend world knows."""
+    """Every fault that can be injected."""
 
     THROTTLED = "throttled"
     """429 with Retry-After (Hunter: its 403; mail: 450)."""
@@ -34,11 +34,11 @@ class Fault(StrEnum):
     DUPLICATE = "duplicate"
     """A page lists one record twice."""
     CONTRADICTING = "contradicting"
-    """Tells another job than the one this provider told before."""
+    """Reports another job than this provider did before."""
 
 
 class FaultProfile(StrEnum):
-    """How bad a day the world has."""
+    """How many faults there are."""
 
     NONE = "none"
     SLOW = "slow"
@@ -68,15 +68,15 @@ RATES: Final[Mapping[FaultProfile, Mapping[Fault, float]]] = {
 }
 
 
-class Hit(msgspec.Struct, frozen=True):
-    """A fault that strikes one request; `is_early`: before the work rather than after it."""
+class Injection(msgspec.Struct, frozen=True):
+    """A fault injected into one request; `is_early`: before the work rather than after it."""
 
     fault: Fault
     is_early: bool
 
 
-class Weather(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be ordered from the admin endpoint; rates replace those of the profile.
+class FaultInjector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The faults in force, as the admin endpoint takes them; `rates` replace those of the profile.
 
     Empty `providers` means every provider.
     """
@@ -85,8 +85,8 @@ class Weather(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rates: dict[Fault, float] | None = None
     providers: tuple[str, ...] = ()
 
-    def strike(self, seed: int, provider: str, number: int) -> Hit | None:
-        """Tell which fault hits a provider's n-th request, if any."""
+    def pick_fault(self, seed: int, provider: str, number: int) -> Injection | None:
+        """Return the fault of a provider's n-th request, if any."""
         rates = RATES[self.profile] if self.rates is None else self.rates
         if not rates or (self.providers and provider not in self.providers):
             return None
@@ -94,6 +94,6 @@ class Weather(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         throw = int.from_bytes(digest[:6], "big") / (1 << 48)
         for fault, rate in rates.items():
             if throw < rate:
-                return Hit(fault, is_early=digest[7] % 2 == 0)
+                return Injection(fault, is_early=digest[7] % 2 == 0)
             throw -= rate
         return None

@@ -14,10 +14,17 @@ import msgspec
 
 from leadflood.contracts.values import Micros
 from leadflood.sandbox.faults import Fault
-from leadflood.sandbox.names import FREE_MAIL_DOMAIN
 from leadflood.sandbox.population import Company, Person, Population
-from leadflood.sandbox.quota import Usage
-from leadflood.sandbox.shop import Answer, Operation, Question, Refusal, say, text_of
+from leadflood.sandbox.provider_protocol import (
+    Operation,
+    ProviderRequest,
+    ProviderResponse,
+    Refusal,
+    json_response,
+    text_of,
+)
+from leadflood.sandbox.quota import WindowUsage
+from leadflood.sandbox.word_lists import FREE_MAIL_DOMAIN
 
 _ONE, _HALF = Decimal(1), Decimal("0.5")
 _OPERATIONS: Final = {
@@ -49,7 +56,7 @@ _RESULTS: Final = {
 
 
 class Hunter:
-    """One customer's Hunter. Remembers which addresses it has put off once."""
+    """One customer's Hunter. Remembers the addresses whose check it has deferred once."""
 
     name = "hunter"
 
@@ -57,8 +64,8 @@ class Hunter:
         self._population = population
         self._key = key
         self._credit_micros = credit_micros
-        self._put_off: set[str] = set()
-        self._answers = {
+        self._deferred: set[str] = set()
+        self._responders = {
             "email-finder": self._find,
             "email-verifier": self._verify,
             "domain-search": self._list,
@@ -66,19 +73,21 @@ class Hunter:
         }
 
     def find_operation(self, method: str, path: str) -> Operation | None:
-        """Tell what a path means; None for a path that does not exist."""
+        """Return the operation of a path; None for a path that does not exist."""
         return _OPERATIONS.get((method, path.removeprefix("v2/")))
 
-    def may_enter(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
-        """Look at the key, which may come in three ways."""
+    def accepts_key(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the key is right; it may come in three ways."""
         return self._key in {
             headers.get("x-api-key"),
             headers.get("authorization", "").removeprefix("Bearer "),
             *query.get("api_key", ()),
         }
 
-    def refuse(self, refusal: Refusal, operation: Operation | None, usage: Usage | None) -> Answer:
-        """Say no as Hunter does, without any header."""
+    def refuse(
+        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+    ) -> ProviderResponse:
+        """Return Hunter's refusal, without any header."""
         del operation, usage
         match refusal:
             case Refusal.UNAUTHORIZED:
@@ -94,23 +103,23 @@ class Hunter:
             case Refusal.NOT_FOUND:
                 return _error("not_found", 404, "No data found for the supplied parameters")
 
-    def rate_headers(self, usages: Sequence[Usage], now: float) -> dict[str, str]:
-        """Tell nothing: Hunter documents no rate headers."""
+    def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:
+        """Return nothing: Hunter documents no rate headers."""
         del usages, now
         return {}
 
-    def answer(self, question: Question) -> Answer:
-        """Answer one call."""
-        return self._answers[question.operation.name](question)
+    def respond(self, request: ProviderRequest) -> ProviderResponse:
+        """Return the response to one request."""
+        return self._responders[request.operation.name](request)
 
-    def _charge(self, answer: Answer, credits_spent: Decimal) -> Answer:
+    def _charge(self, response: ProviderResponse, credits_spent: Decimal) -> ProviderResponse:
         micros = int(credits_spent * self._credit_micros)
-        return msgspec.structs.replace(answer, credits=credits_spent, amount_micros=micros)
+        return msgspec.structs.replace(response, credits=credits_spent, amount_micros=micros)
 
-    def _account(self, question: Question) -> Answer:
-        used, available = float(question.credits_used), float(question.credits_limit or 0)
+    def _account(self, request: ProviderRequest) -> ProviderResponse:
+        used, available = float(request.credits_used), float(request.credits_limit or 0)
         searches = {"used": int(used), "available": int(available)}
-        return say(
+        return json_response(
             {
                 "data": {
                     "first_name": "Sample",
@@ -130,16 +139,16 @@ class Hunter:
             }
         )
 
-    def _find(self, question: Question) -> Answer:
-        asked = {name: text_of(list(values)) for name, values in question.query.items()}
-        problem = _check_finder(asked)
+    def _find(self, request: ProviderRequest) -> ProviderResponse:
+        fields = {name: text_of(list(values)) for name, values in request.query.items()}
+        problem = _check_finder(fields)
         if problem:
             return problem
         company = self._population.find_company(
-            domain=asked.get("domain", ""), name=asked.get("company", "")
+            domain=fields.get("domain", ""), name=fields.get("company", "")
         )
-        name = asked.get("full_name") or f"{asked.get('first_name')} {asked.get('last_name')}"
-        handle = asked.get("linkedin_handle", "")
+        name = fields.get("full_name") or f"{fields.get('first_name')} {fields.get('last_name')}"
+        handle = fields.get("linkedin_handle", "")
         person = (
             self._population.find_by_profile(handle)
             if handle
@@ -147,10 +156,10 @@ class Hunter:
         )
         if person and person.is_claimed:
             return _claimed()
-        meta = {"params": _echo(asked, _FINDER_PARAMETERS)}
+        meta = {"params": _echo(fields, _FINDER_PARAMETERS)}
         if person is None or not person.hunter_knows:
-            return say({"data": _write_nothing(asked, company), "meta": meta})
-        body = say({"data": self._write_found(person, question.fault), "meta": meta})
+            return json_response({"data": _write_nothing(fields, company), "meta": meta})
+        body = json_response({"data": self._write_found(person, request.fault), "meta": meta})
         return self._charge(body, _ONE)
 
     def _write_found(self, person: Person, fault: Fault | None) -> dict[str, Any]:
@@ -173,8 +182,8 @@ class Hunter:
             "verification": _verification(company),
         }
 
-    def _verify(self, question: Question) -> Answer:
-        email = text_of(list(question.query.get("email", ()))).strip().lower()
+    def _verify(self, request: ProviderRequest) -> ProviderResponse:
+        email = text_of(list(request.query.get("email", ()))).strip().lower()
         local, at, domain = email.partition("@")
         if not (local and at and domain):
             return _error("invalid_email", 400, "The supplied email is invalid")
@@ -182,31 +191,16 @@ class Hunter:
         if person and person.is_claimed:
             return _claimed()
         chance = blake2b(email.encode(), digest_size=2).digest()[0]
-        if chance < 12 and email not in self._put_off:  # noqa: PLR2004 - about one in twenty
-            self._put_off.add(email)
-            return _put_off(chance)
-        status = self._judge(email, domain, person, chance)
-        result, score = _RESULTS[status]
-        data = {
-            "status": status,
-            "result": result,
-            "score": score,
-            "email": email,
-            "regexp": True,
-            "gibberish": False,
-            "disposable": status == "disposable",
-            "webmail": status == "webmail",
-            "mx_records": True,
-            "smtp_server": True,
-            "smtp_check": status != "invalid",
-            "accept_all": status == "accept_all",
-            "block": False,
-            "sources": [],
-        }
-        return self._charge(say({"data": data, "meta": {"params": {"email": email}}}), _HALF)
+        if chance < 12 and email not in self._deferred:  # noqa: PLR2004 - about one in twenty
+            self._deferred.add(email)
+            return _deferred(chance)
+        status = self._status_of(email, domain, person, chance)
+        data = _write_verdict(email, status)
+        response = json_response({"data": data, "meta": {"params": {"email": email}}})
+        return self._charge(response, _HALF)
 
-    def _judge(self, email: str, domain: str, person: Person | None, chance: int) -> str:
-        """Tell the status; addresses outside this world go by the hash of their letters."""
+    def _status_of(self, email: str, domain: str, person: Person | None, chance: int) -> str:
+        """Return the status; addresses outside this world go by the hash of their letters."""
         company = self._population.find_company(domain=domain)
         if domain == FREE_MAIL_DOMAIN:
             return "webmail"
@@ -218,25 +212,25 @@ class Hunter:
             return "accept_all"
         return "valid" if person and person.email == email else "invalid"
 
-    def _list(self, question: Question) -> Answer:
-        asked = {name: text_of(list(values)) for name, values in question.query.items()}
-        if not asked.get("domain") and not asked.get("company"):
+    def _list(self, request: ProviderRequest) -> ProviderResponse:
+        fields = {name: text_of(list(values)) for name, values in request.query.items()}
+        if not fields.get("domain") and not fields.get("company"):
             text = "You are missing the domain or the company parameter"
             return _error("wrong_params", 400, text)
         try:
-            limit, offset = int(asked.get("limit") or 10), int(asked.get("offset") or 0)
+            limit, offset = int(fields.get("limit") or 10), int(fields.get("offset") or 0)
         except ValueError:
             limit = offset = -1
         if not (1 <= limit <= _MOST_LISTED and offset >= 0):
             text = "The limit and offset are over the maximum of your plan"
             return _error("pagination_error", 400, text)
         company = self._population.find_company(
-            domain=asked.get("domain", ""), name=asked.get("company", "")
+            domain=fields.get("domain", ""), name=fields.get("company", "")
         )
-        emails = self._write_emails(company, asked) if company else []
+        emails = self._write_emails(company, fields) if company else []
         shown = emails[offset : offset + limit]
         data = {
-            "domain": company.domain if company else asked.get("domain"),
+            "domain": company.domain if company else fields.get("domain"),
             "disposable": False,
             "webmail": False,
             "accept_all": bool(company and company.is_catch_all),
@@ -245,12 +239,12 @@ class Hunter:
             "linked_domains": [],
             "emails": shown,
         }
-        params = _echo(asked, ("domain", "company", "type", "seniority", "department"))
+        params = _echo(fields, ("domain", "company", "type", "seniority", "department"))
         meta = {"results": len(emails), "limit": limit, "offset": offset, "params": params}
         spent = Decimal((len(shown) + _EMAILS_PER_CREDIT - 1) // _EMAILS_PER_CREDIT)
-        return self._charge(say({"data": data, "meta": meta}), spent)
+        return self._charge(json_response({"data": data, "meta": meta}), spent)
 
-    def _write_emails(self, company: Company, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _write_emails(self, company: Company, fields: Mapping[str, str]) -> list[dict[str, Any]]:
         rows = [
             _write_email(person, company)
             for person in self._population.staff_of(company)
@@ -258,9 +252,9 @@ class Hunter:
         ]
         rows.append(_write_generic(company))
         for name in ("type", "seniority", "department"):
-            wanted = set(filter(None, asked.get(name, "").split(",")))
-            if wanted:
-                rows = [row for row in rows if row[name] in wanted]
+            choices = set(filter(None, fields.get(name, "").split(",")))
+            if choices:
+                rows = [row for row in rows if row[name] in choices]
         return rows
 
 
@@ -274,47 +268,47 @@ _FINDER_PARAMETERS: Final = (
 )
 
 
-def _error(error_id: str, code: int, details: str) -> Answer:
-    return say({"errors": [{"id": error_id, "code": code, "details": details}]}, code)
+def _error(error_id: str, code: int, details: str) -> ProviderResponse:
+    return json_response({"errors": [{"id": error_id, "code": code, "details": details}]}, code)
 
 
-def _claimed() -> Answer:
+def _claimed() -> ProviderResponse:
     text = "The person behind this email address asked us to stop processing it"
     return _error("claimed_email", 451, text)
 
 
-def _put_off(chance: int) -> Answer:
+def _deferred(chance: int) -> ProviderResponse:
     if chance:
         text = "The verification is still in progress. Please try again later."
-        return say({"data": {"message": text}}, 202)
+        return json_response({"data": {"message": text}}, 202)
     return _error("unexpected_smtp", 222, "The SMTP server gave an unexpected response")
 
 
-def _echo(asked: Mapping[str, str], names: Sequence[str]) -> dict[str, str | None]:
-    return {name: asked.get(name) or None for name in names}
+def _echo(fields: Mapping[str, str], names: Sequence[str]) -> dict[str, str | None]:
+    return {name: fields.get(name) or None for name in names}
 
 
-def _check_finder(asked: Mapping[str, str]) -> Answer | None:
-    if asked.get("linkedin_handle"):
+def _check_finder(fields: Mapping[str, str]) -> ProviderResponse | None:
+    if fields.get("linkedin_handle"):
         return None
-    if not asked.get("domain") and not asked.get("company"):
+    if not fields.get("domain") and not fields.get("company"):
         text = "You are missing the domain or the company parameter"
         return _error("wrong_params", 400, text)
-    if asked.get("full_name"):
+    if fields.get("full_name"):
         return None
     for name in ("first_name", "last_name"):
-        if not asked.get(name, "").strip():
+        if not fields.get(name, "").strip():
             return _error(f"invalid_{name}", 400, f"The supplied {name} is invalid")
     return None
 
 
-def _write_nothing(asked: Mapping[str, str], company: Company | None) -> dict[str, Any]:
+def _write_nothing(fields: Mapping[str, str], company: Company | None) -> dict[str, Any]:
     return {
-        "first_name": asked.get("first_name"),
-        "last_name": asked.get("last_name"),
+        "first_name": fields.get("first_name"),
+        "last_name": fields.get("last_name"),
         "email": None,
         "score": None,
-        "domain": company.domain if company else asked.get("domain"),
+        "domain": company.domain if company else fields.get("domain"),
         "accept_all": bool(company and company.is_catch_all),
         "position": None,
         "twitter": None,
@@ -355,6 +349,26 @@ def _write_generic(company: Company) -> dict[str, Any]:
         **dict.fromkeys((*nothing, "linkedin", "twitter", "phone_number")),
         "sources": [],
         "verification": {"date": None, "status": None},
+    }
+
+
+def _write_verdict(email: str, status: str) -> dict[str, Any]:
+    result, score = _RESULTS[status]
+    return {
+        "status": status,
+        "result": result,
+        "score": score,
+        "email": email,
+        "regexp": True,
+        "gibberish": False,
+        "disposable": status == "disposable",
+        "webmail": status == "webmail",
+        "mx_records": True,
+        "smtp_server": True,
+        "smtp_check": status != "invalid",
+        "accept_all": status == "accept_all",
+        "block": False,
+        "sources": [],
     }
 
 

@@ -1,4 +1,4 @@
-"""The pretend world as a process of its own: starts, says where it is, ends with its parent."""
+"""The pretend world as its own process: starts, announces its addresses, ends with its parent."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ import anyio
 import msgspec
 
 from leadflood.engine.clock import Clock
-from leadflood.sandbox.plans import Keys
+from leadflood.sandbox.prices import Keys
 from leadflood.sandbox.world import Addresses, WorldConfig, serve
 
 _CHUNK_BYTES: Final = 65_536
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
-    """The one line a parent reads from stdout: where the world is, its keys and what it sells."""
+    """The one line a parent reads from stdout: the addresses, the keys, the plans."""
 
     addresses: Addresses
     keys: Keys
@@ -26,7 +26,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def print_line(announcement: Announcement) -> None:
-    """Print it as one line of JSON."""
+    """Print the announcement as one line of JSON."""
     sys.stdout.write(msgspec.json.encode(announcement).decode() + "\n")
     sys.stdout.flush()
 

@@ -12,9 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from leadflood.sandbox.plans import Prices
-from leadflood.sandbox.quota import Usage, whole_seconds
-from leadflood.sandbox.shop import Answer, Operation, Question, Refusal, read_object, say, text_of
+from leadflood.sandbox.prices import Prices
+from leadflood.sandbox.provider_protocol import (
+    Operation,
+    ProviderRequest,
+    ProviderResponse,
+    Refusal,
+    json_response,
+    read_json_object,
+    text_of,
+)
+from leadflood.sandbox.quota import WindowUsage, whole_seconds
 
 _CHAT: Final = Operation("chat.completions", "openai.chat")
 _MODELS: Final = Operation("models.list", "openai.chat")
@@ -62,16 +70,18 @@ class OpenAI:
         self._prices = prices
 
     def find_operation(self, method: str, path: str) -> Operation | None:
-        """Tell what a path means; None for a path that does not exist."""
+        """Return the operation of a path; None for a path that does not exist."""
         return _OPERATIONS.get((method, path.removeprefix("v1/")))
 
-    def may_enter(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
-        """Look at the bearer key."""
+    def accepts_key(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the bearer key is right."""
         del query
         return headers.get("authorization") == f"Bearer {self._key}"
 
-    def refuse(self, refusal: Refusal, operation: Operation | None, usage: Usage | None) -> Answer:
-        """Say no as OpenAI does."""
+    def refuse(
+        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+    ) -> ProviderResponse:
+        """Return OpenAI's refusal."""
         del operation
         match refusal:
             case Refusal.UNAUTHORIZED:
@@ -79,9 +89,9 @@ class OpenAI:
                 return _error(401, text, "invalid_request_error", "invalid_api_key")
             case Refusal.THROTTLED:
                 text = "Rate limit reached for requests."
-                answer = _error(429, text, "requests", "rate_limit_exceeded")
+                response = _error(429, text, "requests", "rate_limit_exceeded")
                 headers = {"retry-after": str(whole_seconds(usage))} if usage else {}
-                return msgspec.structs.replace(answer, headers=headers)
+                return msgspec.structs.replace(response, headers=headers)
             case Refusal.OUT_OF_CREDITS:
                 text = "You exceeded your current quota, please check your plan and billing."
                 return _error(429, text, "insufficient_quota", "insufficient_quota")
@@ -91,8 +101,8 @@ class OpenAI:
             case Refusal.NOT_FOUND:
                 return _error(404, "Invalid URL", "invalid_request_error", None)
 
-    def rate_headers(self, usages: Sequence[Usage], now: float) -> dict[str, str]:
-        """Tell the requests left."""
+    def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:
+        """Return the requests left."""
         del now
         if not usages:
             return {}
@@ -103,48 +113,56 @@ class OpenAI:
             "x-ratelimit-reset-requests": f"{int(usage.resets_in_seconds * 1000)}ms",
         }
 
-    def answer(self, question: Question) -> Answer:
-        """Answer one call."""
-        if question.operation is _MODELS:
-            return say({"object": "list", "data": [{"id": "gpt-4o-mini", "object": "model"}]})
-        request = read_object(question.body) or {}
-        messages = request.get("messages")
-        if not isinstance(messages, list) or not messages or not request.get("model"):
+    def respond(self, request: ProviderRequest) -> ProviderResponse:
+        """Return the response to one request."""
+        if request.operation is _MODELS:
+            return json_response(
+                {"object": "list", "data": [{"id": "gpt-4o-mini", "object": "model"}]}
+            )
+        chat_request = read_json_object(request.body) or {}
+        messages = chat_request.get("messages")
+        if not isinstance(messages, list) or not messages or not chat_request.get("model"):
             text = "Missing required parameter: 'messages' and 'model'."
             return _error(400, text, "invalid_request_error", None)
-        schema = _read_schema(request)
+        schema = _read_schema(chat_request)
         text = msgspec.json.encode(_compose(_read_task(messages), schema)).decode()
-        return self._charge(question, request, text)
+        return self._charge(request, chat_request, text)
 
-    def _charge(self, question: Question, request: Mapping[str, Any], text: str) -> Answer:
-        prompt, completion = _tokens(question.body.decode(errors="replace")), _tokens(text)
-        most = request.get("max_completion_tokens") or request.get("max_tokens") or completion
+    def _charge(
+        self, request: ProviderRequest, chat_request: Mapping[str, Any], text: str
+    ) -> ProviderResponse:
+        prompt, completion = _tokens(request.body.decode(errors="replace")), _tokens(text)
+        most = (
+            chat_request.get("max_completion_tokens")
+            or chat_request.get("max_tokens")
+            or completion
+        )
         is_cut = int(most) < completion
         if is_cut:
             completion = int(most)
             text = text[: completion * _LETTERS_PER_TOKEN]
         prices = self._prices
         price = prompt * prices.openai_prompt + completion * prices.openai_completion
-        body = _completion(question, str(request["model"]), text, is_cut=is_cut)
+        body = _completion(request, str(chat_request["model"]), text, is_cut=is_cut)
         body["usage"] = _usage(prompt, completion)
         return msgspec.structs.replace(
-            say(body),
-            headers={"x-request-id": f"req_{question.number:012d}"},
+            json_response(body),
+            headers={"x-request-id": f"req_{request.number:012d}"},
             credits=Decimal(prompt + completion),
             amount_micros=-(-price // _MILLION),
         )
 
 
-def _error(status: int, message: str, error_type: str, code: str | None) -> Answer:
+def _error(status: int, message: str, error_type: str, code: str | None) -> ProviderResponse:
     error = {"message": message, "type": error_type, "param": None, "code": code}
-    return say({"error": error}, status)
+    return json_response({"error": error}, status)
 
 
 def _tokens(text: str) -> int:
     return -(-len(text) // _LETTERS_PER_TOKEN)
 
 
-def _completion(question: Question, model: str, text: str, *, is_cut: bool) -> dict[str, Any]:
+def _completion(request: ProviderRequest, model: str, text: str, *, is_cut: bool) -> dict[str, Any]:
     message: dict[str, Any] = {
         "role": "assistant",
         "content": text,
@@ -152,9 +170,9 @@ def _completion(question: Question, model: str, text: str, *, is_cut: bool) -> d
         "annotations": [],
     }
     return {
-        "id": f"chatcmpl-{question.number:024d}",
+        "id": f"chatcmpl-{request.number:024d}",
         "object": "chat.completion",
-        "created": int(question.now),
+        "created": int(request.now),
         "model": model,
         "choices": [
             {
@@ -184,9 +202,9 @@ def _usage(prompt: int, completion: int) -> dict[str, Any]:
     }
 
 
-def _read_schema(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Find the asked schema's properties; none asked means those of a draft."""
-    form = request.get("response_format") or {}
+def _read_schema(chat_request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties of the requested schema; without a schema those of a draft."""
+    form = chat_request.get("response_format") or {}
     schema = (form.get("json_schema") or {}).get("schema") or {}
     properties = schema.get("properties")
     return properties if isinstance(properties, dict) else {}
@@ -252,9 +270,9 @@ def _closing(task: _Task, company: _Fact | None) -> str:
 
 
 def _most_telling(facts: Sequence[_Fact]) -> list[_Fact]:
-    known = [fact for fact in facts if fact.field in _SENTENCES and fact.text.strip()]
-    known.sort(key=lambda fact: list(_SENTENCES).index(fact.field))
-    return known[:_MOST_SENTENCES]
+    usable = [fact for fact in facts if fact.field in _SENTENCES and fact.text.strip()]
+    usable.sort(key=lambda fact: list(_SENTENCES).index(fact.field))
+    return usable[:_MOST_SENTENCES]
 
 
 def _compose_parameters(task: _Task) -> dict[str, Any]:
@@ -264,7 +282,7 @@ def _compose_parameters(task: _Task) -> dict[str, Any]:
     claims: list[dict[str, Any]] = []
     for name in task.placeholders:
         fact = by_field.get(name)
-        text = fact.text if fact else _say_own(name, task)
+        text = fact.text if fact else _own_text(name, task)
         if not text and unused:
             fact = by_field.get("company_name", unused[0])
             text = fact.text
@@ -274,7 +292,7 @@ def _compose_parameters(task: _Task) -> dict[str, Any]:
     return {"subject": "", "body": "", "parameters": parameters, "claims": claims}
 
 
-def _say_own(placeholder: str, task: _Task) -> str:
+def _own_text(placeholder: str, task: _Task) -> str:
     if "sender" in placeholder:
         return task.sender_name
     return task.offer if "offer" in placeholder or "topic" in placeholder else ""

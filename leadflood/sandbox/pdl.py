@@ -1,7 +1,7 @@
 """The pretend People Data Labs: person enrich, one and many.
 
 Source: `providers/pdl.md` and its samples, checked November 2026. One credit per 200, none on 404;
-values are lower case; limits are told as a JSON object, never by Retry-After.
+values are lower case; limits are reported as a JSON object, never by Retry-After.
 """
 
 import re
@@ -15,16 +15,16 @@ import msgspec
 from leadflood.contracts.values import Micros
 from leadflood.sandbox.faults import Fault
 from leadflood.sandbox.population import Company, Person, Population, misspell
-from leadflood.sandbox.quota import Usage
-from leadflood.sandbox.shop import (
-    Answer,
+from leadflood.sandbox.provider_protocol import (
     Operation,
-    Question,
+    ProviderRequest,
+    ProviderResponse,
     Refusal,
-    read_object,
-    say,
+    json_response,
+    read_json_object,
     text_of,
 )
+from leadflood.sandbox.quota import WindowUsage
 
 _ONE: Final = Decimal(1)
 _DATASET: Final = "35.0"
@@ -57,18 +57,20 @@ class Pdl:
         self._credit_micros = credit_micros
 
     def find_operation(self, method: str, path: str) -> Operation | None:
-        """Tell what a path means; None for a path that does not exist."""
+        """Return the operation of a path; None for a path that does not exist."""
         path = path.removeprefix("v5/")
         if path in {"person/enrich", "person/bulk"}:
             return _OPERATIONS.get((method, path), _WRONG_METHOD)
         return None
 
-    def may_enter(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
-        """Look at the key, in the header or the query."""
+    def accepts_key(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the key is right, in the header or the query."""
         return self._key in {headers.get("x-api-key"), *query.get("api_key", ())}
 
-    def refuse(self, refusal: Refusal, operation: Operation | None, usage: Usage | None) -> Answer:
-        """Say no as PDL does."""
+    def refuse(
+        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+    ) -> ProviderResponse:
+        """Return PDL's refusal."""
         del operation, usage
         match refusal:
             case Refusal.UNAUTHORIZED:
@@ -84,8 +86,8 @@ class Pdl:
             case Refusal.NOT_FOUND:
                 return _error(404, "not_found", "The requested resource does not exist")
 
-    def rate_headers(self, usages: Sequence[Usage], now: float) -> dict[str, str]:
-        """Tell the minute's window; day and month have none."""
+    def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:
+        """Return the window of the minute; day and month have no limit."""
         if not usages:
             return {}
         usage = usages[0]
@@ -96,73 +98,79 @@ class Pdl:
             "x-ratelimit-reset": reset.isoformat(),
         }
 
-    def answer(self, question: Question) -> Answer:
-        """Answer one call."""
-        match question.operation.name:
+    def respond(self, request: ProviderRequest) -> ProviderResponse:
+        """Return the response to one request."""
+        match request.operation.name:
             case "person.enrich":
-                return self._enrich(question)
+                return self._enrich(request)
             case "person.bulk":
-                return self._bulk(question)
+                return self._bulk(request)
             case _:
                 text = "Request method is not allowed on the requested resource"
                 return _error(405, "invalid_request_error", text)
 
-    def _enrich(self, question: Question) -> Answer:
-        body = read_object(question.body)
+    def _enrich(self, request: ProviderRequest) -> ProviderResponse:
+        body = read_json_object(request.body)
         if body is None:
             return _invalid()
-        asked = {name: values[0] for name, values in question.query.items()} | body
-        item = self._look_up(asked, question.fault)
-        found = (item["data"]["id"],) if "data" in item else ()
-        return self._charge(say(item, item["status"]), question, found)
+        fields = {name: values[0] for name, values in request.query.items()} | body
+        item = self._look_up(fields, request.fault)
+        charged_ids = (item["data"]["id"],) if "data" in item else ()
+        return self._charge(json_response(item, item["status"]), request, charged_ids)
 
-    def _bulk(self, question: Question) -> Answer:
-        body = read_object(question.body) or {}
+    def _bulk(self, request: ProviderRequest) -> ProviderResponse:
+        body = read_json_object(request.body) or {}
         requests = body.get("requests")
         if not isinstance(requests, list) or not 1 <= len(requests) <= _MOST_BULK:
             return _invalid()
         shared = {name: body[name] for name in ("required", "include_if_matched") if name in body}
         items: list[dict[str, Any]] = []
-        for request in requests:
-            params = request.get("params") if isinstance(request, dict) else None
-            item = self._look_up(shared | params, question.fault) if params else _item_invalid()
-            metadata = request.get("metadata") if isinstance(request, dict) else None
+        for item_request in requests:
+            subject_params = item_request.get("params") if isinstance(item_request, dict) else None
+            item = (
+                self._look_up(shared | subject_params, request.fault)
+                if subject_params
+                else _item_invalid()
+            )
+            metadata = item_request.get("metadata") if isinstance(item_request, dict) else None
             items.append(item | ({"metadata": metadata} if metadata is not None else {}))
-        found = tuple(item["data"]["id"] for item in items if "data" in item)
-        answer = self._charge(say(items), question, found)
-        return msgspec.structs.replace(answer, subjects=found)
+        charged_ids = tuple(item["data"]["id"] for item in items if "data" in item)
+        response = self._charge(json_response(items), request, charged_ids)
+        return msgspec.structs.replace(response, subjects=charged_ids)
 
-    def _charge(self, answer: Answer, question: Question, found: Sequence[str]) -> Answer:
-        spent = len(found) * _ONE
-        left = (question.credits_limit or Decimal(0)) - question.credits_used - spent
+    def _charge(
+        self, response: ProviderResponse, request: ProviderRequest, charged_ids: Sequence[str]
+    ) -> ProviderResponse:
+        spent = len(charged_ids) * _ONE
+        left = (request.credits_limit or Decimal(0)) - request.credits_used - spent
         return msgspec.structs.replace(
-            answer,
+            response,
             credits=spent,
-            amount_micros=len(found) * self._credit_micros,
+            amount_micros=len(charged_ids) * self._credit_micros,
             headers={
                 "x-call-credits-spent": str(spent),
                 "x-call-credits-type": "enrich",
-                "x-lifetime-used": str(question.credits_used + spent),
+                "x-lifetime-used": str(request.credits_used + spent),
                 "x-totallimit-remaining": str(max(left, Decimal(0))),
             },
         )
 
-    def _look_up(self, asked: Mapping[str, Any], fault: Fault | None) -> dict[str, Any]:
-        if not _is_enough(asked):
+    def _look_up(self, fields: Mapping[str, Any], fault: Fault | None) -> dict[str, Any]:
+        if not _is_enough(fields):
             return _item_invalid()
-        person, likelihood, matched = self._find(asked)
-        if person is None or not person.pdl_knows or likelihood < _least_likelihood(asked):
+        person, likelihood, matched = self._find(fields)
+        if person is None or not person.pdl_knows or likelihood < _least_likelihood(fields):
             return _item_missing()
         data = self._write_person(person, fault)
-        if not _has_required(str(asked.get("required") or ""), data):
+        if not _has_required(str(fields.get("required") or ""), data):
             return _item_missing()
         item = {"status": 200, "likelihood": likelihood, "data": data, "dataset_version": _DATASET}
-        return item | ({"matched": matched} if _is_true(asked.get("include_if_matched")) else {})
+        return item | ({"matched": matched} if _is_true(fields.get("include_if_matched")) else {})
 
-    def _find(self, asked: Mapping[str, Any]) -> tuple[Person | None, int, list[str]]:
+    def _find(self, fields: Mapping[str, Any]) -> tuple[Person | None, int, list[str]]:
         population = self._population
-        pdl_id, email = text_of(asked.get("pdl_id")), text_of(asked.get("email"))
-        profile, phone = text_of(asked.get("profile")), text_of(asked.get("phone"))
+        pdl_id, email = text_of(fields.get("pdl_id")), text_of(fields.get("email"))
+        profile, phone = text_of(fields.get("profile")), text_of(fields.get("phone"))
         if pdl_id:
             return self._find_by_id(pdl_id), _SURE, ["pdl_id"]
         person = population.find_by_email(email) if email else None
@@ -173,11 +181,11 @@ class Pdl:
             person = population.find_by_mobile(phone)
         if person:
             return person, _SURE, ["profile" if profile else "phone"]
-        place = text_of(asked.get("company"))
-        both = f"{text_of(asked.get('first_name'))} {text_of(asked.get('last_name'))}"
-        company = population.find_company(domain=_domain_of(place), name=place)
-        person = population.find_by_name(text_of(asked.get("name")) or both, company)
-        is_doubtful = person is not None and (person.is_contradicted or person.is_misspelt)
+        employer = text_of(fields.get("company"))
+        both = f"{text_of(fields.get('first_name'))} {text_of(fields.get('last_name'))}"
+        company = population.find_company(domain=_domain_of(employer), name=employer)
+        person = population.find_by_name(text_of(fields.get("name")) or both, company)
+        is_doubtful = person is not None and (person.is_contradicted or person.is_misspelled)
         return person, _DOUBTFUL if is_doubtful else _FAIRLY_SURE, ["name", "company"]
 
     def _find_by_id(self, pdl_id: str) -> Person | None:
@@ -214,12 +222,14 @@ class Pdl:
         )
 
 
-def _error(status: int, error_type: str, message: str) -> Answer:
-    return say({"status": status, "error": {"type": error_type, "message": message}}, status)
+def _error(status: int, error_type: str, message: str) -> ProviderResponse:
+    return json_response(
+        {"status": status, "error": {"type": error_type, "message": message}}, status
+    )
 
 
-def _invalid() -> Answer:
-    return say(_item_invalid(), 400)
+def _invalid() -> ProviderResponse:
+    return json_response(_item_invalid(), 400)
 
 
 def _item_invalid() -> dict[str, Any]:
@@ -240,22 +250,22 @@ def _is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
 
-def _is_enough(asked: Mapping[str, Any]) -> bool:
-    if any(asked.get(name) for name in ("profile", "email", "phone", "email_hash", "pdl_id")):
+def _is_enough(fields: Mapping[str, Any]) -> bool:
+    if any(fields.get(name) for name in ("profile", "email", "phone", "email_hash", "pdl_id")):
         return True
-    has_name = asked.get("name") or (asked.get("first_name") and asked.get("last_name"))
-    return bool(has_name and any(asked.get(name) for name in _CONTEXT))
+    has_name = fields.get("name") or (fields.get("first_name") and fields.get("last_name"))
+    return bool(has_name and any(fields.get(name) for name in _CONTEXT))
 
 
-def _least_likelihood(asked: Mapping[str, Any]) -> int:
+def _least_likelihood(fields: Mapping[str, Any]) -> int:
     try:
-        return int(asked.get("min_likelihood") or _DEFAULT_LIKELIHOOD)
+        return int(fields.get("min_likelihood") or _DEFAULT_LIKELIHOOD)
     except (TypeError, ValueError):
         return _DEFAULT_LIKELIHOOD
 
 
 def _has_required(required: str, data: Mapping[str, Any]) -> bool:
-    """Weigh `emails AND (job_title OR …)`; brackets are read as if they were not there."""
+    """Evaluate `emails AND (job_title OR …)`; brackets are ignored."""
     if not required:
         return True
     return any(
@@ -264,13 +274,13 @@ def _has_required(required: str, data: Mapping[str, Any]) -> bool:
     )
 
 
-def _domain_of(place: str) -> str:
-    host = place.partition("://")[2] or place
+def _domain_of(address: str) -> str:
+    host = address.partition("://")[2] or address
     return host.partition("/")[0].lower()
 
 
 def _who(person: Person) -> dict[str, Any]:
-    last = (misspell(person.last_name) if person.is_misspelt else person.last_name).lower()
+    last = (misspell(person.last_name) if person.is_misspelled else person.last_name).lower()
     first, slug = person.first_name.lower(), person.linkedin_slug or None
     return {
         "id": f"qAbCdEfGhIjKlMnOpQrStU_{person.index:04d}",

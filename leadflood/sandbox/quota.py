@@ -1,4 +1,4 @@
-"""Counting calls against windows, as the other side does it."""
+"""Quota: calls counted against windows, as the provider does."""
 
 import math
 from collections import deque
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leadflood.sandbox.plans import Limit, WindowKind
+from leadflood.sandbox.prices import Limit, WindowKind
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """One window's state: how many calls it has had, and when it has room or starts anew."""
+class WindowUsage(msgspec.Struct, frozen=True):
+    """The state of one window: how many calls it has had, and when it has room again."""
 
     limit: Limit
     used: int
@@ -18,7 +18,7 @@ class Usage(msgspec.Struct, frozen=True):
 
     @property
     def left(self) -> int:
-        """How many more calls it would take now."""
+        """How many more calls it allows now."""
         return max(0, self.limit.calls - self.used)
 
 
@@ -30,11 +30,11 @@ class _Fixed:
         self._number = -1.0
         self._used = 0
 
-    def usage(self, now: float) -> Usage:
+    def usage(self, now: float) -> WindowUsage:
         number, passed = divmod(now, self.limit.seconds)
         if number != self._number:
             self._number, self._used = number, 0
-        return Usage(self.limit, self._used, self.limit.seconds - passed)
+        return WindowUsage(self.limit, self._used, self.limit.seconds - passed)
 
     def count(self, now: float) -> None:
         self.usage(now)
@@ -42,17 +42,17 @@ class _Fixed:
 
 
 class _Sliding:
-    """Any stretch of the window's length."""
+    """Any stretch of time of the window's length."""
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
         self._times: deque[float] = deque()
 
-    def usage(self, now: float) -> Usage:
+    def usage(self, now: float) -> WindowUsage:
         while self._times and self._times[0] <= now - self.limit.seconds:
             self._times.popleft()
         resets_in = self._times[0] + self.limit.seconds - now if self._times else 0.0
-        return Usage(self.limit, len(self._times), resets_in)
+        return WindowUsage(self.limit, len(self._times), resets_in)
 
     def count(self, now: float) -> None:
         self._times.append(now)
@@ -67,12 +67,12 @@ class Quota:
             for limit in limits
         )
 
-    def usages(self, now: float) -> tuple[Usage, ...]:
-        """Tell the state of every window at an instant (epoch seconds)."""
+    def usages(self, now: float) -> tuple[WindowUsage, ...]:
+        """Return the state of every window at an instant (epoch seconds)."""
         return tuple(window.usage(now) for window in self._windows)
 
-    def take(self, now: float) -> Usage | None:
-        """Count one call, or tell the window that is full and ends last."""
+    def take(self, now: float) -> WindowUsage | None:
+        """Count one call and return None, or return the full window that ends last."""
         full = [usage for usage in self.usages(now) if usage.used >= usage.limit.calls]
         if full:
             return max(full, key=lambda usage: usage.resets_in_seconds)
@@ -81,6 +81,6 @@ class Quota:
         return None
 
 
-def whole_seconds(usage: Usage) -> int:
+def whole_seconds(usage: WindowUsage) -> int:
     """Round a wait up, as Retry-After does."""
     return max(1, math.ceil(usage.resets_in_seconds))

@@ -1,4 +1,4 @@
-"""The pretend mail server: takes mail from whoever knows the key, refuses some mailboxes.
+"""The pretend mail server: accepts mail from whoever knows the key, refuses some mailboxes.
 
 Source: `outbound/smtp_email.md` and its reply samples. One message is one charge, referred to by
 its Message-ID. Mailboxes `bounce…` are unknown (550), `grey…` greylisted (450), `full…` full (452),
@@ -16,10 +16,10 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from typing_extensions import override
 
 from leadflood.contracts.values import Micros
-from leadflood.sandbox.books import Delivery
-from leadflood.sandbox.desk import Desk
-from leadflood.sandbox.faults import Fault, Hit
-from leadflood.sandbox.shop import Answer
+from leadflood.sandbox.faults import Fault, Injection
+from leadflood.sandbox.journal import Delivery
+from leadflood.sandbox.provider_protocol import ProviderResponse
+from leadflood.sandbox.request_handler import SandboxState
 
 # aiosmtpd warns of a name that it uses itself at every log-in
 logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -41,23 +41,23 @@ _BEFORE_TEXT: Final = {
 
 
 class MailServer:
-    """Makes one protocol a connection, all of one desk."""
+    """Makes one protocol per connection; all share one state."""
 
-    def __init__(self, desk: Desk, key: str, message_micros: Micros) -> None:
-        self._desk = desk
+    def __init__(self, state: SandboxState, key: str, message_micros: Micros) -> None:
+        self._state = state
         self._key = key
         self._message_micros = message_micros
         self._connections: set[_Connection] = set()
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Close every connection."""
         for connection in tuple(self._connections):
-            connection.hang_up()
+            connection.disconnect()
 
     def __call__(self) -> SMTP:
-        """Greet one connection."""
+        """Return the protocol of a new connection."""
         return _Connection(
-            _Sink(self._desk, self._message_micros),
+            _MessageHandler(self._state, self._message_micros),
             self._connections,
             hostname="mail.sandbox.example",
             ident="leadflood sandbox",
@@ -79,10 +79,12 @@ class MailServer:
 
 
 class _Connection(SMTP):
-    """aiosmtpd's protocol, with a way to hang up."""
+    """aiosmtpd's protocol, with a way to disconnect."""
 
-    def __init__(self, sink: "_Sink", connections: set["_Connection"], **options: Any) -> None:
-        super().__init__(sink, **options)
+    def __init__(
+        self, handler: "_MessageHandler", connections: set["_Connection"], **options: Any
+    ) -> None:
+        super().__init__(handler, **options)
         self._connections = connections
         self._wire: Any = None
 
@@ -97,19 +99,19 @@ class _Connection(SMTP):
         self._connections.discard(self)
         super().connection_lost(error)
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Cut the connection, so that nothing more arrives."""
         if self._wire is not None:
             self._wire.abort()
 
 
-class _Sink:
-    """What happens to a message; one a connection."""
+class _MessageHandler:
+    """Handles the messages of one connection."""
 
-    def __init__(self, desk: Desk, message_micros: Micros) -> None:
-        self._desk = desk
+    def __init__(self, state: SandboxState, message_micros: Micros) -> None:
+        self._state = state
         self._message_micros = message_micros
-        self._hit: Hit | None = None
+        self._injection: Injection | None = None
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name and signature
         self,
@@ -119,12 +121,14 @@ class _Sink:
         address: str,
         mail_options: list[str],
     ) -> str:
-        """Begin a message: who writes, and is it one of our days."""
+        """Begin a message: check the login and pick its fault."""
         del server
         if not session.authenticated:
             return "530 5.7.0 Authentication required"
-        number = self._desk.count_visit(_NAME)
-        self._hit = self._desk.weather.strike(self._desk.rules.seed, _NAME, number)
+        number = self._state.count_request(_NAME)
+        self._injection = self._state.fault_injector.pick_fault(
+            self._state.rules.seed, _NAME, number
+        )
         envelope.mail_from = address
         envelope.mail_options.extend(mail_options)
         return "250 2.1.0 OK"
@@ -137,10 +141,10 @@ class _Sink:
         address: str,
         rcpt_options: list[str],
     ) -> str:
-        """Take or refuse a recipient."""
+        """Accept or refuse a recipient."""
         del session
-        hit = self._hit
-        refusal = _BEFORE_TEXT.get(hit.fault) if hit else None
+        injection = self._injection
+        refusal = _BEFORE_TEXT.get(injection.fault) if injection else None
         mailbox = address.lower()
         refusal = refusal or next(
             (reply for start, reply in _BY_MAILBOX if mailbox.startswith(start)), None
@@ -148,9 +152,9 @@ class _Sink:
         if refusal:
             self._record("", address, None, int(refusal[:3]))
             return refusal
-        if hit and hit.is_early and hit.fault is Fault.CUT:
+        if injection and injection.is_early and injection.fault is Fault.CUT:
             self._record("", address, None, 0)
-            server.hang_up()
+            server.disconnect()
             await anyio.sleep_forever()
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(rcpt_options)
@@ -159,38 +163,38 @@ class _Sink:
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, server: _Connection, session: Session, envelope: Envelope
     ) -> str:
-        """Take the text: written down first, answered after."""
+        """Accept the text: recorded first, answered after."""
         del session
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        key, reference = _names_of(content)
+        key, reference = _read_identifiers(content)
         recipient = ", ".join(envelope.rcpt_tos)
-        call = self._desk.open(_NAME, "send", reference)
+        call = self._state.open(_NAME, "send", reference)
         try:
             return await self._take(server, recipient, (key, reference), content, call)
         finally:
-            self._desk.close(call)
+            self._state.close(call)
 
     async def _take(
         self, server: _Connection, recipient: str, names: tuple[str, str], content: bytes, call: int
     ) -> str:
-        hit = self._hit
+        injection = self._injection
         key, reference = names
         if recipient.lower().startswith("policy"):
             self._record(reference, recipient, None, 550)
             return _REFUSED_TEXT
-        if hit and hit.is_early and hit.fault is Fault.TIMEOUT:
+        if injection and injection.is_early and injection.fault is Fault.TIMEOUT:
             self._record(reference, recipient, None, 0)
             await anyio.sleep_forever()
         delivery = Delivery(recipient=recipient, key=key, body_bytes=len(content))
         self._record(reference, recipient, delivery, 250)
-        self._desk.mark_done(call)
-        await self._desk.wait(_NAME, hit)
-        return await self._reply(server, hit)
+        self._state.mark_done(call)
+        await self._state.wait(_NAME, injection)
+        return await self._reply(server, injection)
 
-    async def _reply(self, server: _Connection, hit: Hit | None) -> str:
-        fault = hit.fault if hit else None
+    async def _reply(self, server: _Connection, injection: Injection | None) -> str:
+        fault = injection.fault if injection else None
         if fault is Fault.CUT:
-            server.hang_up()
+            server.disconnect()
         if fault in {Fault.CUT, Fault.TIMEOUT}:
             await anyio.sleep_forever()
         return "Tuesday is not a reply" if fault is Fault.GARBAGE else _ACCEPTED
@@ -199,18 +203,20 @@ class _Sink:
         self, reference: str, recipient: str, delivery: Delivery | None, status: int
     ) -> None:
         del recipient
-        answer = Answer(
+        response = ProviderResponse(
             body=b"",
             status=status,
             credits=Decimal(1) if delivery else Decimal(0),
             amount_micros=self._message_micros if delivery else 0,
             delivery=delivery,
         )
-        self._desk.books.record(self._desk.entry(_NAME, "send", reference, answer, self._hit))
+        self._state.journal.record(
+            self._state.entry(_NAME, "send", reference, response, self._injection)
+        )
 
 
-def _names_of(content: bytes) -> tuple[str, str]:
-    """Tell which message it is, and the call reference that its invoice line will name.
+def _read_identifiers(content: bytes) -> tuple[str, str]:
+    """Return the key of a message, and the call reference that its invoice line will name.
 
     Without an `X-Request-ID` the Message-ID is both.
     """

@@ -1,7 +1,7 @@
 """The pretend Trengo: WhatsApp templates, tickets with their messages, contacts, channels.
 
-Source: `outbound/trengo.md` and its samples. All calls share 120 a minute. What it accepted is in
-the books; tickets are read from there, so they outlive a restart.
+Source: `outbound/trengo.md` and its samples. All calls share 120 a minute. Accepted messages are in
+the journal; tickets are read from there, so they outlive a restart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +12,17 @@ from typing import Any, Final
 import msgspec
 
 from leadflood.contracts.values import Micros
-from leadflood.sandbox.books import Books, Delivery, Entry
-from leadflood.sandbox.quota import Usage, whole_seconds
-from leadflood.sandbox.shop import (
-    Answer,
+from leadflood.sandbox.journal import Delivery, Journal, JournalEntry
+from leadflood.sandbox.provider_protocol import (
     Operation,
-    Question,
+    ProviderRequest,
+    ProviderResponse,
     Refusal,
-    read_object,
-    say,
+    json_response,
+    read_json_object,
     text_of,
 )
+from leadflood.sandbox.quota import WindowUsage, whole_seconds
 
 _GROUP: Final = "trengo.any"
 _CHANNEL_ID: Final = 720011
@@ -55,7 +55,7 @@ class Template(msgspec.Struct, frozen=True):
         return self.text.count("{{")
 
     def fill(self, parameters: Sequence[str]) -> str:
-        """Put the parameters in."""
+        """Return the text with its parameters filled in."""
         text = self.text
         for number, value in enumerate(parameters, 1):
             text = text.replace(f"{{{{{number}}}}}", value)
@@ -82,7 +82,7 @@ class _Ticket(msgspec.Struct):
     id: int
     recipient: str
     opened_at: str
-    messages: list[tuple[Entry, Delivery]] = []
+    messages: list[tuple[JournalEntry, Delivery]] = []
 
 
 class Trengo:
@@ -90,25 +90,25 @@ class Trengo:
 
     name = "trengo"
 
-    def __init__(self, books: Books, key: str, message_micros: Micros) -> None:
-        self._books = books
+    def __init__(self, journal: Journal, key: str, message_micros: Micros) -> None:
+        self._journal = journal
         self._key = key
         self._message_micros = message_micros
         self._read_count = 0
         self._tickets: dict[str, _Ticket] = {}
         self._contacts: dict[str, str] = {}
-        self._answers: dict[str, Callable[[Question], Answer]] = {
+        self._responders: dict[str, Callable[[ProviderRequest], ProviderResponse]] = {
             "wa_sessions.create": self._send,
             "wa_templates.list": self._list_templates,
             "tickets.list": self._list_tickets,
             "tickets.messages": self._list_messages,
             "contacts.list": self._list_contacts,
             "contacts.create": self._create_contact,
-            "channels.list": lambda _: say({"data": [_channel()]}),
+            "channels.list": lambda _: json_response({"data": [_channel()]}),
         }
 
     def find_operation(self, method: str, path: str) -> Operation | None:
-        """Tell what a path means; None for a path that does not exist."""
+        """Return the operation of a path; None for a path that does not exist."""
         path = path.removeprefix("api/v2/").rstrip("/")
         name = _FIXED.get((method, path))
         if name:
@@ -119,29 +119,31 @@ class Trengo:
         name = _NESTED.get((method, parts[0], parts[2]))
         return Operation(name, _GROUP, (parts[1],), is_shared=True) if name else None
 
-    def may_enter(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
-        """Look at the personal access token."""
+    def accepts_key(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the personal access token is right."""
         del query
         return headers.get("authorization") == f"Bearer {self._key}"
 
-    def refuse(self, refusal: Refusal, operation: Operation | None, usage: Usage | None) -> Answer:
-        """Say no: Laravel's bodies, and a page of HTML for a path that does not exist."""
+    def refuse(
+        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+    ) -> ProviderResponse:
+        """Return a refusal: Laravel's bodies, and a page of HTML for a path that does not exist."""
         del operation
         match refusal:
             case Refusal.UNAUTHORIZED:
-                return say({"message": "Unauthenticated."}, 401)
+                return json_response({"message": "Unauthenticated."}, 401)
             case Refusal.THROTTLED | Refusal.OUT_OF_CREDITS:
                 headers = {"Retry-After": str(whole_seconds(usage))} if usage else {}
-                answer = say({"message": "Too Many Attempts."}, 429)
-                return msgspec.structs.replace(answer, headers=headers)
+                response = json_response({"message": "Too Many Attempts."}, 429)
+                return msgspec.structs.replace(response, headers=headers)
             case Refusal.SERVER_ERROR:
-                return say({"message": "Server Error"}, 500)
+                return json_response({"message": "Server Error"}, 500)
             case Refusal.NOT_FOUND:
                 page = b"<!DOCTYPE html><title>Not found</title>"
-                return Answer(body=page, status=404, content_type="text/html")
+                return ProviderResponse(body=page, status=404, content_type="text/html")
 
-    def rate_headers(self, usages: Sequence[Usage], now: float) -> dict[str, str]:
-        """Tell limit and remaining; the reset only where nothing is left."""
+    def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:
+        """Return limit and remaining; the reset only where nothing is left."""
         if not usages:
             return {}
         usage = usages[0]
@@ -153,51 +155,55 @@ class Trengo:
             headers["X-RateLimit-Reset"] = str(int(now + whole_seconds(usage)))
         return headers
 
-    def answer(self, question: Question) -> Answer:
-        """Answer one call."""
-        return self._answers[question.operation.name](question)
+    def respond(self, request: ProviderRequest) -> ProviderResponse:
+        """Return the response to one request."""
+        return self._responders[request.operation.name](request)
 
-    def _send(self, question: Question) -> Answer:
-        asked = read_object(question.body) or {}
-        template, recipient = self._read_target(asked)
-        if isinstance(template, Answer):
+    def _send(self, request: ProviderRequest) -> ProviderResponse:
+        fields = read_json_object(request.body) or {}
+        template, recipient = self._read_target(fields)
+        if isinstance(template, ProviderResponse):
             return template
         if recipient is None:
             return _unfit("recipient_phone_number", "The recipient phone number is invalid.")
-        parameters = _read_parameters(asked.get("params"))
+        parameters = _read_parameters(fields.get("params"))
         if len(parameters) != template.parameter_count or not all(parameters):
             return _unfit("params", "The params do not fit the template.")
         key = "|".join((recipient, str(template.id), *parameters))
         delivery = Delivery(
             recipient=recipient, key=key, parameters=parameters, template_id=str(template.id)
         )
-        message = {"id": _number(f"{key}:{question.number}"), "ticket_id": _number(recipient)}
+        message = {"id": _number(f"{key}:{request.number}"), "ticket_id": _number(recipient)}
         return msgspec.structs.replace(
-            say({"message": message}),
+            json_response({"message": message}),
             delivery=delivery,
             credits=Decimal(1),
             amount_micros=self._message_micros,
         )
 
-    def _read_target(self, asked: Mapping[str, Any]) -> tuple[Template | Answer, str | None]:
+    def _read_target(
+        self, fields: Mapping[str, Any]
+    ) -> tuple[Template | ProviderResponse, str | None]:
         try:
-            template = _BY_ID.get(int(asked.get("hsm_id") or 0))
+            template = _BY_ID.get(int(fields.get("hsm_id") or 0))
         except (TypeError, ValueError):
             template = None
-        if not asked.get("hsm_id"):
+        if not fields.get("hsm_id"):
             return _unfit("hsm_id", "The hsm id field is required."), None
         if template is None:
             return _unfit("hsm_id", "The selected hsm id is invalid."), None
-        phone, ticket_id = text_of(asked.get("recipient_phone_number")), asked.get("ticket_id")
+        phone, ticket_id = text_of(fields.get("recipient_phone_number")), fields.get("ticket_id")
         if phone:
             return template, _read_phone(phone)
-        found = (ticket for ticket in self._read_tickets().values() if str(ticket.id) == ticket_id)
-        ticket = next(found, None)
+        tickets = (
+            ticket for ticket in self._read_tickets().values() if str(ticket.id) == ticket_id
+        )
+        ticket = next(tickets, None)
         return template, ticket.recipient if ticket else None
 
     def _read_tickets(self) -> dict[str, _Ticket]:
-        """Take in what the books have gained since the last look."""
-        news = self._books.deliveries[self._read_count :]
+        """Return the tickets, brought up to date with the journal."""
+        news = self._journal.deliveries[self._read_count :]
         self._read_count += len(news)
         for provider, entry, delivery in news:
             if provider != self.name:
@@ -210,50 +216,50 @@ class Trengo:
             self._contacts.setdefault(phone, "")
         return self._tickets
 
-    def _list_tickets(self, question: Question) -> Answer:
-        term, contact = _first(question, "term"), _first(question, "contact_id")
+    def _list_tickets(self, request: ProviderRequest) -> ProviderResponse:
+        term, contact = _first(request, "term"), _first(request, "contact_id")
         rows = [
             self._write_ticket(ticket)
             for ticket in reversed(self._read_tickets().values())
             if term in ticket.recipient and contact in {"", str(_number(f"c{ticket.recipient}"))}
         ]
-        return _page(question, "tickets", rows, is_counted=True)
+        return _page(request, "tickets", rows, is_counted=True)
 
-    def _list_messages(self, question: Question) -> Answer:
-        wanted = question.operation.arguments[0]
+    def _list_messages(self, request: ProviderRequest) -> ProviderResponse:
+        ticket_id = request.operation.arguments[0]
         tickets = self._read_tickets().values()
-        ticket = next((ticket for ticket in tickets if str(ticket.id) == wanted), None)
+        ticket = next((ticket for ticket in tickets if str(ticket.id) == ticket_id), None)
         if ticket is None:
-            return say({"message": "No query results for model [Ticket]."}, 404)
+            return json_response({"message": "No query results for model [Ticket]."}, 404)
         rows = [_message(*sent) for sent in reversed(ticket.messages)]
-        page = int(_first(question, "page") or 1)
-        per_page = int(_first(question, "per_page") or _PER_PAGE)
+        page = int(_first(request, "page") or 1)
+        per_page = int(_first(request, "per_page") or _PER_PAGE)
         last = max(1, -(-len(rows) // per_page))
         shown = rows[(page - 1) * per_page : page * per_page]
-        return say({"data": shown, "meta": {"current_page": page, "last_page": last}})
+        return json_response({"data": shown, "meta": {"current_page": page, "last_page": last}})
 
-    def _list_contacts(self, question: Question) -> Answer:
+    def _list_contacts(self, request: ProviderRequest) -> ProviderResponse:
         self._read_tickets()
-        term = _first(question, "term").lower()
+        term = _first(request, "term").lower()
         rows = [
             _contact(phone, name)
             for phone, name in self._contacts.items()
             if term in phone or term in name.lower()
         ]
-        return _page(question, "contacts", rows, is_counted=False)
+        return _page(request, "contacts", rows, is_counted=False)
 
-    def _list_templates(self, question: Question) -> Answer:
+    def _list_templates(self, request: ProviderRequest) -> ProviderResponse:
         rows = [_template(template) for template in TEMPLATES]
-        return _page(question, "wa_templates", rows, is_counted=False)
+        return _page(request, "wa_templates", rows, is_counted=False)
 
-    def _create_contact(self, question: Question) -> Answer:
-        asked = read_object(question.body) or {}
-        identifier = text_of(asked.get("identifier"))
+    def _create_contact(self, request: ProviderRequest) -> ProviderResponse:
+        fields = read_json_object(request.body) or {}
+        identifier = text_of(fields.get("identifier"))
         if not identifier:
             return _unfit("identifier", "The identifier field is required.")
-        name = text_of(asked.get("name")) or self._contacts.get(identifier, "")
+        name = text_of(fields.get("name")) or self._contacts.get(identifier, "")
         self._contacts[identifier] = name
-        return say(
+        return json_response(
             {
                 "id": _number(f"c{identifier}"),
                 "name": name,
@@ -286,40 +292,40 @@ class Trengo:
         }
 
 
-def _unfit(field: str, text: str) -> Answer:
+def _unfit(field: str, text: str) -> ProviderResponse:
     body = {"message": "The given data was invalid.", "errors": {field: [text]}}
-    return say(body, 422)
+    return json_response(body, 422)
 
 
 def _number(text: str) -> int:
-    """Make an id that is the same after a restart."""
+    """Return an id that is the same after a restart."""
     return 551_000_000 + int.from_bytes(blake2b(text.encode(), digest_size=5).digest())
 
 
-def _first(question: Question, name: str) -> str:
-    return text_of(list(question.query.get(name, ())))
+def _first(request: ProviderRequest, name: str) -> str:
+    return text_of(list(request.query.get(name, ())))
 
 
 def _read_phone(phone: str) -> str | None:
-    """Read a number; those ending in 999 are not on WhatsApp."""
+    """Return a phone number; None for one that is not on WhatsApp, such as those ending in 999."""
     digits = phone.removeprefix("+")
     is_fit = digits.isdecimal() and len(digits) > 7 and not digits.endswith("999")  # noqa: PLR2004 - shortest number
     return f"+{digits}" if is_fit else None
 
 
-def _read_parameters(asked: Any) -> tuple[str, ...]:
-    """Read them in the order of their `{{n}}` keys."""
-    if not isinstance(asked, list) or not all(isinstance(item, dict) for item in asked):
+def _read_parameters(fields: Any) -> tuple[str, ...]:
+    """Return the parameters in the order of their `{{n}}` keys."""
+    if not isinstance(fields, list) or not all(isinstance(item, dict) for item in fields):
         return ()
-    pairs = sorted((text_of(item.get("key")), text_of(item.get("value"))) for item in asked)
+    pairs = sorted((text_of(item.get("key")), text_of(item.get("value"))) for item in fields)
     return tuple(value for _, value in pairs)
 
 
-def _stamp(entry: Entry) -> str:
+def _stamp(entry: JournalEntry) -> str:
     return entry.at[:19].replace("T", " ")
 
 
-def _message(entry: Entry, delivery: Delivery) -> dict[str, Any]:
+def _message(entry: JournalEntry, delivery: Delivery) -> dict[str, Any]:
     template = _BY_ID[int(delivery.template_id)]
     text = template.fill(delivery.parameters)
     return {
@@ -335,10 +341,10 @@ def _message(entry: Entry, delivery: Delivery) -> dict[str, Any]:
 
 
 def _page(
-    question: Question, path: str, rows: Sequence[dict[str, Any]], *, is_counted: bool
-) -> Answer:
-    """Write a page as Laravel does; some lists do not tell how many there are."""
-    page = int(_first(question, "page") or 1)
+    request: ProviderRequest, path: str, rows: Sequence[dict[str, Any]], *, is_counted: bool
+) -> ProviderResponse:
+    """Return a page as Laravel does; some lists do not say how many there are."""
+    page = int(_first(request, "page") or 1)
     shown = rows[(page - 1) * _PER_PAGE : page * _PER_PAGE]
     last = max(1, -(-len(rows) // _PER_PAGE))
     url = f"{_ROOT}/{path}"
@@ -358,7 +364,7 @@ def _page(
         "next": f"{url}?page={page + 1}" if page < last else None,
         "prev": f"{url}?page={page - 1}" if page > 1 else None,
     }
-    return say({"data": shown, "links": links, "meta": meta})
+    return json_response({"data": shown, "links": links, "meta": meta})
 
 
 def _template(template: Template) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from aiohttp import web
 
 from leadflood.engine.clock import Clock
 from leadflood.sandbox.apollo import Apollo
-from leadflood.sandbox.books import Books
-from leadflood.sandbox.desk import Desk, Rules, Visit, administer
-from leadflood.sandbox.faults import Fault, FaultProfile, Weather
+from leadflood.sandbox.faults import Fault, FaultInjector, FaultProfile
 from leadflood.sandbox.hunter import Hunter
+from leadflood.sandbox.journal import Journal
 from leadflood.sandbox.openai import OpenAI
 from leadflood.sandbox.pdl import Pdl
-from leadflood.sandbox.plans import (
+from leadflood.sandbox.population import Population
+from leadflood.sandbox.prices import (
     DEMO_PLAN_MULTIPLIER,
     DOCUMENTED_CREDITS,
     Keys,
@@ -30,8 +30,13 @@ from leadflood.sandbox.plans import (
     Prices,
     WindowKind,
 )
-from leadflood.sandbox.population import Population
-from leadflood.sandbox.shop import Shop
+from leadflood.sandbox.provider_protocol import PretendProvider
+from leadflood.sandbox.request_handler import (
+    RequestHandler,
+    SandboxRules,
+    SandboxState,
+    handle_admin_request,
+)
 from leadflood.sandbox.smtp import MailServer
 from leadflood.sandbox.trengo import Trengo
 
@@ -39,13 +44,24 @@ _HOST = "127.0.0.1"
 
 
 class WorldConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What kind of world it is. The same seed and order of requests gives the same answers.
+    """Configuration of a world. The same seed and order of requests gives the same responses.
 
-    `folder` holds the books. Port 0 takes a free one. `plan_multiplier` is times the documented
-    limits and credits; `limits` replaces the windows of an endpoint group, `credits` a plan's
-    credits, `window_kind` makes all windows fixed or sliding (None: as documented).
-    `fault_rates` replaces the rates of the profile. `latency_seconds` is by provider, spent
-    after the work is done.
+    Attributes:
+        folder: Where the journal is.
+        seed: Decides who lives there and which requests meet a fault.
+        people_count: How many people there are.
+        faults: How many faults there are.
+        fault_rates: Replaces the rates of the profile.
+        plan_multiplier: Times the documented limits and credits.
+        window_kind: Makes all windows fixed or sliding; None keeps the documented kinds.
+        limits: Replaces the windows of an endpoint group.
+        credits: Replaces the credits of a plan.
+        prices: What is charged.
+        keys: The key each provider accepts.
+        port: The HTTP port; 0 takes a free one.
+        smtp_port: The mail port; 0 takes a free one.
+        latency_seconds: Usual latency by provider, spent after the work is done.
+        slow_seconds: What a slow response takes on top.
     """
 
     folder: str
@@ -66,7 +82,7 @@ class WorldConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything is: base URLs as the adapters want them, the mail server, the admin URL."""
+    """Addresses: base URLs as the adapters want them, the mail server, the admin URL."""
 
     apollo: str
     hunter: str
@@ -79,39 +95,41 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World:
-    """The population, the shops and the books behind one door."""
+    """The population, the providers and the journal behind one port."""
 
     def __init__(self, config: WorldConfig, clock: Clock) -> None:
         self.config = config
-        self.books = Books(Path(config.folder))
-        self.desk = Desk(_rules(config), self.books, clock)
-        self.desk.weather = Weather(profile=config.faults, rates=config.fault_rates)
+        self.journal = Journal(Path(config.folder))
+        self.state = SandboxState(_sandbox_rules(config), self.journal, clock)
+        self.state.fault_injector = FaultInjector(profile=config.faults, rates=config.fault_rates)
         self.population = Population(config.seed, config.people_count)
-        self.shops: dict[str, Shop] = {shop.name: shop for shop in self._open_shops()}
+        self.providers: dict[str, PretendProvider] = {
+            provider.name: provider for provider in self._make_providers()
+        }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Send a request to the shop its path names."""
+        """Route a request to the provider its path names."""
         name, _, path = request.path.removeprefix("/").partition("/")
         if name == "_":
-            return await administer(self.desk, request, path)
-        shop = self.shops.get(name)
-        if shop is None:
+            return await handle_admin_request(self.state, request, path)
+        provider = self.providers.get(name)
+        if provider is None:
             return web.Response(status=404, text="No such provider in this world.")
-        return await Visit(self.desk, shop, request, path).serve()
+        return await RequestHandler(self.state, provider, request, path).serve()
 
-    def _open_shops(self) -> tuple[Shop, ...]:
+    def _make_providers(self) -> tuple[PretendProvider, ...]:
         keys, prices = self.config.keys, self.config.prices
         return (
             Apollo(self.population, keys.apollo, prices.apollo),
             Hunter(self.population, keys.hunter, prices.hunter),
             Pdl(self.population, keys.pdl, prices.pdl),
             OpenAI(keys.openai, prices),
-            Trengo(self.books, keys.trengo, prices.trengo),
+            Trengo(self.journal, keys.trengo, prices.trengo),
         )
 
 
-def _rules(config: WorldConfig) -> Rules:
-    return Rules(
+def _sandbox_rules(config: WorldConfig) -> SandboxRules:
+    return SandboxRules(
         seed=config.seed,
         plan_multiplier=config.plan_multiplier,
         window_kind=config.window_kind,
@@ -127,12 +145,12 @@ def _rules(config: WorldConfig) -> Rules:
 
 @asynccontextmanager
 async def serve(config: WorldConfig, clock: Clock) -> AsyncIterator[Addresses]:
-    """Open the world until the block ends. Calls that are open then are cut."""
+    """Serve the world until the block ends. Calls that are open then are cut."""
     world = await anyio.to_thread.run_sync(World, config, clock)
     server = web.Server(world.handle, handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
-    mail = MailServer(world.desk, config.keys.smtp, config.prices.smtp)
-    with world.books:
+    mail = MailServer(world.state, config.keys.smtp, config.prices.smtp)
+    with world.journal:
         await runner.setup()
         try:
             await web.TCPSite(runner, _HOST, config.port).start()
@@ -150,7 +168,7 @@ async def _serve_mail(mail: MailServer, port: int) -> AsyncIterator[int]:
         yield listener.sockets[0].getsockname()[1]
     finally:
         listener.close()
-        mail.hang_up()
+        mail.disconnect()
 
 
 def _addresses(port: int, smtp_port: int) -> Addresses:

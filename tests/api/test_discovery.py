@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 from leadflood.app import Node
-from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery.schemas import PageWanted

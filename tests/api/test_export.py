@@ -7,7 +7,7 @@ import anyio
 import msgspec
 import pytest
 from leadflood.app import Node
-from leadflood.contracts.cells import restored
+from leadflood.contracts.csv_safety import restored
 from leadflood.domain.overview import service
 from leadflood.domain.overview.export import HEADERS
 from leadflood.domain.overview.schemas import ExportFormat, LeadFilter

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
-from leadflood.sandbox.faults import Fault, FaultProfile, Weather
+from leadflood.sandbox.faults import Fault, FaultInjector, FaultProfile
 
 from tests.support.chaos import Field, Nursery, Reckoning, open_field, reckon
 from tests.support.pretend import Plan
@@ -67,7 +67,7 @@ async def test_on_a_bad_day_nothing_is_lost(
         worker.kill()
         await worker.wait()
         await field.after_a_kill()
-        await field.ask("faults", Weather, "POST", Weather())
+        await field.ask("faults", FaultInjector, "POST", FaultInjector())
         await field.let_time_pass()
         await field.finish()
 
@@ -81,14 +81,14 @@ async def test_the_breaker_opens_says_why_and_closes_again(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
     async with open_field(nursery, database_url, tmp_path, QUICK) as field:
-        down = Weather(rates={Fault.SERVER_ERROR: 1.0}, providers=("apollo", "hunter", "pdl"))
+        down = FaultInjector(rates={Fault.SERVER_ERROR: 1.0}, providers=("apollo", "hunter", "pdl"))
         await field.start_run(discovered=0, sure=40)
-        await field.ask("faults", Weather, "POST", down)
+        await field.ask("faults", FaultInjector, "POST", down)
         worker = await field.worker()
         await worker.hear("ready")
 
         reason = await _wait_for_reason(field)
-        await field.ask("faults", Weather, "POST", Weather())
+        await field.ask("faults", FaultInjector, "POST", FaultInjector())
         await worker.hear("ended")
 
         reckoning = await reckon(field)

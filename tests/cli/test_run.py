@@ -9,7 +9,7 @@ import anyio
 import pytest
 from leadflood.app import open_node, open_storage
 from leadflood.cli.run import read_budget
-from leadflood.contracts.cells import neutral
+from leadflood.contracts.csv_safety import neutral
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from leadflood.cli.sandbox import World, world_command
-from leadflood.sandbox.plans import Prices
+from leadflood.sandbox.prices import Prices
 from tests.support.cli import EXAMPLE_ICP, Cli, rows_of, write_lines
 from tests.support.pretend import SEED, population, sure_address
 

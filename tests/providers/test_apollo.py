@@ -14,9 +14,9 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     ProviderUnfunded,
 )
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured
@@ -43,16 +43,16 @@ def make(gate: DirectGate, http: Http, clock: ManualClock) -> Make:
     return build
 
 
-def asked(tape: Tape) -> Any:
+def request_body(tape: Tape) -> Any:
     return tape.seen[-1].json()
 
 
 def by_field(values: tuple[FoundValue, ...]) -> dict[FieldName, Scalar]:
-    return {found.field: found.value for found in values}
+    return {result.field: result.value for result in values}
 
 
-def a_subject(**known: Any) -> PersonSubject:
-    return PersonSubject(subject_id="lead-1", **known)
+def a_subject(**over: Any) -> PersonSubject:
+    return PersonSubject(subject_id="lead-1", **over)
 
 
 async def test_a_search_page_becomes_people_without_a_surname(make: Make) -> None:
@@ -78,7 +78,7 @@ async def test_search_goes_on_while_the_total_says_so_and_stops_on_a_short_page(
         end = await apollo.find_people(PeopleQuery(page_size=2), page.next_cursor)
 
     assert page.next_cursor == "2"
-    assert asked(tape)["page"] == 2
+    assert request_body(tape)["page"] == 2
     assert end.next_cursor is None
     assert FieldName.TITLE not in by_field(end.people[0].values)
 
@@ -116,7 +116,7 @@ async def test_filters_are_written_in_apollos_words(make: Make, gate: DirectGate
     async with played(sample("apollo.people_search.page1.json")) as tape:
         page = await make(tape).find_people(query, None)
 
-    assert asked(tape) == {
+    assert request_body(tape) == {
         "person_titles": ["VP Operations"],
         "person_locations": ["United States", "United Kingdom"],
         "currently_using_any_of_technology_uids": ["amazon_aws", "node_js"],
@@ -139,8 +139,8 @@ async def test_settings_choose_whose_country_is_meant(make: Any) -> None:
         apollo = make(tape, countries_mean="organization", similar_titles=False)
         await apollo.find_people(PeopleQuery(countries=("DE",)), None)
 
-    assert asked(tape)["organization_locations"] == ["Germany"]
-    assert asked(tape)["include_similar_titles"] is False
+    assert request_body(tape)["organization_locations"] == ["Germany"]
+    assert request_body(tape)["include_similar_titles"] is False
 
 
 async def test_unusable_records_are_refused_one_by_one(make: Make) -> None:
@@ -201,10 +201,10 @@ async def test_a_match_by_id_tells_person_work_and_company(make: Make, gate: Dir
     answer = sample("apollo.people_match.success.json")
     async with played(answer) as tape:
         subject = a_subject(provider_ids={"apollo": MIRA}, first_name="Mira")
-        found = await make(tape).enrich(subject)
+        result = await make(tape).enrich(subject)
 
-    assert asked(tape) == {"id": MIRA}
-    assert by_field(found.values) == {
+    assert request_body(tape) == {"id": MIRA}
+    assert by_field(result.values) == {
         FieldName.FIRST_NAME: "Mira",
         FieldName.LAST_NAME: "Okafor",
         FieldName.FULL_NAME: "Mira Okafor",
@@ -228,13 +228,13 @@ async def test_a_match_by_id_tells_person_work_and_company(make: Make, gate: Dir
             "https://www.linkedin.com/company/harbourworks-robotics-sample"
         ),
     }
-    assert found.provider_id == MIRA
-    assert found.cost_micros == PRICE
-    assert sum(value.cost_micros for value in found.values) == PRICE
-    assert {value.evidence_hash for value in found.values} == {
+    assert result.provider_id == MIRA
+    assert result.cost_micros == PRICE
+    assert sum(value.cost_micros for value in result.values) == PRICE
+    assert {value.evidence_hash for value in result.values} == {
         hashlib.sha256(answer.body).hexdigest()
     }
-    assert {(value.source, value.method) for value in found.values} == {("apollo", "people.match")}
+    assert {(value.source, value.method) for value in result.values} == {("apollo", "people.match")}
     call = gate.calls[-1]
     assert (call.max_cost_micros, call.limit, call.subjects) == (PRICE, "enrichment", ("lead-1",))
     assert call.answer_seconds == 30 * 86_400
@@ -248,18 +248,22 @@ async def test_without_an_id_all_that_is_known_is_asked(make: Make) -> None:
             full_name="Mira Okafor",
             company_domain="example.com",
         )
-        found = await make(tape).enrich(subject)
+        result = await make(tape).enrich(subject)
 
-    assert asked(tape) == {"first_name": "Mira", "last_name": "Okafor", "domain": "example.com"}
-    assert (found.found, found.values, found.cost_micros) == (False, (), 0)
+    assert request_body(tape) == {
+        "first_name": "Mira",
+        "last_name": "Okafor",
+        "domain": "example.com",
+    }
+    assert (result.found, result.values, result.cost_micros) == (False, (), 0)
 
 
 async def test_a_placeholder_address_is_no_address(make: Make) -> None:
     async with played(sample("apollo.people_match.placeholder_email.json")) as tape:
-        found = await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
+        result = await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
-    assert found.found
-    assert not {FieldName.EMAIL, FieldName.EMAIL_STATUS} & set(by_field(found.values))
+    assert result.found
+    assert not {FieldName.EMAIL, FieldName.EMAIL_STATUS} & set(by_field(result.values))
 
 
 async def test_employment_fills_in_for_a_missing_title_and_company(make: Make) -> None:
@@ -271,9 +275,9 @@ async def test_employment_fills_in_for_a_missing_title_and_company(make: Make) -
         ],
     }
     async with played(Answer(body=msgspec.json.encode({"person": person}))) as tape:
-        found = await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
+        result = await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
-    assert by_field(found.values) == {FieldName.TITLE: "CTO", FieldName.COMPANY_NAME: "Now Ltd"}
+    assert by_field(result.values) == {FieldName.TITLE: "CTO", FieldName.COMPANY_NAME: "Now Ltd"}
 
 
 async def test_a_kept_answer_parses_the_same_and_keeps_its_time(
@@ -284,20 +288,20 @@ async def test_a_kept_answer_parses_the_same_and_keeps_its_time(
     gate = CachedGate(Reply(body=body, cached=True, cost_micros=0, observed_at=came_in))
     apollo = Apollo(ProviderSettings(api_key="k"), gate, http, clock)
 
-    found = await apollo.enrich(a_subject(provider_ids={"apollo": MIRA}))
+    result = await apollo.enrich(a_subject(provider_ids={"apollo": MIRA}))
 
-    assert found.cached
-    assert by_field(found.values)[FieldName.EMAIL] == "mira.okafor@example.com"
-    assert {value.observed_at for value in found.values} == {came_in}
+    assert result.cached
+    assert by_field(result.values)[FieldName.EMAIL] == "mira.okafor@example.com"
+    assert {value.observed_at for value in result.values} == {came_in}
 
 
 async def test_a_bulk_match_is_keyed_on_the_id_whatever_its_order(
     make: Make, gate: DirectGate
 ) -> None:
     recorded = sample("apollo.people_bulk_match.success.json")
-    told = msgspec.json.decode(recorded.body)
-    told["matches"] = list(reversed(told["matches"]))
-    shuffled = Answer(body=msgspec.json.encode(told))
+    recorded_body = msgspec.json.decode(recorded.body)
+    recorded_body["matches"] = list(reversed(recorded_body["matches"]))
+    shuffled = Answer(body=msgspec.json.encode(recorded_body))
     subjects = [
         PersonSubject(subject_id=f"lead-{n}", provider_ids={"apollo": apollo_id})
         for n, apollo_id in enumerate((MIRA, ADAEZE, TOBIAS))
@@ -310,34 +314,34 @@ async def test_a_bulk_match_is_keyed_on_the_id_whatever_its_order(
         assert [answer.found for answer in answers] == [True, False, True]
         assert [answer.provider_id for answer in answers] == [MIRA, None, TOBIAS]
         assert [answer.cost_micros for answer in answers] == [PRICE, 0, PRICE]
-    assert asked(tape) == {"details": [{"id": MIRA}, {"id": ADAEZE}, {"id": TOBIAS}]}
+    assert request_body(tape) == {"details": [{"id": MIRA}, {"id": ADAEZE}, {"id": TOBIAS}]}
     assert gate.calls[-1].max_cost_micros == 3 * PRICE
     assert gate.calls[-1].limit == "bulk_enrichment"
 
 
 async def test_fractional_credits_of_a_bulk_call_sum_exactly(make: Make, gate: DirectGate) -> None:
-    told = msgspec.json.decode(sample("apollo.people_bulk_match.success.json").body)
-    told["credits_consumed"] = 1.5
+    recorded_body = msgspec.json.decode(sample("apollo.people_bulk_match.success.json").body)
+    recorded_body["credits_consumed"] = 1.5
     subjects = [
         PersonSubject(subject_id=apollo_id, provider_ids={"apollo": apollo_id})
         for apollo_id in (MIRA, ADAEZE, TOBIAS)
     ]
-    async with played(Answer(body=msgspec.json.encode(told))) as tape:
+    async with played(Answer(body=msgspec.json.encode(recorded_body))) as tape:
         await make(tape).enrich_many(subjects)
 
     assert [reply.cost_micros for reply in gate.bulk[-1].items] == [22_500, 0, 22_500]
 
 
 async def test_bulk_items_asked_without_an_id_are_told_apart_by_place_or_name(make: Make) -> None:
-    told = msgspec.json.decode(sample("apollo.people_bulk_match.success.json").body)
-    short = {**told, "matches": [person for person in told["matches"] if person]}
+    recorded_body = msgspec.json.decode(sample("apollo.people_bulk_match.success.json").body)
+    short = {**recorded_body, "matches": [person for person in recorded_body["matches"] if person]}
     subjects = [
         PersonSubject(subject_id="1", provider_ids={"apollo": MIRA}),
         PersonSubject(subject_id="2", full_name="Lena Nobody", company_domain="example.com"),
         PersonSubject(subject_id="3", full_name="Tobias Fennwick", company_domain="example.org"),
     ]
     async with played(
-        Answer(body=msgspec.json.encode(told)), Answer(body=msgspec.json.encode(short))
+        Answer(body=msgspec.json.encode(recorded_body)), Answer(body=msgspec.json.encode(short))
     ) as tape:
         by_place = await make(tape).enrich_many(subjects)
         by_name = await make(tape).enrich_many(subjects)

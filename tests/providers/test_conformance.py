@@ -17,7 +17,7 @@ from leadflood.contracts.errors import (
 from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
 from leadflood.contracts.ports.sender import OutgoingMessage
 from leadflood.contracts.ports.text import DraftRequest, NumberedFact
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured, Unsure

@@ -16,7 +16,7 @@ from leadflood.contracts.errors import (
     Unsupported,
 )
 from leadflood.contracts.ports.people import PersonSubject
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.call import Http
@@ -47,18 +47,18 @@ async def test_a_found_address_comes_with_its_status_and_score(
 ) -> None:
     answer = sample("hunter.email_finder.success.json")
     async with played(answer) as tape:
-        found = await make(tape).enrich(MIRA)
+        result = await make(tape).enrich(MIRA)
 
-    assert {value.field: value.value for value in found.values} == {
+    assert {value.field: value.value for value in result.values} == {
         FieldName.EMAIL: "mira.okafor@example.com",
         FieldName.EMAIL_STATUS: "valid",
         FieldName.TITLE: "VP Operations",
         FieldName.LINKEDIN_URL: "https://www.linkedin.com/in/mira-okafor-sample",
         FieldName.COMPANY_NAME: "Harbourworks Robotics",
     }
-    assert found.values[0].confidence == 0.97
-    assert found.values[0].evidence_hash == hashlib.sha256(answer.body).hexdigest()
-    assert sum(value.cost_micros for value in found.values) == found.cost_micros == PRICE
+    assert result.values[0].confidence == 0.97
+    assert result.values[0].evidence_hash == hashlib.sha256(answer.body).hexdigest()
+    assert sum(value.cost_micros for value in result.values) == result.cost_micros == PRICE
     seen = tape.seen[-1]
     assert (seen.method, seen.path) == ("GET", "/email-finder")
     assert seen.query == {"domain": "example.com", "first_name": "Mira", "last_name": "Okafor"}
@@ -69,9 +69,9 @@ async def test_a_found_address_comes_with_its_status_and_score(
 @pytest.mark.parametrize("name", ["hunter.email_finder.not_found.json", "hunter.any.404.json"])
 async def test_not_found_is_a_free_miss(make: Make, gate: DirectGate, name: str) -> None:
     async with played(sample(name)) as tape:
-        found = await make(tape).enrich(MIRA)
+        result = await make(tape).enrich(MIRA)
 
-    assert (found.found, found.values, found.cost_micros) == (False, (), 0)
+    assert (result.found, result.values, result.cost_micros) == (False, (), 0)
     assert not gate.replies[-1].found
 
 

@@ -14,7 +14,7 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.ports.people import PersonSubject
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid
@@ -44,16 +44,16 @@ def make(gate: DirectGate, http: Http, clock: ManualClock) -> Make:
     return build
 
 
-def asked(tape: Tape) -> Any:
+def request_body(tape: Tape) -> Any:
     return tape.seen[-1].json()
 
 
 async def test_a_person_is_told_in_our_words(make: Make, gate: DirectGate) -> None:
     answer = sample("pdl.person_enrich.success.json")
     async with played(answer) as tape:
-        found = await make(tape).enrich(MIRA)
+        result = await make(tape).enrich(MIRA)
 
-    assert {value.field: value.value for value in found.values} == {
+    assert {value.field: value.value for value in result.values} == {
         FieldName.FULL_NAME: "Mira Okafor",
         FieldName.FIRST_NAME: "Mira",
         FieldName.LAST_NAME: "Okafor",
@@ -75,14 +75,14 @@ async def test_a_person_is_told_in_our_words(make: Make, gate: DirectGate) -> No
             "https://www.linkedin.com/company/harbourworks-robotics-sample"
         ),
     }
-    assert found.provider_id == MIRA_ID
-    assert sum(value.cost_micros for value in found.values) == found.cost_micros == PRICE
-    assert found.values[0].evidence_hash == hashlib.sha256(answer.body).hexdigest()
+    assert result.provider_id == MIRA_ID
+    assert sum(value.cost_micros for value in result.values) == result.cost_micros == PRICE
+    assert result.values[0].evidence_hash == hashlib.sha256(answer.body).hexdigest()
     seen = tape.seen[-1]
     assert (seen.method, seen.path) == ("POST", "/person/enrich")
     assert seen.headers["x-api-key"] == "key-1"
     assert seen.headers["x-request-id"] == str(gate.references[-1])
-    assert asked(tape) == {
+    assert request_body(tape) == {
         "first_name": "Mira",
         "last_name": "Okafor",
         "company": "example.com",
@@ -93,10 +93,10 @@ async def test_a_person_is_told_in_our_words(make: Make, gate: DirectGate) -> No
 
 async def test_the_free_plans_true_is_no_value(make: Make) -> None:
     async with played(sample("pdl.person_enrich.success_free_plan.json")) as tape:
-        found = await make(tape).enrich(MIRA)
+        result = await make(tape).enrich(MIRA)
 
-    fields = {value.field for value in found.values}
-    assert found.found
+    fields = {value.field for value in result.values}
+    assert result.found
     assert FieldName.TITLE in fields
     assert not {FieldName.EMAIL, FieldName.PHONE} & fields
 
@@ -114,23 +114,23 @@ async def test_a_likelihood_at_the_least_is_believed_and_below_it_is_not(make: M
 
 async def test_no_record_is_a_free_miss(make: Make, gate: DirectGate) -> None:
     async with played(sample("pdl.person_enrich.404.json")) as tape:
-        found = await make(tape).enrich(MIRA)
+        result = await make(tape).enrich(MIRA)
 
-    assert (found.found, found.cost_micros) == (False, 0)
+    assert (result.found, result.cost_micros) == (False, 0)
     assert not gate.replies[-1].found
 
 
 async def test_an_id_overrides_the_rest_and_required_is_a_setting(make: Make) -> None:
-    known = PersonSubject(subject_id="1", provider_ids={"pdl": MIRA_ID}, email="m@example.com")
+    subject = PersonSubject(subject_id="1", provider_ids={"pdl": MIRA_ID}, email="m@example.com")
     async with played(sample("pdl.person_enrich.404.json")) as tape:
-        await make(tape).enrich(known)
-        by_id = asked(tape)
+        await make(tape).enrich(subject)
+        by_id = request_body(tape)
         await make(tape, required="emails", min_likelihood=0).enrich(
             PersonSubject(subject_id="2", email="m@example.com")
         )
 
     assert by_id == {"pdl_id": MIRA_ID, "titlecase": True}
-    assert asked(tape) == {"email": "m@example.com", "required": "emails", "titlecase": True}
+    assert request_body(tape) == {"email": "m@example.com", "required": "emails", "titlecase": True}
 
 
 async def test_a_bulk_call_answers_in_order_and_bills_the_hits(
@@ -143,7 +143,7 @@ async def test_a_bulk_call_answers_in_order_and_bills_the_hits(
     assert [answer.found for answer in answers] == [True, False, False]
     assert [answer.cost_micros for answer in answers] == [PRICE, 0, 0]
     assert answers[0].provider_id == MIRA_ID
-    assert [request["params"]["email"] for request in asked(tape)["requests"]] == [
+    assert [request["params"]["email"] for request in request_body(tape)["requests"]] == [
         subject.email for subject in subjects
     ]
     assert gate.calls[-1].max_cost_micros == 3 * PRICE

@@ -12,28 +12,28 @@ from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
 from leadflood.contracts.ports.text import DraftRequest, NumberedFact
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.call import Http
 from leadflood.providers.catalog import CATALOG, close_all
-from leadflood.sandbox import plans
+from leadflood.sandbox import prices
 from leadflood.sandbox.world import WorldConfig, serve
 
 from tests.support.gate import DirectGate
 
 PRICES = {
-    "apollo": plans.APOLLO_CREDIT_MICROS,
-    "hunter": plans.HUNTER_CREDIT_MICROS,
-    "pdl": plans.PDL_CREDIT_MICROS,
-    "trengo": plans.TRENGO_MESSAGE_MICROS,
-    "smtp": plans.SMTP_MESSAGE_MICROS,
+    "apollo": prices.APOLLO_CREDIT_MICROS,
+    "hunter": prices.HUNTER_CREDIT_MICROS,
+    "pdl": prices.PDL_CREDIT_MICROS,
+    "trengo": prices.TRENGO_MESSAGE_MICROS,
+    "smtp": prices.SMTP_MESSAGE_MICROS,
 }
 EXTRA: dict[str, dict[str, Any]] = {
     "smtp": {"starttls": False},
     "openai": {
-        "input_micros_per_million": plans.OPENAI_PROMPT_MICROS_PER_MILLION,
-        "output_micros_per_million": plans.OPENAI_COMPLETION_MICROS_PER_MILLION,
+        "input_micros_per_million": prices.OPENAI_PROMPT_MICROS_PER_MILLION,
+        "output_micros_per_million": prices.OPENAI_COMPLETION_MICROS_PER_MILLION,
     },
 }
 TEMPLATE = OutgoingMessage(
@@ -89,7 +89,7 @@ async def adapters(
             name: entry.build(
                 ProviderSettings(
                     base_url=urls[name],
-                    api_key=getattr(plans.Keys(), name),
+                    api_key=getattr(prices.Keys(), name),
                     credit_price_micros=PRICES.get(name, 0),
                     extra=EXTRA.get(name, {}),
                 ),
@@ -106,22 +106,22 @@ async def adapters(
 async def known_people(adapters: Adapters) -> list[PersonSubject]:
     """Match the first page and keep who has an address and a company's domain."""
     page = await adapters.apollo.find_people(PeopleQuery(page_size=25), None)
-    known = []
+    people = []
     for person in page.people:
         subject = PersonSubject(subject_id="1", provider_ids={"apollo": person.provider_id})
-        found = await adapters.apollo.enrich(subject)
-        told = {value.field: str(value.value) for value in found.values}
-        if {FieldName.EMAIL, FieldName.LAST_NAME, FieldName.COMPANY_DOMAIN} <= set(told):
-            known.append(
+        answer = await adapters.apollo.enrich(subject)
+        values = {value.field: str(value.value) for value in answer.values}
+        if {FieldName.EMAIL, FieldName.LAST_NAME, FieldName.COMPANY_DOMAIN} <= set(values):
+            people.append(
                 PersonSubject(
                     subject_id=person.provider_id,
-                    first_name=told[FieldName.FIRST_NAME],
-                    last_name=told[FieldName.LAST_NAME],
-                    company_domain=told[FieldName.COMPANY_DOMAIN],
-                    email=told[FieldName.EMAIL],
+                    first_name=values[FieldName.FIRST_NAME],
+                    last_name=values[FieldName.LAST_NAME],
+                    company_domain=values[FieldName.COMPANY_DOMAIN],
+                    email=values[FieldName.EMAIL],
                 )
             )
-    return known
+    return people
 
 
 async def verified(adapters: Adapters, address: str) -> EmailVerdict:
@@ -209,9 +209,11 @@ async def test_what_the_adapters_book_is_what_the_world_invoices(
     await adapters.trengo.send(TEMPLATE)
     await adapters.smtp.send(MAIL)
 
-    told = await http.request("GET", f"{adapters.admin}/invoices")
+    reply = await http.request("GET", f"{adapters.admin}/invoices")
 
-    invoiced = {line["reference"]: line["amount_micros"] for line in msgspec.json.decode(told.body)}
+    invoiced = {
+        line["reference"]: line["amount_micros"] for line in msgspec.json.decode(reply.body)
+    }
     mail = gate.references[-1]
     references = {reference: str(reference) for reference in gate.costs} | {mail: MAIL.reference}
     booked = {references[reference]: cost for reference, cost in gate.costs.items() if cost}

@@ -13,7 +13,7 @@ from aiosmtpd import smtp as aiosmtpd
 from hypothesis import given, strategies as st
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured, Transient, Unsure
@@ -28,7 +28,7 @@ CASES = json.loads((SAMPLES / "smtp_email.smtp.replies.json").read_text())["case
 
 
 def a_message(**over: Any) -> OutgoingMessage:
-    known: dict[str, Any] = {
+    values: dict[str, Any] = {
         "intent_id": "intent-1",
         "subject_id": "lead-1",
         "reference": "<lf-1.7f3c9a@send.example.com>",
@@ -43,11 +43,11 @@ def a_message(**over: Any) -> OutgoingMessage:
         "unsubscribe_url": "https://u.example.com/u/9b1fTOKEN",
         "unsubscribe_mailto": "unsub+9b1f@example.com",
     }
-    return OutgoingMessage(**{**known, **over})
+    return OutgoingMessage(**{**values, **over})
 
 
 class Sink:
-    """A real server's handler that keeps what it got and can be told what to say."""
+    """A real server's handler that keeps what it got and answers as the test says."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, list[str], EmailMessage]] = []
@@ -101,7 +101,7 @@ Make = Callable[..., Smtp]
 
 @pytest.fixture
 async def make(gate: DirectGate, http: Http) -> AsyncIterator[Make]:
-    made: list[Smtp] = []
+    senders: list[Smtp] = []
 
     def build(port: int, timeout_seconds: float = 5, user: str = "", **extra: Any) -> Smtp:
         settings = ProviderSettings(
@@ -109,11 +109,11 @@ async def make(gate: DirectGate, http: Http) -> AsyncIterator[Make]:
             timeout_seconds=timeout_seconds,
             extra=extra,
         )
-        made.append(Smtp(settings, gate, http, ManualClock(NOW)))
-        return made[-1]
+        senders.append(Smtp(settings, gate, http, ManualClock(NOW)))
+        return senders[-1]
 
     yield build
-    for smtp in made:
+    for smtp in senders:
         await smtp.aclose()
 
 
@@ -211,7 +211,7 @@ Step = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def dialogue(last: str, then: Step) -> Step:
-    """Speak SMTP up to the command `last`, then do as told."""
+    """Speak SMTP up to the command `last`, then do as the test says."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 raw.example.com ESMTP\r\n")

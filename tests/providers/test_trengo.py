@@ -12,7 +12,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
 )
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
-from leadflood.contracts.provider import ProviderSettings
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, Transient, Unsure
@@ -53,7 +53,7 @@ def make(gate: DirectGate, http: Http) -> Make:
 
 
 def a_message(**over: Any) -> OutgoingMessage:
-    known: dict[str, Any] = {
+    values: dict[str, Any] = {
         "intent_id": "intent-1",
         "subject_id": "lead-1",
         "reference": "lf-1",
@@ -62,7 +62,7 @@ def a_message(**over: Any) -> OutgoingMessage:
         "template_id": "48211",
         "parameters": ("Ada", "Example Widgets Ltd"),
     }
-    return OutgoingMessage(**{**known, **over})
+    return OutgoingMessage(**{**values, **over})
 
 
 async def test_a_template_goes_out_as_documented(make: Make, gate: DirectGate) -> None:
@@ -190,7 +190,7 @@ async def test_headers_become_a_hint(make: Make, gate: DirectGate) -> None:
 
 
 def an_account(**over: Answer) -> Callable[[Seen], Answer]:
-    """Answer the three listings as recorded, or as told."""
+    """Answer the three listings as recorded, or as the test says."""
 
     def script(seen: Seen) -> Answer:
         name = (
@@ -288,8 +288,8 @@ async def test_no_contact_cannot_tell_unless_the_operator_says_so(make: Make) ->
     nobody = sample("trengo.list_contacts.empty.json")
     async with played(script=an_account(list_contacts=nobody)) as tape:
         assert await make(tape.url).look_up(a_message(), SENT_AT) is Arrival.CANNOT_TELL
-        told = make(tape.url, absent_contact_means_not_sent=True)
-        assert await told.look_up(a_message(), SENT_AT) is Arrival.NOT_SENT
+        trengo = make(tape.url, absent_contact_means_not_sent=True)
+        assert await trengo.look_up(a_message(), SENT_AT) is Arrival.NOT_SENT
 
 
 async def test_a_message_without_text_or_parameters_cannot_be_recognised(make: Make) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from leadflood.sandbox.plans import APOLLO_CREDIT_MICROS
 from leadflood.sandbox.population import Population
+from leadflood.sandbox.prices import APOLLO_CREDIT_MICROS
 
 from tests.sandbox.caller import Caller, keys_of, sample
 
@@ -125,9 +125,9 @@ async def test_a_match_has_the_documented_keys(world: Caller) -> None:
     answer = (await world.apollo("people/match", {"id": person["id"]})).json
 
     answer["person"]["organization"]["industry_tag_hash"] = {}
-    wanted = sample("apollo.people_match.success")
-    wanted["person"]["organization"]["industry_tag_hash"] = {}
-    assert keys_of(answer) == keys_of(wanted)
+    expected = sample("apollo.people_match.success")
+    expected["person"]["organization"]["industry_tag_hash"] = {}
+    assert keys_of(answer) == keys_of(expected)
 
 
 async def test_a_match_is_found_by_id_address_profile_or_name_and_domain(
@@ -149,10 +149,10 @@ async def test_a_match_is_found_by_id_address_profile_or_name_and_domain(
             "organization_name": company.name,
         },
     )
-    found = [(await world.apollo("people/match", body)).json["person"] for body in questions]
-    by_id = (await world.apollo("people/match", {"id": found[0]["id"]})).json["person"]
+    people = [(await world.apollo("people/match", body)).json["person"] for body in questions]
+    by_id = (await world.apollo("people/match", {"id": people[0]["id"]})).json["person"]
 
-    assert {match["id"] for match in (*found, by_id)} == {found[0]["id"]}
+    assert {match["id"] for match in (*people, by_id)} == {people[0]["id"]}
     assert by_id["email"] == person.email
 
 
@@ -176,12 +176,12 @@ async def test_a_bulk_match_aligns_and_charges_what_it_found(world: Caller) -> N
     reply = await world.apollo("people/bulk_match", {"details": details}, reference="bulk-1")
 
     answer, lines = reply.json, await world.admin("invoices")
-    found = [match["id"] for match in answer["matches"] if match]
+    matched_ids = [match["id"] for match in answer["matches"] if match]
     assert set(answer) == set(sample("apollo.people_bulk_match.success"))
     assert answer["matches"][1] is None
-    assert answer["credits_consumed"] == len(found) == answer["unique_enriched_records"]
-    assert lines[0]["subjects"] == found
-    assert lines[0]["amount_micros"] == len(found) * APOLLO_CREDIT_MICROS
+    assert answer["credits_consumed"] == len(matched_ids) == answer["unique_enriched_records"]
+    assert lines[0]["subjects"] == matched_ids
+    assert lines[0]["amount_micros"] == len(matched_ids) * APOLLO_CREDIT_MICROS
     assert lines[0]["reference"] == "bulk-1"
 
 

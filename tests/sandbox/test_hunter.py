@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from leadflood.sandbox.plans import HUNTER_CREDIT_MICROS
 from leadflood.sandbox.population import Person, Population
+from leadflood.sandbox.prices import HUNTER_CREDIT_MICROS
 
 from tests.sandbox.caller import Caller, Reply, keys_of, sample
 from tests.sandbox.conftest import Open
@@ -93,10 +93,10 @@ async def test_a_finder_without_enough_is_400(
 async def test_who_claimed_their_address_is_451(world: Caller, population: Population) -> None:
     person = next(p for p in population.people if p.is_claimed and p.email)
 
-    found = await _find(world, population, person)
+    reply = await _find(world, population, person)
     verified = await world.hunter("email-verifier", email=person.email)
 
-    assert (found.status, found.json["errors"][0]["id"]) == (451, "claimed_email")
+    assert (reply.status, reply.json["errors"][0]["id"]) == (451, "claimed_email")
     assert verified.status == 451
 
 
@@ -130,9 +130,9 @@ async def test_verdicts_follow_the_truth(world: Caller, population: Population) 
         "x1@throwaway.example": "disposable",
     }
 
-    told = {email: (await _verify(world, email)).json["data"]["status"] for email in emails}
+    statuses = {email: (await _verify(world, email)).json["data"]["status"] for email in emails}
 
-    assert told == emails
+    assert statuses == emails
 
 
 async def test_some_verifications_are_put_off_once_and_billed_once(

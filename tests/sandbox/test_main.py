@@ -43,16 +43,16 @@ def _process(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Announce
 
 
 def test_it_says_where_it_is_and_ends_with_its_parents_pipe(tmp_path: Path) -> None:
-    with _process(tmp_path) as (process, told):
-        url = f"{told.addresses.admin}/counters"
+    with _process(tmp_path) as (process, announcement):
+        url = f"{announcement.addresses.admin}/counters"
         with urllib.request.urlopen(url) as answer:  # noqa: S310 - http on 127.0.0.1
             counters = msgspec.json.decode(answer.read())
         process.communicate(timeout=10)
         code = process.returncode
 
     assert counters == {"requests": {}, "faults": {}, "messages": {}, "open": 0}
-    assert told.keys.apollo == "sandbox-apollo-key"
-    assert told.plan_multiplier == 10
+    assert announcement.keys.apollo == "sandbox-apollo-key"
+    assert announcement.plan_multiplier == 10
     assert code == 0
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import msgspec
-from leadflood.sandbox.plans import (
+from leadflood.sandbox.prices import (
     OPENAI_COMPLETION_MICROS_PER_MILLION,
     OPENAI_PROMPT_MICROS_PER_MILLION,
 )

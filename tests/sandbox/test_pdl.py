@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from leadflood.sandbox.plans import PDL_CREDIT_MICROS
 from leadflood.sandbox.population import Person, Population
+from leadflood.sandbox.prices import PDL_CREDIT_MICROS
 
 from tests.sandbox.caller import Caller, Reply, keys_of, sample
 from tests.sandbox.conftest import Open
@@ -20,13 +20,13 @@ def _known(population: Population) -> Person:
         and person.mobile
         and person.linkedin_slug
         and not person.is_contradicted
-        and not person.is_misspelt
+        and not person.is_misspelled
     )
 
 
-async def _enrich(world: Caller, reference: str = "", **asked: Any) -> Reply:
+async def _enrich(world: Caller, reference: str = "", **params: Any) -> Reply:
     url = f"{world.at.pdl}/person/enrich"
-    return await world.call("POST", url, asked, reference=reference)
+    return await world.call("POST", url, params, reference=reference)
 
 
 async def test_a_person_has_the_documented_keys_and_costs_a_credit(
@@ -90,12 +90,12 @@ async def test_likelihood_and_required_fields_can_make_a_miss(
     person = next(
         p for p in population.people if p.pdl_knows and p.is_contradicted and not p.mobile
     )
-    asked = {"name": person.name, "company": population.company_of(person).name}
+    params = {"name": person.name, "company": population.company_of(person).name}
 
-    doubtful = await _enrich(world, **asked)
-    demanding = await _enrich(world, **asked, min_likelihood=6)
-    picky = await _enrich(world, **asked, required="job_title AND mobile_phone")
-    lenient = await _enrich(world, **asked, required="job_title OR mobile_phone")
+    doubtful = await _enrich(world, **params)
+    demanding = await _enrich(world, **params, min_likelihood=6)
+    picky = await _enrich(world, **params, required="job_title AND mobile_phone")
+    lenient = await _enrich(world, **params, required="job_title OR mobile_phone")
 
     assert doubtful.json["likelihood"] == 4
     assert [r.status for r in (doubtful, demanding, picky, lenient)] == [200, 404, 404, 200]
@@ -104,9 +104,9 @@ async def test_likelihood_and_required_fields_can_make_a_miss(
 async def test_what_matched_is_told_when_asked(world: Caller, population: Population) -> None:
     email = _known(population).email
 
-    told = await _enrich(world, email=email, include_if_matched=True)
+    matched = await _enrich(world, email=email, include_if_matched=True)
 
-    assert told.json["matched"] == ["email"]
+    assert matched.json["matched"] == ["email"]
 
 
 async def test_a_bulk_call_answers_in_order_and_bills_each_found(
@@ -122,10 +122,10 @@ async def test_a_bulk_call_answers_in_order_and_bills_each_found(
     reply = await world.call("POST", f"{world.at.pdl}/person/bulk", {"requests": requests})
 
     lines = await world.admin("invoices")
-    wanted = sample("pdl.person_bulk.mixed")
+    expected = sample("pdl.person_bulk.mixed")
     assert [item["status"] for item in reply.json] == [200, 404, 400]
     assert [set(item) - {"dataset_version"} for item in reply.json] == [
-        set(item) - {"dataset_version"} for item in wanted
+        set(item) - {"dataset_version"} for item in expected
     ]
     assert [(line["amount_micros"], line["subjects"]) for line in lines] == [
         (PDL_CREDIT_MICROS, [reply.json[0]["data"]["id"]])

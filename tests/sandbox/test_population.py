@@ -62,7 +62,7 @@ def test_the_world_has_gaps_doubles_and_contradictions(population: Population) -
     assert 0.05 < sum(not person.email for person in people) / len(people) < 0.15
     assert any(person.has_twin for person in people)
     assert any(person.is_contradicted for person in people)
-    assert any(person.is_misspelt for person in people)
+    assert any(person.is_misspelled for person in people)
     assert any(person.is_claimed for person in people)
     assert any(company.is_catch_all for company in population.companies)
     assert len(population.staff_of(population.companies[3])) == STAFF_COUNT
@@ -71,7 +71,7 @@ def test_the_world_has_gaps_doubles_and_contradictions(population: Population) -
 def test_a_typical_profile_is_met_by_some_and_not_by_most() -> None:
     population = Population(7, 25_000)
     industries = {"robotics", "logistics", "manufacturing", "textiles", "food"}
-    found = [
+    employed = [
         (person, population.company_of(person))
         for person in population.people
         if person.title.words
@@ -81,17 +81,17 @@ def test_a_typical_profile_is_met_by_some_and_not_by_most() -> None:
     ]
     good = [
         person
-        for person, company in found
+        for person, company in employed
         if company.industry in industries
         and person.apollo_has_email
         and person.email_status == "verified"
         and {tech.uid for tech in company.technologies} & {"sap", "shopify", "salesforce"}
     ]
 
-    assert len(found) >= 3_000
-    assert 0.10 < len(good) / len(found) < 0.40
+    assert len(employed) >= 3_000
+    assert 0.10 < len(good) / len(employed) < 0.40
 
 
-def test_a_misspelt_word_differs_by_two_letters() -> None:
+def test_a_misspelled_word_differs_by_two_letters() -> None:
     assert misspell("Okafor") == "Okfaor"
     assert sorted(misspell("Elin")) == sorted("Elin")

@@ -1,7 +1,7 @@
 """Counting calls against windows."""
 
 from hypothesis import given, strategies as st
-from leadflood.sandbox.plans import Limit, WindowKind
+from leadflood.sandbox.prices import Limit, WindowKind
 from leadflood.sandbox.quota import Quota
 
 _START = 1_800_000_000.0

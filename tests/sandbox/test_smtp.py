@@ -8,7 +8,7 @@ import aiosmtplib
 import anyio.lowlevel
 import pytest
 from leadflood.sandbox.faults import Fault
-from leadflood.sandbox.plans import SMTP_MESSAGE_MICROS
+from leadflood.sandbox.prices import SMTP_MESSAGE_MICROS
 
 from tests.sandbox.caller import Caller
 from tests.sandbox.conftest import Open
@@ -45,8 +45,8 @@ async def test_a_mail_is_taken_counted_and_billed_by_its_message_id(world: Calle
     await _send(world, "mira@x.example")
     await _send(world, "ivo@x.example", "<two@leadflood.example>")
 
-    mails, lines = await world.admin("messages"), await world.admin("invoices")
-    assert [(mail["key"], mail["recipient"], mail["count"]) for mail in mails] == [
+    list_messages, lines = await world.admin("messages"), await world.admin("invoices")
+    assert [(mail["key"], mail["recipient"], mail["count"]) for mail in list_messages] == [
         ("<one@leadflood.example>", "mira@x.example", 2),
         ("<two@leadflood.example>", "ivo@x.example", 1),
     ]
@@ -90,9 +90,9 @@ async def test_hundreds_may_send_at_once(world: Caller) -> None:
         for number in range(300):
             tasks.create_task(_send(world, f"m{number}@x.example", f"<{number}@x>"))
 
-    mails = await world.admin("messages")
-    assert len(mails) == 300
-    assert {mail["count"] for mail in mails} == {1}
+    list_messages = await world.admin("messages")
+    assert len(list_messages) == 300
+    assert {mail["count"] for mail in list_messages} == {1}
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ async def test_after_a_cut_a_mail_was_taken_once_or_not_at_all(
             with pytest.raises((aiosmtplib.SMTPException, OSError, UnicodeDecodeError)):
                 await _send(world, "mira@x.example", f"<{number}@x>", timeout_seconds=0.15)
 
-        mails, lines = await world.admin("messages"), await world.admin("invoices")
-        assert {mail["count"] for mail in mails} == {1}
-        assert (len(mails) == 8) if fault is Fault.GARBAGE else (0 < len(mails) < 8)
-        assert [line["reference"] for line in lines] == [mail["key"] for mail in mails]
+        list_messages, lines = await world.admin("messages"), await world.admin("invoices")
+        assert {mail["count"] for mail in list_messages} == {1}
+        assert (len(list_messages) == 8) if fault is Fault.GARBAGE else (0 < len(list_messages) < 8)
+        assert [line["reference"] for line in lines] == [mail["key"] for mail in list_messages]
         assert (await world.admin("counters"))["faults"]["smtp"][fault] == 8
 
 

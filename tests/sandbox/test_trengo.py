@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from leadflood.sandbox.plans import TRENGO_MESSAGE_MICROS
+from leadflood.sandbox.prices import TRENGO_MESSAGE_MICROS
 
 from tests.sandbox.caller import Caller, Reply, keys_of, sample
 from tests.sandbox.conftest import Open
@@ -39,9 +39,12 @@ async def test_equal_messages_are_counted_together(world: Caller) -> None:
     for name in ("Ada", "Ada", "Grace"):
         await _send(world, name, "Example Widgets Ltd")
 
-    mails = await world.admin("messages")
-    assert [(mail["parameters"][0], mail["count"]) for mail in mails] == [("Ada", 2), ("Grace", 1)]
-    assert mails[0]["recipient"] == _PHONE
+    list_messages = await world.admin("messages")
+    assert [(mail["parameters"][0], mail["count"]) for mail in list_messages] == [
+        ("Ada", 2),
+        ("Grace", 1),
+    ]
+    assert list_messages[0]["recipient"] == _PHONE
 
 
 async def test_a_sent_message_is_listed_on_its_ticket(world: Caller) -> None:
@@ -49,10 +52,10 @@ async def test_a_sent_message_is_listed_on_its_ticket(world: Caller) -> None:
     tickets = await _get(world, "tickets", term=_PHONE)
     messages = await _get(world, f"tickets/{sent['ticket_id']}/messages")
 
-    wanted = sample("trengo.list_ticket_messages.success")
+    expected = sample("trengo.list_ticket_messages.success")
     assert keys_of(tickets) == keys_of(sample("trengo.list_tickets.success"))
     assert [ticket["id"] for ticket in tickets["data"]] == [sent["ticket_id"]]
-    assert set(messages["data"][0]) == set(wanted["data"][0])
+    assert set(messages["data"][0]) == set(expected["data"][0])
     assert messages["data"][0]["body"] == (
         "Hello Ada, this is about Example Widgets Ltd. Reply STOP to end."
     )
@@ -106,8 +109,8 @@ async def test_what_does_not_fit_is_422_and_free(world: Caller) -> None:
 async def test_lists_of_channels_and_templates_have_the_documented_keys(world: Caller) -> None:
     channels, templates = await _get(world, "channels"), await _get(world, "wa_templates")
 
-    wanted = sample("trengo.list_channels.success")
-    assert set(channels["data"][0]) == set(wanted["data"][0])
+    expected = sample("trengo.list_channels.success")
+    assert set(channels["data"][0]) == set(expected["data"][0])
     assert keys_of(templates) == keys_of(sample("trengo.list_wa_templates.success"))
 
 
@@ -143,4 +146,4 @@ async def test_a_wrong_token_is_401_and_a_wrong_path_a_page(world: Caller, tmp_p
     assert (stranger.status, stranger.json) == (401, {"message": "Unauthenticated."})
     assert lost.status == 404
     assert lost.headers["content-type"].startswith("text/html")
-    assert (tmp_path / "books.jsonl").exists()
+    assert (tmp_path / "journal.jsonl").exists()

@@ -1,4 +1,4 @@
-"""The door of the pretend world: quotas, faults, open calls, restarts."""
+"""Request handling of the pretend world: quotas, faults, open calls, restarts."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from leadflood.engine.clock import ManualClock
 from leadflood.sandbox.faults import Fault, FaultProfile
-from leadflood.sandbox.plans import Limit, WindowKind
+from leadflood.sandbox.prices import Limit, WindowKind
 
 from tests.sandbox.caller import Caller, Reply
 from tests.sandbox.conftest import Open
@@ -78,16 +78,16 @@ async def test_all_windows_can_be_made_sliding(open_world: Open) -> None:
 async def test_the_same_seed_and_order_gives_the_same_answers(
     open_world: Open, tmp_path: Path
 ) -> None:
-    told: list[list[bytes]] = []
+    bodies: list[list[bytes]] = []
     for name in ("a", "b"):
         async with open_world(folder=str(tmp_path / name)) as world:
             ids = await _ids(world)
-            told.append([(await _match(world, apollo_id)).body for apollo_id in ids])
+            bodies.append([(await _match(world, apollo_id)).body for apollo_id in ids])
     async with open_world(folder=str(tmp_path / "c"), seed=8) as world:
         other = [(await _match(world, apollo_id)).body for apollo_id in await _ids(world)]
 
-    assert told[0] == told[1]
-    assert told[0] != other
+    assert bodies[0] == bodies[1]
+    assert bodies[0] != other
 
 
 async def test_invoices_counters_and_faults_go_on_after_a_restart(open_world: Open) -> None:
@@ -133,8 +133,8 @@ async def test_a_cut_happens_before_reading_or_in_the_middle_of_a_billed_answer(
 ) -> None:
     async with open_world() as world:
         ids = await _ids(world)
-        await _weather(world, Fault.CUT)
-        errors = [await _failing(_match(world, found, found)) for found in ids]
+        await _set_fault(world, Fault.CUT)
+        errors = [await _failing(_match(world, apollo_id, apollo_id)) for apollo_id in ids]
 
         lines = await world.admin("invoices")
     in_the_middle = sum(isinstance(error, aiohttp.ClientPayloadError) for error in errors)
@@ -146,9 +146,12 @@ async def test_a_cut_happens_before_reading_or_in_the_middle_of_a_billed_answer(
 async def test_a_timeout_never_answers_and_may_have_billed(open_world: Open) -> None:
     async with open_world() as world:
         ids = (await _ids(world))[:8]
-        await _weather(world, Fault.TIMEOUT)
+        await _set_fault(world, Fault.TIMEOUT)
         async with asyncio.TaskGroup() as tasks:
-            calls = [tasks.create_task(_failing(_match(world, found, found))) for found in ids]
+            calls = [
+                tasks.create_task(_failing(_match(world, apollo_id, apollo_id)))
+                for apollo_id in ids
+            ]
             while len(calls_open := await world.admin("open")) < len(ids):
                 await anyio.lowlevel.checkpoint()
             lines = await world.admin("invoices")
@@ -166,7 +169,7 @@ async def test_a_timeout_never_answers_and_may_have_billed(open_world: Open) -> 
 async def test_garbage_is_billed_and_cannot_be_read(open_world: Open) -> None:
     async with open_world() as world:
         ids = await _ids(world)
-        await _weather(world, Fault.GARBAGE)
+        await _set_fault(world, Fault.GARBAGE)
         reply = await _match(world, ids[0])
         lines = await world.admin("invoices")
 
@@ -214,23 +217,23 @@ async def test_a_page_can_list_a_record_twice(open_world: Open) -> None:
 async def test_an_answer_can_contradict_the_one_before(open_world: Open) -> None:
     async with open_world() as world:
         ids = await _ids(world)
-        before = [(await _match(world, found)).json["person"] for found in ids]
-        await _weather(world, Fault.CONTRADICTING)
-        after = [(await _match(world, found)).json["person"] for found in ids]
+        before = [(await _match(world, apollo_id)).json["person"] for apollo_id in ids]
+        await _set_fault(world, Fault.CONTRADICTING)
+        after = [(await _match(world, apollo_id)).json["person"] for apollo_id in ids]
 
     pairs = [(a, b) for a, b in zip(before, after, strict=True) if a and b]
     assert all(a["id"] == b["id"] for a, b in pairs)
     assert all(a["organization"]["name"] != b["organization"]["name"] for a, b in pairs)
 
 
-async def test_an_unknown_weather_is_refused(world: Caller) -> None:
+async def test_an_unknown_fault_profile_is_refused(world: Caller) -> None:
     reply = await world.call("POST", f"{world.at.admin}/faults", {"profile": "stormy"})
 
     assert reply.status == 400
     assert "stormy" in reply.json["error"]
 
 
-async def test_a_stranger_meets_no_weather_and_uses_no_quota(open_world: Open) -> None:
+async def test_a_caller_without_key_meets_no_fault_and_uses_no_quota(open_world: Open) -> None:
     async with open_world(fault_rates={Fault.SERVER_ERROR: 1.0}) as world:
         reply = await world.apollo("people/match", {}, key="wrong")
 
@@ -246,7 +249,7 @@ async def test_an_unknown_provider_is_404(world: Caller) -> None:
     assert reply.status == 404
 
 
-async def _weather(world: Caller, fault: Fault) -> None:
+async def _set_fault(world: Caller, fault: Fault) -> None:
     await world.call("POST", f"{world.at.admin}/faults", {"rates": {fault: 1.0}})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from leadflood.app import Storage
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import NewPerson

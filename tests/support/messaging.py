@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName

@@ -13,8 +13,8 @@ from leadflood.domain.leads.schemas import LeadInput
 from leadflood.providers import catalog
 from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.main import Announcement
-from leadflood.sandbox.plans import DOCUMENTED_LIMITS, Limit, Prices
 from leadflood.sandbox.population import Person, Population
+from leadflood.sandbox.prices import DOCUMENTED_LIMITS, Limit, Prices
 from leadflood.sandbox.world import WorldConfig
 from leadflood.settings import Settings, convert
 
@@ -182,25 +182,25 @@ def sure_address(people: Population) -> Iterator[Person]:
 def left_alone(people: Population) -> Iterator[Person]:
     """List who asked Hunter to be left alone, where Hunter is asked."""
     for person in people.people:
-        if person.is_claimed and not (person.apollo_has_email or person.is_misspelt):
+        if person.is_claimed and not (person.apollo_has_email or person.is_misspelled):
             yield person
 
 
 def phone_of(person: Person) -> str:
-    """Tell the mobile where it is one that could exist."""
+    """Return the mobile number, if it is one that could exist."""
     return canonical_phone(person.mobile, person.country.code) or ""
 
 
 def _strangers(people: Population) -> Iterator[Person]:
     for person in people.people:
         company = people.company_of(person)
-        is_plain = not (person.is_claimed or person.is_misspelt or person.has_twin)
+        is_plain = not (person.is_claimed or person.is_misspelled or person.has_twin)
         if company.industry not in INDUSTRIES and is_plain and not company.is_catch_all:
             yield person
 
 
 def lead_of(people: Population, person: Person) -> LeadInput:
-    """Tell of somebody what a salesperson would type in."""
+    """Return what a salesperson would type in about a person."""
     company = people.company_of(person)
     return LeadInput(
         first_name=person.first_name,

@@ -1,4 +1,4 @@
-"""Asking a provider about our own account: is the key good, what is used, what is left."""
+"""Our account at a provider: whether the key is accepted, what is used, what is left."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ import msgspec
 
 
 class CreditUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider has counted in its current cycle; None: it does not tell."""
+    """What the provider has counted in its current cycle; None where it does not say."""
 
     used: Decimal | None = None
     left: Decimal | None = None
@@ -16,12 +16,18 @@ class CreditUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountReader(Protocol):
-    """Can tell about our account there, at no cost: for `doctor` and for reconciliation."""
+    """Reports on our account there, at no cost: for `doctor` and for reconciliation."""
 
     name: str
 
     async def check_key(self) -> None:
-        """Ask whether the key is accepted; raises ProviderKeyRefused when it is not."""
+        """Check that the key is accepted.
+
+        Raises: ProviderKeyRefused when it is not.
+        """
 
     async def read_usage(self) -> CreditUsage:
-        """Read what this cycle has used; raises Unsupported where it cannot."""
+        """Return what this cycle has used.
+
+        Raises: Unsupported where the provider does not say.
+        """

@@ -1,16 +1,24 @@
-"""Checking that an address exists."""
+"""E-mail verification: whether an address exists."""
 
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import EmailStatus, Micros
 
 
 class EmailVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verifier says, when; `value` is the same as a storable `email_status`."""
+    """What a verifier says of an address.
+
+    Attributes:
+        status: The verdict.
+        observed_at: When it was given.
+        value: The verdict as a value of `email_status`, to be stored.
+        cost_micros: What it cost.
+        cached: Whether it was paid for earlier.
+    """
 
     status: EmailStatus
     observed_at: datetime
@@ -20,9 +28,12 @@ class EmailVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmailVerifier(Protocol):
-    """Can check an address."""
+    """Verifies addresses."""
 
     name: str
 
     async def verify(self, email: str, subject_id: str) -> EmailVerdict:
-        """Check one address; Throttled while the check is still running."""
+        """Verify one address.
+
+        Raises: Throttled while the check is still running.
+        """

@@ -1,18 +1,26 @@
-"""Finding people and learning more of one person."""
+"""People: search, and enrichment of one person."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.values import FieldName, Micros
 
 
 class PeopleQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Whom to look for. Empty lists ask for nothing in particular; sizes are (least, most).
+    """Whom to look for; an empty filter excludes nobody.
 
-    Countries are ISO alpha-2; titles and industries are free words.
+    Attributes:
+        titles: Job titles, free words.
+        countries: ISO 3166-1 alpha-2.
+        industries: Free words.
+        technologies: Products that the company uses.
+        company_sizes: Numbers of people, as (least, most).
+        company_domains: Domains of companies.
+        keywords: Further words.
+        page_size: The most people on a page.
     """
 
     titles: tuple[str, ...] = ()
@@ -26,30 +34,51 @@ class PeopleQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class PeoplePage(msgspec.Struct, frozen=True, kw_only=True):
-    """One page; `next_cursor` None means it was the last. `total` None: not told."""
+    """One page of people.
+
+    Attributes:
+        people: The people on it.
+        next_cursor: Where the next page begins; None on the last.
+        total: How many people there are; None where the source does not say.
+        refused: Records that cannot be used: (provider id or position, reason).
+        asked: The query as it was sent.
+        cost_micros: What the page cost.
+        ignored: Parts of the query that this source cannot filter by: scoring has to.
+    """
 
     people: tuple[FoundPerson, ...]
     next_cursor: str | None = None
     total: int | None = None
     refused: tuple[tuple[str, str], ...] = ()
-    """Records that cannot be used: (provider id or position, reason)."""
     asked: str = ""
     cost_micros: Micros = 0
     ignored: tuple[str, ...] = ()
-    """Parts of the query that this source cannot filter by: scoring has to."""
 
 
 class PeopleSource(Protocol):
-    """Can search for people."""
+    """Searches for people."""
 
     name: str
 
     async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
-        """Fetch one page; the cursor is opaque and of this provider."""
+        """Return one page; the cursor is opaque and belongs to this provider."""
 
 
 class PersonSubject(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a person when a provider is asked for more. Empty means not known."""
+    """A person to enrich; an empty field is not known.
+
+    Attributes:
+        subject_id: Our id, opaque to the provider.
+        provider_ids: Ids of the person at providers, by provider.
+        first_name: First name.
+        last_name: Last name.
+        full_name: The whole name.
+        company_name: The employer.
+        company_domain: The employer's domain.
+        email: An address.
+        linkedin_url: A profile.
+        phone: A phone number.
+    """
 
     subject_id: str
     provider_ids: dict[str, str] = {}
@@ -64,7 +93,15 @@ class PersonSubject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider knows; `found` False is a miss. `cached`: already paid for earlier."""
+    """What a provider knows of a person.
+
+    Attributes:
+        found: Whether it knows the person; False is a miss.
+        values: What it knows.
+        provider_id: Its id of the person, if it gives one.
+        cost_micros: What the answer cost.
+        cached: Whether it was paid for earlier.
+    """
 
     found: bool
     values: tuple[FoundValue, ...] = ()
@@ -74,16 +111,19 @@ class PersonAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonEnricher(Protocol):
-    """Can tell more of one person."""
+    """Enriches one person."""
 
     name: str
     gives: frozenset[FieldName]
 
     def may_ask(self, subject: PersonSubject) -> bool:
-        """Tell whether enough is known to ask."""
+        """Whether enough is known to ask."""
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
-        """Ask for one person."""
+        """Return what is known of one person."""
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
-        """Ask for several in one call, answers in order; raises Unsupported where it cannot."""
+        """Return the answers for several people, in order, by one call.
+
+        Raises: Unsupported where the provider has no bulk call.
+        """

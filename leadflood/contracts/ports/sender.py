@@ -1,4 +1,4 @@
-"""Sending one message, once; and asking afterwards whether it went."""
+"""Sending: one message, once; and looking up afterwards whether it arrived."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,8 +12,22 @@ from leadflood.contracts.values import Channel
 class OutgoingMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a sender needs, already checked. Unused parts are empty.
 
-    `reference` is the stable Message-ID (with angle brackets on e-mail), the same on every look.
-    `unsubscribe_url` and `unsubscribe_mailto` make the List-Unsubscribe header.
+    Attributes:
+        intent_id: Our id of the send.
+        subject_id: Our id of the person, opaque to the provider.
+        reference: The stable Message-ID (in angle brackets on e-mail), the same on every look-up.
+        channel: How it travels.
+        to: The address or the phone number.
+        to_name: The name of the recipient.
+        from_address: The address of the sender.
+        from_name: The name of the sender.
+        reply_to: Where replies go.
+        subject: The subject line.
+        text: The body.
+        unsubscribe_url: The link of the List-Unsubscribe header.
+        unsubscribe_mailto: The address of the List-Unsubscribe header.
+        template_id: The template of the channel.
+        parameters: The values of its placeholders, in order.
     """
 
     intent_id: str
@@ -34,14 +48,14 @@ class OutgoingMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The other side took it. `remote_id` is its name for the message; empty when not told."""
+    """The other side accepted it. `remote_id` is its id of the message, if it gives one."""
 
     remote_id: str = ""
     detail: str = ""
 
 
 class Arrival(StrEnum):
-    """What the other side says of a message whose sending was cut."""
+    """What the other side says of a message whose send was cut."""
 
     SENT = "sent"
     NOT_SENT = "not_sent"
@@ -49,17 +63,17 @@ class Arrival(StrEnum):
 
 
 class Sender(Protocol):
-    """Can send one message on one channel, through the gate, as an effect."""
+    """Sends messages on one channel, through the gate, as effects."""
 
     name: str
     channel: Channel
 
     async def send(self, message: OutgoingMessage) -> Receipt:
-        """Hand it over.
+        """Hand one message over.
 
         Raises: Transient only where the other side certainly did nothing, ProviderRefused when
         it says no, Unsure when it may have arrived.
         """
 
     async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
-        """Ask whether a message whose answer was lost has arrived."""
+        """Return whether a message whose answer was lost has arrived."""

@@ -1,4 +1,4 @@
-"""Writing a text from numbered facts."""
+"""Text: a draft written from numbered facts."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from leadflood.contracts.values import Channel, Micros
 
 
 class NumberedFact(msgspec.Struct, frozen=True):
-    """One thing that may be said: its number, what it is about, and its value as text."""
+    """A fact that a draft may use: its number, what it is about, and its value as text."""
 
     number: int
     field: str
@@ -16,9 +16,18 @@ class NumberedFact(msgspec.Struct, frozen=True):
 
 
 class DraftRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to write: only from `facts`, for one channel, within the limits (characters).
+    """What to write.
 
-    `placeholders` are the names of a WhatsApp template's parameters; empty elsewhere.
+    Attributes:
+        subject_id: Our id of the person, opaque to the writer.
+        channel: How the message travels.
+        facts: All that may be said of the person and their company.
+        offer: What is offered.
+        sender_name: Who signs.
+        language: The language of the draft.
+        max_subject: The most characters of the subject.
+        max_body: The most characters of the body.
+        placeholders: The names of a template's parameters; empty where there is no template.
     """
 
     subject_id: str
@@ -33,14 +42,23 @@ class DraftRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sentence of the draft and the numbers of the facts that carry it."""
+    """A sentence of the draft and the numbers of the facts that support it."""
 
     text: str
     facts: tuple[int, ...]
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as its writer made it, unchecked. `writer` names it (`openai:gpt-4o-mini`)."""
+    """A text as its writer made it, unchecked.
+
+    Attributes:
+        subject: The subject line.
+        body: The body.
+        parameters: The values of a template's placeholders, in order.
+        claims: The sentences about the person, with their facts.
+        writer: Who wrote it (`provider:model`).
+        cost_micros: What it cost.
+    """
 
     subject: str
     body: str
@@ -51,9 +69,12 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextWriter(Protocol):
-    """Can write a draft."""
+    """Writes drafts."""
 
     name: str
 
     async def write_draft(self, request: DraftRequest) -> Draft:
-        """Write one draft; ProviderRefused when the model refuses or breaks the schema twice."""
+        """Return one draft.
+
+        Raises: ProviderRefused when the model refuses, or breaks the schema twice.
+        """

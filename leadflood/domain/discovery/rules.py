@@ -5,7 +5,7 @@ import re
 
 import msgspec
 
-from leadflood.contracts.facts import FoundPerson
+from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery.schemas import DiscoveryRun

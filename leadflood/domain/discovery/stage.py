@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
-from leadflood.contracts.facts import FoundPerson
+from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
 from leadflood.domain.discovery import store
 from leadflood.domain.discovery.rules import excerpt_of, goes_on, mask_asked, reason_to_reject

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.people import PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName, Probability
 from leadflood.domain.leads.schemas import LeadProfile

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName, Micros, Probability
 from leadflood.domain.leads.schemas import LeadEvent
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.discovery.schemas import LeadDiscovered

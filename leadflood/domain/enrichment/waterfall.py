@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.errors import ProviderChanged, ProviderThrottled
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.features.aim import Aim
 from leadflood.domain.features.schemas import FeatureValue

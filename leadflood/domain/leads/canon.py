@@ -14,7 +14,7 @@ import tldextract
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from leadflood.contracts.countries import find_country
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
 
 MAX_TEXT = 4_000

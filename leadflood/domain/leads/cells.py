@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from leadflood.contracts.cells import neutral
+from leadflood.contracts.csv_safety import neutral
 
 
 def write_csv(rows: Iterable[Sequence[str]]) -> bytes:

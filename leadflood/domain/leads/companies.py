@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import canonical
 from leadflood.domain.leads.company_schemas import (

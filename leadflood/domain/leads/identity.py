@@ -6,7 +6,7 @@ known by its domain (`company`), so a file of companies gives one lead each.
 
 from collections.abc import Callable, Iterable
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import (
     canonical_email,

@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
 from leadflood.domain.leads.headers import match_headers

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import canonical, clean_text
 from leadflood.domain.leads.schemas import HUMAN_SOURCE

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.provenance import Standing, is_better
 from leadflood.domain.leads.schemas import (

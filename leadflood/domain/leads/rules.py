@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.canon import (
     canonical,

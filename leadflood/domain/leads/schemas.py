@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName, Micros, Probability
 from leadflood.engine.queue.event import Event
 

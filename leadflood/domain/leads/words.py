@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import canonical, canonical_phone
 from leadflood.domain.leads.identity import IDENTIFYING, identity_keys

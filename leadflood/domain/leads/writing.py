@@ -7,7 +7,7 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 import msgspec
 
-from leadflood.contracts.facts import FoundValue
+from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.provenance import encode_value, evidence_bytes, is_human, rank_of
 from leadflood.domain.leads.sql import SQL

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.countries import country_name
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.ports.text import NumberedFact
 from leadflood.contracts.values import FieldName
 from leadflood.domain.messaging.schemas import ProvenFact

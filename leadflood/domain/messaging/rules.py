@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.domain.messaging.claims import find_text, sentences_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leadflood.contracts.cells import neutral
+from leadflood.contracts.csv_safety import neutral
 from leadflood.contracts.values import FieldName
 from leadflood.domain.overview.schemas import ExportedLead, ExportFormat, LeadSummary
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.overview.schemas import (

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName, Micros
 from leadflood.domain.leads.schemas import LeadStatus
 

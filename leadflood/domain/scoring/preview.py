@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Bands, QualificationRule

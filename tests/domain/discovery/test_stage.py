@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
-from leadflood.contracts.facts import FoundPerson, FoundValue
+from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery import store

@@ -10,7 +10,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     Unsupported,
 )
-from leadflood.contracts.facts import FoundPerson, FoundValue, Scalar
+from leadflood.contracts.found_values import FoundPerson, FoundValue, Scalar
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from leadflood.contracts.facts import Scalar
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, ProfileValue
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from leadflood.contracts.facts import FoundValue, Scalar
+from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson
 

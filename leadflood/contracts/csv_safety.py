@@ -1,4 +1,4 @@
-"""Cells of CSV files that no spreadsheet takes for formulas; pure.
+"""CSV safety: cells that no spreadsheet takes for formulas.
 
 Source: OWASP, CSV Injection (read 2026-01): a cell that begins with `=`, `+`, `-`, `@`, a tab, a
 carriage return or a line feed may be run as a formula. Spreadsheets also look past spaces, and
@@ -8,19 +8,19 @@ some read the full-width forms as the plain ones.
 import unicodedata
 
 MARK = "'"
-"""Put before such a cell; also before one that begins with it, so that it can be taken off."""
+"""The prefix of such a cell, and of a cell that begins with the mark, so that it can be undone."""
 
 _STARTS = frozenset("=+-@\t\r\n\u2212\ufe63\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe6b")
-_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 
 
 def neutral(cell: str) -> str:
-    """Make a cell plain text for every spreadsheet; `restored` gives it back as it was."""
+    """Return a cell as plain text for every spreadsheet; `restored` undoes it."""
     return MARK + cell if _may_run(cell) or cell.startswith(MARK) else cell
 
 
 def restored(cell: str) -> str:
-    """Give back what `neutral` was given: without the one mark it begins with."""
+    """Return the cell that `neutral` was given: without its mark."""
     return cell.removeprefix(MARK)
 
 
@@ -28,6 +28,6 @@ def _may_run(cell: str) -> bool:
     for character in cell:
         if character in _STARTS:
             return True
-        if unicodedata.category(character) not in _UNSEEN:
+        if unicodedata.category(character) not in _INVISIBLE:
             return False
     return False

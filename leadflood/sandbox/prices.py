@@ -1,4 +1,4 @@
-"""What the pretend providers charge and allow: documented paid plans, times a multiplier.
+"""Prices, credits and rate limits of the pretend providers: documented plans, multiplied.
 
 Prices are constants so that the product's sandbox settings can state the same numbers.
 Source: the vendors' pages as noted in the providers' notes, read November 2026; where a price
@@ -56,7 +56,7 @@ class WindowKind(StrEnum):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """So many calls within so many seconds."""
+    """A rate limit: so many calls within so many seconds."""
 
     calls: int
     seconds: float
@@ -89,7 +89,7 @@ DOCUMENTED_CREDITS: Final[dict[str, Decimal]] = {
 def limits_of(
     group: str, multiplier: int, kind: WindowKind | None, override: tuple[Limit, ...] | None
 ) -> tuple[Limit, ...]:
-    """Tell the windows of an endpoint group; `kind` makes all windows of one kind."""
+    """Return the windows of an endpoint group; `kind` makes all windows of one kind."""
     if override is not None:
         return override
     return tuple(

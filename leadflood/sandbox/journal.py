@@ -1,4 +1,4 @@
-"""What the pretend world writes down: every request, every charge, every message it took.
+"""Journal: every request, every charge and every message that the pretend world accepted.
 
 One append-only file of JSON lines, one line a request, written before the answer leaves. A
 restarted world reads it and goes on.
@@ -17,7 +17,15 @@ from leadflood.contracts.values import Micros
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A message that was accepted. `key` tells messages apart: equal keys are one sent twice."""
+    """A message that was accepted.
+
+    Attributes:
+        recipient: An address or a phone number.
+        key: What the message is; equal keys are one message sent twice.
+        parameters: The parameters of a template.
+        template_id: The template; empty for an e-mail.
+        body_bytes: The size of an e-mail.
+    """
 
     recipient: str
     key: str
@@ -26,11 +34,20 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     body_bytes: int = 0
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One request and what it came to; status 0: it was never answered.
+class JournalEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One request and its outcome.
 
-    `reference` is the caller's (`x-request-id`, or the Message-ID); `subjects` what a bulk call
-    was charged for, one by one.
+    Attributes:
+        at: When the response left, in ISO 8601.
+        provider: Who was called.
+        operation: The provider's own name of the endpoint.
+        status: The status of the response; 0 means it was never answered.
+        reference: The caller's reference: `x-request-id`, or the Message-ID.
+        fault: The injected fault, if any.
+        credits: Credits charged.
+        amount_micros: Money charged.
+        subjects: What a bulk call was charged for, one by one.
+        delivery: The message that was accepted, if any.
     """
 
     at: str
@@ -46,7 +63,18 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One charge as the customer reads it."""
+    """One charge as the customer reads it.
+
+    Attributes:
+        number: Its place on the invoice, from 1.
+        at: When it was charged, in ISO 8601.
+        provider: Who charges.
+        operation: The provider's own name of the endpoint.
+        reference: The caller's reference.
+        credits: Credits charged.
+        amount_micros: Money charged.
+        subjects: What a bulk call was charged for, one by one.
+    """
 
     number: int
     at: str
@@ -58,8 +86,17 @@ class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[str, ...]
 
 
-class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """A message, how often it came, and under which references."""
+class ReceivedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message and how often it came.
+
+    Attributes:
+        provider: Who accepted it.
+        key: What the message is.
+        recipient: An address or a phone number.
+        parameters: The parameters of a template.
+        count: How often it came; more than 1 is a duplicate.
+        references: The caller's reference of each time.
+    """
 
     provider: str
     key: str
@@ -69,18 +106,18 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     references: tuple[str, ...]
 
 
-class Books:
-    """The open file and its sums. One writer; nothing is ever changed."""
+class Journal:
+    """The open file and its totals. One writer; append-only."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "books.jsonl"
-        self.deliveries: list[tuple[str, Entry, Delivery]] = []
+        self.path = folder / "journal.jsonl"
+        self.deliveries: list[tuple[str, JournalEntry, Delivery]] = []
         self.statuses: Counter[tuple[str, str, int]] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
-        self.visits: Counter[str] = Counter()
+        self.request_counts: Counter[str] = Counter()
         self.credits: defaultdict[str, Decimal] = defaultdict(Decimal)
-        self._charged: list[Entry] = []
+        self._charged: list[JournalEntry] = []
         self._encoder = msgspec.json.Encoder()
         self._replay()
         # O_NONBLOCK means nothing on a plain file but tells watchers that this cannot stall.
@@ -104,12 +141,12 @@ class Books:
             os.close(self._file)
             self._file = -1
 
-    def record(self, entry: Entry) -> None:
-        """Write one request down; it is with the operating system when this returns."""
+    def record(self, entry: JournalEntry) -> None:
+        """Append one request; it is with the operating system when this returns."""
         os.write(self._file, self._encoder.encode(entry) + b"\n")
         self._add(entry)
 
-    def invoice(self) -> list[InvoiceLine]:
+    def list_invoice_lines(self) -> list[InvoiceLine]:
         """List every charge, in the order it was made."""
         return [
             InvoiceLine(
@@ -125,15 +162,15 @@ class Books:
             for number, entry in enumerate(self._charged, 1)
         ]
 
-    def mails(self) -> list[Mail]:
+    def list_messages(self) -> list[ReceivedMessage]:
         """List the messages with how often each came."""
-        grouped: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
+        grouped: defaultdict[tuple[str, str], list[JournalEntry]] = defaultdict(list)
         first: dict[tuple[str, str], Delivery] = {}
         for provider, entry, delivery in self.deliveries:
             grouped[provider, delivery.key].append(entry)
             first.setdefault((provider, delivery.key), delivery)
         return [
-            Mail(
+            ReceivedMessage(
                 provider=provider,
                 key=key,
                 recipient=first[provider, key].recipient,
@@ -144,8 +181,8 @@ class Books:
             for (provider, key), entries in grouped.items()
         ]
 
-    def _add(self, entry: Entry) -> None:
-        self.visits[entry.provider] += 1
+    def _add(self, entry: JournalEntry) -> None:
+        self.request_counts[entry.provider] += 1
         self.statuses[entry.provider, entry.operation, entry.status] += 1
         if entry.fault:
             self.faults[entry.provider, entry.fault] += 1
@@ -158,7 +195,7 @@ class Books:
     def _replay(self) -> None:
         if not self.path.exists():
             return
-        decoder = msgspec.json.Decoder(Entry)
+        decoder = msgspec.json.Decoder(JournalEntry)
         whole, newline, torn = self.path.read_bytes().rpartition(b"\n")
         for line in whole.splitlines():
             self._add(decoder.decode(line))

@@ -1,4 +1,4 @@
-"""What every provider says of itself, and what an operator may set for it."""
+"""Provider spec: what a provider is, and what an operator may set for it."""
 
 from decimal import Decimal
 
@@ -27,10 +27,20 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an operator sets for a provider; empty or None means what its SPEC says.
+    """What an operator sets for a provider.
 
-    `credit_price_micros` is the price of one credit (or one call, or one message).
-    `limits` replaces the windows of a limit name. `extra` holds a provider's own few knobs.
+    Attributes:
+        enabled: Whether it may be asked at all.
+        base_url: The address of the service; empty means that of the card.
+        api_key: The key.
+        credit_price_micros: The price of one credit (or one call, or one message).
+        day_cap_micros: The most to spend in a day; None sets no cap.
+        month_cap_micros: The most to spend in a month; None sets no cap.
+        timeout_seconds: How long one call may take.
+        answer_days: How long an answer is used again.
+        miss_days: How long a miss is believed.
+        limits: Windows by limit name, in place of those of the card.
+        extra: The provider's own few settings.
     """
 
     enabled: bool = True

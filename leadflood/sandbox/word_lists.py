@@ -1,4 +1,4 @@
-"""Words the pretend world is made of. All invented, or too common to mean anybody."""
+"""Word lists that the pretend world is made of. All invented, or too common to mean anybody."""
 
 from typing import Final
 
@@ -6,7 +6,17 @@ import msgspec
 
 
 class Country(msgspec.Struct, frozen=True):
-    """A country: ISO code, its name, cities with their state, names people have, mobile prefix."""
+    """A country and the people in it.
+
+    Attributes:
+        code: ISO 3166-1 alpha-2.
+        name: Its English name.
+        continent: Its continent, in lower case.
+        cities: Pairs of city and state.
+        first_names: First names found there.
+        last_names: Last names found there.
+        mobile_prefix: What made-up mobile numbers begin with.
+    """
 
     code: str
     name: str
@@ -18,7 +28,15 @@ class Country(msgspec.Struct, frozen=True):
 
 
 class Title(msgspec.Struct, frozen=True):
-    """A job: its words, how high, where, which titles are like it, and how common it is."""
+    """A job title.
+
+    Attributes:
+        words: The title as written.
+        seniority: Apollo's word for the level.
+        department: Apollo's word for the department.
+        family: Titles of one family count as similar.
+        weight: How common it is.
+    """
 
     words: str
     seniority: str
@@ -28,7 +46,7 @@ class Title(msgspec.Struct, frozen=True):
 
 
 class Industry(msgspec.Struct, frozen=True):
-    """A trade: the word providers use, words for company names, and how common it is."""
+    """An industry: the word providers use, words for company names, and how common it is."""
 
     word: str
     name_words: tuple[str, ...]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.contracts.cells import neutral, restored
+from leadflood.contracts.csv_safety import neutral, restored
 
 ATTACKS = (Path(__file__).parent / "csv_injection_payloads.txt").read_text("utf-8").splitlines()
 

@@ -1,0 +1,46 @@
+"""Found values: a value with its evidence, as providers give it and slices keep it."""
+
+from datetime import datetime
+
+import msgspec
+
+from leadflood.contracts.values import FieldName, Micros, Probability
+
+Scalar = str | int | float | bool | tuple[str, ...]
+"""What a field may hold; lists are of strings. `company_size` is a number of people."""
+
+
+class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One value and its source.
+
+    Attributes:
+        field: Which field it is a value of.
+        value: The value, cleaned.
+        source: The provider, or `csv` or `user`.
+        method: The operation of the provider (`people.match`).
+        observed_at: When the source gave it.
+        confidence: How likely it is right.
+        evidence_hash: The SHA-256, in hex, of the raw answer.
+        cost_micros: This value's share of the answer's cost.
+    """
+
+    field: FieldName
+    value: Scalar
+    source: str
+    method: str
+    observed_at: datetime
+    confidence: Probability
+    evidence_hash: str
+    cost_micros: Micros = 0
+
+
+class FoundPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person as one provider knows them; `provider_id` is the provider's id of the person."""
+
+    provider: str
+    provider_id: str
+    values: tuple[FoundValue, ...]
+
+    def get(self, field: FieldName) -> Scalar | None:
+        """Return the value of a field, if there is one."""
+        return next((each.value for each in self.values if each.field == field), None)
