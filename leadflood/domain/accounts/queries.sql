@@ -357,11 +357,15 @@ SELECT asked AS id, owner FROM chain WHERE merged_into IS NULL AND owner IS NOT 
 UNION ALL
 SELECT run_id AS id, owner FROM import WHERE run_id = ANY(:ids::uuid[]) AND owner IS NOT NULL
 
--- name: list_audit_events
--- The newest acts, by what the other queries of their kind do not name; ids are in order of time.
+-- fragment: audit_events
+-- Acts, whole.
 SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
     detail
 FROM audit_event
+
+-- name: list_audit_events
+-- The newest acts, by what the other queries of their kind do not name; ids are in order of time.
+{audit_events}
 WHERE id < :before::uuid AND id >= :since::uuid
     AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
 ORDER BY id DESC
@@ -369,9 +373,7 @@ LIMIT :limit::int
 
 -- name: list_audit_events_of_action
 -- The newest acts of a kind.
-SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
-    detail
-FROM audit_event
+{audit_events}
 WHERE action = :action::text AND id < :before::uuid AND id >= :since::uuid
     AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
 ORDER BY id DESC
@@ -379,9 +381,7 @@ LIMIT :limit::int
 
 -- name: list_audit_events_of_subject
 -- The newest acts done to one thing.
-SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
-    detail
-FROM audit_event
+{audit_events}
 WHERE subject_id = :subject_id::text AND id < :before::uuid AND id >= :since::uuid
     AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
     AND (:action::text IS NULL OR action = :action::text)
@@ -390,9 +390,7 @@ LIMIT :limit::int
 
 -- name: list_audit_events_of_actor
 -- The newest acts of a user or a key.
-SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
-    detail
-FROM audit_event
+{audit_events}
 WHERE actor_id = :actor_id::uuid AND id < :before::uuid AND id >= :since::uuid
     AND (:action::text IS NULL OR action = :action::text)
     AND (:subject_kind::text IS NULL OR subject_kind = :subject_kind::text)
@@ -402,9 +400,7 @@ LIMIT :limit::int
 
 -- name: list_audit_events_of_operator
 -- The newest acts of whoever holds the operator's token.
-SELECT id, at, actor_kind, actor_id, actor, address, request_id, action, subject_kind, subject_id,
-    detail
-FROM audit_event
+{audit_events}
 WHERE actor_id IS NULL AND actor_kind = :actor_kind::text
     AND id < :before::uuid AND id >= :since::uuid
     AND (:action::text IS NULL OR action = :action::text)
