@@ -46,7 +46,7 @@ from leadflood.contracts.wire import (
     web_url,
 )
 from leadflood.engine.clock import Clock
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 from leadflood.engine.net.call import (
     BulkReply,
     Call,
@@ -446,9 +446,10 @@ _KEY_TEXT = (
 
 def _filters(query: PeopleQuery, page: int, countries_mean: str) -> dict[str, Any]:
     if len(query.company_domains) > _MOST_DOMAINS:
-        raise Invalid(
-            f"apollo takes at most {_MOST_DOMAINS} domains in one search",
-            (FieldProblem("company_domains", f"give at most {_MOST_DOMAINS}"),),
+        raise Invalid.field(
+            "company_domains",
+            f"give at most {_MOST_DOMAINS}",
+            detail=f"apollo takes at most {_MOST_DOMAINS} domains in one search",
         )
     places = "organization_locations" if countries_mean == "organization" else "person_locations"
     filters: dict[str, Any] = {
@@ -476,9 +477,10 @@ def _per_page(query: PeopleQuery) -> int:
 def _page_number(cursor: str | None) -> int:
     page = 1 if cursor is None else int(cursor) if cursor.isascii() and cursor.isdecimal() else 0
     if not 1 <= page <= _MOST_PAGES:
-        raise Invalid(
-            f"{cursor!r} is no cursor of apollo: start without one",
-            (FieldProblem("cursor", f"a page number from 1 to {_MOST_PAGES}"),),
+        raise Invalid.field(
+            "cursor",
+            f"a page number from 1 to {_MOST_PAGES}",
+            detail=f"{cursor!r} is no cursor of apollo: start without one",
         )
     return page
 

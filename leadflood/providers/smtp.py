@@ -370,12 +370,11 @@ def _address(field: str, spec: str, name: str) -> Address:
         address = Address(_sound(name), addr_spec=f"{local}@{ascii_domain}")
         local.encode("ascii")
     except (MessageError, ValueError, IndexError) as error:
-        raise Invalid(
-            f"{field} is no address that mail can go to",
-            (FieldProblem(field, "write it as name@domain"),),
+        raise Invalid.field(
+            field, "write it as name@domain", detail=f"{field} is no address that mail can go to"
         ) from error
     if not (address.username and address.domain):
-        raise Invalid(f"{field} is empty", (FieldProblem(field, "write it as name@domain"),))
+        raise Invalid.field(field, "write it as name@domain", detail=f"{field} is empty")
     return address
 
 

@@ -96,8 +96,7 @@ def _check(new: NewKey, rights: frozenset[Permission], now: datetime) -> None:
     if new.expires_at is not None and new.expires_at <= now:
         problems.append(FieldProblem("expiresAt", "write an instant to come, or leave it out"))
     if problems:
-        told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
-        raise Invalid(told, tuple(problems), code="api_key.refused")
+        raise Invalid.of(problems, code="api_key.refused")
 
 
 def scopes_of(names: Sequence[str]) -> frozenset[Permission]:

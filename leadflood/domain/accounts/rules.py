@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 
 LEAST_PASSWORD_CHARS = 12
 MOST_PASSWORD_CHARS = 1_000
@@ -40,11 +40,11 @@ def normalize_email(given: str) -> str:
     """Write an address in the one form in which it is kept and compared. Raises: Invalid."""
     problem = "write one e-mail address, such as ann@example.com"
     if len(given) > MOST_EMAIL_CHARS:
-        raise Invalid("email: is too long", (FieldProblem("email", problem),), code=_EMAIL)
+        raise Invalid.field("email", problem, detail="email: is too long", code=_EMAIL)
     try:
         checked = validate_email(given.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
-        raise Invalid(f"email: {error}", (FieldProblem("email", problem),), code=_EMAIL) from error
+        raise Invalid.field("email", problem, detail=f"email: {error}", code=_EMAIL) from error
     return unicodedata.normalize("NFKC", checked.normalized).lower()
 
 
@@ -62,10 +62,7 @@ def check_password(password: str, email: str) -> None:
     """Refuse a password that is easily found, of a person with that address. Raises: Invalid."""
     normal = normalize_password(password)
     if problem := _problem_of(normal, email.lower()):
-        raise Invalid(
-            f"password: {problem}", (FieldProblem("password", problem),),
-            code="auth.password.refused",
-        )  # fmt: skip
+        raise Invalid.field("password", problem, code="auth.password.refused")
 
 
 def _problem_of(password: str, email: str) -> str:

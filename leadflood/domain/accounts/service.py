@@ -24,7 +24,7 @@ from leadflood.domain.accounts.users import Users
 from leadflood.domain.accounts.vault import LEAST_CHARS, Seal, Vault
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Bug, FieldProblem, Invalid
+from leadflood.engine.errors import Bug, Invalid
 from leadflood.engine.ids import Ids
 
 ENDED_SESSIONS_KEPT = timedelta(days=30)
@@ -78,9 +78,10 @@ class Accounts:
         master = self._settings.secret or await to_thread.run_sync(self._keep_secret)
         if len(master) < LEAST_CHARS:
             problem = f"write at least {LEAST_CHARS} characters, such as `openssl rand -hex 32`"
-            raise Invalid(
-                f"accounts.secret is too short: {problem}",
-                (FieldProblem("accounts.secret", problem),),
+            raise Invalid.field(
+                "accounts.secret",
+                problem,
+                detail=f"accounts.secret is too short: {problem}",
                 code="accounts.secret.short",
             )
         use = self._build(Vault(master))

@@ -22,7 +22,7 @@ from leadflood.domain.accounts.sql import SQL
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
 
 
@@ -165,7 +165,7 @@ def _state_after(user: User, wanted: UserState | None) -> UserState:
     if user.state is UserState.DISABLED:
         return UserState.INVITED if user.password_hash is None else UserState.ACTIVE
     problem = "active: by registering; invited: by inviting; write disabled, or leave it out"
-    raise Invalid(f"state: {problem}", (FieldProblem("state", problem),), code="user.state.refused")
+    raise Invalid.field("state", problem, code="user.state.refused")
 
 
 def _unknown(user_id: UUID) -> NotFound:

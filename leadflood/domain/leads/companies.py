@@ -23,7 +23,7 @@ from leadflood.domain.leads.schemas import HUMAN_SOURCE, HistoryValue, LeadStatu
 from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.writing import Prepared, StoredValue, write_values
 from leadflood.engine.db.tx import Reader, Row, Tx
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
 
 MOST_LEADS = 20
@@ -57,9 +57,7 @@ def read_words(words: CompanyWords) -> dict[FieldName, Scalar | None]:
         if given is not None and value is None:
             path = "linkedinUrl" if name == "linkedin_url" else name
             problem = f"{given!r} is none that can be understood"
-            raise Invalid(
-                f"{path}: {problem}", (FieldProblem(path, problem),), code="leads.company.invalid"
-            )
+            raise Invalid.field(path, problem, code="leads.company.invalid")
         told[field] = value
     return told
 

@@ -24,7 +24,6 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import (
     Conflict,
-    FieldProblem,
     Invalid,
     NotFound,
     PreconditionFailed,
@@ -73,11 +72,7 @@ class CompanyService:
         domain = company_domain(given.domain)
         if domain is None:
             problem = "give the domain a company has registered (acme.com), not that of a mail host"
-            raise Invalid(
-                f"domain: {problem}",
-                (FieldProblem("domain", problem),),
-                code="leads.company.invalid",
-            )
+            raise Invalid.field("domain", problem, code="leads.company.invalid")
         told = companies.read_words(given)
         company_id, now = company_id_of(domain), self._clock.now()
         name = given.name if isinstance(given.name, str) else None

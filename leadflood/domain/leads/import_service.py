@@ -562,10 +562,10 @@ def make_plan(view: ImportView, given: ImportMapping, asker: Asker) -> Plan:
     if asker.mine is not None and owner != asker.mine:
         problems.append(FieldProblem("ownerId", "you may import for yourself only"))
     if problems:
-        told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems[:10])
-        raise Invalid(
-            f"the mapping does not fit the file: {told}",
-            tuple(problems),
+        raise Invalid.of(
+            problems,
+            prefix="the mapping does not fit the file",
+            most_named=10,
             code="leads.import.mapping",
         )
     return Plan(

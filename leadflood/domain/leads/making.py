@@ -73,8 +73,7 @@ def read_person(given: LeadInput, now: datetime) -> ReadPerson:
     """Read what a request says of a person, before any transaction. Raises: Invalid."""
     values, problems = read_input(given)
     if problems:
-        told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems)
-        raise Invalid(f"the lead cannot be created: {told}", problems)
+        raise Invalid.of(problems, prefix="the lead cannot be created")
     found = found_in_input(given, values, now)
     return ReadPerson(said=prepare(found), keys=identity_keys(found))
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 
 MOST_CHARS = 40
 
@@ -17,8 +17,8 @@ def canonical_tag(told: str) -> str:
     tag = unicodedata.normalize("NFC", tag)
     problem = _problem_of(tag)
     if problem:
-        raise Invalid(
-            f"the tag {told[:60]!r} {problem}", (FieldProblem("tag", problem),), code="leads.tag"
+        raise Invalid.field(
+            "tag", problem, detail=f"the tag {told[:60]!r} {problem}", code="leads.tag"
         )
     return tag
 
