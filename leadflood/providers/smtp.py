@@ -33,6 +33,7 @@ from leadflood.contracts.wire import canonical, clean_text, price_micros
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
+from leadflood.engine.text import make_storable
 
 SPEC = ProviderSpec(
     name="smtp",
@@ -401,8 +402,7 @@ def _html(text: str) -> str:
 
 def _sound(text: str) -> str:
     """Make a text encodable (no lone surrogate) with plain line ends and no NUL."""
-    sound = text.encode("utf-8", "replace").decode()
-    return sound.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    return make_storable(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _spec_of(mail: EmailMessage, header: str) -> str:

@@ -16,6 +16,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from leadflood.contracts.countries import find_country
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
+from leadflood.engine.text import make_storable
 
 MAX_TEXT = 4_000
 _MOST_ADDRESS = 600
@@ -69,13 +70,9 @@ _OWN_NAMES = {
 
 def clean_text(text: str) -> str:
     """Make text storable: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
-    if text.isascii():
-        if len(text) <= MAX_TEXT and "\x00" not in text:
-            return text.strip()
-    else:
+    if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    return text.replace("\x00", "")[:MAX_TEXT].strip()
+    return make_storable(text)[:MAX_TEXT].strip()
 
 
 @lru_cache(maxsize=8192)
