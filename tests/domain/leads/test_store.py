@@ -7,8 +7,10 @@ import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store
+from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.schemas import (
     HUMAN_SOURCE,
+    Editor,
     IdentityKey,
     LeadStatus,
     LeadValues,
@@ -22,7 +24,9 @@ from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from tests.domain.leads.people import SEEN_AT, a_person, a_value, values_of
 
-IDS = Ids(ManualClock(), seed=1)
+CLOCK = ManualClock()
+IDS = Ids(CLOCK, seed=1)
+CHANGES = LeadChanges(IDS, CLOCK)
 CHECK_VIOLATION = "23514"
 pytestmark = pytest.mark.pg
 
@@ -140,13 +144,13 @@ async def test_an_undone_merge_stays_undone(database: Database) -> None:
     await learned(database, email_of(older, "a@acme.example"), email_of(younger, "a@acme.example"))
 
     async with database.transaction() as tx:
-        await store.unmerge(tx, younger, "ann", IDS, SEEN_AT)
+        await CHANGES.unmerge(tx, younger, Editor(by="ann"))
     who = await learned(database, email_of(younger, "a@acme.example"))
 
     assert who == {younger: younger}
     with pytest.raises(NotFound):
         async with database.transaction() as tx:
-            await store.unmerge(tx, younger, "ann", IDS, SEEN_AT)
+            await CHANGES.unmerge(tx, younger, Editor(by="ann"))
 
 
 async def test_leads_that_are_gone_are_left_out(database: Database) -> None:
