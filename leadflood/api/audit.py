@@ -11,9 +11,9 @@ from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node, Stream
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
+from leadflood.contracts.cells import write_csv
 from leadflood.domain.accounts.audit import AuditFilter
 from leadflood.domain.accounts.schemas import AuditEntry, AuditEvent, PrincipalKind
-from leadflood.domain.leads.cells import write_csv
 
 PATH = "/v1/audit"
 PIECE = 1_000

@@ -17,8 +17,8 @@ from leadflood.api.lead_changes import require_owner
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.api.uploads import FORM, Upload
+from leadflood.contracts.cells import write_csv
 from leadflood.domain.accounts.schemas import AuditEntry, Permission
-from leadflood.domain.leads.cells import write_csv
 from leadflood.domain.leads.import_schemas import (
     ImportMapping,
     ImportPartWanted,

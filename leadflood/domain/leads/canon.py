@@ -16,9 +16,11 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from leadflood.contracts.countries import find_country
 from leadflood.contracts.facts import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
+from leadflood.engine.errors import Invalid
 from leadflood.engine.text import make_storable
 
 MAX_TEXT = 4_000
+MOST_TAG_CHARS = 40
 _MOST_ADDRESS = 600
 _SPACES = re.compile(r"\s+")
 _SIZE_RANGE = re.compile(r"^(\d+)\s*(?:-|to|\u2013|\u2014)\s*(\d+)$")
@@ -233,3 +235,28 @@ _FORMS = {
     FieldName.COMPANY_COUNTRY: _country,
     FieldName.COMPANY_SIZE: people_count,
 }
+
+
+def canonical_tag(text: str) -> str:
+    """Bring a tag into its one form: lower case, single spaces.
+
+    Raises: Invalid when nothing is left of it, it is too long, or it has a control character or
+    a comma (lists of tags are written with commas).
+    """
+    tag = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    tag = unicodedata.normalize("NFC", tag)
+    if problem := _tag_problem(tag):
+        raise Invalid.field(
+            "tag", problem, detail=f"the tag {text[:60]!r} {problem}", code="leads.tag"
+        )
+    return tag
+
+
+def _tag_problem(tag: str) -> str:
+    if not tag:
+        return "is empty: write a word"
+    if len(tag) > MOST_TAG_CHARS:
+        return f"is too long: write at most {MOST_TAG_CHARS} characters"
+    if "," in tag or any(unicodedata.category(sign).startswith("C") for sign in tag):
+        return "has a comma or a sign nobody can see: write words"
+    return ""

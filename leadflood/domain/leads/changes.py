@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.leads import search
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.provenance import rank_of
 from leadflood.domain.leads.reading import profiles, survivors
 from leadflood.domain.leads.schemas import (
@@ -33,14 +34,12 @@ from leadflood.domain.leads.schemas import (
     TagCount,
 )
 from leadflood.domain.leads.settling import Links, claim_keys, settle
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import (
     lock_states,
     raise_versions,
     read_states,
     write_states,
 )
-from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.leads.words import (
     EXCLUSIVE,
     SURE,
@@ -57,9 +56,12 @@ from leadflood.domain.leads.writing import (
     write_values,
 )
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Denied, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 MOST_COUNTED = 10_000
 MOST_LISTED = 1_000

@@ -18,9 +18,9 @@ from leadflood.domain.leads.company_schemas import (
 )
 from leadflood.domain.leads.schemas import Editor
 from leadflood.domain.leads.shown import read_search
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.writing import company_id_of
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import (
     Conflict,
@@ -29,6 +29,8 @@ from leadflood.engine.errors import (
     PreconditionFailed,
 )
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 
 class CompanyService:

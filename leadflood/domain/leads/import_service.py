@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import importing, store
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.import_schemas import (
     Column,
     ImportMapping,
@@ -44,7 +45,6 @@ from leadflood.domain.leads.schemas import (
     ReadCsv,
     Upserted,
 )
-from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.leads.writing import company_id_of
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx

@@ -29,9 +29,11 @@ from leadflood.domain.leads.schemas import (
     NewImport,
     ReadCsv,
 )
-from leadflood.domain.leads.sql import SQL
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.text import make_storable
+
+SQL = load_queries(__file__)
 
 BETWEEN = "\x1e"
 WITHIN = "\x1f"

@@ -20,12 +20,14 @@ from leadflood.domain.leads.schemas import (
     LeadStatus,
 )
 from leadflood.domain.leads.settling import claim_keys
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import read_states
 from leadflood.domain.leads.writing import Prepared, write_companies, write_values
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 CreateResult = LeadCreated | Conflict | None
 """None: it shares a key with one before it in the same batch; whose it is shows afterwards."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.leads import store
 from leadflood.domain.leads.identity import identity_keys
 from leadflood.domain.leads.making import CreateResult, LeadRequest, create_leads
+from leadflood.domain.leads.reading import find, find_many
 from leadflood.domain.leads.rules import found_in_input, read_input
 from leadflood.domain.leads.schemas import LeadInput, LeadView
 from leadflood.domain.leads.writing import Prepared, prepare
@@ -42,11 +42,11 @@ class LeadService:
 
     async def get(self, db: Reader, lead_id: UUID) -> LeadView:
         """Tell everything known of a lead; of a merged one, its survivor. Raises: NotFound."""
-        view = await store.find(db, lead_id)
+        view = await find(db, lead_id)
         if view is None:
             raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
         return view
 
     async def find_many(self, db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, LeadView]:
         """Tell everything known of leads, by the id asked for; those that are gone are left out."""
-        return await store.find_many(db, lead_ids)
+        return await find_many(db, lead_ids)

@@ -14,7 +14,7 @@ import msgspec
 
 from leadflood.domain.leads.identity import IDENTIFYING, identity_keys, provider_key
 from leadflood.domain.leads.making import NewLead, add_leads
-from leadflood.domain.leads.reading import find, find_many, profiles, survivors
+from leadflood.domain.leads.reading import find, profiles, survivors
 from leadflood.domain.leads.schemas import (
     IdentityKey,
     LeadStatus,
@@ -24,20 +24,20 @@ from leadflood.domain.leads.schemas import (
     Upserted,
 )
 from leadflood.domain.leads.search import NewScore, list_ids, lock, record_scores, refresh
-from leadflood.domain.leads.settling import Links, claim_keys, settle
+from leadflood.domain.leads.settling import Groups, Links, claim_keys, settle
 from leadflood.domain.leads.shown import read_search
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import deleted_among, lock_states, read_states, write_states
-from leadflood.domain.leads.union import Groups
 from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 __all__ = [
     "IDENTIFYING",
     "NewScore",
     "find",
-    "find_many",
     "identity_keys",
     "list_ids",
     "lock",

@@ -11,9 +11,11 @@ from leadflood.contracts.facts import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.provenance import encode_value, evidence_bytes, is_human, rank_of
 from leadflood.domain.leads.schemas import IdentityKey
-from leadflood.domain.leads.sql import SQL
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 COMPANY_FIELDS = frozenset(
     {

@@ -10,6 +10,7 @@ Source: aiosql's file form, `-- name: claim_due`, one line saying why, SQL with 
 import logging
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import aiosql
@@ -74,8 +75,16 @@ class Queries:
 
 
 def load_queries(beside: str) -> Queries:
-    """Load `queries.sql` from the folder of the module whose `__file__` is given."""
-    return Queries(Path(beside).with_name("queries.sql"))
+    """Load `queries.sql` from the folder of the module whose `__file__` is given.
+
+    The modules of a folder share what is loaded.
+    """
+    return _load(Path(beside).with_name("queries.sql"))
+
+
+@cache
+def _load(path: Path) -> Queries:
+    return Queries(path)
 
 
 def resolve_fragments(text: str, path: Path) -> str:
