@@ -7,11 +7,15 @@
 An unknown key is refused with its path.
 """
 
-import msgspec
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
 from leadflood.api.listening import Settings as HttpSettings
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas import Settings as AccountSettings
@@ -28,8 +32,6 @@ from leadflood.engine.obs.reports import Settings as SentrySettings
 from leadflood.engine.obs.tracing import Settings as TraceSettings
 from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
-from pathlib import Path
-from typing import Any, Literal
 
 PREFIX = "LEADFLOOD_"
 SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")
@@ -167,8 +169,7 @@ def _check_values(settings: Settings) -> None:
         if name not in PROVIDER_NAMES
     ]
     if problems:
-        told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
-        raise Invalid(f"settings: {told}", tuple(problems), code="settings.invalid")
+        raise Invalid.of(problems, prefix="settings", code="settings.invalid")
 
 
 def _problem_of(name: str, value: Any) -> str:
@@ -188,10 +189,11 @@ def _check_providers(providers: object) -> None:
         return
     unknown = sorted(set(providers) - set(PROVIDER_NAMES))
     if unknown:
-        names = ", ".join(PROVIDER_NAMES)
-        raise Invalid(
-            f"settings: providers.{unknown[0]}: there is no such provider; known are {names}",
-            (FieldProblem(f"providers.{unknown[0]}", f"use one of {names}"),),
+        path, names = f"providers.{unknown[0]}", ", ".join(PROVIDER_NAMES)
+        raise Invalid.field(
+            path,
+            f"use one of {names}",
+            detail=f"settings: {path}: there is no such provider; known are {names}",
             code="settings.invalid",
         )
 
@@ -199,9 +201,7 @@ def _check_providers(providers: object) -> None:
 def _invalid(text: str) -> Invalid:
     problem, _, where = text.partition(" - at `$")
     path = where.rstrip("`").lstrip(".") or "(top level)"
-    return Invalid(
-        f"settings: {path}: {problem}", (FieldProblem(path, problem),), code="settings.invalid"
-    )
+    return Invalid.of([FieldProblem(path, problem)], prefix="settings", code="settings.invalid")
 
 
 def _read_file(path: Path) -> dict[str, Any]:

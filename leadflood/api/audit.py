@@ -11,9 +11,9 @@ from leadflood.api.deeds import Deed, once
 from leadflood.api.edge import Caller, Node, Stream
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
+from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEntry, AuditEvent, AuditFilter
 from leadflood.domain.auth.schemas import PrincipalKind
-from leadflood.domain.leads.cells import write_csv
 
 PATH = "/v1/audit"
 PIECE = 1_000

@@ -27,7 +27,7 @@ from leadflood.domain.bulk.schemas import (
     Verb,
 )
 from leadflood.domain.bulk.service import Begun, BulkService
-from leadflood.domain.leads.tags import canonical_tag
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.overview.service import LeadListService
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound
 

@@ -1,11 +1,23 @@
 """What an ICP would find and what it finds: previews over the leads there are, and searches."""
 
-import anyio
-import msgspec
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import anyio
+import msgspec
+
 from leadflood.api.deeds import Deed, once
-from leadflood.api.discovery import (Discoveries, DiscoveryMade, ProviderName, RunDetail, RunState, Wanted, created)
+from leadflood.api.discovery import (
+    Discoveries,
+    DiscoveryMade,
+    ProviderName,
+    RunDetail,
+    RunState,
+    Wanted,
+    created,
+)
 from leadflood.api.edge import Caller, Node, Page
 from leadflood.api.icp import IcpBody, Icps
 from leadflood.api.lead_detail import ContributionView
@@ -15,13 +27,19 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.features.service import FeatureService
-from leadflood.domain.icp.schemas import (Bands, Operator, QualificationRule, RuleField, RuleKind, RuleValue, Target)
+from leadflood.domain.icp.schemas import (
+    Bands,
+    Operator,
+    QualificationRule,
+    RuleField,
+    RuleKind,
+    RuleValue,
+    Target,
+)
 from leadflood.domain.overview.schemas import RunFilter, RunSummary
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.schemas import BandCounts, Counted, Tally
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotConfigured, NotFound
-from typing import Annotated
-from uuid import UUID
 
 AT_ONCE = 2
 """Previews computed at the same time in a process; the others wait for their turn."""

@@ -17,9 +17,9 @@ from leadflood.api.lead_changes import require_owner
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.api.uploads import FORM, Upload
+from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import Permission
-from leadflood.domain.leads.cells import write_csv
 from leadflood.domain.leads.import_schemas import (
     ImportMapping,
     ImportPartWanted,

@@ -13,9 +13,10 @@ from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
 from leadflood.api.lead_pages import LeadPage, LeadPages
 from leadflood.api.turns import Ended
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.leads.making import ReadPerson, WantedLead
+from leadflood.domain.leads.making import LeadRequest
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.writing import Prepared
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.db.grouped import AGAIN, Again, Grouped, Settings
@@ -53,7 +54,7 @@ class _Read(msgspec.Struct, frozen=True):
     """An order whose person has been read: that needs no transaction, so no batch waits for it."""
 
     order: Order
-    person: ReadPerson
+    prepared: Prepared
 
 
 Answer = LeadMade | Exception | Again
@@ -100,8 +101,8 @@ class LeadDesk:
 
     async def _ask(self, order: Order) -> LeadMade:
         storage = self._node.storage
-        person = LeadService(storage.ids, storage.clock).read(order.given)
-        return await self._orders.ask(_Read(order, person))
+        prepared = LeadService(storage.ids, storage.clock).prepare(order.given)
+        return await self._orders.ask(_Read(order, prepared))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
         """Read a batch: one statement where nothing has changed since, else five more for all."""
@@ -145,8 +146,8 @@ class LeadDesk:
             callers = [order.caller for order in orders]
             answers |= await recall_all(tx, callers, LeadMade, storage.clock)
             fresh = {
-                place: WantedLead(
-                    person=read[place].person,
+                place: LeadRequest(
+                    prepared=read[place].prepared,
                     icp_id=icp_id,
                     owner=_owner_by(callers[place]),
                     mine=_mine(callers[place]),
@@ -174,7 +175,7 @@ class LeadDesk:
         return [chosen[order.icp_id] for order in orders]
 
     async def _make(
-        self, publication: Publication, orders: Sequence[Order], fresh: dict[int, WantedLead]
+        self, publication: Publication, orders: Sequence[Order], fresh: dict[int, LeadRequest]
     ) -> dict[int, Answer]:
         """Make leads with their runs, events and jobs; tell what became of each place."""
         if not fresh:

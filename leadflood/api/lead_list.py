@@ -11,9 +11,9 @@ from leadflood.api.events import show_payload
 from leadflood.api.listing import Listed, Paging, listed
 from leadflood.api.route import Route
 from leadflood.contracts.values import Band
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import LeadService
-from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.overview.schemas import (
     LeadEvent,
     LeadFilter,

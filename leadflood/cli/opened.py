@@ -9,7 +9,7 @@ import typer
 
 from leadflood.app import Storage, open_storage
 from leadflood.cli.talk import USAGE, print_data, run_async, say
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 from leadflood.engine.obs import log as logs
 from leadflood.settings import load_settings
 
@@ -53,8 +53,8 @@ def one_of(path: str, value: str, known: Iterable[str]) -> str:
     names = list(known)
     if value not in names:
         problem = f"write one of {', '.join(names)}"
-        raise Invalid(
-            f"{path}: there is no {value!r}: {problem}", (FieldProblem(path, problem),), code=USAGE
+        raise Invalid.field(
+            path, problem, detail=f"{path}: there is no {value!r}: {problem}", code=USAGE
         )
     return value
 

@@ -23,7 +23,7 @@ from leadflood.domain.icp.service import content_hash
 from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.overview import store as overview
 from leadflood.engine.db.filelock import FileLock
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid
+from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
@@ -98,9 +98,10 @@ def read_budget(text: str) -> int:
         amount = Decimal(-1)
     if not amount.is_finite() or not 0 <= amount <= MOST_BUDGET or amount * MICROS % 1:
         problem = "write an amount such as 5.00, at most six decimals, 0 for nothing paid"
-        raise Invalid(
-            f"--budget: {text!r} is no amount of money: {problem}",
-            (FieldProblem("--budget", problem),),
+        raise Invalid.field(
+            "--budget",
+            problem,
+            detail=f"--budget: {text!r} is no amount of money: {problem}",
             code=USAGE,
         )
     return int(amount * MICROS)

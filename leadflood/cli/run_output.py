@@ -17,7 +17,7 @@ from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, N
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import LeadCost
 from leadflood.domain.scoring.schemas import Prediction
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 
 CHUNK = 500
 TOP_REASONS = 3
@@ -84,11 +84,7 @@ def check_writable(output: Path, input_file: Path) -> None:
     elif output.exists() and input_file.exists() and output.samefile(input_file):
         problem = "it is the input itself: name another file"
     if problem is not None:
-        raise Invalid(
-            f"--output: {problem}",
-            (FieldProblem("--output", problem),),
-            code=USAGE,
-        )
+        raise Invalid.field("--output", problem, code=USAGE)
     probe = output.with_name(f".{output.name}.probe")
     write_cells(probe, [])
     probe.unlink()

@@ -12,7 +12,7 @@ from leadflood.cli.talk import USAGE, print_data, print_json, say
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid
+from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.queue import control, store
 from leadflood.settings import PROVIDER_NAMES
 
@@ -105,9 +105,10 @@ def _count_of(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= control.MOST_CONCURRENCY):
         most = control.MOST_CONCURRENCY
         problem = f"write a whole number from 1 to {most}, or {DEFAULT}; to stop a stage, pause it"
-        raise Invalid(
-            f"CONCURRENCY: {text!r} will not do: {problem}",
-            (FieldProblem("CONCURRENCY", problem),),
+        raise Invalid.field(
+            "CONCURRENCY",
+            problem,
+            detail=f"CONCURRENCY: {text!r} will not do: {problem}",
             code=USAGE,
         )
     return int(text)

@@ -1,307 +1,65 @@
-"""Countries: the code we keep, and the English names that providers use for it.
+"""Countries: the code we keep, and the English names that people and providers use for it.
 
-Source: ISO 3166-1 (the tz database's `iso3166.tab`), with the everyday English names.
+Source: ISO 3166-1 as `pycountry` ships it, and everyday names where ISO's are formal or others.
 """
+
+from collections.abc import Iterator
+
+import pycountry
 
 from leadflood.contracts.values import CountryCode
 
-_TABLE = """\
-AD Andorra
-AE United Arab Emirates
-AF Afghanistan
-AG Antigua and Barbuda
-AI Anguilla
-AL Albania
-AM Armenia
-AO Angola
-AQ Antarctica
-AR Argentina
-AS American Samoa
-AT Austria
-AU Australia
-AW Aruba
-AX Åland Islands
-AZ Azerbaijan
-BA Bosnia and Herzegovina
-BB Barbados
-BD Bangladesh
-BE Belgium
-BF Burkina Faso
-BG Bulgaria
-BH Bahrain
-BI Burundi
-BJ Benin
-BL Saint Barthelemy
-BM Bermuda
-BN Brunei
-BO Bolivia
-BQ Caribbean NL
-BR Brazil
-BS Bahamas
-BT Bhutan
-BV Bouvet Island
-BW Botswana
-BY Belarus
-BZ Belize
-CA Canada
-CC Cocos Islands
-CD Democratic Republic of the Congo
-CF Central African Republic
-CG Republic of the Congo
-CH Switzerland
-CI Ivory Coast
-CK Cook Islands
-CL Chile
-CM Cameroon
-CN China
-CO Colombia
-CR Costa Rica
-CU Cuba
-CV Cape Verde
-CW Curaçao
-CX Christmas Island
-CY Cyprus
-CZ Czech Republic
-DE Germany
-DJ Djibouti
-DK Denmark
-DM Dominica
-DO Dominican Republic
-DZ Algeria
-EC Ecuador
-EE Estonia
-EG Egypt
-EH Western Sahara
-ER Eritrea
-ES Spain
-ET Ethiopia
-FI Finland
-FJ Fiji
-FK Falkland Islands
-FM Micronesia
-FO Faroe Islands
-FR France
-GA Gabon
-GB United Kingdom
-GD Grenada
-GE Georgia
-GF French Guiana
-GG Guernsey
-GH Ghana
-GI Gibraltar
-GL Greenland
-GM Gambia
-GN Guinea
-GP Guadeloupe
-GQ Equatorial Guinea
-GR Greece
-GS South Georgia and the South Sandwich Islands
-GT Guatemala
-GU Guam
-GW Guinea-Bissau
-GY Guyana
-HK Hong Kong
-HM Heard Island and McDonald Islands
-HN Honduras
-HR Croatia
-HT Haiti
-HU Hungary
-ID Indonesia
-IE Ireland
-IL Israel
-IM Isle of Man
-IN India
-IO British Indian Ocean Territory
-IQ Iraq
-IR Iran
-IS Iceland
-IT Italy
-JE Jersey
-JM Jamaica
-JO Jordan
-JP Japan
-KE Kenya
-KG Kyrgyzstan
-KH Cambodia
-KI Kiribati
-KM Comoros
-KN Saint Kitts and Nevis
-KP North Korea
-KR South Korea
-KW Kuwait
-KY Cayman Islands
-KZ Kazakhstan
-LA Laos
-LB Lebanon
-LC Saint Lucia
-LI Liechtenstein
-LK Sri Lanka
-LR Liberia
-LS Lesotho
-LT Lithuania
-LU Luxembourg
-LV Latvia
-LY Libya
-MA Morocco
-MC Monaco
-MD Moldova
-ME Montenegro
-MF Saint Martin
-MG Madagascar
-MH Marshall Islands
-MK North Macedonia
-ML Mali
-MM Myanmar
-MN Mongolia
-MO Macau
-MP Northern Mariana Islands
-MQ Martinique
-MR Mauritania
-MS Montserrat
-MT Malta
-MU Mauritius
-MV Maldives
-MW Malawi
-MX Mexico
-MY Malaysia
-MZ Mozambique
-NA Namibia
-NC New Caledonia
-NE Niger
-NF Norfolk Island
-NG Nigeria
-NI Nicaragua
-NL Netherlands
-NO Norway
-NP Nepal
-NR Nauru
-NU Niue
-NZ New Zealand
-OM Oman
-PA Panama
-PE Peru
-PF French Polynesia
-PG Papua New Guinea
-PH Philippines
-PK Pakistan
-PL Poland
-PM Saint Pierre and Miquelon
-PN Pitcairn
-PR Puerto Rico
-PS Palestine
-PT Portugal
-PW Palau
-PY Paraguay
-QA Qatar
-RE Réunion
-RO Romania
-RS Serbia
-RU Russia
-RW Rwanda
-SA Saudi Arabia
-SB Solomon Islands
-SC Seychelles
-SD Sudan
-SE Sweden
-SG Singapore
-SH Saint Helena
-SI Slovenia
-SJ Svalbard and Jan Mayen
-SK Slovakia
-SL Sierra Leone
-SM San Marino
-SN Senegal
-SO Somalia
-SR Suriname
-SS South Sudan
-ST Sao Tome and Principe
-SV El Salvador
-SX Sint Maarten
-SY Syria
-SZ Eswatini
-TC Turks and Caicos Islands
-TD Chad
-TF French Southern Territories
-TG Togo
-TH Thailand
-TJ Tajikistan
-TK Tokelau
-TL East Timor
-TM Turkmenistan
-TN Tunisia
-TO Tonga
-TR Turkey
-TT Trinidad and Tobago
-TV Tuvalu
-TW Taiwan
-TZ Tanzania
-UA Ukraine
-UG Uganda
-UM US minor outlying islands
-US United States
-UY Uruguay
-UZ Uzbekistan
-VA Vatican City
-VC Saint Vincent
-VE Venezuela
-VG British Virgin Islands
-VI U.S. Virgin Islands
-VN Vietnam
-VU Vanuatu
-WF Wallis and Futuna
-WS Samoa
-YE Yemen
-YT Mayotte
-ZA South Africa
-ZM Zambia
-ZW Zimbabwe
-"""
-
-_ALIASES = {
+_EVERYDAY_NAMES = {
+    "BL": "Saint Barthelemy",
+    "BN": "Brunei",
+    "BQ": "Caribbean NL",
+    "CC": "Cocos Islands",
+    "CD": "Democratic Republic of the Congo",
+    "CG": "Republic of the Congo",
+    "CI": "Ivory Coast",
+    "CV": "Cape Verde",
+    "CZ": "Czech Republic",
+    "FK": "Falkland Islands",
+    "FM": "Micronesia",
+    "MF": "Saint Martin",
+    "MO": "Macau",
+    "PS": "Palestine",
+    "RU": "Russia",
+    "SH": "Saint Helena",
+    "SX": "Sint Maarten",
+    "TL": "East Timor",
+    "TR": "Turkey",
+    "UM": "US minor outlying islands",
+    "VA": "Vatican City",
+    "VC": "Saint Vincent",
+    "VG": "British Virgin Islands",
+    "VI": "U.S. Virgin Islands",
+}
+_OTHER_NAMES = {
     "bolivia (plurinational state of)": "BO",
     "britain": "GB",
     "burma": "MM",
-    "brunei darussalam": "BN",
-    "cabo verde": "CV",
     "cote d'ivoire": "CI",
-    "côte d'ivoire": "CI",
-    "czechia": "CZ",
     "curacao": "CW",
     "england": "GB",
     "great britain": "GB",
     "holland": "NL",
     "hong kong sar": "HK",
-    "iran, islamic republic of": "IR",
     "korea": "KR",
-    "korea, republic of": "KR",
-    "lao people's democratic republic": "LA",
-    "macao": "MO",
     "macedonia": "MK",
     "macedonia (fyrom)": "MK",
-    "moldova, republic of": "MD",
     "northern ireland": "GB",
     "republic of korea": "KR",
-    "russian federation": "RU",
     "scotland": "GB",
     "swaziland": "SZ",
-    "syrian arab republic": "SY",
-    "taiwan, province of china": "TW",
-    "tanzania, united republic of": "TZ",
     "the netherlands": "NL",
-    "türkiye": "TR",
     "turkiye": "TR",
     "uk": "GB",
-    "united states of america": "US",
     "usa": "US",
     "u.s.": "US",
     "u.s.a.": "US",
-    "venezuela, bolivarian republic of": "VE",
-    "viet nam": "VN",
     "wales": "GB",
 }
-
-_NAMES = dict(line.split(" ", 1) for line in _TABLE.splitlines())
-_CODES = {name.casefold(): code for code, name in _NAMES.items()} | _ALIASES
 
 
 def country_name(code: CountryCode) -> str | None:
@@ -310,8 +68,30 @@ def country_name(code: CountryCode) -> str | None:
 
 
 def find_country(text: str) -> CountryCode | None:
-    """Read a country from its code or any of its English names; None when it is none."""
-    wanted = " ".join(text.split()).casefold()
-    if wanted.upper() in _NAMES:
-        return wanted.upper()
-    return _CODES.get(wanted)
+    """Return the country that a code or any of its English names means; None when it is none."""
+    name = " ".join(text.split()).casefold()
+    if name.upper() in _NAMES:
+        return name.upper()
+    return _CODES.get(name)
+
+
+def _everyday_names() -> Iterator[tuple[CountryCode, str]]:
+    for country in pycountry.countries:
+        name = getattr(country, "common_name", country.name)
+        yield country.alpha_2, _EVERYDAY_NAMES.get(country.alpha_2, name)
+
+
+def _names_of_iso() -> Iterator[tuple[str, CountryCode]]:
+    for country in pycountry.countries:
+        for kind in ("official_name", "common_name", "name"):
+            if name := getattr(country, kind, None):
+                yield name.casefold(), country.alpha_2
+
+
+# read once, when the program starts (6 ms): reading files later would hold up the event loop
+_NAMES = dict(_everyday_names())
+_CODES = {
+    **dict(_names_of_iso()),
+    **{name.casefold(): code for code, name in _NAMES.items()},
+    **_OTHER_NAMES,
+}

@@ -5,13 +5,25 @@ carriage return or a line feed may be run as a formula. Spreadsheets also look p
 some read the full-width forms as the plain ones.
 """
 
+import csv
+import io
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 MARK = "'"
 """The prefix of such a cell, and of a cell that begins with the mark, so that it can be undone."""
 
 _STARTS = frozenset("=+-@\t\r\n\u2212\ufe63\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe6b")
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+
+
+def write_csv(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return rows as CSV, every cell neutral."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for row in rows:
+        writer.writerow([neutral(cell) for cell in row])
+    return text.getvalue().encode("utf-8", "replace")
 
 
 def neutral(cell: str) -> str:

@@ -15,7 +15,8 @@
 `contracts/errors.py` continues the tree for providers. An error's text says what to do next.
 """
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -56,6 +57,28 @@ class Invalid(Permanent):
         super().__init__(detail, code=code)
         self.fields = fields
 
+    @classmethod
+    def field(
+        cls, path: str, problem: str, *, detail: str | None = None, code: str | None = None
+    ) -> Self:
+        """Refuse one field; the text is its path and problem, unless `detail` says more."""
+        text = f"{path}: {problem}" if detail is None else detail
+        return cls(text, (FieldProblem(path, problem),), code=code)
+
+    @classmethod
+    def of(
+        cls,
+        problems: Iterable[FieldProblem],
+        *,
+        prefix: str = "",
+        most_named: int | None = None,
+        code: str | None = None,
+    ) -> Self:
+        """Refuse several fields; the text names them (`most_named` of them) after the prefix."""
+        fields = tuple(problems)
+        text = "; ".join(f"{field.path}: {field.problem}" for field in fields[:most_named])
+        return cls(f"{prefix}: {text}" if prefix else text, fields, code=code)
+
 
 class NotFound(Permanent):
     """The thing named does not exist (any more)."""
@@ -70,7 +93,7 @@ class Conflict(Permanent):
 
 
 class PreconditionFailed(Permanent):
-    """The caller named the version that he changes, and it is not the present one."""
+    """The caller named the version that they change, and it is not the present one."""
 
     code = "engine.precondition_failed"
 

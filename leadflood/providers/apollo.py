@@ -33,7 +33,7 @@ from leadflood.contracts.text_cleaning import clean_text
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
-from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
+from leadflood.engine.errors import Invalid, LeadfloodError
 from leadflood.engine.net.call import (
     BulkReply,
     Gate,
@@ -396,9 +396,10 @@ def _write_bulk(items: Sequence[Item]) -> bytes:
 
 def _filters(query: PeopleQuery, page: int, countries_mean: str) -> dict[str, Any]:
     if len(query.company_domains) > _MOST_DOMAINS:
-        raise Invalid(
-            f"apollo takes at most {_MOST_DOMAINS} domains in one search",
-            (FieldProblem("company_domains", f"give at most {_MOST_DOMAINS}"),),
+        raise Invalid.field(
+            "company_domains",
+            f"give at most {_MOST_DOMAINS}",
+            detail=f"apollo takes at most {_MOST_DOMAINS} domains in one search",
         )
     locations = "organization_locations" if countries_mean == "organization" else "person_locations"
     filters: dict[str, Any] = {
@@ -426,9 +427,10 @@ def _per_page(query: PeopleQuery) -> int:
 def _page_number(cursor: str | None) -> int:
     page = 1 if cursor is None else int(cursor) if cursor.isascii() and cursor.isdecimal() else 0
     if not 1 <= page <= _MOST_PAGES:
-        raise Invalid(
-            f"{cursor!r} is no cursor of apollo: start without one",
-            (FieldProblem("cursor", f"a page number from 1 to {_MOST_PAGES}"),),
+        raise Invalid.field(
+            "cursor",
+            f"a page number from 1 to {_MOST_PAGES}",
+            detail=f"{cursor!r} is no cursor of apollo: start without one",
         )
     return page
 

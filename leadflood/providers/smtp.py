@@ -35,6 +35,7 @@ from leadflood.contracts.vendor_http import Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
+from leadflood.engine.text import make_storable
 
 SPEC = ProviderSpec(
     name="smtp",
@@ -376,12 +377,11 @@ def _address(field: str, spec: str, name: str) -> Address:
         address = Address(_storable(name), addr_spec=f"{local}@{ascii_domain}")
         local.encode("ascii")
     except (MessageError, ValueError, IndexError) as error:
-        raise Invalid(
-            f"{field} is no address that mail can go to",
-            (FieldProblem(field, "write it as name@domain"),),
+        raise Invalid.field(
+            field, "write it as name@domain", detail=f"{field} is no address that mail can go to"
         ) from error
     if not (address.username and address.domain):
-        raise Invalid(f"{field} is empty", (FieldProblem(field, "write it as name@domain"),))
+        raise Invalid.field(field, "write it as name@domain", detail=f"{field} is empty")
     return address
 
 
@@ -407,9 +407,8 @@ def _html(text: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """Return a text that can be encoded (no lone surrogate), with plain line ends and no NUL."""
-    encodable = text.encode("utf-8", "replace").decode()
-    return encodable.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    """Make a text encodable (no lone surrogate) with plain line ends and no NUL."""
+    return make_storable(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _spec_of(mail: EmailMessage, header: str) -> str:

@@ -27,7 +27,7 @@ from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import Channel
 from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor, refused, wait_seconds
 from leadflood.engine.clock import Clock
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 from leadflood.engine.net.call import Gate, Http, HttpReply, LimitHint, Reply, Window
 
 SPEC = ProviderSpec(
@@ -240,15 +240,16 @@ class Trengo:
 def _phone(to: str) -> str:
     digits = _digits(to)
     if not 7 <= len(digits) <= 15 or digits.startswith("0"):  # noqa: PLR2004 - E.164
-        raise Invalid("the number is not E.164", (FieldProblem("to", "write it as +31620000000"),))
+        raise Invalid.field("to", "write it as +31620000000", detail="the number is not E.164")
     return f"+{digits}"
 
 
 def _template(template_id: str) -> int:
     if not (template_id.isascii() and template_id.isdecimal()):
-        raise Invalid(
-            "the template is not Trengo's own",
-            (FieldProblem("template_id", "the number from Trengo's settings, not Meta's name"),),
+        raise Invalid.field(
+            "template_id",
+            "the number from Trengo's settings, not Meta's name",
+            detail="the template is not Trengo's own",
         )
     return int(template_id)
 
@@ -257,9 +258,10 @@ def _parameter(number: int, value: str) -> str:
     """Check a parameter as Meta does: not empty, no line break or tab, no run of spaces."""
     is_flat = not any(sign in value for sign in ("\n", "\r", "\t", "    "))
     if not value.strip() or not is_flat or len(value) > _MOST_PARAMETER_CHARS:
-        raise Invalid(
-            "WhatsApp refuses this parameter",
-            (FieldProblem(f"parameters[{number - 1}]", "one line, not empty, 1024 characters"),),
+        raise Invalid.field(
+            f"parameters[{number - 1}]",
+            "one line, not empty, 1024 characters",
+            detail="WhatsApp refuses this parameter",
         )
     return value
 

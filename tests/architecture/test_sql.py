@@ -1,6 +1,7 @@
 """SQL stands in `queries.sql` only, prepares, writes its own tables only, and uses its indexes."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import asyncpg
@@ -54,6 +55,8 @@ STATEMENT = re.compile(
 )
 FOR_LATER = {"list_subject_events"}
 """A lead's timeline reads the event log (DESIGN §3.5)."""
+LONGEST_REPEAT = 6
+"""How many lines in a row two queries of a file may share before they share a fragment."""
 HAND_WRITTEN = {
     "benchmarks/raw.py",  # the floor it is compared with, handed over and kept byte for byte
 }
@@ -84,7 +87,8 @@ async def test_every_query_prepares_against_the_migrated_database(
 
 def test_every_query_has_a_name_of_its_own_and_a_reason() -> None:
     for path in query_files():
-        blocks = re.split(r"^-- name: ", path.read_text("utf-8"), flags=re.MULTILINE)[1:]
+        text = path.read_text("utf-8")
+        blocks = re.split(r"^-- (?:name|fragment): ", text, flags=re.MULTILINE)[1:]
         names = [re.split(r"[!\s]", block)[0] for block in blocks]
 
         assert len(set(names)) == len(names), name_of(path)
@@ -105,6 +109,17 @@ def test_every_query_is_used() -> None:
     ]
 
     assert not unused
+
+
+@pytest.mark.parametrize("path", query_files(), ids=name_of)
+def test_no_query_repeats_a_long_run_of_lines_of_another(path: Path) -> None:
+    lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    runs = Counter(
+        "\n".join(lines[start : start + LONGEST_REPEAT + 1])
+        for start in range(len(lines) - LONGEST_REPEAT)
+    )
+
+    assert not [run for run, count in runs.items() if count > 1], "make it a fragment"
 
 
 def test_no_query_asks_the_server_for_the_time_of_day() -> None:

@@ -7,8 +7,11 @@ from leadflood.app import Storage
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import NewPerson
-from leadflood.engine.db.tx import Reader
+from leadflood.domain.leads.making import LeadRequest
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput, NewPerson
+from leadflood.domain.leads.service import LeadService
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Conflict
 
 from tests.support.messaging import sql
 
@@ -26,6 +29,16 @@ HASH = sql(
     """,
     "ids",
 )
+
+
+async def create_lead(tx: Tx, leads: LeadService, given: LeadInput, icp_id: UUID) -> LeadCreated:
+    """Create one lead. Raises: Invalid; Conflict when the person is a lead already."""
+    request = LeadRequest(prepared=leads.prepare(given), icp_id=icp_id)
+    (result,) = await leads.create_many(tx, [request])
+    if isinstance(result, Conflict):
+        raise result
+    assert result is not None, "a request alone shares its keys with no other"
+    return result
 
 
 async def make_leads(storage: Storage, count: int, owner: str | None = None) -> list[str]:

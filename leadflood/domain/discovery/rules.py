@@ -9,6 +9,7 @@ from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery.schemas import DiscoveryRun
+from leadflood.engine.text import make_storable
 
 _TELLING = frozenset(
     {
@@ -54,7 +55,7 @@ def goes_on(run: DiscoveryRun, page: PeoplePage, lead_count: int) -> bool:
 
 def mask_asked(asked: str) -> str:
     """Write a request as it may be kept: what looks like a secret masked, not too long."""
-    masked = _SECRET.sub(r'\1"******"', asked.replace("\x00", ""))
+    masked = _SECRET.sub(r'\1"******"', make_storable(asked))
     if len(masked) <= MOST_ASKED_CHARS:
         return masked
     return f"{masked[:MOST_ASKED_CHARS]}… ({len(masked) - MOST_ASKED_CHARS} more characters)"
@@ -62,11 +63,11 @@ def mask_asked(asked: str) -> str:
 
 def excerpt_of(person: FoundPerson) -> str:
     """Write down what a record said, field by field, short enough to keep."""
-    told = {found.field.value: str(found.value)[:100] for found in person.values}
-    text = msgspec.json.encode(told).decode().replace("\\u0000", "")
+    told = {found.field.value: make_storable(str(found.value)[:100]) for found in person.values}
+    text = msgspec.json.encode(told).decode()
     while len(text) > MOST_TOLD_CHARS and told:
         told.popitem()
-        text = msgspec.json.encode(told).decode().replace("\\u0000", "")
+        text = msgspec.json.encode(told).decode()
     return text
 
 

@@ -31,6 +31,7 @@ from leadflood.engine.errors import NotConfigured, NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.text import make_storable
 
 PagesEnded = Sequence[Ended[PageWanted, PeoplePage]]
 _MOST_ID = 400
@@ -218,12 +219,12 @@ def _look(answer: PeoplePage) -> list[_Seen]:
     seen = []
     for person in answer.people:
         reason = reason_to_reject(person)
-        provider_id = _storable(person.provider_id)
+        provider_id = _shorten(person.provider_id)
         if reason is None:
             seen.append(_Seen(provider_id, None, person))
         else:
             seen.append(_Seen(provider_id, reason, None, excerpt_of(person)))
-    seen += [_Seen(_storable(name), _storable(reason), None) for name, reason in answer.refused]
+    seen += [_Seen(_shorten(name), _shorten(reason), None) for name, reason in answer.refused]
     return seen
 
 
@@ -268,7 +269,7 @@ def _failure(one: Ended[PageWanted, PeoplePage], run: DiscoveryRun) -> store.Adv
         provider=run.provider,
         provider_id="",
         status=RecordStatus.ERROR,
-        reason=_storable(f"{code_of(error)}: {error}"),
+        reason=_shorten(f"{code_of(error)}: {error}"),
         lead_id=None,
     )
     return store.Advance(
@@ -293,6 +294,5 @@ def _error_of(one: Ended[PageWanted, PeoplePage]) -> Exception:
     return one.outcome.error
 
 
-def _storable(text: str) -> str:
-    clean = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
-    return clean[:_MOST_ID]
+def _shorten(text: str) -> str:
+    return make_storable(text)[:_MOST_ID]

@@ -15,6 +15,7 @@ from leadflood.domain.features.schemas import FeatureValue
 from leadflood.domain.features.title import RANKS, SIMILAR_ENOUGH, department_of, seniority_of
 from leadflood.domain.icp.schemas import FIELD_CARDS, MAX_NUMBER, FieldKind, RuleField
 from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.engine.text import make_encodable
 
 MAX_CHARS = 300
 MAX_ITEMS = 200
@@ -267,5 +268,4 @@ def _number_of(found: Scalar | None) -> float | int | None:
 
 def _clean(text: str) -> str:
     """Cut a text to what a vector should hold, without half pairs, which UTF-8 cannot write."""
-    short = text[:MAX_CHARS].strip()
-    return short if short.isascii() else short.encode("utf-8", "replace").decode()
+    return make_encodable(text[:MAX_CHARS].strip())

@@ -87,8 +87,8 @@ def _convert(document: dict[str, Any]) -> IcpInput:
     else:
         problems.append(FieldProblem("rules", "must be written as [[rules]], once for each rule"))
     top = _convert_part(rest, IcpInput, "", problems)
-    if problems or top is None:
-        raise Invalid(_sum_up(problems), tuple(problems), code="icp.file.invalid")
+    if problems:
+        raise Invalid.of(problems, code="icp.file.invalid")
     whole: IcpInput = msgspec.structs.replace(top, **parts)
     return whole
 
@@ -140,11 +140,6 @@ def _suggest(word: str, known: Iterable[str]) -> str:
 
 def _keys_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     return kind.__struct_fields__
-
-
-def _sum_up(problems: list[FieldProblem]) -> str:
-    lines = [f"{problem.path}: {problem.problem}" for problem in problems]
-    return "; ".join(lines) if lines else "the file holds no ICP"
 
 
 def _refuse(detail: str) -> Invalid:

@@ -19,6 +19,7 @@ from leadflood.domain.icp.schemas import (
     Target,
 )
 from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.text import is_storable
 
 MAX_RULES = 100
 MAX_ITEMS = 1000
@@ -255,7 +256,7 @@ def _is_number(value: object) -> bool:
 def _text_problems(path: str, text: str, longest_chars: int) -> Iterator[FieldProblem]:
     if len(text) > longest_chars:
         yield FieldProblem(path, f"has {len(text)} characters: {longest_chars} at most, shorten it")
-    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not is_storable(text):
         yield FieldProblem(
             path, "holds a character that is no text (NUL or half a pair): remove it"
         )

@@ -13,12 +13,14 @@ from leadflood.domain.leads.activity_schemas import (
 )
 from leadflood.domain.leads.reading import survivors
 from leadflood.domain.leads.schemas import Editor
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import lock_states
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import Denied, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 
 class ActivityService:

@@ -16,8 +16,11 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from leadflood.contracts.countries import find_country
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
+from leadflood.engine.errors import Invalid
+from leadflood.engine.text import make_storable
 
 MAX_TEXT = 4_000
+MOST_TAG_CHARS = 40
 _MOST_ADDRESS = 600
 _SPACES = re.compile(r"\s+")
 _SIZE_RANGE = re.compile(r"^(\d+)\s*(?:-|to|\u2013|\u2014)\s*(\d+)$")
@@ -69,13 +72,9 @@ _OWN_NAMES = {
 
 def clean_text(text: str) -> str:
     """Make text storable: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
-    if text.isascii():
-        if len(text) <= MAX_TEXT and "\x00" not in text:
-            return text.strip()
-    else:
+    if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    return text.replace("\x00", "")[:MAX_TEXT].strip()
+    return make_storable(text)[:MAX_TEXT].strip()
 
 
 @lru_cache(maxsize=8192)
@@ -236,3 +235,28 @@ _FORMS = {
     FieldName.COMPANY_COUNTRY: _country,
     FieldName.COMPANY_SIZE: people_count,
 }
+
+
+def canonical_tag(text: str) -> str:
+    """Bring a tag into its one form: lower case, single spaces.
+
+    Raises: Invalid when nothing is left of it, it is too long, or it has a control character or
+    a comma (lists of tags are written with commas).
+    """
+    tag = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    tag = unicodedata.normalize("NFC", tag)
+    if problem := _tag_problem(tag):
+        raise Invalid.field(
+            "tag", problem, detail=f"the tag {text[:60]!r} {problem}", code="leads.tag"
+        )
+    return tag
+
+
+def _tag_problem(tag: str) -> str:
+    if not tag:
+        return "is empty: write a word"
+    if len(tag) > MOST_TAG_CHARS:
+        return f"is too long: write at most {MOST_TAG_CHARS} characters"
+    if "," in tag or any(unicodedata.category(sign).startswith("C") for sign in tag):
+        return "has a comma or a sign nobody can see: write words"
+    return ""

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads import search, store
+from leadflood.domain.leads import search
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.provenance import rank_of
 from leadflood.domain.leads.reading import profiles, survivors
 from leadflood.domain.leads.schemas import (
@@ -32,15 +33,13 @@ from leadflood.domain.leads.schemas import (
     LeadUpdated,
     TagCount,
 )
-from leadflood.domain.leads.settling import claim_keys
-from leadflood.domain.leads.sql import SQL
+from leadflood.domain.leads.settling import Links, claim_keys, settle
 from leadflood.domain.leads.states import (
     lock_states,
     raise_versions,
     read_states,
     write_states,
 )
-from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.leads.words import (
     EXCLUSIVE,
     SURE,
@@ -57,9 +56,12 @@ from leadflood.domain.leads.writing import (
     write_values,
 )
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Denied, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 MOST_COUNTED = 10_000
 MOST_LISTED = 1_000
@@ -197,10 +199,16 @@ class LeadChanges:
 
         Raises: NotFound when it is not merged.
         """
-        survivor = await self._lock(tx, lead_id, editor)
-        await store.unmerge(tx, lead_id, editor.by, self._ids, self._clock.now())
-        await raise_versions(tx, [survivor.id], self._clock.now())
-        await search.refresh(tx, [survivor.id, lead_id])
+        survivor, now = await self._lock(tx, lead_id, editor), self._clock.now()
+        settled = await settle(tx, [lead_id], Links(), now)
+        if await tx.fetch_one(SQL.unmerge_lead, id=lead_id, now=now) is None:
+            raise NotFound(
+                f"lead {lead_id} is not merged into another; look at GET /v1/leads/{lead_id}",
+                code="leads.merge.not_found",
+            )
+        await self._note_unmerged(tx, lead_id, editor)
+        await raise_versions(tx, [survivor.id], now)
+        await search.refresh(tx, [survivor.id, lead_id, settled.survivor_of[lead_id]])
         states = await lock_states(tx, [lead_id])
         return LeadUnmerged(lead_id, states[lead_id].version, survivor.id)
 
@@ -301,6 +309,17 @@ class LeadChanges:
             ids=[lead_id], statuses=[None], failed_codes=[None],
             company_ids=[said.company_id], company_ranks=[rank], now=now,
         )  # fmt: skip
+
+    async def _note_unmerged(self, tx: Tx, lead_id: UUID, editor: Editor) -> None:
+        await tx.execute(
+            SQL.add_activity,
+            id=self._ids.new(),
+            lead_id=lead_id,
+            kind="unmerged",
+            detail="",
+            actor=editor.by,
+            now=self._clock.now(),
+        )
 
     async def _retag(
         self, tx: Tx, lead: LeadState, tags: tuple[str, ...], editor: Editor

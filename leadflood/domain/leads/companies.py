@@ -20,11 +20,13 @@ from leadflood.domain.leads.company_schemas import (
 )
 from leadflood.domain.leads.provenance import is_better, rank_of
 from leadflood.domain.leads.schemas import HUMAN_SOURCE, HistoryValue, LeadStatus
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.writing import Prepared, StoredValue, write_values
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 MOST_LEADS = 20
 EXACT = 10_000
@@ -57,9 +59,7 @@ def read_words(words: CompanyWords) -> dict[FieldName, Scalar | None]:
         if given is not None and value is None:
             path = "linkedinUrl" if name == "linkedin_url" else name
             problem = f"{given!r} is none that can be understood"
-            raise Invalid(
-                f"{path}: {problem}", (FieldProblem(path, problem),), code="leads.company.invalid"
-            )
+            raise Invalid.field(path, problem, code="leads.company.invalid")
         told[field] = value
     return told
 

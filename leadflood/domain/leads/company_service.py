@@ -18,18 +18,19 @@ from leadflood.domain.leads.company_schemas import (
 )
 from leadflood.domain.leads.schemas import Editor
 from leadflood.domain.leads.shown import read_search
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.writing import company_id_of
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import (
     Conflict,
-    FieldProblem,
     Invalid,
     NotFound,
     PreconditionFailed,
 )
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 
 class CompanyService:
@@ -73,11 +74,7 @@ class CompanyService:
         domain = company_domain(given.domain)
         if domain is None:
             problem = "give the domain a company has registered (acme.com), not that of a mail host"
-            raise Invalid(
-                f"domain: {problem}",
-                (FieldProblem("domain", problem),),
-                code="leads.company.invalid",
-            )
+            raise Invalid.field("domain", problem, code="leads.company.invalid")
         told = companies.read_words(given)
         company_id, now = company_id_of(domain), self._clock.now()
         name = given.name if isinstance(given.name, str) else None

@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import importing, store
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.import_schemas import (
     Column,
     ImportMapping,
@@ -44,7 +45,6 @@ from leadflood.domain.leads.schemas import (
     ReadCsv,
     Upserted,
 )
-from leadflood.domain.leads.tags import canonical_tag
 from leadflood.domain.leads.writing import company_id_of
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -57,6 +57,7 @@ from leadflood.engine.errors import (
     PreconditionFailed,
 )
 from leadflood.engine.ids import Ids
+from leadflood.engine.text import make_storable
 
 STAGED_AT_ONCE = 1_000
 MOST_ROWS = 500_000
@@ -206,7 +207,7 @@ class ImportService:
         skipped = [f"left out before the header: {line[:100]}" for line in sheet.skipped_lines[:5]]
         return StoredFile(
             id=self._ids.new(),
-            name=_plain(source.name) or "upload.csv",
+            name=make_storable(source.name) or "upload.csv",
             sha256=source.sha256,
             byte_count=source.byte_count,
             encoding=sheet.form.encoding,
@@ -562,10 +563,10 @@ def make_plan(view: ImportView, given: ImportMapping, asker: Asker) -> Plan:
     if asker.mine is not None and owner != asker.mine:
         problems.append(FieldProblem("ownerId", "you may import for yourself only"))
     if problems:
-        told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems[:10])
-        raise Invalid(
-            f"the mapping does not fit the file: {told}",
-            tuple(problems),
+        raise Invalid.of(
+            problems,
+            prefix="the mapping does not fit the file",
+            most_named=10,
             code="leads.import.mapping",
         )
     return Plan(
@@ -604,22 +605,18 @@ def _columns(sheet: Sheet) -> tuple[Column, ...]:
         samples = itertools.islice((cell for cell in filled if cell.strip()), SHOWN_SAMPLES)
         columns.append(
             Column(
-                name=_plain(name),
-                header=_plain(header),
+                name=make_storable(name),
+                header=make_storable(header),
                 guess=guess,
-                samples=tuple(_plain(cell)[:SHOWN_CHARS] for cell in samples),
+                samples=tuple(make_storable(cell)[:SHOWN_CHARS] for cell in samples),
             )
         )
     return tuple(columns)
 
 
-def _plain(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
-
-
 def _staged(sheet: Sheet) -> Iterator[StagedRow]:
     for record in sheet.records:
-        yield StagedRow(record.number, importing.storable(record.cells), record.problem)
+        yield StagedRow(record.number, importing.encode_cells(record.cells), record.problem)
 
 
 def _take(rows: Iterator[StagedRow]) -> list[StagedRow]:

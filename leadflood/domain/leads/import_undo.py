@@ -17,8 +17,10 @@ from leadflood.domain.leads.import_schemas import RowState
 from leadflood.domain.leads.provenance import evidence_bytes
 from leadflood.domain.leads.rules import CSV_SOURCE, IMPORT_METHOD, evidence_of_row
 from leadflood.domain.leads.schemas import LeadDeleted, LeadUpdated
-from leadflood.domain.leads.sql import SQL
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
+
+SQL = load_queries(__file__)
 
 OBSTACLES = {
     "merged": "it and another lead are one now",

@@ -29,8 +29,11 @@ from leadflood.domain.leads.schemas import (
     NewImport,
     ReadCsv,
 )
-from leadflood.domain.leads.sql import SQL
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.text import make_storable
+
+SQL = load_queries(__file__)
 
 BETWEEN = "\x1e"
 WITHIN = "\x1f"
@@ -88,7 +91,7 @@ async def record_import(tx: Tx, new: NewImport, read: ReadCsv, now: datetime) ->
     written = await tx.fetch_value(
         SQL.add_import,
         run_id=new.run_id,
-        name=new.name.replace("\x00", ""),
+        name=make_storable(new.name),
         sha256=read.sha256,
         encoding=read.encoding,
         delimiter=read.delimiter,
@@ -113,7 +116,7 @@ async def add_rows(
     await tx.execute(
         SQL.add_import_rows,
         run_id=import_id,
-        raws=[storable(row.raw) for row in rows],
+        raws=[encode_cells(row.raw) for row in rows],
         **_ends(ends),
     )
 
@@ -394,10 +397,9 @@ async def forget_uploads(db: Tx, before: datetime) -> int:
     return len(ids)
 
 
-def storable(cells: Sequence[str]) -> str:
+def encode_cells(cells: Sequence[str]) -> str:
     """Write a row's cells as they are kept."""
-    clean = [cell.encode("utf-8", "replace").decode().replace("\x00", "") for cell in cells]
-    return _encode(clean).decode()
+    return _encode([make_storable(cell) for cell in cells]).decode()
 
 
 def _ends(ends: Sequence[RowEnd]) -> dict[str, object]:

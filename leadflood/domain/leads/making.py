@@ -1,114 +1,119 @@
-"""Leads that people bring in one by one, many requests in one transaction.
+"""Creating leads: the one writer of new rows, and the requests of people who name a new lead.
 
-Each is a new person or is refused; what is refused leaves nothing behind, and hurts no other.
+Many requests share one transaction. Each is a new person or is refused; what is refused leaves
+nothing behind, and hurts no other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from leadflood.domain.leads import search
-from leadflood.domain.leads.identity import identity_keys
 from leadflood.domain.leads.reading import survivors
-from leadflood.domain.leads.rules import API_SOURCE, found_in_input, read_input
 from leadflood.domain.leads.schemas import (
+    API_SOURCE,
     IdentityKey,
     LeadCreated,
-    LeadInput,
     LeadState,
     LeadStatus,
 )
 from leadflood.domain.leads.settling import claim_keys
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import read_states
-from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
+from leadflood.domain.leads.writing import Prepared, write_companies, write_values
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Conflict, Invalid
+from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
 
-Made = LeadCreated | Conflict | None
+SQL = load_queries(__file__)
+
+CreateResult = LeadCreated | Conflict | None
 """None: it shares a key with one before it in the same batch; whose it is shows afterwards."""
 
 
-class ReadPerson(msgspec.Struct, frozen=True, kw_only=True):
-    """A person as a request names it: read, with the keys that tell who it is."""
+class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead that somebody brings in.
 
-    said: Prepared
-    keys: tuple[IdentityKey, ...]
-
-
-class WantedLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead that somebody wants made; `owner` None: nobody's.
-
-    `mine` not None: who wants it sees only this owner's leads, and is told of no other.
+    - `prepared`: what is said of the person, with the keys that tell who it is.
+    - `icp_id`: the ICP version to score for.
+    - `owner`: whose the lead becomes; None: nobody's.
+    - `mine`: the only owner whose leads the caller sees, so of no other is told; None: all.
     """
 
-    person: ReadPerson
+    prepared: Prepared
     icp_id: UUID
     owner: str | None = None
     mine: str | None = None
 
 
-class _New(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead to be; `place` is where it stands among those asked for."""
+class NewLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A row to be, with all that is said of the lead so far; `owner` None: nobody's."""
 
     id: UUID
-    place: int
-    wanted: WantedLead
+    source: str
+    status: LeadStatus
+    prepared: Sequence[Prepared]
+    owner: str | None = None
 
     @property
-    def said(self) -> Prepared:
-        """What is said of the person."""
-        return self.wanted.person.said
-
-    @property
-    def keys(self) -> tuple[IdentityKey, ...]:
-        """What tells who it is."""
-        return self.wanted.person.keys
+    def employer(self) -> Prepared | None:
+        """The word on where the lead works that weighs most; None: nothing is said of it."""
+        employers = [one for one in self.prepared if one.company_rank is not None]
+        return max(employers, key=lambda one: one.company_rank or 0.0, default=None)
 
 
-def read_person(given: LeadInput, now: datetime) -> ReadPerson:
-    """Read what a request says of a person, before any transaction. Raises: Invalid."""
-    values, problems = read_input(given)
-    if problems:
-        told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems)
-        raise Invalid(f"the lead cannot be created: {told}", problems)
-    found = found_in_input(given, values, now)
-    return ReadPerson(said=prepare(found), keys=identity_keys(found))
-
-
-async def make_leads(tx: Tx, wanted: Sequence[WantedLead], ids: Ids, now: datetime) -> list[Made]:
-    """Make leads of people who are not in yet; tell in order what became of each.
+async def create_leads(
+    tx: Tx, requests: Sequence[LeadRequest], ids: Ids, now: datetime
+) -> list[CreateResult]:
+    """Create leads of people who are not in yet; return the result of each request, in order.
 
     Waits: for another transaction that brings one of them, until it ends.
     """
-    answers: list[Made] = [None] * len(wanted)
-    new = _apart(wanted, ids)
-    taken = await claim_keys(tx, {key: one.id for one in new for key in one.keys})
-    refused = await _refuse_known(tx, new, taken)
-    for one in new:
-        answers[one.place] = refused.get(one.id) or LeadCreated(one.id, one.wanted.icp_id)
-    kept = [one for one in new if one.id not in refused]
-    if kept:
-        await _write(tx, kept, ids, now)
-    return answers
+    lead_ids = ids.take(len(requests))
+    new = _without_shared_keys(zip(lead_ids, requests, strict=True))
+    claims = {key: lead_id for lead_id, request in new.items() for key in request.prepared.keys}
+    refused = await _refuse_known(tx, new, await claim_keys(tx, claims))
+    fresh = {lead_id: request for lead_id, request in new.items() if lead_id not in refused}
+    if fresh:
+        await _write(tx, fresh, ids, now)
+    results: dict[UUID, CreateResult] = {
+        lead_id: LeadCreated(lead_id, request.icp_id) for lead_id, request in fresh.items()
+    }
+    results.update(refused)
+    return [results.get(lead_id) for lead_id in lead_ids]
 
 
-def _apart(wanted: Sequence[WantedLead], ids: Ids) -> list[_New]:
-    """Give each an id; those that share a key with one before them are left out."""
-    new: list[_New] = []
+async def add_leads(tx: Tx, leads: Sequence[NewLead], now: datetime) -> None:
+    """Write the rows of new leads, with what lists show of them and the words that find them."""
+    employers = [lead.employer for lead in leads]
+    await tx.execute(
+        SQL.add_leads,
+        ids=[lead.id for lead in leads],
+        statuses=[lead.status.value for lead in leads],
+        sources=[lead.source for lead in leads],
+        company_ids=[employer and employer.company_id for employer in employers],
+        company_ranks=[employer and employer.company_rank for employer in employers],
+        owners=[lead.owner for lead in leads],
+        **search.columns_of([search.shown_of_new(lead.prepared) for lead in leads]),
+        now=now,
+    )
+
+
+def _without_shared_keys(requests: Iterable[tuple[UUID, LeadRequest]]) -> dict[UUID, LeadRequest]:
+    """Leave out requests that share a key with one before them."""
+    new: dict[UUID, LeadRequest] = {}
     seen: set[IdentityKey] = set()
-    for place, (one, lead_id) in enumerate(zip(wanted, ids.take(len(wanted)), strict=True)):
-        if seen.isdisjoint(one.person.keys):
-            seen.update(one.person.keys)
-            new.append(_New(id=lead_id, place=place, wanted=one))
+    for lead_id, request in requests:
+        if seen.isdisjoint(request.prepared.keys):
+            seen.update(request.prepared.keys)
+            new[lead_id] = request
     return new
 
 
 async def _refuse_known(
-    tx: Tx, new: Sequence[_New], taken: Mapping[IdentityKey, UUID]
+    tx: Tx, new: Mapping[UUID, LeadRequest], taken: Mapping[IdentityKey, UUID]
 ) -> dict[UUID, Conflict]:
     """Refuse who is a lead already, and give back the other keys that were claimed for them."""
     if not taken:
@@ -116,18 +121,18 @@ async def _refuse_known(
     survivor_of = await survivors(tx, taken.values())
     states = await read_states(tx, survivor_of.values())
     refused: dict[UUID, Conflict] = {}
-    for one in new:
-        owners = [taken[key] for key in one.keys if key in taken]
+    for lead_id, request in new.items():
+        owners = [taken[key] for key in request.prepared.keys if key in taken]
         ends = [survivor_of[owner] for owner in owners if owner in survivor_of]
-        known = [states[end] for end in ends if end in states]
-        if known:
-            refused[one.id] = _is_known(known[0], one.wanted.mine)
+        existing = [states[end] for end in ends if end in states]
+        if existing:
+            refused[lead_id] = _exists(existing[0], request.mine)
     if refused:
         await tx.execute(SQL.withdraw_claims, lead_ids=list(refused))
     return refused
 
 
-def _is_known(lead: LeadState, mine: str | None) -> Conflict:
+def _exists(lead: LeadState, mine: str | None) -> Conflict:
     """Say who it is already; `mine` not None: only where that lead is this owner's."""
     if mine is not None and lead.owner != mine:
         return Conflict(
@@ -146,18 +151,18 @@ def _is_known(lead: LeadState, mine: str | None) -> Conflict:
     )
 
 
-async def _write(tx: Tx, new: Sequence[_New], ids: Ids, now: datetime) -> None:
-    told = [one.said for one in new]
-    await write_companies(tx, told, now)
-    await tx.execute(
-        SQL.add_leads,
-        ids=[one.id for one in new],
-        statuses=[LeadStatus.PROCESSING.value] * len(new),
-        sources=[API_SOURCE] * len(new),
-        company_ids=[said.company_id for said in told],
-        company_ranks=[said.company_rank for said in told],
-        owners=[one.wanted.owner for one in new],
-        **search.columns_of([search.shown_of_new([said]) for said in told]),
-        now=now,
-    )
-    await write_values(tx, [(one.id, one.said) for one in new], ids, now)
+async def _write(tx: Tx, new: Mapping[UUID, LeadRequest], ids: Ids, now: datetime) -> None:
+    await write_companies(tx, [request.prepared for request in new.values()], now)
+    rows = [
+        NewLead(
+            id=lead_id,
+            source=API_SOURCE,
+            status=LeadStatus.PROCESSING,
+            prepared=(request.prepared,),
+            owner=request.owner,
+        )
+        for lead_id, request in new.items()
+    ]
+    await add_leads(tx, rows, now)
+    values = [(lead_id, request.prepared) for lead_id, request in new.items()]
+    await write_values(tx, values, ids, now)

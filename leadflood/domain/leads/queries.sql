@@ -750,8 +750,8 @@ FROM unnest(
 ) AS told (id, score_id, score_milli, band, icp_id, run_id, scored_at)
 WHERE lead.id = told.id AND (lead.score_id IS NULL OR lead.score_id < told.score_id);
 
--- name: list_activities
--- What people did, newest recorded first, behind a place.
+-- fragment: activities
+-- The activities that a list asks for, of leads that are there.
 SELECT
     activity.id, activity.version, activity.lead_id, activity.kind, activity.detail,
     activity.actor, activity.happened_at, activity.recorded_at, activity.updated_at
@@ -762,6 +762,10 @@ WHERE lead.deleted_at IS NULL
     AND (:actor::text IS NULL OR activity.actor = :actor::text)
     AND (:since::timestamptz IS NULL OR activity.happened_at >= :since::timestamptz)
     AND (:before::uuid IS NULL OR activity.id < :before::uuid)
+
+-- name: list_activities
+-- What people did, newest recorded first, behind a place.
+{activities}
 ORDER BY activity.id DESC LIMIT :limit::int;
 
 -- name: list_lead_activities
@@ -771,17 +775,8 @@ WITH RECURSIVE family AS (
     UNION ALL
     SELECT lead.id FROM family JOIN lead ON lead.merged_into = family.id
 )
-SELECT
-    activity.id, activity.version, activity.lead_id, activity.kind, activity.detail,
-    activity.actor, activity.happened_at, activity.recorded_at, activity.updated_at
-FROM activity JOIN lead ON lead.id = activity.lead_id
-WHERE lead.deleted_at IS NULL
+{activities}
     AND activity.lead_id = ANY(ARRAY(SELECT id FROM family))
-    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
-    AND (:kind::text IS NULL OR activity.kind = :kind::text)
-    AND (:actor::text IS NULL OR activity.actor = :actor::text)
-    AND (:since::timestamptz IS NULL OR activity.happened_at >= :since::timestamptz)
-    AND (:before::uuid IS NULL OR activity.id < :before::uuid)
 ORDER BY activity.id DESC LIMIT :limit::int;
 
 -- name: record_activity
@@ -814,13 +809,10 @@ WHERE id = :id::uuid;
 -- What its author takes back.
 DELETE FROM activity WHERE id = :id::uuid;
 
--- name: list_companies
--- Companies by domain, behind one; a value counts where it is the winning one.
-SELECT company.id, company.version, company.domain, company.name, company.created_at,
-    coalesce(company.updated_at, company.created_at) AS updated_at
+-- fragment: company_filter
+-- The companies that a list asks for; a value counts where it is the winning one.
 FROM company
 WHERE (:domain::text IS NULL OR company.domain = :domain::text)
-    AND (:after::text IS NULL OR company.domain > :after::text)
     AND (:words::text IS NULL OR to_tsvector(
         'simple', coalesce(company.name, '') || ' ' || replace(company.domain, '.', ' ')
     ) @@ :words::text::tsquery)
@@ -838,32 +830,21 @@ WHERE (:domain::text IS NULL OR company.domain = :domain::text)
         SELECT value FROM field_value
         WHERE subject_id = company.id AND field = 'company_industry'
         ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
+
+-- name: list_companies
+-- Companies by domain, behind one.
+SELECT company.id, company.version, company.domain, company.name, company.created_at,
+    coalesce(company.updated_at, company.created_at) AS updated_at
+{company_filter}
+    AND (:after::text IS NULL OR company.domain > :after::text)
 ORDER BY company.domain LIMIT :limit::int OFFSET :offset::int;
 
 -- name: count_companies
 -- How many companies fit, up to a bound.
 SELECT count(*) FROM (
     SELECT
-FROM company
-WHERE (:domain::text IS NULL OR company.domain = :domain::text)
-    AND (:words::text IS NULL OR to_tsvector(
-        'simple', coalesce(company.name, '') || ' ' || replace(company.domain, '.', ' ')
-    ) @@ :words::text::tsquery)
-    AND (:country::text IS NULL OR company.id = ANY(ARRAY(
-        SELECT subject_id FROM field_value
-        WHERE company_id IS NOT NULL AND field = 'company_country' AND value = :country::text
-    )) AND :country::text = (
-        SELECT value FROM field_value
-        WHERE subject_id = company.id AND field = 'company_country'
-        ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
-    AND (:industry::text IS NULL OR company.id = ANY(ARRAY(
-        SELECT subject_id FROM field_value
-        WHERE company_id IS NOT NULL AND field = 'company_industry' AND value = :industry::text
-    )) AND :industry::text = (
-        SELECT value FROM field_value
-        WHERE subject_id = company.id AND field = 'company_industry'
-        ORDER BY is_human DESC, rank DESC, evidence_hash DESC, value COLLATE "C" DESC LIMIT 1))
-LIMIT :bound::int
+    {company_filter}
+    LIMIT :bound::int
 ) AS counted;
 
 -- name: estimate_companies

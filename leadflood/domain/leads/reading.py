@@ -19,8 +19,10 @@ from leadflood.domain.leads.schemas import (
     MergedLead,
     ProfileValue,
 )
-from leadflood.domain.leads.sql import SQL
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row
+
+SQL = load_queries(__file__)
 
 _decode = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...]).decode
 _decode_told = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...] | None).decode

@@ -17,10 +17,9 @@ from leadflood.domain.leads.canon import (
     name_key,
 )
 from leadflood.domain.leads.identity import MAX_KEY
-from leadflood.domain.leads.schemas import IdentityKey, ImportRow, LeadInput
+from leadflood.domain.leads.schemas import API_SOURCE, IdentityKey, ImportRow, LeadInput
 from leadflood.engine.errors import FieldProblem
 
-API_SOURCE = "api"
 CSV_SOURCE = "csv"
 IMPORT_METHOD = "import"
 TOLD = 0.9

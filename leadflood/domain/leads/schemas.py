@@ -15,6 +15,9 @@ from leadflood.engine.queue.event import Event
 HUMAN_SOURCE = "user"
 """The source of what a person typed; it wins over any provider."""
 
+API_SOURCE = "api"
+"""The source of what a caller of the API says of a new lead."""
+
 MOST_TAGS = 50
 """How many tags a lead has at most."""
 

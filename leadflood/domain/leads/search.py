@@ -14,9 +14,11 @@ import msgspec
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads.provenance import Standing, is_better, is_human
 from leadflood.domain.leads.shown import SHOWN_FIELDS, Shown, shown_of
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.writing import Prepared
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
+
+SQL = load_queries(__file__)
 
 _FIELDS = {field.value: field for field in SHOWN_FIELDS}
 _decode = msgspec.json.Decoder(str | int | float | bool | tuple[str, ...] | None).decode

@@ -7,11 +7,37 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.leads.schemas import IdentityKey
-from leadflood.domain.leads.sql import SQL
-from leadflood.domain.leads.union import Groups
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Row, Tx
 
+SQL = load_queries(__file__)
+
 MERGED_BY = "identity"
+
+
+class Groups:
+    """Leads that are one, joined pair by pair (union-find); the oldest leads each group.
+
+    UUIDv7 compare by age, so the oldest is the smallest id.
+    """
+
+    def __init__(self) -> None:
+        self._parent: dict[UUID, UUID] = {}
+
+    def join(self, one: UUID, other: UUID) -> None:
+        """Make two leads one."""
+        first, second = self.leader(one), self.leader(other)
+        if first.int < second.int:
+            self._parent[second] = first
+        elif second.int < first.int:
+            self._parent[first] = second
+
+    def leader(self, lead_id: UUID) -> UUID:
+        """Return the oldest of a lead's group."""
+        while (parent := self._parent.get(lead_id, lead_id)) != lead_id:
+            self._parent[lead_id] = self._parent.get(parent, parent)
+            lead_id = parent
+        return lead_id
 
 
 class Links:

@@ -5,8 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.leads.schemas import LeadState
-from leadflood.domain.leads.sql import SQL
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
+
+SQL = load_queries(__file__)
 
 _BETWEEN = "\x1f"
 

@@ -6,15 +6,15 @@ Locks are taken in one order by every caller: identity keys (sorted), companies 
 older, and readers gather the rows of all leads that are one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads import search
 from leadflood.domain.leads.identity import IDENTIFYING, identity_keys, provider_key
-from leadflood.domain.leads.reading import find, find_many, profiles, survivors
+from leadflood.domain.leads.making import NewLead, add_leads
+from leadflood.domain.leads.reading import find, profiles, survivors
 from leadflood.domain.leads.schemas import (
     IdentityKey,
     LeadStatus,
@@ -24,21 +24,20 @@ from leadflood.domain.leads.schemas import (
     Upserted,
 )
 from leadflood.domain.leads.search import NewScore, list_ids, lock, record_scores, refresh
-from leadflood.domain.leads.settling import Links, claim_keys, settle
+from leadflood.domain.leads.settling import Groups, Links, claim_keys, settle
 from leadflood.domain.leads.shown import read_search
-from leadflood.domain.leads.sql import SQL
 from leadflood.domain.leads.states import deleted_among, lock_states, read_states, write_states
-from leadflood.domain.leads.union import Groups
 from leadflood.domain.leads.writing import Prepared, prepare, write_companies, write_values
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 __all__ = [
     "IDENTIFYING",
     "NewScore",
     "find",
-    "find_many",
     "identity_keys",
     "list_ids",
     "lock",
@@ -52,7 +51,6 @@ __all__ = [
     "refresh",
     "set_status",
     "survivors",
-    "unmerge",
     "upsert",
     "write_states",
 ]
@@ -70,14 +68,14 @@ async def upsert(
         return ()
     batch = _Batch(people, ids)
     taken = await claim_keys(tx, batch.claims)
-    told = [prepare(person.values) for person in people]
-    await write_companies(tx, told, now)
+    await write_companies(tx, batch.prepared, now)
     final, merged = await _known_leads(tx, batch, taken, now)
     handed = await _hand_keys_over(tx, batch, taken, final)
-    await _add_leads(tx, batch, told, final, now)
+    if new := batch.new_leads(final):
+        await add_leads(tx, new, now)
     lead_ids = [final.get(leader, leader) for leader in batch.leaders]
     deleted = await deleted_among(tx, final.values())
-    kept = [pair for pair in zip(lead_ids, told, strict=True) if pair[0] not in deleted]
+    kept = [pair for pair in zip(lead_ids, batch.prepared, strict=True) if pair[0] not in deleted]
     await write_values(tx, kept, ids, now)
     changes = _touched(kept, known=set(final.values()))
     await _touch(tx, changes, now)
@@ -146,39 +144,36 @@ async def set_status(
     )
 
 
-async def unmerge(tx: Tx, lead_id: UUID, by: str, ids: Ids, now: datetime) -> None:
-    """Undo a merge: the two are different people and are never merged with each other again."""
-    settled = await settle(tx, [lead_id], Links(), now)
-    if await tx.fetch_one(SQL.unmerge_lead, id=lead_id, now=now) is None:
-        raise NotFound(
-            f"lead {lead_id} is not merged into another; look at GET /v1/leads/{lead_id}",
-            code="leads.merge.not_found",
-        )
-    await refresh(tx, {lead_id, settled.survivor_of[lead_id]})
-    await tx.execute(
-        SQL.add_activity,
-        id=ids.new(),
-        lead_id=lead_id,
-        kind="unmerged",
-        detail="",
-        actor=by,
-        now=now,
-    )
-
-
 class _Batch:
     """People of one call, grouped by shared keys; each group's leader is the id it would get."""
 
     def __init__(self, people: Sequence[NewPerson], ids: Ids) -> None:
         self.people = people
+        self.prepared = [
+            prepare(person.values, {*person.keys, *identity_keys(person.values)})
+            for person in people
+        ]
         own = ids.take(len(people))
         groups = Groups()
         first: dict[IdentityKey, UUID] = {}
-        for person, tentative in zip(people, own, strict=True):
-            for key in {*person.keys, *identity_keys(person.values)}:
+        for prepared, tentative in zip(self.prepared, own, strict=True):
+            for key in prepared.keys:
                 groups.join(first.setdefault(key, tentative), tentative)
         self.leaders = [groups.leader(tentative) for tentative in own]
         self.claims = {key: groups.leader(tentative) for key, tentative in first.items()}
+
+    def new_leads(self, known: Container[UUID]) -> list[NewLead]:
+        """Return the rows of groups that are no known lead, as the first of each group has it."""
+        groups: dict[UUID, list[Prepared]] = {}
+        first: dict[UUID, NewPerson] = {}
+        for person, leader, prepared in zip(self.people, self.leaders, self.prepared, strict=True):
+            if leader not in known:
+                first.setdefault(leader, person)
+                groups.setdefault(leader, []).append(prepared)
+        return [
+            NewLead(id=leader, source=person.source, status=person.status, prepared=groups[leader])
+            for leader, person in first.items()
+        ]
 
 
 class _Change(msgspec.Struct):
@@ -240,37 +235,6 @@ async def _hand_keys_over(
     for key, lead_id in moved:
         handed.setdefault(lead_id, []).append(key)
     return handed
-
-
-async def _add_leads(
-    tx: Tx,
-    batch: _Batch,
-    told: Sequence[Prepared],
-    final: Mapping[UUID, UUID],
-    now: datetime,
-) -> None:
-    new: dict[UUID, NewPerson] = {}
-    changes: dict[UUID, _Change] = {}
-    said: dict[UUID, list[Prepared]] = {}
-    for person, leader, one in zip(batch.people, batch.leaders, told, strict=True):
-        if leader not in final:
-            new.setdefault(leader, person)
-            changes.setdefault(leader, _Change()).learn(one)
-            said.setdefault(leader, []).append(one)
-    if not new:
-        return
-    shown = {leader: search.shown_of_new(said[leader]) for leader in new}
-    await tx.execute(
-        SQL.add_leads,
-        ids=list(new),
-        statuses=[person.status.value for person in new.values()],
-        sources=[person.source for person in new.values()],
-        company_ids=[changes[leader].company_id for leader in new],
-        company_ranks=[changes[leader].company_rank for leader in new],
-        owners=[None] * len(new),
-        **search.columns_of(list(shown.values())),
-        now=now,
-    )
 
 
 def _touched(told: Sequence[tuple[UUID, Prepared]], known: set[UUID]) -> dict[UUID, _Change]:

@@ -106,8 +106,7 @@ def read_words(change: LeadChange) -> Words:
         else:
             values[field] = value
     if problems:
-        told = "; ".join(f"{problem.path}: {problem.problem}" for problem in problems)
-        raise Invalid(f"the lead cannot be changed: {told}", tuple(problems))
+        raise Invalid.of(problems, prefix="the lead cannot be changed")
     return Words(values=values, none=tuple(none))
 
 

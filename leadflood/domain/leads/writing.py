@@ -10,9 +10,12 @@ import msgspec
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.provenance import encode_value, evidence_bytes, is_human, rank_of
-from leadflood.domain.leads.sql import SQL
+from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
 
 COMPANY_FIELDS = frozenset(
     {
@@ -42,12 +45,18 @@ class StoredValue(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody said of a lead, ready to be written."""
+    """What somebody said of a lead, ready to be written.
+
+    - `companies`: the name of each company by its domain; None: not said.
+    - `company_id`, `company_rank`: where the lead works, and how much that word weighs.
+    - `keys`: what tells who the lead is, where that is asked.
+    """
 
     values: tuple[StoredValue, ...]
     companies: dict[str, str | None]
     company_id: UUID | None
     company_rank: float | None
+    keys: tuple[IdentityKey, ...] = ()
 
 
 @lru_cache(maxsize=65536)
@@ -56,7 +65,7 @@ def company_id_of(domain: str) -> UUID:
     return uuid5(NAMESPACE_DNS, domain)
 
 
-def prepare(values: Iterable[FoundValue]) -> Prepared:
+def prepare(values: Iterable[FoundValue], keys: Iterable[IdentityKey] = ()) -> Prepared:
     """Bring values into their one form and decide what is the company's."""
     kept = []
     domains: dict[_Evidence, str] = {}
@@ -81,6 +90,7 @@ def prepare(values: Iterable[FoundValue]) -> Prepared:
         companies={domain: names.get(evidence) for evidence, domain in domains.items()},
         company_id=None if best is None else company_id_of(str(best.found.value)),
         company_rank=None if best is None else _company_rank(best),
+        keys=tuple(keys),
     )
 
 

@@ -10,7 +10,7 @@ from leadflood.domain.learning import store
 from leadflood.domain.learning.schemas import KINDS, Label, LabelRecorded, NewLabel
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
 
 MOST_LISTED = 1_000
@@ -33,9 +33,10 @@ class LearningService:
         now = self._clock.now()
         happened_at = new.happened_at or now
         if happened_at > now + SKEW:
-            raise Invalid(
-                "at: this is yet to come; leave it out for now",
-                (FieldProblem("at", "is in the future"),),
+            raise Invalid.field(
+                "at",
+                "is in the future",
+                detail="at: this is yet to come; leave it out for now",
                 code="learning.label.future",
             )
         new = msgspec.structs.replace(new, happened_at=happened_at)

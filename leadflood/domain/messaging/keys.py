@@ -13,7 +13,7 @@ from uuid import UUID
 
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.schemas import SuppressionKind
-from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured
+from leadflood.engine.errors import Invalid, NotConfigured
 
 _PLAIN = r"[^\s@<>(),;:\"\[\]\\\x00-\x1f\x7f]"
 _MAILBOX = re.compile(rf"{_PLAIN}{{1,64}}@{_PLAIN}{{1,253}}")
@@ -79,7 +79,7 @@ def normalise_address(channel: Channel, address: str) -> str:
 def normalise_email(address: str) -> str:
     """Lower the case; a mailbox is one person whatever its case."""
     if not _MAILBOX.fullmatch(address.strip()):
-        raise _invalid("address", "write an e-mail address such as ada@example.com")
+        raise Invalid.field("address", "write an e-mail address such as ada@example.com")
     local, _, domain = address.strip().rpartition("@")
     return f"{local.casefold()}@{normalise_domain(domain)}"
 
@@ -88,7 +88,7 @@ def normalise_phone(address: str) -> str:
     """Keep the digits behind a plus: international form."""
     digits = "".join(sign for sign in address if "0" <= sign <= "9")
     if len(digits) < _SHORTEST_PHONE:
-        raise _invalid("address", "write a phone number in international form, +31620000000")
+        raise Invalid.field("address", "write a phone number in international form, +31620000000")
     return "+" + digits.removeprefix("00")
 
 
@@ -120,11 +120,11 @@ def normalise(kind: SuppressionKind, value: str) -> str:
         case SuppressionKind.DOMAIN:
             domain = normalise_domain(value.removeprefix("@"))
             if not domain or "@" in domain or any(sign.isspace() for sign in domain):
-                raise _invalid("value", "write a domain such as example.com")
+                raise Invalid.field("value", "write a domain such as example.com")
             return domain
         case SuppressionKind.CHANNEL:
             if value not in {channel.value for channel in Channel}:
-                raise _invalid("value", f"write one of {', '.join(Channel)}")
+                raise Invalid.field("value", f"write one of {', '.join(Channel)}")
             return value
         case SuppressionKind.LEAD:
             return _lead_id(value)
@@ -146,8 +146,4 @@ def _lead_id(value: str) -> str:
     try:
         return str(UUID(value))
     except ValueError as error:
-        raise _invalid("value", "write the lead's id") from error
-
-
-def _invalid(path: str, problem: str) -> Invalid:
-    return Invalid(f"{path}: {problem}", (FieldProblem(path, problem),))
+        raise Invalid.field("value", "write the lead's id") from error

@@ -251,22 +251,30 @@ LIMIT :limit::int;
 -- How many intents are in each state.
 SELECT state, count(*) AS count FROM intent GROUP BY state;
 
--- name: list_messages
--- Messages with what has become of them, newest first; those to leads that are deleted, or gone
--- with the import that brought them, are out of sight.
+-- fragment: message_columns
+-- A message with what has become of it.
 SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.subject, message.body,
     message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
     message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
     intent.code AS intent_code
-FROM message
-LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.step
+
+-- fragment: message_filter
+-- The messages that a list asks for, behind one.
 WHERE message.id < :before::uuid
     AND (:state::text IS NULL OR message.state = :state::text)
     AND (:lead_ids::uuid[] IS NULL OR message.lead_id = ANY(:lead_ids::uuid[]))
     AND (:run_id::uuid IS NULL OR message.run_id = :run_id::uuid)
     AND (:channel::text IS NULL OR message.channel = :channel::text)
+
+-- name: list_messages
+-- Messages with what has become of them, newest first; those to leads that are deleted, or gone
+-- with the import that brought them, are out of sight.
+{message_columns}
+FROM message
+LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.step
+{message_filter}
     AND EXISTS (SELECT FROM lead WHERE lead.id = message.lead_id AND lead.deleted_at IS NULL)
 ORDER BY message.id DESC
 LIMIT :limit::int;
@@ -279,20 +287,11 @@ WITH RECURSIVE mine AS (
     UNION ALL
     SELECT lead.id FROM mine JOIN lead ON lead.merged_into = mine.id
 )
-SELECT
-    message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
-    message.reason, message.channel, message.to_address, message.subject, message.body,
-    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
-    message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
-    intent.code AS intent_code
+{message_columns}
 FROM mine
 JOIN message ON message.lead_id = mine.id
 LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.step
-WHERE message.id < :before::uuid
-    AND (:state::text IS NULL OR message.state = :state::text)
-    AND (:lead_ids::uuid[] IS NULL OR message.lead_id = ANY(:lead_ids::uuid[]))
-    AND (:run_id::uuid IS NULL OR message.run_id = :run_id::uuid)
-    AND (:channel::text IS NULL OR message.channel = :channel::text)
+{message_filter}
 ORDER BY message.id DESC
 LIMIT :limit::int;
 
@@ -311,12 +310,7 @@ SELECT id FROM intent WHERE message_id = :message_id::uuid AND step = :step::int
 
 -- name: list_messages_of_leads
 -- The messages to these leads with what has become of them, the newest of each lead.
-SELECT
-    message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
-    message.reason, message.channel, message.to_address, message.subject, message.body,
-    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
-    message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
-    intent.code AS intent_code
+{message_columns}
 FROM unnest(:lead_ids::uuid[]) AS asked (lead_id)
 CROSS JOIN LATERAL (
     SELECT * FROM message WHERE message.lead_id = asked.lead_id
@@ -326,12 +320,7 @@ ORDER BY message.id DESC;
 
 -- name: find_messages
 -- Messages by id, with what has become of them.
-SELECT
-    message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
-    message.reason, message.channel, message.to_address, message.subject, message.body,
-    message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
-    message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
-    intent.code AS intent_code
+{message_columns}
 FROM message
 LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.step
 WHERE message.id = ANY(:ids::uuid[]);

@@ -19,6 +19,7 @@ from leadflood.engine.context import Go, Refuse, Verdict, Wait
 from leadflood.engine.errors import Denied, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.net.call import Cut
 from leadflood.engine.queue.outcome import Cancelled
+from leadflood.engine.text import make_storable
 
 SENDING_LOCK_KEY = 0x1EAD_5E9D
 """The advisory lock between `hold` (exclusive) and every `authorize` (shared)."""
@@ -171,7 +172,7 @@ def explain(error: BaseException | None) -> tuple[str, str]:
     """Tell an error's code and text, short enough to keep."""
     if error is None:
         return _NO_DETAIL
-    return code_of(error), str(error).replace("\x00", "")[:_LONGEST_DETAIL]
+    return code_of(error), make_storable(str(error))[:_LONGEST_DETAIL]
 
 
 def _refusal(standing: Standing, now: datetime) -> Refuse | None:

@@ -42,7 +42,7 @@ from leadflood.domain.messaging.template import Renderer
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid, LeadfloodError, NotFound
+from leadflood.engine.errors import Conflict, Invalid, LeadfloodError, NotFound
 from leadflood.engine.ids import Ids
 
 
@@ -157,8 +157,7 @@ class MessagingService:
     async def add_template(self, template: Template, by: str) -> int:
         """Keep a new version of a text with merge fields; tell its number. Raises: Invalid."""
         if problems := Renderer().check(template):
-            first = f"{problems[0].path}: {problems[0].problem}"
-            raise Invalid(f"the template cannot be used: {first}", problems)
+            raise Invalid.of(problems, prefix="the template cannot be used", most_named=1)
         version = await self._db.fetch_value(
             store.SQL.add_template,
             id=self._ids.new(),
@@ -277,12 +276,13 @@ class MessagingService:
         One that is on the list already keeps its line. Raises: Invalid, NotConfigured.
         """
         if not given.reason.strip():
-            raise _blank("reason", "say why, for the one who reads the list later")
+            raise Invalid.field("reason", "say why, for the one who reads the list later")
         try:
             normal = normalise(given.kind, given.value)
         except Invalid as error:
-            fields = (FieldProblem("value", error.detail),)
-            raise Invalid(error.detail, fields, code=error.error_code) from error
+            raise Invalid.field(
+                "value", error.detail, detail=error.detail, code=error.error_code
+            ) from error
         key = self._keys.of(given.kind, normal)
         line = self._line(given.kind, key, mask(normal))
         await store.add_suppressions(tx, [line], (given.reason, source, by), self._clock.now())
@@ -335,7 +335,9 @@ class MessagingService:
         Raises: Invalid, NotConfigured.
         """
         if not evidence.strip():
-            raise _blank("evidence", "say what proves the agreement: where, when, which words")
+            raise Invalid.field(
+                "evidence", "say what proves the agreement: where, when, which words"
+            )
         made = await self._db.fetch_value(
             store.SQL.add_opt_in,
             id=self._ids.new(),
@@ -417,7 +419,3 @@ class MessagingService:
 
     def _line(self, kind: SuppressionKind, key: bytes, hint: str) -> store.NewSuppression:
         return store.NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint)
-
-
-def _blank(path: str, problem: str) -> Invalid:
-    return Invalid(f"{path}: {problem}", (FieldProblem(path, problem),))

@@ -43,6 +43,7 @@ from leadflood.domain.messaging.sending import (
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.queue.event import Event
+from leadflood.engine.text import make_storable
 
 SQL = load_queries(__file__)
 SEPARATOR = "\x1f"
@@ -541,8 +542,7 @@ async def use_token(tx: Tx, token: str, now: datetime) -> bool:
 
 def clean(text: str) -> str:
     """Take out what Postgres or our own joining cannot hold."""
-    plain = text.replace("\x00", "").replace(SEPARATOR, " ")
-    return plain.encode("utf-8", "replace").decode("utf-8")
+    return make_storable(text).replace(SEPARATOR, " ")
 
 
 def convert(row: Row, wanted: type[RowT]) -> RowT:

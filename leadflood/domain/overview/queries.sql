@@ -144,20 +144,10 @@ SELECT
 -- All that follows in the transaction sees the leads of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
--- name: list_leads
--- A page of leads. What is not asked for is null, and the planner, which is made to look at what is
--- given each time, drops it: what remains walks one index. With an ICP or a run the newest score
--- there stands for the newest of all. An id is a time, so the newest lead has the greatest.
-SELECT
-    lead.id, lead.version, lead.status, lead.failed_code, lead.source, lead.owner, lead.tags,
-    lead.company_id, lead.full_name, lead.title, lead.email, lead.company_name, lead.country,
-    lead.sort_name, lead.created_at, lead.updated_at,
-    (SELECT domain FROM company WHERE company.id = lead.company_id) AS company_domain,
-    CASE WHEN :is_scoped::bool THEN score.score_milli ELSE lead.score_milli END AS score_milli,
-    CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END AS band,
-    CASE WHEN :is_scoped::bool THEN score.icp_id ELSE lead.score_icp_id END AS icp_id,
-    CASE WHEN :is_scoped::bool THEN score.run_id ELSE lead.score_run_id END AS run_id,
-    CASE WHEN :is_scoped::bool THEN score.created_at ELSE lead.scored_at END AS scored_at
+-- fragment: lead_filter
+-- The leads that a list asks for. What is not asked for is null, and the planner, which is made to
+-- look at what is given each time, drops it: what remains walks one index. With an ICP or a run the
+-- newest score there stands for the newest of all.
 FROM lead
 LEFT JOIN lead_text ON :is_common::bool AND lead_text.lead_id = lead.id
 LEFT JOIN score_prediction AS score ON :is_scoped::bool AND score.lead_id = lead.id
@@ -192,6 +182,20 @@ WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
         ELSE coalesce(lead.score_milli, -1) END >= :min_milli::int)
     AND (:max_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
         ELSE coalesce(lead.score_milli, -1) END BETWEEN 0 AND :max_milli::int)
+
+-- name: list_leads
+-- A page of leads. An id is a time, so the newest lead has the greatest.
+SELECT
+    lead.id, lead.version, lead.status, lead.failed_code, lead.source, lead.owner, lead.tags,
+    lead.company_id, lead.full_name, lead.title, lead.email, lead.company_name, lead.country,
+    lead.sort_name, lead.created_at, lead.updated_at,
+    (SELECT domain FROM company WHERE company.id = lead.company_id) AS company_domain,
+    CASE WHEN :is_scoped::bool THEN score.score_milli ELSE lead.score_milli END AS score_milli,
+    CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END AS band,
+    CASE WHEN :is_scoped::bool THEN score.icp_id ELSE lead.score_icp_id END AS icp_id,
+    CASE WHEN :is_scoped::bool THEN score.run_id ELSE lead.score_run_id END AS run_id,
+    CASE WHEN :is_scoped::bool THEN score.created_at ELSE lead.scored_at END AS scored_at
+{lead_filter}
     AND (:after_id::uuid IS NULL OR CASE :sort::text
         WHEN '-createdAt' THEN lead.id < :after_id::uuid
         WHEN 'createdAt' THEN lead.id > :after_id::uuid
@@ -218,40 +222,7 @@ LIMIT :limit::int OFFSET :offset::int
 -- How many leads fit, up to a bound: counting a million for a number on a page is a waste.
 SELECT count(*) FROM (
     SELECT
-    FROM lead
-    LEFT JOIN lead_text ON :is_common::bool AND lead_text.lead_id = lead.id
-    LEFT JOIN score_prediction AS score ON :is_scoped::bool AND score.lead_id = lead.id
-    WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
-        AND (:words::text IS NULL OR CASE WHEN :is_common::bool
-            THEN lead_text.words @@ :words::text::tsquery
-            ELSE lead.id = ANY(ARRAY(
-                SELECT lead_id FROM lead_text WHERE words @@ :words::text::tsquery)) END)
-        AND (NOT :is_scoped::bool OR score.id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM score_prediction AS newer
-            WHERE newer.lead_id = score.lead_id AND newer.id > score.id
-                AND newer.icp_id = coalesce(:icp_id::uuid, newer.icp_id)
-                AND newer.run_id IS NOT DISTINCT FROM coalesce(:run_id::uuid, newer.run_id)))
-        AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
-        AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
-        AND (:status::text IS NULL OR lead.status = :status::text)
-        AND (:source::text IS NULL OR lead.source = :source::text)
-        AND (:country::text IS NULL OR lead.country = :country::text)
-        AND (:owner::text IS NULL OR lead.owner = :owner::text)
-        AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
-        AND (NOT :is_unowned::bool OR lead.owner IS NULL)
-        AND (:tags::text[] IS NULL OR lead.tags @> :tags::text[] AND lead.tags <> '{}')
-        AND (:company_id::uuid IS NULL OR lead.company_id = :company_id::uuid)
-        AND (:lead_ids::uuid[] IS NULL OR lead.id = ANY(:lead_ids::uuid[]))
-        AND (:created_after::timestamptz IS NULL
-            OR lead.created_at >= :created_after::timestamptz AND lead.id >= :from_id::uuid)
-        AND (:created_before::timestamptz IS NULL
-            OR lead.created_at < :created_before::timestamptz AND lead.id < :to_id::uuid)
-        AND (:band::text IS NULL
-            OR CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END = :band::text)
-        AND (:min_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
-            ELSE coalesce(lead.score_milli, -1) END >= :min_milli::int)
-        AND (:max_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
-            ELSE coalesce(lead.score_milli, -1) END BETWEEN 0 AND :max_milli::int)
+    {lead_filter}
     LIMIT :bound::int
 ) AS counted
 
@@ -259,40 +230,7 @@ SELECT count(*) FROM (
 -- About how many leads fit, as the planner sees it from what the last ANALYZE saw.
 EXPLAIN (FORMAT JSON)
 SELECT
-FROM lead
-LEFT JOIN lead_text ON :is_common::bool AND lead_text.lead_id = lead.id
-LEFT JOIN score_prediction AS score ON :is_scoped::bool AND score.lead_id = lead.id
-WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
-    AND (:words::text IS NULL OR CASE WHEN :is_common::bool
-        THEN lead_text.words @@ :words::text::tsquery
-        ELSE lead.id = ANY(ARRAY(
-            SELECT lead_id FROM lead_text WHERE words @@ :words::text::tsquery)) END)
-    AND (NOT :is_scoped::bool OR score.id IS NOT NULL AND NOT EXISTS (
-        SELECT FROM score_prediction AS newer
-        WHERE newer.lead_id = score.lead_id AND newer.id > score.id
-            AND newer.icp_id = coalesce(:icp_id::uuid, newer.icp_id)
-            AND newer.run_id IS NOT DISTINCT FROM coalesce(:run_id::uuid, newer.run_id)))
-    AND (:icp_id::uuid IS NULL OR score.icp_id = :icp_id::uuid)
-    AND (:run_id::uuid IS NULL OR score.run_id = :run_id::uuid)
-    AND (:status::text IS NULL OR lead.status = :status::text)
-    AND (:source::text IS NULL OR lead.source = :source::text)
-    AND (:country::text IS NULL OR lead.country = :country::text)
-    AND (:owner::text IS NULL OR lead.owner = :owner::text)
-    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
-    AND (NOT :is_unowned::bool OR lead.owner IS NULL)
-    AND (:tags::text[] IS NULL OR lead.tags @> :tags::text[] AND lead.tags <> '{}')
-    AND (:company_id::uuid IS NULL OR lead.company_id = :company_id::uuid)
-    AND (:lead_ids::uuid[] IS NULL OR lead.id = ANY(:lead_ids::uuid[]))
-    AND (:created_after::timestamptz IS NULL
-        OR lead.created_at >= :created_after::timestamptz AND lead.id >= :from_id::uuid)
-    AND (:created_before::timestamptz IS NULL
-        OR lead.created_at < :created_before::timestamptz AND lead.id < :to_id::uuid)
-    AND (:band::text IS NULL
-        OR CASE WHEN :is_scoped::bool THEN score.band ELSE lead.band END = :band::text)
-    AND (:min_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
-        ELSE coalesce(lead.score_milli, -1) END >= :min_milli::int)
-    AND (:max_milli::int IS NULL OR CASE WHEN :is_scoped::bool THEN score.score_milli
-        ELSE coalesce(lead.score_milli, -1) END BETWEEN 0 AND :max_milli::int)
+{lead_filter}
 
 -- name: count_words
 -- How many leads some words find, up to a bound.

@@ -19,6 +19,7 @@ from leadflood.domain.icp.schemas import (
     RuleValue,
 )
 from leadflood.domain.scoring.schemas import SeenValue
+from leadflood.engine.text import make_encodable
 
 MAX_TEXT_CHARS = 10_000
 MAX_SEEN_CHARS = 200
@@ -278,7 +279,7 @@ def _compile(pattern: str) -> "re2._Regexp | None":
 
 def _plain(text: str) -> str:
     """Cut a text to a sane length, without half pairs, which RE2 cannot read."""
-    return text[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
+    return make_encodable(text[:MAX_TEXT_CHARS])
 
 
 _MAKERS: dict[Operator, Callable[[RuleValue], Predicate]] = {

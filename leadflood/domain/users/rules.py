@@ -25,7 +25,7 @@ def change_state(user: User, state: UserState) -> UserState:
     if user.state is UserState.DISABLED:
         return UserState.INVITED if user.password_hash is None else UserState.ACTIVE
     problem = "active: by registering; invited: by inviting; write disabled, or leave it out"
-    raise Invalid(f"state: {problem}", (FieldProblem("state", problem),), code="user.state.refused")
+    raise Invalid.field("state", problem, code="user.state.refused")
 
 
 def check_link_kind(state: UserState, kind: LinkKind) -> None:

@@ -24,6 +24,7 @@ from leadflood.engine.ledger.money import (
 )
 from leadflood.engine.net.book import LineState, Purchase, Question, Receipt
 from leadflood.engine.net.call import Reply
+from leadflood.engine.text import make_storable
 
 SQL = load_queries(__file__)
 _SEPARATOR = "\x1f"
@@ -470,4 +471,4 @@ def _settled_shares(receipt: Receipt) -> str | None:
 
 def _clean(text: str) -> str:
     """Drop what Postgres text refuses and what separates subjects."""
-    return text.replace("\x00", "").replace(_SEPARATOR, "").encode("utf-8", "replace").decode()
+    return make_storable(text).replace(_SEPARATOR, "")

@@ -19,7 +19,7 @@ from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Row, sqlstate_of
-from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
+from leadflood.engine.errors import Invalid, LeadfloodError
 from leadflood.engine.obs.log import log
 
 SQL = load_queries(__file__)
@@ -68,9 +68,10 @@ _MOST_MS = 2**43
 
 
 def _none_of_ours() -> Invalid:
-    return Invalid(
-        "cursor: give the cursor of an event, unchanged",
-        (FieldProblem("cursor", "is none of ours"),),
+    return Invalid.field(
+        "cursor",
+        "is none of ours",
+        detail="cursor: give the cursor of an event, unchanged",
         code="events.cursor.invalid",
     )
 

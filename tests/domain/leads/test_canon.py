@@ -9,16 +9,19 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import (
     FREE_MAIL,
+    MOST_TAG_CHARS,
     canonical,
     canonical_email,
     canonical_linkedin,
     canonical_phone,
+    canonical_tag,
     company_domain,
     domain_of_email,
     name_key,
     people_count,
     registrable_domain,
 )
+from leadflood.engine.errors import Invalid
 
 DATA = Path(__file__).parent / "data"
 EMAILS: dict[str, Any] = json.loads((DATA / "email_validator_cases.json").read_text())
@@ -188,3 +191,33 @@ def test_a_canonical_value_is_canonical_and_storable(field: FieldName, value: Sc
         assert canonical(field, once) == once
         json.dumps(once, ensure_ascii=False).encode()
         assert "\\u0000" not in json.dumps(once)
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [("  Hot  Lead ", "hot lead"), ("\uff26AIR", "fair"), ("Straße", "strasse"), ("é", "é")],
+)
+def test_a_tag_has_one_form(text: str, tag: str) -> None:
+    assert canonical_tag(text) == tag
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "a,b", "x" * (MOST_TAG_CHARS + 1), "a\x07b", "a\u200bb"]
+)
+def test_what_is_no_tag_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        canonical_tag(text)
+
+    assert refused.value.fields[0].path == "tag"
+
+
+@given(st.text(max_size=60))
+def test_the_one_form_stays_what_it_is(text: str) -> None:
+    try:
+        tag = canonical_tag(text)
+    except Invalid:
+        return
+
+    assert canonical_tag(tag) == tag
+    assert 0 < len(tag) <= MOST_TAG_CHARS
+    assert "\x1f" not in tag

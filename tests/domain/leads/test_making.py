@@ -1,17 +1,21 @@
 """Leads brought in together: each is made, refused or asked for again by itself."""
 
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 from leadflood.domain.leads import store
-from leadflood.domain.leads.making import Made, WantedLead
+from leadflood.domain.leads.making import CreateResult, LeadRequest
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
+from leadflood.engine.db.sql import Query
+from leadflood.engine.db.tx import Row, Tx
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.ids import Ids
+from typing_extensions import override
 
 pytestmark = pytest.mark.pg
 CLOCK = SystemClock()
@@ -19,79 +23,123 @@ SERVICE = LeadService(Ids(CLOCK), CLOCK)
 ICP = uuid4()
 
 
-def wanted(*, owner: str | None = None, **given: str) -> WantedLead:
-    person = SERVICE.read(LeadInput(**given))  # type: ignore[arg-type]
-    return WantedLead(person=person, icp_id=ICP, owner=owner)
+class WatchedTx(Tx):
+    """A transaction that keeps the names of its statements."""
+
+    def __init__(self, tx: Tx) -> None:
+        super().__init__(tx._connection)
+        self.statements: list[str] = []
+
+    @override
+    async def fetch(self, query: Query, **given: object) -> Sequence[Row]:
+        self.statements.append(query.name)
+        return await super().fetch(query, **given)
+
+    @override
+    async def execute(self, query: Query, **given: object) -> int:
+        self.statements.append(query.name)
+        return await super().execute(query, **given)
 
 
-async def make(database: Database, *asked: WantedLead) -> list[Made]:
+def a_request(*, owner: str | None = None, **given: str) -> LeadRequest:
+    prepared = SERVICE.prepare(LeadInput(**given))  # type: ignore[arg-type]
+    return LeadRequest(prepared=prepared, icp_id=ICP, owner=owner)
+
+
+async def create(database: Database, *requests: LeadRequest) -> list[CreateResult]:
     async with database.transaction() as tx:
-        return list(await SERVICE.create_many(tx, asked))
+        return list(await SERVICE.create_many(tx, requests))
 
 
-def lead_of(made: Made) -> UUID:
-    assert isinstance(made, LeadCreated)
-    return made.lead_id
+def lead_of(result: CreateResult) -> UUID:
+    assert isinstance(result, LeadCreated)
+    return result.lead_id
 
 
-async def test_each_of_many_is_made_with_its_values_and_its_owner(database: Database) -> None:
-    asked = [wanted(email=f"p{number}@acme.com", owner=f"o{number % 2}") for number in range(20)]
+async def test_each_of_many_is_created_with_its_values_and_its_owner(database: Database) -> None:
+    requests = [
+        a_request(email=f"p{number}@acme.com", owner=f"o{number % 2}") for number in range(20)
+    ]
 
-    made = await make(database, *asked)
+    results = await create(database, *requests)
 
-    for number, one in enumerate(made):
-        view = await SERVICE.get(database, lead_of(one))
+    for number, result in enumerate(results):
+        view = await SERVICE.get(database, lead_of(result))
         assert view.values["email"] == f"p{number}@acme.com"  # type: ignore[index]
         assert view.owner == f"o{number % 2}"
 
 
 async def test_what_is_wrong_with_one_is_told_in_its_place_only(database: Database) -> None:
-    (known,) = await make(database, wanted(email="known@acme.com"))
+    (known,) = await create(database, a_request(email="known@acme.com"))
 
-    made = await make(
+    results = await create(
         database,
-        wanted(email="a@acme.com"),
-        wanted(email="known@acme.com"),
-        wanted(email="b@acme.com"),
+        a_request(email="a@acme.com"),
+        a_request(email="known@acme.com"),
+        a_request(email="b@acme.com"),
     )
 
-    assert [type(one) for one in made] == [LeadCreated, Conflict, LeadCreated]
-    assert str(lead_of(known)) in str(made[1])
+    assert [type(result) for result in results] == [LeadCreated, Conflict, LeadCreated]
+    assert str(lead_of(known)) in str(results[1])
 
 
 async def test_what_cannot_be_a_lead_is_refused_before_any_transaction() -> None:
     with pytest.raises(Invalid, match="give an e-mail"):
-        wanted(title="COO")
+        a_request(title="COO")
 
 
 async def test_of_two_with_one_key_the_second_is_asked_for_again(database: Database) -> None:
-    pair = (wanted(email="a@acme.com", title="COO"), wanted(email="A@acme.com", title="CTO"))
+    pair = (a_request(email="a@acme.com", title="COO"), a_request(email="A@acme.com", title="CTO"))
 
-    together = await make(database, *pair)
-    afterwards = await make(database, pair[1])
+    together = await create(database, *pair)
+    afterwards = await create(database, pair[1])
 
-    assert [type(one) for one in together] == [LeadCreated, type(None)]
-    assert [type(one) for one in afterwards] == [Conflict]
+    assert [type(result) for result in together] == [LeadCreated, type(None)]
+    assert [type(result) for result in afterwards] == [Conflict]
 
 
-async def test_who_is_refused_keeps_none_of_the_keys_he_came_with(database: Database) -> None:
+async def test_who_is_refused_keeps_none_of_the_keys_they_came_with(database: Database) -> None:
     profile = "https://www.linkedin.com/in/ann-lee"
-    await make(database, wanted(email="a@acme.com"))
+    await create(database, a_request(email="a@acme.com"))
 
-    refused = await make(database, wanted(email="a@acme.com", linkedin_url=profile))
-    free = await make(database, wanted(linkedin_url=profile))
+    refused = await create(database, a_request(email="a@acme.com", linkedin_url=profile))
+    free = await create(database, a_request(linkedin_url=profile))
 
-    assert [type(one) for one in (*refused, *free)] == [Conflict, LeadCreated]
+    assert [type(result) for result in (*refused, *free)] == [Conflict, LeadCreated]
+
+
+async def test_a_batch_of_new_leads_takes_four_statements_however_many(database: Database) -> None:
+    requests = [a_request(email=f"p{number}@acme{number % 7}.com") for number in range(200)]
+
+    async with database.transaction() as tx:
+        watched = WatchedTx(tx)
+        await SERVICE.create_many(watched, requests)
+
+    assert watched.statements == ["claim_keys", "add_companies", "add_leads", "add_values"]
+
+
+async def test_a_known_person_costs_the_others_of_the_batch_nothing(database: Database) -> None:
+    await create(database, a_request(email="known@acme.com", company_domain="known.com"))
+
+    refused, created = await create(
+        database,
+        a_request(email="known@acme.com", company_domain="acme.com"),
+        a_request(email="new@acme.com", company_domain="acme.com"),
+    )
+
+    assert isinstance(refused, Conflict)
+    view = await SERVICE.get(database, lead_of(created))
+    assert view.values["company_domain"] == "acme.com"  # type: ignore[index]
 
 
 async def test_a_deleted_person_is_refused_with_the_way_back(database: Database) -> None:
-    (made,) = await make(database, wanted(email="a@acme.com"))
+    (created,) = await create(database, a_request(email="a@acme.com"))
     async with database.transaction() as tx:
-        (state,) = (await store.lock_states(tx, [lead_of(made)])).values()
+        (state,) = (await store.lock_states(tx, [lead_of(created)])).values()
         gone = msgspec.structs.replace(state, deleted_at=CLOCK.now(), deleted_by="operator")
         await store.write_states(tx, [state], [gone], "operator", CLOCK.now())
 
-    (refused,) = await make(database, wanted(email="a@acme.com"))
+    (refused,) = await create(database, a_request(email="a@acme.com"))
 
     assert isinstance(refused, Conflict)
     assert refused.error_code == "leads.lead.deleted"

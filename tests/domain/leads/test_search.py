@@ -9,8 +9,9 @@ import anyio
 import pytest
 from leadflood.contracts.values import Band
 from leadflood.domain.leads import store
+from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.reading import profiles
-from leadflood.domain.leads.schemas import HUMAN_SOURCE, LeadStatus, LeadValues
+from leadflood.domain.leads.schemas import HUMAN_SOURCE, Editor, LeadStatus, LeadValues
 from leadflood.domain.leads.search import NewScore
 from leadflood.domain.leads.shown import Shown, shown_of
 from leadflood.engine.clock import ManualClock
@@ -22,7 +23,9 @@ from tests.domain.leads.people import SEEN_AT, a_person, a_value
 from tests.support.messaging import sql
 
 pytestmark = pytest.mark.pg
-IDS = Ids(ManualClock(), seed=3)
+CLOCK = ManualClock()
+IDS = Ids(CLOCK, seed=3)
+CHANGES = LeadChanges(IDS, CLOCK)
 SOURCES = ("apollo", "hunter", "pdl", HUMAN_SOURCE)
 PEOPLE = 12
 LISTED = sql(
@@ -99,7 +102,7 @@ class Team:
         for lead_id in self._some()[:1]:
             try:
                 async with self.database.transaction() as tx:
-                    await store.unmerge(tx, lead_id, "ann", IDS, SEEN_AT)
+                    await CHANGES.unmerge(tx, lead_id, Editor(by="ann"))
             except NotFound:
                 continue
 

@@ -11,6 +11,7 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.ids import Ids
+from tests.support.leads import create_lead
 
 DATA = Path(__file__).parent / "data"
 CLOCK = ManualClock()
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.pg
 
 async def created(database: Database, given: LeadInput) -> LeadCreated:
     async with database.transaction() as tx:
-        return await SERVICE.create(tx, given, ICP)
+        return await create_lead(tx, SERVICE, given, ICP)
 
 
 async def test_a_lead_given_by_hand_is_found_with_its_evidence(database: Database) -> None:
@@ -74,9 +75,9 @@ async def test_a_second_lead_with_the_address_is_refused_also_at_the_same_moment
         (LeadInput(email="a@b.example", opt_in=("pigeon",)), ["optIn"]),
     ],
 )
-async def test_what_is_wrong_is_told_by_field(given: LeadInput, paths: list[str]) -> None:
+def test_what_is_wrong_is_told_by_field(given: LeadInput, paths: list[str]) -> None:
     with pytest.raises(Invalid) as refused:
-        await SERVICE.create(None, given, ICP)  # type: ignore[arg-type]  # refused before it is used
+        SERVICE.prepare(given)
 
     assert [problem.path for problem in refused.value.fields] == paths
 

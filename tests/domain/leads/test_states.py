@@ -1,11 +1,14 @@
 """Deleted leads keep their rows and their keys: whoever is found again stays out."""
 
+from uuid import UUID
+
 import msgspec
 import pytest
+from hypothesis import given, strategies as st
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store
 from leadflood.domain.leads.identity import identity_keys
-from leadflood.domain.leads.schemas import LeadValues, Upserted
+from leadflood.domain.leads.schemas import LeadState, LeadValues, Upserted
 from leadflood.domain.leads.states import lock_states, write_states
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
@@ -77,3 +80,12 @@ async def test_a_lead_that_is_there_stays_when_a_deleted_one_turns_out_to_be_it(
 
     assert settled.survivor_id == kept.lead_id
     assert await store.find(database, kept.lead_id) is not None
+
+
+@given(st.lists(st.text(min_size=1, max_size=3)))
+def test_tags_are_sorted_and_each_there_once(words: list[str]) -> None:
+    tags: tuple[str, ...] = ()
+    for word in words:
+        tags = LeadState(id=UUID(int=1), version=1, tags=tags).tags_with(word)
+
+    assert tags == tuple(sorted(set(words)))

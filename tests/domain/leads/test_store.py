@@ -7,14 +7,15 @@ import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store
+from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.schemas import (
     HUMAN_SOURCE,
+    Editor,
     IdentityKey,
     LeadStatus,
     LeadValues,
     NewPerson,
 )
-from leadflood.domain.leads.sql import SQL
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import sqlstate_of
@@ -22,7 +23,9 @@ from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from tests.domain.leads.people import SEEN_AT, a_person, a_value, values_of
 
-IDS = Ids(ManualClock(), seed=1)
+CLOCK = ManualClock()
+IDS = Ids(CLOCK, seed=1)
+CHANGES = LeadChanges(IDS, CLOCK)
 CHECK_VIOLATION = "23514"
 pytestmark = pytest.mark.pg
 
@@ -113,7 +116,7 @@ async def test_a_merge_moves_nothing_and_readers_gather_everything(database: Dat
     await learned(database, email_of(older, "a@acme.example"), email_of(younger, "a@acme.example"))
 
     profiles = await store.profiles(database, [older, younger])
-    history = await database.fetch(SQL.find_values, subject_ids=[younger])
+    history = await database.fetch(store.SQL.find_values, subject_ids=[younger])
     assert {row["field"] for row in history} == {"city", "email"}
     for profile in profiles.values():
         assert profile.text(FieldName.TITLE) == "CTO"
@@ -140,13 +143,13 @@ async def test_an_undone_merge_stays_undone(database: Database) -> None:
     await learned(database, email_of(older, "a@acme.example"), email_of(younger, "a@acme.example"))
 
     async with database.transaction() as tx:
-        await store.unmerge(tx, younger, "ann", IDS, SEEN_AT)
+        await CHANGES.unmerge(tx, younger, Editor(by="ann"))
     who = await learned(database, email_of(younger, "a@acme.example"))
 
     assert who == {younger: younger}
     with pytest.raises(NotFound):
         async with database.transaction() as tx:
-            await store.unmerge(tx, younger, "ann", IDS, SEEN_AT)
+            await CHANGES.unmerge(tx, younger, Editor(by="ann"))
 
 
 async def test_leads_that_are_gone_are_left_out(database: Database) -> None:
@@ -193,10 +196,10 @@ async def test_many_transactions_that_merge_in_rings_neither_deadlock_nor_make_a
     assert all(survivor <= lead for lead, survivor in survivors.items())
     for number in range(30):
         owners = await database.fetch(
-            SQL.find_owners, kinds=["email"], values=[f"a{number}@acme.example"]
+            store.SQL.find_owners, kinds=["email"], values=[f"a{number}@acme.example"]
         )
         profile = (await store.profiles(database, [owners[0]["lead_id"]])).popitem()[1]
-        history = await database.fetch(SQL.find_values, subject_ids=ids)
+        history = await database.fetch(store.SQL.find_values, subject_ids=ids)
         tellers = {
             survivors[row["subject_id"]]
             for row in history
@@ -235,10 +238,10 @@ async def test_a_bare_value_cannot_be_written(
         "humans": [False],
     }
 
-    await database.execute(SQL.add_values, **whole, now=SEEN_AT)
+    await database.execute(store.SQL.add_values, **whole, now=SEEN_AT)
 
     with pytest.raises(Exception, match="violates check") as refused:
-        await database.execute(SQL.add_values, **(whole | bare), now=SEEN_AT)
+        await database.execute(store.SQL.add_values, **(whole | bare), now=SEEN_AT)
     assert sqlstate_of(refused.value) == CHECK_VIOLATION
 
 
@@ -311,7 +314,7 @@ async def test_a_better_known_employer_takes_over(database: Database) -> None:
         await learned(database, LeadValues(lead_id=lead_id, values=(value,)))
 
     profile = (await store.profiles(database, [lead_id]))[lead_id]
-    companies = await database.fetch(SQL.find_members, ids=[lead_id])
+    companies = await database.fetch(store.SQL.find_members, ids=[lead_id])
     assert profile.text(FieldName.COMPANY_DOMAIN) == "new.example"
     assert companies[0]["company_id"] == profile.company_id
 

@@ -14,11 +14,11 @@ def normalize_email(email: str) -> str:
     """Return an address in the form that is stored. Raises: Invalid."""
     problem = "write one e-mail address, such as ann@example.com"
     if len(email) > MAX_EMAIL_CHARS:
-        raise Invalid("email: is too long", (FieldProblem("email", problem),), code=_CODE)
+        raise Invalid.field("email", problem, detail="email: is too long", code=_CODE)
     try:
         checked = validate_email(email.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
-        raise Invalid(f"email: {error}", (FieldProblem("email", problem),), code=_CODE) from error
+        raise Invalid.field("email", problem, detail=f"email: {error}", code=_CODE) from error
     return unicodedata.normalize("NFKC", checked.normalized).lower()
 
 
