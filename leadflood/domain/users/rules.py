@@ -1,7 +1,7 @@
 """Rules of users: which states follow each other, and who may get which link. Pure."""
 
 from leadflood.domain.auth.schemas import LinkKind, Role, User, UserState
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid
+from leadflood.engine.errors import Conflict, Invalid
 
 _HINTS = {
     UserState.INVITED: "send a new invitation",

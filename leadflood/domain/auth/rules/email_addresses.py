@@ -4,7 +4,7 @@ import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
 
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 
 MAX_EMAIL_CHARS = 254
 _CODE = "accounts.email.invalid"

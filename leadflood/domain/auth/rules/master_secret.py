@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from leadflood.engine.errors import Bug, FieldProblem, Invalid
+from leadflood.engine.errors import Bug, Invalid
 
 NONCE_BYTES = 12
 MIN_CHARS = 32
@@ -63,9 +63,10 @@ def parse_master_secret(text: str) -> MasterSecret:
     if len(text) >= MIN_CHARS:
         return MasterSecret(text)
     problem = f"write at least {MIN_CHARS} characters, such as `openssl rand -hex 32`"
-    raise Invalid(
-        f"accounts.secret is too short: {problem}",
-        (FieldProblem("accounts.secret", problem),),
+    raise Invalid.field(
+        "accounts.secret",
+        problem,
+        detail=f"accounts.secret is too short: {problem}",
         code="accounts.secret.short",
     )
 

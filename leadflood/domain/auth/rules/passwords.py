@@ -7,7 +7,7 @@ characters. No composition rules, no forced change; the few passwords everybody 
 
 import unicodedata
 
-from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.errors import Invalid
 
 MIN_PASSWORD_CHARS = 12
 MAX_PASSWORD_CHARS = 1_000
@@ -53,11 +53,7 @@ def normalize_password(password: str) -> str:
 def check_password(password: str, email: str) -> None:
     """Refuse a password that is easily guessed for this address. Raises: Invalid."""
     if problem := _find_problem(normalize_password(password), email.lower()):
-        raise Invalid(
-            f"password: {problem}",
-            (FieldProblem("password", problem),),
-            code="auth.password.refused",
-        )
+        raise Invalid.field("password", problem, code="auth.password.refused")
 
 
 def _find_problem(password: str, email: str) -> str:
