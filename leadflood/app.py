@@ -39,8 +39,8 @@ from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
-from leadflood.engine.db.facts import require_usable
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
+from leadflood.engine.db.server_checks import require_usable
 from leadflood.engine.ids import Ids
 from leadflood.engine.ledger.store import (
     Caps,

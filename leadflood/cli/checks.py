@@ -30,7 +30,7 @@ from leadflood.domain.messaging.letter import missing_settings
 from leadflood.domain.messaging.schemas import IntentState
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db import migrations
-from leadflood.engine.db.facts import inspect
+from leadflood.engine.db.server_checks import inspect
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Invalid, LeadfloodError
 from leadflood.engine.ledger.store import sum_lines

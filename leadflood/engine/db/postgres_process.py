@@ -43,7 +43,7 @@ class Postmaster(msgspec.Struct, frozen=True):
     socket_folder: Path | None
 
 
-class Cluster:
+class PostgresProcess:
     """One server's folder: `<data>/postgres`, which belongs to the user the server runs as."""
 
     def __init__(self, data_folder: Path, *, durable: bool) -> None:

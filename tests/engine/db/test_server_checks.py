@@ -3,8 +3,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 from leadflood.engine.db.errors import DatabaseRefused
-from leadflood.engine.db.facts import ServerFacts, inspect, require_usable
 from leadflood.engine.db.pool import Settings
+from leadflood.engine.db.server_checks import ServerFacts, inspect, require_usable
 from tests.support.db import TestServer
 from tests.support.pooler import transaction_pooler
 

@@ -7,7 +7,7 @@ from leadflood.engine.errors import NotFound
 PACKAGE_FOLDER = Path(__file__).parents[2]
 
 
-def shipped(name: str) -> Path:
+def package_folder(name: str) -> Path:
     """Find a shipped folder: inside the wheel (`_shipped/<name>`), else beside the package.
 
     Raises: NotFound when neither is there.
