@@ -23,7 +23,7 @@ from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.contracts.wire import canonical, split_micros
 from leadflood.engine.clock import REAL_TIME, Clock
-from leadflood.engine.net.call import Call, Gate, Reply, Window
+from leadflood.engine.net.calls import Call, Gate, Reply, Window
 
 ANSWER_SECONDS = 0.001
 KEEP_SECONDS = 30 * 86_400.0

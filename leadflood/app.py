@@ -42,7 +42,7 @@ from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
 from leadflood.engine.db.server_checks import require_usable
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.store import (
+from leadflood.engine.ledger.repository import (
     Caps,
     PostgresAllowance,
     PostgresLedger,
@@ -50,9 +50,14 @@ from leadflood.engine.ledger.store import (
     forget_answers,
     resolve_orphans,
 )
-from leadflood.engine.net.call import Gate, Http
+from leadflood.engine.live_overrides import LiveOverrides
+from leadflood.engine.net.calls import Gate, Http
 from leadflood.engine.net.client import open_client
-from leadflood.engine.net.gate import LiveGate, Parts as GateParts, Provider as GateProvider
+from leadflood.engine.net.gateway import (
+    Parts as GateParts,
+    Provider as GateProvider,
+    ProviderGateway,
+)
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.reports import Settings as SentrySettings, reporting
@@ -65,7 +70,6 @@ from leadflood.engine.queue.routes import Routes
 from leadflood.engine.queue.schedule import HEARTBEAT, Scheduler
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.wakes import Wakes
-from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
 from leadflood.pipeline import STEPS
 from leadflood.providers import catalog
@@ -204,11 +208,11 @@ class Node:
         self.turns = Turns()
         self._crash_point = crash_point
         self.engine: Engine
-        self.gate: LiveGate
+        self.gate: ProviderGateway
         self.adapters: dict[str, Any] = {}
         self.ports: Ports
         self.publisher: Publisher
-        self.retuner: Retuner
+        self.live_overrides: LiveOverrides
         self.messaging: MessagingService
         self.discovery: DiscoveryService
         self.watcher: Watcher
@@ -221,9 +225,9 @@ class Node:
             Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
         )
         ledger = PostgresLedger(caps)
-        self.gate = LiveGate(self._gate_parts(engine, ledger), settings.gate)
-        self.retuner = Retuner(engine, self.gate, ledger, caps)
-        engine.control.follow(self.retuner.look)
+        self.gate = ProviderGateway(self._gate_parts(engine, ledger), settings.gate)
+        self.live_overrides = LiveOverrides(engine, self.gate, ledger, caps)
+        engine.control.follow(self.live_overrides.refresh)
         self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)

@@ -17,10 +17,10 @@ from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
-from leadflood.engine.net.gate import LiveGate
+from leadflood.engine.live_overrides import LiveOverrides
+from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.obs.tracing import plain
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine
 
 
@@ -119,11 +119,11 @@ class Node(Protocol):
         """The providers that are configured."""
 
     @property
-    def gate(self) -> LiveGate:
+    def gate(self) -> ProviderGateway:
         """The way to the outside."""
 
     @property
-    def retuner(self) -> Retuner:
+    def live_overrides(self) -> LiveOverrides:
         """What operators set by hand, in force on this node."""
 
     @property

@@ -6,9 +6,9 @@ import msgspec
 
 from leadflood.api.edge import Node
 from leadflood.api.route import Route
-from leadflood.engine.ledger import store as ledger, watching
-from leadflood.engine.ledger.store import Budget, Caps
-from leadflood.engine.ledger.watching import CapsUse, OpenMoney
+from leadflood.engine.ledger import repository as ledger, usage
+from leadflood.engine.ledger.repository import Budget, Caps
+from leadflood.engine.ledger.usage import CapsUse, OpenMoney
 from leadflood.engine.obs import statistics
 from leadflood.engine.obs.health import SQL
 from leadflood.engine.obs.statistics import Connections, EventLog, QueueDepth, TableSize
@@ -93,13 +93,13 @@ class Statistics:
 
     async def _ledger(self) -> LedgerView:
         db, now = self._node.storage.db, self._node.storage.clock.now()
-        caps: dict[str, Caps] = {ALL: self._node.retuner.caps.all}
-        used = await watching.read_caps(db, caps, now)
-        opened = await watching.sum_open(db)
+        caps: dict[str, Caps] = {ALL: self._node.live_overrides.caps.all}
+        used = await usage.read_caps(db, caps, now)
+        opened = await usage.sum_open(db)
         scopes = [f"all:month:{month}" for month in _last_months(now.year, now.month)]
         found = await ledger.find_budgets(db, scopes)
         return LedgerView(
-            use=used[ALL], open=watching.join(opened.values()),
+            use=used[ALL], open=usage.join(opened.values()),
             months=tuple([_month(budget) for budget in reversed(found)]),
         )  # fmt: skip
 

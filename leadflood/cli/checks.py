@@ -33,8 +33,8 @@ from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Invalid, LeadfloodError
-from leadflood.engine.ledger.store import sum_lines
-from leadflood.engine.net.book import LineState
+from leadflood.engine.ledger.repository import sum_lines
+from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.queue import deadletters, store
 from leadflood.providers import catalog
 from leadflood.settings import Settings

@@ -16,7 +16,7 @@ from leadflood.contracts.facts import FoundValue, Scalar
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import FieldName, Probability
 from leadflood.engine.errors import NotConfigured
-from leadflood.engine.net.call import HttpReply, Reply
+from leadflood.engine.net.calls import HttpReply, Reply
 
 T = TypeVar("T")
 

@@ -47,7 +47,7 @@ from leadflood.contracts.wire import (
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     BulkReply,
     Call,
     Cut,

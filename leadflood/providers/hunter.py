@@ -42,7 +42,7 @@ from leadflood.contracts.wire import (
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     Call,
     Cut,
     Gate,

@@ -44,7 +44,7 @@ from leadflood.contracts.wire import (
     wait_seconds,
 )
 from leadflood.engine.clock import Clock
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     Call,
     Cut,
     Gate,

@@ -32,7 +32,7 @@ from leadflood.contracts.values import Channel
 from leadflood.contracts.wire import canonical, clean_text, price_micros
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
-from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
+from leadflood.engine.net.calls import Call, Gate, Http, Reply, Unreached, Window
 
 SPEC = ProviderSpec(
     name="smtp",

@@ -38,7 +38,7 @@ from leadflood.contracts.wire import (
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, Unsure
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     Call,
     Cut,
     Gate,

@@ -5,7 +5,7 @@ import anyio
 import pytest
 from leadflood.app import Node
 from leadflood.engine.db.pool import Database
-from leadflood.engine.net.call import Window
+from leadflood.engine.net.calls import Window
 
 from tests.support.api import Client
 from tests.support.messaging import sql
@@ -42,13 +42,13 @@ async def test_every_provider_is_shown_with_its_limits_money_breaker_and_speed(
     assert [provider["name"] for provider in listed] == sorted(node.storage.settings.providers)
     assert one == await show(api)
     assert (one["isConfigured"], one["isOff"], one["off"]) == (True, False, None)
-    assert {limit["name"] for limit in one["limits"]} == set(node.gate.card("apollo").limits)
+    assert {limit["name"] for limit in one["limits"]} == set(node.gate.provider("apollo").limits)
     assert one["budget"]["day"]["capMicros"] is None
     assert one["breaker"]["isOpen"] is False
 
 
 async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node: Node) -> None:
-    name, windows = next(iter(node.gate.card("apollo").limits.items()))
+    name, windows = next(iter(node.gate.provider("apollo").limits.items()))
     seconds = windows[0].seconds
 
     lowered = await api.ask(
@@ -77,7 +77,7 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
 async def test_no_limit_is_raised_above_what_is_documented_or_set(
     api: Client, node: Node, limits: dict[str, Any]
 ) -> None:
-    known = next(iter(node.gate.card("apollo").limits))
+    known = next(iter(node.gate.provider("apollo").limits))
     wanted = {known if name == "search" else name: given for name, given in limits.items()}
 
     refused = await api.ask("PATCH", APOLLO, {"limits": wanted})
@@ -108,7 +108,7 @@ async def test_a_cap_set_by_hand_is_judged_by_and_outlives_the_node(
     )
 
     assert changed.json["use"]["month"]["capMicros"] == 7
-    assert node.retuner.caps.all.month_micros == 7
+    assert node.live_overrides.caps.all.month_micros == 7
     assert '"month_cap_micros":7' in kept
     assert await audited(node_database, "budget.changed") == before + 1
 
@@ -123,10 +123,10 @@ async def test_what_another_node_writes_is_followed(node: Node, node_database: D
     )
 
     with anyio.fail_after(3):
-        while node.retuner.of("hunter").version != 9:
+        while node.live_overrides.get("hunter").version != 9:
             await anyio.lowlevel.checkpoint()
 
-    assert node.retuner.caps.providers["hunter"].day_micros == 11
+    assert node.live_overrides.caps.providers["hunter"].day_micros == 11
 
 
 async def test_raising_a_cap_lets_go_on_what_waited_for_it(
@@ -170,7 +170,7 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
 async def test_an_open_breaker_tells_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
     breaker = node.gate.breaker("apollo")
     for _ in range(8):
-        breaker.note(is_failure=True, reason="net.timeout")
+        breaker.record_result(is_failure=True, reason="net.timeout")
 
     shown = (await show(api))["breaker"]
     key = {"Idempotency-Key": "close it"}

@@ -14,7 +14,8 @@ PATIENCE_SECONDS = 120
 FIND = """
 import json, leadflood
 from leadflood.engine.db.package_files import package_folder
-print(json.dumps([leadflood.__file__, str(package_folder("migrations")), str(package_folder("config"))]))
+folders = [str(package_folder(name)) for name in ("migrations", "config")]
+print(json.dumps([leadflood.__file__, *folders]))
 """
 MIGRATE = """
 import anyio, sys

@@ -12,13 +12,13 @@ from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext, Record
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.store import (
+from leadflood.engine.ledger.repository import (
     PostgresAllowance,
     PostgresLedger,
     Settings as LedgerSettings,
 )
-from leadflood.engine.net.call import Call, Reply
-from leadflood.engine.net.gate import LiveGate, Parts, Provider, Settings
+from leadflood.engine.net.calls import Call, Reply
+from leadflood.engine.net.gateway import Parts, Provider, ProviderGateway, Settings
 from leadflood.engine.net.limiter import Limiter
 
 ADD_NODE = Query(
@@ -53,7 +53,7 @@ PLAIN = Setup()
 class Opened(msgspec.Struct, frozen=True):
     """A running gate, the node it acts for, and its allowance table."""
 
-    gate: LiveGate
+    gate: ProviderGateway
     node_id: int
     limiter: Limiter
 
@@ -64,7 +64,7 @@ async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator
     node_id = await add_node(database)
     clock = setup.clock
     limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
-    gate = LiveGate(
+    gate = ProviderGateway(
         Parts(
             db=database,
             ledger=PostgresLedger(setup.ledger),

@@ -17,7 +17,7 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.schemas import IntentState, MessageState
 from leadflood.engine.context import Go, Refuse, Verdict, Wait
 from leadflood.engine.errors import Denied, Permanent, Throttled, Transient, Unsure, code_of
-from leadflood.engine.net.call import Cut
+from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue.outcome import Cancelled
 
 SENDING_LOCK_KEY = 0x1EAD_5E9D

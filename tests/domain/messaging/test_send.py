@@ -16,7 +16,7 @@ from leadflood.domain.messaging.store import own_sending_lock
 from leadflood.engine.context import Go, Refuse, Wait
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Denied, Transient, Unsure
-from leadflood.engine.net.call import Cut
+from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Snooze
 from leadflood.engine.queue.stage import Ended

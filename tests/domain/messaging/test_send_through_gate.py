@@ -14,7 +14,7 @@ from leadflood.domain.messaging.stage import NoCall, SendStage
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled, Unsure
-from leadflood.engine.net.call import Call, Cut, Gate, Reply, Unreached
+from leadflood.engine.net.calls import Call, Cut, Gate, Reply, Unreached
 from leadflood.engine.queue.outcome import Done
 from leadflood.engine.queue.stage import Claimed, Policy
 from tests.support.live_gate import opened_gate

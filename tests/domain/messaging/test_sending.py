@@ -17,7 +17,7 @@ from leadflood.domain.messaging.sending import (
 )
 from leadflood.engine.context import Go, Refuse, Wait
 from leadflood.engine.errors import Denied, NotConfigured, Throttled, Transient, Unsure
-from leadflood.engine.net.call import Cut, Oversized, Unreached
+from leadflood.engine.net.calls import Cut, Oversized, Unreached
 from leadflood.engine.queue.outcome import Cancelled
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

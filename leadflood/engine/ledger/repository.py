@@ -16,14 +16,14 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import CapSpent, Denied, LeadfloodError, Unfunded
-from leadflood.engine.ledger.money import (
-    Moves,
-    moves_of,
+from leadflood.engine.ledger.budget_scopes import (
+    Charge,
+    charge_of,
     seconds_to_next_day,
     seconds_to_next_month,
 )
-from leadflood.engine.net.book import LineState, Purchase, Question, Receipt
-from leadflood.engine.net.call import Reply
+from leadflood.engine.net.calls import Reply
+from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt
 
 SQL = load_queries(__file__)
 _SEPARATOR = "\x1f"
@@ -94,7 +94,7 @@ class _Run(msgspec.Struct, frozen=True):
     is_cancelled: bool
 
 
-class _Pot:
+class _LockedBudget:
     """A locked budget row while purchases are judged against it."""
 
     __slots__ = ("added", "cap", "used")
@@ -130,19 +130,21 @@ class PostgresLedger:
         rows = await tx.fetch(SQL.find_lines, ids=[purchase.reference for purchase in purchases])
         return {row["id"] for row in rows}
 
-    async def judge(self, tx: Tx, purchases: Sequence[Purchase]) -> Sequence[LeadfloodError | None]:
+    async def check_caps(
+        self, tx: Tx, purchases: Sequence[Purchase]
+    ) -> Sequence[LeadfloodError | None]:
         """Lock the caps and tell which purchases may not be made, and why. Writes no amounts."""
         await self._find_runs(tx, purchases)
-        moves = [self._moves(purchase) for purchase in purchases]
-        pots = await self._lock_pots(tx, self._caps(purchases, moves))
+        moves = [self._charge(purchase) for purchase in purchases]
+        budgets = await self._lock_budgets(tx, self._caps(purchases, moves))
         return [
-            self._judge_run(purchase) or _judge_money(purchase, wanted, pots)
+            self._check_run(purchase) or _check_money(purchase, wanted, budgets)
             for purchase, wanted in zip(purchases, moves, strict=True)
         ]
 
     async def reserve(self, tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> None:
-        """Write the lines and count their most against their caps. `judge` ran before."""
-        moves = [self._moves(purchase) for purchase in purchases]
+        """Write the lines and count their most against their caps. `check_caps` ran before."""
+        moves = [self._charge(purchase) for purchase in purchases]
         amounts: dict[str, int] = {}
         for each in moves:
             each.add_to(amounts)
@@ -209,10 +211,10 @@ class PostgresLedger:
     def _run(self, purchase: Purchase) -> _Run | None:
         return None if purchase.run_id is None else self._runs.get(purchase.run_id)
 
-    def _moves(self, purchase: Purchase) -> Moves:
+    def _charge(self, purchase: Purchase) -> Charge:
         """Tell what a purchase counts against; leads are counted only where they have a cap."""
         run = self._run(purchase)
-        return moves_of(
+        return charge_of(
             purchase,
             purchase.max_cost_micros,
             purchase.shares,
@@ -220,7 +222,7 @@ class PostgresLedger:
         )
 
     def _caps(
-        self, purchases: Sequence[Purchase], moves: Sequence[Moves]
+        self, purchases: Sequence[Purchase], moves: Sequence[Charge]
     ) -> Mapping[str, int | None]:
         caps: dict[str, int | None] = {}
         for purchase, wanted in zip(purchases, moves, strict=True):
@@ -241,7 +243,9 @@ class PostgresLedger:
             caps = self._settings.providers.get(purchase.provider, _NO_CAPS)
         return caps.month_micros if ":month:" in scope else caps.day_micros
 
-    async def _lock_pots(self, tx: Tx, caps: Mapping[str, int | None]) -> Mapping[str, _Pot]:
+    async def _lock_budgets(
+        self, tx: Tx, caps: Mapping[str, int | None]
+    ) -> Mapping[str, _LockedBudget]:
         if not caps:
             return {}
         scopes = sorted(caps)
@@ -253,9 +257,9 @@ class PostgresLedger:
             await tx.execute(SQL.add_budgets, scopes=scopes, caps=[caps[scope] for scope in scopes])
             rows = await tx.fetch(SQL.lock_budgets, scopes=scopes)
         self._remember(scopes)
-        return {row["scope"]: _Pot(row, caps[row["scope"]]) for row in rows}
+        return {row["scope"]: _LockedBudget(row, caps[row["scope"]]) for row in rows}
 
-    def _judge_run(self, purchase: Purchase) -> LeadfloodError | None:
+    def _check_run(self, purchase: Purchase) -> LeadfloodError | None:
         if purchase.run_id is None:
             return None
         run = self._run(purchase)
@@ -283,11 +287,11 @@ class PostgresLedger:
             run = self._run(purchase)
             # a run that this process never bought for: its leads' rows exist if they have a cap
             is_capped = run is None or run.lead_cap_micros is not None
-            moves_of(
+            charge_of(
                 purchase, purchase.max_cost_micros, purchase.shares, has_lead_cap=is_capped
             ).add_to(given_back)
             if receipt.state is LineState.SETTLED:
-                moves_of(
+                charge_of(
                     purchase, receipt.settled_micros, receipt.shares, has_lead_cap=is_capped
                 ).add_to(spent)
         scopes = sorted(given_back.keys() | spent.keys())
@@ -389,16 +393,16 @@ def _read_line(row: Row) -> Line:
     )
 
 
-def _judge_money(
-    purchase: Purchase, wanted: Moves, pots: Mapping[str, _Pot]
+def _check_money(
+    purchase: Purchase, wanted: Charge, budgets: Mapping[str, _LockedBudget]
 ) -> LeadfloodError | None:
     summed: dict[str, int] = {}
     wanted.add_to(summed)
     for scope, micros in summed.items():
-        if not pots[scope].fits(micros):
+        if not budgets[scope].fits(micros):
             return _refusal(scope, purchase.made_at)
     for scope, micros in summed.items():
-        pots[scope].added += micros
+        budgets[scope].added += micros
     return None
 
 

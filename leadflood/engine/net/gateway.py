@@ -47,16 +47,8 @@ from leadflood.engine.errors import (
     code_of,
 )
 from leadflood.engine.ids import Ids
-from leadflood.engine.net.book import (
-    Answered,
-    Ledger,
-    LineState,
-    Purchase,
-    Question,
-    Receipt,
-)
 from leadflood.engine.net.breaker import Breaker, Settings as BreakerSettings
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     BulkReply,
     Call,
     Cut,
@@ -68,10 +60,18 @@ from leadflood.engine.net.call import (
     Unreached,
     Window,
 )
+from leadflood.engine.net.gcra import LimitFeedback
+from leadflood.engine.net.latency import Latency, LatencyRecorder
+from leadflood.engine.net.ledger_port import (
+    Ledger,
+    LineState,
+    Purchase,
+    Question,
+    Receipt,
+    StoredAnswer,
+)
 from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings as LimiterSettings, Slot
-from leadflood.engine.net.measures import Latency, Measured
-from leadflood.engine.net.pace import Told
-from leadflood.engine.net.tuning import Tuning, tuned
+from leadflood.engine.net.overrides import Overrides, apply_overrides
 from leadflood.engine.obs.tracing import PLACE, Active, spanned
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     crash_point: Callable[[str], None] | None = None
 
 
-class NodeBuried(Transient):
+class NodeFenced(Transient):
     """This node was taken for dead: it may neither buy nor send under its old id."""
 
     code = "engine.node_buried"
@@ -176,7 +176,7 @@ class _Trip(Generic[SentT]):
         self.sent: SentT | None = None
 
 
-class LiveGate:
+class ProviderGateway:
     """The `Gate` of a running process; `run` must be running."""
 
     def __init__(self, parts: Parts, settings: Settings = DEFAULTS) -> None:
@@ -188,7 +188,7 @@ class LiveGate:
         self._flights: dict[Question, _Flight] = {}
         self._in_flight = 0
         self._limits = {name: known.limits for name, known in parts.providers.items()}
-        self._measured: dict[str, Measured] = {}
+        self._measured: dict[str, LatencyRecorder] = {}
         db, clock = parts.db, parts.clock
         self._looking: GroupTransaction[Question, Reply | None] = GroupTransaction(
             db, self._look, clock, settings.group, is_reading=True
@@ -214,7 +214,7 @@ class LiveGate:
             self._breakers[provider] = found
         return found
 
-    def card(self, provider: str) -> Provider:
+    def provider(self, provider: str) -> Provider:
         """Tell what was known of a provider at the start."""
         return self._parts.providers.get(provider, _UNKNOWN)
 
@@ -224,16 +224,16 @@ class LiveGate:
 
     def latency(self, provider: str) -> Latency:
         """Tell how fast a provider answered this process lately."""
-        return self._measure(provider).tell()
+        return self._measure(provider).snapshot()
 
-    def retune(self, provider: str, tuning: Tuning) -> None:
+    def apply_overrides(self, provider: str, tuning: Overrides) -> None:
         """Put limits that were set by hand in force, from the next lease on."""
-        limits = tuned(self.card(provider).limits, tuning)
+        limits = apply_overrides(self.provider(provider).limits, tuning)
         self._limits[provider] = limits
-        self._parts.limiter.retune(provider, limits)
+        self._parts.limiter.apply_limits(provider, limits)
 
-    def _measure(self, provider: str) -> Measured:
-        return self._measured.setdefault(provider, Measured())
+    def _measure(self, provider: str) -> LatencyRecorder:
+        return self._measured.setdefault(provider, LatencyRecorder())
 
     def estimate_seconds(self, provider: str, limit: str) -> float:
         """Tell about how long a call that came now would wait for its limit."""
@@ -335,17 +335,17 @@ class LiveGate:
         watched.check()
         lane = self._lane(call.provider, call.limit)
         try:
-            slot = await lane.take()
+            slot = await lane.acquire()
         except BaseException:
             watched.abandon()
             raise
         try:
             if call.effect:
-                slot = await lane.approach(slot)
+                slot = await lane.wait_until_near(slot)
             await self._reserve(trip)
         except BaseException:
             watched.abandon()
-            lane.give_back(slot)
+            lane.release(slot)
             raise
         return await self._go(trip, lane, slot)
 
@@ -372,11 +372,11 @@ class LiveGate:
     async def _go(self, trip: _Trip[SentT], lane: Lane, slot: Slot) -> SentT:
         """Wait for the moment and send; then, whatever happened, settle."""
         try:
-            while not await lane.depart(slot):
-                slot = await lane.take(is_again=True)
+            while not await lane.wait_for_start(slot):
+                slot = await lane.acquire(is_again=True)
         except BaseException as error:
             self.breaker(trip.call.provider).abandon()
-            lane.give_back(slot)
+            lane.release(slot)
             await self._close(trip, LineState.RELEASED, error)
             raise
         sent_at = self._clock.now().timestamp()
@@ -393,7 +393,7 @@ class LiveGate:
             raise raised from error
         finally:
             self._in_flight -= 1
-        self.breaker(trip.call.provider).note(is_failure=False)
+        self.breaker(trip.call.provider).record_result(is_failure=False)
         self._tell(lane, slot, sent_at, sent.hints, is_answer=True)
         trip.sent = sent
         await self._close(trip, LineState.SETTLED, None)
@@ -424,7 +424,9 @@ class LiveGate:
         if not (hints or slot.is_probe or held_seconds):
             return
         received_at = self._clock.now().timestamp()
-        lane.tell(Told(sent_at, received_at, hints, held_seconds, slot.is_probe, is_answer))
+        lane.record_feedback(
+            LimitFeedback(sent_at, received_at, hints, held_seconds, slot.is_probe, is_answer)
+        )
 
     def _tell_failure(
         self, trip: _Trip[SentT], lane: Lane, slot: Slot, sent_at: float, error: BaseException
@@ -438,9 +440,9 @@ class LiveGate:
         self._tell(lane, slot, sent_at, hints, is_answer=is_told, held_seconds=held)
         watched = self.breaker(trip.call.provider)
         if isinstance(error, Transient | Unsure) or code_of(error) == _CHANGED:
-            watched.note(is_failure=True, reason=code_of(error))
+            watched.record_result(is_failure=True, reason=code_of(error))
         elif is_told:
-            watched.note(is_failure=False)
+            watched.record_result(is_failure=False)
         else:
             watched.abandon()
 
@@ -491,14 +493,14 @@ class LiveGate:
             answers=tuple(self._kept(trip.call, replies)),
         )
 
-    def _kept(self, call: Call, replies: Sequence[tuple[bytes, Reply]]) -> Iterable[Answered]:
+    def _kept(self, call: Call, replies: Sequence[tuple[bytes, Reply]]) -> Iterable[StoredAnswer]:
         if call.effect:
             return
         now = self._clock.now()
         for question_hash, reply in replies:
             seconds = call.answer_seconds if reply.found else call.miss_seconds
             if seconds > 0:
-                yield Answered(
+                yield StoredAnswer(
                     question_hash=question_hash,
                     body=reply.body,
                     found=reply.found,
@@ -554,14 +556,14 @@ class LiveGate:
         node_id = self._parts.node_id()
         if not await self._ledger.lock_node(tx, node_id):
             self._parts.on_buried()
-            buried = NodeBuried("This node was taken for dead; it starts again under a new id.")
+            buried = NodeFenced("This node was taken for dead; it starts again under a new id.")
             return [buried] * len(asked)
         answers: list[bool | Exception] = [True] * len(asked)
         done = set[UUID]()
         if is_repeat:
             done = await self._ledger.find_reserved(tx, [each.purchase for each in asked])
         open_ = [i for i, each in enumerate(asked) if each.purchase.reference not in done]
-        judged = await self._ledger.judge(tx, [asked[i].purchase for i in open_])
+        judged = await self._ledger.check_caps(tx, [asked[i].purchase for i in open_])
         for i, refusal in zip(open_, judged, strict=True):
             if refusal is not None:
                 answers[i] = refusal

@@ -19,17 +19,17 @@ from leadflood.engine.errors import (
     Unfunded,
     Unsure,
 )
-from leadflood.engine.ledger.store import (
+from leadflood.engine.ledger.repository import (
     Caps,
     Settings as LedgerSettings,
     find_budgets,
     list_lines,
     resolve_orphans,
 )
-from leadflood.engine.net.book import LineState
 from leadflood.engine.net.breaker import BreakerOpen, Settings as BreakerSettings
-from leadflood.engine.net.call import BulkReply, Cut, Item, Reply, Unreached, Window
-from leadflood.engine.net.gate import LiveGate, NodeBuried, Provider, Settings
+from leadflood.engine.net.calls import BulkReply, Cut, Item, Reply, Unreached, Window
+from leadflood.engine.net.gateway import NodeFenced, Provider, ProviderGateway, Settings
+from leadflood.engine.net.ledger_port import LineState
 from tests.support.live_gate import (
     NOW,
     PLAIN,
@@ -264,7 +264,7 @@ class TestAnswers:
         other = Other(answer=answer)
         replies: list[Reply] = []
 
-        async def ask(gate: LiveGate) -> None:
+        async def ask(gate: ProviderGateway) -> None:
             replies.append(await gate.call(a_call(), other))
 
         async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
@@ -289,7 +289,7 @@ class TestAnswers:
 
         other = Other(answer=answer)
 
-        async def lead(gate: LiveGate, scope: anyio.CancelScope) -> None:
+        async def lead(gate: ProviderGateway, scope: anyio.CancelScope) -> None:
             with scope:
                 await gate.call(a_call(), other)
 
@@ -361,9 +361,9 @@ class TestPermission:
 
         async with opened_gate(database, Setup(on_buried=lambda: told.append("buried"))) as opened:
             await bury(database, opened.node_id)
-            with pytest.raises(NodeBuried):
+            with pytest.raises(NodeFenced):
                 await opened.gate.call(a_call(), other)
-            with in_job(authorize=go), pytest.raises(NodeBuried):
+            with in_job(authorize=go), pytest.raises(NodeFenced):
                 await opened.gate.call(a_call(effect=True), other)
 
         assert (other.references, told) == ([], ["buried", "buried"])
@@ -473,7 +473,9 @@ async def mixed_fortune(reference: UUID) -> Reply:
             return Reply(body=b"", cost_micros=reference.int % 10)
 
 
-async def buy_much(gate: LiveGate, run_id: UUID, number: int, refused: list[CapSpent]) -> None:
+async def buy_much(
+    gate: ProviderGateway, run_id: UUID, number: int, refused: list[CapSpent]
+) -> None:
     with in_job(run_id):
         for turn in range(40):
             call = a_call(f"{number}:{turn}", subjects=(f"lead-{turn % 12}",))
@@ -552,7 +554,7 @@ class TestEffects:
             batches.append(len(jobs))
             return [Go() for _ in jobs]
 
-        async def send(gate: LiveGate, number: int) -> None:
+        async def send(gate: ProviderGateway, number: int) -> None:
             with in_job(authorize=authorize):
                 await gate.call(a_call(str(number), effect=True), Other())
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.net.book import Purchase
+from leadflood.engine.net.ledger_port import Purchase
 
 DAYS_OF_LONGEST_MONTH = 31
 
 
-class Moves(msgspec.Struct, frozen=True):
+class Charge(msgspec.Struct, frozen=True):
     """An amount, the scopes that bear it whole, and the leads that bear a share each."""
 
     micros: int
@@ -27,23 +27,23 @@ class Moves(msgspec.Struct, frozen=True):
             amounts[scope] = amounts.get(scope, 0) + share
 
 
-_NOTHING = Moves(0)
+_NOTHING = Charge(0)
 
 
-def moves_of(
+def charge_of(
     purchase: Purchase, micros: int, shares: Sequence[int], *, has_lead_cap: bool
-) -> Moves:
+) -> Charge:
     """Tell what an amount counts against; free calls count against nothing."""
     if micros == 0:
         return _NOTHING
     scopes = _scopes(purchase.provider, purchase.run_id, purchase.made_at.date())
     if purchase.run_id is None or not has_lead_cap:
-        return Moves(micros, scopes)
+        return Charge(micros, scopes)
     leads = [
         (f"lead:{purchase.run_id}:{subject}", share)
         for subject, share in zip(purchase.subjects, shares, strict=True)
     ]
-    return Moves(micros, scopes, tuple(leads))
+    return Charge(micros, scopes, tuple(leads))
 
 
 @lru_cache(maxsize=4096)

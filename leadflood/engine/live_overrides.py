@@ -2,10 +2,10 @@
 
 import msgspec
 
-from leadflood.engine.ledger.store import Caps, PostgresLedger, Settings as LedgerSettings
-from leadflood.engine.ledger.tunings import ALL, Follower, Tuned
-from leadflood.engine.net.gate import LiveGate
-from leadflood.engine.net.tuning import eases
+from leadflood.engine.ledger.override_rows import ALL, OverrideFollower, OverrideRow
+from leadflood.engine.ledger.repository import Caps, PostgresLedger, Settings as LedgerSettings
+from leadflood.engine.net.gateway import ProviderGateway
+from leadflood.engine.net.overrides import loosens
 from leadflood.engine.queue import control
 from leadflood.engine.runtime import Engine
 
@@ -14,39 +14,39 @@ WAITING_FOR_IT = ("budget.unfunded", "net.limit", "net.breaker_open")
 MOST_AT_ONCE = 5_000
 
 
-class Retuner:
+class LiveOverrides:
     """Follows the rows of `tuning` for one life of a node. `base`: the caps of the settings."""
 
     def __init__(
-        self, engine: Engine, gate: LiveGate, ledger: PostgresLedger, base: LedgerSettings
+        self, engine: Engine, gate: ProviderGateway, ledger: PostgresLedger, base: LedgerSettings
     ) -> None:
         self._engine = engine
         self._gate = gate
         self._ledger = ledger
-        self._rows = Follower(engine.parts.db)
-        self._has_looked = False
+        self._rows = OverrideFollower(engine.parts.db)
+        self._has_refreshed = False
         self._has_eased = False
         self.base = base
         self.caps = base
 
-    def of(self, name: str) -> Tuned:
+    def get(self, name: str) -> OverrideRow:
         """Tell what is set for a provider, or (`ALL`) for all of them."""
-        return self._rows.of(name)
+        return self._rows.get(name)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Read the rows, put those that changed in force, wake what waited."""
-        for before, after in await self._rows.look():
+        for before, after in await self._rows.poll():
             if after.name != ALL:
-                self._gate.retune(after.name, after.tuning)
-            if after.tuning.breaker_resets > before.tuning.breaker_resets:
+                self._gate.apply_overrides(after.name, after.overrides)
+            if after.overrides.breaker_resets > before.overrides.breaker_resets:
                 self._gate.breaker(after.name).reset()
             self._set_cap(after)
-            self._has_eased |= self._has_looked and eases(before.tuning, after.tuning)
-        self._has_looked = True
+            self._has_eased |= self._has_refreshed and loosens(before.overrides, after.overrides)
+        self._has_refreshed = True
         if self._has_eased:
-            await self._let_go_on()
+            await self._release_postponed()
 
-    def _set_cap(self, row: Tuned) -> None:
+    def _set_cap(self, row: OverrideRow) -> None:
         if row.name == ALL:
             joined = _join(self.base.all, row)
             self.caps = msgspec.structs.replace(self.caps, all=joined)
@@ -56,7 +56,7 @@ class Retuner:
             self.caps = msgspec.structs.replace(self.caps, providers=providers)
         self._ledger.set_caps(self.caps)
 
-    async def _let_go_on(self) -> None:
+    async def _release_postponed(self) -> None:
         """Bring jobs forward, a part at each look: there may be a million of them."""
         engine = self._engine
         for line in engine.lines.values():
@@ -69,9 +69,9 @@ class Retuner:
             engine.wakes.wake(stage)
 
 
-def _join(base: Caps, row: Tuned) -> Caps:
+def _join(base: Caps, row: OverrideRow) -> Caps:
     """Take the caps set by hand; where none is, those of the settings."""
-    day, month = row.tuning.day_cap_micros, row.tuning.month_cap_micros
+    day, month = row.overrides.day_cap_micros, row.overrides.month_cap_micros
     return Caps(
         base.day_micros if day is None else day, base.month_micros if month is None else month
     )

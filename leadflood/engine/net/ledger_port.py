@@ -11,7 +11,7 @@ import msgspec
 
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import Reply
+from leadflood.engine.net.calls import Reply
 
 
 class LineState(StrEnum):
@@ -41,7 +41,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer to be kept until `expires_at`."""
 
     question_hash: bytes
@@ -63,7 +63,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime
     settled_micros: int = 0
     shares: tuple[int, ...] = ()
-    answers: tuple[Answered, ...] = ()
+    answers: tuple[StoredAnswer, ...] = ()
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -84,7 +84,9 @@ class Ledger(Protocol):
     async def find_reserved(self, tx: Tx, purchases: Sequence[Purchase]) -> set[UUID]:
         """Tell which of these an earlier try has reserved already."""
 
-    async def judge(self, tx: Tx, purchases: Sequence[Purchase]) -> Sequence[LeadfloodError | None]:
+    async def check_caps(
+        self, tx: Tx, purchases: Sequence[Purchase]
+    ) -> Sequence[LeadfloodError | None]:
         """Lock the caps and tell which purchases may not be made, and why. Writes no amounts.
 
         The order counts: what is granted to one is no longer there for the next.

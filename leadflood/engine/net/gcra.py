@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leadflood.engine.net.call import LimitHint, Window, WindowKind
+from leadflood.engine.net.calls import LimitHint, Window, WindowKind
 
 PACED_UP_TO_SECONDS = 60.0
 LEAST_MARGIN_RATIO = 0.005
@@ -25,7 +25,7 @@ LEAST_TOLERANCE_SECONDS = 0.02
 SLICES = 60
 
 
-class Counted(msgspec.Struct):
+class CountedWindow(msgspec.Struct):
     """A window longer than a minute. `ends_at` 0: its phase is unknown, so any phase is kept.
 
     `slices` counts by sixtieths of the window as (index since 1970, calls).
@@ -37,14 +37,14 @@ class Counted(msgspec.Struct):
     slices: list[tuple[int, int]] = []
 
 
-class Learned(msgspec.Struct):
+class LearnedWindow(msgspec.Struct):
     """A window that headers told."""
 
     seconds: float
     calls: int
 
 
-class Allowed(msgspec.Struct):
+class AllowanceState(msgspec.Struct):
     """What a row holds. `next_at` is the next free moment of the pace.
 
     `held_until`: nothing before it (the other side said so). `slow_*`: what is left of the current
@@ -58,11 +58,11 @@ class Allowed(msgspec.Struct):
     slow_interval: float = 0.0
     probe_until: float = 0.0
     is_open: bool = False
-    learned: list[Learned] = []
-    counted: list[Counted] = []
+    learned: list[LearnedWindow] = []
+    counted: list[CountedWindow] = []
 
 
-class Ask(msgspec.Struct, frozen=True):
+class LeaseRequest(msgspec.Struct, frozen=True):
     """What a process wants: how many, not before when, how far ahead, at which jitter."""
 
     wanted: int
@@ -88,7 +88,7 @@ class Lease(msgspec.Struct, frozen=True):
     is_open: bool = False
 
 
-class Told(msgspec.Struct, frozen=True):
+class LimitFeedback(msgspec.Struct, frozen=True):
     """What an answer told of the limit: sent and received when, its hints, a wait it asked for."""
 
     sent_at: float
@@ -99,7 +99,7 @@ class Told(msgspec.Struct, frozen=True):
     is_answer: bool = True
 
 
-def lease(allowed: Allowed, windows: Sequence[Window], ask: Ask) -> Lease:
+def lease(allowed: AllowanceState, windows: Sequence[Window], ask: LeaseRequest) -> Lease:
     """Hand out moments and write into `allowed` what is gone."""
     effective = effective_windows(allowed, windows)
     if not effective:
@@ -122,7 +122,9 @@ def lease(allowed: Allowed, windows: Sequence[Window], ask: Ask) -> Lease:
     )
 
 
-def apply(allowed: Allowed, windows: Sequence[Window], told: Told, jitter_seconds: float) -> None:
+def apply_feedback(
+    allowed: AllowanceState, windows: Sequence[Window], told: LimitFeedback, jitter_seconds: float
+) -> None:
     """Lower what is left to what an answer told."""
     for hint in told.hints:
         _learn(allowed, hint)
@@ -140,7 +142,7 @@ def apply(allowed: Allowed, windows: Sequence[Window], told: Told, jitter_second
                 _lower(allowed, window, hint, told, jitter_seconds)
 
 
-def effective_windows(allowed: Allowed, windows: Sequence[Window]) -> list[Window]:
+def effective_windows(allowed: AllowanceState, windows: Sequence[Window]) -> list[Window]:
     """Join what SPEC or settings say with what headers told: the lower of both."""
     learned = {window.seconds: window.calls for window in allowed.learned}
     joined = [
@@ -186,7 +188,7 @@ def _burst_seconds(window: Window) -> float:
     return max(0, window.capacity - 1) / 2 * window.seconds / max(1, window.calls)
 
 
-def _lease_unknown(allowed: Allowed, ask: Ask) -> Lease:
+def _lease_unknown(allowed: AllowanceState, ask: LeaseRequest) -> Lease:
     start = max(ask.now, allowed.held_until)
     if start > ask.now + ask.ahead_seconds:
         return Lease((), start - ask.now)
@@ -199,13 +201,13 @@ def _lease_unknown(allowed: Allowed, ask: Ask) -> Lease:
     return Lease((start,), 0.05, is_probe=True, tolerance_seconds=1e9)
 
 
-def _earliest(allowed: Allowed, paced: Sequence[Window], ask: Ask) -> float:
+def _earliest(allowed: AllowanceState, paced: Sequence[Window], ask: LeaseRequest) -> float:
     burst = min((_burst_seconds(window) for window in paced), default=0.0)
     return max(ask.now + ask.lead_seconds, allowed.held_until, allowed.next_at - burst)
 
 
 def _pace(
-    allowed: Allowed, paced: Sequence[Window], interval: float, ask: Ask, most: int
+    allowed: AllowanceState, paced: Sequence[Window], interval: float, ask: LeaseRequest, most: int
 ) -> list[float]:
     slots: list[float] = []
     latest = ask.now + max(ask.ahead_seconds, ask.lead_seconds)
@@ -222,16 +224,18 @@ def _pace(
     return slots
 
 
-def _counted(allowed: Allowed, window: Window) -> Counted:
+def _counted(allowed: AllowanceState, window: Window) -> CountedWindow:
     for counted in allowed.counted:
         if counted.seconds == window.seconds:
             return counted
-    counted = Counted(window.seconds)
+    counted = CountedWindow(window.seconds)
     allowed.counted.append(counted)
     return counted
 
 
-def _left_of_counted(allowed: Allowed, windows: Sequence[Window], now: float) -> tuple[int, float]:
+def _left_of_counted(
+    allowed: AllowanceState, windows: Sequence[Window], now: float
+) -> tuple[int, float]:
     most, free_at = 1 << 40, now
     for window in windows:
         counted = _counted(allowed, window)
@@ -242,7 +246,7 @@ def _left_of_counted(allowed: Allowed, windows: Sequence[Window], now: float) ->
     return most, free_at
 
 
-def _left(counted: Counted, window: Window, now: float) -> tuple[int, float]:
+def _left(counted: CountedWindow, window: Window, now: float) -> tuple[int, float]:
     if counted.ends_at > 0:
         if now >= counted.ends_at:
             passed = int((now - counted.ends_at) // counted.seconds) + 1
@@ -257,7 +261,7 @@ def _left(counted: Counted, window: Window, now: float) -> tuple[int, float]:
     return max(0, left), (first + SLICES + 1) * slice_seconds
 
 
-def _count(allowed: Allowed, windows: Sequence[Window], calls: int, now: float) -> None:
+def _count(allowed: AllowanceState, windows: Sequence[Window], calls: int, now: float) -> None:
     for window in windows if calls else ():
         counted = _counted(allowed, window)
         counted.used += calls
@@ -269,18 +273,22 @@ def _count(allowed: Allowed, windows: Sequence[Window], calls: int, now: float) 
             counted.slices.append((index, calls))
 
 
-def _learn(allowed: Allowed, hint: LimitHint) -> None:
+def _learn(allowed: AllowanceState, hint: LimitHint) -> None:
     if hint.limit is None or hint.limit <= 0 or hint.window_seconds <= 0:
         return
     for learned in allowed.learned:
         if learned.seconds == hint.window_seconds:
             learned.calls = hint.limit
             return
-    allowed.learned.append(Learned(hint.window_seconds, hint.limit))
+    allowed.learned.append(LearnedWindow(hint.window_seconds, hint.limit))
 
 
 def _lower(
-    allowed: Allowed, window: Window, hint: LimitHint, told: Told, jitter_seconds: float
+    allowed: AllowanceState,
+    window: Window,
+    hint: LimitHint,
+    told: LimitFeedback,
+    jitter_seconds: float,
 ) -> None:
     if hint.remaining is None or hint.resets_in_seconds is None:
         return

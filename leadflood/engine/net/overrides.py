@@ -9,36 +9,36 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from leadflood.engine.errors import FieldProblem
-from leadflood.engine.net.call import Window, WindowKind
+from leadflood.engine.net.calls import Window, WindowKind
 
 MOST_SECONDS = 31 * 86_400.0
 MOST_WINDOWS = 5
 Limits = Mapping[str, tuple[Window, ...]]
 
 
-class LiveWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WindowOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A limit set by hand: `calls` per `seconds`."""
 
     calls: int
     seconds: float
 
 
-class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     """What is set by hand for a provider, or, with caps alone, for all of them.
 
     A cap None is that of the settings. `breaker_resets` counts how often its breaker was closed.
     """
 
-    limits: dict[str, tuple[LiveWindow, ...]] = {}
+    limits: dict[str, tuple[WindowOverride, ...]] = {}
     day_cap_micros: int | None = None
     month_cap_micros: int | None = None
     breaker_resets: int = 0
 
 
-UNTOUCHED = Tuning()
+NO_OVERRIDES = Overrides()
 
 
-def tuned(base: Limits, tuning: Tuning) -> dict[str, tuple[Window, ...]]:
+def apply_overrides(base: Limits, tuning: Overrides) -> dict[str, tuple[Window, ...]]:
     """Join what SPEC and settings say with what is set by hand: the lower of both.
 
     A window that only the operator names is kept too: it can only hold calls back.
@@ -46,7 +46,7 @@ def tuned(base: Limits, tuning: Tuning) -> dict[str, tuple[Window, ...]]:
     return {name: _lowered(windows, tuning.limits.get(name, ())) for name, windows in base.items()}
 
 
-def find_problems(base: Limits, wanted: Mapping[str, Sequence[LiveWindow] | None]) -> list[
+def find_problems(base: Limits, wanted: Mapping[str, Sequence[WindowOverride] | None]) -> list[
     FieldProblem
 ]:  # fmt: skip
     """Tell what keeps wished limits from being set; None takes a limit's back."""
@@ -66,7 +66,7 @@ def find_problems(base: Limits, wanted: Mapping[str, Sequence[LiveWindow] | None
     return problems
 
 
-def eases(before: Tuning, after: Tuning) -> bool:
+def loosens(before: Overrides, after: Overrides) -> bool:
     """Tell whether what had to wait may go on now."""
     caps = (
         (before.day_cap_micros, after.day_cap_micros),
@@ -84,11 +84,11 @@ def eases(before: Tuning, after: Tuning) -> bool:
     )
 
 
-def _calls_by_window(windows: Sequence[LiveWindow]) -> dict[float, int]:
+def _calls_by_window(windows: Sequence[WindowOverride]) -> dict[float, int]:
     return {window.seconds: window.calls for window in windows}
 
 
-def _problems_of_all(path: str, windows: Sequence[LiveWindow]) -> list[FieldProblem]:
+def _problems_of_all(path: str, windows: Sequence[WindowOverride]) -> list[FieldProblem]:
     if len(windows) > MOST_WINDOWS:
         return [FieldProblem(path, f"name at most {MOST_WINDOWS} windows")]
     if len({window.seconds for window in windows}) < len(windows):
@@ -96,7 +96,7 @@ def _problems_of_all(path: str, windows: Sequence[LiveWindow]) -> list[FieldProb
     return []
 
 
-def _problem(window: LiveWindow, base: Sequence[Window]) -> str:
+def _problem(window: WindowOverride, base: Sequence[Window]) -> str:
     if window.calls < 1:
         return "write at least one call; to ask nothing any more, set enabled to false"
     if not 0 < window.seconds <= MOST_SECONDS:
@@ -110,7 +110,7 @@ def _problem(window: LiveWindow, base: Sequence[Window]) -> str:
     return ""
 
 
-def _lowered(base: Sequence[Window], wanted: Sequence[LiveWindow]) -> tuple[Window, ...]:
+def _lowered(base: Sequence[Window], wanted: Sequence[WindowOverride]) -> tuple[Window, ...]:
     live = _calls_by_window(wanted)
     joined = [_lower(window, live.pop(window.seconds, window.calls)) for window in base]
     joined += [Window(calls, seconds, WindowKind.SLIDING) for seconds, calls in live.items()]

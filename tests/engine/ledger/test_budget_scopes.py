@@ -4,9 +4,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from hypothesis import given, strategies as st
-from leadflood.engine.ledger.money import moves_of, seconds_to_next_day, seconds_to_next_month
-from leadflood.engine.net.book import Purchase
-from leadflood.engine.net.gate import split_evenly
+from leadflood.engine.ledger.budget_scopes import (
+    charge_of,
+    seconds_to_next_day,
+    seconds_to_next_month,
+)
+from leadflood.engine.net.gateway import split_evenly
+from leadflood.engine.net.ledger_port import Purchase
 
 MADE_AT = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
 
@@ -42,7 +46,7 @@ def test_a_call_counts_by_day_month_provider_run_and_lead() -> None:
     purchase = a_purchase(run_id, ("a", "b"), 7)
 
     moves: dict[str, int] = {}
-    moves_of(purchase, 7, purchase.shares, has_lead_cap=True).add_to(moves)
+    charge_of(purchase, 7, purchase.shares, has_lead_cap=True).add_to(moves)
 
     assert moves == {
         "all:day:2026-12-31": 7,
@@ -56,7 +60,7 @@ def test_a_call_counts_by_day_month_provider_run_and_lead() -> None:
 
 
 def test_a_free_call_counts_against_nothing() -> None:
-    free = moves_of(a_purchase(uuid4(), ("a",), 0), 0, (0,), has_lead_cap=True)
+    free = charge_of(a_purchase(uuid4(), ("a",), 0), 0, (0,), has_lead_cap=True)
 
     assert (free.scopes, free.leads) == ((), ())
 

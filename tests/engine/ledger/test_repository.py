@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import anyio
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.ledger.store import (
+from leadflood.engine.ledger.repository import (
     SQL,
     PostgresAllowance,
     PostgresLedger,
@@ -17,9 +17,9 @@ from leadflood.engine.ledger.store import (
     list_lines,
     sum_lines,
 )
-from leadflood.engine.net.book import Answered, LineState, Purchase, Question, Receipt
-from leadflood.engine.net.call import BulkReply, Item, Reply
-from leadflood.engine.net.gate import split_evenly
+from leadflood.engine.net.calls import BulkReply, Item, Reply
+from leadflood.engine.net.gateway import split_evenly
+from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt, StoredAnswer
 from tests.support.live_gate import NOW, Other, a_call, add_node, add_run, in_job, opened_gate
 from typing_extensions import override
 
@@ -48,7 +48,7 @@ def a_receipt(purchase: Purchase, state: LineState, micros: int = 0) -> Receipt:
         settled_micros=micros,
         shares=split_evenly(micros, len(purchase.subjects)),
         answers=(
-            Answered(
+            StoredAnswer(
                 question_hash=b"hash",
                 body=b"body",
                 found=True,
@@ -63,7 +63,7 @@ async def reserve(database: Database, ledger: PostgresLedger, *purchases: Purcha
     node_id = await add_node(database)
     async with database.transaction() as tx:
         assert await ledger.lock_node(tx, node_id)
-        assert list(await ledger.judge(tx, purchases)) == [None] * len(purchases)
+        assert list(await ledger.check_caps(tx, purchases)) == [None] * len(purchases)
         await ledger.reserve(tx, node_id, purchases)
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 from leadflood.engine.db.tx import Reader, Row
 from leadflood.engine.ids import id_at
-from leadflood.engine.ledger.store import SQL, Budget, Caps, find_budgets
-from leadflood.engine.net.book import LineState
-from leadflood.engine.net.call import Window
-from leadflood.engine.net.pace import SLICES, Allowed, Counted, effective_windows
+from leadflood.engine.ledger.repository import SQL, Budget, Caps, find_budgets
+from leadflood.engine.net.calls import Window
+from leadflood.engine.net.gcra import SLICES, AllowanceState, CountedWindow, effective_windows
+from leadflood.engine.net.ledger_port import LineState
 
 MINUTE = timedelta(minutes=1)
 
@@ -81,7 +81,7 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     held_until: datetime | None
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class LimitSources(msgspec.Struct, frozen=True, kw_only=True):
     """What each source says of a limit's windows; `force` are those the gate uses now."""
 
     documented: Sequence[Window]
@@ -90,7 +90,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     force: Sequence[Window]
 
 
-async def find_allowances(db: Reader) -> dict[tuple[str, str, str], Allowed]:
+async def find_allowances(db: Reader) -> dict[tuple[str, str, str], AllowanceState]:
     """Read every allowance by provider, key's fingerprint and limit."""
     return {
         (row["provider"], row["api_key"], row["limit_name"]): _DECODER.decode(row["state"])
@@ -154,9 +154,11 @@ async def read_caps(db: Reader, caps: Mapping[str, Caps], now: datetime) -> dict
     }
 
 
-def tell_limit(name: str, said: Said, allowed: Allowed | None, now: datetime) -> LimitUse:
+def describe_limit(
+    name: str, said: LimitSources, allowed: AllowanceState | None, now: datetime
+) -> LimitUse:
     """Put together what is known of a limit. `allowed` None: it was never leased."""
-    state = allowed or Allowed()
+    state = allowed or AllowanceState()
     learned = {window.seconds: window.calls for window in state.learned}
     counted = {window.seconds: window for window in state.counted}
     documented, settings = _calls(said.documented), _calls(said.settings)
@@ -181,7 +183,7 @@ def tell_limit(name: str, said: Said, allowed: Allowed | None, now: datetime) ->
     )
 
 
-def _used(counted: Counted | None, now: datetime) -> int | None:
+def _used(counted: CountedWindow | None, now: datetime) -> int | None:
     if counted is None:
         return None
     at = now.timestamp()
@@ -191,7 +193,7 @@ def _used(counted: Counted | None, now: datetime) -> int | None:
     return sum(calls for index, calls in counted.slices if index >= oldest)
 
 
-def _ends_at(counted: Counted | None, now: datetime) -> datetime | None:
+def _ends_at(counted: CountedWindow | None, now: datetime) -> datetime | None:
     return None if counted is None else _later(counted.ends_at, now)
 
 
@@ -220,4 +222,4 @@ def _failure(row: Row) -> Failure:
     )  # fmt: skip
 
 
-_DECODER = msgspec.json.Decoder(Allowed)
+_DECODER = msgspec.json.Decoder(AllowanceState)

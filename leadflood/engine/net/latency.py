@@ -21,7 +21,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     most_ms: float | None
 
 
-class Measured:
+class LatencyRecorder:
     """The newest calls to one provider."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Measured:
         finally:
             self._last.append((REAL_TIME.monotonic() - began, is_failure))
 
-    def tell(self) -> Latency:
+    def snapshot(self) -> Latency:
         """Sum them up."""
         seconds = sorted(each for each, _ in self._last)
         return Latency(
