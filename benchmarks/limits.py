@@ -38,7 +38,7 @@ from leadflood.engine.net.calls import Call, HttpReply, LimitHint, Reply, Window
 from leadflood.engine.net.client import HttpClient, open_client
 from leadflood.engine.net.gateway import Parts, Provider, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
-from leadflood.engine.queue import store as queue_store
+from leadflood.engine.queue import repository as queue_store
 
 RULES = {
     "fixed": Window(600, 60, WindowKind.FIXED),

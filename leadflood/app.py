@@ -60,16 +60,16 @@ from leadflood.engine.net.gateway import (
 )
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.obs.log import log
-from leadflood.engine.obs.reports import Settings as SentrySettings, reporting
+from leadflood.engine.obs.sentry import Settings as SentrySettings, reporting
 from leadflood.engine.obs.tracing import tracing
 from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
-from leadflood.engine.queue.duties import repeat
+from leadflood.engine.queue.event_routes import EventRoutes
+from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.queue.routes import Routes
-from leadflood.engine.queue.schedule import HEARTBEAT, Scheduler
 from leadflood.engine.queue.stage import Stage
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
 from leadflood.pipeline import STEPS
 from leadflood.providers import catalog
@@ -126,10 +126,10 @@ class Storage:
 
     def producer(self) -> Publisher:
         """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
-        wakes = Wakes()
+        wakeups = Wakeups()
         channels: dict[str, Any] = dict.fromkeys(STAGE_NAMES)
-        dispatcher = Dispatcher(Routes(STEPS), channels, None, wakes, self.ids, self.clock)
-        return Publisher(self.db, dispatcher, None, wakes)
+        dispatcher = Dispatcher(EventRoutes(STEPS), channels, None, wakeups, self.ids, self.clock)
+        return Publisher(self.db, dispatcher, None, wakeups)
 
     def messaging(
         self, publisher: Publisher, senders: Mapping[Channel, Sender] | None = None
@@ -227,7 +227,7 @@ class Node:
         ledger = PostgresLedger(caps)
         self.gate = ProviderGateway(self._gate_parts(engine, ledger), settings.gate)
         self.live_overrides = LiveOverrides(engine, self.gate, ledger, caps)
-        engine.control.follow(self.live_overrides.refresh)
+        engine.switches.follow(self.live_overrides.refresh)
         self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
@@ -253,7 +253,7 @@ class Node:
                 )
                 for name, entry in catalog.CATALOG.items()
             },
-            is_allowed=lambda name: not engine.control.is_off(name),
+            is_allowed=lambda name: not engine.switches.is_off(name),
             crash_point=self._crash_point,
         )
 
@@ -279,7 +279,7 @@ class Node:
     def actors(self, engine: Engine) -> Sequence[Child]:
         """List what runs beside the stages."""
         storage = self.storage
-        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (HEARTBEAT,))
+        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (SYSTEM_HEARTBEAT,))
         children = [
             Child("schedule", schedule.run),
             Child("gate", self.gate.run),
@@ -395,7 +395,7 @@ async def open_node(
             database=storage.database,
             clock=storage.clock,
             ids=storage.ids,
-            routes=Routes(STEPS),
+            routes=EventRoutes(STEPS),
             settings=msgspec.structs.replace(storage.settings.engine, mode=storage.settings.mode),
             name=HELPER_NODE if only_runs else WHOLE_NODE,
             lock_folder=storage.settings.data_folder() / "nodes",

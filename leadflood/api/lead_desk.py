@@ -24,7 +24,7 @@ from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publication
 from leadflood.engine.queue.runs import NewRun
-from leadflood.engine.queue.stage import Follow
+from leadflood.engine.queue.stage import FollowUp
 
 
 class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -193,7 +193,7 @@ class LeadDesk:
         await runs.create_many(publication.tx, opened, storage.clock.now())
         jobs = await publication.publish_each(
             [
-                Follow(None, event, None, run.id, 0, orders[place].caller.request_id)
+                FollowUp(None, event, None, run.id, 0, orders[place].caller.request_id)
                 for (place, event), run in zip(created.items(), opened, strict=True)
             ]
         )

@@ -29,7 +29,7 @@ from leadflood.engine.ledger.usage import (
 from leadflood.engine.net.breaker import BreakerState
 from leadflood.engine.net.latency import Latency
 from leadflood.engine.net.overrides import Overrides, WindowOverride, find_problems
-from leadflood.engine.queue import control, runs
+from leadflood.engine.queue import runs, switches
 
 PATH = "/v1/admin/providers"
 BUDGET = "/v1/admin/budget"
@@ -234,7 +234,7 @@ class Providers:
             return BreakerReset(provider=provider, resets=row.overrides.breaker_resets)
 
         answer = await once(self._node, caller, BreakerReset, do)
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         return answer
 
     async def budget(self) -> BudgetView:
@@ -260,7 +260,7 @@ class Providers:
             await deed.audit(entry)
 
         await once(self._node, caller, type(None), do)
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         return await self.budget()
 
     def _names(self) -> Sequence[str]:
@@ -285,18 +285,18 @@ class Providers:
     ) -> OverrideRow:
         now = self._node.storage.clock.now()
         after = await override_rows.change(deed.tx, name, change, hand, now)
-        await control.tell_nodes(deed.tx)
+        await switches.notify_nodes(deed.tx)
         return after
 
     async def _switch(self, deed: Deed, provider: str, *, is_on: bool, why: str) -> bool:
         if is_on:
-            return await control.switch_provider_on(deed.tx, provider)
+            return await switches.switch_provider_on(deed.tx, provider)
         clock = self._node.storage.clock
-        await control.switch_provider_off(deed.tx, clock, provider, deed.caller.by, why)
+        await switches.switch_provider_off(deed.tx, clock, provider, deed.caller.by, why)
         return True
 
     async def _after(self, provider: str) -> ProviderView:
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         return await self.get(provider)
 
     async def _show(self, names: Sequence[str]) -> list[ProviderView]:
@@ -314,8 +314,8 @@ class Providers:
     def _view(self, name: str, known: "_Known") -> ProviderView:
         node = self._node
         breaker, row = node.gate.breaker(name).snapshot(), node.live_overrides.get(name)
-        switch = node.engine.control.switches.get(control.PROVIDER + name)
-        is_off = node.engine.control.is_off(name)
+        switch = node.engine.switches.states.get(switches.PROVIDER + name)
+        is_off = node.engine.switches.is_off(name)
         off = SwitchedOff(by=switch.by_whom, reason=switch.reason) if switch and is_off else None
         return ProviderView(
             name=name, version=row.version, is_configured=name in node.adapters, is_off=is_off,

@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 
-class Go:
+class Allow:
     """`authorize` lets this input be sent now."""
 
     __slots__ = ()
 
 
-class Wait:
+class Defer:
     """`authorize` refuses for now (held): the job is put back until `retry_after_seconds`."""
 
     __slots__ = ("reason", "retry_after_seconds")
@@ -23,7 +23,7 @@ class Wait:
         self.retry_after_seconds = retry_after_seconds
 
 
-class Refuse:
+class Deny:
     """`authorize` refuses for good; the slice has already written why."""
 
     __slots__ = ("code", "reason")
@@ -33,8 +33,8 @@ class Refuse:
         self.reason = reason
 
 
-Verdict = Go | Wait | Refuse
-Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[Verdict]]]
+SendDecision = Allow | Defer | Deny
+Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[SendDecision]]]
 
 
 Record = Callable[[Any, "JobContext", BaseException | None, Any], Awaitable[None]]

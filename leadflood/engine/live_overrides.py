@@ -6,7 +6,7 @@ from leadflood.engine.ledger.override_rows import ALL, OverrideFollower, Overrid
 from leadflood.engine.ledger.repository import Caps, PostgresLedger, Settings as LedgerSettings
 from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.net.overrides import loosens
-from leadflood.engine.queue import control
+from leadflood.engine.queue import switches
 from leadflood.engine.runtime import Engine
 
 WAITING_FOR_IT = ("budget.unfunded", "net.limit", "net.breaker_open")
@@ -59,14 +59,14 @@ class LiveOverrides:
     async def _release_postponed(self) -> None:
         """Bring jobs forward, a part at each look: there may be a million of them."""
         engine = self._engine
-        for line in engine.lines.values():
+        for line in engine.runners.values():
             line.pool.quiet_until = 0.0
-        stages = await control.bring_forward(
+        stages = await switches.release_postponed(
             engine.parts.db, WAITING_FOR_IT, engine.parts.clock.now(), MOST_AT_ONCE
         )
         self._has_eased = len(stages) == MOST_AT_ONCE
         for stage in set(stages):
-            engine.wakes.wake(stage)
+            engine.wakeups.wake(stage)
 
 
 def _join(base: Caps, row: OverrideRow) -> Caps:

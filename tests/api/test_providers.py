@@ -156,7 +156,7 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
     before = await audited(node_database, "provider.stopped")
 
     off = await api.ask("PUT", f"{APOLLO}/stop", {"reason": "bill"})
-    was_off = node.engine.control.is_off("apollo")
+    was_off = node.engine.switches.is_off("apollo")
     on = await api.ask("DELETE", f"{APOLLO}/stop")
     patched = await api.ask("PATCH", APOLLO, {"enabled": False, "reason": "again"})
 

@@ -30,10 +30,6 @@ SPOKEN_OF = {
     # the time by which something is ahead
     "leadflood/engine/net/limiter.py": {"lead"},
     "leadflood/engine/net/gcra.py": {"lead"},
-    # a node that is not alone
-    "leadflood/engine/queue/beat.py": {"company"},
-    "leadflood/engine/queue/node.py": {"company"},
-    "leadflood/engine/runtime.py": {"company"},
 }
 TESTED_THROUGH_THE_EDGE = {"overview"}
 TEST_FOLDERS_OF_THEIR_OWN = {"architecture", "chaos", "packaging", "support", "benchmarks"}

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.sql import Queries, Query
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 from tests.support.tree import ROOT, name_of, query_files, sources, texts
 
 OWNERS = {

@@ -62,3 +62,9 @@ def test_equal_seeds_make_equal_ids_and_others_do_not() -> None:
 
     assert one == same
     assert one != other
+
+
+def test_an_id_tells_its_age() -> None:
+    instant = datetime(2026, 1, 5, tzinfo=UTC)
+
+    assert id_at(instant) < id_at(instant + timedelta(milliseconds=1))

@@ -43,7 +43,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, Provider] = {}
     settings: Settings = Settings()
     is_allowed: Callable[[str], bool] = lambda _: True
-    on_buried: Callable[[], None] = lambda: None
+    on_evicted: Callable[[], None] = lambda: None
     clock: Clock = SystemClock()
 
 
@@ -74,7 +74,7 @@ async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator
             node_id=lambda: node_id,
             providers=setup.providers,
             is_allowed=setup.is_allowed,
-            on_buried=setup.on_buried,
+            on_evicted=setup.on_evicted,
         ),
         setup.settings,
     )

@@ -25,12 +25,12 @@ from leadflood.engine.clock import Clock, SystemClock
 from leadflood.engine.context import (
     ANSWERS_SINCE,
     CURRENT_JOB,
-    Go,
+    Allow,
+    Defer,
+    Deny,
     JobContext,
     RecordMany,
-    Refuse,
-    Verdict,
-    Wait,
+    SendDecision,
 )
 from leadflood.engine.db.group import GroupTransaction, NotRunning, Settings as GroupSettings
 from leadflood.engine.db.pool import Database
@@ -109,7 +109,7 @@ _UNKNOWN = Provider()
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate is built of.
 
-    `node_id` tells this node's id now; `on_buried` is called when its row is found gone.
+    `node_id` tells this node's id now; `on_evicted` is called when its row is found gone.
     `is_allowed` is the provider switch; an unknown provider has no limits and is allowed by it.
     `crash_point` is told each named moment of each call: tests end the process there.
     """
@@ -122,7 +122,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     node_id: Callable[[], int]
     providers: dict[str, Provider]
     is_allowed: Callable[[str], bool] = lambda _: True
-    on_buried: Callable[[], None] = lambda: None
+    on_evicted: Callable[[], None] = lambda: None
     crash_point: Callable[[str], None] | None = None
 
 
@@ -555,7 +555,7 @@ class ProviderGateway:
         """Reserve and authorize for all; only what both let pass is written."""
         node_id = self._parts.node_id()
         if not await self._ledger.lock_node(tx, node_id):
-            self._parts.on_buried()
+            self._parts.on_evicted()
             buried = NodeFenced("This node was taken for dead; it starts again under a new id.")
             return [buried] * len(asked)
         answers: list[bool | Exception] = [True] * len(asked)
@@ -642,13 +642,13 @@ def _told_of(trip: _Trip[SentT], error: BaseException | None) -> BaseException |
     return Transient("The call was given up before it was sent.", code="net.not_sent")
 
 
-def _refusal(verdict: Verdict) -> LeadfloodError | None:
+def _refusal(verdict: SendDecision) -> LeadfloodError | None:
     match verdict:
-        case Go():
+        case Allow():
             return None
-        case Wait():
+        case Defer():
             return Throttled(verdict.reason, verdict.retry_after_seconds, code="sending.held")
-        case Refuse():
+        case Deny():
             return Denied(verdict.reason, code=verdict.code)
 
 

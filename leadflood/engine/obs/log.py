@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from leadflood.engine.context import CURRENT_JOB
-from leadflood.engine.obs.reports import report_bug
+from leadflood.engine.obs.sentry import report_bug
 from leadflood.engine.obs.tracing import plain
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

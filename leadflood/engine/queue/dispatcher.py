@@ -15,12 +15,12 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.event_routes import EventRoute, EventRoutes
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED, Job
 from leadflood.engine.queue.node import Node
-from leadflood.engine.queue.routes import Route, Routes
-from leadflood.engine.queue.stage import Follow
-from leadflood.engine.queue.store import SQL
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.stage import FollowUp
+from leadflood.engine.queue.wakeups import Wakeups
 
 _encode = msgspec.json.Encoder().encode
 
@@ -76,7 +76,7 @@ class EventRows:
         self.run_ids: list[UUID | None] = []
         self.payloads: list[str] = []
 
-    def add(self, route: Route, event: Event, run_id: UUID | None, payload: str) -> None:
+    def add(self, route: EventRoute, event: Event, run_id: UUID | None, payload: str) -> None:
         """Add one event."""
         self.types.append(route.name)
         self.subjects.append(event.subject() if route.has_subject else None)
@@ -88,23 +88,23 @@ class EventRows:
 class Delivery:
     """What a transaction promised to memory: pushed after COMMIT, released on rollback."""
 
-    def __init__(self, node: Node | None, wakes: Wakes) -> None:
+    def __init__(self, node: Node | None, wakeups: Wakeups) -> None:
         self._node = node
-        self._wakes = wakes
+        self._wakeups = wakeups
         self._handed: list[tuple[Channel[Job], list[Job], int]] = []
         self._queued: set[str] = set()
         self._has_scheduled = False
         self.job_ids: list[UUID] = []
 
-    def hand_over(self, channel: Channel[Job], jobs: list[Job], reserved: int) -> None:
+    def push_after_commit(self, channel: Channel[Job], jobs: list[Job], reserved: int) -> None:
         """Promise claimed jobs to a channel in which `reserved` slots are held."""
         self._handed.append((channel, jobs, reserved))
 
-    def note_queued(self, stage: str) -> None:
+    def record_queued(self, stage: str) -> None:
         """Remember that a stage has new work in Postgres."""
         self._queued.add(stage)
 
-    def note_scheduled(self) -> None:
+    def record_scheduled(self) -> None:
         """Remember that a timer was set."""
         self._has_scheduled = True
 
@@ -117,9 +117,9 @@ class Delivery:
                     held[job.job_id] = job.claim
             channel.push(jobs, reserved)
         for stage in self._queued:
-            self._wakes.wake(stage)
+            self._wakeups.wake(stage)
         if self._has_scheduled:
-            self._wakes.wake_timer()
+            self._wakeups.wake_timer()
         self._handed = []
 
     def abandon(self) -> None:
@@ -128,7 +128,7 @@ class Delivery:
             channel.release(reserved)
         self._handed = []
 
-    def wake_words(self) -> list[str]:
+    def wakeup_payloads(self) -> list[str]:
         """List what to tell the nodes: stages that got work; an empty word wakes all and timers."""
         return [""] if self._has_scheduled or not self._queued else sorted(self._queued)
 
@@ -138,22 +138,22 @@ class Dispatcher:
 
     def __init__(
         self,
-        routes: Routes,
+        routes: EventRoutes,
         channels: Mapping[str, Channel[Job]],
         node: Node | None,
-        wakes: Wakes,
+        wakeups: Wakeups,
         ids: Ids,
         clock: Clock,
     ) -> None:
         self._routes = routes
         self._channels = channels
         self._node = node
-        self._wakes = wakes
+        self._wakeups = wakeups
         self._ids = ids
         self._clock = clock
 
     async def dispatch(
-        self, tx: Tx, follows: Sequence[Follow], causes: Mapping[UUID, Job], delivery: Delivery
+        self, tx: Tx, follows: Sequence[FollowUp], causes: Mapping[UUID, Job], delivery: Delivery
     ) -> None:
         """Write the log rows and the follow-ups of a batch of events."""
         if not follows:
@@ -168,7 +168,7 @@ class Dispatcher:
     async def _sort(
         self,
         tx: Tx,
-        follows: Sequence[Follow],
+        follows: Sequence[FollowUp],
         causes: Mapping[UUID, Job],
         events: EventRows,
     ) -> dict[str, list[NewJob]]:
@@ -229,7 +229,7 @@ class Dispatcher:
         waiting = [job for job in plain if job.state == QUEUED]
         if len(waiting) < len(plain):
             await self._insert_scheduled(tx, stage, [j for j in plain if j.state == SCHEDULED])
-            delivery.note_scheduled()
+            delivery.record_scheduled()
         if waiting:
             await self._insert_waiting(tx, stage, waiting, delivery)
         if keyed:
@@ -251,11 +251,11 @@ class Dispatcher:
         granted = self._reserve(stage, len(jobs))
         handed, left = jobs[:granted], jobs[granted:]
         if handed:
-            delivery.hand_over(self._channels[stage], self._claimed(stage, handed), granted)
+            delivery.push_after_commit(self._channels[stage], self._claimed(stage, handed), granted)
             for job in handed:
                 job.state = RUNNING
         if left:
-            delivery.note_queued(stage)
+            delivery.record_queued(stage)
         if _is_uniform(jobs):
             for part, state in ((handed, RUNNING), (left, QUEUED)):
                 if part:
@@ -337,9 +337,9 @@ class Dispatcher:
         for job in jobs:
             job.id = real_ids[job.key]
         if any(row[2] == QUEUED for row in rows):
-            delivery.note_queued(stage)
+            delivery.record_queued(stage)
         if any(row[2] == SCHEDULED for row in rows):
-            delivery.note_scheduled()
+            delivery.record_scheduled()
 
     def _claimed(self, stage: str, jobs: Iterable[NewJob]) -> list[Job]:
         now = self._clock.now()
@@ -367,7 +367,7 @@ class _Reservation:
 
     def __init__(self, channel: Channel[Job], slots: int, delivery: Delivery) -> None:
         self._jobs: list[Job] = []
-        delivery.hand_over(channel, self._jobs, slots)
+        delivery.push_after_commit(channel, self._jobs, slots)
 
     def use(self, jobs: list[Job]) -> None:
         """Name the jobs that were inserted; the other slots fall free at the push."""

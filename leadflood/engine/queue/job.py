@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from leadflood.engine.queue.outcome import Outcome
-from leadflood.engine.queue.stage import Claimed
+from leadflood.engine.queue.stage import ClaimedTask
 
 QUEUED, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = range(6)
 
@@ -19,7 +19,7 @@ STATE_NAMES = {
 }
 
 
-class Job(Claimed[Any]):
+class Job(ClaimedTask[Any]):
     """One claim of this node. `payload` is kept only where the task could not be read."""
 
     __slots__ = ("key", "losses", "outcome", "payload")

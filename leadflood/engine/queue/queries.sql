@@ -85,7 +85,7 @@ FROM unnest(:ids::uuid[], :claims::bigint[], :run_ats::timestamptz[], :attempts:
 WHERE job.id = later.id AND job.claim = later.claim AND coalesce(job.node_id, 0) <> 0
 RETURNING job.id
 
--- name: give_back!
+-- name: release_claims!
 -- Return claims uncounted: unstarted at shutdown, or unknown to the node's memory.
 UPDATE job SET state = 0, node_id = NULL
 FROM unnest(:ids::uuid[], :claims::bigint[]) AS held (id, claim)
@@ -179,7 +179,7 @@ WHERE id = ANY (ARRAY (
     ORDER BY run_at LIMIT :limit::int FOR UPDATE SKIP LOCKED))
 RETURNING stage
 
--- name: bring_forward
+-- name: release_postponed
 -- Jobs that waited for money or allowance which is there now, a bounded number at once.
 UPDATE job SET state = 0, run_at = NULL
 WHERE id = ANY (ARRAY (
@@ -340,7 +340,7 @@ SELECT stage, count(*) FILTER (WHERE state = 0) AS queued,
        min(created_at) FILTER (WHERE state = 0) AS oldest_at
 FROM job GROUP BY stage ORDER BY stage
 
--- name: count_in_hand
+-- name: count_in_flight
 -- Whether a stage that takes no more is empty: claims only, on their own index.
 SELECT count(*) FROM job WHERE state = 1 AND stage = :stage::text
 
@@ -412,7 +412,7 @@ RETURNING id
 -- How far a run is, by stage.
 SELECT stage, count(*) AS live FROM job WHERE run_id = :run_id::uuid GROUP BY stage ORDER BY stage
 
--- name: take_tick
+-- name: claim_tick
 -- Take a periodic tick once among all nodes.
 UPDATE periodic SET last_tick_at = :tick::timestamptz
 WHERE name = :name::text AND last_tick_at < :tick::timestamptz
@@ -429,7 +429,7 @@ INSERT INTO node (name, lock_path, started_at, last_beat_at)
 VALUES (:name::text, :lock_path::text, :now::timestamptz, clock_timestamp())
 RETURNING id
 
--- name: beat
+-- name: raise_heartbeat
 -- Raise the node's counter; no row back means it was buried.
 UPDATE node SET beat = beat + 1, last_beat_at = clock_timestamp() WHERE id = :id::bigint
 RETURNING beat
@@ -438,7 +438,7 @@ RETURNING beat
 -- All nodes with their counters.
 SELECT id, beat, name, lock_path, started_at, last_beat_at FROM node ORDER BY id
 
--- name: bury_node
+-- name: evict_node
 -- Delete a dead node whose counter still stands; one that stopped within a transaction is locked
 -- until that ends, and waiting for it would keep our own beat from going on.
 WITH dead AS (

@@ -7,7 +7,7 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.engine.clock import ManualClock, SystemClock
-from leadflood.engine.context import ANSWERS_SINCE, Go, JobContext, Refuse, Verdict, Wait
+from leadflood.engine.context import ANSWERS_SINCE, Allow, Defer, Deny, JobContext, SendDecision
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import (
     Bug,
@@ -51,8 +51,8 @@ async def states(database: Database) -> list[tuple[LineState, int | None, str | 
     return [(line.state, line.settled_micros, line.outcome) for line in await list_lines(database)]
 
 
-async def go(_: object, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
-    return [Go() for _ in jobs]
+async def go(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+    return [Allow() for _ in jobs]
 
 
 class TestLedger:
@@ -359,7 +359,7 @@ class TestPermission:
         told: list[str] = []
         other = Other()
 
-        async with opened_gate(database, Setup(on_buried=lambda: told.append("buried"))) as opened:
+        async with opened_gate(database, Setup(on_evicted=lambda: told.append("buried"))) as opened:
             await bury(database, opened.node_id)
             with pytest.raises(NodeFenced):
                 await opened.gate.call(a_call(), other)
@@ -496,14 +496,14 @@ class TestEffects:
     @pytest.mark.parametrize(
         ("verdict", "error", "code"),
         [
-            (Wait("held", 60.0), Throttled, "sending.held"),
-            (Refuse("suppressed", "on the list"), Denied, "suppressed"),
+            (Defer("held", 60.0), Throttled, "sending.held"),
+            (Deny("suppressed", "on the list"), Denied, "suppressed"),
         ],
     )
     async def test_what_is_not_authorized_is_neither_sent_nor_paid(
-        self, database: Database, verdict: Verdict, error: type[Exception], code: str
+        self, database: Database, verdict: SendDecision, error: type[Exception], code: str
     ) -> None:
-        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
             return [verdict for _ in jobs]
 
         other = Other()
@@ -523,9 +523,9 @@ class TestEffects:
         authorized: dict[UUID, float] = {}
         early_seconds: list[float] = []
 
-        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
             authorized.update({job.job_id: clock.monotonic() for job in jobs})
-            return [Go() for _ in jobs]
+            return [Allow() for _ in jobs]
 
         async def send(opened: Opened, question: str) -> None:
             with in_job(authorize=authorize) as job:
@@ -550,9 +550,9 @@ class TestEffects:
     async def test_many_effects_are_authorized_together(self, database: Database) -> None:
         batches: list[int] = []
 
-        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
             batches.append(len(jobs))
-            return [Go() for _ in jobs]
+            return [Allow() for _ in jobs]
 
         async def send(gate: ProviderGateway, number: int) -> None:
             with in_job(authorize=authorize):

@@ -1,6 +1,6 @@
 import pytest
 from leadflood.engine.db.pool import Database
-from leadflood.engine.obs.statistics import COUNTED_UP_TO, count_queue, list_tables
+from leadflood.engine.obs.size_statistics import COUNTED_UP_TO, count_queue, list_tables
 from tests.support.messaging import sql
 
 pytestmark = pytest.mark.pg

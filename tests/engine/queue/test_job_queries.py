@@ -5,8 +5,8 @@ import pytest
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue import jobs
-from leadflood.engine.queue.jobs import JobFilter, JobState, JobView
+from leadflood.engine.queue import job_queries
+from leadflood.engine.queue.job_queries import JobFilter, JobState, JobView
 from tests.support.engine import sql
 
 pytestmark = pytest.mark.pg
@@ -61,7 +61,7 @@ async def read_all(db: Database, wanted: JobFilter, limit: int) -> list[JobView]
     seen: list[JobView] = []
     place: UUID | None = None
     while True:
-        page = await jobs.list_page(db, wanted, place, limit)
+        page = await job_queries.list_page(db, wanted, place, limit)
         assert len(page.jobs) <= limit
         seen.extend(page.jobs)
         place = page.next_place
@@ -105,13 +105,13 @@ async def test_a_run_and_a_stage_narrow_the_list(database: Database, ids: Ids) -
 async def test_rare_jobs_are_found_stretch_by_stretch(
     database: Database, ids: Ids, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "STRETCHES", (2, 3))
+    monkeypatch.setattr(job_queries, "STRETCHES", (2, 3))
     rare = [await add(database, ids.new(), "completed", stage="rare.run")]
     for _ in range(15):
         await add(database, ids.new(), "completed")
     rare.append(await add(database, ids.new(), "completed", stage="rare.run"))
 
-    first = await jobs.list_page(database, JobFilter(stage="rare.run"), None, 10)
+    first = await job_queries.list_page(database, JobFilter(stage="rare.run"), None, 10)
     seen = await read_all(database, JobFilter(stage="rare.run"), 10)
 
     assert [job.id for job in first.jobs] == [rare[1]]

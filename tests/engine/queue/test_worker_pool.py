@@ -7,13 +7,13 @@ import anyio
 import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.context import CURRENT_JOB, JobContext, Verdict
+from leadflood.engine.context import CURRENT_JOB, JobContext, SendDecision
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import NotFound, Permanent, Throttled, Transient
-from leadflood.engine.queue import pool as pool_module
+from leadflood.engine.queue import worker_pool as pool_module
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
-from leadflood.engine.queue.pool import Pool
-from leadflood.engine.queue.stage import Claimed, Ended, Policy
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
+from leadflood.engine.queue.worker_pool import WorkerPool
 from leadflood.engine.runtime import Engine
 from tests.support.engine import (
     MAKE,
@@ -23,7 +23,7 @@ from tests.support.engine import (
     Make,
     Use,
     Wanted,
-    dead_letters,
+    dead_letter_rows,
     history,
     job_rows,
     toys,
@@ -78,7 +78,7 @@ async def test_work_that_always_hangs_ends_as_a_dead_letter(bench: Bench) -> Non
 
     assert await settle_all(bench, engine, 1) == [(0, "Discard")]
 
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
     assert (letter["error_code"], letter["attempts"]) == ("engine.job.timed_out", 2)
 
 
@@ -111,7 +111,7 @@ async def test_scaling_changes_how_many_work_at_once_and_loses_no_job(bench: Ben
         return Done(item)
 
     engine = await bench.run(Make(Policy(concurrency=2), do=work), Use())
-    pool = engine.lines[MAKE].pool
+    pool = engine.runners[MAKE].pool
     await publish(engine, *[Wanted(number) for number in range(20)])
     await until(lambda: at_work == 2)
 
@@ -131,7 +131,7 @@ async def test_a_worker_that_leaves_hands_its_wake_up_on(bench: Bench) -> None:
     engine = await bench.run(Make(Policy(concurrency=4)), Use())
     await settle_all(bench, engine, 40)
 
-    engine.lines[MAKE].pool.concurrency = 1
+    engine.runners[MAKE].pool.concurrency = 1
     await publish(engine, Wanted(99))
 
     await until_settled(bench.db)
@@ -139,7 +139,7 @@ async def test_a_worker_that_leaves_hands_its_wake_up_on(bench: Bench) -> None:
 
 
 async def test_a_task_that_load_cannot_read_fails_alone(bench: Bench) -> None:
-    def read(tasks: Sequence[Claimed[Any]]) -> list[Any]:
+    def read(tasks: Sequence[ClaimedTask[Any]]) -> list[Any]:
         if any(one.task.number in {3, 40} for one in tasks):
             raise Permanent("this one is broken", code="toy.broken")
         return [one.task for one in tasks]
@@ -154,10 +154,10 @@ async def test_a_task_that_load_cannot_read_fails_alone(bench: Bench) -> None:
 async def test_load_may_end_a_task_whose_subject_is_gone(bench: Bench) -> None:
     inputs: list[Any] = []
 
-    def read(tasks: Sequence[Claimed[Any]]) -> list[Any]:
+    def read(tasks: Sequence[ClaimedTask[Any]]) -> list[Any]:
         return [Discard(NotFound("gone")) if one.task.number else "input" for one in tasks]
 
-    async def note(tx: Tx, ended: Sequence[Ended[Any, Any]]) -> None:
+    async def note(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
         del tx
         inputs.extend((one.task.number, one.input) for one in ended)
 
@@ -170,7 +170,7 @@ async def test_load_may_end_a_task_whose_subject_is_gone(bench: Bench) -> None:
 async def test_a_database_that_is_away_while_loading_spends_no_attempt(bench: Bench) -> None:
     left = [asyncpg.ConnectionDoesNotExistError("away"), TimeoutError(), TimeoutError()]
 
-    def read(tasks: Sequence[Claimed[Any]]) -> list[Any]:
+    def read(tasks: Sequence[ClaimedTask[Any]]) -> list[Any]:
         if left:
             raise left.pop()
         return [one.task for one in tasks]
@@ -186,8 +186,8 @@ async def test_a_load_that_answers_too_few_fails_the_jobs_not_the_stage(bench: B
 
     assert await settle_all(bench, engine, 3) == [(at, "Discard") for at in range(3)]
 
-    assert {row["error_code"] for row in await dead_letters(bench.db)} == {"engine.bug"}
-    assert engine.lines[MAKE].pool._loaded.reserved == 0
+    assert {row["error_code"] for row in await dead_letter_rows(bench.db)} == {"engine.bug"}
+    assert engine.runners[MAKE].pool._loaded.reserved == 0
 
 
 async def test_a_batch_stage_works_on_many_at_once_and_only_the_faulty_task_fails(
@@ -251,11 +251,11 @@ async def test_an_error_tried_again_succeeds_in_the_end(bench: Bench) -> None:
 async def test_spent_allowance_slows_the_claims_down(bench: Bench) -> None:
     node = await bench.node()
 
-    node.line().pool._note(
+    node.runner().pool._note(
         Snooze(1.5, "spent"), Throttled("spent", 1.5, code=pool_module.ALLOWANCE_SPENT)
     )
 
-    assert not node.line()._may_claim()
+    assert not node.runner()._may_claim()
 
 
 class SendStage(Make):
@@ -264,7 +264,7 @@ class SendStage(Make):
     effect = True
 
     @override
-    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
         raise NotImplementedError
 
     @override
@@ -314,9 +314,9 @@ async def test_a_pool_that_is_cancelled_gives_back_what_it_had_in_hand(bench: Be
         return Done(item)
 
     node = await bench.node(Make(do=hang), Use())
-    pool: Pool = node.line().pool
+    pool: WorkerPool = node.runner().pool
     await node.queue(Wanted(1), Wanted(2))
-    await node.line().feeder._claim()
+    await node.runner().fetcher._claim()
 
     async with anyio.create_task_group() as group:
         group.start_soon(pool.run)

@@ -8,7 +8,7 @@ import sentry_sdk.transport
 import structlog
 from leadflood.engine.obs import log as logs
 from leadflood.engine.obs.log import log
-from leadflood.engine.obs.reports import Settings, reporting
+from leadflood.engine.obs.sentry import Settings, reporting
 from typing_extensions import override
 
 PERSON = "ann@acme.example"

@@ -10,7 +10,7 @@ import msgspec
 from leadflood.engine.db.tx import Reader, Row
 from leadflood.engine.errors import NotFound
 from leadflood.engine.queue.job import FAILED, STATE_NAMES
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 
 NEWEST = UUID(int=2**128 - 1)
 OLDEST = UUID(int=0)

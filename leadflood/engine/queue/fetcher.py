@@ -14,7 +14,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Row, sqlstate_of
 from leadflood.engine.errors import Invalid
-from leadflood.engine.queue import store
+from leadflood.engine.queue import repository
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Discard
@@ -27,7 +27,7 @@ RESCAN_SHARE = 10.0
 FAILURE_PAUSE_SECONDS = 0.5
 
 
-class Feeder:
+class JobFetcher:
     """Claims for one stage. Woken by commits of this process and by NOTIFY; polls as a safety net.
 
     It starts each claim behind the last claimed place, since the index before it may be full of
@@ -53,7 +53,7 @@ class Feeder:
         self._decode = msgspec.json.Decoder(stage.task).decode
         self._woken = asyncio.Event()
         self._woken.set()
-        self._place = store.START
+        self._place = repository.START
         self._rescan_at = 0.0
 
     def wake(self) -> None:
@@ -92,13 +92,13 @@ class Feeder:
         was_woken = self._woken.is_set()
         self._woken.clear()
         now = REAL_TIME.monotonic()
-        is_whole = self._place == store.START or now >= self._rescan_at
+        is_whole = self._place == repository.START or now >= self._rescan_at
         if is_whole or (was_woken and not self._channel.has_backlog):
-            self._place, is_whole = store.START, True
+            self._place, is_whole = repository.START, True
         pushed: list[Job] = []
         try:
             with self._node.claiming():
-                pushed = self._take_in(await self._fetch(limit))
+                pushed = self._register(await self._fetch(limit))
         finally:
             self._channel.push(pushed, limit)
         if is_whole:
@@ -106,15 +106,15 @@ class Feeder:
             self._rescan_at = now + max(LEAST_RESCAN_SECONDS, took * RESCAN_SHARE)
         self._channel.has_backlog = len(pushed) == limit
         if not pushed and not is_whole:
-            self._place, self._channel.has_backlog = store.START, True
+            self._place, self._channel.has_backlog = repository.START, True
 
     async def _fetch(self, limit: int) -> Sequence[Row]:
         name, node_id = self._stage.name, self._node.id
         if self._only_runs:
-            return await store.claim_run_jobs(self._db, name, node_id, self._only_runs, limit)
-        return await store.claim_jobs(self._db, name, node_id, self._place, limit)
+            return await repository.claim_run_jobs(self._db, name, node_id, self._only_runs, limit)
+        return await repository.claim_jobs(self._db, name, node_id, self._place, limit)
 
-    def _take_in(self, rows: Sequence[Row]) -> list[Job]:
+    def _register(self, rows: Sequence[Row]) -> list[Job]:
         """Turn rows into claims, in the order of the queue."""
         jobs = [job_of(row, self._stage.name, self._decode) for row in rows]
         held = self._node.held

@@ -18,7 +18,7 @@ from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.obs.tracing import Active, place_in, spanned
-from leadflood.engine.queue.faults import is_database_away, is_passing
+from leadflood.engine.queue.error_classes import is_database_away, is_temporary
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome, Retry, Snooze
@@ -69,7 +69,7 @@ class Worker:
         self.timed_out = False
 
 
-class Pool:
+class WorkerPool:
     """Runs a stage's `load` and `work`. `scale` changes how many wait at once."""
 
     def __init__(
@@ -303,7 +303,7 @@ class Pool:
 
     async def _after_failed_load(self, jobs: Sequence[Job], error: Exception) -> None:
         """Only the faulty task fails: the others are loaded without it."""
-        outcome = outcome_of(error, is_away=is_passing(error))
+        outcome = outcome_of(error, is_away=is_temporary(error))
         if len(jobs) > 1 and not isinstance(outcome, Snooze):
             middle = len(jobs) // 2
             await self._load_some(jobs[:middle])

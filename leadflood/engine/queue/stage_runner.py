@@ -15,19 +15,19 @@ from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.queue.backoff import Backoff
 from leadflood.engine.queue.committer import Committer, CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
-from leadflood.engine.queue.feeder import Feeder
+from leadflood.engine.queue.fetcher import JobFetcher
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
-from leadflood.engine.queue.pool import Pool
+from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import Stage
-from leadflood.engine.queue.store import SQL
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.wakeups import Wakeups
+from leadflood.engine.queue.worker_pool import WorkerPool
 
 RESIZE_SECONDS = 0.25
-MOST_UNSETTLED = 2_000
+MAX_UNSETTLED = 2_000
 
 
-class LineStatus(msgspec.Struct, frozen=True):
+class StageStatus(msgspec.Struct, frozen=True):
     """What operators see of a stage on this node."""
 
     stage: str
@@ -44,7 +44,7 @@ class LineStatus(msgspec.Struct, frozen=True):
     stall_reason: str | None
 
 
-class Line:
+class StageRunner:
     """A stage at work on this node."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - its parts
@@ -54,7 +54,7 @@ class Line:
         db: Database,
         node: Node,
         dispatcher: Dispatcher,
-        wakes: Wakes,
+        wakeups: Wakeups,
         clock: Clock,
         rng: random.Random,
         only_runs: Sequence[UUID] = (),
@@ -66,17 +66,17 @@ class Line:
         self._node = node
         self.metrics = StageMetrics(stage.name)
         self.committer = Committer(
-            stage, db, dispatcher, node, wakes, clock, Backoff(stage.policy, rng), self.metrics,
+            stage, db, dispatcher, node, wakeups, clock, Backoff(stage.policy, rng), self.metrics,
             crash_point,
         )  # fmt: skip
-        self.pool = Pool(stage, channel, db, node, self.committer.add, self.metrics)
-        self.feeder = Feeder(stage, channel, db, node, self._may_claim, only_runs)
+        self.pool = WorkerPool(stage, channel, db, node, self.committer.add, self.metrics)
+        self.fetcher = JobFetcher(stage, channel, db, node, self._may_claim, only_runs)
         self.is_paused = False
         self.is_stopping = False
         channel.is_behind = self._is_behind
         self.per_second = 0.0
         self.decode: Callable[[str], Any] = msgspec.json.Decoder(stage.task).decode
-        wakes.register(stage.name, self.feeder.wake)
+        wakeups.register(stage.name, self.fetcher.wake)
 
     def _may_claim(self) -> bool:
         return (
@@ -89,12 +89,12 @@ class Line:
 
     def _is_behind(self) -> bool:
         """Tell whether work ends faster than it is settled: memory must stay flat."""
-        return self.committer.unsettled() > max(MOST_UNSETTLED, self.channel.capacity)
+        return self.committer.unsettled() > max(MAX_UNSETTLED, self.channel.capacity)
 
     def apply_pause(self, *, is_paused: bool) -> None:
         """Stop or go on taking work; what is in hand is finished."""
         if self.is_paused and not is_paused:
-            self.feeder.wake()
+            self.fetcher.wake()
         self.is_paused = is_paused
         self.channel.is_open = not (is_paused or self.is_stopping)
 
@@ -104,12 +104,12 @@ class Line:
         if wanted != self.pool.concurrency:
             self.pool.scale(wanted)
 
-    def stop_taking(self) -> None:
+    def stop_claiming(self) -> None:
         """At shutdown: no claims, no hand-offs any more."""
         self.is_stopping = True
         self.channel.is_open = False
 
-    async def give_back_unstarted(self) -> int:
+    async def release_unstarted(self) -> int:
         """Return what waits in the channel, uncounted."""
         jobs = [*self.channel.drain(), *self.pool.drain_loaded()]
         if not jobs:
@@ -117,7 +117,7 @@ class Line:
         for job in jobs:
             self._node.held.pop(job.job_id, None)
         return await self._db.execute(
-            SQL.give_back,
+            SQL.release_claims,
             ids=[job.job_id for job in jobs],
             claims=[job.claim for job in jobs],
             node_id=self._node.id,
@@ -143,7 +143,7 @@ class Line:
         return Supervisor(
             f"stage {self.stage.name}",
             [
-                Child(f"{self.stage.name} feeder", self.feeder.run),
+                Child(f"{self.stage.name} fetcher", self.fetcher.run),
                 Child(f"{self.stage.name} pool", self.pool.run),
                 Child(f"{self.stage.name} committer", self.committer.run),
                 Child(f"{self.stage.name} measure", self._measure),
@@ -156,13 +156,13 @@ class Line:
         """After a restart: what an actor had in hand is unknown now, so it goes back."""
         self._node.wants_reconcile.set()
 
-    def status(self) -> LineStatus:
+    def status(self) -> StageStatus:
         """Tell how it goes."""
         if self.committer.stall_reason is not None:
             state = "stalled"
         else:
             state = "paused" if self.is_paused else "running"
-        return LineStatus(
+        return StageStatus(
             stage=self.stage.name,
             state=state,
             channel=len(self.channel),

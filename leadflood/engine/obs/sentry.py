@@ -23,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: str = "production"
 
 
-class Reporter:
+class SentryReporter:
     """Sends reports by a client of Sentry's."""
 
     def __init__(self, sdk: Any) -> None:
@@ -42,7 +42,7 @@ class Reporter:
 class Active:
     """The reporter of this process; None: there is none."""
 
-    reporter: Reporter | None = None
+    reporter: SentryReporter | None = None
 
 
 def report_bug(logger: Any, method: str, fields: MutableMapping[str, Any]) -> Any:
@@ -80,7 +80,7 @@ def reporting(settings: Settings, transport: Any = None) -> Iterator[None]:
         before_send=strip,
         **more,
     )
-    Active.reporter = Reporter(sentry_sdk)
+    Active.reporter = SentryReporter(sentry_sdk)
     try:
         yield
     finally:

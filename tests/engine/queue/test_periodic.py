@@ -8,10 +8,10 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.dispatcher import Dispatcher
+from leadflood.engine.queue.event_routes import EventRoutes
+from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.queue.routes import Routes
-from leadflood.engine.queue.schedule import HEARTBEAT, Scheduler
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.pipeline import STEPS
 from tests.support.messaging import sql
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.pg
 
 def a_scheduler(database: Database, clock: ManualClock) -> Scheduler:
     channels: dict[str, Any] = dict.fromkeys(STAGE_NAMES)
-    dispatcher = Dispatcher(Routes(STEPS), channels, None, Wakes(), Ids(clock), clock)
-    publisher = Publisher(database, dispatcher, None, Wakes())
-    return Scheduler(database, clock, publisher, (HEARTBEAT,))
+    dispatcher = Dispatcher(EventRoutes(STEPS), channels, None, Wakeups(), Ids(clock), clock)
+    publisher = Publisher(database, dispatcher, None, Wakeups())
+    return Scheduler(database, clock, publisher, (SYSTEM_HEARTBEAT,))
 
 
 async def ticks(database: Database) -> list[str]:
@@ -39,7 +39,7 @@ async def test_a_tick_is_taken_once_among_all_nodes(database: Database) -> None:
     taken: list[bool] = []
 
     async def take(node: Scheduler) -> None:
-        taken.append(await node.take(HEARTBEAT))
+        taken.append(await node.claim_tick(SYSTEM_HEARTBEAT))
 
     async with anyio.create_task_group() as group:
         for node in nodes:
@@ -55,7 +55,7 @@ async def test_missed_ticks_are_made_up_by_one(database: Database) -> None:
     await node.register()
     clock.advance(3_600)
 
-    first, second = await node.take(HEARTBEAT), await node.take(HEARTBEAT)
+    first, second = await node.claim_tick(SYSTEM_HEARTBEAT), await node.claim_tick(SYSTEM_HEARTBEAT)
 
     assert (first, second) == (True, False)
     assert len(await ticks(database)) == 1
@@ -64,7 +64,7 @@ async def test_missed_ticks_are_made_up_by_one(database: Database) -> None:
 def test_ticks_stand_on_whole_minutes() -> None:
     now = ManualClock().now() + timedelta(seconds=119.5)
 
-    assert HEARTBEAT.tick_at(now) == ManualClock().now() + timedelta(seconds=60)
+    assert SYSTEM_HEARTBEAT.tick_at(now) == ManualClock().now() + timedelta(seconds=60)
 
 
 async def test_a_minute_brings_a_heartbeat(database: Database) -> None:

@@ -11,13 +11,13 @@ from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 
 DOUBTFUL_CODES = ("effect.unsure", "effect.unknown")
 """The outside may have acted: never tried again by itself, nor by a replay."""
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which dead letters; None asks for nothing."""
 
     stage: str | None = None
@@ -42,7 +42,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     died_at: datetime
 
 
-class LetterCount(msgspec.Struct, frozen=True, rename="camel"):
+class DeadLetterCount(msgspec.Struct, frozen=True, rename="camel"):
     """How many dead letters a stage has with a code."""
 
     stage: str
@@ -71,7 +71,7 @@ class Replayed(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def list_letters(
-    db: Reader, wanted: Filter, *, before: UUID | None = None, limit: int = 50
+    db: Reader, wanted: DeadLetterFilter, *, before: UUID | None = None, limit: int = 50
 ) -> list[DeadLetter]:
     """List dead letters, newest first; page on with the last id as `before`."""
     rows = await db.fetch(
@@ -86,7 +86,7 @@ async def list_letters(
 
 
 async def list_ids(
-    db: Reader, wanted: Filter, *, before: UUID | None = None, limit: int = 500
+    db: Reader, wanted: DeadLetterFilter, *, before: UUID | None = None, limit: int = 500
 ) -> list[UUID]:
     """List the ids of dead letters, newest first; page on with the last one as `before`."""
     rows = await db.fetch(
@@ -123,10 +123,10 @@ async def get(db: Reader, letter_id: UUID) -> DeadLetter:
     return _letter(row)
 
 
-async def count(db: Reader) -> list[LetterCount]:
+async def count(db: Reader) -> list[DeadLetterCount]:
     """Count dead letters by stage and code, most first."""
     rows = await db.fetch(SQL.count_dead_letters)
-    return [LetterCount(*row.values()) for row in rows]
+    return [DeadLetterCount(*row.values()) for row in rows]
 
 
 async def replay(

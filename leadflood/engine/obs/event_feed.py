@@ -75,7 +75,7 @@ def _none_of_ours() -> Invalid:
     )
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event as it is read; `payload` is the event itself, as JSON.
 
     `subject` None: about nothing in particular; `version` None: its subject has none; `run_id`
@@ -92,7 +92,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
-class Feed:
+class EventFeed:
     """Reads the log. `retention_days`: how long events are kept."""
 
     def __init__(self, db: Database, clock: Clock, retention_days: float) -> None:
@@ -121,7 +121,7 @@ class Feed:
                 " watch without a cursor"
             )
 
-    async def read(self, after: Cursor, limit: int = PAGE) -> "list[Happened]":
+    async def read(self, after: Cursor, limit: int = PAGE) -> "list[LoggedEvent]":
         """Read the events behind a cursor, a page at most."""
         rows = await self._db.fetch(
             SQL.read_events, era=after.era, xid=str(after.xid), id=after.id, limit=limit
@@ -129,12 +129,12 @@ class Feed:
         return [_happened(row) for row in rows]
 
 
-class Page:
+class EventBatch:
     """Events read together; what all who watch compute of them once is kept in `shared`."""
 
     __slots__ = ("events", "shared")
 
-    def __init__(self, events: "list[Happened]") -> None:
+    def __init__(self, events: "list[LoggedEvent]") -> None:
         self.events = events
         self.shared: dict[Hashable, Any] = {}
 
@@ -143,23 +143,23 @@ class Page:
         """The place of its last event."""
         return self.events[-1].place
 
-    def behind(self, place: Cursor) -> "Page | None":
+    def behind(self, place: Cursor) -> "EventBatch | None":
         """Tell the part behind a place: itself where that is all of it, None where nothing is."""
         if self.events[0].place > place:
             return self
         fresh = [happened for happened in self.events if happened.place > place]
-        return Page(fresh) if fresh else None
+        return EventBatch(fresh) if fresh else None
 
 
-Take = Callable[[Page], bool]
+Take = Callable[[EventBatch], bool]
 """Takes a page at once, without waiting; False: not now, it must be waited for."""
 
 
-class Watcher:
+class Subscriber:
     """Who watches: pages come by `receive`; `is_dropped`: it was too slow for them."""
 
     def __init__(self) -> None:
-        self._send, self._receive = anyio.create_memory_object_stream[Page](BEHIND)
+        self._send, self._receive = anyio.create_memory_object_stream[EventBatch](BEHIND)
         self._take: Take | None = None
         self._after: Cursor | None = None
         self.is_dropped = False
@@ -169,7 +169,7 @@ class Watcher:
         if self._receive.statistics().current_buffer_used == 0:
             self._take, self._after = take, after
 
-    def push(self, page: Page) -> None:
+    def push(self, page: EventBatch) -> None:
         """Give it a page without waiting; who is too far behind gets no more."""
         take, after = self._take, self._after
         if take is not None and after is not None:
@@ -182,7 +182,7 @@ class Watcher:
             self.is_dropped = True
             self.close()
 
-    async def receive(self) -> Page | None:
+    async def receive(self) -> EventBatch | None:
         """Wait for a page; None: there will be no more."""
         try:
             return await self._receive.receive()
@@ -199,12 +199,12 @@ class Watcher:
         self._receive.close()
 
 
-class Hub:
+class EventHub:
     """Reads the log once for all who watch in this process."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: EventFeed) -> None:
         self._feed = feed
-        self._watchers: set[Watcher] = set()
+        self._watchers: set[Subscriber] = set()
         self._has_watchers = anyio.Event()
         self._is_live = anyio.Event()
         self._is_closed = False
@@ -215,7 +215,7 @@ class Hub:
         return self._is_closed
 
     @property
-    def feed(self) -> Feed:
+    def feed(self) -> EventFeed:
         """What it reads from."""
         return self._feed
 
@@ -241,7 +241,7 @@ class Hub:
     async def _step(self, after: Cursor) -> Cursor:
         events = await self._feed.read(after)
         if events:
-            page = Page(events)
+            page = EventBatch(events)
             after = page.end
             for watcher in list(self._watchers):
                 watcher.push(page)
@@ -251,14 +251,14 @@ class Hub:
 
     async def watch(
         self, after: Cursor | None, take: Take | None = None
-    ) -> AsyncGenerator[Page, None]:
+    ) -> AsyncGenerator[EventBatch, None]:
         """Go through everything behind a cursor (None: from now on), with no gap and none twice.
 
         A page of what is new is one object for all who watch; `take` gets it without a task being
         woken, where it can. Ends when the hub is closed, or when whoever watches is too slow: it
         goes on from its cursor later. Waits: for events.
         """
-        watcher = Watcher()
+        watcher = Subscriber()
         self._join(watcher)
         try:
             await (
@@ -266,7 +266,7 @@ class Hub:
             )  # else what comes between our last look and its first is lost
             last = after or await self._feed.newest()
             while events := await self._feed.read(last):
-                yield Page(events)
+                yield EventBatch(events)
                 last = events[-1].place
             while True:
                 if take is not None:
@@ -280,7 +280,7 @@ class Hub:
             self._watchers.discard(watcher)
             watcher.leave()
 
-    def _join(self, watcher: Watcher) -> None:
+    def _join(self, watcher: Subscriber) -> None:
         if self._is_closed:
             watcher.close()
         self._watchers.add(watcher)
@@ -299,9 +299,9 @@ def _ms(instant: datetime) -> int:
     return max(0, (instant - _EPOCH) // timedelta(milliseconds=1))
 
 
-def _happened(row: Row) -> Happened:
+def _happened(row: Row) -> LoggedEvent:
     place = Cursor(row["era"], int(row["xid"]), row["id"], _ms(row["at"]))
-    return Happened(
+    return LoggedEvent(
         place=place,
         id=row["id"],
         type=row["type"],

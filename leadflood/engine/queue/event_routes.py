@@ -14,7 +14,7 @@ class Step(msgspec.Struct, frozen=True):
     run: str
 
 
-class Route(msgspec.Struct, frozen=True):
+class EventRoute(msgspec.Struct, frozen=True):
     """What the committer needs to know of an event type, looked up once."""
 
     name: str
@@ -25,20 +25,20 @@ class Route(msgspec.Struct, frozen=True):
     has_version: bool
 
 
-class Routes:
+class EventRoutes:
     """All steps, by event type. An event nobody listens to is only logged."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._stages: dict[type[Event], list[str]] = {}
         for step in steps:
             self._stages.setdefault(step.on, []).append(step.run)
-        self._routes: dict[type[Event], Route] = {}
+        self._routes: dict[type[Event], EventRoute] = {}
 
-    def find(self, event_type: type[Event]) -> Route:
+    def find(self, event_type: type[Event]) -> EventRoute:
         """Tell how an event type travels."""
         route = self._routes.get(event_type)
         if route is None:
-            route = self._routes[event_type] = Route(
+            route = self._routes[event_type] = EventRoute(
                 name=name_of(event_type),
                 internal=event_type.internal,
                 stages=tuple(self._stages.get(event_type, ())),

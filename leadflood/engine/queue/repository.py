@@ -15,10 +15,10 @@ SQL = load_queries(__file__)
 START = (-32768, -(2**63), UUID(int=0))
 """The place before every job: (priority, turn, id)."""
 
-Place = tuple[int, int, UUID]
+QueuePosition = tuple[int, int, UUID]
 
 
-class Settled(msgspec.Struct, frozen=True):
+class SettledClaims(msgspec.Struct, frozen=True):
     """How many claims were still ours, and which of them were asked for again meanwhile."""
 
     count: int
@@ -26,7 +26,7 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 async def claim_jobs(
-    tx: Reader, stage: str, node_id: int, after: Place, limit: int
+    tx: Reader, stage: str, node_id: int, after: QueuePosition, limit: int
 ) -> Sequence[Row]:
     """Take the next queued jobs of a stage behind `after`."""
     return await tx.fetch(
@@ -51,7 +51,7 @@ async def claim_run_jobs(
 
 async def settle_completed(
     tx: Tx, ids: Sequence[UUID], claims: Sequence[int], now: datetime, *, keeps_history: bool
-) -> Settled:
+) -> SettledClaims:
     """Delete claims that all completed; their history is kept."""
     row = await tx.fetch_one(
         SQL.settle_completed, ids=ids, claims=claims, now=now, keeps_history=keeps_history
@@ -69,7 +69,7 @@ async def settle_jobs(  # noqa: PLR0913, PLR0917 - one array a column
     now: datetime,
     *,
     keeps_history: bool,
-) -> Settled:
+) -> SettledClaims:
     """Delete claims with the state each ended in."""
     row = await tx.fetch_one(
         SQL.settle_jobs,
@@ -84,10 +84,10 @@ async def settle_jobs(  # noqa: PLR0913, PLR0917 - one array a column
     return _settled(row)
 
 
-def _settled(row: Row | None) -> Settled:
+def _settled(row: Row | None) -> SettledClaims:
     if row is None:
-        return Settled(0, {})
-    return Settled(row[0], dict(zip(row[1] or (), row[2] or (), strict=True)))
+        return SettledClaims(0, {})
+    return SettledClaims(row[0], dict(zip(row[1] or (), row[2] or (), strict=True)))
 
 
 async def list_held(db: Reader, ids: Sequence[UUID], claims: Sequence[int]) -> set[UUID]:

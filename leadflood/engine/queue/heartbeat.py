@@ -20,9 +20,9 @@ from leadflood.engine.db.pool import Settings as DatabaseSettings, own_connectio
 from leadflood.engine.db.tx import Reader, Row, Tx, sqlstate_of
 from leadflood.engine.errors import Denied
 from leadflood.engine.obs.log import log
-from leadflood.engine.queue import store
+from leadflood.engine.queue import repository
 from leadflood.engine.queue.node import Node
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 
 SENDING = "sending"
 
@@ -35,11 +35,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held_after_seconds: float = 3600.0
 
 
-class Buried(Exception):
+class NodeEvicted(Exception):
     """Another node took this one for dead: what is in flight is no longer ours."""
 
 
-async def settle_in(db: Reader, clock: Clock, mode: str) -> int:
+async def register_installation(db: Reader, clock: Clock, mode: str) -> int:
     """Check or write who this database is; tell the era.
 
     A new database starts with sending held, a sandbox one released. A restored or copied one
@@ -52,9 +52,9 @@ async def settle_in(db: Reader, clock: Clock, mode: str) -> int:
     )
     if is_new:
         state = "released" if mode == "sandbox" else "held"
-        await store.write_switch(db, SENDING, state, "leadflood", "a new database", now)
+        await repository.write_switch(db, SENDING, state, "leadflood", "a new database", now)
         return 1
-    row = await store.find_installation(db)
+    row = await repository.find_installation(db)
     if row is None:
         raise Denied("the installation row is gone; restore the database or start with a new one")
     if (row["clock_kind"], row["mode"]) != (clock.kind, mode):
@@ -72,20 +72,20 @@ async def _adopt(db: Reader, clock: Clock, row: Row) -> int:
     if written == found:
         return int(row["era"])
     reason = "this database was restored, copied or failed over; look before you release sending"
-    await store.write_switch(db, SENDING, "held", "guard", reason, clock.now())
+    await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
     log.warning("engine.database.restored", era=row["era"] + 1)
     return int(await db.fetch_value(SQL.adopt_installation))
 
 
-async def guard(db: Reader, clock: Clock, held_after_seconds: float) -> None:
+async def hold_after_silence(db: Reader, clock: Clock, held_after_seconds: float) -> None:
     """Hold sending when every node was silent for too long, by the database's clock."""
-    row = await store.find_installation(db)
+    row = await repository.find_installation(db)
     if row is None or row["last_beat_at"] is None:
         return
     silent_seconds = (row["database_now"] - row["last_beat_at"]).total_seconds()
     if silent_seconds > held_after_seconds:
         reason = f"no node was alive for {silent_seconds / 3600:.1f} h; look before you release"
-        await store.write_switch(db, SENDING, "held", "guard", reason, clock.now())
+        await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
         log.warning("engine.sending.held", silent_seconds=int(silent_seconds))
 
 
@@ -116,7 +116,7 @@ def list_dead_locks(folder: Path) -> list[str]:
     return dead
 
 
-class Beat:
+class Heartbeat:
     """Keeps the node's row alive on a connection of its own, outside the pool."""
 
     def __init__(
@@ -146,8 +146,8 @@ class Beat:
         try:
             async with own_connection(self._database) as connection:
                 session = Tx(connection)
-                await self._bury_locked(session, dead)
-                await guard(session, self._clock, self._settings.held_after_seconds)
+                await self._evict_locked(session, dead)
+                await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
                 node_id = await session.fetch_value(
                     SQL.insert_node,
                     name=self._name,
@@ -167,15 +167,15 @@ class Beat:
             await Tx(connection).fetch_one(SQL.leave_node, id=node.id)
         log.info("engine.node.left", node=node.id)
 
-    async def _bury_locked(self, session: Tx, dead_paths: list[str]) -> None:
+    async def _evict_locked(self, session: Tx, dead_paths: list[str]) -> None:
         if not dead_paths:
             return
         for row in await session.fetch(SQL.list_nodes):
             if row["lock_path"] in dead_paths:
-                await self._bury(session, row)
+                await self._evict(session, row)
 
-    async def _bury(self, session: Tx, row: Row) -> None:
-        if await session.fetch_one(SQL.bury_node, id=row["id"], beat=row["beat"]):
+    async def _evict(self, session: Tx, row: Row) -> None:
+        if await session.fetch_one(SQL.evict_node, id=row["id"], beat=row["beat"]):
             log.warning("engine.node.buried", node=row["id"])
             self._on_death()
 
@@ -187,22 +187,22 @@ class Beat:
         while True:
             try:
                 async with own_connection(self._database) as connection:
-                    await self._beat_on(Tx(connection), node)
+                    await self._raise_counter(Tx(connection), node)
             except Exception as error:
                 if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
                     raise
-                log.warning("engine.beat.missed", error=str(error)[:200])
+                log.warning("engine.heartbeat.missed", error=str(error)[:200])
             await REAL_TIME.sleep(min(1.0, self._settings.beat_seconds))
 
-    async def _beat_on(self, session: Tx, node: Node) -> None:
+    async def _raise_counter(self, session: Tx, node: Node) -> None:
         while True:
-            await guard(session, self._clock, self._settings.held_after_seconds)
-            if await session.fetch_one(SQL.beat, id=node.id) is None:
-                raise Buried(f"node {node.id} was taken for dead")
-            await self._look_at_others(session, node)
+            await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
+            if await session.fetch_one(SQL.raise_heartbeat, id=node.id) is None:
+                raise NodeEvicted(f"node {node.id} was taken for dead")
+            await self._watch_peers(session, node)
             await REAL_TIME.sleep(self._settings.beat_seconds)
 
-    async def _look_at_others(self, session: Tx, node: Node) -> None:
+    async def _watch_peers(self, session: Tx, node: Node) -> None:
         now = REAL_TIME.monotonic()
         others = [row for row in await session.fetch(SQL.list_nodes) if row["id"] != node.id]
         self._seen = {
@@ -213,5 +213,5 @@ class Beat:
         }
         for row in others:
             if now - self._seen[row["id"]][1] > self._settings.dead_after_seconds:
-                await self._bury(session, row)
-        node.has_company = bool(others)
+                await self._evict(session, row)
+        node.has_peers = bool(others)

@@ -9,25 +9,25 @@ import pytest
 from leadflood.engine.clock import ManualClock, SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Denied
-from leadflood.engine.queue import store
-from leadflood.engine.queue.beat import (
+from leadflood.engine.queue import repository
+from leadflood.engine.queue.heartbeat import (
     SENDING,
-    Beat,
-    Buried,
+    Heartbeat,
     LockFile,
+    NodeEvicted,
     Settings,
-    guard,
+    hold_after_silence,
     list_dead_locks,
-    settle_in,
+    register_installation,
 )
 from tests.support.engine import Bench, sql, until
 
 QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
 
 
-def make_beat(bench: Bench, folder: Path | None = None, **over: Any) -> Beat:
+def make_beat(bench: Bench, folder: Path | None = None, **over: Any) -> Heartbeat:
     settings = over.pop("settings", QUICK)
-    return Beat(bench.settings, SystemClock(), settings, "toy", folder, lambda: None)
+    return Heartbeat(bench.settings, SystemClock(), settings, "toy", folder, lambda: None)
 
 
 async def nodes(bench: Bench) -> list[int]:
@@ -35,12 +35,12 @@ async def nodes(bench: Bench) -> list[int]:
 
 
 async def sending(database: Database) -> tuple[str, str]:
-    switch = (await store.find_switches(database))[SENDING]
+    switch = (await repository.find_switches(database))[SENDING]
     return switch["state"], switch["by_whom"]
 
 
 async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
 
     async with make_beat(bench).enter(1) as first:
         assert await nodes(bench) == [first.id]
@@ -52,7 +52,7 @@ async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: Bench
 
 
 async def test_a_node_raises_its_counter(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
     async def has_beaten() -> bool:
@@ -65,7 +65,7 @@ async def test_a_node_raises_its_counter(bench: Bench) -> None:
 
 
 async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     silent = make_beat(bench)
     living = make_beat(bench)
 
@@ -74,7 +74,7 @@ async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Ben
 
     async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
         group.start_soon(living.run, node)
-        await until(lambda: node.has_company)
+        await until(lambda: node.has_peers)
         await until(is_buried)
         group.cancel_scope.cancel()
 
@@ -84,7 +84,7 @@ async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Ben
 async def test_a_dead_node_that_still_locks_its_row_does_not_keep_others_from_beating(
     bench: Bench,
 ) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     silent, living = make_beat(bench), make_beat(bench)
     beats = sql("SELECT beat FROM node WHERE id = $1", "id")
 
@@ -114,7 +114,7 @@ async def _is_gone(bench: Bench, node_id: int) -> bool:
 
 
 async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     one, other = make_beat(bench), make_beat(bench)
 
     async with one.enter(1) as first, other.enter(1) as second:
@@ -129,17 +129,17 @@ async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
 
 
 async def test_a_buried_node_learns_it_at_its_next_beat(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
     async with beat.enter(1) as node:
         await bench.db.execute(sql("DELETE FROM node"))
-        with pytest.raises(Buried):
+        with pytest.raises(NodeEvicted):
             await beat.run(node)
 
 
 async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
     async def beats_at_least(count: int) -> bool:
@@ -163,7 +163,7 @@ async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
 async def test_a_starting_process_buries_at_once_whose_lock_file_is_free(
     bench: Bench, tmp_path: Path
 ) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
     folder = tmp_path / "nodes"
     lock = await asyncio.to_thread(LockFile, folder)
     await bench.db.execute(
@@ -190,13 +190,13 @@ def test_a_lock_file_that_a_living_process_holds_is_left_alone(tmp_path: Path) -
 
 
 async def test_a_new_live_database_starts_with_sending_held(bench: Bench) -> None:
-    assert await settle_in(bench.db, SystemClock(), "live") == 1
+    assert await register_installation(bench.db, SystemClock(), "live") == 1
 
     assert await sending(bench.db) == ("held", "leadflood")
 
 
 async def test_a_new_sandbox_database_starts_with_sending_released(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "sandbox")
+    await register_installation(bench.db, SystemClock(), "sandbox")
 
     assert await sending(bench.db) == ("released", "leadflood")
 
@@ -207,10 +207,10 @@ async def test_a_new_sandbox_database_starts_with_sending_released(bench: Bench)
 async def test_a_process_of_another_clock_or_mode_is_refused(
     bench: Bench, clock: ManualClock, mode: str
 ) -> None:
-    await settle_in(bench.db, SystemClock(), "live")
+    await register_installation(bench.db, SystemClock(), "live")
 
     with pytest.raises(Denied, match="this database belongs to live mode on the system clock"):
-        await settle_in(bench.db, clock, mode)
+        await register_installation(bench.db, clock, mode)
 
 
 @pytest.mark.parametrize(
@@ -225,37 +225,37 @@ async def test_a_process_of_another_clock_or_mode_is_refused(
 async def test_a_restored_database_raises_the_era_and_holds_sending(
     bench: Bench, change: str
 ) -> None:
-    await settle_in(bench.db, SystemClock(), "sandbox")
+    await register_installation(bench.db, SystemClock(), "sandbox")
     await bench.db.execute(sql(change))
 
-    assert await settle_in(bench.db, SystemClock(), "sandbox") == 2
+    assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
 
     assert await sending(bench.db) == ("held", "guard")
-    assert await settle_in(bench.db, SystemClock(), "sandbox") == 2
+    assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
 
 
 async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "sandbox")
+    await register_installation(bench.db, SystemClock(), "sandbox")
     await bench.db.execute(
         sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '59 min'")
     )
-    await guard(bench.db, SystemClock(), 3600)
+    await hold_after_silence(bench.db, SystemClock(), 3600)
     assert (await sending(bench.db))[0] == "released"
     await bench.db.execute(
         sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '61 min'")
     )
 
-    await guard(bench.db, SystemClock(), 3600)
+    await hold_after_silence(bench.db, SystemClock(), 3600)
 
     assert await sending(bench.db) == ("held", "guard")
 
 
 async def test_sending_goes_on_after_a_silence_while_another_node_lived(bench: Bench) -> None:
-    await settle_in(bench.db, SystemClock(), "sandbox")
+    await register_installation(bench.db, SystemClock(), "sandbox")
     await bench.db.execute(
         sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '2 days'")
     )
     async with make_beat(bench, settings=Settings(held_after_seconds=10**9)).enter(1):
-        await guard(bench.db, SystemClock(), 3600)
+        await hold_after_silence(bench.db, SystemClock(), 3600)
 
     assert (await sending(bench.db))[0] == "released"

@@ -11,7 +11,15 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
-from leadflood.engine.obs.feed import BEHIND, Cursor, CursorTooOld, Feed, Hub, Page, Watcher
+from leadflood.engine.obs.event_feed import (
+    BEHIND,
+    Cursor,
+    CursorTooOld,
+    EventBatch,
+    EventFeed,
+    EventHub,
+    Subscriber,
+)
 from tests.support.messaging import sql
 
 CLOCK = ManualClock()
@@ -34,13 +42,13 @@ async def happen(
 
 
 @pytest.fixture
-async def feed(database: Database) -> Feed:
-    return Feed(database, CLOCK, retention_days=30)
+async def feed(database: Database) -> EventFeed:
+    return EventFeed(database, CLOCK, retention_days=30)
 
 
 @pytest.fixture
-async def hub(feed: Feed) -> AsyncIterator[Hub]:
-    made = Hub(feed)
+async def hub(feed: EventFeed) -> AsyncIterator[EventHub]:
+    made = EventHub(feed)
     async with anyio.create_task_group() as group:
         group.start_soon(made.run)
         yield made
@@ -49,7 +57,7 @@ async def hub(feed: Feed) -> AsyncIterator[Hub]:
 
 @pytest.mark.pg
 async def test_everything_is_read_once_in_pages_from_the_oldest(
-    feed: Feed, database: Database
+    feed: EventFeed, database: Database
 ) -> None:
     made = await happen(database, 7)
     seen: list[UUID] = []
@@ -64,7 +72,7 @@ async def test_everything_is_read_once_in_pages_from_the_oldest(
 
 @pytest.mark.pg
 async def test_nothing_appears_behind_a_cursor_while_an_older_transaction_is_open(
-    feed: Feed, database: Database
+    feed: EventFeed, database: Database
 ) -> None:
     async with database.transaction() as older:
         early = await happen(older)
@@ -79,7 +87,7 @@ async def test_nothing_appears_behind_a_cursor_while_an_older_transaction_is_ope
 
 @pytest.mark.pg
 async def test_who_watches_gets_what_was_and_what_comes_without_gap_or_double(
-    hub: Hub, database: Database
+    hub: EventHub, database: Database
 ) -> None:
     made = await happen(database, 5)
     seen: list[UUID] = []
@@ -97,7 +105,7 @@ async def test_who_watches_gets_what_was_and_what_comes_without_gap_or_double(
 
 
 @pytest.mark.pg
-async def test_a_hundred_cuts_lose_nothing(hub: Hub, database: Database) -> None:
+async def test_a_hundred_cuts_lose_nothing(hub: EventHub, database: Database) -> None:
     made: list[UUID] = []
     seen: list[UUID] = []
     place = await hub.feed.oldest()
@@ -116,13 +124,13 @@ async def test_a_hundred_cuts_lose_nothing(hub: Hub, database: Database) -> None
 
 @pytest.mark.pg
 async def test_who_takes_at_once_gets_each_event_once_and_what_it_refuses_later(
-    hub: Hub, database: Database
+    hub: EventHub, database: Database
 ) -> None:
     made = await happen(database, 3)
     seen: list[UUID] = []
     refused = 0
 
-    def take(page: Page) -> bool:
+    def take(page: EventBatch) -> bool:
         nonlocal refused
         if len(page.events) % 2 == 0:
             refused += 1
@@ -149,7 +157,7 @@ async def test_who_takes_at_once_gets_each_event_once_and_what_it_refuses_later(
 
 
 @pytest.mark.pg
-async def test_closing_ends_all_who_watch(hub: Hub) -> None:
+async def test_closing_ends_all_who_watch(hub: EventHub) -> None:
     ended = anyio.Event()
 
     async def watch() -> None:
@@ -167,10 +175,10 @@ async def test_closing_ends_all_who_watch(hub: Hub) -> None:
 
 
 async def test_who_is_too_far_behind_is_dropped_with_what_it_had() -> None:
-    watcher = Watcher()
+    watcher = Subscriber()
 
     for _ in range(BEHIND + 1):
-        watcher.push(Page([]))
+        watcher.push(EventBatch([]))
 
     assert watcher.is_dropped
     received = 0
@@ -185,7 +193,7 @@ async def test_a_cursor_older_than_the_retention_is_refused_unless_its_event_is_
     database: Database,
 ) -> None:
     clock = ManualClock()
-    feed = Feed(database, clock, retention_days=30)
+    feed = EventFeed(database, clock, retention_days=30)
     await happen(database)
     [event] = await feed.read(await feed.oldest())
     clock.advance(timedelta(days=31).total_seconds())

@@ -15,13 +15,13 @@ from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue.event import Event, name_of
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUSY_SECONDS = 1.0
 
 
-class Heartbeat(Event, frozen=True, tag="system.heartbeat"):
+class SystemHeartbeat(Event, frozen=True, tag="system.heartbeat"):
     """The installation lives: once a minute, by whichever node is first. `tick_at` names it."""
 
     tick_at: datetime
@@ -40,7 +40,9 @@ class Periodic(msgspec.Struct, frozen=True):
         return _EPOCH + (now - _EPOCH) // every * every
 
 
-HEARTBEAT = Periodic("system.heartbeat", 60, lambda tick_at: Heartbeat(tick_at=tick_at))
+SYSTEM_HEARTBEAT = Periodic(
+    "system.heartbeat", 60, lambda tick_at: SystemHeartbeat(tick_at=tick_at)
+)
 
 
 class Scheduler:
@@ -63,12 +65,12 @@ class Scheduler:
                     await self.register()
                     is_registered = True
                 for duty in self._duties:
-                    await self.take(duty)
+                    await self.claim_tick(duty)
                 left = self._seconds_to_next()
             except Exception as error:
                 if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
                     raise
-                log.warning("engine.duty.delayed", duty="schedule", error=str(error)[:200])
+                log.warning("engine.maintenance.delayed", duty="schedule", error=str(error)[:200])
                 left = BUSY_SECONDS
             await self._clock.sleep(left)
 
@@ -78,12 +80,12 @@ class Scheduler:
             tick_at = duty.tick_at(self._clock.now())
             await self._db.execute(SQL.register_periodic, name=duty.name, now=tick_at)
 
-    async def take(self, duty: Periodic) -> bool:
+    async def claim_tick(self, duty: Periodic) -> bool:
         """Take the newest due tick and publish its event; False: it is taken already."""
         tick_at = duty.tick_at(self._clock.now())
         event = duty.make_event(tick_at)
         async with self._publisher.transaction() as publication:
-            taken = await publication.tx.fetch_value(SQL.take_tick, name=duty.name, tick=tick_at)
+            taken = await publication.tx.fetch_value(SQL.claim_tick, name=duty.name, tick=tick_at)
             if taken is None:
                 return False
             await publication.publish([event])
