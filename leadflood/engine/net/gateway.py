@@ -32,7 +32,8 @@ from leadflood.engine.context import (
     RecordMany,
     SendDecision,
 )
-from leadflood.engine.db.group import GroupTransaction, NotRunning, Settings as GroupSettings
+from leadflood.engine.db.batching import Batcher, NotRunning
+from leadflood.engine.db.group_commit import Settings as GroupSettings, group_commit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import (
@@ -190,15 +191,11 @@ class ProviderGateway:
         self._limits = {name: known.limits for name, known in parts.providers.items()}
         self._measured: dict[str, LatencyRecorder] = {}
         db, clock = parts.db, parts.clock
-        self._looking: GroupTransaction[Question, Reply | None] = GroupTransaction(
+        self._looking: Batcher[Question, Reply | None] = group_commit(
             db, self._look, clock, settings.group, is_reading=True
         )
-        self._before: GroupTransaction[_Before, bool] = GroupTransaction(
-            db, self._buy, clock, settings.group
-        )
-        self._after: GroupTransaction[_After, bool] = GroupTransaction(
-            db, self._settle, clock, settings.group
-        )
+        self._before: Batcher[_Before, bool] = group_commit(db, self._buy, clock, settings.group)
+        self._after: Batcher[_After, bool] = group_commit(db, self._settle, clock, settings.group)
 
     @property
     def in_flight(self) -> int:

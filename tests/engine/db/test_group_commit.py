@@ -1,4 +1,4 @@
-"""The group transaction: shared, halved, repeated."""
+"""Group commit: the shared transaction is halved around a faulty item, repeated when cut."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.group import GroupTransaction, NotRunning, Settings
+from leadflood.engine.db.batching import Batcher, NotRunning
+from leadflood.engine.db.group_commit import Settings, group_commit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Bug, Permanent
 
 Write = Callable[[Tx, Sequence[int], bool], Awaitable[Sequence[int | Exception]]]
-Group = GroupTransaction[int, int]
+Group = Batcher[int, int]
 
 MAKE = Query("make", "CREATE TABLE number (value int PRIMARY KEY)", ())
 ADD = Query(
@@ -30,7 +31,7 @@ async def running(
     database: Database, write: Write, settings: Settings = QUICK
 ) -> AsyncIterator[Group]:
     await database.execute(MAKE)
-    group = Group(database, write, SystemClock(), settings)
+    group: Group = group_commit(database, write, SystemClock(), settings)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(group.run)
         await anyio.wait_all_tasks_blocked()
@@ -63,7 +64,7 @@ async def test_what_waits_together_shares_a_transaction(database: Database) -> N
         answers = await submit_all(group, range(1, 101))
 
     assert answers[25] == 4
-    assert group.transactions < 10
+    assert group.batches < 10
     assert await database.fetch_value(SUM) == 5050
 
 
@@ -71,7 +72,7 @@ async def test_an_idle_group_commits_a_single_item_at_once(database: Database) -
     async with running(database, add_and_divide) as group:
         answer = await group.submit(50)
 
-    assert (answer, group.transactions) == (2, 1)
+    assert (answer, group.batches) == (2, 1)
 
 
 async def test_batches_stay_within_their_size(database: Database) -> None:
@@ -175,7 +176,7 @@ async def test_a_cancelled_waiter_leaves_the_others_whole(database: Database) ->
 
 
 async def test_submitting_to_a_group_that_does_not_run_fails_clearly(database: Database) -> None:
-    group = Group(database, add_and_divide, SystemClock(), QUICK)
+    group: Group = group_commit(database, add_and_divide, SystemClock(), QUICK)
 
     with pytest.raises(NotRunning):
         await group.submit(1)
