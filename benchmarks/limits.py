@@ -36,8 +36,9 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.ledger.repository import PostgresAllowance, PostgresLedger
 from leadflood.engine.net.calls import Call, HttpReply, LimitHint, Reply, Window, WindowKind
 from leadflood.engine.net.client import HttpClient, open_client
-from leadflood.engine.net.gateway import Parts, Provider, ProviderGateway
+from leadflood.engine.net.gateway import Parts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
+from leadflood.engine.net.providers import Provider
 from leadflood.engine.queue import repository as queue_store
 
 RULES = {

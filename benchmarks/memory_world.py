@@ -21,9 +21,10 @@ from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnsw
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
-from leadflood.contracts.wire import canonical, split_micros
+from leadflood.contracts.wire import canonical
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.net.calls import Call, Gate, Reply, Window
+from leadflood.engine.net.shares import split_evenly
 
 ANSWER_SECONDS = 0.001
 KEEP_SECONDS = 30 * 86_400.0
@@ -84,7 +85,7 @@ class Desk:
         told = _decode(reply.body)
         evidence = hashlib.sha256(reply.body).hexdigest()
         at: datetime = reply.observed_at or self.clock.now()
-        shares = split_micros(micros, len(told))
+        shares = split_evenly(micros, len(told))
         name, field_of = self.name, _FIELDS
         return tuple(
             [

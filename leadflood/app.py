@@ -55,10 +55,10 @@ from leadflood.engine.net.calls import Gate, Http
 from leadflood.engine.net.client import open_client
 from leadflood.engine.net.gateway import (
     Parts as GateParts,
-    Provider as GateProvider,
     ProviderGateway,
 )
 from leadflood.engine.net.limiter import Limiter
+from leadflood.engine.net.providers import Provider as GateProvider
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.sentry import Settings as SentrySettings, reporting
 from leadflood.engine.obs.tracing import tracing

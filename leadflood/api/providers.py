@@ -275,7 +275,7 @@ class Providers:
             return
         wanted = {name: None if given is None else _windows(given)
                   for name, given in body.limits.items()}  # fmt: skip
-        problems = find_problems(self._node.gate.provider(provider).limits, wanted)
+        problems = find_problems(self._node.gate.providers.configured(provider).limits, wanted)
         if problems:
             told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
             raise Invalid(told, tuple(problems), code="engine.provider.limits")
@@ -313,7 +313,7 @@ class Providers:
 
     def _view(self, name: str, known: "_Known") -> ProviderView:
         node = self._node
-        breaker, row = node.gate.breaker(name).snapshot(), node.live_overrides.get(name)
+        breaker, row = node.gate.providers.breaker(name).snapshot(), node.live_overrides.get(name)
         switch = node.engine.switches.states.get(switches.PROVIDER + name)
         is_off = node.engine.switches.is_off(name)
         off = SwitchedOff(by=switch.by_whom, reason=switch.reason) if switch and is_off else None
@@ -321,7 +321,7 @@ class Providers:
             name=name, version=row.version, is_configured=name in node.adapters, is_off=is_off,
             off=off, is_breaker_open=breaker.is_open, breaker=breaker, limits=known.limits[name],
             budget=known.used[f"provider:{name}"], open=known.opened.get(name, OpenMoney()),
-            calls_last_minute=known.calls.get(name, {}), latency=node.gate.latency(name),
+            calls_last_minute=known.calls.get(name, {}), latency=node.gate.providers.latency(name),
             last_errors=known.failures[name], last_set=_last_set(row),
         )  # fmt: skip
 
@@ -330,10 +330,10 @@ class Providers:
         told: dict[str, tuple[LimitUse, ...]] = {}
         for name in names:
             card, live = (
-                self._node.gate.provider(name),
+                self._node.gate.providers.configured(name),
                 self._node.live_overrides.get(name).overrides.limits,
             )
-            force = self._node.gate.limits(name)
+            force = self._node.gate.providers.limits(name)
             told[name] = tuple([
                 describe_limit(
                     limit,

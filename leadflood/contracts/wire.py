@@ -17,6 +17,7 @@ from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import FieldName, Probability
 from leadflood.engine.errors import NotConfigured
 from leadflood.engine.net.calls import HttpReply, Reply
+from leadflood.engine.net.shares import split_evenly
 
 T = TypeVar("T")
 
@@ -56,14 +57,6 @@ def price_micros(credits_spent: Decimal, settings: ProviderSettings) -> int:
     """Tell what an amount of credits costs, rounded up."""
     exact = credits_spent * settings.credit_price_micros
     return int(exact.to_integral_value(rounding=ROUND_CEILING))
-
-
-def split_micros(total_micros: int, parts: int) -> list[int]:
-    """Share an amount among `parts`, to the last micro."""
-    if parts <= 0:
-        return []
-    each, rest = divmod(total_micros, parts)
-    return [each + 1] * rest + [each] * (parts - rest)
 
 
 def api_key(spec: ProviderSpec, settings: ProviderSettings) -> str:
@@ -180,7 +173,7 @@ class Evidence:
 
     def values(self) -> tuple[FoundValue, ...]:
         """Tell the values; their costs sum to the answer's."""
-        costs = split_micros(self._cost_micros, len(self._kept))
+        costs = split_evenly(self._cost_micros, len(self._kept))
         return tuple(
             FoundValue(
                 field=field,

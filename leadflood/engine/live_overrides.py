@@ -37,9 +37,9 @@ class LiveOverrides:
         """Read the rows, put those that changed in force, wake what waited."""
         for before, after in await self._rows.poll():
             if after.name != ALL:
-                self._gate.apply_overrides(after.name, after.overrides)
+                self._gate.providers.apply_overrides(after.name, after.overrides)
             if after.overrides.breaker_resets > before.overrides.breaker_resets:
-                self._gate.breaker(after.name).reset()
+                self._gate.providers.breaker(after.name).reset()
             self._set_cap(after)
             self._has_eased |= self._has_refreshed and loosens(before.overrides, after.overrides)
         self._has_refreshed = True

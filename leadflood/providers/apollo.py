@@ -41,7 +41,6 @@ from leadflood.contracts.wire import (
     likely_email,
     price_micros,
     refuse_unusual,
-    split_micros,
     wait_seconds,
     web_url,
 )
@@ -60,6 +59,7 @@ from leadflood.engine.net.calls import (
     Unreached,
     Window,
 )
+from leadflood.engine.net.shares import split_evenly
 
 SPEC = ProviderSpec(
     name="apollo",
@@ -359,7 +359,7 @@ class Apollo:
         found = [position for position, person in enumerate(people) if person is not None]
         spent = Decimal(len(found)) if told.credits_consumed is None else told.credits_consumed
         paying = found or list(range(len(items)))
-        shares = split_micros(price_micros(spent, self._settings), len(paying))
+        shares = split_evenly(price_micros(spent, self._settings), len(paying))
         costs = dict(zip(paying, shares, strict=True))
         return BulkReply(
             items=tuple(

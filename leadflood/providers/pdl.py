@@ -39,7 +39,6 @@ from leadflood.contracts.wire import (
     likely_email,
     price_micros,
     refuse_unusual,
-    split_micros,
     web_url,
 )
 from leadflood.engine.clock import Clock
@@ -57,6 +56,7 @@ from leadflood.engine.net.calls import (
     Unreached,
     Window,
 )
+from leadflood.engine.net.shares import split_evenly
 
 SPEC = ProviderSpec(
     name="pdl",
@@ -291,7 +291,7 @@ class Pdl:
         hits = [position for position, body in enumerate(bodies) if _is_hit(body)]
         paying = hits or list(range(len(bodies)))
         spent = _spent(reply, Decimal(len(hits)))
-        shares = split_micros(price_micros(spent, self._settings), len(paying))
+        shares = split_evenly(price_micros(spent, self._settings), len(paying))
         costs = dict(zip(paying, shares, strict=True))
         return BulkReply(
             items=tuple(

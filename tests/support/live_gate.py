@@ -18,8 +18,9 @@ from leadflood.engine.ledger.repository import (
     Settings as LedgerSettings,
 )
 from leadflood.engine.net.calls import Call, Reply
-from leadflood.engine.net.gateway import Parts, Provider, ProviderGateway, Settings
+from leadflood.engine.net.gateway import Parts, ProviderGateway, Settings
 from leadflood.engine.net.limiter import Limiter
+from leadflood.engine.net.providers import Provider
 
 ADD_NODE = Query(
     "add_node",
@@ -43,7 +44,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, Provider] = {}
     settings: Settings = Settings()
     is_allowed: Callable[[str], bool] = lambda _: True
-    on_evicted: Callable[[], None] = lambda: None
     clock: Clock = SystemClock()
 
 
@@ -74,7 +74,6 @@ async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator
             node_id=lambda: node_id,
             providers=setup.providers,
             is_allowed=setup.is_allowed,
-            on_evicted=setup.on_evicted,
         ),
         setup.settings,
     )

@@ -15,9 +15,9 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.context import CURRENT_JOB
+from leadflood.engine.context import JobContext
 from leadflood.engine.errors import Throttled, Transient
-from leadflood.engine.net.calls import LimitHint, Window
+from leadflood.engine.net.calls import Window
 from leadflood.engine.net.gcra import (
     AllowanceState,
     Lease,
@@ -110,7 +110,7 @@ class Lane:
         ahead = self._pace.next_at - self._clock.monotonic()
         return max(0.0, ahead) + len(self._waiters) * self._pace.own_interval
 
-    async def acquire(self, *, is_again: bool = False) -> Slot:
+    async def acquire(self, job: JobContext | None = None, *, is_again: bool = False) -> Slot:
         """Wait for a moment. `is_again`: the moment given before was missed; goes first.
 
         Raises: Throttled when it would take longer than `wait_at_most_seconds`.
@@ -120,7 +120,7 @@ class Lane:
             return Slot(now, now, 1e9, is_free=True)
         self._refuse_long_wait(is_again=is_again)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (self._order(is_again=is_again), waiter))
+        heapq.heappush(self._waiters, (self._order(job, is_again=is_again), waiter))
         self._wake.set()
         try:
             return await waiter
@@ -292,11 +292,10 @@ class Lane:
             self._waiters = [entry for entry in self._waiters if not entry[1].done()]
             heapq.heapify(self._waiters)
 
-    def _order(self, *, is_again: bool) -> _Order:
+    def _order(self, job: JobContext | None, *, is_again: bool) -> _Order:
         self._coming += 1
         if is_again:
             return (0, 0, 0, self._coming)
-        job = CURRENT_JOB.get()
         if job is None:
             return (1, 0, 0, self._coming)
         return (1, job.priority, job.turn, self._coming)
@@ -425,13 +424,6 @@ class _Pace:
     def next_departure(self, clock: Clock) -> float:
         """Tell when a call that came now could leave."""
         return max(clock.monotonic(), self._departed_at + self.interval * _SPACING_RATIO)
-
-
-def told_of_reply(
-    sent_at: float, received_at: float, hints: tuple[LimitHint, ...], *, ends_probe: bool
-) -> LimitFeedback:
-    """Say what an answer told of the limit."""
-    return LimitFeedback(sent_at, received_at, hints, ends_probe=ends_probe)
 
 
 def _throttled(key: LaneKey, wait_seconds: float) -> Throttled:

@@ -9,8 +9,8 @@ from leadflood.engine.ledger.budget_scopes import (
     seconds_to_next_day,
     seconds_to_next_month,
 )
-from leadflood.engine.net.gateway import split_evenly
 from leadflood.engine.net.ledger_port import Purchase
+from leadflood.engine.net.shares import split_evenly
 
 MADE_AT = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
 

@@ -18,8 +18,8 @@ from leadflood.engine.ledger.repository import (
     sum_lines,
 )
 from leadflood.engine.net.calls import BulkReply, Item, Reply
-from leadflood.engine.net.gateway import split_evenly
 from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt, StoredAnswer
+from leadflood.engine.net.shares import split_evenly
 from tests.support.live_gate import NOW, Other, a_call, add_node, add_run, in_job, opened_gate
 from typing_extensions import override
 

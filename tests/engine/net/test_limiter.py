@@ -10,7 +10,7 @@ from uuid import uuid4
 import anyio
 import pytest
 from leadflood.engine.clock import Clock, ManualClock, SystemClock
-from leadflood.engine.context import CURRENT_JOB, JobContext
+from leadflood.engine.context import JobContext
 from leadflood.engine.errors import Throttled, Transient
 from leadflood.engine.net.calls import LimitHint, Window
 from leadflood.engine.net.gcra import LimitFeedback
@@ -55,10 +55,8 @@ async def a_lane(
 async def take(lane: Lane, taken: list[tuple[str, float]], name: str, priority: int) -> None:
     job = JobContext("test", uuid4(), 1, None)
     job.priority = priority
-    token = CURRENT_JOB.set(job)
-    slot = await lane.acquire()
+    slot = await lane.acquire(job)
     taken.append((name, slot.at))
-    CURRENT_JOB.reset(token)
 
 
 async def test_moments_are_evenly_spaced_and_given_out_by_priority() -> None:
