@@ -23,7 +23,7 @@ from leadflood.engine.ledger.budget_scopes import (
     seconds_to_next_month,
 )
 from leadflood.engine.net.calls import Reply
-from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt
+from leadflood.engine.net.ledger_port import AllowanceRow, LineState, Purchase, Question, Receipt
 
 SQL = load_queries(__file__)
 _SEPARATOR = "\x1f"
@@ -318,7 +318,7 @@ class PostgresAllowance:
     @asynccontextmanager
     async def locked(
         self, provider: str, api_key: str, limit_name: str, now: datetime
-    ) -> AsyncIterator["LockedAllowance"]:
+    ) -> AsyncIterator[AllowanceRow]:
         """Open a transaction that holds the row; what is set in it is written at the end."""
         key = {"provider": provider, "api_key": api_key, "limit_name": limit_name}
         async with self._db.transaction() as tx:
@@ -326,17 +326,10 @@ class PostgresAllowance:
             if state is None:
                 await tx.execute(SQL.add_rate_limit, **key, now=now)
                 state = await tx.fetch_value(SQL.lock_rate_limit, **key)
-            row = LockedAllowance(state)
+            row = AllowanceRow(state)
             yield row
             if row.state != state:
                 await tx.execute(SQL.write_rate_limit, **key, state=row.state, now=now)
-
-
-class LockedAllowance:
-    """One row, locked: its encoded state, empty at first."""
-
-    def __init__(self, state: str) -> None:
-        self.state = state
 
 
 async def resolve_orphans(db: Reader, now: datetime) -> int:

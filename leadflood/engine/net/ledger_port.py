@@ -113,7 +113,8 @@ class Allowance(Protocol):
         """Open a transaction that holds the row; what is set in it is written at the end."""
 
 
-class AllowanceRow(Protocol):
-    """One row, locked: its encoded state, empty at first."""
+class AllowanceRow:
+    """One row, locked: its encoded state, empty at first; what is set in it is written."""
 
-    state: str
+    def __init__(self, state: str) -> None:
+        self.state = state

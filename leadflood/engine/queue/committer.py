@@ -71,17 +71,13 @@ class Committer:
         self._loads = type(stage).load is not Stage.load
         self._finished: list[Job] = []
         self._has_work = asyncio.Event()
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
         self._repeats = 0
         self.stall_reason: str | None = None
 
     def add(self, job: Job) -> None:
         """Hand in a job whose outcome is set."""
         self._finished.append(job)
-        if not self._has_work.is_set():
-            self._has_work.set()
-            self._is_idle.clear()
+        self._has_work.set()
 
     def discard(self, job: Job, error: Exception) -> None:
         """Hand in a claim that ends before anything was loaded for it."""
@@ -96,11 +92,7 @@ class Committer:
 
     def is_idle(self) -> bool:
         """Tell whether everything handed in is settled."""
-        return self._is_idle.is_set()
-
-    async def wait_until_idle(self) -> None:
-        """Wait until everything handed in is settled."""
-        await self._is_idle.wait()
+        return not self._has_work.is_set()
 
     async def run(self) -> None:
         """Settle for ever. Cancelling loses nothing: the rows are the truth."""
@@ -116,7 +108,6 @@ class Committer:
                 raise
             if not self._finished:
                 self._has_work.clear()
-                self._is_idle.set()
 
     async def _settle(self, batch: list[Job]) -> None:
         """Settle a batch, halving what the database refuses."""

@@ -1,6 +1,6 @@
 """Which stage an event starts: the table that `pipeline.py` writes, as the engine reads it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -47,7 +47,3 @@ class EventRoutes:
                 has_version=event_type.version is not Event.version,
             )
         return route
-
-    def listed_types(self) -> Iterable[type[Event]]:
-        """List the event types that start something."""
-        return self._stages.keys()

@@ -589,11 +589,6 @@ WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY era, xid, id LIMIT :limit::int
 
--- name: list_subject_events
--- The timeline of one thing.
-SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
-WHERE subject = :subject::uuid ORDER BY id LIMIT :limit::int
-
 -- name: find_era
 -- The era that orders the event log.
 SELECT era FROM installation
