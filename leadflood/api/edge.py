@@ -19,7 +19,6 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.gateway import ProviderGateway
-from leadflood.engine.obs.tracing import plain
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.runtime import Engine
 
@@ -146,6 +145,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, and how. `if_match` is the version that If-Match names; None: it names none."""
 
     request_id: str
+    trace_parent: str | None = None
     principal: Principal = OPERATOR
     address: str = ""
     user_agent: str = ""
@@ -162,9 +162,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actor(self) -> Actor:
         """Tell who this is as the audit record wants it."""
-        return Actor(
-            principal=self.principal, address=self.address, request_id=plain(self.request_id)
-        )
+        return Actor(principal=self.principal, address=self.address, request_id=self.request_id)
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):

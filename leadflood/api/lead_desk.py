@@ -197,7 +197,13 @@ class LeadDesk:
         await runs.create_many(publication.tx, opened, storage.clock.now())
         jobs = await publication.publish_each(
             [
-                FollowUp(None, event, None, run.id, 0, orders[place].caller.request_id)
+                FollowUp(
+                    None,
+                    event,
+                    run_id=run.id,
+                    request_id=orders[place].caller.request_id,
+                    trace_parent=orders[place].caller.trace_parent,
+                )
                 for (place, event), run in zip(created.items(), opened, strict=True)
             ]
         )

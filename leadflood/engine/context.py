@@ -55,7 +55,7 @@ class JobContext:
     `(job_id, claim)` is the fence.
     `run_id` is the run the job belongs to; None: none.
     `turn` and `priority` are its place in the queue, kept by whoever waits for an allowance.
-    `request_id` names the request that began it; None: none.
+    `request_id` and `trace_parent` name the request that began it, and its span; None: none.
     `input` is what `load` gave.
     `authorize` and `record` are the stage's own, for effects: the last word before the outside is
     called, and what must be written after it whatever the fence says.
@@ -73,6 +73,7 @@ class JobContext:
         "request_id",
         "run_id",
         "stage",
+        "trace_parent",
         "turn",
     )
 
@@ -82,14 +83,14 @@ class JobContext:
         job_id: UUID,
         claim: int,
         run_id: UUID | None,
-        request_id: str | None = None,
         authorize: Authorize | None = None,
     ) -> None:
         self.stage = stage
         self.job_id = job_id
         self.claim = claim
         self.run_id = run_id
-        self.request_id = request_id
+        self.request_id: str | None = None
+        self.trace_parent: str | None = None
         self.authorize = authorize
         self.record: Record | None = None
         self.record_many: RecordMany | None = None

@@ -61,7 +61,7 @@ from leadflood.engine.net.settlement import (
     make_receipt,
 )
 from leadflood.engine.net.shares import split_evenly
-from leadflood.engine.obs.tracing import PLACE, Active, spanned
+from leadflood.engine.obs.tracing import CURRENT_SPAN, Active, spanned
 
 ReplyT = TypeVar("ReplyT", bound=Reply | BulkReply)
 
@@ -191,7 +191,7 @@ class ProviderGateway:
             return await self._buy_and_send(outgoing, context)
         name = f"{outgoing.call.provider} {outgoing.call.operation}"
         fields = {"ledger.reference": str(outgoing.purchase.reference)}
-        with spanned(name, "client", PLACE.get(), **fields):
+        with spanned(name, "client", CURRENT_SPAN.get(), **fields):
             return await self._buy_and_send(outgoing, context)
 
     async def _buy_and_send(self, outgoing: OutgoingCall[ReplyT], context: CallContext) -> ReplyT:

@@ -297,6 +297,7 @@ class Committer:
                 self._clock.now(),
                 job.key,
                 job.request_id,
+                job.trace_parent,
             )
             for job in ended
             if job.job_id in again

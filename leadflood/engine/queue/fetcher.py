@@ -25,6 +25,8 @@ POLL_SECONDS = 5.0
 LEAST_RESCAN_SECONDS = 1.0
 RESCAN_SHARE = 10.0
 FAILURE_PAUSE_SECONDS = 0.5
+CLAIM_COLUMNS = 12
+"""What a claim returns: the columns of a `Job`, in its order, and the payload."""
 
 
 class JobFetcher:
@@ -137,17 +139,12 @@ def _order(job: Job) -> tuple[int, int]:
 
 def job_of(row: Row, stage: str, decode: Callable[[str], Any]) -> Job:
     """Turn a claimed row into a job; one that cannot be read ends as a dead letter."""
-    job_id, claim, run_id, turn, priority, attempts, losses, key, request_id, created, payload = (
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10],
-    )  # fmt: skip
+    *columns, payload = tuple(row)[:CLAIM_COLUMNS]
     try:
         task, problem = decode(payload), None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         task, problem = None, error
-    job = Job(
-        task, job_id, claim, run_id, attempts, created, stage, turn, priority, losses, key,
-        request_id,
-    )  # fmt: skip
+    job = Job(task, stage, *columns)
     if problem is not None:
         job.payload = payload
         job.outcome = Discard(

@@ -33,10 +33,14 @@ class Publication:
         priority: int = 0,
         run_at: datetime | None = None,
         request_id: str | None = None,
+        trace_parent: str | None = None,
     ) -> list[UUID]:
         """Write events and their follow-up jobs; tell the jobs' ids. Lower priority goes first."""
         return await self.publish_each(
-            [FollowUp(None, event, run_at, run_id, priority, request_id) for event in events]
+            [
+                FollowUp(None, event, run_at, run_id, priority, request_id, trace_parent)
+                for event in events
+            ]
         )
 
     async def publish_each(self, follows: Sequence[FollowUp]) -> list[UUID]:

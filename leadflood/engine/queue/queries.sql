@@ -8,7 +8,8 @@ WHERE id = ANY (ARRAY (
     ORDER BY priority, turn, id
     LIMIT :limit::int
     FOR UPDATE SKIP LOCKED))
-RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, trace_parent,
+          created_at, payload
 
 -- name: claim_run_jobs
 -- Take queued jobs of one run only: a command that works for itself.
@@ -19,7 +20,8 @@ WHERE id = ANY (ARRAY (
     ORDER BY priority, turn, id
     LIMIT :limit::int
     FOR UPDATE SKIP LOCKED))
-RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, trace_parent,
+          created_at, payload
 
 -- name: claim_cancelled_jobs
 -- Take the waiting jobs of cancelled runs, to discard them through their stage's commit.
@@ -29,8 +31,8 @@ WHERE id = ANY (ARRAY (
     WHERE run_id = ANY (:run_ids::uuid[]) AND state IN (0, 2) AND stage = ANY (:stages::text[])
     LIMIT :limit::int
     FOR UPDATE SKIP LOCKED))
-RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload,
-          stage
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, trace_parent,
+          created_at, payload, stage
 
 -- name: settle_jobs
 -- Delete the claims still ours, keep their history. A node means claimed: `state = 1` would lure
@@ -97,14 +99,16 @@ WHERE job.id = held.id AND job.claim = held.claim
 SELECT id, claim FROM job WHERE node_id = :node_id::bigint AND state = 1
 
 -- name: insert_jobs
--- Insert jobs without a key; those with a node are claimed already.
-INSERT INTO job (id, run_id, created_at, turn, claim, node_id, state, priority, stage, request_id,
-                 payload)
-SELECT id, run_id, :now::timestamptz, turn, state, CASE WHEN state = 1 THEN :node_id::bigint END,
-       state, priority, :stage::text, request_id, payload
-FROM unnest(:ids::uuid[], :run_ids::uuid[], :turns::bigint[], :states::smallint[],
-            :priorities::smallint[], :request_ids::text[], :payloads::text[])
-    AS fresh (id, run_id, turn, state, priority, request_id, payload)
+-- Insert jobs without a key: claimed already, queued, or to start later.
+INSERT INTO job (id, run_id, created_at, run_at, turn, claim, node_id, state, priority, stage,
+                 request_id, trace_parent, payload)
+SELECT id, run_id, :now::timestamptz, run_at, turn, CASE WHEN state = 1 THEN 1 ELSE 0 END,
+       CASE WHEN state = 1 THEN :node_id::bigint END, state, priority, :stage::text, request_id,
+       trace_parent, payload
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
+            :states::smallint[], :priorities::smallint[], :request_ids::text[],
+            :trace_parents::text[], :payloads::text[])
+    AS fresh (id, run_id, run_at, turn, state, priority, request_id, trace_parent, payload)
 
 -- name: insert_plain_jobs
 -- The common case of insert_jobs: one run or none, one priority, one state for the whole batch.
@@ -117,14 +121,14 @@ FROM unnest(:ids::uuid[], :turns::bigint[], :payloads::text[]) AS fresh (id, tur
 -- name: insert_keyed_jobs
 -- Insert jobs with a key: one that waits is joined, one that runs is told to run again.
 INSERT INTO job (id, run_id, created_at, run_at, turn, claim, node_id, state, priority, stage, key,
-                 request_id, payload)
+                 request_id, trace_parent, payload)
 SELECT id, run_id, :now::timestamptz, run_at, turn, CASE WHEN state = 1 THEN 1 ELSE 0 END,
        CASE WHEN state = 1 THEN :node_id::bigint END, state, priority, :stage::text, key, request_id,
-       payload
+       trace_parent, payload
 FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
             :states::smallint[], :priorities::smallint[], :keys::text[], :request_ids::text[],
-            :payloads::text[])
-    AS fresh (id, run_id, run_at, turn, state, priority, key, request_id, payload)
+            :trace_parents::text[], :payloads::text[])
+    AS fresh (id, run_id, run_at, turn, state, priority, key, request_id, trace_parent, payload)
 ORDER BY key
 ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET
     again = CASE WHEN job.state = 1 THEN excluded.payload ELSE job.again END,
@@ -134,14 +138,6 @@ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET
                   WHEN job.state = 2 THEN NULL ELSE job.run_at END,
     state = CASE WHEN job.state = 2 AND excluded.state <> 2 THEN 0 ELSE job.state END
 RETURNING id, key, state
-
--- name: insert_scheduled_jobs
--- Insert jobs without a key that start later.
-INSERT INTO job (id, run_id, created_at, run_at, turn, state, priority, stage, request_id, payload)
-SELECT id, run_id, :now::timestamptz, run_at, turn, 2, priority, :stage::text, request_id, payload
-FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
-            :priorities::smallint[], :request_ids::text[], :payloads::text[])
-    AS fresh (id, run_id, run_at, turn, priority, request_id, payload)
 
 -- name: smallest_turn
 -- Where a new run enters the queue: at the smallest turn of any queued job.

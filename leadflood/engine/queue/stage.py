@@ -62,7 +62,13 @@ class ClaimedTask(JobContext, Generic[TaskT]):
 
 
 class FollowUp(msgspec.Struct, frozen=True):
-    """An event on its way: whose task caused it, and when its follow-up may start."""
+    """An event on its way to the stages that listen to it.
+
+    `cause` is the job whose task caused it; its follow-ups inherit run, turn, priority and trace.
+    `event` is what happened, and the task of the follow-up.
+    `run_at` is when the follow-up may start; None: at once.
+    `run_id`, `priority`, `request_id` and `trace_parent` are for events without a cause.
+    """
 
     cause: UUID | None
     event: Event
@@ -70,6 +76,7 @@ class FollowUp(msgspec.Struct, frozen=True):
     run_id: UUID | None = None
     priority: int = 0
     request_id: str | None = None
+    trace_parent: str | None = None
 
 
 class FinishedTask(Generic[TaskT, ResultT]):

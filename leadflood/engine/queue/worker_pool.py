@@ -1,7 +1,7 @@
 """The workers of a stage: cheap coroutines between the channel and the committer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import anyio
@@ -17,7 +17,7 @@ from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
-from leadflood.engine.obs.tracing import Active, place_in, spanned
+from leadflood.engine.obs.tracing import Active, Span, spanned
 from leadflood.engine.queue.error_classes import is_database_away, is_temporary
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
@@ -227,9 +227,13 @@ class WorkerPool:
 
     async def _traced(self, job: Job) -> Outcome[Any]:
         """Work on a claim as a part of the request that began it."""
-        place, fields = place_in(job.request_id), {"job.id": str(job.job_id)}
-        with spanned(f"job {self._stage.name}", "consumer", place, **fields):
+        with self._span(job):
             return await self._stage.work(job.input)
+
+    def _span(self, job: Job) -> AbstractContextManager[Span]:
+        """Make a job's span, below the request that began it."""
+        fields = {"job.id": str(job.job_id)}
+        return spanned(f"job {self._stage.name}", "consumer", job.trace_parent or "", **fields)
 
     def _outcome_before_work(self, job: Job) -> Outcome[Any] | None:
         if job.outcome is not None:
@@ -347,8 +351,7 @@ class WorkerPool:
             return
         with ExitStack() as stack:
             for job in ready:
-                place, fields = place_in(job.request_id), {"job.id": str(job.job_id)}
-                stack.enter_context(spanned(f"job {self._stage.name}", "consumer", place, **fields))
+                stack.enter_context(self._span(job))
             yield
 
     async def _work_many(self, ready: Sequence[Job]) -> Sequence[Outcome[Any]]:

@@ -14,27 +14,25 @@ from leadflood.engine.context import JobContext
 from leadflood.engine.errors import Throttled, Transient
 from leadflood.engine.net.calls import LimitHint, Window
 from leadflood.engine.net.gcra import LimitFeedback
+from leadflood.engine.net.ledger_port import AllowanceRow
 from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings, Slot
 
 KEY = LaneKey("acme", "", "default")
 TEN_A_SECOND = (Window(600, 60),)
 
 
-class Row:
-    def __init__(self) -> None:
-        self.state = ""
-
-
 class Table:
     """The rows in memory; `is_down` makes leasing fail."""
 
     def __init__(self) -> None:
-        self.row = Row()
+        self.row = AllowanceRow("")
         self.is_down = False
         self.leases = 0
 
     @asynccontextmanager
-    async def locked(self, _: str, __: str, ___: str, ____: datetime) -> AsyncIterator[Row]:
+    async def locked(
+        self, _: str, __: str, ___: str, ____: datetime
+    ) -> AsyncIterator[AllowanceRow]:
         self.leases += 1
         if self.is_down:
             raise ConnectionError("gone")

@@ -294,3 +294,22 @@ async def test_only_the_named_runs_are_claimed_by_a_node_of_its_own(bench: Bench
 
     assert numbers(claimed) == [2]
     assert [row["stage"] for row in await job_rows(bench.db)] == [MAKE, MAKE]
+
+
+async def test_jobs_and_their_follow_ups_carry_the_request_and_the_span_that_began_them(
+    bench: Bench,
+) -> None:
+    origin = {"request_id": "r-1", "trace_parent": f"00-{'4b' * 16}-{'0f' * 8}-01"}
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(one.task.number))]), Use())
+    await node.queue(Wanted(1), **origin)
+    await node.queue(Wanted(2, key="k"), **origin)
+    await node.queue(Wanted(3), run_at=bench.clock.now(), **origin)
+    await bench.db.execute(sql("UPDATE job SET state = 0, run_at = NULL WHERE state = 2"))
+
+    claimed = await node.claim()
+    await node.settle(claimed)
+    handed_off = node.take(USE)
+
+    jobs = [*claimed, *handed_off]
+    assert len(jobs) == 6
+    assert {(job.request_id, job.trace_parent) for job in jobs} == {tuple(origin.values())}
