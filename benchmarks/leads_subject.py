@@ -69,7 +69,7 @@ class Spent:
 def watch_stages(node: Node) -> dict[str, Spent]:
     """Put a watch on what each stage does: load, work (waiting included), commit, whole batch."""
     watches = {}
-    for name, line in node.engine.lines.items():
+    for name, line in node.engine.runners.items():
         spent = watches[name] = Spent()
         stage: Any = line.stage
         stage.load = spent.time("load", stage.load)
@@ -85,7 +85,7 @@ def tell_stages(
 ) -> dict[str, Any]:
     """Tell where the time went, by stage."""
     told = {}
-    for name, line in node.engine.lines.items():
+    for name, line in node.engine.runners.items():
         spent, done = watches[name], line.metrics.completed - before[name]
         batches = spent.counts.get("transaction", 0)
         if not done:
@@ -181,7 +181,7 @@ async def start_run(storage: Storage, node: Node, icp: Icp, begin: int, leads: i
 
 async def finish(storage: Storage, node: Node, run_ids: list[UUID], scored: int) -> None:
     """Wait until so many are scored and no live job carries one of the runs."""
-    scoring = node.engine.lines["scoring.compute"].metrics
+    scoring = node.engine.runners["scoring.compute"].metrics
     with anyio.fail_after(LONGEST_SECONDS):
         while scoring.completed < scored:
             await CLOCK.sleep(POLL_SECONDS)
@@ -196,7 +196,7 @@ async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         watches = watch_stages(node)
         warmed_up = await start_runs(storage, node, icp, 0, spec["warmup"])
         await finish(storage, node, warmed_up, 0)
-        before = {name: line.metrics.completed for name, line in node.engine.lines.items()}
+        before = {name: line.metrics.completed for name, line in node.engine.runners.items()}
         for spent in watches.values():
             spent.reset()
         began, cpu = perf_counter(), process_time()

@@ -33,12 +33,13 @@ from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.pool import Settings as DatabaseSettings, open_database
 from leadflood.engine.errors import LeadfloodError, Throttled
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.store import PostgresAllowance, PostgresLedger
-from leadflood.engine.net.call import Call, HttpReply, LimitHint, Reply, Window, WindowKind
+from leadflood.engine.ledger.repository import PostgresAllowance, PostgresLedger
+from leadflood.engine.net.calls import Call, HttpReply, LimitHint, Reply, Window, WindowKind
 from leadflood.engine.net.client import HttpClient, open_client
-from leadflood.engine.net.gate import LiveGate, Parts, Provider
+from leadflood.engine.net.gateway import Parts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
-from leadflood.engine.queue import store as queue_store
+from leadflood.engine.net.providers import Provider
+from leadflood.engine.queue import repository as queue_store
 
 RULES = {
     "fixed": Window(600, 60, WindowKind.FIXED),
@@ -227,7 +228,7 @@ async def work(job: Job) -> None:
             f"{name}-{known}": Provider({"default": (RULES[name],)} if known == "spec" else {})
             for name, known in job.scenarios
         }
-        gate = LiveGate(
+        gate = ProviderGateway(
             Parts(
                 db=db,
                 ledger=PostgresLedger(),
@@ -244,7 +245,7 @@ async def work(job: Job) -> None:
                 tasks.start_soon(offer, gate, client, f"{job.base_url}/{name}-{known}", name)
 
 
-async def offer(gate: LiveGate, client: HttpClient, url: str, name: str) -> None:
+async def offer(gate: ProviderGateway, client: HttpClient, url: str, name: str) -> None:
     """Offer calls at three times the limit, divided by the workers; what waits is bounded."""
     window = RULES[name]
     gap_seconds = window.seconds / window.calls / OFFERED * WORKERS
@@ -260,7 +261,7 @@ async def offer(gate: LiveGate, client: HttpClient, url: str, name: str) -> None
 
 
 async def ask_for_ever(
-    gate: LiveGate, client: HttpClient, url: str, backlog: anyio.Semaphore
+    gate: ProviderGateway, client: HttpClient, url: str, backlog: anyio.Semaphore
 ) -> None:
     """Take a job, try it until it is answered, as a stage does with snoozes."""
     provider = url.rpartition("/")[2]

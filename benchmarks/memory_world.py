@@ -15,7 +15,6 @@ from uuid import UUID
 
 import msgspec
 from leadflood.contracts.errors import Unsupported
-from leadflood.contracts.evidence import split_micros
 from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
@@ -24,7 +23,8 @@ from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.provider_client import canonical
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.clock import REAL_TIME, Clock
-from leadflood.engine.net.call import Call, Gate, Reply, Window
+from leadflood.engine.net.calls import Call, Gate, Reply, Window
+from leadflood.engine.net.shares import split_evenly
 
 ANSWER_SECONDS = 0.001
 KEEP_SECONDS = 30 * 86_400.0
@@ -85,7 +85,7 @@ class MemoryVendor:
         fields = _decode(reply.body)
         evidence = hashlib.sha256(reply.body).hexdigest()
         at: datetime = reply.observed_at or self.clock.now()
-        shares = split_micros(micros, len(fields))
+        shares = split_evenly(micros, len(fields))
         name, field_of = self.name, _FIELDS
         return tuple(
             [

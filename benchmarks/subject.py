@@ -35,14 +35,14 @@ from leadflood.engine.db.pool import (
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.obs import log
-from leadflood.engine.queue import control, runs
+from leadflood.engine.queue import runs, switches
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.event_routes import EventRoutes, Step
 from leadflood.engine.queue.outcome import Done, Outcome
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.queue.routes import Routes, Step
-from leadflood.engine.queue.stage import Ended, Follow, Policy, Stage
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.stage import FinishedTask, FollowUp, Policy, Stage
+from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, Parts, Settings, running_engine
 from typing_extensions import override
 
@@ -139,17 +139,17 @@ class LegStage(Stage[Any, Any, None]):
         return Done(None)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[Ended[Any, None]]) -> Sequence[Follow]:
+    async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Any, None]]) -> Sequence[FollowUp]:
         if self._is_last and self._way.is_over:
             return ()
         make, follows = self._next, []
         for each in ended:
             task = each.task
-            follows.append(each.follow(make(n=task.n, hop=task.hop + 1, **PAD)))
+            follows.append(each.follow_up(make(n=task.n, hop=task.hop + 1, **PAD)))
         return follows
 
 
-DRAIN_ROUTES = Routes([Step(on=JobMade, run=DrainStage.name)])
+DRAIN_ROUTES = EventRoutes([Step(on=JobMade, run=DrainStage.name)])
 
 
 @asynccontextmanager
@@ -163,7 +163,10 @@ async def opened(spec: dict[str, Any]) -> AsyncIterator[tuple[Database, Database
 
 @asynccontextmanager
 async def engine_on(
-    db: Database, settings: DatabaseSettings, routes: Routes, stages: Sequence[Stage[Any, Any, Any]]
+    db: Database,
+    settings: DatabaseSettings,
+    routes: EventRoutes,
+    stages: Sequence[Stage[Any, Any, Any]],
 ) -> AsyncIterator[Engine]:
     """Run a node on these stages."""
     with TemporaryDirectory() as folder:
@@ -180,11 +183,11 @@ async def engine_on(
             yield engine
 
 
-def producer_on(db: Database, routes: Routes) -> Publisher:
+def producer_on(db: Database, routes: EventRoutes) -> Publisher:
     """Make a publisher of a process that is no node."""
-    wakes = Wakes()
-    dispatcher = Dispatcher(routes, {DrainStage.name: None}, None, wakes, Ids(CLOCK), CLOCK)  # type: ignore[dict-item] - a producer fills no channel
-    return Publisher(db, dispatcher, None, wakes)
+    wakeups = Wakeups()
+    dispatcher = Dispatcher(routes, {DrainStage.name: None}, None, wakeups, Ids(CLOCK), CLOCK)  # type: ignore[dict-item] - a producer fills no channel
+    return Publisher(db, dispatcher, None, wakeups)
 
 
 async def fill(db: Database, publisher: Publisher, jobs: int, many_runs: int = 0) -> None:
@@ -203,7 +206,7 @@ async def fill(db: Database, publisher: Publisher, jobs: int, many_runs: int = 0
 
 async def wait_until_settled(db: Database, engine: Engine, total: int) -> None:
     """Wait until the engine says that all is settled and the database has nothing left."""
-    lines = list(engine.lines.values())
+    lines = list(engine.runners.values())
     while sum(line.metrics.completed for line in lines) < total:
         if any(line.metrics.last_error for line in lines):
             raise Broken(str(engine.status()))
@@ -241,7 +244,7 @@ async def drain(spec: dict[str, Any]) -> dict[str, Any]:
             began = perf_counter()
             async with anyio.create_task_group() as group:
                 group.start_soon(peak.watch)
-                await control.resume_stage(db, stage.name)
+                await switches.resume_stage(db, stage.name)
                 await on.control.look()
                 await wait_until_settled(db, on, moved + chunk)
                 spent += perf_counter() - began
@@ -254,14 +257,14 @@ async def drain(spec: dict[str, Any]) -> dict[str, Any]:
 
 async def pause(engine: Engine, db: Database) -> None:
     """Keep the node's hands off while jobs are queued."""
-    await control.pause_stage(db, CLOCK, DrainStage.name, "benchmark", "filling")
-    await engine.control.look()
+    await switches.pause_stage(db, CLOCK, DrainStage.name, "benchmark", "filling")
+    await engine.switches.refresh()
 
 
 async def chain(spec: dict[str, Any]) -> dict[str, Any]:
     """Send items round the five stages."""
     legs = make_legs(logged=spec["logged"])
-    routes = Routes([Step(on=event, run=f"bench.leg{leg}") for leg, event in enumerate(legs)])
+    routes = EventRoutes([Step(on=event, run=f"bench.leg{leg}") for leg, event in enumerate(legs)])
     way = Round(spec["items"])
     policy = Policy(concurrency=spec.get("concurrency", 1_000))
     stages = [LegStage(policy, leg, legs, way) for leg in range(LEGS)]

@@ -44,10 +44,10 @@ from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
-from leadflood.engine.db.facts import require_usable
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
+from leadflood.engine.db.server_checks import require_usable
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.store import (
+from leadflood.engine.ledger.repository import (
     Caps,
     PostgresAllowance,
     PostgresLedger,
@@ -55,22 +55,23 @@ from leadflood.engine.ledger.store import (
     forget_answers,
     resolve_orphans,
 )
-from leadflood.engine.net.call import Gate, Http
+from leadflood.engine.live_overrides import LiveOverrides
+from leadflood.engine.net.calls import Gate, Http
 from leadflood.engine.net.client import open_client
-from leadflood.engine.net.gate import LiveGate, Parts as GateParts, Provider as GateProvider
+from leadflood.engine.net.gateway import Parts as GateParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
+from leadflood.engine.net.providers import Provider as GateProvider
 from leadflood.engine.obs.log import log
-from leadflood.engine.obs.reports import Settings as SentrySettings, reporting
+from leadflood.engine.obs.sentry import Settings as SentrySettings, reporting
 from leadflood.engine.obs.tracing import tracing
 from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
-from leadflood.engine.queue.duties import repeat
+from leadflood.engine.queue.event_routes import EventRoutes
+from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.queue.routes import Routes
-from leadflood.engine.queue.schedule import HEARTBEAT, Scheduler
 from leadflood.engine.queue.stage import Stage
-from leadflood.engine.queue.wakes import Wakes
-from leadflood.engine.retuner import Retuner
+from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
 from leadflood.pipeline import STEPS
 from leadflood.providers import catalog
@@ -131,10 +132,10 @@ class Storage:
 
     def producer(self) -> Publisher:
         """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
-        wakes = Wakes()
+        wakeups = Wakeups()
         channels: dict[str, Any] = dict.fromkeys(STAGE_NAMES)
-        dispatcher = Dispatcher(Routes(STEPS), channels, None, wakes, self.ids, self.clock)
-        return Publisher(self.db, dispatcher, None, wakes)
+        dispatcher = Dispatcher(EventRoutes(STEPS), channels, None, wakeups, self.ids, self.clock)
+        return Publisher(self.db, dispatcher, None, wakeups)
 
     def messaging(
         self, publisher: Publisher, senders: Mapping[Channel, Sender] | None = None
@@ -213,11 +214,11 @@ class Node:
         self.turns = Turns()
         self._crash_point = crash_point
         self.engine: Engine
-        self.gate: LiveGate
+        self.gate: ProviderGateway
         self.adapters: dict[str, Any] = {}
         self.ports: Ports
         self.publisher: Publisher
-        self.retuner: Retuner
+        self.live_overrides: LiveOverrides
         self.messaging: MessagingService
         self.discovery: DiscoveryService
         self.watcher: Watcher
@@ -230,9 +231,9 @@ class Node:
             Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
         )
         ledger = PostgresLedger(caps)
-        self.gate = LiveGate(self._gate_parts(engine, ledger), settings.gate)
-        self.retuner = Retuner(engine, self.gate, ledger, caps)
-        engine.control.follow(self.retuner.look)
+        self.gate = ProviderGateway(self._gate_parts(engine, ledger), settings.gate)
+        self.live_overrides = LiveOverrides(engine, self.gate, ledger, caps)
+        engine.switches.follow(self.live_overrides.refresh)
         self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
@@ -258,7 +259,7 @@ class Node:
                 )
                 for name, entry in catalog.CATALOG.items()
             },
-            is_allowed=lambda name: not engine.control.is_off(name),
+            is_allowed=lambda name: not engine.switches.is_off(name),
             crash_point=self._crash_point,
         )
 
@@ -284,7 +285,7 @@ class Node:
     def actors(self, engine: Engine) -> Sequence[Child]:
         """List what runs beside the stages."""
         storage = self.storage
-        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (HEARTBEAT,))
+        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (SYSTEM_HEARTBEAT,))
         children = [
             Child("schedule", schedule.run),
             Child("gate", self.gate.run),
@@ -402,7 +403,7 @@ async def open_node(
             database=storage.database,
             clock=storage.clock,
             ids=storage.ids,
-            routes=Routes(STEPS),
+            routes=EventRoutes(STEPS),
             settings=msgspec.structs.replace(storage.settings.engine, mode=storage.settings.mode),
             name=HELPER_NODE if only_runs else WHOLE_NODE,
             lock_folder=storage.settings.data_folder() / "nodes",

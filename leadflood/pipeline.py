@@ -21,7 +21,7 @@ from leadflood.domain.messaging.schemas import MessageApproved
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage
-from leadflood.engine.queue.routes import Step
+from leadflood.engine.queue.event_routes import Step
 
 STEPS = (
     Step(on=ImportPartWanted, run=ImportStage.name),

@@ -24,11 +24,11 @@ from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
-from leadflood.engine.ledger.store import Caps
+from leadflood.engine.ledger.repository import Caps
 from leadflood.engine.net.client import Settings as ClientSettings
-from leadflood.engine.net.gate import Settings as GateSettings
+from leadflood.engine.net.gateway import Settings as GateSettings
 from leadflood.engine.obs.log import Settings as LogSettings
-from leadflood.engine.obs.reports import Settings as SentrySettings
+from leadflood.engine.obs.sentry import Settings as SentrySettings
 from leadflood.engine.obs.tracing import Settings as TraceSettings
 from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings

@@ -132,7 +132,9 @@ class Activities:
             made, event = await self._use.record(
                 deed.tx, lead_id, body.kind, body.text, body.happened_at, editor_of(caller)
             )
-            await deed.publication.publish([event], request_id=caller.request_id)
+            await deed.publication.publish(
+                [event], request_id=caller.request_id, trace_parent=caller.trace_parent
+            )
             return made
 
         return await once(self._node, caller, Activity, do)

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas import Permission, Principal
-from leadflood.engine.obs.feed import Happened
+from leadflood.engine.obs.event_feed import LoggedEvent
 
 
 class About(StrEnum):
@@ -93,7 +93,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             sees_owner=principal.sees_owner,
         )  # fmt: skip
 
-    def shows(self, event: Happened, owners: Mapping[UUID, str]) -> bool:
+    def shows(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
         """Tell whether an event is asked for and may be heard; `owners` of what it is about."""
         return self._wants(event) and self._may_hear(event, owners)
 
@@ -102,14 +102,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         alias = ALIASES.get(event_type, "")
         return not self.types or any(_fits(event_type, alias, name) for name in self.types)
 
-    def _wants(self, event: Happened) -> bool:
+    def _wants(self, event: LoggedEvent) -> bool:
         if self.subject is not None and event.subject != self.subject:
             return False
         if self.run_id is not None and event.run_id != self.run_id:
             return False
         return self.wants_type(event.type)
 
-    def _may_hear(self, event: Happened, owners: Mapping[UUID, str]) -> bool:
+    def _may_hear(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
         audience = audience_of(event.type)
         if audience is None or audience.permission not in self.permissions:
             return False
@@ -119,7 +119,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             return True
         return event.subject is not None and owners.get(event.subject) == str(self.sees_owner)
 
-    def _is_told(self, event: Happened) -> bool:
+    def _is_told(self, event: LoggedEvent) -> bool:
         """Tell whether something is for this user, or for everybody with its permission."""
         told = _TOLD.decode(event.payload)
         if told.user_id is not None:

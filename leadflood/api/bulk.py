@@ -171,7 +171,10 @@ class Bulk:
     ) -> BulkAnswer:
         """Queue the chunks, and write the act down once."""
         job_ids = await deed.publication.publish(
-            begun.chunks, run_id=begun.run_id, request_id=deed.caller.request_id
+            begun.chunks,
+            run_id=begun.run_id,
+            request_id=deed.caller.request_id,
+            trace_parent=deed.caller.trace_parent,
         )
         await deed.audit(_entry(action, begun.run_id, told))
         return BulkAnswer(count=begun.count, run_id=begun.run_id, job_id=job_ids[0])

@@ -15,8 +15,8 @@ from leadflood.api.route import Route
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
-from leadflood.engine.queue import deadletters
-from leadflood.engine.queue.deadletters import DeadLetter, Ending, Filter, Replayed
+from leadflood.engine.queue import dead_letters
+from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
 
 PATH = "/v1/admin/dead-letters"
 SEND = "message.send"
@@ -111,21 +111,23 @@ class DeadLetters:
 
     async def list(self, query: LetterQuery) -> Listed[DeadLetter]:
         """List dead letters, newest first."""
-        wanted = Filter(stage=query.stage, error_code=query.error_code, run_id=query.run_id)
-        letters = await deadletters.list_letters(
+        wanted = DeadLetterFilter(
+            stage=query.stage, error_code=query.error_code, run_id=query.run_id
+        )
+        letters = await dead_letters.list_letters(
             self._node.storage.db, wanted, before=query.place(), limit=query.reach
         )
         return listed(query.skip(letters), query, lambda letter: letter.id)
 
     async def get(self, letter_id: UUID) -> DeadLetter:
         """Show a dead letter whole: payload, error, the chain of its causes."""
-        return await deadletters.get(self._node.storage.db, letter_id)
+        return await dead_letters.get(self._node.storage.db, letter_id)
 
     async def discard(self, letter_id: UUID, caller: Caller) -> None:
         """Forget a dead letter for good."""
 
         async def do(deed: Deed) -> None:
-            if not await deadletters.discard(deed.tx, [letter_id]):
+            if not await dead_letters.discard(deed.tx, [letter_id]):
                 raise NotFound(
                     f"there is no dead letter {letter_id}", code="engine.dead_letter.not_found"
                 )
@@ -139,7 +141,7 @@ class DeadLetters:
 
         async def do(deed: Deed) -> Discards:
             letter_ids, following = await _choose(deed.tx, body)
-            gone = await deadletters.discard(deed.tx, letter_ids)
+            gone = await dead_letters.discard(deed.tx, letter_ids)
             await deed.audit(_entry("dead_letter.discarded", None, _detail(body, len(gone))))
             return Discards(discarded=len(gone), next_cursor=following)
 
@@ -153,7 +155,7 @@ class DeadLetters:
             letter_ids, following = await _choose(deed.tx, body)
             doubtful = await self._find_doubtful(deed.tx, letter_ids)
             storage = self._node.storage
-            ended = await deadletters.replay(
+            ended = await dead_letters.replay(
                 deed.tx, letter_ids, storage.ids, storage.clock.now(), doubtful
             )
             counts = Counter(one.ending for one in ended)
@@ -163,7 +165,7 @@ class DeadLetters:
 
         answer = await once(self._node, caller, Replays, do)
         for stage in {one.stage for one in answer.data if one.ending is Ending.QUEUED}:
-            self._node.engine.wakes.wake(stage)
+            self._node.engine.wakeups.wake(stage)
         return answer
 
     async def bury(self, job_id: UUID, caller: Caller) -> DeadLetter:
@@ -171,7 +173,7 @@ class DeadLetters:
 
         async def do(deed: Deed) -> DeadLetter:
             now = self._node.storage.clock.now()
-            letter = await deadletters.bury(deed.tx, job_id, caller.by, now)
+            letter = await dead_letters.bury(deed.tx, job_id, caller.by, now)
             entry = AuditEntry(
                 action="job.buried", subject_kind="job", subject_id=str(job_id),
                 detail={"stage": letter.stage},
@@ -183,7 +185,7 @@ class DeadLetters:
 
     async def _find_doubtful(self, tx: Tx, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Find the sends of which nobody knows whether they arrived."""
-        payloads = await deadletters.find_payloads(tx, letter_ids, SEND)
+        payloads = await dead_letters.find_payloads(tx, letter_ids, SEND)
         subjects = {one: _SUBJECT.decode(payload) for one, payload in payloads.items()}
         intent_of = {one: subject.intent_id for one, subject in subjects.items()
                      if subject.intent_id is not None}  # fmt: skip
@@ -204,11 +206,11 @@ async def _choose(tx: Tx, body: Chosen) -> tuple[Sequence[UUID], str | None]:
     """Tell which letters are meant, and the cursor to the following ones, where there are any."""
     if body.filter is None:
         return body.ids or (), None
-    wanted = Filter(
+    wanted = DeadLetterFilter(
         stage=body.filter.stage, error_code=body.filter.error_code, run_id=body.filter.run_id
     )
     before = read_cursor(body.cursor) if body.cursor else None
-    found = await deadletters.list_ids(tx, wanted, before=before, limit=body.limit + 1)
+    found = await dead_letters.list_ids(tx, wanted, before=before, limit=body.limit + 1)
     chosen = found[: body.limit]
     return chosen, write_cursor(chosen[-1]) if len(found) > body.limit else None
 

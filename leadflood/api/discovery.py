@@ -299,7 +299,10 @@ class Discoveries:
         await runs.create(deed.tx, run, self._node.storage.clock.now())
         page = await discovery.start(deed.tx, plan.new)
         (job_id,) = await deed.publication.publish(
-            [page], run_id=run.id, request_id=deed.caller.request_id
+            [page],
+            run_id=run.id,
+            request_id=deed.caller.request_id,
+            trace_parent=deed.caller.trace_parent,
         )
         await discovery.note_first_job(deed.tx, run.id, job_id)
         await deed.audit(_entry_of("discovery.started", plan))

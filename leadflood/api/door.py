@@ -31,7 +31,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Denied, FieldProblem, Transient
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
-from leadflood.engine.obs.tracing import PLACE, Active, carry, read_traceparent, spanned
+from leadflood.engine.obs.tracing import CURRENT_SPAN, Active, read_traceparent, spanned
 
 REQUEST_ID = "X-Request-ID"
 TRACE = "traceparent"
@@ -90,7 +90,7 @@ class Door:
             response = await self._answer(request, handler)
             fields: dict[str, str | int] = {"request.id": request[_ID]}
             fields["http.response.status_code"] = response.status
-            span.tell(request.get(NAME, "unknown"), **fields)
+            span.rename(request.get(NAME, "unknown"), **fields)
         return response
 
     async def _answer(self, request: web.Request, handler: Answer) -> web.StreamResponse:
@@ -290,7 +290,8 @@ class Door:
                 (FieldProblem("Idempotency-Key", "is too long or not printable"),),
             )
         return Caller(
-            request_id=carry(request[_ID], PLACE.get()),
+            request_id=request[_ID],
+            trace_parent=CURRENT_SPAN.get() or None,
             principal=principal,
             address=request[ORIGIN].address,
             user_agent=request.headers.get(hdrs.USER_AGENT, "")[:MOST_AGENT_CHARS],

@@ -20,10 +20,9 @@ from leadflood.domain.users.service.users import Users
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
-from leadflood.engine.net.gate import LiveGate
-from leadflood.engine.obs.tracing import plain
+from leadflood.engine.live_overrides import LiveOverrides
+from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.retuner import Retuner
 from leadflood.engine.runtime import Engine
 
 
@@ -130,11 +129,11 @@ class Node(Protocol):
         """The providers that are configured."""
 
     @property
-    def gate(self) -> LiveGate:
+    def gate(self) -> ProviderGateway:
         """The way to the outside."""
 
     @property
-    def retuner(self) -> Retuner:
+    def live_overrides(self) -> LiveOverrides:
         """What operators set by hand, in force on this node."""
 
     @property
@@ -157,6 +156,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, and how. `if_match` is the version that If-Match names; None: it names none."""
 
     request_id: str
+    trace_parent: str | None = None
     principal: Principal = OPERATOR
     address: str = ""
     user_agent: str = ""
@@ -173,9 +173,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actor(self) -> Actor:
         """Tell who this is as the audit record wants it."""
-        return Actor(
-            principal=self.principal, address=self.address, request_id=plain(self.request_id)
-        )
+        return Actor(principal=self.principal, address=self.address, request_id=self.request_id)
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from leadflood.api.route import Route
 from leadflood.api.tickets import Ticket, Tickets
 from leadflood.domain.auth.schemas import Principal
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
-from leadflood.engine.obs.feed import Cursor, CursorTooOld, Happened, Hub
+from leadflood.engine.obs.event_feed import Cursor, CursorTooOld, EventHub, LoggedEvent
 
 
 class EventQuery(
@@ -76,7 +76,7 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
 class Events:
     """The routes of events."""
 
-    def __init__(self, node: Node, hub: Hub | None) -> None:
+    def __init__(self, node: Node, hub: EventHub | None) -> None:
         self._node = node
         self._hub = hub
 
@@ -124,7 +124,7 @@ class Events:
         return await once(self._node, caller, Ticket, do, keeper=keeper)
 
 
-def show(event: Happened) -> EventView:
+def show(event: LoggedEvent) -> EventView:
     """Show an event."""
     return EventView(
         cursor=event.place.write(),

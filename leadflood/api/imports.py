@@ -210,7 +210,7 @@ class Imports:
         await imports.begin(deed.tx, locked, told, icp_id)
         (job_id,) = await deed.publication.publish(
             [ImportStarted(import_id), ImportPartWanted(import_id, 0)],
-            run_id=import_id, request_id=caller.request_id,
+            run_id=import_id, request_id=caller.request_id, trace_parent=caller.trace_parent,
         )  # fmt: skip
         await imports.began(deed.tx, import_id, job_id)
         await deed.audit(
@@ -272,7 +272,9 @@ class Imports:
             now = self._node.storage.clock.now()
             await runs.cancel(deed.tx, import_id, caller.by, now)
             (job_id,) = await deed.publication.publish(
-                [UndoPartWanted(import_id, 0)], request_id=caller.request_id
+                [UndoPartWanted(import_id, 0)],
+                request_id=caller.request_id,
+                trace_parent=caller.trace_parent,
             )
             await self._imports.begin_undo(deed.tx, import_id, job_id)
             counts = msgspec.to_builtins(view.counts)

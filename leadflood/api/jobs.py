@@ -10,8 +10,8 @@ from leadflood.api.listing import Listed, Pagination, Selection, read_cursor, wr
 from leadflood.api.route import Route
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.errors import NotFound
-from leadflood.engine.queue import jobs
-from leadflood.engine.queue.jobs import JobFilter, JobState, JobView
+from leadflood.engine.queue import job_queries
+from leadflood.engine.queue.job_queries import JobFilter, JobState, JobView
 
 
 class JobQuery(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -61,7 +61,7 @@ class Jobs:
             stages=tuple(self._node.engine.channels),
         )  # fmt: skip
         before = read_cursor(query.cursor) if query.cursor else None
-        page = await jobs.list_page(self._node.storage.db, wanted, before, query.limit)
+        page = await job_queries.list_page(self._node.storage.db, wanted, before, query.limit)
         place = page.next_place
         return Listed(
             data=page.jobs,
@@ -83,4 +83,4 @@ class Jobs:
 
     async def get(self, job_id: UUID) -> JobView:
         """Show a job: queued, running, completed, failed or cancelled."""
-        return await jobs.get(self._node.storage.db, job_id)
+        return await job_queries.get(self._node.storage.db, job_id)

@@ -359,7 +359,10 @@ class LeadChangeRoutes:
             lead = await self._changes.require_visible(deed.tx, lead_id, editor)
             await runs.create(deed.tx, run, self._node.storage.clock.now())
             (job_id,) = await deed.publication.publish(
-                [event_of(lead.id)], run_id=run.id, request_id=caller.request_id
+                [event_of(lead.id)],
+                run_id=run.id,
+                request_id=caller.request_id,
+                trace_parent=caller.trace_parent,
             )
             return RunStarted(run_id=run.id, job_id=job_id)
 

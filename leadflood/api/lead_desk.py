@@ -19,13 +19,13 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.leads.writing import Prepared
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.service import ScoringService
-from leadflood.engine.db.grouped import AGAIN, Again, Grouped, Settings
+from leadflood.engine.db.batching import REDO, Batcher, Policy, Redo
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publication
 from leadflood.engine.queue.runs import NewRun
-from leadflood.engine.queue.stage import Follow
+from leadflood.engine.queue.stage import FollowUp
 
 
 class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -57,8 +57,8 @@ class _Read(msgspec.Struct, frozen=True):
     prepared: Prepared
 
 
-Answer = LeadMade | Exception | Again
-IN_TURN = Settings(lanes=1, pause_ratio=0.4)
+Answer = LeadMade | Exception | Redo
+IN_TURN = Policy(lanes=1, pause_ratio=0.4)
 """Two batches at once would be two halves that wait for each other's companies and fsyncs."""
 
 
@@ -70,8 +70,12 @@ class LeadDesk:
         self._icps = icps
         self._scores = ShownScores()
         self._pages = LeadPages()
-        self._reads: Grouped[UUID, LeadPage | None] = Grouped(self._read)
-        self._orders: Grouped[_Read, LeadMade] = Grouped(self._bring_in, IN_TURN)
+        self._reads: Batcher[UUID, LeadPage | None] = Batcher(
+            lambda lead_ids, _: self._read(lead_ids)
+        )
+        self._orders: Batcher[_Read, LeadMade] = Batcher(
+            lambda orders, _: self._bring_in(orders), IN_TURN
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -81,7 +85,7 @@ class LeadDesk:
 
     async def find(self, lead_id: UUID) -> LeadPage | None:
         """Find all that is known of a lead; of a merged one, of its survivor."""
-        return await self._reads.ask(lead_id)
+        return await self._reads.submit(lead_id)
 
     async def bring_in(self, order: Order) -> LeadMade:
         """Bring a lead in, with its run, its event and its first job; once for an Idempotency-Key.
@@ -102,7 +106,7 @@ class LeadDesk:
     async def _ask(self, order: Order) -> LeadMade:
         storage = self._node.storage
         prepared = LeadService(storage.ids, storage.clock).prepare(order.given)
-        return await self._orders.ask(_Read(order, prepared))
+        return await self._orders.submit(_Read(order, prepared))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
         """Read a batch: one statement where nothing has changed since, else five more for all."""
@@ -189,12 +193,18 @@ class LeadDesk:
             if isinstance(end, LeadCreated):
                 created[place] = end
             else:
-                answers[place] = end or AGAIN
+                answers[place] = end or REDO
         opened = [self._run_of(orders[place]) for place in created]
         await runs.create_many(publication.tx, opened, storage.clock.now())
         jobs = await publication.publish_each(
             [
-                Follow(None, event, None, run.id, 0, orders[place].caller.request_id)
+                FollowUp(
+                    None,
+                    event,
+                    run_id=run.id,
+                    request_id=orders[place].caller.request_id,
+                    trace_parent=orders[place].caller.trace_parent,
+                )
                 for (place, event), run in zip(created.items(), opened, strict=True)
             ]
         )

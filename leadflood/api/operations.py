@@ -20,9 +20,9 @@ from leadflood.engine.obs.metrics import (
     RouteMetrics,
     StageReading,
 )
-from leadflood.engine.obs.statistics import QueueDepth, count_queue
-from leadflood.engine.queue import store
-from leadflood.engine.queue.line import Line
+from leadflood.engine.obs.size_statistics import QueueDepth, count_queue
+from leadflood.engine.queue import repository
+from leadflood.engine.queue.stage_runner import StageRunner
 
 CACHED_SECONDS = 2.0
 
@@ -64,13 +64,13 @@ class Operations:
         db, engine = self._node.storage.db, self._node.engine
 
         async def ask() -> str:
-            await db.fetch_value(store.SQL.find_era)
+            await db.fetch_value(repository.SQL.find_era)
             return "answers"
 
         checks = [await look("database", ask)]
         if checks[0].ok:
             checks.append(await check_migrations(db, self._newest))
-        paused = [name for name, line in engine.lines.items() if line.is_paused]
+        paused = [name for name, line in engine.runners.items() if line.is_paused]
         checks.append(check_stages(engine.why_not_ready(), paused))
         is_ready = all(check.ok for check in checks)
         answer = Ready("ready" if is_ready else "not ready", tuple(checks))
@@ -86,7 +86,7 @@ class Operations:
         engine = self._node.engine
         in_use, size = self._node.storage.db.in_use()
         readings = Readings(
-            stages=[_read_stage(line) for line in engine.lines.values()],
+            stages=[_read_stage(line) for line in engine.runners.values()],
             depths=self._depths,
             actors=list(_read_actors(engine.supervisor)),
             routes=self._routes,
@@ -105,7 +105,7 @@ class Operations:
         self._asked_at = REAL_TIME.monotonic()
         db = self._node.storage.db
         try:
-            stages = list(self._node.engine.lines)
+            stages = list(self._node.engine.runners)
             self._depths = tuple([self._depth(one) for one in await count_queue(db, stages)])
             self._feed_lag = await db.fetch_value(SQL.read_feed_lag)
         except Exception as error:
@@ -125,7 +125,7 @@ class Operations:
         )
 
 
-def _read_stage(line: Line) -> StageReading:
+def _read_stage(line: StageRunner) -> StageReading:
     return StageReading(
         metrics=line.metrics,
         channel_jobs=len(line.channel),

@@ -27,7 +27,7 @@ from leadflood.engine.errors import (
     Unsure,
 )
 from leadflood.engine.net.breaker import BreakerOpen
-from leadflood.engine.obs.feed import CursorTooOld
+from leadflood.engine.obs.event_feed import CursorTooOld
 from leadflood.engine.obs.log import log
 
 CONTENT_TYPE = "application/problem+json"

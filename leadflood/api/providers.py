@@ -14,22 +14,22 @@ from leadflood.api.route import Route
 from leadflood.api.stages import Reason, Why, unknown
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.errors import Invalid, NotFound, PreconditionFailed
-from leadflood.engine.ledger import store as ledger, tunings, watching
-from leadflood.engine.ledger.store import Caps
-from leadflood.engine.ledger.tunings import ALL, Hand, Tuned
-from leadflood.engine.ledger.watching import (
+from leadflood.engine.ledger import override_rows, repository as ledger, usage
+from leadflood.engine.ledger.override_rows import ALL, OverrideAuthor, OverrideRow
+from leadflood.engine.ledger.repository import Caps
+from leadflood.engine.ledger.usage import (
     CapsUse,
     CapUse,
     Failure,
+    LimitSources,
     LimitUse,
     OpenMoney,
-    Said,
-    tell_limit,
+    describe_limit,
 )
 from leadflood.engine.net.breaker import BreakerState
-from leadflood.engine.net.measures import Latency
-from leadflood.engine.net.tuning import LiveWindow, Tuning, find_problems
-from leadflood.engine.queue import control, runs
+from leadflood.engine.net.latency import Latency
+from leadflood.engine.net.overrides import Overrides, WindowOverride, find_problems
+from leadflood.engine.queue import runs, switches
 
 PATH = "/v1/admin/providers"
 BUDGET = "/v1/admin/budget"
@@ -192,7 +192,7 @@ class Providers:
         self._check(provider, body)
 
         async def do(deed: Deed) -> None:
-            hand = Hand(by_whom=caller.by, reason=body.reason, if_version=caller.if_match)
+            hand = OverrideAuthor(by_whom=caller.by, reason=body.reason, if_version=caller.if_match)
             await self._tune(deed, provider, lambda tuning: _changed(tuning, body), hand)
             if body.enabled is not UNSET:
                 await self._switch(deed, provider, is_on=body.enabled is not False, why=body.reason)
@@ -228,25 +228,25 @@ class Providers:
         self._require(provider)
 
         async def do(deed: Deed) -> BreakerReset:
-            hand = Hand(by_whom=caller.by, reason="breaker closed by hand")
+            hand = OverrideAuthor(by_whom=caller.by, reason="breaker closed by hand")
             row = await self._tune(deed, provider, _with_breaker_closed, hand)
             await deed.audit(_entry("provider.breaker_reset", provider, {}))
-            return BreakerReset(provider=provider, resets=row.tuning.breaker_resets)
+            return BreakerReset(provider=provider, resets=row.overrides.breaker_resets)
 
         answer = await once(self._node, caller, BreakerReset, do)
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         return answer
 
     async def budget(self) -> BudgetView:
         """Show the caps over all providers and what is used of them, and of each open run's."""
         storage = self._node.storage
-        caps = {ALL: self._node.retuner.caps.all}
-        used = await watching.read_caps(storage.db, caps, storage.clock.now())
-        opened = await watching.sum_open(storage.db)
-        row = self._node.retuner.of(ALL)
+        caps = {ALL: self._node.live_overrides.caps.all}
+        used = await usage.read_caps(storage.db, caps, storage.clock.now())
+        opened = await usage.sum_open(storage.db)
+        row = self._node.live_overrides.get(ALL)
         return BudgetView(
             version=row.version, currency=storage.settings.budget.currency, use=used[ALL],
-            open=watching.join(opened.values()), runs=await self._run_money(),
+            open=usage.join(opened.values()), runs=await self._run_money(),
             last_set=_last_set(row),
         )  # fmt: skip
 
@@ -254,13 +254,13 @@ class Providers:
         """Change the caps over all providers while all runs; nodes follow in a second."""
 
         async def do(deed: Deed) -> None:
-            hand = Hand(by_whom=caller.by, reason=body.reason, if_version=caller.if_match)
+            hand = OverrideAuthor(by_whom=caller.by, reason=body.reason, if_version=caller.if_match)
             await self._tune(deed, ALL, lambda tuning: _with_caps(tuning, body), hand)
             entry = AuditEntry(action="budget.changed", subject_kind="budget", detail=_detail(body))
             await deed.audit(entry)
 
         await once(self._node, caller, type(None), do)
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         return await self.budget()
 
     def _names(self) -> Sequence[str]:
@@ -275,64 +275,69 @@ class Providers:
             return
         wanted = {name: None if given is None else _windows(given)
                   for name, given in body.limits.items()}  # fmt: skip
-        problems = find_problems(self._node.gate.card(provider).limits, wanted)
+        problems = find_problems(self._node.gate.providers.configured(provider).limits, wanted)
         if problems:
             told = "; ".join(f"{one.path}: {one.problem}" for one in problems)
             raise Invalid(told, tuple(problems), code="engine.provider.limits")
 
-    async def _tune(self, deed: Deed, name: str, change: "_Change", hand: Hand) -> Tuned:
+    async def _tune(
+        self, deed: Deed, name: str, change: "_Change", hand: OverrideAuthor
+    ) -> OverrideRow:
         now = self._node.storage.clock.now()
-        after = await tunings.change(deed.tx, name, change, hand, now)
-        await control.tell_nodes(deed.tx)
+        after = await override_rows.change(deed.tx, name, change, hand, now)
+        await switches.notify_nodes(deed.tx)
         return after
 
     async def _switch(self, deed: Deed, provider: str, *, is_on: bool, why: str) -> bool:
         if is_on:
-            return await control.switch_provider_on(deed.tx, provider)
+            return await switches.switch_provider_on(deed.tx, provider)
         clock = self._node.storage.clock
-        await control.switch_provider_off(deed.tx, clock, provider, deed.caller.by, why)
+        await switches.switch_provider_off(deed.tx, clock, provider, deed.caller.by, why)
         return True
 
     async def _after(self, provider: str) -> ProviderView:
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         return await self.get(provider)
 
     async def _show(self, names: Sequence[str]) -> list[ProviderView]:
         db, now = self._node.storage.db, self._node.storage.clock.now()
         caps = {f"provider:{name}": self._caps(name) for name in names}
         known = _Known(
-            used=await watching.read_caps(db, caps, now),
-            opened=await watching.sum_open(db),
-            calls=await watching.count_calls(db, now),
-            failures=await watching.find_failures(db, names, LAST_ERRORS),
+            used=await usage.read_caps(db, caps, now),
+            opened=await usage.sum_open(db),
+            calls=await usage.count_calls(db, now),
+            failures=await usage.find_failures(db, names, LAST_ERRORS),
             limits=await self._limits(names, now),
         )
         return [self._view(name, known) for name in names]
 
     def _view(self, name: str, known: "_Known") -> ProviderView:
         node = self._node
-        breaker, row = node.gate.breaker(name).tell(), node.retuner.of(name)
-        switch = node.engine.control.switches.get(control.PROVIDER + name)
-        is_off = node.engine.control.is_off(name)
+        breaker, row = node.gate.providers.breaker(name).snapshot(), node.live_overrides.get(name)
+        switch = node.engine.switches.states.get(switches.PROVIDER + name)
+        is_off = node.engine.switches.is_off(name)
         off = SwitchedOff(by=switch.by_whom, reason=switch.reason) if switch and is_off else None
         return ProviderView(
             name=name, version=row.version, is_configured=name in node.adapters, is_off=is_off,
             off=off, is_breaker_open=breaker.is_open, breaker=breaker, limits=known.limits[name],
             budget=known.used[f"provider:{name}"], open=known.opened.get(name, OpenMoney()),
-            calls_last_minute=known.calls.get(name, {}), latency=node.gate.latency(name),
+            calls_last_minute=known.calls.get(name, {}), latency=node.gate.providers.latency(name),
             last_errors=known.failures[name], last_set=_last_set(row),
         )  # fmt: skip
 
     async def _limits(self, names: Sequence[str], now: datetime) -> dict[str, tuple[LimitUse, ...]]:
-        allowances = await watching.find_allowances(self._node.storage.db)
+        allowances = await usage.find_allowances(self._node.storage.db)
         told: dict[str, tuple[LimitUse, ...]] = {}
         for name in names:
-            card, live = self._node.gate.card(name), self._node.retuner.of(name).tuning.limits
-            force = self._node.gate.limits(name)
+            card, live = (
+                self._node.gate.providers.configured(name),
+                self._node.live_overrides.get(name).overrides.limits,
+            )
+            force = self._node.gate.providers.limits(name)
             told[name] = tuple([
-                tell_limit(
+                describe_limit(
                     limit,
-                    Said(
+                    LimitSources(
                         documented=card.documented.get(limit, ()), settings=windows,
                         live={one.seconds: one.calls for one in live.get(limit, ())},
                         force=force.get(limit, ()),
@@ -345,7 +350,7 @@ class Providers:
         return told
 
     def _caps(self, name: str) -> Caps:
-        return self._node.retuner.caps.providers.get(name, Caps())
+        return self._node.live_overrides.caps.providers.get(name, Caps())
 
     async def _run_money(self) -> tuple[RunMoney, ...]:
         db = self._node.storage.db
@@ -374,10 +379,10 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, tuple[LimitUse, ...]]
 
 
-_Change = Callable[[Tuning], Tuning]
+_Change = Callable[[Overrides], Overrides]
 
 
-def _changed(tuning: Tuning, body: ProviderChange) -> Tuning:
+def _changed(tuning: Overrides, body: ProviderChange) -> Overrides:
     if body.limits is None:
         tuning = msgspec.structs.replace(tuning, limits={})
     elif body.limits is not UNSET:
@@ -391,11 +396,11 @@ def _changed(tuning: Tuning, body: ProviderChange) -> Tuning:
     return _with_caps(tuning, body)
 
 
-def _with_breaker_closed(tuning: Tuning) -> Tuning:
+def _with_breaker_closed(tuning: Overrides) -> Overrides:
     return msgspec.structs.replace(tuning, breaker_resets=tuning.breaker_resets + 1)
 
 
-def _with_caps(tuning: Tuning, body: ProviderChange | BudgetChange) -> Tuning:
+def _with_caps(tuning: Overrides, body: ProviderChange | BudgetChange) -> Overrides:
     day, month = body.day_cap_micros, body.month_cap_micros
     return msgspec.structs.replace(
         tuning,
@@ -404,8 +409,8 @@ def _with_caps(tuning: Tuning, body: ProviderChange | BudgetChange) -> Tuning:
     )
 
 
-def _windows(given: Sequence[Live]) -> tuple[LiveWindow, ...]:
-    return tuple([LiveWindow(one.calls, one.seconds) for one in given])
+def _windows(given: Sequence[Live]) -> tuple[WindowOverride, ...]:
+    return tuple([WindowOverride(one.calls, one.seconds) for one in given])
 
 
 def _detail(body: ProviderChange | BudgetChange) -> Mapping[str, object]:
@@ -417,5 +422,5 @@ def _entry(action: str, provider: str, detail: Mapping[str, object]) -> AuditEnt
     return AuditEntry(action=action, subject_kind="provider", subject_id=provider, detail=detail)
 
 
-def _last_set(row: Tuned) -> LastSet:
+def _last_set(row: OverrideRow) -> LastSet:
     return LastSet(by=row.by_whom, reason=row.reason, at=row.changed_at if row.version else None)

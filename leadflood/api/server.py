@@ -23,7 +23,7 @@ from leadflood.api.route import Endpoint, Part, Route, encode, is_page, read_que
 from leadflood.api.stream import Streams, is_upgrade, require_own_origin
 from leadflood.api.table import make_table
 from leadflood.engine.errors import Conflict, PreconditionFailed
-from leadflood.engine.obs.feed import Feed, Hub
+from leadflood.engine.obs.event_feed import EventFeed, EventHub
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 SHUTDOWN_SECONDS = 10.0
@@ -51,8 +51,8 @@ async def listening(
     await node.storage.accounts.start()
     metrics, lag = RouteMetrics(), LoopLag()
     storage = node.storage
-    keeps_days = node.engine.parts.settings.duties.event_days
-    hub = Hub(Feed(storage.db, storage.clock, keeps_days))
+    keeps_days = node.engine.parts.settings.maintenance.event_days
+    hub = EventHub(EventFeed(storage.db, storage.clock, keeps_days))
     desk = LeadDesk(node, Icps(node))
     table = await to_thread.run_sync(make_table, node, metrics, lag, hub, desk)
     connections = Connections(http.idle_seconds)
@@ -110,7 +110,9 @@ async def _listen(runner: web.AppRunner, http: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_app(table: Sequence[Route], door: Door, streams: Streams, hub: Hub) -> web.Application:
+def make_app(
+    table: Sequence[Route], door: Door, streams: Streams, hub: EventHub
+) -> web.Application:
     """Put the routes behind the door."""
 
     async def end_streams(_app: web.Application) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from leadflood.api.edge import Node
 from leadflood.api.route import Route
-from leadflood.engine.ledger.tunings import ALL, Tuned
+from leadflood.engine.ledger.override_rows import ALL, OverrideRow
 
 LIVE = "live"
 
@@ -50,18 +50,18 @@ class EffectiveSettings:
         return sorted(shown, key=lambda setting: setting.path)
 
     def _live(self) -> Iterator[tuple[str, str]]:
-        retuner = self._node.retuner
-        yield from _caps("budget.", retuner.of(ALL), "day_micros", "month_micros")
+        live_overrides = self._node.live_overrides
+        yield from _caps("budget.", live_overrides.get(ALL), "day_micros", "month_micros")
         for name in self._node.storage.settings.providers:
-            row = retuner.of(name)
+            row = live_overrides.get(name)
             yield from _caps(f"providers.{name}.", row, "day_cap_micros", "month_cap_micros")
-            for limit, windows in row.tuning.limits.items():
+            for limit, windows in row.overrides.limits.items():
                 told = ", ".join(f"{one.calls}/{one.seconds:g} s" for one in windows)
                 yield f"providers.{name}.limits.{limit}", told
 
 
-def _caps(path: str, row: Tuned, day: str, month: str) -> Iterator[tuple[str, str]]:
-    if row.tuning.day_cap_micros is not None:
-        yield path + day, str(row.tuning.day_cap_micros)
-    if row.tuning.month_cap_micros is not None:
-        yield path + month, str(row.tuning.month_cap_micros)
+def _caps(path: str, row: OverrideRow, day: str, month: str) -> Iterator[tuple[str, str]]:
+    if row.overrides.day_cap_micros is not None:
+        yield path + day, str(row.overrides.day_cap_micros)
+    if row.overrides.month_cap_micros is not None:
+        yield path + month, str(row.overrides.month_cap_micros)

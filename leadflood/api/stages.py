@@ -15,9 +15,9 @@ from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.actors.supervisor import Child, Health, Supervisor
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Invalid, NotFound
-from leadflood.engine.queue import control, store
-from leadflood.engine.queue.control import SwitchState
-from leadflood.engine.queue.line import LineStatus
+from leadflood.engine.queue import repository, switches
+from leadflood.engine.queue.stage_runner import StageStatus
+from leadflood.engine.queue.switches import SwitchState
 
 LOOK_SECONDS = 0.1
 MOST_WAIT_SECONDS = 20.0
@@ -94,7 +94,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many jobs of a stage each node has at work at once."""
 
-    concurrency: Annotated[int, msgspec.Meta(ge=1, le=control.MOST_CONCURRENCY)]
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=switches.MAX_CONCURRENCY)]
     reason: Reason = ""
 
 
@@ -145,7 +145,7 @@ class Stages:
     async def nodes(self) -> list[NodeView]:
         """List all nodes on this database."""
         ours = self._node.engine.node.id
-        rows = await self._node.storage.db.fetch(store.SQL.list_nodes)
+        rows = await self._node.storage.db.fetch(repository.SQL.list_nodes)
         return [
             NodeView(
                 id=row["id"],
@@ -159,7 +159,7 @@ class Stages:
 
     async def switches(self) -> list[SwitchView]:
         """List what operators have switched."""
-        rows = await store.find_switches(self._node.storage.db)
+        rows = await repository.find_switches(self._node.storage.db)
         return [
             _switch_view(SwitchState(name, row["state"], row["by_whom"], row["reason"]))
             for name, row in rows.items()
@@ -180,8 +180,8 @@ class Stages:
         line = self._line(stage)
 
         async def do(deed: Deed) -> None:
-            if await control.is_paused(deed.tx, stage):
-                await control.resume_stage(deed.tx, stage)
+            if await switches.is_paused(deed.tx, stage):
+                await switches.resume_stage(deed.tx, stage)
                 await deed.audit(_entry("stage.resumed", stage))
 
         await once(self._node, caller, type(None), do)
@@ -191,9 +191,9 @@ class Stages:
         """Pause a stage and wait until nothing of it is in hand; 202: some still is, ask again."""
         self._line(stage)
         await self._pause(stage, body.reason, caller, "stage.drained")
-        await self._node.engine.control.look()
+        await self._node.engine.switches.refresh()
         with anyio.move_on_after(body.wait_seconds):
-            while await control.count_in_hand(self._node.storage.db, stage):
+            while await switches.count_in_flight(self._node.storage.db, stage):
                 await REAL_TIME.sleep(LOOK_SECONDS)
         told = await self.drain_state(stage)
         status = HTTPStatus.ACCEPTED if told.in_hand else HTTPStatus.OK
@@ -205,9 +205,9 @@ class Stages:
         """Tell how far a drain is."""
         self._line(stage)
         db = self._node.storage.db
-        in_hand = await control.count_in_hand(db, stage)
+        in_hand = await switches.count_in_flight(db, stage)
         state: DrainState = "draining" if in_hand else "drained"
-        if not await control.is_paused(db, stage):
+        if not await switches.is_paused(db, stage):
             state = "running"
         return DrainView(stage=stage, state=state, in_hand=in_hand)
 
@@ -216,7 +216,7 @@ class Stages:
         line, storage = self._line(stage), self._node.storage
 
         async def do(deed: Deed) -> None:
-            await control.scale_stage(
+            await switches.scale_stage(
                 deed.tx, storage.clock, stage, body.concurrency, caller.by, body.reason
             )
             detail = {"concurrency": body.concurrency, "reason": body.reason}
@@ -230,7 +230,7 @@ class Stages:
         line = self._line(stage)
 
         async def do(deed: Deed) -> None:
-            if await control.unscale_stage(deed.tx, stage):
+            if await switches.unscale_stage(deed.tx, stage):
                 await deed.audit(_entry("stage.unscaled", stage))
 
         await once(self._node, caller, type(None), do)
@@ -240,19 +240,19 @@ class Stages:
         clock = self._node.storage.clock
 
         async def do(deed: Deed) -> None:
-            await control.pause_stage(deed.tx, clock, stage, caller.by, reason)
+            await switches.pause_stage(deed.tx, clock, stage, caller.by, reason)
             await deed.audit(_entry(action, stage, {"reason": reason}))
 
         await once(self._node, caller, type(None), do)
 
-    def _line(self, stage: str) -> LineStatus:
+    def _line(self, stage: str) -> StageStatus:
         known = {status.stage: status for status in self._node.engine.status()}
         if stage not in known:
             raise unknown("stage", stage, list(known))
         return known[stage]
 
-    async def _after(self, line: LineStatus) -> StageView:
-        await self._node.engine.control.look()
+    async def _after(self, line: StageStatus) -> StageView:
+        await self._node.engine.switches.refresh()
         return _stage_view(self._line(line.stage))
 
 
@@ -296,7 +296,7 @@ def _show(child: Child, lines: dict[str, StageView]) -> ActorView:
     )
 
 
-def _stage_view(status: LineStatus) -> StageView:
+def _stage_view(status: StageStatus) -> StageView:
     return msgspec.convert(status, StageView, from_attributes=True)
 
 

@@ -6,12 +6,12 @@ import msgspec
 
 from leadflood.api.edge import Node
 from leadflood.api.route import Route
-from leadflood.engine.ledger import store as ledger, watching
-from leadflood.engine.ledger.store import Budget, Caps
-from leadflood.engine.ledger.watching import CapsUse, OpenMoney
-from leadflood.engine.obs import statistics
+from leadflood.engine.ledger import repository as ledger, usage
+from leadflood.engine.ledger.repository import Budget, Caps
+from leadflood.engine.ledger.usage import CapsUse, OpenMoney
+from leadflood.engine.obs import size_statistics
 from leadflood.engine.obs.health import SQL
-from leadflood.engine.obs.statistics import Connections, EventLog, QueueDepth, TableSize
+from leadflood.engine.obs.size_statistics import Connections, EventLog, QueueDepth, TableSize
 
 ALL = "all"
 MOST_MONTHS = 24
@@ -77,29 +77,29 @@ class Statistics:
         engine, db = self._node.engine, self._node.storage.db
         lag_seconds = await db.fetch_value(SQL.read_feed_lag)
         return StatisticsView(
-            queue=tuple(await statistics.count_queue(db, list(engine.lines))),
+            queue=tuple(await size_statistics.count_queue(db, list(engine.runners))),
             rates=tuple([
                 StageRate(stage=name, per_second=round(line.per_second, 1))
-                for name, line in engine.lines.items()
+                for name, line in engine.runners.items()
             ]),
             database=DatabaseView(
-                bytes=await statistics.find_database_bytes(db),
-                connections=await statistics.count_connections(db),
-                tables=tuple(await statistics.list_tables(db)),
+                bytes=await size_statistics.find_database_bytes(db),
+                connections=await size_statistics.count_connections(db),
+                tables=tuple(await size_statistics.list_tables(db)),
             ),
-            events=await statistics.look_at_events(db, lag_seconds),
+            events=await size_statistics.look_at_events(db, lag_seconds),
             ledger=await self._ledger(),
         )  # fmt: skip
 
     async def _ledger(self) -> LedgerView:
         db, now = self._node.storage.db, self._node.storage.clock.now()
-        caps: dict[str, Caps] = {ALL: self._node.retuner.caps.all}
-        used = await watching.read_caps(db, caps, now)
-        opened = await watching.sum_open(db)
+        caps: dict[str, Caps] = {ALL: self._node.live_overrides.caps.all}
+        used = await usage.read_caps(db, caps, now)
+        opened = await usage.sum_open(db)
         scopes = [f"all:month:{month}" for month in _last_months(now.year, now.month)]
         found = await ledger.find_budgets(db, scopes)
         return LedgerView(
-            use=used[ALL], open=watching.join(opened.values()),
+            use=used[ALL], open=usage.join(opened.values()),
             months=tuple([_month(budget) for budget in reversed(found)]),
         )  # fmt: skip
 

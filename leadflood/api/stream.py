@@ -32,7 +32,7 @@ from leadflood.domain.overview.service import OverviewService
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import LeadfloodError, Throttled, Transient
-from leadflood.engine.obs.feed import Cursor, Happened, Hub, Page
+from leadflood.engine.obs.event_feed import Cursor, EventBatch, EventHub, LoggedEvent
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
 from leadflood.engine.queue import runs
@@ -158,7 +158,7 @@ class Stream:
 class Streams:
     """All who listen in this process; `run` must be running."""
 
-    def __init__(self, node: Node, hub: Hub, metrics: RouteMetrics) -> None:
+    def __init__(self, node: Node, hub: EventHub, metrics: RouteMetrics) -> None:
         self._hub = hub
         self._metrics = metrics
         self._db = node.storage.db
@@ -218,7 +218,7 @@ class Streams:
             await stream.close(WSCloseCode.GOING_AWAY, "stopping")
         scope.cancel()
 
-    def _take(self, stream: Stream, page: Page) -> bool:
+    def _take(self, stream: Stream, page: EventBatch) -> bool:
         """Write a page at once; False: its owners must be looked up, or the client is behind."""
         if stream.view.sees_owner is not None or stream.is_behind:
             return False
@@ -228,13 +228,13 @@ class Streams:
         stream.place = page.end
         return True
 
-    async def _frames(self, page: Page, view: View) -> bytes:
+    async def _frames(self, page: EventBatch, view: View) -> bytes:
         """Make the frames of a page for a view, once for all who have the same."""
         if view.sees_owner is None or view in page.shared:
             return _frames_of(page, view, {})
         return _frames_of(page, view, await self._owners(page))
 
-    async def _owners(self, page: Page) -> Mapping[UUID, str]:
+    async def _owners(self, page: EventBatch) -> Mapping[UUID, str]:
         """Find whose the things of a page are, once for all who see only their own."""
         lock: anyio.Lock = page.shared.setdefault("owners lock", anyio.Lock())
         async with lock:
@@ -320,7 +320,7 @@ async def _listen(socket: web.WebSocketResponse) -> None:
             return
 
 
-def _frames_of(page: Page, view: View, owners: Mapping[UUID, str]) -> bytes:
+def _frames_of(page: EventBatch, view: View, owners: Mapping[UUID, str]) -> bytes:
     made = page.shared.get(view)
     if made is None:
         shown = [event for event in page.events if view.shows(event, owners)]
@@ -329,7 +329,7 @@ def _frames_of(page: Page, view: View, owners: Mapping[UUID, str]) -> bytes:
     return frames
 
 
-def _frame_of(page: Page, event: Happened) -> bytes:
+def _frame_of(page: EventBatch, event: LoggedEvent) -> bytes:
     made = page.shared.get(event.id)
     if made is None:
         made = page.shared[event.id] = frame(msgspec.json.encode(show(event)))

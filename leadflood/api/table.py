@@ -41,13 +41,13 @@ from leadflood.api.stages import Stages
 from leadflood.api.statistics import Statistics
 from leadflood.api.suppressions import Suppressions
 from leadflood.api.users import Users
-from leadflood.engine.obs.feed import Hub
+from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 
 def make_table(
-    node: Node, metrics: RouteMetrics, lag: LoopLag, hub: Hub | None, desk: LeadDesk
+    node: Node, metrics: RouteMetrics, lag: LoopLag, hub: EventHub | None, desk: LeadDesk
 ) -> tuple[Route, ...]:
     """List all routes of a node; `hub` None: only to be described.
 

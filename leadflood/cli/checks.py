@@ -30,12 +30,12 @@ from leadflood.domain.messaging.letter import missing_settings
 from leadflood.domain.messaging.schemas import IntentState
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db import migrations
-from leadflood.engine.db.facts import inspect
+from leadflood.engine.db.server_checks import inspect
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Invalid, LeadfloodError
-from leadflood.engine.ledger.store import sum_lines
-from leadflood.engine.net.book import LineState
-from leadflood.engine.queue import deadletters, store
+from leadflood.engine.ledger.repository import sum_lines
+from leadflood.engine.net.ledger_port import LineState
+from leadflood.engine.queue import dead_letters, repository
 from leadflood.providers import catalog
 from leadflood.settings import Settings
 
@@ -209,7 +209,7 @@ def _word(is_on: bool) -> str:
 
 
 async def _check_installation(storage: Storage) -> Check:
-    row = await store.find_installation(storage.db)
+    row = await repository.find_installation(storage.db)
     if row is None:
         return good("installation", "new: the first start writes whose database this is")
     found = f"{row['mode']} mode, {row['clock_kind']} clock, era {row['era']}"
@@ -223,7 +223,7 @@ async def _check_installation(storage: Storage) -> Check:
 
 
 async def _check_work(storage: Storage) -> list[Check]:
-    beat = storage.settings.engine.beat
+    beat = storage.settings.engine.heartbeat
     nodes = await list_nodes(storage)
     alive = [node for node in nodes if node.silent_seconds <= beat.dead_after_seconds]
     silent = [str(node.id) for node in nodes if node not in alive]
@@ -265,7 +265,7 @@ async def _check_crash_loops(storage: Storage) -> Check:
 
 
 async def _check_dead_letters(storage: Storage) -> Check:
-    counts = await deadletters.count(storage.db)
+    counts = await dead_letters.count(storage.db)
     if not counts:
         return good("dead letters", "none")
     told = ", ".join(f"{x.letters} {x.stage} {x.error_code}" for x in counts)

@@ -16,8 +16,8 @@ from leadflood.domain.messaging import store as messaging
 from leadflood.domain.messaging.schemas import IntentState
 from leadflood.domain.messaging.stage import SendStage
 from leadflood.engine.errors import Invalid
-from leadflood.engine.queue import deadletters, store
-from leadflood.engine.queue.deadletters import DeadLetter, Ending, Filter, Replayed
+from leadflood.engine.queue import dead_letters, repository
+from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
 
 PAGE = 500
 BURIED = "engine.buried"
@@ -54,7 +54,7 @@ def list_letters(
 ) -> None:
     """List dead letters, newest first."""
     wanted = _filter(stage, code, run)
-    found = with_storage(lambda one: deadletters.list_letters(one.db, wanted, limit=limit))
+    found = with_storage(lambda one: dead_letters.list_letters(one.db, wanted, limit=limit))
     if as_json:
         print_json([_brief(letter) for letter in found])
         return
@@ -71,7 +71,7 @@ def list_letters(
 @app.command()
 def show(letter: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> None:
     """Show one dead letter with its payload and the chain of its errors."""
-    found = with_storage(lambda one: deadletters.get(one.db, letter))
+    found = with_storage(lambda one: dead_letters.get(one.db, letter))
     if as_json:
         print_json(found)
         return
@@ -93,7 +93,7 @@ def replay(
 ) -> None:
     """Try dead letters again: by id, by filter, or all. Exits with 1 when one was not queued."""
     wanted = _filter(stage, code, run)
-    if bool(letters) == (everything or wanted != Filter()):
+    if bool(letters) == (everything or wanted != DeadLetterFilter()):
         raise Invalid(
             "name the dead letters by id, or by --stage, --code, --run or --all", code=USAGE
         )
@@ -118,10 +118,10 @@ def bury(job: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> 
     print_data(f"{letter.id} is a dead letter now")
 
 
-def _filter(stage: str | None, code: str | None, run: UUID | None) -> Filter:
+def _filter(stage: str | None, code: str | None, run: UUID | None) -> DeadLetterFilter:
     if stage is not None:
         one_of("--stage", stage, STAGE_NAMES)
-    return Filter(stage=stage, error_code=code, run_id=run)
+    return DeadLetterFilter(stage=stage, error_code=code, run_id=run)
 
 
 def _brief(letter: DeadLetter) -> dict[str, Any]:
@@ -131,14 +131,14 @@ def _brief(letter: DeadLetter) -> dict[str, Any]:
 
 
 async def _replay(
-    storage: Storage, letters: Sequence[UUID] | None, wanted: Filter
+    storage: Storage, letters: Sequence[UUID] | None, wanted: DeadLetterFilter
 ) -> list[Replayed]:
     if letters:
         return await _replay_some(storage, letters)
     ended: list[Replayed] = []
     before: UUID | None = None
     while True:
-        page = await deadletters.list_letters(storage.db, wanted, before=before, limit=PAGE)
+        page = await dead_letters.list_letters(storage.db, wanted, before=before, limit=PAGE)
         if not page:
             return ended
         before = page[-1].id
@@ -148,9 +148,11 @@ async def _replay(
 async def _replay_some(storage: Storage, letter_ids: Sequence[UUID]) -> list[Replayed]:
     doubtful = await _find_doubtful(storage, letter_ids)
     async with storage.db.transaction() as tx:
-        ended = await deadletters.replay(tx, letter_ids, storage.ids, storage.clock.now(), doubtful)
+        ended = await dead_letters.replay(
+            tx, letter_ids, storage.ids, storage.clock.now(), doubtful
+        )
     for stage in sorted({one.stage for one in ended if one.ending is Ending.QUEUED}):
-        await store.notify(storage.db, stage)
+        await repository.notify(storage.db, stage)
     return ended
 
 
@@ -158,7 +160,7 @@ async def _find_doubtful(storage: Storage, letter_ids: Sequence[UUID]) -> list[U
     """Find the sends of which nobody knows whether they arrived."""
     intent_of: dict[UUID, UUID] = {}
     for letter_id in letter_ids:
-        row = await storage.db.fetch_one(store.SQL.find_dead_letter, id=letter_id)
+        row = await storage.db.fetch_one(repository.SQL.find_dead_letter, id=letter_id)
         if row is not None and row["stage"] == SendStage.name:
             subject = _subject_of(row["payload"])
             if subject.intent_id is not None:
@@ -176,7 +178,7 @@ async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:
     """Bury, and say of its lead that it has failed: nobody else will."""
     now = storage.clock.now()
     async with storage.db.transaction() as tx:
-        letter = await deadletters.bury(tx, job_id, who(), now)
+        letter = await dead_letters.bury(tx, job_id, who(), now)
         lead_id = _subject_of(letter.payload).lead_id
         if lead_id is not None and not letter.stage.startswith("message."):
             await leads.set_status(tx, [lead_id], LeadStatus.FAILED, now, BURIED)

@@ -24,7 +24,7 @@ from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, que
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict
-from leadflood.engine.net.call import Window
+from leadflood.engine.net.calls import Window
 from leadflood.engine.obs import log as logs
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun

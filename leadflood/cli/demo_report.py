@@ -15,8 +15,8 @@ from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import Funnel
-from leadflood.engine.ledger.store import Line, list_lines
-from leadflood.engine.net.book import LineState
+from leadflood.engine.ledger.repository import Line, list_lines
+from leadflood.engine.net.ledger_port import LineState
 
 ENRICHERS = ("apollo", "hunter", "pdl")
 TOP = 5

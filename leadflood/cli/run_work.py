@@ -18,8 +18,8 @@ from leadflood.domain.overview import store as overview
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.alive import Lookout
-from leadflood.engine.queue.beat import settle_in
+from leadflood.engine.queue.heartbeat import register_installation
+from leadflood.engine.queue.liveness import LivenessProbe
 from leadflood.engine.queue.publisher import Publisher
 
 CHUNK = 500
@@ -38,18 +38,18 @@ class _Import(msgspec.Struct):
 
 async def work_on(storage: Storage, new: NewImport, read: ReadCsv, began: float) -> bool:
     """Do a run to its end; tell whether another node did it."""
-    beat = storage.settings.engine.beat
-    await settle_in(storage.db, storage.clock, storage.settings.mode)
-    lookout = Lookout(storage.db, WHOLE_NODE, 3 * beat.beat_seconds)
+    beat = storage.settings.engine.heartbeat
+    await register_installation(storage.db, storage.clock, storage.settings.mode)
+    probe = LivenessProbe(storage.db, WHOLE_NODE, 3 * beat.beat_seconds)
     going = _Import(new, read)
     with Show() as show:
         watch = _Watch(storage, going, show, began)
         if not await _is_running(storage, new.run_id):
             return False
         await _say_paused(storage)
-        if await lookout.find_living():
+        if await probe.has_live_node():
             say("work:    a node lives on this database: it gets the run, this command watches")
-            return await _hand_over(storage, going, watch, lookout)
+            return await _hand_over(storage, going, watch, probe)
         async with (
             open_node(storage, only_runs=(new.run_id,)) as node,
             anyio.create_task_group() as group,
@@ -66,11 +66,13 @@ async def _say_paused(storage: Storage) -> None:
             say(f"note:    {stage.name} is paused: `leadflood stage resume {stage.name}`")
 
 
-async def _hand_over(storage: Storage, going: _Import, watch: "_Watch", lookout: Lookout) -> bool:
+async def _hand_over(
+    storage: Storage, going: _Import, watch: "_Watch", probe: LivenessProbe
+) -> bool:
     """Queue the rows and watch; when no node is there any more, go on by ourselves."""
     async with anyio.create_task_group() as group:
         group.start_soon(_fill, storage, going, storage.producer())
-        if await watch.until_end(lookout):
+        if await watch.until_end(probe):
             return True
         say("work:    that node is gone: this command goes on by itself")
         async with open_node(storage, only_runs=(going.new.run_id,)):
@@ -129,11 +131,11 @@ class _Watch:
         self._began = began
         self._first: tuple[int, float] | None = None
 
-    async def until_end(self, lookout: Lookout | None = None) -> bool:
-        """Watch; False when no node that `lookout` knows is left."""
+    async def until_end(self, probe: LivenessProbe | None = None) -> bool:
+        """Watch; False when no node that `probe` knows is left."""
         run_id = self._going.new.run_id
         while await _is_running(self._storage, run_id):
-            if lookout is not None and not await lookout.look():
+            if probe is not None and not await probe.poll():
                 return False
             await self._look(run_id)
             await REAL_TIME.sleep(LOOK_SECONDS)

@@ -13,7 +13,7 @@ from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, Invalid
-from leadflood.engine.queue import control, store
+from leadflood.engine.queue import repository, switches
 from leadflood.settings import PROVIDER_NAMES
 
 LOOK_SECONDS = 0.25
@@ -48,7 +48,7 @@ def pause(name: StageName, reason: Reason = "", *, as_json: AsJson = False) -> N
 def resume(name: StageName, *, as_json: AsJson = False) -> None:
     """Let a paused stage go on."""
     one_of("STAGE", name, STAGE_NAMES)
-    with_storage(lambda storage: control.resume_stage(storage.db, name))
+    with_storage(lambda storage: switches.resume_stage(storage.db, name))
     _tell(Switched(f"stage:{name}", "running", changed=True), as_json=as_json)
 
 
@@ -97,13 +97,13 @@ def off(name: ProviderName, reason: Reason = "", *, as_json: AsJson = False) -> 
 def on(name: ProviderName, *, as_json: AsJson = False) -> None:
     """Let a provider be asked again."""
     one_of("NAME", name, PROVIDER_NAMES)
-    changed = with_storage(lambda storage: control.switch_provider_on(storage.db, name))
+    changed = with_storage(lambda storage: switches.switch_provider_on(storage.db, name))
     _tell(Switched(f"provider:{name}", "on", changed), as_json=as_json)
 
 
 def _count_of(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= control.MOST_CONCURRENCY):
-        most = control.MOST_CONCURRENCY
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= switches.MAX_CONCURRENCY):
+        most = switches.MAX_CONCURRENCY
         problem = f"write a whole number from 1 to {most}, or {DEFAULT}; to stop a stage, pause it"
         raise Invalid.field(
             "CONCURRENCY",
@@ -115,7 +115,7 @@ def _count_of(text: str) -> int:
 
 
 async def _pause(storage: Storage, name: str, reason: str) -> None:
-    await control.pause_stage(storage.db, storage.clock, name, who(), reason)
+    await switches.pause_stage(storage.db, storage.clock, name, who(), reason)
 
 
 async def _drain(storage: Storage, name: str, reason: str, timeout_seconds: float) -> None:
@@ -133,19 +133,19 @@ async def _drain(storage: Storage, name: str, reason: str, timeout_seconds: floa
 
 
 async def _count_running(storage: Storage, name: str) -> int:
-    rows = await store.count_jobs(storage.db)
+    rows = await repository.count_jobs(storage.db)
     return next((row["running"] for row in rows if row["stage"] == name), 0)
 
 
 async def _scale(storage: Storage, name: str, wanted: int | None, reason: str) -> bool:
     if wanted is None:
-        return await control.unscale_stage(storage.db, name)
-    await control.scale_stage(storage.db, storage.clock, name, wanted, who(), reason)
+        return await switches.unscale_stage(storage.db, name)
+    await switches.scale_stage(storage.db, storage.clock, name, wanted, who(), reason)
     return True
 
 
 async def _off(storage: Storage, name: str, reason: str) -> None:
-    await control.switch_provider_off(storage.db, storage.clock, name, who(), reason)
+    await switches.switch_provider_off(storage.db, storage.clock, name, who(), reason)
 
 
 def _tell(switched: Switched, *, as_json: bool) -> None:

@@ -13,8 +13,8 @@ from leadflood.cli.talk import print_data, print_json
 from leadflood.domain.messaging.schemas import SendingStatus
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.client import open_client
-from leadflood.engine.queue import control, deadletters, runs, store
-from leadflood.engine.queue.deadletters import LetterCount
+from leadflood.engine.queue import dead_letters, repository, runs, switches
+from leadflood.engine.queue.dead_letters import DeadLetterCount
 from leadflood.settings import Settings
 
 TREE_PATH = "/v1/admin/tree"
@@ -73,7 +73,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sending: SendingStatus
     providers_off: list[str]
     crash_loops: list[CrashLoop]
-    dead_letters: list[LetterCount]
+    dead_letters: list[DeadLetterCount]
     tree: Any = None
 
 
@@ -94,14 +94,14 @@ async def _read(storage: Storage) -> Status:
         sending=await messaging_of(storage).sending_status(),
         providers_off=await list_providers_off(storage),
         crash_loops=await list_crash_loops(storage),
-        dead_letters=await deadletters.count(storage.db),
+        dead_letters=await dead_letters.count(storage.db),
         tree=await read_tree(storage.settings),
     )
 
 
 async def list_nodes(storage: Storage) -> list[NodeStatus]:
     """List the rows of nodes, dead ones that nobody has buried too."""
-    installation = await store.find_installation(storage.db)
+    installation = await repository.find_installation(storage.db)
     now = storage.clock.now() if installation is None else installation["database_now"]
     return [
         NodeStatus(
@@ -110,24 +110,24 @@ async def list_nodes(storage: Storage) -> list[NodeStatus]:
             started_at=row["started_at"],
             silent_seconds=round(max((now - row["last_beat_at"]).total_seconds(), 0.0), 1),
         )
-        for row in await storage.db.fetch(store.SQL.list_nodes)
+        for row in await storage.db.fetch(repository.SQL.list_nodes)
     ]
 
 
 async def list_stages(storage: Storage) -> list[StageStatus]:
     """Tell depth, age and switches of every stage."""
-    switches = await store.find_switches(storage.db)
-    jobs = {row["stage"]: row for row in await store.count_jobs(storage.db)}
-    return [_stage(name, jobs.get(name), switches, storage.clock.now()) for name in STAGE_NAMES]
+    rows = await repository.find_switches(storage.db)
+    jobs = {row["stage"]: row for row in await repository.count_jobs(storage.db)}
+    return [_stage(name, jobs.get(name), rows, storage.clock.now()) for name in STAGE_NAMES]
 
 
-def _stage(name: str, row: Any, switches: dict[str, Any], now: datetime) -> StageStatus:
-    paused = switches.get(control.STAGE + name)
-    scale = switches.get(control.SCALE + name)
+def _stage(name: str, row: Any, switch_rows: dict[str, Any], now: datetime) -> StageStatus:
+    paused = switch_rows.get(switches.STAGE + name)
+    scale = switch_rows.get(switches.SCALE + name)
     oldest_at = None if row is None else row["oldest_at"]
     return StageStatus(
         name=name,
-        paused=paused is not None and paused["state"] == control.PAUSED,
+        paused=paused is not None and paused["state"] == switches.PAUSED,
         queued=0 if row is None else row["queued"],
         running=0 if row is None else row["running"],
         scheduled=0 if row is None else row["scheduled"],
@@ -153,18 +153,18 @@ async def _list_runs(storage: Storage) -> list[RunStatus]:
 
 async def list_providers_off(storage: Storage) -> list[str]:
     """List the providers that an operator has switched off."""
-    switches = await store.find_switches(storage.db)
+    rows = await repository.find_switches(storage.db)
     return [
-        name.removeprefix(control.PROVIDER)
-        for name, row in switches.items()
-        if name.startswith(control.PROVIDER) and row["state"] == control.OFF
+        name.removeprefix(switches.PROVIDER)
+        for name, row in rows.items()
+        if name.startswith(switches.PROVIDER) and row["state"] == switches.OFF
     ]
 
 
 async def list_crash_loops(storage: Storage) -> list[CrashLoop]:
     """List the jobs whose node died under them again and again."""
-    patience = storage.settings.engine.duties.loss_patience
-    rows = await storage.db.fetch(store.SQL.list_crash_loops, patience=patience, limit=MOST)
+    patience = storage.settings.engine.maintenance.loss_patience
+    rows = await storage.db.fetch(repository.SQL.list_crash_loops, patience=patience, limit=MOST)
     return [CrashLoop(**dict(row.items())) for row in rows]
 
 

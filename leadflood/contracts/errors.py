@@ -10,7 +10,7 @@ Permanent  ├── ProviderRefused     it will not do this, now or later
 """
 
 from leadflood.engine.errors import Permanent, Throttled, Transient, Unfunded
-from leadflood.engine.net.call import LimitHint
+from leadflood.engine.net.calls import LimitHint
 
 
 class ProviderThrottled(Throttled):

@@ -9,17 +9,10 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.people import PersonAnswer
 from leadflood.contracts.text_cleaning import clean_text
 from leadflood.contracts.values import FieldName, Probability
-from leadflood.engine.net.call import Reply
+from leadflood.engine.net.calls import Reply
+from leadflood.engine.net.shares import split_evenly
 
 _MOST_LIST_ITEMS = 200
-
-
-def split_micros(total_micros: int, parts: int) -> list[int]:
-    """Split an amount into `parts` that differ by one micro at most."""
-    if parts <= 0:
-        return []
-    each, rest = divmod(total_micros, parts)
-    return [each + 1] * rest + [each] * (parts - rest)
 
 
 def web_url(text: str) -> str:
@@ -87,7 +80,7 @@ class Evidence:
 
     def values(self) -> tuple[FoundValue, ...]:
         """Return the values; their costs sum to the answer's."""
-        costs = split_micros(self._cost_micros, len(self._kept))
+        costs = split_evenly(self._cost_micros, len(self._kept))
         return tuple(
             FoundValue(
                 field=field,

@@ -15,12 +15,12 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.errors import ProviderChanged, ProviderDown
-from leadflood.contracts.evidence import Evidence, split_micros
+from leadflood.contracts.evidence import Evidence
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.vendor_http import Failure, Vendor, refused, status_error
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError, NotConfigured, Unsure
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     BulkReply,
     Call,
     Cut,
@@ -32,6 +32,7 @@ from leadflood.engine.net.call import (
     Send,
     Unreached,
 )
+from leadflood.engine.net.shares import split_evenly
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ def price_micros(credits_spent: Decimal, settings: ProviderSettings) -> int:
 def share_cost(bodies: Sequence[bytes], hits: Sequence[bool], cost_micros: int) -> BulkReply:
     """Return the replies of a bulk call; the hits share its cost, or all where there is none."""
     payers = [index for index, is_hit in enumerate(hits) if is_hit] or range(len(bodies))
-    costs = dict(zip(payers, split_micros(cost_micros, len(payers)), strict=True))
+    costs = dict(zip(payers, split_evenly(cost_micros, len(payers)), strict=True))
     return BulkReply(
         items=tuple(
             Reply(body=body, found=is_hit, cost_micros=costs.get(index, 0))

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from leadflood.engine.net.call import Window
+from leadflood.engine.net.calls import Window
 
 
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from leadflood.contracts.errors import (
 from leadflood.contracts.provider_spec import ProviderSpec
 from leadflood.contracts.text_cleaning import clean_text
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import HttpReply, LimitHint
+from leadflood.engine.net.calls import HttpReply, LimitHint
 
 DEFAULT_WAIT_SECONDS = 5.0
 """The wait after a "too many" without a Retry-After: the next refusal is free."""

@@ -1,4 +1,10 @@
-"""What is known about the work at hand, carried beside it: for logs, the gate and the fence."""
+"""The call context: what is known of the work at hand, carried beside it.
+
+Two context variables, set by the worker and by a stage, read by the log and once at the gateway's
+entrance (`current_call_context`): a stage calls its providers through ports that know neither the
+job nor the cache, and what is bought depends on both. Past the gateway's entrance the context is
+an ordinary argument.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -6,15 +12,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 
-class Go:
+
+class Allow:
     """`authorize` lets this input be sent now."""
 
     __slots__ = ()
 
 
-class Wait:
-    """`authorize` refuses for now (held): the job is put back until `retry_after_seconds`."""
+class Defer:
+    """`authorize` refuses for now (held): the job is put back for `retry_after_seconds`."""
 
     __slots__ = ("reason", "retry_after_seconds")
 
@@ -23,7 +31,7 @@ class Wait:
         self.retry_after_seconds = retry_after_seconds
 
 
-class Refuse:
+class Deny:
     """`authorize` refuses for good; the slice has already written why."""
 
     __slots__ = ("code", "reason")
@@ -33,10 +41,8 @@ class Refuse:
         self.reason = reason
 
 
-Verdict = Go | Wait | Refuse
-Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[Verdict]]]
-
-
+SendDecision = Allow | Defer | Deny
+Authorize = Callable[[Any, Sequence["JobContext"]], Awaitable[Sequence[SendDecision]]]
 Record = Callable[[Any, "JobContext", BaseException | None, Any], Awaitable[None]]
 RecordMany = Callable[
     [Any, Sequence[tuple["JobContext", BaseException | None, Any]]], Awaitable[None]
@@ -44,11 +50,16 @@ RecordMany = Callable[
 
 
 class JobContext:
-    """One claimed job at work. `(job_id, claim)` is the fence; `run_id` None means no run.
+    """One claimed job at work.
 
-    `authorize` and `record` are the running stage's own, for effects: the last word before the
-    outside is called, and what must be written after it whatever the fence says. `record_many`
-    writes for all calls of a shared transaction at once, where the stage can.
+    `(job_id, claim)` is the fence.
+    `run_id` is the run the job belongs to; None: none.
+    `turn` and `priority` are its place in the queue, kept by whoever waits for an allowance.
+    `request_id` and `trace_parent` name the request that began it, and its span; None: none.
+    `input` is what `load` gave.
+    `authorize` and `record` are the stage's own, for effects: the last word before the outside is
+    called, and what must be written after it whatever the fence says.
+    `record_many` writes for all calls of a shared transaction at once, where the stage can.
     """
 
     __slots__ = (
@@ -62,6 +73,7 @@ class JobContext:
         "request_id",
         "run_id",
         "stage",
+        "trace_parent",
         "turn",
     )
 
@@ -71,14 +83,14 @@ class JobContext:
         job_id: UUID,
         claim: int,
         run_id: UUID | None,
-        request_id: str | None = None,
         authorize: Authorize | None = None,
     ) -> None:
         self.stage = stage
         self.job_id = job_id
         self.claim = claim
         self.run_id = run_id
-        self.request_id = request_id
+        self.request_id: str | None = None
+        self.trace_parent: str | None = None
         self.authorize = authorize
         self.record: Record | None = None
         self.record_many: RecordMany | None = None
@@ -88,5 +100,29 @@ class JobContext:
 
 
 CURRENT_JOB: ContextVar[JobContext | None] = ContextVar("current_job", default=None)
+"""The job at work in this task; None: outside any."""
+
 ANSWERS_SINCE: ContextVar[datetime | None] = ContextVar("answers_since", default=None)
-"""Kept answers from before this time are not fresh enough for the work at hand; None: all are."""
+"""Stored answers from before this time are not fresh enough for the job; None: all are."""
+
+
+class CallContext(msgspec.Struct, frozen=True):
+    """For which job a call is made, and how old a stored answer may be."""
+
+    job: JobContext | None
+    answers_since: datetime | None
+
+    @property
+    def run_id(self) -> UUID | None:
+        """The run that pays; None: none."""
+        return None if self.job is None else self.job.run_id
+
+    @property
+    def job_id(self) -> UUID | None:
+        """The job that asks; None: none."""
+        return None if self.job is None else self.job.job_id
+
+
+def current_call_context() -> CallContext:
+    """Read both context variables."""
+    return CallContext(CURRENT_JOB.get(), ANSWERS_SINCE.get())

@@ -65,8 +65,3 @@ class Ids:
 def id_at(instant: datetime) -> UUID:
     """Tell the smallest id of that instant: for deleting by age and paging by time."""
     return _uuid((instant - _EPOCH) // _MILLISECOND << 80 | _VERSION | _VARIANT)
-
-
-def instant_of(made: UUID) -> datetime:
-    """Tell when an id was made, to the millisecond."""
-    return _EPOCH + (made.int >> 80) * _MILLISECOND

@@ -21,27 +21,30 @@ from leadflood.engine.db.listen import Listener
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
 from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
-from leadflood.engine.queue import store
-from leadflood.engine.queue.beat import Beat, Buried, Settings as BeatSettings, settle_in
+from leadflood.engine.queue import repository
 from leadflood.engine.queue.committer import CrashPoint, no_crash
-from leadflood.engine.queue.control import CHANGED, Control
 from leadflood.engine.queue.dispatcher import Dispatcher
-from leadflood.engine.queue.duties import (
-    Pruner,
-    Reconciler,
-    Rescuer,
-    RunWatcher,
-    Settings as DutySettings,
-    Timer,
-    attempt,
+from leadflood.engine.queue.event_routes import EventRoutes
+from leadflood.engine.queue.heartbeat import (
+    Heartbeat,
+    NodeEvicted,
+    Settings as HeartbeatSettings,
+    register_installation,
 )
 from leadflood.engine.queue.job import Job
-from leadflood.engine.queue.line import Line, LineStatus
+from leadflood.engine.queue.maintenance.loop import attempt
+from leadflood.engine.queue.maintenance.pruner import Pruner
+from leadflood.engine.queue.maintenance.reconciler import Reconciler
+from leadflood.engine.queue.maintenance.rescuer import Rescuer
+from leadflood.engine.queue.maintenance.run_watcher import RunWatcher
+from leadflood.engine.queue.maintenance.settings import Settings as MaintenanceSettings
+from leadflood.engine.queue.maintenance.timer import Timer
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.publisher import Publisher
-from leadflood.engine.queue.routes import Routes
 from leadflood.engine.queue.stage import Stage
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.stage_runner import StageRunner, StageStatus
+from leadflood.engine.queue.switches import SWITCH_CHANGED, Switches
+from leadflood.engine.queue.wakeups import Wakeups
 
 NOTIFY_CHANNEL = "leadflood"
 NOTIFY_EVERY_SECONDS = 0.02
@@ -52,8 +55,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     grace_seconds: float = 20.0
     mode: str = "live"
-    beat: BeatSettings = BeatSettings()
-    duties: DutySettings = DutySettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -63,7 +66,7 @@ class Parts(msgspec.Struct, frozen=True):
     database: DatabaseSettings
     clock: Clock
     ids: Ids
-    routes: Routes
+    routes: EventRoutes
     settings: Settings
     name: str = "leadflood"
     lock_folder: Path | None = None
@@ -82,20 +85,20 @@ class Engine:
     def __init__(self, parts: Parts, node: Node) -> None:
         self.parts = parts
         self.node = node
-        self.wakes = Wakes()
+        self.wakeups = Wakeups()
         self.rng = random.Random(parts.seed if parts.seed is not None else secrets.randbits(64))  # noqa: S311 - jitter, not secrets
         self.channels: dict[str, Channel[Job]] = {}
         self.dispatcher = Dispatcher(
-            parts.routes, self.channels, node, self.wakes, parts.ids, parts.clock
+            parts.routes, self.channels, node, self.wakeups, parts.ids, parts.clock
         )
-        self.publisher = Publisher(parts.db, self.dispatcher, node, self.wakes)
-        self.lines: dict[str, Line] = {}
-        self.control = Control(parts.db, parts.clock, self.lines)
+        self.publisher = Publisher(parts.db, self.dispatcher, node, self.wakeups)
+        self.runners: dict[str, StageRunner] = {}
+        self.switches = Switches(parts.db, parts.clock, self.runners)
         self._outward: set[str] = set()
         self._outward_ready = asyncio.Event()
-        self.wakes.register_outward(self._note_outward)
-        self.rescuer = Rescuer(parts.db, parts.clock, self.wakes, parts.settings.duties)
-        self.reconciler = Reconciler(parts.db, node, self.wakes, parts.settings.duties)
+        self.wakeups.register_notifier(self._record_outward)
+        self.rescuer = Rescuer(parts.db, parts.clock, self.wakeups, parts.settings.maintenance)
+        self.reconciler = Reconciler(parts.db, node, self.wakeups, parts.settings.maintenance)
         self.extra: list[Child] = []
         self.supervisor = Supervisor("leadflood", [])
 
@@ -105,93 +108,93 @@ class Engine:
         for stage in stages:
             channel: Channel[Job] = Channel(stage.policy.concurrency)
             self.channels[stage.name] = channel
-            self.lines[stage.name] = Line(
-                stage, channel, parts.db, self.node, self.dispatcher, self.wakes, parts.clock,
+            self.runners[stage.name] = StageRunner(
+                stage, channel, parts.db, self.node, self.dispatcher, self.wakeups, parts.clock,
                 self.rng, parts.only_runs, parts.crash_point,
             )  # fmt: skip
 
     def build_tree(self) -> Supervisor:
         """List everything that runs."""
-        parts, settings = self.parts, self.parts.settings.duties
+        parts, settings = self.parts, self.parts.settings.maintenance
         self.run_watcher = RunWatcher(
-            parts.db, parts.clock, self.node, self.wakes, self.publisher,
-            {name: line.committer for name, line in self.lines.items()},
-            {name: line.decode for name, line in self.lines.items()},
+            parts.db, parts.clock, self.node, self.wakeups, self.publisher,
+            {name: runner.committer for name, runner in self.runners.items()},
+            {name: runner.decode for name, runner in self.runners.items()},
             settings,
         )  # fmt: skip
-        timer = Timer(parts.db, parts.clock, self.wakes, settings)
+        timer = Timer(parts.db, parts.clock, self.wakeups, settings)
         pruner = Pruner(parts.db, parts.clock, settings)
         duty = Supervisor(
-            "duties",
+            "maintenance",
             [
                 Child("timer", timer.run),
                 Child("rescuer", self.rescuer.run),
                 Child("reconciler", self.reconciler.run),
                 Child("runs", self.run_watcher.run),
-                Child("control", self.control.run),
+                Child("control", self.switches.run),
                 Child("listener", self._listen),
-                Child("notifier", self._tell_others),
+                Child("notifier", self._notify_others),
                 Child("pruner", pruner.run, optional=True),
             ],
         )
         self.supervisor = Supervisor(
             "leadflood",
             [
-                *[line.supervisor().as_child() for line in self.lines.values()],
+                *[runner.supervisor().as_child() for runner in self.runners.values()],
                 duty.as_child(),
                 *self.extra,
             ],
         )
         return self.supervisor
 
-    def _note_outward(self, stage: str) -> None:
-        if self.node.has_company:
+    def _record_outward(self, stage: str) -> None:
+        if self.node.has_peers:
             self._outward.add(stage)
             self._outward_ready.set()
 
-    async def _tell_others(self) -> None:
+    async def _notify_others(self) -> None:
         """Tell the other nodes of new work, rate-limited; nobody is told while nobody listens."""
         while True:
             await self._outward_ready.wait()
             self._outward_ready.clear()
             stages, self._outward = self._outward, set()
             for stage in sorted(stages):
-                await attempt(partial(store.notify, self.parts.db, stage), "notifier")
+                await attempt(partial(repository.notify, self.parts.db, stage), "notifier")
             await REAL_TIME.sleep(NOTIFY_EVERY_SECONDS)
 
     async def _listen(self) -> None:
         listener = Listener(self.parts.database, [NOTIFY_CHANNEL], REAL_TIME)
         async with aclosing(listener.watch()) as heard:
             async for payload in heard:
-                if payload == CHANGED:
-                    await attempt(self.control.look, "control")
+                if payload == SWITCH_CHANGED:
+                    await attempt(self.switches.refresh, "control")
                 elif payload:
-                    self.wakes.wake(payload, is_from_outside=True)
+                    self.wakeups.wake(payload, is_from_outside=True)
                 else:
-                    self.wakes.wake_all()
-                    self.wakes.wake_timer()
+                    self.wakeups.wake_all()
+                    self.wakeups.wake_timer()
 
     async def stop(self) -> None:
         """Stop taking work, give back what is not started, finish what is in flight."""
-        for line in self.lines.values():
-            line.stop_taking()
+        for runner in self.runners.values():
+            runner.stop_claiming()
         with anyio.move_on_after(self.parts.settings.grace_seconds):
             await self.node.wait_for_claiming()
             while True:
-                for line in self.lines.values():
-                    await line.give_back_unstarted()
-                if all(line.is_idle() for line in self.lines.values()):
+                for runner in self.runners.values():
+                    await runner.release_unstarted()
+                if all(runner.is_idle() for runner in self.runners.values()):
                     break
                 await REAL_TIME.sleep(0.01)
 
-    def status(self) -> list[LineStatus]:
+    def status(self) -> list[StageStatus]:
         """Tell how each stage goes."""
-        return [line.status() for line in self.lines.values()]
+        return [runner.status() for runner in self.runners.values()]
 
     def why_not_ready(self) -> list[str]:
         """Tell what keeps this node from working; empty when it works."""
-        return [line.committer.stall_reason for line in self.lines.values()
-                if line.committer.stall_reason is not None]  # fmt: skip
+        return [runner.committer.stall_reason for runner in self.runners.values()
+                if runner.committer.stall_reason is not None]  # fmt: skip
 
 
 def calm_collector() -> None:
@@ -215,7 +218,7 @@ async def running_engine(
 
     The engine yielded is the first life; `on_engine` is told of each.
     """
-    era = await settle_in(parts.db, parts.clock, parts.settings.mode)
+    era = await register_installation(parts.db, parts.clock, parts.settings.mode)
     calm_collector()
     stopping = asyncio.Event()
     first: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
@@ -257,7 +260,7 @@ class _Lives:
             while not self._stopping.is_set():
                 try:
                     await self._live(era)
-                except Buried as error:
+                except NodeEvicted as error:
                     log.error("engine.node.restarting", reason=str(error))
         except BaseException as error:
             if not self._first.done():
@@ -269,9 +272,9 @@ class _Lives:
 
     async def _live(self, era: int) -> None:
         parts = self._parts
-        watch = Beat(
-            parts.database, parts.clock, parts.settings.beat, parts.name, parts.lock_folder,
-            self._after_burial,
+        watch = Heartbeat(
+            parts.database, parts.clock, parts.settings.heartbeat, parts.name, parts.lock_folder,
+            self._after_eviction,
         )  # fmt: skip
         async with watch.enter(era) as node:
             engine = Engine(parts, node)
@@ -280,20 +283,20 @@ class _Lives:
             if self._make_actors is not None:
                 engine.extra = list(self._make_actors(engine))
             engine.build_tree()
-            await engine.control.look()
+            await engine.switches.refresh()
             await engine.rescuer.rescue()
             try:
                 await self._live_until_stopped(engine, watch)
             except BaseExceptionGroup as group:
-                if (burials := group.subgroup(Buried)) is None:
+                if (evictions := group.subgroup(NodeEvicted)) is None:
                     raise
-                raise Buried(str(first_cause(burials))) from group
+                raise NodeEvicted(str(first_cause(evictions))) from group
 
-    def _after_burial(self) -> None:
+    def _after_eviction(self) -> None:
         if (engine := getattr(self, "_engine", None)) is not None:
-            engine.wakes.wake_all()
+            engine.wakeups.wake_all()
 
-    async def _live_until_stopped(self, engine: Engine, watch: Beat) -> None:
+    async def _live_until_stopped(self, engine: Engine, watch: Heartbeat) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(watch.run, engine.node)
             group.start_soon(engine.supervisor.run)

@@ -34,7 +34,7 @@ from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid, LeadfloodError
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     BulkReply,
     Gate,
     Http,

@@ -7,7 +7,7 @@ import msgspec
 
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.engine.clock import Clock
-from leadflood.engine.net.call import Gate, Http
+from leadflood.engine.net.calls import Gate, Http
 from leadflood.providers import apollo, hunter, openai, pdl, smtp, trengo
 
 Factory = Callable[[ProviderSettings, Gate, Http, Clock], Any]

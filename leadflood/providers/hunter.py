@@ -30,7 +30,14 @@ from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import Gate, Http, HttpReply, Reply, Window, WindowKind
+from leadflood.engine.net.calls import (
+    Gate,
+    Http,
+    HttpReply,
+    Reply,
+    Window,
+    WindowKind,
+)
 
 _SLIDING = WindowKind.SLIDING
 

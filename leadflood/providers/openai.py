@@ -32,7 +32,7 @@ from leadflood.contracts.text_cleaning import clean_text
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, down, wait_seconds
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     Call,
     Cut,
     Gate,

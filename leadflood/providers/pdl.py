@@ -29,7 +29,7 @@ from leadflood.contracts.values import FieldName, Probability
 from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid
-from leadflood.engine.net.call import (
+from leadflood.engine.net.calls import (
     BulkReply,
     Gate,
     Http,

@@ -34,7 +34,7 @@ from leadflood.contracts.values import Channel
 from leadflood.contracts.vendor_http import Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
-from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
+from leadflood.engine.net.calls import Call, Gate, Http, Reply, Unreached, Window
 from leadflood.engine.text import make_storable
 
 SPEC = ProviderSpec(

@@ -28,7 +28,14 @@ from leadflood.contracts.values import Channel
 from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor, refused, wait_seconds
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid
-from leadflood.engine.net.call import Gate, Http, HttpReply, LimitHint, Reply, Window
+from leadflood.engine.net.calls import (
+    Gate,
+    Http,
+    HttpReply,
+    LimitHint,
+    Reply,
+    Window,
+)
 
 SPEC = ProviderSpec(
     name="trengo",

@@ -70,6 +70,7 @@ TABLES = (
         stage text NOT NULL,
         key text,
         request_id text,
+        trace_parent text,
         payload text NOT NULL,
         again text,
         last_error text

@@ -27,12 +27,12 @@ async def test_the_tree_shows_every_stage_with_its_actors(api: Client, node: Nod
     tree = (await api.get("/v1/admin/tree")).json
 
     below = {child["name"]: child for child in tree["children"]}
-    for stage in node.engine.lines:
+    for stage in node.engine.runners:
         shown = below[f"stage {stage}"]
         assert shown["stage"]["stage"] == stage
         assert {child["health"] for child in shown["children"]} <= {"running", "stopped"}
         assert f"{stage} committer" in {child["name"] for child in shown["children"]}
-    assert "timer" in {child["name"] for child in below["duties"]["children"]}
+    assert "timer" in {child["name"] for child in below["maintenance"]["children"]}
 
 
 async def test_a_stage_is_paused_for_all_nodes_with_who_and_why_and_goes_on(

@@ -239,7 +239,7 @@ async def test_a_cancelled_action_stops_and_what_it_did_is_undone(
 ) -> None:
     ids = await make_leads(node.storage, 1_100)
     before = await hash_of_leads(node_database, ids)
-    line = node.engine.lines["leads.bulk"]
+    line = node.engine.runners["leads.bulk"]
     line.apply_pause(is_paused=True)
     try:
         begun = await begin(api, ids, action="delete")

@@ -10,7 +10,7 @@ from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery.schemas import PageWanted
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.engine.queue.outcome import Done
-from leadflood.engine.queue.stage import Claimed, Ended, Policy
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 
 from tests.support.api import Answer, Client, running_api
 from tests.support.messaging import sql
@@ -197,9 +197,9 @@ async def commit_page(node: Node, run_id: UUID, answer: PeoplePage) -> None:
     storage = node.storage
     stage = DiscoveryStage(Policy(), {}, storage.ids, storage.clock)
     task = PageWanted(discovery_run_id=run_id, cursor=None, page=1)
-    claimed = Claimed(task, storage.ids.new(), 1, run_id, 0, storage.clock.now())
+    claimed = ClaimedTask(task, storage.ids.new(), 1, run_id, 0, storage.clock.now())
     async with storage.db.transaction() as tx:
-        await stage.commit(tx, [Ended(claimed, Done(answer))])
+        await stage.commit(tx, [FinishedTask(claimed, Done(answer))])
 
 
 def a_person(name: str) -> FoundPerson:

@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, WSServerHandshakeError
 from leadflood.api.listening import Settings
 from leadflood.api.server import listening
 from leadflood.app import Node
-from leadflood.engine.obs.feed import Cursor
+from leadflood.engine.obs.event_feed import Cursor
 
 from tests.api.test_leads import a_lead, scored
 from tests.support.api import OPERATOR_TOKEN, Client

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 from leadflood.app import Node
-from leadflood.engine.context import Refuse
+from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead, scored
@@ -219,7 +219,7 @@ async def test_nothing_is_done_for_a_deleted_lead(
     api: Client, made: Made, node: Node, icp_id: str, node_database: Database
 ) -> None:
     lead = await made()
-    line = node.engine.lines["features.compute"]
+    line = node.engine.runners["features.compute"]
     line.apply_pause(is_paused=True)
     try:
         started = await api.post(f"/v1/leads/{lead['id']}/score", {"icpId": icp_id})
@@ -263,7 +263,7 @@ async def test_what_was_approved_for_a_deleted_lead_is_never_sent(
     await api.ask("DELETE", f"/v1/leads/{event.lead_id}")
 
     (verdict,) = await world.authorize(job)
-    assert isinstance(verdict, Refuse)
+    assert isinstance(verdict, Deny)
     assert verdict.code == "lead.deleted"
     assert await world.state(event) == "cancelled"
 

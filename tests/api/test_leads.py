@@ -97,9 +97,9 @@ async def test_the_creation_is_an_event_in_the_same_transaction_with_the_request
     api: Client, icp_id: str, node: Node, node_database: Database
 ) -> None:
     request_id = f"mine-{uuid4().hex}"
-    line = node.engine.lines["features.compute"]
+    line = node.engine.runners["features.compute"]
     line.apply_pause(is_paused=True)
-    node.engine.control.switches.clear()
+    node.engine.switches.states.clear()
     try:
         headers = {"X-Request-ID": request_id}
         made = await api.post("/v1/leads", a_lead(icp_id), headers=headers)

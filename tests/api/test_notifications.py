@@ -12,7 +12,7 @@ from leadflood.domain.notifications.schemas import (
     NotificationCreated,
     NotificationKind,
 )
-from leadflood.engine.obs.feed import Cursor, Happened
+from leadflood.engine.obs.event_feed import Cursor, LoggedEvent
 from leadflood.engine.queue.event import name_of
 
 from tests.support.api import Client
@@ -105,8 +105,8 @@ async def test_a_notification_is_heard_by_who_may_be_told_of_it(node: Node, api:
     ]
 
 
-def happened(event: NotificationCreated) -> Happened:
-    return Happened(
+def happened(event: NotificationCreated) -> LoggedEvent:
+    return LoggedEvent(
         place=Cursor(1, 1, event.notification_id, 0),
         id=event.notification_id,
         type=name_of(event),

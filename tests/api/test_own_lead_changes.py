@@ -129,7 +129,7 @@ async def test_who_lost_a_lead_meanwhile_does_not_change_it(
     node: Node, api: Client, rep: Caller, mine: UUID
 ) -> None:
     bulk = Bulk(node, Icps(node))
-    line = node.engine.lines["leads.bulk"]
+    line = node.engine.runners["leads.bulk"]
     line.apply_pause(is_paused=True)
     try:
         body = BulkBody(action=Verb.TAG, tag="late", ids=(mine,))

@@ -5,7 +5,7 @@ import anyio
 import pytest
 from leadflood.app import Node
 from leadflood.engine.db.pool import Database
-from leadflood.engine.net.call import Window
+from leadflood.engine.net.calls import Window
 
 from tests.support.api import Client
 from tests.support.messaging import sql
@@ -42,19 +42,21 @@ async def test_every_provider_is_shown_with_its_limits_money_breaker_and_speed(
     assert [provider["name"] for provider in listed] == sorted(node.storage.settings.providers)
     assert one == await show(api)
     assert (one["isConfigured"], one["isOff"], one["off"]) == (True, False, None)
-    assert {limit["name"] for limit in one["limits"]} == set(node.gate.card("apollo").limits)
+    assert {limit["name"] for limit in one["limits"]} == set(
+        node.gate.providers.configured("apollo").limits
+    )
     assert one["budget"]["day"]["capMicros"] is None
     assert one["breaker"]["isOpen"] is False
 
 
 async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node: Node) -> None:
-    name, windows = next(iter(node.gate.card("apollo").limits.items()))
+    name, windows = next(iter(node.gate.providers.configured("apollo").limits.items()))
     seconds = windows[0].seconds
 
     lowered = await api.ask(
         "PATCH", APOLLO, {"limits": {name: [{"calls": 3, "seconds": seconds}]}, "reason": "bill"}
     )
-    force = node.gate.limits("apollo")[name]
+    force = node.gate.providers.limits("apollo")[name]
     shown = next(limit for limit in lowered.json["limits"] if limit["name"] == name)
     back = await api.ask("PATCH", APOLLO, {"limits": {name: None}})
 
@@ -63,7 +65,7 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
     assert (shown["windows"][0]["calls"], shown["windows"][0]["liveCalls"]) == (3, 3)
     assert lowered.json["lastSet"]["reason"] == "bill"
     assert back.json["version"] == lowered.json["version"] + 1
-    assert node.gate.limits("apollo")[name] == windows
+    assert node.gate.providers.limits("apollo")[name] == windows
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
 async def test_no_limit_is_raised_above_what_is_documented_or_set(
     api: Client, node: Node, limits: dict[str, Any]
 ) -> None:
-    known = next(iter(node.gate.card("apollo").limits))
+    known = next(iter(node.gate.providers.configured("apollo").limits))
     wanted = {known if name == "search" else name: given for name, given in limits.items()}
 
     refused = await api.ask("PATCH", APOLLO, {"limits": wanted})
@@ -108,7 +110,7 @@ async def test_a_cap_set_by_hand_is_judged_by_and_outlives_the_node(
     )
 
     assert changed.json["use"]["month"]["capMicros"] == 7
-    assert node.retuner.caps.all.month_micros == 7
+    assert node.live_overrides.caps.all.month_micros == 7
     assert '"month_cap_micros":7' in kept
     assert await audited(node_database, "budget.changed") == before + 1
 
@@ -123,10 +125,10 @@ async def test_what_another_node_writes_is_followed(node: Node, node_database: D
     )
 
     with anyio.fail_after(3):
-        while node.retuner.of("hunter").version != 9:
+        while node.live_overrides.get("hunter").version != 9:
             await anyio.lowlevel.checkpoint()
 
-    assert node.retuner.caps.providers["hunter"].day_micros == 11
+    assert node.live_overrides.caps.providers["hunter"].day_micros == 11
 
 
 async def test_raising_a_cap_lets_go_on_what_waited_for_it(
@@ -156,7 +158,7 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
     before = await audited(node_database, "provider.stopped")
 
     off = await api.ask("PUT", f"{APOLLO}/stop", {"reason": "bill"})
-    was_off = node.engine.control.is_off("apollo")
+    was_off = node.engine.switches.is_off("apollo")
     on = await api.ask("DELETE", f"{APOLLO}/stop")
     patched = await api.ask("PATCH", APOLLO, {"enabled": False, "reason": "again"})
 
@@ -168,9 +170,9 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
 
 
 async def test_an_open_breaker_tells_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
-    breaker = node.gate.breaker("apollo")
+    breaker = node.gate.providers.breaker("apollo")
     for _ in range(8):
-        breaker.note(is_failure=True, reason="net.timeout")
+        breaker.record_result(is_failure=True, reason="net.timeout")
 
     shown = (await show(api))["breaker"]
     key = {"Idempotency-Key": "close it"}

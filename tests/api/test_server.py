@@ -17,7 +17,7 @@ from leadflood.app import Node
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict
 from leadflood.engine.obs import log as logs
-from leadflood.engine.queue.control import pause_stage, resume_stage
+from leadflood.engine.queue.switches import pause_stage, resume_stage
 
 from tests.support.api import AS_OPERATOR, OPERATOR_TOKEN, Client, running_api
 
@@ -60,7 +60,7 @@ async def test_health_and_readiness_are_told(api: Client) -> None:
 async def test_a_stage_that_cannot_commit_makes_the_node_unready_and_says_why(
     api: Client, node: Node
 ) -> None:
-    committer = node.engine.lines["scoring.compute"].committer
+    committer = node.engine.runners["scoring.compute"].committer
     committer.stall_reason = "scoring.compute: disk full"
     try:
         ready = await api.get("/ready")
@@ -78,12 +78,12 @@ async def test_a_stage_that_cannot_commit_makes_the_node_unready_and_says_why(
 async def test_a_paused_stage_is_told_and_keeps_the_node_ready(api: Client, node: Node) -> None:
     storage = node.storage
     await pause_stage(storage.db, storage.clock, "message.send", "ann", "test")
-    await node.engine.control.look()
+    await node.engine.switches.refresh()
     try:
         ready = await api.get("/ready")
     finally:
         await resume_stage(storage.db, "message.send")
-        await node.engine.control.look()
+        await node.engine.switches.refresh()
 
     assert ready.status == 200
     assert ready.json["checks"][-1]["detail"] == "paused: message.send"

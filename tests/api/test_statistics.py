@@ -13,8 +13,8 @@ async def test_queue_tables_connections_events_and_money_are_told_in_numbers(
 
     told = answer.json
     assert answer.status == 200
-    assert [one["stage"] for one in told["queue"]] == sorted(node.engine.lines)
-    assert {one["stage"] for one in told["rates"]} == set(node.engine.lines)
+    assert [one["stage"] for one in told["queue"]] == sorted(node.engine.runners)
+    assert {one["stage"] for one in told["rates"]} == set(node.engine.runners)
     assert told["database"]["bytes"] > 1_000_000
     assert told["database"]["connections"]["active"] >= 1
     names = [table["name"] for table in told["database"]["tables"]]

@@ -17,8 +17,8 @@ from leadflood.api.audience import audience_of
 from leadflood.api.stream import frame
 from leadflood.cli.events import list_events
 from leadflood.engine.db.pool import Database
-from leadflood.engine.obs import feed
-from leadflood.engine.obs.feed import Cursor
+from leadflood.engine.obs import event_feed
+from leadflood.engine.obs.event_feed import Cursor
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
@@ -281,7 +281,7 @@ async def is_listened_to(api: Client, count: int) -> bool:
 async def test_a_hundred_cuts_anywhere_leave_a_client_with_what_the_database_holds(
     api: Client, node_database: Database, icp_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(event_feed, "LOOK_SECONDS", 0.01)
     dice = random.Random(7)  # noqa: S311 - where to cut, not a secret
     leads = [await new_lead(api, icp_id) for _ in range(5)]
     client = Replica(set(leads))

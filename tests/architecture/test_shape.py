@@ -24,16 +24,12 @@ SPOKEN_OF = {
     # what a run allows for each of its subjects is a lead's cap (DESIGN §3.7)
     "leadflood/engine/queue/runs.py": {"lead"},
     "leadflood/engine/queue/queries.sql": {"lead"},
-    "leadflood/engine/ledger/money.py": {"lead", "leads"},
-    "leadflood/engine/ledger/store.py": {"lead", "leads"},
+    "leadflood/engine/ledger/budget_scopes.py": {"lead", "leads"},
+    "leadflood/engine/ledger/repository.py": {"lead", "leads"},
     "leadflood/engine/ledger/queries.sql": {"lead"},
     # the time by which something is ahead
     "leadflood/engine/net/limiter.py": {"lead"},
-    "leadflood/engine/net/pace.py": {"lead"},
-    # a node that is not alone
-    "leadflood/engine/queue/beat.py": {"company"},
-    "leadflood/engine/queue/node.py": {"company"},
-    "leadflood/engine/runtime.py": {"company"},
+    "leadflood/engine/net/gcra.py": {"lead"},
 }
 TESTED_THROUGH_THE_EDGE = {"overview"}
 TEST_FOLDERS_OF_THEIR_OWN = {"architecture", "chaos", "packaging", "support", "benchmarks"}

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.sql import Queries, Query
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 from tests.support.tree import ROOT, name_of, query_files, sources, texts
 
 OWNERS = {
@@ -53,8 +53,6 @@ STATEMENT = re.compile(
     r"|TRUNCATE\s+\w|LISTEN\s+\w|NOTIFY\s+\w|SET\s+(?:LOCAL|SESSION)\b)",
     re.DOTALL,
 )
-FOR_LATER = {"list_subject_events"}
-"""A lead's timeline reads the event log (DESIGN §3.5)."""
 LONGEST_REPEAT = 6
 """How many lines in a row two queries of a file may share before they share a fragment."""
 HAND_WRITTEN = {
@@ -102,11 +100,7 @@ def test_every_query_has_a_name_of_its_own_and_a_reason() -> None:
 def test_every_query_is_used() -> None:
     used = {word for path in sources() for word in re.findall(r"\w+", path.read_text("utf-8"))}
 
-    unused = [
-        f"{name_of(path)}: {query.name}"
-        for path, query in QUERIES
-        if query.name not in FOR_LATER | used
-    ]
+    unused = [f"{name_of(path)}: {query.name}" for path, query in QUERIES if query.name not in used]
 
     assert not unused
 
@@ -209,7 +203,6 @@ HOT = (
     "claim_jobs", "claim_run_jobs", "claim_cancelled_jobs", "list_claims", "wake_scheduled",
     "next_scheduled_at", "rescue_claims", "smallest_turn", "find_job", "list_live_keys",
     "complete_runs", "list_cancelled_runs", "count_run_jobs", "prune_history", "read_events",
-    "list_subject_events",
 )  # fmt: skip
 FILL = """
 INSERT INTO job (id, run_id, created_at, state, stage, key, payload, turn)

@@ -42,8 +42,8 @@ def cli(
         "DATABASE_URL": database_settings.url,
         "LEADFLOOD_DATA": str(tmp_path / "data"),
         "LEADFLOOD_HTTP__PORT": "9",
-        "LEADFLOOD_ENGINE__BEAT__BEAT_SECONDS": "0.2",
-        "LEADFLOOD_ENGINE__DUTIES__RUNS_SECONDS": "0.1",
+        "LEADFLOOD_ENGINE__HEARTBEAT__BEAT_SECONDS": "0.2",
+        "LEADFLOOD_ENGINE__MAINTENANCE__RUNS_SECONDS": "0.1",
     }
     return Cli(environment, monkeypatch, capsys)
 

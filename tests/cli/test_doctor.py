@@ -34,7 +34,7 @@ def test_the_doctor_prints_what_is_in_force_and_masks_secrets(cli: Cli) -> None:
 
     assert "providers.apollo.api_key = ******42" in ended.out
     assert "a-long-secret" not in ended.out + ended.err
-    assert "engine.beat.beat_seconds = 0.2" in ended.out
+    assert "engine.heartbeat.beat_seconds = 0.2" in ended.out
     assert cli.environment["DATABASE_URL"] not in ended.out
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.queue import control, store
+from leadflood.engine.queue import repository, switches
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
 from tests.support.messaging import sql
@@ -10,9 +10,11 @@ from tests.support.messaging import sql
 STAGE = "enrichment.run"
 
 
-def switches(on_database: OnDatabase) -> dict[str, str]:
+def switch_states(on_database: OnDatabase) -> dict[str, str]:
     async def read(database: Database) -> dict[str, str]:
-        return {name: row["state"] for name, row in (await store.find_switches(database)).items()}
+        return {
+            name: row["state"] for name, row in (await repository.find_switches(database)).items()
+        }
 
     return dict(on_database(read))
 
@@ -28,12 +30,12 @@ def queue_job(on_database: OnDatabase, state: int) -> None:
 
 def test_a_stage_is_paused_and_resumed_for_all_nodes(cli: Cli, on_database: OnDatabase) -> None:
     paused = cli("stage", "pause", STAGE, "--reason", "a look", "--json")
-    between = switches(on_database)
+    between = switch_states(on_database)
     resumed = cli("stage", "resume", STAGE)
 
     assert (paused.code, resumed.code) == (0, 0)
     assert between[f"stage:{STAGE}"] == "paused"
-    assert f"stage:{STAGE}" not in switches(on_database)
+    assert f"stage:{STAGE}" not in switch_states(on_database)
 
 
 def test_resuming_what_is_not_paused_says_so(cli: Cli) -> None:
@@ -58,13 +60,13 @@ def test_a_drain_waits_until_nothing_is_in_hand(cli: Cli, on_database: OnDatabas
 
 def test_a_scale_is_a_switch_that_every_node_follows(cli: Cli, on_database: OnDatabase) -> None:
     scaled = cli("stage", "scale", STAGE, "7", "--json")
-    between = switches(on_database)
+    between = switch_states(on_database)
     back = cli("stage", "scale", STAGE, "default")
     again = cli("stage", "scale", STAGE, "default")
 
     assert (scaled.code, back.code, again.code) == (0, 0, 0)
     assert between[f"scale:{STAGE}"] == "7"
-    assert f"scale:{STAGE}" not in switches(on_database)
+    assert f"scale:{STAGE}" not in switch_states(on_database)
     assert "as before" in again.out
 
 
@@ -86,16 +88,16 @@ def test_wrong_words_are_named_with_those_that_would_do(cli: Cli) -> None:
 
 def test_a_provider_is_switched_off_and_on(cli: Cli, on_database: OnDatabase) -> None:
     off = cli("provider", "off", "hunter", "--reason", "too slow", "--json")
-    between = switches(on_database)
+    between = switch_states(on_database)
     on = cli("provider", "on", "hunter")
 
     assert (off.code, on.code) == (0, 0)
     assert between["provider:hunter"] == "off"
-    assert "provider:hunter" not in switches(on_database)
+    assert "provider:hunter" not in switch_states(on_database)
 
 
 async def test_a_node_applies_the_scale_it_reads(database: Database) -> None:
-    class FakeLine:
+    class FakeRunner:
         def __init__(self) -> None:
             self.scales: list[int | None] = []
 
@@ -105,12 +107,12 @@ async def test_a_node_applies_the_scale_it_reads(database: Database) -> None:
         def apply_scale(self, concurrency: int | None) -> None:
             self.scales.append(concurrency)
 
-    line: Any = FakeLine()
-    follower = control.Control(database, SystemClock(), {STAGE: line})
+    runner: Any = FakeRunner()
+    follower = switches.Switches(database, SystemClock(), {STAGE: runner})
 
-    await control.scale_stage(database, SystemClock(), STAGE, 5, "test", "")
-    await follower.look()
-    await control.unscale_stage(database, STAGE)
-    await follower.look()
+    await switches.scale_stage(database, SystemClock(), STAGE, 5, "test", "")
+    await follower.refresh()
+    await switches.unscale_stage(database, STAGE)
+    await follower.refresh()
 
-    assert line.scales == [5, None]
+    assert runner.scales == [5, None]

@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from leadflood.engine.net.call import Http
+from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
 from tests.support.gate import DirectGate
 

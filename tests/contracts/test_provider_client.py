@@ -33,7 +33,7 @@ from leadflood.contracts.values import FieldName
 from leadflood.contracts.vendor_http import Failure, Vendor
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured, Unsure
-from leadflood.engine.net.call import BulkReply, Http, HttpReply, Item, Reply, Unreached, Window
+from leadflood.engine.net.calls import BulkReply, Http, HttpReply, Item, Reply, Unreached, Window
 from tests.support.gate import DirectGate
 from tests.support.tapes import Answer, cut_after_request, never_answer, played, raw_server
 

@@ -5,7 +5,7 @@ from uuid import RFC_4122, UUID
 
 from hypothesis import given, settings, strategies as st
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.ids import Ids, id_at, instant_of
+from leadflood.engine.ids import Ids, id_at
 
 
 def test_ids_are_version_seven_of_the_standard() -> None:
@@ -33,12 +33,16 @@ def test_each_id_is_greater_than_all_before_even_if_the_clock_goes_back(
     assert all(one.version == 7 for one in made)
 
 
+def made_at(made: UUID) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=made.int >> 80)
+
+
 def test_an_id_tells_when_it_was_made() -> None:
     clock = ManualClock()
 
     made = Ids(clock).new()
 
-    assert instant_of(made) == clock.now()
+    assert made_at(made) == clock.now()
 
 
 def test_ids_of_an_instant_stand_between_its_bounds() -> None:
@@ -54,7 +58,7 @@ def test_the_bound_of_an_instant_is_a_version_seven_id() -> None:
     bound = id_at(datetime(2026, 1, 5, tzinfo=UTC))
 
     assert (bound.version, bound.variant) == (7, RFC_4122)
-    assert instant_of(bound) == datetime(2026, 1, 5, tzinfo=UTC)
+    assert made_at(bound) == datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def test_equal_seeds_make_equal_ids_and_others_do_not() -> None:
@@ -62,3 +66,9 @@ def test_equal_seeds_make_equal_ids_and_others_do_not() -> None:
 
     assert one == same
     assert one != other
+
+
+def test_an_id_tells_its_age() -> None:
+    instant = datetime(2026, 1, 5, tzinfo=UTC)
+
+    assert id_at(instant) < id_at(instant + timedelta(milliseconds=1))

@@ -10,11 +10,11 @@ import pytest
 from leadflood.engine.actors.supervisor import Child, TooManyRestarts
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import open_database
-from leadflood.engine.queue.beat import Settings as BeatSettings
+from leadflood.engine.queue.heartbeat import Settings as HeartbeatSettings
 from leadflood.engine.queue.outcome import Done, Outcome
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Policy
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, running_engine
 from tests.support.engine import (
     MAKE,
@@ -26,7 +26,7 @@ from tests.support.engine import (
     Make,
     Use,
     Wanted,
-    dead_letters,
+    dead_letter_rows,
     history,
     job_rows,
     make_parts,
@@ -49,7 +49,7 @@ async def node_ids(bench: Bench) -> list[int]:
 
 
 async def test_two_engines_share_the_work_and_do_nothing_twice(bench: Bench) -> None:
-    follow = lambda one: [one.follow(Made(one.task.number))]  # noqa: E731 - a stage's own habit
+    follow = lambda one: [one.follow_up(Made(one.task.number))]  # noqa: E731 - a stage's own habit
     worked: dict[str, int] = {"one": 0, "other": 0}
 
     def counting(name: str) -> Make:
@@ -62,7 +62,7 @@ async def test_two_engines_share_the_work_and_do_nothing_twice(bench: Bench) -> 
 
     one = await bench.run(counting("one"), Use())
     await bench.run(counting("other"), Use())
-    await until(lambda: one.node.has_company)
+    await until(lambda: one.node.has_peers)
 
     await publish(one, *[Wanted(number) for number in range(1_000)])
     await until_settled(bench.db, 25)
@@ -76,8 +76,8 @@ async def test_two_engines_share_the_work_and_do_nothing_twice(bench: Bench) -> 
 async def test_work_queued_by_one_node_wakes_the_other(bench: Bench) -> None:
     one = await bench.run()
     other = await bench.run()
-    await until(lambda: one.node.has_company and other.node.has_company)
-    one.lines[MAKE].stop_taking()
+    await until(lambda: one.node.has_peers and other.node.has_peers)
+    one.runners[MAKE].stop_claiming()
     await REAL_TIME.sleep(0.1)
 
     began = REAL_TIME.monotonic()
@@ -93,7 +93,7 @@ async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: Bench) -> None:
         bench.db,
         (await bench.node()).engine.dispatcher,
         None,
-        Wakes(),
+        Wakeups(),
     )
     producer._dispatcher._node = None
     await REAL_TIME.sleep(0.1)
@@ -129,7 +129,7 @@ async def test_a_buried_node_starts_again_under_a_new_id_with_an_empty_memory(
 
     async with running_engine(parts, make, None, lives.append) as first:
         await publish(first, *[Wanted(number) for number in range(10)])
-        await until(lambda: first.lines[MAKE].pool.in_flight() > 0)
+        await until(lambda: first.runners[MAKE].pool.in_flight() > 0)
         await bench.db.execute(sql("DELETE FROM node"))
         await until(lambda: len(lives) == 2)
         second = lives[1]
@@ -159,7 +159,7 @@ async def test_a_silent_node_is_buried_and_its_work_done_by_the_other(bench: Ben
     await silent.queue(*[Wanted(number) for number in range(5)])
     await silent.claim()
     quick = msgspec.structs.replace(
-        QUICK, beat=BeatSettings(beat_seconds=0.02, dead_after_seconds=0.2)
+        QUICK, heartbeat=HeartbeatSettings(beat_seconds=0.02, dead_after_seconds=0.2)
     )
 
     await bench.run(settings=quick)
@@ -180,7 +180,7 @@ async def test_shutdown_gives_unstarted_claims_back_uncounted_and_finishes_the_r
 
     async with bench.running(Make(Policy(concurrency=4), do=work), Use()) as engine:
         await publish(engine, *[Wanted(number) for number in range(30)])
-        await until(lambda: engine.lines[MAKE].pool.in_flight() == 4)
+        await until(lambda: engine.runners[MAKE].pool.in_flight() == 4)
         gate_timer = anyio.create_task_group()
         async with gate_timer as group:
             group.start_soon(_open_later, gate)
@@ -227,7 +227,7 @@ async def test_work_that_outlasts_the_grace_period_is_left_to_the_next_node(
     settings = msgspec.structs.replace(QUICK, grace_seconds=0.1)
     async with bench.running(Make(do=hang), Use(), settings=settings) as engine:
         await publish(engine, Wanted(1))
-        await until(lambda: engine.lines[MAKE].pool.in_flight() == 1)
+        await until(lambda: engine.runners[MAKE].pool.in_flight() == 1)
 
     await bench.run()
     await until_settled(bench.db)
@@ -240,7 +240,7 @@ async def test_cut_connections_lose_nothing_and_fail_no_job(bench: Bench) -> Non
         await REAL_TIME.sleep(0.002)
         return Done(item)
 
-    follow = lambda one: [one.follow(Made(one.task.number))]  # noqa: E731 - a stage's own habit
+    follow = lambda one: [one.follow_up(Made(one.task.number))]  # noqa: E731 - a stage's own habit
     async with open_database(bench.settings) as database:
         parts = make_parts(database, bench.settings)
         stages = (Make(Policy(concurrency=4), do=work, follow=follow), Use())
@@ -258,7 +258,7 @@ async def test_cut_connections_lose_nothing_and_fail_no_job(bench: Bench) -> Non
 
     for stage in (MAKE, USE):
         assert sorted(await toys(bench.db, stage)) == [(at, "Done") for at in range(600)]
-    assert not await dead_letters(bench.db)
+    assert not await dead_letter_rows(bench.db)
 
 
 async def test_an_exhausted_pool_delays_work_and_fails_no_job(bench: Bench) -> None:
@@ -275,7 +275,7 @@ async def test_an_exhausted_pool_delays_work_and_fails_no_job(bench: Bench) -> N
             await until_settled(bench.db, 25)
 
     assert sorted(await toys(bench.db)) == [(at, "Done") for at in range(100)]
-    assert not await dead_letters(bench.db)
+    assert not await dead_letter_rows(bench.db)
 
 
 async def _hold_another(database: Any) -> None:
@@ -329,12 +329,12 @@ async def test_a_claim_the_stage_lost_by_restarting_is_worked_on_again(bench: Be
 
     async def work(item: Wanted) -> Outcome[Any]:
         if item.number == 3 and left and left.pop():
-            engine.lines[MAKE].pool._group.cancel_scope.cancel()  # type: ignore[union-attr]
+            engine.runners[MAKE].pool._group.cancel_scope.cancel()  # type: ignore[union-attr]
             raise anyio.get_cancelled_exc_class()
         return Done(item)
 
     engine = await bench.run(Make(do=work), Use())
-    feeder = engine.lines[MAKE].feeder
+    feeder = engine.runners[MAKE].fetcher
     await publish(engine, *[Wanted(number) for number in range(10)])
 
     async def fail(limit: int) -> Any:

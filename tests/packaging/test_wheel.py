@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120
 FIND = """
 import json, leadflood
-from leadflood.engine.db.shipped import shipped
-print(json.dumps([leadflood.__file__, str(shipped("migrations")), str(shipped("config"))]))
+from leadflood.engine.db.package_files import package_folder
+folders = [str(package_folder(name)) for name in ("migrations", "config")]
+print(json.dumps([leadflood.__file__, *folders]))
 """
 MIGRATE = """
 import anyio, sys

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.net.call import Http
+from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
 
 from tests.support.gate import DirectGate

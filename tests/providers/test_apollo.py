@@ -20,7 +20,7 @@ from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured
-from leadflood.engine.net.call import Http, LimitHint, Reply
+from leadflood.engine.net.calls import Http, LimitHint, Reply
 from leadflood.providers.apollo import Apollo
 
 from tests.support.gate import CachedGate, DirectGate

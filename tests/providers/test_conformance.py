@@ -21,7 +21,7 @@ from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured, Unsure
-from leadflood.engine.net.call import Cut, Http, Unreached
+from leadflood.engine.net.calls import Cut, Http, Unreached
 from leadflood.providers.catalog import CATALOG, PORTS, Entry, close_all, feature_matrix
 from typing_extensions import override
 

@@ -19,7 +19,7 @@ from leadflood.contracts.ports.people import PersonSubject
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.net.call import Http
+from leadflood.engine.net.calls import Http
 from leadflood.providers.hunter import Hunter
 
 from tests.support.gate import DirectGate

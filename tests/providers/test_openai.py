@@ -18,7 +18,7 @@ from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured
-from leadflood.engine.net.call import Cut, Http, LimitHint, Oversized, Unreached
+from leadflood.engine.net.calls import Cut, Http, LimitHint, Oversized, Unreached
 from leadflood.providers.openai import OpenAi, _seconds
 
 from tests.support.gate import DirectGate

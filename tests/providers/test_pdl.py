@@ -18,7 +18,7 @@ from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid
-from leadflood.engine.net.call import Http, LimitHint
+from leadflood.engine.net.calls import Http, LimitHint
 from leadflood.providers.pdl import Pdl
 
 from tests.support.gate import DirectGate

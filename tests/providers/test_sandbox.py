@@ -15,7 +15,7 @@ from leadflood.contracts.ports.text import DraftRequest, NumberedFact
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.net.call import Http
+from leadflood.engine.net.calls import Http
 from leadflood.providers.catalog import CATALOG, close_all
 from leadflood.sandbox import prices
 from leadflood.sandbox.world import WorldConfig, serve

@@ -17,7 +17,7 @@ from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured, Transient, Unsure
-from leadflood.engine.net.call import Http, Unreached
+from leadflood.engine.net.calls import Http, Unreached
 from leadflood.providers.smtp import Smtp, build_mail, classify
 
 from tests.support.gate import DirectGate

@@ -16,7 +16,7 @@ from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, Transient, Unsure
-from leadflood.engine.net.call import Http, LimitHint, Unreached
+from leadflood.engine.net.calls import Http, LimitHint, Unreached
 from leadflood.providers.trengo import Trengo
 
 from tests.support.gate import DirectGate

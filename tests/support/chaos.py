@@ -28,7 +28,7 @@ from leadflood.domain.icp.schemas import IcpInput, query_of
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
-from leadflood.engine.net.call import Http
+from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun

@@ -14,10 +14,10 @@ import msgspec
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db import migrations
-from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database, Settings, open_database
+from leadflood.engine.db.postgres_process import PostgresProcess
 
 TEMPLATE = "template_migrated"
 ROOM_BYTES = 4_000_000_000
@@ -62,7 +62,7 @@ def sweep_left_servers(ours: Path) -> None:
             continue
         lock = FileLock(folder / "users.lock")
         if lock.try_alone():
-            Cluster(folder, durable=False).signal(signal.SIGQUIT)
+            PostgresProcess(folder, durable=False).signal(signal.SIGQUIT)
             shutil.rmtree(folder.parent, ignore_errors=True)
         lock.close()
 

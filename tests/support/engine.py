@@ -12,25 +12,25 @@ from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.beat import Settings as BeatSettings
 from leadflood.engine.queue.committer import CrashPoint
-from leadflood.engine.queue.control import pause_stage
-from leadflood.engine.queue.duties import Settings as DutySettings
 from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.event_routes import EventRoutes, Step
+from leadflood.engine.queue.heartbeat import Settings as HeartbeatSettings
 from leadflood.engine.queue.job import Job
-from leadflood.engine.queue.line import Line
+from leadflood.engine.queue.maintenance.settings import Settings as MaintenanceSettings
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Done, Outcome
-from leadflood.engine.queue.routes import Routes, Step
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+from leadflood.engine.queue.stage_runner import StageRunner
+from leadflood.engine.queue.switches import pause_stage
 from leadflood.engine.runtime import Engine, Parts, Settings, running_engine
 from typing_extensions import override
 
 QUICK = Settings(
     grace_seconds=2.0,
-    beat=BeatSettings(beat_seconds=0.05, dead_after_seconds=1.0),
-    duties=DutySettings(
+    heartbeat=HeartbeatSettings(beat_seconds=0.05, dead_after_seconds=1.0),
+    maintenance=MaintenanceSettings(
         timer_poll_seconds=5.0, rescue_seconds=0.05, reconcile_seconds=30.0, runs_seconds=0.05
     ),
 )
@@ -67,18 +67,20 @@ class Whispered(Event, frozen=True, tag="toy.thing.whispered"):
 
 
 MAKE, USE = "toy.make", "toy.use"
-ROUTES = Routes([Step(on=Wanted, run=MAKE), Step(on=Made, run=USE), Step(on=Whispered, run=USE)])
+ROUTES = EventRoutes(
+    [Step(on=Wanted, run=MAKE), Step(on=Made, run=USE), Step(on=Whispered, run=USE)]
+)
 
 Read = Callable[[Sequence[Any]], Sequence[Any]]
 Do = Callable[[Any], Awaitable[Outcome[Any]]]
-Spoil = Callable[[Tx, Sequence[Ended[Any, Any]]], Awaitable[None]]
+Spoil = Callable[[Tx, Sequence[FinishedTask[Any, Any]]], Awaitable[None]]
 
 
 async def done(item: Any) -> Outcome[Any]:
     return Done(item)
 
 
-async def let_pass(tx: Tx, ended: Sequence[Ended[Any, Any]]) -> None:
+async def let_pass(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
     del tx, ended
 
 
@@ -90,7 +92,7 @@ class Toy(Stage[Any, Any, Any]):
         policy: Policy | None = None,
         *,
         do: Do = done,
-        follow: Callable[[Ended[Any, Any]], Sequence[Follow]] = lambda _: (),
+        follow: Callable[[FinishedTask[Any, Any]], Sequence[FollowUp]] = lambda _: (),
         before_commit: Spoil = let_pass,
     ) -> None:
         super().__init__(policy or Policy(concurrency=8, backoff_base_seconds=0.001))
@@ -104,7 +106,7 @@ class Toy(Stage[Any, Any, Any]):
         return await self.do(item)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[Ended[Any, Any]]) -> Sequence[Follow]:
+    async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> Sequence[FollowUp]:
         self.batches.append(len(ended))
         await self.before_commit(tx, ended)
         await tx.execute(
@@ -135,7 +137,7 @@ class LoadingMake(Make):
         self.read = read
 
     @override
-    async def load(self, db: Reader, tasks: Sequence[Claimed[Any]]) -> Sequence[Any]:
+    async def load(self, db: Reader, tasks: Sequence[ClaimedTask[Any]]) -> Sequence[Any]:
         del db
         return self.read(tasks)
 
@@ -201,7 +203,7 @@ async def history(database: Database) -> Sequence[Row]:
     return await database.fetch(sql("SELECT * FROM history ORDER BY id"))
 
 
-async def dead_letters(database: Database) -> Sequence[Row]:
+async def dead_letter_rows(database: Database) -> Sequence[Row]:
     """List the dead letters by id."""
     return await database.fetch(sql("SELECT * FROM dead_letter ORDER BY id"))
 
@@ -219,27 +221,27 @@ class Stepped:
         self.node = engine.node
         self.db = engine.parts.db
 
-    def line(self, stage: str = MAKE) -> Line:
-        return self.engine.lines[stage]
+    def runner(self, stage: str = MAKE) -> StageRunner:
+        return self.engine.runners[stage]
 
     async def claim(self, stage: str = MAKE, most: int | None = None) -> list[Job]:
         """Claim what fits the channel (or `most`) and take it out of the channel."""
-        channel = self.line(stage).channel
+        channel = self.runner(stage).channel
         if most is not None:
             channel.capacity = most + channel.reserved + len(channel)
-        self.line(stage).feeder.wake()
-        await self.line(stage).feeder._claim()
+        self.runner(stage).fetcher.wake()
+        await self.runner(stage).fetcher._claim()
         return channel.drain()
 
     def take(self, stage: str = MAKE) -> list[Job]:
         """Take what was handed to a stage through memory."""
-        return self.line(stage).channel.drain()
+        return self.runner(stage).channel.drain()
 
     async def settle(self, jobs: Sequence[Job], stage: str = MAKE) -> None:
         """Settle jobs whose outcome is set; those without one are done."""
         for job in jobs:
             job.outcome = job.outcome or Done(job.task)
-        await self.line(stage).committer._settle(list(jobs))
+        await self.runner(stage).committer._settle(list(jobs))
 
     async def publish(self, *happened: Event, **how: Any) -> list[UUID]:
         """Publish from outside a stage; with a closed channel all of it is queued."""
@@ -304,7 +306,7 @@ async def enter_node(parts: Parts, *stages: Stage[Any, Any, Any]) -> Stepped:
 async def pause(engine: Engine, stage: str = MAKE) -> None:
     """Pause a stage and wait until this engine has heard of it."""
     await pause_stage(engine.parts.db, engine.parts.clock, stage, "a test", "to look")
-    await engine.control.look()
+    await engine.switches.refresh()
 
 
 class Bench:

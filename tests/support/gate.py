@@ -4,15 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from leadflood.engine.errors import Unsure
-from leadflood.engine.net.call import (
-    BulkReply,
-    Call,
-    Cut,
-    Item,
-    Reply,
-    Send,
-    SendBulk,
-)
+from leadflood.engine.net.calls import BulkReply, Call, Cut, Item, Reply, Send, SendBulk
 from typing_extensions import override
 
 

@@ -12,14 +12,15 @@ from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext, Record
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.store import (
+from leadflood.engine.ledger.repository import (
     PostgresAllowance,
     PostgresLedger,
     Settings as LedgerSettings,
 )
-from leadflood.engine.net.call import Call, Reply
-from leadflood.engine.net.gate import LiveGate, Parts, Provider, Settings
+from leadflood.engine.net.calls import Call, Reply
+from leadflood.engine.net.gateway import Parts, ProviderGateway, Settings
 from leadflood.engine.net.limiter import Limiter
+from leadflood.engine.net.providers import Provider
 
 ADD_NODE = Query(
     "add_node",
@@ -43,7 +44,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, Provider] = {}
     settings: Settings = Settings()
     is_allowed: Callable[[str], bool] = lambda _: True
-    on_buried: Callable[[], None] = lambda: None
     clock: Clock = SystemClock()
 
 
@@ -53,7 +53,7 @@ PLAIN = Setup()
 class Opened(msgspec.Struct, frozen=True):
     """A running gate, the node it acts for, and its allowance table."""
 
-    gate: LiveGate
+    gate: ProviderGateway
     node_id: int
     limiter: Limiter
 
@@ -64,7 +64,7 @@ async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator
     node_id = await add_node(database)
     clock = setup.clock
     limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
-    gate = LiveGate(
+    gate = ProviderGateway(
         Parts(
             db=database,
             ledger=PostgresLedger(setup.ledger),
@@ -74,7 +74,6 @@ async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator
             node_id=lambda: node_id,
             providers=setup.providers,
             is_allowed=setup.is_allowed,
-            on_buried=setup.on_buried,
         ),
         setup.settings,
     )

@@ -18,7 +18,7 @@ from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.context import Verdict
+from leadflood.engine.context import SendDecision
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx
@@ -26,7 +26,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done
-from leadflood.engine.queue.stage import Claimed, Ended, Policy
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 
 SETTINGS = Settings(
     sender_name="Grace Sample",
@@ -174,8 +174,8 @@ class World:
             evidence_hash=hashlib.sha256(repr((field, value)).encode()).hexdigest(),
         )
 
-    def claim(self, task: Any, run_id: UUID | None, claim: int = 1) -> "Claimed[Any]":
-        return Claimed(task, self.ids.new(), claim, run_id, 0, self.clock.now())
+    def claim(self, task: Any, run_id: UUID | None, claim: int = 1) -> "ClaimedTask[Any]":
+        return ClaimedTask(task, self.ids.new(), claim, run_id, 0, self.clock.now())
 
     async def drafted(self, lead_ids: Sequence[UUID], run_id: UUID, icp_id: UUID) -> list[Event]:
         """Run `message.generate` on leads; tell the events."""
@@ -187,7 +187,7 @@ class World:
         ended = []
         for claimed, loaded in zip(claims, inputs, strict=True):
             outcome = loaded if isinstance(loaded, Discard) else await self.generate.work(loaded)  # type: ignore[arg-type]
-            ended.append(Ended(claimed, outcome, loaded))  # type: ignore[arg-type]
+            ended.append(FinishedTask(claimed, outcome, loaded))  # type: ignore[arg-type]
         async with self.db.transaction() as tx:
             follows = await self.generate.commit(tx, ended)
         return [follow.event for follow in follows]
@@ -208,7 +208,7 @@ class World:
     async def release(self) -> None:
         await self.service.release("test", "go")
 
-    async def load_send(self, event: MessageApproved, claim: int = 1) -> "Claimed[Any]":
+    async def load_send(self, event: MessageApproved, claim: int = 1) -> "ClaimedTask[Any]":
         """Claim a sending and load it; its input, or the outcome in its place, is in `input`."""
         run_id = await self.db.fetch_value(
             sql("SELECT run_id FROM intent WHERE id = $1", "id"), id=event.intent_id
@@ -217,22 +217,22 @@ class World:
         [claimed.input] = await self.send.load(self.db, [claimed])
         return claimed
 
-    async def authorize(self, *jobs: "Claimed[Any]") -> Sequence[Verdict]:
+    async def authorize(self, *jobs: "ClaimedTask[Any]") -> Sequence[SendDecision]:
         async with self.db.transaction() as tx:
             return await self.send.authorize(tx, jobs)
 
-    async def record(self, job: "Claimed[Any]", error: BaseException | None) -> None:
+    async def record(self, job: "ClaimedTask[Any]", error: BaseException | None) -> None:
         async with self.db.transaction() as tx:
             await self.send.record(tx, job, error, None)
 
-    async def end_send(self, job: "Claimed[Any]", outcome: Any) -> list[Event]:
+    async def end_send(self, job: "ClaimedTask[Any]", outcome: Any) -> list[Event]:
         """Commit one sending's outcome; tell the events."""
         if isinstance(outcome, Exception):
             outcome = Discard(outcome)
         elif isinstance(outcome, Receipt):
             outcome = Done(outcome)
         async with self.db.transaction() as tx:
-            follows = await self.send.commit(tx, [Ended(job, outcome, job.input)])
+            follows = await self.send.commit(tx, [FinishedTask(job, outcome, job.input)])
         return [follow.event for follow in follows]
 
     async def state(self, event: MessageApproved) -> str:
@@ -241,7 +241,7 @@ class World:
         )
         return str(found)
 
-    async def job_row(self, job: "Claimed[Any]", state: int = 1) -> None:
+    async def job_row(self, job: "ClaimedTask[Any]", state: int = 1) -> None:
         """Give a claimed job its row, as the engine keeps it."""
         await self.db.execute(
             sql(

@@ -69,7 +69,7 @@ def settings_for(
             "providers": dict(_providers(world, plan)),
             "budget": {"run_micros": None},
             "engine": {
-                "beat": {"beat_seconds": 0.2, "dead_after_seconds": plan.dead_after_seconds}
+                "heartbeat": {"beat_seconds": 0.2, "dead_after_seconds": plan.dead_after_seconds}
             },
             "gate": {"breaker": {"cool_down_seconds": plan.cool_down_seconds}},
             "enrichment": {"longest_turn_seconds": 6.0, "verify_patience_seconds": 15.0},

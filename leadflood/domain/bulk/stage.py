@@ -25,12 +25,12 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import code_of
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
-ChunkEnded = Ended[ChunkWanted, None]
+ChunkEnded = FinishedTask[ChunkWanted, None]
 
 
-class BulkStage(Stage[ChunkWanted, Claimed[ChunkWanted], None]):
+class BulkStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
     """Does chunks. An item that is not waiting any more was done by an earlier try."""
 
     name: ClassVar[str] = "leads.bulk"
@@ -42,12 +42,14 @@ class BulkStage(Stage[ChunkWanted, Claimed[ChunkWanted], None]):
         self._clock = clock
 
     @override
-    async def work_batch(self, items: Sequence[Claimed[ChunkWanted]]) -> Sequence[Outcome[None]]:
+    async def work_batch(
+        self, items: Sequence[ClaimedTask[ChunkWanted]]
+    ) -> Sequence[Outcome[None]]:
         """Leave everything to the commit: what is decided must be what is locked."""
         return [Done(None) for _ in items]
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[ChunkEnded]) -> Sequence[Follow]:
+    async def commit(self, tx: Tx, ended: Sequence[ChunkEnded]) -> Sequence[FollowUp]:
         """Lock the leads of all chunks, decide each by what it is now, write, say what follows."""
         now = self._clock.now()
         closed = [_closing(one) for one in ended if isinstance(one.outcome, Discard)]
@@ -59,7 +61,7 @@ class BulkStage(Stage[ChunkWanted, Claimed[ChunkWanted], None]):
             return ()
         await leads.lock_states(tx, {item.lead_id for item in items})
         actions = await store.find_actions(tx, list({item.run_id for item in items}))
-        follows: list[Follow] = []
+        follows: list[FollowUp] = []
         for run_id, action in sorted(actions.items()):
             mine = [item for item in items if item.run_id == run_id]
             chunks = [one for one in done if one.task.bulk_id == run_id]
@@ -68,7 +70,7 @@ class BulkStage(Stage[ChunkWanted, Claimed[ChunkWanted], None]):
 
     async def _do(
         self, tx: Tx, action: Action, items: Sequence[Item], chunks: Sequence[ChunkEnded]
-    ) -> list[Follow]:
+    ) -> list[FollowUp]:
         """Do what is left of some chunks of one action."""
         now = self._clock.now()
         states = await leads.lock_states(tx, [item.lead_id for item in items])
@@ -85,7 +87,7 @@ class BulkStage(Stage[ChunkWanted, Claimed[ChunkWanted], None]):
         await leads.write_states(tx, before, after, action.created_by, now)
         await store.end_items(tx, action.run_id, endings, now)
         return [
-            _chunk_of(one.item, chunks).follow(event)
+            _chunk_of(one.item, chunks).follow_up(event)
             for one in endings
             for event in _events_of(action, one.item.lead_id, one.decision)
         ]

@@ -30,10 +30,10 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotConfigured, NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 from leadflood.engine.text import make_storable
 
-PagesEnded = Sequence[Ended[PageWanted, PeoplePage]]
+PagesEnded = Sequence[FinishedTask[PageWanted, PeoplePage]]
 _MOST_ID = 400
 
 
@@ -50,7 +50,7 @@ class _Page:
     """A page that is committed now: what waits, what was written, who is new to the run."""
 
     def __init__(
-        self, ended: Ended[PageWanted, PeoplePage], run: DiscoveryRun, answer: PeoplePage
+        self, ended: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun, answer: PeoplePage
     ) -> None:
         self.ended = ended
         self.run = run
@@ -128,7 +128,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[PageWanted]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[PageWanted]]
     ) -> Sequence[DiscoveryRun | Outcome[PeoplePage]]:
         runs = await store.find_runs(db, [claimed.task.discovery_run_id for claimed in tasks])
         return [_input(claimed.task, runs) for claimed in tasks]
@@ -144,7 +144,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
         return Done(await source.find_people(item.query, item.cursor))
 
     @override
-    async def commit(self, tx: Tx, ended: PagesEnded) -> Sequence[Follow]:
+    async def commit(self, tx: Tx, ended: PagesEnded) -> Sequence[FollowUp]:
         now = self._clock.now()
         runs = await store.lock_runs(tx, [one.task.discovery_run_id for one in ended])
         pages, failed = _sort(ended, runs)
@@ -193,10 +193,10 @@ def _input(
 
 def _sort(
     ended: PagesEnded, runs: Mapping[UUID, DiscoveryRun]
-) -> tuple[list[_Page], list[tuple[Ended[PageWanted, PeoplePage], DiscoveryRun]]]:
+) -> tuple[list[_Page], list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]]]:
     """Tell pages to write from failures; leave out what is committed already."""
     pages: list[_Page] = []
-    failed: list[tuple[Ended[PageWanted, PeoplePage], DiscoveryRun]] = []
+    failed: list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]] = []
     done: set[UUID] = set()
     for one in ended:
         run = runs.get(one.task.discovery_run_id)
@@ -248,16 +248,18 @@ def _status(
     return RecordStatus.DUPLICATE, "known from earlier" if is_first else "seen before in this run"
 
 
-def _follow_page(page: _Page, advance: store.Advance) -> list[Follow]:
+def _follow_page(page: _Page, advance: store.Advance) -> list[FollowUp]:
     run = page.run
-    follows = [page.ended.follow(LeadDiscovered(lead_id, run.icp_id)) for lead_id in page.new_leads]
+    follows = [
+        page.ended.follow_up(LeadDiscovered(lead_id, run.icp_id)) for lead_id in page.new_leads
+    ]
     if advance.state is DiscoveryState.RUNNING:
         wanted = PageWanted(run.id, advance.cursor, advance.next_page)
-        return [*follows, page.ended.follow(wanted)]
-    return [*follows, page.ended.follow(DiscoveryCompleted(run.id, page.lead_count))]
+        return [*follows, page.ended.follow_up(wanted)]
+    return [*follows, page.ended.follow_up(DiscoveryCompleted(run.id, page.lead_count))]
 
 
-def _failure(one: Ended[PageWanted, PeoplePage], run: DiscoveryRun) -> store.Advance:
+def _failure(one: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun) -> store.Advance:
     error = _error_of(one)
     if isinstance(error, Cancelled):
         return store.Advance(
@@ -282,14 +284,14 @@ def _failure(one: Ended[PageWanted, PeoplePage], run: DiscoveryRun) -> store.Adv
     )
 
 
-def _follow_failure(one: Ended[PageWanted, PeoplePage]) -> list[Follow]:
+def _follow_failure(one: FinishedTask[PageWanted, PeoplePage]) -> list[FollowUp]:
     error = _error_of(one)
     if isinstance(error, Cancelled):
         return []
-    return [one.follow(DiscoveryFailed(one.task.discovery_run_id, code_of(error)))]
+    return [one.follow_up(DiscoveryFailed(one.task.discovery_run_id, code_of(error)))]
 
 
-def _error_of(one: Ended[PageWanted, PeoplePage]) -> Exception:
+def _error_of(one: FinishedTask[PageWanted, PeoplePage]) -> Exception:
     assert isinstance(one.outcome, Discard)  # noqa: S101 - sorted so before
     return one.outcome.error
 

@@ -39,10 +39,10 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 EnrichTask = LeadDiscovered | LeadCreated | EnrichmentWanted
-LeadEnded = Ended[EnrichTask, Enriched]
+LeadEnded = FinishedTask[EnrichTask, Enriched]
 _NO_RUN = UUID(int=0)
 
 
@@ -70,7 +70,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[EnrichTask]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[EnrichTask]]
     ) -> Sequence[WaterfallInput | Outcome[Enriched]]:
         profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
         return [_input_of(claimed, profiles.get(claimed.task.lead_id)) for claimed in tasks]
@@ -85,7 +85,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
             ANSWERS_SINCE.reset(token)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[LeadEnded]) -> Sequence[Follow]:
+    async def commit(self, tx: Tx, ended: Sequence[LeadEnded]) -> Sequence[FollowUp]:
         now = self._clock.now()
         here = [one for one in ended if not _is_cancelled(one)]
         settled = await self._settle(tx, here, now)
@@ -113,7 +113,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
 
 
 def _input_of(
-    claimed: Claimed[EnrichTask], profile: LeadProfile | None
+    claimed: ClaimedTask[EnrichTask], profile: LeadProfile | None
 ) -> WaterfallInput | Outcome[Enriched]:
     lead_id, task = claimed.task.lead_id, claimed.task
     if profile is None:
@@ -187,7 +187,7 @@ def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[store.End]:
 
 def _follow(
     one: LeadEnded, settled: Mapping[UUID, Settled], first: set[tuple[UUID, UUID]]
-) -> list[Follow]:
+) -> list[FollowUp]:
     """Name what follows; a survivor goes on once a run, by whichever task came first."""
     who = settled.get(one.task.lead_id)
     if who is None:
@@ -195,30 +195,30 @@ def _follow(
     code = _failure_code(one)
     if code is not None:
         failed = EnrichmentFailed(one.task.lead_id, one.task.icp_id, code)
-        return [*_claimed(one), one.follow(failed)]
+        return [*_claimed(one), one.follow_up(failed)]
     key = (_run_id(one), who.survivor_id)
     if key not in first:
         return []
     first.discard(key)
-    return [one.follow(LeadEnriched(who.survivor_id, one.task.icp_id))]
+    return [one.follow_up(LeadEnriched(who.survivor_id, one.task.icp_id))]
 
 
-def _merges(ended: Sequence[LeadEnded], settled: Mapping[UUID, Settled]) -> list[Follow]:
+def _merges(ended: Sequence[LeadEnded], settled: Mapping[UUID, Settled]) -> list[FollowUp]:
     """Name every lead merged away, once."""
-    told: dict[UUID, Follow] = {}
+    told: dict[UUID, FollowUp] = {}
     for one in ended:
         who = settled.get(one.task.lead_id)
         if who is not None:
             for lost in who.merged_now:
-                told.setdefault(lost, one.follow(LeadsMerged(lost, who.survivor_id)))
+                told.setdefault(lost, one.follow_up(LeadsMerged(lost, who.survivor_id)))
     return list(told.values())
 
 
-def _claimed(one: LeadEnded) -> list[Follow]:
+def _claimed(one: LeadEnded) -> list[FollowUp]:
     if isinstance(one.outcome, Discard) or one.outcome.result.claimed_by is None:
         return []
     claimed = PersonClaimed(one.task.lead_id, one.outcome.result.claimed_by)
-    return [one.follow(claimed)]
+    return [one.follow_up(claimed)]
 
 
 def _failure_code(one: LeadEnded) -> str | None:

@@ -20,7 +20,7 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 MAX_AIMS = 256
 FeaturesTask = LeadEnriched | RescoreWanted
@@ -52,7 +52,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[FeaturesTask]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[FeaturesTask]]
     ) -> Sequence[FeatureInput | Outcome[Computed]]:
         """Read the leads and the targets; versions never change, so targets are read once."""
         profiles = await leads.profiles(db, list({one.task.lead_id for one in tasks}))
@@ -66,8 +66,8 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[Ended[FeaturesTask, Computed]]
-    ) -> Sequence[Follow]:
+        self, tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, Computed]]
+    ) -> Sequence[FollowUp]:
         """Keep the snapshots; a lead whose task ends without one has failed, with the code."""
         await _fail(tx, ended, self._clock.now())
         done = [(one, one.outcome.result) for one in ended if isinstance(one.outcome, Done)]
@@ -77,7 +77,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
             tx, [computed for _, computed in done], self._ids, self._clock.now()
         )
         return [
-            one.follow(
+            one.follow_up(
                 FeaturesComputed(
                     lead_id=computed.lead_id,
                     icp_id=computed.icp_id,
@@ -124,7 +124,9 @@ def _compute(item: FeatureInput) -> Computed:
     )
 
 
-async def _fail(tx: Tx, ended: Sequence[Ended[FeaturesTask, Computed]], now: datetime) -> None:
+async def _fail(
+    tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, Computed]], now: datetime
+) -> None:
     """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
     by_code: dict[str, list[UUID]] = {}
     for one in ended:

@@ -38,7 +38,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 CHUNK = 500
 WAIT_SECONDS = 0.5
@@ -73,7 +73,7 @@ class ImportStage(Stage[Task, Part, Read]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[Task]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[Task]]
     ) -> Sequence[Part | Outcome[Read]]:
         return [await self._load(db, claimed.task) for claimed in tasks]
 
@@ -93,17 +93,19 @@ class ImportStage(Stage[Task, Part, Read]):
         return Done(await to_thread.run_sync(_read, item.plan, item.records))
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[Ended[Task, Read]]) -> Sequence[Follow]:
-        follows: list[Follow] = []
+    async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Task, Read]]) -> Sequence[FollowUp]:
+        follows: list[FollowUp] = []
         for one in sorted(ended, key=lambda each: each.task.import_id.int):
             locked = await importing.lock(tx, one.task.import_id)
             if locked is None or locked.place != one.task.after:
                 continue
             events = await self._commit(tx, one, locked)
-            follows += [one.follow(event) for event in events]
+            follows += [one.follow_up(event) for event in events]
         return follows
 
-    async def _commit(self, tx: Tx, one: Ended[Task, Read], locked: Locked) -> Sequence[Event]:
+    async def _commit(
+        self, tx: Tx, one: FinishedTask[Task, Read], locked: Locked
+    ) -> Sequence[Event]:
         now, task = self._clock.now(), one.task
         is_undo = isinstance(task, UndoPartWanted)
         wanted = ImportState.UNDOING if is_undo else ImportState.RUNNING

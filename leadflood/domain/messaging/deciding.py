@@ -25,7 +25,7 @@ from leadflood.domain.messaging.schemas import (
 )
 from leadflood.domain.messaging.sending import judge
 from leadflood.engine.clock import Clock
-from leadflood.engine.context import Refuse, Wait
+from leadflood.engine.context import Defer, Deny
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import (
     Conflict,
@@ -199,12 +199,12 @@ class Decisions:
         """Ask what the sending itself will ask. Raises: Conflict."""
         standing = (await store.judge_intents(tx, [intent_id]))[intent_id]
         verdict = judge(standing, _NO_CLAIM, _NO_JOB, self._clock.now(), 0.0)
-        if isinstance(verdict, Wait):
+        if isinstance(verdict, Defer):
             raise Conflict(
                 "sending is held: release it first (DELETE /v1/admin/sending/hold)",
                 code="sending.held",
             )
-        if isinstance(verdict, Refuse):
+        if isinstance(verdict, Deny):
             code, text = _DECIDED.get(verdict.code, (f"message.{verdict.code}", verdict.reason))
             raise Conflict(text, code=code)
 

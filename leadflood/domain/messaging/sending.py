@@ -15,9 +15,9 @@ import msgspec
 from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.schemas import IntentState, MessageState
-from leadflood.engine.context import Go, Refuse, Verdict, Wait
+from leadflood.engine.context import Allow, Defer, Deny, SendDecision
 from leadflood.engine.errors import Denied, Permanent, Throttled, Transient, Unsure, code_of
-from leadflood.engine.net.call import Cut
+from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue.outcome import Cancelled
 from leadflood.engine.text import make_storable
 
@@ -121,7 +121,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(
     standing: Standing, claim: int, job_id: UUID, now: datetime, held_retry_seconds: float
-) -> Verdict:
+) -> SendDecision:
     """Say the last word on one sending.
 
     An intent already `sending` under this very claim may go: the reply to COMMIT was lost, and
@@ -129,15 +129,15 @@ def judge(
     """
     is_ours = standing.claim == claim and standing.job_id == job_id
     if standing.state is IntentState.SENDING and is_ours:
-        return Go()
+        return Allow()
     if standing.state is not IntentState.READY:
-        return Refuse(f"intent.{standing.state}", f"its sending is {standing.state}: not called")
+        return Deny(f"intent.{standing.state}", f"its sending is {standing.state}: not called")
     refusal = _refusal(standing, now)
     if refusal is not None:
         return refusal
     if standing.held:
-        return Wait("sending is held: `leadflood sending release` lets it go", held_retry_seconds)
-    return Go()
+        return Defer("sending is held: `leadflood sending release` lets it go", held_retry_seconds)
+    return Allow()
 
 
 def is_for_good(code: str) -> bool:
@@ -175,7 +175,7 @@ def explain(error: BaseException | None) -> tuple[str, str]:
     return code_of(error), make_storable(str(error))[:_LONGEST_DETAIL]
 
 
-def _refusal(standing: Standing, now: datetime) -> Refuse | None:
+def _refusal(standing: Standing, now: datetime) -> Deny | None:
     checks = (
         (standing.lead_gone, "lead.gone", "its lead is gone"),
         (standing.lead_deleted, "lead.deleted", "its lead was deleted"),
@@ -195,7 +195,7 @@ def _refusal(standing: Standing, now: datetime) -> Refuse | None:
         ),
         (standing.latest_useful_at < now, "too_late", "its latest useful time is past"),
     )
-    return next((Refuse(code, reason) for said, code, reason in checks if said), None)
+    return next((Deny(code, reason) for said, code, reason in checks if said), None)
 
 
 _FROM_READY = {

@@ -39,13 +39,13 @@ from leadflood.domain.messaging.sending import (
 )
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.clock import Clock
-from leadflood.engine.context import Go, JobContext, Refuse, Verdict, Wait
+from leadflood.engine.context import Allow, Defer, Deny, JobContext, SendDecision
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Denied, Invalid, NotConfigured, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome, Snooze
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 
 class NoCall(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[LeadQualified]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[LeadQualified]]
     ) -> Sequence[ToDraft | Outcome[Drafted]]:
         profiles = await leads.profiles(db, [task.task.lead_id for task in tasks])
         offers = await store.find_offers(db, (task.task.icp_id for task in tasks))
@@ -118,8 +118,8 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[Ended[LeadQualified, Drafted]]
-    ) -> Sequence[Follow]:
+        self, tx: Tx, ended: Sequence[FinishedTask[LeadQualified, Drafted]]
+    ) -> Sequence[FollowUp]:
         now = self._clock.now()
         by_message = {
             drafted.message.id: (one, drafted)
@@ -138,9 +138,9 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
             if drafted.message.state is MessageState.APPROVED
         ]
         await store.record_intents(tx, intents, self._keys, self._settings, now)
-        return [one.follow(_event_of(drafted)) for one, drafted in made]
+        return [one.follow_up(_event_of(drafted)) for one, drafted in made]
 
-    def _drafted(self, one: Ended[LeadQualified, Drafted]) -> Drafted | None:
+    def _drafted(self, one: FinishedTask[LeadQualified, Drafted]) -> Drafted | None:
         """Tell what to store; a lead whose drafting failed gets a message that says so."""
         if isinstance(one.outcome, Done):
             return one.outcome.result
@@ -196,7 +196,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[MessageApproved]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[MessageApproved]]
     ) -> Sequence[Intent | Outcome[Receipt | NoCall]]:
         found = await store.find_intents(db, (task.task.intent_id for task in tasks))
         return [_open(task, found.get(task.task.intent_id)) for task in tasks]
@@ -217,7 +217,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         return Done(receipt)
 
     @override
-    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
         """Say the last word on each sending, and move those that may go to `sending`.
 
         Waits: while `hold` writes its switch. The lock is taken in a statement of its own, so
@@ -232,9 +232,9 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         for job in jobs:
             verdict = self._judge(job, standings.get(job.input.id), started, now)
             verdicts.append(verdict)
-            if isinstance(verdict, Go):
+            if isinstance(verdict, Allow):
                 started[job.input.id] = self._start(job)
-            elif isinstance(verdict, Refuse):
+            elif isinstance(verdict, Deny):
                 refused.append((job.input.id, verdict.code, verdict.reason))
         await store.start_sending(tx, list(started.values()), now)
         await store.cancel_intents(tx, refused, now)
@@ -261,33 +261,35 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[Ended[MessageApproved, Receipt | NoCall]]
-    ) -> Sequence[Follow]:
+        self, tx: Tx, ended: Sequence[FinishedTask[MessageApproved, Receipt | NoCall]]
+    ) -> Sequence[FollowUp]:
         news = [self._news(one) for one in ended]
         outcomes = await store.record_news(tx, news, self._clock.now())
         told = [
-            one.follow(outcomes.events[one.task.intent_id])
+            one.follow_up(outcomes.events[one.task.intent_id])
             for one in ended
             if one.task.intent_id in outcomes.events
         ]
-        again = [one.follow(one.task) for one in ended if one.task.intent_id in outcomes.stranded]
+        again = [
+            one.follow_up(one.task) for one in ended if one.task.intent_id in outcomes.stranded
+        ]
         return [*told, *again]
 
     def _judge(
         self, job: JobContext, standing: Standing | None, started: Container[UUID], now: datetime
-    ) -> Verdict:
+    ) -> SendDecision:
         retry_seconds = self._settings.held_retry_seconds
         if standing is None:
-            return Refuse("intent.gone", "its intent is gone")
+            return Deny("intent.gone", "its intent is gone")
         if standing.id in started:
-            return Wait("another job sends it in this very moment", retry_seconds)
+            return Defer("another job sends it in this very moment", retry_seconds)
         return judge(standing, job.claim, job.job_id, now, retry_seconds)
 
     def _start(self, job: JobContext) -> tuple[UUID, int, UUID, str]:
         sender = self._senders.get(job.input.channel)
         return job.input.id, job.claim, job.job_id, "" if sender is None else sender.name
 
-    def _news(self, one: Ended[MessageApproved, Receipt | NoCall]) -> News:
+    def _news(self, one: FinishedTask[MessageApproved, Receipt | NoCall]) -> News:
         news = News(
             intent_id=one.task.intent_id,
             claim=one.claimed.claim,
@@ -326,7 +328,7 @@ def _last_fate(error: Exception) -> Fate:
 
 
 def _open(
-    task: Claimed[MessageApproved], intent: Intent | None
+    task: ClaimedTask[MessageApproved], intent: Intent | None
 ) -> Intent | Outcome[Receipt | NoCall]:
     """Tell what to work on; what has ended, or is another claim's, ends here without a call."""
     if intent is None:
@@ -346,7 +348,7 @@ def _event_of(drafted: Drafted) -> MessageDrafted | MessageApproved:
 
 
 def _gone(
-    task: Claimed[LeadQualified], profile: LeadProfile | None, offer: store.Offer | None
+    task: ClaimedTask[LeadQualified], profile: LeadProfile | None, offer: store.Offer | None
 ) -> NotFound | Cancelled:
     if profile is None:
         return NotFound(f"lead {task.task.lead_id} is gone: no message is written")
@@ -381,7 +383,7 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[PersonClaimed]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[PersonClaimed]]
     ) -> Sequence[LeadProfile | Outcome[LeadProfile]]:
         """Read who they are; a lead that is gone needs nothing."""
         profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
@@ -397,8 +399,8 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[Ended[PersonClaimed, LeadProfile]]
-    ) -> Sequence[Follow]:
+        self, tx: Tx, ended: Sequence[FinishedTask[PersonClaimed, LeadProfile]]
+    ) -> Sequence[FollowUp]:
         """Add the lines of everybody at once, by the provider that told us."""
         now = self._clock.now()
         for provider in sorted({one.task.provider for one in ended}):

@@ -20,7 +20,7 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
-from leadflood.engine.queue.stage import Claimed, Ended, Follow, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 MAX_SCORECARDS = 256
 
@@ -50,7 +50,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
 
     @override
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[FeaturesComputed]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[FeaturesComputed]]
     ) -> Sequence[ScoringInput | Outcome[Score]]:
         """Read the vectors and the rules; versions never change, so rules are read once."""
         vectors = await store.find_vectors(db, list({one.task.snapshot_id for one in tasks}))
@@ -64,8 +64,8 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[Ended[FeaturesComputed, Score]]
-    ) -> Sequence[Follow]:
+        self, tx: Tx, ended: Sequence[FinishedTask[FeaturesComputed, Score]]
+    ) -> Sequence[FollowUp]:
         """Keep the scores; one that was kept before has been told of before.
 
         A lead whose task ends without one has failed, with the code.
@@ -80,7 +80,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         kept = await store.record_predictions(tx, made, self._ids, now)
         await leads.record_scores(tx, _shown(made, kept, now))
         return [
-            one.follow(event)
+            one.follow_up(event)
             for (one, score), prediction_id in zip(done, kept, strict=True)
             if prediction_id is not None
             for event in _events_of(one.task, score, prediction_id)
@@ -112,7 +112,7 @@ def _input_of(
     return ScoringInput(vector, card)
 
 
-def _new_prediction(ended: Ended[FeaturesComputed, Score], score: Score) -> NewPrediction:
+def _new_prediction(ended: FinishedTask[FeaturesComputed, Score], score: Score) -> NewPrediction:
     task = ended.task
     return NewPrediction(task.lead_id, task.icp_id, ended.run_id, task.snapshot_id, score)
 
@@ -151,7 +151,9 @@ def _events_of(
     return scored, qualified
 
 
-async def _fail(tx: Tx, ended: Sequence[Ended[FeaturesComputed, Score]], now: datetime) -> None:
+async def _fail(
+    tx: Tx, ended: Sequence[FinishedTask[FeaturesComputed, Score]], now: datetime
+) -> None:
     """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
     by_code: dict[str, list[UUID]] = {}
     for one in ended:

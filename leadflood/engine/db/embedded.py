@@ -17,10 +17,16 @@ import asyncpg
 from anyio import to_thread
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.cluster import PORT, SUPERUSER, Cluster, Postmaster, make_data_folder
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.filelock import POLL_SECONDS, FileLock, held_alone
 from leadflood.engine.db.pool import Settings, own_connection
+from leadflood.engine.db.postgres_process import (
+    PORT,
+    SUPERUSER,
+    PostgresProcess,
+    Postmaster,
+    make_data_folder,
+)
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 
@@ -48,8 +54,8 @@ class _Answer(Enum):
 class EmbeddedServer:
     """A server in use. Made by `embedded_postgres`."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, report: Report | None) -> None:
-        self._cluster = cluster
+    def __init__(self, process: PostgresProcess, clock: Clock, report: Report | None) -> None:
+        self._process = process
         self._clock = clock
         self._report = report or (lambda _: None)
         self._socket_folder = Path()
@@ -58,7 +64,7 @@ class EmbeddedServer:
     @property
     def data_folder(self) -> Path:
         """Tell where it lives."""
-        return self._cluster.data_folder
+        return self._process.data_folder
 
     @property
     def url(self) -> str:
@@ -87,9 +93,9 @@ class EmbeddedServer:
         if await self._probe() is _Answer.READY:
             return
         async with held_alone(self.data_folder / "start.lock", self._clock, self._tell_of_lock):
-            if not await to_thread.run_sync(self._cluster.files.exists):
-                self._report(f"making a new database in {self._cluster.folder}")
-            await to_thread.run_sync(self._cluster.prepare)
+            if not await to_thread.run_sync(self._process.files.exists):
+                self._report(f"making a new database in {self._process.folder}")
+            await to_thread.run_sync(self._process.prepare)
             await self._bring_up()
 
     async def watch(self) -> None:
@@ -111,32 +117,32 @@ class EmbeddedServer:
                 if launches:
                     await self._judge_failed_start(launches, waited_seconds)
                 launches += 1
-                await to_thread.run_sync(self._cluster.launch)
+                await to_thread.run_sync(self._process.launch)
             await self._clock.sleep(POLL_SECONDS)
 
     async def _is_alive(self) -> bool:
-        return self._cluster.has_launched() or await self._find_postmaster() is not None
+        return self._process.has_launched() or await self._find_postmaster() is not None
 
     async def _judge_failed_start(self, launches: int, waited_seconds: float) -> None:
         """Let a server that ended while starting be tried again, or give up with its own words."""
-        code = self._cluster.exit_code()
+        code = self._process.exit_code()
         if code is not None and code <= 0 and launches < LAUNCHES_MOST:  # stopped or killed
             return
-        log = await to_thread.run_sync(self._cluster.read_log)
+        log = await to_thread.run_sync(self._process.read_log)
         # processes of a killed server may still be finishing; they end by themselves
         if OLD_PROCESSES in log and waited_seconds < OLD_PROCESSES_WAIT_SECONDS:
             return
         tail = "\n".join(log.strip().splitlines()[-8:])
         raise DatabaseRefused(
-            f"the database server does not start; {self._cluster.log} ends with:\n{tail}",
+            f"the database server does not start; {self._process.log} ends with:\n{tail}",
             code="database.start",
         )
 
     async def _find_postmaster(self) -> Postmaster | None:
-        return await to_thread.run_sync(self._cluster.find_postmaster)
+        return await to_thread.run_sync(self._process.find_postmaster)
 
     async def _probe(self) -> _Answer:
-        folder = await to_thread.run_sync(self._cluster.read_socket_folder)
+        folder = await to_thread.run_sync(self._process.read_socket_folder)
         if folder is None:
             return _Answer.NOTHING
         self._socket_folder = folder
@@ -152,7 +158,7 @@ class EmbeddedServer:
             return _Answer.READY
         except asyncpg.PostgresError as error:
             raise DatabaseRefused(
-                f"the database server in {self._cluster.folder} runs but lets nobody in ({error}):"
+                f"the database server in {self._process.folder} runs but lets nobody in ({error}):"
                 " undo what was changed in its pg_hba.conf or roles",
                 code="database.closed",
             ) from error
@@ -178,7 +184,7 @@ class EmbeddedServer:
             if await self._take_for_leaving(starting) and users.try_alone():
                 await self._stop()
         finally:
-            self._cluster.let_go()
+            self._process.let_go()
             users.close()
             starting.close()
 
@@ -196,12 +202,12 @@ class EmbeddedServer:
         if postmaster is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT):
-            await to_thread.run_sync(self._cluster.signal, number)
+            await to_thread.run_sync(self._process.signal, number)
             with anyio.move_on_after(FAST_STOP_SECONDS):
                 while await self._find_postmaster() is not None:
                     await self._clock.sleep(POLL_SECONDS)
                 break
-        await to_thread.run_sync(self._cluster.remove_short_folder, postmaster.socket_folder)
+        await to_thread.run_sync(self._process.remove_short_folder, postmaster.socket_folder)
 
 
 @asynccontextmanager
@@ -215,12 +221,12 @@ async def embedded_postgres(
     to the next user.
     Raises: DatabaseRefused, saying what to do.
     """
-    cluster = Cluster(data_folder, durable=durable)
-    await to_thread.run_sync(make_data_folder, cluster.data_folder)
-    server = EmbeddedServer(cluster, clock, report)
-    users = await to_thread.run_sync(FileLock, cluster.data_folder / "users.lock")
+    process = PostgresProcess(data_folder, durable=durable)
+    await to_thread.run_sync(make_data_folder, process.data_folder)
+    server = EmbeddedServer(process, clock, report)
+    users = await to_thread.run_sync(FileLock, process.data_folder / "users.lock")
     try:
-        await _join(cluster.data_folder, clock, users)
+        await _join(process.data_folder, clock, users)
         await server.ensure_running()
         yield server
     finally:

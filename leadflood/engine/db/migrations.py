@@ -24,8 +24,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Settings, session_settings
-from leadflood.engine.db.shipped import shipped
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 
@@ -114,7 +114,7 @@ def _read_status(config: Config, connection: Connection) -> MigrationStatus:
 async def _in_own_loop(settings: Settings, folder: Path | None, work: Work) -> MigrationStatus:
     """Work in a thread with a loop of its own: alembic reads files and blocks while it runs."""
     config = Config()
-    place = str(folder or await to_thread.run_sync(shipped, "migrations"))
+    place = str(folder or await to_thread.run_sync(package_folder, "migrations"))
     config.set_main_option("script_location", place.replace("%", "%%"))
     return await to_thread.run_sync(_guarded, settings, partial(_with_config, config, work))
 

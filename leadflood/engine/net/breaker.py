@@ -83,7 +83,7 @@ class Breaker:
             )
         self._probe_since = now
 
-    def tell(self) -> BreakerState:
+    def snapshot(self) -> BreakerState:
         """Tell how it stands and why."""
         now = self._clock.monotonic()
         opened_at = self._opened_at
@@ -103,7 +103,7 @@ class Breaker:
         self._probe_since = None
         self._close()
 
-    def note(self, *, is_failure: bool, reason: str = "") -> None:
+    def record_result(self, *, is_failure: bool, reason: str = "") -> None:
         """Note how a call ended; `reason` is the code of a failure."""
         self._probe_since = None
         self._reason = reason if is_failure else self._reason

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from leadflood.engine.net.call import Cut, HttpReply, Oversized, Unreached
+from leadflood.engine.net.calls import Cut, HttpReply, Oversized, Unreached
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,11 +15,18 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.context import CURRENT_JOB
+from leadflood.engine.context import JobContext
 from leadflood.engine.errors import Throttled, Transient
-from leadflood.engine.net.book import Allowance
-from leadflood.engine.net.call import LimitHint, Window
-from leadflood.engine.net.pace import Allowed, Ask, Lease, Told, apply, lease
+from leadflood.engine.net.calls import Window
+from leadflood.engine.net.gcra import (
+    AllowanceState,
+    Lease,
+    LeaseRequest,
+    LimitFeedback,
+    apply_feedback,
+    lease,
+)
+from leadflood.engine.net.ledger_port import Allowance
 
 log = structlog.get_logger(__name__)
 
@@ -84,12 +91,12 @@ class Lane:
         self._coming = 0
         self._wake = asyncio.Event()
         self.missed = 0
-        self._told: list[Told] = []
+        self._feedback: list[LimitFeedback] = []
         self._open_until = 0.0
         self._departing = asyncio.Lock()
         self._pace = _Pace()
 
-    def retune(self, windows: Sequence[Window]) -> None:
+    def apply_limits(self, windows: Sequence[Window]) -> None:
         """Take other windows from the next lease on; who is turned away by the old ones may ask."""
         if self._windows != tuple(windows):
             self._windows = tuple(windows)
@@ -103,7 +110,7 @@ class Lane:
         ahead = self._pace.next_at - self._clock.monotonic()
         return max(0.0, ahead) + len(self._waiters) * self._pace.own_interval
 
-    async def take(self, *, is_again: bool = False) -> Slot:
+    async def acquire(self, job: JobContext | None = None, *, is_again: bool = False) -> Slot:
         """Wait for a moment. `is_again`: the moment given before was missed; goes first.
 
         Raises: Throttled when it would take longer than `wait_at_most_seconds`.
@@ -113,7 +120,7 @@ class Lane:
             return Slot(now, now, 1e9, is_free=True)
         self._refuse_long_wait(is_again=is_again)
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (self._order(is_again=is_again), waiter))
+        heapq.heappush(self._waiters, (self._order(job, is_again=is_again), waiter))
         self._wake.set()
         try:
             return await waiter
@@ -121,7 +128,7 @@ class Lane:
             self._pass_on(waiter)
             raise
 
-    async def approach(self, slot: Slot) -> Slot:
+    async def wait_until_near(self, slot: Slot) -> Slot:
         """Wait until it is time to prepare: what is prepared early is in doubt if we are killed."""
         now = self._clock.monotonic()
         ahead = slot.at - self._pace.lead_seconds - now
@@ -130,12 +137,12 @@ class Lane:
         await self._clock.sleep(ahead)
         return msgspec.structs.replace(slot, given_at=self._clock.monotonic())
 
-    async def depart(self, slot: Slot) -> bool:
+    async def wait_for_start(self, slot: Slot) -> bool:
         """Wait until the moment; False when it was missed and another must be taken."""
         if slot.is_free:
             return True
         now = self._clock.monotonic()
-        self._pace.note_preparation(now - slot.given_at)
+        self._pace.record_preparation(now - slot.given_at)
         if slot.at > now:
             await self._clock.sleep(slot.at - now)
         async with self._departing:  # who would be too late must not take the turn of who is not
@@ -143,29 +150,31 @@ class Lane:
             if late_seconds <= slot.tolerance_seconds:
                 await self._pace.keep_distance(self._clock)
                 late_seconds = self._clock.monotonic() - slot.at
-        self._pace.note_lateness(late_seconds)
+        self._pace.record_lateness(late_seconds)
         if late_seconds > slot.tolerance_seconds:
             self.missed += 1
             return False
         return True
 
-    def give_back(self, slot: Slot) -> None:
+    def release(self, slot: Slot) -> None:
         """Hand a moment that is not needed to the next in the queue."""
         if slot.is_probe:
-            self.tell(Told(0.0, 0.0, ends_probe=True, is_answer=False))
+            self.record_feedback(LimitFeedback(0.0, 0.0, ends_probe=True, is_answer=False))
         elif not slot.is_free and slot.at > self._clock.monotonic():
             self._give([slot])
 
-    def tell(self, told: Told) -> None:
+    def record_feedback(self, told: LimitFeedback) -> None:
         """Note what an answer told; the row learns it with the next lease."""
         if self._is_open() and not told.hints and not told.held_seconds:
             return
         if told.held_seconds or told.ends_probe:
-            self._told.append(told)
-        elif self._told and not (self._told[-1].held_seconds or self._told[-1].ends_probe):
-            self._told[-1] = told
+            self._feedback.append(told)
+        elif self._feedback and not (
+            self._feedback[-1].held_seconds or self._feedback[-1].ends_probe
+        ):
+            self._feedback[-1] = told
         else:
-            self._told.append(told)
+            self._feedback.append(told)
         if told.held_seconds or told.ends_probe or self._is_open():
             self._open_until = 0.0
             self._wake.set()
@@ -193,7 +202,7 @@ class Lane:
 
     async def _lease(self) -> float:
         self._drop_gone()
-        told, self._told = self._told, []
+        told, self._feedback = self._feedback, []
         began = self._clock.monotonic()
         now = self._clock.now()
         offset = began - now.timestamp()
@@ -209,7 +218,11 @@ class Lane:
                 row.state = _encode(allowed)
         except BaseException:
             # the first call may be out: its commit's reply may be what was lost
-            self._told = [*told, *self._told, Told(0.0, 0.0, ends_probe=True, is_answer=False)]
+            self._feedback = [
+                *told,
+                *self._feedback,
+                LimitFeedback(0.0, 0.0, ends_probe=True, is_answer=False),
+            ]
             raise
         self._note(leased, allowed, before, began, offset)
         self._give(
@@ -228,11 +241,11 @@ class Lane:
             self._turn_away(leased.again_seconds)
         return leased.again_seconds
 
-    def _ask(self, allowed: Allowed) -> Lease:
+    def _ask(self, allowed: AllowanceState) -> Lease:
         return lease(
             allowed,
             self._windows,
-            Ask(
+            LeaseRequest(
                 wanted=len(self._waiters),
                 now=self._clock.now().timestamp(),
                 lead_seconds=self._pace.lead_seconds,
@@ -247,18 +260,18 @@ class Lane:
         """Ask earlier where the database is slow, or the pace is lost while waiting for it."""
         return max(self._settings.ahead_seconds, 2 * self._pace.lead_seconds)
 
-    def _apply(self, allowed: Allowed, told: Sequence[Told]) -> None:
+    def _apply(self, allowed: AllowanceState, told: Sequence[LimitFeedback]) -> None:
         for each in told:
-            apply(allowed, self._windows, each, self._pace.jitter_seconds)
+            apply_feedback(allowed, self._windows, each, self._pace.jitter_seconds)
 
     def _note(
-        self, leased: Lease, allowed: Allowed, before: float, began: float, offset: float
+        self, leased: Lease, allowed: AllowanceState, before: float, began: float, offset: float
     ) -> None:
         now = self._clock.monotonic()
         self._open_until = now + _OPEN_SECONDS if leased.is_open else 0.0
         handed_out = len(leased.slots)
-        self._pace.note_lease(now - began, leased.interval_seconds)
-        self._pace.note_share(handed_out, before, allowed.next_at)
+        self._pace.record_lease(now - began, leased.interval_seconds)
+        self._pace.record_share(handed_out, before, allowed.next_at)
         self._pace.next_at = max(allowed.next_at, allowed.held_until) + offset
 
     def _give(self, slots: Sequence[Slot]) -> None:
@@ -271,7 +284,7 @@ class Lane:
     def _pass_on(self, waiter: "asyncio.Future[Slot]") -> None:
         """Pass on what a cancelled waiter was given in the same moment."""
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-            self.give_back(waiter.result())
+            self.release(waiter.result())
         waiter.cancel()
 
     def _drop_gone(self) -> None:
@@ -279,11 +292,10 @@ class Lane:
             self._waiters = [entry for entry in self._waiters if not entry[1].done()]
             heapq.heapify(self._waiters)
 
-    def _order(self, *, is_again: bool) -> _Order:
+    def _order(self, job: JobContext | None, *, is_again: bool) -> _Order:
         self._coming += 1
         if is_again:
             return (0, 0, 0, self._coming)
-        job = CURRENT_JOB.get()
         if job is None:
             return (1, 0, 0, self._coming)
         return (1, job.priority, job.turn, self._coming)
@@ -332,11 +344,11 @@ class Limiter:
             self._wake.set()
         return lane
 
-    def retune(self, provider: str, limits: Mapping[str, Sequence[Window]]) -> None:
+    def apply_limits(self, provider: str, limits: Mapping[str, Sequence[Window]]) -> None:
         """Change the windows of a provider's lanes while they run."""
         for key, lane in self._lanes.items():
             if key.provider == provider:
-                lane.retune(limits.get(key.limit_name, ()))
+                lane.apply_limits(limits.get(key.limit_name, ()))
 
     async def run(self) -> None:
         """Pump every lane, until cancelled."""
@@ -375,7 +387,7 @@ class _Pace:
             _MOST_LEAD_SECONDS, 1.5 * (self._lease_seconds + self._preparation_seconds) + 0.001
         )
 
-    def note_lease(self, took_seconds: float, interval: float) -> None:
+    def record_lease(self, took_seconds: float, interval: float) -> None:
         """Note how long leasing took, and the pace."""
         self._lease_seconds += (took_seconds - self._lease_seconds) * 0.2
         if abs(interval - self.interval) > 0.01 * self.interval:
@@ -384,7 +396,7 @@ class _Pace:
             self.interval = interval
         self.own_interval = self.interval / max(0.05, self._share)
 
-    def note_share(self, own: int, before: float, after: float) -> None:
+    def record_share(self, own: int, before: float, after: float) -> None:
         """Note how much of all that was handed out came to this process."""
         if own == 0 or self.interval == 0:
             return
@@ -392,11 +404,11 @@ class _Pace:
         self._share += (own / (own + others) - self._share) * 0.2
         self._seen_next_at = after
 
-    def note_preparation(self, took_seconds: float) -> None:
+    def record_preparation(self, took_seconds: float) -> None:
         """Note how long the money took between getting a moment and being ready for it."""
         self._preparation_seconds += (took_seconds - self._preparation_seconds) * 0.2
 
-    def note_lateness(self, late_seconds: float) -> None:
+    def record_lateness(self, late_seconds: float) -> None:
         """Note how late a call left: its mean and twice its spread are the jitter."""
         late = min(max(0.0, late_seconds), 0.25)
         self._late_mean += (late - self._late_mean) * _DECAY
@@ -414,13 +426,6 @@ class _Pace:
         return max(clock.monotonic(), self._departed_at + self.interval * _SPACING_RATIO)
 
 
-def told_of_reply(
-    sent_at: float, received_at: float, hints: tuple[LimitHint, ...], *, ends_probe: bool
-) -> Told:
-    """Say what an answer told of the limit."""
-    return Told(sent_at, received_at, hints, ends_probe=ends_probe)
-
-
 def _throttled(key: LaneKey, wait_seconds: float) -> Throttled:
     return Throttled(
         f"The limit {key.limit_name} of {key.provider} has no room for {wait_seconds:.1f} s.",
@@ -429,13 +434,13 @@ def _throttled(key: LaneKey, wait_seconds: float) -> Throttled:
     )
 
 
-_DECODER = msgspec.json.Decoder(Allowed)
+_DECODER = msgspec.json.Decoder(AllowanceState)
 _ENCODER = msgspec.json.Encoder()
 
 
-def _decode(state: str) -> Allowed:
-    return _DECODER.decode(state) if state else Allowed()
+def _decode(state: str) -> AllowanceState:
+    return _DECODER.decode(state) if state else AllowanceState()
 
 
-def _encode(allowed: Allowed) -> str:
+def _encode(allowed: AllowanceState) -> str:
     return _ENCODER.encode(allowed).decode()

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.shipped import shipped
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import sqlstate_of
 
@@ -39,7 +39,7 @@ class NotAsItShouldBe(Exception):
 
 def newest_revision() -> str:
     """Tell the newest migration this leadflood brings. Reads a folder."""
-    files = (shipped("migrations") / "versions").glob("[0-9]*_*.py")
+    files = (package_folder("migrations") / "versions").glob("[0-9]*_*.py")
     return max(file.name.partition("_")[0] for file in files)
 
 

@@ -12,8 +12,7 @@ import msgspec
 import structlog
 
 from leadflood.engine.context import CURRENT_JOB
-from leadflood.engine.obs.reports import report_bug
-from leadflood.engine.obs.tracing import plain
+from leadflood.engine.obs.sentry import report_bug
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -36,7 +35,7 @@ def bind_job(logger: Any, method: str, fields: Fields) -> Fields:
         if job.run_id is not None:
             fields.setdefault("runId", str(job.run_id))
         if job.request_id is not None:
-            fields.setdefault("requestId", plain(job.request_id))
+            fields.setdefault("requestId", job.request_id)
     return fields
 
 

@@ -1,8 +1,9 @@
-"""Traces: a request, the jobs it starts and the calls they make, as one, by OpenTelemetry.
+"""Tracing: a request, the jobs it starts and the calls they make are one OpenTelemetry trace.
 
-Off unless `trace.endpoint` is set, and then it costs a look at one attribute. A span's place is
-carried behind the request's id (`<id>~<trace>-<span>`), which the queue keeps beside every job
-and its follow-ups: so a trace goes on in jobs of other nodes and after a restart.
+Off unless `trace.endpoint` is set, and then it costs a look at one attribute. A span is named to
+what happens below it by W3C's `traceparent`, which the queue keeps beside every job and its
+follow-ups: so a trace goes on in jobs of other nodes and after a restart.
+Source: W3C Trace Context, version 00.
 """
 
 import re
@@ -16,11 +17,9 @@ from anyio import to_thread
 
 from leadflood.engine.errors import NotConfigured
 
-MARK = "~"
 Kind = Literal["server", "consumer", "client"]
-_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_CARRIED = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
-_NOTHING = re.compile(r"0+")
+_TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_ZEROS = re.compile(r"0+")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,17 +33,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Span(Protocol):
-    """Something that takes time."""
+    """A stretch of time in a trace."""
 
     @property
-    def place(self) -> str:
-        """Where it stands, for what happens below it."""
+    def trace_parent(self) -> str:
+        """Its `traceparent`, for what happens below it; empty: it is not recorded."""
 
-    def tell(self, name: str, **fields: str | int) -> None:
-        """Say what it was after all."""
+    def rename(self, name: str, **fields: str | int) -> None:
+        """Give it the name that is known only now, with more fields."""
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say that it is over."""
+        """End it."""
 
 
 class Tracer(Protocol):
@@ -53,43 +52,43 @@ class Tracer(Protocol):
     is_on: bool
 
     def begin(self, name: str, kind: Kind, parent: str = "", **fields: str | int) -> Span:
-        """Begin a span below the place given; empty: a trace of its own."""
+        """Begin a span below the `traceparent` given; empty: a trace of its own."""
 
 
-class _Nothing:
-    place = ""
+class _NoSpan:
+    trace_parent = ""
 
-    def tell(self, name: str, **fields: str | int) -> None:
+    def rename(self, name: str, **fields: str | int) -> None:
         """Do nothing."""
 
     def end(self, error: BaseException | None = None) -> None:
         """Do nothing."""
 
 
-class _Off:
+class _NoTracer:
     is_on = False
 
     def begin(self, name: str, kind: Kind, parent: str = "", **fields: str | int) -> Span:
         """Begin nothing."""
         del name, kind, parent, fields
-        return _Nothing()
+        return _NoSpan()
 
 
 class Active:
     """The tracer of this process, as its logger is one."""
 
-    tracer: Tracer = _Off()
+    tracer: Tracer = _NoTracer()
 
 
-PLACE: ContextVar[str] = ContextVar("place", default="")
-"""Where the work at hand stands in its trace."""
+CURRENT_SPAN: ContextVar[str] = ContextVar("current_span", default="")
+"""The `traceparent` of the span in which this task works; empty: none."""
 
 
 @contextmanager
 def spanned(name: str, kind: Kind, parent: str, **fields: str | int) -> Iterator[Span]:
     """Make a span of the block; for where the tracer is on."""
     span = Active.tracer.begin(name, kind, parent, **fields)
-    before = PLACE.set(span.place)
+    token = CURRENT_SPAN.set(span.trace_parent)
     try:
         yield span
     except BaseException as error:
@@ -98,36 +97,23 @@ def spanned(name: str, kind: Kind, parent: str, **fields: str | int) -> Iterator
     else:
         span.end()
     finally:
-        PLACE.reset(before)
+        CURRENT_SPAN.reset(token)
 
 
 def read_traceparent(header: str) -> str:
-    """Read W3C's traceparent; empty: there is none, or it cannot be read."""
-    found = _PARENT.fullmatch(header.strip())
-    if found is None or _NOTHING.fullmatch(found[1]) or _NOTHING.fullmatch(found[2]):
+    """Return the header if it is a valid `traceparent`, else the empty text."""
+    match = _TRACE_PARENT.fullmatch(header.strip())
+    if match is None or _ZEROS.fullmatch(match[1]) or _ZEROS.fullmatch(match[2]):
         return ""
-    return f"{found[1]}-{found[2]}"
-
-
-def carry(request_id: str, place: str) -> str:
-    """Put a place behind a request's id."""
-    return f"{request_id}{MARK}{place}" if place else request_id
-
-
-def plain(request_id: str) -> str:
-    """Tell a request's id without what it carries."""
-    return request_id.partition(MARK)[0]
-
-
-def place_in(request_id: str | None) -> str:
-    """Tell the place that a request's id carries; empty: none."""
-    place = (request_id or "").partition(MARK)[2]
-    return place if _CARRIED.fullmatch(place) else ""
+    return match[0]
 
 
 @asynccontextmanager
 async def tracing(settings: Settings) -> AsyncIterator[None]:
-    """Send traces while the block runs; at its end what is left is sent. Raises: NotConfigured."""
+    """Send traces while the block runs; at its end what is left is sent.
+
+    Raises: NotConfigured.
+    """
     if not settings.endpoint:
         yield
         return
@@ -183,23 +169,23 @@ class _OpenTelemetry:
     def begin(self, name: str, kind: Kind, parent: str = "", **fields: str | int) -> Span:
         """Begin a span."""
         trace = self._trace
-        made = self._tracer.start_span(
+        span = self._tracer.start_span(
             name,
-            context=self._below(parent),
+            context=self._context_below(parent),
             kind=trace.SpanKind[kind.upper()],
             attributes=fields,
         )
-        return _OpenSpan(made, trace)
+        return _OpenSpan(span, trace)
 
-    def _below(self, parent: str) -> Any:
-        """Tell the context of a place; without one, an empty one: nothing is inherited."""
+    def _context_below(self, parent: str) -> Any:
+        """Return the context of a parent; without one an empty one: nothing is inherited."""
         trace = self._trace
-        found = _CARRIED.fullmatch(parent)
-        if found is None:
+        match = _TRACE_PARENT.fullmatch(parent)
+        if match is None:
             return trace.set_span_in_context(trace.INVALID_SPAN)
         above = trace.SpanContext(
-            trace_id=int(found[1], 16),
-            span_id=int(found[2], 16),
+            trace_id=int(match[1], 16),
+            span_id=int(match[2], 16),
             is_remote=True,
             trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED),
         )
@@ -207,25 +193,25 @@ class _OpenTelemetry:
 
 
 class _OpenSpan:
-    def __init__(self, made: Any, trace: Any) -> None:
-        self._made = made
+    def __init__(self, span: Any, trace: Any) -> None:
+        self._span = span
         self._trace = trace
 
     @property
-    def place(self) -> str:
-        context = self._made.get_span_context()
-        if not self._made.is_recording():
+    def trace_parent(self) -> str:
+        context = self._span.get_span_context()
+        if not self._span.is_recording():
             return ""
-        return f"{context.trace_id:032x}-{context.span_id:016x}"
+        return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
 
-    def tell(self, name: str, **fields: str | int) -> None:
-        """Say what it was after all."""
-        self._made.update_name(name)
-        self._made.set_attributes(fields)
+    def rename(self, name: str, **fields: str | int) -> None:
+        """Give it the name that is known only now, with more fields."""
+        self._span.update_name(name)
+        self._span.set_attributes(fields)
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the span; of an error its class alone is told, as its text may name people."""
+        """End the span; of an error its class alone is kept, as its text may name people."""
         if error is not None:
-            self._made.set_attribute("error.type", type(error).__name__)
-            self._made.set_status(self._trace.StatusCode.ERROR)
-        self._made.end()
+            self._span.set_attribute("error.type", type(error).__name__)
+            self._span.set_status(self._trace.StatusCode.ERROR)
+        self._span.end()

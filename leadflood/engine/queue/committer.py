@@ -21,16 +21,16 @@ from leadflood.engine.db.tx import Tx, sqlstate_of
 from leadflood.engine.errors import Bug, LeadfloodError, Permanent, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
-from leadflood.engine.queue import store
+from leadflood.engine.queue import repository
 from leadflood.engine.queue.backoff import Backoff
 from leadflood.engine.queue.dispatcher import Delivery, Dispatcher, NewJob
-from leadflood.engine.queue.faults import IMPATIENT, SUBJECT_GONE, is_environment
+from leadflood.engine.queue.error_classes import FOREIGN_KEY_VIOLATION, TIMEOUTS, is_environment
 from leadflood.engine.queue.job import CANCELLED, COMPLETED, FAILED, Job
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Retry, Snooze
-from leadflood.engine.queue.stage import Ended, Stage
-from leadflood.engine.queue.store import SQL
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.stage import FinishedTask, Stage
+from leadflood.engine.queue.wakeups import Wakeups
 
 MOST_AT_ONCE = 1_000
 REPEATS_BEFORE_STALL = 3
@@ -52,7 +52,7 @@ class Committer:
         db: Database,
         dispatcher: Dispatcher,
         node: Node,
-        wakes: Wakes,
+        wakeups: Wakeups,
         clock: Clock,
         backoff: Backoff,
         metrics: StageMetrics,
@@ -62,7 +62,7 @@ class Committer:
         self._db = db
         self._dispatcher = dispatcher
         self._node = node
-        self._wakes = wakes
+        self._wakeups = wakeups
         self._clock = clock
         self._backoff = backoff
         self._metrics = metrics
@@ -71,17 +71,13 @@ class Committer:
         self._loads = type(stage).load is not Stage.load
         self._finished: list[Job] = []
         self._has_work = asyncio.Event()
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
         self._repeats = 0
         self.stall_reason: str | None = None
 
     def add(self, job: Job) -> None:
         """Hand in a job whose outcome is set."""
         self._finished.append(job)
-        if not self._has_work.is_set():
-            self._has_work.set()
-            self._is_idle.clear()
+        self._has_work.set()
 
     def discard(self, job: Job, error: Exception) -> None:
         """Hand in a claim that ends before anything was loaded for it."""
@@ -96,11 +92,7 @@ class Committer:
 
     def is_idle(self) -> bool:
         """Tell whether everything handed in is settled."""
-        return self._is_idle.is_set()
-
-    async def wait_until_idle(self) -> None:
-        """Wait until everything handed in is settled."""
-        await self._is_idle.wait()
+        return not self._has_work.is_set()
 
     async def run(self) -> None:
         """Settle for ever. Cancelling loses nothing: the rows are the truth."""
@@ -116,7 +108,6 @@ class Committer:
                 raise
             if not self._finished:
                 self._has_work.clear()
-                self._is_idle.set()
 
     async def _settle(self, batch: list[Job]) -> None:
         """Settle a batch, halving what the database refuses."""
@@ -150,7 +141,7 @@ class Committer:
         pause = min(0.05 * 2 ** min(self._repeats, 10), LONGEST_PAUSE_SECONDS)
         await REAL_TIME.sleep(pause)
         try:
-            held = await store.list_held(
+            held = await repository.list_held(
                 self._db, [job.job_id for job in part], [job.claim for job in part]
             )
         except Exception:  # noqa: BLE001 - the next repeat asks again
@@ -174,7 +165,7 @@ class Committer:
     async def _attempt(self, part: list[Job]) -> None:
         """Run the one transaction of a batch."""
         sorted_part = self._sort(part)
-        delivery = Delivery(self._node, self._wakes)
+        delivery = Delivery(self._node, self._wakeups)
         try:
             with self._node.claiming():
                 async with self._db.transaction() as tx:
@@ -184,7 +175,7 @@ class Committer:
                 delivery.complete()
         except _LostClaimsError:
             delivery.abandon()
-            held = await store.list_held(
+            held = await repository.list_held(
                 self._db, [job.job_id for job in part], [job.claim for job in part]
             )
             if still := self._keep(part, held):
@@ -258,12 +249,12 @@ class Committer:
         if settled.count != len(ended):
             raise _LostClaimsError
         if batch.dead:
-            await self._bury(tx, batch.dead)
+            await self._insert_dead_letters(tx, batch.dead)
         if self._writes_domain:
             follows = await self._stage.commit(
                 tx,
                 [
-                    Ended(job, job.outcome, job.input)  # type: ignore[arg-type]
+                    FinishedTask(job, job.outcome, job.input)  # type: ignore[arg-type]
                     for job in ended
                     if job.payload is None
                 ],
@@ -274,14 +265,14 @@ class Committer:
         if settled.again:
             await self._run_again(tx, ended, settled.again, delivery)
 
-    async def _delete(self, tx: Tx, batch: "_Batch") -> store.Settled:
+    async def _delete(self, tx: Tx, batch: "_Batch") -> repository.SettledClaims:
         ids = [job.job_id for job in batch.ended]
         claims = [job.claim for job in batch.ended]
         now = self._clock.now()
         keeps = self._stage.policy.keeps_history
         if not batch.has_failures:
-            return await store.settle_completed(tx, ids, claims, now, keeps_history=keeps)
-        return await store.settle_jobs(
+            return await repository.settle_completed(tx, ids, claims, now, keeps_history=keeps)
+        return await repository.settle_jobs(
             tx,
             ids,
             claims,
@@ -306,6 +297,7 @@ class Committer:
                 self._clock.now(),
                 job.key,
                 job.request_id,
+                job.trace_parent,
             )
             for job in ended
             if job.job_id in again
@@ -327,10 +319,10 @@ class Committer:
         )
         if len(rows) != len(batch.postponed):
             raise _LostClaimsError
-        delivery.note_scheduled()
-        delivery.note_queued(self._stage.name)
+        delivery.record_scheduled()
+        delivery.record_queued(self._stage.name)
 
-    async def _bury(self, tx: Tx, dead: Sequence[tuple[Job, Exception]]) -> None:
+    async def _insert_dead_letters(self, tx: Tx, dead: Sequence[tuple[Job, Exception]]) -> None:
         jobs = [job for job, _ in dead]
         await tx.execute(
             SQL.insert_dead_letters,
@@ -403,13 +395,13 @@ def _is_beyond_blame(part: Sequence[Job]) -> bool:
 
 def _blame(job: Job, error: Exception, state: str | None) -> None:
     """Turn the one job that cannot be committed into a failure, or put it back when it waited."""
-    if state in IMPATIENT:
+    if state in TIMEOUTS:
         job.outcome = Snooze(1.0, f"the database was busy: {_short(error)}")
         return
     if isinstance(job.outcome, Discard) and job.payload is None:
         job.payload = _payload_of(job)  # its commit refuses even the failure: settle it alone
         return
-    if state == SUBJECT_GONE:
+    if state == FOREIGN_KEY_VIOLATION:
         job.outcome = Discard(
             Permanent(f"its subject is gone: {error}", code="engine.subject_gone")
         )

@@ -4,7 +4,7 @@ Follow-ups for which the next channel has a free slot are inserted already claim
 and pushed after COMMIT; the rest are inserted `queued` and claimed later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,18 +15,18 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.event_routes import EventRoute, EventRoutes
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED, Job
 from leadflood.engine.queue.node import Node
-from leadflood.engine.queue.routes import Route, Routes
-from leadflood.engine.queue.stage import Follow
-from leadflood.engine.queue.store import SQL
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.stage import FollowUp
+from leadflood.engine.queue.wakeups import Wakeups
 
 _encode = msgspec.json.Encoder().encode
 
 
 class NewJob:
-    """A row to be: one follow-up for one stage."""
+    """A row to be: one follow-up for one stage. `id` is given when it is inserted."""
 
     __slots__ = (
         "event",
@@ -38,6 +38,7 @@ class NewJob:
         "run_at",
         "run_id",
         "state",
+        "trace_parent",
         "turn",
     )
 
@@ -51,6 +52,7 @@ class NewJob:
         run_at: datetime | None,
         key: str | None,
         request_id: str | None,
+        trace_parent: str | None,
     ) -> None:
         self.id: UUID
         self.event = event
@@ -61,7 +63,41 @@ class NewJob:
         self.run_at = run_at
         self.key = key
         self.request_id = request_id
+        self.trace_parent = trace_parent
         self.state = QUEUED if run_at is None else SCHEDULED
+
+    def claimed(self, stage: str, now: datetime) -> Job:
+        """Return it as a job that this node holds by its first claim."""
+        return Job(
+            self.event,
+            stage,
+            self.id,
+            1,
+            self.run_id,
+            self.turn,
+            self.priority,
+            0,
+            0,
+            self.key,
+            self.request_id,
+            self.trace_parent,
+            now,
+        )
+
+
+def _columns(jobs: Sequence[NewJob]) -> dict[str, object]:
+    """Turn new jobs into the arrays of an insert."""
+    return {
+        "ids": [job.id for job in jobs],
+        "run_ids": [job.run_id for job in jobs],
+        "run_ats": [job.run_at for job in jobs],
+        "turns": [job.turn for job in jobs],
+        "states": [job.state for job in jobs],
+        "priorities": [job.priority for job in jobs],
+        "request_ids": [job.request_id for job in jobs],
+        "trace_parents": [job.trace_parent for job in jobs],
+        "payloads": [job.payload for job in jobs],
+    }
 
 
 class EventRows:
@@ -76,7 +112,7 @@ class EventRows:
         self.run_ids: list[UUID | None] = []
         self.payloads: list[str] = []
 
-    def add(self, route: Route, event: Event, run_id: UUID | None, payload: str) -> None:
+    def add(self, route: EventRoute, event: Event, run_id: UUID | None, payload: str) -> None:
         """Add one event."""
         self.types.append(route.name)
         self.subjects.append(event.subject() if route.has_subject else None)
@@ -88,23 +124,23 @@ class EventRows:
 class Delivery:
     """What a transaction promised to memory: pushed after COMMIT, released on rollback."""
 
-    def __init__(self, node: Node | None, wakes: Wakes) -> None:
+    def __init__(self, node: Node | None, wakeups: Wakeups) -> None:
         self._node = node
-        self._wakes = wakes
+        self._wakeups = wakeups
         self._handed: list[tuple[Channel[Job], list[Job], int]] = []
         self._queued: set[str] = set()
         self._has_scheduled = False
         self.job_ids: list[UUID] = []
 
-    def hand_over(self, channel: Channel[Job], jobs: list[Job], reserved: int) -> None:
+    def push_after_commit(self, channel: Channel[Job], jobs: list[Job], reserved: int) -> None:
         """Promise claimed jobs to a channel in which `reserved` slots are held."""
         self._handed.append((channel, jobs, reserved))
 
-    def note_queued(self, stage: str) -> None:
+    def record_queued(self, stage: str) -> None:
         """Remember that a stage has new work in Postgres."""
         self._queued.add(stage)
 
-    def note_scheduled(self) -> None:
+    def record_scheduled(self) -> None:
         """Remember that a timer was set."""
         self._has_scheduled = True
 
@@ -117,9 +153,9 @@ class Delivery:
                     held[job.job_id] = job.claim
             channel.push(jobs, reserved)
         for stage in self._queued:
-            self._wakes.wake(stage)
+            self._wakeups.wake(stage)
         if self._has_scheduled:
-            self._wakes.wake_timer()
+            self._wakeups.wake_timer()
         self._handed = []
 
     def abandon(self) -> None:
@@ -128,7 +164,7 @@ class Delivery:
             channel.release(reserved)
         self._handed = []
 
-    def wake_words(self) -> list[str]:
+    def wakeup_payloads(self) -> list[str]:
         """List what to tell the nodes: stages that got work; an empty word wakes all and timers."""
         return [""] if self._has_scheduled or not self._queued else sorted(self._queued)
 
@@ -138,28 +174,28 @@ class Dispatcher:
 
     def __init__(
         self,
-        routes: Routes,
+        routes: EventRoutes,
         channels: Mapping[str, Channel[Job]],
         node: Node | None,
-        wakes: Wakes,
+        wakeups: Wakeups,
         ids: Ids,
         clock: Clock,
     ) -> None:
         self._routes = routes
         self._channels = channels
         self._node = node
-        self._wakes = wakes
+        self._wakeups = wakeups
         self._ids = ids
         self._clock = clock
 
     async def dispatch(
-        self, tx: Tx, follows: Sequence[Follow], causes: Mapping[UUID, Job], delivery: Delivery
+        self, tx: Tx, follow_ups: Sequence[FollowUp], causes: Mapping[UUID, Job], delivery: Delivery
     ) -> None:
         """Write the log rows and the follow-ups of a batch of events."""
-        if not follows:
+        if not follow_ups:
             return
         events = EventRows()
-        by_stage = await self._sort(tx, follows, causes, events)
+        by_stage = await self._sort(tx, follow_ups, causes, events)
         if events.types:
             await self._log(tx, events)
         for stage, jobs in sorted(by_stage.items()):  # one order for all: keys are locked
@@ -168,36 +204,47 @@ class Dispatcher:
     async def _sort(
         self,
         tx: Tx,
-        follows: Sequence[Follow],
+        follow_ups: Sequence[FollowUp],
         causes: Mapping[UUID, Job],
         events: EventRows,
     ) -> dict[str, list[NewJob]]:
+        """Turn events into log rows and, by stage, into new jobs."""
         by_stage: dict[str, list[NewJob]] = {}
         positions: dict[UUID, int] = {}
         entry_turn: int | None = None
         find = self._routes.find
-        for follow in follows:
-            event, cause_id = follow.event, follow.cause
+        for follow_up in follow_ups:
+            event, cause_id = follow_up.event, follow_up.cause
             route = find(type(event))
             payload = _encode(event).decode()
             cause = causes.get(cause_id) if cause_id is not None else None
-            run_id = follow.run_id or (cause.run_id if cause is not None else None)
+            run_id = follow_up.run_id or (cause.run_id if cause is not None else None)
             if not route.internal:
                 events.add(route, event, run_id, payload)
             if not route.stages:
                 continue
+            origin: Job | FollowUp
             if cause is not None and cause_id is not None:
                 position = positions.get(cause_id, 0)
                 positions[cause_id] = position + 1
-                turn, priority, request_id = cause.turn + position, cause.priority, cause.request_id
+                turn, origin = cause.turn + position, cause
             else:
                 if entry_turn is None:
                     entry_turn = await self._smallest_turn(tx)
-                turn, priority, request_id = entry_turn, follow.priority, follow.request_id
+                turn, origin = entry_turn, follow_up
+            own_key = event.job_key() if route.is_keyed else None
             for stage in route.stages:
-                own_key = event.job_key() if route.is_keyed else None
-                key = f"{stage}:{run_id}:{own_key}" if own_key is not None else None
-                job = NewJob(event, payload, run_id, turn, priority, follow.run_at, key, request_id)
+                job = NewJob(
+                    event,
+                    payload,
+                    run_id,
+                    turn,
+                    origin.priority,
+                    follow_up.run_at,
+                    f"{stage}:{run_id}:{own_key}" if own_key is not None else None,
+                    origin.request_id,
+                    origin.trace_parent,
+                )
                 by_stage.setdefault(stage, []).append(job)
         return by_stage
 
@@ -225,51 +272,51 @@ class Dispatcher:
         for job, new_id in zip(jobs, self._ids.take(len(jobs)), strict=True):
             job.id = new_id
         keyed = [job for job in jobs if job.key is not None]
-        plain = [job for job in jobs if job.key is None] if keyed else jobs
-        waiting = [job for job in plain if job.state == QUEUED]
-        if len(waiting) < len(plain):
-            await self._insert_scheduled(tx, stage, [j for j in plain if j.state == SCHEDULED])
-            delivery.note_scheduled()
-        if waiting:
-            await self._insert_waiting(tx, stage, waiting, delivery)
+        unkeyed = [job for job in jobs if job.key is None] if keyed else jobs
+        if unkeyed:
+            await self._insert_unkeyed(tx, stage, unkeyed, delivery)
         if keyed:
-            await self._insert_keyed(tx, stage, _join_equal_keys(keyed), delivery)
-            ids = {job.key: job.id for job in _join_equal_keys(keyed)}
-            for job in keyed:
-                job.id = ids[job.key]
+            await self._insert_keyed(tx, stage, keyed, delivery)
         delivery.job_ids.extend([job.id for job in jobs])
 
-    def _reserve(self, stage: str, wanted: int) -> int:
+    def _reserve(self, stage: str, jobs: Sequence[NewJob]) -> list[NewJob]:
+        """Mark as many jobs claimed as the stage's channel has room for, and return those."""
         channel = self._channels.get(stage)
         if self._node is None or channel is None:
-            return 0
-        return channel.reserve_for_handoff(wanted)
+            return []
+        granted = list(jobs[: channel.reserve_for_handoff(len(jobs))])
+        for job in granted:
+            job.state = RUNNING
+        return granted
 
-    async def _insert_waiting(
+    async def _insert_unkeyed(
         self, tx: Tx, stage: str, jobs: list[NewJob], delivery: Delivery
     ) -> None:
-        granted = self._reserve(stage, len(jobs))
-        handed, left = jobs[:granted], jobs[granted:]
-        if handed:
-            delivery.hand_over(self._channels[stage], self._claimed(stage, handed), granted)
-            for job in handed:
-                job.state = RUNNING
-        if left:
-            delivery.note_queued(stage)
-        if _is_uniform(jobs):
-            for part, state in ((handed, RUNNING), (left, QUEUED)):
+        waiting = [job for job in jobs if job.state == QUEUED]
+        claimed = self._reserve(stage, waiting)
+        if claimed:
+            handed_off = self._claimed(stage, claimed)
+            delivery.push_after_commit(self._channels[stage], handed_off, len(claimed))
+        if len(claimed) < len(waiting):
+            delivery.record_queued(stage)
+        if len(waiting) < len(jobs):
+            delivery.record_scheduled()
+            await self._insert_mixed(tx, stage, jobs)
+        elif _is_uniform(jobs):
+            for part, state in ((claimed, RUNNING), (waiting[len(claimed) :], QUEUED)):
                 if part:
                     await self._insert_plain(tx, stage, part, state)
         else:
             await self._insert_mixed(tx, stage, jobs)
 
     async def _insert_plain(self, tx: Tx, stage: str, jobs: list[NewJob], state: int) -> None:
+        """Insert jobs that differ in little: the common case, with the fewest arrays."""
         await tx.execute(
             SQL.insert_plain_jobs,
             run_id=jobs[0].run_id,
             now=self._clock.now(),
             state=state,
-            node_id=self._node.id if self._node is not None else None,
+            node_id=self._node_id,
             priority=jobs[0].priority,
             stage=stage,
             ids=[job.id for job in jobs],
@@ -281,115 +328,71 @@ class Dispatcher:
         await tx.execute(
             SQL.insert_jobs,
             now=self._clock.now(),
-            node_id=self._node.id if self._node is not None else None,
+            node_id=self._node_id,
             stage=stage,
-            ids=[job.id for job in jobs],
-            run_ids=[job.run_id for job in jobs],
-            turns=[job.turn for job in jobs],
-            states=[job.state for job in jobs],
-            priorities=[job.priority for job in jobs],
-            request_ids=[job.request_id for job in jobs],
-            payloads=[job.payload for job in jobs],
-        )
-
-    async def _insert_scheduled(self, tx: Tx, stage: str, jobs: list[NewJob]) -> None:
-        await tx.execute(
-            SQL.insert_scheduled_jobs,
-            now=self._clock.now(),
-            stage=stage,
-            ids=[job.id for job in jobs],
-            run_ids=[job.run_id for job in jobs],
-            run_ats=[job.run_at for job in jobs],
-            turns=[job.turn for job in jobs],
-            priorities=[job.priority for job in jobs],
-            request_ids=[job.request_id for job in jobs],
-            payloads=[job.payload for job in jobs],
+            **_columns(jobs),
         )
 
     async def _insert_keyed(
         self, tx: Tx, stage: str, jobs: list[NewJob], delivery: Delivery
     ) -> None:
-        waiting = [job for job in jobs if job.state == QUEUED]
-        granted = self._reserve(stage, len(waiting))
-        for job in waiting[:granted]:
-            job.state = RUNNING
-        reservation = _Reservation(self._channels[stage], granted, delivery) if granted else None
+        """Insert jobs with a key. One whose key is alive joins that job, and gets its id."""
+        first_by_key = _join_equal_keys(jobs)
+        fresh = list(first_by_key.values())
+        claimed = self._reserve(stage, [job for job in fresh if job.state == QUEUED])
+        handed_off: list[Job] = []
+        if claimed:  # slots are held while it is not known which rows are really inserted
+            delivery.push_after_commit(self._channels[stage], handed_off, len(claimed))
         rows = await tx.fetch(
             SQL.insert_keyed_jobs,
             now=self._clock.now(),
-            node_id=self._node.id if self._node is not None else None,
+            node_id=self._node_id,
             stage=stage,
-            ids=[job.id for job in jobs],
-            run_ids=[job.run_id for job in jobs],
-            run_ats=[job.run_at for job in jobs],
-            turns=[job.turn for job in jobs],
-            states=[job.state for job in jobs],
-            priorities=[job.priority for job in jobs],
-            keys=[job.key for job in jobs],
-            request_ids=[job.request_id for job in jobs],
-            payloads=[job.payload for job in jobs],
+            keys=[job.key for job in fresh],
+            **_columns(fresh),
         )
         inserted = {row[0] for row in rows}
-        if reservation is not None:
-            really = [job for job in waiting[:granted] if job.id in inserted]
-            reservation.use(self._claimed(stage, really))
-        real_ids = {row[1]: row[0] for row in rows}
+        handed_off += self._claimed(stage, [job for job in claimed if job.id in inserted])
+        ids = {row[1]: row[0] for row in rows}
         for job in jobs:
-            job.id = real_ids[job.key]
+            job.id = ids[job.key]
         if any(row[2] == QUEUED for row in rows):
-            delivery.note_queued(stage)
+            delivery.record_queued(stage)
         if any(row[2] == SCHEDULED for row in rows):
-            delivery.note_scheduled()
+            delivery.record_scheduled()
 
-    def _claimed(self, stage: str, jobs: Iterable[NewJob]) -> list[Job]:
+    @property
+    def _node_id(self) -> int | None:
+        return self._node.id if self._node is not None else None
+
+    def _claimed(self, stage: str, jobs: Sequence[NewJob]) -> list[Job]:
         now = self._clock.now()
-        return [
-            Job(
-                job.event,
-                job.id,
-                1,
-                job.run_id,
-                0,
-                now,
-                stage,
-                job.turn,
-                job.priority,
-                0,
-                job.key,
-                job.request_id,
-            )
-            for job in jobs
-        ]
-
-
-class _Reservation:
-    """Slots held while it is not yet known which rows are really inserted."""
-
-    def __init__(self, channel: Channel[Job], slots: int, delivery: Delivery) -> None:
-        self._jobs: list[Job] = []
-        delivery.hand_over(channel, self._jobs, slots)
-
-    def use(self, jobs: list[Job]) -> None:
-        """Name the jobs that were inserted; the other slots fall free at the push."""
-        self._jobs.extend(jobs)
+        return [job.claimed(stage, now) for job in jobs]
 
 
 def _is_uniform(jobs: Sequence[NewJob]) -> bool:
+    """Whether all jobs have one run and priority, and none a request."""
     first = jobs[0]
     run_id, priority = first.run_id, first.priority
     return all(
         [  # noqa: C419 - a list is three times as fast as a generator here
-            job.run_id == run_id and job.priority == priority and job.request_id is None
+            job.run_id == run_id
+            and job.priority == priority
+            and job.request_id is None
+            and job.trace_parent is None
             for job in jobs
         ]
     )
 
 
-def _join_equal_keys(jobs: Sequence[NewJob]) -> list[NewJob]:
-    """Within one statement a key may stand once: the first stays, the earliest time wins."""
+def _join_equal_keys(jobs: Sequence[NewJob]) -> dict[str | None, NewJob]:
+    """Within one statement a key may stand once: the first stays, the earliest time wins.
+
+    In the order of the keys, as they are locked so.
+    """
     by_key: dict[str | None, NewJob] = {}
     for job in jobs:
         first = by_key.setdefault(job.key, job)
         if first is not job and job.state == QUEUED:
             first.state, first.run_at = QUEUED, None
-    return sorted(by_key.values(), key=lambda job: job.key or "")
+    return dict(sorted(by_key.items(), key=lambda entry: entry[0] or ""))

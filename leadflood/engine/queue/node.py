@@ -9,14 +9,14 @@ from uuid import UUID
 class Node:
     """The memory of a node. The rows are the truth; this is a cache of the claims.
 
-    `has_company` is whether another node lives; `cancelled_runs` whose jobs are discarded;
+    `has_peers` is whether another node lives; `cancelled_runs` whose jobs are discarded;
     `era` rises when a restore is detected and orders the event log.
     """
 
     def __init__(self, node_id: int, era: int = 1) -> None:
         self.id = node_id
         self.era = era
-        self.has_company = False
+        self.has_peers = False
         self.cancelled_runs: frozenset[UUID] = frozenset()
         self.held: dict[UUID, int] = {}
         self.wants_reconcile = asyncio.Event()

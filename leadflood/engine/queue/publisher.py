@@ -8,13 +8,13 @@ from uuid import UUID
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.obs.log import log
-from leadflood.engine.queue import store
+from leadflood.engine.queue import repository
 from leadflood.engine.queue.dispatcher import Delivery, Dispatcher
+from leadflood.engine.queue.error_classes import is_temporary
 from leadflood.engine.queue.event import Event
-from leadflood.engine.queue.faults import is_passing
 from leadflood.engine.queue.node import Node
-from leadflood.engine.queue.stage import Follow
-from leadflood.engine.queue.wakes import Wakes
+from leadflood.engine.queue.stage import FollowUp
+from leadflood.engine.queue.wakeups import Wakeups
 
 
 class Publication:
@@ -33,13 +33,17 @@ class Publication:
         priority: int = 0,
         run_at: datetime | None = None,
         request_id: str | None = None,
+        trace_parent: str | None = None,
     ) -> list[UUID]:
         """Write events and their follow-up jobs; tell the jobs' ids. Lower priority goes first."""
         return await self.publish_each(
-            [Follow(None, event, run_at, run_id, priority, request_id) for event in events]
+            [
+                FollowUp(None, event, run_at, run_id, priority, request_id, trace_parent)
+                for event in events
+            ]
         )
 
-    async def publish_each(self, follows: Sequence[Follow]) -> list[UUID]:
+    async def publish_each(self, follows: Sequence[FollowUp]) -> list[UUID]:
         """Write events that are of different runs, and their jobs; tell the jobs' ids."""
         before = len(self._delivery.job_ids)
         await self._dispatcher.dispatch(self.tx, follows, {}, self._delivery)
@@ -50,17 +54,17 @@ class Publisher:
     """Opens publishing transactions. On a node the jobs are handed over through memory."""
 
     def __init__(
-        self, db: Database, dispatcher: Dispatcher, node: Node | None, wakes: Wakes
+        self, db: Database, dispatcher: Dispatcher, node: Node | None, wakeups: Wakeups
     ) -> None:
         self._db = db
         self._dispatcher = dispatcher
         self._node = node
-        self._wakes = wakes
+        self._wakeups = wakeups
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Publication]:
         """Open a transaction; after COMMIT its jobs start, on rollback nothing happened."""
-        delivery = Delivery(self._node, self._wakes)
+        delivery = Delivery(self._node, self._wakeups)
         try:
             if self._node is None:
                 async with self._db.transaction() as tx:
@@ -76,14 +80,14 @@ class Publisher:
                 self._node.wants_reconcile.set()
             raise
         if self._node is None:
-            await self._tell_nodes(delivery)
+            await self._notify_nodes(delivery)
 
-    async def _tell_nodes(self, delivery: Delivery) -> None:
+    async def _notify_nodes(self, delivery: Delivery) -> None:
         """Wake the nodes; what is committed stays so when that fails: they look by themselves."""
         try:
-            for payload in delivery.wake_words():
-                await store.notify(self._db, payload)
+            for payload in delivery.wakeup_payloads():
+                await repository.notify(self._db, payload)
         except Exception as error:
-            if not is_passing(error):
+            if not is_temporary(error):
                 raise
             log.warning("engine.notify.failed", error=str(error)[:200])

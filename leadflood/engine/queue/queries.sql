@@ -8,7 +8,8 @@ WHERE id = ANY (ARRAY (
     ORDER BY priority, turn, id
     LIMIT :limit::int
     FOR UPDATE SKIP LOCKED))
-RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, trace_parent,
+          created_at, payload
 
 -- name: claim_run_jobs
 -- Take queued jobs of one run only: a command that works for itself.
@@ -19,7 +20,8 @@ WHERE id = ANY (ARRAY (
     ORDER BY priority, turn, id
     LIMIT :limit::int
     FOR UPDATE SKIP LOCKED))
-RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, trace_parent,
+          created_at, payload
 
 -- name: claim_cancelled_jobs
 -- Take the waiting jobs of cancelled runs, to discard them through their stage's commit.
@@ -29,8 +31,8 @@ WHERE id = ANY (ARRAY (
     WHERE run_id = ANY (:run_ids::uuid[]) AND state IN (0, 2) AND stage = ANY (:stages::text[])
     LIMIT :limit::int
     FOR UPDATE SKIP LOCKED))
-RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, created_at, payload,
-          stage
+RETURNING id, claim, run_id, turn, priority, attempts, losses, key, request_id, trace_parent,
+          created_at, payload, stage
 
 -- name: settle_jobs
 -- Delete the claims still ours, keep their history. A node means claimed: `state = 1` would lure
@@ -85,7 +87,7 @@ FROM unnest(:ids::uuid[], :claims::bigint[], :run_ats::timestamptz[], :attempts:
 WHERE job.id = later.id AND job.claim = later.claim AND coalesce(job.node_id, 0) <> 0
 RETURNING job.id
 
--- name: give_back!
+-- name: release_claims!
 -- Return claims uncounted: unstarted at shutdown, or unknown to the node's memory.
 UPDATE job SET state = 0, node_id = NULL
 FROM unnest(:ids::uuid[], :claims::bigint[]) AS held (id, claim)
@@ -97,14 +99,16 @@ WHERE job.id = held.id AND job.claim = held.claim
 SELECT id, claim FROM job WHERE node_id = :node_id::bigint AND state = 1
 
 -- name: insert_jobs
--- Insert jobs without a key; those with a node are claimed already.
-INSERT INTO job (id, run_id, created_at, turn, claim, node_id, state, priority, stage, request_id,
-                 payload)
-SELECT id, run_id, :now::timestamptz, turn, state, CASE WHEN state = 1 THEN :node_id::bigint END,
-       state, priority, :stage::text, request_id, payload
-FROM unnest(:ids::uuid[], :run_ids::uuid[], :turns::bigint[], :states::smallint[],
-            :priorities::smallint[], :request_ids::text[], :payloads::text[])
-    AS fresh (id, run_id, turn, state, priority, request_id, payload)
+-- Insert jobs without a key: claimed already, queued, or to start later.
+INSERT INTO job (id, run_id, created_at, run_at, turn, claim, node_id, state, priority, stage,
+                 request_id, trace_parent, payload)
+SELECT id, run_id, :now::timestamptz, run_at, turn, CASE WHEN state = 1 THEN 1 ELSE 0 END,
+       CASE WHEN state = 1 THEN :node_id::bigint END, state, priority, :stage::text, request_id,
+       trace_parent, payload
+FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
+            :states::smallint[], :priorities::smallint[], :request_ids::text[],
+            :trace_parents::text[], :payloads::text[])
+    AS fresh (id, run_id, run_at, turn, state, priority, request_id, trace_parent, payload)
 
 -- name: insert_plain_jobs
 -- The common case of insert_jobs: one run or none, one priority, one state for the whole batch.
@@ -117,14 +121,14 @@ FROM unnest(:ids::uuid[], :turns::bigint[], :payloads::text[]) AS fresh (id, tur
 -- name: insert_keyed_jobs
 -- Insert jobs with a key: one that waits is joined, one that runs is told to run again.
 INSERT INTO job (id, run_id, created_at, run_at, turn, claim, node_id, state, priority, stage, key,
-                 request_id, payload)
+                 request_id, trace_parent, payload)
 SELECT id, run_id, :now::timestamptz, run_at, turn, CASE WHEN state = 1 THEN 1 ELSE 0 END,
        CASE WHEN state = 1 THEN :node_id::bigint END, state, priority, :stage::text, key, request_id,
-       payload
+       trace_parent, payload
 FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
             :states::smallint[], :priorities::smallint[], :keys::text[], :request_ids::text[],
-            :payloads::text[])
-    AS fresh (id, run_id, run_at, turn, state, priority, key, request_id, payload)
+            :trace_parents::text[], :payloads::text[])
+    AS fresh (id, run_id, run_at, turn, state, priority, key, request_id, trace_parent, payload)
 ORDER BY key
 ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET
     again = CASE WHEN job.state = 1 THEN excluded.payload ELSE job.again END,
@@ -134,14 +138,6 @@ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET
                   WHEN job.state = 2 THEN NULL ELSE job.run_at END,
     state = CASE WHEN job.state = 2 AND excluded.state <> 2 THEN 0 ELSE job.state END
 RETURNING id, key, state
-
--- name: insert_scheduled_jobs
--- Insert jobs without a key that start later.
-INSERT INTO job (id, run_id, created_at, run_at, turn, state, priority, stage, request_id, payload)
-SELECT id, run_id, :now::timestamptz, run_at, turn, 2, priority, :stage::text, request_id, payload
-FROM unnest(:ids::uuid[], :run_ids::uuid[], :run_ats::timestamptz[], :turns::bigint[],
-            :priorities::smallint[], :request_ids::text[], :payloads::text[])
-    AS fresh (id, run_id, run_at, turn, priority, request_id, payload)
 
 -- name: smallest_turn
 -- Where a new run enters the queue: at the smallest turn of any queued job.
@@ -179,7 +175,7 @@ WHERE id = ANY (ARRAY (
     ORDER BY run_at LIMIT :limit::int FOR UPDATE SKIP LOCKED))
 RETURNING stage
 
--- name: bring_forward
+-- name: release_postponed
 -- Jobs that waited for money or allowance which is there now, a bounded number at once.
 UPDATE job SET state = 0, run_at = NULL
 WHERE id = ANY (ARRAY (
@@ -340,7 +336,7 @@ SELECT stage, count(*) FILTER (WHERE state = 0) AS queued,
        min(created_at) FILTER (WHERE state = 0) AS oldest_at
 FROM job GROUP BY stage ORDER BY stage
 
--- name: count_in_hand
+-- name: count_in_flight
 -- Whether a stage that takes no more is empty: claims only, on their own index.
 SELECT count(*) FROM job WHERE state = 1 AND stage = :stage::text
 
@@ -412,7 +408,7 @@ RETURNING id
 -- How far a run is, by stage.
 SELECT stage, count(*) AS live FROM job WHERE run_id = :run_id::uuid GROUP BY stage ORDER BY stage
 
--- name: take_tick
+-- name: claim_tick
 -- Take a periodic tick once among all nodes.
 UPDATE periodic SET last_tick_at = :tick::timestamptz
 WHERE name = :name::text AND last_tick_at < :tick::timestamptz
@@ -429,7 +425,7 @@ INSERT INTO node (name, lock_path, started_at, last_beat_at)
 VALUES (:name::text, :lock_path::text, :now::timestamptz, clock_timestamp())
 RETURNING id
 
--- name: beat
+-- name: raise_heartbeat
 -- Raise the node's counter; no row back means it was buried.
 UPDATE node SET beat = beat + 1, last_beat_at = clock_timestamp() WHERE id = :id::bigint
 RETURNING beat
@@ -438,7 +434,7 @@ RETURNING beat
 -- All nodes with their counters.
 SELECT id, beat, name, lock_path, started_at, last_beat_at FROM node ORDER BY id
 
--- name: bury_node
+-- name: evict_node
 -- Delete a dead node whose counter still stands; one that stopped within a transaction is locked
 -- until that ends, and waiting for it would keep our own beat from going on.
 WITH dead AS (
@@ -588,11 +584,6 @@ SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FR
 WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY era, xid, id LIMIT :limit::int
-
--- name: list_subject_events
--- The timeline of one thing.
-SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
-WHERE subject = :subject::uuid ORDER BY id LIMIT :limit::int
 
 -- name: find_era
 -- The era that orders the event log.

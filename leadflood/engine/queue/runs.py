@@ -9,7 +9,7 @@ import msgspec
 
 from leadflood.engine.db.tx import Reader, Row
 from leadflood.engine.errors import NotFound
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 
 _BETWEEN = "\x1f"
 """Joins a run's providers on their way into the database; no name holds it."""

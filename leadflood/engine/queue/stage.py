@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.context import JobContext, Verdict
+from leadflood.engine.context import JobContext, SendDecision
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done, Outcome
@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keeps_history: bool = True
 
 
-class Claimed(JobContext, Generic[TaskT]):
+class ClaimedTask(JobContext, Generic[TaskT]):
     """A task this node holds, with how often it was tried and when its job was created."""
 
     __slots__ = ("attempts", "created_at", "task")
@@ -61,8 +61,14 @@ class Claimed(JobContext, Generic[TaskT]):
         self.created_at = created_at
 
 
-class Follow(msgspec.Struct, frozen=True):
-    """An event on its way: whose task caused it, and when its follow-up may start."""
+class FollowUp(msgspec.Struct, frozen=True):
+    """An event on its way to the stages that listen to it.
+
+    `cause` is the job whose task caused it; its follow-ups inherit run, turn, priority and trace.
+    `event` is what happened, and the task of the follow-up.
+    `run_at` is when the follow-up may start; None: at once.
+    `run_id`, `priority`, `request_id` and `trace_parent` are for events without a cause.
+    """
 
     cause: UUID | None
     event: Event
@@ -70,15 +76,16 @@ class Follow(msgspec.Struct, frozen=True):
     run_id: UUID | None = None
     priority: int = 0
     request_id: str | None = None
+    trace_parent: str | None = None
 
 
-class Ended(Generic[TaskT, ResultT]):
+class FinishedTask(Generic[TaskT, ResultT]):
     """A task that ends here, with its outcome. `input` is None when `load` found nothing."""
 
     __slots__ = ("claimed", "input", "outcome")
 
     def __init__(
-        self, claimed: Claimed[TaskT], outcome: Done[ResultT] | Discard, loaded: Any = None
+        self, claimed: ClaimedTask[TaskT], outcome: Done[ResultT] | Discard, loaded: Any = None
     ) -> None:
         self.claimed = claimed
         self.outcome = outcome
@@ -94,9 +101,9 @@ class Ended(Generic[TaskT, ResultT]):
         """The run it belongs to."""
         return self.claimed.run_id
 
-    def follow(self, event: Event, run_at: datetime | None = None) -> Follow:
+    def follow_up(self, event: Event, run_at: datetime | None = None) -> FollowUp:
         """Name an event that this task caused; its follow-up inherits the run and the turn."""
-        return Follow(self.claimed.job_id, event, run_at)
+        return FollowUp(self.claimed.job_id, event, run_at)
 
 
 class Stage(Generic[TaskT, InputT, ResultT]):
@@ -111,7 +118,7 @@ class Stage(Generic[TaskT, InputT, ResultT]):
         self.policy = policy
 
     async def load(
-        self, db: Reader, tasks: Sequence[Claimed[TaskT]]
+        self, db: Reader, tasks: Sequence[ClaimedTask[TaskT]]
     ) -> Sequence[InputT | Outcome[ResultT]]:
         """Read what a batch of tasks needs, in their order.
 
@@ -129,12 +136,14 @@ class Stage(Generic[TaskT, InputT, ResultT]):
         """Do a whole batch at once, in order; used instead of `work` when `in_batches`."""
         raise NotImplementedError
 
-    async def commit(self, tx: Tx, ended: Sequence[Ended[TaskT, ResultT]]) -> Sequence[Follow]:
+    async def commit(
+        self, tx: Tx, ended: Sequence[FinishedTask[TaskT, ResultT]]
+    ) -> Sequence[FollowUp]:
         """Write what ended, set-based, and return the events that follow."""
         del tx, ended
         return ()
 
-    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[Verdict]:
+    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
         """Effects only: the last word for each job (`job.input` is what `load` gave), in order."""
         raise NotImplementedError
 

@@ -24,7 +24,7 @@ from leadflood.engine.errors import Conflict, Invalid, NotFound, Permanent
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
-from leadflood.engine.queue.stage import Claimed, Ended, Policy
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=3)
@@ -68,8 +68,8 @@ def a_stage(people: Sequence[FoundPerson], page_size: int = 3) -> DiscoveryStage
     return DiscoveryStage(Policy(), {"apollo": PagedSource(people, page_size)}, IDS, CLOCK)
 
 
-def a_claim(task: PageWanted) -> Claimed[PageWanted]:
-    return Claimed(task, IDS.new(), 1, task.discovery_run_id, 0, CLOCK.now())
+def a_claim(task: PageWanted) -> ClaimedTask[PageWanted]:
+    return ClaimedTask(task, IDS.new(), 1, task.discovery_run_id, 0, CLOCK.now())
 
 
 async def started(database: Database, wanted: int = 100, provider: str = "apollo") -> PageWanted:
@@ -90,11 +90,11 @@ async def one_page(database: Database, stage: DiscoveryStage, task: PageWanted) 
     assert isinstance(loaded, DiscoveryRun)
     outcome = await stage.work(loaded)
     assert isinstance(outcome, Done)
-    return await committed(database, stage, Ended(claim, outcome, loaded))
+    return await committed(database, stage, FinishedTask(claim, outcome, loaded))
 
 
 async def committed(
-    database: Database, stage: DiscoveryStage, *ended: Ended[PageWanted, PeoplePage]
+    database: Database, stage: DiscoveryStage, *ended: FinishedTask[PageWanted, PeoplePage]
 ) -> list[Event]:
     async with database.transaction() as tx:
         return [follow.event for follow in await stage.commit(tx, ended)]
@@ -154,7 +154,7 @@ async def test_a_page_committed_twice_changes_nothing(database: Database) -> Non
     task = await started(database)
     stage = a_stage([a_found_person(n) for n in range(7)])
     page = await PagedSource([a_found_person(n) for n in range(7)]).find_people(PeopleQuery(), None)
-    ended = Ended(a_claim(task), Done(page))
+    ended = FinishedTask(a_claim(task), Done(page))
 
     first = await committed(database, stage, ended)
     second = await committed(database, stage, ended)
@@ -191,7 +191,7 @@ async def test_unusable_records_are_rejected_with_the_reason(database: Database)
     task = await started(database)
     page = PeoplePage(people=(nobody, nameless), refused=(("12", "no name\x00"),))
 
-    await committed(database, a_stage([]), Ended(a_claim(task), Done(page)))
+    await committed(database, a_stage([]), FinishedTask(a_claim(task), Done(page)))
 
     records = await store.list_records(database, task.discovery_run_id)
     assert {record.status for record in records} == {RecordStatus.REJECTED}
@@ -206,7 +206,7 @@ async def test_a_source_that_refuses_ends_the_run_with_its_code(database: Databa
     task = await started(database)
     error = Permanent("the key is wrong", code="provider.key_refused")
 
-    events = await committed(database, a_stage([]), Ended(a_claim(task), Discard(error)))
+    events = await committed(database, a_stage([]), FinishedTask(a_claim(task), Discard(error)))
 
     view = await store.find_view(database, task.discovery_run_id)
     (record,) = await store.list_records(database, task.discovery_run_id)
@@ -223,7 +223,9 @@ async def test_a_cancelled_run_is_cancelled_without_an_error(database: Database)
     task = await started(database)
 
     events = await committed(
-        database, a_stage([]), Ended(a_claim(task), Discard(Cancelled("its run was cancelled")))
+        database,
+        a_stage([]),
+        FinishedTask(a_claim(task), Discard(Cancelled("its run was cancelled"))),
     )
 
     view = await store.find_view(database, task.discovery_run_id)
@@ -240,7 +242,7 @@ async def test_a_cursor_that_stands_still_ends_the_run(database: Database) -> No
     ]
     page = PeoplePage(people=(a_found_person(5),), next_cursor=again.cursor)
 
-    events = await committed(database, stage, Ended(a_claim(again), Done(page)))
+    events = await committed(database, stage, FinishedTask(a_claim(again), Done(page)))
 
     assert isinstance(events[-1], DiscoveryCompleted)
 
@@ -248,7 +250,7 @@ async def test_a_cursor_that_stands_still_ends_the_run(database: Database) -> No
 async def test_pages_of_several_runs_are_committed_together(database: Database) -> None:
     tasks = [await started(database) for _ in range(5)]
     page = PeoplePage(people=tuple(a_found_person(n) for n in range(20)))
-    ended = [Ended(a_claim(task), Done(page)) for task in tasks]
+    ended = [FinishedTask(a_claim(task), Done(page)) for task in tasks]
 
     events = await committed(database, a_stage([]), *ended)
 

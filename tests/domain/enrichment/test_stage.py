@@ -37,7 +37,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
-from leadflood.engine.queue.stage import Claimed, Ended, Policy
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=5)
@@ -141,24 +141,24 @@ async def a_lead(database: Database, name: str = "a1", **given: Scalar) -> UUID:
     return upserted.lead_id
 
 
-def a_claim(lead_id: UUID, run_id: UUID = RUN) -> Claimed[EnrichTask]:
-    return Claimed(LeadDiscovered(lead_id, ICP), IDS.new(), 1, run_id, 0, CLOCK.now())
+def a_claim(lead_id: UUID, run_id: UUID = RUN) -> ClaimedTask[EnrichTask]:
+    return ClaimedTask(LeadDiscovered(lead_id, ICP), IDS.new(), 1, run_id, 0, CLOCK.now())
 
 
 async def worked(
-    database: Database, stage: EnrichmentStage, claims: Sequence[Claimed[EnrichTask]]
-) -> list[Ended[EnrichTask, Enriched]]:
+    database: Database, stage: EnrichmentStage, claims: Sequence[ClaimedTask[EnrichTask]]
+) -> list[FinishedTask[EnrichTask, Enriched]]:
     ended = []
     for claim, item in zip(claims, await stage.load(database, claims), strict=True):
         assert isinstance(item, WaterfallInput)
         outcome = await stage.work(item)
         assert isinstance(outcome, Done)
-        ended.append(Ended(claim, outcome, item))
+        ended.append(FinishedTask(claim, outcome, item))
     return ended
 
 
 async def committed(
-    database: Database, stage: EnrichmentStage, ended: Sequence[Ended[EnrichTask, Enriched]]
+    database: Database, stage: EnrichmentStage, ended: Sequence[FinishedTask[EnrichTask, Enriched]]
 ) -> list[Event]:
     async with database.transaction() as tx:
         return [follow.event for follow in await stage.commit(tx, ended)]
@@ -388,7 +388,7 @@ async def test_a_verifier_that_is_down_does_not_hold_the_lead(
 
 async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) -> None:
     lead_id = await a_lead(database)
-    ended = Ended[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
+    ended = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
 
     events = await committed(database, a_stage(), [ended])
 
@@ -400,7 +400,7 @@ async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) ->
 async def test_a_dead_letter_replayed_in_its_run_goes_on(database: Database) -> None:
     lead_id = await a_lead(database)
     stage = a_stage(Enricher("apollo", telling("apollo", title="CTO")))
-    failed = Ended[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
+    failed = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
     await committed(database, stage, [failed])
 
     events = await enriched(database, stage, lead_id)
@@ -410,7 +410,7 @@ async def test_a_dead_letter_replayed_in_its_run_goes_on(database: Database) -> 
 
 async def test_a_cancelled_run_leaves_the_lead_as_it_is(database: Database) -> None:
     lead_id = await a_lead(database)
-    ended = Ended[EnrichTask, Enriched](a_claim(lead_id), Discard(Cancelled("cancelled")))
+    ended = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(Cancelled("cancelled")))
 
     events = await committed(database, a_stage(), [ended])
 
@@ -420,7 +420,7 @@ async def test_a_cancelled_run_leaves_the_lead_as_it_is(database: Database) -> N
 
 
 async def test_a_lead_that_is_gone_is_discarded_and_writes_nothing(database: Database) -> None:
-    claim: Claimed[EnrichTask] = Claimed(
+    claim: ClaimedTask[EnrichTask] = ClaimedTask(
         LeadCreated(UUID(int=5), ICP), IDS.new(), 1, RUN, 0, CLOCK.now()
     )
     stage = a_stage()
@@ -429,7 +429,7 @@ async def test_a_lead_that_is_gone_is_discarded_and_writes_nothing(database: Dat
 
     assert isinstance(loaded, Discard)
     assert isinstance(loaded.error, NotFound)
-    assert await committed(database, stage, [Ended(claim, loaded)]) == []
+    assert await committed(database, stage, [FinishedTask(claim, loaded)]) == []
 
 
 async def test_statistics_say_who_fills_which_field(database: Database) -> None:

@@ -12,7 +12,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue.outcome import Cancelled, Discard
-from leadflood.engine.queue.stage import Ended
+from leadflood.engine.queue.stage import FinishedTask
 from tests.domain.icp.icps import an_icp
 from tests.domain.scoring.saved import World
 
@@ -119,7 +119,8 @@ async def test_a_cancelled_task_says_nothing_of_its_lead(database: Database) -> 
     ended = await world.ended(world.features, [LeadEnriched(lead_id=lead, icp_id=icp.id)])
 
     await world.commit(
-        world.features, [Ended(ended[0].claimed, Discard(Cancelled("the run was cancelled")))]
+        world.features,
+        [FinishedTask(ended[0].claimed, Discard(Cancelled("the run was cancelled")))],
     )
 
     assert (await leads.profiles(database, [lead]))[lead].status is LeadStatus.PROCESSING

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 from leadflood.domain.icp.file import read_icp, read_icp_file
 from leadflood.domain.icp.schemas import Autopilot, Operator, RuleField, RuleKind, query_of
-from leadflood.engine.db.shipped import shipped
+from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.errors import Invalid
 from tests.domain.icp.icps import CALM
 
@@ -16,7 +16,7 @@ def problems_of(text: str) -> dict[str, str]:
 
 
 def test_the_example_is_read_and_says_whom_to_look_for() -> None:
-    given = read_icp_file(shipped("config") / "icp.example.toml")
+    given = read_icp_file(package_folder("config") / "icp.example.toml")
 
     query = query_of(given)
     assert given.autopilot is Autopilot.OFF
@@ -26,7 +26,7 @@ def test_the_example_is_read_and_says_whom_to_look_for() -> None:
 
 
 def test_the_example_names_every_field_and_operator() -> None:
-    text = (shipped("config") / "icp.example.toml").read_text()
+    text = (package_folder("config") / "icp.example.toml").read_text()
 
     words = set(text.replace(",", " ").split())
     assert {field.value for field in RuleField} <= words

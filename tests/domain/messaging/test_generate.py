@@ -17,7 +17,7 @@ from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue.outcome import Discard
-from leadflood.engine.queue.stage import Ended
+from leadflood.engine.queue.stage import FinishedTask
 from tests.support.messaging import SETTINGS, World, sql
 
 pytestmark = pytest.mark.pg
@@ -248,7 +248,7 @@ async def test_a_drafting_that_failed_leaves_a_message_that_says_so(world: World
     gone = world.claim(LeadQualified(UUID(int=1), icp_id, world.ids.new()), run_id)
 
     [missing] = await world.generate.load(world.db, [gone])
-    ended = [Ended(claimed, Discard(Invalid("broken"))), Ended(gone, missing)]  # type: ignore[arg-type]
+    ended = [FinishedTask(claimed, Discard(Invalid("broken"))), FinishedTask(gone, missing)]  # type: ignore[arg-type]
     async with world.db.transaction() as tx:
         follows = await world.generate.commit(tx, ended)
 

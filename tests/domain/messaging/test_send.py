@@ -13,13 +13,13 @@ from leadflood.domain.messaging.schemas import (
     SuppressionKind,
 )
 from leadflood.domain.messaging.store import own_sending_lock
-from leadflood.engine.context import Go, Refuse, Wait
+from leadflood.engine.context import Allow, Defer, Deny
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Denied, Transient, Unsure
-from leadflood.engine.net.call import Cut
+from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Snooze
-from leadflood.engine.queue.stage import Ended
+from leadflood.engine.queue.stage import FinishedTask
 from tests.support.messaging import SETTINGS, World, sql
 
 pytestmark = pytest.mark.pg
@@ -41,7 +41,7 @@ async def test_an_approved_message_is_authorized_sent_and_accepted_once(world: W
     await world.record(job, None)
     events = await world.end_send(job, outcome)
 
-    assert isinstance(verdict, Go)
+    assert isinstance(verdict, Allow)
     assert await world.state(event) == "accepted"
     assert [type(said) for said in events] == [MessageAccepted]
     assert len(world.sender.sent) == 1
@@ -71,7 +71,7 @@ async def test_without_a_released_switch_nothing_leaves(database: Database) -> N
 
     [verdict] = await world.authorize(job)
 
-    assert isinstance(verdict, Wait)
+    assert isinstance(verdict, Defer)
     assert await world.state(event) == "ready"
 
 
@@ -107,7 +107,7 @@ async def test_a_lifted_suppression_stops_nothing(world: World) -> None:
 
     [verdict] = await world.authorize(job)
 
-    assert isinstance(verdict, Go)
+    assert isinstance(verdict, Allow)
 
 
 async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
@@ -137,7 +137,7 @@ async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
     world.clock.advance(SETTINGS.latest_useful_hours * 3600 + 1)
     verdicts += await world.authorize(await world.load_send(late))
 
-    codes = [verdict.code for verdict in verdicts if isinstance(verdict, Refuse)]
+    codes = [verdict.code for verdict in verdicts if isinstance(verdict, Deny)]
     assert codes == ["run.cancelled", "lead.merged", "too_late"]
     assert {await world.state(event) for event in (cancelled, merged, late)} == {"cancelled"}
 
@@ -153,7 +153,7 @@ async def test_whatsapp_goes_only_while_an_opt_in_is_recorded(world: World) -> N
 
     assert first.input.channel is Channel.WHATSAPP
     assert first.input.parameters == ("Ada", "We help freight teams plan routes 30% faster.")
-    assert isinstance(verdict, Refuse)
+    assert isinstance(verdict, Deny)
     assert verdict.code == "opt_in.missing"
 
 
@@ -218,7 +218,7 @@ async def test_a_try_that_did_nothing_goes_again_under_its_next_claim(world: Wor
     again = await world.load_send(event, claim=2)
     [verdict] = await world.authorize(again)
 
-    assert isinstance(verdict, Go)
+    assert isinstance(verdict, Allow)
     assert await world.state(event) == "sending"
 
 
@@ -262,8 +262,8 @@ async def test_authorize_refuses_a_second_claim_and_lets_its_own_repeat(world: W
     [repeated] = await world.authorize(first)
     [other] = await world.authorize(stale)
 
-    assert isinstance(repeated, Go)
-    assert isinstance(other, Refuse)
+    assert isinstance(repeated, Allow)
+    assert isinstance(other, Deny)
     assert other.code == "intent.sending"
 
 
@@ -273,7 +273,7 @@ async def test_two_jobs_of_one_intent_in_one_transaction_send_it_once(world: Wor
 
     verdicts = await world.authorize(*jobs)
 
-    assert [type(verdict) for verdict in verdicts] == [Go, Wait]
+    assert [type(verdict) for verdict in verdicts] == [Allow, Defer]
 
 
 async def test_a_sending_that_has_ended_ends_at_once(world: World) -> None:
@@ -297,7 +297,7 @@ async def test_a_sending_that_has_ended_ends_at_once(world: World) -> None:
         [verdict] = await world.authorize(job)
         seen.append((type(again.input), type(verdict), await world.state(event)))
 
-    assert seen == [(Done, Refuse, state) for state in ends]
+    assert seen == [(Done, Deny, state) for state in ends]
 
 
 async def test_a_record_that_lost_its_fence_is_still_told_by_the_next_claim(world: World) -> None:
@@ -371,7 +371,7 @@ async def test_hold_waits_for_authorize_under_way_and_lists_what_may_still_arriv
 
     assert not was_answered_early
     assert [one.id for one in answered[0].sending] == [first.intent_id]
-    assert isinstance(verdict, Wait)
+    assert isinstance(verdict, Defer)
     assert await world.state(second) == "ready"
 
 
@@ -416,7 +416,7 @@ async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world:
         await _until_somebody_waits_for_a_lock(world)
         await tx.execute(sql("UPDATE switch SET state = 'held' WHERE name = 'sending'"))
 
-    assert [type(verdict) for verdict in verdicts] == [Wait]
+    assert [type(verdict) for verdict in verdicts] == [Defer]
 
 
 async def test_an_unknown_that_was_not_sent_goes_again_and_one_that_was_is_accepted(
@@ -435,7 +435,7 @@ async def test_an_unknown_that_was_not_sent_goes_again_and_one_that_was_is_accep
 
     assert await world.state(arrived) == "accepted"
     assert [type(said) for said in world.publisher.events] == [MessageAccepted, MessageApproved]
-    assert isinstance(verdict, Go)
+    assert isinstance(verdict, Allow)
     with pytest.raises(Conflict):
         await world.service.resolve_unknown(arrived.intent_id, sent=False, by="ann")
 
@@ -497,10 +497,10 @@ async def test_a_whole_batch_is_authorized_and_committed_at_once(world: World) -
 
     async with world.db.transaction() as tx:
         follows = await world.send.commit(
-            tx, [Ended(job, Done(Receipt(remote_id="r")), job.input) for job in jobs]
+            tx, [FinishedTask(job, Done(Receipt(remote_id="r")), job.input) for job in jobs]
         )
 
-    assert all(isinstance(verdict, Go) for verdict in verdicts)
+    assert all(isinstance(verdict, Allow) for verdict in verdicts)
     assert {type(follow.event) for follow in follows} == {MessageAccepted}
     assert len(follows) == 20
 

@@ -14,9 +14,9 @@ from leadflood.domain.messaging.stage import NoCall, SendStage
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled, Unsure
-from leadflood.engine.net.call import Call, Cut, Gate, Reply, Unreached
+from leadflood.engine.net.calls import Call, Cut, Gate, Reply, Unreached
 from leadflood.engine.queue.outcome import Done
-from leadflood.engine.queue.stage import Claimed, Policy
+from leadflood.engine.queue.stage import ClaimedTask, Policy
 from tests.support.live_gate import opened_gate
 from tests.support.messaging import World
 
@@ -68,7 +68,7 @@ class Post:
         self.sender = GateSender(gate)
         world.send = SendStage(Policy(), world.settings, world.clock, {Channel.EMAIL: self.sender})
 
-    async def work(self, job: Claimed[Any]) -> Any:
+    async def work(self, job: ClaimedTask[Any]) -> Any:
         """Work on one claimed sending as the pool does."""
         job.authorize, job.record = self.world.send.authorize, self.world.send.record
         token = CURRENT_JOB.set(job)
@@ -159,7 +159,7 @@ async def test_under_load_whatever_arrives_after_hold_answered_was_listed(post: 
     seen: dict[str, set[str]] = {}
     post.sender.may_answer = anyio.Event()
 
-    async def work(job: Claimed[Any]) -> None:
+    async def work(job: ClaimedTask[Any]) -> None:
         try:
             await post.work(job)
         except Throttled:
@@ -192,7 +192,7 @@ async def test_an_intent_is_called_once_however_many_jobs_try(post: Post) -> Non
     [event] = await post.world.approved()
     jobs = [await post.world.load_send(event) for _ in range(8)]
 
-    async def work(job: Claimed[Any]) -> None:
+    async def work(job: ClaimedTask[Any]) -> None:
         try:
             await post.work(job)
         except Throttled:

@@ -15,9 +15,9 @@ from leadflood.domain.messaging.sending import (
     judge,
     next_state,
 )
-from leadflood.engine.context import Go, Refuse, Wait
+from leadflood.engine.context import Allow, Defer, Deny
 from leadflood.engine.errors import Denied, NotConfigured, Throttled, Transient, Unsure
-from leadflood.engine.net.call import Cut, Oversized, Unreached
+from leadflood.engine.net.calls import Cut, Oversized, Unreached
 from leadflood.engine.queue.outcome import Cancelled
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -168,13 +168,13 @@ def test_each_reason_refuses_a_sending_even_while_it_is_held(
     for held in (False, True):
         verdict = judge(a_standing(**over | {"held": held}), 1, JOB, NOW, 10.0)
 
-        assert isinstance(verdict, Refuse)
+        assert isinstance(verdict, Deny)
         assert verdict.code == code
 
 
 def test_a_free_sending_goes_and_a_held_one_waits() -> None:
     free, held = (judge(a_standing(held=held), 1, JOB, NOW, 10.0) for held in (False, True))
 
-    assert isinstance(free, Go)
-    assert isinstance(held, Wait)
+    assert isinstance(free, Allow)
+    assert isinstance(held, Defer)
     assert held.retry_after_seconds == 10.0

@@ -12,7 +12,7 @@ from leadflood.domain.messaging.schemas import (
     MessageView,
     SuppressionKind,
 )
-from leadflood.engine.context import Refuse
+from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 from leadflood.engine.queue import runs
@@ -119,7 +119,7 @@ async def test_one_click_stops_every_channel_once_and_the_same_ever_after(world:
     assert (first.first_time, again.first_time, again.known) == (True, False, True)
     assert {line.kind for line in listed} == {SuppressionKind.ADDRESS, SuppressionKind.LEAD}
     assert [type(said) for said in world.publisher.events] == [LeadUnsubscribed]
-    assert isinstance(verdict, Refuse)
+    assert isinstance(verdict, Deny)
     assert verdict.code == "suppressed"
 
 
@@ -137,7 +137,7 @@ async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
     assert isinstance(later, MessageApproved)
     [verdict] = await world.authorize(await world.load_send(later))
 
-    assert isinstance(verdict, Refuse)
+    assert isinstance(verdict, Deny)
 
 
 @pytest.mark.parametrize("token", ["", "x" * 100_000, "\x00", "\ud800", "../../etc/passwd"])

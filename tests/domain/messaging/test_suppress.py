@@ -2,10 +2,10 @@
 
 from leadflood.domain.enrichment.schemas import PersonClaimed
 from leadflood.domain.messaging.stage import SuppressStage
-from leadflood.engine.context import Refuse
+from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 from leadflood.engine.queue.outcome import Done
-from leadflood.engine.queue.stage import Ended, Policy
+from leadflood.engine.queue.stage import FinishedTask, Policy
 from tests.support.messaging import SETTINGS, World
 
 
@@ -14,7 +14,7 @@ async def _suppress(world: World, event: PersonClaimed) -> None:
     claimed = world.claim(event, None)
     [profile] = await stage.load(world.db, [claimed])
     async with world.db.transaction() as tx:
-        await stage.commit(tx, [Ended(claimed, Done(profile), profile)])  # type: ignore[arg-type]
+        await stage.commit(tx, [FinishedTask(claimed, Done(profile), profile)])  # type: ignore[arg-type]
 
 
 async def test_who_claimed_an_address_at_a_provider_gets_no_message_of_ours(
@@ -28,7 +28,7 @@ async def test_who_claimed_an_address_at_a_provider_gets_no_message_of_ours(
     await _suppress(world, PersonClaimed(lead_id=approved.lead_id, provider="hunter"))
     [verdict] = await world.authorize(job)
 
-    assert isinstance(verdict, Refuse)
+    assert isinstance(verdict, Deny)
     assert await world.state(approved) == "cancelled"
 
 

@@ -16,7 +16,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done
-from leadflood.engine.queue.stage import Claimed, Ended, Policy, Stage
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy, Stage
 from tests.domain.leads.people import a_person
 
 RUN = UUID(int=7)
@@ -44,15 +44,17 @@ class World:
 
     async def ended(
         self, stage: Stage[Any, Any, Any], tasks: Sequence[Event], run_id: UUID | None = RUN
-    ) -> list[Ended[Any, Any]]:
+    ) -> list[FinishedTask[Any, Any]]:
         """Load and work, as the engine does for a batch."""
-        claimed = [Claimed(task, self.ids.new(), 1, run_id, 0, self.clock.now()) for task in tasks]
+        claimed = [
+            ClaimedTask(task, self.ids.new(), 1, run_id, 0, self.clock.now()) for task in tasks
+        ]
         loaded = await stage.load(self.database, claimed)
         inputs = [one for one in loaded if not isinstance(one, Discard)]
         worked = iter(await stage.work_batch(inputs))
         outcomes = [one if isinstance(one, Discard) else next(worked) for one in loaded]
         return [
-            Ended(one, outcome)
+            FinishedTask(one, outcome)
             for one, outcome in zip(claimed, outcomes, strict=True)
             if isinstance(outcome, Done | Discard)
         ]
@@ -64,7 +66,9 @@ class World:
         ended = await self.ended(stage, tasks, run_id)
         return await self.commit(stage, ended)
 
-    async def commit(self, stage: Stage[Any, Any, Any], ended: list[Ended[Any, Any]]) -> list[Any]:
+    async def commit(
+        self, stage: Stage[Any, Any, Any], ended: list[FinishedTask[Any, Any]]
+    ) -> list[Any]:
         async with self.database.transaction() as tx:
             return [follow.event for follow in await stage.commit(tx, ended)]
 

@@ -14,10 +14,10 @@ import anyio
 import asyncpg
 import pytest
 from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.filelock import FileLock
+from leadflood.engine.db.postgres_process import PostgresProcess
 from leadflood.engine.db.server_user import ServerUser, first_closed_folder
 from tests.support.db import open_folder
 from tests.support.unprivileged import NOBODY, unprivileged
@@ -110,7 +110,7 @@ def using(data: Path, *options: str) -> Iterator[User]:
 
 def pid_of(data: Path) -> int | None:
     """Tell the live server's process."""
-    postmaster = Cluster(data, durable=False).find_postmaster()
+    postmaster = PostgresProcess(data, durable=False).find_postmaster()
     return postmaster.pid if postmaster is not None else None
 
 

@@ -10,9 +10,9 @@ from anyio import to_thread
 from anyio.lowlevel import checkpoint
 from leadflood.engine.db import migrations
 from leadflood.engine.db.errors import DatabaseRefused
-from leadflood.engine.db.facts import inspect
+from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Settings, own_connection
-from leadflood.engine.db.shipped import shipped
+from leadflood.engine.db.server_checks import inspect
 from tests.support.db import TestServer, cloned_database
 from tests.support.machine_postgres import machine_postgres
 
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Folder:
     def make(*more: str, name: str = "migrations") -> Path:
         place = tmp_path / name
         (place / "versions").mkdir(parents=True)
-        (place / "env.py").write_bytes((shipped("migrations") / "env.py").read_bytes())
+        (place / "env.py").write_bytes((package_folder("migrations") / "env.py").read_bytes())
         before = None
         for position, statement in enumerate(more, 1):
             number = f"{position:04}"

@@ -8,9 +8,9 @@ import anyio
 import pytest
 from anyio import to_thread
 from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.cluster import Cluster
 from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.pool import Database, Settings, open_database, own_connection
+from leadflood.engine.db.postgres_process import PostgresProcess
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx, is_lost, sqlstate_of
 from tests.support.db import open_folder
@@ -182,7 +182,7 @@ async def until_it_fails(database: Database) -> None:
 
 
 def kill_server(data: Path) -> None:
-    postmaster = Cluster(data, durable=False).find_postmaster()
+    postmaster = PostgresProcess(data, durable=False).find_postmaster()
     assert postmaster is not None
     os.kill(postmaster.pid, signal.SIGKILL)
 

@@ -14,7 +14,7 @@ def a_breaker() -> tuple[Breaker, ManualClock]:
 
 def fail(breaker: Breaker, times: int) -> None:
     for _ in range(times):
-        breaker.note(is_failure=True)
+        breaker.record_result(is_failure=True)
 
 
 def test_failures_in_a_row_open_it_and_say_for_how_long() -> None:
@@ -31,7 +31,7 @@ def test_failures_in_a_row_open_it_and_say_for_how_long() -> None:
 def test_a_success_in_between_keeps_it_closed() -> None:
     breaker, _ = a_breaker()
     fail(breaker, 2)
-    breaker.note(is_failure=False)
+    breaker.record_result(is_failure=False)
     fail(breaker, 2)
 
     breaker.check()
@@ -42,9 +42,9 @@ def test_a_success_in_between_keeps_it_closed() -> None:
 def test_half_of_many_calls_failing_opens_it() -> None:
     breaker, _ = a_breaker()
     for number in range(10):
-        breaker.note(is_failure=number % 2 == 0)
+        breaker.record_result(is_failure=number % 2 == 0)
 
-    breaker.note(is_failure=True)
+    breaker.record_result(is_failure=True)
 
     assert breaker.is_open
 
@@ -65,7 +65,7 @@ def test_the_probes_success_closes_it() -> None:
     fail(breaker, 3)
     clock.advance(5)
     breaker.check()
-    breaker.note(is_failure=False)
+    breaker.record_result(is_failure=False)
 
     breaker.check()
 

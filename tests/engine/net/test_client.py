@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from leadflood.engine.net.call import Cut, Oversized, Unreached
+from leadflood.engine.net.calls import Cut, Oversized, Unreached
 from leadflood.engine.net.client import HttpClient, Settings, open_client
 
 Talk = Callable[[SocketStream], Awaitable[None]]

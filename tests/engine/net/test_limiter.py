@@ -10,31 +10,29 @@ from uuid import uuid4
 import anyio
 import pytest
 from leadflood.engine.clock import Clock, ManualClock, SystemClock
-from leadflood.engine.context import CURRENT_JOB, JobContext
+from leadflood.engine.context import JobContext
 from leadflood.engine.errors import Throttled, Transient
-from leadflood.engine.net.call import LimitHint, Window
+from leadflood.engine.net.calls import LimitHint, Window
+from leadflood.engine.net.gcra import LimitFeedback
+from leadflood.engine.net.ledger_port import AllowanceRow
 from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings, Slot
-from leadflood.engine.net.pace import Told
 
 KEY = LaneKey("acme", "", "default")
 TEN_A_SECOND = (Window(600, 60),)
-
-
-class Row:
-    def __init__(self) -> None:
-        self.state = ""
 
 
 class Table:
     """The rows in memory; `is_down` makes leasing fail."""
 
     def __init__(self) -> None:
-        self.row = Row()
+        self.row = AllowanceRow("")
         self.is_down = False
         self.leases = 0
 
     @asynccontextmanager
-    async def locked(self, _: str, __: str, ___: str, ____: datetime) -> AsyncIterator[Row]:
+    async def locked(
+        self, _: str, __: str, ___: str, ____: datetime
+    ) -> AsyncIterator[AllowanceRow]:
         self.leases += 1
         if self.is_down:
             raise ConnectionError("gone")
@@ -55,10 +53,8 @@ async def a_lane(
 async def take(lane: Lane, taken: list[tuple[str, float]], name: str, priority: int) -> None:
     job = JobContext("test", uuid4(), 1, None)
     job.priority = priority
-    token = CURRENT_JOB.set(job)
-    slot = await lane.take()
+    slot = await lane.acquire(job)
     taken.append((name, slot.at))
-    CURRENT_JOB.reset(token)
 
 
 async def test_moments_are_evenly_spaced_and_given_out_by_priority() -> None:
@@ -98,10 +94,10 @@ async def test_a_missed_moment_is_not_used() -> None:
     clock = ManualClock()
 
     async with a_lane(clock) as lane:
-        slot = await lane.take()
+        slot = await lane.acquire()
         clock.advance(1.0)
 
-        assert await lane.depart(slot) is False
+        assert await lane.wait_for_start(slot) is False
 
     assert lane.missed == 1
 
@@ -113,12 +109,12 @@ async def test_a_loop_that_stalls_again_and_again_still_lets_most_calls_leave_in
     async def call(lane: Lane) -> None:
         while True:
             try:
-                slot = await lane.take()
+                slot = await lane.acquire()
             except Throttled:
                 await clock.sleep(0.2)
                 continue
-            while not await lane.depart(slot):
-                slot = await lane.take(is_again=True)
+            while not await lane.wait_for_start(slot):
+                slot = await lane.acquire(is_again=True)
             left.append(clock.monotonic())
 
     async with a_lane(clock, windows=(Window(1_000, 60),)) as lane, anyio.create_task_group() as tg:
@@ -137,8 +133,8 @@ async def test_a_call_leaves_at_its_moment() -> None:
 
     async with a_lane(clock) as lane:
         for _ in range(3):
-            slot = await lane.take()
-            on_time = await lane.depart(slot)
+            slot = await lane.acquire()
+            on_time = await lane.wait_for_start(slot)
             assert on_time
             assert clock.monotonic() >= slot.at - 0.002  # the loop counts whole milliseconds
 
@@ -147,9 +143,9 @@ async def test_who_would_wait_more_than_two_seconds_is_told_so_at_once() -> None
     clock = ManualClock()
 
     async with a_lane(clock, windows=(Window(6, 60),)) as lane:
-        await lane.take()
+        await lane.acquire()
         with pytest.raises(Throttled) as told:
-            await lane.take()
+            await lane.acquire()
 
     assert 9 < told.value.retry_after_seconds < 11
 
@@ -158,14 +154,14 @@ async def test_a_moment_given_back_goes_to_the_next() -> None:
     clock, given = ManualClock(), list[Slot]()
 
     async def wait(lane: Lane) -> None:
-        given.append(await lane.take())
+        given.append(await lane.acquire())
 
     async with a_lane(clock, windows=(Window(60, 60),)) as lane, anyio.create_task_group() as tasks:
-        first = await lane.take()
+        first = await lane.acquire()
         tasks.start_soon(wait, lane)
         await anyio.wait_all_tasks_blocked()
         future = Slot(clock.monotonic() + 0.5, 0.0, first.tolerance_seconds)
-        lane.give_back(future)
+        lane.release(future)
 
     assert given == [future]
 
@@ -174,15 +170,15 @@ async def test_a_cancelled_waiter_leaves_the_queue() -> None:
     clock, table = ManualClock(), Table()
 
     async with a_lane(clock, table, (Window(60, 60),)) as lane:
-        await lane.take()
+        await lane.acquire()
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lane.take)
+                tasks.start_soon(lane.acquire)
                 await anyio.wait_all_tasks_blocked()
                 scope.cancel()
         clock.advance(5)
         await anyio.wait_all_tasks_blocked()
-        slot = await lane.take()
+        slot = await lane.acquire()
 
     assert slot.at - clock.monotonic() < 0.1
 
@@ -194,7 +190,7 @@ async def test_waiters_are_told_when_the_database_does_not_answer() -> None:
 
     async def wait(lane: Lane) -> None:
         try:
-            await lane.take()
+            await lane.acquire()
         except Transient as error:
             told.append(error)
 
@@ -211,13 +207,13 @@ async def test_a_lane_without_any_limit_asks_the_database_once_a_second() -> Non
     clock, table = ManualClock(), Table()
 
     async with a_lane(clock, table, ()) as lane:
-        probe = await lane.take()
-        lane.tell(Told(0.0, 0.0, ends_probe=True))
+        probe = await lane.acquire()
+        lane.record_feedback(LimitFeedback(0.0, 0.0, ends_probe=True))
         for _ in range(100):
-            await lane.take()
+            await lane.acquire()
         leases = table.leases
         clock.advance(1.5)
-        await lane.take()
+        await lane.acquire()
 
     assert probe.is_probe
     assert leases <= 3
@@ -233,7 +229,9 @@ async def test_one_call_goes_first_and_its_headers_are_the_limit_for_the_rest() 
         await anyio.wait_all_tasks_blocked()
         first = len(taken)
         now = clock.now().timestamp()
-        lane.tell(Told(now, now, (LimitHint(60, 600, 599, 60.0),), ends_probe=True))
+        lane.record_feedback(
+            LimitFeedback(now, now, (LimitHint(60, 600, 599, 60.0),), ends_probe=True)
+        )
         while len(taken) < 5:
             clock.advance(0.05)
             await anyio.wait_all_tasks_blocked()

@@ -1,11 +1,11 @@
 """DESIGN §3.2: hand-off through memory, claims, fairness."""
 
 import pytest
-from leadflood.engine.queue import store
-from leadflood.engine.queue.duties import Reconciler
+from leadflood.engine.queue import repository
 from leadflood.engine.queue.job import QUEUED, RUNNING
+from leadflood.engine.queue.maintenance.reconciler import Reconciler
 from leadflood.engine.queue.outcome import Done
-from leadflood.engine.queue.stage import Ended, Follow, Policy
+from leadflood.engine.queue.stage import FinishedTask, FollowUp, Policy
 from tests.support.engine import (
     MAKE,
     USE,
@@ -14,7 +14,7 @@ from tests.support.engine import (
     Make,
     Use,
     Wanted,
-    dead_letters,
+    dead_letter_rows,
     history,
     job_rows,
     numbers,
@@ -68,7 +68,7 @@ async def test_a_claim_skips_what_another_transaction_has_locked(bench: Bench) -
 
 
 async def test_follow_ups_are_handed_over_through_memory_already_claimed(bench: Bench) -> None:
-    node = await bench.node(Make(follow=lambda one: [one.follow(Made(one.task.number))]), Use())
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(one.task.number))]), Use())
     await node.queue(Wanted(7))
 
     await node.settle(await node.claim())
@@ -82,9 +82,9 @@ async def test_follow_ups_are_handed_over_through_memory_already_claimed(bench: 
 
 async def test_what_finds_no_free_slot_is_queued_in_the_database(bench: Bench) -> None:
     many = [Made(number) for number in range(100)]
-    node = await bench.node(Make(follow=lambda one: [one.follow(made) for made in many]), Use())
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(made) for made in many]), Use())
     await node.queue(Wanted(0))
-    capacity = node.line(USE).channel.capacity
+    capacity = node.runner(USE).channel.capacity
 
     await node.settle(await node.claim())
 
@@ -95,7 +95,7 @@ async def test_what_finds_no_free_slot_is_queued_in_the_database(bench: Bench) -
 
 async def test_hand_offs_take_half_of_the_slots_while_a_backlog_waits(bench: Bench) -> None:
     node = await bench.node()
-    channel = node.line().channel
+    channel = node.runner().channel
     channel.has_backlog = True
 
     await node.publish(*[Wanted(number) for number in range(100)])
@@ -109,18 +109,18 @@ async def test_a_feeder_that_filled_its_claim_says_there_is_a_backlog(bench: Ben
 
     await node.claim(most=32)
 
-    assert node.line().channel.has_backlog
+    assert node.runner().channel.has_backlog
     await node.claim(most=32)
-    assert not node.line().channel.has_backlog
+    assert not node.runner().channel.has_backlog
 
 
 async def test_a_paused_or_stopping_stage_takes_no_hand_off(bench: Bench) -> None:
     node = await bench.node()
 
-    node.line().apply_pause(is_paused=True)
+    node.runner().apply_pause(is_paused=True)
     await node.publish(Wanted(1))
-    node.line().apply_pause(is_paused=False)
-    node.line().stop_taking()
+    node.runner().apply_pause(is_paused=False)
+    node.runner().stop_claiming()
     await node.publish(Wanted(2))
 
     assert not node.take()
@@ -129,7 +129,7 @@ async def test_a_paused_or_stopping_stage_takes_no_hand_off(bench: Bench) -> Non
 
 async def test_slots_of_a_transaction_that_rolled_back_are_free_again(bench: Bench) -> None:
     node = await bench.node()
-    channel = node.line().channel
+    channel = node.runner().channel
 
     async def publish_and_fail() -> None:
         async with node.engine.publisher.transaction() as publication:
@@ -165,7 +165,7 @@ async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: Ben
     node.node.held.clear()
 
     given_back = await Reconciler(
-        bench.db, node.node, node.engine.wakes, node.engine.parts.settings.duties
+        bench.db, node.node, node.engine.wakeups, node.engine.parts.settings.maintenance
     ).reconcile()
 
     assert given_back == 0
@@ -176,18 +176,18 @@ async def test_the_channel_and_memory_stay_bounded_while_many_wait(bench: Bench)
     node = await bench.node()
     await node.queue(*[Wanted(number) for number in range(3_000)])
 
-    await node.line().feeder._claim()
-    await node.line().feeder._claim()
+    await node.runner().fetcher._claim()
+    await node.runner().fetcher._claim()
     await node.publish(*[Wanted(number) for number in range(500)])
 
-    capacity = node.line().channel.capacity
-    assert len(node.line().channel) <= capacity
+    capacity = node.runner().channel.capacity
+    assert len(node.runner().channel) <= capacity
     assert len(node.node.held) <= capacity
 
 
 async def test_nothing_is_claimed_while_the_committer_is_far_behind(bench: Bench) -> None:
     node = await bench.node()
-    line = node.line()
+    line = node.runner()
     await node.queue(*[Wanted(number) for number in range(32)])
     jobs = await node.claim()
 
@@ -209,7 +209,7 @@ async def test_a_task_that_cannot_be_read_ends_as_a_dead_letter_alone(bench: Ben
 
     await node.settle(await node.claim())
 
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
     assert letter["error_code"] == "engine.task.unreadable"
     assert letter["payload"] == '{"type":"old"}'
     assert await toys(bench.db) == [(1, "Done"), (3, "Done")]
@@ -219,11 +219,13 @@ async def test_a_task_that_cannot_be_read_ends_as_a_dead_letter_alone(bench: Ben
 async def test_a_run_of_ten_begun_inside_a_long_one_is_served_beside_it(bench: Bench) -> None:
     """Fairness: by the order of claims, the small run ends after about as many of the long one."""
 
-    def fan_out(one: Ended[Wanted, Wanted]) -> list[Follow]:
-        return [one.follow(Made(one.task.number + at)) for at in range(one.task.number % 1_000_000)]
+    def fan_out(one: FinishedTask[Wanted, Wanted]) -> list[FollowUp]:
+        return [
+            one.follow_up(Made(one.task.number + at)) for at in range(one.task.number % 1_000_000)
+        ]
 
     node = await bench.node(Make(follow=fan_out), Use(Policy(concurrency=1)))
-    node.line(USE).channel.is_open = False
+    node.runner(USE).channel.is_open = False
     await node.queue(Wanted(1_000))
     await node.settle(await node.claim())
     for _ in range(20):
@@ -235,7 +237,7 @@ async def test_a_run_of_ten_begun_inside_a_long_one_is_served_beside_it(bench: B
     await node.settle(await node.claim())
     order: list[int] = []
     while len(order) < 100:
-        node.line(USE).feeder._place = store.START
+        node.runner(USE).fetcher._place = repository.START
         order += numbers(await node.claim(USE, most=10))
 
     places = [at for at, number in enumerate(order) if number < 20]
@@ -255,8 +257,8 @@ async def test_a_new_run_enters_at_the_smallest_turn_that_waits(bench: Bench) ->
 
 async def test_a_follow_up_takes_its_parents_turn_plus_its_position(bench: Bench) -> None:
     many = [Made(number) for number in range(3)]
-    node = await bench.node(Make(follow=lambda one: [one.follow(made) for made in many]), Use())
-    node.line(USE).channel.is_open = False
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(made) for made in many]), Use())
+    node.runner(USE).channel.is_open = False
     await node.queue(Wanted(0))
     await bench.db.execute(sql("UPDATE job SET turn = 40, priority = 2"))
 
@@ -274,7 +276,7 @@ async def test_a_claim_behind_the_last_place_finds_earlier_work_when_woken(bench
     await bench.db.execute(
         sql("UPDATE job SET turn = 1 WHERE state = 0 AND payload LIKE '%\"number\":39%'")
     )
-    node.line().feeder._rescan_at = 0.0
+    node.runner().fetcher._rescan_at = 0.0
 
     found = await node.claim(most=1)
 
@@ -292,3 +294,22 @@ async def test_only_the_named_runs_are_claimed_by_a_node_of_its_own(bench: Bench
 
     assert numbers(claimed) == [2]
     assert [row["stage"] for row in await job_rows(bench.db)] == [MAKE, MAKE]
+
+
+async def test_jobs_and_their_follow_ups_carry_the_request_and_the_span_that_began_them(
+    bench: Bench,
+) -> None:
+    origin = {"request_id": "r-1", "trace_parent": f"00-{'4b' * 16}-{'0f' * 8}-01"}
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(one.task.number))]), Use())
+    await node.queue(Wanted(1), **origin)
+    await node.queue(Wanted(2, key="k"), **origin)
+    await node.queue(Wanted(3), run_at=bench.clock.now(), **origin)
+    await bench.db.execute(sql("UPDATE job SET state = 0, run_at = NULL WHERE state = 2"))
+
+    claimed = await node.claim()
+    await node.settle(claimed)
+    handed_off = node.take(USE)
+
+    jobs = [*claimed, *handed_off]
+    assert len(jobs) == 6
+    assert {(job.request_id, job.trace_parent) for job in jobs} == {tuple(origin.values())}

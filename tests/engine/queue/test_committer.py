@@ -19,8 +19,8 @@ from leadflood.engine.errors import (
 from leadflood.engine.queue import committer
 from leadflood.engine.queue.job import QUEUED, SCHEDULED
 from leadflood.engine.queue.outcome import Discard, Done, Retry, Snooze
-from leadflood.engine.queue.pool import outcome_of
-from leadflood.engine.queue.stage import Ended, Policy
+from leadflood.engine.queue.stage import FinishedTask, Policy
+from leadflood.engine.queue.worker_pool import outcome_of
 from tests.support.engine import (
     USE,
     Bench,
@@ -31,7 +31,7 @@ from tests.support.engine import (
     Wanted,
     Whispered,
     crash_at,
-    dead_letters,
+    dead_letter_rows,
     events,
     history,
     job_rows,
@@ -58,7 +58,7 @@ class ProviderGone(Permanent):
 def refuse(*culprits: int, by: Refusal, also_failures: bool = False) -> Any:
     """Make a commit that the database (or its own code) refuses for some numbers."""
 
-    async def spoil(tx: Tx, ended: Sequence[Ended[Any, Any]]) -> None:
+    async def spoil(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
         for one in ended:
             is_failure = isinstance(one.outcome, Discard)
             if one.task.number in culprits and (also_failures or not is_failure):
@@ -95,7 +95,7 @@ async def lose_subject(tx: Tx) -> None:
 
 
 async def test_everything_of_a_batch_is_written_in_one_transaction(bench: Bench) -> None:
-    stage = Make(follow=lambda one: [one.follow(Made(one.task.number)), one.follow(Noted(1))])
+    stage = Make(follow=lambda one: [one.follow_up(Made(one.task.number)), one.follow_up(Noted(1))])
     node = await bench.node(stage, Use())
     await node.queue(*[Wanted(number) for number in range(20)])
 
@@ -111,7 +111,7 @@ async def test_everything_of_a_batch_is_written_in_one_transaction(bench: Bench)
 
 
 async def test_an_internal_event_is_routed_but_not_logged(bench: Bench) -> None:
-    node = await bench.node(Make(follow=lambda one: [one.follow(Whispered(4))]), Use())
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(Whispered(4))]), Use())
     await node.queue(Wanted(1))
 
     await node.settle(await node.claim())
@@ -149,7 +149,7 @@ async def test_two_faulty_jobs_in_a_batch_of_a_hundred_fail_alone(
     )
     states = [row["state"] for row in await history(bench.db)]
     assert (states.count(3), states.count(4)) == (98, 2)
-    assert len(await dead_letters(bench.db)) == 2
+    assert len(await dead_letter_rows(bench.db)) == 2
     assert not await job_rows(bench.db)
     assert not node.node.held
 
@@ -161,7 +161,7 @@ async def test_a_faulty_job_passes_through_commit_once_more_as_a_failure(bench: 
     await node.settle(await node.claim())
 
     assert await toys(bench.db) == [(1, "Discard")]
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
     assert letter["error_code"] == "engine.commit.23514"
     assert "CheckViolationError" in letter["chain"]
 
@@ -176,7 +176,7 @@ async def test_a_job_whose_failure_is_refused_too_is_settled_without_its_slice(
     await node.settle(await node.claim())
 
     assert await toys(bench.db) == [(2, "Done")]
-    assert len(await dead_letters(bench.db)) == 1
+    assert len(await dead_letter_rows(bench.db)) == 1
     assert not await job_rows(bench.db)
 
 
@@ -186,7 +186,7 @@ async def test_a_subject_that_is_gone_discards_the_job(bench: Bench) -> None:
 
     await node.settle(await node.claim())
 
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
     assert letter["error_code"] == "engine.subject_gone"
 
 
@@ -216,7 +216,7 @@ async def test_a_lost_claim_is_left_out_before_commit_runs(bench: Bench) -> None
 
     assert await toys(bench.db) == [(1, "Done"), (3, "Done")]
     assert [row["number"] for row in await job_rows(bench.db)] == ["2"]
-    assert node.line().metrics.lost_claims == 1
+    assert node.runner().metrics.lost_claims == 1
     assert not node.node.held
 
 
@@ -237,7 +237,7 @@ async def test_a_claim_taken_back_and_queued_again_cannot_be_settled_by_the_old_
 
 
 async def test_a_lost_commit_reply_settles_nothing_twice(bench: Bench) -> None:
-    stage = Make(follow=lambda one: [one.follow(Made(one.task.number))])
+    stage = Make(follow=lambda one: [one.follow_up(Made(one.task.number))])
     lost = asyncpg.ConnectionDoesNotExistError("the reply was lost")
     node = await bench.node(stage, Use(), crash_point=crash_at("commit.after", lost))
     await node.queue(Wanted(1), Wanted(2))
@@ -248,11 +248,11 @@ async def test_a_lost_commit_reply_settles_nothing_twice(bench: Bench) -> None:
     assert await toys(bench.db) == [(1, "Done"), (2, "Done")]
     assert [row["state"] for row in await history(bench.db)] == [3, 3]
     assert not node.node.held
-    assert node.line().committer.stall_reason is None
+    assert node.runner().committer.stall_reason is None
 
 
 async def test_hand_offs_of_a_lost_commit_reply_are_given_back(bench: Bench) -> None:
-    stage = Make(follow=lambda one: [one.follow(Made(one.task.number))])
+    stage = Make(follow=lambda one: [one.follow_up(Made(one.task.number))])
     lost = asyncpg.ConnectionDoesNotExistError("the reply was lost")
     node = await bench.node(stage, Use(), crash_point=crash_at("commit.after", lost))
     await node.queue(Wanted(1))
@@ -263,7 +263,7 @@ async def test_hand_offs_of_a_lost_commit_reply_are_given_back(bench: Bench) -> 
     await node.engine.reconciler.reconcile()
 
     assert numbers(await node.claim(USE)) == [1]
-    assert node.line(USE).channel.reserved == 0
+    assert node.runner(USE).channel.reserved == 0
 
 
 async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: Bench) -> None:
@@ -283,13 +283,13 @@ async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: Bench)
 async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(bench: Bench) -> None:
     left = 5
 
-    async def full_disk(tx: Tx, ended: Sequence[Ended[Any, Any]]) -> None:
+    async def full_disk(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
         nonlocal left
         del tx, ended
         if left:
             left -= 1
-            reasons.append(node.line().committer.stall_reason)
-            may_claim.append(node.line()._may_claim())
+            reasons.append(node.runner().committer.stall_reason)
+            may_claim.append(node.runner()._may_claim())
             raise asyncpg.DiskFullError("no space left on device")
 
     reasons: list[str | None] = []
@@ -302,14 +302,14 @@ async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(bench: 
     assert reasons[3] is None
     assert reasons[4] == "toy.make cannot commit: no space left on device"
     assert may_claim == [True, True, True, True, False]
-    assert node.line().committer.stall_reason is None
-    assert node.line()._may_claim()
+    assert node.runner().committer.stall_reason is None
+    assert node.runner()._may_claim()
     assert await toys(bench.db) == [(1, "Done")]
     assert [row["attempts"] for row in await history(bench.db)] == [0]
 
 
 async def test_a_stall_ends_though_the_batch_has_gone_meanwhile(bench: Bench) -> None:
-    async def away(tx: Tx, ended: Sequence[Ended[Any, Any]]) -> None:
+    async def away(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
         del tx, ended
         raise asyncpg.DiskFullError("no space left on device")
 
@@ -319,10 +319,10 @@ async def test_a_stall_ends_though_the_batch_has_gone_meanwhile(bench: Bench) ->
 
     async with anyio.create_task_group() as group:
         group.start_soon(node.settle, jobs)
-        await until(lambda: node.line().committer.stall_reason)
+        await until(lambda: node.runner().committer.stall_reason)
         await bench.db.execute(sql("UPDATE job SET claim = claim + 1"))
 
-    assert node.line().committer.stall_reason is None
+    assert node.runner().committer.stall_reason is None
     assert not node.node.held
 
 
@@ -351,7 +351,7 @@ async def test_a_trigger_that_reports_a_full_disk_is_waited_for(bench: Bench) ->
         return len(await toys(bench.db)) == 30
 
     await until(are_done)
-    assert not await dead_letters(bench.db)
+    assert not await dead_letter_rows(bench.db)
 
 
 async def test_a_retry_spends_an_attempt_and_waits_its_backoff(bench: Bench) -> None:
@@ -413,7 +413,7 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_with_payload_and_chain
 
     assert await try_until_it_ends(bench, node, Transient("still busy")) == 3
 
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
     assert letter["attempts"] == 3
     assert letter["error_code"] == "engine.transient"
     assert '"number":41' in letter["payload"]
@@ -443,7 +443,7 @@ async def test_each_error_is_tried_as_often_as_its_class_says(
 
     assert await try_until_it_ends(bench, node, error) == tries
 
-    assert len(await dead_letters(bench.db)) == 1
+    assert len(await dead_letter_rows(bench.db)) == 1
 
 
 async def test_an_unsure_effect_is_never_tried_again_and_is_no_dead_letter(bench: Bench) -> None:
@@ -452,7 +452,7 @@ async def test_an_unsure_effect_is_never_tried_again_and_is_no_dead_letter(bench
 
     assert await try_until_it_ends(bench, node, Unsure("perhaps sent")) == 1
 
-    assert not await dead_letters(bench.db)
+    assert not await dead_letter_rows(bench.db)
     assert await toys(bench.db) == [(1, "Discard")]
 
 
@@ -486,10 +486,10 @@ async def test_work_that_ends_without_an_outcome_is_a_bug_of_the_stage(bench: Be
         await publication.publish([Wanted(1)])
 
     async def has_letter() -> bool:
-        return bool(await dead_letters(bench.db))
+        return bool(await dead_letter_rows(bench.db))
 
     await until(has_letter)
-    assert (await dead_letters(bench.db))[0]["error_code"] == "engine.bug"
+    assert (await dead_letter_rows(bench.db))[0]["error_code"] == "engine.bug"
 
 
 async def test_a_stage_that_keeps_no_history_leaves_none(bench: Bench) -> None:
@@ -517,7 +517,7 @@ async def test_outcomes_of_all_kinds_settle_in_one_batch(bench: Bench) -> None:
 
     assert await toys(bench.db) == [(0, "Done"), (3, "Discard")]
     assert {row["number"]: row["attempts"] for row in await job_rows(bench.db)} == {"1": 1, "2": 0}
-    metrics = node.line().metrics
+    metrics = node.runner().metrics
     assert (metrics.completed, metrics.failed, metrics.postponed) == (1, 1, 2)
 
 
@@ -541,7 +541,7 @@ async def test_a_cancelled_committer_gives_its_batch_back(bench: Bench) -> None:
     """A stage actor that is restarted in the middle of a transaction loses no claim."""
     left = [ValueError("the committer itself fails")]
     engine = await bench.run()
-    failing = engine.lines["toy.make"].committer
+    failing = engine.runners["toy.make"].committer
     settle = failing._settle
 
     async def fail_once(batch: Any) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.engine.errors import Permanent, Transient
-from leadflood.engine.queue import deadletters
-from leadflood.engine.queue.deadletters import Ending
+from leadflood.engine.queue import dead_letters
+from leadflood.engine.queue.dead_letters import Ending
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED
 from leadflood.engine.queue.outcome import Discard, Retry, Snooze
 from tests.support.engine import (
@@ -17,7 +17,7 @@ from tests.support.engine import (
     Stepped,
     Use,
     Wanted,
-    dead_letters,
+    dead_letter_rows,
     job_rows,
     numbers,
     sql,
@@ -61,7 +61,7 @@ async def test_equal_keys_of_one_transaction_are_one_job(bench: Bench) -> None:
     assert len(await job_rows(bench.db)) == 2
     assert ids[0] == ids[1]
     assert numbers(node.take()) == [1, 3]
-    assert node.line().channel.reserved == 0
+    assert node.runner().channel.reserved == 0
 
 
 async def test_only_rows_really_inserted_are_handed_over(bench: Bench) -> None:
@@ -71,7 +71,7 @@ async def test_only_rows_really_inserted_are_handed_over(bench: Bench) -> None:
     await node.publish(Wanted(2, key="k"), Wanted(3, key="other"))
 
     assert numbers(node.take()) == [3]
-    assert node.line().channel.reserved == 0
+    assert node.runner().channel.reserved == 0
     assert {row["number"]: row["state"] for row in await job_rows(bench.db)} == {
         "1": QUEUED,
         "3": RUNNING,
@@ -170,7 +170,7 @@ async def test_a_key_asked_again_is_not_forgotten_in_a_crash(bench: Bench) -> No
 
 async def test_a_job_may_name_its_own_key_as_its_next(bench: Bench) -> None:
     node = await bench.node(
-        Make(follow=lambda one: [one.follow(Wanted(one.task.number + 1, key="k"))]), Use()
+        Make(follow=lambda one: [one.follow_up(Wanted(one.task.number + 1, key="k"))]), Use()
     )
     await node.queue(Wanted(1, key="k"))
 
@@ -195,7 +195,7 @@ async def test_two_nodes_that_insert_the_same_keys_at_once_make_one_job_each(
 
 async def replay(bench: Bench, node: Stepped, letter_id: UUID) -> Ending:
     async with bench.db.transaction() as tx:
-        [replayed] = await deadletters.replay(
+        [replayed] = await dead_letters.replay(
             tx, [letter_id], node.engine.parts.ids, bench.clock.now()
         )
     return replayed.ending
@@ -210,12 +210,12 @@ async def test_a_replay_of_a_dead_letter_whose_key_lives_says_already_queued(
     job.outcome = Discard(Permanent("no"))
     await node.settle([job])
     await node.queue(Wanted(2, key="k"))
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
 
     assert await replay(bench, node, letter["id"]) is Ending.ALREADY_QUEUED
 
     assert len(await job_rows(bench.db)) == 1
-    assert len(await dead_letters(bench.db)) == 1
+    assert len(await dead_letter_rows(bench.db)) == 1
 
 
 async def test_a_replayed_dead_letter_runs_as_a_new_job(bench: Bench) -> None:
@@ -224,10 +224,10 @@ async def test_a_replayed_dead_letter_runs_as_a_new_job(bench: Bench) -> None:
     [job] = await node.claim()
     job.outcome = Discard(Permanent("no"))
     await node.settle([job])
-    [letter] = await dead_letters(bench.db)
+    [letter] = await dead_letter_rows(bench.db)
 
     assert await replay(bench, node, letter["id"]) is Ending.QUEUED
     await node.settle(await node.claim())
 
     assert await toys(bench.db) == [(1, "Discard"), (1, "Done")]
-    assert not await dead_letters(bench.db)
+    assert not await dead_letter_rows(bench.db)

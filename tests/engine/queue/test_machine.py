@@ -28,12 +28,12 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.tx import Row
 from leadflood.engine.errors import Permanent, Transient
-from leadflood.engine.queue import deadletters, runs
-from leadflood.engine.queue.deadletters import Ending
+from leadflood.engine.queue import dead_letters, runs
+from leadflood.engine.queue.dead_letters import Ending
 from leadflood.engine.queue.job import QUEUED, RUNNING, Job
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Retry, Snooze
+from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import Policy
-from leadflood.engine.queue.store import SQL
 from tests.support.db import TestServer, cloned_database
 from tests.support.engine import (
     Make,
@@ -156,7 +156,7 @@ class QueueMachine(RuleBasedStateMachine):
             for row in self.live()
             if row["state"] == QUEUED
         )
-        node.line().feeder._rescan_at = 0.0
+        node.runner().fetcher._rescan_at = 0.0
 
         claimed = self.call(node.claim, most=most)
 
@@ -277,8 +277,8 @@ class QueueMachine(RuleBasedStateMachine):
         """Watch the runs: end those that are done, sweep those that are cancelled."""
         node = self.nodes[at]
 
-        self.call(node.engine.run_watcher.look)
-        committer = node.line().committer
+        self.call(node.engine.run_watcher.poll)
+        committer = node.runner().committer
         swept = list(committer._finished)
         committer._finished.clear()
         if swept:
@@ -293,7 +293,9 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.has_failed)
     @rule()
     def replay(self) -> None:
-        letters = self.call(deadletters.list_letters, self.database, deadletters.Filter())
+        letters = self.call(
+            dead_letters.list_letters, self.database, dead_letters.DeadLetterFilter()
+        )
         if not letters:
             return
         number = msgspec.json.decode(letters[0].payload, type=Wanted).number
@@ -306,7 +308,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     async def replay_one(self, letter_id: UUID) -> Ending:
         async with self.database.transaction() as tx:
-            [replayed] = await deadletters.replay(
+            [replayed] = await dead_letters.replay(
                 tx, [letter_id], self.nodes[0].engine.parts.ids, self.clock.now()
             )
         return replayed.ending

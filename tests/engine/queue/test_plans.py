@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 from leadflood.engine.db.pool import Settings, own_connection
-from leadflood.engine.queue.store import SQL
+from leadflood.engine.queue.repository import SQL
 
 FILL = """
 INSERT INTO job (id, created_at, state, stage, payload)

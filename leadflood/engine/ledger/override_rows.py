@@ -1,0 +1,104 @@
+"""What operators set by hand, kept: a row each, which every node follows within a second."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.errors import PreconditionFailed
+from leadflood.engine.ledger.repository import SQL
+from leadflood.engine.net.overrides import NO_OVERRIDES, Overrides
+
+ALL = "all"
+"""The row of the caps over all providers; no provider is called so."""
+
+
+class OverrideRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row: what is set, its version, and who set it last, when and why.
+
+    `version` 0: nothing was ever set; then nobody did (`changed_at` None).
+    """
+
+    name: str
+    overrides: Overrides = NO_OVERRIDES
+    version: int = 0
+    by_whom: str = ""
+    reason: str = ""
+    changed_at: datetime | None = None
+
+
+async def list_all(db: Reader) -> dict[str, OverrideRow]:
+    """Read all rows by name."""
+    return {row["name"]: _read(row) for row in await db.fetch(SQL.list_tunings)}
+
+
+class OverrideAuthor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes a row, and why. `if_version` None: whoever writes last wins."""
+
+    by_whom: str
+    reason: str = ""
+    if_version: int | None = None
+
+
+async def change(
+    tx: Tx,
+    name: str,
+    change_it: Callable[[Overrides], Overrides],
+    hand: OverrideAuthor,
+    now: datetime,
+) -> OverrideRow:
+    """Change a row under its lock. Raises: PreconditionFailed when it is at another version."""
+    await tx.execute(SQL.add_tuning, name=name, state=_write(NO_OVERRIDES), now=now)
+    row = await tx.fetch_one(SQL.lock_tuning, name=name)
+    before = OverrideRow(name=name) if row is None else _read(row)
+    if hand.if_version not in {None, before.version}:
+        raise PreconditionFailed(
+            f"it is at version {before.version}, not at {hand.if_version}: read it again",
+            code="engine.tuning.changed",
+        )
+    after = OverrideRow(
+        name=name, overrides=change_it(before.overrides), version=before.version + 1,
+        by_whom=hand.by_whom, reason=hand.reason, changed_at=now,
+    )  # fmt: skip
+    await tx.execute(
+        SQL.write_tuning, name=name, version=after.version, state=_write(after.overrides),
+        by_whom=hand.by_whom, reason=hand.reason, now=now,
+    )  # fmt: skip
+    return after
+
+
+class OverrideFollower:
+    """Knows the rows as this node follows them."""
+
+    def __init__(self, db: Reader) -> None:
+        self._db = db
+        self._present: dict[str, OverrideRow] = {}
+
+    async def poll(self) -> list[tuple[OverrideRow, OverrideRow]]:
+        """Read the rows; tell those that changed, as they were and as they are."""
+        found = await list_all(self._db)
+        before, self._present = self._present, found
+        return [
+            (before.get(name, OverrideRow(name=name)), after)
+            for name, after in found.items()
+            if before.get(name) != after
+        ]
+
+    def get(self, name: str) -> OverrideRow:
+        """Tell what is set for a name."""
+        return self._present.get(name, OverrideRow(name=name))
+
+
+_DECODER = msgspec.json.Decoder(Overrides)
+
+
+def _read(row: Row) -> OverrideRow:
+    return OverrideRow(
+        name=row["name"], overrides=_DECODER.decode(row["state"]), version=row["version"],
+        by_whom=row["by_whom"], reason=row["reason"], changed_at=row["changed_at"],
+    )  # fmt: skip
+
+
+def _write(tuning: Overrides) -> str:
+    return msgspec.json.encode(tuning).decode()

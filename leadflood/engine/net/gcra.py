@@ -1,0 +1,315 @@
+"""How much may be called, and when: the arithmetic of a leased allowance. Pure.
+
+Windows up to a minute are paced: the row holds the next free time (GCRA) and hands out moments in
+even distances, so that no window of any phase holds more than its calls. Longer windows are counted
+and spent as fast as wanted. Headers lower what is left of the current window; nothing raises a
+window above what SPEC, settings or the first answer said.
+
+Units: instants are Unix seconds.
+Source: GCRA, ITU-T I.371 (1996) annex A, in its virtual scheduling form.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from leadflood.engine.net.calls import LimitHint, Window, WindowKind
+
+PACED_UP_TO_SECONDS = 60.0
+LEAST_MARGIN_RATIO = 0.005
+BUCKET_MARGIN_RATIO = 0.001
+CHEAP_MARGIN_RATIO = 0.0125
+CHEAP_SLACK_SECONDS = 0.125
+MOST_MARGIN_RATIO = 0.10
+LEAST_TOLERANCE_SECONDS = 0.02
+SLICES = 60
+
+
+class CountedWindow(msgspec.Struct):
+    """A window longer than a minute. `ends_at` 0: its phase is unknown, so any phase is kept.
+
+    `slices` counts by sixtieths of the window as (index since 1970, calls).
+    """
+
+    seconds: float
+    ends_at: float = 0.0
+    used: int = 0
+    slices: list[tuple[int, int]] = []
+
+
+class LearnedWindow(msgspec.Struct):
+    """A window that headers told."""
+
+    seconds: float
+    calls: int
+
+
+class AllowanceState(msgspec.Struct):
+    """What a row holds. `next_at` is the next free moment of the pace.
+
+    `held_until`: nothing before it (the other side said so). `slow_*`: what is left of the current
+    window is spread over the rest of it. `probe_until`: one call is out to learn the limit.
+    `is_open`: that call's answer named no limit.
+    """
+
+    next_at: float = 0.0
+    held_until: float = 0.0
+    slow_until: float = 0.0
+    slow_interval: float = 0.0
+    probe_until: float = 0.0
+    is_open: bool = False
+    learned: list[LearnedWindow] = []
+    counted: list[CountedWindow] = []
+
+
+class LeaseRequest(msgspec.Struct, frozen=True):
+    """What a process wants: how many, not before when, how far ahead, at which jitter."""
+
+    wanted: int
+    now: float
+    lead_seconds: float = 0.0
+    ahead_seconds: float = 0.25
+    chunk_seconds: float = 0.25
+    jitter_seconds: float = 0.0
+    probe_seconds: float = 30.0
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The moments handed out, and when to ask again. `interval_seconds` 0: no pace.
+
+    `is_open`: no limit is known to the other side either; no lease is needed.
+    """
+
+    slots: tuple[float, ...]
+    again_seconds: float
+    interval_seconds: float = 0.0
+    tolerance_seconds: float = LEAST_TOLERANCE_SECONDS
+    is_probe: bool = False
+    is_open: bool = False
+
+
+class LimitFeedback(msgspec.Struct, frozen=True):
+    """What an answer told of the limit: sent and received when, its hints, a wait it asked for."""
+
+    sent_at: float
+    received_at: float
+    hints: tuple[LimitHint, ...] = ()
+    held_seconds: float = 0.0
+    ends_probe: bool = False
+    is_answer: bool = True
+
+
+def lease(allowed: AllowanceState, windows: Sequence[Window], ask: LeaseRequest) -> Lease:
+    """Hand out moments and write into `allowed` what is gone."""
+    effective = effective_windows(allowed, windows)
+    if not effective:
+        return _lease_unknown(allowed, ask)
+    paced = [window for window in effective if window.seconds <= PACED_UP_TO_SECONDS]
+    counts = [window for window in effective if window.seconds > PACED_UP_TO_SECONDS]
+    interval = max((interval_of(window, ask.jitter_seconds) for window in paced), default=0.0)
+    most, free_at = _left_of_counted(allowed, counts, ask.now)
+    if most == 0:
+        return Lease((), max(0.001, free_at - ask.now), interval)
+    if interval > 0:
+        most = min(most, max(1, round(ask.chunk_seconds / interval)))
+    slots = _pace(allowed, paced, interval, ask, min(most, ask.wanted))
+    _count(allowed, counts, len(slots), ask.now)
+    return Lease(
+        tuple(slots),
+        max(0.001, _earliest(allowed, paced, ask) - ask.now - ask.ahead_seconds),
+        interval,
+        min((tolerance_of(window, ask.jitter_seconds) for window in paced), default=1.0),
+    )
+
+
+def apply_feedback(
+    allowed: AllowanceState, windows: Sequence[Window], told: LimitFeedback, jitter_seconds: float
+) -> None:
+    """Lower what is left to what an answer told."""
+    for hint in told.hints:
+        _learn(allowed, hint)
+    if told.ends_probe:
+        allowed.probe_until = 0.0
+        allowed.is_open = allowed.is_open or told.is_answer
+    if allowed.learned:
+        allowed.is_open = False
+    if told.held_seconds > 0:
+        allowed.held_until = max(allowed.held_until, told.received_at + told.held_seconds)
+    effective = effective_windows(allowed, windows)
+    for hint in told.hints:
+        for window in effective:
+            if window.seconds == hint.window_seconds:
+                _lower(allowed, window, hint, told, jitter_seconds)
+
+
+def effective_windows(allowed: AllowanceState, windows: Sequence[Window]) -> list[Window]:
+    """Join what SPEC or settings say with what headers told: the lower of both."""
+    learned = {window.seconds: window.calls for window in allowed.learned}
+    joined = [
+        window
+        if learned.get(window.seconds, window.calls) >= window.calls
+        else msgspec.structs.replace(window, calls=learned[window.seconds])
+        for window in windows
+    ]
+    known = {window.seconds for window in windows}
+    joined += [Window(calls, seconds) for seconds, calls in learned.items() if seconds not in known]
+    return joined
+
+
+def interval_of(window: Window, jitter_seconds: float) -> float:
+    """Tell the pace: a little below the limit, so that late calls never crowd a window."""
+    return window.seconds / max(1, window.calls) * (1 + margin_of(window, jitter_seconds))
+
+
+def margin_of(window: Window, jitter_seconds: float) -> float:
+    """Tell how far below the limit: the jitter's part of the window, at least 0.5 %.
+
+    Where an eighth of a second of slack costs no more than 1.25 % it is taken too: a loop that
+    stalls once must not cost a refusal. A bucket's own capacity absorbs jitter.
+    """
+    if window.kind is WindowKind.BUCKET:
+        return BUCKET_MARGIN_RATIO
+    cheap = min(CHEAP_MARGIN_RATIO, CHEAP_SLACK_SECONDS / window.seconds)
+    return min(MOST_MARGIN_RATIO, max(LEAST_MARGIN_RATIO, cheap, jitter_seconds / window.seconds))
+
+
+def tolerance_of(window: Window, jitter_seconds: float) -> float:
+    """Tell how late a moment may still be used: half of the slack that the pace leaves."""
+    slack = window.seconds * margin_of(window, jitter_seconds)
+    if window.kind is WindowKind.BUCKET:
+        slack = _burst_seconds(window)
+    return max(LEAST_TOLERANCE_SECONDS, slack / 2)
+
+
+def _burst_seconds(window: Window) -> float:
+    """Tell how much of a bucket's burst is used: half; the other half absorbs jitter."""
+    if window.kind is not WindowKind.BUCKET or window.capacity is None:
+        return 0.0
+    return max(0, window.capacity - 1) / 2 * window.seconds / max(1, window.calls)
+
+
+def _lease_unknown(allowed: AllowanceState, ask: LeaseRequest) -> Lease:
+    start = max(ask.now, allowed.held_until)
+    if start > ask.now + ask.ahead_seconds:
+        return Lease((), start - ask.now)
+    if allowed.is_open:
+        return Lease((start,) * ask.wanted, 0.0, is_open=start == ask.now, tolerance_seconds=1e9)
+    if allowed.probe_until > ask.now or ask.wanted == 0:
+        return Lease((), 0.05)
+    allowed.probe_until = start + ask.probe_seconds
+    allowed.next_at = start
+    return Lease((start,), 0.05, is_probe=True, tolerance_seconds=1e9)
+
+
+def _earliest(allowed: AllowanceState, paced: Sequence[Window], ask: LeaseRequest) -> float:
+    burst = min((_burst_seconds(window) for window in paced), default=0.0)
+    return max(ask.now + ask.lead_seconds, allowed.held_until, allowed.next_at - burst)
+
+
+def _pace(
+    allowed: AllowanceState, paced: Sequence[Window], interval: float, ask: LeaseRequest, most: int
+) -> list[float]:
+    slots: list[float] = []
+    latest = ask.now + max(ask.ahead_seconds, ask.lead_seconds)
+    while len(slots) < most:
+        at = _earliest(allowed, paced, ask)
+        if at > latest:
+            break
+        slots.append(at)
+        step = interval
+        if allowed.slow_until > at and allowed.slow_interval > interval:
+            step = allowed.slow_interval
+        allowed.next_at = max(allowed.next_at, ask.now + ask.lead_seconds, allowed.held_until)
+        allowed.next_at += step
+    return slots
+
+
+def _counted(allowed: AllowanceState, window: Window) -> CountedWindow:
+    for counted in allowed.counted:
+        if counted.seconds == window.seconds:
+            return counted
+    counted = CountedWindow(window.seconds)
+    allowed.counted.append(counted)
+    return counted
+
+
+def _left_of_counted(
+    allowed: AllowanceState, windows: Sequence[Window], now: float
+) -> tuple[int, float]:
+    most, free_at = 1 << 40, now
+    for window in windows:
+        counted = _counted(allowed, window)
+        left, at = _left(counted, window, now)
+        most = min(most, left)
+        if left == 0:
+            free_at = max(free_at, at)
+    return most, free_at
+
+
+def _left(counted: CountedWindow, window: Window, now: float) -> tuple[int, float]:
+    if counted.ends_at > 0:
+        if now >= counted.ends_at:
+            passed = int((now - counted.ends_at) // counted.seconds) + 1
+            counted.ends_at += passed * counted.seconds
+            counted.used = 0
+        return max(0, window.calls - counted.used), counted.ends_at
+    slice_seconds = counted.seconds / SLICES
+    oldest = int(now / slice_seconds) - SLICES
+    counted.slices = [(index, calls) for index, calls in counted.slices if index >= oldest]
+    left = window.calls - sum(calls for _, calls in counted.slices)
+    first = counted.slices[0][0] if counted.slices else oldest
+    return max(0, left), (first + SLICES + 1) * slice_seconds
+
+
+def _count(allowed: AllowanceState, windows: Sequence[Window], calls: int, now: float) -> None:
+    for window in windows if calls else ():
+        counted = _counted(allowed, window)
+        counted.used += calls
+        index = int(now / (counted.seconds / SLICES))
+        if counted.slices and counted.slices[-1][0] == index:
+            calls_before = counted.slices[-1][1]
+            counted.slices[-1] = (index, calls_before + calls)
+        else:
+            counted.slices.append((index, calls))
+
+
+def _learn(allowed: AllowanceState, hint: LimitHint) -> None:
+    if hint.limit is None or hint.limit <= 0 or hint.window_seconds <= 0:
+        return
+    for learned in allowed.learned:
+        if learned.seconds == hint.window_seconds:
+            learned.calls = hint.limit
+            return
+    allowed.learned.append(LearnedWindow(hint.window_seconds, hint.limit))
+
+
+def _lower(
+    allowed: AllowanceState,
+    window: Window,
+    hint: LimitHint,
+    told: LimitFeedback,
+    jitter_seconds: float,
+) -> None:
+    if hint.remaining is None or hint.resets_in_seconds is None:
+        return
+    ends_at = told.received_at + max(0.0, hint.resets_in_seconds)
+    if window.seconds > PACED_UP_TO_SECONDS:
+        counted = _counted(allowed, window)
+        if counted.ends_at == 0:
+            counted.used = sum(calls for _, calls in counted.slices)
+        elif ends_at > counted.ends_at + counted.seconds / 2:
+            counted.used = 0
+        counted.ends_at = ends_at
+        counted.used = max(counted.used, window.calls - hint.remaining)
+        return
+    interval = interval_of(window, jitter_seconds)
+    handed_out = max(0.0, (allowed.next_at - told.sent_at) / interval - 1)
+    left = hint.remaining - handed_out
+    from_at = max(allowed.next_at, told.received_at)
+    if ends_at <= from_at or (window.kind is not WindowKind.FIXED and hint.remaining > 0):
+        return
+    if left < 1:
+        allowed.held_until = max(allowed.held_until, ends_at)
+    elif (ends_at - from_at) / left > interval:
+        allowed.slow_until = ends_at
+        allowed.slow_interval = (ends_at - from_at) / left

@@ -1,0 +1,56 @@
+"""How fast a provider answers and how often it fails, as this process has seen it lately."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from leadflood.engine.clock import REAL_TIME
+
+REMEMBERED = 500
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The last calls of this process; times None while there was none."""
+
+    calls: int
+    failures: int
+    p50_ms: float | None
+    p95_ms: float | None
+    most_ms: float | None
+
+
+class LatencyRecorder:
+    """The newest calls to one provider."""
+
+    def __init__(self) -> None:
+        self._last: deque[tuple[float, bool]] = deque(maxlen=REMEMBERED)
+
+    @contextmanager
+    def timing(self) -> Iterator[None]:
+        """Note how long the block takes and whether it fails; one given up has failed."""
+        began, is_failure = REAL_TIME.monotonic(), True
+        try:
+            yield
+            is_failure = False
+        finally:
+            self._last.append((REAL_TIME.monotonic() - began, is_failure))
+
+    def snapshot(self) -> Latency:
+        """Sum them up."""
+        seconds = sorted(each for each, _ in self._last)
+        return Latency(
+            calls=len(seconds),
+            failures=sum(is_failure for _, is_failure in self._last),
+            p50_ms=_at(seconds, 0.5),
+            p95_ms=_at(seconds, 0.95),
+            most_ms=_at(seconds, 1.0),
+        )
+
+
+def _at(ordered: Sequence[float], ratio: float) -> float | None:
+    if not ordered:
+        return None
+    place = min(len(ordered) - 1, int(ratio * len(ordered)))
+    return round(ordered[place] * 1000, 2)

@@ -1,0 +1,120 @@
+"""What the gate needs of a ledger: the Protocol and its words. `engine/ledger` is one."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import LeadfloodError
+from leadflood.engine.net.calls import Reply
+
+
+class LineState(StrEnum):
+    """Where a ledger line stands; unresolved counts at its reserved price."""
+
+    RESERVED = "reserved"
+    SETTLED = "settled"
+    RELEASED = "released"
+    UNRESOLVED = "unresolved"
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """A call about to be made: the line that is reserved for it.
+
+    `shares` are what each subject bears of `max_cost_micros`; they sum to it.
+    """
+
+    reference: UUID
+    provider: str
+    operation: str
+    run_id: UUID | None
+    job_id: UUID | None
+    max_cost_micros: int
+    subjects: tuple[str, ...]
+    shares: tuple[int, ...]
+    question_hash: bytes
+    made_at: datetime
+
+
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to be kept until `expires_at`."""
+
+    question_hash: bytes
+    body: bytes
+    found: bool
+    cost_micros: int
+    expires_at: datetime
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call ended: its line's last state, what it cost, the answers to keep.
+
+    `shares` sum to `settled_micros`; both mean nothing unless the state is settled.
+    """
+
+    purchase: Purchase
+    state: LineState
+    outcome: str
+    ended_at: datetime
+    settled_micros: int = 0
+    shares: tuple[int, ...] = ()
+    answers: tuple[StoredAnswer, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What an answer is found by; one kept before `since` does not count (None: all do)."""
+
+    provider: str
+    operation: str
+    question_hash: bytes
+    since: datetime | None = None
+
+
+class Ledger(Protocol):
+    """Lines, caps and answers, written inside the gate's shared transactions."""
+
+    async def lock_node(self, tx: Tx, node_id: int) -> bool:
+        """Keep this node from being buried until the transaction ends; False: it is already."""
+
+    async def find_reserved(self, tx: Tx, purchases: Sequence[Purchase]) -> set[UUID]:
+        """Tell which of these an earlier try has reserved already."""
+
+    async def check_caps(
+        self, tx: Tx, purchases: Sequence[Purchase]
+    ) -> Sequence[LeadfloodError | None]:
+        """Lock the caps and tell which purchases may not be made, and why. Writes no amounts.
+
+        The order counts: what is granted to one is no longer there for the next.
+        """
+
+    async def reserve(self, tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> None:
+        """Write the lines and count their most against their caps."""
+
+    async def settle(self, tx: Tx, receipts: Sequence[Receipt]) -> None:
+        """Write how the calls ended, move the money, keep the answers. Harmless when repeated."""
+
+    async def find_answers(
+        self, tx: Tx, questions: Sequence[Question], now: datetime
+    ) -> Sequence[Reply | None]:
+        """Find the answers kept, in the order of the questions."""
+
+
+class Allowance(Protocol):
+    """The rows of leased allowances."""
+
+    def locked(
+        self, provider: str, api_key: str, limit_name: str, now: datetime
+    ) -> AbstractAsyncContextManager["AllowanceRow"]:
+        """Open a transaction that holds the row; what is set in it is written at the end."""
+
+
+class AllowanceRow:
+    """One row, locked: its encoded state, empty at first; what is set in it is written."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state

@@ -1,0 +1,215 @@
+"""Reservations: the shared transactions around every call, which pay for it and record its end.
+
+    before   node alive, money reserved, the stage's `authorize`
+    after    line settled, answers stored, the stage's `record`
+
+Concurrent calls share these transactions. What happened outside is recorded even when the caller
+is cancelled.
+"""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import anyio
+import msgspec
+import structlog
+from anyio import CancelScope
+
+from leadflood.engine.clock import Clock
+from leadflood.engine.context import Allow, Defer, Deny, JobContext, RecordMany, SendDecision
+from leadflood.engine.db.batching import Batcher, NotRunning
+from leadflood.engine.db.group_commit import Settings as GroupSettings, group_commit
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Denied, LeadfloodError, Throttled, Transient, Unsure
+from leadflood.engine.net.calls import Reply
+from leadflood.engine.net.crash_points import CrashPoints
+from leadflood.engine.net.ledger_port import Ledger, Purchase, Receipt
+
+log = structlog.get_logger(__name__)
+
+
+class NodeFenced(Transient):
+    """This node was evicted: it may neither buy nor send under its old id."""
+
+    code = "engine.node_buried"
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """A purchase to be made; `job` is whose stage must authorize it, None: nobody."""
+
+    purchase: Purchase
+    job: JobContext | None
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """How a call ended; `job` is whose stage records it, with the error or the reply."""
+
+    receipt: Receipt
+    job: JobContext | None = None
+    error: BaseException | None = None
+    reply: Reply | None = None
+
+
+class Reservations:
+    """Reserves and settles; `run` must be running. `node_id` returns this node's id now."""
+
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        clock: Clock,
+        settings: GroupSettings,
+        node_id: Callable[[], int],
+        crash_points: CrashPoints,
+    ) -> None:
+        self._ledger = ledger
+        self._node_id = node_id
+        self._crash_points = crash_points
+        self._before: Batcher[Reservation, bool] = group_commit(
+            db, self._reserve_batch, clock, settings
+        )
+        self._after: Batcher[Settlement, bool] = group_commit(
+            db, self._settle_batch, clock, settings
+        )
+
+    async def run(self) -> None:
+        """Run both shared transactions until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._before.run)
+            tasks.start_soon(self._after.run)
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """Buy. Cancelled meanwhile, the purchase may have been made.
+
+        Raises: NodeFenced, or why the ledger or the stage refuses.
+        """
+        with CancelScope(shield=True):
+            await self._before.submit(reservation)
+        self._crash_points.reach("reserve.after", [reservation.purchase])
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Record how a call ended, whoever is cancelled.
+
+        Raises: Unsure when the stage cannot record its effect; the money is booked all the same.
+        """
+        with CancelScope(shield=True):
+            try:
+                await self._after.submit(settlement)
+            except Exception as failure:
+                if settlement.job is None or isinstance(failure, NotRunning):
+                    raise
+                await self._settle_without_stage(settlement.receipt, failure)
+        self._crash_points.reach("settle.after", [settlement.receipt.purchase])
+
+    async def _settle_without_stage(self, receipt: Receipt, failure: Exception) -> None:
+        purchase = receipt.purchase
+        log.error("net.record.failed", reference=str(purchase.reference), error=repr(failure))
+        await self._after.submit(Settlement(receipt))
+        raise Unsure(f"What {purchase.provider} did could not be written: {failure}") from failure
+
+    async def _reserve_batch(
+        self,
+        tx: Tx,
+        reservations: Sequence[Reservation],
+        is_repeat: bool,  # noqa: FBT001 - the shape of Write
+    ) -> Sequence[bool | Exception]:
+        """Reserve and authorize for all; only what both let pass is written."""
+        node_id = self._node_id()
+        if not await self._ledger.lock_node(tx, node_id):
+            fenced = NodeFenced("This node was taken for dead; it starts again under a new id.")
+            return [fenced] * len(reservations)
+        refusals = dict[UUID, Exception]()
+        pending = await self._list_pending(tx, reservations, is_repeat=is_repeat)
+        await self._check_caps(tx, pending, refusals)
+        await self._authorize(tx, pending, refusals)
+        granted = [each.purchase for each in pending if each.purchase.reference not in refusals]
+        if granted:
+            await self._ledger.reserve(tx, node_id, granted)
+        self._crash_points.reach("reserve.before", granted)
+        return [refusals.get(each.purchase.reference, True) for each in reservations]
+
+    async def _list_pending(
+        self, tx: Tx, reservations: Sequence[Reservation], *, is_repeat: bool
+    ) -> Sequence[Reservation]:
+        """Leave out what an earlier try has reserved already."""
+        if not is_repeat:
+            return reservations
+        done = await self._ledger.find_reserved(tx, [each.purchase for each in reservations])
+        return [each for each in reservations if each.purchase.reference not in done]
+
+    async def _check_caps(
+        self, tx: Tx, pending: Sequence[Reservation], refusals: dict[UUID, Exception]
+    ) -> None:
+        purchases = [each.purchase for each in pending]
+        checks = await self._ledger.check_caps(tx, purchases)
+        for purchase, refusal in zip(purchases, checks, strict=True):
+            if refusal is not None:
+                refusals[purchase.reference] = refusal
+
+    async def _authorize(
+        self, tx: Tx, pending: Sequence[Reservation], refusals: dict[UUID, Exception]
+    ) -> None:
+        """Give each stage the last word on its effects, all of a stage at once."""
+        effects = [
+            (each.purchase, each.job)
+            for each in pending
+            if each.job is not None and each.purchase.reference not in refusals
+        ]
+        purchases = [purchase for purchase, _ in effects]
+        self._crash_points.reach("authorize.before", purchases)
+        by_stage: dict[object, list[tuple[Purchase, JobContext]]] = {}
+        for purchase, job in effects:
+            by_stage.setdefault(job.authorize, []).append((purchase, job))
+        for group in by_stage.values():
+            for purchase, decision in await _decide(tx, group):
+                if (refusal := _refusal(decision)) is not None:
+                    refusals[purchase.reference] = refusal
+        self._crash_points.reach("authorize.after", purchases)
+
+    async def _settle_batch(
+        self,
+        tx: Tx,
+        settlements: Sequence[Settlement],
+        _is_repeat: bool,  # noqa: FBT001 - the shape of Write
+    ) -> Sequence[bool]:
+        receipts = [settlement.receipt for settlement in settlements]
+        await self._ledger.settle(tx, receipts)
+        await _record(tx, settlements)
+        self._crash_points.reach("settle.before", [receipt.purchase for receipt in receipts])
+        return [True] * len(settlements)
+
+
+async def _decide(
+    tx: Tx, group: Sequence[tuple[Purchase, JobContext]]
+) -> Sequence[tuple[Purchase, SendDecision]]:
+    """Ask one stage about its effects."""
+    jobs = [job for _, job in group]
+    authorize = jobs[0].authorize
+    if authorize is None:
+        return ()
+    decisions = await authorize(tx, jobs)
+    return [(purchase, decision) for (purchase, _), decision in zip(group, decisions, strict=True)]
+
+
+async def _record(tx: Tx, settlements: Sequence[Settlement]) -> None:
+    """Let each stage write what became of its effects, all of a stage at once where it can."""
+    effects = [(each.job, each.error, each.reply) for each in settlements if each.job is not None]
+    by_stage: dict[RecordMany, list[tuple[JobContext, BaseException | None, Reply | None]]] = {}
+    for job, error, reply in sorted(effects, key=lambda effect: effect[0].job_id):
+        if job.record_many is not None:
+            by_stage.setdefault(job.record_many, []).append((job, error, reply))
+        elif job.record is not None:
+            await job.record(tx, job, error, reply)
+    for record_many, group in by_stage.items():
+        await record_many(tx, group)
+
+
+def _refusal(decision: SendDecision) -> LeadfloodError | None:
+    match decision:
+        case Allow():
+            return None
+        case Defer():
+            return Throttled(decision.reason, decision.retry_after_seconds, code="sending.held")
+        case Deny():
+            return Denied(decision.reason, code=decision.code)

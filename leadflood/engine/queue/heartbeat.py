@@ -1,0 +1,217 @@
+"""The node's beat: its row, its counter, the burial of the dead, and the guard over sending.
+
+A node is dead when another has seen its counter stand still for `dead_after_seconds` of its own
+monotonic time, or at once when a process gets the dead one's lock file. A lost connection alone
+changes nothing.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from leadflood.engine.clock import REAL_TIME, Clock
+from leadflood.engine.db.filelock import FileLock
+from leadflood.engine.db.pool import Settings as DatabaseSettings, own_connection
+from leadflood.engine.db.tx import Reader, Row, Tx, sqlstate_of
+from leadflood.engine.errors import Denied
+from leadflood.engine.obs.log import log
+from leadflood.engine.queue import repository
+from leadflood.engine.queue.node import Node
+from leadflood.engine.queue.repository import SQL
+
+SENDING = "sending"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Times in seconds. `held_after_seconds`: a longer silence of all nodes holds sending."""
+
+    beat_seconds: float = 2.0
+    dead_after_seconds: float = 15.0
+    held_after_seconds: float = 3600.0
+
+
+class NodeEvicted(Exception):
+    """Another node took this one for dead: what is in flight is no longer ours."""
+
+
+async def register_installation(db: Reader, clock: Clock, mode: str) -> int:
+    """Check or write who this database is; tell the era.
+
+    A new database starts with sending held, a sandbox one released. A restored or copied one
+    raises the era and holds sending.
+    Raises: Denied when the database belongs to another clock or mode.
+    """
+    now = clock.now()
+    is_new = await db.fetch_value(
+        SQL.insert_installation, clock_kind=clock.kind, mode=mode, now=now
+    )
+    if is_new:
+        state = "released" if mode == "sandbox" else "held"
+        await repository.write_switch(db, SENDING, state, "leadflood", "a new database", now)
+        return 1
+    row = await repository.find_installation(db)
+    if row is None:
+        raise Denied("the installation row is gone; restore the database or start with a new one")
+    if (row["clock_kind"], row["mode"]) != (clock.kind, mode):
+        raise Denied(
+            f"this database belongs to {row['mode']} mode on the {row['clock_kind']} clock; "
+            f"start with the same, or use another database",
+            code="engine.installation.foreign",
+        )
+    return await _adopt(db, clock, row)
+
+
+async def _adopt(db: Reader, clock: Clock, row: Row) -> int:
+    written = (row["system_identifier"], row["timeline"], row["database_oid"])
+    found = (row["system_identifier_now"], row["timeline_now"], row["database_oid_now"])
+    if written == found:
+        return int(row["era"])
+    reason = "this database was restored, copied or failed over; look before you release sending"
+    await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
+    log.warning("engine.database.restored", era=row["era"] + 1)
+    return int(await db.fetch_value(SQL.adopt_installation))
+
+
+async def hold_after_silence(db: Reader, clock: Clock, held_after_seconds: float) -> None:
+    """Hold sending when every node was silent for too long, by the database's clock."""
+    row = await repository.find_installation(db)
+    if row is None or row["last_beat_at"] is None:
+        return
+    silent_seconds = (row["database_now"] - row["last_beat_at"]).total_seconds()
+    if silent_seconds > held_after_seconds:
+        reason = f"no node was alive for {silent_seconds / 3600:.1f} h; look before you release"
+        await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
+        log.warning("engine.sending.held", silent_seconds=int(silent_seconds))
+
+
+class LockFile:
+    """A file that is locked as long as this process lives."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
+        self._lock = FileLock(self.path)
+        self._lock.try_alone()
+
+    def close(self) -> None:
+        """Unlock and remove."""
+        self.path.unlink(missing_ok=True)
+        self._lock.close()
+
+
+def list_dead_locks(folder: Path) -> list[str]:
+    """Find lock files that no living process holds, and remove them."""
+    dead = []
+    for path in sorted(folder.glob("*.lock")) if folder.is_dir() else ():
+        lock = FileLock(path)
+        if lock.try_alone():
+            dead.append(str(path))
+            path.unlink(missing_ok=True)
+        lock.close()
+    return dead
+
+
+class Heartbeat:
+    """Keeps the node's row alive on a connection of its own, outside the pool."""
+
+    def __init__(
+        self,
+        database: DatabaseSettings,
+        clock: Clock,
+        settings: Settings,
+        name: str,
+        lock_folder: Path | None,
+        on_death: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._name = name
+        self._lock_folder = lock_folder
+        self._on_death = on_death
+        self._seen: dict[int, tuple[int, float]] = {}
+
+    @asynccontextmanager
+    async def enter(self, era: int) -> AsyncIterator[Node]:
+        """Enter as a new node; leave cleanly at the end."""
+        dead = (
+            await asyncio.to_thread(list_dead_locks, self._lock_folder) if self._lock_folder else []
+        )
+        lock = await asyncio.to_thread(LockFile, self._lock_folder) if self._lock_folder else None
+        try:
+            async with own_connection(self._database) as connection:
+                session = Tx(connection)
+                await self._evict_locked(session, dead)
+                await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
+                node_id = await session.fetch_value(
+                    SQL.insert_node,
+                    name=self._name,
+                    lock_path=str(lock.path) if lock else None,
+                    now=self._clock.now(),
+                )
+            node = Node(node_id, era)
+            log.info("engine.node.entered", node=node_id)
+            yield node
+            await self._leave(node)
+        finally:
+            if lock is not None:
+                await asyncio.to_thread(lock.close)
+
+    async def _leave(self, node: Node) -> None:
+        async with own_connection(self._database) as connection:
+            await Tx(connection).fetch_one(SQL.leave_node, id=node.id)
+        log.info("engine.node.left", node=node.id)
+
+    async def _evict_locked(self, session: Tx, dead_paths: list[str]) -> None:
+        if not dead_paths:
+            return
+        for row in await session.fetch(SQL.list_nodes):
+            if row["lock_path"] in dead_paths:
+                await self._evict(session, row)
+
+    async def _evict(self, session: Tx, row: Row) -> None:
+        if await session.fetch_one(SQL.evict_node, id=row["id"], beat=row["beat"]):
+            log.warning("engine.node.buried", node=row["id"])
+            self._on_death()
+
+    async def run(self, node: Node) -> None:
+        """Beat until cancelled; a lost connection is made anew.
+
+        Raises: Buried.
+        """
+        while True:
+            try:
+                async with own_connection(self._database) as connection:
+                    await self._raise_counter(Tx(connection), node)
+            except Exception as error:
+                if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
+                    raise
+                log.warning("engine.heartbeat.missed", error=str(error)[:200])
+            await REAL_TIME.sleep(min(1.0, self._settings.beat_seconds))
+
+    async def _raise_counter(self, session: Tx, node: Node) -> None:
+        while True:
+            await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
+            if await session.fetch_one(SQL.raise_heartbeat, id=node.id) is None:
+                raise NodeEvicted(f"node {node.id} was taken for dead")
+            await self._watch_peers(session, node)
+            await REAL_TIME.sleep(self._settings.beat_seconds)
+
+    async def _watch_peers(self, session: Tx, node: Node) -> None:
+        now = REAL_TIME.monotonic()
+        others = [row for row in await session.fetch(SQL.list_nodes) if row["id"] != node.id]
+        self._seen = {
+            row["id"]: self._seen[row["id"]]
+            if self._seen.get(row["id"], (None,))[0] == row["beat"]
+            else (row["beat"], now)
+            for row in others
+        }
+        for row in others:
+            if now - self._seen[row["id"]][1] > self._settings.dead_after_seconds:
+                await self._evict(session, row)
+        node.has_peers = bool(others)

@@ -1,0 +1,1 @@
+"""Maintenance of a node: loops that wake timers, rescue claims, end runs and prune."""

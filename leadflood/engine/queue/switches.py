@@ -1,0 +1,154 @@
+"""Switches: pause, scale, providers, sending: rows of one table, for all nodes, who and why.
+
+Each change may be part of a transaction that writes more; nodes are told when that commits.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Reader
+from leadflood.engine.errors import FieldProblem, Invalid, NotFound
+from leadflood.engine.queue import repository
+from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.stage_runner import StageRunner
+
+PAUSED = "paused"
+POLL_SECONDS = 0.5
+STAGE = "stage:"
+SCALE = "scale:"
+PROVIDER = "provider:"
+OFF = "off"
+MAX_CONCURRENCY = 10_000
+SWITCH_CHANGED = "switch"
+
+
+class SwitchState(msgspec.Struct, frozen=True):
+    """A switch as an operator sees it."""
+
+    name: str
+    state: str
+    by_whom: str
+    reason: str
+
+
+class Switches:
+    """Follows the switches and applies pauses to this node's lines."""
+
+    def __init__(self, db: Database, clock: Clock, runners: Mapping[str, StageRunner]) -> None:
+        self._db = db
+        self._clock = clock
+        self._runners = runners
+        self.states: dict[str, SwitchState] = {}
+        self._followers: list[Callable[[], Awaitable[None]]] = []
+
+    def follow(self, refresh: Callable[[], Awaitable[None]]) -> None:
+        """Let another part look at what operators changed as often as this one does."""
+        self._followers.append(refresh)
+
+    async def run(self) -> None:
+        """Look for ever."""
+        await repeat(POLL_SECONDS, self.refresh, "switches")
+
+    async def refresh(self) -> None:
+        """Read the switches and apply them."""
+        rows = await repository.find_switches(self._db)
+        self.states = {
+            name: SwitchState(name, row["state"], row["by_whom"], row["reason"])
+            for name, row in rows.items()
+        }
+        for name, runner in self._runners.items():
+            switch = self.states.get(STAGE + name)
+            runner.apply_pause(is_paused=switch is not None and switch.state == PAUSED)
+            runner.apply_scale(self._scale_of(name))
+        for refresh in self._followers:
+            await refresh()
+
+    def _scale_of(self, stage: str) -> int | None:
+        """Tell how many jobs each node is to have at work; None: what the settings say."""
+        switch = self.states.get(SCALE + stage)
+        if switch is None or not switch.state.isdigit():
+            return None
+        return min(max(int(switch.state), 1), MAX_CONCURRENCY)
+
+    def is_off(self, provider: str) -> bool:
+        """Tell whether an operator has switched a provider off."""
+        switch = self.states.get(PROVIDER + provider)
+        return switch is not None and switch.state == OFF
+
+
+async def pause_stage(db: Reader, clock: Clock, stage: str, by_whom: str, reason: str) -> None:
+    """Stop a stage on all nodes; what is in hand is finished."""
+    await repository.write_switch(db, STAGE + stage, PAUSED, by_whom, reason, clock.now())
+    await repository.notify(db, SWITCH_CHANGED)
+
+
+async def resume_stage(db: Reader, stage: str) -> None:
+    """Let a stage go on. Raises: NotFound when it was not paused."""
+    if await db.fetch_value(SQL.drop_switch, name=STAGE + stage) is None:
+        raise NotFound(f"stage {stage} is not paused", code="engine.stage.not_paused")
+    await repository.notify(db, SWITCH_CHANGED)
+
+
+async def notify_nodes(db: Reader) -> None:
+    """Let all nodes look at what operators changed, as soon as that is committed."""
+    await repository.notify(db, SWITCH_CHANGED)
+
+
+async def is_paused(db: Reader, stage: str) -> bool:
+    """Tell whether an operator has paused a stage."""
+    switch = (await repository.find_switches(db)).get(STAGE + stage)
+    return switch is not None and switch["state"] == PAUSED
+
+
+async def count_in_flight(db: Reader, stage: str) -> int:
+    """Tell how many jobs of a stage are in hand on all nodes."""
+    return int(await db.fetch_value(SQL.count_in_flight, stage=stage))
+
+
+async def release_postponed(
+    db: Reader, codes: Sequence[str], now: datetime, limit: int
+) -> Sequence[str]:
+    """Queue jobs that are put off for one of these reasons; tell the stage of each."""
+    rows = await db.fetch(SQL.release_postponed, codes=list(codes), now=now, limit=limit)
+    return [row["stage"] for row in rows]
+
+
+async def scale_stage(
+    db: Reader, clock: Clock, stage: str, concurrency: int, by_whom: str, reason: str
+) -> None:
+    """Set how many jobs of a stage each node has at work at once. Raises: Invalid."""
+    if not 1 <= concurrency <= MAX_CONCURRENCY:
+        problem = f"write a number from 1 to {MAX_CONCURRENCY}; to stop a stage, pause it"
+        raise Invalid(
+            f"concurrency: {concurrency} will not do: {problem}",
+            (FieldProblem("concurrency", problem),),
+        )
+    await repository.write_switch(db, SCALE + stage, str(concurrency), by_whom, reason, clock.now())
+    await repository.notify(db, SWITCH_CHANGED)
+
+
+async def unscale_stage(db: Reader, stage: str) -> bool:
+    """Go back to what each node's settings say; False: it was so."""
+    dropped = await db.fetch_value(SQL.drop_switch, name=SCALE + stage)
+    await repository.notify(db, SWITCH_CHANGED)
+    return dropped is not None
+
+
+async def switch_provider_off(
+    db: Reader, clock: Clock, provider: str, by_whom: str, reason: str
+) -> None:
+    """Ask a provider nothing any more, on all nodes."""
+    await repository.write_switch(db, PROVIDER + provider, OFF, by_whom, reason, clock.now())
+    await repository.notify(db, SWITCH_CHANGED)
+
+
+async def switch_provider_on(db: Reader, provider: str) -> bool:
+    """Let a provider be asked again; False: it was not switched off."""
+    dropped = await db.fetch_value(SQL.drop_switch, name=PROVIDER + provider)
+    await repository.notify(db, SWITCH_CHANGED)
+    return dropped is not None

@@ -1,0 +1,43 @@
+"""Who must be woken when there is work: feeders and the timer of this process."""
+
+from collections.abc import Callable
+
+
+class Wakeups:
+    """Wake-up calls by stage. A producer without stages of its own has none: waking is a no-op."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, Callable[[], None]] = {}
+        self._timer: Callable[[], None] | None = None
+        self._notify: Callable[[str], None] | None = None
+
+    def register(self, stage: str, wake: Callable[[], None]) -> None:
+        """Name who feeds a stage."""
+        self._stages[stage] = wake
+
+    def register_timer(self, wake: Callable[[], None]) -> None:
+        """Name who makes scheduled jobs queued."""
+        self._timer = wake
+
+    def register_notifier(self, notify: Callable[[str], None]) -> None:
+        """Name who tells the other nodes (rate-limited, only while there are others)."""
+        self._notify = notify
+
+    def wake(self, stage: str, *, is_from_outside: bool = False) -> None:
+        """A stage has work in Postgres."""
+        if (feeder := self._stages.get(stage)) is not None:
+            feeder()
+        if self._notify is not None and not is_from_outside:
+            self._notify(stage)
+
+    def wake_all(self) -> None:
+        """Any stage may have work."""
+        for wake in self._stages.values():
+            wake()
+
+    def wake_timer(self) -> None:
+        """A timer was set that may be earlier than the one waited for."""
+        if self._timer is not None:
+            self._timer()
+        if self._notify is not None:
+            self._notify("")

@@ -1,0 +1,199 @@
+"""The ledger's own promises, below the gate."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import anyio
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.ledger.repository import (
+    SQL,
+    PostgresAllowance,
+    PostgresLedger,
+    find_budgets,
+    forget_answers,
+    list_lines,
+    sum_lines,
+)
+from leadflood.engine.net.calls import BulkReply, Item, Reply
+from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt, StoredAnswer
+from leadflood.engine.net.shares import split_evenly
+from tests.support.live_gate import NOW, Other, a_call, add_node, add_run, in_job, opened_gate
+from typing_extensions import override
+
+
+def a_purchase(run_id: UUID | None = None, micros: int = 10, *subjects: str) -> Purchase:
+    return Purchase(
+        reference=uuid4(),
+        provider="acme",
+        operation="people.match",
+        run_id=run_id,
+        job_id=None,
+        max_cost_micros=micros,
+        subjects=subjects,
+        shares=split_evenly(micros, len(subjects)),
+        question_hash=b"hash",
+        made_at=NOW,
+    )
+
+
+def a_receipt(purchase: Purchase, state: LineState, micros: int = 0) -> Receipt:
+    return Receipt(
+        purchase=purchase,
+        state=state,
+        outcome="found",
+        ended_at=NOW,
+        settled_micros=micros,
+        shares=split_evenly(micros, len(purchase.subjects)),
+        answers=(
+            StoredAnswer(
+                question_hash=b"hash",
+                body=b"body",
+                found=True,
+                cost_micros=micros,
+                expires_at=NOW + timedelta(hours=1),
+            ),
+        ),
+    )
+
+
+async def reserve(database: Database, ledger: PostgresLedger, *purchases: Purchase) -> None:
+    node_id = await add_node(database)
+    async with database.transaction() as tx:
+        assert await ledger.lock_node(tx, node_id)
+        assert list(await ledger.check_caps(tx, purchases)) == [None] * len(purchases)
+        await ledger.reserve(tx, node_id, purchases)
+
+
+async def used(database: Database, scope: str) -> tuple[int, int]:
+    (budget,) = await find_budgets(database, [scope])
+    return budget.spent_micros, budget.reserved_micros
+
+
+async def test_settling_twice_moves_the_money_once(database: Database) -> None:
+    ledger, run_id = PostgresLedger(), await add_run(database)
+    purchase = a_purchase(run_id)
+    await reserve(database, ledger, purchase)
+
+    for _ in range(2):
+        async with database.transaction() as tx:
+            await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 6)])
+
+    assert await used(database, f"run:{run_id}") == (6, 0)
+
+
+async def test_an_unresolved_line_can_be_settled_later_by_what_the_invoice_says(
+    database: Database,
+) -> None:
+    ledger, run_id = PostgresLedger(), await add_run(database)
+    purchase = a_purchase(run_id)
+    await reserve(database, ledger, purchase)
+
+    async with database.transaction() as tx:
+        await ledger.settle(tx, [a_receipt(purchase, LineState.UNRESOLVED)])
+    between = await used(database, f"run:{run_id}")
+    async with database.transaction() as tx:
+        await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 4)])
+
+    assert between == (0, 10)
+    assert await used(database, f"run:{run_id}") == (4, 0)
+
+
+async def test_subjects_of_any_text_are_kept_without_what_postgres_refuses(
+    database: Database,
+) -> None:
+    ledger = PostgresLedger()
+
+    await reserve(database, ledger, a_purchase(None, 5, "a\x00b", "", "ü\ud800\x1f"))
+
+    (line,) = await list_lines(database)
+    assert line.subjects == ("ab", "-", "ü?")
+    assert sum(line.shares) == 5
+
+
+async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: Database) -> None:
+    ledger, purchase = PostgresLedger(), a_purchase()
+    await reserve(database, ledger, purchase)
+    async with database.transaction() as tx:
+        await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 4)])
+    asked = [Question("acme", "other", b"hash"), Question("acme", "people.match", b"hash")]
+
+    async with database.transaction() as tx:
+        fresh = await ledger.find_answers(tx, asked, NOW)
+        stale = await ledger.find_answers(tx, asked, NOW + timedelta(hours=1))
+    forgotten = await forget_answers(database, NOW + timedelta(hours=1))
+
+    assert list(fresh) == [None, Reply(body=b"body", cached=True)]
+    assert list(stale) == [None, None]
+    assert forgotten == 1
+
+
+async def test_sums_are_told_by_provider_and_state(database: Database) -> None:
+    ledger, run_id = PostgresLedger(), await add_run(database)
+    one, two = a_purchase(run_id), a_purchase()
+    await reserve(database, ledger, one, two)
+    async with database.transaction() as tx:
+        await ledger.settle(tx, [a_receipt(one, LineState.SETTLED, 6)])
+
+    totals = await sum_lines(database, run_id)
+
+    assert [(total.state, total.lines, total.settled_micros) for total in totals] == [
+        (LineState.SETTLED, 1, 6)
+    ]
+    assert len(await sum_lines(database)) == 2
+
+
+async def test_a_rate_limit_row_is_held_by_one_at_a_time(database: Database) -> None:
+    allowance = PostgresAllowance(database)
+
+    async def add_one() -> None:
+        async with allowance.locked("acme", "key", "default", NOW) as row:
+            row.state = str(int(row.state or 0) + 1)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(add_one)
+
+    async with allowance.locked("acme", "key", "default", NOW) as row:
+        assert row.state == "8"
+
+
+class LosesReplies(Database):
+    """Commits, then loses the reply, every other time."""
+
+    commits = 0
+
+    @override
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        async with super().transaction() as tx:
+            yield tx
+        self.commits += 1
+        if self.commits % 2:
+            raise ConnectionResetError("the reply to COMMIT was lost")
+
+
+async def test_a_lost_reply_to_commit_books_nothing_twice(database: Database) -> None:
+    run_id = await add_run(database)
+    losing = LosesReplies(database._pool, database._settings)
+
+    async def send(_: UUID, items: list[Item]) -> BulkReply:
+        return BulkReply(items=tuple(Reply(body=b"", cost_micros=4) for _ in items))
+
+    async with opened_gate(losing) as opened:
+        with in_job(run_id):
+            await opened.gate.call(a_call("one"), Other(cost=7))
+            items = [Item(b"two", "a"), Item(b"three", "b")]
+            await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)  # type: ignore[arg-type]
+
+    assert losing.commits > 6
+    assert [line.settled_micros for line in await list_lines(database)] == [7, 8]
+    assert await used(database, f"run:{run_id}") == (15, 0)
+
+
+async def test_every_query_prepares(database: Database) -> None:
+    async with database._pool.acquire() as connection:
+        for query in SQL:
+            await connection.prepare(query.text)

@@ -1,0 +1,673 @@
+"""The gate against a real Postgres, with answers from memory."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import anyio
+import pytest
+from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.context import ANSWERS_SINCE, Allow, Defer, Deny, JobContext, SendDecision
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import (
+    Bug,
+    CapSpent,
+    Denied,
+    Permanent,
+    Throttled,
+    Transient,
+    Unfunded,
+    Unsure,
+)
+from leadflood.engine.ledger.repository import (
+    Caps,
+    Settings as LedgerSettings,
+    find_budgets,
+    list_lines,
+    resolve_orphans,
+)
+from leadflood.engine.net.breaker import BreakerOpen, Settings as BreakerSettings
+from leadflood.engine.net.calls import BulkReply, Cut, Item, Reply, Unreached, Window
+from leadflood.engine.net.gateway import ProviderGateway, Settings
+from leadflood.engine.net.ledger_port import LineState
+from leadflood.engine.net.providers import Provider
+from leadflood.engine.net.reservation import NodeFenced
+from tests.support.live_gate import (
+    NOW,
+    PLAIN,
+    Opened,
+    Other,
+    Setup,
+    a_call,
+    add_run,
+    bury,
+    failing,
+    in_job,
+    opened_gate,
+)
+
+QUICK = Settings(grace_seconds=0.05)
+
+
+async def states(database: Database) -> list[tuple[LineState, int | None, str | None]]:
+    return [(line.state, line.settled_micros, line.outcome) for line in await list_lines(database)]
+
+
+async def go(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+    return [Allow() for _ in jobs]
+
+
+class TestLedger:
+    async def test_a_call_is_reserved_sent_and_settled_at_what_it_cost(
+        self, database: Database
+    ) -> None:
+        other = Other(cost=7)
+
+        async with opened_gate(database) as opened:
+            reply = await opened.gate.call(a_call(), other)
+
+        assert (reply.body, reply.cached) == (b"answer", False)
+        (line,) = await list_lines(database)
+        assert line.id == other.references[0]
+        assert (line.state, line.reserved_micros, line.settled_micros) == (LineState.SETTLED, 10, 7)
+        assert (line.subjects, line.shares) == (("lead-1",), (7,))
+
+    async def test_the_line_is_reserved_durably_before_the_other_side_is_called(
+        self, database: Database
+    ) -> None:
+        seen: list[LineState] = []
+
+        async def answer(_: UUID) -> Reply:
+            seen.extend(line.state for line in await list_lines(database))
+            return Reply(body=b"")
+
+        async with opened_gate(database) as opened:
+            await opened.gate.call(a_call(), Other(answer=answer))
+
+        assert seen == [LineState.RESERVED]
+
+    async def test_a_refusal_by_the_other_side_releases_the_money(self, database: Database) -> None:
+        run_id = await add_run(database, cap=10)
+
+        async with opened_gate(database) as opened:
+            with in_job(run_id):
+                with pytest.raises(Permanent):
+                    await opened.gate.call(a_call(), failing(Permanent("no", code="x.refused")))
+                await opened.gate.call(a_call(), Other(cost=10))
+
+        assert await states(database) == [
+            (LineState.RELEASED, None, "x.refused"),
+            (LineState.SETTLED, 10, "found"),
+        ]
+        (budget,) = await find_budgets(database, [f"run:{run_id}"])
+        assert (budget.cap_micros, budget.spent_micros, budget.reserved_micros) == (10, 10, 0)
+
+    async def test_a_refusal_that_costs_is_settled_at_its_cost(self, database: Database) -> None:
+        error = Permanent("no match, but charged", code="x.charged")
+        error.cost_micros = 3  # type: ignore[attr-defined]
+
+        async with opened_gate(database) as opened:
+            with pytest.raises(Permanent):
+                await opened.gate.call(a_call(), failing(error))
+
+        assert await states(database) == [(LineState.SETTLED, 3, "x.charged")]
+
+    @pytest.mark.parametrize(
+        ("error", "state"),
+        [
+            (Unreached("refused"), LineState.RELEASED),
+            (Cut("cut"), LineState.UNRESOLVED),
+            (Throttled("slow down", 0.0), LineState.RELEASED),
+            (Permanent("bad json", code="provider.changed"), LineState.UNRESOLVED),
+            (ValueError("ours"), LineState.UNRESOLVED),
+        ],
+    )
+    async def test_what_may_have_been_charged_stays_unresolved_at_its_reserved_price(
+        self, database: Database, error: Exception, state: LineState
+    ) -> None:
+        async with opened_gate(database) as opened:
+            with pytest.raises(type(error)):
+                await opened.gate.call(a_call(), failing(error))
+
+        ((told, settled, _),) = await states(database)
+        assert (told, settled) == (state, None)
+        day = (await list_lines(database))[0].created_at.strftime("%Y-%m-%d")
+        (budget,) = await find_budgets(database, [f"all:day:{day}"])
+        assert budget.reserved_micros == (10 if state is LineState.UNRESOLVED else 0)
+
+    async def test_an_error_that_wraps_a_cut_counts_as_the_cut(self, database: Database) -> None:
+        async def answer(_: UUID) -> Reply:
+            raise Transient("down", code="provider.down") from Cut("cut")
+
+        async with opened_gate(database) as opened:
+            with pytest.raises(Transient):
+                await opened.gate.call(a_call(), Other(answer=answer))
+
+        assert await states(database) == [(LineState.UNRESOLVED, None, "provider.down")]
+
+    async def test_a_call_past_its_deadline_is_cut_and_unresolved(self, database: Database) -> None:
+        async def answer(_: UUID) -> Reply:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async with opened_gate(database, Setup(settings=QUICK)) as opened:
+            with pytest.raises(Cut):
+                await opened.gate.call(a_call(timeout_seconds=0.05), Other(answer=answer))
+
+        assert await states(database) == [(LineState.UNRESOLVED, None, "net.timeout")]
+
+    async def test_a_cancelled_caller_leaves_a_recorded_line(self, database: Database) -> None:
+        is_out = anyio.Event()
+
+        async def answer(_: UUID) -> Reply:
+            is_out.set()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
+            tasks.start_soon(opened.gate.call, a_call(), Other(answer=answer))
+            await is_out.wait()
+            tasks.cancel_scope.cancel()
+
+        assert await states(database) == [(LineState.UNRESOLVED, None, "cancelled")]
+
+    async def test_lines_of_a_node_that_is_gone_become_unresolved(self, database: Database) -> None:
+        buried: list[int] = []
+
+        async def answer(_: UUID) -> Reply:
+            await bury(database, buried[0])
+            buried.append(await resolve_orphans(database, NOW))
+            return Reply(body=b"late", cost_micros=4)
+
+        async with opened_gate(database) as opened:
+            buried.append(opened.node_id)
+            await opened.gate.call(a_call(), Other(answer=answer))
+
+        assert buried[1] == 1
+        assert await states(database) == [(LineState.SETTLED, 4, "found")]
+
+    async def test_a_living_nodes_lines_are_no_orphans(self, database: Database) -> None:
+        found = []
+
+        async def answer(_: UUID) -> Reply:
+            found.append(await resolve_orphans(database, NOW))
+            return Reply(body=b"")
+
+        async with opened_gate(database) as opened:
+            await opened.gate.call(a_call(), Other(answer=answer))
+
+        assert found == [0]
+
+
+class TestAnswers:
+    async def test_a_kept_answer_costs_nothing_and_writes_no_line(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            await opened.gate.call(a_call(), other)
+            again = await opened.gate.call(a_call(), other)
+
+        assert (again.body, again.cached, again.cost_micros) == (b"answer", True, 0)
+        assert len(other.references) == 1
+        assert len(await list_lines(database)) == 1
+
+    async def test_misses_are_kept_with_their_own_time(self, database: Database) -> None:
+        async def nothing(_: UUID) -> Reply:
+            return Reply(body=b"", found=False)
+
+        other = Other(answer=nothing)
+        clock = ManualClock()
+
+        async with opened_gate(database, Setup(clock=clock)) as opened:
+            call = a_call(miss_seconds=60.0)
+            await opened.gate.call(call, other)
+            clock.advance(59)
+            kept = await opened.gate.call(call, other)
+            clock.advance(2)
+            fresh = await opened.gate.call(call, other)
+
+        assert (kept.found, kept.cached) == (False, True)
+        assert fresh.cached is False
+        assert {outcome for _, _, outcome in await states(database)} == {"miss"}
+
+    async def test_work_that_wants_fresh_answers_takes_none_from_before_it_began(
+        self, database: Database
+    ) -> None:
+        other, clock = Other(), ManualClock()
+
+        async with opened_gate(database, Setup(clock=clock)) as opened:
+            await opened.gate.call(a_call(), other)
+            clock.advance(1)
+            token = ANSWERS_SINCE.set(clock.now())
+            fresh = await opened.gate.call(a_call(), other)
+            again = await opened.gate.call(a_call(), other)
+            ANSWERS_SINCE.reset(token)
+            usual = await opened.gate.call(a_call(), other)
+
+        assert [one.cached for one in (fresh, again, usual)] == [False, True, True]
+        assert len(other.references) == 2
+
+    async def test_nothing_is_kept_where_nothing_may_be(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            for _ in range(2):
+                await opened.gate.call(a_call(answer_seconds=0.0, miss_seconds=0.0), other)
+
+        assert len(other.references) == 2
+
+    async def test_equal_calls_in_flight_are_made_once(self, database: Database) -> None:
+        may_answer = anyio.Event()
+
+        async def answer(_: UUID) -> Reply:
+            await may_answer.wait()
+            return Reply(body=b"one", cost_micros=5)
+
+        other = Other(answer=answer)
+        replies: list[Reply] = []
+
+        async def ask(gate: ProviderGateway) -> None:
+            replies.append(await gate.call(a_call(), other))
+
+        async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(ask, opened.gate)
+            await anyio.wait_all_tasks_blocked()
+            may_answer.set()
+
+        assert len(other.references) == 1
+        assert sum(reply.cost_micros for reply in replies) == 5
+
+    async def test_a_follower_asks_itself_when_the_leader_is_cancelled(
+        self, database: Database
+    ) -> None:
+        is_out = anyio.Event()
+
+        async def answer(_: UUID) -> Reply:
+            if not is_out.is_set():
+                is_out.set()
+                await anyio.sleep_forever()
+            return Reply(body=b"second")
+
+        other = Other(answer=answer)
+
+        async def lead(gate: ProviderGateway, scope: anyio.CancelScope) -> None:
+            with scope:
+                await gate.call(a_call(), other)
+
+        async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
+            leading = anyio.CancelScope()
+            tasks.start_soon(lead, opened.gate, leading)
+            await is_out.wait()
+            tasks.start_soon(opened.gate.call, a_call(), other)
+            await anyio.wait_all_tasks_blocked()
+            leading.cancel()
+
+        assert len(other.references) == 2
+
+    async def test_a_bulk_call_asks_only_for_what_is_not_kept(self, database: Database) -> None:
+        asked: list[tuple[str, ...]] = []
+
+        async def send(_: UUID, items: Sequence[Item]) -> BulkReply:
+            asked.append(tuple(item.subject for item in items))
+            return BulkReply(
+                items=tuple(
+                    Reply(body=item.question, cost_micros=cost)
+                    for cost, item in enumerate(items, start=3)
+                )
+            )
+
+        items = [Item(name.encode(), name) for name in ("a", "b", "c", "b")]
+
+        async with opened_gate(database) as opened:
+            await opened.gate.call(a_call("a", subjects=("a",)), Other(cost=1))
+            replies = await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)
+            single = await opened.gate.call(a_call("c"), Other())
+
+        assert asked == [("b", "c")]
+        assert [reply.body for reply in replies] == [b"answer", b"b", b"c", b"b"]
+        assert [reply.cost_micros for reply in replies] == [0, 3, 4, 0]
+        assert single.cached
+        bulk = (await list_lines(database))[1]
+        assert (bulk.subjects, bulk.shares, bulk.settled_micros) == (("b", "c"), (3, 4), 7)
+
+
+class TestPermission:
+    async def test_a_cancelled_run_buys_nothing(self, database: Database) -> None:
+        run_id = await add_run(database, is_cancelled=True)
+
+        await self._refused(database, run_id, "run.cancelled")
+
+    async def test_a_run_uses_only_the_providers_it_names(self, database: Database) -> None:
+        run_id = await add_run(database, providers=["hunter"])
+
+        await self._refused(database, run_id, "run.provider_denied")
+
+    async def test_a_provider_switched_off_is_not_called(self, database: Database) -> None:
+        await self._refused(database, None, "provider.off", Setup(is_allowed=lambda _: False))
+
+    async def _refused(
+        self, database: Database, run_id: UUID | None, code: str, setup: Setup = PLAIN
+    ) -> None:
+        other = Other()
+        async with opened_gate(database, setup) as opened:
+            with in_job(run_id), pytest.raises(Denied) as told:
+                await opened.gate.call(a_call(), other)
+        assert told.value.error_code == code
+        assert other.references == []
+        assert await list_lines(database) == []
+
+    async def test_an_evicted_node_can_neither_buy_nor_send(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            await bury(database, opened.node_id)
+            with pytest.raises(NodeFenced):
+                await opened.gate.call(a_call(), other)
+            with in_job(authorize=go), pytest.raises(NodeFenced):
+                await opened.gate.call(a_call(effect=True), other)
+
+        assert other.references == []
+        assert await list_lines(database) == []
+
+
+class TestCaps:
+    async def test_a_runs_cap_ends_the_paid_part(self, database: Database) -> None:
+        run_id = await add_run(database, cap=25)
+
+        async with opened_gate(database) as opened:
+            with in_job(run_id):
+                for question in "ab":
+                    await opened.gate.call(a_call(question), Other(cost=10))
+                with pytest.raises(CapSpent):
+                    await opened.gate.call(a_call("c"), Other())
+                await opened.gate.call(a_call("free", max_cost_micros=0), Other(cost=0))
+
+    async def test_a_leads_cap_counts_for_that_lead_only(self, database: Database) -> None:
+        run_id = await add_run(database, lead_cap=10)
+
+        async with opened_gate(database) as opened:
+            with in_job(run_id):
+                await opened.gate.call(a_call("a"), Other(cost=10))
+                with pytest.raises(CapSpent):
+                    await opened.gate.call(a_call("b"), Other())
+                await opened.gate.call(a_call("b", subjects=("lead-2",)), Other(cost=10))
+
+    @pytest.mark.parametrize(
+        ("caps", "wait"),
+        [
+            (LedgerSettings(all=Caps(day_micros=15)), timedelta(hours=15)),
+            (
+                LedgerSettings(providers={"acme": Caps(month_micros=15)}),
+                timedelta(days=26, hours=15),
+            ),
+        ],
+    )
+    async def test_a_cap_that_renews_tells_when(
+        self, database: Database, caps: LedgerSettings, wait: timedelta
+    ) -> None:
+        clock = ManualClock()  # starts on 5 January at 9
+
+        async with opened_gate(database, Setup(ledger=caps, clock=clock)) as opened:
+            await opened.gate.call(a_call("a"), Other(cost=10))
+            with pytest.raises(Unfunded) as told:
+                await opened.gate.call(a_call("b"), Other())
+            clock.advance(wait.total_seconds() + 1)
+            await opened.gate.call(a_call("b"), Other())
+
+        assert told.value.retry_after_seconds == pytest.approx(wait.total_seconds())
+
+    async def test_a_call_that_is_out_over_midnight_counts_for_the_day_it_was_bought(
+        self, database: Database
+    ) -> None:
+        clock = ManualClock(datetime(2026, 1, 5, 23, 59, 59, tzinfo=UTC))
+        caps = LedgerSettings(all=Caps(day_micros=15))
+
+        async def over_midnight(_: UUID) -> Reply:
+            clock.advance(5)
+            return Reply(body=b"answer", cost_micros=7)
+
+        async with opened_gate(database, Setup(ledger=caps, clock=clock)) as opened:
+            await opened.gate.call(a_call("a"), Other(answer=over_midnight))
+            await opened.gate.call(a_call("b"), Other(cost=10))
+
+        days = await find_budgets(database, ["all:day:2026-01-05", "all:day:2026-01-06"])
+        assert [(day.spent_micros, day.reserved_micros) for day in days] == [(7, 0), (10, 0)]
+
+    async def test_no_cap_is_passed_by_two_processes_buying_at_once(
+        self, database: Database
+    ) -> None:
+        run_id = await add_run(database, cap=1000, lead_cap=130)
+        setup = Setup(settings=Settings(breaker=BreakerSettings(failures=999, failure_ratio=2.0)))
+        refused: list[CapSpent] = []
+
+        async with (
+            opened_gate(database, setup) as one,
+            opened_gate(database, setup) as two,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(8):
+                tasks.start_soon(buy_much, (one, two)[number % 2].gate, run_id, number, refused)
+
+        lines = await list_lines(database)
+        spent = sum(line.settled_micros or 0 for line in lines)
+        unresolved = sum(
+            line.reserved_micros for line in lines if line.state is LineState.UNRESOLVED
+        )
+        (budget,) = await find_budgets(database, [f"run:{run_id}"])
+        assert (budget.spent_micros, budget.reserved_micros) == (spent, unresolved)
+        assert spent + unresolved <= 1000
+        assert refused
+        leads = [f"lead:{run_id}:lead-{number}" for number in range(12)]
+        for lead in await find_budgets(database, leads):
+            assert lead.spent_micros + lead.reserved_micros <= 130
+
+
+async def mixed_fortune(reference: UUID) -> Reply:
+    await anyio.lowlevel.checkpoint()
+    match reference.int % 5:
+        case 0:
+            raise Cut("cut")
+        case 1:
+            raise Permanent("no")
+        case _:
+            return Reply(body=b"", cost_micros=reference.int % 10)
+
+
+async def buy_much(
+    gate: ProviderGateway, run_id: UUID, number: int, refused: list[CapSpent]
+) -> None:
+    with in_job(run_id):
+        for turn in range(40):
+            call = a_call(f"{number}:{turn}", subjects=(f"lead-{turn % 12}",))
+            try:
+                await gate.call(call, Other(answer=mixed_fortune))
+            except CapSpent as error:
+                refused.append(error)
+            except (Cut, Permanent):
+                continue
+
+
+class TestEffects:
+    async def test_an_effect_that_no_stage_authorizes_is_a_bug(self, database: Database) -> None:
+        async with opened_gate(database) as opened:
+            with pytest.raises(Bug):
+                await opened.gate.call(a_call(effect=True), Other())
+
+    @pytest.mark.parametrize(
+        ("verdict", "error", "code"),
+        [
+            (Defer("held", 60.0), Throttled, "sending.held"),
+            (Deny("suppressed", "on the list"), Denied, "suppressed"),
+        ],
+    )
+    async def test_what_is_not_authorized_is_neither_sent_nor_paid(
+        self, database: Database, verdict: SendDecision, error: type[Exception], code: str
+    ) -> None:
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+            return [verdict for _ in jobs]
+
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            with in_job(authorize=authorize), pytest.raises(error) as told:
+                await opened.gate.call(a_call(effect=True), other)
+
+        assert getattr(told.value, "error_code", "") == code
+        assert other.references == []
+        assert await list_lines(database) == []
+
+    async def test_an_effect_is_authorized_shortly_before_its_moment_and_no_earlier(
+        self, database: Database
+    ) -> None:
+        clock = SystemClock()
+        authorized: dict[UUID, float] = {}
+        early_seconds: list[float] = []
+
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+            authorized.update({job.job_id: clock.monotonic() for job in jobs})
+            return [Allow() for _ in jobs]
+
+        async def send(opened: Opened, question: str) -> None:
+            with in_job(authorize=authorize) as job:
+
+                async def other(_: UUID) -> Reply:
+                    early_seconds.append(clock.monotonic() - authorized[job.job_id])
+                    return Reply(body=b"taken")
+
+                await opened.gate.call(a_call(question, effect=True), other)
+
+        limits = {"acme": Provider({"default": (Window(480, 60),)})}
+        async with (
+            opened_gate(database, Setup(providers=limits)) as opened,
+            anyio.create_task_group() as tasks,
+        ):
+            for question in "abcdefgh":
+                tasks.start_soon(send, opened, question)
+
+        assert len(early_seconds) == 8
+        assert sorted(early_seconds)[4] < 0.15  # in doubt, should we be killed; before: 0.3
+
+    async def test_many_effects_are_authorized_together(self, database: Database) -> None:
+        batches: list[int] = []
+
+        async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+            batches.append(len(jobs))
+            return [Allow() for _ in jobs]
+
+        async def send(gate: ProviderGateway, number: int) -> None:
+            with in_job(authorize=authorize):
+                await gate.call(a_call(str(number), effect=True), Other())
+
+        async with opened_gate(database) as opened:
+            await opened.gate.call(a_call("probe"), Other())
+            async with anyio.create_task_group() as tasks:
+                for number in range(50):
+                    tasks.start_soon(send, opened.gate, number)
+
+        assert sum(batches) == 50
+        assert len(batches) < 10
+
+    @pytest.mark.parametrize(
+        ("error", "raised", "state"),
+        [
+            (Unreached("refused"), Unreached, LineState.RELEASED),
+            (Permanent("4xx"), Permanent, LineState.RELEASED),
+            (Transient("smtp 4xx"), Transient, LineState.RELEASED),
+            (Cut("cut"), Unsure, LineState.UNRESOLVED),
+            (KeyError("ours"), Unsure, LineState.UNRESOLVED),
+            (Unsure("5xx"), Unsure, LineState.UNRESOLVED),
+        ],
+    )
+    async def test_an_effect_that_may_have_happened_is_unsure(
+        self, database: Database, error: Exception, raised: type[Exception], state: LineState
+    ) -> None:
+        recorded: list[BaseException | None] = []
+
+        async def record(
+            _: object, __: JobContext, told: BaseException | None, ___: object
+        ) -> None:
+            recorded.append(told)
+
+        async with opened_gate(database) as opened:
+            with in_job(authorize=go, record=record), pytest.raises(raised) as told:
+                await opened.gate.call(a_call(effect=True), failing(error))
+
+        assert [line.state for line in await list_lines(database)] == [state]
+        assert recorded == [told.value]
+
+    async def test_what_an_effect_did_is_booked_even_when_the_stage_cannot_record_it(
+        self, database: Database
+    ) -> None:
+        async def record(*_: object) -> None:
+            raise ValueError("broken")
+
+        async with opened_gate(database) as opened:
+            with in_job(authorize=go, record=record), pytest.raises(Unsure):
+                await opened.gate.call(a_call(effect=True), Other(cost=2))
+
+        assert await states(database) == [(LineState.SETTLED, 2, "found")]
+
+    async def test_effects_are_never_answered_from_memory(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            for _ in range(2):
+                with in_job(authorize=go):
+                    await opened.gate.call(a_call(effect=True), other)
+
+        assert len(other.references) == 2
+
+
+class TestLimits:
+    async def test_a_call_that_would_wait_long_is_told_when_to_come_back(
+        self, database: Database
+    ) -> None:
+        provider = Provider(limits={"default": (Window(2, 60),)})
+        other = Other()
+
+        async with opened_gate(database, Setup(providers={"acme": provider})) as opened:
+            await opened.gate.call(a_call("a"), other)
+            with pytest.raises(Throttled) as told:
+                await opened.gate.call(a_call("b"), other)
+
+        assert told.value.error_code == "net.limit"
+        assert 28 < told.value.retry_after_seconds < 32
+        assert len(other.references) == 1
+
+    async def test_a_provider_that_says_wait_is_left_alone_by_all(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as one, opened_gate(database) as two:
+            with pytest.raises(Throttled):
+                await one.gate.call(a_call("a"), failing(Throttled("slow down", 30.0)))
+            for opened in (one, two):
+                with pytest.raises(Throttled) as told:
+                    await opened.gate.call(a_call("b"), other)
+                assert told.value.retry_after_seconds > 25
+
+        assert other.references == []
+
+    async def test_credits_that_are_gone_hold_nobody_back(self, database: Database) -> None:
+        other = Other()
+
+        async with opened_gate(database) as opened:
+            with pytest.raises(Unfunded):
+                await opened.gate.call(a_call("a"), failing(Unfunded("no credits", 3600.0)))
+            await opened.gate.call(a_call("b"), other)
+
+        assert len(other.references) == 1
+
+    async def test_the_breaker_opens_and_refuses_before_money_is_touched(
+        self, database: Database
+    ) -> None:
+        setup = Setup(settings=Settings(breaker=BreakerSettings(failures=3)))
+
+        async with opened_gate(database, setup) as opened:
+            for number in range(3):
+                with pytest.raises(Unreached):
+                    await opened.gate.call(a_call(str(number)), failing(Unreached("down")))
+            with pytest.raises(BreakerOpen):
+                await opened.gate.call(a_call("last"), Other())
+
+        assert len(await list_lines(database)) == 3

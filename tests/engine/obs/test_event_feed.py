@@ -1,0 +1,221 @@
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+from uuid import UUID
+
+import anyio
+import pytest
+from hypothesis import given, strategies as st
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Invalid
+from leadflood.engine.ids import Ids
+from leadflood.engine.obs.event_feed import (
+    BEHIND,
+    Cursor,
+    CursorTooOld,
+    EventBatch,
+    EventFeed,
+    EventHub,
+    Subscriber,
+)
+from tests.support.messaging import sql
+
+CLOCK = ManualClock()
+IDS = Ids(CLOCK, seed=3)
+ADD = sql(
+    'INSERT INTO event (era, id, at, type, payload) VALUES (1, $1, $2, $3, \'{"type": "x"}\')',
+    "id",
+    "at",
+    "type",
+)
+
+
+async def happen(
+    db: Database | Tx, count: int = 1, name: str = "test.thing.happened"
+) -> list[UUID]:
+    made = IDS.take(count)
+    for one in made:
+        await db.execute(ADD, id=one, at=CLOCK.now(), type=name)
+    return made
+
+
+@pytest.fixture
+async def feed(database: Database) -> EventFeed:
+    return EventFeed(database, CLOCK, retention_days=30)
+
+
+@pytest.fixture
+async def hub(feed: EventFeed) -> AsyncIterator[EventHub]:
+    made = EventHub(feed)
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.run)
+        yield made
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.pg
+async def test_everything_is_read_once_in_pages_from_the_oldest(
+    feed: EventFeed, database: Database
+) -> None:
+    made = await happen(database, 7)
+    seen: list[UUID] = []
+    after = await feed.oldest()
+
+    while page := await feed.read(after, limit=3):
+        seen += [event.id for event in page]
+        after = page[-1].place
+
+    assert seen == made
+
+
+@pytest.mark.pg
+async def test_nothing_appears_behind_a_cursor_while_an_older_transaction_is_open(
+    feed: EventFeed, database: Database
+) -> None:
+    async with database.transaction() as older:
+        early = await happen(older)
+        late = await happen(database)
+        meanwhile = await feed.read(await feed.oldest())
+
+    afterwards = await feed.read(await feed.oldest())
+
+    assert meanwhile == []
+    assert [event.id for event in afterwards] == [*early, *late]
+
+
+@pytest.mark.pg
+async def test_who_watches_gets_what_was_and_what_comes_without_gap_or_double(
+    hub: EventHub, database: Database
+) -> None:
+    made = await happen(database, 5)
+    seen: list[UUID] = []
+
+    with anyio.fail_after(10):
+        async with aclosing(hub.watch(await hub.feed.oldest())) as pages:
+            async for page in pages:
+                seen += [event.id for event in page.events]
+                if len(made) < 20:
+                    made += await happen(database, 3)
+                elif len(seen) >= len(made):
+                    break
+
+    assert seen == made
+
+
+@pytest.mark.pg
+async def test_a_hundred_cuts_lose_nothing(hub: EventHub, database: Database) -> None:
+    made: list[UUID] = []
+    seen: list[UUID] = []
+    place = await hub.feed.oldest()
+
+    with anyio.fail_after(30):
+        for _ in range(100):
+            made += await happen(database)
+            async with aclosing(hub.watch(place)) as pages:
+                async for page in pages:
+                    seen += [event.id for event in page.events]
+                    place = page.end
+                    break
+
+    assert seen == made
+
+
+@pytest.mark.pg
+async def test_who_takes_at_once_gets_each_event_once_and_what_it_refuses_later(
+    hub: EventHub, database: Database
+) -> None:
+    made = await happen(database, 3)
+    seen: list[UUID] = []
+    refused = 0
+
+    def take(page: EventBatch) -> bool:
+        nonlocal refused
+        if len(page.events) % 2 == 0:
+            refused += 1
+            return False
+        seen.extend(event.id for event in page.events)
+        return True
+
+    async def watch() -> None:
+        async with aclosing(hub.watch(await hub.feed.oldest(), take)) as pages:
+            async for page in pages:
+                seen.extend(event.id for event in page.events)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            for count in (1, 2, 3, 2, 2, 1, 4, 1, 1):
+                made += await happen(database, count)
+                while len(seen) < len(made):
+                    await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+    assert seen == made
+    assert refused
+
+
+@pytest.mark.pg
+async def test_closing_ends_all_who_watch(hub: EventHub) -> None:
+    ended = anyio.Event()
+
+    async def watch() -> None:
+        async with aclosing(hub.watch(None)) as pages:
+            async for _ in pages:
+                pass
+        ended.set()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await anyio.wait_all_tasks_blocked()
+            hub.close()
+            await ended.wait()
+
+
+async def test_who_is_too_far_behind_is_dropped_with_what_it_had() -> None:
+    watcher = Subscriber()
+
+    for _ in range(BEHIND + 1):
+        watcher.push(EventBatch([]))
+
+    assert watcher.is_dropped
+    received = 0
+    while await watcher.receive() is not None:
+        received += 1
+    assert received == BEHIND
+    watcher.leave()
+
+
+@pytest.mark.pg
+async def test_a_cursor_older_than_the_retention_is_refused_unless_its_event_is_kept(
+    database: Database,
+) -> None:
+    clock = ManualClock()
+    feed = EventFeed(database, clock, retention_days=30)
+    await happen(database)
+    [event] = await feed.read(await feed.oldest())
+    clock.advance(timedelta(days=31).total_seconds())
+
+    await feed.check(event.place)
+    await database.execute(sql("DELETE FROM event"))
+
+    with pytest.raises(CursorTooOld):
+        await feed.check(event.place)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 2**63), st.uuids(), st.integers(0, 2**43))
+def test_a_cursor_is_read_as_it_was_written(era: int, xid: int, made: UUID, at_ms: int) -> None:
+    cursor = Cursor(era, xid, made, at_ms)
+
+    assert Cursor.read(cursor.write()) == cursor
+
+
+@given(st.text(max_size=60))
+def test_a_text_is_a_cursor_or_refused(text: str) -> None:
+    try:
+        cursor = Cursor.read(text)
+    except Invalid:
+        return
+    assert cursor.write() == text.rstrip("=")

@@ -1,0 +1,28 @@
+"""A maintenance loop waits for a database that is away, and passes a bug on."""
+
+import anyio
+import asyncpg
+import pytest
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.queue.maintenance.loop import repeat
+
+
+async def test_a_duty_waits_for_a_database_that_is_away_without_spinning() -> None:
+    calls: list[float] = []
+
+    async def fail() -> None:
+        calls.append(REAL_TIME.monotonic())
+        raise asyncpg.CannotConnectNowError("starting up")
+
+    with anyio.move_on_after(0.2):
+        await repeat(0.0, fail, "timer")
+
+    assert len(calls) == 1
+
+
+async def test_a_duty_that_has_a_bug_fails_its_actor() -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await repeat(0.0, fail, "timer")

@@ -1,0 +1,251 @@
+"""Runs end once, and cancelled ones are swept (DESIGN §3.2)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import msgspec
+from leadflood.engine.clock import SystemClock
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Transient
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.event_routes import EventRoutes, Step
+from leadflood.engine.queue.maintenance.run_watcher import RunCompleted
+from leadflood.engine.queue.outcome import Done, Outcome, Retry
+from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.stage import FinishedTask, Stage
+from tests.support.engine import (
+    MAKE,
+    QUICK,
+    USE,
+    Bench,
+    LoadingMake,
+    Made,
+    Make,
+    Stepped,
+    Use,
+    Wanted,
+    dead_letter_rows,
+    events,
+    history,
+    job_rows,
+    pause,
+    sql,
+    toys,
+    until_settled,
+)
+from typing_extensions import override
+
+SLOW_POLLS = msgspec.structs.replace(
+    QUICK, maintenance=msgspec.structs.replace(QUICK.maintenance, runs_seconds=60.0)
+)
+
+
+async def test_a_run_has_ended_when_no_live_job_carries_it(bench: Bench) -> None:
+    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(1))]), Use())
+    run_id = await node.open_run()
+    await node.queue(Wanted(1), run_id=run_id)
+    look = node.engine.run_watcher.poll
+
+    async def state() -> str:
+        await look()
+        return (await runs.get(bench.db, run_id)).state
+
+    assert await state() == "running"
+    await node.settle(await node.claim())
+    assert await state() == "running"
+    [job] = node.take(USE)
+    job.outcome = Retry(Transient("busy"))
+    await node.settle([job], USE)
+    assert await state() == "running"
+    await bench.db.execute(sql("UPDATE job SET state = 0, run_at = NULL"))
+    await node.settle(await node.claim(USE), USE)
+    assert await state() == "completed"
+
+
+async def test_run_completed_is_written_once_by_two_watchers(bench: Bench) -> None:
+    one, other = await bench.node(), await bench.node()
+    run_ids = [await one.open_run() for _ in range(20)]
+
+    async with anyio.create_task_group() as group:
+        for node in (one, other):
+            group.start_soon(node.engine.run_watcher.poll)
+
+    written = [row["subject"] for row in await events(bench.db) if row["type"] == "run.completed"]
+    assert sorted(written) == sorted(run_ids)
+
+
+class Closing(Stage[Any, Any, Any]):
+    name = "toy.close"
+    task = RunCompleted
+
+    @override
+    async def work(self, item: Any) -> Outcome[Any]:
+        return Done(item)
+
+
+async def test_a_stage_may_listen_to_the_end_of_a_run(bench: Bench) -> None:
+    """The hand-off of the watcher is a claim like any other: reconciling leaves it alone."""
+    routes = EventRoutes([Step(on=RunCompleted, run="toy.close")])
+    node = await bench.node(Closing(Make().policy), routes=routes)
+    await node.open_run()
+
+    await node.engine.run_watcher.poll()
+
+    assert len(node.runner("toy.close").channel) == 1
+    assert await node.engine.reconciler.reconcile() == 0
+
+
+async def test_a_run_that_is_being_filled_does_not_end(bench: Bench) -> None:
+    node = await bench.node()
+    run_id = await node.open_run(is_loading=True)
+
+    await node.engine.run_watcher.poll()
+    assert (await runs.get(bench.db, run_id)).state == "running"
+    await bench.db.execute(SQL.finish_loading, id=run_id)
+    await node.engine.run_watcher.poll()
+
+    assert (await runs.get(bench.db, run_id)).state == "completed"
+
+
+async def test_equal_keys_are_one_run(bench: Bench) -> None:
+    node = await bench.node()
+
+    assert await node.open_run("demo:1") == await node.open_run("demo:1")
+    assert await node.open_run("demo:2") != await node.open_run("demo:1")
+
+
+async def test_a_cancelled_run_discards_what_is_claimed_queued_and_scheduled(
+    bench: Bench,
+) -> None:
+    stage = LoadingMake(
+        lambda tasks: [one.task for one in tasks], before_commit=(inputs := Notes())
+    )
+    node = await bench.node(stage, Use())
+    run_id = await node.open_run()
+    await node.queue(Wanted(1), run_id=run_id)
+    claimed = await node.claim()
+    await node.queue(Wanted(2), run_id=run_id)
+    await node.publish(Wanted(3), run_id=run_id, run_at=bench.clock.now() + timedelta(seconds=500))
+    await node.queue(Wanted(4))
+
+    assert await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
+    await node.engine.run_watcher.poll()
+    await node.settle(claimed)
+    await settle_swept(node)
+
+    assert sorted(await toys(bench.db)) == [(1, "Discard"), (2, "Discard"), (3, "Discard")]
+    assert [row["number"] for row in await job_rows(bench.db)] == ["4"]
+    assert {(row["state"], row["error_code"]) for row in await history(bench.db)} == {
+        (5, "run.cancelled")
+    }
+    assert not await dead_letter_rows(bench.db)
+    assert inputs.seen[2] is None
+
+
+class Notes:
+    """Notes the inputs that reach a commit."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, Any] = {}
+
+    async def __call__(self, tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
+        del tx
+        self.seen |= {one.task.number: one.input for one in ended}
+
+
+async def settle_swept(node: Stepped) -> None:
+    committer = node.runner().committer
+    swept = list(committer._finished)
+    committer._finished.clear()
+    await node.settle(swept)
+
+
+async def test_two_nodes_sweep_a_cancelled_run_without_doing_anything_twice(
+    bench: Bench,
+) -> None:
+    one, other = await bench.node(), await bench.node()
+    run_id = await one.open_run()
+    await one.queue(*[Wanted(number) for number in range(300)], run_id=run_id)
+    await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
+
+    async with anyio.create_task_group() as group:
+        for node in (one, other):
+            group.start_soon(node.engine.run_watcher.poll)
+    for node in (one, other):
+        await settle_swept(node)
+
+    assert sorted(await toys(bench.db)) == [(number, "Discard") for number in range(300)]
+    assert not await job_rows(bench.db)
+
+
+async def test_jobs_of_a_cancelled_run_are_not_worked_on(bench: Bench) -> None:
+    worked: list[int] = []
+
+    async def work(item: Wanted) -> Outcome[Any]:
+        worked.append(item.number)
+        return Done(item)
+
+    engine = await bench.run(Make(do=work), Use())
+    await pause(engine)
+    run_id = Ids(SystemClock()).new()
+    new = runs.NewRun(id=run_id, kind="toy")
+    now = SystemClock().now()
+    async with engine.publisher.transaction() as publication:
+        await runs.create(publication.tx, new, now)
+        await publication.publish([Wanted(number) for number in range(50)], run_id=run_id)
+    await runs.cancel(bench.db, run_id, "a person", now)
+
+    await until_settled(bench.db)
+
+    assert not worked
+    assert len(await toys(bench.db)) == 50
+
+
+async def test_a_long_run_is_swept_in_one_look_with_a_bounded_memory(bench: Bench) -> None:
+    most = 0
+
+    async def watch(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
+        nonlocal most
+        del tx, ended
+        most = max(most, engine.runners[MAKE].committer.unsettled())
+
+    engine = await bench.run(Make(before_commit=watch), Use(), settings=SLOW_POLLS)
+    await pause(engine)
+    run_id = Ids(SystemClock()).new()
+    async with engine.publisher.transaction() as publication:
+        await runs.create(publication.tx, runs.NewRun(id=run_id, kind="toy"), SystemClock().now())
+        await publication.publish([Wanted(number) for number in range(6_000)], run_id=run_id)
+    await runs.cancel(bench.db, run_id, "a person", SystemClock().now())
+
+    await engine.run_watcher.poll()
+    await until_settled(bench.db)
+
+    assert len(await toys(bench.db)) == 6_000
+    assert most <= 2_000
+
+
+async def test_a_run_that_has_ended_cannot_be_cancelled(bench: Bench) -> None:
+    node = await bench.node()
+    run_id = await node.open_run()
+    await node.engine.run_watcher.poll()
+
+    assert not await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
+    assert not (await runs.get(bench.db, run_id)).cancelled
+
+
+async def test_what_may_be_done_for_a_run_is_written_in_it(bench: Bench) -> None:
+    node = await bench.node()
+    new = runs.NewRun(
+        id=node.engine.parts.ids.new(), kind="toy", title="t", sends="never",
+        providers=("apollo",), cap_micros=5, lead_cap_micros=2,
+    )  # fmt: skip
+
+    await runs.create(bench.db, new, bench.clock.now())
+
+    run = await runs.get(bench.db, new.id)
+    assert (run.sends, run.providers, run.cap_micros, run.lead_cap_micros) == (
+        "never", ("apollo",), 5, 2,
+    )  # fmt: skip

@@ -1,0 +1,261 @@
+"""DESIGN §3.3 and §3.8: nodes that live, die and are buried; who the database is."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Denied
+from leadflood.engine.queue import repository
+from leadflood.engine.queue.heartbeat import (
+    SENDING,
+    Heartbeat,
+    LockFile,
+    NodeEvicted,
+    Settings,
+    hold_after_silence,
+    list_dead_locks,
+    register_installation,
+)
+from tests.support.engine import Bench, sql, until
+
+QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
+
+
+def make_beat(bench: Bench, folder: Path | None = None, **over: Any) -> Heartbeat:
+    settings = over.pop("settings", QUICK)
+    return Heartbeat(bench.settings, SystemClock(), settings, "toy", folder, lambda: None)
+
+
+async def nodes(bench: Bench) -> list[int]:
+    return [row[0] for row in await bench.db.fetch(sql("SELECT id FROM node ORDER BY id"))]
+
+
+async def sending(database: Database) -> tuple[str, str]:
+    switch = (await repository.find_switches(database))[SENDING]
+    return switch["state"], switch["by_whom"]
+
+
+async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+
+    async with make_beat(bench).enter(1) as first:
+        assert await nodes(bench) == [first.id]
+    async with make_beat(bench).enter(1) as second:
+        assert await nodes(bench) == [second.id]
+
+    assert second.id > first.id
+    assert not await nodes(bench)
+
+
+async def test_a_node_raises_its_counter(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    beat = make_beat(bench)
+
+    async def has_beaten() -> bool:
+        return bool(await bench.db.fetch_value(sql("SELECT beat >= 3 FROM node")))
+
+    async with beat.enter(1) as node, anyio.create_task_group() as group:
+        group.start_soon(beat.run, node)
+        await until(has_beaten)
+        group.cancel_scope.cancel()
+
+
+async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    silent = make_beat(bench)
+    living = make_beat(bench)
+
+    async def is_buried() -> bool:
+        return dead.id not in await nodes(bench)
+
+    async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
+        group.start_soon(living.run, node)
+        await until(lambda: node.has_peers)
+        await until(is_buried)
+        group.cancel_scope.cancel()
+
+    assert await bench.db.fetch_value(sql("SELECT last_beat_at IS NOT NULL FROM installation"))
+
+
+async def test_a_dead_node_that_still_locks_its_row_does_not_keep_others_from_beating(
+    bench: Bench,
+) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    silent, living = make_beat(bench), make_beat(bench)
+    beats = sql("SELECT beat FROM node WHERE id = $1", "id")
+
+    async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
+        async with bench.db.transaction() as stopped:
+            await stopped.fetch(
+                sql("SELECT FROM node WHERE id = $1 FOR KEY SHARE", "id"), id=dead.id
+            )
+            group.start_soon(living.run, node)
+            with anyio.move_on_after(2 * QUICK.dead_after_seconds):
+                await anyio.sleep_forever()
+            before = await bench.db.fetch_value(beats, id=node.id)
+            await until(lambda: _is_above(bench, node.id, before))
+            assert dead.id in await nodes(bench)
+
+        await until(lambda: _is_gone(bench, dead.id))
+        group.cancel_scope.cancel()
+
+
+async def _is_above(bench: Bench, node_id: int, beat: int) -> bool:
+    query = sql("SELECT beat > $2 FROM node WHERE id = $1", "id", "beat")
+    return bool(await bench.db.fetch_value(query, id=node_id, beat=beat))
+
+
+async def _is_gone(bench: Bench, node_id: int) -> bool:
+    return node_id not in await nodes(bench)
+
+
+async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    one, other = make_beat(bench), make_beat(bench)
+
+    async with one.enter(1) as first, other.enter(1) as second:
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.run, first)
+            group.start_soon(other.run, second)
+            with anyio.move_on_after(0.8):
+                await anyio.sleep_forever()
+            group.cancel_scope.cancel()
+
+        assert await nodes(bench) == [first.id, second.id]
+
+
+async def test_a_buried_node_learns_it_at_its_next_beat(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    beat = make_beat(bench)
+
+    async with beat.enter(1) as node:
+        await bench.db.execute(sql("DELETE FROM node"))
+        with pytest.raises(NodeEvicted):
+            await beat.run(node)
+
+
+async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    beat = make_beat(bench)
+
+    async def beats_at_least(count: int) -> bool:
+        return bool(await bench.db.fetch_value(sql("SELECT beat >= $1 FROM node", "n"), n=count))
+
+    async with beat.enter(1) as node, anyio.create_task_group() as group:
+        group.start_soon(beat.run, node)
+        await until(lambda: beats_at_least(2))
+        before = await bench.db.fetch_value(sql("SELECT beat FROM node"))
+        await bench.db.execute(
+            sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        await until(lambda: beats_at_least(before + 3))
+        assert await nodes(bench) == [node.id]
+        group.cancel_scope.cancel()
+
+
+async def test_a_starting_process_buries_at_once_whose_lock_file_is_free(
+    bench: Bench, tmp_path: Path
+) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+    folder = tmp_path / "nodes"
+    lock = await asyncio.to_thread(LockFile, folder)
+    await bench.db.execute(
+        sql(
+            "INSERT INTO node (name, lock_path, started_at, last_beat_at) "
+            "VALUES ('dead', $1, now(), now())",
+            "path",
+        ),
+        path=str(lock.path),
+    )
+    lock._lock.close()  # as the kernel does for a killed process
+
+    async with make_beat(bench, folder).enter(1) as node:
+        assert await nodes(bench) == [node.id]
+
+
+def test_a_lock_file_that_a_living_process_holds_is_left_alone(tmp_path: Path) -> None:
+    lock = LockFile(tmp_path)
+
+    assert not list_dead_locks(tmp_path)
+    lock.close()
+
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_new_live_database_starts_with_sending_held(bench: Bench) -> None:
+    assert await register_installation(bench.db, SystemClock(), "live") == 1
+
+    assert await sending(bench.db) == ("held", "leadflood")
+
+
+async def test_a_new_sandbox_database_starts_with_sending_released(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "sandbox")
+
+    assert await sending(bench.db) == ("released", "leadflood")
+
+
+@pytest.mark.parametrize(
+    ("clock", "mode"), [(ManualClock(), "live"), (SystemClock(), "sandbox")], ids=["clock", "mode"]
+)
+async def test_a_process_of_another_clock_or_mode_is_refused(
+    bench: Bench, clock: ManualClock, mode: str
+) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+
+    with pytest.raises(Denied, match="this database belongs to live mode on the system clock"):
+        await register_installation(bench.db, clock, mode)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE installation SET system_identifier = '1'",
+        "UPDATE installation SET timeline = timeline + 1",
+        "UPDATE installation SET database_oid = 1",
+    ],
+    ids=["dump", "point in time", "copy"],
+)
+async def test_a_restored_database_raises_the_era_and_holds_sending(
+    bench: Bench, change: str
+) -> None:
+    await register_installation(bench.db, SystemClock(), "sandbox")
+    await bench.db.execute(sql(change))
+
+    assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
+
+    assert await sending(bench.db) == ("held", "guard")
+    assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
+
+
+async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "sandbox")
+    await bench.db.execute(
+        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '59 min'")
+    )
+    await hold_after_silence(bench.db, SystemClock(), 3600)
+    assert (await sending(bench.db))[0] == "released"
+    await bench.db.execute(
+        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '61 min'")
+    )
+
+    await hold_after_silence(bench.db, SystemClock(), 3600)
+
+    assert await sending(bench.db) == ("held", "guard")
+
+
+async def test_sending_goes_on_after_a_silence_while_another_node_lived(bench: Bench) -> None:
+    await register_installation(bench.db, SystemClock(), "sandbox")
+    await bench.db.execute(
+        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '2 days'")
+    )
+    async with make_beat(bench, settings=Settings(held_after_seconds=10**9)).enter(1):
+        await hold_after_silence(bench.db, SystemClock(), 3600)
+
+    assert (await sending(bench.db))[0] == "released"

@@ -1,0 +1,79 @@
+"""DESIGN §3.6: pause, scale and provider switches are rows: for all nodes, surviving restarts."""
+
+import pytest
+from leadflood.engine.errors import Invalid, NotFound
+from leadflood.engine.queue import repository, switches
+from tests.support.engine import MAKE, Bench, Wanted, job_rows, toys, until
+
+
+async def test_a_pause_holds_on_all_nodes_and_says_who_and_why(bench: Bench) -> None:
+    one, other = await bench.node(), await bench.node()
+
+    await switches.pause_stage(bench.db, bench.clock, MAKE, "eve@example.com", "provider is down")
+    for node in (one, other):
+        await node.engine.switches.refresh()
+
+    assert one.runner().is_paused
+    assert other.runner().is_paused
+    assert other.runner().status().state == "paused"
+    switch = other.engine.switches.states[f"stage:{MAKE}"]
+    assert (switch.by_whom, switch.reason) == ("eve@example.com", "provider is down")
+
+
+async def test_a_pause_survives_a_restart_and_finishes_what_is_in_hand(bench: Bench) -> None:
+    await switches.pause_stage(bench.db, bench.clock, MAKE, "eve", "look")
+    async with bench.running() as engine:
+        async with engine.publisher.transaction() as publication:
+            await publication.publish([Wanted(1)])
+        assert engine.runners[MAKE].is_paused
+        assert [row["state"] for row in await job_rows(bench.db)] == [0]
+
+        await switches.resume_stage(bench.db, MAKE)
+
+        async def is_done() -> bool:
+            return await toys(bench.db) == [(1, "Done")]
+
+        await until(is_done, 3.0)
+
+
+async def test_resuming_what_is_not_paused_says_so(bench: Bench) -> None:
+    with pytest.raises(NotFound, match=r"toy\.make is not paused"):
+        await switches.resume_stage(bench.db, MAKE)
+
+
+async def test_a_scale_is_applied_and_taken_back(bench: Bench) -> None:
+    node = await bench.node()
+
+    await switches.scale_stage(bench.db, bench.clock, MAKE, 3, "eve", "slow down")
+    await node.engine.switches.refresh()
+    assert node.runner().status().concurrency == 3
+    assert await switches.unscale_stage(bench.db, MAKE)
+    await node.engine.switches.refresh()
+
+    assert node.runner().status().concurrency == 8
+
+
+@pytest.mark.parametrize("concurrency", [0, -1, 10_001])
+async def test_a_scale_out_of_range_is_refused(bench: Bench, concurrency: int) -> None:
+    with pytest.raises(Invalid, match="to stop a stage, pause it"):
+        await switches.scale_stage(bench.db, bench.clock, MAKE, concurrency, "eve", "oops")
+
+
+async def test_a_provider_that_is_switched_off_is_off_on_all_nodes(bench: Bench) -> None:
+    node = await bench.node()
+
+    await switches.switch_provider_off(bench.db, bench.clock, "hunter", "eve", "bad data")
+    await node.engine.switches.refresh()
+    assert node.engine.switches.is_off("hunter")
+    assert not node.engine.switches.is_off("apollo")
+    await switches.switch_provider_on(bench.db, "hunter")
+    await node.engine.switches.refresh()
+
+    assert not node.engine.switches.is_off("hunter")
+
+
+async def test_a_switch_keeps_the_last_word(bench: Bench) -> None:
+    for state in ("held", "released", "held"):
+        await repository.write_switch(bench.db, "sending", state, "eve", state, bench.clock.now())
+
+    assert (await repository.find_switches(bench.db))["sending"]["state"] == "held"
