@@ -4,13 +4,13 @@ import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from anyio import to_thread
 
+from leadflood import __version__
 from leadflood.api.edge import Page, Stream
 from leadflood.api.json_schema import build_schemas
 from leadflood.api.problems import CONTENT_TYPE, Problem, phrase_of, status_of
@@ -82,7 +82,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "leadflood",
-            "version": version("leadflood"),
+            "version": __version__,
             "description": "Find, enrich, score, write to and learn from leads.",
         },
         "servers": [{"url": "/"}],
