@@ -11,6 +11,8 @@ from leadflood.engine.db.pool import Database, Settings, open_database
 
 from tests.support.db import TestServer, cloned_database, make_template, running_server
 
+pytest_plugins = ["tests.support.lint"]
+
 # how long an example takes says how busy the machine is, not whether the code is right
 hypothesis.settings.register_profile(
     "leadflood", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
