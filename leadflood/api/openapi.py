@@ -4,15 +4,16 @@ import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from anyio import to_thread
 
+from leadflood import __version__
 from leadflood.api.edge import Page, Stream
-from leadflood.api.problems import CONTENT_TYPE, Problem, status_of
+from leadflood.api.json_schema import build_schemas
+from leadflood.api.problems import CONTENT_TYPE, Problem, phrase_of, status_of
 from leadflood.api.route import Contract, Route
 from leadflood.api.uploads import FORM
 from leadflood.engine.errors import NotFound
@@ -68,7 +69,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """Write the OpenAPI document of a routing table."""
     contracts = [(route, Contract.of(route)) for route in routes]
     kinds = _kinds(contract for _, contract in contracts)
-    schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
+    schemas, components = build_schemas(kinds, ref_template=REF)
     schema_of = dict(zip(map(_key, kinds), schemas, strict=True))
     for _, contract in contracts:
         if contract.selectable:
@@ -81,7 +82,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "leadflood",
-            "version": version("leadflood"),
+            "version": __version__,
             "description": "Find, enrich, score, write to and learn from leads.",
         },
         "servers": [{"url": "/"}],
@@ -217,7 +218,7 @@ def _selection(names: list[str]) -> dict[str, Any]:
 
 def _plain_schema(kind: Any) -> dict[str, Any]:
     """Write the schema of a parameter in place: enums and scalars only."""
-    (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
+    (schema,), components = build_schemas([kind], ref_template="{name}")
     found = components.get(schema.get("$ref", ""), schema)
     if "anyOf" in found:
         options = [components.get(one.get("$ref", ""), one) for one in found["anyOf"]]
@@ -258,19 +259,19 @@ def _refusals(route: Route, contract: Contract) -> set[HTTPStatus]:
 
 
 def _responses(route: Route, contract: Contract, schema_of: dict[str, Any]) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": contract.summary or route.status.phrase}
+    good: dict[str, Any] = {"description": contract.summary or phrase_of(route.status)}
     if contract.answer is not None:
         good["content"] = _content(route, contract, schema_of)
     if contract.is_versioned:
         good["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Its version."}}
     problem = {CONTENT_TYPE: {"schema": schema_of[_key(Problem)]}}
     bad = {
-        str(status.value): {"description": status.phrase, "content": problem}
+        str(status.value): {"description": phrase_of(status), "content": problem}
         for status in sorted(_refusals(route, contract))
     }
-    also = {str(status.value): {**good, "description": status.phrase} for status in route.also}
+    also = {str(status.value): {**good, "description": phrase_of(status)} for status in route.also}
     if route.method == "GET" and contract.is_versioned:
-        also["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
+        also["304"] = {"description": phrase_of(HTTPStatus.NOT_MODIFIED)}
     return {str(route.status.value): good, **bad, **also}
 
 

@@ -1,37 +1,25 @@
 """Errors as RFC 9457 problem documents: one table from the error tree to statuses."""
 
+import msgspec
 from collections.abc import Mapping
 from http import HTTPStatus
-from math import ceil
-
-import msgspec
-
 from leadflood.contracts.errors import ProviderChanged, ProviderThrottled
 from leadflood.engine.db.tx import sqlstate_of
-from leadflood.engine.errors import (
-    Bug,
-    CapSpent,
-    Conflict,
-    Denied,
-    FieldProblem,
-    Invalid,
-    LeadfloodError,
-    NotConfigured,
-    NotFound,
-    Permanent,
-    PreconditionFailed,
-    Throttled,
-    Transient,
-    Unauthenticated,
-    Unfunded,
-    Unsure,
-)
+from leadflood.engine.errors import (Bug, CapSpent, Conflict, Denied, FieldProblem, Invalid, LeadfloodError, NotConfigured, NotFound, Permanent, PreconditionFailed, Throttled, Transient, Unauthenticated, Unfunded, Unsure)
 from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.obs.event_feed import CursorTooOld
 from leadflood.engine.obs.log import log
+from math import ceil
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 1.0
+_PHRASES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "Range Not Satisfiable",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+"""RFC 9110's phrases where Python before 3.13 has older ones: one contract on every Python."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -119,7 +107,7 @@ def refusal_of(error: BaseException, request_id: str) -> Refusal:
     verdict = verdict_of(known)
     problem = Problem(
         type=f"urn:leadflood:{known.error_code}",
-        title=verdict.status.phrase,
+        title=phrase_of(verdict.status),
         status=verdict.status.value,
         code=known.error_code,
         detail=known.detail,
@@ -128,6 +116,11 @@ def refusal_of(error: BaseException, request_id: str) -> Refusal:
         next=verdict.next,
     )
     return Refusal(problem, _headers(known))
+
+
+def phrase_of(status: HTTPStatus) -> str:
+    """Return a status in words, the same on every version of Python."""
+    return _PHRASES.get(status, status.phrase)
 
 
 def verdict_of(error: LeadfloodError) -> Verdict:

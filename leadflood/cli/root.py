@@ -17,6 +17,7 @@ from leadflood.cli.serve import serve
 from leadflood.cli.stages import provider_app, stage_app
 from leadflood.cli.status import status
 from leadflood.cli.talk import fail
+from leadflood.cli.version import root, version
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import LeadfloodError, Transient
@@ -24,11 +25,13 @@ from leadflood.engine.errors import LeadfloodError, Transient
 app = typer.Typer(
     name="leadflood",
     help="A lead engine in one process: find, enrich, score, write to and send.",
+    callback=root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, serve, claim, sandbox, doctor, status, events, openapi, reindex):
+COMMANDS = (demo, run, serve, claim, sandbox, doctor, status, events, openapi, reindex, version)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(stage_app, name="stage")
 app.add_typer(provider_app, name="provider")

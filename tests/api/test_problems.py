@@ -1,5 +1,7 @@
+from http import HTTPStatus
+
 import pytest
-from leadflood.api.problems import TABLE, refusal_of, status_of
+from leadflood.api.problems import TABLE, phrase_of, refusal_of, status_of
 from leadflood.contracts import errors as provider_errors
 from leadflood.engine import errors
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError, Throttled, Transient
@@ -69,3 +71,17 @@ def test_a_database_that_is_away_is_503_and_no_bug(error: Exception) -> None:
 
     assert refusal.problem.status == 503
     assert "Retry-After" in refusal.headers
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [
+        (413, "Content Too Large"),
+        (414, "URI Too Long"),
+        (416, "Range Not Satisfiable"),
+        (422, "Unprocessable Content"),
+        (404, "Not Found"),
+    ],
+)
+def test_a_status_has_the_same_words_on_every_python(status: int, phrase: str) -> None:
+    assert phrase_of(HTTPStatus(status)) == phrase

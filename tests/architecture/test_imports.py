@@ -1,17 +1,10 @@
 """Who may import whom: the contracts in pyproject."""
 
-import subprocess
-import sys
-from pathlib import Path
+import pytest
+from tests.support.lint import Ended
 
-from tests.support.tree import ROOT
+pytestmark = pytest.mark.lint
 
 
-def test_the_import_contracts_are_kept() -> None:
-    command = Path(sys.executable).with_name("lint-imports")
-
-    ended = subprocess.run(  # noqa: S603 - our own tool
-        [command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-    assert ended.returncode == 0, ended.stdout[-4_000:] + ended.stderr[-2_000:]
+def test_the_import_contracts_are_kept(ended_check: Ended) -> None:
+    assert ended_check.code == 0, ended_check.output[-6_000:]

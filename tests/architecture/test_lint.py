@@ -1,20 +1,14 @@
-"""Lint, form and types of the whole tree, so that plain `pytest` is the whole gate."""
-
-import subprocess
-import sys
+"""Lint and form of the whole tree, so that plain `pytest` is the whole gate."""
 
 import pytest
-from tests.support.tree import ROOT
+from tests.support.lint import Ended
+
+pytestmark = pytest.mark.lint
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "--no-error-summary")],
-    ids=["ruff check", "ruff format", "mypy"],
-)
-def test_the_tree_passes(words: tuple[str, ...]) -> None:
-    ended = subprocess.run(  # noqa: S603 - our own tools
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def test_ruff_finds_nothing(ended_check: Ended) -> None:
+    assert ended_check.code == 0, ended_check.output[-6_000:]
 
-    assert ended.returncode == 0, ended.stdout[-6_000:] + ended.stderr[-2_000:]
+
+def test_the_tree_is_formatted(ended_check: Ended) -> None:
+    assert ended_check.code == 0, ended_check.output[-6_000:]

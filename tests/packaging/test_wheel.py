@@ -1,13 +1,13 @@
 import json
 import os
+import pytest
 import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from packaging.version import Version
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120
@@ -108,6 +108,12 @@ def test_an_installed_wheel_has_every_migration_query_and_type_marker(installed:
         shipped / "config", "*.toml", "*.env"
     )
     assert listed(ROOT / "leadflood", "*.sql") == listed(installed / "leadflood", "*.sql")
+
+
+def test_a_wheel_bears_the_version_that_the_product_prints(wheel: Path, installed: Path) -> None:
+    printed = execute("-m", "leadflood", "--version", installed=installed).strip()
+
+    assert wheel.name.split("-")[1] == str(Version(printed))
 
 
 def test_an_installed_wheel_migrates_a_new_database(installed: Path, outside: Path) -> None:
