@@ -15,13 +15,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 
 
 def neutral(cell: str) -> str:
-    """Make a cell plain text for every spreadsheet; `restored` gives it back as it was."""
+    """Make a cell plain text for every spreadsheet; without its first mark it is as it was."""
     return MARK + cell if _may_run(cell) or cell.startswith(MARK) else cell
-
-
-def restored(cell: str) -> str:
-    """Give back what `neutral` was given: without the one mark it begins with."""
-    return cell.removeprefix(MARK)
 
 
 def _may_run(cell: str) -> bool:

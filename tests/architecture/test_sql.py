@@ -1,5 +1,6 @@
 """SQL stands in `queries.sql` only, prepares, writes its own tables only, and uses its indexes."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import asyncpg
 import pytest
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.sql import Queries, Query
+from leadflood.engine.obs.feed import SQL as FEED_SQL
 from leadflood.engine.queue.store import SQL
 from tests.support.tree import ROOT, name_of, query_files, sources, texts
 
@@ -50,8 +52,7 @@ STATEMENT = re.compile(
     r"|TRUNCATE\s+\w|LISTEN\s+\w|NOTIFY\s+\w|SET\s+(?:LOCAL|SESSION)\b)",
     re.DOTALL,
 )
-FOR_LATER = {"list_subject_events"}
-"""A lead's timeline reads the event log (DESIGN §3.5)."""
+NAMES_OF_QUERIES = {"SQL", "QUERIES"}
 HAND_WRITTEN = {
     "benchmarks/raw.py",  # the floor it is compared with, handed over and kept byte for byte
 }
@@ -93,13 +94,41 @@ def test_every_query_has_a_name_of_its_own_and_a_reason() -> None:
         ], name_of(path)
 
 
+def queries_used_in(path: Path) -> set[tuple[Path, str]]:
+    """List what is read of the queries of a folder: `SQL.find_lead`, `store.SQL.find_lead`."""
+    tree = ast.parse(path.read_text("utf-8"))
+    folders = {"": path.parent}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            home = ROOT.joinpath(*node.module.split("."))
+            for one in node.names:
+                if one.name in NAMES_OF_QUERIES:
+                    folders[""] = home.parent
+                elif home.joinpath(f"{one.name}.py").exists():
+                    folders[one.asname or one.name] = home
+    return {
+        (folders[module], node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and last_name(node.value) in NAMES_OF_QUERIES
+        for module in [last_name(node.value.value) if isinstance(node.value, ast.Attribute) else ""]
+    }
+
+
+def last_name(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
 def test_every_query_is_used() -> None:
-    used = {word for path in sources() for word in re.findall(r"\w+", path.read_text("utf-8"))}
+    used = {query for path in sources() for query in queries_used_in(path)}
 
     unused = [
         f"{name_of(path)}: {query.name}"
         for path, query in QUERIES
-        if query.name not in FOR_LATER | used
+        if (path.parent, query.name) not in used
     ]
 
     assert not unused
@@ -180,7 +209,6 @@ GIVEN = {
     "run_id": ID,
     "id": ID,
     "before": ID,
-    "subject": ID,
     "keys": "ARRAY['k1', 'k2']",
     "now": "'2026-01-05Z'",
     "patience": "5",
@@ -192,7 +220,6 @@ HOT = (
     "claim_jobs", "claim_run_jobs", "claim_cancelled_jobs", "list_claims", "wake_scheduled",
     "next_scheduled_at", "rescue_claims", "smallest_turn", "find_job", "list_live_keys",
     "complete_runs", "list_cancelled_runs", "count_run_jobs", "prune_history", "read_events",
-    "list_subject_events",
 )  # fmt: skip
 FILL = """
 INSERT INTO job (id, run_id, created_at, state, stage, key, payload, turn)
@@ -218,7 +245,7 @@ async def test_hot_queries_use_an_index(database_settings: Settings) -> None:
     async with own_connection(database_settings) as connection:
         await connection.execute(FILL)
         for name in HOT:
-            query = getattr(SQL, name)
+            query = getattr(FEED_SQL if name == "read_events" else SQL, name)
             await connection.execute(f"PREPARE hot AS {query.text}")
             given = ", ".join(GIVEN[parameter] for parameter in query.parameters)
             call = f"({given})" if given else ""

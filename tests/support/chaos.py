@@ -36,6 +36,7 @@ from leadflood.sandbox.main import Announcement
 
 from tests.chaos.nursery import News, Start
 from tests.chaos.worker import Ended, Orders
+from tests.support.leads import create_lead
 from tests.support.pretend import (
     Plan,
     an_icp,
@@ -352,7 +353,7 @@ class Field:
                 events.append(await discovery.start(tx, order))
             leads = LeadService(storage.ids, storage.clock)
             for person in people:
-                made = await leads.create(tx, lead_of(self.people, person), icp.id)
+                made = await create_lead(tx, leads, lead_of(self.people, person), icp.id)
                 self.made.append((run_id, made.lead_id))
                 events.append(made)
             await publication.publish(events, run_id=run_id)

@@ -7,8 +7,11 @@ from leadflood.app import Storage
 from leadflood.contracts.facts import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import NewPerson
-from leadflood.engine.db.tx import Reader
+from leadflood.domain.leads.making import WantedLead
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput, NewPerson
+from leadflood.domain.leads.service import LeadService
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Conflict
 
 from tests.support.messaging import sql
 
@@ -49,6 +52,16 @@ async def make_leads(storage: Storage, count: int, owner: str | None = None) -> 
         if owner is not None:
             await tx.execute(OWN, ids=ids, owner=owner)
     return [str(lead_id) for lead_id in ids]
+
+
+async def create_lead(tx: Tx, service: LeadService, given: LeadInput, icp_id: UUID) -> LeadCreated:
+    """Create one lead as a request of its own does. Raises: Invalid, Conflict."""
+    wanted = WantedLead(person=service.read(given), icp_id=icp_id)
+    (created,) = await service.create_many(tx, [wanted])
+    if isinstance(created, Conflict):
+        raise created
+    assert created is not None
+    return created
 
 
 async def hash_of_leads(db: Reader, ids: Sequence[str]) -> str:

@@ -64,10 +64,6 @@ class Joining:
     def __init__(self, parts: JoiningParts) -> None:
         self._parts = parts
 
-    async def is_claimed(self) -> bool:
-        """Tell whether anybody has claimed this installation."""
-        return await store.has_active_user(self._parts.db)
-
     async def make_claim_link(self) -> Link | None:
         """Make a fresh claim link; None: somebody has claimed already."""
         async with self._parts.db.transaction() as tx:

@@ -5,7 +5,6 @@ another header, another claim, padding, loose bits or doubled parts is refused b
 signature is checked, always with the same answer. Time is the injected clock's.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -94,9 +93,3 @@ def verify(token: str, key: SigningKey, now: datetime, leeway: timedelta) -> Cla
 
 MOST_LATE = 60.0
 """Seconds for which another node may still sign with a key just retired."""
-
-
-def find(keys: Mapping[str, SigningKey], token: str) -> SigningKey | None:
-    """Find the key that a token names; None: it names none of ours."""
-    kid = kid_of(token)
-    return None if kid is None else keys.get(kid)

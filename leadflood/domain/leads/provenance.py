@@ -50,11 +50,6 @@ def rank_of(field: FieldName, confidence: float, observed_at: datetime) -> float
     return math.log2(max(confidence, _LEAST)) + days / half_life_days(field)
 
 
-def decayed(field: FieldName, confidence: float, age_days: float) -> float:
-    """Tell how sure a value still is."""
-    return float(confidence * 0.5 ** (max(age_days, 0.0) / half_life_days(field)))
-
-
 def is_better(one: Standing, other: Standing) -> bool:
     """Tell whether a value of a field wins over another; of two different ones exactly one does."""
     return one > other

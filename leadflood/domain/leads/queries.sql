@@ -286,11 +286,6 @@ SELECT DISTINCT lead_id FROM import_row
 WHERE run_id = :run_id::uuid AND lead_id = ANY(:lead_ids::uuid[])
     AND outcome IN ('created', 'updated', 'duplicate');
 
--- name: count_imported
--- How much of a file is in.
-SELECT count(*) AS rows, count(DISTINCT lead_id) AS leads, count(reason) AS bad
-FROM import_row WHERE run_id = :run_id::uuid;
-
 -- name: lock_file
 -- One upload of the same bytes at a time, held to the end of the transaction.
 SELECT pg_advisory_xact_lock(:key::int8);

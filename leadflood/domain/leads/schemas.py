@@ -414,11 +414,3 @@ class NewImport(msgspec.Struct, frozen=True, kw_only=True):
     run_id: UUID
     icp_id: UUID
     name: str
-
-
-class ImportCount(msgspec.Struct, frozen=True):
-    """How much of a file is in: rows with an end, leads they made, rows that were bad."""
-
-    row_count: int
-    lead_count: int
-    bad_count: int

@@ -1,4 +1,4 @@
-"""Use cases of leads: create one, look at one, import a file, undo a merge."""
+"""Use cases of leads: create many, look at them."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,13 +12,12 @@ from leadflood.domain.leads.making import (
     read_person,
 )
 from leadflood.domain.leads.schemas import (
-    LeadCreated,
     LeadInput,
     LeadView,
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Bug, NotFound
+from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 
 
@@ -28,18 +27,6 @@ class LeadService:
     def __init__(self, ids: Ids, clock: Clock) -> None:
         self._ids = ids
         self._clock = clock
-
-    async def create(self, tx: Tx, given: LeadInput, icp_id: UUID) -> LeadCreated:
-        """Make one lead.
-
-        Raises: Invalid with the fields; Conflict when the e-mail, or whatever else tells who it
-        is, belongs to a lead already (roll the transaction back).
-        """
-        wanted = WantedLead(person=self.read(given), icp_id=icp_id)
-        (made,) = await self.create_many(tx, [wanted])
-        if not isinstance(made, LeadCreated):
-            raise made or Bug("a lead asked for alone cannot share its keys with another")
-        return made
 
     def read(self, given: LeadInput) -> ReadPerson:
         """Read what a request says of a person. Raises: Invalid with the fields."""
@@ -62,7 +49,3 @@ class LeadService:
     async def find_many(self, db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, LeadView]:
         """Tell everything known of leads, by the id asked for; those that are gone are left out."""
         return await store.find_many(db, lead_ids)
-
-    async def unmerge(self, tx: Tx, lead_id: UUID, by: str) -> None:
-        """Undo a merge for good. Raises: NotFound when it is not merged."""
-        await store.unmerge(tx, lead_id, by, self._ids, self._clock.now())

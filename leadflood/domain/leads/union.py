@@ -1,6 +1,5 @@
 """Groups of things that are one: union-find over ids, the smallest (oldest) id leads each group."""
 
-from collections.abc import Iterable
 from uuid import UUID
 
 
@@ -17,12 +16,6 @@ class Groups:
             self._parent[second] = first
         elif second.int < first.int:
             self._parent[first] = second
-
-    def join_all(self, same: Iterable[UUID]) -> None:
-        """Say that all of these are the same."""
-        members = list(same)
-        for other in members[1:]:
-            self.join(members[0], other)
 
     def leader(self, one: UUID) -> UUID:
         """Tell the oldest of the group."""

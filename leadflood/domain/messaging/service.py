@@ -20,7 +20,6 @@ from leadflood.domain.messaging.keys import Keys, mask, normalise, normalise_add
 from leadflood.domain.messaging.letter import compose
 from leadflood.domain.messaging.schemas import (
     Decider,
-    Edit,
     Intent,
     IntentState,
     IntentView,
@@ -148,11 +147,6 @@ class MessagingService:
         """Keep a draft from going; see `Decisions.reject`."""
         async with self._publisher.transaction() as publication:
             return await self.decisions.reject(publication, message_id, Decider(by=by), reason)
-
-    async def edit(self, message_id: UUID, edit: Edit, by: str) -> MessageView:
-        """Put a person's text in place of the draft; see `Decisions.edit`."""
-        async with self._publisher.transaction() as publication:
-            return await self.decisions.edit(publication, message_id, Decider(by=by), edit)
 
     async def add_template(self, template: Template, by: str) -> int:
         """Keep a new version of a text with merge fields; tell its number. Raises: Invalid."""

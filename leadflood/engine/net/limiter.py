@@ -18,7 +18,7 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.errors import Throttled, Transient
 from leadflood.engine.net.book import Allowance
-from leadflood.engine.net.call import LimitHint, Window
+from leadflood.engine.net.call import Window
 from leadflood.engine.net.pace import Allowed, Ask, Lease, Told, apply, lease
 
 log = structlog.get_logger(__name__)
@@ -412,13 +412,6 @@ class _Pace:
     def next_departure(self, clock: Clock) -> float:
         """Tell when a call that came now could leave."""
         return max(clock.monotonic(), self._departed_at + self.interval * _SPACING_RATIO)
-
-
-def told_of_reply(
-    sent_at: float, received_at: float, hints: tuple[LimitHint, ...], *, ends_probe: bool
-) -> Told:
-    """Say what an answer told of the limit."""
-    return Told(sent_at, received_at, hints, ends_probe=ends_probe)
 
 
 def _throttled(key: LaneKey, wait_seconds: float) -> Throttled:

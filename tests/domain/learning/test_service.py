@@ -10,6 +10,7 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ids import Ids
+from tests.support.leads import create_lead
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -35,7 +36,7 @@ def learning(clock: ManualClock) -> LearningService:
 async def lead_id(database: Database, clock: ManualClock) -> UUID:
     async with database.transaction() as tx:
         given = LeadInput(email="ann@acme.example")
-        made = await LeadService(Ids(clock), clock).create(tx, given, UUID(int=1))
+        made = await create_lead(tx, LeadService(Ids(clock), clock), given, UUID(int=1))
     return made.lead_id
 
 
