@@ -510,7 +510,9 @@ WHERE intent.lead_id = ANY(:lead_ids::uuid[])
 UNION ALL
 SELECT message.lead_id, 'decided' FROM message
 WHERE message.lead_id = ANY(:lead_ids::uuid[])
-    AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'));
+    AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'))
+UNION ALL
+SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
 
 -- name: drop_imported_values
 -- What rows said of leads and companies, found by their evidence, which is one row's alone. Arrays

@@ -3,7 +3,6 @@ from uuid import UUID
 import anyio
 import msgspec
 import pytest
-from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.keys import Keys
 from leadflood.domain.messaging.schemas import (
     Decider,
@@ -135,9 +134,9 @@ async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
     await world.release()
     [event] = await world.approved()
     await world.service.unsubscribe(Keys(SETTINGS.hash_secret).token_for(event.intent_id))
-    await world.service.record_opt_in(Channel.WHATSAPP, "+31620000000", "form", "ann")
     run_id, icp_id = await world.run(), await world.icp()
     await world.lead(email="p0@acme.example", full_name="Ada B0", phone="+31620000000")
+    await world.opt_in(event.lead_id)
 
     [later] = await world.drafted([event.lead_id], run_id, icp_id)
     assert isinstance(later, MessageApproved)
