@@ -1,13 +1,15 @@
 """What every test may ask for: a database of its own, and a loop that nothing may block."""
 
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
 import anyio
 import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from collections.abc import AsyncIterator, Iterator
 from leadflood.engine.db.pool import Database, Settings, open_database
+
 from tests.support.db import TestServer, cloned_database, make_template, running_server
-from typing import Any
 
 pytest_plugins = ["tests.support.lint"]
 

@@ -1,7 +1,8 @@
 """What many ask about leads at the same time, answered together."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,8 @@ from leadflood.domain.leads.making import LeadRequest
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.leads.writing import Prepared
+from leadflood.domain.messaging.opt_ins import NewOptIn
+from leadflood.domain.messaging.schemas import MessageView, OptInView
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.db.batching import REDO, Batcher, Policy, Redo
@@ -55,8 +58,10 @@ class _Read(msgspec.Struct, frozen=True):
 
     order: Order
     prepared: Prepared
+    opt_ins: tuple[NewOptIn, ...]
 
 
+AgedT = TypeVar("AgedT", MessageView, OptInView)
 Answer = LeadMade | Exception | Redo
 IN_TURN = Policy(lanes=1, pause_ratio=0.4)
 """Two batches at once would be two halves that wait for each other's companies and fsyncs."""
@@ -106,7 +111,9 @@ class LeadDesk:
     async def _ask(self, order: Order) -> LeadMade:
         storage = self._node.storage
         prepared = LeadService(storage.ids, storage.clock).prepare(order.given)
-        return await self._orders.submit(_Read(order, prepared))
+        values = {value.found.field: value.found.value for value in prepared.values}
+        opt_ins = self._node.messaging.opt_ins.read_input(order.given, values)
+        return await self._orders.submit(_Read(order, prepared, opt_ins))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
         """Read a batch: one statement where nothing has changed since, else five more for all."""
@@ -126,14 +133,15 @@ class LeadDesk:
         records = await OverviewService(db).records_of(families)
         scores = await self._scores.of(list(found), ScoringService(db))
         messages = await self._node.messaging.messages_of(db, everyone)
+        opt_ins = await self._node.messaging.opt_ins.list_of(db, everyone)
         details = {}
         for view, family, asked in zip(found.values(), families, records, strict=True):
-            told = [message for one in family for message in messages.get(one, ())]
             details[view.id] = detail_of(
                 view,
                 asked,
                 scores.get(view.id),
-                sorted(told, key=lambda message: message.id, reverse=True),
+                messages=_newest_first(family, messages),
+                opt_ins=_newest_first(family, opt_ins),
             )
         return {asked: details[view.id] for asked, view in views.items()}
 
@@ -160,6 +168,7 @@ class LeadDesk:
                 if isinstance(icp_id, UUID) and place not in answers
             }
             made = await self._make(publication, orders, fresh)
+            await self._record_opt_ins(tx, read, made)
             await keep_all(
                 tx,
                 [(callers[place], one) for place, one in made.items() if isinstance(one, LeadMade)],
@@ -212,6 +221,18 @@ class LeadDesk:
             answers[place] = LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run.id)
         return answers
 
+    async def _record_opt_ins(
+        self, tx: Tx, read: Sequence[_Read], made: Mapping[int, Answer]
+    ) -> None:
+        """Write down what the people of new leads agreed to."""
+        agreed = [
+            (lead.lead_id, opt_in, read[place].order.caller.by)
+            for place, lead in made.items()
+            if isinstance(lead, LeadMade)
+            for opt_in in read[place].opt_ins
+        ]
+        await self._node.messaging.opt_ins.add(tx, agreed)
+
     def _run_of(self, order: Order) -> NewRun:
         storage = self._node.storage
         budget = storage.settings.budget
@@ -224,6 +245,14 @@ class LeadDesk:
             cap_micros=budget.run_micros if order.cap_micros is None else order.cap_micros,
             lead_cap_micros=budget.lead_micros,
         )
+
+
+def _newest_first(
+    family: Iterable[UUID], of_lead: Mapping[UUID, Sequence[AgedT]]
+) -> Sequence[AgedT]:
+    """Join what there is of all leads that are one; an id is a time."""
+    everything = [item for lead_id in family for item in of_lead.get(lead_id, ())]
+    return sorted(everything, key=lambda item: item.id, reverse=True)
 
 
 def _owner_by(caller: Caller) -> str | None:

@@ -9,7 +9,7 @@ import msgspec
 from leadflood.contracts.values import Band, Micros
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadView
-from leadflood.domain.messaging.schemas import MessageView
+from leadflood.domain.messaging.schemas import MessageView, OptInView
 from leadflood.domain.overview.schemas import LeadRecord
 from leadflood.domain.scoring.schemas import Prediction, RuleTrace, SeenValue
 from leadflood.domain.scoring.service import ScoringService
@@ -61,20 +61,23 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
     """A lead with all that is known, where it comes from, what it cost and what came of it.
 
-    `score` null: it has none yet.
+    `score` null: it has none yet. `optIns` are the person's agreements, live and withdrawn.
     """
 
     cost_micros: Micros
     records: Sequence[LeadRecord]
     score: ScoreView | None
     messages: Sequence[MessageView]
+    opt_ins: Sequence[OptInView]
 
 
 def detail_of(
     view: LeadView,
     records: Sequence[LeadRecord],
     score: ScoreView | None,
+    *,
     messages: Sequence[MessageView],
+    opt_ins: Sequence[OptInView],
 ) -> LeadDetail:
     """Put a lead's page together."""
     values = {name: getattr(view, name) for name in LeadView.__struct_fields__}
@@ -84,6 +87,7 @@ def detail_of(
         records=records,
         score=score,
         messages=messages,
+        opt_ins=opt_ins,
     )
 
 

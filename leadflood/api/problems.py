@@ -1,15 +1,34 @@
 """Errors as RFC 9457 problem documents: one table from the error tree to statuses."""
 
-import msgspec
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
+
+import msgspec
+
 from leadflood.contracts.errors import ProviderChanged, ProviderThrottled
 from leadflood.engine.db.tx import sqlstate_of
-from leadflood.engine.errors import (Bug, CapSpent, Conflict, Denied, FieldProblem, Invalid, LeadfloodError, NotConfigured, NotFound, Permanent, PreconditionFailed, Throttled, Transient, Unauthenticated, Unfunded, Unsure)
+from leadflood.engine.errors import (
+    Bug,
+    CapSpent,
+    Conflict,
+    Denied,
+    FieldProblem,
+    Invalid,
+    LeadfloodError,
+    NotConfigured,
+    NotFound,
+    Permanent,
+    PreconditionFailed,
+    Throttled,
+    Transient,
+    Unauthenticated,
+    Unfunded,
+    Unsure,
+)
 from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.obs.event_feed import CursorTooOld
 from leadflood.engine.obs.log import log
-from math import ceil
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 1.0

@@ -31,6 +31,7 @@ from leadflood.api.messages import Messages
 from leadflood.api.notifications import Notifications
 from leadflood.api.openapi import Docs, describe, find_assets
 from leadflood.api.operations import Operations
+from leadflood.api.opt_ins import OptInRoutes
 from leadflood.api.providers import Providers
 from leadflood.api.public import Public
 from leadflood.api.route import Route
@@ -80,6 +81,7 @@ def make_table(
         Runs(node),
         Messages(node),
         Suppressions(node),
+        OptInRoutes(node),
         Notifications(node),
         Sending(node),
         Stages(node),

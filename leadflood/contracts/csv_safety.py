@@ -27,13 +27,8 @@ def write_csv(rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def neutral(cell: str) -> str:
-    """Return a cell as plain text for every spreadsheet; `restored` undoes it."""
+    """Return a cell as plain text for every spreadsheet; without its first mark it is as it was."""
     return MARK + cell if _may_run(cell) or cell.startswith(MARK) else cell
-
-
-def restored(cell: str) -> str:
-    """Return the cell that `neutral` was given: without its mark."""
-    return cell.removeprefix(MARK)
 
 
 def _may_run(cell: str) -> bool:

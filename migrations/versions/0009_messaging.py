@@ -169,16 +169,24 @@ TABLES = (
     r"""
     CREATE TABLE opt_in (
         id uuid PRIMARY KEY,
+        lead_id uuid NOT NULL,
         channel text NOT NULL CHECK (channel IN ('email', 'whatsapp', 'sms')),
         key bytea NOT NULL CHECK (octet_length(key) = 32),
         hint text NOT NULL,
-        evidence text NOT NULL CHECK (evidence ~ '\S'),
+        wording text NOT NULL,
+        source text NOT NULL CHECK (source ~ '\S'),
+        obtained_at timestamptz NOT NULL,
+        recorded_at timestamptz NOT NULL,
         recorded_by text NOT NULL,
-        opted_in_at timestamptz NOT NULL,
-        withdrawn_at timestamptz
+        withdrawn_at timestamptz,
+        withdrawn_by text,
+        withdrawn_reason text,
+        CHECK ((withdrawn_at IS NULL) = (withdrawn_by IS NULL))
     )
     """,
-    "CREATE UNIQUE INDEX opt_in_live ON opt_in (channel, key) WHERE withdrawn_at IS NULL",
+    "CREATE UNIQUE INDEX opt_in_of_lead ON opt_in (lead_id, channel) WHERE withdrawn_at IS NULL",
+    "CREATE INDEX opt_in_live ON opt_in (channel, key) WHERE withdrawn_at IS NULL",
+    "CREATE INDEX opt_in_lead ON opt_in (lead_id)",
     """
     CREATE TABLE unsubscribe_token (
         token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),

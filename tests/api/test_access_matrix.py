@@ -171,6 +171,8 @@ ROUTES: dict[str, str] = {
     "PUT /v1/messages/{messageId}/approval": "messages:approve",
     "PUT /v1/messages/{messageId}/rejection": "messages:approve",
     "POST /v1/messages/{messageId}/send": "messages:approve",
+    "PUT /v1/leads/{leadId}/opt-ins/{channel}": "leads:write",
+    "DELETE /v1/leads/{leadId}/opt-ins/{channel}": "leads:write",
     "GET /v1/suppressions": "messages:read",
     "POST /v1/suppressions": "messages:write",
     "DELETE /v1/suppressions/{suppressionId}": "admin:write",

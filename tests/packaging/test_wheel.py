@@ -1,13 +1,14 @@
 import json
 import os
-import pytest
 import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from packaging.version import Version
 from pathlib import Path
+
+import pytest
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120

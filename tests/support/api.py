@@ -132,9 +132,9 @@ class Installation(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def running_node(
-    database: Database, settings: DatabaseSettings, folder: Path
+    database: Database, settings: DatabaseSettings, folder: Path, **more: Mapping[str, Any]
 ) -> AsyncIterator[Node]:
-    """Run a node on a test's database; Apollo is configured and down."""
+    """Run a node on a test's database; Apollo is configured and down. `more` replaces settings."""
     wanted = {
         "mode": "sandbox",
         "data": str(folder),
@@ -147,6 +147,7 @@ async def running_node(
         },
         "providers": {"apollo": {"api_key": "k", "base_url": NOBODY}},
         "accounts": CHEAP,
+        **more,
     }
     storage = Storage(convert(wanted), SystemClock(), settings, database, None)
     async with open_node(storage) as node:

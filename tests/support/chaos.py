@@ -25,6 +25,7 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.schemas import IcpInput, query_of
+from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
@@ -54,6 +55,7 @@ from tests.support.pretend import (
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.01
+AT_A_FAIR = OptInEvidence(wording="Write to me on WhatsApp", source="a fair")
 PATIENCE_SECONDS = 60.0
 
 BACKENDS = Query(
@@ -335,9 +337,6 @@ class Field:
         icp = await storage.icps.record(wanted)
         publisher = storage.producer()
         messaging = storage.messaging(publisher)
-        for person in people:
-            if phone := phone_of(person):
-                await messaging.record_opt_in(Channel.WHATSAPP, phone, "at a fair", "test")
         run_id = storage.ids.new()
         async with publisher.transaction() as publication:
             tx = publication.tx
@@ -356,6 +355,10 @@ class Field:
                 made = await create_lead(tx, leads, lead_of(self.people, person), icp.id)
                 self.made.append((run_id, made.lead_id))
                 events.append(made)
+                if phone_of(person):
+                    await messaging.record_opt_in(
+                        publication, made.lead_id, Channel.WHATSAPP, AT_A_FAIR, "test"
+                    )
             await publication.publish(events, run_id=run_id)
         self.run_ids.append(run_id)
         return run_id

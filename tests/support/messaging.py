@@ -12,8 +12,8 @@ from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import NewPerson
-from leadflood.domain.messaging.schemas import MessageApproved, Settings
+from leadflood.domain.leads.schemas import NewPerson, OptInEvidence
+from leadflood.domain.messaging.schemas import MessageApproved, OptInView, Settings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage
 from leadflood.domain.scoring.schemas import LeadQualified
@@ -204,6 +204,17 @@ class World:
         events = await self.drafted(lead_ids, run_id, icp_id)
         assert all(isinstance(event, MessageApproved) for event in events), events
         return events  # type: ignore[return-value]
+
+    async def opt_in(
+        self, lead_id: UUID, channel: Channel = Channel.WHATSAPP, wording: str = "Yes, write to me"
+    ) -> OptInView:
+        evidence = OptInEvidence(wording=wording, source="form of 2026-01-02")
+        async with self.publisher.transaction() as publication:
+            return await self.service.record_opt_in(publication, lead_id, channel, evidence, "ann")
+
+    async def withdraw(self, lead_id: UUID, channel: Channel = Channel.WHATSAPP) -> None:
+        async with self.publisher.transaction() as publication:
+            await self.service.withdraw_opt_in(publication, lead_id, channel, "ann", "asked")
 
     async def release(self) -> None:
         await self.service.release("test", "go")

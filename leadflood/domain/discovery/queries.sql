@@ -73,12 +73,6 @@ SELECT
     created_at, updated_at
 FROM discovery_run WHERE id = :id::uuid;
 
--- name: list_records
--- A page of records behind a known position.
-SELECT position, page, provider, provider_id, status, reason, lead_id
-FROM discovery_record WHERE run_id = :run_id::uuid AND position > :after::int
-ORDER BY position LIMIT :limit::int;
-
 -- name: lock_ask
 -- Equal requests at the same moment follow one another, on whatever node they arrive.
 SELECT pg_advisory_xact_lock(hashtextextended('discovery:' || encode(:ask_hash::bytea, 'hex'), 0));

@@ -8,7 +8,6 @@ from leadflood.domain.discovery import store
 from leadflood.domain.discovery.rules import name_ask
 from leadflood.domain.discovery.schemas import (
     Begun,
-    DiscoveryRecord,
     DiscoveryView,
     NewDiscovery,
     PageView,
@@ -75,12 +74,6 @@ class DiscoveryService:
         if view is None:
             raise NotFound(f"there is no discovery run {run_id}", code="discovery.run.not_found")
         return view
-
-    async def list_records(
-        self, db: Reader, run_id: UUID, after: int = 0, limit: int = 100
-    ) -> Sequence[DiscoveryRecord]:
-        """List what became of each record, in order, behind a position."""
-        return await store.list_records(db, run_id, after, limit)
 
     async def list_pages(
         self, db: Reader, run_id: UUID, after: int = 0, limit: int = 100

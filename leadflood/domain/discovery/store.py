@@ -160,25 +160,6 @@ async def find_view(db: Reader, run_id: UUID) -> DiscoveryView | None:
     )
 
 
-async def list_records(
-    db: Reader, run_id: UUID, after: int = 0, limit: int = 100
-) -> Sequence[DiscoveryRecord]:
-    """List records in the order they were found, behind a position."""
-    rows = await db.fetch(SQL.list_records, run_id=run_id, after=after, limit=limit)
-    return [
-        DiscoveryRecord(
-            position=row["position"],
-            page=row["page"],
-            provider=row["provider"],
-            provider_id=row["provider_id"],
-            status=RecordStatus(row["status"]),
-            reason=row["reason"],
-            lead_id=row["lead_id"],
-        )
-        for row in rows
-    ]
-
-
 async def list_pages(
     db: Reader, run_id: UUID, after: int = 0, limit: int = 100
 ) -> Sequence[PageView]:

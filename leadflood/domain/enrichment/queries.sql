@@ -47,9 +47,3 @@ ON CONFLICT (provider, field, day) DO UPDATE SET
 SELECT provider, field, sum(asked_count)::int8 AS asked_count, sum(found_count)::int8 AS found_count
 FROM waterfall_stat WHERE day >= :since::date
 GROUP BY provider, field ORDER BY provider, field;
-
--- name: list_records
--- Every provider asked for these leads.
-SELECT run_id, lead_id, provider, state, code, is_found, is_cached, cost_micros, asked_at
-FROM enrichment_record WHERE lead_id = ANY(:lead_ids::uuid[])
-ORDER BY asked_at, provider;

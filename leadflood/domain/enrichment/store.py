@@ -10,7 +10,6 @@ import msgspec
 from leadflood.contracts.values import FieldName
 from leadflood.domain.enrichment.schemas import (
     EnrichmentState,
-    EnrichmentView,
     ProviderRecord,
     WaterfallStat,
 )
@@ -107,22 +106,4 @@ async def list_stats(db: Reader, since: date) -> Sequence[WaterfallStat]:
             found_count=row["found_count"],
         )
         for row in await db.fetch(SQL.list_stats, since=since)
-    ]
-
-
-async def list_records(db: Reader, lead_ids: Iterable[UUID]) -> Sequence[EnrichmentView]:
-    """List every provider asked for these leads, in the order of asking."""
-    return [
-        EnrichmentView(
-            run_id=row["run_id"],
-            lead_id=row["lead_id"],
-            provider=row["provider"],
-            state=EnrichmentState(row["state"]),
-            code=row["code"],
-            is_found=row["is_found"],
-            is_cached=row["is_cached"],
-            cost_micros=row["cost_micros"],
-            asked_at=row["asked_at"],
-        )
-        for row in await db.fetch(SQL.list_records, lead_ids=list(lead_ids))
     ]

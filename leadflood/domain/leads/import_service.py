@@ -29,13 +29,12 @@ from leadflood.domain.leads.import_schemas import (
     StoredFile,
 )
 from leadflood.domain.leads.importing import Advance, Locked, Owner, Told
-from leadflood.domain.leads.imports import guess_fields, read_cell, read_csv, read_row, tells_who
+from leadflood.domain.leads.imports import guess_fields, read_cell, read_row, tells_who
 from leadflood.domain.leads.records import Record, Sheet, open_sheet
 from leadflood.domain.leads.rules import CSV_SOURCE, found_in_row, keys_of_row
 from leadflood.domain.leads.schemas import (
     BadRow,
     IdentityKey,
-    ImportCount,
     ImportRow,
     LeadCreated,
     LeadState,
@@ -120,10 +119,6 @@ class ImportService:
         self._ids = ids
         self._clock = clock
 
-    async def read_file(self, raw: bytes) -> ReadCsv:
-        """Read a CSV file, in a thread. Raises: Invalid, saying what to change."""
-        return await to_thread.run_sync(read_csv, raw)
-
     async def start_import(self, tx: Tx, new: NewImport, read: ReadCsv) -> bool:
         """Write a file and its bad rows; False when the run has it already (it goes on then)."""
         return await importing.record_import(tx, new, read, self._clock.now())
@@ -156,10 +151,6 @@ class ImportService:
     async def finish_import(self, db: Reader, import_id: UUID) -> None:
         """Say that a file read by a command is in."""
         await importing.finish(db, import_id, self._clock.now())
-
-    async def count_import(self, db: Reader, run_id: UUID) -> ImportCount:
-        """Tell how much of a run's file is in."""
-        return await importing.count(db, run_id)
 
     async def stage(self, tx: Tx, source: Source) -> UUID:
         """Keep a file's rows until it is started, and tell its id.

@@ -32,6 +32,7 @@ OBSTACLES = {
     "discovered": "a discovery names it too",
     "sent": "a message was sent to it",
     "decided": "somebody has decided about its message",
+    "agreed": "its agreement to be written to is on record",
     "kept": "its lead is kept",
 }
 """Why a row is kept, most important last told first found."""

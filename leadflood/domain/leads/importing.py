@@ -21,14 +21,7 @@ from leadflood.domain.leads.import_schemas import (
     StoredFile,
 )
 from leadflood.domain.leads.records import Record
-from leadflood.domain.leads.schemas import (
-    BadRow,
-    IdentityKey,
-    ImportCount,
-    ImportRow,
-    NewImport,
-    ReadCsv,
-)
+from leadflood.domain.leads.schemas import BadRow, IdentityKey, ImportRow, NewImport, ReadCsv
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.text import make_storable
@@ -167,14 +160,6 @@ async def made_companies(db: Reader, ids: Iterable[UUID], now: datetime) -> set[
     """Tell which companies were made at this very moment."""
     rows = await db.fetch(SQL.find_made_companies, ids=list(set(ids)), now=now)
     return {row["id"] for row in rows}
-
-
-async def count(db: Reader, import_id: UUID) -> ImportCount:
-    """Tell how much of a file is in."""
-    row = await db.fetch_one(SQL.count_imported, run_id=import_id)
-    if row is None:
-        return ImportCount(0, 0, 0)
-    return ImportCount(row["rows"], row["leads"], row["bad"])
 
 
 async def list_leads(db: Reader, import_id: UUID) -> dict[int, UUID]:

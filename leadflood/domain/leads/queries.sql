@@ -286,11 +286,6 @@ SELECT DISTINCT lead_id FROM import_row
 WHERE run_id = :run_id::uuid AND lead_id = ANY(:lead_ids::uuid[])
     AND outcome IN ('created', 'updated', 'duplicate');
 
--- name: count_imported
--- How much of a file is in.
-SELECT count(*) AS rows, count(DISTINCT lead_id) AS leads, count(reason) AS bad
-FROM import_row WHERE run_id = :run_id::uuid;
-
 -- name: lock_file
 -- One upload of the same bytes at a time, held to the end of the transaction.
 SELECT pg_advisory_xact_lock(:key::int8);
@@ -515,7 +510,9 @@ WHERE intent.lead_id = ANY(:lead_ids::uuid[])
 UNION ALL
 SELECT message.lead_id, 'decided' FROM message
 WHERE message.lead_id = ANY(:lead_ids::uuid[])
-    AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'));
+    AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'))
+UNION ALL
+SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
 
 -- name: drop_imported_values
 -- What rows said of leads and companies, found by their evidence, which is one row's alone. Arrays

@@ -69,11 +69,14 @@ def read_input(given: LeadInput) -> tuple[dict[FieldName, Scalar], tuple[FieldPr
             values[field] = value
         elif field in _EXPECTED:
             problems.append(FieldProblem(_camel(name), _EXPECTED[field]))
+    channels = [one if isinstance(one, str) else one.channel for one in given.opt_in]
     problems += [
         FieldProblem("optIn", f"{channel!r} is no channel: use email, whatsapp or sms")
-        for channel in given.opt_in
+        for channel in channels
         if channel not in set(Channel)
     ]
+    if len(set(channels)) < len(channels):
+        problems.append(FieldProblem("optIn", "name each channel once"))
     if not problems and not _tells_who(values):
         problems.append(
             FieldProblem(

@@ -306,13 +306,39 @@ class LeadView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     merged: tuple[MergedLead, ...]
 
 
+class OptInEvidence(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """What proves that a person agreed to be written to on a channel.
+
+    `wording` is the text they agreed to, `source` where that was: a form's address, a file, a
+    call. `obtainedAt` null: now.
+    """
+
+    wording: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    obtained_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class OptInInput(
+    OptInEvidence, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """A channel that the person has agreed to, with what proves it."""
+
+    channel: Annotated[str, msgspec.Meta(max_length=40)]
+
+
+OptIns = Annotated[tuple[OptInInput | str, ...], msgspec.Meta(max_length=10)]
+
+
 class LeadInput(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
     """A lead as the API takes it. Empty means not known.
 
     Something that tells who it is must be there: an e-mail, a LinkedIn address, or a name with
-    the company's domain. `opt_in` lists the channels the person has agreed to.
+    the company's domain. `opt_in` lists the channels the person has agreed to, each with what
+    proves it; of a channel that is named alone, the request itself is the evidence.
     """
 
     email: str = ""
@@ -330,7 +356,7 @@ class LeadInput(
     company_size: int | str = ""
     company_country: str = ""
     company_technologies: tuple[str, ...] = ()
-    opt_in: tuple[str, ...] = ()
+    opt_in: OptIns = ()
 
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -417,11 +443,3 @@ class NewImport(msgspec.Struct, frozen=True, kw_only=True):
     run_id: UUID
     icp_id: UUID
     name: str
-
-
-class ImportCount(msgspec.Struct, frozen=True):
-    """How much of a file is in: rows with an end, leads they made, rows that were bad."""
-
-    row_count: int
-    lead_count: int
-    bad_count: int

@@ -410,20 +410,46 @@ UPDATE suppression SET lifted_at = :now::timestamptz, lifted_by = :by::text
 WHERE id = :id::uuid AND lifted_at IS NULL
 RETURNING id, kind, hint, reason, source, added_by, created_at, lifted_at;
 
--- name: add_opt_in
--- A person's agreement, with what proves it.
-INSERT INTO opt_in (id, channel, key, hint, evidence, recorded_by, opted_in_at)
-VALUES (
-    :id::uuid, :channel::text, :key::bytea, :hint::text, :evidence::text, :by::text,
-    :now::timestamptz
+-- name: add_opt_ins
+-- People's agreements, with what proves them; one live row per lead and channel.
+INSERT INTO opt_in (
+    id, lead_id, channel, key, hint, wording, source, obtained_at, recorded_at, recorded_by
 )
-ON CONFLICT (channel, key) WHERE withdrawn_at IS NULL DO NOTHING
+SELECT
+    id, lead_id, channel, key, hint, wording, source, obtained_at, :now::timestamptz, recorded_by
+FROM unnest(
+    :ids::uuid[], :lead_ids::uuid[], :channels::text[], :keys::bytea[], :hints::text[],
+    :wordings::text[], :sources::text[], :obtained_ats::timestamptz[], :recorded_bys::text[]
+) AS agreed (
+    id, lead_id, channel, key, hint, wording, source, obtained_at, recorded_by
+)
+ORDER BY lead_id, channel
 RETURNING id;
 
--- name: withdraw_opt_in
--- An agreement taken back.
-UPDATE opt_in SET withdrawn_at = :now::timestamptz
-WHERE channel = :channel::text AND key = :key::bytea AND withdrawn_at IS NULL;
+-- name: withdraw_opt_ins
+-- Agreements taken back: those of these leads on a channel, and every other one of the same address.
+UPDATE opt_in SET
+    withdrawn_at = :now::timestamptz, withdrawn_by = :by::text,
+    withdrawn_reason = :reason::text
+WHERE channel = :channel::text AND withdrawn_at IS NULL
+    AND (lead_id = ANY(:lead_ids::uuid[]) OR key IN (
+        SELECT key FROM opt_in AS own
+        WHERE own.lead_id = ANY(:lead_ids::uuid[]) AND own.channel = :channel::text
+            AND own.withdrawn_at IS NULL))
+RETURNING id;
+
+-- name: replace_opt_ins
+-- What these leads agreed to on a channel gives way to a newer agreement; the row stays as proof.
+UPDATE opt_in SET
+    withdrawn_at = :now::timestamptz, withdrawn_by = :by::text, withdrawn_reason = 'replaced'
+WHERE channel = :channel::text AND lead_id = ANY(:lead_ids::uuid[]) AND withdrawn_at IS NULL;
+
+-- name: list_opt_ins
+-- All that these leads agreed to, live or taken back, newest first.
+SELECT
+    id, lead_id, channel, key, hint, wording, source, obtained_at, recorded_at, recorded_by,
+    withdrawn_at, withdrawn_by, withdrawn_reason
+FROM opt_in WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY id DESC;
 
 -- name: find_token
 -- Whom a token speaks for.

@@ -286,6 +286,26 @@ class SuppressionInput(
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
 
 
+class OptInView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A person's agreement to be written to on a channel, with its evidence.
+
+    Only a masked hint of the address is shown. `wording` empty: whoever recorded it named none.
+    `withdrawnAt` null: it holds; a newer one takes its place with the reason `replaced`.
+    """
+
+    id: UUID
+    channel: Channel
+    hint: str
+    wording: str
+    source: str
+    obtained_at: datetime
+    recorded_at: datetime
+    recorded_by: str
+    withdrawn_at: datetime | None
+    withdrawn_by: str | None
+    withdrawn_reason: str | None
+
+
 class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a token did: `known` False for a token that is none of ours."""
 
@@ -338,6 +358,18 @@ class MessageRejected(LeadEvent, frozen=True, tag="messaging.message.rejected"):
     """A person said no: it is not sent."""
 
     message_id: UUID
+
+
+class OptInRecorded(LeadEvent, frozen=True, tag="messaging.opt_in.recorded"):
+    """A person agreed to be written to on a channel."""
+
+    channel: Channel
+
+
+class OptInWithdrawn(LeadEvent, frozen=True, tag="messaging.opt_in.withdrawn"):
+    """A person took their agreement back."""
+
+    channel: Channel
 
 
 class LeadUnsubscribed(LeadEvent, frozen=True, tag="messaging.lead.unsubscribed"):

@@ -9,18 +9,15 @@ import msgspec
 
 from leadflood.contracts.ports.sender import Arrival, Sender
 from leadflood.contracts.values import Channel
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import LeadProfile, OptInEvidence
 from leadflood.domain.messaging import store
-from leadflood.domain.messaging.deciding import (
-    Decisions,
-    Publication,
-    no_message,
-    require_owned,
-)
-from leadflood.domain.messaging.keys import Keys, mask, normalise, normalise_address
+from leadflood.domain.messaging.deciding import Decisions, Publication, no_message, require_owned
+from leadflood.domain.messaging.keys import Keys, mask, normalise
 from leadflood.domain.messaging.letter import compose
+from leadflood.domain.messaging.opt_ins import OptIns
 from leadflood.domain.messaging.schemas import (
     Decider,
-    Edit,
     Intent,
     IntentState,
     IntentView,
@@ -30,6 +27,7 @@ from leadflood.domain.messaging.schemas import (
     MessageFilter,
     MessageState,
     MessageView,
+    OptInView,
     SendingStatus,
     Settings,
     SuppressionInput,
@@ -82,6 +80,7 @@ class MessagingService:
         self._senders = senders or {}
         self._keys = Keys(settings.hash_secret)
         self._looked_up_to = store.OLDEST
+        self.opt_ins = OptIns(ids, clock, self._keys)
         self.decisions = Decisions(
             settings=settings, clock=clock, ids=ids, keys=self._keys, senders=self._senders
         )
@@ -148,11 +147,6 @@ class MessagingService:
         """Keep a draft from going; see `Decisions.reject`."""
         async with self._publisher.transaction() as publication:
             return await self.decisions.reject(publication, message_id, Decider(by=by), reason)
-
-    async def edit(self, message_id: UUID, edit: Edit, by: str) -> MessageView:
-        """Put a person's text in place of the draft; see `Decisions.edit`."""
-        async with self._publisher.transaction() as publication:
-            return await self.decisions.edit(publication, message_id, Decider(by=by), edit)
 
     async def add_template(self, template: Template, by: str) -> int:
         """Keep a new version of a text with merge fields; tell its number. Raises: Invalid."""
@@ -329,34 +323,31 @@ class MessagingService:
             raise NotFound(f"this {kind} is not suppressed", code="suppression.not_found")
         return await self.lift(found.id, by)
 
-    async def record_opt_in(self, channel: Channel, address: str, evidence: str, by: str) -> bool:
-        """Write down that a person has agreed, with what proves it; False: it was known.
+    async def record_opt_in(
+        self,
+        publication: Publication,
+        lead_id: UUID,
+        channel: Channel,
+        evidence: OptInEvidence,
+        by: str,
+    ) -> OptInView:
+        """Write down that a person agreed to a channel; see `OptIns.record`. Raises: NotFound."""
+        profile = await _lock_person(publication.tx, lead_id)
+        return await self.opt_ins.record(publication, profile, channel, evidence, by)
 
-        Raises: Invalid, NotConfigured.
-        """
-        if not evidence.strip():
-            raise Invalid.field(
-                "evidence", "say what proves the agreement: where, when, which words"
-            )
-        made = await self._db.fetch_value(
-            store.SQL.add_opt_in,
-            id=self._ids.new(),
-            channel=channel.value,
-            key=self._keys.of_address(channel, address),
-            hint=mask(normalise_address(channel, address)),
-            evidence=store.clean(evidence),
-            by=by,
-            now=self._clock.now(),
-        )
-        return made is not None
+    async def withdraw_opt_in(
+        self, publication: Publication, lead_id: UUID, channel: Channel, by: str, reason: str
+    ) -> None:
+        """Write down that a person took it back; see `OptIns.withdraw`. Raises: NotFound."""
+        profile = await _lock_person(publication.tx, lead_id)
+        await self.opt_ins.withdraw(publication, profile, channel, by, reason)
 
-    async def withdraw_opt_in(self, channel: Channel, address: str) -> bool:
-        """Write down that an agreement was taken back; False: there was none."""
-        key = self._keys.of_address(channel, address)
-        count = await self._db.execute(
-            store.SQL.withdraw_opt_in, channel=channel.value, key=key, now=self._clock.now()
-        )
-        return count > 0
+    async def list_opt_ins(self, lead_id: UUID) -> list[OptInView]:
+        """List what a person agreed to, live or withdrawn, newest first."""
+        family = await store.find_family(self._db, lead_id)
+        found = await self.opt_ins.list_of(self._db, family)
+        opt_ins = [opt_in for member in family for opt_in in found.get(member, ())]
+        return sorted(opt_ins, key=lambda opt_in: opt_in.id, reverse=True)
 
     async def peek_unsubscribe(self, token: str) -> Unsubscribed:
         """Tell whom a token speaks for, and change nothing."""
@@ -419,3 +410,12 @@ class MessagingService:
 
     def _line(self, kind: SuppressionKind, key: bytes, hint: str) -> store.NewSuppression:
         return store.NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=hint)
+
+
+async def _lock_person(tx: Tx, lead_id: UUID) -> LeadProfile:
+    """Lock who a lead is now, so that nobody else says something of them. Raises: NotFound."""
+    profile = (await leads.profiles(tx, [lead_id])).get(lead_id)
+    if profile is None or profile.is_deleted:
+        raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
+    await leads.lock_states(tx, [profile.lead_id])
+    return profile

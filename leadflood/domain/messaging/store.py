@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.ports.text import NumberedFact
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.claims import spans_of
 from leadflood.domain.messaging.keys import Keys, hash_token, mask, normalise_domain
@@ -668,8 +667,3 @@ def _suppression(row: Row) -> SuppressionView:
         created_at=row["created_at"],
         lifted_at=row["lifted_at"],
     )
-
-
-def numbered(facts: Sequence[FactView]) -> tuple[NumberedFact, ...]:
-    """Give stored facts the form that rules read."""
-    return tuple(NumberedFact(fact.number, fact.field, fact.value) for fact in facts)

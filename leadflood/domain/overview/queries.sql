@@ -103,6 +103,9 @@ CROSS JOIN LATERAL (
     SELECT hashtextextended(concat(message.xmin, message.ctid, intent.xmin, intent.ctid), 7)
     FROM message LEFT JOIN intent ON intent.message_id = message.id
     WHERE message.lead_id = down.id
+    UNION ALL
+    SELECT hashtextextended(concat(opt_in.xmin, opt_in.ctid), 8)
+    FROM opt_in WHERE opt_in.lead_id = down.id
     OFFSET 0
 ) AS part
 GROUP BY down.start

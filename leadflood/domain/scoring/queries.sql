@@ -72,18 +72,6 @@ JOIN scoring_algorithm AS a ON a.id = s.algorithm_id
 ORDER BY s.score_milli DESC, s.lead_id
 LIMIT :limit::int;
 
--- name: count_bands
--- How many leads of a run have which band, by their newest score there.
-SELECT s.band, count(*) AS lead_count
-FROM (
-    SELECT DISTINCT ON (n.lead_id) n.band
-    FROM score_prediction AS n
-    JOIN lead AS l ON l.id = n.lead_id AND l.merged_into IS NULL
-    WHERE n.run_id = :run_id::uuid
-    ORDER BY n.lead_id, n.id DESC
-) AS s
-GROUP BY s.band;
-
 -- name: list_newest
 -- The newest leads.
 SELECT id FROM lead

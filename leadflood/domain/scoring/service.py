@@ -12,7 +12,7 @@ from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.domain.scoring import explanation, store
 from leadflood.domain.scoring.preview import Preview
-from leadflood.domain.scoring.schemas import BandCounts, Counted, Needs, Prediction, Tally
+from leadflood.domain.scoring.schemas import Counted, Needs, Prediction, Tally
 from leadflood.engine.db.tx import Reader
 
 PREVIEWED = 2_000
@@ -42,10 +42,6 @@ class ScoringService:
     async def top(self, run_id: UUID, limit: int) -> list[Prediction]:
         """List the best leads of a run, best first."""
         return await store.top(self._db, run_id, limit)
-
-    async def count_bands(self, run_id: UUID) -> BandCounts:
-        """Count the leads of a run by band."""
-        return await store.count_bands(self._db, run_id)
 
     def explain(self, prediction: Prediction) -> list[str]:
         """Explain a score in lines."""

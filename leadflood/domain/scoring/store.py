@@ -18,7 +18,6 @@ from leadflood.domain.icp.schemas import (
     RuleValue,
 )
 from leadflood.domain.scoring.schemas import (
-    BandCounts,
     Contribution,
     Counted,
     Prediction,
@@ -140,17 +139,6 @@ async def top(db: Reader, run_id: UUID, limit: int) -> list[Prediction]:
     """List the best leads of a run, best first."""
     rows = await db.fetch(SQL.find_top, run_id=run_id, limit=limit)
     return [_prediction_of(row) for row in rows]
-
-
-async def count_bands(db: Reader, run_id: UUID) -> BandCounts:
-    """Count the leads of a run by band."""
-    rows = await db.fetch(SQL.count_bands, run_id=run_id)
-    counts = {row["band"]: row["lead_count"] for row in rows}
-    return BandCounts(
-        low=counts.get(Band.LOW, 0),
-        medium=counts.get(Band.MEDIUM, 0),
-        high=counts.get(Band.HIGH, 0),
-    )
 
 
 def _write_trace(trace: Sequence[RuleTrace]) -> str:

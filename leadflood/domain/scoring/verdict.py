@@ -71,11 +71,6 @@ class Judge:
         return self._if_missing if value is None else self._predicate(value)
 
 
-def evaluate(rule: QualificationRule, features: Mapping[str, SeenValue]) -> Verdict:
-    """Judge one rule; `Judge` keeps what is the same for every lead."""
-    return Judge(rule).judge(features)
-
-
 def known(value: SeenValue | None) -> SeenValue | None:
     """Take not-a-number, absurd numbers, empty text and the empty list for not known."""
     if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:

@@ -578,13 +578,6 @@ FROM gone RETURNING id
 -- Tell the other nodes that a stage has work (or a switch changed).
 SELECT pg_notify('leadflood', :payload::text)
 
--- name: read_events
--- Events in an order behind which nothing can appear any more.
-SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
-WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid)
-  AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY era, xid, id LIMIT :limit::int
-
 -- name: find_era
 -- The era that orders the event log.
 SELECT era FROM installation

@@ -14,7 +14,9 @@ from leadflood.domain.discovery.schemas import (
     LeadDiscovered,
     NewDiscovery,
     PageWanted,
+    RecordFilter,
     RecordStatus,
+    RecordView,
 )
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
@@ -70,6 +72,10 @@ def a_stage(people: Sequence[FoundPerson], page_size: int = 3) -> DiscoveryStage
 
 def a_claim(task: PageWanted) -> ClaimedTask[PageWanted]:
     return ClaimedTask(task, IDS.new(), 1, task.discovery_run_id, 0, CLOCK.now())
+
+
+async def records_of(database: Database, task: PageWanted) -> Sequence[RecordView]:
+    return await store.inspect_records(database, task.discovery_run_id, RecordFilter(), 0, 100)
 
 
 async def started(database: Database, wanted: int = 100, provider: str = "apollo") -> PageWanted:
@@ -138,7 +144,7 @@ async def test_people_seen_twice_do_not_use_up_the_number_wanted(database: Datab
 
     events = await all_pages(database, a_stage(people, page_size=5), task)
 
-    records = await store.list_records(database, task.discovery_run_id)
+    records = await records_of(database, task)
     assert sum(isinstance(event, LeadDiscovered) for event in events) == 3
     assert [record.status for record in records] == [
         RecordStatus.DISCOVERED,
@@ -177,7 +183,7 @@ async def test_a_person_known_from_another_run_is_a_duplicate_and_goes_on_in_thi
 
     second = await all_pages(database, stage, task)
 
-    (record,) = await store.list_records(database, task.discovery_run_id)
+    (record,) = await records_of(database, task)
     one, other = first[0], second[0]
     assert isinstance(one, LeadDiscovered)
     assert isinstance(other, LeadDiscovered)
@@ -193,7 +199,7 @@ async def test_unusable_records_are_rejected_with_the_reason(database: Database)
 
     await committed(database, a_stage([]), FinishedTask(a_claim(task), Done(page)))
 
-    records = await store.list_records(database, task.discovery_run_id)
+    records = await records_of(database, task)
     assert {record.status for record in records} == {RecordStatus.REJECTED}
     assert [record.reason for record in records] == [
         "nothing is known of this person but an id",
@@ -209,7 +215,7 @@ async def test_a_source_that_refuses_ends_the_run_with_its_code(database: Databa
     events = await committed(database, a_stage([]), FinishedTask(a_claim(task), Discard(error)))
 
     view = await store.find_view(database, task.discovery_run_id)
-    (record,) = await store.list_records(database, task.discovery_run_id)
+    (record,) = await records_of(database, task)
     assert events == [DiscoveryFailed(task.discovery_run_id, "provider.key_refused")]
     assert view is not None
     assert (view.state, view.code) == (DiscoveryState.FAILED, "provider.key_refused")

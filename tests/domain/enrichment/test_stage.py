@@ -30,6 +30,8 @@ from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.enrichment.waterfall import WaterfallInput
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, NewPerson
+from leadflood.domain.overview.schemas import LeadRecord
+from leadflood.domain.overview.store import list_lead_records
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import CapSpent, Denied, NotFound, Throttled, Transient
@@ -121,6 +123,11 @@ def a_stage(
     return EnrichmentStage(Policy(), by_name, verifier, settings or Settings(), IDS, CLOCK)
 
 
+async def records_of(database: Database, lead_id: UUID) -> list[LeadRecord]:
+    records = await list_lead_records(database, [lead_id])
+    return sorted(records[lead_id], key=lambda record: record.provider)
+
+
 async def a_lead(database: Database, name: str = "a1", **given: Scalar) -> UUID:
     values = found("apollo", **{"first_name": "Ann", **given})
     person = FoundPerson("apollo", name, values)
@@ -186,7 +193,7 @@ async def test_the_next_provider_is_asked_only_for_what_is_missing(database: Dat
     assert profile.text(FieldName.EMAIL) == "ann@acme.example"
     assert hunter.asked[0].full_name == "Ann Lee"
     assert pdl.asked == []
-    records = await store.list_records(database, [lead_id])
+    records = await records_of(database, lead_id)
     assert [(one.provider, one.state, one.is_found) for one in records] == [
         ("apollo", EnrichmentState.COMPLETED, True),
         ("hunter", EnrichmentState.COMPLETED, True),
@@ -267,7 +274,7 @@ async def test_when_one_provider_cannot_the_next_one_is_asked(
 
     events = await enriched(database, a_stage(apollo, pdl), lead_id)
 
-    records = await store.list_records(database, [lead_id])
+    records = await records_of(database, lead_id)
     assert events == [LeadEnriched(lead_id, ICP)]
     assert {(one.provider, one.code) for one in records} == {("apollo", code), ("pdl", None)}
 
@@ -308,7 +315,7 @@ async def test_spent_money_ends_the_paid_part_and_the_lead_goes_on(database: Dat
 
     events = await enriched(database, a_stage(apollo, hunter, pdl), lead_id)
 
-    records = await store.list_records(database, [lead_id])
+    records = await records_of(database, lead_id)
     assert events == [LeadEnriched(lead_id, ICP)]
     assert pdl.asked == []
     assert [one.code for one in records] == [None, "budget.exhausted"]

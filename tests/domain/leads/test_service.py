@@ -5,6 +5,7 @@ import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.import_service import ImportService
+from leadflood.domain.leads.imports import read_csv
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadStatus, NewImport
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import ManualClock
@@ -88,7 +89,7 @@ async def test_a_lead_that_is_not_there_is_not_found(database: Database) -> None
 
 
 async def test_a_file_is_imported_once_however_often_it_is_tried(database: Database) -> None:
-    read = await IMPORTS.read_file((DATA / "salesforce_leads.csv").read_bytes())
+    read = read_csv((DATA / "salesforce_leads.csv").read_bytes())
     new = NewImport(run_id=IDS.new(), icp_id=ICP, name="salesforce_leads.csv")
     events = []
 
@@ -97,14 +98,14 @@ async def test_a_file_is_imported_once_however_often_it_is_tried(database: Datab
             await IMPORTS.start_import(tx, new, read)
             events.append(await IMPORTS.import_rows(tx, new, read.rows))
 
-    count = await IMPORTS.count_import(database, new.run_id)
+    counts = (await IMPORTS.get(database, new.run_id, None)).counts
     assert [len(one) for one in events] == [2, 0]
-    assert (count.row_count, count.lead_count, count.bad_count) == (3, 2, 1)
+    assert (counts.created, counts.duplicate, counts.bad) == (2, 0, 1)
 
 
 async def test_rows_that_name_one_person_start_one_lead(database: Database) -> None:
     text = b"email,name,company\na@b.example,Ann Lee,B\nA@B.example,Ann,B\n,Bob Ray,C\n,BOB RAY,c\n"
-    read = await IMPORTS.read_file(text)
+    read = read_csv(text)
     new = NewImport(run_id=IDS.new(), icp_id=ICP, name="twice.csv")
 
     async with database.transaction() as tx:

@@ -143,11 +143,12 @@ async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
 
 
 async def test_whatsapp_goes_only_while_an_opt_in_is_recorded(world: World) -> None:
-    phone = "+31620000000"
-    await world.service.record_opt_in(Channel.WHATSAPP, phone, "form of 2026-01-02", "ann")
-    [event] = await world.approved(email_status="unknown", phone=phone)
+    lead_id = await world.lead(email_status="unknown", phone="+31620000000")
+    await world.opt_in(lead_id)
+    [event] = await world.drafted([lead_id], await world.run(), await world.icp())
+    assert isinstance(event, MessageApproved)
     first = await world.load_send(event)
-    await world.service.withdraw_opt_in(Channel.WHATSAPP, "0031 6 2000 0000")
+    await world.withdraw(lead_id)
 
     [verdict] = await world.authorize(first)
 

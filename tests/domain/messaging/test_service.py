@@ -1,9 +1,11 @@
+from uuid import UUID
+
 import anyio
 import msgspec
 import pytest
-from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.keys import Keys
 from leadflood.domain.messaging.schemas import (
+    Decider,
     Edit,
     LeadUnsubscribed,
     MessageApproved,
@@ -24,6 +26,11 @@ pytestmark = pytest.mark.pg
 @pytest.fixture
 def world(database: Database) -> World:
     return World(database)
+
+
+async def edit(world: World, message_id: UUID, change: Edit, by: str) -> MessageView:
+    async with world.publisher.transaction() as publication:
+        return await world.service.decisions.edit(publication, message_id, Decider(by=by), change)
 
 
 async def a_waiting_message(world: World) -> MessageView:
@@ -77,9 +84,7 @@ async def test_a_cancelled_run_or_a_missing_setting_keeps_a_person_from_approvin
 async def test_an_edited_text_goes_out_and_no_longer_names_claims(world: World) -> None:
     message = await a_waiting_message(world)
 
-    edited = await world.service.edit(
-        message.id, Edit(body="Hi Ada, see https://example.com"), "ann"
-    )
+    edited = await edit(world, message.id, Edit(body="Hi Ada, see https://example.com"), "ann")
     detail = await world.service.show(message.id)
 
     assert edited.writer == "person:ann"
@@ -87,10 +92,10 @@ async def test_an_edited_text_goes_out_and_no_longer_names_claims(world: World) 
     assert all(fact.claimed_at == () for fact in detail.facts)
     for blank in (Edit(subject=" "), Edit(body=""), Edit(body="Hi {{ name }}")):
         with pytest.raises(Invalid):
-            await world.service.edit(message.id, blank, "ann")
+            await edit(world, message.id, blank, "ann")
     await world.service.approve(message.id, "ann")
     with pytest.raises(Conflict):
-        await world.service.edit(message.id, Edit(body="too late"), "ann")
+        await edit(world, message.id, Edit(body="too late"), "ann")
 
 
 async def test_a_draft_that_lacks_data_can_be_written_by_a_person(world: World) -> None:
@@ -98,7 +103,7 @@ async def test_a_draft_that_lacks_data_can_be_written_by_a_person(world: World) 
     await world.drafted([lead_id], await world.run(), await world.icp())
     [message] = await world.service.list_of_lead(lead_id)
 
-    edited = await world.service.edit(message.id, Edit("Hello", "Hi there"), "ann")
+    edited = await edit(world, message.id, Edit("Hello", "Hi there"), "ann")
 
     assert message.state is MessageState.NEEDS_DATA
     assert (edited.state, edited.reason) == (MessageState.WAITING, "")
@@ -129,9 +134,9 @@ async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
     await world.release()
     [event] = await world.approved()
     await world.service.unsubscribe(Keys(SETTINGS.hash_secret).token_for(event.intent_id))
-    await world.service.record_opt_in(Channel.WHATSAPP, "+31620000000", "form", "ann")
     run_id, icp_id = await world.run(), await world.icp()
     await world.lead(email="p0@acme.example", full_name="Ada B0", phone="+31620000000")
+    await world.opt_in(event.lead_id)
 
     [later] = await world.drafted([event.lead_id], run_id, icp_id)
     assert isinstance(later, MessageApproved)

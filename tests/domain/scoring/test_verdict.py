@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.domain.icp.schemas import Operator, QualificationRule, RuleField
-from leadflood.domain.scoring.verdict import evaluate
+from leadflood.domain.scoring.verdict import Judge, Verdict
 from tests.domain.icp.icps import CALM, a_flag, a_rule, odd_values
 
 any_rule = st.builds(
@@ -19,6 +19,10 @@ any_rule = st.builds(
         st.lists(st.one_of(st.text(), st.integers(), st.booleans()), max_size=3).map(tuple),
     ),
 )
+
+
+def evaluate(rule: QualificationRule, features: dict[str, Any]) -> Verdict:
+    return Judge(rule).judge(features)
 
 
 @CALM

@@ -1,0 +1,89 @@
+"""`leadflood opt-ins`: which channels a lead has agreed to, and what proves it."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from leadflood.app import Storage
+from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.talk import print_data, print_json
+from leadflood.contracts.values import Channel
+from leadflood.domain.leads.schemas import OptInEvidence
+from leadflood.domain.messaging.schemas import OptInView
+
+app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")
+LeadId = Annotated[UUID, typer.Argument(metavar="LEAD")]
+ChannelName = Annotated[Channel, typer.Argument(metavar="CHANNEL")]
+
+
+@app.command()
+def add(
+    lead: LeadId,
+    channel: ChannelName,
+    wording: Annotated[str, typer.Option(help="The words the person agreed to.")],
+    source: Annotated[str, typer.Option(help="Where: a form's address, a file, a call.")],
+    obtained_at: Annotated[datetime | None, typer.Option(help="When, in UTC; now if left out.")] = (
+        None
+    ),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write down that a lead agreed to be written to on a channel."""
+    when = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
+    evidence = OptInEvidence(wording=wording, source=source, obtained_at=when)
+
+    async def record(storage: Storage) -> OptInView:
+        publisher = storage.producer()
+        messaging = storage.messaging(publisher)
+        async with publisher.transaction() as publication:
+            return await messaging.record_opt_in(publication, lead, channel, evidence, who())
+
+    opt_in = with_storage(record)
+    if as_json:
+        print_json(opt_in)
+        return
+    print_data(f"{opt_in.hint} has agreed to {opt_in.channel} ({opt_in.id})")
+
+
+@app.command()
+def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
+    """Write down that a lead took its agreement back: nothing more is sent there."""
+
+    async def withdraw(storage: Storage) -> None:
+        publisher = storage.producer()
+        messaging = storage.messaging(publisher)
+        async with publisher.transaction() as publication:
+            await messaging.withdraw_opt_in(publication, lead, channel, who(), reason)
+
+    with_storage(withdraw)
+    print_data(f"lead {lead} no longer agrees to {channel}")
+
+
+@app.command("list")
+def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
+    """List what a lead agreed to, live and withdrawn, newest first."""
+
+    async def read(storage: Storage) -> list[OptInView]:
+        return await storage.messaging(storage.producer()).list_opt_ins(lead)
+
+    opt_ins = with_storage(read)
+    if as_json:
+        print_json(opt_ins)
+        return
+    print_table(
+        ("channel", "address", "since", "until", "source", "wording", "by"),
+        [
+            (
+                one.channel,
+                one.hint,
+                f"{one.obtained_at:%Y-%m-%d %H:%M}",
+                one.withdrawn_at and f"{one.withdrawn_at:%Y-%m-%d %H:%M}",
+                one.source,
+                one.wording,
+                one.recorded_by,
+            )
+            for one in opt_ins
+        ],
+    )
