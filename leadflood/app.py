@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api import idempotency
-from leadflood.api.turns import Turns
+from leadflood.api.http import idempotency
+from leadflood.api.http.idempotency import InFlightRequests
+from leadflood.api.services import BudgetDefaults, Services
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
@@ -201,7 +202,7 @@ class Node:
     def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
         self.storage = storage
         self.http = http
-        self.turns = Turns()
+        self._in_flight = InFlightRequests()
         self._crash_point = crash_point
         self.engine: Engine
         self.gate: LiveGate
@@ -212,6 +213,7 @@ class Node:
         self.messaging: MessagingService
         self.discovery: DiscoveryService
         self.watcher: Watcher
+        self.services: Services
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
         """Build the parts of one life of the node, and its stages."""
@@ -229,7 +231,32 @@ class Node:
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
         self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
+        self.services = self._make_services()
         return self._stages()
+
+    def _make_services(self) -> Services:
+        storage, settings = self.storage, self.storage.settings
+        return Services(
+            db=storage.db,
+            ids=storage.ids,
+            clock=storage.clock,
+            publisher=self.publisher,
+            accounts=storage.accounts,
+            audit=storage.audit,
+            in_flight=self._in_flight,
+            icps=storage.icps,
+            scores=storage.scores,
+            messaging=self.messaging,
+            discovery=self.discovery,
+            engine=self.engine,
+            gate=self.gate,
+            retuner=self.retuner,
+            adapters=self.adapters,
+            provider_names=tuple(settings.providers),
+            budget=msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True),
+            public_url=settings.http.public_url,
+            explain_settings=storage.explain_settings,
+        )
 
     def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
         storage, settings = self.storage, self.storage.settings
@@ -316,7 +343,7 @@ class Node:
             await self.watcher.prune(self.storage.db)
             while await forget_answers(self.storage.db, self.storage.clock.now()):
                 pass
-            while await idempotency.forget(self.storage.db, self.storage.clock.now()):
+            while await idempotency.prune(self.storage.db, self.storage.clock.now()):
                 pass
             while await self.storage.accounts.prune(self.storage.clock.now()):
                 pass

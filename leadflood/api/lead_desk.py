@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.edge import Caller, Node
-from leadflood.api.icp import Icps
-from leadflood.api.idempotency import another_body, keep_all, key_of, recall_all
+from leadflood.api.http.idempotency import find_many, record_many
+from leadflood.api.http.request_context import Caller
 from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
 from leadflood.api.lead_pages import LeadPage, LeadPages
-from leadflood.api.turns import Ended
+from leadflood.api.services import Node
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.leads.making import ReadPerson, WantedLead
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
@@ -64,9 +64,8 @@ IN_TURN = Settings(lanes=1, pause_ratio=0.4)
 class LeadDesk:
     """Reads leads, and brings leads in, for all who ask."""
 
-    def __init__(self, node: Node, icps: Icps) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._icps = icps
         self._scores = ShownScores()
         self._pages = LeadPages()
         self._reads: Grouped[UUID, LeadPage | None] = Grouped(self._read)
@@ -87,25 +86,17 @@ class LeadDesk:
 
         Raises: Invalid, NotFound, Conflict, HttpRefused.
         """
-        caller = order.caller
-        if not caller.idempotency_key:
-            return await self._ask(order)
-        async with self._node.turns.take(key_of(caller)) as turn:
-            if turn.ended is None:
-                turn.ended = Ended(caller.body_hash, await self._ask(order))
-            elif turn.ended.body_hash != caller.body_hash:
-                raise another_body()
-            made: LeadMade = turn.ended.answer
-        return made
+        in_flight = self._node.services.in_flight
+        return await in_flight.share(order.caller, partial(self._ask, order))
 
     async def _ask(self, order: Order) -> LeadMade:
-        storage = self._node.storage
-        person = LeadService(storage.ids, storage.clock).read(order.given)
+        services = self._node.services
+        person = LeadService(services.ids, services.clock).read(order.given)
         return await self._orders.ask(_Read(order, person))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
         """Read a batch: one statement where nothing has changed since, else five more for all."""
-        async with self._node.storage.db.session() as db:
+        async with self._node.services.db.session() as db:
             marks = await OverviewService(db).marks_of(lead_ids)
             pages, changed = self._pages.find(marks)
             if changed:
@@ -113,14 +104,14 @@ class LeadDesk:
         return [pages.get(one) for one in lead_ids]
 
     async def _put_together(self, db: Tx, lead_ids: Sequence[UUID]) -> dict[UUID, LeadDetail]:
-        storage = self._node.storage
-        views = await LeadService(storage.ids, storage.clock).find_many(db, lead_ids)
+        services = self._node.services
+        views = await LeadService(services.ids, services.clock).find_many(db, lead_ids)
         found = {view.id: view for view in views.values()}
         families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
         everyone = [one for each in families for one in each]
         records = await OverviewService(db).records_of(families)
         scores = await self._scores.of(list(found), ScoringService(db))
-        messages = await self._node.messaging.messages_of(db, everyone)
+        messages = await self._node.services.messaging.messages_of(db, everyone)
         details = {}
         for view, family, asked in zip(found.values(), families, records, strict=True):
             told = [message for one in family for message in messages.get(one, ())]
@@ -139,11 +130,11 @@ class LeadDesk:
         answers: dict[int, Answer] = {
             place: error for place, error in enumerate(icp_ids) if isinstance(error, Exception)
         }
-        storage = self._node.storage
-        async with self._node.publisher.transaction() as publication:
+        services = self._node.services
+        async with self._node.services.publisher.transaction() as publication:
             tx = publication.tx
             callers = [order.caller for order in orders]
-            answers |= await recall_all(tx, callers, LeadMade, storage.clock)
+            answers |= await find_many(tx, callers, LeadMade, services.clock)
             fresh = {
                 place: WantedLead(
                     person=read[place].person,
@@ -155,10 +146,10 @@ class LeadDesk:
                 if isinstance(icp_id, UUID) and place not in answers
             }
             made = await self._make(publication, orders, fresh)
-            await keep_all(
+            await record_many(
                 tx,
                 [(callers[place], one) for place, one in made.items() if isinstance(one, LeadMade)],
-                storage.clock,
+                services.clock,
             )
         answers |= made
         return [answers[place] for place in range(len(orders))]
@@ -168,7 +159,7 @@ class LeadDesk:
         chosen: dict[UUID | None, UUID | LeadfloodError] = {}
         for icp_id in {order.icp_id for order in orders}:
             try:
-                chosen[icp_id] = await self._icps.choose(icp_id)
+                chosen[icp_id] = await self._node.services.icps.resolve_version(icp_id)
             except LeadfloodError as error:
                 chosen[icp_id] = error
         return [chosen[order.icp_id] for order in orders]
@@ -179,8 +170,8 @@ class LeadDesk:
         """Make leads with their runs, events and jobs; tell what became of each place."""
         if not fresh:
             return {}
-        storage = self._node.storage
-        leads = LeadService(storage.ids, storage.clock)
+        services = self._node.services
+        leads = LeadService(services.ids, services.clock)
         ends = await leads.create_many(publication.tx, list(fresh.values()))
         answers: dict[int, Answer] = {}
         created: dict[int, LeadCreated] = {}
@@ -190,7 +181,7 @@ class LeadDesk:
             else:
                 answers[place] = end or AGAIN
         opened = [self._run_of(orders[place]) for place in created]
-        await runs.create_many(publication.tx, opened, storage.clock.now())
+        await runs.create_many(publication.tx, opened, services.clock.now())
         jobs = await publication.publish_each(
             [
                 Follow(None, event, None, run.id, 0, orders[place].caller.request_id)
@@ -202,10 +193,10 @@ class LeadDesk:
         return answers
 
     def _run_of(self, order: Order) -> NewRun:
-        storage = self._node.storage
-        budget = storage.settings.budget
+        services = self._node.services
+        budget = services.budget
         return NewRun(
-            id=storage.ids.new(),
+            id=services.ids.new(),
             kind="lead",
             title="one lead by the API",
             sends=order.sends.value,

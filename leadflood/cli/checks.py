@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from anyio import to_thread
 
-from leadflood.api.listening import warning_of
+from leadflood.api.http.settings import warning_of
 from leadflood.app import (
     WHOLE_NODE,
     Storage,

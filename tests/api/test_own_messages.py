@@ -3,14 +3,19 @@
 from uuid import UUID, uuid4
 
 import pytest
-from leadflood.api.discovery import Discoveries
-from leadflood.api.edge import Caller
-from leadflood.api.icp import Icps
-from leadflood.api.icp_search import IcpSearch, PreviewQuery
-from leadflood.api.jobs import JobQuery, Jobs
-from leadflood.api.messages import MessageQuery, Messages, Rejection
+from leadflood.api.http.request_context import Caller
+from leadflood.api.routes.discovery_runs import Discoveries
+from leadflood.api.routes.icp_search import IcpSearch, PreviewQuery
+from leadflood.api.routes.jobs import JobQuery, Jobs
+from leadflood.api.routes.messages import MessageQuery, Messages, Rejection
 from leadflood.app import Node
-from leadflood.domain.accounts.schemas import PERMISSIONS, Principal, PrincipalKind, Role
+from leadflood.domain.accounts.schemas import (
+    PERMISSIONS,
+    Principal,
+    PrincipalKind,
+    Role,
+    Visibility,
+)
 from leadflood.domain.messaging.schemas import Edit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
@@ -26,7 +31,7 @@ def rep() -> Caller:
     user_id = uuid4()
     principal = Principal(
         kind=PrincipalKind.USER, name="rep", permissions=PERMISSIONS[Role.SALES_REP],
-        id=user_id, user_id=user_id, role=Role.SALES_REP, sees_owner=user_id,
+        id=user_id, user_id=user_id, role=Role.SALES_REP, visibility=Visibility(user_id),
     )  # fmt: skip
     return Caller(request_id=uuid4().hex, principal=principal, route="test")
 
@@ -109,11 +114,8 @@ async def test_a_preview_looks_at_the_callers_own_leads(
 ) -> None:
     _, mine = await a_draft(world, str(rep.principal.user_id))
     await a_draft(world, str(uuid4()))
-    icps = Icps(node)
 
-    told = await IcpSearch(node, icps, Discoveries(node, icps)).preview(
-        UUID(icp_id), PreviewQuery(), rep
-    )
+    told = await IcpSearch(node, Discoveries(node)).preview(UUID(icp_id), PreviewQuery(), rep)
 
     assert (told.evaluated_count, told.total_count, told.is_sample) == (1, 1, False)
     assert [lead.lead_id for lead in told.sample] == [mine]

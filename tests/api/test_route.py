@@ -5,12 +5,19 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.api.edge import Caller
-from leadflood.api.listing import Paging, listed, read_cursor, write_cursor
-from leadflood.api.problems import HttpRefused
-from leadflood.api.route import Contract, Endpoint, Route, read_body, read_query, snake
+from leadflood.api.http.decoding import decode_body, decode_query
+from leadflood.api.http.naming import snake_case
+from leadflood.api.http.pagination import Paging, listed, read_cursor, write_cursor
+from leadflood.api.http.platform import Platform
+from leadflood.api.http.problems import HttpRefused
+from leadflood.api.http.request_context import Caller
+from leadflood.api.http.routing import Endpoint, Route, Signature
 
 CALLER = Caller(request_id="r")
+
+
+def no_services() -> Platform:
+    raise AssertionError("this route takes no services")
 
 
 class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,23 +36,23 @@ DECODE = msgspec.json.Decoder(Sent).decode
 
 
 def test_the_annotations_are_the_contract() -> None:
-    contract = Contract.of(ROUTE)
+    contract = Signature.of(ROUTE)
 
     assert (contract.body, contract.query, contract.answer) == (Sent, Paging, Sent)
     assert contract.path == {"thingId": UUID}
-    assert contract.wants_caller
+    assert "caller" in contract.takes
     assert contract.summary == "Take a thing. More words"
 
 
 def test_a_handler_that_does_not_fit_its_path_is_refused_at_the_start() -> None:
     with pytest.raises(TypeError, match="do not fit"):
-        Endpoint(msgspec.structs.replace(ROUTE, path="/things"))
+        Endpoint(msgspec.structs.replace(ROUTE, path="/things"), no_services)
 
 
 async def test_an_endpoint_gives_its_handler_what_it_asks_for() -> None:
     path, query = {"thingId": str(uuid4())}, [("limit", "3")]
 
-    answer = await Endpoint(ROUTE).answer(path, query, b'{"text": "a"}', CALLER)
+    answer = await Endpoint(ROUTE, no_services).answer(path, query, b'{"text": "a"}', CALLER)
 
     assert answer == Sent(text="a")
 
@@ -53,7 +60,7 @@ async def test_an_endpoint_gives_its_handler_what_it_asks_for() -> None:
 @given(st.binary(max_size=200))
 def test_bytes_are_a_body_or_a_problem_of_the_caller(raw: bytes) -> None:
     with suppress(HttpRefused):
-        assert isinstance(read_body(raw, DECODE), Sent)
+        assert isinstance(decode_body(raw, DECODE), Sent)
 
 
 @given(st.text(max_size=20))
@@ -61,13 +68,13 @@ def test_the_character_nul_is_found_wherever_it_stands(text: str) -> None:
     raw = msgspec.json.encode(Sent(inner=(Sent(text=f"{text}\x00"),)))
 
     with pytest.raises(HttpRefused) as refused:
-        read_body(raw, DECODE)
+        decode_body(raw, DECODE)
 
     assert refused.value.fields[0].path == "inner[0].text"
 
 
 def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
-    assert read_body(b'{"text": "\\\\u0000"}', DECODE) == Sent(text="\\u0000")
+    assert decode_body(b'{"text": "\\\\u0000"}', DECODE) == Sent(text="\\u0000")
 
 
 @given(st.lists(st.tuples(st.text(max_size=10), st.text(max_size=10)), max_size=4))
@@ -75,7 +82,7 @@ def test_parameters_are_understood_or_a_problem_of_the_caller(
     pairs: list[tuple[str, str]],
 ) -> None:
     with suppress(HttpRefused):
-        assert isinstance(read_query(pairs, Paging), Paging)
+        assert isinstance(decode_query(pairs, Paging), Paging)
 
 
 @given(st.uuids())
@@ -85,7 +92,7 @@ def test_a_cursor_is_read_as_it_was_written(place: UUID) -> None:
 
 @pytest.mark.parametrize(("path", "python"), [("leadId", "lead_id"), ("id", "id")])
 def test_names_in_paths_are_python_s_in_snake_case(path: str, python: str) -> None:
-    assert snake(path) == python
+    assert snake_case(path) == python
 
 
 @given(st.integers(), st.datetimes(timezones=st.just(UTC)), st.uuids(), st.text())
@@ -120,4 +127,4 @@ def test_a_page_by_number_skips_what_is_before_it() -> None:
 
 def test_a_post_without_a_key_says_why() -> None:
     with pytest.raises(TypeError, match="say why"):
-        Endpoint(msgspec.structs.replace(ROUTE, is_idempotent=False))
+        Endpoint(msgspec.structs.replace(ROUTE, idempotent=False), no_services)

@@ -16,12 +16,14 @@ from leadflood.domain.accounts import tokens
 from leadflood.domain.accounts.keys import hash_of, scopes_of
 from leadflood.domain.accounts.rules import KeyParts, read_api_key
 from leadflood.domain.accounts.schemas import (
+    EVERYTHING,
     PERMISSIONS,
     Principal,
     PrincipalKind,
     Role,
     SalesRepSees,
     Settings,
+    Visibility,
 )
 from leadflood.domain.accounts.signing import SigningKeys
 from leadflood.domain.accounts.sql import SQL
@@ -138,7 +140,7 @@ def _of_session(row: Row, session_id: UUID) -> Principal:
     return Principal(
         kind=PrincipalKind.USER, name=row["email"], permissions=PERMISSIONS[role],
         id=row["user_id"], user_id=row["user_id"], session_id=session_id, role=role,
-        sees_owner=_sees_owner(row, role),
+        visibility=_visibility(row, role),
     )  # fmt: skip
 
 
@@ -147,10 +149,10 @@ def _of_key(row: Row, key_id: UUID) -> Principal:
     return Principal(
         kind=PrincipalKind.KEY, name=row["name"],
         permissions=PERMISSIONS[role] & scopes_of(row["scopes"]), id=key_id,
-        user_id=row["user_id"], role=role, sees_owner=_sees_owner(row, role),
+        user_id=row["user_id"], role=role, visibility=_visibility(row, role),
     )  # fmt: skip
 
 
-def _sees_owner(row: Row, role: Role) -> UUID | None:
-    is_narrow = role is Role.SALES_REP and row["sales_rep_sees"] == SalesRepSees.OWN
-    return row["user_id"] if is_narrow else None
+def _visibility(row: Row, role: Role) -> Visibility:
+    is_limited = role is Role.SALES_REP and row["sales_rep_sees"] == SalesRepSees.OWN
+    return Visibility(row["user_id"]) if is_limited else EVERYTHING

@@ -102,12 +102,34 @@ class PrincipalKind(StrEnum):
     NOBODY = "nobody"
 
 
+class Visibility(msgspec.Struct, frozen=True):
+    """Whose leads somebody sees: everybody's, or one owner's. `owner_id` None: everybody's."""
+
+    owner_id: UUID | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether leads of others are hidden."""
+        return self.owner_id is not None
+
+    @property
+    def owner(self) -> str | None:
+        """The owner as leads name theirs; None: all are seen."""
+        return None if self.owner_id is None else str(self.owner_id)
+
+    def includes(self, owner: str | None) -> bool:
+        """Whether a lead of this owner (None: nobody's) is seen."""
+        return self.owner_id is None or owner == str(self.owner_id)
+
+
+EVERYTHING = Visibility()
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, proved. An operator holds `http.token` of the settings and is nobody's user.
 
     `id` is the user's or the key's, None for an operator; `user_id` the user whose rights these
-    are; `session_id` None: not by a session. `sees_owner` None: sees all leads, else only those
-    of this owner.
+    are; `session_id` None: not by a session. `visibility`: whose leads they see.
     """
 
     kind: PrincipalKind
@@ -117,12 +139,17 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID | None = None
     session_id: UUID | None = None
     role: Role | None = None
-    sees_owner: UUID | None = None
+    visibility: Visibility = EVERYTHING
 
     @property
     def by(self) -> str:
-        """Tell who this is where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
+        """Who this is where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
         return self.kind.value if self.id is None else f"{self.kind.value}:{self.id}"
+
+    @property
+    def sees_owner(self) -> UUID | None:
+        """The owner whose leads alone they see; None: all."""
+        return self.visibility.owner_id
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):

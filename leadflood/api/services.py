@@ -1,0 +1,55 @@
+"""Services: all that a route may use, one struct, built by `app` for each life of the node."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from leadflood.api.http.platform import Platform
+from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.icp.service import IcpService
+from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.scoring.service import ScoringService
+from leadflood.engine.net.gate import LiveGate
+from leadflood.engine.retuner import Retuner
+from leadflood.engine.runtime import Engine
+
+
+class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """The caps that a run gets when its caller names none; None: no cap."""
+
+    currency: str
+    run_micros: int | None
+    lead_micros: int | None
+
+
+class Services(Platform, frozen=True, kw_only=True):
+    """The services of one life of the node, beside what the framework needs.
+
+    `icps`, `scores`, `messaging`, `discovery` are the use cases of their slices.
+    `engine` is the engine's present life, `gate` the way to the outside, `retuner` the limits set
+    by hand. `adapters` are the providers that are configured, `provider_names` all of them.
+    `public_url` is how the outside reaches us; empty: not known.
+    `explain_settings` lists every setting: its path, its value (secrets masked), its origin.
+    """
+
+    icps: IcpService
+    scores: ScoringService
+    messaging: MessagingService
+    discovery: DiscoveryService
+    engine: Engine
+    gate: LiveGate
+    retuner: Retuner
+    adapters: Mapping[str, object]
+    provider_names: Sequence[str]
+    budget: BudgetDefaults
+    public_url: str
+    explain_settings: Callable[[], Sequence[tuple[str, str, str]]]
+
+
+class Node(Protocol):
+    """The node this process is. Ask it each time: after a burial its services are new ones."""
+
+    @property
+    def services(self) -> Services:
+        """The services of its present life."""
