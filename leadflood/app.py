@@ -22,18 +22,26 @@ from leadflood.contracts.provider import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.domain.accounts.audit import Audit
 from leadflood.domain.accounts.service import Accounts
+from leadflood.domain.accounts.sight import Sight
+from leadflood.domain.bulk.service import BulkService
 from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.leads.activity_service import ActivityService
+from leadflood.domain.leads.changes import LeadChanges
+from leadflood.domain.leads.company_service import CompanyService
 from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.import_stage import ImportStage
+from leadflood.domain.leads.service import LeadService
+from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
-from leadflood.domain.notifications.service import Watcher
+from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.actors.supervisor import Child
@@ -236,15 +244,27 @@ class Node:
 
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
+        db, ids, clock = storage.db, storage.ids, storage.clock
         return Services(
-            db=storage.db,
-            ids=storage.ids,
-            clock=storage.clock,
+            db=db,
+            ids=ids,
+            clock=clock,
             publisher=self.publisher,
             accounts=storage.accounts,
             audit=storage.audit,
             in_flight=self._in_flight,
             icps=storage.icps,
+            leads=LeadService(ids, clock),
+            lead_changes=LeadChanges(ids, clock),
+            lead_lists=LeadListService(db),
+            companies=CompanyService(ids, clock),
+            activities=ActivityService(ids, clock),
+            imports=ImportService(ids, clock),
+            bulk=BulkService(ids, clock),
+            learning=LearningService(ids, clock),
+            overview=OverviewService(db),
+            owners=Sight(db),
+            notifications=NotificationService(db, clock),
             scores=storage.scores,
             messaging=self.messaging,
             discovery=self.discovery,

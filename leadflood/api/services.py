@@ -6,9 +6,19 @@ from typing import Protocol
 import msgspec
 
 from leadflood.api.http.platform import Platform
+from leadflood.domain.accounts.sight import Sight
+from leadflood.domain.bulk.service import BulkService
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.leads.activity_service import ActivityService
+from leadflood.domain.leads.changes import LeadChanges
+from leadflood.domain.leads.company_service import CompanyService
+from leadflood.domain.leads.import_service import ImportService
+from leadflood.domain.leads.service import LeadService
+from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.notifications.service import NotificationService
+from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.net.gate import LiveGate
 from leadflood.engine.retuner import Retuner
@@ -26,7 +36,7 @@ class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
 class Services(Platform, frozen=True, kw_only=True):
     """The services of one life of the node, beside what the framework needs.
 
-    `icps`, `scores`, `messaging`, `discovery` are the use cases of their slices.
+    `icps` to `notifications` are the use cases, slice by slice.
     `engine` is the engine's present life, `gate` the way to the outside, `retuner` the limits set
     by hand. `adapters` are the providers that are configured, `provider_names` all of them.
     `public_url` is how the outside reaches us; empty: not known.
@@ -34,9 +44,20 @@ class Services(Platform, frozen=True, kw_only=True):
     """
 
     icps: IcpService
+    leads: LeadService
+    lead_changes: LeadChanges
+    lead_lists: LeadListService
+    companies: CompanyService
+    activities: ActivityService
+    imports: ImportService
+    bulk: BulkService
+    learning: LearningService
+    overview: OverviewService
+    owners: Sight
     scores: ScoringService
     messaging: MessagingService
     discovery: DiscoveryService
+    notifications: NotificationService
     engine: Engine
     gate: LiveGate
     retuner: Retuner

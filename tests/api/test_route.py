@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, strategies as st
 from leadflood.api.http.decoding import decode_body, decode_query
 from leadflood.api.http.naming import snake_case
-from leadflood.api.http.pagination import Paging, listed, read_cursor, write_cursor
+from leadflood.api.http.pagination import (
+    Paging,
+    make_page,
+    read_cursor,
+    write_cursor,
+)
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import Caller
@@ -119,7 +124,9 @@ def test_no_cursor_is_a_bug(cursor: str) -> None:
 def test_a_page_by_number_skips_what_is_before_it() -> None:
     query = Paging(limit=2, page=3)
 
-    page = listed(query.skip([UUID(int=n) for n in range(query.reach)]), query, lambda one: one)
+    page = make_page(
+        query.skip([UUID(int=n) for n in range(query.fetch_limit)]), query, lambda one: one
+    )
 
     assert page.data == [UUID(int=4), UUID(int=5)]
     assert (page.pagination.page, page.pagination.next_cursor is None) == (3, False)

@@ -29,7 +29,7 @@ class EventQuery(
     limit: Limit = 100
     ticket: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
-    def place(self) -> Cursor | None:
+    def position(self) -> Cursor | None:
         """Tell where to go on; None: nothing was said. Raises: Invalid."""
         return Cursor.read(self.cursor) if self.cursor else None
 

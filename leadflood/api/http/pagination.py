@@ -47,7 +47,7 @@ class Paging(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, r
         return 0 if self.page is None else (self.page - 1) * self.limit
 
     @property
-    def reach(self) -> int:
+    def fetch_limit(self) -> int:
         """Tell how many items to read where the store cannot skip: `skip` drops the first."""
         return self.offset + self.limit + 1
 
@@ -55,11 +55,11 @@ class Paging(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, r
         """Drop the items before the page."""
         return items[self.offset :]
 
-    def place(self) -> UUID | None:
+    def position(self) -> UUID | None:
         """Tell where to go on in a list by id; None: at the beginning. Raises: HttpRefused."""
-        return self.place_in(BY_ID, UUID)
+        return self.position_in(BY_ID, UUID)
 
-    def place_in(self, sort: str, kind: type[PlaceT]) -> PlaceT | None:
+    def position_in(self, sort: str, kind: type[PlaceT]) -> PlaceT | None:
         """Tell where to go on in a list by another sort: the values that `listed` was given.
 
         Raises: HttpRefused for a cursor that is none, or belongs to another sort.
@@ -97,6 +97,10 @@ class Pagination(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total_pages: int | None = None
 
 
+def _id_of(item: Any) -> Any:
+    return item.id
+
+
 class Counted(Protocol):
     """How many items there are in all; exact up to a bound, an estimate beyond."""
 
@@ -116,24 +120,36 @@ class Listed(msgspec.Struct, Generic[ItemT], frozen=True, kw_only=True, rename="
     pagination: Pagination
 
 
-def listed(
+def paginate(
     items: Sequence[ItemT],
     paging: Paging,
-    place_of: Callable[[ItemT], Any],
+    position_of: Callable[[ItemT], Any] = _id_of,
     total: Counted | None = None,
     *,
     sort: str = BY_ID,
 ) -> Listed[ItemT]:
-    """Make a page of one more item than it may hold: the last one tells whether there is more.
+    """Make a page of items read from the query's position on, `fetch_limit` of them at most.
 
-    `place_of` tells an item's place in the sort: its id, or for another sort the values that
-    `place_in` reads back (a tuple such as score and id).
+    `position_of` returns an item's position in the sort: its id, or for another sort the values
+    that `position_in` reads back (a tuple such as score and id).
     """
+    return make_page(paging.skip(items), paging, position_of, total, sort=sort)
+
+
+def make_page(
+    items: Sequence[ItemT],
+    paging: Paging,
+    position_of: Callable[[ItemT], Any] = _id_of,
+    total: Counted | None = None,
+    *,
+    sort: str = BY_ID,
+) -> Listed[ItemT]:
+    """Make a page of one more item than it may hold: the last one says whether there is more."""
     shown = items[: paging.limit]
     more = len(items) > paging.limit
     page = Pagination(
         limit=paging.limit,
-        next_cursor=write_cursor(place_of(shown[-1]), sort) if more else None,
+        next_cursor=write_cursor(position_of(shown[-1]), sort) if more else None,
         page=None if paging.cursor else paging.page or 1,
     )
     if total is not None:

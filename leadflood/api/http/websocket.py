@@ -174,7 +174,7 @@ class Streams:
 
         Without a cursor: all that happens once the client is told that it listens.
         """
-        after = query.place()
+        after = query.position()
         if after is None:
             after = await self._hub.feed.newest()
         else:

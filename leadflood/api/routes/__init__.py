@@ -17,14 +17,19 @@ import msgspec
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, routes_of
 from leadflood.api.lead_desk import LeadDesk
+from leadflood.api.routes import (
+    admin_dead_letters,
+    api_keys,
+    audit,
+    jobs,
+    notifications,
+    suppressions,
+)
 from leadflood.api.routes.activities import Activities
-from leadflood.api.routes.admin_dead_letters import DeadLetters
 from leadflood.api.routes.admin_providers import Providers
 from leadflood.api.routes.admin_settings import EffectiveSettings
 from leadflood.api.routes.admin_stages import Stages
 from leadflood.api.routes.admin_statistics import Statistics
-from leadflood.api.routes.api_keys import Keys
-from leadflood.api.routes.audit import AuditRecord
 from leadflood.api.routes.auth import Auth
 from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.companies import Companies
@@ -38,17 +43,14 @@ from leadflood.api.routes.icp_search import IcpSearch
 from leadflood.api.routes.icps import Icps
 from leadflood.api.routes.imports import Imports
 from leadflood.api.routes.invitation_pages import JoiningPages
-from leadflood.api.routes.jobs import Jobs
 from leadflood.api.routes.lead_actions import LeadChangeRoutes
 from leadflood.api.routes.lead_exports import Exports
 from leadflood.api.routes.lead_list import LeadLists
 from leadflood.api.routes.leads import Leads
 from leadflood.api.routes.me import AuthSelf
 from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.notifications import Notifications
 from leadflood.api.routes.runs import Runs
 from leadflood.api.routes.sending import Sending
-from leadflood.api.routes.suppressions import Suppressions
 from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.routes.users import Users
 from leadflood.api.services import Node
@@ -74,7 +76,7 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: AuthSelf(parts.node),
     lambda parts: JoiningPages(parts.node),
     lambda parts: Users(parts.node),
-    lambda parts: Keys(parts.node),
+    api_keys,
     lambda parts: Operations(parts.node, newest_revision(), parts.metrics, parts.lag),
     lambda parts: Icps(parts.node),
     lambda parts: IcpRules(parts.node),
@@ -89,18 +91,18 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: Bulk(parts.node),
     lambda parts: Imports(parts.node),
     lambda parts: Discoveries(parts.node),
-    lambda parts: Jobs(parts.node),
+    jobs,
     lambda parts: Runs(parts.node),
     lambda parts: Messages(parts.node),
-    lambda parts: Suppressions(parts.node),
-    lambda parts: Notifications(parts.node),
+    suppressions,
+    notifications,
     lambda parts: Sending(parts.node),
     lambda parts: Stages(parts.node),
     lambda parts: Providers(parts.node),
-    lambda parts: AuditRecord(parts.node),
+    audit,
     lambda parts: EffectiveSettings(parts.node),
     lambda parts: Statistics(parts.node),
-    lambda parts: DeadLetters(parts.node),
+    admin_dead_letters,
     lambda parts: Events(parts.node, parts.hub),
 )
 """Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""

@@ -7,7 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -123,8 +127,10 @@ class Activities:
             since=query.since,
             seen_by=None if mine is None else str(mine),
         )
-        found = await self._use.list(self._node.services.db, wanted, query.place(), query.reach)
-        return listed(query.skip(found), query, lambda one: one.id)
+        found = await self._use.list(
+            self._node.services.db, wanted, query.position(), query.fetch_limit
+        )
+        return paginate(found, query)
 
     async def record(self, lead_id: UUID, body: NewActivity, caller: Caller) -> Activity:
         """Tell what was done to a lead."""

@@ -1,19 +1,19 @@
-"""Dead letters over HTTP: look, try again, forget, give a job up."""
+"""Dead letters over HTTP: look, try again, discard, give a job up."""
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed, read_cursor, write_cursor
+from leadflood.api.http.pagination import Listed, Paging, paginate, read_cursor, write_cursor
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.services import Node
-from leadflood.domain.accounts.schemas import AuditEntry
+from leadflood.api.http.routing import delete, get, post
+from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.services import Services
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 from leadflood.engine.queue import deadletters
@@ -80,116 +80,80 @@ class Subject(msgspec.Struct, frozen=True):
     intent_id: UUID | None = None
 
 
-class DeadLetters:
-    """The routes of dead letters."""
+@get(PATH, permission="admin:read")
+async def list_dead_letters(query: LetterQuery, services: Services) -> Listed[DeadLetter]:
+    """List dead letters, newest first."""
+    letter_filter = Filter(stage=query.stage, error_code=query.error_code, run_id=query.run_id)
+    letters = await deadletters.list_letters(
+        services.db, letter_filter, before=query.position(), limit=query.fetch_limit
+    )
+    return paginate(letters, query)
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
 
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        one, read, write = PATH + "/{letterId}", "admin:read", "admin:write"
-        return (
-            Route(method="GET", path=PATH, handler=self.list, permission=read),
-            Route(method="GET", path=one, handler=self.get, permission=read, errors=(NotFound,)),
-            Route(
-                method="DELETE", path=one, handler=self.discard, permission=write,
-                errors=(NotFound,), status=HTTPStatus.NO_CONTENT,
-            ),
-            Route(
-                method="POST", path="/v1/admin/dead-letter-replays", handler=self.replay,
-                permission=write, errors=(Invalid,),
-            ),
-            Route(
-                method="POST", path="/v1/admin/dead-letter-discards", handler=self.discard_many,
-                permission=write, errors=(Invalid,),
-            ),
-            Route(
-                method="POST", path="/v1/admin/jobs/{jobId}/bury", handler=self.bury,
-                permission=write, errors=(NotFound,),
-            ),
-        )  # fmt: skip
+@get(PATH + "/{letterId}", permission="admin:read", errors=(NotFound,))
+async def get_dead_letter(letter_id: UUID, services: Services) -> DeadLetter:
+    """Show a dead letter whole: payload, error, the chain of its causes."""
+    return await deadletters.get(services.db, letter_id)
 
-    async def list(self, query: LetterQuery) -> Listed[DeadLetter]:
-        """List dead letters, newest first."""
-        wanted = Filter(stage=query.stage, error_code=query.error_code, run_id=query.run_id)
-        letters = await deadletters.list_letters(
-            self._node.services.db, wanted, before=query.place(), limit=query.reach
-        )
-        return listed(query.skip(letters), query, lambda letter: letter.id)
 
-    async def get(self, letter_id: UUID) -> DeadLetter:
-        """Show a dead letter whole: payload, error, the chain of its causes."""
-        return await deadletters.get(self._node.services.db, letter_id)
+@delete(
+    PATH + "/{letterId}",
+    permission="admin:write",
+    status=HTTPStatus.NO_CONTENT,
+    errors=(NotFound,),
+)
+async def discard_dead_letter(letter_id: UUID, uow: UnitOfWork) -> None:
+    """Forget a dead letter for good."""
+    if not await deadletters.discard(uow.tx, [letter_id]):
+        raise NotFound(f"there is no dead letter {letter_id}", code="engine.dead_letter.not_found")
+    await uow.audit("dead_letter.discarded", letter_id)
 
-    async def discard(self, letter_id: UUID, caller: Caller) -> None:
-        """Forget a dead letter for good."""
 
-        async def do(uow: UnitOfWork) -> None:
-            if not await deadletters.discard(uow.tx, [letter_id]):
-                raise NotFound(
-                    f"there is no dead letter {letter_id}", code="engine.dead_letter.not_found"
-                )
-            await uow.record(_entry("dead_letter.discarded", str(letter_id), {}))
+@post("/v1/admin/dead-letter-replays", permission="admin:write", errors=(Invalid,))
+async def replay_dead_letters(body: Chosen, services: Services, uow: UnitOfWork) -> Replays:
+    """Queue dead letters again; what may have happened outside is refused as `doubtful`."""
+    _require_choice(body)
+    letter_ids, next_cursor = await _choose(uow.tx, body)
+    doubtful = await _find_doubtful(services, uow.tx, letter_ids)
+    results = await deadletters.replay(
+        uow.tx, letter_ids, services.ids, services.clock.now(), doubtful
+    )
+    counts = Counter(result.ending for result in results)
+    await uow.audit("dead_letter.replayed", **_detail_of(body), count=counts[Ending.QUEUED])
+    for stage in {result.stage for result in results if result.ending is Ending.QUEUED}:
+        uow.after_commit(partial(services.engine.wakes.wake, stage))
+    return Replays(data=results, counts=dict(counts), next_cursor=next_cursor)
 
-        await run_once(self._node.services, caller, type(None), do)
 
-    async def discard_many(self, body: Chosen, caller: Caller) -> Discards:
-        """Forget dead letters for good: those named, or those that a filter means."""
-        _require_choice(body)
+@post("/v1/admin/dead-letter-discards", permission="admin:write", errors=(Invalid,))
+async def discard_dead_letters(body: Chosen, uow: UnitOfWork) -> Discards:
+    """Forget dead letters for good: those named, or those that a filter means."""
+    _require_choice(body)
+    letter_ids, next_cursor = await _choose(uow.tx, body)
+    discarded = await deadletters.discard(uow.tx, letter_ids)
+    await uow.audit("dead_letter.discarded", **_detail_of(body), count=len(discarded))
+    return Discards(discarded=len(discarded), next_cursor=next_cursor)
 
-        async def do(uow: UnitOfWork) -> Discards:
-            letter_ids, following = await _choose(uow.tx, body)
-            gone = await deadletters.discard(uow.tx, letter_ids)
-            await uow.record(_entry("dead_letter.discarded", None, _detail(body, len(gone))))
-            return Discards(discarded=len(gone), next_cursor=following)
 
-        return await run_once(self._node.services, caller, Discards, do)
+@post("/v1/admin/jobs/{jobId}/bury", permission="admin:write", errors=(NotFound,))
+async def bury_job(job_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> DeadLetter:
+    """Give a waiting job up, one that kills its process again and again: a dead letter."""
+    letter = await deadletters.bury(uow.tx, job_id, caller.by, services.clock.now())
+    await uow.audit("job.buried", job_id, stage=letter.stage)
+    return letter
 
-    async def replay(self, body: Chosen, caller: Caller) -> Replays:
-        """Queue dead letters again; what may have happened outside is refused as `doubtful`."""
-        _require_choice(body)
 
-        async def do(uow: UnitOfWork) -> Replays:
-            letter_ids, following = await _choose(uow.tx, body)
-            doubtful = await self._find_doubtful(uow.tx, letter_ids)
-            services = self._node.services
-            ended = await deadletters.replay(
-                uow.tx, letter_ids, services.ids, services.clock.now(), doubtful
-            )
-            counts = Counter(one.ending for one in ended)
-            detail = _detail(body, counts[Ending.QUEUED])
-            await uow.record(_entry("dead_letter.replayed", None, detail))
-            return Replays(data=ended, counts=dict(counts), next_cursor=following)
-
-        answer = await run_once(self._node.services, caller, Replays, do)
-        for stage in {one.stage for one in answer.data if one.ending is Ending.QUEUED}:
-            self._node.services.engine.wakes.wake(stage)
-        return answer
-
-    async def bury(self, job_id: UUID, caller: Caller) -> DeadLetter:
-        """Give a waiting job up, one that kills its process again and again: a dead letter."""
-
-        async def do(uow: UnitOfWork) -> DeadLetter:
-            now = self._node.services.clock.now()
-            letter = await deadletters.bury(uow.tx, job_id, caller.by, now)
-            entry = AuditEntry(
-                action="job.buried", subject_kind="job", subject_id=str(job_id),
-                detail={"stage": letter.stage},
-            )  # fmt: skip
-            await uow.record(entry)
-            return letter
-
-        return await run_once(self._node.services, caller, DeadLetter, do)
-
-    async def _find_doubtful(self, tx: Tx, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
-        """Find the sends of which nobody knows whether they arrived."""
-        payloads = await deadletters.find_payloads(tx, letter_ids, SEND)
-        subjects = {one: _SUBJECT.decode(payload) for one, payload in payloads.items()}
-        intent_of = {one: subject.intent_id for one, subject in subjects.items()
-                     if subject.intent_id is not None}  # fmt: skip
-        unsettled = await self._node.services.messaging.find_unsettled(list(intent_of.values()))
-        return [letter for letter, intent in intent_of.items() if intent in unsettled]
+async def _find_doubtful(services: Services, tx: Tx, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Find the sends of which nobody knows whether they arrived."""
+    payloads = await deadletters.find_payloads(tx, letter_ids, SEND)
+    subjects = {letter_id: _SUBJECT.decode(payload) for letter_id, payload in payloads.items()}
+    intent_of = {
+        letter_id: subject.intent_id
+        for letter_id, subject in subjects.items()
+        if subject.intent_id is not None
+    }
+    unsettled = await services.messaging.find_unsettled(list(intent_of.values()))
+    return [letter_id for letter_id, intent in intent_of.items() if intent in unsettled]
 
 
 _SUBJECT = msgspec.json.Decoder(Subject)
@@ -202,25 +166,18 @@ def _require_choice(body: Chosen) -> None:
 
 
 async def _choose(tx: Tx, body: Chosen) -> tuple[Sequence[UUID], str | None]:
-    """Tell which letters are meant, and the cursor to the following ones, where there are any."""
+    """Return the letters meant, and the cursor to the following ones, where there are any."""
     if body.filter is None:
         return body.ids or (), None
-    wanted = Filter(
+    letter_filter = Filter(
         stage=body.filter.stage, error_code=body.filter.error_code, run_id=body.filter.run_id
     )
     before = read_cursor(body.cursor) if body.cursor else None
-    found = await deadletters.list_ids(tx, wanted, before=before, limit=body.limit + 1)
-    chosen = found[: body.limit]
-    return chosen, write_cursor(chosen[-1]) if len(found) > body.limit else None
+    letter_ids = await deadletters.list_ids(tx, letter_filter, before=before, limit=body.limit + 1)
+    chosen = letter_ids[: body.limit]
+    return chosen, write_cursor(chosen[-1]) if len(letter_ids) > body.limit else None
 
 
-def _detail(body: Chosen, count: int) -> dict[str, object]:
-    if body.filter is not None:
-        return {"filter": msgspec.to_builtins(body.filter), "count": count}
-    return {"ids": [str(one) for one in body.ids or ()], "count": count}
-
-
-def _entry(action: str, subject_id: str | None, detail: dict[str, object]) -> AuditEntry:
-    return AuditEntry(
-        action=action, subject_kind="dead_letter", subject_id=subject_id, detail=detail
-    )
+def _detail_of(body: Chosen) -> dict[str, object]:
+    """Return which letters were meant, for the audit record."""
+    return {"ids": body.ids} if body.filter is None else {"filter": body.filter}

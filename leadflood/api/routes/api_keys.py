@@ -8,14 +8,13 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.http.authorization import require_session
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.services import Node
+from leadflood.api.http.routing import delete, get, post
+from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.services import Services
 from leadflood.domain.accounts.keys import NewKey
-from leadflood.domain.accounts.schemas import ApiKey, AuditEntry, Permission, Principal, Role
-from leadflood.domain.accounts.service import UseCases
+from leadflood.domain.accounts.schemas import ApiKey, Permission, Principal, Role
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 
 
@@ -36,67 +35,46 @@ class NewKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
 
 
-class Keys:
-    """The routes of API keys."""
+@post(
+    "/v1/api-keys",
+    permission="self",
+    status=HTTPStatus.CREATED,
+    errors=(Invalid, Denied, Conflict),
+    is_sealed=True,
+)
+async def create_key(
+    body: KeyBody, caller: Caller, services: Services, uow: UnitOfWork
+) -> NewKeyAnswer:
+    """Make a key with some of one's own permissions; its secret is shown this once."""
+    person = require_session(caller)
+    new_key = NewKey(name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at)
+    created = await services.accounts.use.keys.create(
+        uow.tx, person.user_id, caller.principal, new_key
+    )
+    key = created.key
+    await uow.audit("api_key.created", key.id, user_id=key.user_id, scopes=key.scopes)
+    return NewKeyAnswer(key=key, secret=created.text)
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
 
-    @property
-    def _use(self) -> UseCases:
-        return self._node.services.accounts.use
+@get("/v1/api-keys", permission="self")
+async def list_keys(query: Paging, caller: Caller, services: Services) -> Listed[ApiKey]:
+    """List one's own keys, newest first; an ADMIN and the operator see everybody's."""
+    owner_id = _owner_of(caller.principal)
+    keys = await services.accounts.use.keys.list(owner_id, query.position(), query.fetch_limit)
+    return paginate(keys, query)
 
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path = "/v1/api-keys"
-        return (
-            Route(
-                method="POST", path=path, handler=self.create, permission="self",
-                status=HTTPStatus.CREATED, errors=(Invalid, Denied, Conflict),
-            ),
-            Route(method="GET", path=path, handler=self.list, permission="self"),
-            Route(
-                method="DELETE", path=f"{path}/{{keyId}}", handler=self.revoke, permission="self",
-                errors=(NotFound,),
-            ),
-        )  # fmt: skip
 
-    async def create(self, body: KeyBody, caller: Caller) -> NewKeyAnswer:
-        """Make a key with some of one's own permissions; its secret is shown this once."""
-        person = require_session(caller)
-        wanted = NewKey(name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at)
-
-        async def do(uow: UnitOfWork) -> NewKeyAnswer:
-            made = await self._use.keys.create(uow.tx, person.user_id, caller.principal, wanted)
-            await uow.record(_entry("api_key.created", made.key))
-            return NewKeyAnswer(key=made.key, secret=made.text)
-
-        return await run_once(self._node.services, caller, NewKeyAnswer, do, seal=self._use.seal)
-
-    async def list(self, query: Paging, caller: Caller) -> Listed[ApiKey]:
-        """List one's own keys, newest first; an ADMIN and the operator see everybody's."""
-        found = await self._use.keys.list(_owner_of(caller.principal), query.place(), query.reach)
-        return listed(query.skip(found), query, lambda key: key.id)
-
-    async def revoke(self, key_id: UUID, caller: Caller) -> ApiKey:
-        """End a key of one's own; an ADMIN and the operator may end anybody's."""
-
-        async def do(uow: UnitOfWork) -> ApiKey:
-            key = await self._use.keys.revoke(uow.tx, key_id, _owner_of(caller.principal))
-            await uow.record(_entry("api_key.revoked", key))
-            return key
-
-        answer = await run_once(self._node.services, caller, ApiKey, do)
-        self._use.credentials.forget()
-        return answer
+@delete("/v1/api-keys/{keyId}", permission="self", errors=(NotFound,))
+async def revoke_key(key_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> ApiKey:
+    """End a key of one's own; an ADMIN and the operator may end anybody's."""
+    accounts = services.accounts.use
+    key = await accounts.keys.revoke(uow.tx, key_id, _owner_of(caller.principal))
+    await uow.audit("api_key.revoked", key.id, user_id=key.user_id, scopes=key.scopes)
+    uow.after_commit(accounts.credentials.forget)
+    return key
 
 
 def _owner_of(principal: Principal) -> UUID | None:
-    """Tell whose keys somebody sees; None: everybody's."""
+    """Return whose keys somebody sees; None: everybody's."""
     is_admin = principal.role is Role.ADMIN and Permission.USERS_WRITE in principal.permissions
     return None if is_admin or principal.user_id is None else principal.user_id
-
-
-def _entry(action: str, key: ApiKey) -> AuditEntry:
-    detail = {"userId": str(key.user_id), "scopes": [scope.value for scope in key.scopes]}
-    return AuditEntry(action=action, subject_kind="api_key", subject_id=str(key.id), detail=detail)

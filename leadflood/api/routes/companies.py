@@ -6,7 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    make_page,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -82,12 +86,12 @@ class Companies:
             industry=query.industry,
             q=query.q,
         )
-        after: str | None = query.place_in(BY_DOMAIN, Domain)
+        after: str | None = query.position_in(BY_DOMAIN, Domain)
         found = await self._use.list(
             self._node.services.db, wanted, after, query.limit + 1, query.offset
         )
         total = await self._use.count(self._node.services.db, wanted)
-        return listed(found, query, lambda one: one.domain, total, sort=BY_DOMAIN)
+        return make_page(found, query, lambda one: one.domain, total, sort=BY_DOMAIN)
 
     async def get(self, company_id: UUID, caller: Caller) -> CompanyView:
         """Show a company: values, provenance, how many leads work there and the first of them."""

@@ -7,7 +7,13 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed, read_cursor, write_cursor
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+    read_cursor,
+    write_cursor,
+)
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
@@ -333,8 +339,10 @@ class Discoveries:
             provider=query.provider,
             kind=query.kind,
         )
-        found = await self._overview.list_discovery_runs(wanted, query.place(), query.reach)
-        return listed(query.skip(found), query, lambda run: run.id)
+        found = await self._overview.list_discovery_runs(
+            wanted, query.position(), query.fetch_limit
+        )
+        return paginate(found, query)
 
     async def _versions(self, icp_id: UUID) -> tuple[UUID, ...]:
         """Tell the versions an id means: one, or all of an ICP."""

@@ -49,7 +49,7 @@ class Events:
         if self._hub is None:
             raise RuntimeError("a table made to be described cannot answer")
         feed = self._hub.feed
-        after = query.place()
+        after = query.position()
         if after is not None:
             await feed.check(after)
         read = await feed.read(after or await feed.oldest(), query.limit)

@@ -8,7 +8,11 @@ from uuid import UUID
 import anyio
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import Route
@@ -264,8 +268,8 @@ class IcpSearch:
         versions = await icps.versions_of(await icps.profile_of(icp_id))
         wanted = RunFilter(icp_ids=versions, state=query.state, provider=query.provider)
         overview = OverviewService(self._node.services.db)
-        found = await overview.list_discovery_runs(wanted, query.place(), query.reach)
-        return listed(query.skip(found), query, lambda run: run.id)
+        found = await overview.list_discovery_runs(wanted, query.position(), query.fetch_limit)
+        return paginate(found, query)
 
     async def get(self, icp_id: UUID, run_id: UUID) -> RunDetail:
         """Show a run that searched for an ICP, with its counts and the progress of its leads."""

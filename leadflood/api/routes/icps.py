@@ -7,7 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    make_page,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -208,18 +212,20 @@ class Icps:
     async def list(self, query: IcpQuery) -> Listed[IcpView]:
         """List the newest version of each ICP, newest first."""
         wanted = IcpFilter(name_part=query.q.strip(), is_archived=query.archived)
-        found = await self._node.services.icps.list_latest(query.place(), query.reach, wanted)
+        found = await self._node.services.icps.list_latest(
+            query.position(), query.fetch_limit, wanted
+        )
         shown = [IcpView.of(icp) for icp in query.skip(found)]
-        return listed(shown, query, lambda icp: icp.profile_id)
+        return make_page(shown, query, lambda icp: icp.profile_id)
 
     async def versions(self, icp_id: UUID, query: Paging) -> Listed[IcpView]:
         """List the versions of an ICP, newest first."""
         icps = self._node.services.icps
         profile_id = await icps.profile_of(icp_id)
-        before = query.place_in("version", int)
-        found = await icps.list_versions(profile_id, before, query.reach)
+        before = query.position_in("version", int)
+        found = await icps.list_versions(profile_id, before, query.fetch_limit)
         shown = [IcpView.of(icp) for icp in query.skip(found)]
-        return listed(shown, query, lambda icp: icp.version, sort="version")
+        return make_page(shown, query, lambda icp: icp.version, sort="version")
 
     async def version(self, icp_id: UUID, version: VersionNumber) -> IcpView:
         """Show one version of an ICP by its number."""

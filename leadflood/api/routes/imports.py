@@ -10,7 +10,11 @@ from uuid import UUID
 import anyio
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import Route
@@ -155,9 +159,9 @@ class Imports:
     async def list(self, query: ImportQuery, caller: Caller) -> Listed[ImportView]:
         """List imports, newest first."""
         found = await self._imports.list(
-            self._node.services.db, _mine(caller), query.state, query.place(), query.reach
+            self._node.services.db, _mine(caller), query.state, query.position(), query.fetch_limit
         )
-        return listed(query.skip(found), query, lambda one: one.id)
+        return paginate(found, query)
 
     async def get(self, import_id: UUID, caller: Caller) -> ImportView:
         """Show an import: what was understood, where it stands, how many rows ended how."""
@@ -237,12 +241,12 @@ class Imports:
     async def rows(self, import_id: UUID, query: RowQuery, caller: Caller) -> Listed[RowView]:
         """List rows with what became of them, in the order of the file."""
         await self.get(import_id, caller)
-        place = query.place()
+        place = query.position()
         after = 0 if place is None else min(place.int, 2**31 - 1)
         found = await self._imports.list_rows(
-            self._node.services.db, import_id, query.state, after, query.reach
+            self._node.services.db, import_id, query.state, after, query.fetch_limit
         )
-        return listed(query.skip(found), query, lambda row: UUID(int=row.number))
+        return paginate(found, query, lambda row: UUID(int=row.number))
 
     async def bad_rows(self, import_id: UUID, caller: Caller) -> HtmlPage:
         """Download the rows that could not be used, as CSV, each with its line and the reason."""

@@ -8,7 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    make_page,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -293,12 +297,12 @@ class LeadChangeRoutes:
 
     async def list_deleted(self, query: Paging, caller: Caller) -> Listed[DeletedLead]:
         """List deleted leads, the last deleted first: what can be restored."""
-        place = query.place_in(BY_DELETION, DeletionPlace)
+        place = query.position_in(BY_DELETION, DeletionPlace)
         before = None if place is None else (place.at, place.id)
         found = await self._changes.list_deleted(
-            self._node.services.db, editor_of(caller).mine, before, query.reach
+            self._node.services.db, editor_of(caller).mine, before, query.fetch_limit
         )
-        return listed(
+        return make_page(
             query.skip(found), query, lambda lead: DeletionPlace(lead.deleted_at, lead.id),
             sort=BY_DELETION,
         )  # fmt: skip

@@ -7,7 +7,11 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.http.event_views import show_payload
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    make_page,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.services import Node
@@ -172,12 +176,12 @@ class LeadLists:
         """List leads with their newest score, in the order asked for; merged ones are left out."""
         paging = LeadPaging(
             sort=query.sort,
-            after=query.place_in(query.sort.value, LeadPlace),
+            after=query.position_in(query.sort.value, LeadPlace),
             offset=query.offset,
             limit=query.limit + 1,
         )
         found, total = await self._lists.list_page(read_choice(query, caller), paging)
-        page = listed(found, query, lambda one: one.place, total, sort=query.sort.value)
+        page = make_page(found, query, lambda one: one.place, total, sort=query.sort.value)
         return Listed(data=[one.lead for one in page.data], pagination=page.pagination)
 
     async def timeline(self, lead_id: UUID, query: Paging, caller: Caller) -> Listed[LeadEvent]:
@@ -186,9 +190,9 @@ class LeadLists:
         seen_by = caller.principal.sees_owner
         if seen_by is not None and view.owner != str(seen_by):
             raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
-        found = await self._overview.list_lead_events(view.id, query.place(), query.reach)
+        found = await self._overview.list_lead_events(view.id, query.position(), query.fetch_limit)
         shown = [
             msgspec.structs.replace(event, payload=show_payload(event.payload))
             for event in query.skip(found)
         ]
-        return listed(shown, query, lambda event: event.id)
+        return make_page(shown, query, lambda event: event.id)

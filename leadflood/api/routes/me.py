@@ -8,7 +8,11 @@ import msgspec
 
 from leadflood.api.http.authorization import Person, require_session
 from leadflood.api.http.idempotency import IdempotencyStore
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import CommitAndRaise, UnitOfWork, run_once
@@ -118,9 +122,13 @@ class AuthSelf:
         """List one's own sessions in force, newest first."""
         person = require_session(caller)
         found = await self._use.sessions.list(
-            self._node.services.db, person.user_id, person.session_id, query.place(), query.reach
+            self._node.services.db,
+            person.user_id,
+            person.session_id,
+            query.position(),
+            query.fetch_limit,
         )
-        return listed(query.skip(found), query, lambda session: session.id)
+        return paginate(found, query)
 
     async def end_sessions(self, query: EndQuery, caller: Caller) -> Ended:
         """End all of one's own sessions; this one too, unless `keepCurrent=true`."""

@@ -6,7 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -90,9 +94,9 @@ class Messages:
             owner=_owner(caller),
         )  # fmt: skip
         found = await self._node.services.messaging.list_some(
-            wanted, before=query.place() or NEWEST, limit=query.reach
+            wanted, before=query.position() or NEWEST, limit=query.fetch_limit
         )
-        return listed(query.skip(found), query, lambda message: message.id)
+        return paginate(found, query)
 
     async def get(self, message_id: UUID, caller: Caller) -> MessageDetail:
         """Show a message with the facts that carry it."""

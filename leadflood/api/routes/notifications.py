@@ -1,17 +1,19 @@
-"""Notifications over HTTP: what there is to know, and what of it was read."""
+"""Notifications over HTTP: what there is to know, and what of it was read.
+
+All readers have marks of their own.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Pagination, Paging, listed
+from leadflood.api.http.pagination import Pagination, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.services import Node
+from leadflood.api.http.routing import get, put
+from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.services import Services
 from leadflood.domain.notifications.schemas import NotificationView, Reader
-from leadflood.domain.notifications.service import NotificationService
 from leadflood.engine.errors import NotFound
 
 
@@ -43,65 +45,38 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     unread_count: int
 
 
-class Notifications:
-    """The routes of notifications. Everybody has marks of his own."""
+@get("/v1/notifications", permission="self")
+async def list_notifications(
+    query: NotificationQuery, caller: Caller, services: Services
+) -> Notified:
+    """List what the caller may be told, newest first."""
+    reader = _reader_of(caller)
+    notifications = await services.notifications.list_some(
+        reader, only_unread=query.unread, before=query.position(), limit=query.fetch_limit
+    )
+    page = paginate(notifications, query)
+    count = await services.notifications.count_unread(reader)
+    return Notified(data=page.data, pagination=page.pagination, unread_count=count)
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
 
-    @property
-    def _notifications(self) -> NotificationService:
-        return NotificationService(self._node.services.db, self._node.services.clock)
+@put("/v1/notifications/read", permission="self", errors=(NotFound,))
+async def mark_all_read(body: UpTo, caller: Caller, services: Services, uow: UnitOfWork) -> Unread:
+    """Mark all up to one as read: what came since stays unread."""
+    count = await services.notifications.mark_seen(uow.tx, _reader_of(caller), body.up_to)
+    return Unread(unread_count=count)
 
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path = "/v1/notifications"
-        own = "self"
-        return (
-            Route(method="GET", path=path, handler=self.list, permission=own),
-            Route(
-                method="PUT", path=f"{path}/read", handler=self.read_all, permission=own,
-                errors=(NotFound,),
-            ),
-            Route(
-                method="PUT", path=path + "/{notificationId}/read", handler=self.read,
-                permission=own, errors=(NotFound,),
-            ),
-        )  # fmt: skip
 
-    async def list(self, query: NotificationQuery, caller: Caller) -> Notified:
-        """List what the caller may be told, newest first."""
-        reader = _reader_of(caller)
-        found = await self._notifications.list_some(
-            reader, only_unread=query.unread, before=query.place(), limit=query.reach
-        )
-        page = listed(query.skip(found), query, lambda one: one.id)
-        count = await self._notifications.count_unread(reader)
-        return Notified(data=page.data, pagination=page.pagination, unread_count=count)
-
-    async def read(self, notification_id: UUID, caller: Caller) -> Unread:
-        """Mark one as read; again changes nothing."""
-        reader = _reader_of(caller)
-
-        async def do(uow: UnitOfWork) -> None:
-            await self._notifications.mark_read(uow.tx, reader, notification_id)
-
-        await run_once(self._node.services, caller, type(None), do)
-        return Unread(unread_count=await self._notifications.count_unread(reader))
-
-    async def read_all(self, body: UpTo, caller: Caller) -> Unread:
-        """Mark all up to one as read: what came since stays unread."""
-        reader = _reader_of(caller)
-
-        async def do(uow: UnitOfWork) -> None:
-            await self._notifications.mark_seen(uow.tx, reader, body.up_to)
-
-        await run_once(self._node.services, caller, type(None), do)
-        return Unread(unread_count=await self._notifications.count_unread(reader))
+@put("/v1/notifications/{notificationId}/read", permission="self", errors=(NotFound,))
+async def mark_read(
+    notification_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> Unread:
+    """Mark one as read; again changes nothing."""
+    count = await services.notifications.mark_read(uow.tx, _reader_of(caller), notification_id)
+    return Unread(unread_count=count)
 
 
 def _reader_of(caller: Caller) -> Reader:
-    """Tell who reads: a key reads for its user, an operator for himself."""
+    """Return who reads: a key reads for its user, an operator for themselves."""
     principal = caller.principal
     return Reader(
         name=caller.by if principal.user_id is None else f"user:{principal.user_id}",

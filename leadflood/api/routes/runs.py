@@ -7,7 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    make_page,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.routes.discovery_runs import Cancellation, Kind, RunState, cancel_run, ratio_of
@@ -90,9 +94,9 @@ class Runs:
         """
         wanted = RunFilter(kind=query.kind, state=query.state)
         db = self._node.services.db
-        found = await runs.list_page(db, wanted, query.place(), query.reach)
+        found = await runs.list_page(db, wanted, query.position(), query.fetch_limit)
         shown = [RunView(**_told(run)) for run in query.skip(found)]
-        page = listed(shown, query, lambda run: run.id)
+        page = make_page(shown, query, lambda run: run.id)
         hidden = await hidden_among(self._node, found, caller)
         if not hidden:
             return page

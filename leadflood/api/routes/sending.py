@@ -4,7 +4,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -67,9 +71,9 @@ class Sending:
     async def unknown(self, query: Paging) -> Listed[IntentView]:
         """List the sendings of which nobody knows whether they arrived, oldest first."""
         intents = await self._node.services.messaging.unknown_list(
-            after=query.place() or OLDEST, limit=query.reach
+            after=query.position() or OLDEST, limit=query.fetch_limit
         )
-        return listed(query.skip(intents), query, lambda intent: intent.id)
+        return paginate(intents, query)
 
     async def resolve(self, intent_id: UUID, body: Arrived, caller: Caller) -> Resolved:
         """Say whether an unknown sending arrived."""

@@ -8,7 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import Listed, Paging, listed
+from leadflood.api.http.pagination import (
+    Listed,
+    Paging,
+    paginate,
+)
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
@@ -168,8 +172,8 @@ class Users:
     async def list(self, query: UserQuery) -> Listed[UserView]:
         """List people, newest first."""
         wanted = UserFilter(role=query.role, state=query.state, text=query.q or None)
-        found = await self._use.users.list(wanted, query.place(), query.reach)
-        return listed(query.skip(found), query, lambda user: user.id)
+        found = await self._use.users.list(wanted, query.position(), query.fetch_limit)
+        return paginate(found, query)
 
     async def get(self, user_id: UUID) -> UserView:
         """Show a person."""
