@@ -1,5 +1,7 @@
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from uuid import UUID, uuid4
 
 import msgspec
@@ -16,7 +18,18 @@ from leadflood.api.http.pagination import (
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Endpoint, Route, Signature
+from leadflood.api.http.routing import (
+    Endpoint,
+    Route,
+    Signature,
+    delete,
+    get,
+    patch,
+    post,
+    put,
+    routes_of,
+)
+from leadflood.api.http.unit_of_work import UnitOfWork
 
 CALLER = Caller(request_id="r")
 
@@ -38,6 +51,24 @@ async def take(thing_id: UUID, query: Paging, body: Sent, caller: Caller) -> Sen
 
 ROUTE = Route(method="POST", path="/things/{thingId}", handler=take, permission="x:write")
 DECODE = msgspec.json.Decoder(Sent).decode
+
+
+class Shelf:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@get("/things/{thingId}", permission="things:read")
+async def show_thing(thing_id: UUID) -> Sent:
+    """Show a thing."""
+    return Sent(text=str(thing_id))
+
+
+@patch("/things/{thingId}", permission="things:write", status=HTTPStatus.ACCEPTED)
+async def change_thing(thing_id: UUID, uow: UnitOfWork) -> Sent:
+    """Change a thing."""
+    del uow
+    return Sent(text=str(thing_id))
 
 
 def test_the_annotations_are_the_contract() -> None:
@@ -135,3 +166,49 @@ def test_a_page_by_number_skips_what_is_before_it() -> None:
 def test_a_post_without_a_key_says_why() -> None:
     with pytest.raises(TypeError, match="say why"):
         Endpoint(msgspec.structs.replace(ROUTE, idempotent=False), no_services)
+
+
+def test_a_decorator_makes_a_handler_a_route_and_its_module_lists_it() -> None:
+    listed_routes = routes_of(sys.modules[__name__])
+
+    assert listed_routes == (ROUTE, show_thing, change_thing)
+    assert (show_thing.name, show_thing.permission) == ("GET /things/{thingId}", "things:read")
+    assert change_thing.status is HTTPStatus.ACCEPTED
+
+
+def test_a_route_that_writes_without_a_unit_of_work_says_why() -> None:
+    async def write(body: Sent) -> Sent:
+        return body
+
+    for decorate in (post, put, patch, delete):
+        with pytest.raises(TypeError, match="uow: UnitOfWork"):
+            decorate("/things", permission="things:write")(write)
+    with pytest.raises(TypeError, match="say why"):
+        post("/things", permission="things:write", idempotent=False)(write)
+
+    assert not post("/things", is_open=True, idempotent=False, reason="it reads")(write).takes_key
+    batched = put("/things", permission="things:write", commits_itself="in batches")(write)
+    assert batched.commits_itself
+
+
+def test_a_route_is_open_or_needs_a_permission() -> None:
+    async def show() -> Sent:
+        return Sent()
+
+    with pytest.raises(TypeError, match="permission"):
+        get("/things")(show)
+    with pytest.raises(TypeError, match="permission"):
+        get("/things", is_open=True, permission="things:read")(show)
+
+
+async def test_a_handler_is_given_parts_of_the_server_by_their_type() -> None:
+    async def show(shelf: Shelf) -> Sent:
+        return Sent(text=shelf.name)
+
+    route = get("/shelf", is_open=True)(show)
+
+    answer = await Endpoint(route, no_services, {Shelf: Shelf("oak")}).answer({}, [], b"", CALLER)
+
+    assert answer == Sent(text="oak")
+    with pytest.raises(TypeError, match="shelf"):
+        Endpoint(route, no_services)

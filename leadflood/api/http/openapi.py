@@ -29,7 +29,7 @@ _WITH_BODY = (
 )
 
 
-def describe(routes: Sequence[Route]) -> dict[str, Any]:
+def describe(routes: Sequence[Route], description: str = "") -> dict[str, Any]:
     """Write the OpenAPI document of a routing table."""
     contracts = [(route, Signature.of(route)) for route in routes]
     kinds = _kinds(contract for _, contract in contracts)
@@ -47,7 +47,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "leadflood",
             "version": version("leadflood"),
-            "description": "Find, enrich, score, write to and learn from leads.",
+            "description": description,
         },
         "servers": [{"url": "/"}],
         "paths": paths,

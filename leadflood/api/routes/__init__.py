@@ -58,6 +58,8 @@ from leadflood.engine.obs.feed import Hub
 from leadflood.engine.obs.health import newest_revision
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
+DESCRIPTION = "Find, enrich, score, write to and learn from leads."
+
 
 class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
     """What route classes are built from; `hub` None: only to be described."""
@@ -118,7 +120,7 @@ def make_routes(parts: ServerParts) -> tuple[Route, ...]:
         else:
             routes += resource(parts).routes()
     routes += docs.routes()
-    docs.document = msgspec.json.encode(describe(routes))
+    docs.document = msgspec.json.encode(describe(routes, DESCRIPTION))
     return tuple(routes)
 
 
@@ -132,4 +134,4 @@ def list_routes() -> tuple[Route, ...]:
 
 def describe_api() -> dict[str, Any]:
     """Describe all routes without a node: their handlers are read, not asked."""
-    return describe(list_routes())
+    return describe(list_routes(), DESCRIPTION)
