@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api import idempotency
-from leadflood.api.turns import Turns
+from leadflood.api.http import idempotency
+from leadflood.api.http.idempotency import InFlightRequests
+from leadflood.api.services import BudgetDefaults, Services
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
@@ -22,20 +23,28 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.retention import prune as prune_auth
 from leadflood.domain.auth.service.accounts import Accounts
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
+from leadflood.domain.bulk.service import BulkService
 from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.leads.activity_service import ActivityService
+from leadflood.domain.leads.changes import LeadChanges
+from leadflood.domain.leads.company_service import CompanyService
 from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.import_stage import ImportStage
+from leadflood.domain.leads.service import LeadService
+from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
-from leadflood.domain.notifications.service import Watcher
+from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.domain.users.service.team_settings import TeamSettings
@@ -211,7 +220,7 @@ class Node:
     def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
         self.storage = storage
         self.http = http
-        self.turns = Turns()
+        self._in_flight = InFlightRequests()
         self._crash_point = crash_point
         self.engine: Engine
         self.gate: ProviderGateway
@@ -222,6 +231,7 @@ class Node:
         self.messaging: MessagingService
         self.discovery: DiscoveryService
         self.watcher: Watcher
+        self.services: Services
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
         """Build the parts of one life of the node, and its stages."""
@@ -239,7 +249,46 @@ class Node:
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
         self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
+        self.services = self._make_services()
         return self._stages()
+
+    def _make_services(self) -> Services:
+        storage, settings = self.storage, self.storage.settings
+        db, ids, clock = storage.db, storage.ids, storage.clock
+        return Services(
+            db=db,
+            ids=ids,
+            clock=clock,
+            publisher=self.publisher,
+            accounts=storage.accounts,
+            audit=storage.audit,
+            in_flight=self._in_flight,
+            users=storage.users,
+            team=storage.team,
+            icps=storage.icps,
+            leads=LeadService(ids, clock),
+            lead_changes=LeadChanges(ids, clock),
+            lead_lists=LeadListService(db),
+            companies=CompanyService(ids, clock),
+            activities=ActivityService(ids, clock),
+            imports=ImportService(ids, clock),
+            bulk=BulkService(ids, clock),
+            learning=LearningService(ids, clock),
+            overview=OverviewService(db),
+            owners=LeadOwnership(db),
+            notifications=NotificationService(db, clock),
+            scores=storage.scores,
+            messaging=self.messaging,
+            discovery=self.discovery,
+            engine=self.engine,
+            gate=self.gate,
+            live_overrides=self.live_overrides,
+            adapters=self.adapters,
+            provider_names=tuple(settings.providers),
+            budget=msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True),
+            public_url=settings.http.public_url,
+            explain_settings=storage.explain_settings,
+        )
 
     def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
         storage, settings = self.storage, self.storage.settings
@@ -326,7 +375,7 @@ class Node:
             await self.watcher.prune(self.storage.db)
             while await forget_answers(self.storage.db, self.storage.clock.now()):
                 pass
-            while await idempotency.forget(self.storage.db, self.storage.clock.now()):
+            while await idempotency.prune(self.storage.db, self.storage.clock.now()):
                 pass
             while await prune_auth(
                 self.storage.db, self.storage.settings.accounts, self.storage.clock.now()

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from leadflood.api.listening import Settings as HttpSettings
+from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings

@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.edge import Caller, Node
-from leadflood.api.icp import Icps
-from leadflood.api.idempotency import another_body, keep_all, key_of, recall_all
+from leadflood.api.http.idempotency import find_many, record_many
+from leadflood.api.http.request_context import Caller
 from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
 from leadflood.api.lead_pages import LeadPage, LeadPages
-from leadflood.api.turns import Ended
+from leadflood.api.services import Node
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.leads.making import LeadRequest
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
@@ -70,9 +70,8 @@ IN_TURN = Policy(lanes=1, pause_ratio=0.4)
 class LeadDesk:
     """Reads leads, and brings leads in, for all who ask."""
 
-    def __init__(self, node: Node, icps: Icps) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._icps = icps
         self._scores = ShownScores()
         self._pages = LeadPages()
         self._reads: Batcher[UUID, LeadPage | None] = Batcher(
@@ -97,27 +96,19 @@ class LeadDesk:
 
         Raises: Invalid, NotFound, Conflict, HttpRefused.
         """
-        caller = order.caller
-        if not caller.idempotency_key:
-            return await self._ask(order)
-        async with self._node.turns.take(key_of(caller)) as turn:
-            if turn.ended is None:
-                turn.ended = Ended(caller.body_hash, await self._ask(order))
-            elif turn.ended.body_hash != caller.body_hash:
-                raise another_body()
-            made: LeadMade = turn.ended.answer
-        return made
+        in_flight = self._node.services.in_flight
+        return await in_flight.share(order.caller, partial(self._ask, order))
 
     async def _ask(self, order: Order) -> LeadMade:
-        storage = self._node.storage
-        prepared = LeadService(storage.ids, storage.clock).prepare(order.given)
+        services = self._node.services
+        prepared = LeadService(services.ids, services.clock).prepare(order.given)
         values = {value.found.field: value.found.value for value in prepared.values}
-        opt_ins = self._node.messaging.opt_ins.read_input(order.given, values)
+        opt_ins = self._node.services.messaging.opt_ins.read_input(order.given, values)
         return await self._orders.submit(_Read(order, prepared, opt_ins))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
         """Read a batch: one statement where nothing has changed since, else five more for all."""
-        async with self._node.storage.db.session() as db:
+        async with self._node.services.db.session() as db:
             marks = await OverviewService(db).marks_of(lead_ids)
             pages, changed = self._pages.find(marks)
             if changed:
@@ -125,15 +116,15 @@ class LeadDesk:
         return [pages.get(one) for one in lead_ids]
 
     async def _put_together(self, db: Tx, lead_ids: Sequence[UUID]) -> dict[UUID, LeadDetail]:
-        storage = self._node.storage
-        views = await LeadService(storage.ids, storage.clock).find_many(db, lead_ids)
+        services = self._node.services
+        views = await LeadService(services.ids, services.clock).find_many(db, lead_ids)
         found = {view.id: view for view in views.values()}
         families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
         everyone = [one for each in families for one in each]
         records = await OverviewService(db).records_of(families)
         scores = await self._scores.of(list(found), ScoringService(db))
-        messages = await self._node.messaging.messages_of(db, everyone)
-        opt_ins = await self._node.messaging.opt_ins.list_of(db, everyone)
+        messages = await self._node.services.messaging.messages_of(db, everyone)
+        opt_ins = await self._node.services.messaging.opt_ins.list_of(db, everyone)
         details = {}
         for view, family, asked in zip(found.values(), families, records, strict=True):
             details[view.id] = detail_of(
@@ -152,11 +143,11 @@ class LeadDesk:
         answers: dict[int, Answer] = {
             place: error for place, error in enumerate(icp_ids) if isinstance(error, Exception)
         }
-        storage = self._node.storage
-        async with self._node.publisher.transaction() as publication:
+        services = self._node.services
+        async with self._node.services.publisher.transaction() as publication:
             tx = publication.tx
             callers = [order.caller for order in orders]
-            answers |= await recall_all(tx, callers, LeadMade, storage.clock)
+            answers |= await find_many(tx, callers, LeadMade, services.clock)
             fresh = {
                 place: LeadRequest(
                     prepared=read[place].prepared,
@@ -169,10 +160,10 @@ class LeadDesk:
             }
             made = await self._make(publication, orders, fresh)
             await self._record_opt_ins(tx, read, made)
-            await keep_all(
+            await record_many(
                 tx,
                 [(callers[place], one) for place, one in made.items() if isinstance(one, LeadMade)],
-                storage.clock,
+                services.clock,
             )
         answers |= made
         return [answers[place] for place in range(len(orders))]
@@ -182,7 +173,7 @@ class LeadDesk:
         chosen: dict[UUID | None, UUID | LeadfloodError] = {}
         for icp_id in {order.icp_id for order in orders}:
             try:
-                chosen[icp_id] = await self._icps.choose(icp_id)
+                chosen[icp_id] = await self._node.services.icps.resolve_version(icp_id)
             except LeadfloodError as error:
                 chosen[icp_id] = error
         return [chosen[order.icp_id] for order in orders]
@@ -193,8 +184,8 @@ class LeadDesk:
         """Make leads with their runs, events and jobs; tell what became of each place."""
         if not fresh:
             return {}
-        storage = self._node.storage
-        leads = LeadService(storage.ids, storage.clock)
+        services = self._node.services
+        leads = LeadService(services.ids, services.clock)
         ends = await leads.create_many(publication.tx, list(fresh.values()))
         answers: dict[int, Answer] = {}
         created: dict[int, LeadCreated] = {}
@@ -204,7 +195,7 @@ class LeadDesk:
             else:
                 answers[place] = end or REDO
         opened = [self._run_of(orders[place]) for place in created]
-        await runs.create_many(publication.tx, opened, storage.clock.now())
+        await runs.create_many(publication.tx, opened, services.clock.now())
         jobs = await publication.publish_each(
             [
                 FollowUp(
@@ -231,13 +222,13 @@ class LeadDesk:
             if isinstance(lead, LeadMade)
             for opt_in in read[place].opt_ins
         ]
-        await self._node.messaging.opt_ins.add(tx, agreed)
+        await self._node.services.messaging.opt_ins.add(tx, agreed)
 
     def _run_of(self, order: Order) -> NewRun:
-        storage = self._node.storage
-        budget = storage.settings.budget
+        services = self._node.services
+        budget = services.budget
         return NewRun(
-            id=storage.ids.new(),
+            id=services.ids.new(),
             kind="lead",
             title="one lead by the API",
             sends=order.sends.value,

@@ -6,7 +6,8 @@ Searches are the whole team's.
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.api.edge import Caller, Node
+from leadflood.api.http.request_context import Caller
+from leadflood.api.services import Node
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.bulk.service import BulkService
 from leadflood.engine.errors import Denied, NotFound
@@ -18,11 +19,11 @@ async def hidden_among(node: Node, found: Sequence[Run], caller: Caller) -> froz
     sees = caller.principal.sees_owner
     if sees is None:
         return frozenset()
-    storage = node.storage
+    services = node.services
     imports = [run.id for run in found if run.kind == "import"]
     actions = [run.id for run in found if run.kind == "bulk"]
-    owners = await LeadOwnership(storage.db).find_owners(imports)
-    makers = await BulkService(storage.ids, storage.clock).makers_of(storage.db, actions)
+    owners = await LeadOwnership(services.db).find_owners(imports)
+    makers = await BulkService(services.ids, services.clock).makers_of(services.db, actions)
     return frozenset(
         {one for one in imports if owners.get(one) != str(sees)}
         | {one for one in actions if makers.get(one) != caller.by}

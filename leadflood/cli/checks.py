@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from anyio import to_thread
 
-from leadflood.api.listening import warning_of
+from leadflood.api.http.settings import warning_of
 from leadflood.app import (
     WHOLE_NODE,
     Storage,
@@ -18,12 +18,7 @@ from leadflood.app import (
     open_storage,
 )
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.status import (
-    list_crash_loops,
-    list_nodes,
-    list_providers_off,
-    list_stages,
-)
+from leadflood.cli.status import list_crash_loops, list_nodes, list_providers_off, list_stages
 from leadflood.cli.talk import money, say
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.letter import missing_settings

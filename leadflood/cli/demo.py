@@ -261,7 +261,7 @@ def problems_of(outcome: Outcome, asked: Demo) -> list[str]:
 
 
 async def _keep_serving(node: Node, storage: Storage) -> None:
-    from leadflood.api.server import serve_api  # noqa: PLC0415 - only where it is asked for
+    from leadflood.api.application import serve_api  # noqa: PLC0415 - only where it is asked for
 
     http = storage.settings.http
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from leadflood.api.table import describe_api
+from leadflood.api.routes import describe_api
 from leadflood.cli.talk import print_data
 
 

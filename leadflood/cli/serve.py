@@ -10,8 +10,8 @@ import anyio
 import msgspec
 import typer
 
-from leadflood.api.listening import warning_of
-from leadflood.api.server import serve_api
+from leadflood.api.application import serve_api
+from leadflood.api.http.settings import warning_of
 from leadflood.app import Storage, open_node, open_storage
 from leadflood.cli.claim import show_claim_link
 from leadflood.cli.talk import say

@@ -16,8 +16,8 @@ import anyio
 import jwt
 import msgspec
 import pytest
-from leadflood.api.route import Route
-from leadflood.api.table import list_routes
+from leadflood.api.http.routing import Route
+from leadflood.api.routes import list_routes
 from leadflood.app import Node
 from leadflood.domain.auth.rules.access_tokens import SigningKey
 from leadflood.domain.auth.schemas import PERMISSIONS, Permission, Role

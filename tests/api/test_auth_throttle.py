@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
-from leadflood.api.rates import RateClass, Settings as Rates
+from leadflood.api.http.rate_limit import RateClass, Settings as Rates
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import Role, Settings as AccountSettings
 from leadflood.engine.db.pool import Settings

@@ -3,8 +3,8 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.api.conditions import NO_VERSION, is_known, read_if_match, write_etag
-from leadflood.api.problems import HttpRefused
+from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
+from leadflood.api.http.problems import HttpRefused
 
 from tests.api.test_icp import an_icp
 from tests.support.api import Client

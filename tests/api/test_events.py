@@ -7,8 +7,8 @@ import anyio
 import msgspec
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
-from leadflood.api.listening import Settings
-from leadflood.api.server import listening
+from leadflood.api.application import listening
+from leadflood.api.http.settings import Settings
 from leadflood.app import Node
 from leadflood.engine.obs.event_feed import Cursor
 

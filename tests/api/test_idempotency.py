@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
-from leadflood.api import idempotency
+from leadflood.api.http import idempotency
 from leadflood.app import Node
 
 from tests.api.test_leads import a_lead
@@ -99,7 +99,7 @@ async def test_answers_are_forgotten_after_their_time(api: Client, node: Node) -
     storage = node.storage
     later = storage.clock.now() + idempotency.KEPT + timedelta(seconds=1)
 
-    count = await idempotency.forget(storage.db, later)
+    count = await idempotency.prune(storage.db, later)
 
     assert count > 0
     other = await api.post("/v1/icps", {"name": "Else"}, headers=headers)

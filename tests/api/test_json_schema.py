@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from hypothesis import given, strategies as st
-from leadflood.api.json_schema import build_schemas, normalize
+from leadflood.api.http.json_schema import build_schemas, normalize
 
 REF = "#/components/schemas/{name}"
 # the same struct as msgspec 0.22.0 and 0.23.0 describe it, and with its union turned round

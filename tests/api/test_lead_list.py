@@ -3,8 +3,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from leadflood.api.lead_list import LeadChoice, LeadQuery
-from leadflood.api.listing import Paging
+from leadflood.api.http.pagination import Paging
+from leadflood.api.routes.lead_list import LeadChoice, LeadQuery
 from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead, scored

@@ -4,7 +4,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
-from leadflood.api.audience import View
+from leadflood.api.http.event_permissions import View
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.notifications.schemas import (

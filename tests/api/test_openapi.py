@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from leadflood.api.table import describe_api
+from leadflood.api.routes import describe_api
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.api import Client

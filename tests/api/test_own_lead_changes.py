@@ -6,12 +6,11 @@ from uuid import UUID, uuid4
 import anyio
 import msgspec
 import pytest
-from leadflood.api.bulk import Bulk, BulkBody
-from leadflood.api.edge import Caller
-from leadflood.api.feedback import FeedbackBody, FeedbackRoutes
-from leadflood.api.icp import Icps
-from leadflood.api.lead_changes import LeadChangeRoutes, MergeInto, NewOwner, ScoreWish
-from leadflood.api.lead_list import LeadChoice
+from leadflood.api.http.request_context import Caller
+from leadflood.api.routes.bulk_actions import Bulk, BulkBody
+from leadflood.api.routes.feedback import FeedbackBody, FeedbackRoutes
+from leadflood.api.routes.lead_actions import LeadChangeRoutes, MergeInto, NewOwner, ScoreWish
+from leadflood.api.routes.lead_list import LeadChoice
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
 from leadflood.domain.bulk.schemas import Verb
@@ -53,13 +52,13 @@ async def theirs(node: Node) -> UUID:
 
 @pytest.fixture
 def changes(node: Node) -> LeadChangeRoutes:
-    return LeadChangeRoutes(node, Icps(node))
+    return LeadChangeRoutes(node)
 
 
 async def test_the_leads_of_others_are_not_found(
     node: Node, changes: LeadChangeRoutes, rep: Caller, mine: UUID, theirs: UUID, icp_id: str
 ) -> None:
-    feedback = FeedbackRoutes(node, Icps(node))
+    feedback = FeedbackRoutes(node)
     asked: list[Any] = [
         lambda: changes.update(theirs, LeadChange(title="X"), rep),
         lambda: changes.delete(theirs, rep),
@@ -112,7 +111,7 @@ async def test_he_counts_the_tags_of_his_own_leads(
 async def test_his_bulk_action_touches_his_own_leads_only(
     node: Node, api: Client, rep: Caller, mine: UUID, theirs: UUID
 ) -> None:
-    bulk = Bulk(node, Icps(node))
+    bulk = Bulk(node)
     by_ids = BulkBody(action=Verb.TAG, tag="reached", ids=(mine, theirs))
     by_filter = BulkBody(action=Verb.TAG, tag="filtered", filter=LeadChoice())
 
@@ -128,7 +127,7 @@ async def test_his_bulk_action_touches_his_own_leads_only(
 async def test_who_lost_a_lead_meanwhile_does_not_change_it(
     node: Node, api: Client, rep: Caller, mine: UUID
 ) -> None:
-    bulk = Bulk(node, Icps(node))
+    bulk = Bulk(node)
     line = node.engine.runners["leads.bulk"]
     line.apply_pause(is_paused=True)
     try:
@@ -146,7 +145,7 @@ async def test_who_lost_a_lead_meanwhile_does_not_change_it(
 async def test_he_deletes_and_assigns_nothing_and_sees_his_own_actions_only(
     node: Node, rep: Caller, mine: UUID
 ) -> None:
-    bulk = Bulk(node, Icps(node))
+    bulk = Bulk(node)
     begun = await begin(bulk, BulkBody(action=Verb.TAG, tag="own", ids=(mine,)), rep)
 
     for body in (

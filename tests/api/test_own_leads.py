@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from leadflood.api.table import list_routes
+from leadflood.api.routes import list_routes
 
 from tests.api.test_access_matrix import REP, ROLES, ROUTES
 from tests.api.test_leads import a_lead

@@ -3,12 +3,12 @@
 from uuid import UUID, uuid4
 
 import pytest
-from leadflood.api.discovery import Discoveries
-from leadflood.api.edge import Caller
-from leadflood.api.icp import Icps
-from leadflood.api.icp_search import IcpSearch, PreviewQuery
-from leadflood.api.jobs import JobQuery, Jobs
-from leadflood.api.messages import MessageQuery, Messages, Rejection
+from leadflood.api.http.request_context import Caller
+from leadflood.api.routes import jobs
+from leadflood.api.routes.discovery_runs import Discoveries
+from leadflood.api.routes.icp_search import IcpSearch, PreviewQuery
+from leadflood.api.routes.jobs import JobQuery
+from leadflood.api.routes.messages import MessageQuery, Messages, Rejection
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
 from leadflood.domain.messaging.schemas import Edit
@@ -97,11 +97,11 @@ async def test_messages_to_a_merged_lead_are_those_of_its_survivors_owner(
 async def test_jobs_about_others_leads_are_not_found(node: Node, world: World, rep: Caller) -> None:
     _, mine = await a_draft(world, str(rep.principal.user_id))
     _, theirs = await a_draft(world, str(uuid4()))
-    routes = Jobs(node)
+    list_jobs = jobs.list_jobs.handler
 
-    assert not (await routes.list(JobQuery(lead_id=mine), rep)).data
+    assert not (await list_jobs(JobQuery(lead_id=mine), rep, node.services)).data
     with pytest.raises(NotFound):
-        await routes.list(JobQuery(lead_id=theirs), rep)
+        await list_jobs(JobQuery(lead_id=theirs), rep, node.services)
 
 
 async def test_a_preview_looks_at_the_callers_own_leads(
@@ -109,11 +109,8 @@ async def test_a_preview_looks_at_the_callers_own_leads(
 ) -> None:
     _, mine = await a_draft(world, str(rep.principal.user_id))
     await a_draft(world, str(uuid4()))
-    icps = Icps(node)
 
-    told = await IcpSearch(node, icps, Discoveries(node, icps)).preview(
-        UUID(icp_id), PreviewQuery(), rep
-    )
+    told = await IcpSearch(node, Discoveries(node)).preview(UUID(icp_id), PreviewQuery(), rep)
 
     assert (told.evaluated_count, told.total_count, told.is_sample) == (1, 1, False)
     assert [lead.lead_id for lead in told.sample] == [mine]

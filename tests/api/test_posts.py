@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from leadflood.api.table import list_routes
+from leadflood.api.routes import list_routes
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client

@@ -1,7 +1,7 @@
 from http import HTTPStatus
 
 import pytest
-from leadflood.api.problems import TABLE, phrase_of, refusal_of, status_of
+from leadflood.api.http.problems import TABLE, phrase_of, refusal_of, status_of
 from leadflood.contracts import errors as provider_errors
 from leadflood.engine import errors
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError, Throttled, Transient

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from leadflood.api.protocol import HEADER_BYTES, LINE_BYTES, MOST_HEADERS
+from leadflood.api.http.parser_errors import HEADER_BYTES, LINE_BYTES, MOST_HEADERS
 
 from tests.support.api import OPERATOR_TOKEN, Client
 from tests.support.raw import answer_on, connected, tell

@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, strategies as st
-from leadflood.api.proxies import ORIGIN, Origin, Proxies, address_of, bucket_of, plain
+from leadflood.api.http.client_address import ORIGIN, Origin, Proxies, address_of, bucket_of, plain
 from leadflood.app import Node
 from leadflood.engine.errors import Invalid
 from multidict import CIMultiDict

@@ -2,9 +2,17 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.api import rates
-from leadflood.api.listening import Settings as HttpSettings
-from leadflood.api.rates import Meter, Rate, RateClass, Rates, Settings, TooSoon, tightest
+from leadflood.api.http import rate_limit as rates
+from leadflood.api.http.rate_limit import (
+    Meter,
+    Rate,
+    RateClass,
+    RateLimited,
+    RateLimiter,
+    Settings,
+    tightest,
+)
+from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
 from leadflood.engine.clock import ManualClock
@@ -23,10 +31,10 @@ def test_a_burst_passes_then_one_at_a_time_as_time_goes_by() -> None:
     clock = ManualClock()
     meter = Meter(Rate(60.0, 3), clock)
 
-    waits = [asked.wait_seconds for _ in range(5) if (asked := meter.ask("a"))]
+    waits = [asked.wait_seconds for _ in range(5) if (asked := meter.count("a"))]
     clock.advance(1.0)
-    after = meter.ask("a")
-    again = meter.ask("a")
+    after = meter.count("a")
+    again = meter.count("a")
 
     assert waits == [0, 0, 0, 1.0, 1.0]
     assert after is not None
@@ -44,7 +52,7 @@ def test_nobody_ever_gets_more_than_the_burst_and_what_time_brings(
     for pause in pauses:
         clock.advance(pause)
         seconds += pause
-        standing = meter.ask("a")
+        standing = meter.count("a")
         assert standing is not None
         passed += not standing.wait_seconds
         assert 0 <= standing.remaining < burst
@@ -54,7 +62,7 @@ def test_nobody_ever_gets_more_than_the_burst_and_what_time_brings(
 
 
 def test_a_rate_of_nothing_limits_nobody() -> None:
-    assert Meter(Rate(0.0)).ask("a") is None
+    assert Meter(Rate(0.0)).count("a") is None
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,41 +70,41 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = Meter(Rate(60.0, 3))
 
     for number in range(100):
-        meter.ask(str(number))
+        meter.count(str(number))
 
     assert len(meter) == 10
 
 
 def test_an_ipv6_customer_is_one_whatever_address_he_takes() -> None:
-    limits = Rates(Settings(public=FEW))
+    limits = RateLimiter(Settings(public=FEW))
 
     for number in range(3):
-        limits.ask_by_address("public", f"2001:db8:0:1::{number}")
-    with pytest.raises(TooSoon):
-        limits.ask_by_address("public", "2001:db8:0:1:ffff::1")
+        limits.count_address("public", f"2001:db8:0:1::{number}")
+    with pytest.raises(RateLimited):
+        limits.count_address("public", "2001:db8:0:1:ffff::1")
 
-    assert limits.ask_by_address("public", "2001:db8:0:2::1")
+    assert limits.count_address("public", "2001:db8:0:2::1")
 
 
 def test_each_user_is_counted_alone_and_the_operator_only_where_told() -> None:
     operator = Principal(kind=PrincipalKind.OPERATOR, name="o", permissions=ALL)
-    limits, first = Rates(Settings(normal=FEW)), a_user()
+    limits, first = RateLimiter(Settings(normal=FEW)), a_user()
 
     for _ in range(3):
-        limits.ask_by_caller("normal", first)
-    with pytest.raises(TooSoon, match="one every 1 s"):
-        limits.ask_by_caller("normal", first)
+        limits.count_caller("normal", first)
+    with pytest.raises(RateLimited, match="one every 1 s"):
+        limits.count_caller("normal", first)
 
-    assert limits.ask_by_caller("normal", a_user())
-    assert limits.ask_by_caller("normal", operator) is None
-    assert Rates(Settings(normal=FEW, limits_operator=True)).ask_by_caller("normal", operator)
+    assert limits.count_caller("normal", a_user())
+    assert limits.count_caller("normal", operator) is None
+    assert RateLimiter(Settings(normal=FEW, limits_operator=True)).count_caller("normal", operator)
 
 
 def test_of_two_limits_the_tighter_is_told() -> None:
-    limits = Rates(Settings(normal=RateClass(Rate(60.0, 9), Rate(60.0, 3))))
+    limits = RateLimiter(Settings(normal=RateClass(Rate(60.0, 9), Rate(60.0, 3))))
 
-    told = tightest([limits.ask_by_caller("normal", a_user()), None,
-                     limits.ask_by_address("normal", "192.0.2.1")])  # fmt: skip
+    told = tightest([limits.count_caller("normal", a_user()), None,
+                     limits.count_address("normal", "192.0.2.1")])  # fmt: skip
 
     assert told is not None
     assert told.headers() == {

@@ -14,7 +14,7 @@ import pytest
 import requests
 import schemathesis
 from anyio import to_thread
-from leadflood.api.protocol import LINE_BYTES
+from leadflood.api.http.parser_errors import LINE_BYTES
 from leadflood.engine.db.pool import open_database
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks

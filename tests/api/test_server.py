@@ -10,9 +10,9 @@ import pytest
 import structlog
 from blockbuster import BlockBuster
 from hypothesis import HealthCheck, given, settings, strategies as st
-from leadflood.api.attempts import MOST_WRONG
-from leadflood.api.listening import Settings, warning_of
-from leadflood.api.server import listening
+from leadflood.api.application import listening
+from leadflood.api.http.settings import Settings, warning_of
+from leadflood.api.http.token_throttle import MOST_WRONG
 from leadflood.app import Node
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict

@@ -12,9 +12,9 @@ import anyio.abc
 import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
-from leadflood.api import stream
-from leadflood.api.audience import audience_of
-from leadflood.api.stream import frame
+from leadflood.api.http import websocket as stream
+from leadflood.api.http.event_permissions import audience_of
+from leadflood.api.http.websocket import frame
 from leadflood.cli.events import list_events
 from leadflood.engine.db.pool import Database
 from leadflood.engine.obs import event_feed

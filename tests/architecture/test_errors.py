@@ -8,7 +8,7 @@ from collections import Counter
 
 import leadflood
 import pytest
-from leadflood.api.problems import HttpRefused, verdict_of
+from leadflood.api.http.problems import HttpRefused, verdict_of
 from leadflood.engine.errors import Bug, LeadfloodError
 from leadflood.engine.queue.outcome import Cancelled
 from tests.support.tree import name_of, sources

@@ -1,6 +1,6 @@
 import leadflood
 import pytest
-from leadflood.api.table import describe_api
+from leadflood.api.routes import describe_api
 from tests.support.cli import Cli
 
 

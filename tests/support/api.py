@@ -9,9 +9,9 @@ from uuid import uuid4
 import aiohttp
 import anyio
 import msgspec
-from leadflood.api.listening import Settings as HttpSettings
-from leadflood.api.rates import RateClass, Settings as Rates
-from leadflood.api.server import listening
+from leadflood.api.application import listening
+from leadflood.api.http.rate_limit import RateClass, Settings as Rates
+from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.app import Node, Storage, open_node
 from leadflood.domain.auth.schemas import Role
 from leadflood.engine.clock import SystemClock

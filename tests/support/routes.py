@@ -10,11 +10,11 @@ from uuid import UUID
 
 import aiohttp
 import msgspec
-from leadflood.api.listening import Settings as HttpSettings
-from leadflood.api.problems import HttpRefused
-from leadflood.api.rates import RateClass, Settings as Rates
-from leadflood.api.route import Contract, Route
-from leadflood.api.server import listening
+from leadflood.api.application import listening
+from leadflood.api.http.problems import HttpRefused
+from leadflood.api.http.rate_limit import RateClass, Settings as Rates
+from leadflood.api.http.routing import Route, Signature
+from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.app import Node
 
 from tests.support.api import OPERATOR_TOKEN, Client
@@ -54,7 +54,7 @@ def _seal(route: Route, ran: list[str]) -> Any:
 def path_of(route: Route) -> str:
     """Fill the names in a route's path in with something of the right kind."""
     path = route.path
-    for name, kind in Contract.of(route).path.items():
+    for name, kind in Signature.of(route).path.items():
         path = path.replace("{" + name + "}", _something(kind))
     return path
 

@@ -12,7 +12,7 @@ from leadflood.domain.icp.schemas import Icp, IcpFilter, IcpInput, Qualification
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Conflict, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
 
 UNSEEN = Seen()
@@ -103,6 +103,37 @@ class IcpService:
         """Bring a profile back; False: it was not away. Raises: NotFound."""
         await self._lock_latest(tx, profile_id, UNSEEN, even_archived=True)
         return await store.restore(tx, profile_id)
+
+    async def get_any(self, icp_id: UUID) -> Icp:
+        """Return a version by its own id, or the newest version by the profile's.
+
+        Raises: NotFound.
+        """
+        icp = await self.find(icp_id) or await self.find_latest(icp_id)
+        return icp or await self.get(icp_id)
+
+    async def resolve_version(self, icp_id: UUID | None) -> UUID:
+        """Return the id of the version meant: the one named, or the newest profile's newest.
+
+        Raises: NotFound; Conflict when it is archived; Invalid when there is none at all.
+        """
+        if icp_id is not None:
+            icp = await self.get_any(icp_id)
+            if icp.archived_at is not None:
+                raise Conflict(
+                    f"ICP {icp.profile_id} is archived: bring it back with"
+                    f" DELETE /v1/icps/{icp.profile_id}/archival",
+                    code="icp.profile.archived",
+                )
+            return icp.id
+        newest = await self.list_latest(None, 1)
+        if not newest:
+            raise Invalid(
+                "there is no ICP to score for: write one with POST /v1/icps",
+                (FieldProblem("icpId", "there is no ICP yet"),),
+                code="icp.profile.none",
+            )
+        return newest[0].id
 
     async def record(self, given: IcpInput) -> Icp:
         """Find the version that says exactly this under its name, else write it.

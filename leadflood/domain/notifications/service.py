@@ -60,15 +60,23 @@ class NotificationService:
         """Count what somebody has not read, up to 1,000."""
         return await store.count_unread(self._db, reader, MOST_UNREAD)
 
-    async def mark_read(self, tx: Tx, reader: Reader, notification_id: UUID) -> None:
-        """Write down that somebody has read one; again changes nothing. Raises: NotFound."""
+    async def mark_read(self, tx: Tx, reader: Reader, notification_id: UUID) -> int:
+        """Record that somebody has read one; return how many are left, up to 1,000.
+
+        Raises: NotFound.
+        """
         await self._require_visible(tx, reader, notification_id)
         await store.mark_read(tx, reader, notification_id, self._clock.now())
+        return await store.count_unread(tx, reader, MOST_UNREAD)
 
-    async def mark_seen(self, tx: Tx, reader: Reader, up_to: UUID) -> None:
-        """Write down that somebody has read all up to one, and that one. Raises: NotFound."""
+    async def mark_seen(self, tx: Tx, reader: Reader, up_to: UUID) -> int:
+        """Record that somebody has read all up to one; return how many are left, up to 1,000.
+
+        Raises: NotFound.
+        """
         await self._require_visible(tx, reader, up_to)
         await store.mark_seen(tx, reader, up_to, self._clock.now())
+        return await store.count_unread(tx, reader, MOST_UNREAD)
 
     async def _require_visible(self, tx: Tx, reader: Reader, notification_id: UUID) -> None:
         if not await store.is_visible(tx, reader, notification_id):

@@ -1,0 +1,68 @@
+"""The API as a whole: its routes and what they share, served by the framework."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio import to_thread
+
+from leadflood.api.http.routing import Route
+from leadflood.api.http.server import Server
+from leadflood.api.http.settings import Settings
+from leadflood.api.lead_desk import LeadDesk
+from leadflood.api.routes import ServerParts, make_routes
+from leadflood.api.services import Node, Services
+from leadflood.engine.obs.event_feed import EventFeed, EventHub
+from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
+
+Announce = Callable[[str], Awaitable[None]]
+
+
+async def serve_api(node: Node, http: Settings, announce: Announce | None = None) -> None:
+    """Serve until cancelled; then stop accepting first, and finish what is being answered.
+
+    `announce` is called with the address. Raises: Conflict (port taken, another master secret).
+    """
+    async with listening(node, http) as address:
+        if announce is not None:
+            await announce(address)
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def listening(
+    node: Node, http: Settings, routes: Sequence[Route] | None = None
+) -> AsyncIterator[str]:
+    """Serve while the block runs, all routes or those given; give the address."""
+
+    def services() -> Services:
+        return node.services
+
+    started = services()
+    await started.accounts.start()
+    metrics, lag = RouteMetrics(), LoopLag()
+    keeps_days = started.engine.parts.settings.maintenance.event_days
+    hub = EventHub(EventFeed(started.db, started.clock, keeps_days))
+    desk = LeadDesk(node)
+    parts = ServerParts(node=node, metrics=metrics, lag=lag, hub=hub, desk=desk)
+    all_routes = await to_thread.run_sync(make_routes, parts)
+    server = Server(services, http, hub, metrics)
+    shared: dict[type, object] = {
+        EventHub: hub,
+        RouteMetrics: metrics,
+        LoopLag: lag,
+        LeadDesk: desk,
+    }
+    async with server.listening(
+        all_routes if routes is None else routes, shared, _background(desk, lag)
+    ) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _background(desk: LeadDesk, lag: LoopLag) -> AsyncIterator[None]:
+    """Batch what is asked about leads, and measure how late the loop is."""
+    async with desk.running(), anyio.create_task_group() as group:
+        group.start_soon(lag.run)
+        yield
+        group.cancel_scope.cancel()

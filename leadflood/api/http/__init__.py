@@ -1,0 +1,1 @@
+"""A small HTTP framework on aiohttp: routing, middleware, idempotency, streaming."""

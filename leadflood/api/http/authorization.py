@@ -1,0 +1,95 @@
+"""Authorization: rate limits, authentication and permission, in this order; and sessions."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from leadflood.api.http.authentication import Authenticator
+from leadflood.api.http.client_address import ORIGIN
+from leadflood.api.http.rate_limit import Quota, RateLimiter, tightest
+from leadflood.api.http.request_context import NOBODY, RESPONSE_HEADERS, Caller
+from leadflood.api.http.routing import Route
+from leadflood.api.http.websocket_tickets import Tickets
+from leadflood.domain.auth.schemas import Principal
+from leadflood.engine.errors import Denied
+
+EARLY = "auth"
+"""The class of routes that are limited by address before anything is looked at."""
+
+Recheck = Callable[[], Awaitable[Principal]]
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who asks by a session of their own."""
+
+    user_id: UUID
+    session_id: UUID
+    email: str
+
+
+class Authorizer:
+    """Decides whether a request may reach its route."""
+
+    def __init__(self, authenticator: Authenticator, limiter: RateLimiter) -> None:
+        self._authenticator = authenticator
+        self._limiter = limiter
+
+    async def authorize(self, request: web.Request, route: Route) -> Principal:
+        """Return who asks, if they may.
+
+        What costs a question to the database is limited by address before it is asked.
+        Raises: Unauthenticated, Denied, HttpRefused, Throttled.
+        """
+        address = request[ORIGIN].address
+        if route.is_open:
+            _show_quota(request, self._limiter.count_address(route.rate, address))
+            return NOBODY
+        is_early, by_address = route.rate == EARLY, None
+        if is_early:
+            by_address = self._limiter.count_address(route.rate, address)
+        principal = self._authenticator.recall(request)
+        is_free = principal is not None and self._limiter.is_free(principal)
+        if not is_early and not is_free:
+            by_address = self._limiter.count_address(route.rate, address)
+        if principal is None:
+            principal = await self._authenticator.find(request)
+        _show_quota(request, by_address, self._limiter.count_caller(route.rate, principal))
+        require_permission(route, principal)
+        return principal
+
+    async def authorize_stream(
+        self, request: web.Request, route: Route, ticket: str, tickets: Tickets
+    ) -> tuple[Principal, Recheck]:
+        """Return who wants to listen, if they may, and how to ask again whether they still may."""
+        if not ticket:
+            principal = await self.authorize(request, route)
+            return principal, lambda: self._authenticator.authenticate(request)
+        address = request[ORIGIN].address
+        _show_quota(request, self._limiter.count_address(route.rate, address))
+        holder = await tickets.redeem(ticket)
+        return holder.principal, lambda: tickets.find_principal(holder)
+
+
+def require_permission(route: Route, principal: Principal) -> None:
+    """Refuse a caller whose permissions do not allow the route. Raises: Denied."""
+    if route.permission not in principal.permissions:
+        raise Denied(f"{route.name} needs the permission {route.permission}", code="http.denied")
+
+
+def require_session(caller: Caller) -> Person:
+    """Return the session by which a person asks. Raises: Denied for keys and the operator."""
+    principal = caller.principal
+    if principal.session_id is None or principal.user_id is None:
+        raise Denied(
+            "log in as a person for this: neither an API key nor http.token may",
+            code="auth.session.needed",
+        )
+    return Person(user_id=principal.user_id, session_id=principal.session_id, email=principal.name)
+
+
+def _show_quota(request: web.Request, *quotas: Quota | None) -> None:
+    """Tell the caller what is left of the tightest limit, whatever the answer becomes."""
+    if (quota := tightest(quotas)) is not None:
+        request[RESPONSE_HEADERS].update(quota.headers())

@@ -1,0 +1,199 @@
+"""Idempotency: the same request with the same key is done once, and answered alike.
+
+An answer is kept in the transaction that does the work, under a lock of its key: equal requests
+follow one another, those of other nodes too, and after a crash either both the work and its answer
+are there or neither. `InFlightRequests` keeps equal requests of one process from waiting in
+transactions of their own: fifty of them would hold the whole pool.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import msgspec
+
+from leadflood.api.http.problems import HttpRefused
+from leadflood.api.http.request_context import Caller
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import FieldProblem
+
+SQL = load_queries(__file__)
+HEADER = "Idempotency-Key"
+KEPT = timedelta(days=1)
+PRUNED_AT_ONCE = 5_000
+AnswerT = TypeVar("AnswerT")
+
+
+class StoredResponse(msgspec.Struct, frozen=True):
+    """What was sent with a key, by its hash, and how that was answered."""
+
+    body_hash: bytes
+    answer: Any
+
+
+class InFlight:
+    """A key in use: whoever holds its lock sets `response` when the answer is committed."""
+
+    __slots__ = ("lock", "response", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.waiting = 0
+        self.response: StoredResponse | None = None
+
+
+class InFlightRequests:
+    """The keys in use in this process; one that nobody waits for is dropped."""
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, InFlight] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @asynccontextmanager
+    async def lock(self, key: bytes) -> AsyncIterator[InFlight]:
+        """Wait until nobody else uses the key. A request that fails leaves it to the next."""
+        flight = self._keys.setdefault(key, InFlight())
+        flight.waiting += 1
+        try:
+            async with flight.lock:
+                yield flight
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting:
+                del self._keys[key]
+
+    async def share(self, caller: Caller, work: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """Do the work, or return the answer of an equal request that did it meanwhile.
+
+        Raises: HttpRefused 422 when the key came with another body, and what `work` raises.
+        """
+        if not caller.idempotency_key:
+            return await work()
+        async with self.lock(key_of(caller)) as flight:
+            if flight.response is None:
+                answer = await work()
+                flight.response = StoredResponse(caller.body_hash, answer)
+            elif flight.response.body_hash != caller.body_hash:
+                raise reused_key()
+            else:
+                answer = flight.response.answer
+        return answer
+
+
+class AnswerSeal(Protocol):
+    """Encrypts answers that hold secrets, and hashes bodies that a plain hash would give away."""
+
+    def seal(self, plain: bytes, about: bytes) -> bytes:
+        """Encrypt an answer for its request."""
+
+    def open(self, sealed: bytes, about: bytes) -> bytes:
+        """Decrypt the answer of that request."""
+
+    def digest(self, body_hash: bytes) -> bytes:
+        """Hash a body's hash under a key."""
+
+
+class IdempotencyStore:
+    """The answers in the database; with a `seal` they are kept encrypted."""
+
+    def __init__(self, clock: Clock, seal: AnswerSeal | None = None) -> None:
+        self._clock = clock
+        self._seal = seal
+
+    async def lock(self, tx: Tx, caller: Caller) -> None:
+        """Let equal requests, also those of other nodes, wait until the transaction ends."""
+        await tx.execute(SQL.lock_key, key=_lock_of(key_of(caller)))
+
+    async def find(self, db: Reader, caller: Caller, kind: Any) -> Any:
+        """Find the answer that this key got before; None: it got none.
+
+        Raises: HttpRefused 422 when the key came with another body.
+        """
+        if not caller.idempotency_key:
+            return None
+        key = key_of(caller)
+        row = await db.fetch_one(SQL.find_answer, key=key, since=self._clock.now() - KEPT)
+        if row is None:
+            return None
+        if row["body_hash"] != self._digest(caller):
+            raise reused_key()
+        answer = row["answer"] if self._seal is None else self._seal.open(row["answer"], key)
+        return msgspec.json.decode(answer, type=kind)
+
+    async def record(self, tx: Tx, caller: Caller, answer: Any) -> None:
+        """Keep an answer, in the transaction that does what it tells."""
+        key, body = key_of(caller), msgspec.json.encode(answer)
+        await tx.execute(
+            SQL.keep_answer,
+            key=key,
+            body_hash=self._digest(caller),
+            answer=body if self._seal is None else self._seal.seal(body, key),
+            now=self._clock.now(),
+        )
+
+    def _digest(self, caller: Caller) -> bytes:
+        return caller.body_hash if self._seal is None else self._seal.digest(caller.body_hash)
+
+
+async def find_many(tx: Tx, callers: Sequence[Caller], kind: Any, clock: Clock) -> dict[int, Any]:
+    """Lock the keys of a batch, all different, and find their answers, by index.
+
+    A key that came with another body gets that refusal as its answer.
+    """
+    indexes = {key_of(caller): i for i, caller in enumerate(callers) if caller.idempotency_key}
+    if not indexes:
+        return {}
+    await tx.execute(SQL.lock_keys, keys=[_lock_of(key) for key in indexes])
+    answers: dict[int, Any] = {}
+    for row in await tx.fetch(SQL.find_answers, keys=list(indexes), since=clock.now() - KEPT):
+        index = indexes[row["key"]]
+        is_same = row["body_hash"] == callers[index].body_hash
+        answers[index] = msgspec.json.decode(row["answer"], type=kind) if is_same else reused_key()
+    return answers
+
+
+async def record_many(tx: Tx, answers: Sequence[tuple[Caller, Any]], clock: Clock) -> None:
+    """Keep the answers of those in a batch who sent a key."""
+    kept = [(caller, answer) for caller, answer in answers if caller.idempotency_key]
+    if kept:
+        await tx.execute(
+            SQL.keep_answers,
+            keys=[key_of(caller) for caller, _ in kept],
+            body_hashes=[caller.body_hash for caller, _ in kept],
+            answers=[msgspec.json.encode(answer) for _, answer in kept],
+            now=clock.now(),
+        )
+
+
+async def prune(db: Reader, now: datetime) -> int:
+    """Delete answers past their time, a few thousand at once; return how many."""
+    return await db.execute(SQL.prune_answers, before=now - KEPT, limit=PRUNED_AT_ONCE)
+
+
+def key_of(caller: Caller) -> bytes:
+    """Return what a key is kept under: it is its caller's own, and the route's."""
+    return hashlib.sha256(
+        f"{caller.by}\n{caller.route}\n{caller.idempotency_key}".encode()
+    ).digest()
+
+
+def reused_key() -> HttpRefused:
+    """Return the refusal of a key that came with another body before."""
+    return HttpRefused(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "http.idempotency.reused",
+        f"this {HEADER} came with another body before: take a new key for a new request",
+        (FieldProblem(HEADER, "belongs to another request"),),
+    )
+
+
+def _lock_of(key: bytes) -> int:
+    return int.from_bytes(key[:8], "big", signed=True)

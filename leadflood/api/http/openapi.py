@@ -1,0 +1,240 @@
+"""OpenAPI 3.1 from the routing table."""
+
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from leadflood import __version__
+from leadflood.api.http.json_schema import build_schemas
+from leadflood.api.http.problems import CONTENT_TYPE, Problem, phrase_of, status_of
+from leadflood.api.http.responses import HtmlPage, Streamed
+from leadflood.api.http.routing import Route, Signature
+from leadflood.api.http.uploads import FORM
+
+REF = "#/components/schemas/{name}"
+_PLAIN = {"application/json", "application/problem+json"}
+_ALWAYS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+_WITH_TOKEN = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+)
+_WITH_BODY = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+def describe(routes: Sequence[Route], description: str = "") -> dict[str, Any]:
+    """Write the OpenAPI document of a routing table."""
+    contracts = [(route, Signature.of(route)) for route in routes]
+    kinds = _kinds(contract for _, contract in contracts)
+    schemas, components = build_schemas(kinds, ref_template=REF)
+    schema_of = dict(zip(map(_key, kinds), schemas, strict=True))
+    for _, contract in contracts:
+        if contract.selectable:
+            schema_of[_part_of(contract)] = _describe_part(contract, schema_of, components)
+    paths: dict[str, dict[str, Any]] = {}
+    for route, contract in contracts:
+        operation = _operation(route, contract, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "leadflood",
+            "version": __version__,
+            "description": description,
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _part_of(contract: Signature) -> str:
+    return f"part of {_key(contract.answer)}"
+
+
+def _describe_part(
+    contract: Signature, schema_of: dict[str, Any], components: dict[str, Any]
+) -> dict[str, Any]:
+    """Describe an answer of which only some fields may have been asked for."""
+    whole = schema_of[_key(contract.answer)]
+    name = whole["$ref"].rpartition("/")[2]
+    if contract.is_list:
+        item = components[name]["properties"]["data"]["items"]["$ref"].rpartition("/")[2]
+        components[f"{item}Part"] = _without_required(components[item])
+        data = {"type": "array", "items": {"$ref": REF.format(name=f"{item}Part")}}
+        properties = {**components[name]["properties"], "data": data}
+        components[f"{name}Part"] = {**components[name], "properties": properties}
+    else:
+        components[f"{name}Part"] = _without_required(components[name])
+    return {"anyOf": [whole, {"$ref": REF.format(name=f"{name}Part")}]}
+
+
+def _without_required(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != "required"}
+
+
+def _kinds(contracts: Iterable[Signature]) -> list[Any]:
+    found: dict[Any, Any] = {_key(Problem): Problem}
+    for contract in contracts:
+        for kind in (contract.body, contract.query, contract.answer, *contract.path.values()):
+            if kind is not None and kind not in {HtmlPage, Streamed}:
+                found[_key(kind)] = kind
+    return list(found.values())
+
+
+def _key(kind: Any) -> str:
+    return repr(kind)
+
+
+def _operation(route: Route, contract: Signature, schema_of: dict[str, Any]) -> dict[str, Any]:
+    name = f"{route.method.lower()} {re.sub(r'[{}]', '', route.path)}"
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", name).strip("_"),
+        "summary": contract.summary,
+        "tags": [_tag(route.path)],
+        "parameters": list(_parameters(route, contract, schema_of)),
+        "responses": _responses(route, contract, schema_of),
+        "security": [] if route.is_open else [{"token": []}],
+    }
+    if route.permission:
+        operation["x-permission"] = route.permission
+    if route.deprecation is not None:
+        operation["deprecated"] = True
+    if contract.body is not None:
+        content = {"application/json": {"schema": schema_of[_key(contract.body)]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.takes:
+        operation["requestBody"] = {"required": True, "content": _files(route.takes)}
+    return operation
+
+
+def _files(takes: tuple[str, ...]) -> dict[str, Any]:
+    """Describe a file: the body itself, or the one part of a form."""
+    file = {"type": "string", "format": "binary"}
+    form = {"type": "object", "properties": {"file": file}, "required": ["file"]}
+    return {kind: {"schema": form if kind == FORM else file} for kind in takes}
+
+
+def _tag(path: str) -> str:
+    parts = [part for part in path.split("/") if part and part != "v1"]
+    return parts[0] if len(parts) > 0 and path.startswith("/v1/") else "system"
+
+
+def _parameters(
+    route: Route, contract: Signature, schema_of: dict[str, Any]
+) -> Iterable[dict[str, Any]]:
+    for name, kind in contract.path.items():
+        schema = schema_of[_key(kind)]
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    if contract.query is not None:
+        yield from _query_parameters(contract)
+    yield from _headers(route, contract)
+
+
+def _query_parameters(contract: Signature) -> Iterable[dict[str, Any]]:
+    for field in msgspec.structs.fields(contract.query):
+        if field.name == "fields" and contract.selectable:
+            yield _selection(list(contract.selectable))
+            continue
+        schema = _plain_schema(field.type)
+        if field.default is not msgspec.NODEFAULT and field.default is not None:
+            schema = {**schema, "default": msgspec.to_builtins(field.default)}
+        yield {"name": field.encode_name, "in": "query", "schema": schema}
+
+
+def _headers(route: Route, contract: Signature) -> Iterable[dict[str, Any]]:
+    if route.takes_key:
+        text = "Send the same key with the same body again to get the same answer, done once."
+        schema = {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"}
+        yield {"name": "Idempotency-Key", "in": "header", "schema": schema, "description": text}
+    if route.method == "GET" and contract.is_versioned:
+        text = "The ETag of an earlier answer: 304 when nothing has changed since."
+        yield {"name": "If-None-Match", "in": "header", "schema": _TAGS, "description": text}
+    if route.takes_if_match:
+        text = "The ETag of what you saw: 412 when it has changed since. Without it, it is changed."
+        yield {"name": "If-Match", "in": "header", "schema": _TAGS, "description": text}
+
+
+_TAGS = {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}(-[0-9a-f]{8})?")$'}
+
+
+def _selection(names: list[str]) -> dict[str, Any]:
+    """Describe `fields`: names with commas between."""
+    return {
+        "name": "fields",
+        "in": "query",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": {"enum": names}, "uniqueItems": True},
+        "description": "Show only these; none: all.",
+    }
+
+
+def _plain_schema(kind: Any) -> dict[str, Any]:
+    """Write the schema of a parameter in place: enums and scalars only."""
+    (schema,), components = build_schemas([kind], ref_template="{name}")
+    found = components.get(schema.get("$ref", ""), schema)
+    if "anyOf" in found:
+        options = [components.get(one.get("$ref", ""), one) for one in found["anyOf"]]
+        wanted = [option for option in options if option.get("type") != "null"]
+        return wanted[0] if len(wanted) == 1 else {"anyOf": wanted}
+    return dict(found)
+
+
+_ROWS = {"type": "array", "items": {"type": "object"}}
+
+
+def _content(route: Route, contract: Signature, schema_of: dict[str, Any]) -> dict[str, Any]:
+    """Describe what a good answer holds."""
+    if contract.answer is Streamed:
+        return {
+            media: {"schema": _ROWS if media == "application/json" else {"type": "string"}}
+            for media in route.content_type.split(", ")
+        }
+    key = _part_of(contract) if contract.selectable else _key(contract.answer)
+    schema = {"type": "string"} if contract.answer is HtmlPage else schema_of[key]
+    return {route.content_type.partition(";")[0]: {"schema": schema}}
+
+
+def _refusals(route: Route, contract: Signature) -> set[HTTPStatus]:
+    """Tell how a route can refuse."""
+    statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
+    if route.takes_if_match:
+        statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED}
+    if not route.is_open:
+        statuses |= set(_WITH_TOKEN)
+    if route.rate != "none":
+        statuses.add(HTTPStatus.TOO_MANY_REQUESTS)
+    if contract.path or contract.query is not None:
+        statuses |= {HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.UNPROCESSABLE_ENTITY}
+    if contract.body is not None or route.takes:
+        statuses |= set(_WITH_BODY)
+    return statuses
+
+
+def _responses(route: Route, contract: Signature, schema_of: dict[str, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": contract.summary or phrase_of(route.status)}
+    if contract.answer is not None:
+        good["content"] = _content(route, contract, schema_of)
+    if contract.is_versioned:
+        good["headers"] = {"ETag": {"schema": {"type": "string"}, "description": "Its version."}}
+    problem = {CONTENT_TYPE: {"schema": schema_of[_key(Problem)]}}
+    bad = {
+        str(status.value): {"description": phrase_of(status), "content": problem}
+        for status in sorted(_refusals(route, contract))
+    }
+    also = {str(status.value): {**good, "description": phrase_of(status)} for status in route.also}
+    if route.method == "GET" and contract.is_versioned:
+        also["304"] = {"description": phrase_of(HTTPStatus.NOT_MODIFIED)}
+    return {str(route.status.value): good, **bad, **also}

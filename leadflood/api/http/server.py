@@ -1,0 +1,277 @@
+"""The server: routes behind the middlewares, listening on a port, stopped in order."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import anyio
+import msgspec
+from aiohttp import hdrs, web
+
+from leadflood.api.http.authentication import Authenticator
+from leadflood.api.http.authorization import Authorizer
+from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
+from leadflood.api.http.client_address import Proxies
+from leadflood.api.http.decoding import decode_query
+from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
+from leadflood.api.http.event_views import EventQuery
+from leadflood.api.http.idle_connections import Connections
+from leadflood.api.http.middleware import (
+    ENVIRONMENT,
+    MIDDLEWARES,
+    Environment,
+    refuse_unread,
+    set_headers,
+)
+from leadflood.api.http.parser_errors import Runner
+from leadflood.api.http.platform import Platform
+from leadflood.api.http.rate_limit import RateLimiter
+from leadflood.api.http.request_context import (
+    RESPONSE_HEADERS,
+    ROUTE_NAME,
+    TIME_LIMIT,
+    Caller,
+    make_caller,
+)
+from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
+from leadflood.api.http.routing import Endpoint, Parts, Route
+from leadflood.api.http.settings import Settings
+from leadflood.api.http.streaming import send_stream
+from leadflood.api.http.websocket import Streams, is_upgrade, require_own_origin
+from leadflood.api.http.websocket_tickets import Tickets
+from leadflood.engine.errors import Conflict, PreconditionFailed
+from leadflood.engine.obs.event_feed import EventHub
+from leadflood.engine.obs.metrics import RouteMetrics
+
+SHUTDOWN_SECONDS = 10.0
+LINGER_SECONDS = 2.0
+_CONDITIONAL = {"PUT", "PATCH", "DELETE"}
+
+
+class Server:
+    """Serves routes; `services` gives those of the node's present life, `parts` stay the same."""
+
+    def __init__(
+        self, services: Callable[[], Platform], http: Settings, hub: EventHub, metrics: RouteMetrics
+    ) -> None:
+        platform = services()
+        self._services = services
+        self._http = http
+        self._hub = hub
+        self._streams = Streams(platform, hub, metrics)
+        self._tickets = Tickets(platform)
+        self._authorizer = Authorizer(Authenticator(platform, http), RateLimiter(http.rates))
+        self._environment = Environment(
+            http=http,
+            metrics=metrics,
+            connections=Connections(http.idle_seconds),
+            proxies=Proxies(http.trusted_proxies),
+            ids=platform.ids,
+        )
+
+    @asynccontextmanager
+    async def listening(
+        self, routes: Sequence[Route], parts: Parts, background: AbstractAsyncContextManager[None]
+    ) -> AsyncIterator[str]:
+        """Serve while the block runs; give the address.
+
+        `background` is what the routes need running: from before the first request until the last
+        one is answered. Raises: Conflict when the port is taken.
+        """
+        runner = Runner(
+            self._make_application(routes, parts),
+            partial(refuse_unread, self._environment),
+            keepalive_timeout=self._http.idle_seconds,
+            lingering_time=LINGER_SECONDS,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+        taken: Conflict | None = None
+        async with background, _set_up(runner):
+            try:
+                address = await _listen(runner, self._http)
+            except Conflict as error:  # raised outside of the task groups, which would wrap it
+                taken = error
+            else:
+                async with self._watching(runner):
+                    yield address
+        if taken is not None:
+            raise taken
+
+    @asynccontextmanager
+    async def _watching(self, runner: Runner) -> AsyncIterator[None]:
+        """Feed the listeners and let idle connections go while the block runs."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._hub.run)
+            group.start_soon(self._streams.run)
+            if runner.server is not None:
+                group.start_soon(self._environment.connections.watch, runner.server)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+
+    def _make_application(self, routes: Sequence[Route], parts: Parts) -> web.Application:
+        """Put the routes behind the middlewares."""
+
+        async def end_streams(_app: web.Application) -> None:
+            self._hub.close()
+
+        app = web.Application(client_max_size=self._http.body_bytes, middlewares=MIDDLEWARES)
+        app[ENVIRONMENT] = self._environment
+        app.on_shutdown.append(end_streams)
+        endpoints = [Endpoint(route, self._services, parts) for route in routes]
+        shown = {each.route.path: each for each in endpoints if each.route.method == "GET"}
+        for endpoint in endpoints:
+            route = endpoint.route
+            handle = self._choose_handler(endpoint, shown.get(route.path))
+            for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+                app.router.add_route(method, route.path, handle, expect_handler=expect_nothing)
+        return app
+
+    def _choose_handler(
+        self, endpoint: Endpoint, shown: Endpoint | None
+    ) -> Callable[[web.Request], Any]:
+        handler = RouteHandler(endpoint, self._authorizer, self._http, shown)
+        if not endpoint.route.streams:
+            return handler.handle
+        return StreamHandler(handler, self._streams, self._tickets).handle
+
+
+@asynccontextmanager
+async def _set_up(runner: web.AppRunner) -> AsyncIterator[None]:
+    """Have a server while the block runs; at its end what is being answered is finished."""
+    await runner.setup()
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, http: Settings) -> str:
+    site = web.TCPSite(runner, http.host, http.port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise Conflict(
+            f"cannot listen on {http.host}:{http.port} ({error.strerror or error}): stop what"
+            " listens there, or set http.port (LEADFLOOD_HTTP__PORT)",
+            code="http.port.taken",
+        ) from error
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class RouteHandler:
+    """One route as aiohttp calls it; `shown` shows what it changes, where that can be shown."""
+
+    def __init__(
+        self, endpoint: Endpoint, authorizer: Authorizer, http: Settings, shown: Endpoint | None
+    ) -> None:
+        self.route = endpoint.route
+        self.authorizer = authorizer
+        self.http = http
+        self._endpoint = endpoint
+        self._takes_body = endpoint.signature.body is not None
+        self._shown = shown
+        deprecation = endpoint.route.deprecation
+        self._deprecation = {} if deprecation is None else deprecation.headers()
+
+    def begin(self, request: web.Request) -> None:
+        """Name the route to logs and metrics, and say in the answer where it is deprecated."""
+        request[ROUTE_NAME] = self.route.name
+        if self._deprecation:
+            request[RESPONSE_HEADERS].update(self._deprecation)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Authorize the request, receive its body, ask the endpoint, write the answer."""
+        route = self.route
+        self.begin(request)
+        query = list(request.query.items())
+        principal = await self.authorizer.authorize(request, route)
+        body = await receive_body(request, self.http) if self._takes_body else b""
+        upload = await receive_upload(request, route.takes, self.http) if route.takes else None
+        caller = make_caller(request, route, principal, body)
+        if hdrs.IF_MATCH in request.headers and request.method in _CONDITIONAL:
+            caller = await self._with_condition(request, caller)
+        answer = await self._endpoint.answer(request.match_info, query, body, caller, upload)
+        if isinstance(answer, Streamed):
+            return await self._send(request, answer)
+        return respond(answer, self._endpoint, request)
+
+    async def _send(self, request: web.Request, answer: Streamed) -> web.StreamResponse:
+        """Send an answer piece by piece, for as long as its client takes it."""
+        request[TIME_LIMIT].deadline = float("inf")
+        return await send_stream(request, answer, partial(set_headers, self.http, request))
+
+    async def _with_condition(self, request: web.Request, caller: Caller) -> Caller:
+        """Give the handler the version that must be the present one.
+
+        Of several named, it is the present one, if it is among them. Raises: HttpRefused,
+        PreconditionFailed.
+        """
+        versions = read_if_match(request.headers.getall(hdrs.IF_MATCH))
+        if versions is None:
+            return caller
+        if not self.route.takes_if_match:
+            raise PreconditionFailed(
+                "what this route changes has no versions: leave If-Match out",
+                code="http.condition.unknown",
+            )
+        version = max(versions)
+        if len(versions) > 1 and self._shown is not None and self._shown.is_versioned:
+            present = await self._shown.answer(request.match_info, [], b"", caller)
+            version = present.version if present.version in versions else NO_VERSION
+        return msgspec.structs.replace(caller, if_match=version)
+
+
+class StreamHandler:
+    """A route that can also be a WebSocket."""
+
+    def __init__(self, handler: RouteHandler, streams: Streams, tickets: Tickets) -> None:
+        self._handler = handler
+        self._streams = streams
+        self._tickets = tickets
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Open a stream for a client that asks for one, else answer as any route."""
+        handler = self._handler
+        if not is_upgrade(request):
+            return await handler.handle(request)
+        handler.begin(request)
+        query: EventQuery = decode_query(list(request.query.items()), EventQuery)
+        principal, recheck = await handler.authorizer.authorize_stream(
+            request, handler.route, query.ticket, self._tickets
+        )
+        require_own_origin(request, handler.http)
+        request[TIME_LIMIT].deadline = float("inf")
+        return await self._streams.serve(request, query, principal, recheck)
+
+
+def respond(answer: Any, endpoint: Endpoint, request: web.Request) -> web.Response:
+    """Turn what a handler returned into a response."""
+    route = endpoint.route
+    if isinstance(answer, HtmlPage):
+        return _respond_page(answer)
+    if answer is None:
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+    is_part = isinstance(answer, PartialResponse)
+    body = msgspec.json.encode(answer.shown if is_part else answer)
+    if not endpoint.is_versioned:
+        return web.Response(body=body, status=route.status.value, content_type=JSON)
+    version = answer.whole.version if is_part else answer.version
+    etag = write_etag(version, body if route.shows_more else None)
+    headers = {hdrs.ETAG: etag}
+    if route.method == "GET" and is_known(request.headers.getall(hdrs.IF_NONE_MATCH, []), etag):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return web.Response(body=body, status=route.status.value, headers=headers, content_type=JSON)
+
+
+def _respond_page(page: HtmlPage) -> web.Response:
+    response = web.Response(body=page.body, status=page.status)
+    response.headers["Content-Type"] = page.content_type
+    if page.policy:
+        response.headers["Content-Security-Policy"] = page.policy
+    return response

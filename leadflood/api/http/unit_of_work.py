@@ -1,0 +1,182 @@
+"""Unit of work: one transaction with its events, its audit record and its remembered answer."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from leadflood.api.http.idempotency import AnswerSeal, IdempotencyStore
+from leadflood.api.http.naming import camel_case
+from leadflood.api.http.platform import Platform
+from leadflood.api.http.request_context import Caller
+from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import LeadfloodError
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.publisher import Publication
+
+AnswerT = TypeVar("AnswerT")
+AfterCommit = Callable[[], object]
+
+
+class CommitAndRaise(Exception):
+    """Commits what was written, then raises the error; no Idempotency-Key remembers it.
+
+    For refusals that must leave a trace: a failed login, a token that was stolen.
+    """
+
+    def __init__(self, error: LeadfloodError) -> None:
+        super().__init__(error.detail)
+        self.error = error
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What an act is about, where its kind is not the first word of the act."""
+
+    kind: str
+    id: UUID | str | None = None
+
+
+class UnitOfWork:
+    """The open transaction of a change; committed when its handler returns."""
+
+    def __init__(self, platform: Platform, caller: Caller, publication: Publication) -> None:
+        self.caller = caller
+        self.publication = publication
+        self._platform = platform
+        self._after_commit: list[AfterCommit] = []
+
+    @property
+    def tx(self) -> Tx:
+        """The transaction."""
+        return self.publication.tx
+
+    async def publish(
+        self, events: Sequence[Event], *, run_id: UUID | None = None
+    ) -> Sequence[UUID]:
+        """Publish events with the request they come from; return the ids of the jobs they start."""
+        return await self.publication.publish(
+            events,
+            run_id=run_id,
+            request_id=self.caller.request_id,
+            trace_parent=self.caller.trace_parent,
+        )
+
+    async def audit(
+        self, action: str, subject: Subject | UUID | str | None = None, /, **detail: object
+    ) -> None:
+        """Record a privileged act beside what it changes.
+
+        `action` is `noun.past_verb`; a plain `subject` is the id of such a noun. The names of the
+        details are written in camelCase.
+        """
+        if not isinstance(subject, Subject):
+            subject = Subject(action.partition(".")[0], subject)
+        entry = AuditEntry(
+            action=action,
+            subject_kind=subject.kind,
+            subject_id=None if subject.id is None else str(subject.id),
+            detail={camel_case(name): value for name, value in detail.items()},
+        )
+        await self.record(entry)
+
+    async def record(self, *entries: AuditEntry) -> None:
+        """Record privileged acts that are described elsewhere."""
+        if entries:
+            await self._platform.audit.record(self.tx, self.caller.actor, entries)
+
+    def after_commit(self, act: AfterCommit) -> None:
+        """Call something, awaited where need be, once the transaction is committed."""
+        self._after_commit.append(act)
+
+    async def run_after_commit(self) -> None:
+        """Call what waits for the commit, in the order in which it was registered."""
+        for act in self._after_commit:
+            result = act()
+            if isawaitable(result):
+                await result
+
+
+Work = Callable[[UnitOfWork], Awaitable[AnswerT]]
+
+
+class LateUnitOfWork(Generic[AnswerT]):
+    """A unit of work that the handler opens by itself, after work that must hold no connection.
+
+    Hashing a password takes as long as a hundred transactions.
+    """
+
+    def __init__(
+        self, platform: Platform, caller: Caller, kind: Any, seal: AnswerSeal | None
+    ) -> None:
+        self._platform = platform
+        self._caller = caller
+        self._kind = kind
+        self._seal = seal
+
+    async def recall(self) -> AnswerT | None:
+        """Return the answer that this request got before, if any; nothing is locked.
+
+        Raises: HttpRefused 422 when its key came with another body.
+        """
+        store = IdempotencyStore(self._platform.clock, self._seal)
+        answer: AnswerT | None = await store.find(self._platform.db, self._caller, self._kind)
+        return answer
+
+    async def run(self, work: Work[AnswerT]) -> AnswerT:
+        """Do the work once; see `run_once`."""
+        return await run_once(self._platform, self._caller, self._kind, work, seal=self._seal)
+
+
+async def run_once(
+    platform: Platform,
+    caller: Caller,
+    kind: Any,
+    work: Work[AnswerT],
+    *,
+    seal: AnswerSeal | None = None,
+) -> AnswerT:
+    """Do a change once: with an Idempotency-Key seen before, its first answer is given again.
+
+    `work` runs in one transaction with what it publishes and audits, and with its answer, which is
+    of the `kind`. `seal` encrypts answers that hold secrets.
+    Raises: HttpRefused 422 when the key came with another body before, and what `work` raises.
+    """
+
+    async def transact() -> AnswerT:
+        return await _transact(platform, caller, kind, work, seal)
+
+    return await platform.in_flight.share(caller, transact)
+
+
+async def _transact(
+    platform: Platform, caller: Caller, kind: Any, work: Work[AnswerT], seal: AnswerSeal | None
+) -> AnswerT:
+    async with platform.publisher.transaction() as publication:
+        uow = UnitOfWork(platform, caller, publication)
+        answer = await _answer(uow, IdempotencyStore(platform.clock, seal), kind, work)
+    await uow.run_after_commit()
+    if isinstance(answer, CommitAndRaise):
+        raise answer.error
+    return answer
+
+
+async def _answer(
+    uow: UnitOfWork, store: IdempotencyStore, kind: Any, work: Work[AnswerT]
+) -> AnswerT | CommitAndRaise:
+    """Return the remembered answer, or do the work and remember what it answers."""
+    caller = uow.caller
+    if caller.idempotency_key:
+        await store.lock(uow.tx, caller)
+        remembered: AnswerT | None = await store.find(uow.tx, caller, kind)
+        if remembered is not None:
+            return remembered
+    try:
+        answer = await work(uow)
+    except CommitAndRaise as order:
+        return order
+    if caller.idempotency_key and answer is not None:
+        await store.record(uow.tx, caller, answer)
+    return answer

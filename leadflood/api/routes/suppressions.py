@@ -1,0 +1,74 @@
+"""The suppression list over HTTP: whom nothing is ever sent to. Only keyed hashes are kept."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from leadflood.api.http.pagination import Listed, Paging, make_page, paginate
+from leadflood.api.http.request_context import Caller
+from leadflood.api.http.routing import delete, get, post
+from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.services import Services
+from leadflood.domain.messaging.schemas import SuppressionInput, SuppressionKind, SuppressionView
+from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotConfigured, NotFound
+
+NEWEST = UUID(int=2**128 - 1)
+
+
+class SuppressionQuery(
+    Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Which lines; null asks for nothing. `value` looks one up: give its kind too."""
+
+    kind: SuppressionKind | None = None
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
+
+
+@get("/v1/suppressions", permission="messages:read", errors=(Invalid, NotConfigured))
+async def list_suppressions(query: SuppressionQuery, services: Services) -> Listed[SuppressionView]:
+    """List the suppression list, newest first, or look up one value."""
+    messaging = services.messaging
+    if query.value is None:
+        lines = await messaging.list_suppressed(
+            kind=query.kind, before=query.position() or NEWEST, limit=query.fetch_limit
+        )
+        return paginate(lines, query)
+    if query.kind is None:
+        problem = FieldProblem("kind", "say what the value is")
+        raise Invalid("kind: say what the value is", (problem,), code="http.query.invalid")
+    line = await messaging.find_suppressed(query.kind, query.value)
+    return make_page([] if line is None else [line], query)
+
+
+@post(
+    "/v1/suppressions",
+    permission="messages:write",
+    status=HTTPStatus.CREATED,
+    errors=(Invalid, Conflict, NotConfigured),
+)
+async def add_suppression(
+    body: SuppressionInput, caller: Caller, services: Services, uow: UnitOfWork
+) -> SuppressionView:
+    """Stop writing to an address, a domain with all below it, a channel or a lead.
+
+    What is on the list already keeps its line.
+    """
+    line = await services.messaging.suppress_in(uow.tx, body, by=caller.by, source="api")
+    await uow.audit("suppression.added", line.id, kind=line.kind, hint=line.hint)
+    return line
+
+
+@delete(
+    "/v1/suppressions/{suppressionId}",
+    permission="admin:write",
+    status=HTTPStatus.NO_CONTENT,
+    errors=(NotFound,),
+)
+async def lift_suppression(
+    suppression_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> None:
+    """Take a line off the list; who did it stays readable."""
+    line = await services.messaging.lift_in(uow.tx, suppression_id, caller.by)
+    await uow.audit("suppression.lifted", line.id, kind=line.kind, hint=line.hint)
