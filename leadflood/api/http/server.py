@@ -171,6 +171,8 @@ class RouteHandler:
         self, endpoint: Endpoint, authorizer: Authorizer, http: Settings, shown: Endpoint | None
     ) -> None:
         self.route = endpoint.route
+        self.name = endpoint.route.name
+        self.takes_key = endpoint.route.takes_key
         self.authorizer = authorizer
         self.http = http
         self._endpoint = endpoint
@@ -181,7 +183,7 @@ class RouteHandler:
 
     def begin(self, request: web.Request) -> None:
         """Name the route to logs and metrics, and say in the answer where it is deprecated."""
-        request[ROUTE_NAME] = self.route.name
+        request[ROUTE_NAME] = self.name
         if self._deprecation:
             request[RESPONSE_HEADERS].update(self._deprecation)
 
@@ -193,7 +195,7 @@ class RouteHandler:
         principal = await self.authorizer.authorize(request, route)
         body = await receive_body(request, self.http) if self._takes_body else b""
         upload = await receive_upload(request, route.takes, self.http) if route.takes else None
-        caller = make_caller(request, route, principal, body)
+        caller = make_caller(request, self, principal, body)
         if hdrs.IF_MATCH in request.headers and request.method in _CONDITIONAL:
             caller = await self._with_condition(request, caller)
         answer = await self._endpoint.answer(request.match_info, query, body, caller, upload)
