@@ -3,16 +3,13 @@
 `MIDDLEWARES` is the chain, from the outermost to the innermost.
 """
 
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Final
-
 import anyio
 import msgspec
+import re
 import structlog
 from aiohttp import web
-from multidict import CIMultiDict
-
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from leadflood.api.http.body import too_large
 from leadflood.api.http.client_address import ORIGIN, Proxies
 from leadflood.api.http.cors import allowed_origin, answer_preflight, headers_for, is_preflight
@@ -20,13 +17,7 @@ from leadflood.api.http.idle_connections import Connections
 from leadflood.api.http.parser_errors import read_error
 from leadflood.api.http.problems import CONTENT_TYPE, HttpRefused, refusal_of
 from leadflood.api.http.rate_limit import RateLimited
-from leadflood.api.http.request_context import (
-    REQUEST_ID,
-    RESPONSE_HEADERS,
-    ROUTE_NAME,
-    TIME_LIMIT,
-    is_request_id,
-)
+from leadflood.api.http.request_context import REQUEST_ID, RESPONSE_HEADERS, ROUTE_NAME, TIME_LIMIT
 from leadflood.api.http.settings import Settings
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Transient
@@ -34,11 +25,15 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
 from leadflood.engine.obs.tracing import Active, read_traceparent, spanned
+from multidict import CIMultiDict
+from typing import Final
 
 ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "traceparent"
 NO_ROUTE = "unknown"
 UNREADABLE = "unreadable"
+ORIGIN_HEADER = "Origin"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _SAFE_HEADERS = CIMultiDict(
     {
         "Server": "leadflood",
@@ -136,7 +131,7 @@ async def handle_errors(request: web.Request, handler: Handler) -> web.StreamRes
 @web.middleware
 async def allow_origins(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a browser that asks whether a page of a named site may ask."""
-    if is_preflight(request):
+    if ORIGIN_HEADER in request.headers and is_preflight(request):
         origin = allowed_origin(request, request.app[ENVIRONMENT].http)
         if origin is not None:
             return answer_preflight(origin)
@@ -182,13 +177,14 @@ def set_headers(http: Settings, request: web.BaseRequest, response: web.StreamRe
         headers["Strict-Transport-Security"] = _KEEP_SECURE
     if more := request[RESPONSE_HEADERS]:
         headers.update(more)
-    if (origin := allowed_origin(request, http)) is not None:
-        headers.update(headers_for(origin))
+    if ORIGIN_HEADER in request.headers:
+        origin = allowed_origin(request, http)
+        headers.update({} if origin is None else headers_for(origin))
 
 
 def _identify(environment: Environment, request: web.BaseRequest) -> str:
     sent = request.headers.get(ID_HEADER, "")
-    request_id = sent if is_request_id(sent) else str(environment.ids.new())
+    request_id = sent if _REQUEST_ID.fullmatch(sent) else str(environment.ids.new())
     request[REQUEST_ID] = request_id
     request[ORIGIN] = environment.proxies.origin_of(request)
     request[RESPONSE_HEADERS] = {}

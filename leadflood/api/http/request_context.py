@@ -1,20 +1,17 @@
 """Request context: who asks, and how; what a request carries from one middleware to the next."""
 
-import hashlib
-import re
-from http import HTTPStatus
-from typing import Protocol
-
 import anyio
+import hashlib
 import msgspec
 from aiohttp import hdrs, web
-
+from http import HTTPStatus
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
 from leadflood.domain.audit.schemas import Actor
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind, Visibility
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
+from typing import Protocol
 
 OPERATOR = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL)
 """Whoever holds `http.token` of the settings: may do everything, is nobody's user."""
@@ -30,7 +27,6 @@ RESPONSE_HEADERS = web.RequestKey("response_headers", dict[str, str])
 MOST_AGENT_CHARS = 300
 MOST_KEY_CHARS = 200
 _KEY = "Idempotency-Key"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +92,6 @@ def make_caller(
         body_hash=_hash(request, body) if key else b"",
         route=route.name,
     )
-
-
-def is_request_id(text: str) -> bool:
-    """Whether a client's request id may stand in logs and headers."""
-    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def _hash(request: web.Request, body: bytes) -> bytes:

@@ -1,15 +1,12 @@
 """The server: routes behind the middlewares, listening on a port, stopped in order."""
 
+import anyio
+import msgspec
+from aiohttp import hdrs, web
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any
-
-import anyio
-import msgspec
-from aiohttp import hdrs, web
-
 from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.authorization import Authorizer
 from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
@@ -18,23 +15,11 @@ from leadflood.api.http.decoding import decode_query
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.event_views import EventQuery
 from leadflood.api.http.idle_connections import Connections
-from leadflood.api.http.middleware import (
-    ENVIRONMENT,
-    MIDDLEWARES,
-    Environment,
-    refuse_unread,
-    set_headers,
-)
+from leadflood.api.http.middleware import (ENVIRONMENT, Environment, MIDDLEWARES, refuse_unread, set_headers)
 from leadflood.api.http.parser_errors import Runner
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.rate_limit import RateLimiter
-from leadflood.api.http.request_context import (
-    RESPONSE_HEADERS,
-    ROUTE_NAME,
-    TIME_LIMIT,
-    Caller,
-    make_caller,
-)
+from leadflood.api.http.request_context import (Caller, RESPONSE_HEADERS, ROUTE_NAME, TIME_LIMIT, make_caller)
 from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
 from leadflood.api.http.routing import Endpoint, Parts, Route
 from leadflood.api.http.settings import Settings
@@ -44,6 +29,7 @@ from leadflood.api.http.websocket_tickets import Tickets
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.metrics import RouteMetrics
+from typing import Any
 
 SHUTDOWN_SECONDS = 10.0
 LINGER_SECONDS = 2.0
@@ -171,6 +157,8 @@ class RouteHandler:
         self, endpoint: Endpoint, authorizer: Authorizer, http: Settings, shown: Endpoint | None
     ) -> None:
         self.route = endpoint.route
+        self.name = endpoint.route.name
+        self.takes_key = endpoint.route.takes_key
         self.authorizer = authorizer
         self.http = http
         self._endpoint = endpoint
@@ -181,7 +169,7 @@ class RouteHandler:
 
     def begin(self, request: web.Request) -> None:
         """Name the route to logs and metrics, and say in the answer where it is deprecated."""
-        request[ROUTE_NAME] = self.route.name
+        request[ROUTE_NAME] = self.name
         if self._deprecation:
             request[RESPONSE_HEADERS].update(self._deprecation)
 
@@ -193,7 +181,7 @@ class RouteHandler:
         principal = await self.authorizer.authorize(request, route)
         body = await receive_body(request, self.http) if self._takes_body else b""
         upload = await receive_upload(request, route.takes, self.http) if route.takes else None
-        caller = make_caller(request, route, principal, body)
+        caller = make_caller(request, self, principal, body)
         if hdrs.IF_MATCH in request.headers and request.method in _CONDITIONAL:
             caller = await self._with_condition(request, caller)
         answer = await self._endpoint.answer(request.match_info, query, body, caller, upload)
