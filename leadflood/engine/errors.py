@@ -70,7 +70,7 @@ class Conflict(Permanent):
 
 
 class PreconditionFailed(Permanent):
-    """The caller named the version that he changes, and it is not the present one."""
+    """The caller named the version they change, and it is not the present one."""
 
     code = "engine.precondition_failed"
 
