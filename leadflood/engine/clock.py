@@ -15,10 +15,10 @@ class Clock(Protocol):
     kind: Literal["system", "manual"]
 
     def now(self) -> datetime:
-        """Tell the instant."""
+        """Return the instant."""
 
     def monotonic(self) -> float:
-        """Tell seconds that never go back; only differences mean something."""
+        """Return seconds that never go back; only differences mean something."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait. Cancelling leaves nothing behind."""
@@ -30,11 +30,11 @@ class SystemClock:
     kind: Literal["system", "manual"] = "system"
 
     def now(self) -> datetime:
-        """Tell the instant."""
+        """Return the instant."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Tell the loop-independent monotonic seconds."""
+        """Return the loop-independent monotonic seconds."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
@@ -58,11 +58,11 @@ class ManualClock:
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
-        """Tell the instant."""
+        """Return the instant."""
         return self._start + timedelta(microseconds=self._passed_micros)
 
     def monotonic(self) -> float:
-        """Tell the seconds moved so far."""
+        """Return the seconds moved so far."""
         return self._passed_micros / _MICROS
 
     async def sleep(self, seconds: float) -> None:
@@ -77,7 +77,7 @@ class ManualClock:
         await waiter
 
     def next_due_seconds(self) -> float | None:
-        """Tell how far away the next sleeper is; None when nobody sleeps."""
+        """Return how far away the next sleeper is; None when nobody sleeps."""
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
         if not self._sleepers:

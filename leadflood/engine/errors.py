@@ -93,7 +93,7 @@ class Conflict(Permanent):
 
 
 class PreconditionFailed(Permanent):
-    """The caller named the version that they change, and it is not the present one."""
+    """The caller named the version they change, and it is not the present one."""
 
     code = "engine.precondition_failed"
 

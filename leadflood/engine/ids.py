@@ -23,10 +23,10 @@ _UNKNOWN = SafeUUID.unknown
 
 def _uuid(value: int) -> UUID:
     """Build a UUID without the constructor's checks (three times as fast; 1.1 → 0.4 µs)."""
-    made = _new(UUID)
-    _set(made, "int", value)
-    _set(made, "is_safe", _UNKNOWN)
-    return made
+    new_id = _new(UUID)
+    _set(new_id, "int", value)
+    _set(new_id, "is_safe", _UNKNOWN)
+    return new_id
 
 
 class Ids:
@@ -63,5 +63,5 @@ class Ids:
 
 
 def id_at(instant: datetime) -> UUID:
-    """Tell the smallest id of that instant: for deleting by age and paging by time."""
+    """Return the smallest id of that instant: for deleting by age and paging by time."""
     return _uuid((instant - _EPOCH) // _MILLISECOND << 80 | _VERSION | _VARIANT)

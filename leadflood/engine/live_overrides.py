@@ -1,4 +1,4 @@
-"""Puts what operators set by hand in force on this node, and lets go on what waited for it."""
+"""Live overrides: put what operators set by hand in force, and wake the jobs that waited for it."""
 
 import msgspec
 
@@ -30,7 +30,7 @@ class LiveOverrides:
         self.caps = base
 
     def get(self, name: str) -> OverrideRow:
-        """Tell what is set for a provider, or (`ALL`) for all of them."""
+        """Return what is set for a provider, or (`ALL`) for all of them."""
         return self._rows.get(name)
 
     async def refresh(self) -> None:
@@ -57,7 +57,7 @@ class LiveOverrides:
         self._ledger.set_caps(self.caps)
 
     async def _release_postponed(self) -> None:
-        """Bring jobs forward, a part at each look: there may be a million of them."""
+        """Queue postponed jobs, a part at each refresh: there may be a million of them."""
         engine = self._engine
         for line in engine.runners.values():
             line.pool.quiet_until = 0.0

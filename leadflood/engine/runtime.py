@@ -1,4 +1,4 @@
-"""The engine on one node: stages, duties and the beat, started in order, stopped in reverse."""
+"""The engine on one node: stages, maintenance, heartbeat, started in order, stopped in reverse."""
 
 import asyncio
 import gc
@@ -60,7 +60,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What an engine is built from."""
+    """What an engine is built from.
+
+    `db` is the pool, `database` how to connect for LISTEN and the heartbeat.
+    `clock` and `ids` are the time and the ids of everything it writes.
+    `routes` are the steps of the pipeline.
+    `name` is shared by the nodes of one installation; `lock_folder` holds their lock files.
+    `seed` makes the jitter repeatable; None: it differs.
+    `only_runs` are the only runs it works for; empty: all.
+    `crash_point` is called at the named points of each commit: tests end the process there.
+    """
 
     db: Database
     database: DatabaseSettings
@@ -80,7 +89,7 @@ MakeActors = Callable[["Engine"], Sequence[Child]]
 
 
 class Engine:
-    """One life of a node: from entering to leaving or being buried."""
+    """One life of a node: from entering to leaving or being evicted."""
 
     def __init__(self, parts: Parts, node: Node) -> None:
         self.parts = parts
@@ -109,19 +118,31 @@ class Engine:
             channel: Channel[Job] = Channel(stage.policy.concurrency)
             self.channels[stage.name] = channel
             self.runners[stage.name] = StageRunner(
-                stage, channel, parts.db, self.node, self.dispatcher, self.wakeups, parts.clock,
-                self.rng, parts.only_runs, parts.crash_point,
-            )  # fmt: skip
+                stage,
+                channel,
+                parts.db,
+                self.node,
+                self.dispatcher,
+                self.wakeups,
+                parts.clock,
+                self.rng,
+                parts.only_runs,
+                parts.crash_point,
+            )
 
     def build_tree(self) -> Supervisor:
         """List everything that runs."""
         parts, settings = self.parts, self.parts.settings.maintenance
         self.run_watcher = RunWatcher(
-            parts.db, parts.clock, self.node, self.wakeups, self.publisher,
+            parts.db,
+            parts.clock,
+            self.node,
+            self.wakeups,
+            self.publisher,
             {name: runner.committer for name, runner in self.runners.items()},
             {name: runner.decode for name, runner in self.runners.items()},
             settings,
-        )  # fmt: skip
+        )
         timer = Timer(parts.db, parts.clock, self.wakeups, settings)
         pruner = Pruner(parts.db, parts.clock, settings)
         duty = Supervisor(
@@ -153,7 +174,7 @@ class Engine:
             self._outward_ready.set()
 
     async def _notify_others(self) -> None:
-        """Tell the other nodes of new work, rate-limited; nobody is told while nobody listens."""
+        """Notify the other nodes of new work, rate-limited; without peers nothing is sent."""
         while True:
             await self._outward_ready.wait()
             self._outward_ready.clear()
@@ -188,13 +209,16 @@ class Engine:
                 await REAL_TIME.sleep(0.01)
 
     def status(self) -> list[StageStatus]:
-        """Tell how each stage goes."""
+        """Return the status of each stage."""
         return [runner.status() for runner in self.runners.values()]
 
     def why_not_ready(self) -> list[str]:
-        """Tell what keeps this node from working; empty when it works."""
-        return [runner.committer.stall_reason for runner in self.runners.values()
-                if runner.committer.stall_reason is not None]  # fmt: skip
+        """Return why this node cannot work; empty when it can."""
+        return [
+            runner.committer.stall_reason
+            for runner in self.runners.values()
+            if runner.committer.stall_reason is not None
+        ]
 
 
 def calm_collector() -> None:
@@ -214,9 +238,9 @@ async def running_engine(
     make_actors: MakeActors | None = None,
     on_engine: Callable[[Engine], None] | None = None,
 ) -> AsyncIterator[Engine]:
-    """Run a node until the block ends; a buried node starts again, empty, under a new id.
+    """Run a node until the block ends; an evicted node starts again, empty, under a new id.
 
-    The engine yielded is the first life; `on_engine` is told of each.
+    The engine yielded is the first life; `on_engine` is called with each.
     """
     era = await register_installation(parts.db, parts.clock, parts.settings.mode)
     calm_collector()
@@ -273,9 +297,13 @@ class _Lives:
     async def _live(self, era: int) -> None:
         parts = self._parts
         watch = Heartbeat(
-            parts.database, parts.clock, parts.settings.heartbeat, parts.name, parts.lock_folder,
+            parts.database,
+            parts.clock,
+            parts.settings.heartbeat,
+            parts.name,
+            parts.lock_folder,
             self._after_eviction,
-        )  # fmt: skip
+        )
         async with watch.enter(era) as node:
             engine = Engine(parts, node)
             self._engine = engine

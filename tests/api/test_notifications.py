@@ -107,7 +107,7 @@ async def test_a_notification_is_heard_by_who_may_be_told_of_it(node: Node, api:
 
 def happened(event: NotificationCreated) -> LoggedEvent:
     return LoggedEvent(
-        place=Cursor(1, 1, event.notification_id, 0),
+        cursor=Cursor(1, 1, event.notification_id, 0),
         id=event.notification_id,
         type=name_of(event),
         at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -63,7 +63,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def show(event: LoggedEvent) -> EventView:
     """Show an event."""
     return EventView(
-        cursor=event.place.write(),
+        cursor=event.cursor.write(),
         id=event.id,
         type=event.type,
         alias=ALIASES.get(event.type),

@@ -3,13 +3,17 @@
 `MIDDLEWARES` is the chain, from the outermost to the innermost.
 """
 
-import anyio
-import msgspec
 import re
-import structlog
-from aiohttp import web
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Final
+
+import anyio
+import msgspec
+import structlog
+from aiohttp import web
+from multidict import CIMultiDict
+
 from leadflood.api.http.body import too_large
 from leadflood.api.http.client_address import ORIGIN, Proxies
 from leadflood.api.http.cors import allowed_origin, answer_preflight, headers_for, is_preflight
@@ -25,8 +29,6 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
 from leadflood.engine.obs.tracing import Active, read_traceparent, spanned
-from multidict import CIMultiDict
-from typing import Final
 
 ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "traceparent"

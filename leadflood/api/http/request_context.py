@@ -1,17 +1,19 @@
 """Request context: who asks, and how; what a request carries from one middleware to the next."""
 
-import anyio
 import hashlib
+from http import HTTPStatus
+from typing import Protocol
+
+import anyio
 import msgspec
 from aiohttp import hdrs, web
-from http import HTTPStatus
+
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
 from leadflood.domain.audit.schemas import Actor
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind, Visibility
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
-from typing import Protocol
 
 OPERATOR = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL)
 """Whoever holds `http.token` of the settings: may do everything, is nobody's user."""

@@ -1,12 +1,15 @@
 """The server: routes behind the middlewares, listening on a port, stopped in order."""
 
-import anyio
-import msgspec
-from aiohttp import hdrs, web
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from typing import Any
+
+import anyio
+import msgspec
+from aiohttp import hdrs, web
+
 from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.authorization import Authorizer
 from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
@@ -15,11 +18,23 @@ from leadflood.api.http.decoding import decode_query
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.event_views import EventQuery
 from leadflood.api.http.idle_connections import Connections
-from leadflood.api.http.middleware import (ENVIRONMENT, Environment, MIDDLEWARES, refuse_unread, set_headers)
+from leadflood.api.http.middleware import (
+    ENVIRONMENT,
+    MIDDLEWARES,
+    Environment,
+    refuse_unread,
+    set_headers,
+)
 from leadflood.api.http.parser_errors import Runner
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.rate_limit import RateLimiter
-from leadflood.api.http.request_context import (Caller, RESPONSE_HEADERS, ROUTE_NAME, TIME_LIMIT, make_caller)
+from leadflood.api.http.request_context import (
+    RESPONSE_HEADERS,
+    ROUTE_NAME,
+    TIME_LIMIT,
+    Caller,
+    make_caller,
+)
 from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
 from leadflood.api.http.routing import Endpoint, Parts, Route
 from leadflood.api.http.settings import Settings
@@ -29,7 +44,6 @@ from leadflood.api.http.websocket_tickets import Tickets
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.metrics import RouteMetrics
-from typing import Any
 
 SHUTDOWN_SECONDS = 10.0
 LINGER_SECONDS = 2.0

@@ -53,7 +53,7 @@ class Events:
         if after is not None:
             await feed.check(after)
         read = await feed.read(after or await feed.oldest(), query.limit)
-        last = read[-1].place if read else after
+        last = read[-1].cursor if read else after
         page = Pagination(limit=query.limit, next_cursor=None if last is None else last.write())
         view = query.view_of(caller.principal)
         owners: Mapping[UUID, str] = {}

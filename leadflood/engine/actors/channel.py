@@ -39,22 +39,22 @@ class Channel(Generic[ItemT]):
         return len(self.jobs)
 
     def free_slots(self) -> int:
-        """Tell how many claims could be taken now."""
+        """Return how many claims could be taken now."""
         return self.capacity - len(self.jobs) - self.reserved
 
-    def reserve_for_handoff(self, wanted: int) -> int:
-        """Reserve up to `wanted` slots without waiting; 0 when closed, paused, behind or full."""
+    def reserve_for_handoff(self, requested: int) -> int:
+        """Reserve at most so many slots without waiting; 0 when closed, paused, behind or full."""
         if not self.is_open or self.is_behind():
             return 0
         limit = self.capacity // 2 if self.has_backlog else self.capacity
-        granted = max(0, min(wanted, limit - len(self.jobs) - self.reserved))
+        granted = max(0, min(requested, limit - len(self.jobs) - self.reserved))
         self.reserved += granted
         self._note_room()
         return granted
 
-    def reserve(self, wanted: int) -> int:
-        """Reserve up to `wanted` slots for claims from the database."""
-        granted = max(0, min(wanted, self.free_slots()))
+    def reserve(self, requested: int) -> int:
+        """Reserve at most so many slots for claims from the database."""
+        granted = max(0, min(requested, self.free_slots()))
         self.reserved += granted
         self._note_room()
         return granted
@@ -72,7 +72,7 @@ class Channel(Generic[ItemT]):
         self.wake(len(jobs))
 
     def wake(self, count: int) -> int:
-        """Wake up to `count` waiting workers; tell how many were."""
+        """Wake up to `count` waiting workers; return how many were."""
         waiters, woken = self._waiters, 0
         while woken < count and waiters:
             waiter = waiters.popleft()

@@ -177,6 +177,6 @@ def first_cause(error: BaseException) -> Exception:
 
 
 def describe(error: BaseException) -> str:
-    """Tell an error in a line."""
-    found = first_cause(error)
-    return f"{type(found).__name__}: {found}"[:300]
+    """Return an error in a line."""
+    cause = first_cause(error)
+    return f"{type(cause).__name__}: {cause}"[:300]

@@ -63,16 +63,16 @@ class EmbeddedServer:
 
     @property
     def data_folder(self) -> Path:
-        """Tell where it lives."""
+        """Return where it lives."""
         return self._process.data_folder
 
     @property
     def url(self) -> str:
-        """Tell how to connect, for asyncpg."""
+        """Return how to connect, for asyncpg."""
         return self.url_of(DATABASE)
 
     def url_of(self, database: str) -> str:
-        """Tell how to connect to another database of this server."""
+        """Return how to connect to another database of this server."""
         return (
             f"postgresql://{SUPERUSER}:{SUPERUSER}@/{quote(database, safe='')}"
             f"?host={quote(str(self._socket_folder))}&port={PORT}"

@@ -37,11 +37,11 @@ class Listener:
         pause_seconds = RECONNECT_FIRST_SECONDS
         while True:
             try:
-                async with self._listening() as (connection, heard):
+                async with self._listening() as (connection, payloads):
                     pause_seconds = RECONNECT_FIRST_SECONDS
                     yield MISSED
                     while True:
-                        payload = await self._next(connection, heard)
+                        payload = await self._next(connection, payloads)
                         if payload is not None:
                             yield payload
             except (anyio.EndOfStream, TimeoutError, asyncpg.PostgresError, OSError) as error:
@@ -54,30 +54,30 @@ class Listener:
     async def _listening(
         self,
     ) -> AsyncIterator[tuple[asyncpg.Connection, MemoryObjectReceiveStream[str]]]:
-        told, heard = anyio.create_memory_object_stream[str](math.inf)
+        payloads_in, payloads = anyio.create_memory_object_stream[str](math.inf)
         async with own_connection(self._settings) as connection:
-            with told, heard:
-                connection.add_termination_listener(lambda _: told.close())
+            with payloads_in, payloads:
+                connection.add_termination_listener(lambda _: payloads_in.close())
                 for channel in self._channels:
-                    await connection.add_listener(channel, _forward_to(told))
-                yield connection, heard
+                    await connection.add_listener(channel, _forward_to(payloads_in))
+                yield connection, payloads
 
     async def _next(
-        self, connection: asyncpg.Connection, heard: MemoryObjectReceiveStream[str]
+        self, connection: asyncpg.Connection, payloads: MemoryObjectReceiveStream[str]
     ) -> str | None:
         """Wait for a notification; None after a quiet while in which the server answered."""
         with anyio.move_on_after(PING_SECONDS):
-            return await heard.receive()
+            return await payloads.receive()
         with anyio.fail_after(PING_TIMEOUT_SECONDS):
             await Tx(connection).fetch_one(SQL.read_session)
         return None
 
 
 def _forward_to(
-    told: MemoryObjectSendStream[str],
+    payloads_in: MemoryObjectSendStream[str],
 ) -> Callable[[object, int, str, object], None]:
     def forward(_connection: object, _pid: int, _channel: str, payload: object) -> None:
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # nobody listens now
-            told.send_nowait(str(payload))
+            payloads_in.send_nowait(str(payload))
 
     return forward

@@ -47,7 +47,7 @@ class MigrationStatus(msgspec.Struct, frozen=True):
 
     @property
     def is_current(self) -> bool:
-        """Tell whether nothing is left to do."""
+        """Whether nothing is left to do."""
         return not self.pending
 
 
@@ -76,7 +76,7 @@ async def downgrade(
 
 
 async def status(settings: Settings, folder: Path | None = None) -> MigrationStatus:
-    """Tell where the database stands, without changing it."""
+    """Return where the database stands, without changing it."""
     return await _in_own_loop(settings, folder, _read_status)
 
 
@@ -99,23 +99,23 @@ def _read_status(config: Config, connection: Connection) -> MigrationStatus:
     scripts = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()
     connection.rollback()  # alembic must find the connection outside any transaction
-    known = [script.revision for script in scripts.walk_revisions()]
-    newest = known[0] if known else None
-    if current is not None and current not in known:
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    newest = revisions[0] if revisions else None
+    if current is not None and current not in revisions:
         raise DatabaseRefused(
             f"the database is at migration {current}, but the newest that this leadflood knows is"
             f" {newest}: start the newer leadflood that migrated it, or restore an older backup",
             code="database.newer",
         )
-    done = known.index(current) if current is not None else len(known)
-    return MigrationStatus(current, newest, tuple(reversed(known[:done])))
+    done = revisions.index(current) if current is not None else len(revisions)
+    return MigrationStatus(current, newest, tuple(reversed(revisions[:done])))
 
 
 async def _in_own_loop(settings: Settings, folder: Path | None, work: Work) -> MigrationStatus:
     """Work in a thread with a loop of its own: alembic reads files and blocks while it runs."""
     config = Config()
-    place = str(folder or await to_thread.run_sync(package_folder, "migrations"))
-    config.set_main_option("script_location", place.replace("%", "%%"))
+    location = str(folder or await to_thread.run_sync(package_folder, "migrations"))
+    config.set_main_option("script_location", location.replace("%", "%%"))
     return await to_thread.run_sync(_guarded, settings, partial(_with_config, config, work))
 
 

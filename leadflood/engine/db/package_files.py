@@ -1,4 +1,4 @@
-"""Find the folders that travel beside the code: `migrations` and `config`."""
+"""Package files: the folders that travel beside the code, `migrations` and `config`."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PACKAGE_FOLDER = Path(__file__).parents[2]
 
 
 def package_folder(name: str) -> Path:
-    """Find a shipped folder: inside the wheel (`_shipped/<name>`), else beside the package.
+    """Return a shipped folder: inside the wheel (`_shipped/<name>`), else beside the package.
 
     Raises: NotFound when neither is there.
     """

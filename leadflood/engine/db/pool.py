@@ -51,28 +51,28 @@ class Database:
         async with self._pool.acquire(timeout=self._settings.acquire_timeout_seconds) as connection:
             yield Tx(connection)
 
-    async def fetch(self, query: Query, **given: object) -> Sequence[Row]:
+    async def fetch(self, query: Query, **params: object) -> Sequence[Row]:
         """Run in a transaction of its own and return all rows."""
         async with self.session() as session:
-            return await session.fetch(query, **given)
+            return await session.fetch(query, **params)
 
-    async def fetch_one(self, query: Query, **given: object) -> Row | None:
+    async def fetch_one(self, query: Query, **params: object) -> Row | None:
         """Run in a transaction of its own and return the first row, if any."""
         async with self.session() as session:
-            return await session.fetch_one(query, **given)
+            return await session.fetch_one(query, **params)
 
-    async def fetch_value(self, query: Query, **given: object) -> Any:
+    async def fetch_value(self, query: Query, **params: object) -> Any:
         """Run in a transaction of its own and return the first value, if any."""
         async with self.session() as session:
-            return await session.fetch_value(query, **given)
+            return await session.fetch_value(query, **params)
 
-    async def execute(self, query: Query, **given: object) -> int:
+    async def execute(self, query: Query, **params: object) -> int:
         """Run in a transaction of its own and return how many rows it touched."""
         async with self.session() as session:
-            return await session.execute(query, **given)
+            return await session.execute(query, **params)
 
     def in_use(self) -> tuple[int, int]:
-        """Tell (connections lent, connections at most)."""
+        """Return (connections lent, connections at most)."""
         return self._pool.get_size() - self._pool.get_idle_size(), self._settings.pool_size
 
 

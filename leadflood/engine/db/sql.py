@@ -31,22 +31,22 @@ class Query(msgspec.Struct, frozen=True):
     text: str
     parameters: tuple[str, ...]
 
-    def arrange(self, given: dict[str, object]) -> tuple[object, ...]:
+    def arrange(self, values: dict[str, object]) -> tuple[object, ...]:
         """Put named values in the statement's order.
 
         Raises: TypeError on a missing or unknown name.
         """
-        if len(given) != len(self.parameters):
-            self._refuse(given)
+        if len(values) != len(self.parameters):
+            self._refuse(values)
         try:
-            return tuple([given[name] for name in self.parameters])
+            return tuple([values[name] for name in self.parameters])
         except KeyError:
-            self._refuse(given)
+            self._refuse(values)
             raise
 
-    def _refuse(self, given: dict[str, object]) -> None:
-        missing = sorted(set(self.parameters) - set(given))
-        unknown = sorted(set(given) - set(self.parameters))
+    def _refuse(self, values: dict[str, object]) -> None:
+        missing = sorted(set(self.parameters) - set(values))
+        unknown = sorted(set(values) - set(self.parameters))
         if missing or unknown:
             raise TypeError(f"query {self.name}: missing {missing}, unknown {unknown}")
 

@@ -33,16 +33,16 @@ class Row(Protocol):
 class Reader(Protocol):
     """What a store needs to run queries; `Tx` and `Database` both are one."""
 
-    async def fetch(self, query: Query, **given: object) -> Sequence[Row]:
+    async def fetch(self, query: Query, **params: object) -> Sequence[Row]:
         """Run and return all rows."""
 
-    async def fetch_one(self, query: Query, **given: object) -> Row | None:
+    async def fetch_one(self, query: Query, **params: object) -> Row | None:
         """Run and return the first row, if any."""
 
-    async def fetch_value(self, query: Query, **given: object) -> Any:
+    async def fetch_value(self, query: Query, **params: object) -> Any:
         """Run and return the first column of the first row; None when there is none."""
 
-    async def execute(self, query: Query, **given: object) -> int:
+    async def execute(self, query: Query, **params: object) -> int:
         """Run and return how many rows it touched."""
 
 
@@ -52,27 +52,27 @@ class Tx:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def fetch(self, query: Query, **given: object) -> Sequence[Row]:
+    async def fetch(self, query: Query, **params: object) -> Sequence[Row]:
         """Run and return all rows."""
-        return await self._connection.fetch(query.text, *query.arrange(given))
+        return await self._connection.fetch(query.text, *query.arrange(params))
 
-    async def fetch_one(self, query: Query, **given: object) -> Row | None:
+    async def fetch_one(self, query: Query, **params: object) -> Row | None:
         """Run and return the first row, if any."""
-        return await self._connection.fetchrow(query.text, *query.arrange(given))
+        return await self._connection.fetchrow(query.text, *query.arrange(params))
 
-    async def fetch_value(self, query: Query, **given: object) -> Any:
+    async def fetch_value(self, query: Query, **params: object) -> Any:
         """Run and return the first column of the first row; None when there is none."""
-        return await self._connection.fetchval(query.text, *query.arrange(given))
+        return await self._connection.fetchval(query.text, *query.arrange(params))
 
-    async def execute(self, query: Query, **given: object) -> int:
+    async def execute(self, query: Query, **params: object) -> int:
         """Run and return how many rows it touched."""
-        status: str = await self._connection.execute(query.text, *query.arrange(given))
+        status: str = await self._connection.execute(query.text, *query.arrange(params))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """Tell the SQLSTATE of a database error; None when it is not one.
+    """Return the SQLSTATE of a database error; None when it is not one.
 
     A closed or cut connection, a refused one and a pool without a free connection carry none and
     are told as 08006; a value that the driver cannot encode is told as 22000, like the server's.
@@ -94,6 +94,6 @@ def _sqlstate_of_driver(error: asyncpg.InterfaceError) -> str | None:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Tell whether the connection or the server is gone, not the statement at fault."""
+    """Whether the connection or the server is gone, not the statement at fault."""
     state = sqlstate_of(error)
     return state is not None and state.startswith(("08", "57P0"))

@@ -1,4 +1,4 @@
-"""Whose caps a call counts against, and when a cap renews. Pure."""
+"""Budget scopes: whose caps a call counts against, and when a cap renews. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -33,7 +33,7 @@ _NOTHING = Charge(0)
 def charge_of(
     purchase: Purchase, micros: int, shares: Sequence[int], *, has_lead_cap: bool
 ) -> Charge:
-    """Tell what an amount counts against; free calls count against nothing."""
+    """Return the scopes an amount counts against; free calls count against none."""
     if micros == 0:
         return _NOTHING
     scopes = _scopes(purchase.provider, purchase.run_id, purchase.made_at.date())
@@ -59,13 +59,13 @@ def _scopes(provider: str, run_id: UUID | None, day: date) -> tuple[str, ...]:
 
 
 def seconds_to_next_day(instant: datetime) -> float:
-    """Tell when a day's cap renews."""
+    """Return how many seconds are left until the caps of a day renew."""
     start = instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return (start + timedelta(days=1) - instant).total_seconds()
 
 
 def seconds_to_next_month(instant: datetime) -> float:
-    """Tell when a month's cap renews."""
+    """Return how many seconds are left until the caps of a month renew."""
     start = instant.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (start + timedelta(days=DAYS_OF_LONGEST_MONTH + 1)).replace(day=1)
     return (following - instant).total_seconds()

@@ -1,4 +1,4 @@
-"""What operators set by hand, kept: a row each, which every node follows within a second."""
+"""Rows of overrides: what operators set by hand, followed by every node within a second."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -34,7 +34,7 @@ async def list_all(db: Reader) -> dict[str, OverrideRow]:
 
 
 class OverrideAuthor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes a row, and why. `if_version` None: whoever writes last wins."""
+    """Who changes a row, and why. `if_version` None: the last write wins."""
 
     by_whom: str
     reason: str = ""
@@ -44,49 +44,58 @@ class OverrideAuthor(msgspec.Struct, frozen=True, kw_only=True):
 async def change(
     tx: Tx,
     name: str,
-    change_it: Callable[[Overrides], Overrides],
-    hand: OverrideAuthor,
+    apply: Callable[[Overrides], Overrides],
+    author: OverrideAuthor,
     now: datetime,
 ) -> OverrideRow:
     """Change a row under its lock. Raises: PreconditionFailed when it is at another version."""
     await tx.execute(SQL.add_tuning, name=name, state=_write(NO_OVERRIDES), now=now)
     row = await tx.fetch_one(SQL.lock_tuning, name=name)
     before = OverrideRow(name=name) if row is None else _read(row)
-    if hand.if_version not in {None, before.version}:
+    if author.if_version not in {None, before.version}:
         raise PreconditionFailed(
-            f"it is at version {before.version}, not at {hand.if_version}: read it again",
+            f"it is at version {before.version}, not at {author.if_version}: read it again",
             code="engine.tuning.changed",
         )
     after = OverrideRow(
-        name=name, overrides=change_it(before.overrides), version=before.version + 1,
-        by_whom=hand.by_whom, reason=hand.reason, changed_at=now,
-    )  # fmt: skip
+        name=name,
+        overrides=apply(before.overrides),
+        version=before.version + 1,
+        by_whom=author.by_whom,
+        reason=author.reason,
+        changed_at=now,
+    )
     await tx.execute(
-        SQL.write_tuning, name=name, version=after.version, state=_write(after.overrides),
-        by_whom=hand.by_whom, reason=hand.reason, now=now,
-    )  # fmt: skip
+        SQL.write_tuning,
+        name=name,
+        version=after.version,
+        state=_write(after.overrides),
+        by_whom=author.by_whom,
+        reason=author.reason,
+        now=now,
+    )
     return after
 
 
 class OverrideFollower:
-    """Knows the rows as this node follows them."""
+    """The rows as this node last read them."""
 
     def __init__(self, db: Reader) -> None:
         self._db = db
         self._present: dict[str, OverrideRow] = {}
 
     async def poll(self) -> list[tuple[OverrideRow, OverrideRow]]:
-        """Read the rows; tell those that changed, as they were and as they are."""
-        found = await list_all(self._db)
-        before, self._present = self._present, found
+        """Read the rows; return those that changed, as they were and as they are."""
+        rows = await list_all(self._db)
+        before, self._present = self._present, rows
         return [
             (before.get(name, OverrideRow(name=name)), after)
-            for name, after in found.items()
+            for name, after in rows.items()
             if before.get(name) != after
         ]
 
     def get(self, name: str) -> OverrideRow:
-        """Tell what is set for a name."""
+        """Return what is set for a name."""
         return self._present.get(name, OverrideRow(name=name))
 
 
@@ -95,10 +104,14 @@ _DECODER = msgspec.json.Decoder(Overrides)
 
 def _read(row: Row) -> OverrideRow:
     return OverrideRow(
-        name=row["name"], overrides=_DECODER.decode(row["state"]), version=row["version"],
-        by_whom=row["by_whom"], reason=row["reason"], changed_at=row["changed_at"],
-    )  # fmt: skip
+        name=row["name"],
+        overrides=_DECODER.decode(row["state"]),
+        version=row["version"],
+        by_whom=row["by_whom"],
+        reason=row["reason"],
+        changed_at=row["changed_at"],
+    )
 
 
-def _write(tuning: Overrides) -> str:
-    return msgspec.json.encode(tuning).decode()
+def _write(overrides: Overrides) -> str:
+    return msgspec.json.encode(overrides).decode()

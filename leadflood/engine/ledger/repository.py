@@ -1,4 +1,4 @@
-"""The ledger in Postgres: lines, caps, answers, and the rows of leased allowances.
+"""Repository of the ledger: lines, caps, answers, and the rows of leased allowances.
 
 Money is reserved at the most a call can cost, then settled at what it did cost; an unresolved line
 keeps counting at its reserved price. Caps are checked under row locks taken in sorted order, so
@@ -96,7 +96,7 @@ class _Run(msgspec.Struct, frozen=True):
 
 
 class _LockedBudget:
-    """A locked budget row while purchases are judged against it."""
+    """A locked budget row while purchases are checked against it."""
 
     __slots__ = ("added", "cap", "used")
 
@@ -106,12 +106,12 @@ class _LockedBudget:
         self.added = 0
 
     def fits(self, micros: int) -> bool:
-        """Tell whether an amount would stay within the cap."""
+        """Whether an amount would stay within the cap."""
         return self.cap is None or self.used + self.added + micros <= self.cap
 
 
 class PostgresLedger:
-    """The gate's `Ledger`, one per process."""
+    """The gateway's `Ledger`, one per process."""
 
     def __init__(self, settings: Settings = DEFAULTS) -> None:
         self._settings = settings
@@ -119,36 +119,36 @@ class PostgresLedger:
         self._runs: dict[UUID, _Run] = {}
 
     def set_caps(self, settings: Settings) -> None:
-        """Judge by other caps from now on."""
+        """Check purchases against other caps from now on."""
         self._settings = settings
 
     async def lock_node(self, tx: Tx, node_id: int) -> bool:
-        """Keep this node from being buried until the transaction ends; False: it is already."""
+        """Keep this node from being evicted until the transaction ends; False: it is already."""
         return await tx.fetch_value(SQL.lock_node, node_id=node_id) is not None
 
     async def find_reserved(self, tx: Tx, purchases: Sequence[Purchase]) -> set[UUID]:
-        """Tell which of these an earlier try has reserved already."""
+        """Return which of these an earlier try has reserved already."""
         rows = await tx.fetch(SQL.find_lines, ids=[purchase.reference for purchase in purchases])
         return {row["id"] for row in rows}
 
     async def check_caps(
         self, tx: Tx, purchases: Sequence[Purchase]
     ) -> Sequence[LeadfloodError | None]:
-        """Lock the caps and tell which purchases may not be made, and why. Writes no amounts."""
+        """Lock the caps and return why a purchase may not be made, or None. Writes no amounts."""
         await self._find_runs(tx, purchases)
         moves = [self._charge(purchase) for purchase in purchases]
         budgets = await self._lock_budgets(tx, self._caps(purchases, moves))
         return [
-            self._check_run(purchase) or _check_money(purchase, wanted, budgets)
-            for purchase, wanted in zip(purchases, moves, strict=True)
+            self._check_run(purchase) or _check_money(purchase, charge, budgets)
+            for purchase, charge in zip(purchases, moves, strict=True)
         ]
 
     async def reserve(self, tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> None:
         """Write the lines and count their most against their caps. `check_caps` ran before."""
         moves = [self._charge(purchase) for purchase in purchases]
         amounts: dict[str, int] = {}
-        for each in moves:
-            each.add_to(amounts)
+        for charge in moves:
+            charge.add_to(amounts)
         if amounts:
             caps = self._caps(purchases, moves)
             scopes = sorted(amounts)
@@ -189,10 +189,10 @@ class PostgresLedger:
             sinces=[question.since for question in questions],
             now=now,
         )
-        found: list[Reply | None] = [None] * len(questions)
+        replies: list[Reply | None] = [None] * len(questions)
         for position, body, is_found in rows:
-            found[position - 1] = Reply(body=body, found=is_found, cached=True)
-        return found
+            replies[position - 1] = Reply(body=body, found=is_found, cached=True)
+        return replies
 
     async def _find_runs(self, tx: Tx, purchases: Sequence[Purchase]) -> None:
         """Read what may be done for the runs, anew in each transaction."""
@@ -213,7 +213,7 @@ class PostgresLedger:
         return None if purchase.run_id is None else self._runs.get(purchase.run_id)
 
     def _charge(self, purchase: Purchase) -> Charge:
-        """Tell what a purchase counts against; leads are counted only where they have a cap."""
+        """Return what a purchase counts against; leads are counted only where they have a cap."""
         run = self._run(purchase)
         return charge_of(
             purchase,
@@ -226,11 +226,11 @@ class PostgresLedger:
         self, purchases: Sequence[Purchase], moves: Sequence[Charge]
     ) -> Mapping[str, int | None]:
         caps: dict[str, int | None] = {}
-        for purchase, wanted in zip(purchases, moves, strict=True):
-            for scope in wanted.scopes:
+        for purchase, charge in zip(purchases, moves, strict=True):
+            for scope in charge.scopes:
                 if scope not in caps:
                     caps[scope] = self._cap(scope, purchase)
-            for scope, _ in wanted.leads:
+            for scope, _ in charge.leads:
                 run = self._run(purchase)
                 caps[scope] = run.lead_cap_micros if run else None
         return caps
@@ -311,7 +311,7 @@ class PostgresLedger:
 
 
 class PostgresAllowance:
-    """The gate's `Allowance`: a locked row per provider, key and limit."""
+    """The gateway's `Allowance`: a locked row per provider, key and limit."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -334,12 +334,12 @@ class PostgresAllowance:
 
 
 async def resolve_orphans(db: Reader, now: datetime) -> int:
-    """Make the reserved lines of nodes that are gone unresolved; tell how many."""
+    """Make the reserved lines of nodes that are gone unresolved; return how many."""
     return len(await db.fetch(SQL.resolve_orphans, now=now))
 
 
 async def forget_answers(db: Reader, now: datetime, at_most: int = 5_000) -> int:
-    """Delete answers past their time; tell how many, so that the caller knows when to stop."""
+    """Delete answers past their time; return how many, so that the caller knows when to stop."""
     return await db.execute(SQL.forget_answers, now=now, at_most=at_most)
 
 
@@ -388,10 +388,10 @@ def _read_line(row: Row) -> Line:
 
 
 def _check_money(
-    purchase: Purchase, wanted: Charge, budgets: Mapping[str, _LockedBudget]
+    purchase: Purchase, charge: Charge, budgets: Mapping[str, _LockedBudget]
 ) -> LeadfloodError | None:
     summed: dict[str, int] = {}
-    wanted.add_to(summed)
+    charge.add_to(summed)
     for scope, micros in summed.items():
         if not budgets[scope].fits(micros):
             return _refusal(scope, purchase.made_at)

@@ -1,4 +1,4 @@
-"""What operators see of money and limits: read only, and quick however long the ledger is."""
+"""Usage of money and limits for operators: read only, and quick however long the ledger is."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -217,9 +217,12 @@ def _cap_use(budget: Budget | None, cap_micros: int | None) -> CapUse:
 
 def _failure(row: Row) -> Failure:
     return Failure(
-        call_id=row["id"], operation=row["operation"], code=row["outcome"],
-        state=LineState(row["state"]), at=row["settled_at"],
-    )  # fmt: skip
+        call_id=row["id"],
+        operation=row["operation"],
+        code=row["outcome"],
+        state=LineState(row["state"]),
+        at=row["settled_at"],
+    )
 
 
 _DECODER = msgspec.json.Decoder(AllowanceState)

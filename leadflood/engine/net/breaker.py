@@ -1,4 +1,4 @@
-"""The breaker: a provider that keeps failing is left alone, then tried with one call."""
+"""The circuit breaker: a provider that keeps failing is left alone, then tried with one call."""
 
 from collections import deque
 
@@ -60,7 +60,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether calls are refused, but for the probe."""
+        """Whether calls are refused, but for the probe."""
         return self._opened_at is not None
 
     def check(self) -> None:
@@ -84,7 +84,7 @@ class Breaker:
         self._probe_since = now
 
     def snapshot(self) -> BreakerState:
-        """Tell how it stands and why."""
+        """Return its state and why."""
         now = self._clock.monotonic()
         opened_at = self._opened_at
         open_seconds = None if opened_at is None else round(now - opened_at, 1)
@@ -104,7 +104,7 @@ class Breaker:
         self._close()
 
     def record_result(self, *, is_failure: bool, reason: str = "") -> None:
-        """Note how a call ended; `reason` is the code of a failure."""
+        """Record how a call ended; `reason` is the code of a failure."""
         self._probe_since = None
         self._reason = reason if is_failure else self._reason
         self._last.append(is_failure)
@@ -120,7 +120,7 @@ class Breaker:
             self._opened_at = self._clock.monotonic()
 
     def abandon(self) -> None:
-        """Note that a call let through was not made after all."""
+        """Record that a call let through was not made after all."""
         self._probe_since = None
 
     def _is_too_much(self) -> bool:

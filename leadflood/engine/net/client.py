@@ -1,4 +1,4 @@
-"""The shared HTTP client: one request, one capped answer, and an honest word on what was reached.
+"""The HTTP client: one request, one capped answer, and an honest word on what was reached.
 
 A failure before the request's last byte was handed to the socket is `Unreached`: the other side
 cannot have acted on half a request. After that it is `Cut`: it may have.
@@ -41,7 +41,7 @@ class _Progress(msgspec.Struct):
 
     @property
     def is_written(self) -> bool:
-        """Tell whether the other side may have the whole request."""
+        """Whether the other side may have the whole request."""
         return self.has_begun and self.written_bytes >= self.expected_bytes
 
 
@@ -135,7 +135,7 @@ def _trace() -> aiohttp.TraceConfig:
 async def _note_headers(
     _session: aiohttp.ClientSession,
     context: SimpleNamespace,
-    _told: aiohttp.TraceRequestHeadersSentParams,
+    _params: aiohttp.TraceRequestHeadersSentParams,
 ) -> None:
     context.trace_request_ctx.has_begun = True
 
@@ -143,16 +143,16 @@ async def _note_headers(
 async def _note_chunk(
     _session: aiohttp.ClientSession,
     context: SimpleNamespace,
-    told: aiohttp.TraceRequestChunkSentParams,
+    params: aiohttp.TraceRequestChunkSentParams,
 ) -> None:
-    context.trace_request_ctx.written_bytes += len(told.chunk)
+    context.trace_request_ctx.written_bytes += len(params.chunk)
 
 
-def _verdict(error: Exception, progress: _Progress, asked: str) -> Unreached | Cut:
+def _verdict(error: Exception, progress: _Progress, request: str) -> Unreached | Cut:
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if progress.is_written:
-        return Cut(f"{asked} was sent, but no whole answer came ({what}).")
-    return Unreached(f"{asked} was not reached ({what}); is the address right and the host up?")
+        return Cut(f"{request} was sent, but no whole answer came ({what}).")
+    return Unreached(f"{request} was not reached ({what}); is the address right and the host up?")
 
 
 def _shown(url: str) -> str:

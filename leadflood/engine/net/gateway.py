@@ -248,7 +248,7 @@ class ProviderGateway:
     async def _send_and_settle(
         self, outgoing: OutgoingCall[ReplyT], lane: Lane, slot: Slot
     ) -> ReplyT:
-        """Send; then, whatever happened, tell limiter and breaker, and settle."""
+        """Send; then, whatever happened, inform limiter and breaker, and settle."""
         sent_at = self._clock.now().timestamp()
         outgoing.is_sent = True
         self.in_flight += 1
@@ -286,7 +286,7 @@ class ProviderGateway:
     def _record_failure(
         self, call: Call, lane: Lane, slot: Slot, sent_at: float, error: BaseException
     ) -> None:
-        """Tell the limiter and the breaker of a failed send."""
+        """Record a failed send with the limiter and the breaker."""
         is_answer = isinstance(error, Permanent | Throttled)
         held_seconds = 0.0
         # credits that are gone hold nobody back: they may be topped up, and others ask elsewhere

@@ -1,4 +1,4 @@
-"""How much may be called, and when: the arithmetic of a leased allowance. Pure.
+"""GCRA: the arithmetic of a leased allowance: how much may be called, and when. Pure.
 
 Windows up to a minute are paced: the row holds the next free time (GCRA) and hands out moments in
 even distances, so that no window of any phase holds more than its calls. Longer windows are counted
@@ -38,7 +38,7 @@ class CountedWindow(msgspec.Struct):
 
 
 class LearnedWindow(msgspec.Struct):
-    """A window that headers told."""
+    """A window known from headers."""
 
     seconds: float
     calls: int
@@ -63,9 +63,15 @@ class AllowanceState(msgspec.Struct):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True):
-    """What a process wants: how many, not before when, how far ahead, at which jitter."""
+    """What a process asks of an allowance.
 
-    wanted: int
+    `count` moments are asked for, at the instant `now`.
+    `lead_seconds` is the least notice, `ahead_seconds` the most.
+    `chunk_seconds` bounds how much of the pace one lease hands out.
+    `jitter_seconds` is how late calls leave; `probe_seconds` how long a probe may be out.
+    """
+
+    count: int
     now: float
     lead_seconds: float = 0.0
     ahead_seconds: float = 0.25
@@ -89,7 +95,12 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class LimitFeedback(msgspec.Struct, frozen=True):
-    """What an answer told of the limit: sent and received when, its hints, a wait it asked for."""
+    """What an answer said of the limit.
+
+    `sent_at` and `received_at` are when the call left and its answer came.
+    `hints` are its headers, `held_seconds` the wait it asked for.
+    `ends_probe`: the call was the probe. `is_answer`: the other side answered at all.
+    """
 
     sent_at: float
     received_at: float
@@ -112,7 +123,7 @@ def lease(allowed: AllowanceState, windows: Sequence[Window], ask: LeaseRequest)
         return Lease((), max(0.001, free_at - ask.now), interval)
     if interval > 0:
         most = min(most, max(1, round(ask.chunk_seconds / interval)))
-    slots = _pace(allowed, paced, interval, ask, min(most, ask.wanted))
+    slots = _pace(allowed, paced, interval, ask, min(most, ask.count))
     _count(allowed, counts, len(slots), ask.now)
     return Lease(
         tuple(slots),
@@ -123,27 +134,30 @@ def lease(allowed: AllowanceState, windows: Sequence[Window], ask: LeaseRequest)
 
 
 def apply_feedback(
-    allowed: AllowanceState, windows: Sequence[Window], told: LimitFeedback, jitter_seconds: float
+    allowed: AllowanceState,
+    windows: Sequence[Window],
+    feedback: LimitFeedback,
+    jitter_seconds: float,
 ) -> None:
-    """Lower what is left to what an answer told."""
-    for hint in told.hints:
+    """Lower what is left to what an answer said."""
+    for hint in feedback.hints:
         _learn(allowed, hint)
-    if told.ends_probe:
+    if feedback.ends_probe:
         allowed.probe_until = 0.0
-        allowed.is_open = allowed.is_open or told.is_answer
+        allowed.is_open = allowed.is_open or feedback.is_answer
     if allowed.learned:
         allowed.is_open = False
-    if told.held_seconds > 0:
-        allowed.held_until = max(allowed.held_until, told.received_at + told.held_seconds)
+    if feedback.held_seconds > 0:
+        allowed.held_until = max(allowed.held_until, feedback.received_at + feedback.held_seconds)
     effective = effective_windows(allowed, windows)
-    for hint in told.hints:
+    for hint in feedback.hints:
         for window in effective:
             if window.seconds == hint.window_seconds:
-                _lower(allowed, window, hint, told, jitter_seconds)
+                _lower(allowed, window, hint, feedback, jitter_seconds)
 
 
 def effective_windows(allowed: AllowanceState, windows: Sequence[Window]) -> list[Window]:
-    """Join what SPEC or settings say with what headers told: the lower of both."""
+    """Join what SPEC or settings say with what headers say: the lower of both."""
     learned = {window.seconds: window.calls for window in allowed.learned}
     joined = [
         window
@@ -151,18 +165,18 @@ def effective_windows(allowed: AllowanceState, windows: Sequence[Window]) -> lis
         else msgspec.structs.replace(window, calls=learned[window.seconds])
         for window in windows
     ]
-    known = {window.seconds for window in windows}
-    joined += [Window(calls, seconds) for seconds, calls in learned.items() if seconds not in known]
+    named = {window.seconds for window in windows}
+    joined += [Window(calls, seconds) for seconds, calls in learned.items() if seconds not in named]
     return joined
 
 
 def interval_of(window: Window, jitter_seconds: float) -> float:
-    """Tell the pace: a little below the limit, so that late calls never crowd a window."""
+    """Return the seconds between two calls: a little more than the limit asks for."""
     return window.seconds / max(1, window.calls) * (1 + margin_of(window, jitter_seconds))
 
 
 def margin_of(window: Window, jitter_seconds: float) -> float:
-    """Tell how far below the limit: the jitter's part of the window, at least 0.5 %.
+    """Return how far below the limit: the jitter's part of the window, at least 0.5 %.
 
     Where an eighth of a second of slack costs no more than 1.25 % it is taken too: a loop that
     stalls once must not cost a refusal. A bucket's own capacity absorbs jitter.
@@ -174,7 +188,7 @@ def margin_of(window: Window, jitter_seconds: float) -> float:
 
 
 def tolerance_of(window: Window, jitter_seconds: float) -> float:
-    """Tell how late a moment may still be used: half of the slack that the pace leaves."""
+    """Return how late a moment may still be used: half of the slack that the pace leaves."""
     slack = window.seconds * margin_of(window, jitter_seconds)
     if window.kind is WindowKind.BUCKET:
         slack = _burst_seconds(window)
@@ -182,7 +196,7 @@ def tolerance_of(window: Window, jitter_seconds: float) -> float:
 
 
 def _burst_seconds(window: Window) -> float:
-    """Tell how much of a bucket's burst is used: half; the other half absorbs jitter."""
+    """Return how much of a bucket's burst is used: half; the other half absorbs jitter."""
     if window.kind is not WindowKind.BUCKET or window.capacity is None:
         return 0.0
     return max(0, window.capacity - 1) / 2 * window.seconds / max(1, window.calls)
@@ -193,8 +207,8 @@ def _lease_unknown(allowed: AllowanceState, ask: LeaseRequest) -> Lease:
     if start > ask.now + ask.ahead_seconds:
         return Lease((), start - ask.now)
     if allowed.is_open:
-        return Lease((start,) * ask.wanted, 0.0, is_open=start == ask.now, tolerance_seconds=1e9)
-    if allowed.probe_until > ask.now or ask.wanted == 0:
+        return Lease((start,) * ask.count, 0.0, is_open=start == ask.now, tolerance_seconds=1e9)
+    if allowed.probe_until > ask.now or ask.count == 0:
         return Lease((), 0.05)
     allowed.probe_until = start + ask.probe_seconds
     allowed.next_at = start
@@ -287,12 +301,12 @@ def _lower(
     allowed: AllowanceState,
     window: Window,
     hint: LimitHint,
-    told: LimitFeedback,
+    feedback: LimitFeedback,
     jitter_seconds: float,
 ) -> None:
     if hint.remaining is None or hint.resets_in_seconds is None:
         return
-    ends_at = told.received_at + max(0.0, hint.resets_in_seconds)
+    ends_at = feedback.received_at + max(0.0, hint.resets_in_seconds)
     if window.seconds > PACED_UP_TO_SECONDS:
         counted = _counted(allowed, window)
         if counted.ends_at == 0:
@@ -303,9 +317,9 @@ def _lower(
         counted.used = max(counted.used, window.calls - hint.remaining)
         return
     interval = interval_of(window, jitter_seconds)
-    handed_out = max(0.0, (allowed.next_at - told.sent_at) / interval - 1)
+    handed_out = max(0.0, (allowed.next_at - feedback.sent_at) / interval - 1)
     left = hint.remaining - handed_out
-    from_at = max(allowed.next_at, told.received_at)
+    from_at = max(allowed.next_at, feedback.received_at)
     if ends_at <= from_at or (window.kind is not WindowKind.FIXED and hint.remaining > 0):
         return
     if left < 1:

@@ -1,4 +1,4 @@
-"""How fast a provider answers and how often it fails, as this process has seen it lately."""
+"""Latency: how fast a provider answered this process lately, and how often it failed."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ class LatencyRecorder:
 
     @contextmanager
     def timing(self) -> Iterator[None]:
-        """Note how long the block takes and whether it fails; one given up has failed."""
+        """Record how long the block takes and whether it fails; one given up has failed."""
         began, is_failure = REAL_TIME.monotonic(), True
         try:
             yield
@@ -38,8 +38,8 @@ class LatencyRecorder:
             self._last.append((REAL_TIME.monotonic() - began, is_failure))
 
     def snapshot(self) -> Latency:
-        """Sum them up."""
-        seconds = sorted(each for each, _ in self._last)
+        """Return the newest calls, summed up."""
+        seconds = sorted(duration for duration, _ in self._last)
         return Latency(
             calls=len(seconds),
             failures=sum(is_failure for _, is_failure in self._last),
@@ -52,5 +52,5 @@ class LatencyRecorder:
 def _at(ordered: Sequence[float], ratio: float) -> float | None:
     if not ordered:
         return None
-    place = min(len(ordered) - 1, int(ratio * len(ordered)))
-    return round(ordered[place] * 1000, 2)
+    index = min(len(ordered) - 1, int(ratio * len(ordered)))
+    return round(ordered[index] * 1000, 2)

@@ -1,4 +1,4 @@
-"""What the gate needs of a ledger: the Protocol and its words. `engine/ledger` is one."""
+"""The ledger port: what the gateway needs of a ledger. `engine/ledger` implements it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -76,18 +76,18 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Ledger(Protocol):
-    """Lines, caps and answers, written inside the gate's shared transactions."""
+    """Lines, caps and answers, written inside the gateway's shared transactions."""
 
     async def lock_node(self, tx: Tx, node_id: int) -> bool:
-        """Keep this node from being buried until the transaction ends; False: it is already."""
+        """Keep this node from being evicted until the transaction ends; False: it is already."""
 
     async def find_reserved(self, tx: Tx, purchases: Sequence[Purchase]) -> set[UUID]:
-        """Tell which of these an earlier try has reserved already."""
+        """Return which of these an earlier try has reserved already."""
 
     async def check_caps(
         self, tx: Tx, purchases: Sequence[Purchase]
     ) -> Sequence[LeadfloodError | None]:
-        """Lock the caps and tell which purchases may not be made, and why. Writes no amounts.
+        """Lock the caps and return why a purchase may not be made, or None. Writes no amounts.
 
         The order counts: what is granted to one is no longer there for the next.
         """

@@ -72,7 +72,7 @@ _Order = tuple[int, int, int, int]
 
 
 class Lane:
-    """One allowance in this process: who waits, what was leased, what answers told."""
+    """One allowance in this process: who waits, what was leased, what answers said."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Lane:
             self._open_until = 0.0
 
     def estimate_seconds(self) -> float:
-        """Tell about how long a call that comes now would wait."""
+        """Return about how long a call that comes now would wait."""
         if self._is_open():
             return 0.0
         ahead = self._pace.next_at - self._clock.monotonic()
@@ -164,7 +164,7 @@ class Lane:
             self._give([slot])
 
     def record_feedback(self, told: LimitFeedback) -> None:
-        """Note what an answer told; the row learns it with the next lease."""
+        """Record what an answer said of the limit; the row learns it with the next lease."""
         if self._is_open() and not told.hints and not told.held_seconds:
             return
         if told.held_seconds or told.ends_probe:
@@ -180,7 +180,7 @@ class Lane:
             self._wake.set()
 
     def _is_open(self) -> bool:
-        """Tell whether no limit is known; the row is asked again from time to time."""
+        """Whether no limit is known; the row is asked again from time to time."""
         return self._clock.monotonic() < self._open_until
 
     async def pump(self) -> None:
@@ -246,7 +246,7 @@ class Lane:
             allowed,
             self._windows,
             LeaseRequest(
-                wanted=len(self._waiters),
+                count=len(self._waiters),
                 now=self._clock.now().timestamp(),
                 lead_seconds=self._pace.lead_seconds,
                 ahead_seconds=self._ahead_seconds(),
@@ -257,7 +257,7 @@ class Lane:
         )
 
     def _ahead_seconds(self) -> float:
-        """Ask earlier where the database is slow, or the pace is lost while waiting for it."""
+        """Lease earlier where the database is slow, or the pace is lost while waiting for it."""
         return max(self._settings.ahead_seconds, 2 * self._pace.lead_seconds)
 
     def _apply(self, allowed: AllowanceState, told: Sequence[LimitFeedback]) -> None:
@@ -382,13 +382,13 @@ class _Pace:
 
     @property
     def lead_seconds(self) -> float:
-        """Tell how far ahead a moment must be, to be reached in time."""
+        """Return how far ahead a moment must be, to be reached in time."""
         return min(
             _MOST_LEAD_SECONDS, 1.5 * (self._lease_seconds + self._preparation_seconds) + 0.001
         )
 
     def record_lease(self, took_seconds: float, interval: float) -> None:
-        """Note how long leasing took, and the pace."""
+        """Record how long leasing took, and the pace."""
         self._lease_seconds += (took_seconds - self._lease_seconds) * 0.2
         if abs(interval - self.interval) > 0.01 * self.interval:
             spaced = interval >= _SPACED_FROM_SECONDS
@@ -397,7 +397,7 @@ class _Pace:
         self.own_interval = self.interval / max(0.05, self._share)
 
     def record_share(self, own: int, before: float, after: float) -> None:
-        """Note how much of all that was handed out came to this process."""
+        """Record how much of all that was handed out came to this process."""
         if own == 0 or self.interval == 0:
             return
         others = max(0.0, (before - self._seen_next_at) / self.interval)
@@ -405,11 +405,11 @@ class _Pace:
         self._seen_next_at = after
 
     def record_preparation(self, took_seconds: float) -> None:
-        """Note how long the money took between getting a moment and being ready for it."""
+        """Record how long the money took between getting a moment and being ready for it."""
         self._preparation_seconds += (took_seconds - self._preparation_seconds) * 0.2
 
     def record_lateness(self, late_seconds: float) -> None:
-        """Note how late a call left: its mean and twice its spread are the jitter."""
+        """Record how late a call left: its mean and twice its spread are the jitter."""
         late = min(max(0.0, late_seconds), 0.25)
         self._late_mean += (late - self._late_mean) * _DECAY
         self._late_spread += (abs(late - self._late_mean) - self._late_spread) * _DECAY
@@ -422,7 +422,7 @@ class _Pace:
             self._departed_at = clock.monotonic()
 
     def next_departure(self, clock: Clock) -> float:
-        """Tell when a call that came now could leave."""
+        """Return when a call that came now could leave."""
         return max(clock.monotonic(), self._departed_at + self.interval * _SPACING_RATIO)
 
 

@@ -1,4 +1,4 @@
-"""What operators set for a provider while it runs: limits, caps, a breaker closed by hand. Pure.
+"""Overrides: limits, caps and a breaker that operators set while a provider runs. Pure.
 
 SPEC and settings stay the ceiling of every window they name: a live limit only lowers it. A plan
 that allows more is written in the settings (`providers.<name>.limits`), beside its key.
@@ -38,20 +38,22 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
 NO_OVERRIDES = Overrides()
 
 
-def apply_overrides(base: Limits, tuning: Overrides) -> dict[str, tuple[Window, ...]]:
+def apply_overrides(base: Limits, overrides: Overrides) -> dict[str, tuple[Window, ...]]:
     """Join what SPEC and settings say with what is set by hand: the lower of both.
 
     A window that only the operator names is kept too: it can only hold calls back.
     """
-    return {name: _lowered(windows, tuning.limits.get(name, ())) for name, windows in base.items()}
+    return {
+        name: _lowered(windows, overrides.limits.get(name, ())) for name, windows in base.items()
+    }
 
 
-def find_problems(base: Limits, wanted: Mapping[str, Sequence[WindowOverride] | None]) -> list[
-    FieldProblem
-]:  # fmt: skip
-    """Tell what keeps wished limits from being set; None takes a limit's back."""
+def find_problems(
+    base: Limits, requested: Mapping[str, Sequence[WindowOverride] | None]
+) -> list[FieldProblem]:
+    """Return what keeps requested limits from being set; None takes a limit's override back."""
     problems: list[FieldProblem] = []
-    for name, windows in wanted.items():
+    for name, windows in requested.items():
         path = f"limits.{name}"
         if name not in base:
             known = ", ".join(base) or "none"
@@ -67,7 +69,7 @@ def find_problems(base: Limits, wanted: Mapping[str, Sequence[WindowOverride] | 
 
 
 def loosens(before: Overrides, after: Overrides) -> bool:
-    """Tell whether what had to wait may go on now."""
+    """Whether calls that had to wait may go on now."""
     caps = (
         (before.day_cap_micros, after.day_cap_micros),
         (before.month_cap_micros, after.month_cap_micros),
@@ -101,17 +103,17 @@ def _problem(window: WindowOverride, base: Sequence[Window]) -> str:
         return "write at least one call; to ask nothing any more, set enabled to false"
     if not 0 < window.seconds <= MOST_SECONDS:
         return f"write seconds above 0, up to {MOST_SECONDS:g}"
-    for each in base:
-        if each.seconds == window.seconds and window.calls > each.calls:
+    for limit in base:
+        if limit.seconds == window.seconds and window.calls > limit.calls:
             return (
-                f"is above the {each.calls} calls per {each.seconds:g} s that are documented or"
+                f"is above the {limit.calls} calls per {limit.seconds:g} s that are documented or"
                 " set: a plan that allows more is written in the settings"
             )
     return ""
 
 
-def _lowered(base: Sequence[Window], wanted: Sequence[WindowOverride]) -> tuple[Window, ...]:
-    live = _calls_by_window(wanted)
+def _lowered(base: Sequence[Window], requested: Sequence[WindowOverride]) -> tuple[Window, ...]:
+    live = _calls_by_window(requested)
     joined = [_lower(window, live.pop(window.seconds, window.calls)) for window in base]
     joined += [Window(calls, seconds, WindowKind.SLIDING) for seconds, calls in live.items()]
     return tuple(joined)

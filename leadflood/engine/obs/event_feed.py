@@ -1,4 +1,4 @@
-"""The event log as a feed: everything behind a cursor, in an order nothing can appear behind.
+"""The event feed: everything behind a cursor, in an order nothing can appear behind.
 
 The cursor is opaque: (era, xid, id) of the last event seen. An event is visible once every
 transaction that could still write before it has ended.
@@ -38,7 +38,7 @@ class CursorTooOld(LeadfloodError):
 
 
 class Cursor(msgspec.Struct, frozen=True, order=True):
-    """A place in the log, and when that was (milliseconds since 1970)."""
+    """A position in the log, and when that was (milliseconds since 1970)."""
 
     era: int
     xid: int
@@ -83,7 +83,7 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
     None: outside a run.
     """
 
-    place: Cursor
+    cursor: Cursor
     id: UUID
     type: str
     at: datetime
@@ -102,21 +102,21 @@ class EventFeed:
         self._retention = timedelta(days=retention_days)
 
     async def newest(self) -> Cursor:
-        """Tell where the log ends: who starts here sees only what is new."""
+        """Return where the log ends: who starts here sees only what is new."""
         row = await self._db.fetch_one(SQL.find_newest_place)
         era, xid = (row["era"], int(row["xid"])) if row is not None else (0, 0)
         return Cursor(era, xid, _NO_ID, _ms(self._clock.now()))
 
     async def oldest(self) -> Cursor:
-        """Tell the place before everything that is kept."""
+        """Return the cursor before everything that is kept."""
         return Cursor(0, 0, UUID(int=0), _ms(self._clock.now()))
 
     async def check(self, cursor: Cursor) -> None:
         """Make sure that nothing right behind a cursor is gone. Raises: CursorTooOld."""
         if cursor.at_ms >= _ms(self._clock.now() - self._retention):
             return
-        given = {"era": cursor.era, "xid": str(cursor.xid), "id": cursor.id}
-        if await self._db.fetch_one(SQL.find_event_at, **given) is None:
+        position = {"era": cursor.era, "xid": str(cursor.xid), "id": cursor.id}
+        if await self._db.fetch_one(SQL.find_event_at, **position) is None:
             raise CursorTooOld(
                 "events behind this cursor may have been pruned: read the present state, then"
                 " watch without a cursor"
@@ -141,14 +141,14 @@ class EventBatch:
 
     @property
     def end(self) -> Cursor:
-        """The place of its last event."""
-        return self.events[-1].place
+        """The cursor of its last event."""
+        return self.events[-1].cursor
 
-    def behind(self, place: Cursor) -> "EventBatch | None":
-        """Tell the part behind a place: itself where that is all of it, None where nothing is."""
-        if self.events[0].place > place:
+    def behind(self, cursor: Cursor) -> "EventBatch | None":
+        """Return the part behind a cursor: itself where that is all, None where nothing is."""
+        if self.events[0].cursor > cursor:
             return self
-        fresh = [happened for happened in self.events if happened.place > place]
+        fresh = [happened for happened in self.events if happened.cursor > cursor]
         return EventBatch(fresh) if fresh else None
 
 
@@ -157,7 +157,7 @@ Take = Callable[[EventBatch], bool]
 
 
 class Subscriber:
-    """Who watches: pages come by `receive`; `is_dropped`: it was too slow for them."""
+    """A subscriber: batches come by `receive`; `is_dropped`: it was too slow for them."""
 
     def __init__(self) -> None:
         self._send, self._receive = anyio.create_memory_object_stream[EventBatch](BEHIND)
@@ -166,7 +166,7 @@ class Subscriber:
         self.is_dropped = False
 
     def take_at_once(self, take: Take, after: Cursor) -> None:
-        """Let pages behind a place be taken at once while nothing waits to be received."""
+        """Let pages behind a cursor be taken at once while nothing waits to be received."""
         if self._receive.statistics().current_buffer_used == 0:
             self._take, self._after = take, after
 
@@ -174,7 +174,7 @@ class Subscriber:
         """Give it a page without waiting; who is too far behind gets no more."""
         take, after = self._take, self._after
         if take is not None and after is not None:
-            if page.events[0].place > after and take(page):
+            if page.events[0].cursor > after and take(page):
                 return
             self._take = None  # this one and what follows is received in order
         try:
@@ -268,7 +268,7 @@ class EventHub:
             last = after or await self._feed.newest()
             while events := await self._feed.read(last):
                 yield EventBatch(events)
-                last = events[-1].place
+                last = events[-1].cursor
             while True:
                 if take is not None:
                     watcher.take_at_once(take, last)
@@ -301,9 +301,9 @@ def _ms(instant: datetime) -> int:
 
 
 def _happened(row: Row) -> LoggedEvent:
-    place = Cursor(row["era"], int(row["xid"]), row["id"], _ms(row["at"]))
+    cursor = Cursor(row["era"], int(row["xid"]), row["id"], _ms(row["at"]))
     return LoggedEvent(
-        place=place,
+        cursor=cursor,
         id=row["id"],
         type=row["type"],
         at=row["at"],

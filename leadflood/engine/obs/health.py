@@ -1,4 +1,4 @@
-"""Whether this process can work: what `/ready` and `doctor` ask."""
+"""Health checks: whether this process can work, as `/ready` and `doctor` show it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -38,13 +38,13 @@ class NotAsItShouldBe(Exception):
 
 
 def newest_revision() -> str:
-    """Tell the newest migration this leadflood brings. Reads a folder."""
+    """Return the newest migration this leadflood brings. Reads a folder."""
     files = (package_folder("migrations") / "versions").glob("[0-9]*_*.py")
     return max(file.name.partition("_")[0] for file in files)
 
 
 async def check_migrations(db: Database, newest: str) -> Check:
-    """Tell whether the database stands where this code wants it."""
+    """Whether the database stands where this code wants it."""
 
     async def find_out() -> str:
         current = await db.fetch_value(SQL.find_revision)
@@ -58,7 +58,7 @@ async def check_migrations(db: Database, newest: str) -> Check:
 
 
 def check_stages(reasons: list[str], paused: list[str]) -> Check:
-    """Tell whether all stages work; a paused one is as an operator wants it."""
+    """Whether all stages work; a paused one is as an operator wants it."""
     if reasons:
         return Check("stages", ok=False, detail="; ".join(reasons))
     return Check("stages", ok=True, detail=f"paused: {', '.join(paused)}" if paused else "at work")

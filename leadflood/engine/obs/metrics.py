@@ -1,4 +1,4 @@
-"""`/metrics`: what this node counts, and what the database holds, as Prometheus reads it.
+"""Metrics: what this node counts and what the database holds, in Prometheus' text form.
 
 The numbers are collected first (`Readings`), without Prometheus; writing them waits for nothing.
 """
@@ -79,8 +79,8 @@ class RouteMetrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        place = (route, status)
-        self.answers[place] = self.answers.get(place, 0) + 1
+        key = (route, status)
+        self.answers[key] = self.answers.get(key, 0) + 1
         if (buckets := self.seconds.get(route)) is None:
             buckets = self.seconds[route] = Buckets(LATENCY_BUCKETS_SECONDS)
         buckets.observe(seconds)
@@ -156,13 +156,17 @@ def _measure_stages(stages: Sequence[StageReading]) -> Iterator[Metric]:
             family.add_metric([stage.metrics.stage], float(getattr(stage, attribute)))
         yield family
     yield _histogram(
-        "work_seconds", "How long work took.", "stage",
+        "work_seconds",
+        "How long work took.",
+        "stage",
         [(stage.metrics.stage, stage.metrics.work_seconds) for stage in stages],
-    )  # fmt: skip
+    )
     yield _histogram(
-        "commit_batch_jobs", "How many jobs a transaction settled.", "stage",
+        "commit_batch_jobs",
+        "How many jobs a transaction settled.",
+        "stage",
         [(stage.metrics.stage, stage.metrics.commit_batch) for stage in stages],
-    )  # fmt: skip
+    )
 
 
 def _tell_queue(depths: Sequence[Depth]) -> Iterator[Metric]:
@@ -239,7 +243,7 @@ def _histogram(
 
 
 def _cumulated(buckets: Buckets) -> list[tuple[str, float]]:
-    """Tell how many values were at most each bound, as Prometheus wants it."""
+    """Return how many values were at most each bound, as Prometheus wants it."""
     total = 0
     rows: list[tuple[str, float]] = []
     for bound, count in zip([*map(str, buckets.bounds), "+Inf"], buckets.counts, strict=True):

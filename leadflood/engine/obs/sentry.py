@@ -1,4 +1,4 @@
-"""Bugs told to Sentry, where it is installed and asked for: ids and code, no personal data.
+"""Sentry: reports bugs, where it is installed and configured; ids and code, no personal data.
 
 Whatever is logged as an error with its exception is a bug that nobody foresaw; the log's own
 pipeline is where all of them pass, those of requests and those of jobs.
@@ -12,7 +12,7 @@ import msgspec
 
 from leadflood.engine.errors import NotConfigured
 
-TOLD = ("requestId", "jobId", "runId")
+TAGS = ("requestId", "jobId", "runId")
 SHUTDOWN_SECONDS = 2.0
 
 
@@ -30,10 +30,10 @@ class SentryReporter:
         self._sdk = sdk
 
     def report(self, event: str, error: BaseException, fields: MutableMapping[str, Any]) -> None:
-        """Tell a bug, under the ids of its request and its job."""
+        """Send a bug, under the ids of its request and its job."""
         with self._sdk.new_scope() as scope:
             scope.set_tag("event", event)
-            for name in TOLD:
+            for name in TAGS:
                 if value := fields.get(name):
                     scope.set_tag(name, str(value))
             scope.capture_exception(error)

@@ -1,4 +1,4 @@
-"""How large everything is: quick at a million rows, as nothing is counted beyond a bound."""
+"""Sizes of queue, tables and event log: quick at a million rows, nothing counted beyond a bound."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -61,15 +61,17 @@ class EventLog(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def count_queue(db: Reader, stages: Sequence[str]) -> list[QueueDepth]:
     """Count live jobs by stage, exactly up to a bound, else from the size of the index."""
     rows = await db.fetch(SQL.count_queued, stages=list(stages), most=COUNTED_UP_TO + 1)
-    others = {row["stage"]: row for row in await db.fetch(SQL.count_claimed_and_scheduled,
-                                                          most=COUNTED_UP_TO + 1)}  # fmt: skip
+    others = {
+        row["stage"]: row
+        for row in await db.fetch(SQL.count_claimed_and_scheduled, most=COUNTED_UP_TO + 1)
+    }
     small = sum(row["queued"] for row in rows if row["queued"] <= COUNTED_UP_TO)
     large = [row for row in rows if row["queued"] > COUNTED_UP_TO]
-    each = 0
+    estimate = 0
     if large:
         in_all = int(await db.fetch_value(SQL.estimate_queued))
-        each = max(COUNTED_UP_TO + 1, (in_all - small) // len(large))
-    return [_depth(row, others.get(row["stage"]), each) for row in rows]
+        estimate = max(COUNTED_UP_TO + 1, (in_all - small) // len(large))
+    return [_depth(row, others.get(row["stage"]), estimate) for row in rows]
 
 
 async def list_tables(db: Reader) -> list[TableSize]:
@@ -78,20 +80,22 @@ async def list_tables(db: Reader) -> list[TableSize]:
 
 
 async def find_database_bytes(db: Reader) -> int:
-    """Tell how large the database is on its disk."""
+    """Return how large the database is on its disk."""
     return int(await db.fetch_value(SQL.find_database_bytes))
 
 
 async def count_connections(db: Reader) -> Connections:
     """Count the connections to this database."""
     row = await db.fetch_one(SQL.count_connections)
-    return Connections(**dict(row.items())) if row else Connections(
-        active=0, idle=0, in_transaction=0, most=0
-    )  # fmt: skip
+    return (
+        Connections(**dict(row.items()))
+        if row
+        else Connections(active=0, idle=0, in_transaction=0, most=0)
+    )
 
 
 async def look_at_events(db: Reader, lag_seconds: float) -> EventLog:
-    """Tell how far back the log of events goes."""
+    """Return how far back the log of events goes."""
     row = await db.fetch_one(SQL.find_event_ages)
     oldest, newest = (None, None) if row is None else (row["oldest_at"], row["newest_at"])
     return EventLog(oldest_at=oldest, newest_at=newest, lag_seconds=round(lag_seconds, 3))

@@ -87,11 +87,11 @@ class Committer:
         self.add(job)
 
     def unsettled(self) -> int:
-        """Tell how many jobs wait to be settled."""
+        """Return how many jobs wait to be settled."""
         return len(self._finished)
 
     def is_idle(self) -> bool:
-        """Tell whether everything handed in is settled."""
+        """Whether everything that was added is settled."""
         return not self._has_work.is_set()
 
     async def run(self) -> None:
@@ -383,13 +383,13 @@ class _Batch:
         self.postponed.append((job, seconds, attempts, reason[:500]))
 
     def counts(self) -> tuple[int, int, int]:
-        """Tell (completed, failed, postponed)."""
+        """Return how many completed, failed and were postponed."""
         failed = sum(1 for state in self.states if state != COMPLETED)
         return len(self.ended) - failed, failed, len(self.postponed)
 
 
 def _is_beyond_blame(part: Sequence[Job]) -> bool:
-    """Tell whether a job is a failure that stands alone already: blame would go in circles."""
+    """Whether a job is a failure that stands alone already: blame would go in circles."""
     return len(part) == 1 and part[0].payload is not None
 
 

@@ -18,7 +18,7 @@ DOUBTFUL_CODES = ("effect.unsure", "effect.unknown")
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters; None asks for nothing."""
+    """Which dead letters; a field that is None does not filter."""
 
     stage: str | None = None
     error_code: str | None = None
@@ -71,14 +71,14 @@ class Replayed(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def list_letters(
-    db: Reader, wanted: DeadLetterFilter, *, before: UUID | None = None, limit: int = 50
+    db: Reader, letter_filter: DeadLetterFilter, *, before: UUID | None = None, limit: int = 50
 ) -> list[DeadLetter]:
     """List dead letters, newest first; page on with the last id as `before`."""
     rows = await db.fetch(
         SQL.list_dead_letters,
-        stage=wanted.stage,
-        error_code=wanted.error_code,
-        run_id=wanted.run_id,
+        stage=letter_filter.stage,
+        error_code=letter_filter.error_code,
+        run_id=letter_filter.run_id,
         before=before,
         limit=limit,
     )
@@ -86,14 +86,14 @@ async def list_letters(
 
 
 async def list_ids(
-    db: Reader, wanted: DeadLetterFilter, *, before: UUID | None = None, limit: int = 500
+    db: Reader, letter_filter: DeadLetterFilter, *, before: UUID | None = None, limit: int = 500
 ) -> list[UUID]:
     """List the ids of dead letters, newest first; page on with the last one as `before`."""
     rows = await db.fetch(
         SQL.list_dead_letter_ids,
-        stage=wanted.stage,
-        error_code=wanted.error_code,
-        run_id=wanted.run_id,
+        stage=letter_filter.stage,
+        error_code=letter_filter.error_code,
+        run_id=letter_filter.run_id,
         before=before,
         limit=limit,
     )
@@ -107,13 +107,13 @@ async def find_payloads(db: Reader, letter_ids: Sequence[UUID], stage: str) -> d
 
 
 async def discard(db: Reader, letter_ids: Sequence[UUID]) -> list[UUID]:
-    """Forget dead letters for good; tell which there were."""
+    """Delete dead letters for good; return which there were."""
     rows = await db.fetch(SQL.drop_dead_letters, ids=list(letter_ids))
     return [row["id"] for row in rows]
 
 
 async def get(db: Reader, letter_id: UUID) -> DeadLetter:
-    """Read one. Raises: NotFound."""
+    """Return a dead letter. Raises: NotFound."""
     row = await db.fetch_one(SQL.find_dead_letter, id=letter_id)
     if row is None:
         raise NotFound(
@@ -149,9 +149,14 @@ async def replay(
     await tx.fetch(SQL.drop_dead_letters, ids=queued)
     stages = {row["id"]: row["stage"] for row in rows}
     return [
-        Replayed(one, stages.get(one, ""), ending, job_ids[one] if one in queued else None)
-        for one in dict.fromkeys(letter_ids)
-        for ending in (endings.get(one, Ending.NOT_FOUND),)
+        Replayed(
+            letter_id,
+            stages.get(letter_id, ""),
+            ending,
+            job_ids[letter_id] if letter_id in queued else None,
+        )
+        for letter_id in dict.fromkeys(letter_ids)
+        for ending in (endings.get(letter_id, Ending.NOT_FOUND),)
     ]
 
 
@@ -169,8 +174,8 @@ async def bury(tx: Tx, job_id: UUID, by_whom: str, now: datetime) -> DeadLetter:
 async def _judge(tx: Tx, rows: Sequence[Row], doubtful: set[UUID]) -> dict[UUID, Ending]:
     keys = [row["key"] for row in rows if row["key"] is not None]
     alive = {row["key"] for row in await tx.fetch(SQL.list_live_keys, keys=keys)}
-    known = await runs.find(tx, list({row["run_id"] for row in rows if row["run_id"]}))
-    cancelled = {run_id for run_id, run in known.items() if run.cancelled}
+    runs_by_id = await runs.find(tx, list({row["run_id"] for row in rows if row["run_id"]}))
+    cancelled = {run_id for run_id, run in runs_by_id.items() if run.cancelled}
     endings: dict[UUID, Ending] = {}
     for row in rows:
         ending = Ending.QUEUED

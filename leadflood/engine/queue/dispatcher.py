@@ -122,7 +122,7 @@ class EventRows:
 
 
 class Delivery:
-    """What a transaction promised to memory: pushed after COMMIT, released on rollback."""
+    """What a transaction hands off through memory: pushed after COMMIT, released on rollback."""
 
     def __init__(self, node: Node | None, wakeups: Wakeups) -> None:
         self._node = node
@@ -133,7 +133,7 @@ class Delivery:
         self.job_ids: list[UUID] = []
 
     def push_after_commit(self, channel: Channel[Job], jobs: list[Job], reserved: int) -> None:
-        """Promise claimed jobs to a channel in which `reserved` slots are held."""
+        """Push claimed jobs after COMMIT into a channel in which `reserved` slots are held."""
         self._handed.append((channel, jobs, reserved))
 
     def record_queued(self, stage: str) -> None:
@@ -165,7 +165,7 @@ class Delivery:
         self._handed = []
 
     def wakeup_payloads(self) -> list[str]:
-        """List what to tell the nodes: stages that got work; an empty word wakes all and timers."""
+        """List what to notify the nodes of: stages that got work; the empty text wakes all."""
         return [""] if self._has_scheduled or not self._queued else sorted(self._queued)
 
 
@@ -191,7 +191,7 @@ class Dispatcher:
     async def dispatch(
         self, tx: Tx, follow_ups: Sequence[FollowUp], causes: Mapping[UUID, Job], delivery: Delivery
     ) -> None:
-        """Write the log rows and the follow-ups of a batch of events."""
+        """Write the log rows and the follow-up jobs of a batch of events."""
         if not follow_ups:
             return
         events = EventRows()

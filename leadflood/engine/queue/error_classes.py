@@ -1,4 +1,4 @@
-"""Whose fault a failure is: the database's own state, a lock that was waited for, or the job's."""
+"""Error classes: whether the database's own state, a lock or the job is at fault."""
 
 from leadflood.engine.db.tx import sqlstate_of
 
@@ -12,7 +12,7 @@ FOREIGN_KEY_VIOLATION = "23503"
 
 
 def is_environment(error: BaseException) -> bool:
-    """Tell whether the database, not a job, is at fault: connections, deadlocks, disk, shutdown.
+    """Whether the database, not a job, is at fault: connections, deadlocks, disk, shutdown.
 
     A TimeoutError of a transaction is one too: the pool had no free connection.
     """
@@ -23,11 +23,14 @@ def is_environment(error: BaseException) -> bool:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Tell whether the same transaction may well work later: no attempt is spent for it."""
+    """Whether the same transaction may well work later: no attempt is spent for it."""
     return is_environment(error) or sqlstate_of(error) in TIMEOUTS
 
 
 def is_database_away(error: BaseException) -> bool:
-    """Tell the same of an error that may come from elsewhere: sockets time out and are cut too."""
+    """Whether an error that may come from anywhere is the database's, and temporary.
+
+    Sockets to the outside time out and are cut too; those are not meant.
+    """
     state = sqlstate_of(error)
     return state is not None and not isinstance(error, OSError) and is_temporary(error)

@@ -18,18 +18,18 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     internal: ClassVar[bool] = False
 
     def subject(self) -> UUID | None:
-        """Tell the thing it is about (a lead, a run): what a timeline filters on."""
+        """Return the thing it is about (a lead, a run): what a timeline filters on."""
         return None
 
     def version(self) -> int | None:
-        """Tell the thing's version after this event, where it has one."""
+        """Return the thing's version after this event, where it has one."""
         return None
 
     def job_key(self) -> str | None:
-        """Tell what makes the follow-up job unique within its run and stage; None: nothing."""
+        """Return what makes the follow-up job unique within its run and stage; None: nothing."""
         return None
 
 
 def name_of(event: Event | type[Event]) -> str:
-    """Tell an event's name, which is its tag."""
+    """Return an event's name, which is its tag."""
     return str(event.__struct_config__.tag)

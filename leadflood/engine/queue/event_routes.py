@@ -1,4 +1,4 @@
-"""Which stage an event starts: the table that `pipeline.py` writes, as the engine reads it."""
+"""Event routes: which stages an event starts, as `pipeline.py` says."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class EventRoute(msgspec.Struct, frozen=True):
-    """What the committer needs to know of an event type, looked up once."""
+    """What an event type does, looked up once.
+
+    `name` is its tag; `internal`: it is not logged; `stages` are those it starts.
+    `is_keyed`, `has_subject` and `has_version`: its class says so itself.
+    """
 
     name: str
     internal: bool
@@ -35,7 +39,7 @@ class EventRoutes:
         self._routes: dict[type[Event], EventRoute] = {}
 
     def find(self, event_type: type[Event]) -> EventRoute:
-        """Tell how an event type travels."""
+        """Return the route of an event type."""
         route = self._routes.get(event_type)
         if route is None:
             route = self._routes[event_type] = EventRoute(

@@ -1,4 +1,4 @@
-"""The feeder of a stage: claims queued jobs from Postgres while its channel has room."""
+"""The job fetcher: claims a stage's queued jobs from Postgres while its channel has room."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -32,8 +32,8 @@ CLAIM_COLUMNS = 12
 class JobFetcher:
     """Claims for one stage. Woken by commits of this process and by NOTIFY; polls as a safety net.
 
-    It starts each claim behind the last claimed place, since the index before it may be full of
-    dead entries that an old snapshot keeps; it looks from the start again every second or so, at
+    It starts each claim behind the last claimed position, since the index before it may be full of
+    dead entries that an old snapshot keeps; it scans from the start again every second or so, at
     most a tenth of its time, and at once when something may have been queued earlier.
     """
 
@@ -59,7 +59,7 @@ class JobFetcher:
         self._rescan_at = 0.0
 
     def wake(self) -> None:
-        """There may be work: look, from the start."""
+        """Fetch from the start of the queue: there may be work."""
         self._woken.set()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The node's beat: its row, its counter, the burial of the dead, and the guard over sending.
+"""Heartbeat: a node's row and counter, the eviction of dead nodes, and the guard over sending.
 
 A node is dead when another has seen its counter stand still for `dead_after_seconds` of its own
 monotonic time, or at once when a process gets the dead one's lock file. A lost connection alone
@@ -36,11 +36,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NodeEvicted(Exception):
-    """Another node took this one for dead: what is in flight is no longer ours."""
+    """Another node evicted this one as dead: what is in flight is no longer ours."""
 
 
 async def register_installation(db: Reader, clock: Clock, mode: str) -> int:
-    """Check or write who this database is; tell the era.
+    """Check which database this is, or write it down; return its era.
 
     A new database starts with sending held, a sandbox one released. A restored or copied one
     raises the era and holds sending.
@@ -68,8 +68,8 @@ async def register_installation(db: Reader, clock: Clock, mode: str) -> int:
 
 async def _adopt(db: Reader, clock: Clock, row: Row) -> int:
     written = (row["system_identifier"], row["timeline"], row["database_oid"])
-    found = (row["system_identifier_now"], row["timeline_now"], row["database_oid_now"])
-    if written == found:
+    present = (row["system_identifier_now"], row["timeline_now"], row["database_oid_now"])
+    if written == present:
         return int(row["era"])
     reason = "this database was restored, copied or failed over; look before you release sending"
     await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
@@ -180,9 +180,9 @@ class Heartbeat:
             self._on_death()
 
     async def run(self, node: Node) -> None:
-        """Beat until cancelled; a lost connection is made anew.
+        """Raise the counter until cancelled; a lost connection is made anew.
 
-        Raises: Buried.
+        Raises: NodeEvicted.
         """
         while True:
             try:

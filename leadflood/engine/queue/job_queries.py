@@ -1,4 +1,4 @@
-"""Jobs as anybody may look them up, wherever they are now."""
+"""Job queries: a job by id and lists of jobs, live, finished or dead."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -45,7 +45,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some jobs, newest first, and the place behind which there may be more; None: that is all."""
+    """Some jobs, newest first, and the cursor behind which there may be more; None: that is all."""
 
     jobs: tuple["JobView", ...]
     next_place: UUID | None
@@ -80,116 +80,118 @@ async def get(db: Reader, job_id: UUID) -> JobView:
 
 
 async def list_page(
-    db: Reader, wanted: JobFilter, before: UUID | None = None, limit: int = 50
+    db: Reader, job_filter: JobFilter, before: UUID | None = None, limit: int = 50
 ) -> JobPage:
-    """List jobs, newest first, behind a place; a page may hold fewer than asked for.
+    """List jobs, newest first, behind a cursor; a page may hold fewer than `limit`.
 
     Every statement looks at a bounded number of rows, however many there are: where few of them
     fit, the page ends early and `next_place` says where to go on.
     """
     start = before or NEWEST
-    if wanted.subject is not None:
-        rows = await db.fetch(SQL.list_jobs_about, **_about(wanted), before=start, limit=limit + 1)
-    elif wanted.state is JobState.RUNNING:
+    if job_filter.subject is not None:
+        rows = await db.fetch(
+            SQL.list_jobs_about, **_about(job_filter), before=start, limit=limit + 1
+        )
+    elif job_filter.state is JobState.RUNNING:
         rows = await db.fetch(
             SQL.list_running_jobs,
-            run_id=wanted.run_id,
-            stage=wanted.stage,
+            run_id=job_filter.run_id,
+            stage=job_filter.stage,
             before=start,
             limit=limit + 1,
         )
-    elif wanted.state in {JobState.FAILED, JobState.CANCELLED}:
+    elif job_filter.state in {JobState.FAILED, JobState.CANCELLED}:
         rows = await db.fetch(
             SQL.list_ended_badly,
-            run_id=wanted.run_id,
-            stage=wanted.stage,
-            states=_numbers(wanted.state),
+            run_id=job_filter.run_id,
+            stage=job_filter.stage,
+            states=_numbers(job_filter.state),
             before=start,
             limit=limit + 1,
         )
     else:
-        return await _search(db, wanted, start, limit)
+        return await _search(db, job_filter, start, limit)
     more = rows[limit - 1]["id"] if len(rows) > limit else None
     return await _page(db, rows[:limit], more)
 
 
-async def _search(db: Reader, wanted: JobFilter, start: UUID, limit: int) -> JobPage:
-    """Go through jobs stretch by stretch until the page is full or it has been long enough.
+async def _search(db: Reader, job_filter: JobFilter, start: UUID, limit: int) -> JobPage:
+    """Scan jobs stretch by stretch until the page is full or enough were scanned.
 
     A run's jobs are younger than the run, so its id is about where to stop looking.
     """
-    found: list[Row] = []
-    place = start
-    for stretch in _stretches(wanted, limit):
-        bounds = {**_bounds(wanted), "before": place, "stretch": stretch}
+    rows_found: list[Row] = []
+    cursor = start
+    for stretch in _stretches(job_filter, limit):
+        bounds = {**_bounds(job_filter), "before": cursor, "stretch": stretch}
         rows = await db.fetch(
             SQL.list_recent_jobs,
             **bounds,
-            run_id=wanted.run_id,
-            stage=wanted.stage,
-            states=_numbers(wanted.state),
-            limit=limit - len(found) + 1,
+            run_id=job_filter.run_id,
+            stage=job_filter.stage,
+            states=_numbers(job_filter.state),
+            limit=limit - len(rows_found) + 1,
         )
-        found.extend(rows)
-        if len(found) > limit:
-            return await _page(db, found[:limit], found[limit - 1]["id"])
+        rows_found.extend(rows)
+        if len(rows_found) > limit:
+            return await _page(db, rows_found[:limit], rows_found[limit - 1]["id"])
         end = await db.fetch_one(SQL.find_stretch_end, **bounds)
         if end is None or end["count"] < stretch:
-            return await _page(db, found, None)
-        place = UUID(int=end["id"].int)
-    return await _page(db, found, place)
+            return await _page(db, rows_found, None)
+        cursor = UUID(int=end["id"].int)
+    return await _page(db, rows_found, cursor)
 
 
-def _stretches(wanted: JobFilter, limit: int) -> Sequence[int]:
-    """Tell how far to look at once: no farther than the page where everything fits."""
-    if wanted.run_id is None and wanted.stage is None and wanted.state is None:
+def _stretches(job_filter: JobFilter, limit: int) -> Sequence[int]:
+    """Return how many jobs to scan at once: no more than a page where everything fits."""
+    if job_filter.run_id is None and job_filter.stage is None and job_filter.state is None:
         return (limit + 1,)
     return STRETCHES
 
 
-def _bounds(wanted: JobFilter) -> dict[str, object]:
+def _bounds(job_filter: JobFilter) -> dict[str, object]:
     return {
-        "oldest": OLDEST if wanted.run_id is None else _well_before(wanted.run_id),
-        "with_live": wanted.state is not JobState.COMPLETED,
-        "with_settled": wanted.state is not JobState.QUEUED,
+        "oldest": OLDEST if job_filter.run_id is None else _well_before(job_filter.run_id),
+        "with_live": job_filter.state is not JobState.COMPLETED,
+        "with_settled": job_filter.state is not JobState.QUEUED,
     }
 
 
 def _well_before(run_id: UUID) -> UUID:
-    """Tell an id that is older than a run by more than clocks of nodes may differ."""
+    """Return an id that is older than a run by more than clocks of nodes may differ."""
     made_ms = run_id.int >> _TIME_BITS
     return UUID(int=max(made_ms - _CLOCKS_DIFFER_MS, 0) << _TIME_BITS)
 
 
 async def _page(db: Reader, rows: Sequence[Row], next_place: UUID | None) -> JobPage:
-    """Show jobs, those that died with the words of their dead letter."""
+    """Return a page of jobs; the dead ones with the error of their dead letter."""
     failed = [row["id"] for row in rows if row["state"] == FAILED]
-    told = {}
+    errors = {}
     if failed:
         dead = await db.fetch(SQL.find_dead_errors, ids=failed)
-        told = {row["id"]: row["error"] for row in dead}
+        errors = {row["id"]: row["error"] for row in dead}
     jobs = [_view(row) for row in rows]
     return JobPage(
         jobs=tuple(
-            msgspec.structs.replace(job, error=told[job.id]) if job.id in told else job
+            msgspec.structs.replace(job, error=errors[job.id]) if job.id in errors else job
             for job in jobs
         ),
         next_place=next_place,
     )
 
 
-def _about(wanted: JobFilter) -> dict[str, object]:
+def _about(job_filter: JobFilter) -> dict[str, object]:
     return {
-        "subject": str(wanted.subject),
-        "stages": list(wanted.stages),
-        "run_id": wanted.run_id,
-        "stage": wanted.stage,
-        "states": _numbers(wanted.state),
+        "subject": str(job_filter.subject),
+        "stages": list(job_filter.stages),
+        "run_id": job_filter.run_id,
+        "stage": job_filter.stage,
+        "states": _numbers(job_filter.state),
     }
 
 
 def _numbers(state: JobState | None) -> list[int] | None:
-    """Tell the numbers in the tables; None: any."""
+    """Return the state's numbers in the tables; None: any."""
     if state is None:
         return None
     return [number for number, name in STATE_NAMES.items() if name == state]

@@ -1,4 +1,4 @@
-"""Is somebody at work? A node is alive when its counter moves, by our own clock."""
+"""Liveness: a node is alive when its heartbeat counter moves, by our own clock."""
 
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import Reader
@@ -17,7 +17,7 @@ class LivenessProbe:
         self._seen: dict[int, tuple[int, float, bool]] = {}
 
     async def poll(self) -> bool:
-        """Look once; False when no node is there, or all have stood still for too long."""
+        """Read the counters; False when no node is there, or all have stood still for too long."""
         now = REAL_TIME.monotonic()
         rows = await self._db.fetch(SQL.list_nodes)
         beats = {row["id"]: row["beat"] for row in rows if row["name"] == self._name}
@@ -31,7 +31,7 @@ class LivenessProbe:
         return before if before[0] == beat else (beat, now, True)
 
     async def has_live_node(self) -> bool:
-        """Tell whether a node lives: waits until one is seen to move, or until patience ends."""
+        """Whether a node lives: waits until one is seen to move, or until patience ends."""
         while await self.poll():
             if any(has_moved for _, _, has_moved in self._seen.values()):
                 return True

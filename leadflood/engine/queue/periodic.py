@@ -1,4 +1,4 @@
-"""Periodic duties: a tick is taken once among all nodes, in the transaction of what it starts.
+"""Periodic jobs: a tick is claimed once among all nodes, in the transaction of what it starts.
 
 Ticks stand on whole multiples of their interval since 1970, so all nodes mean the same ones.
 Ticks that were missed are made up by one.
@@ -28,14 +28,14 @@ class SystemHeartbeat(Event, frozen=True, tag="system.heartbeat"):
 
 
 class Periodic(msgspec.Struct, frozen=True):
-    """A duty: every so often the event it makes for a tick is published."""
+    """A periodic job: for every tick the event it makes is published."""
 
     name: str
     every_seconds: int
     make_event: Callable[[datetime], Event]
 
     def tick_at(self, now: datetime) -> datetime:
-        """Tell the newest tick that is due."""
+        """Return the newest tick that is due."""
         every = timedelta(seconds=self.every_seconds)
         return _EPOCH + (now - _EPOCH) // every * every
 
@@ -46,25 +46,25 @@ SYSTEM_HEARTBEAT = Periodic(
 
 
 class Scheduler:
-    """Takes the ticks of its duties when they are due."""
+    """Claims the ticks of its periodic jobs when they are due."""
 
     def __init__(
-        self, db: Database, clock: Clock, publisher: Publisher, duties: Sequence[Periodic]
+        self, db: Database, clock: Clock, publisher: Publisher, jobs: Sequence[Periodic]
     ) -> None:
         self._db = db
         self._clock = clock
         self._publisher = publisher
-        self._duties = tuple(duties)
+        self._jobs = tuple(jobs)
 
     async def run(self) -> None:
-        """Take ticks for ever; a database that is away is waited for."""
+        """Claim ticks for ever; a database that is away is waited for."""
         is_registered = False
         while True:
             try:
                 if not is_registered:
                     await self.register()
                     is_registered = True
-                for duty in self._duties:
+                for duty in self._jobs:
                     await self.claim_tick(duty)
                 left = self._seconds_to_next()
             except Exception as error:
@@ -75,13 +75,13 @@ class Scheduler:
             await self._clock.sleep(left)
 
     async def register(self) -> None:
-        """Give each duty its row; a new one is due at its next tick."""
-        for duty in self._duties:
+        """Give each periodic job its row; a new one is due at its next tick."""
+        for duty in self._jobs:
             tick_at = duty.tick_at(self._clock.now())
             await self._db.execute(SQL.register_periodic, name=duty.name, now=tick_at)
 
     async def claim_tick(self, duty: Periodic) -> bool:
-        """Take the newest due tick and publish its event; False: it is taken already."""
+        """Claim the newest due tick and publish its event; False: it is claimed already."""
         tick_at = duty.tick_at(self._clock.now())
         event = duty.make_event(tick_at)
         async with self._publisher.transaction() as publication:
@@ -95,5 +95,5 @@ class Scheduler:
     def _seconds_to_next(self) -> float:
         now = self._clock.now()
         return min(
-            duty.every_seconds - (now - duty.tick_at(now)).total_seconds() for duty in self._duties
+            duty.every_seconds - (now - duty.tick_at(now)).total_seconds() for duty in self._jobs
         )

@@ -35,7 +35,10 @@ class Publication:
         request_id: str | None = None,
         trace_parent: str | None = None,
     ) -> list[UUID]:
-        """Write events and their follow-up jobs; tell the jobs' ids. Lower priority goes first."""
+        """Write events and their follow-up jobs, and return the jobs' ids.
+
+        Of two jobs the one with the lower `priority` goes first.
+        """
         return await self.publish_each(
             [
                 FollowUp(None, event, run_at, run_id, priority, request_id, trace_parent)
@@ -43,10 +46,10 @@ class Publication:
             ]
         )
 
-    async def publish_each(self, follows: Sequence[FollowUp]) -> list[UUID]:
-        """Write events that are of different runs, and their jobs; tell the jobs' ids."""
+    async def publish_each(self, follow_ups: Sequence[FollowUp]) -> list[UUID]:
+        """Write events that are of different runs, and their jobs, and return the jobs' ids."""
         before = len(self._delivery.job_ids)
-        await self._dispatcher.dispatch(self.tx, follows, {}, self._delivery)
+        await self._dispatcher.dispatch(self.tx, follow_ups, {}, self._delivery)
         return self._delivery.job_ids[before:]
 
 

@@ -1,4 +1,4 @@
-"""The queue's rows: one function per statement; structs and plain values in and out."""
+"""Repository of the queue: one function per statement; structs and plain values in and out."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from leadflood.engine.db.tx import Reader, Row, Tx
 SQL = load_queries(__file__)
 
 START = (-32768, -(2**63), UUID(int=0))
-"""The place before every job: (priority, turn, id)."""
+"""The position before every job: (priority, turn, id)."""
 
 QueuePosition = tuple[int, int, UUID]
 
@@ -91,17 +91,17 @@ def _settled(row: Row | None) -> SettledClaims:
 
 
 async def list_held(db: Reader, ids: Sequence[UUID], claims: Sequence[int]) -> set[UUID]:
-    """Tell which of these claims are still ours."""
+    """Return which of these claims are still ours."""
     return {row[0] for row in await db.fetch(SQL.list_held, ids=ids, claims=claims)}
 
 
 async def find_installation(db: Reader) -> Row | None:
-    """Tell who the database is, as written and by its own word now."""
+    """Return which database this is: as it was written down, and as the server says now."""
     return await db.fetch_one(SQL.find_installation)
 
 
 async def notify(db: Reader, payload: str) -> None:
-    """Tell the other nodes."""
+    """Notify the other nodes."""
     await db.execute(SQL.notify, payload=payload)
 
 
@@ -120,5 +120,5 @@ async def write_switch(
 
 
 async def count_jobs(db: Reader) -> Sequence[Any]:
-    """Tell depth and age per stage."""
+    """Return depth and age of the queue per stage."""
     return await db.fetch(SQL.count_jobs)

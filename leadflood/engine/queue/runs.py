@@ -49,7 +49,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs; None asks for nothing."""
+    """Which runs; a field that is None does not filter."""
 
     kind: str | None = None
     state: str | None = None
@@ -61,7 +61,7 @@ _COMMON = "lead"
 
 
 async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
-    """Open a run, or find the one with the same key; tell its id."""
+    """Open a run, or find the one with the same key; return its id."""
     inserted = await db.fetch_value(
         SQL.insert_run,
         id=new.id,
@@ -77,8 +77,8 @@ async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
     )
     if inserted is not None:
         return UUID(int=inserted.int)
-    found = await db.fetch_value(SQL.find_run_by_key, key=new.key)
-    return UUID(int=found.int)
+    existing = await db.fetch_value(SQL.find_run_by_key, key=new.key)
+    return UUID(int=existing.int)
 
 
 async def create_many(db: Reader, new: Sequence[NewRun], now: datetime) -> None:
@@ -88,13 +88,13 @@ async def create_many(db: Reader, new: Sequence[NewRun], now: datetime) -> None:
             SQL.insert_runs,
             kind=new[0].kind,
             title=new[0].title,
-            ids=[one.id for one in new],
-            sends=[one.sends for one in new],
+            ids=[run.id for run in new],
+            sends=[run.sends for run in new],
             providers=[
-                None if one.providers is None else _BETWEEN.join(one.providers) for one in new
+                None if run.providers is None else _BETWEEN.join(run.providers) for run in new
             ],
-            caps_micros=[one.cap_micros for one in new],
-            lead_caps_micros=[one.lead_cap_micros for one in new],
+            caps_micros=[run.cap_micros for run in new],
+            lead_caps_micros=[run.lead_cap_micros for run in new],
             now=now,
         )
 
@@ -119,16 +119,16 @@ async def list_open(db: Reader, limit: int = 50) -> list[Run]:
 
 
 async def list_page(
-    db: Reader, wanted: RunFilter, before: UUID | None = None, limit: int = 50
+    db: Reader, run_filter: RunFilter, before: UUID | None = None, limit: int = 50
 ) -> list[Run]:
     """List runs, newest first, behind a place."""
-    given = {"kind": wanted.kind, "before": before or _NEWEST, "limit": limit}
-    if wanted.state == "running":
-        rows = await db.fetch(SQL.list_running_runs, **given)
-    elif wanted.kind not in {None, _COMMON}:
-        rows = await db.fetch(SQL.list_kind_runs, **given, state=wanted.state)
+    params = {"kind": run_filter.kind, "before": before or _NEWEST, "limit": limit}
+    if run_filter.state == "running":
+        rows = await db.fetch(SQL.list_running_runs, **params)
+    elif run_filter.kind not in {None, _COMMON}:
+        rows = await db.fetch(SQL.list_kind_runs, **params, state=run_filter.state)
     else:
-        rows = await db.fetch(SQL.list_runs, **given, state=wanted.state)
+        rows = await db.fetch(SQL.list_runs, **params, state=run_filter.state)
     return [_run(row) for row in rows]
 
 
@@ -139,12 +139,12 @@ async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
 
 
 async def finish_loading(db: Reader, run_id: UUID) -> None:
-    """Say that all a run is to do is in."""
+    """Mark a run as complete on its input side: it ends when no live job carries it."""
     await db.execute(SQL.finish_loading, id=run_id)
 
 
 async def count_live(db: Reader, run_id: UUID) -> dict[str, int]:
-    """Tell how many live jobs a run has, by stage."""
+    """Return how many live jobs a run has, by stage."""
     rows = await db.fetch(SQL.count_run_jobs, run_id=run_id)
     return {row["stage"]: row["live"] for row in rows}
 

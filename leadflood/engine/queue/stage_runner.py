@@ -1,4 +1,4 @@
-"""One stage on one node: its channel, feeder, pool and committer, put together."""
+"""The stage runner: one stage on one node, with its channel, fetcher, workers and committer."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -28,7 +28,14 @@ MAX_UNSETTLED = 2_000
 
 
 class StageStatus(msgspec.Struct, frozen=True):
-    """What operators see of a stage on this node."""
+    """What operators see of a stage on this node.
+
+    `state` is running, paused or stalled; `stall_reason` says why, None while it is not stalled.
+    `channel` of `capacity` claimed jobs wait in memory, `in_flight` of `concurrency` are at work.
+    `completed`, `failed` and `postponed` count jobs since the node started.
+    `per_second` is how many end in a second, smoothed.
+    `last_error` is the newest failure; empty: none.
+    """
 
     stage: str
     state: str
@@ -66,9 +73,16 @@ class StageRunner:
         self._node = node
         self.metrics = StageMetrics(stage.name)
         self.committer = Committer(
-            stage, db, dispatcher, node, wakeups, clock, Backoff(stage.policy, rng), self.metrics,
+            stage,
+            db,
+            dispatcher,
+            node,
+            wakeups,
+            clock,
+            Backoff(stage.policy, rng),
+            self.metrics,
             crash_point,
-        )  # fmt: skip
+        )
         self.pool = WorkerPool(stage, channel, db, node, self.committer.add, self.metrics)
         self.fetcher = JobFetcher(stage, channel, db, node, self._may_claim, only_runs)
         self.is_paused = False
@@ -88,11 +102,11 @@ class StageRunner:
         )
 
     def _is_behind(self) -> bool:
-        """Tell whether work ends faster than it is settled: memory must stay flat."""
+        """Whether work ends faster than it is settled: memory must stay flat."""
         return self.committer.unsettled() > max(MAX_UNSETTLED, self.channel.capacity)
 
     def apply_pause(self, *, is_paused: bool) -> None:
-        """Stop or go on taking work; what is in hand is finished."""
+        """Stop or go on claiming; what is in flight is finished."""
         if self.is_paused and not is_paused:
             self.fetcher.wake()
         self.is_paused = is_paused
@@ -100,9 +114,9 @@ class StageRunner:
 
     def apply_scale(self, concurrency: int | None) -> None:
         """Change how many jobs are at work at once; None: what the policy says."""
-        wanted = self.stage.policy.concurrency if concurrency is None else concurrency
-        if wanted != self.pool.concurrency:
-            self.pool.scale(wanted)
+        target = self.stage.policy.concurrency if concurrency is None else concurrency
+        if target != self.pool.concurrency:
+            self.pool.scale(target)
 
     def stop_claiming(self) -> None:
         """At shutdown: no claims, no hand-offs any more."""
@@ -110,7 +124,7 @@ class StageRunner:
         self.channel.is_open = False
 
     async def release_unstarted(self) -> int:
-        """Return what waits in the channel, uncounted."""
+        """Release the claims that wait in the channel; no attempt is counted."""
         jobs = [*self.channel.drain(), *self.pool.drain_loaded()]
         if not jobs:
             return 0
@@ -124,7 +138,7 @@ class StageRunner:
         )
 
     def is_idle(self) -> bool:
-        """Tell whether nothing of this stage is in hand."""
+        """Whether nothing of this stage is in flight."""
         return not self.channel.jobs and self.pool.is_idle() and self.committer.is_idle()
 
     async def _measure(self) -> None:
@@ -139,7 +153,7 @@ class StageRunner:
             self.channel.resize(self.per_second)
 
     def supervisor(self) -> Supervisor:
-        """List the line's actors: they stand and fall together, the rows are the truth."""
+        """List its actors: they stand and fall together, the rows are the truth."""
         return Supervisor(
             f"stage {self.stage.name}",
             [
@@ -153,11 +167,11 @@ class StageRunner:
         )
 
     async def _begin_clean(self) -> None:
-        """After a restart: what an actor had in hand is unknown now, so it goes back."""
+        """After a restart: what an actor had in flight is unknown now, so it goes back."""
         self._node.wants_reconcile.set()
 
     def status(self) -> StageStatus:
-        """Tell how it goes."""
+        """Return its state and counters."""
         if self.committer.stall_reason is not None:
             state = "stalled"
         else:

@@ -1,6 +1,6 @@
 """Switches: pause, scale, providers, sending: rows of one table, for all nodes, who and why.
 
-Each change may be part of a transaction that writes more; nodes are told when that commits.
+Each change may be part of a transaction that writes more; nodes are notified when that commits.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ class SwitchState(msgspec.Struct, frozen=True):
 
 
 class Switches:
-    """Follows the switches and applies pauses to this node's lines."""
+    """Follows the switches and applies them to this node's stages. `states` are they by name."""
 
     def __init__(self, db: Database, clock: Clock, runners: Mapping[str, StageRunner]) -> None:
         self._db = db
@@ -47,11 +47,11 @@ class Switches:
         self._followers: list[Callable[[], Awaitable[None]]] = []
 
     def follow(self, refresh: Callable[[], Awaitable[None]]) -> None:
-        """Let another part look at what operators changed as often as this one does."""
+        """Let another part refresh what operators changed as often as this one does."""
         self._followers.append(refresh)
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Follow the switches for ever."""
         await repeat(POLL_SECONDS, self.refresh, "switches")
 
     async def refresh(self) -> None:
@@ -69,20 +69,20 @@ class Switches:
             await refresh()
 
     def _scale_of(self, stage: str) -> int | None:
-        """Tell how many jobs each node is to have at work; None: what the settings say."""
+        """Return the concurrency that is set for each node; None: that of the settings."""
         switch = self.states.get(SCALE + stage)
         if switch is None or not switch.state.isdigit():
             return None
         return min(max(int(switch.state), 1), MAX_CONCURRENCY)
 
     def is_off(self, provider: str) -> bool:
-        """Tell whether an operator has switched a provider off."""
+        """Whether an operator has switched a provider off."""
         switch = self.states.get(PROVIDER + provider)
         return switch is not None and switch.state == OFF
 
 
 async def pause_stage(db: Reader, clock: Clock, stage: str, by_whom: str, reason: str) -> None:
-    """Stop a stage on all nodes; what is in hand is finished."""
+    """Stop a stage on all nodes; what is in flight is finished."""
     await repository.write_switch(db, STAGE + stage, PAUSED, by_whom, reason, clock.now())
     await repository.notify(db, SWITCH_CHANGED)
 
@@ -95,25 +95,25 @@ async def resume_stage(db: Reader, stage: str) -> None:
 
 
 async def notify_nodes(db: Reader) -> None:
-    """Let all nodes look at what operators changed, as soon as that is committed."""
+    """Let all nodes refresh what operators changed, as soon as that is committed."""
     await repository.notify(db, SWITCH_CHANGED)
 
 
 async def is_paused(db: Reader, stage: str) -> bool:
-    """Tell whether an operator has paused a stage."""
+    """Whether an operator has paused a stage."""
     switch = (await repository.find_switches(db)).get(STAGE + stage)
     return switch is not None and switch["state"] == PAUSED
 
 
 async def count_in_flight(db: Reader, stage: str) -> int:
-    """Tell how many jobs of a stage are in hand on all nodes."""
+    """Return how many jobs of a stage are in flight on all nodes."""
     return int(await db.fetch_value(SQL.count_in_flight, stage=stage))
 
 
 async def release_postponed(
     db: Reader, codes: Sequence[str], now: datetime, limit: int
 ) -> Sequence[str]:
-    """Queue jobs that are put off for one of these reasons; tell the stage of each."""
+    """Queue jobs that are put off for one of these reasons; return the stage of each."""
     rows = await db.fetch(SQL.release_postponed, codes=list(codes), now=now, limit=limit)
     return [row["stage"] for row in rows]
 
@@ -142,13 +142,13 @@ async def unscale_stage(db: Reader, stage: str) -> bool:
 async def switch_provider_off(
     db: Reader, clock: Clock, provider: str, by_whom: str, reason: str
 ) -> None:
-    """Ask a provider nothing any more, on all nodes."""
+    """Switch a provider off on all nodes."""
     await repository.write_switch(db, PROVIDER + provider, OFF, by_whom, reason, clock.now())
     await repository.notify(db, SWITCH_CHANGED)
 
 
 async def switch_provider_on(db: Reader, provider: str) -> bool:
-    """Let a provider be asked again; False: it was not switched off."""
+    """Switch a provider on again; False: it was not off."""
     dropped = await db.fetch_value(SQL.drop_switch, name=PROVIDER + provider)
     await repository.notify(db, SWITCH_CHANGED)
     return dropped is not None

@@ -1,4 +1,4 @@
-"""Who must be woken when there is work: feeders and the timer of this process."""
+"""Wake-ups: calls the fetchers and the timer of this process when there is work."""
 
 from collections.abc import Callable
 
@@ -12,31 +12,31 @@ class Wakeups:
         self._notify: Callable[[str], None] | None = None
 
     def register(self, stage: str, wake: Callable[[], None]) -> None:
-        """Name who feeds a stage."""
+        """Register the fetcher of a stage."""
         self._stages[stage] = wake
 
     def register_timer(self, wake: Callable[[], None]) -> None:
-        """Name who makes scheduled jobs queued."""
+        """Register the timer."""
         self._timer = wake
 
     def register_notifier(self, notify: Callable[[str], None]) -> None:
-        """Name who tells the other nodes (rate-limited, only while there are others)."""
+        """Register what notifies the other nodes, rate-limited and only while there are any."""
         self._notify = notify
 
     def wake(self, stage: str, *, is_from_outside: bool = False) -> None:
-        """A stage has work in Postgres."""
-        if (feeder := self._stages.get(stage)) is not None:
-            feeder()
+        """Wake a stage: it has work in Postgres."""
+        if (fetcher := self._stages.get(stage)) is not None:
+            fetcher()
         if self._notify is not None and not is_from_outside:
             self._notify(stage)
 
     def wake_all(self) -> None:
-        """Any stage may have work."""
+        """Wake all stages: any may have work."""
         for wake in self._stages.values():
             wake()
 
     def wake_timer(self) -> None:
-        """A timer was set that may be earlier than the one waited for."""
+        """Wake the timer: one was set that may be earlier than the one waited for."""
         if self._timer is not None:
             self._timer()
         if self._notify is not None:

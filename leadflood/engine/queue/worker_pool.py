@@ -1,4 +1,4 @@
-"""The workers of a stage: cheap coroutines between the channel and the committer."""
+"""The worker pool of a stage: cheap coroutines between the channel and the committer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -33,7 +33,7 @@ OUTCOMES = (Done, Retry, Snooze, Discard)
 
 
 def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
-    """Tell what the queue does about an error that `load` or `work` raised.
+    """Return what the queue does about an error that `load` or `work` raised.
 
     `is_away`: the database was busy or away, which spends no attempt.
     """
@@ -50,15 +50,15 @@ def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
             return Retry(error)
 
 
-def _as_many(made: Sequence[Any], asked: Sequence[Job]) -> Sequence[Any]:
-    """Refuse a stage's answer that does not fit what it was asked."""
-    if len(made) != len(asked):
-        raise Bug(f"the stage answered {len(made)} for {len(asked)} tasks; give one for each")
-    return made
+def _as_many(answers: Sequence[Any], jobs: Sequence[Job]) -> Sequence[Any]:
+    """Return the answers of a stage. Raises: Bug when they are not one for each job."""
+    if len(answers) != len(jobs):
+        raise Bug(f"the stage answered {len(answers)} for {len(jobs)} tasks; give one for each")
+    return answers
 
 
 class Worker:
-    """One coroutine's place: what it works on, since when, and how to stop just that."""
+    """One coroutine: what it works on, since when, and how to stop just that."""
 
     __slots__ = ("began", "job", "scope", "timed_out")
 
@@ -97,11 +97,11 @@ class WorkerPool:
         self._in_batch = 0
 
     def in_flight(self) -> int:
-        """Tell how many jobs are at work, or being loaded for it."""
+        """Return how many jobs are at work or being loaded."""
         return self._in_batch + sum(worker.job is not None for worker in self._workers)
 
     def is_idle(self) -> bool:
-        """Tell whether the pool has nothing in hand."""
+        """Whether the pool has nothing in hand."""
         return self.in_flight() == 0 and not self._loaded.jobs
 
     def drain_loaded(self) -> list[Job]:
@@ -134,11 +134,11 @@ class WorkerPool:
     def _source(self) -> Channel[Job]:
         return self._loaded if self._loads else self._channel
 
-    def _grow(self, wanted: int) -> None:
+    def _grow(self, needed: int) -> None:
         """Add workers up to the concurrency; idle ones cost little."""
         if self._group is None or self._stage.in_batches:
             return
-        for _ in range(min(self.concurrency - len(self._workers), wanted)):
+        for _ in range(min(self.concurrency - len(self._workers), needed)):
             worker = Worker()
             self._workers.append(worker)
             self._group.start_soon(self._work_for_ever, worker)

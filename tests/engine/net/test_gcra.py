@@ -32,7 +32,7 @@ def spend(windows: list[Window], gaps: list[float], lateness: float) -> list[flo
     allowed, now, arrivals = AllowanceState(), START, []
     for turn, gap in enumerate(gaps):
         now += gap
-        leased = lease(allowed, windows, LeaseRequest(wanted=50, now=now))
+        leased = lease(allowed, windows, LeaseRequest(count=50, now=now))
         arrivals += [at + leased.tolerance_seconds * lateness * (turn % 2) for at in leased.slots]
     return sorted(arrivals)
 
@@ -83,7 +83,7 @@ def test_a_counted_window_of_unknown_phase_is_kept_at_every_phase(
 
 
 def test_a_counted_window_is_spent_as_fast_as_wanted() -> None:
-    leased = lease(AllowanceState(), [Window(100, 3600)], LeaseRequest(wanted=70, now=START))
+    leased = lease(AllowanceState(), [Window(100, 3600)], LeaseRequest(count=70, now=START))
 
     assert len(leased.slots) == 70
     assert leased.slots[-1] == START
@@ -91,9 +91,9 @@ def test_a_counted_window_is_spent_as_fast_as_wanted() -> None:
 
 def test_a_full_counted_window_tells_when_it_has_room() -> None:
     allowed = AllowanceState()
-    lease(allowed, [Window(10, 3600)], LeaseRequest(wanted=10, now=START))
+    lease(allowed, [Window(10, 3600)], LeaseRequest(count=10, now=START))
 
-    leased = lease(allowed, [Window(10, 3600)], LeaseRequest(wanted=1, now=START + 600))
+    leased = lease(allowed, [Window(10, 3600)], LeaseRequest(count=1, now=START + 600))
 
     assert leased.slots == ()
     assert 3000 <= leased.again_seconds <= 3060 + 60
@@ -102,9 +102,9 @@ def test_a_full_counted_window_tells_when_it_has_room() -> None:
 def test_an_allowance_far_away_is_not_handed_out() -> None:
     allowed = AllowanceState()
     window = [Window(2, 60)]
-    first = lease(allowed, window, LeaseRequest(wanted=5, now=START))
+    first = lease(allowed, window, LeaseRequest(count=5, now=START))
 
-    second = lease(allowed, window, LeaseRequest(wanted=5, now=START + 1))
+    second = lease(allowed, window, LeaseRequest(count=5, now=START + 1))
 
     assert len(first.slots) == 1
     assert second.slots == ()
@@ -116,7 +116,7 @@ def test_the_used_part_stays_within_two_percent_of_the_limit() -> None:
     window = [Window(100, 10, WindowKind.SLIDING)]
 
     while now < START + 100:
-        count += len(lease(allowed, window, LeaseRequest(wanted=9, now=now)).slots)
+        count += len(lease(allowed, window, LeaseRequest(count=9, now=now)).slots)
         now += 0.1
 
     assert 980 <= count <= 1000
@@ -125,7 +125,7 @@ def test_the_used_part_stays_within_two_percent_of_the_limit() -> None:
 class TestHeaders:
     def learn(self, *hints: LimitHint, windows: tuple[Window, ...] = ()) -> AllowanceState:
         allowed = AllowanceState()
-        lease(allowed, windows, LeaseRequest(wanted=1, now=START))
+        lease(allowed, windows, LeaseRequest(count=1, now=START))
         told = LimitFeedback(START, START + 0.04, hints, ends_probe=True)
         apply_feedback(allowed, windows, told, 0.0)
         return allowed
@@ -133,22 +133,22 @@ class TestHeaders:
     def test_one_call_goes_first_where_nobody_knows_the_limit(self) -> None:
         allowed = AllowanceState()
 
-        first = lease(allowed, (), LeaseRequest(wanted=9, now=START))
-        second = lease(allowed, (), LeaseRequest(wanted=9, now=START + 1))
+        first = lease(allowed, (), LeaseRequest(count=9, now=START))
+        second = lease(allowed, (), LeaseRequest(count=9, now=START + 1))
 
         assert (len(first.slots), first.is_probe) == (1, True)
         assert second.slots == ()
 
     def test_a_lost_first_call_is_made_again_later(self) -> None:
         allowed = AllowanceState()
-        lease(allowed, (), LeaseRequest(wanted=9, now=START))
+        lease(allowed, (), LeaseRequest(count=9, now=START))
 
-        again = lease(allowed, (), LeaseRequest(wanted=9, now=START + 31))
+        again = lease(allowed, (), LeaseRequest(count=9, now=START + 31))
 
         assert again.is_probe
 
     def test_an_answer_without_limits_opens_the_lane(self) -> None:
-        leased = lease(self.learn(), (), LeaseRequest(wanted=9, now=START + 1))
+        leased = lease(self.learn(), (), LeaseRequest(count=9, now=START + 1))
 
         assert len(leased.slots) == 9
         assert leased.is_open
@@ -156,7 +156,7 @@ class TestHeaders:
     def test_the_first_answers_headers_are_the_limit(self) -> None:
         allowed = self.learn(LimitHint(60, 600, 599, 30.0))
 
-        leased = lease(allowed, (), LeaseRequest(wanted=99, now=START + 1))
+        leased = lease(allowed, (), LeaseRequest(count=99, now=START + 1))
 
         assert leased.interval_seconds == pytest.approx(0.1005)
 
@@ -193,9 +193,9 @@ class TestHeaders:
         windows = (Window(1000, 86400),)
         allowed = self.learn(LimitHint(86400, 1000, 3, 100.0), windows=windows)
 
-        before = lease(allowed, windows, LeaseRequest(wanted=9, now=START + 50))
-        empty = lease(allowed, windows, LeaseRequest(wanted=9, now=START + 60))
-        after = lease(allowed, windows, LeaseRequest(wanted=900, now=START + 101))
+        before = lease(allowed, windows, LeaseRequest(count=9, now=START + 50))
+        empty = lease(allowed, windows, LeaseRequest(count=9, now=START + 60))
+        after = lease(allowed, windows, LeaseRequest(count=900, now=START + 101))
 
         assert len(before.slots) == 3
         assert empty.again_seconds == pytest.approx(40, abs=1)
@@ -206,7 +206,7 @@ class TestHeaders:
         allowed = AllowanceState()
         apply_feedback(allowed, windows, LimitFeedback(START, START, held_seconds=7.0), 0.0)
 
-        leased = lease(allowed, windows, LeaseRequest(wanted=5, now=START + 1))
+        leased = lease(allowed, windows, LeaseRequest(count=5, now=START + 1))
 
         assert leased.slots == ()
         assert leased.again_seconds == pytest.approx(6, abs=0.5)
@@ -217,7 +217,7 @@ class TestHeaders:
         slots: list[float] = []
         now = begin
         while now < begin + seconds:
-            leased: Lease = lease(allowed, windows, LeaseRequest(wanted=9, now=now))
+            leased: Lease = lease(allowed, windows, LeaseRequest(count=9, now=now))
             slots += leased.slots
             now += 0.1
         return sum(at < begin + seconds for at in slots)

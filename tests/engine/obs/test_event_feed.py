@@ -65,7 +65,7 @@ async def test_everything_is_read_once_in_pages_from_the_oldest(
 
     while page := await feed.read(after, limit=3):
         seen += [event.id for event in page]
-        after = page[-1].place
+        after = page[-1].cursor
 
     assert seen == made
 
@@ -198,11 +198,11 @@ async def test_a_cursor_older_than_the_retention_is_refused_unless_its_event_is_
     [event] = await feed.read(await feed.oldest())
     clock.advance(timedelta(days=31).total_seconds())
 
-    await feed.check(event.place)
+    await feed.check(event.cursor)
     await database.execute(sql("DELETE FROM event"))
 
     with pytest.raises(CursorTooOld):
-        await feed.check(event.place)
+        await feed.check(event.cursor)
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**63), st.uuids(), st.integers(0, 2**43))

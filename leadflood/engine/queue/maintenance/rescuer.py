@@ -25,7 +25,7 @@ class Rescuer:
         await repeat(self._settings.rescue_seconds, self.rescue, "rescuer")
 
     async def rescue(self) -> int:
-        """Take back what dead nodes held; tell how many."""
+        """Take back what dead nodes held; return how many."""
         total = 0
         while True:
             rows = await self._db.fetch(

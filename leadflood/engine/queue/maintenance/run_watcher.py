@@ -81,7 +81,7 @@ class RunWatcher:
                 await REAL_TIME.sleep(SWEEP_PAUSE_SECONDS)
 
     async def _sweep_jobs(self) -> int:
-        """Claim what waits and hand it to its stages' commits; tell how many."""
+        """Claim what waits and hand it to its stages' commits; return how many."""
         with self._node.claiming():
             rows = await self._db.fetch(
                 SQL.claim_cancelled_jobs,
