@@ -41,6 +41,7 @@ from leadflood.api.settings import EffectiveSettings
 from leadflood.api.stages import Stages
 from leadflood.api.statistics import Statistics
 from leadflood.api.suppressions import Suppressions
+from leadflood.api.templates import TemplateRoutes
 from leadflood.api.users import Users
 from leadflood.engine.obs.feed import Hub
 from leadflood.engine.obs.health import newest_revision
@@ -81,6 +82,7 @@ def make_table(
         Runs(node),
         Messages(node),
         Suppressions(node),
+        TemplateRoutes(node),
         OptInRoutes(node),
         Notifications(node),
         Sending(node),

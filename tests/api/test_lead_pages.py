@@ -20,8 +20,9 @@ def a_page(lead_id: UUID, source: str = "api") -> LeadDetail:
         field.encode_name: None for field in msgspec.structs.fields(LeadDetail)
     } | {
         "id": lead_id, "version": 1, "status": "new", "source": source, "values": {},
-        "provenance": [], "keys": [], "merged": [], "records": [], "messages": [], "optIns": [], "costMicros": 0,
-        "tags": [], "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+        "provenance": [], "keys": [], "merged": [], "records": [], "messages": [], "optIns": [],
+        "costMicros": 0, "tags": [],
+        "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
     }  # fmt: skip
     return msgspec.convert(shown, LeadDetail, strict=False)
 
