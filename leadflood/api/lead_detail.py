@@ -11,7 +11,7 @@ from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValu
 from leadflood.domain.leads.schemas import LeadView
 from leadflood.domain.messaging.schemas import MessageView, OptInView
 from leadflood.domain.overview.schemas import LeadRecord
-from leadflood.domain.scoring.schemas import Prediction, RuleTrace, SeenValue
+from leadflood.domain.scoring.schemas import Needs, Prediction, RuleTrace, SeenValue
 from leadflood.domain.scoring.service import ScoringService
 
 MOST_KEPT = 4_000
@@ -41,7 +41,10 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A score, why it is so, and what would make it HIGH. Points are in 1/1000."""
+    """A score, why it is so, and what would make it HIGH. Points are in 1/1000.
+
+    `needs` are the fewest values that would have to be different; none for a lead that is HIGH.
+    """
 
     id: UUID
     icp_id: UUID
@@ -53,6 +56,7 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     contributions: tuple[ContributionView, ...]
     trace: tuple[RuleView, ...]
     explanation: tuple[str, ...]
+    needs: Needs
     algorithm: str
     algorithm_version: int
     created_at: datetime
@@ -124,6 +128,7 @@ class ShownScores:
 def show_score(found: Prediction, scores: ScoringService) -> ScoreView:
     """Show a score with its parts and what they mean."""
     score = found.score
+    needs = scores.needs_of(found)
     return ScoreView(
         id=found.id,
         icp_id=found.icp_id,
@@ -139,7 +144,8 @@ def show_score(found: Prediction, scores: ScoringService) -> ScoreView:
             ]
         ),
         trace=tuple([_show_rule(rule) for rule in score.trace]),
-        explanation=tuple(scores.explain(found)),
+        explanation=tuple(scores.explain(found, needs)),
+        needs=needs,
         algorithm=found.algorithm,
         algorithm_version=found.algorithm_version,
         created_at=found.created_at,

@@ -4,7 +4,16 @@ import sys
 
 import typer
 
-from leadflood.cli import dead_letters, messages, migrate, opt_ins, sending, suppress, users
+from leadflood.cli import (
+    dead_letters,
+    messages,
+    migrate,
+    opt_ins,
+    sending,
+    suppress,
+    templates,
+    users,
+)
 from leadflood.cli.claim import claim
 from leadflood.cli.demo import demo
 from leadflood.cli.doctor import doctor
@@ -40,6 +49,7 @@ app.add_typer(sending.app, name="sending")
 app.add_typer(messages.app, name="messages")
 app.add_typer(suppress.app, name="suppress")
 app.add_typer(opt_ins.app, name="opt-ins")
+app.add_typer(templates.app, name="templates")
 app.add_typer(users.app, name="users")
 app.add_typer(migrate.app, name="migrate")
 

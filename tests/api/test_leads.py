@@ -48,6 +48,24 @@ async def test_a_lead_brought_in_is_scored_and_shown_with_its_evidence(
     assert lead["costMicros"] == 0
 
 
+async def test_a_lead_tells_what_would_make_its_score_high(api: Client) -> None:
+    rule = {"kind": "WEIGHTED", "field": "title", "operator": "EQ", "value": "COO", "weight": 90}
+    icp = {"name": "Needs", "rules": [rule]}
+    icp_id = (await api.post("/v1/icps", icp)).json["id"]
+
+    near = await api.post("/v1/leads", a_lead(icp_id, title="Baker"))
+    there = await api.post("/v1/leads", a_lead(icp_id))
+
+    score = (await scored(api, near.json["leadId"]))["score"]
+    needs = score["needs"]
+    assert (score["band"] == "HIGH", needs["band"], needs["isReachable"]) == (False, "HIGH", True)
+    gained = sum(change["gainMilli"] for change in needs["changes"])
+    assert score["scoreMilli"] + gained == needs["reachesMilli"]
+    assert all(change["words"] in score["explanation"][-1] for change in needs["changes"])
+    high = (await scored(api, there.json["leadId"]))["score"]
+    assert (high["band"], high["needs"]["changes"]) == ("HIGH", [])
+
+
 async def test_its_job_and_run_can_be_watched_to_their_ends(
     api: Client, icp_id: str, node: Node
 ) -> None:

@@ -92,6 +92,9 @@ SAMPLES: dict[str, Make] = {
     "POST /v1/leads/{leadId}/feedback": of_lead("feedback", outcome="won"),
     "POST /v1/imports": uploaded,
     "POST /v1/discovery/runs": at("/v1/discovery/runs", maxLeads=4, sends="never"),
+    "POST /v1/templates": at(
+        "/v1/templates", name="later", channel="email", subject="Hello", body="Hi {{ first_name }}"
+    ),
     "POST /v1/suppressions": at(
         "/v1/suppressions", kind="address", value="no@acme.example", reason="asked"
     ),

@@ -25,6 +25,7 @@ from leadflood.api.routes import (
     notifications,
     opt_ins,
     suppressions,
+    templates,
 )
 from leadflood.api.routes.activities import Activities
 from leadflood.api.routes.admin_providers import Providers
@@ -98,6 +99,7 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     jobs,
     lambda parts: Runs(parts.node),
     lambda parts: Messages(parts.node),
+    templates,
     suppressions,
     notifications,
     lambda parts: Sending(parts.node),

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     MESSAGES_READ = "messages:read"
     MESSAGES_WRITE = "messages:write"
     MESSAGES_APPROVE = "messages:approve"
+    TEMPLATES_WRITE = "templates:write"
     JOBS_READ = "jobs:read"
     EVENTS_READ = "events:read"
     ANALYTICS_READ = "analytics:read"
@@ -74,6 +75,7 @@ _MANAGER = (
     | {
         Permission.LEADS_DELETE,
         Permission.ICPS_WRITE,
+        Permission.TEMPLATES_WRITE,
         Permission.USERS_READ,
         Permission.SETTINGS_READ,
         Permission.SYSTEM_READ,

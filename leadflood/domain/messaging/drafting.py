@@ -92,22 +92,16 @@ class Drafter:
         template = given.templates.get(channel) or default_template(channel, self._settings)
         if template is None:
             return msgspec.structs.replace(blank, reason=f"template.missing:{channel}")
-        request = DraftRequest(
-            subject_id=str(blank.lead_id),
-            channel=channel,
-            facts=tell_writer(facts),
-            offer=given.offer,
-            sender_name=self._settings.sender_name,
-            language=self._settings.language,
-            max_subject=self._settings.max_subject,
-            max_body=self._settings.max_body,
-            placeholders=template.placeholders,
-        )
+        request = request_draft(self._settings, template, facts, given.offer, str(blank.lead_id))
         written, problems = await self._ask_writer(request, given)
-        draft = written or self._renderer.draft(template, request)
+        draft, faults = (
+            (written, ())
+            if written is not None
+            else fill_template(self._renderer, template, request, self._settings)
+        )
         if isinstance(draft, MissingValue):
             return msgspec.structs.replace(blank, reason=draft.reason, problems=problems)
-        if written is None and (faults := self._faults_of_form(request, draft)):
+        if faults:
             reason = f"text:{faults[0].code}"
             return msgspec.structs.replace(blank, reason=reason, problems=(*problems, *faults))
         return msgspec.structs.replace(
@@ -140,8 +134,36 @@ class Drafter:
         problems = check_draft(request, draft, self._settings.allowed_links)
         return (None, problems) if problems else (draft, ())
 
-    def _faults_of_form(self, request: DraftRequest, draft: Draft) -> tuple[Problem, ...]:
-        return check_form(request, draft, self._settings.allowed_links)
+
+def request_draft(
+    settings: Settings,
+    template: Template,
+    facts: tuple[ProvenFact, ...],
+    offer: str,
+    subject_id: str,
+) -> DraftRequest:
+    """Say what a draft may be written from, and within which limits."""
+    return DraftRequest(
+        subject_id=subject_id,
+        channel=template.channel,
+        facts=tell_writer(facts),
+        offer=offer,
+        sender_name=settings.sender_name,
+        language=settings.language,
+        max_subject=settings.max_subject,
+        max_body=settings.max_body,
+        placeholders=template.placeholders,
+    )
+
+
+def fill_template(
+    renderer: Renderer, template: Template, request: DraftRequest, settings: Settings
+) -> tuple[Draft | MissingValue, tuple[Problem, ...]]:
+    """Fill a template and check the form of what came out."""
+    draft = renderer.draft(template, request)
+    if isinstance(draft, MissingValue):
+        return draft, ()
+    return draft, check_form(request, draft, settings.allowed_links)
 
 
 def _usable(route: Route) -> Route:

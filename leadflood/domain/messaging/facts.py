@@ -61,6 +61,7 @@ _SHAPES = {
     FieldName.COMPANY_FOUNDED: _Shape(4, 1),
 }
 """The fields a message may speak of, in the order of their numbers."""
+FACT_FIELDS = tuple(_SHAPES)
 
 _COUNTRIES = (FieldName.COUNTRY, FieldName.COMPANY_COUNTRY)
 _MOST_LISTED = 5

@@ -97,6 +97,80 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[str, ...] = ()
 
 
+Line = Annotated[str, msgspec.Meta(max_length=500)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Text = Annotated[str, msgspec.Meta(max_length=20_000)]
+
+
+class TemplateInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """A text with merge fields as a person writes it.
+
+    E-mail: `subject` and `body`. WhatsApp: `whatsappTemplateId` as the provider knows it, and one
+    of `parameters` for each of `placeholders`.
+    """
+
+    name: Name
+    channel: Channel
+    language: Annotated[str, msgspec.Meta(min_length=1, max_length=20)] = "en"
+    subject: Line = ""
+    body: Text = ""
+    whatsapp_template_id: Line = ""
+    placeholders: Annotated[tuple[Name, ...], msgspec.Meta(max_length=50)] = ()
+    parameters: Annotated[tuple[Text, ...], msgspec.Meta(max_length=50)] = ()
+
+
+class TemplateView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A version of a text. `isUsed`: drafts are written from the newest version of this text.
+
+    `id` null and `version` 0: it is built in, nobody here has written it.
+    """
+
+    id: UUID | None
+    name: str
+    version: int
+    channel: Channel
+    language: str
+    subject: str
+    body: str
+    whatsapp_template_id: str
+    placeholders: tuple[str, ...]
+    parameters: tuple[str, ...]
+    created_at: datetime | None
+    created_by: str | None
+    is_used: bool = False
+
+
+class TemplateVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """When a version of a text was written, and by whom."""
+
+    id: UUID
+    version: int
+    created_at: datetime
+    created_by: str
+
+
+class TemplateDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A version of a text, and all versions of it, newest first."""
+
+    template: TemplateView
+    versions: tuple[TemplateVersion, ...]
+
+
+class TemplatePreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a draft would say. `reason` not empty: it would not go, as a message says it.
+
+    `value:title`: the lead has no title. `text:…`: the first of `problems`.
+    """
+
+    reason: str
+    subject: str = ""
+    body: str = ""
+    parameters: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message as it is stored.
 

@@ -13,6 +13,7 @@ from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, OptInEvidence
 from leadflood.domain.messaging import store
 from leadflood.domain.messaging.deciding import Decisions, Publication, no_message, require_owned
+from leadflood.domain.messaging.facts import number_facts
 from leadflood.domain.messaging.keys import Keys, mask, normalise
 from leadflood.domain.messaging.letter import compose
 from leadflood.domain.messaging.opt_ins import OptIns
@@ -33,10 +34,13 @@ from leadflood.domain.messaging.schemas import (
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
-    Template,
+    TemplateDetail,
+    TemplateInput,
+    TemplatePreview,
+    TemplateView,
     Unsubscribed,
 )
-from leadflood.domain.messaging.template import Renderer
+from leadflood.domain.messaging.templates import SAMPLE_FACTS, SAMPLE_OFFER, Templates
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
@@ -80,6 +84,7 @@ class MessagingService:
         self._senders = senders or {}
         self._keys = Keys(settings.hash_secret)
         self._looked_up_to = store.OLDEST
+        self.templates = Templates(settings, ids, clock)
         self.opt_ins = OptIns(ids, clock, self._keys)
         self.decisions = Decisions(
             settings=settings, clock=clock, ids=ids, keys=self._keys, senders=self._senders
@@ -148,25 +153,46 @@ class MessagingService:
         async with self._publisher.transaction() as publication:
             return await self.decisions.reject(publication, message_id, Decider(by=by), reason)
 
-    async def add_template(self, template: Template, by: str) -> int:
-        """Keep a new version of a text with merge fields; tell its number. Raises: Invalid."""
-        if problems := Renderer().check(template):
-            raise Invalid.of(problems, prefix="the template cannot be used", most_named=1)
-        version = await self._db.fetch_value(
-            store.SQL.add_template,
-            id=self._ids.new(),
-            name=template.name,
-            channel=template.channel.value,
-            language=template.language,
-            subject=template.subject,
-            body=template.body,
-            whatsapp_template_id=template.whatsapp_template_id,
-            placeholders=list(template.placeholders),
-            parameters=list(template.parameters),
-            now=self._clock.now(),
-            by=by,
-        )
-        return int(version)
+    async def list_templates(self) -> list[TemplateView]:
+        """List the texts that drafts are written from; see `Templates.list_newest`."""
+        return await self.templates.list_newest(self._db)
+
+    async def get_template(self, template_id: UUID) -> TemplateDetail:
+        """Return one version of a text with its history. Raises: NotFound."""
+        return await self.templates.get(self._db, template_id)
+
+    async def add_template(self, given: TemplateInput, by: str) -> TemplateView:
+        """Write a new version of a text; see `Templates.add`."""
+        async with self._db.transaction() as tx:
+            return await self.templates.add(tx, given, by)
+
+    async def preview_template(
+        self,
+        given: TemplateInput,
+        *,
+        lead_id: UUID | None = None,
+        offer: str = "",
+        owner: str | None = None,
+    ) -> TemplatePreview:
+        """Fill a text for a lead, or (None) for somebody made up; `owner` None sees all leads.
+
+        Raises: Invalid, NotFound.
+        """
+        facts, subject_id = SAMPLE_FACTS, "nobody"
+        if lead_id is not None:
+            profile = (await leads.profiles(self._db, [lead_id])).get(lead_id)
+            if profile is None or not await self._may_see(profile, owner):
+                raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
+            facts = number_facts(
+                profile.values, self._clock.now(), self._settings.fact_max_age_days
+            )
+            subject_id = str(profile.lead_id)
+        return self.templates.preview(given, facts, offer or SAMPLE_OFFER, subject_id)
+
+    async def _may_see(self, profile: LeadProfile, owner: str | None) -> bool:
+        if profile.is_deleted:
+            return False
+        return owner is None or await store.find_owner(self._db, profile.lead_id) == owner
 
     async def hold(self, by: str, reason: str) -> SendingStatus:
         """Stop all sending. Once this answers, no intent leaves `ready`.

@@ -7,15 +7,25 @@ import re
 from collections.abc import Iterator
 
 import msgspec
-from jinja2 import StrictUndefined, Template as Compiled, TemplateError, UndefinedError
+from jinja2 import (
+    StrictUndefined,
+    Template as Compiled,
+    TemplateError,
+    TemplateSyntaxError,
+    UndefinedError,
+)
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.claims import claims_in
+from leadflood.domain.messaging.facts import FACT_FIELDS
 from leadflood.domain.messaging.schemas import Settings, Template
 from leadflood.engine.errors import FieldProblem
 
+MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
+"""What a template may name; a fact that a lead lacks is an error only where it is used."""
 _NAMELESS = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 
@@ -68,15 +78,26 @@ class Renderer:
 
     def check(self, template: Template) -> tuple[FieldProblem, ...]:
         """List what is wrong with a template before any value is known."""
-        problems = []
+        problems: list[FieldProblem] = []
         named = [("subject", template.subject), ("body", template.body)]
         named += [(f"parameters[{i}]", text) for i, text in enumerate(template.parameters)]
         for path, text in named:
-            try:
-                self._environment.parse(text)
-            except TemplateError as error:
-                problems.append(FieldProblem(path, f"mend the template: {error}"))
+            problems += self._problems_of(path, text)
         return (*problems, *_blanks_of(template))
+
+    def _problems_of(self, path: str, text: str) -> Iterator[FieldProblem]:
+        """Tell what is wrong with one text, and where: its line, or the name nobody fills in."""
+        try:
+            self._environment.from_string(text)
+            unknown = find_undeclared_variables(self._environment.parse(text)) - MERGE_FIELDS
+        except TemplateSyntaxError as error:
+            yield FieldProblem(path, f"line {error.lineno}: mend the template: {error.message}")
+        except TemplateError as error:
+            yield FieldProblem(path, f"mend the template: {error}")
+        else:
+            for name in sorted(unknown):
+                known = ", ".join(sorted(MERGE_FIELDS))
+                yield FieldProblem(path, f"there is no merge field {name!r}: use one of {known}")
 
     def draft(self, template: Template, request: DraftRequest) -> Draft | MissingValue:
         """Fill a template from facts, offer and sender; blank ones count as missing."""
@@ -122,7 +143,7 @@ def _blanks_of(template: Template) -> Iterator[FieldProblem]:
                 yield FieldProblem(path, "write a text")
         return
     if not template.whatsapp_template_id.strip():
-        yield FieldProblem("whatsapp_template_id", "name the template as the provider knows it")
+        yield FieldProblem("whatsappTemplateId", "name the template as the provider knows it")
     if len(template.placeholders) != len(template.parameters):
         yield FieldProblem("parameters", "write one text for each placeholder")
 

@@ -13,8 +13,11 @@ _PART_WORDS = {
 }
 
 
-def explain(prediction: Prediction) -> list[str]:
-    """Explain a score: its parts, largest first, which sum to it, and what HIGH would take."""
+def explain(prediction: Prediction, needs: Needs | None = None) -> list[str]:
+    """Explain a score: its parts, largest first, which sum to it, and what HIGH would take.
+
+    `needs` None: worked out here.
+    """
     score = prediction.score
     rows = {row.position: row for row in score.trace}
     parts = sorted(score.contributions, key=lambda part: -part.points_milli)
@@ -26,7 +29,7 @@ def explain(prediction: Prediction) -> list[str]:
         if row.kind is RuleKind.HARD_FILTER and row.is_met
     )
     if score.band is not Band.HIGH:
-        lines.append(say_needs(needs_of(prediction)))
+        lines.append(say_needs(needs or needs_of(prediction)))
     return lines
 
 

@@ -83,7 +83,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One value that would have to be different.
 
     `to` is a value that does it; None means not known. `pattern` set: any text that matches it.
@@ -96,7 +96,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     gain_milli: int
 
 
-class Needs(msgspec.Struct, frozen=True, kw_only=True):
+class Needs(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The fewest changes that reach a band. Not `is_reachable`: these rules cannot give it."""
 
     band: Band

@@ -43,9 +43,9 @@ class ScoringService:
         """List the best leads of a run, best first."""
         return await store.top(self._db, run_id, limit)
 
-    def explain(self, prediction: Prediction) -> list[str]:
-        """Explain a score in lines."""
-        return explanation.explain(prediction)
+    def explain(self, prediction: Prediction, needs: Needs | None = None) -> list[str]:
+        """Explain a score in lines; give what HIGH needs where it is known already."""
+        return explanation.explain(prediction, needs)
 
     def needs_of(self, prediction: Prediction, band: Band = Band.HIGH) -> Needs:
         """Find the fewest changes that lift the lead into a band."""

@@ -11,7 +11,7 @@ from leadflood.domain.messaging.schemas import (
     MessageDetail,
     MessageDrafted,
     MessageState,
-    Template,
+    TemplateInput,
 )
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.db.pool import Database
@@ -211,20 +211,19 @@ async def test_no_money_is_spent_on_a_text_that_will_never_go(database: Database
 
 
 async def test_a_stored_template_takes_the_place_of_the_shipped_one(world: World) -> None:
-    template = Template(
+    template = TemplateInput(
         name="first_touch",
-        version=0,
         channel=Channel.EMAIL,
         subject="Hello {{ first_name }}",
         body="Hi {{ first_name }}, {{ offer }}",
     )
     await world.service.add_template(template, "ann")
-    version = await world.service.add_template(template, "ann")
+    newest = await world.service.add_template(template, "ann")
 
     await world.drafted([await world.lead()], await world.run(), await world.icp())
 
     message = (await only_message(world)).message
-    assert version == 2
+    assert newest.version == 2
     assert message.writer == "template:first_touch:2"
     assert message.subject == "Hello Ada"
 

@@ -142,6 +142,6 @@ def test_a_broken_or_blank_template_is_refused_before_it_is_kept() -> None:
     assert Renderer().check(FIRST_TOUCH) == ()
     assert [one.path for one in Renderer().check(broken)] == ["body", "subject"]
     assert [one.path for one in Renderer().check(whatsapp)] == [
-        "whatsapp_template_id",
+        "whatsappTemplateId",
         "parameters",
     ]

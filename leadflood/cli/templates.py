@@ -1,0 +1,134 @@
+"""`leadflood templates`: the texts that drafts are written from."""
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import typer
+
+from leadflood.cli.opened import AsJson, print_table, who, with_storage
+from leadflood.cli.sending import messaging_of
+from leadflood.cli.talk import USAGE, print_data, print_json
+from leadflood.domain.messaging.schemas import TemplateInput, TemplatePreview, TemplateView
+from leadflood.engine.errors import FieldProblem, Invalid, NotFound
+
+app = typer.Typer(no_args_is_help=True, help="The texts of drafts: list, show, set, preview.")
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML.", dir_okay=False)]
+
+
+@app.command("list")
+def list_templates(*, as_json: AsJson = False) -> None:
+    """List the newest version of each text, and the built-in ones in use."""
+    templates = with_storage(lambda one: messaging_of(one).list_templates())
+    if as_json:
+        print_json(templates)
+        return
+    print_table(
+        ("id", "name", "channel", "language", "version", "used", "subject"),
+        [
+            (
+                one.id or "built in",
+                one.name,
+                one.channel,
+                one.language,
+                one.version,
+                "yes" if one.is_used else "",
+                one.subject or one.whatsapp_template_id,
+            )
+            for one in templates
+        ],
+    )
+
+
+@app.command()
+def show(
+    text: Annotated[str, typer.Argument(metavar="NAME|ID")], *, as_json: AsJson = False
+) -> None:
+    """Show a version of a text by its id, or the newest ones of a name."""
+    template_id = _id_of(text)
+    if template_id is None:
+        listed = with_storage(lambda one: messaging_of(one).list_templates())
+        found = [one for one in listed if one.name == text]
+        if not found:
+            raise NotFound(f"there is no template {text!r}", code="template.not_found")
+    else:
+        detail = with_storage(lambda one: messaging_of(one).get_template(template_id))
+        found = [detail.template]
+    if as_json:
+        print_json(found)
+        return
+    for template in found:
+        _print_template(template)
+
+
+@app.command("set")
+def set_template(file: File, *, as_json: AsJson = False) -> None:
+    """Write a text, or a new version of it: drafts are written from it from now on."""
+    given = read_template(file)
+    template = with_storage(lambda one: messaging_of(one).add_template(given, who()))
+    if as_json:
+        print_json(template)
+        return
+    print_data(
+        f"{template.name} for {template.channel} is at version {template.version} ({template.id})"
+    )
+
+
+@app.command()
+def preview(
+    file: File,
+    lead: Annotated[UUID | None, typer.Option(help="For this lead; left out: made up.")] = None,
+    offer: Annotated[str, typer.Option(help="The offer; left out: made up.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
+    given = read_template(file)
+    shown = with_storage(
+        lambda one: messaging_of(one).preview_template(given, lead_id=lead, offer=offer)
+    )
+    if as_json:
+        print_json(shown)
+        return
+    _print_preview(shown)
+
+
+def read_template(file: Path) -> TemplateInput:
+    """Read a template from a TOML file. Raises: Invalid, NotFound."""
+    try:
+        return msgspec.toml.decode(file.read_bytes(), type=TemplateInput)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {file}", code=USAGE) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = FieldProblem(str(file), str(error))
+        raise Invalid(f"{file}: {error}", (problem,), code=USAGE) from error
+
+
+def _id_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _print_template(template: TemplateView) -> None:
+    head = f"{template.name} · {template.channel} · {template.language}"
+    print_data(f"{head} · version {template.version} · {template.id or 'built in'}")
+    if template.whatsapp_template_id:
+        print_data(f"template of the provider: {template.whatsapp_template_id}")
+    for hole, parameter in zip(template.placeholders, template.parameters, strict=True):
+        print_data(f"{hole}: {parameter}")
+    if template.body:
+        print_data(f"subject: {template.subject}\n\n{template.body}")
+
+
+def _print_preview(shown: TemplatePreview) -> None:
+    if shown.body:
+        print_data(f"subject: {shown.subject}\n\n{shown.body}\n")
+    for place, parameter in enumerate(shown.parameters, 1):
+        print_data(f"parameter {place}: {parameter}")
+    for problem in shown.problems:
+        print_data(f"problem: {problem.code}: {problem.detail}")
+    if shown.reason:
+        print_data(f"would not go: {shown.reason}")
