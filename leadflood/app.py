@@ -62,10 +62,10 @@ from leadflood.engine.net.providers import Provider as GateProvider
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.sentry import Settings as SentrySettings, reporting
 from leadflood.engine.obs.tracing import tracing
-from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
 from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.parts import CrashPoint, no_crash
 from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Stage
