@@ -22,7 +22,6 @@ from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
 from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue import repository
-from leadflood.engine.queue.committer import CrashPoint, no_crash
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
 from leadflood.engine.queue.heartbeat import (
@@ -40,6 +39,7 @@ from leadflood.engine.queue.maintenance.run_watcher import RunWatcher
 from leadflood.engine.queue.maintenance.settings import Settings as MaintenanceSettings
 from leadflood.engine.queue.maintenance.timer import Timer
 from leadflood.engine.queue.node import Node
+from leadflood.engine.queue.parts import CrashPoint, QueueParts, no_crash
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.stage_runner import StageRunner, StageStatus
@@ -92,81 +92,55 @@ class Engine:
     """One life of a node: from entering to leaving or being evicted."""
 
     def __init__(self, parts: Parts, node: Node) -> None:
+        maintenance = parts.settings.maintenance
         self.parts = parts
         self.node = node
         self.wakeups = Wakeups()
-        self.rng = random.Random(parts.seed if parts.seed is not None else secrets.randbits(64))  # noqa: S311 - jitter, not secrets
+        self.wakeups.register_notifier(self._record_outward)
         self.channels: dict[str, Channel[Job]] = {}
         self.dispatcher = Dispatcher(
             parts.routes, self.channels, node, self.wakeups, parts.ids, parts.clock
         )
         self.publisher = Publisher(parts.db, self.dispatcher, node, self.wakeups)
+        self.queue = _queue_parts(parts, node, self.dispatcher, self.wakeups)
         self.runners: dict[str, StageRunner] = {}
         self.switches = Switches(parts.db, parts.clock, self.runners)
-        self._outward: set[str] = set()
-        self._outward_ready = asyncio.Event()
-        self.wakeups.register_notifier(self._record_outward)
-        self.rescuer = Rescuer(parts.db, parts.clock, self.wakeups, parts.settings.maintenance)
-        self.reconciler = Reconciler(parts.db, node, self.wakeups, parts.settings.maintenance)
+        self.rescuer = Rescuer(parts.db, parts.clock, self.wakeups, maintenance)
+        self.reconciler = Reconciler(parts.db, node, self.wakeups, maintenance)
+        self.run_watcher = RunWatcher(self.queue, self.publisher, self.runners, maintenance)
         self.extra: list[Child] = []
         self.supervisor = Supervisor("leadflood", [])
+        self._outward: set[str] = set()
+        self._outward_ready = asyncio.Event()
 
     def add_stages(self, stages: Sequence[Stage[Any, Any, Any]]) -> None:
         """Put stages to work on this node."""
-        parts = self.parts
         for stage in stages:
             channel: Channel[Job] = Channel(stage.policy.concurrency)
             self.channels[stage.name] = channel
-            self.runners[stage.name] = StageRunner(
-                stage,
-                channel,
-                parts.db,
-                self.node,
-                self.dispatcher,
-                self.wakeups,
-                parts.clock,
-                self.rng,
-                parts.only_runs,
-                parts.crash_point,
-            )
+            self.runners[stage.name] = StageRunner(stage, channel, self.queue, self.parts.only_runs)
 
     def build_tree(self) -> Supervisor:
         """List everything that runs."""
+        runners = [runner.supervisor().as_child() for runner in self.runners.values()]
+        maintenance = Supervisor("maintenance", self._list_maintenance())
+        self.supervisor = Supervisor("leadflood", [*runners, maintenance.as_child(), *self.extra])
+        return self.supervisor
+
+    def _list_maintenance(self) -> list[Child]:
         parts, settings = self.parts, self.parts.settings.maintenance
-        self.run_watcher = RunWatcher(
-            parts.db,
-            parts.clock,
-            self.node,
-            self.wakeups,
-            self.publisher,
-            {name: runner.committer for name, runner in self.runners.items()},
-            {name: runner.decode for name, runner in self.runners.items()},
-            settings,
-        )
         timer = Timer(parts.db, parts.clock, self.wakeups, settings)
         pruner = Pruner(parts.db, parts.clock, settings)
-        duty = Supervisor(
-            "maintenance",
-            [
-                Child("timer", timer.run),
-                Child("rescuer", self.rescuer.run),
-                Child("reconciler", self.reconciler.run),
-                Child("runs", self.run_watcher.run),
-                Child("control", self.switches.run),
-                Child("listener", self._listen),
-                Child("notifier", self._notify_others),
-                Child("pruner", pruner.run, optional=True),
-            ],
-        )
-        self.supervisor = Supervisor(
-            "leadflood",
-            [
-                *[runner.supervisor().as_child() for runner in self.runners.values()],
-                duty.as_child(),
-                *self.extra,
-            ],
-        )
-        return self.supervisor
+        return [
+            Child("timer", timer.run),
+            Child("rescuer", self.rescuer.run),
+            Child("reconciler", self.reconciler.run),
+            Child("runs", self.run_watcher.run),
+            Child("switches", self.switches.run),
+            Child("listener", self._listen),
+            Child("notifier", self._notify_others),
+            Child("pruner", pruner.run, optional=True),
+        ]
 
     def _record_outward(self, stage: str) -> None:
         if self.node.has_peers:
@@ -188,7 +162,7 @@ class Engine:
         async with aclosing(listener.watch()) as heard:
             async for payload in heard:
                 if payload == SWITCH_CHANGED:
-                    await attempt(self.switches.refresh, "control")
+                    await attempt(self.switches.refresh, "switches")
                 elif payload:
                     self.wakeups.wake(payload, is_from_outside=True)
                 else:
@@ -219,6 +193,19 @@ class Engine:
             for runner in self.runners.values()
             if runner.committer.stall_reason is not None
         ]
+
+
+def _queue_parts(parts: Parts, node: Node, dispatcher: Dispatcher, wakeups: Wakeups) -> QueueParts:
+    seed = parts.seed if parts.seed is not None else secrets.randbits(64)
+    return QueueParts(
+        db=parts.db,
+        node=node,
+        dispatcher=dispatcher,
+        wakeups=wakeups,
+        clock=parts.clock,
+        rng=random.Random(seed),  # noqa: S311 - jitter, not secrets
+        crash_point=parts.crash_point,
+    )
 
 
 def calm_collector() -> None:

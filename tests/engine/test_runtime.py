@@ -112,7 +112,7 @@ async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: Bench) -> None:
     assert engine.node.id
 
 
-async def test_a_buried_node_starts_again_under_a_new_id_with_an_empty_memory(
+async def test_an_evicted_node_starts_again_under_a_new_id_with_an_empty_memory(
     bench: Bench,
 ) -> None:
     lives: list[Engine] = []
@@ -154,7 +154,7 @@ async def test_claims_of_a_node_that_died_are_done_by_the_next_start(bench: Benc
     assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(20)]
 
 
-async def test_a_silent_node_is_buried_and_its_work_done_by_the_other(bench: Bench) -> None:
+async def test_a_silent_node_is_evicted_and_its_work_done_by_the_other(bench: Bench) -> None:
     silent = await bench.node()
     await silent.queue(*[Wanted(number) for number in range(5)])
     await silent.claim()

@@ -12,7 +12,6 @@ from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.committer import CrashPoint
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.event_routes import EventRoutes, Step
 from leadflood.engine.queue.heartbeat import Settings as HeartbeatSettings
@@ -20,6 +19,7 @@ from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.maintenance.settings import Settings as MaintenanceSettings
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Done, Outcome
+from leadflood.engine.queue.parts import CrashPoint
 from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 from leadflood.engine.queue.stage_runner import StageRunner

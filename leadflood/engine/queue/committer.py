@@ -8,65 +8,48 @@ database refuses is halved until the faulty job stands alone; only that one fail
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.clock import REAL_TIME, Clock
-from leadflood.engine.db.pool import Database
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import Tx, sqlstate_of
 from leadflood.engine.errors import Bug, LeadfloodError, Permanent, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.queue import repository
 from leadflood.engine.queue.backoff import Backoff
-from leadflood.engine.queue.dispatcher import Delivery, Dispatcher, NewJob
+from leadflood.engine.queue.dispatcher import Delivery, NewJob
 from leadflood.engine.queue.error_classes import FOREIGN_KEY_VIOLATION, TIMEOUTS, is_environment
 from leadflood.engine.queue.job import CANCELLED, COMPLETED, FAILED, Job
-from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Retry, Snooze
+from leadflood.engine.queue.parts import QueueParts
 from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import FinishedTask, Stage
-from leadflood.engine.queue.wakeups import Wakeups
 
 MOST_AT_ONCE = 1_000
 REPEATS_BEFORE_STALL = 3
 LONGEST_PAUSE_SECONDS = 10.0
-CrashPoint = Callable[[str], None]
-
-
-def no_crash(point: str) -> None:
-    """Do nothing: tests put a hook here that ends the process at a named point."""
-    del point
 
 
 class Committer:
     """Settles one stage's finished jobs. `is_stalled` while the database refuses everything."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its parts
-        self,
-        stage: Stage[Any, Any, Any],
-        db: Database,
-        dispatcher: Dispatcher,
-        node: Node,
-        wakeups: Wakeups,
-        clock: Clock,
-        backoff: Backoff,
-        metrics: StageMetrics,
-        crash_point: CrashPoint = no_crash,
+    def __init__(
+        self, stage: Stage[Any, Any, Any], parts: QueueParts, metrics: StageMetrics
     ) -> None:
         self._stage = stage
-        self._db = db
-        self._dispatcher = dispatcher
-        self._node = node
-        self._wakeups = wakeups
-        self._clock = clock
-        self._backoff = backoff
+        self._db = parts.db
+        self._dispatcher = parts.dispatcher
+        self._node = parts.node
+        self._wakeups = parts.wakeups
+        self._clock = parts.clock
+        self._crash_point = parts.crash_point
+        self._backoff = Backoff(stage.policy, parts.rng)
         self._metrics = metrics
-        self._crash_point = crash_point
         self._writes_domain = type(stage).commit is not Stage.commit
         self._loads = type(stage).load is not Stage.load
         self._finished: list[Job] = []

@@ -212,39 +212,24 @@ class Dispatcher:
         by_stage: dict[str, list[NewJob]] = {}
         positions: dict[UUID, int] = {}
         entry_turn: int | None = None
-        find = self._routes.find
         for follow_up in follow_ups:
-            event, cause_id = follow_up.event, follow_up.cause
-            route = find(type(event))
-            payload = _encode(event).decode()
-            cause = causes.get(cause_id) if cause_id is not None else None
+            route = self._routes.find(type(follow_up.event))
+            payload = _encode(follow_up.event).decode()
+            cause = causes.get(follow_up.cause) if follow_up.cause is not None else None
             run_id = follow_up.run_id or (cause.run_id if cause is not None else None)
             if not route.internal:
-                events.add(route, event, run_id, payload)
+                events.add(route, follow_up.event, run_id, payload)
             if not route.stages:
                 continue
-            origin: Job | FollowUp
-            if cause is not None and cause_id is not None:
-                position = positions.get(cause_id, 0)
-                positions[cause_id] = position + 1
-                turn, origin = cause.turn + position, cause
+            if cause is not None:
+                turn = _next_turn(cause, positions)
             else:
                 if entry_turn is None:
                     entry_turn = await self._smallest_turn(tx)
-                turn, origin = entry_turn, follow_up
-            own_key = event.job_key() if route.is_keyed else None
+                turn = entry_turn
             for stage in route.stages:
-                job = NewJob(
-                    event,
-                    payload,
-                    run_id,
-                    turn,
-                    origin.priority,
-                    follow_up.run_at,
-                    f"{stage}:{run_id}:{own_key}" if own_key is not None else None,
-                    origin.request_id,
-                    origin.trace_parent,
-                )
+                key = _key_of(route, follow_up.event, stage, run_id)
+                job = _new_job(follow_up, cause or follow_up, run_id, turn, key, payload)
                 by_stage.setdefault(stage, []).append(job)
         return by_stage
 
@@ -368,6 +353,40 @@ class Dispatcher:
     def _claimed(self, stage: str, jobs: Sequence[NewJob]) -> list[Job]:
         now = self._clock.now()
         return [job.claimed(stage, now) for job in jobs]
+
+
+def _next_turn(cause: Job, positions: dict[UUID, int]) -> int:
+    """Return the turn of a follow-up: its cause's, plus its position among that task's."""
+    position = positions.get(cause.job_id, 0)
+    positions[cause.job_id] = position + 1
+    return cause.turn + position
+
+
+def _key_of(route: EventRoute, event: Event, stage: str, run_id: UUID | None) -> str | None:
+    """Return what makes a follow-up unique, within its stage and run; None: nothing."""
+    own_key = event.job_key() if route.is_keyed else None
+    return None if own_key is None else f"{stage}:{run_id}:{own_key}"
+
+
+def _new_job(
+    follow_up: FollowUp,
+    origin: Job | FollowUp,
+    run_id: UUID | None,
+    turn: int,
+    key: str | None,
+    payload: str,
+) -> NewJob:
+    return NewJob(
+        follow_up.event,
+        payload,
+        run_id,
+        turn,
+        origin.priority,
+        follow_up.run_at,
+        key,
+        origin.request_id,
+        origin.trace_parent,
+    )
 
 
 def _is_uniform(jobs: Sequence[NewJob]) -> bool:

@@ -1,6 +1,5 @@
 """The stage runner: one stage on one node, with its channel, fetcher, workers and committer."""
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -9,18 +8,14 @@ import msgspec
 
 from leadflood.engine.actors.channel import Channel
 from leadflood.engine.actors.supervisor import Child, Strategy, Supervisor
-from leadflood.engine.clock import REAL_TIME, Clock
-from leadflood.engine.db.pool import Database
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.obs.stage_metrics import StageMetrics
-from leadflood.engine.queue.backoff import Backoff
-from leadflood.engine.queue.committer import Committer, CrashPoint, no_crash
-from leadflood.engine.queue.dispatcher import Dispatcher
+from leadflood.engine.queue.committer import Committer
 from leadflood.engine.queue.fetcher import JobFetcher
 from leadflood.engine.queue.job import Job
-from leadflood.engine.queue.node import Node
+from leadflood.engine.queue.parts import QueueParts
 from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import Stage
-from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.queue.worker_pool import WorkerPool
 
 RESIZE_SECONDS = 0.25
@@ -54,35 +49,20 @@ class StageStatus(msgspec.Struct, frozen=True):
 class StageRunner:
     """A stage at work on this node."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its parts
+    def __init__(
         self,
         stage: Stage[Any, Any, Any],
         channel: Channel[Job],
-        db: Database,
-        node: Node,
-        dispatcher: Dispatcher,
-        wakeups: Wakeups,
-        clock: Clock,
-        rng: random.Random,
+        parts: QueueParts,
         only_runs: Sequence[UUID] = (),
-        crash_point: CrashPoint = no_crash,
     ) -> None:
+        db, node = parts.db, parts.node
         self.stage = stage
         self.channel = channel
         self._db = db
         self._node = node
         self.metrics = StageMetrics(stage.name)
-        self.committer = Committer(
-            stage,
-            db,
-            dispatcher,
-            node,
-            wakeups,
-            clock,
-            Backoff(stage.policy, rng),
-            self.metrics,
-            crash_point,
-        )
+        self.committer = Committer(stage, parts, self.metrics)
         self.pool = WorkerPool(stage, channel, db, node, self.committer.add, self.metrics)
         self.fetcher = JobFetcher(stage, channel, db, node, self._may_claim, only_runs)
         self.is_paused = False
@@ -90,7 +70,7 @@ class StageRunner:
         channel.is_behind = self._is_behind
         self.per_second = 0.0
         self.decode: Callable[[str], Any] = msgspec.json.Decoder(stage.task).decode
-        wakeups.register(stage.name, self.fetcher.wake)
+        parts.wakeups.register(stage.name, self.fetcher.wake)
 
     def _may_claim(self) -> bool:
         return (

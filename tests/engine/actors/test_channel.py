@@ -73,8 +73,14 @@ def test_reserved_slots_are_no_room() -> None:
     assert channel.has_room.is_set()
 
 
-@given(st.lists(st.tuples(st.sampled_from(["reserve", "hand", "push", "release", "take"]),
-                          st.integers(0, 60)), max_size=60))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["reserve", "hand", "push", "release", "take"]), st.integers(0, 60)
+        ),
+        max_size=60,
+    )
+)
 def test_no_claim_is_ever_without_a_slot(steps: list[tuple[str, int]]) -> None:
     channel, open_slots = Channel[int](40), 0
     for step, count in steps:

@@ -175,7 +175,7 @@ async def test_cancelling_a_supervisor_ends_all_its_children() -> None:
     assert len(ended) == 4
 
 
-def test_an_error_is_told_in_a_line() -> None:
+def test_an_error_is_described_in_a_line() -> None:
     nested = ExceptionGroup("outer", [ExceptionGroup("inner", [KeyError("x" * 999)])])
 
     assert describe(nested).startswith("KeyError: 'xxx")

@@ -59,7 +59,7 @@ async def add_and_divide(tx: Tx, items: Sequence[int], _: bool) -> list[int | Ex
     return [row[0] for row in await tx.fetch(DIVIDE, values=list(items))]
 
 
-async def test_what_waits_together_shares_a_transaction(database: Database) -> None:
+async def test_items_that_wait_together_share_a_transaction(database: Database) -> None:
     async with running(database, add_and_divide) as group:
         answers = await submit_all(group, range(1, 101))
 
@@ -182,7 +182,7 @@ async def test_submitting_to_a_group_that_does_not_run_fails_clearly(database: D
         await group.submit(1)
 
 
-async def test_those_who_wait_when_it_stops_are_told(database: Database) -> None:
+async def test_callers_who_wait_when_it_stops_are_refused(database: Database) -> None:
     told: list[Exception] = []
 
     async def write(*_: object) -> list[int | Exception]:

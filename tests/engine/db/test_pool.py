@@ -74,7 +74,7 @@ async def test_a_cancelled_transaction_leaves_a_clean_connection(
     assert count == 0
 
 
-async def test_terminated_connections_are_told_as_lost_and_the_pool_recovers(
+async def test_terminated_connections_count_as_lost_and_the_pool_recovers(
     database: Database, database_settings: Settings
 ) -> None:
     before = await database.fetch_value(PID)
@@ -93,7 +93,7 @@ async def be_terminated_inside_a_transaction(database: Database, settings: Setti
         await tx.fetch_value(ONE)
 
 
-async def test_a_refused_connection_is_told_as_lost() -> None:
+async def test_a_refused_connection_counts_as_lost() -> None:
     with pytest.raises(OSError, match="refused") as lost:
         async with own_connection(Settings(url="postgresql://x@127.0.0.1:1/x")):
             pass
@@ -101,7 +101,7 @@ async def test_a_refused_connection_is_told_as_lost() -> None:
     assert sqlstate_of(lost.value) == "08006"
 
 
-async def test_an_exhausted_pool_is_told_as_lost(database_settings: Settings) -> None:
+async def test_an_exhausted_pool_counts_as_a_lost_connection(database_settings: Settings) -> None:
     narrow = Settings(url=database_settings.url, pool_size=1, acquire_timeout_seconds=0.05)
 
     async with open_database(narrow) as database, database.transaction():

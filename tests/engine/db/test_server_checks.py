@@ -62,9 +62,7 @@ def test_a_sound_server_has_neither_obstacles_nor_dangers() -> None:
         ({"in_recovery": True}, "primary"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_told_with_its_cure(
-    over: dict[str, object], word: str
-) -> None:
+def test_an_unusable_server_is_refused_with_the_cure(over: dict[str, object], word: str) -> None:
     assert word in facts(**over).obstacles()[0]
 
 

@@ -130,7 +130,7 @@ async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: D
     assert forgotten == 1
 
 
-async def test_sums_are_told_by_provider_and_state(database: Database) -> None:
+async def test_sums_are_by_provider_and_state(database: Database) -> None:
     ledger, run_id = PostgresLedger(), await add_run(database)
     one, two = a_purchase(run_id), a_purchase()
     await reserve(database, ledger, one, two)
@@ -145,7 +145,7 @@ async def test_sums_are_told_by_provider_and_state(database: Database) -> None:
     assert len(await sum_lines(database)) == 2
 
 
-async def test_a_rate_limit_row_is_held_by_one_at_a_time(database: Database) -> None:
+async def test_a_rate_limit_row_is_locked_by_one_process_at_a_time(database: Database) -> None:
     allowance = PostgresAllowance(database)
 
     async def add_one() -> None:

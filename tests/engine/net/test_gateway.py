@@ -230,7 +230,7 @@ class TestAnswers:
         assert fresh.cached is False
         assert {outcome for _, _, outcome in await states(database)} == {"miss"}
 
-    async def test_work_that_wants_fresh_answers_takes_none_from_before_it_began(
+    async def test_work_that_needs_fresh_answers_uses_none_from_before_it_began(
         self, database: Database
     ) -> None:
         other, clock = Other(), ManualClock()
@@ -305,7 +305,9 @@ class TestAnswers:
 
         assert len(other.references) == 2
 
-    async def test_a_bulk_call_asks_only_for_what_is_not_kept(self, database: Database) -> None:
+    async def test_a_bulk_call_sends_only_items_without_a_stored_answer(
+        self, database: Database
+    ) -> None:
         asked: list[tuple[str, ...]] = []
 
         async def send(_: UUID, items: Sequence[Item]) -> BulkReply:
@@ -403,7 +405,7 @@ class TestCaps:
             ),
         ],
     )
-    async def test_a_cap_that_renews_tells_when(
+    async def test_a_spent_cap_that_renews_says_when(
         self, database: Database, caps: LedgerSettings, wait: timedelta
     ) -> None:
         clock = ManualClock()  # starts on 5 January at 9
@@ -596,7 +598,7 @@ class TestEffects:
         assert [line.state for line in await list_lines(database)] == [state]
         assert recorded == [told.value]
 
-    async def test_what_an_effect_did_is_booked_even_when_the_stage_cannot_record_it(
+    async def test_an_effect_is_booked_even_when_its_stage_cannot_record_it(
         self, database: Database
     ) -> None:
         async def record(*_: object) -> None:
@@ -620,7 +622,7 @@ class TestEffects:
 
 
 class TestLimits:
-    async def test_a_call_that_would_wait_long_is_told_when_to_come_back(
+    async def test_a_call_that_would_wait_long_is_throttled_with_a_retry_after(
         self, database: Database
     ) -> None:
         provider = Provider(limits={"default": (Window(2, 60),)})
@@ -635,7 +637,9 @@ class TestLimits:
         assert 28 < told.value.retry_after_seconds < 32
         assert len(other.references) == 1
 
-    async def test_a_provider_that_says_wait_is_left_alone_by_all(self, database: Database) -> None:
+    async def test_a_retry_after_of_a_provider_holds_for_all_nodes(
+        self, database: Database
+    ) -> None:
         other = Other()
 
         async with opened_gate(database) as one, opened_gate(database) as two:

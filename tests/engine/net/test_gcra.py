@@ -82,14 +82,14 @@ def test_a_counted_window_of_unknown_phase_is_kept_at_every_phase(
     assert most_within(arrivals, window.seconds) <= window.calls
 
 
-def test_a_counted_window_is_spent_as_fast_as_wanted() -> None:
+def test_a_counted_window_is_spent_as_fast_as_asked_for() -> None:
     leased = lease(AllowanceState(), [Window(100, 3600)], LeaseRequest(count=70, now=START))
 
     assert len(leased.slots) == 70
     assert leased.slots[-1] == START
 
 
-def test_a_full_counted_window_tells_when_it_has_room() -> None:
+def test_a_full_counted_window_says_when_it_has_room() -> None:
     allowed = AllowanceState()
     lease(allowed, [Window(10, 3600)], LeaseRequest(count=10, now=START))
 
@@ -99,7 +99,7 @@ def test_a_full_counted_window_tells_when_it_has_room() -> None:
     assert 3000 <= leased.again_seconds <= 3060 + 60
 
 
-def test_an_allowance_far_away_is_not_handed_out() -> None:
+def test_an_allowance_far_ahead_is_not_leased() -> None:
     allowed = AllowanceState()
     window = [Window(2, 60)]
     first = lease(allowed, window, LeaseRequest(count=5, now=START))
@@ -172,7 +172,7 @@ class TestHeaders:
 
         assert effective_windows(allowed, windows) == [Window(60, 60)]
 
-    def test_what_others_used_of_a_window_is_missing_until_it_ends(self) -> None:
+    def test_calls_of_others_are_missing_from_a_window_until_it_ends(self) -> None:
         windows = (Window(600, 60),)
         allowed = self.learn(LimitHint(60, 600, 50, 30.0), windows=windows)
 
@@ -189,7 +189,7 @@ class TestHeaders:
         assert self.count(allowed, windows, START + 0.1, 29.0) == 0
         assert self.count(allowed, windows, START + 30.1, 10.0) > 90
 
-    def test_a_day_told_by_headers_ends_when_they_say_and_starts_full(self) -> None:
+    def test_a_day_known_from_headers_ends_when_they_say_and_starts_full(self) -> None:
         windows = (Window(1000, 86400),)
         allowed = self.learn(LimitHint(86400, 1000, 3, 100.0), windows=windows)
 
@@ -201,7 +201,7 @@ class TestHeaders:
         assert empty.again_seconds == pytest.approx(40, abs=1)
         assert len(after.slots) == 900
 
-    def test_being_told_to_wait_holds_everything(self) -> None:
+    def test_a_retry_after_holds_everything(self) -> None:
         windows = (Window(600, 60),)
         allowed = AllowanceState()
         apply_feedback(allowed, windows, LimitFeedback(START, START, held_seconds=7.0), 0.0)

@@ -139,7 +139,7 @@ async def test_a_call_leaves_at_its_moment() -> None:
             assert clock.monotonic() >= slot.at - 0.002  # the loop counts whole milliseconds
 
 
-async def test_who_would_wait_more_than_two_seconds_is_told_so_at_once() -> None:
+async def test_a_call_that_would_wait_more_than_two_seconds_is_refused_at_once() -> None:
     clock = ManualClock()
 
     async with a_lane(clock, windows=(Window(6, 60),)) as lane:
@@ -183,7 +183,7 @@ async def test_a_cancelled_waiter_leaves_the_queue() -> None:
     assert slot.at - clock.monotonic() < 0.1
 
 
-async def test_waiters_are_told_when_the_database_does_not_answer() -> None:
+async def test_waiters_fail_when_the_database_does_not_answer() -> None:
     clock, table = ManualClock(), Table()
     table.is_down = True
     told: list[Transient] = []

@@ -36,7 +36,7 @@ def test_a_bucket_s_burst_is_no_larger_than_its_calls() -> None:
     assert window == Window(10, 60.0, WindowKind.BUCKET, capacity=10)
 
 
-def test_a_wish_that_cannot_be_granted_is_told_by_its_path() -> None:
+def test_a_limit_that_cannot_be_set_is_named_by_its_path() -> None:
     wanted = {
         "nothing": (WindowOverride(1, 60.0),),
         "search": (WindowOverride(101, 60.0), WindowOverride(0, 1.0)),
@@ -46,14 +46,17 @@ def test_a_wish_that_cannot_be_granted_is_told_by_its_path() -> None:
     problems = find_problems(BASE, wanted)
 
     assert [one.path for one in problems] == [
-        "limits.nothing", "limits.search[0]", "limits.search[1]", "limits.match",
-    ]  # fmt: skip
+        "limits.nothing",
+        "limits.search[0]",
+        "limits.search[1]",
+        "limits.match",
+    ]
     assert find_problems(BASE, {"search": None}) == []
     many = tuple(WindowOverride(1, float(n)) for n in range(1, MOST_WINDOWS + 2))
     assert [one.path for one in find_problems(BASE, {"match": many})] == ["limits.match"]
 
 
-def test_what_gives_way_is_told_from_what_tightens() -> None:
+def test_overrides_that_loosen_are_distinguished_from_those_that_tighten() -> None:
     capped = Overrides(day_cap_micros=5, limits={"search": (WindowOverride(10, 60.0),)})
 
     assert not loosens(NO_OVERRIDES, capped)

@@ -86,7 +86,7 @@ async def test_nothing_appears_behind_a_cursor_while_an_older_transaction_is_ope
 
 
 @pytest.mark.pg
-async def test_who_watches_gets_what_was_and_what_comes_without_gap_or_double(
+async def test_a_subscriber_gets_past_and_new_events_without_gap_or_double(
     hub: EventHub, database: Database
 ) -> None:
     made = await happen(database, 5)
@@ -123,7 +123,7 @@ async def test_a_hundred_cuts_lose_nothing(hub: EventHub, database: Database) ->
 
 
 @pytest.mark.pg
-async def test_who_takes_at_once_gets_each_event_once_and_what_it_refuses_later(
+async def test_a_subscriber_that_takes_at_once_gets_each_event_once_and_refused_ones_later(
     hub: EventHub, database: Database
 ) -> None:
     made = await happen(database, 3)
@@ -157,7 +157,7 @@ async def test_who_takes_at_once_gets_each_event_once_and_what_it_refuses_later(
 
 
 @pytest.mark.pg
-async def test_closing_ends_all_who_watch(hub: EventHub) -> None:
+async def test_closing_ends_all_subscribers(hub: EventHub) -> None:
     ended = anyio.Event()
 
     async def watch() -> None:
@@ -174,7 +174,7 @@ async def test_closing_ends_all_who_watch(hub: EventHub) -> None:
             await ended.wait()
 
 
-async def test_who_is_too_far_behind_is_dropped_with_what_it_had() -> None:
+async def test_a_subscriber_too_far_behind_is_dropped_with_what_it_had() -> None:
     watcher = Subscriber()
 
     for _ in range(BEHIND + 1):

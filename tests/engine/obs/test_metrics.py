@@ -47,7 +47,7 @@ def samples(text: bytes) -> dict[str, float]:
     }
 
 
-def test_every_number_is_told_as_prometheus_reads_it() -> None:
+def test_every_number_is_written_as_prometheus_reads_it() -> None:
     metrics, routes = StageMetrics("s"), RouteMetrics()
     metrics.committed((5, 1, 2), 8)
     metrics.work_seconds.observe(0.003)

@@ -27,7 +27,7 @@ async def test_a_short_queue_is_counted_exactly(database: Database) -> None:
     assert some.oldest_at.second == 1
 
 
-async def test_a_long_queue_is_told_about_as_long_as_it_is(database: Database) -> None:
+async def test_the_depth_of_a_long_queue_is_estimated(database: Database) -> None:
     await database.execute(FILL, stage="a.b", count=3 * COUNTED_UP_TO, state=0)
     await database.execute(FILL, stage="c.d", count=5, state=0)
     await database.execute(sql("ANALYZE job"))
@@ -39,7 +39,7 @@ async def test_a_long_queue_is_told_about_as_long_as_it_is(database: Database) -
     assert 2 * COUNTED_UP_TO < long.queued < 4 * COUNTED_UP_TO
 
 
-async def test_tables_are_told_without_looking_into_them(database: Database) -> None:
+async def test_table_sizes_come_from_statistics_alone(database: Database) -> None:
     await database.execute(FILL, stage="a.b", count=5_000, state=0)
     await database.execute(sql("ANALYZE job"))
 

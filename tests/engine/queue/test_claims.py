@@ -67,7 +67,7 @@ async def test_a_claim_skips_what_another_transaction_has_locked(bench: Bench) -
     assert numbers(claimed) == [2]
 
 
-async def test_follow_ups_are_handed_over_through_memory_already_claimed(bench: Bench) -> None:
+async def test_follow_ups_are_handed_off_through_memory_already_claimed(bench: Bench) -> None:
     node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(one.task.number))]), Use())
     await node.queue(Wanted(7))
 
@@ -80,7 +80,7 @@ async def test_follow_ups_are_handed_over_through_memory_already_claimed(bench: 
     assert node.node.held == {handed[0].job_id: 1}
 
 
-async def test_what_finds_no_free_slot_is_queued_in_the_database(bench: Bench) -> None:
+async def test_follow_ups_without_a_free_slot_are_queued_in_the_database(bench: Bench) -> None:
     many = [Made(number) for number in range(100)]
     node = await bench.node(Make(follow=lambda one: [one.follow_up(made) for made in many]), Use())
     await node.queue(Wanted(0))
@@ -103,7 +103,7 @@ async def test_hand_offs_take_half_of_the_slots_while_a_backlog_waits(bench: Ben
     assert len(node.take()) == channel.capacity // 2
 
 
-async def test_a_feeder_that_filled_its_claim_says_there_is_a_backlog(bench: Bench) -> None:
+async def test_a_fetcher_that_filled_its_claim_reports_a_backlog(bench: Bench) -> None:
     node = await bench.node()
     await node.queue(*[Wanted(number) for number in range(33)])
 

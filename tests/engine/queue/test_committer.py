@@ -420,8 +420,10 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_with_payload_and_chain
     assert "still busy" in letter["chain"]
     [settled] = await history(bench.db)
     assert (settled["state"], settled["error_code"], settled["attempts"]) == (
-        4, "engine.transient", 3,
-    )  # fmt: skip
+        4,
+        "engine.transient",
+        3,
+    )
     assert await toys(bench.db) == [(41, "Discard")]
 
 
@@ -472,7 +474,7 @@ async def test_an_unsure_effect_is_never_tried_again_and_is_no_dead_letter(bench
         (LeadfloodError("x"), Retry),
     ],
 )
-def test_an_error_tells_what_the_queue_does(error: Exception, expected: type) -> None:
+def test_each_class_of_error_has_its_outcome(error: Exception, expected: type) -> None:
     assert type(outcome_of(error)) is expected
 
 

@@ -64,7 +64,7 @@ async def test_a_node_raises_its_counter(bench: Bench) -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Bench) -> None:
+async def test_a_node_whose_counter_stands_still_is_evicted_by_another(bench: Bench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     silent = make_beat(bench)
     living = make_beat(bench)
@@ -81,7 +81,7 @@ async def test_a_node_whose_counter_stands_still_is_buried_by_another(bench: Ben
     assert await bench.db.fetch_value(sql("SELECT last_beat_at IS NOT NULL FROM installation"))
 
 
-async def test_a_dead_node_that_still_locks_its_row_does_not_keep_others_from_beating(
+async def test_a_dead_node_that_still_locks_its_row_does_not_stop_other_heartbeats(
     bench: Bench,
 ) -> None:
     await register_installation(bench.db, SystemClock(), "live")
@@ -128,7 +128,7 @@ async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
         assert await nodes(bench) == [first.id, second.id]
 
 
-async def test_a_buried_node_learns_it_at_its_next_beat(bench: Bench) -> None:
+async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: Bench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
@@ -160,7 +160,7 @@ async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_starting_process_buries_at_once_whose_lock_file_is_free(
+async def test_a_starting_process_evicts_at_once_the_node_whose_lock_file_is_free(
     bench: Bench, tmp_path: Path
 ) -> None:
     await register_installation(bench.db, SystemClock(), "live")

@@ -36,8 +36,13 @@ async def add(
         )
     await db.execute(
         sql(text, "id", "run", "now", "state", "stage", "key"),
-        id=job_id, run=run_id, now=NOW, state=number, stage=stage, key=f"{stage}:{run_id}:{job_id}",
-    )  # fmt: skip
+        id=job_id,
+        run=run_id,
+        now=NOW,
+        state=number,
+        stage=stage,
+        key=f"{stage}:{run_id}:{job_id}",
+    )
     return job_id
 
 
@@ -119,7 +124,7 @@ async def test_rare_jobs_are_found_stretch_by_stretch(
     assert [job.id for job in seen] == rare[::-1]
 
 
-async def test_the_dead_say_what_they_died_of_whether_history_is_kept_or_not(
+async def test_dead_jobs_show_their_error_whether_history_is_kept_or_not(
     database: Database, ids: Ids
 ) -> None:
     kept = await add(database, ids.new(), "failed")

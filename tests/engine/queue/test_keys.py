@@ -64,7 +64,7 @@ async def test_equal_keys_of_one_transaction_are_one_job(bench: Bench) -> None:
     assert node.runner().channel.reserved == 0
 
 
-async def test_only_rows_really_inserted_are_handed_over(bench: Bench) -> None:
+async def test_only_rows_really_inserted_are_handed_off(bench: Bench) -> None:
     node = await bench.node()
     await node.queue(Wanted(1, key="k"))
 
@@ -90,7 +90,7 @@ async def test_a_scheduled_job_of_a_key_takes_the_earlier_time(bench: Bench) -> 
     assert (row["state"], row["run_at"]) == (SCHEDULED, soon)
 
 
-async def test_a_scheduled_job_whose_key_is_wanted_now_is_queued_now(bench: Bench) -> None:
+async def test_a_scheduled_job_whose_key_is_queued_is_queued_now(bench: Bench) -> None:
     node = await bench.node()
     await node.publish(Wanted(1, key="k"), run_at=bench.clock.now() + timedelta(seconds=50))
 
@@ -100,7 +100,7 @@ async def test_a_scheduled_job_whose_key_is_wanted_now_is_queued_now(bench: Benc
     assert (row["state"], row["run_at"], row["number"]) == (QUEUED, None, "1")
 
 
-async def test_a_key_that_runs_is_asked_to_run_again_with_the_last_payload(bench: Bench) -> None:
+async def test_a_running_key_runs_again_with_the_last_payload(bench: Bench) -> None:
     node = await bench.node()
     run_id = await node.open_run()
     await node.queue(Wanted(1, key="k"), run_id=run_id)
@@ -123,7 +123,7 @@ async def test_a_key_that_runs_is_asked_to_run_again_with_the_last_payload(bench
 @pytest.mark.parametrize(
     "outcome", [Retry(Transient("busy")), Snooze(4.0, "later")], ids=["retried", "snoozed"]
 )
-async def test_a_key_asked_again_while_its_job_comes_back_later_runs_twice(
+async def test_a_key_queued_again_while_its_job_is_postponed_runs_twice(
     bench: Bench, outcome: Any
 ) -> None:
     node = await bench.node()
@@ -142,7 +142,7 @@ async def test_a_key_asked_again_while_its_job_comes_back_later_runs_twice(
     assert not await job_rows(bench.db)
 
 
-async def test_a_key_asked_again_runs_again_though_the_first_failed(bench: Bench) -> None:
+async def test_a_key_queued_again_runs_again_though_the_first_failed(bench: Bench) -> None:
     node = await bench.node()
     await node.queue(Wanted(1, key="k"))
     [job] = await node.claim()
@@ -155,7 +155,7 @@ async def test_a_key_asked_again_runs_again_though_the_first_failed(bench: Bench
     assert [row["number"] for row in await job_rows(bench.db)] == ["2"]
 
 
-async def test_a_key_asked_again_is_not_forgotten_in_a_crash(bench: Bench) -> None:
+async def test_a_key_queued_again_survives_a_crash(bench: Bench) -> None:
     node, other = await bench.node(), await bench.node()
     await node.queue(Wanted(1, key="k"))
     await node.claim()

@@ -123,8 +123,14 @@ class QueueMachine(RuleBasedStateMachine):
 
     # rules
 
-    @rule(at=NODES, key=KEYS, priority=st.sampled_from([0, 0, 1]), run=st.integers(0, 3),
-          far=st.sampled_from([None, None, 0.5, 5.0]), by_hand=st.booleans())  # fmt: skip
+    @rule(
+        at=NODES,
+        key=KEYS,
+        priority=st.sampled_from([0, 0, 1]),
+        run=st.integers(0, 3),
+        far=st.sampled_from([None, None, 0.5, 5.0]),
+        by_hand=st.booleans(),
+    )
     def publish(
         self, at: int, key: str | None, priority: int, run: int, far: float | None, *, by_hand: bool
     ) -> None:

@@ -6,7 +6,7 @@ from leadflood.engine.queue import repository, switches
 from tests.support.engine import MAKE, Bench, Wanted, job_rows, toys, until
 
 
-async def test_a_pause_holds_on_all_nodes_and_says_who_and_why(bench: Bench) -> None:
+async def test_a_pause_holds_on_all_nodes_and_records_who_and_why(bench: Bench) -> None:
     one, other = await bench.node(), await bench.node()
 
     await switches.pause_stage(bench.db, bench.clock, MAKE, "eve@example.com", "provider is down")
@@ -20,7 +20,7 @@ async def test_a_pause_holds_on_all_nodes_and_says_who_and_why(bench: Bench) -> 
     assert (switch.by_whom, switch.reason) == ("eve@example.com", "provider is down")
 
 
-async def test_a_pause_survives_a_restart_and_finishes_what_is_in_hand(bench: Bench) -> None:
+async def test_a_pause_survives_a_restart_and_finishes_what_is_in_flight(bench: Bench) -> None:
     await switches.pause_stage(bench.db, bench.clock, MAKE, "eve", "look")
     async with bench.running() as engine:
         async with engine.publisher.transaction() as publication:

@@ -308,7 +308,7 @@ async def test_a_stage_without_effects_carries_neither(bench: Bench) -> None:
     assert (job.authorize, job.record) == (None, None)
 
 
-async def test_a_pool_that_is_cancelled_gives_back_what_it_had_in_hand(bench: Bench) -> None:
+async def test_a_cancelled_pool_gives_back_what_it_had_in_flight(bench: Bench) -> None:
     async def hang(item: Wanted) -> Outcome[Any]:
         await anyio.sleep_forever()
         return Done(item)

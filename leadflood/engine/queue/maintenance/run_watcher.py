@@ -1,24 +1,21 @@
 """The run watcher: completes runs that no live job carries, and sweeps those of cancelled ones."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 from uuid import UUID
 
 from typing_extensions import override
 
-from leadflood.engine.clock import REAL_TIME, Clock
-from leadflood.engine.db.pool import Database
-from leadflood.engine.queue.committer import Committer
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.fetcher import job_of
 from leadflood.engine.queue.maintenance.loop import repeat
 from leadflood.engine.queue.maintenance.settings import Settings
-from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.outcome import Cancelled
+from leadflood.engine.queue.parts import QueueParts
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.repository import SQL
-from leadflood.engine.queue.wakeups import Wakeups
+from leadflood.engine.queue.stage_runner import StageRunner
 
 MAX_SWEPT = 1_000
 SWEEP_PAUSE_SECONDS = 0.02
@@ -38,24 +35,18 @@ class RunCompleted(Event, frozen=True, tag="run.completed"):
 class RunWatcher:
     """Ends runs that no live job carries, once, and sweeps the jobs of cancelled ones."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its parts
+    def __init__(
         self,
-        db: Database,
-        clock: Clock,
-        node: Node,
-        wakeups: Wakeups,
+        parts: QueueParts,
         publisher: Publisher,
-        committers: Mapping[str, Committer],
-        decoders: Mapping[str, Callable[[str], Any]],
+        runners: Mapping[str, StageRunner],
         settings: Settings,
     ) -> None:
-        self._db = db
-        self._clock = clock
-        self._node = node
-        self._wakeups = wakeups
+        self._db = parts.db
+        self._clock = parts.clock
+        self._node = parts.node
         self._publisher = publisher
-        self._committers = committers
-        self._decoders = decoders
+        self._runners = runners
         self._settings = settings
         self.ended = asyncio.Event()
 
@@ -77,7 +68,9 @@ class RunWatcher:
         rows = await self._db.fetch(SQL.list_cancelled_runs)
         self._node.cancelled_runs = frozenset(row["id"] for row in rows)
         while rows and await self._sweep_jobs() == MAX_SWEPT:
-            while any(committer.unsettled() > MAX_SWEPT for committer in self._committers.values()):
+            while any(
+                runner.committer.unsettled() > MAX_SWEPT for runner in self._runners.values()
+            ):
                 await REAL_TIME.sleep(SWEEP_PAUSE_SECONDS)
 
     async def _sweep_jobs(self) -> int:
@@ -87,12 +80,12 @@ class RunWatcher:
                 SQL.claim_cancelled_jobs,
                 node_id=self._node.id,
                 run_ids=list(self._node.cancelled_runs),
-                stages=list(self._committers),
+                stages=list(self._runners),
                 limit=MAX_SWEPT,
             )
             for row in rows:
-                stage = row["stage"]
-                job = job_of(row, stage, self._decoders[stage])
+                runner = self._runners[row["stage"]]
+                job = job_of(row, runner.stage.name, runner.decode)
                 self._node.held[job.job_id] = job.claim
-                self._committers[stage].discard(job, Cancelled("its run was cancelled"))
+                runner.committer.discard(job, Cancelled("its run was cancelled"))
         return len(rows)

@@ -7,7 +7,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.queue.maintenance.loop import repeat
 
 
-async def test_a_duty_waits_for_a_database_that_is_away_without_spinning() -> None:
+async def test_a_maintenance_loop_waits_for_a_database_that_is_away_without_spinning() -> None:
     calls: list[float] = []
 
     async def fail() -> None:
@@ -20,7 +20,7 @@ async def test_a_duty_waits_for_a_database_that_is_away_without_spinning() -> No
     assert len(calls) == 1
 
 
-async def test_a_duty_that_has_a_bug_fails_its_actor() -> None:
+async def test_a_bug_in_a_maintenance_loop_fails_its_actor() -> None:
     async def fail() -> None:
         raise ZeroDivisionError
 

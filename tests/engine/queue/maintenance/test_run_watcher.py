@@ -204,7 +204,7 @@ async def test_jobs_of_a_cancelled_run_are_not_worked_on(bench: Bench) -> None:
     assert len(await toys(bench.db)) == 50
 
 
-async def test_a_long_run_is_swept_in_one_look_with_a_bounded_memory(bench: Bench) -> None:
+async def test_a_long_run_is_swept_in_one_poll_with_a_bounded_memory(bench: Bench) -> None:
     most = 0
 
     async def watch(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
@@ -239,13 +239,21 @@ async def test_a_run_that_has_ended_cannot_be_cancelled(bench: Bench) -> None:
 async def test_what_may_be_done_for_a_run_is_written_in_it(bench: Bench) -> None:
     node = await bench.node()
     new = runs.NewRun(
-        id=node.engine.parts.ids.new(), kind="toy", title="t", sends="never",
-        providers=("apollo",), cap_micros=5, lead_cap_micros=2,
-    )  # fmt: skip
+        id=node.engine.parts.ids.new(),
+        kind="toy",
+        title="t",
+        sends="never",
+        providers=("apollo",),
+        cap_micros=5,
+        lead_cap_micros=2,
+    )
 
     await runs.create(bench.db, new, bench.clock.now())
 
     run = await runs.get(bench.db, new.id)
     assert (run.sends, run.providers, run.cap_micros, run.lead_cap_micros) == (
-        "never", ("apollo",), 5, 2,
-    )  # fmt: skip
+        "never",
+        ("apollo",),
+        5,
+        2,
+    )
