@@ -13,7 +13,7 @@ Scalar = str | int | float | bool | tuple[str, ...]
 class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One value and who says so.
 
-    `source` is the provider (`apollo`, `csv`, `user`), `method` its operation (`people.match`),
+    `source` is the provider, `csv` or `user`, `method` its operation (`people.match`),
     `evidence_hash` the SHA-256 in hex of the raw answer; the cost is this value's part.
     """
 

@@ -25,8 +25,15 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.facts import FoundPerson
-from leadflood.contracts.ports.account import CreditUsage
-from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
+from leadflood.contracts.ports.account import AccountReader, CreditUsage
+from leadflood.contracts.ports.people import (
+    PeoplePage,
+    PeopleQuery,
+    PeopleSource,
+    PersonAnswer,
+    PersonEnricher,
+    PersonSubject,
+)
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.wire import (
@@ -63,7 +70,11 @@ from leadflood.engine.net.call import (
 
 SPEC = ProviderSpec(
     name="apollo",
-    does=("people.search", "people.match", "people.bulk_match", "account.health", "account.usage"),
+    implements={
+        PeopleSource: "people.search",
+        PersonEnricher: "people.match",
+        AccountReader: "account.usage",
+    },
     base_url="https://api.apollo.io/api/v1",
     docs_url="https://docs.apollo.io/reference",
     read_on="2026-08-13",

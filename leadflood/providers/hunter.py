@@ -4,7 +4,7 @@ Plan: any paid plan with unified credits.
 Docs: https://hunter.io/api-documentation/v2, read 2026-08-13; credit prices: help article 1911617.
 
 Its words are its own: 403 is throttling, 429 a spent quota, 451 a person who asked to be left alone
-(`code` is `hunter.claimed`: that person must be suppressed). There are no rate headers.
+(PersonOptedOut: that person must be suppressed). There are no rate headers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.errors import (
+    PersonOptedOut,
     ProviderChanged,
     ProviderDown,
     ProviderKeyRefused,
@@ -23,9 +24,9 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
     Unsupported,
 )
-from leadflood.contracts.ports.account import CreditUsage
-from leadflood.contracts.ports.email import EmailVerdict
-from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
+from leadflood.contracts.ports.account import AccountReader, CreditUsage
+from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
+from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.wire import (
@@ -58,7 +59,11 @@ _SLIDING = WindowKind.SLIDING
 
 SPEC = ProviderSpec(
     name="hunter",
-    does=("email.find", "email.verify", "account.health", "account.usage"),
+    implements={
+        PersonEnricher: "email.find",
+        EmailVerifier: "email.verify",
+        AccountReader: "account.usage",
+    },
     base_url="https://api.hunter.io/v2",
     docs_url="https://hunter.io/api-documentation/v2",
     read_on="2026-08-13",
@@ -77,8 +82,6 @@ SPEC = ProviderSpec(
     },
     terms="https://hunter.io/terms-of-service: own use; who claimed an address (451) is left alone",
 )
-
-CLAIMED = "hunter.claimed"
 
 # 202: call again, billed once. 222: the other mail server is odd. 403: too fast, not forbidden.
 _WAITS = {
@@ -414,8 +417,8 @@ def _refuse(reply: HttpReply, now: datetime) -> None:
         case 429:
             raise ProviderUnfunded(f"hunter's quota is used up: {detail}", _UNFUNDED_SECONDS)
         case 451:
-            raise ProviderRefused(
-                f"this person asked hunter to stop: suppress them; it says: {detail}", code=CLAIMED
+            raise PersonOptedOut(
+                f"this person asked hunter to stop: suppress them; it says: {detail}"
             )
         case status if status < 300:  # noqa: PLR2004 - the border of RFC 9110's class
             raise ProviderChanged(f"hunter answered an undocumented {status}")

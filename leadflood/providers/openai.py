@@ -32,7 +32,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     ProviderUnfunded,
 )
-from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
+from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, TextWriter
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.wire import (
     api_key,
@@ -58,7 +58,7 @@ from leadflood.engine.net.call import (
 
 SPEC = ProviderSpec(
     name="openai",
-    does=("text.write",),
+    implements={TextWriter: "text.write"},
     base_url="https://api.openai.com/v1",
     docs_url="https://platform.openai.com/docs/api-reference/chat",
     read_on="2026-08-21",

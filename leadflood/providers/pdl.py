@@ -23,7 +23,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     ProviderUnfunded,
 )
-from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
+from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import FieldName, Probability
 from leadflood.contracts.wire import (
@@ -60,7 +60,7 @@ from leadflood.engine.net.call import (
 
 SPEC = ProviderSpec(
     name="pdl",
-    does=("person.enrich", "person.bulk"),
+    implements={PersonEnricher: "person.enrich"},
     base_url="https://api.peopledatalabs.com/v5",
     docs_url="https://docs.peopledatalabs.com/docs/reference-person-enrichment-api",
     read_on="2026-08-14",

@@ -26,7 +26,7 @@ import msgspec
 from anyio import move_on_after
 
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
-from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
+from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import Channel
 from leadflood.contracts.wire import canonical, clean_text, price_micros
@@ -36,7 +36,7 @@ from leadflood.engine.net.call import Call, Gate, Http, Reply, Unreached, Window
 
 SPEC = ProviderSpec(
     name="smtp",
-    does=("message.send",),
+    implements={Sender: "message.send"},
     base_url="smtp://localhost:25",
     docs_url="https://www.rfc-editor.org/rfc/rfc5321",
     read_on="2026-11-01",

@@ -22,7 +22,7 @@ from leadflood.contracts.errors import (
     ProviderRefused,
     ProviderThrottled,
 )
-from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
+from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
 from leadflood.contracts.provider import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import Channel
 from leadflood.contracts.wire import (
@@ -52,7 +52,7 @@ from leadflood.engine.net.call import (
 
 SPEC = ProviderSpec(
     name="trengo",
-    does=("message.send", "message.look_up"),
+    implements={Sender: "message.send"},
     base_url="https://app.trengo.com/api/v2",
     docs_url="https://developers.trengo.com/reference/start-a-conversation",
     read_on="2026-06-01",

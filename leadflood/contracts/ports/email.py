@@ -1,7 +1,7 @@
 """Checking that an address exists."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -19,6 +19,7 @@ class EmailVerdict(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+@runtime_checkable
 class EmailVerifier(Protocol):
     """Can check an address."""
 

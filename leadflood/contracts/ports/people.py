@@ -1,7 +1,7 @@
 """Finding people and learning more of one person."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -39,6 +39,7 @@ class PeoplePage(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of the query that this source cannot filter by: scoring has to."""
 
 
+@runtime_checkable
 class PeopleSource(Protocol):
     """Can search for people."""
 
@@ -73,6 +74,7 @@ class PersonAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+@runtime_checkable
 class PersonEnricher(Protocol):
     """Can tell more of one person."""
 

@@ -1,6 +1,6 @@
 """Writing a text from numbered facts."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as its writer made it, unchecked. `writer` names it (`openai:gpt-4o-mini`)."""
+    """A text as its writer made it, unchecked. `writer` names it (provider:model)."""
 
     subject: str
     body: str
@@ -50,6 +50,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     cost_micros: Micros = 0
 
 
+@runtime_checkable
 class TextWriter(Protocol):
     """Can write a draft."""
 

@@ -587,7 +587,7 @@ class LiveGate:
         return [True] * len(ended)
 
     def _pass(self, moment: str, *purchases: Purchase) -> None:
-        """Tell tests that calls pass a moment, such as `smtp.message.send.settle.before`.
+        """Tell tests that calls pass a moment, such as `acme.message.send.settle.before`.
 
         Of a shared transaction `before` is the last moment before COMMIT, `after` the first one
         after it.

@@ -1,17 +1,19 @@
 """Which stage an event starts: the table that `pipeline.py` writes, as the engine reads it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from leadflood.engine.queue.event import Event, name_of
+from leadflood.engine.queue.stage import Stage
 
 
 class Step(msgspec.Struct, frozen=True):
     """One line of the pipeline page: this event starts a task of that stage."""
 
     on: type[Event]
-    run: str
+    run: type[Stage[Any, Any, Any]]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ class Routes:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._stages: dict[type[Event], list[str]] = {}
         for step in steps:
-            self._stages.setdefault(step.on, []).append(step.run)
+            self._stages.setdefault(step.on, []).append(step.run.name)
         self._routes: dict[type[Event], Route] = {}
 
     def find(self, event_type: type[Event]) -> Route:
