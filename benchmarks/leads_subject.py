@@ -33,10 +33,10 @@ PLENTY_MICROS = 10**12
 PAGE = 100
 MOST_SEARCHES = 10
 STAGES = {
-    "discovery": {"concurrency": 16, "batch": 16},
-    "enrichment": {"concurrency": 1_000, "batch": 500, "timeout_seconds": 120.0},
-    "generate": {"concurrency": 250, "timeout_seconds": 120.0},
-    "send": {"concurrency": 250, "timeout_seconds": 120.0},
+    "discovery.run": {"concurrency": 16, "batch": 16},
+    "enrichment.run": {"concurrency": 1_000, "batch": 500, "timeout_seconds": 120.0},
+    "message.generate": {"concurrency": 250, "timeout_seconds": 120.0},
+    "message.send": {"concurrency": 250, "timeout_seconds": 120.0},
 }
 
 

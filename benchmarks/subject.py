@@ -124,8 +124,6 @@ class LegStage(Stage[Any, Any, None]):
 
     def __init__(self, policy: Policy, leg: int, legs: Sequence[type[Event]], way: Round) -> None:
         super().__init__(policy)
-        self.name = f"bench.leg{leg}"  # type: ignore[misc] - one class, five stages
-        self.task = legs[leg]  # type: ignore[misc] - as above
         self._next: Any = legs[(leg + 1) % LEGS]
         self._is_last = leg == LEGS - 1
         self._way = way
@@ -149,7 +147,15 @@ class LegStage(Stage[Any, Any, None]):
         return follows
 
 
-DRAIN_ROUTES = EventRoutes([Step(on=JobMade, run=DrainStage.name)])
+def make_leg_stages(legs: Sequence[type[Event]]) -> list[type[LegStage]]:
+    """Make a stage for each leg's event."""
+    return [
+        type(f"Leg{leg}", (LegStage,), {"name": f"bench.leg{leg}", "task": event})
+        for leg, event in enumerate(legs)
+    ]
+
+
+DRAIN_ROUTES = EventRoutes([Step(on=JobMade, run=DrainStage)])
 
 
 @asynccontextmanager
@@ -264,10 +270,13 @@ async def pause(engine: Engine, db: Database) -> None:
 async def chain(spec: dict[str, Any]) -> dict[str, Any]:
     """Send items round the five stages."""
     legs = make_legs(logged=spec["logged"])
-    routes = EventRoutes([Step(on=event, run=f"bench.leg{leg}") for leg, event in enumerate(legs)])
+    kinds = make_leg_stages(legs)
+    routes = EventRoutes(
+        [Step(on=event, run=kind) for event, kind in zip(legs, kinds, strict=True)]
+    )
     way = Round(spec["items"])
     policy = Policy(concurrency=spec.get("concurrency", 1_000))
-    stages = [LegStage(policy, leg, legs, way) for leg in range(LEGS)]
+    stages = [kind(policy, leg, legs, way) for leg, kind in enumerate(kinds)]
     async with opened(spec) as (db, settings), engine_on(db, settings, routes, stages) as on:
         first: Any = legs[0]
         began = perf_counter()

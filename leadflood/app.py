@@ -14,6 +14,7 @@ import msgspec
 from leadflood.api.http import idempotency
 from leadflood.api.http.idempotency import InFlightRequests
 from leadflood.api.services import BudgetDefaults, Services
+from leadflood.contracts.parts import Ports, StageParts
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
@@ -27,26 +28,19 @@ from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.bulk.service import BulkService
-from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.service import DiscoveryService
-from leadflood.domain.discovery.stage import DiscoveryStage
-from leadflood.domain.enrichment.stage import EnrichmentStage
-from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.company_service import CompanyService
 from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.import_stage import ImportStage
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
 from leadflood.domain.notifications.service import NotificationService, Watcher
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
-from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
@@ -82,7 +76,7 @@ from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
-from leadflood.pipeline import STEPS
+from leadflood.pipeline import STAGES, STEPS
 from leadflood.providers import catalog
 from leadflood.settings import Settings, explain_settings
 
@@ -93,17 +87,7 @@ FORGET_SECONDS = 600.0
 WHOLE_NODE = "leadflood"
 HELPER_NODE = "leadflood run"
 """A node that works for its own runs only: nobody may hand it work."""
-STAGE_NAMES = tuple(dict.fromkeys(step.run for step in STEPS))
-
-
-class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """Which provider does what, in the order in which they are asked."""
-
-    sources: dict[str, PeopleSource]
-    enrichers: dict[str, PersonEnricher]
-    verifier: EmailVerifier | None
-    writer: TextWriter | None
-    senders: dict[Channel, Sender]
+STAGE_NAMES = tuple(STAGES)
 
 
 class Storage:
@@ -313,23 +297,12 @@ class Node:
         )
 
     def _stages(self) -> Sequence[Stage[Any, Any, Any]]:
-        storage, ports = self.storage, self.ports
-        settings, ids, clock = storage.settings, storage.ids, storage.clock
-        messaging = messaging_settings(settings)
-        stages = settings.stages
-        return (
-            DiscoveryStage(stages.discovery, ports.sources, ids, clock),
-            EnrichmentStage(
-                stages.enrichment, ports.enrichers, ports.verifier, settings.enrichment, ids, clock
-            ),
-            FeaturesStage(stages.features, ids, clock),
-            ScoringStage(stages.scoring, ids, clock),
-            GenerateStage(stages.generate, messaging, clock, ids, ports.writer),
-            SendStage(stages.send, messaging, clock, ports.senders),
-            SuppressStage(stages.suppress, messaging, clock, ids),
-            BulkStage(stages.bulk, clock),
-            ImportStage(stages.imports, ids, clock),
+        storage, settings = self.storage, self.storage.settings
+        complete = msgspec.structs.replace(settings, messaging=messaging_settings(settings))
+        parts = StageParts(
+            ids=storage.ids, clock=storage.clock, ports=self.ports, settings=complete.by_struct()
         )
+        return [stage.build(settings.stages[name], parts) for name, stage in STAGES.items()]
 
     def actors(self, engine: Engine) -> Sequence[Child]:
         """List what runs beside the stages."""
@@ -405,15 +378,22 @@ def make_adapters(settings: Settings, gate: Gate, http: Http, clock: Clock) -> d
     }
 
 
-def make_ports(made: Mapping[str, Any]) -> Ports:
-    """Sort the providers under what each can do, in the order in which they are asked."""
-    senders = [made[name] for name in ("smtp", "trengo") if name in made]
+def make_ports(adapters: Mapping[str, Any]) -> Ports:
+    """Group the adapters by the ports they implement; the first verifier and writer count."""
+    senders: dict[Channel, Sender] = {}
+    for sender in adapters.values():
+        if isinstance(sender, Sender):
+            senders.setdefault(sender.channel, sender)
+    verifiers = (each for each in adapters.values() if isinstance(each, EmailVerifier))
+    writers = (each for each in adapters.values() if isinstance(each, TextWriter))
     return Ports(
-        sources={name: made[name] for name in ("apollo",) if name in made},
-        enrichers={name: made[name] for name in ("apollo", "hunter", "pdl") if name in made},
-        verifier=made.get("hunter"),
-        writer=made.get("openai"),
-        senders={sender.channel: sender for sender in senders},
+        sources={name: each for name, each in adapters.items() if isinstance(each, PeopleSource)},
+        enrichers={
+            name: each for name, each in adapters.items() if isinstance(each, PersonEnricher)
+        },
+        verifier=next(verifiers, None),
+        writer=next(writers, None),
+        senders=senders,
     )
 
 

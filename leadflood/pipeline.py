@@ -6,6 +6,8 @@ discovery.run → enrichment.run → features.compute → scoring.compute
                                       message.send ← message.generate
 """
 
+from typing import Any
+
 from leadflood.domain.bulk.schemas import ChunkWanted
 from leadflood.domain.bulk.stage import BulkStage
 from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
@@ -22,19 +24,21 @@ from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressS
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.queue.event_routes import Step
+from leadflood.engine.queue.stage import Stage
 
 STEPS = (
-    Step(on=ImportPartWanted, run=ImportStage.name),
-    Step(on=UndoPartWanted, run=ImportStage.name),
-    Step(on=PageWanted, run=DiscoveryStage.name),
-    Step(on=LeadDiscovered, run=EnrichmentStage.name),
-    Step(on=LeadCreated, run=EnrichmentStage.name),
-    Step(on=EnrichmentWanted, run=EnrichmentStage.name),
-    Step(on=LeadEnriched, run=FeaturesStage.name),
-    Step(on=RescoreWanted, run=FeaturesStage.name),
-    Step(on=FeaturesComputed, run=ScoringStage.name),
-    Step(on=LeadQualified, run=GenerateStage.name),
-    Step(on=MessageApproved, run=SendStage.name),
-    Step(on=PersonClaimed, run=SuppressStage.name),
-    Step(on=ChunkWanted, run=BulkStage.name),
+    Step(on=ImportPartWanted, run=ImportStage),
+    Step(on=UndoPartWanted, run=ImportStage),
+    Step(on=PageWanted, run=DiscoveryStage),
+    Step(on=LeadDiscovered, run=EnrichmentStage),
+    Step(on=LeadCreated, run=EnrichmentStage),
+    Step(on=EnrichmentWanted, run=EnrichmentStage),
+    Step(on=LeadEnriched, run=FeaturesStage),
+    Step(on=RescoreWanted, run=FeaturesStage),
+    Step(on=FeaturesComputed, run=ScoringStage),
+    Step(on=LeadQualified, run=GenerateStage),
+    Step(on=MessageApproved, run=SendStage),
+    Step(on=PersonClaimed, run=SuppressStage),
+    Step(on=ChunkWanted, run=BulkStage),
 )
+STAGES: dict[str, type[Stage[Any, Any, Any]]] = {step.run.name: step.run for step in STEPS}

@@ -2,6 +2,8 @@
 
     config/leadflood.toml  <  LEADFLOOD_SECTION__KEY  <  LEADFLOOD_SECTION__KEY_FILE (a secret)
 
+A dot in a path is `__` in a variable, also the one in a stage's name:
+LEADFLOOD_STAGES__ENRICHMENT__RUN__CONCURRENCY is `stages.enrichment.run.concurrency`.
 `DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
 `LEADFLOOD_MODE` the mode.
 An unknown key is refused with its path.
@@ -12,11 +14,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from leadflood.api.http.settings import Settings as HttpSettings
+from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas import Settings as AccountSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
@@ -32,10 +35,13 @@ from leadflood.engine.obs.sentry import Settings as SentrySettings
 from leadflood.engine.obs.tracing import Settings as TraceSettings
 from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
+from leadflood.pipeline import STAGES
+from leadflood.providers import catalog
 
 PREFIX = "LEADFLOOD_"
 SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")
-PROVIDER_NAMES = ("apollo", "hunter", "pdl", "openai", "trengo", "smtp")
+PROVIDER_NAMES = tuple(catalog.CATALOG)
+ENRICHER_NAMES = catalog.list_implementing(PersonEnricher)
 AT_LEAST_ONE = frozenset(
     {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
      "account_failures", "address_failures", "argon2_passes", "body_bytes", "import_bytes",
@@ -43,19 +49,7 @@ AT_LEAST_ONE = frozenset(
 )  # fmt: skip
 MOST_PORT = 65_535
 
-
-class StagePolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How each stage runs; see `Policy`."""
-
-    discovery: Policy = Policy(concurrency=8, batch=16)
-    enrichment: Policy = Policy(concurrency=256, batch=256, timeout_seconds=120.0)
-    features: Policy = Policy(batch=500)
-    scoring: Policy = Policy(batch=500)
-    generate: Policy = Policy(concurrency=64, timeout_seconds=120.0)
-    send: Policy = Policy(concurrency=64, timeout_seconds=120.0)
-    suppress: Policy = Policy(concurrency=8)
-    bulk: Policy = Policy(concurrency=8, batch=4)
-    imports: Policy = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
+SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
 
 class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,10 +66,15 @@ def _providers() -> dict[str, ProviderSettings]:
     return {name: ProviderSettings() for name in PROVIDER_NAMES}
 
 
+def _policies() -> dict[str, Policy]:
+    return {name: stage.default_policy for name, stage in STAGES.items()}
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set. `data` is the folder of the embedded server and of our locks.
 
     `mode` is written in a new database and checked afterwards: `sandbox` never meets real data.
+    `stages` holds how each stage runs, by its name; `enrichment.order` is the catalog's by default.
     """
 
     mode: Literal["live", "sandbox"] = "live"
@@ -87,11 +86,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     accounts: AccountSettings = AccountSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
-    stages: StagePolicies = StagePolicies()
+    stages: dict[str, Policy] = msgspec.field(default_factory=_policies)
     net: ClientSettings = ClientSettings()
     gate: GateSettings = GateSettings()
     budget: BudgetSettings = BudgetSettings()
-    enrichment: EnrichmentSettings = EnrichmentSettings()
+    enrichment: EnrichmentSettings = EnrichmentSettings(order=ENRICHER_NAMES)
     messaging: MessagingSettings = MessagingSettings()
     notifications: NotificationSettings = NotificationSettings()
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
@@ -103,6 +102,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             for name, provider in self.providers.items()
             if provider.day_cap_micros is not None or provider.month_cap_micros is not None
         }
+
+    def by_struct(self) -> dict[type[msgspec.Struct], msgspec.Struct]:
+        """Return each part's settings by their struct."""
+        parts = (getattr(self, name) for name in self.__struct_fields__)
+        return {type(part): part for part in parts if isinstance(part, msgspec.Struct)}
 
     def data_folder(self) -> Path:
         """Tell the data folder as an absolute path."""
@@ -146,14 +150,41 @@ def load_settings(
 def convert(tree: Mapping[str, Any]) -> Settings:
     """Turn a tree of plain values into settings. Raises: Invalid."""
     _check_providers(tree.get("providers", {}))
-    try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
+    settings = _convert({**tree, **_with_defaults(tree)}, Settings)
     filled = {**_providers(), **settings.providers}
     whole = msgspec.structs.replace(settings, providers=filled)
     _check_values(whole)
     return whole
+
+
+def _convert(tree: object, into: type[SettingsT], path: str = "") -> SettingsT:
+    try:
+        return msgspec.convert(tree, into, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), path) from error
+
+
+def _with_defaults(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults that stand in the catalog and on the pipeline page."""
+    filled: dict[str, Any] = {}
+    if isinstance(enrichment := tree.get("enrichment", {}), Mapping):
+        filled["enrichment"] = {"order": ENRICHER_NAMES, **enrichment}
+    if isinstance(stages := tree.get("stages", {}), Mapping):
+        filled["stages"] = _read_stages(stages)
+    return filled
+
+
+def _read_stages(stages: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay what is set for stages over their defaults; a dot in a name is a level, or quoted."""
+    policies: dict[str, Any] = msgspec.to_builtins(_policies())
+    for path, value in _leaves("", stages):
+        name, _, key = path.rpartition(".")
+        if name not in policies:
+            raise _unknown("stage", "stages", name or path, tuple(policies))
+        policies[name][key] = value
+    for name, policy in policies.items():
+        _convert(policy, Policy, f"stages.{name}")
+    return policies
 
 
 def _check_values(settings: Settings) -> None:
@@ -164,9 +195,9 @@ def _check_values(settings: Settings) -> None:
         if (problem := _problem_of(path.rpartition(".")[2], value))
     ]
     problems += [
-        FieldProblem("enrichment.order", f"{name!r}: use {', '.join(PROVIDER_NAMES)}")
+        FieldProblem("enrichment.order", f"{name!r}: use {', '.join(ENRICHER_NAMES)}")
         for name in settings.enrichment.order
-        if name not in PROVIDER_NAMES
+        if name not in ENRICHER_NAMES
     ]
     if problems:
         raise Invalid.of(problems, prefix="settings", code="settings.invalid")
@@ -189,19 +220,26 @@ def _check_providers(providers: object) -> None:
         return
     unknown = sorted(set(providers) - set(PROVIDER_NAMES))
     if unknown:
-        path, names = f"providers.{unknown[0]}", ", ".join(PROVIDER_NAMES)
-        raise Invalid.field(
-            path,
-            f"use one of {names}",
-            detail=f"settings: {path}: there is no such provider; known are {names}",
-            code="settings.invalid",
-        )
+        raise _unknown("provider", "providers", unknown[0], PROVIDER_NAMES)
+    for name, provider in providers.items():
+        _convert(provider, ProviderSettings, f"providers.{name}")
 
 
-def _invalid(text: str) -> Invalid:
+def _unknown(kind: str, section: str, name: str, names: tuple[str, ...]) -> Invalid:
+    known = ", ".join(names)
+    return Invalid(
+        f"settings: {section}.{name}: there is no such {kind}; known are {known}",
+        (FieldProblem(f"{section}.{name}", f"use one of {known}"),),
+        code="settings.invalid",
+    )
+
+
+def _invalid(text: str, below: str = "") -> Invalid:
     problem, _, where = text.partition(" - at `$")
-    path = where.rstrip("`").lstrip(".") or "(top level)"
-    return Invalid.of([FieldProblem(path, problem)], prefix="settings", code="settings.invalid")
+    path = f"{below}{where.rstrip('`')}".lstrip(".") or "(top level)"
+    return Invalid(
+        f"settings: {path}: {problem}", (FieldProblem(path, problem),), code="settings.invalid"
+    )
 
 
 def _read_file(path: Path) -> dict[str, Any]:

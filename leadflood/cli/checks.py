@@ -20,6 +20,7 @@ from leadflood.app import (
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.status import list_crash_loops, list_nodes, list_providers_off, list_stages
 from leadflood.cli.talk import money, say
+from leadflood.contracts.ports.account import AccountReader
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.letter import missing_settings
 from leadflood.domain.messaging.schemas import IntentState
@@ -35,7 +36,6 @@ from leadflood.providers import catalog
 from leadflood.settings import Settings
 
 STALLED_SECONDS = 600.0
-PAID = ("apollo", "hunter", "pdl")
 
 
 class Light(StrEnum):
@@ -152,7 +152,7 @@ def _check_provider(settings: Settings, name: str) -> Check:
         missing = [need for need in spec.secrets if not getattr(provider, need, "")]
         names = ", ".join(f"LEADFLOOD_PROVIDERS__{name.upper()}__{x.upper()}" for x in missing)
         return note(title, "not configured: it is not asked", f"set {names} to use it")
-    if name in PAID and not provider.credit_price_micros:
+    if catalog.is_paid_per_lead(spec) and not provider.credit_price_micros:
         return note(
             title,
             "configured, but without a price: no budget can hold it",
@@ -290,7 +290,10 @@ def _check_mail(settings: Settings) -> Check:
     if not missing:
         return good("mail settings", "complete")
     fix = f"set {', '.join(missing)}"
-    is_sending = is_configured(settings.providers["smtp"], catalog.CATALOG["smtp"].spec.secrets)
+    is_sending = any(
+        is_configured(settings.providers[name], catalog.CATALOG[name].spec.secrets)
+        for name in catalog.list_senders(Channel.EMAIL)
+    )
     if is_sending:
         return bad("mail settings", "incomplete: every e-mail is refused", fix)
     return note("mail settings", "incomplete, and no mail server is set: nothing is sent", fix)
@@ -330,7 +333,7 @@ async def _check_keys(storage: Storage) -> Sequence[Check]:
     nobody = UUID(int=0)  # a node that works for no run at all
     async with open_node(storage, only_runs=(nobody,)) as node:
         for name, adapter in node.adapters.items():
-            if not hasattr(adapter, "check_key"):
+            if not isinstance(adapter, AccountReader):
                 continue
             try:
                 await adapter.check_key()

@@ -29,6 +29,7 @@ from leadflood.engine.obs import log as logs
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
+from leadflood.sandbox.connections import connections
 from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.prices import Prices
 from leadflood.settings import Settings, convert, load_settings
@@ -148,27 +149,14 @@ async def _world(folder: Path, asked: Demo) -> AsyncIterator[World]:
 
 def demo_settings(folder: Path, world: World, asked: Demo) -> Settings:
     """Point the real adapters at the pretend world, with its keys, plans and prices."""
-    at, prices = world.addresses, Prices()
-    base_urls = {
-        "apollo": at.apollo, "hunter": at.hunter, "pdl": at.pdl, "openai": at.openai,
-        "trengo": at.trengo, "smtp": f"smtp://leadflood@{at.smtp_host}:{at.smtp_port}",
-    }  # fmt: skip
-    providers: dict[str, dict[str, Any]] = {
+    providers = {
         name: {
-            "base_url": url,
+            **msgspec.to_builtins(connection),
             "api_key": world.keys[name],
             "limits": _plan_limits(name),
-            "credit_price_micros": getattr(prices, name, 0),
         }
-        for name, url in base_urls.items()
+        for name, connection in connections(world.addresses, Prices()).items()
     }
-    providers["openai"]["extra"] = {
-        "model": "sandbox-writer",
-        "input_micros_per_million": prices.openai_prompt,
-        "output_micros_per_million": prices.openai_completion,
-    }
-    providers["trengo"]["enabled"] = False
-    providers["smtp"]["extra"] = {"starttls": False, "retry_seconds": 2.0}
     return convert(
         {
             "mode": "sandbox",
@@ -215,10 +203,13 @@ async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
             page = await node.discovery.start(
                 publication.tx,
                 NewDiscovery(
-                    run_id=run_id, icp_id=icp.id, provider="apollo", query=query_of(icp),
+                    run_id=run_id,
+                    icp_id=icp.id,
+                    provider=node.discovery.sources[0],
+                    query=query_of(icp),
                     wanted_count=asked.leads,
                 ),
-            )  # fmt: skip
+            )
             await publication.publish([page], run_id=run_id)
     return run_id
 

@@ -11,14 +11,15 @@ from leadflood.app import Node, Storage
 from leadflood.cli.progress import Watched
 from leadflood.cli.sandbox import World
 from leadflood.cli.talk import money, say, talk
+from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import Funnel
 from leadflood.engine.ledger.repository import Line, list_lines
 from leadflood.engine.net.ledger_port import LineState
+from leadflood.providers import catalog
 
-ENRICHERS = ("apollo", "hunter", "pdl")
 TOP = 5
 
 
@@ -97,6 +98,7 @@ async def compare(
     delivered = await _fetch(node, world, "messages", tuple[Delivered, ...])
     lines = await list_lines(storage.db)
     funnel = await overview.count_funnel(storage.db, run_id)
+    enrichers = catalog.list_implementing(PersonEnricher)
     arrived = {mail.key: mail.count for mail in delivered}
     references = await overview.list_accepted(storage.db, run_id)
     return Outcome(
@@ -113,7 +115,7 @@ async def compare(
         ledger_micros=sum(line.settled_micros or 0 for line in lines),
         invoiced_micros=sum(invoice.amount_micros for invoice in invoices),
         charged_enrichers=len(
-            {i.provider for i in invoices if i.provider in ENRICHERS and i.amount_micros > 0}
+            {i.provider for i in invoices if i.provider in enrichers and i.amount_micros > 0}
         ),
         lines=sum(1 for line in lines if line.state is LineState.SETTLED and line.settled_micros),
         invoices=len(invoices),

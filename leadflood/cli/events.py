@@ -93,7 +93,7 @@ def _event_type(kind: type[Event]) -> EventType:
         kept=not kind.internal,
         means=first_line,
         fields=tuple(field.encode_name for field in msgspec.structs.fields(kind)),
-        starts=tuple(step.run for step in STEPS if step.on is kind),
+        starts=tuple(step.run.name for step in STEPS if step.on is kind),
     )
 
 

@@ -6,16 +6,11 @@ import msgspec
 
 from leadflood.app import is_configured
 from leadflood.cli.talk import money, say
-from leadflood.engine.errors import NotFound
+from leadflood.contracts.ports.email import EmailVerifier
+from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.providers import catalog
 from leadflood.settings import Settings
 
-PAID = {
-    "apollo": ("people.match",),
-    "hunter": ("email.find", "email.verify"),
-    "pdl": ("person.enrich",),
-}
-"""What is bought for one lead, at most once each."""
 MICROS = 1_000_000
 
 
@@ -41,27 +36,37 @@ class Estimate(msgspec.Struct, frozen=True, rename="camel"):
 
 def estimate(settings: Settings, leads: int, cap_micros: int | None) -> Estimate:
     """Add up the most that each provider could charge."""
-    asked = tuple(
-        _price(settings, name, leads)
-        for name in settings.enrichment.order
-        if name in PAID and _is_ready(settings, name)
-    )
+    asked = tuple(_price(settings, name, leads) for name in _list_asked(settings))
     total = sum(price.most_micros for price in asked)
     most = total if cap_micros is None else min(total, cap_micros)
     return Estimate(leads, asked, most, cap_micros, settings.budget.currency)
 
 
+def _list_asked(settings: Settings) -> list[str]:
+    """List who is asked for a lead: the waterfall in its order, then who checks addresses."""
+    order, verifier = settings.enrichment.order, _find_verifier(settings)
+    asked = [*order, verifier] if verifier and verifier not in order else order
+    return [name for name in asked if _is_ready(settings, name)]
+
+
+def _find_verifier(settings: Settings) -> str | None:
+    if not settings.enrichment.verify:
+        return None
+    verifiers = catalog.list_implementing(EmailVerifier)
+    return next((name for name in verifiers if _is_ready(settings, name)), None)
+
+
 def _is_ready(settings: Settings, name: str) -> bool:
-    entry = catalog.CATALOG.get(name)
-    if entry is None:
-        raise NotFound(f"enrichment.order: there is no provider {name}", code="settings.invalid")
-    return is_configured(settings.providers[name], entry.spec.secrets)
+    return is_configured(settings.providers[name], catalog.CATALOG[name].spec.secrets)
 
 
 def _price(settings: Settings, name: str, leads: int) -> Price:
-    most = catalog.CATALOG[name].spec.credits
-    operations = [one for one in PAID[name] if settings.enrichment.verify or "verify" not in one]
-    credit_count = sum((most[operation] for operation in operations), Decimal(0))
+    """Price one question through each port that is asked for a lead."""
+    spec, credit_count = catalog.CATALOG[name].spec, Decimal(0)
+    if name in settings.enrichment.order:
+        credit_count += catalog.credits_of(spec, PersonEnricher)
+    if name == _find_verifier(settings):
+        credit_count += catalog.credits_of(spec, EmailVerifier)
     unit = settings.providers[name].credit_price_micros
     per_lead = int((credit_count * unit).to_integral_value())
     return Price(name, str(credit_count), per_lead, per_lead * leads, unit > 0)

@@ -7,21 +7,21 @@ import msgspec
 import typer
 
 from leadflood.app import STAGE_NAMES, Storage
-from leadflood.cli.opened import AsJson, Reason, one_of, who, with_storage
+from leadflood.cli.opened import AsJson, Reason, one_of, print_table, who, with_storage
 from leadflood.cli.talk import USAGE, print_data, print_json, say
-from leadflood.domain.features.stage import FeaturesStage
-from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.queue import repository, switches
+from leadflood.pipeline import STAGES
+from leadflood.providers import catalog
 from leadflood.settings import PROVIDER_NAMES
 
 LOOK_SECONDS = 0.25
 DEFAULT = "default"
-BATCHED = tuple(stage.name for stage in (FeaturesStage, ScoringStage) if stage.in_batches)
+BATCHED = tuple(name for name, stage in STAGES.items() if stage.in_batches)
 
 stage_app = typer.Typer(no_args_is_help=True, help="Pause, resume, drain or scale a stage.")
-provider_app = typer.Typer(no_args_is_help=True, help="Switch a provider off and on.")
+provider_app = typer.Typer(no_args_is_help=True, help="List providers; switch one off and on.")
 
 StageName = Annotated[str, typer.Argument(metavar="STAGE", help=", ".join(STAGE_NAMES))]
 ProviderName = Annotated[str, typer.Argument(metavar="NAME", help=", ".join(PROVIDER_NAMES))]
@@ -83,6 +83,25 @@ def scale(
     wanted = None if concurrency == DEFAULT else _count_of(concurrency)
     changed = with_storage(lambda storage: _scale(storage, name, wanted, reason))
     _tell(Switched(f"scale:{name}", concurrency, changed), as_json=as_json)
+
+
+@provider_app.command("list")
+def list_all(
+    *,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option(help="Write the page docs/providers.md.")] = False,
+) -> None:
+    """List what each provider can do, allows and charges."""
+    rows = catalog.feature_matrix()
+    if as_json:
+        print_json(rows)
+    elif markdown:
+        print_data(catalog.write_page().rstrip("\n"))
+    else:
+        print_table(
+            ("provider", "does", "plan", "most credits"),
+            [(row.name, ", ".join(row.does), row.plan, row.credits) for row in rows],
+        )
 
 
 @provider_app.command()

@@ -5,6 +5,7 @@ Unfunded   ├── ProviderUnfunded    the service says the credits are gone (
 Transient  ├── ProviderDown        unreachable, cut, or 5xx on a harmless call
 Permanent  ├── ProviderRefused     it will not do this, now or later
            │   ├── Unsupported     it cannot do this at all
+           │   ├── PersonOptedOut  the person asked the service to be left alone
            │   └── ProviderKeyRefused   our key is wrong or out of scope; the text names the setting
            └── ProviderChanged     the answer no longer fits its struct
 """
@@ -50,6 +51,12 @@ class Unsupported(ProviderRefused):
     """The service cannot do this at all: a first-class answer, not a failure."""
 
     code = "provider.unsupported"
+
+
+class PersonOptedOut(ProviderRefused):
+    """The person asked the service to be left alone: nobody else is asked, they are suppressed."""
+
+    code = "provider.person_opted_out"
 
 
 class ProviderKeyRefused(ProviderRefused):

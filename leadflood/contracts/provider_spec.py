@@ -10,12 +10,14 @@ from leadflood.engine.net.calls import Window
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A provider's card: facts of its documentation, with the date they were read.
 
-    `does` lists port operations (`people.search`); `credits` the most one call of each costs;
-    `limits` the documented windows by limit name (the paid plan); `secrets` the settings it needs.
+    `implements` names its ports (`contracts/ports`), each with the operation that one question
+    through it is; `credits` lists all operations (`people.search`), each with the most that one
+    call of it costs; `limits` the documented windows by limit name (the paid plan); `secrets` the
+    settings it needs.
     """
 
     name: str
-    does: tuple[str, ...]
+    implements: dict[type, str]
     base_url: str
     docs_url: str
     read_on: str

@@ -18,8 +18,15 @@ from leadflood.contracts.countries import country_name, find_country
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderUnfunded
 from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
 from leadflood.contracts.found_values import FoundPerson
-from leadflood.contracts.ports.account import CreditUsage
-from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PersonAnswer, PersonSubject
+from leadflood.contracts.ports.account import AccountReader, CreditUsage
+from leadflood.contracts.ports.people import (
+    PeoplePage,
+    PeopleQuery,
+    PeopleSource,
+    PersonAnswer,
+    PersonEnricher,
+    PersonSubject,
+)
 from leadflood.contracts.provider_client import (
     Endpoint,
     ProviderClient,
@@ -47,7 +54,11 @@ from leadflood.engine.net.calls import (
 
 SPEC = ProviderSpec(
     name="apollo",
-    does=("people.search", "people.match", "people.bulk_match", "account.health", "account.usage"),
+    implements={
+        PeopleSource: "people.search",
+        PersonEnricher: "people.match",
+        AccountReader: "account.usage",
+    },
     base_url="https://api.apollo.io/api/v1",
     docs_url="https://docs.apollo.io/reference",
     read_on="2026-08-13",

@@ -1,11 +1,18 @@
-"""Every provider, one line each; doctor, conformance tests and README read this page."""
+"""The catalog: every provider, one line each; everything else that knows providers reads it."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from leadflood.contracts.ports.account import AccountReader
+from leadflood.contracts.ports.email import EmailVerifier
+from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
+from leadflood.contracts.ports.sender import Sender
+from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
+from leadflood.contracts.values import Channel
 from leadflood.engine.clock import Clock
 from leadflood.engine.net.calls import Gate, Http
 from leadflood.providers import apollo, hunter, openai, pdl, smtp, trengo
@@ -31,24 +38,86 @@ CATALOG: dict[str, Entry] = {
         Entry(smtp.SPEC, smtp.Smtp),
     )
 }
+"""In the order in which they are asked where nothing else is set."""
 
-# Which method shows that an adapter implements a port (`contracts/ports`).
-PORTS: dict[str, str] = {
-    "find people": "find_people",
-    "enrich": "enrich",
-    "verify e-mail": "verify",
-    "write": "write_draft",
-    "send": "send",
-    "usage": "read_usage",
+PORTS: dict[type, str] = {
+    PeopleSource: "find people",
+    PersonEnricher: "enrich",
+    EmailVerifier: "verify e-mail",
+    TextWriter: "write",
+    Sender: "send",
+    AccountReader: "usage",
 }
 
 
-def feature_matrix() -> str:
-    """Draw the table of providers and what they can do, in Markdown, for README."""
-    head = ["provider", *PORTS, "plan", "limits", "most credits", "read"]
-    rows = [[name, *_row(entry)] for name, entry in CATALOG.items()]
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+def list_implementing(port: type) -> tuple[str, ...]:
+    """List the providers that implement a port."""
+    return tuple(name for name, entry in CATALOG.items() if port in entry.spec.implements)
+
+
+def list_senders(channel: Channel) -> tuple[str, ...]:
+    """List the providers that send on a channel."""
+    return tuple(
+        name
+        for name in list_implementing(Sender)
+        if getattr(CATALOG[name].build, "channel", None) is channel
+    )
+
+
+def credits_of(spec: ProviderSpec, port: type) -> Decimal:
+    """Return the most that one question through a port costs; 0 where it is not implemented."""
+    return spec.credits[spec.implements[port]] if port in spec.implements else Decimal(0)
+
+
+def is_paid_per_lead(spec: ProviderSpec) -> bool:
+    """Whether enriching a lead there takes credits."""
+    return any(credits_of(spec, port) > 0 for port in (PersonEnricher, EmailVerifier))
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A provider's line of the feature matrix; `credits` and `limits` are texts."""
+
+    name: str
+    does: tuple[str, ...]
+    plan: str
+    limits: str
+    credits: str
+    read_on: str
+    docs_url: str
+
+
+def feature_matrix() -> tuple[Row, ...]:
+    """List what each provider can do, allows and charges."""
+    return tuple(_row(entry.spec) for entry in CATALOG.values())
+
+
+def _row(spec: ProviderSpec) -> Row:
+    limits = (
+        f"{name} " + ", ".join(f"{each.calls}/{each.seconds:g} s" for each in windows)
+        for name, windows in spec.limits.items()
+    )
+    return Row(
+        name=spec.name,
+        does=tuple(does for port, does in PORTS.items() if port in spec.implements),
+        plan=spec.plan,
+        limits="; ".join(limits),
+        credits=", ".join(f"{name} {most}" for name, most in spec.credits.items() if most),
+        read_on=spec.read_on,
+        docs_url=spec.docs_url,
+    )
+
+
+def write_page() -> str:
+    """Write the feature matrix in Markdown: `docs/providers.md`."""
+    head = ("provider", *PORTS.values(), "plan", "limits", "most credits", "read")
+    lines = [head, ("---",) * len(head), *(_cells(row) for row in feature_matrix())]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"# Providers\n\nWritten by `leadflood provider list --markdown`.\n\n{table}\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ports = ("yes" if does in row.does else "" for does in PORTS.values())
+    return (row.name, *ports, row.plan, row.limits, row.credits, f"[{row.read_on}]({row.docs_url})")
 
 
 async def close_all(adapters: list[Any]) -> None:
@@ -56,14 +125,3 @@ async def close_all(adapters: list[Any]) -> None:
     for adapter in adapters:
         if hasattr(adapter, "aclose"):
             await adapter.aclose()
-
-
-def _row(entry: Entry) -> list[str]:
-    spec = entry.spec
-    ports = ["yes" if hasattr(entry.build, method) else "" for method in PORTS.values()]
-    limits = "; ".join(
-        f"{name} " + ", ".join(f"{each.calls}/{each.seconds:g} s" for each in windows)
-        for name, windows in spec.limits.items()
-    )
-    prices = ", ".join(f"{name} {most}" for name, most in spec.credits.items() if most)
-    return [*ports, spec.plan, limits, prices, f"[{spec.read_on}]({spec.docs_url})"]

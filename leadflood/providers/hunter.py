@@ -4,7 +4,7 @@ Plan: any paid plan with unified credits.
 Docs: https://hunter.io/api-documentation/v2, read 2026-08-13; credit prices: help article 1911617.
 
 Its words are its own: 403 is throttling, 429 a spent quota, 451 a person who asked to be left alone
-(`code` is `hunter.claimed`: that person must be suppressed). There are no rate headers.
+(PersonOptedOut: that person must be suppressed). There are no rate headers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from decimal import Decimal
 import msgspec
 
 from leadflood.contracts.errors import (
+    PersonOptedOut,
     ProviderChanged,
     ProviderRefused,
     ProviderThrottled,
@@ -21,29 +22,26 @@ from leadflood.contracts.errors import (
     Unsupported,
 )
 from leadflood.contracts.evidence import Evidence, likely_email, miss, web_url
-from leadflood.contracts.ports.account import CreditUsage
-from leadflood.contracts.ports.email import EmailVerdict
-from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
+from leadflood.contracts.ports.account import AccountReader, CreditUsage
+from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
+from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, query_question
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.net.calls import (
-    Gate,
-    Http,
-    HttpReply,
-    Reply,
-    Window,
-    WindowKind,
-)
+from leadflood.engine.net.calls import Gate, Http, HttpReply, Reply, Window, WindowKind
 
 _SLIDING = WindowKind.SLIDING
 
 SPEC = ProviderSpec(
     name="hunter",
-    does=("email.find", "email.verify", "account.health", "account.usage"),
+    implements={
+        PersonEnricher: "email.find",
+        EmailVerifier: "email.verify",
+        AccountReader: "account.usage",
+    },
     base_url="https://api.hunter.io/v2",
     docs_url="https://hunter.io/api-documentation/v2",
     read_on="2026-08-13",
@@ -62,8 +60,6 @@ SPEC = ProviderSpec(
     },
     terms="https://hunter.io/terms-of-service: own use; who claimed an address (451) is left alone",
 )
-
-CLAIMED = "hunter.claimed"
 
 # A miss is 200 with a null address (clients) or 404 (one copy of the specification).
 _HIT_OR_MISS = frozenset({200, 404})
@@ -186,7 +182,7 @@ def _quota_spent(failure: Failure) -> ProviderUnfunded:
 def _claimed(failure: Failure) -> ProviderRefused:
     """Return the error of "The person behind this email address asked us to stop processing it"."""
     text = f"this person asked hunter to stop: suppress them; it says: {failure.detail}"
-    return ProviderRefused(text, code=CLAIMED)
+    return PersonOptedOut(text)
 
 
 def _fault_ids(reply: HttpReply) -> set[str]:

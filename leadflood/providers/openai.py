@@ -25,7 +25,7 @@ import openai
 from anyio import Lock, to_thread
 
 from leadflood.contracts.errors import ProviderRefused, ProviderUnfunded
-from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
+from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, TextWriter
 from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, canonical
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import clean_text
@@ -47,7 +47,7 @@ from leadflood.engine.net.calls import (
 
 SPEC = ProviderSpec(
     name="openai",
-    does=("text.write",),
+    implements={TextWriter: "text.write"},
     base_url="https://api.openai.com/v1",
     docs_url="https://platform.openai.com/docs/api-reference/chat",
     read_on="2026-08-21",

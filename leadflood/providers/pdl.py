@@ -16,7 +16,7 @@ import msgspec
 from leadflood.contracts.countries import find_country
 from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
-from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
+from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.provider_client import (
     Endpoint,
     ProviderClient,
@@ -42,7 +42,7 @@ from leadflood.engine.net.calls import (
 
 SPEC = ProviderSpec(
     name="pdl",
-    does=("person.enrich", "person.bulk"),
+    implements={PersonEnricher: "person.enrich"},
     base_url="https://api.peopledatalabs.com/v5",
     docs_url="https://docs.peopledatalabs.com/docs/reference-person-enrichment-api",
     read_on="2026-08-14",

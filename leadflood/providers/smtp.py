@@ -26,7 +26,7 @@ import msgspec
 from anyio import move_on_after
 
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
-from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
+from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
 from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, canonical
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import clean_text
@@ -39,7 +39,7 @@ from leadflood.engine.text import make_storable
 
 SPEC = ProviderSpec(
     name="smtp",
-    does=("message.send",),
+    implements={Sender: "message.send"},
     base_url="smtp://localhost:25",
     docs_url="https://www.rfc-editor.org/rfc/rfc5321",
     read_on="2026-11-01",

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
+from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
 from leadflood.contracts.provider_client import (
     SUCCESSES,
     Endpoint,
@@ -28,18 +28,11 @@ from leadflood.contracts.values import Channel
 from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor, refused, wait_seconds
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid
-from leadflood.engine.net.calls import (
-    Gate,
-    Http,
-    HttpReply,
-    LimitHint,
-    Reply,
-    Window,
-)
+from leadflood.engine.net.calls import Gate, Http, HttpReply, LimitHint, Reply, Window
 
 SPEC = ProviderSpec(
     name="trengo",
-    does=("message.send", "message.look_up"),
+    implements={Sender: "message.send"},
     base_url="https://app.trengo.com/api/v2",
     docs_url="https://developers.trengo.com/reference/start-a-conversation",
     read_on="2026-06-01",

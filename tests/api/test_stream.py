@@ -13,12 +13,14 @@ import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from leadflood.api.http import websocket as stream
-from leadflood.api.http.event_permissions import audience_of
+from leadflood.api.http.event_permissions import About, audience_of
 from leadflood.api.http.websocket import frame
-from leadflood.cli.events import list_events
+from leadflood.domain.auth.schemas import Permission
+from leadflood.domain.leads.schemas import LeadEvent
 from leadflood.engine.db.pool import Database
 from leadflood.engine.obs import event_feed
 from leadflood.engine.obs.event_feed import Cursor
+from leadflood.engine.queue.event import name_of
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
@@ -77,12 +79,31 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "LOOK_SECONDS", 0.05)
 
 
-def test_every_kind_of_event_that_is_kept_has_an_audience() -> None:
-    kept = [one.name for one in list_events() if one.kept]
+@pytest.mark.parametrize(
+    ("event_type", "permission", "about"),
+    [
+        ("reviews.lead.reviewed", Permission.LEADS_READ, About.OWNED),
+        ("reviews.round.ended", Permission.ADMIN_READ, About.TEAM),
+        ("engine.node.lost", Permission.ADMIN_READ, About.TEAM),
+        ("discovery.lead.discovered", Permission.LEADS_READ, About.OWNED),
+        ("discovery.page.fetched", Permission.DISCOVERY_READ, About.TEAM),
+    ],
+)
+def test_an_event_that_no_row_names_is_of_its_lead_or_for_those_who_see_the_system(
+    event_type: str, permission: Permission, about: About
+) -> None:
+    audience = audience_of(event_type)
 
-    unheard = [name for name in kept if audience_of(name) is None]
+    assert (audience.permission, audience.about) == (permission, about)
 
-    assert not unheard
+
+def test_the_events_of_leads_are_heard_by_whoever_may_read_leads() -> None:
+    names = [name_of(kind) for kind in LeadEvent.__subclasses__() if not kind.internal]
+
+    heard = {name: audience_of(name) for name in names if "." in name}
+
+    assert len(heard) > 10
+    assert Permission.ADMIN_READ not in {audience.permission for audience in heard.values()}
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from leadflood.providers.catalog import CATALOG
 from tests.support.tree import (
     PACKAGE,
     ROOT,
@@ -31,6 +32,15 @@ SPOKEN_OF = {
     "leadflood/engine/net/limiter.py": {"lead"},
     "leadflood/engine/net/gcra.py": {"lead"},
 }
+VENDORS = frozenset(CATALOG)
+PLACES_OF_VENDORS = ("leadflood/providers/", "leadflood/sandbox/")
+VENDORS_SPOKEN_OF = {
+    # whose exports and words are read: the sources of two tables
+    "leadflood/domain/leads/headers.py": {"apollo"},
+    "leadflood/domain/features/title.py": {"apollo", "pdl"},
+    # the protocol that the pretend mail server speaks
+    "leadflood/cli/sandbox.py": {"smtp"},
+}
 TESTED_THROUGH_THE_EDGE = {"overview"}
 TEST_FOLDERS_OF_THEIR_OWN = {"architecture", "chaos", "packaging", "support", "benchmarks"}
 
@@ -55,6 +65,15 @@ def test_the_queries_of_the_engine_know_no_lead(path: Path) -> None:
     text = re.sub(r"--[^\n]*", "", path.read_text("utf-8"))
 
     assert not (words(text) & DOMAIN_WORDS) - SPOKEN_OF.get(name_of(path), set())
+
+
+@pytest.mark.parametrize("path", [*sources(), *query_files()], ids=name_of)
+def test_only_providers_and_the_sandbox_name_vendors(path: Path) -> None:
+    if name_of(path).startswith(PLACES_OF_VENDORS):
+        return
+    named = words(path.read_text("utf-8")) & VENDORS
+
+    assert named == VENDORS_SPOKEN_OF.get(name_of(path), set())
 
 
 def test_tests_stand_where_the_code_stands() -> None:

@@ -9,7 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 from leadflood.engine.errors import Invalid
-from leadflood.settings import Settings, convert, list_settings, load_settings
+from leadflood.pipeline import STAGES
+from leadflood.settings import (
+    ENRICHER_NAMES,
+    PROVIDER_NAMES,
+    Settings,
+    convert,
+    explain_settings,
+    list_settings,
+    load_settings,
+)
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 
@@ -35,10 +44,16 @@ def test_the_settings_file_uncommented_is_the_defaults() -> None:
     assert settings == Settings()
 
 
-def test_every_setting_stands_in_the_settings_file() -> None:
-    defaults = msgspec.to_builtins(Settings())
+def shown_as(path: str) -> str:
+    """Name a setting of one stage or provider as that of all: the file shows one of each."""
+    path = re.sub(rf"^stages\.({'|'.join(map(re.escape, STAGES))})\.", "stages.NAME.", path)
+    return re.sub(rf"^providers\.({'|'.join(PROVIDER_NAMES)})\.", "providers.NAME.", path)
 
-    missing = set(paths_of(defaults)) - set(paths_of(uncommented()))
+
+def test_every_setting_stands_in_the_settings_file() -> None:
+    defaults = {shown_as(path) for path in paths_of(msgspec.to_builtins(Settings()))}
+
+    missing = defaults - set(map(shown_as, paths_of(uncommented()))) - {"enrichment.order"}
 
     assert not missing, f"write these in config/leadflood.toml with a `#` before: {sorted(missing)}"
 
@@ -46,7 +61,7 @@ def test_every_setting_stands_in_the_settings_file() -> None:
 def test_what_has_no_default_is_named_in_the_settings_file() -> None:
     text = (CONFIG / "leadflood.toml").read_text("utf-8")
 
-    unset = ("day_micros", "month_micros", "lead_micros", "day_cap_micros")
+    unset = ("day_micros", "month_micros", "lead_micros", "day_cap_micros", "order = ")
 
     assert all(name in text for name in unset)
 
@@ -67,6 +82,17 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
         ({"LEADFLOOD_LOG__LEVEL": "loud"}, "log.level"),
         ({"LEADFLOOD_MODE": "both"}, "mode"),
         ({"LEADFLOOD_ENRICHMENT__ORDER": '["apollo", "google"]'}, "enrichment.order: 'google'"),
+        (
+            {"LEADFLOOD_ENRICHMENT__ORDER": '["apollo", "smtp"]'},
+            f"enrichment.order: 'smtp': use {', '.join(ENRICHER_NAMES)}",
+        ),
+        ({"LEADFLOOD_STAGES__SCORING__BATCH": "1"}, "stages.scoring: there is no such stage"),
+        ({"LEADFLOOD_STAGES__SCORING__COMPUTE__BATCH": "0"}, "stages.scoring.compute.batch"),
+        ({"LEADFLOOD_STAGES__SCORING__COMPUTE__SIZE": "1"}, "stages.scoring.compute"),
+        ({"LEADFLOOD_STAGES": "1", "LEADFLOOD_STAGES__X": "1"}, "stages.x: there is no such"),
+        ({"LEADFLOOD_PROVIDERS__GOOGLE__API_KEY": "k"}, "providers.google: there is no such"),
+        ({"LEADFLOOD_PROVIDERS__PDL__ENABLED": "perhaps"}, "providers.pdl.enabled"),
+        ({"LEADFLOOD_PROVIDERS__PDL__KEY": "k"}, "providers.pdl: Object contains unknown field"),
         ({"LEADFLOOD_DATA__X": "1"}, "data"),
         ({"LEADFLOOD_HTTP__TOKEN_FILE": "/nowhere"}, "LEADFLOOD_HTTP__TOKEN_FILE"),
         ({"LEADFLOOD_HTTP": "1", "LEADFLOOD_HTTP__PORT__X": "1"}, "http.port"),
@@ -77,6 +103,32 @@ def test_a_wrong_setting_is_named_with_its_path(environment: dict[str, str], wor
         load_settings(environment=environment)
 
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["[stages.enrichment.run]", '[stages."enrichment.run"]'])
+def test_a_stage_keeps_its_own_defaults_where_the_settings_say_nothing(
+    tmp_path: Path, header: str
+) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text(f"{header}\nconcurrency = 3", "utf-8")
+
+    settings = load_settings(file, {"LEADFLOOD_STAGES__ENRICHMENT__RUN__BATCH": "7"})
+
+    default = STAGES["enrichment.run"].default_policy
+    expected = msgspec.structs.replace(default, concurrency=3, batch=7)
+    assert settings.stages["enrichment.run"] == expected
+    assert settings.stages["scoring.compute"] == STAGES["scoring.compute"].default_policy
+    sources = {path: source for path, _, source in explain_settings(settings)}
+    assert sources["stages.enrichment.run.concurrency"] == "file"
+    assert sources["stages.enrichment.run.batch"] == "environment"
+    assert sources["stages.enrichment.run.attempts"] == "default"
+
+
+def test_the_waterfall_goes_through_the_catalog_in_its_order_by_default() -> None:
+    given = {"LEADFLOOD_ENRICHMENT__VERIFY": "false"}
+
+    assert load_settings(environment={}).enrichment.order == ENRICHER_NAMES
+    assert load_settings(environment=given).enrichment.order == ENRICHER_NAMES
 
 
 def test_a_table_that_the_file_has_as_one_value_is_named(tmp_path: Path) -> None:

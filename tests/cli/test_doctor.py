@@ -146,7 +146,7 @@ def test_the_status_tells_stages_runs_and_sending(cli: Cli) -> None:
 
     paused = {stage["name"]: stage["paused"] for stage in told["stages"]}
     assert paused["message.send"] is True
-    assert set(paused) == {step.run for step in STEPS}
+    assert set(paused) == {step.run.name for step in STEPS}
     assert told["nodes"] == told["runs"] == told["crashLoops"] == []
     assert told["tree"] is None
     assert "no node is at work" in shown.out
@@ -177,7 +177,7 @@ def test_the_catalogue_holds_every_event_of_the_pipeline_and_of_the_logs(cli: Cl
 
     kinds = {one["name"]: one for one in told["events"]}
     for step in STEPS:
-        assert step.run in kinds[str(step.on.__struct_config__.tag)]["starts"]
+        assert step.run.name in kinds[str(step.on.__struct_config__.tag)]["starts"]
     assert all(one["means"] for one in told["events"])
     assert "engine.node.entered" in {one["name"] for one in told["logs"]}
     assert kinds["scoring.lead.qualified"]["kept"] is False

@@ -17,7 +17,8 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.evidence import likely_email, miss
-from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
+from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
+from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.provider_client import (
     SUCCESSES,
     Endpoint,
@@ -39,7 +40,7 @@ from tests.support.tapes import Answer, cut_after_request, never_answer, played,
 
 SPEC = ProviderSpec(
     name="acme",
-    does=("person.find", "person.bulk", "message.send"),
+    implements={PersonEnricher: "person.find", Sender: "message.send"},
     base_url="https://api.acme.example",
     docs_url="https://acme.example/docs",
     read_on="2026-11-01",

@@ -23,10 +23,17 @@ from leadflood.engine.errors import Invalid, NotConfigured
 from leadflood.engine.net.calls import Http, LimitHint, Reply
 from leadflood.providers.apollo import Apollo
 
+from tests.support.conformance import SUBJECT, Samples
 from tests.support.gate import CachedGate, DirectGate
 from tests.support.tapes import Answer, Seen, Tape, played, sample
 
 MIRA, TOBIAS, ADAEZE = (f"67bdafd0c3a4c50001aa000{n}" for n in (1, 2, 3))
+CONFORMANCE = Samples(
+    hit=sample("apollo.people_match.success.json"),
+    miss=sample("apollo.people_match.no_match.json"),
+    misses=Answer(200, b'{"matches": [null, null], "credits_consumed": 0}'),
+    subject=msgspec.structs.replace(SUBJECT, provider_ids={"apollo": MIRA}),
+)
 PRICE = 30_000
 
 Make = Callable[[Tape], Apollo]

@@ -1,7 +1,7 @@
 """What holds for every provider of the catalog, whichever ports it implements."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, date, datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -14,17 +14,14 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     Unsupported,
 )
-from leadflood.contracts.ports.people import PeopleQuery, PersonSubject
-from leadflood.contracts.ports.sender import OutgoingMessage
-from leadflood.contracts.ports.text import DraftRequest, NumberedFact
+from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
-from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured, Unsure
 from leadflood.engine.net.calls import Cut, Http, Unreached
-from leadflood.providers.catalog import CATALOG, PORTS, Entry, close_all, feature_matrix
-from typing_extensions import override
+from leadflood.providers.catalog import CATALOG, PORTS, Entry, close_all, write_page
 
+from tests.support.conformance import Ask, list_asks, samples_of
 from tests.support.gate import CachedGate, DirectGate
 from tests.support.tapes import (
     Answer,
@@ -33,76 +30,11 @@ from tests.support.tapes import (
     never_answer,
     played,
     raw_server,
-    sample,
 )
+from tests.support.tree import ROOT
 
-SUBJECT = PersonSubject(
-    subject_id="lead-1",
-    provider_ids={"apollo": "67bdafd0c3a4c50001aa0001"},
-    first_name="Mira",
-    last_name="Okafor",
-    full_name="Mira Okafor",
-    company_domain="example.com",
-)
-MESSAGE = OutgoingMessage(
-    intent_id="intent-1",
-    subject_id="lead-1",
-    reference="lf-1",
-    channel=Channel.WHATSAPP,
-    to="+447700900001",
-    template_id="1",
-    parameters=("Ada",),
-)
-DRAFT = DraftRequest(
-    subject_id="lead-1",
-    channel=Channel.EMAIL,
-    facts=(NumberedFact(1, "title", "CTO"),),
-    offer="Widgets",
-    sender_name="Grace",
-)
-SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """One port of one provider over HTTP, and the status by which it says wait."""
-
-    provider: str
-    port: str
-    run: Callable[[Any], Awaitable[Any]]
-    throttled: int = 429
-    is_effect: bool = False
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.provider} {self.port}"
-
-
-ASKS = [
-    Ask("apollo", "find people", lambda apollo: apollo.find_people(PeopleQuery(), None)),
-    Ask("apollo", "enrich", lambda apollo: apollo.enrich(SUBJECT)),
-    Ask("apollo", "enrich many", lambda apollo: apollo.enrich_many([SUBJECT])),
-    Ask("apollo", "check key", lambda apollo: apollo.check_key()),
-    Ask("apollo", "usage", lambda apollo: apollo.read_usage()),
-    Ask("hunter", "enrich", lambda hunter: hunter.enrich(SUBJECT), throttled=403),
-    Ask("hunter", "verify", lambda hunter: hunter.verify("a@example.com", "1"), throttled=403),
-    Ask("hunter", "usage", lambda hunter: hunter.read_usage(), throttled=403),
-    Ask("pdl", "enrich", lambda pdl: pdl.enrich(SUBJECT)),
-    Ask("pdl", "enrich many", lambda pdl: pdl.enrich_many([SUBJECT])),
-    Ask("openai", "write", lambda writer: writer.write_draft(DRAFT)),
-    Ask("trengo", "send", lambda trengo: trengo.send(MESSAGE), is_effect=True),
-    Ask("trengo", "look up", lambda trengo: trengo.look_up(MESSAGE, SINCE)),
-]
-ENRICHERS = [ask for ask in ASKS if ask.port == "enrich"]
-MISSES = {
-    "apollo": sample("apollo.people_match.no_match.json"),
-    "hunter": sample("hunter.email_finder.not_found.json"),
-    "pdl": sample("pdl.person_enrich.404.json"),
-}
-HITS = {
-    "apollo": sample("apollo.people_match.success.json"),
-    "hunter": sample("hunter.email_finder.success.json"),
-    "pdl": sample("pdl.person_enrich.success.json"),
-}
+ASKS = [ask for name, entry in CATALOG.items() for ask in list_asks(name, entry.spec.implements)]
+ENRICHERS = [ask for ask in ASKS if ask.question.name == "enrich"]
 
 every_ask = pytest.mark.parametrize("ask", ASKS, ids=str)
 every_enricher = pytest.mark.parametrize("ask", ENRICHERS, ids=str)
@@ -135,7 +67,7 @@ def test_a_card_tells_source_limits_and_prices(entry: Entry) -> None:
     assert date.fromisoformat(spec.read_on) <= date(2026, 11, 22)
     assert spec.plan
     assert spec.terms
-    assert set(spec.credits) == set(spec.does)
+    assert spec.credits
     assert all(most >= 0 for most in spec.credits.values())
     assert spec.limits
     for windows in spec.limits.values():
@@ -144,21 +76,34 @@ def test_a_card_tells_source_limits_and_prices(entry: Entry) -> None:
 
 
 @every_entry
-async def test_an_adapter_is_built_from_settings_alone_and_has_a_port(
+async def test_an_adapter_is_built_from_settings_alone_and_has_the_ports_of_its_card(
     entry: Entry, gate: DirectGate, http: Http, clock: ManualClock
 ) -> None:
     adapter = entry.build(ProviderSettings(), gate, http, clock)
 
     assert adapter.name == entry.spec.name
-    assert any(hasattr(adapter, method) for method in PORTS.values())
+    assert {port for port in PORTS if isinstance(adapter, port)} == set(entry.spec.implements)
+    assert set(entry.spec.implements.values()) <= set(entry.spec.credits)
     assert (entry.build.__doc__ or "").strip()
 
 
-def test_every_provider_has_a_row_in_the_matrix() -> None:
-    lines = feature_matrix().splitlines()
+@every_entry
+def test_a_provider_names_its_answers_or_why_it_has_none(entry: Entry) -> None:
+    spec = entry.spec
+    samples = samples_of(spec.name)
 
-    assert len(lines) == len(CATALOG) + 2
-    assert len({line.count("|") for line in lines}) == 1
+    if PersonEnricher in spec.implements:
+        assert samples.hit is not None
+        assert samples.miss is not None
+    assert bool(samples.not_over_http) is not bool(
+        list_asks(entry.spec.name, entry.spec.implements)
+    )
+
+
+def test_the_page_of_providers_is_written_from_the_catalog() -> None:
+    page = (ROOT / "docs" / "providers.md").read_text("utf-8")
+
+    assert page == write_page(), "leadflood provider list --markdown > docs/providers.md"
 
 
 @every_ask
@@ -173,7 +118,7 @@ async def test_every_call_uses_a_limit_of_the_card_and_carries_our_reference(
     call = gate.calls[0]
     assert call.provider == ask.provider
     assert call.limit in CATALOG[ask.provider].spec.limits
-    assert call.operation in CATALOG[ask.provider].spec.does
+    assert call.operation in CATALOG[ask.provider].spec.credits
     assert call.effect is ask.is_effect
 
 
@@ -198,7 +143,7 @@ async def test_a_missing_key_is_told_before_any_call(
 
 @every_ask
 async def test_throttling_says_how_long_and_is_nobodys_fault(make: Make, ask: Ask) -> None:
-    async with played(Answer(ask.throttled, b"slow down", {"retry-after": "9"})) as tape:
+    async with played(Answer(ask.samples.throttled, b"slow down", {"retry-after": "9"})) as tape:
         with pytest.raises(ProviderThrottled) as caught:
             await ask.run(make(ask.provider, tape.url))
 
@@ -269,7 +214,7 @@ async def test_a_refused_connection_certainly_did_nothing(
 
 @every_enricher
 async def test_a_miss_is_an_answer_and_free(make: Make, gate: DirectGate, ask: Ask) -> None:
-    async with played(MISSES[ask.provider]) as tape:
+    async with played(_answer(ask.samples.miss)) as tape:
         answer = await ask.run(make(ask.provider, tape.url))
 
     assert (answer.found, answer.values, answer.cost_micros) == (False, (), 0)
@@ -281,7 +226,7 @@ async def test_a_miss_is_an_answer_and_free(make: Make, gate: DirectGate, ask: A
 async def test_a_kept_answer_is_parsed_as_the_fresh_one(
     make: Make, gate: DirectGate, http: Http, clock: ManualClock, ask: Ask
 ) -> None:
-    async with played(HITS[ask.provider]) as tape:
+    async with played(_answer(ask.samples.hit)) as tape:
         fresh = await ask.run(make(ask.provider, tape.url))
     kept = msgspec.structs.replace(gate.replies[-1], cached=True, hints=())
     again = CATALOG[ask.provider].build(
@@ -299,16 +244,18 @@ async def test_a_kept_answer_is_parsed_as_the_fresh_one(
 
 @every_enricher
 async def test_many_are_answered_in_order_or_not_supported(make: Make, ask: Ask) -> None:
-    bodies = {
-        "apollo": b'{"matches": [null, null], "credits_consumed": 0}',
-        "pdl": b'[{"status": 404}, {"status": 404}]',
-    }
-    async with played(Answer(200, bodies.get(ask.provider, b""))) as tape:
+    two = [ask.samples.subject, ask.samples.subject]
+    async with played(ask.samples.misses or Answer()) as tape:
         adapter = make(ask.provider, tape.url)
-        if ask.provider == "hunter":
+        if ask.samples.misses is None:
             with pytest.raises(Unsupported):
-                await adapter.enrich_many([SUBJECT, SUBJECT])
+                await adapter.enrich_many(two)
             return
-        answers = await adapter.enrich_many([SUBJECT, SUBJECT])
+        answers = await adapter.enrich_many(two)
 
     assert [answer.found for answer in answers] == [False, False]
+
+
+def _answer(given: Answer | None) -> Answer:
+    assert given is not None
+    return given

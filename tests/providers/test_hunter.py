@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from leadflood.contracts.errors import (
+    PersonOptedOut,
     ProviderChanged,
     ProviderDown,
     ProviderKeyRefused,
@@ -22,9 +23,15 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.net.calls import Http
 from leadflood.providers.hunter import Hunter
 
+from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
 from tests.support.tapes import Answer, Seen, Tape, played, sample
 
+CONFORMANCE = Samples(
+    hit=sample("hunter.email_finder.success.json"),
+    miss=sample("hunter.email_finder.not_found.json"),
+    throttled=403,
+)
 PRICE = 34_000
 MIRA = PersonSubject(
     subject_id="lead-1", first_name="Mira", last_name="Okafor", company_domain="example.com"
@@ -151,7 +158,7 @@ async def test_a_running_check_is_asked_again_and_billed_once(
         ("hunter.any.403_no_discover_access.json", ProviderRefused),
         ("hunter.any.403_rate_limit.json", ProviderThrottled),
         ("hunter.any.429_quota.json", ProviderUnfunded),
-        ("hunter.any.451_claimed.json", ProviderRefused),
+        ("hunter.any.451_claimed.json", PersonOptedOut),
         ("hunter.any.500.json", ProviderDown),
         ("hunter.email_finder.400.json", ProviderRefused),
     ],
@@ -164,12 +171,10 @@ async def test_errors_are_translated(make: Make, name: str, error: type[Exceptio
     assert type(caught.value) is error
 
 
-async def test_a_claimed_address_says_so_by_its_code(make: Make) -> None:
+async def test_a_claimed_address_is_a_person_who_opted_out(make: Make) -> None:
     async with played(sample("hunter.any.451_claimed.json")) as tape:
-        with pytest.raises(ProviderRefused) as caught:
+        with pytest.raises(PersonOptedOut):
             await make(tape).verify("mira.okafor@example.com", "lead-1")
-
-    assert caught.value.error_code == "hunter.claimed"
 
 
 async def test_a_spent_quota_waits_for_the_accounts_renewal(make: Make, clock: ManualClock) -> None:

@@ -21,6 +21,7 @@ from leadflood.engine.errors import NotConfigured
 from leadflood.engine.net.calls import Cut, Http, LimitHint, Oversized, Unreached
 from leadflood.providers.openai import OpenAi, _seconds
 
+from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
 from tests.support.tapes import (
     Answer,
@@ -33,6 +34,7 @@ from tests.support.tapes import (
     sample,
 )
 
+CONFORMANCE = Samples()
 DRAFT = {
     "subject": "Your widget line",
     "body": "Hi Ada, ...",

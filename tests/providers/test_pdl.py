@@ -21,9 +21,15 @@ from leadflood.engine.errors import Invalid
 from leadflood.engine.net.calls import Http, LimitHint
 from leadflood.providers.pdl import Pdl
 
+from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
 from tests.support.tapes import Answer, Tape, played, sample
 
+CONFORMANCE = Samples(
+    hit=sample("pdl.person_enrich.success.json"),
+    miss=sample("pdl.person_enrich.404.json"),
+    misses=Answer(200, b'[{"status": 404}, {"status": 404}]'),
+)
 PRICE = 280_000
 MIRA_ID = "qAbCdEfGhIjKlMnOpQrStU_0000"
 MIRA = PersonSubject(

@@ -20,9 +20,11 @@ from leadflood.engine.errors import Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.calls import Http, Unreached
 from leadflood.providers.smtp import Smtp, build_mail, classify
 
+from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
 from tests.support.tapes import SAMPLES, raw_server
 
+CONFORMANCE = Samples(not_over_http="it speaks SMTP: this module holds it to the same")
 NOW = datetime(2026, 11, 4, 9, 12, 31, tzinfo=UTC)
 CASES = json.loads((SAMPLES / "smtp_email.smtp.replies.json").read_text())["cases"]
 

@@ -19,6 +19,7 @@ from leadflood.engine.errors import Invalid, Transient, Unsure
 from leadflood.engine.net.calls import Http, LimitHint, Unreached
 from leadflood.providers.trengo import Trengo
 
+from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
 from tests.support.tapes import (
     Answer,
@@ -30,6 +31,7 @@ from tests.support.tapes import (
     sample,
 )
 
+CONFORMANCE = Samples()
 SENT_AT = datetime(2026, 11, 4, 9, 12, tzinfo=UTC)
 LATER = datetime(2026, 11, 4, 10, tzinfo=UTC)
 TEXT = "Hello Ada, this is about Example Widgets Ltd. Reply STOP to end."

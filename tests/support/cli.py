@@ -63,7 +63,7 @@ class Cli:
         """Start a command as a process of its own, in a session of its own."""
         return subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "leadflood", *map(str, words)],
-            env=_inherited() | self.environment | environment,
+            env=inherited_environment() | self.environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -78,7 +78,8 @@ class Cli:
         return Ended(process.returncode, out, err)
 
 
-def _inherited() -> dict[str, str]:
+def inherited_environment() -> dict[str, str]:
+    """Return the environment of this process without our settings."""
     hidden = ("DATABASE_URL", "LEADFLOOD_")
     return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}  # noqa: TID251 - a child's environment is not a setting
 

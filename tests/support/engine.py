@@ -67,9 +67,6 @@ class Whispered(Event, frozen=True, tag="toy.thing.whispered"):
 
 
 MAKE, USE = "toy.make", "toy.use"
-ROUTES = EventRoutes(
-    [Step(on=Wanted, run=MAKE), Step(on=Made, run=USE), Step(on=Whispered, run=USE)]
-)
 
 Read = Callable[[Sequence[Any]], Sequence[Any]]
 Do = Callable[[Any], Awaitable[Outcome[Any]]]
@@ -127,6 +124,11 @@ class Make(Toy):
 class Use(Toy):
     name = USE
     task = Made | Whispered
+
+
+ROUTES = EventRoutes(
+    [Step(on=Wanted, run=Make), Step(on=Made, run=Use), Step(on=Whispered, run=Use)]
+)
 
 
 class LoadingMake(Make):

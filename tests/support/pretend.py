@@ -11,6 +11,7 @@ from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target
 from leadflood.domain.leads.canon import canonical_phone
 from leadflood.domain.leads.schemas import LeadInput
 from leadflood.providers import catalog
+from leadflood.sandbox.connections import connections
 from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.main import Announcement
 from leadflood.sandbox.population import Person, Population
@@ -89,32 +90,16 @@ def settings_for(
 
 
 def _providers(world: Announcement, plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
-    at, prices = world.addresses, Prices()
     keys = msgspec.to_builtins(world.keys)
-    own: Mapping[str, dict[str, Any]] = {
-        "apollo": {"base_url": at.apollo, "credit_price_micros": prices.apollo},
-        "hunter": {"base_url": at.hunter, "credit_price_micros": prices.hunter},
-        "pdl": {"base_url": at.pdl, "credit_price_micros": prices.pdl},
-        "openai": {
-            "base_url": at.openai,
-            "extra": {
-                "model": "sandbox-writer",
-                "input_micros_per_million": prices.openai_prompt,
-                "output_micros_per_million": prices.openai_completion,
-            },
-        },
+    over: Mapping[str, dict[str, Any]] = {
         "trengo": {
-            "base_url": at.trengo,
-            "credit_price_micros": prices.trengo,
+            "enabled": True,
             "extra": {"settle_seconds": 1.0, "absent_contact_means_not_sent": True},
         },
-        "smtp": {
-            "base_url": f"smtp://leadflood@{at.smtp_host}:{at.smtp_port}",
-            "credit_price_micros": prices.smtp,
-            "extra": {"starttls": False},
-        },
+        "smtp": {"extra": {"starttls": False}},
     }
-    for name, settings in own.items():
+    for name, connection in connections(world.addresses, Prices()).items():
+        settings = {**msgspec.to_builtins(connection), **over.get(name, {})}
         times = plan.times * 10 if name == "trengo" else plan.times
         yield (
             name,

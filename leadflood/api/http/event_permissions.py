@@ -1,6 +1,7 @@
 """Who may hear what: each kind of event needs a permission, and may be somebody's own.
 
-An event of a kind that no row names is told to nobody.
+An event of a slice that no row names is of the lead that its name speaks of (`area.lead.verb`), and
+else for those who may look into the system: a new event is heard without a row of its own.
 """
 
 from collections.abc import Mapping
@@ -43,10 +44,11 @@ AUDIENCES = (
     Audience("icp.", Permission.ICPS_READ, About.TEAM),
     Audience("run.", Permission.DISCOVERY_READ, About.TEAM),
     Audience("accounts.", Permission.USERS_READ, About.TEAM),
-    Audience("engine.", Permission.ADMIN_READ, About.TEAM),
-    Audience("system.", Permission.ADMIN_READ, About.TEAM),
 )
 """From the most special to the most general: the first that fits is meant."""
+
+OF_A_LEAD = Audience("", Permission.LEADS_READ, About.OWNED)
+OF_THE_SYSTEM = Audience("", Permission.ADMIN_READ, About.TEAM)
 
 ALIASES = {
     "leads.lead.created": "lead:created",
@@ -68,9 +70,10 @@ ALIASES = {
 
 
 @lru_cache(maxsize=1_000)
-def audience_of(event_type: str) -> Audience | None:
-    """Find who hears a kind of event; None: nobody."""
-    return next((one for one in AUDIENCES if event_type.startswith(one.prefix)), None)
+def audience_of(event_type: str) -> Audience:
+    """Return who hears a kind of event."""
+    default = OF_A_LEAD if event_type.split(".")[1:2] == ["lead"] else OF_THE_SYSTEM
+    return next((row for row in AUDIENCES if event_type.startswith(row.prefix)), default)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +114,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def _may_hear(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
         audience = audience_of(event.type)
-        if audience is None or audience.permission not in self.permissions:
+        if audience.permission not in self.permissions:
             return False
         if audience.about is About.USER:
             return self._is_told(event)

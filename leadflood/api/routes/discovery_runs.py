@@ -257,8 +257,8 @@ class Discoveries:
         sources = self._node.services.discovery.sources
         if not sources:
             raise NotConfigured(
-                "no provider that can search for people is configured: set"
-                " providers.apollo.api_key (LEADFLOOD_PROVIDERS__APOLLO__API_KEY)"
+                "no provider that can search for people is configured: set the api_key of one"
+                " (docs/providers.md lists them; LEADFLOOD_PROVIDERS__NAME__API_KEY)"
             )
         return sources
 

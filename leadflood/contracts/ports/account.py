@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -15,6 +15,7 @@ class CreditUsage(msgspec.Struct, frozen=True, kw_only=True):
     renews_at: datetime | None = None
 
 
+@runtime_checkable
 class AccountReader(Protocol):
     """Reports on our account there, at no cost: for `doctor` and for reconciliation."""
 

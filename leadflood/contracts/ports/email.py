@@ -1,7 +1,7 @@
 """E-mail verification: whether an address exists."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -27,6 +27,7 @@ class EmailVerdict(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+@runtime_checkable
 class EmailVerifier(Protocol):
     """Verifies addresses."""
 

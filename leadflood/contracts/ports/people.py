@@ -1,7 +1,7 @@
 """People: search, and enrichment of one person."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -55,6 +55,7 @@ class PeoplePage(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class PeopleSource(Protocol):
     """Searches for people."""
 
@@ -110,6 +111,7 @@ class PersonAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+@runtime_checkable
 class PersonEnricher(Protocol):
     """Enriches one person."""
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -62,6 +62,7 @@ class Arrival(StrEnum):
     CANNOT_TELL = "cannot_tell"
 
 
+@runtime_checkable
 class Sender(Protocol):
     """Sends messages on one channel, through the gate, as effects."""
 

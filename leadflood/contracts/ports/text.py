@@ -1,6 +1,6 @@
 """Text: a draft written from numbered facts."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -68,6 +68,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     cost_micros: Micros = 0
 
 
+@runtime_checkable
 class TextWriter(Protocol):
     """Writes drafts."""
 

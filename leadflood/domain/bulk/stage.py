@@ -1,11 +1,12 @@
 """`leads.bulk`: a chunk of a bulk action is done, all of it or nothing, in one commit."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from typing_extensions import override
 
+from leadflood.contracts.parts import StageParts
 from leadflood.domain.bulk import store
 from leadflood.domain.bulk.rules import decide, decide_undo
 from leadflood.domain.bulk.schemas import Action, ChunkWanted, Decision, Item, ItemState, Verb
@@ -35,11 +36,17 @@ class BulkStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
 
     name: ClassVar[str] = "leads.bulk"
     task: ClassVar[Any] = ChunkWanted
+    default_policy: ClassVar[Policy] = Policy(concurrency=8, batch=4)
     in_batches: ClassVar[bool] = True
 
     def __init__(self, policy: Policy, clock: Clock) -> None:
         super().__init__(policy)
         self._clock = clock
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.clock)
 
     @override
     async def work_batch(

@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 from uuid import UUID
 
 import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.found_values import FoundPerson
+from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
 from leadflood.domain.discovery import store
 from leadflood.domain.discovery.rules import excerpt_of, goes_on, mask_asked, reason_to_reject
@@ -117,6 +118,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
 
     name: ClassVar[str] = "discovery.run"
     task: ClassVar[type[PageWanted]] = PageWanted
+    default_policy: ClassVar[Policy] = Policy(concurrency=8, batch=16)
 
     def __init__(
         self, policy: Policy, sources: Mapping[str, PeopleSource], ids: Ids, clock: Clock
@@ -125,6 +127,11 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
         self._sources = sources
         self._ids = ids
         self._clock = clock
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.ports.sources, parts.ids, parts.clock)
 
     @override
     async def load(

@@ -17,13 +17,14 @@ CLAIMED_CODE = "enrichment.person.claimed"
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who is asked, in which order, and for what.
 
-    `fields` are those worth paying for; a value whose confidence has decayed below
-    `weak_confidence` is asked for again. `verify_patience_seconds` is how long a slow e-mail check
-    is waited for before the lead goes on without it. `longest_turn_seconds` is how long our own
-    pacing is waited for before the next provider is asked instead.
+    `order` names providers; those it leaves out are not asked. `fields` are those worth paying
+    for; a value whose confidence has decayed below `weak_confidence` is asked for again.
+    `verify_patience_seconds` is how long a slow e-mail check is waited for before the lead goes on
+    without it. `longest_turn_seconds` is how long our own pacing is waited for before the next
+    provider is asked instead.
     """
 
-    order: tuple[str, ...] = ("apollo", "hunter", "pdl")
+    order: tuple[str, ...] = ()
     fields: tuple[FieldName, ...] = (
         FieldName.EMAIL,
         FieldName.FIRST_NAME,

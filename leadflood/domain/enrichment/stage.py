@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from typing_extensions import override
 
 from leadflood.contracts.found_values import FoundValue
+from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.discovery.schemas import LeadDiscovered
@@ -51,6 +52,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
 
     name: ClassVar[str] = "enrichment.run"
     task: ClassVar[Any] = EnrichTask
+    default_policy: ClassVar[Policy] = Policy(concurrency=256, batch=256, timeout_seconds=120.0)
 
     def __init__(
         self,
@@ -67,6 +69,12 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
         self._settings = settings
         self._ids = ids
         self._clock = clock
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        ports, settings = parts.ports, parts.settings_of(Settings)
+        return cls(policy, ports.enrichers, ports.verifier, settings, parts.ids, parts.clock)
 
     @override
     async def load(

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from leadflood.contracts.errors import ProviderChanged, ProviderThrottled
+from leadflood.contracts.errors import PersonOptedOut, ProviderChanged, ProviderThrottled
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
@@ -24,12 +24,7 @@ from leadflood.domain.enrichment.rules import (
     subject_of,
     wanting,
 )
-from leadflood.domain.enrichment.schemas import (
-    Enriched,
-    EnrichmentState,
-    ProviderRecord,
-    Settings,
-)
+from leadflood.domain.enrichment.schemas import Enriched, EnrichmentState, ProviderRecord, Settings
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import (
@@ -41,9 +36,6 @@ from leadflood.engine.errors import (
     Unfunded,
 )
 from leadflood.engine.net.breaker import BreakerOpen
-
-CLAIMED_CODES = frozenset({"hunter.claimed"})
-"""Refusals that mean: this person asked to be left alone."""
 
 _UNSURE = 0.01
 
@@ -192,7 +184,7 @@ class Waterfall:
                 self._postponed.append(error)
             case CapSpent():
                 self._exhausted = True
-            case Permanent() if error.error_code in CLAIMED_CODES:
+            case PersonOptedOut():
                 self._claimed_by = provider
             case ProviderChanged():
                 self._changed = error
@@ -263,7 +255,7 @@ class Waterfall:
         )
 
     def _note_check(self, provider: str, asked_at: datetime, error: LeadfloodError) -> None:
-        if error.error_code in CLAIMED_CODES:
+        if isinstance(error, PersonOptedOut):
             self._claimed_by = provider
         if isinstance(error, CapSpent):
             self._exhausted = True

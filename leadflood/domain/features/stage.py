@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from typing_extensions import override
 
+from leadflood.contracts.parts import StageParts
 from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.features import store
 from leadflood.domain.features.aim import Aim
@@ -42,6 +43,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
 
     name: ClassVar[str] = "features.compute"
     task: ClassVar[Any] = FeaturesTask
+    default_policy: ClassVar[Policy] = Policy(batch=500)
     in_batches: ClassVar[bool] = True
 
     def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
@@ -49,6 +51,11 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
         self._ids = ids
         self._clock = clock
         self._aims: dict[UUID, Aim] = {}
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.ids, parts.clock)
 
     @override
     async def load(

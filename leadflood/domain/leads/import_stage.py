@@ -6,13 +6,14 @@ that comes twice finds that the place is not its own any more.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import msgspec
 from anyio import to_thread
 from typing_extensions import override
 
+from leadflood.contracts.parts import StageParts
 from leadflood.domain.leads import import_undo, importing
 from leadflood.domain.leads.import_schemas import (
     ImportAdvanced,
@@ -65,11 +66,17 @@ class ImportStage(Stage[Task, Part, Read]):
 
     name: ClassVar[str] = "leads.import"
     task: ClassVar[Any] = Task
+    default_policy: ClassVar[Policy] = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
 
     def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
         super().__init__(policy)
         self._service = ImportService(ids, clock)
         self._clock = clock
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.ids, parts.clock)
 
     @override
     async def load(

@@ -164,7 +164,7 @@ class Editor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
-    """What makes two records one lead: `provider:apollo`, `email`, `linkedin`, `name_domain`."""
+    """What makes two records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
 
     kind: str
     value: str

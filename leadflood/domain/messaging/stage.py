@@ -2,12 +2,13 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.sender import Receipt, Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
@@ -61,6 +62,7 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
 
     name = "message.generate"
     task: ClassVar[Any] = LeadQualified
+    default_policy: ClassVar[Policy] = Policy(concurrency=64, timeout_seconds=120.0)
 
     def __init__(
         self,
@@ -76,6 +78,12 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
         self._ids = ids
         self._keys = Keys(settings.hash_secret)
         self._drafter = Drafter(settings, writer)
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        settings = parts.settings_of(Settings)
+        return cls(policy, settings, parts.clock, parts.ids, parts.ports.writer)
 
     @override
     async def load(
@@ -179,6 +187,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
 
     name = "message.send"
     task: ClassVar[Any] = MessageApproved
+    default_policy: ClassVar[Policy] = Policy(concurrency=64, timeout_seconds=120.0)
     effect = True
 
     def __init__(
@@ -193,6 +202,11 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         self._clock = clock
         self._senders = senders
         self._keys = Keys(settings.hash_secret)
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.settings_of(Settings), parts.clock, parts.ports.senders)
 
     @override
     async def load(
@@ -374,12 +388,18 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
 
     name: ClassVar[str] = "message.suppress"
     task: ClassVar[Any] = PersonClaimed
+    default_policy: ClassVar[Policy] = Policy(concurrency=8)
 
     def __init__(self, policy: Policy, settings: Settings, clock: Clock, ids: Ids) -> None:
         super().__init__(policy)
         self._clock = clock
         self._ids = ids
         self._keys = Keys(settings.hash_secret)
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.settings_of(Settings), parts.clock, parts.ids)
 
     @override
     async def load(

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from typing_extensions import override
 
+from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
 from leadflood.domain.leads import store as leads
@@ -40,6 +41,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
 
     name: ClassVar[str] = "scoring.compute"
     task: ClassVar[Any] = FeaturesComputed
+    default_policy: ClassVar[Policy] = Policy(batch=500)
     in_batches: ClassVar[bool] = True
 
     def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
@@ -47,6 +49,11 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         self._ids = ids
         self._clock = clock
         self._cards: dict[UUID, Scorecard] = {}
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.ids, parts.clock)
 
     @override
     async def load(

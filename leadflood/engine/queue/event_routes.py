@@ -1,17 +1,19 @@
 """Event routes: which stages an event starts, as `pipeline.py` says."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from leadflood.engine.queue.event import Event, name_of
+from leadflood.engine.queue.stage import Stage
 
 
 class Step(msgspec.Struct, frozen=True):
     """One line of the pipeline page: this event starts a task of that stage."""
 
     on: type[Event]
-    run: str
+    run: type[Stage[Any, Any, Any]]
 
 
 class EventRoute(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class EventRoutes:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._stages: dict[type[Event], list[str]] = {}
         for step in steps:
-            self._stages.setdefault(step.on, []).append(step.run)
+            self._stages.setdefault(step.on, []).append(step.run.name)
         self._routes: dict[type[Event], EventRoute] = {}
 
     def find(self, event_type: type[Event]) -> EventRoute:

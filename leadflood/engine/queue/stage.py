@@ -10,7 +10,7 @@ The task is the event that started it, so `work` never learns which stage comes 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -26,7 +26,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a stage runs. Times in seconds.
+    """How a stage runs. Times in seconds. Each stage's default stands on its class.
 
     `concurrency` workers wait at once; `batch` tasks at most are loaded or committed together;
     `attempts` tries at most; `backoff_base_seconds` doubles with each, up to the cap.
@@ -107,15 +107,25 @@ class FinishedTask(Generic[TaskT, ResultT]):
 
 
 class Stage(Generic[TaskT, InputT, ResultT]):
-    """One step; subclasses set `name`, `task` (a struct or a union of tagged ones) and methods."""
+    """One step; subclasses set `name`, `task` (a struct or a union of tagged ones) and methods.
+
+    `default_policy` is how it runs where the settings say nothing else.
+    """
 
     name: ClassVar[str]
     task: ClassVar[Any]
+    default_policy: ClassVar[Policy] = Policy()
     effect: ClassVar[bool] = False
     in_batches: ClassVar[bool] = False
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+
+    @classmethod
+    def build(cls, policy: Policy, parts: Any) -> Self:
+        """Build the stage from the parts of a process; one that needs any overrides this."""
+        del parts
+        return cls(policy)
 
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[TaskT]]

@@ -2,8 +2,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from leadflood.contracts.errors import (
+    PersonOptedOut,
     ProviderChanged,
     ProviderDown,
     ProviderRefused,
@@ -119,8 +121,9 @@ def telling(source: str, provider_id: str | None = None, **given: Scalar) -> Ans
 def a_stage(
     *enrichers: Enricher, verifier: Verifier | None = None, settings: Settings | None = None
 ) -> EnrichmentStage:
-    by_name = {one.name: one for one in enrichers}
-    return EnrichmentStage(Policy(), by_name, verifier, settings or Settings(), IDS, CLOCK)
+    by_name = {enricher.name: enricher for enricher in enrichers}
+    settings = msgspec.structs.replace(settings or Settings(), order=tuple(by_name))
+    return EnrichmentStage(Policy(), by_name, verifier, settings, IDS, CLOCK)
 
 
 async def records_of(database: Database, lead_id: UUID) -> list[LeadRecord]:
@@ -322,7 +325,7 @@ async def test_spent_money_ends_the_paid_part_and_the_lead_goes_on(database: Dat
 
 
 async def test_a_person_who_asked_to_be_left_alone_is(database: Database) -> None:
-    claimed = ProviderRefused("they asked Hunter to stop", code="hunter.claimed")
+    claimed = PersonOptedOut("they asked to be left alone")
     pdl = Enricher("pdl", telling("pdl", email="ann@acme.example"))
     lead_id = await a_lead(database)
 

@@ -88,7 +88,7 @@ class Closing(Stage[Any, Any, Any]):
 
 async def test_a_stage_may_listen_to_the_end_of_a_run(bench: Bench) -> None:
     """The hand-off of the watcher is a claim like any other: reconciling leaves it alone."""
-    routes = EventRoutes([Step(on=RunCompleted, run="toy.close")])
+    routes = EventRoutes([Step(on=RunCompleted, run=Closing)])
     node = await bench.node(Closing(Make().policy), routes=routes)
     await node.open_run()
 
