@@ -29,6 +29,7 @@ def a_lead(icp_id: str, **more: Any) -> dict[str, Any]:
         "email": f"{uuid4().hex}@acme.example",
         "phone": f"+4477{uuid4().int % 10**8:08}",
         "sends": "never",
+        "providers": [],
         **more,
     }
 
