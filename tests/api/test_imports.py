@@ -263,6 +263,21 @@ async def test_what_somebody_has_changed_since_is_kept_and_told(api: Client) -> 
     assert (await lead_of(api, f"ann1@{tag}1.example"))["values"]["first_name"] == "Ann1"
 
 
+async def test_a_lead_whose_agreement_is_on_record_is_kept(api: Client) -> None:
+    tag = fresh()
+    done = await imported(api, a_file(tag, 2), enrich=False)
+    agreed = await lead_of(api, f"ann1@{tag}1.example")
+    evidence = {"wording": "Write to me", "source": "a fair"}
+    put = await api.ask("PUT", f"/v1/leads/{agreed['id']}/opt-ins/email", evidence)
+    assert put.status == 200
+
+    gone = await undone(api, done)
+
+    [kept] = await rows_of(api, gone, "kept")
+    reason = "its agreement to be written to is on record"
+    assert (kept["leadId"], kept["reason"]) == (agreed["id"], reason)
+
+
 async def test_two_files_that_name_one_person_are_undone_in_any_order(
     api: Client, node_database: Database
 ) -> None:
