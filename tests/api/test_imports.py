@@ -1,22 +1,20 @@
 """Files of leads over HTTP: upload, map, look ahead, start, watch, undo."""
 
+import anyio
 import codecs
 import io
-from collections.abc import AsyncIterator
-from typing import Any
-from uuid import uuid4
-
-import anyio
 import pytest
 from anyio import create_task_group
+from collections.abc import AsyncIterator
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import Role
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Query
-
 from tests.support.api import Answer, Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
+from typing import Any
+from uuid import uuid4
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
 CSV = {"Content-Type": "text/csv"}
@@ -261,6 +259,21 @@ async def test_what_somebody_has_changed_since_is_kept_and_told(api: Client) -> 
     assert (kept["leadId"], kept["reason"]) == (edited["id"], "somebody has changed it")
     assert await lead_of(api, f"ann0@{tag}0.example") is None
     assert (await lead_of(api, f"ann1@{tag}1.example"))["values"]["first_name"] == "Ann1"
+
+
+async def test_a_lead_whose_agreement_is_on_record_is_kept(api: Client) -> None:
+    tag = fresh()
+    done = await imported(api, a_file(tag, 2), enrich=False)
+    agreed = await lead_of(api, f"ann1@{tag}1.example")
+    evidence = {"wording": "Write to me", "source": "a fair"}
+    put = await api.ask("PUT", f"/v1/leads/{agreed['id']}/opt-ins/email", evidence)
+    assert put.status == 200
+
+    gone = await undone(api, done)
+
+    [kept] = await rows_of(api, gone, "kept")
+    reason = "its agreement to be written to is on record"
+    assert (kept["leadId"], kept["reason"]) == (agreed["id"], reason)
 
 
 async def test_two_files_that_name_one_person_are_undone_in_any_order(
