@@ -1,19 +1,19 @@
-"""People, their sessions, keys and one-time links.
+"""Create users, their sessions, keys and one-time links.
 
-Why: nobody may do what his role does not allow, on any node, after any restart: who somebody is,
-what he may, and what was tried in vain is known to the database, secrets only as hashes or sealed.
+Why: nobody may do what their role does not allow, on any node, after any restart: who somebody is
+and which attempts failed is known to the database, secrets only as hashes or sealed.
 Locks: new tables only.
 Undo: drops them; everybody must be invited again, and the next start prints a claim link.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0013"
-down_revision = "0012"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-TABLES = (
+STATEMENTS = (
     """
     CREATE TABLE app_user (
         id uuid PRIMARY KEY,
@@ -57,6 +57,8 @@ TABLES = (
         CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL))
     )
     """,
+    "CREATE INDEX session_of_user ON session (user_id, id)",
+    "CREATE INDEX session_age ON session (expires_at)",
     """
     CREATE TABLE api_key (
         id uuid PRIMARY KEY,
@@ -70,6 +72,7 @@ TABLES = (
         revoked_at timestamptz
     )
     """,
+    "CREATE INDEX api_key_of_user ON api_key (user_id, id)",
     """
     CREATE TABLE one_time_link (
         hash bytea PRIMARY KEY CHECK (octet_length(hash) = 32),
@@ -81,6 +84,7 @@ TABLES = (
         CHECK ((kind = 'claim') = (user_id IS NULL))
     )
     """,
+    "CREATE INDEX one_time_link_of_user ON one_time_link (user_id)",
     """
     CREATE TABLE signing_key (
         kid text PRIMARY KEY,
@@ -89,6 +93,7 @@ TABLES = (
         proof bytea NOT NULL
     )
     """,
+    "CREATE UNIQUE INDEX signing_key_in_force ON signing_key ((true)) WHERE retired_at IS NULL",
     """
     CREATE TABLE login_attempt (
         id uuid PRIMARY KEY,
@@ -97,6 +102,9 @@ TABLES = (
         address text NOT NULL
     )
     """,
+    "CREATE INDEX login_attempt_of_account ON login_attempt (account, at)",
+    "CREATE INDEX login_attempt_from_address ON login_attempt (address, at)",
+    "CREATE INDEX login_attempt_age ON login_attempt (at)",
     """
     CREATE TABLE known_address (
         user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
@@ -105,39 +113,25 @@ TABLES = (
         PRIMARY KEY (user_id, address)
     )
     """,
-    """
-    CREATE TABLE team_setting (
-        id boolean PRIMARY KEY DEFAULT true CHECK (id),
-        version integer NOT NULL,
-        sales_rep_sees text NOT NULL CHECK (sales_rep_sees IN ('own', 'all'))
-    )
-    """,
-)
-INDEXES = (
-    "CREATE UNIQUE INDEX signing_key_in_force ON signing_key ((true)) WHERE retired_at IS NULL",
-    "CREATE INDEX session_of_user ON session (user_id, id)",
-    "CREATE INDEX session_age ON session (expires_at)",
-    "CREATE INDEX api_key_of_user ON api_key (user_id, id)",
-    "CREATE INDEX one_time_link_of_user ON one_time_link (user_id)",
-    "CREATE INDEX login_attempt_of_account ON login_attempt (account, at)",
-    "CREATE INDEX login_attempt_from_address ON login_attempt (address, at)",
-    "CREATE INDEX login_attempt_age ON login_attempt (at)",
 )
 
 
 def upgrade() -> None:
-    """Create the tables; the team begins with everybody seeing all leads."""
-    for table in TABLES:
-        run(table)
-    for index in INDEXES:
-        run(index)
-    run("INSERT INTO team_setting (version, sales_rep_sees) VALUES (1, 'all')")
+    """Create the tables."""
+    for statement in STATEMENTS:
+        run(statement)
 
 
 def downgrade() -> None:
-    """Drop them again."""
-    for name in (
-        "team_setting", "known_address", "login_attempt", "signing_key", "one_time_link",
-        "api_key", "session", "recovery_code", "app_user",
-    ):  # fmt: skip
-        run(f"DROP TABLE {name}")
+    """Drop the tables."""
+    for table in (
+        "known_address",
+        "login_attempt",
+        "signing_key",
+        "one_time_link",
+        "api_key",
+        "session",
+        "recovery_code",
+        "app_user",
+    ):
+        run(f"DROP TABLE {table}")

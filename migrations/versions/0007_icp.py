@@ -1,13 +1,14 @@
-"""Ideal customer profiles and their rules: one row per version, never changed.
+"""Create ideal customer profiles and their rules: a row per version, never changed.
 
-Why: a score names the ICP version it was made for, so a version must stay as it was.
-Locks: none on existing data. Undo: downgrade drops the profiles with all their versions.
+Why: a score names the ICP version it was made for, so a version must stay as it was; a profile
+that is no longer needed is archived beside its versions.
+Locks: new tables only. Undo: drops the profiles with all their versions.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0003"
-down_revision = "0002"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -46,6 +47,13 @@ STATEMENTS = (
     )
     """,
     """
+    CREATE TABLE icp_archive (
+        profile_id uuid PRIMARY KEY,
+        archived_at timestamptz NOT NULL,
+        archived_by text NOT NULL
+    )
+    """,
+    """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
     BEGIN
         RAISE EXCEPTION 'a row of % is never changed: write a new one', TG_TABLE_NAME
@@ -71,7 +79,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
-    run("DROP TABLE qualification_rule")
-    run("DROP TABLE icp_profile")
+    """Drop the tables."""
+    for table in ("icp_archive", "qualification_rule", "icp_profile"):
+        run(f"DROP TABLE {table}")
     run("DROP FUNCTION refuse_change()")

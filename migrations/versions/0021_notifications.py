@@ -1,20 +1,19 @@
-"""Keep what people should know: notifications, who has read which, and how far the log was read.
+"""Create notifications, who has read which, and the cursor in the event log.
 
 Why: a run that ended, sending that is held, jobs that died must be told without being asked for.
-What makes one is its key, so that the same thing is told once whoever notices it; the place in the
-event log moves in the transaction that writes what was found there.
-Locks: new tables only.
-Undo: drops the tables, with every notification in them.
+A notification's key makes it one, whichever node notices; the cursor in the event log moves in
+the transaction that writes what was found there.
+Locks: new tables only. Undo: drops the tables, with every notification in them.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0018"
-down_revision = "0017"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
-TABLES = (
+STATEMENTS = (
     """
     CREATE TABLE notification (
         id uuid PRIMARY KEY,
@@ -63,16 +62,11 @@ TABLES = (
 
 def upgrade() -> None:
     """Create the tables."""
-    for statement in TABLES:
+    for statement in STATEMENTS:
         run(statement)
 
 
 def downgrade() -> None:
-    """Drop them again."""
-    for table in (
-        "notification_watch",
-        "notification_seen",
-        "notification_read",
-        "notification",
-    ):
+    """Drop the tables."""
+    for table in ("notification_watch", "notification_seen", "notification_read", "notification"):
         run(f"DROP TABLE {table}")

@@ -1,19 +1,25 @@
-"""Scores as sums: the database refuses a score that is not the sum of its contributions.
+"""Create scores as sums: the database refuses a score that is not the sum of its parts.
 
-Why: a score is explained by its parts, so parts and score must never disagree. One foreign key,
-to the snapshot, which goes with its lead: each further one would cost a look-up for every score.
-Locks: a short SHARE ROW EXCLUSIVE on feature_snapshot for the foreign key. Undo: downgrade
-drops the scores; the stage makes them again.
+Why: a score is explained by its contributions, so they and the score must never disagree. One
+foreign key, to the snapshot, which goes with its lead: each further one would cost a look-up for
+every score.
+Locks: a short SHARE ROW EXCLUSIVE on feature_snapshot for the foreign key.
+Undo: drops the scores; the stage computes them again.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0008"
-down_revision = "0007"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
 STATEMENTS = (
+    """
+    CREATE FUNCTION points_sum(points integer[]) RETURNS bigint LANGUAGE sql
+    IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (SELECT coalesce(sum(point), 0) FROM unnest(points) AS part (point))
+    """,
     """
     CREATE TABLE scoring_algorithm (
         id uuid PRIMARY KEY,
@@ -27,11 +33,6 @@ STATEMENTS = (
     """
     INSERT INTO scoring_algorithm (id, name, version, kind, definition)
     VALUES ('019a0000-0000-7000-8000-000000000001', 'rules', 1, 'rules', '{}')
-    """,
-    """
-    CREATE FUNCTION points_sum(points integer[]) RETURNS bigint LANGUAGE sql
-    IMMUTABLE STRICT PARALLEL SAFE
-    RETURN (SELECT coalesce(sum(point), 0) FROM unnest(points) AS part (point))
     """,
     """
     CREATE TABLE score_prediction (
@@ -58,17 +59,19 @@ STATEMENTS = (
     """,
     "CREATE INDEX score_prediction_run ON score_prediction (run_id, score_milli DESC, lead_id)",
     "CREATE INDEX score_prediction_snapshot ON score_prediction (snapshot_id)",
+    "CREATE INDEX score_prediction_icp ON score_prediction (icp_id, score_milli, lead_id)",
+    "CREATE INDEX score_prediction_run_lead ON score_prediction (run_id, lead_id)",
 )
 
 
 def upgrade() -> None:
-    """Create the tables and the one algorithm there is."""
+    """Create the tables."""
     for statement in STATEMENTS:
         run(statement)
 
 
 def downgrade() -> None:
-    """Drop them."""
-    run("DROP TABLE score_prediction")
+    """Drop the tables."""
+    for table in ("score_prediction", "scoring_algorithm"):
+        run(f"DROP TABLE {table}")
     run("DROP FUNCTION points_sum(integer[])")
-    run("DROP TABLE scoring_algorithm")

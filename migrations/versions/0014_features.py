@@ -1,15 +1,15 @@
-"""Feature snapshots: what was known of a lead, as numbers and words, when it was scored.
+"""Create feature snapshots: what was known of a lead, as numbers and words, when it was scored.
 
-Why: a score can be explained and a model trained only from what was seen then; a trigger keeps
+Why: a score can be explained and a model trained only from what was known then; a trigger keeps
 a snapshot as it was, and equal inputs give the same row.
-Locks: a short SHARE ROW EXCLUSIVE on lead for the foreign key. Undo: downgrade drops the
-snapshots; they can be computed again from the leads as they are then.
+Locks: a short SHARE ROW EXCLUSIVE on lead for the foreign key.
+Undo: drops the snapshots; they can be computed again from the leads as they are then.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0007"
-down_revision = "0006"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -35,11 +35,11 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the tables."""
     for statement in STATEMENTS:
         run(statement)
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the tables."""
     run("DROP TABLE feature_snapshot")

@@ -1,19 +1,18 @@
-"""Messages, their facts, the intents to send them, and who must not be written to.
+"""Create templates, messages and the facts that carry them.
 
-Why: a message is sent once and only whole. That an intent's message has a text without blank
-merge values is a foreign key to the computed `is_complete`, so no code path can queue another.
-Locks: none on existing data. Undo: downgrade drops the tables with all messages, intents and
-suppressions; export the suppression list first.
+Why: a message is sent only whole: that its text has no blank merge values is computed by the
+database (`is_complete`), so no code path can approve another.
+Locks: new tables only. Undo: drops the tables, with all messages.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0009"
-down_revision = "0008"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-TABLES = (
+STATEMENTS = (
     r"""
     CREATE FUNCTION messaging_is_filled(part text) RETURNS boolean LANGUAGE sql IMMUTABLE
     RETURN coalesce(
@@ -28,7 +27,7 @@ TABLES = (
     CREATE FUNCTION messaging_is_merged(written text) RETURNS boolean LANGUAGE sql IMMUTABLE
     RETURN strpos(written, '{{') = 0 AND strpos(written, '}}') = 0 AND strpos(written, '{%') = 0
     """,
-    r"""
+    """
     CREATE FUNCTION messaging_is_complete(
         via text, address text, title text, written text, template text, merged text[], holes text[]
     ) RETURNS boolean LANGUAGE sql IMMUTABLE
@@ -87,6 +86,7 @@ TABLES = (
         edited_at timestamptz,
         is_complete boolean NOT NULL GENERATED ALWAYS AS (messaging_is_complete(
             channel, to_address, subject, body, template_id, parameters, placeholders)) STORED,
+        version integer NOT NULL DEFAULT 1,
         UNIQUE (run_id, lead_id, step),
         UNIQUE (id, is_complete),
         CONSTRAINT message_whole CHECK (state NOT IN ('waiting', 'approved') OR is_complete),
@@ -95,7 +95,7 @@ TABLES = (
     """,
     "CREATE INDEX message_lead ON message (lead_id)",
     "CREATE INDEX message_waiting ON message (id) WHERE state = 'waiting'",
-    r"""
+    """
     CREATE TABLE message_fact (
         message_id uuid NOT NULL REFERENCES message (id) ON DELETE CASCADE,
         number integer NOT NULL CHECK (number > 0),
@@ -108,116 +108,18 @@ TABLES = (
         CHECK (cardinality(claim_starts) = cardinality(claim_ends))
     )
     """,
-    r"""
-    CREATE TABLE intent (
-        id uuid PRIMARY KEY,
-        message_id uuid NOT NULL,
-        message_is_complete boolean NOT NULL DEFAULT true CHECK (message_is_complete),
-        lead_id uuid NOT NULL,
-        run_id uuid NOT NULL,
-        step integer NOT NULL CHECK (step > 0),
-        reference text NOT NULL UNIQUE CHECK (reference ~ '\S'),
-        channel text NOT NULL CHECK (channel IN ('email', 'whatsapp', 'sms')),
-        provider text NOT NULL DEFAULT '',
-        to_address text NOT NULL CHECK (to_address ~ '\S'),
-        address_key bytea NOT NULL,
-        suppression_keys bytea[] NOT NULL CHECK (cardinality(suppression_keys) > 0),
-        state text NOT NULL CHECK (
-            state IN ('ready', 'sending', 'accepted', 'refused', 'unknown', 'cancelled')),
-        told_state text NOT NULL DEFAULT 'ready',
-        claim bigint,
-        job_id uuid,
-        latest_useful_at timestamptz NOT NULL,
-        code text NOT NULL DEFAULT '',
-        detail text NOT NULL DEFAULT '',
-        remote_id text NOT NULL DEFAULT '',
-        created_at timestamptz NOT NULL,
-        sending_at timestamptz,
-        ended_at timestamptz,
-        resolved_by text,
-        UNIQUE (message_id, step),
-        FOREIGN KEY (message_id, message_is_complete) REFERENCES message (id, is_complete),
-        CONSTRAINT intent_claimed CHECK (
-            state NOT IN ('sending', 'unknown')
-            OR (claim IS NOT NULL AND job_id IS NOT NULL AND sending_at IS NOT NULL)),
-        CONSTRAINT intent_ended CHECK (
-            (state IN ('ready', 'sending', 'unknown')) = (ended_at IS NULL))
-    )
-    """,
-    "CREATE INDEX intent_lead ON intent (lead_id)",
-    "CREATE INDEX intent_run ON intent (run_id)",
-    "CREATE INDEX intent_open ON intent (state, id) WHERE state IN ('sending', 'unknown')",
-    """
-    CREATE INDEX intent_untold ON intent (id)
-    WHERE told_state <> state AND state NOT IN ('ready', 'sending')
-    """,
-    r"""
-    CREATE TABLE suppression (
-        id uuid PRIMARY KEY,
-        kind text NOT NULL CHECK (kind IN ('address', 'domain', 'channel', 'lead')),
-        key bytea NOT NULL CHECK (octet_length(key) = 32),
-        hint text NOT NULL,
-        reason text NOT NULL CHECK (reason ~ '\S'),
-        source text NOT NULL,
-        added_by text NOT NULL,
-        created_at timestamptz NOT NULL,
-        lifted_at timestamptz,
-        lifted_by text
-    )
-    """,
-    "CREATE UNIQUE INDEX suppression_live ON suppression (key) WHERE lifted_at IS NULL",
-    r"""
-    CREATE TABLE opt_in (
-        id uuid PRIMARY KEY,
-        lead_id uuid NOT NULL,
-        channel text NOT NULL CHECK (channel IN ('email', 'whatsapp', 'sms')),
-        key bytea NOT NULL CHECK (octet_length(key) = 32),
-        hint text NOT NULL,
-        wording text NOT NULL,
-        source text NOT NULL CHECK (source ~ '\S'),
-        obtained_at timestamptz NOT NULL,
-        recorded_at timestamptz NOT NULL,
-        recorded_by text NOT NULL,
-        withdrawn_at timestamptz,
-        withdrawn_by text,
-        withdrawn_reason text,
-        CHECK ((withdrawn_at IS NULL) = (withdrawn_by IS NULL))
-    )
-    """,
-    "CREATE UNIQUE INDEX opt_in_of_lead ON opt_in (lead_id, channel) WHERE withdrawn_at IS NULL",
-    "CREATE INDEX opt_in_live ON opt_in (channel, key) WHERE withdrawn_at IS NULL",
-    "CREATE INDEX opt_in_lead ON opt_in (lead_id)",
-    """
-    CREATE TABLE unsubscribe_token (
-        token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
-        intent_id uuid NOT NULL UNIQUE REFERENCES intent (id) ON DELETE CASCADE,
-        lead_id uuid NOT NULL,
-        address_key bytea NOT NULL,
-        hint text NOT NULL,
-        created_at timestamptz NOT NULL,
-        used_at timestamptz
-    )
-    """,
 )
 
 
 def upgrade() -> None:
     """Create the tables."""
-    for statement in TABLES:
+    for statement in STATEMENTS:
         run(statement)
 
 
 def downgrade() -> None:
-    """Drop the tables and the functions they are checked with."""
-    for table in (
-        "unsubscribe_token",
-        "opt_in",
-        "suppression",
-        "intent",
-        "message_fact",
-        "message",
-        "template",
-    ):
+    """Drop the tables."""
+    for table in ("message_fact", "message", "template"):
         run(f"DROP TABLE {table}")
     run("DROP FUNCTION messaging_is_complete")
     run("DROP FUNCTION messaging_is_merged")

@@ -1,19 +1,18 @@
-"""Create what enrichment remembers: which lead is through in which run, who was asked, who helps.
+"""Create what enrichment remembers: its ends, its questions to providers, its statistics.
 
 Why: a lead goes on once a run, also when two of the run's leads turn out to be one person; the
 statistics say which provider fills which field.
-Locks: new tables only.
-Undo: drops the tables; values stay with the leads.
+Locks: new tables only. Undo: drops the tables; values stay with the leads.
 """
 
 from leadflood.engine.db.migrations import run
 
-revision = "0006"
-down_revision = "0005"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-TABLES = (
+STATEMENTS = (
     """
     CREATE TABLE enrichment (
         run_id uuid NOT NULL,
@@ -54,11 +53,11 @@ TABLES = (
 
 def upgrade() -> None:
     """Create the tables."""
-    for statement in TABLES:
+    for statement in STATEMENTS:
         run(statement)
 
 
 def downgrade() -> None:
-    """Drop them again."""
+    """Drop the tables."""
     for table in ("waterfall_stat", "enrichment_record", "enrichment"):
         run(f"DROP TABLE {table}")
