@@ -21,6 +21,7 @@ from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
+from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.retention import prune as prune_auth
 from leadflood.domain.auth.service.accounts import Accounts
@@ -28,19 +29,22 @@ from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.leads.activity_service import ActivityService
-from leadflood.domain.leads.changes import LeadChanges
-from leadflood.domain.leads.company_service import CompanyService
 from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.creation import LeadCreation
+from leadflood.domain.leads.service.editing import LeadEditing
+from leadflood.domain.leads.service.leads import LeadService
+from leadflood.domain.leads.service.merging import LeadMerging
+from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService, Watcher
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
@@ -250,8 +254,14 @@ class Node:
             users=storage.users,
             team=storage.team,
             icps=storage.icps,
-            leads=LeadService(ids, clock),
-            lead_changes=LeadChanges(ids, clock),
+            leads=LeadService(),
+            lead_creation=LeadCreation(
+                storage.icps, self.messaging.opt_ins, settings.budget, ids, clock
+            ),
+            lead_editing=LeadEditing(ids, clock),
+            lead_merging=LeadMerging(ids, clock),
+            lead_owners=LeadOwners(storage.users),
+            lead_reprocessing=LeadReprocessing(settings.budget, ids, clock),
             lead_lists=LeadListService(db),
             companies=CompanyService(ids, clock),
             activities=ActivityService(ids, clock),

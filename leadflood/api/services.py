@@ -6,20 +6,24 @@ from typing import Protocol
 import msgspec
 
 from leadflood.api.http.platform import Platform
+from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.leads.activity_service import ActivityService
-from leadflood.domain.leads.changes import LeadChanges
-from leadflood.domain.leads.company_service import CompanyService
 from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.creation import LeadCreation
+from leadflood.domain.leads.service.editing import LeadEditing
+from leadflood.domain.leads.service.leads import LeadService
+from leadflood.domain.leads.service.merging import LeadMerging
+from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.live_overrides import LiveOverrides
@@ -49,7 +53,11 @@ class Services(Platform, frozen=True, kw_only=True):
     team: TeamSettings
     icps: IcpService
     leads: LeadService
-    lead_changes: LeadChanges
+    lead_creation: LeadCreation
+    lead_editing: LeadEditing
+    lead_merging: LeadMerging
+    lead_owners: LeadOwners
+    lead_reprocessing: LeadReprocessing
     lead_lists: LeadListService
     companies: CompanyService
     activities: ActivityService

@@ -13,7 +13,7 @@ from leadflood.cli.sandbox import World
 from leadflood.cli.talk import money, say, talk
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import Funnel
 from leadflood.engine.ledger.repository import Line, list_lines
@@ -158,7 +158,7 @@ async def report(node: Node, storage: Storage, run_id: UUID, outcome: Outcome) -
 async def _show_top(node: Node, storage: Storage, run_id: UUID) -> None:
     best = await storage.scores.top(run_id, TOP)
     ids = [one.lead_id for one in best]
-    profiles = await leads.profiles(storage.db, ids)
+    profiles = await leads.find_profiles(storage.db, ids)
     costs = await overview.list_lead_costs(storage.db, run_id, ids)
     table = Table(title="The best leads", title_justify="left")
     for column in ("score", "band", "who", "company", "cost"):

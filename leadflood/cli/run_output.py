@@ -12,8 +12,9 @@ from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import USAGE, money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.leads import importing, store as leads
+from leadflood.domain.leads import importing
 from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import LeadCost
 from leadflood.domain.scoring.schemas import Prediction
@@ -127,7 +128,7 @@ class _Desk:
         ]
 
     async def _know(self, lead_ids: set[UUID]) -> _Known:
-        profiles = await leads.profiles(self._storage.db, lead_ids)
+        profiles = await leads.find_profiles(self._storage.db, lead_ids)
         everyone = sorted({member for one in profiles.values() for member in one.members})
         return _Known(
             profiles,

@@ -18,23 +18,25 @@ from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, routes_of
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.routes import (
+    activities,
     admin_dead_letters,
     api_keys,
     audit,
+    companies,
     jobs,
+    lead_actions,
+    leads,
     notifications,
     opt_ins,
     suppressions,
     templates,
 )
-from leadflood.api.routes.activities import Activities
 from leadflood.api.routes.admin_providers import Providers
 from leadflood.api.routes.admin_settings import EffectiveSettings
 from leadflood.api.routes.admin_stages import Stages
 from leadflood.api.routes.admin_statistics import Statistics
 from leadflood.api.routes.auth import Auth
 from leadflood.api.routes.bulk_actions import Bulk
-from leadflood.api.routes.companies import Companies
 from leadflood.api.routes.discovery_runs import Discoveries
 from leadflood.api.routes.docs import Docs, find_assets
 from leadflood.api.routes.events import Events
@@ -45,10 +47,8 @@ from leadflood.api.routes.icp_search import IcpSearch
 from leadflood.api.routes.icps import Icps
 from leadflood.api.routes.imports import Imports
 from leadflood.api.routes.invitation_pages import JoiningPages
-from leadflood.api.routes.lead_actions import LeadChangeRoutes
 from leadflood.api.routes.lead_exports import Exports
 from leadflood.api.routes.lead_list import LeadLists
-from leadflood.api.routes.leads import Leads
 from leadflood.api.routes.me import AuthSelf
 from leadflood.api.routes.messages import Messages
 from leadflood.api.routes.runs import Runs
@@ -87,10 +87,10 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: IcpSearch(parts.node, Discoveries(parts.node)),
     lambda parts: LeadLists(parts.node),
     lambda parts: Exports(parts.node),
-    lambda parts: Companies(parts.node),
-    lambda parts: Activities(parts.node),
-    lambda parts: Leads(parts.desk),
-    lambda parts: LeadChangeRoutes(parts.node),
+    companies,
+    activities,
+    leads,
+    lead_actions,
     opt_ins,
     lambda parts: FeedbackRoutes(parts.node),
     lambda parts: Bulk(parts.node),

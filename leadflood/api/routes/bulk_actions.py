@@ -11,10 +11,11 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.routes.lead_actions import TagText, require_owner
+from leadflood.api.routes.lead_actions import TagText
 from leadflood.api.routes.lead_list import LeadChoice, read_choice
 from leadflood.api.routes.leads import Cap, Providers
 from leadflood.api.services import Node
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import Permission
@@ -28,7 +29,6 @@ from leadflood.domain.bulk.schemas import (
     Verb,
 )
 from leadflood.domain.bulk.service import Begun, BulkService
-from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.overview.service import LeadListService
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound
 
@@ -204,8 +204,10 @@ class Bulk:
             icp_id = await self._node.services.icps.resolve_version(body.icp_id or None)
             return Parameters(icp_id=icp_id, is_forced=body.force is True)
         if body.action is Verb.ASSIGN:
-            return Parameters(owner=await require_owner(self._node, body.owner_id or None))
-        return Parameters(tag=canonical_tag(body.tag)) if body.tag else Parameters()
+            return Parameters(
+                owner=await self._node.services.lead_owners.resolve(body.owner_id or None)
+            )
+        return Parameters(tag=normalize_tag(body.tag)) if body.tag else Parameters()
 
     def _read_money(self, body: BulkBody) -> Money:
         if body.action is not Verb.ENRICH:

@@ -16,7 +16,6 @@ from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
 from leadflood.api.http.uploads import FORM, Upload
-from leadflood.api.routes.lead_actions import require_owner
 from leadflood.api.services import Node
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEntry
@@ -167,7 +166,7 @@ class Imports:
     async def map(self, import_id: UUID, body: ImportMapping, caller: Caller) -> ImportView:
         """Say what the columns mean and what is done with the rows."""
         self._require_providers(body.providers)
-        await require_owner(self._node, body.owner_id)
+        await self._node.services.lead_owners.resolve(body.owner_id)
         icp_id = (
             None
             if body.icp_id is None

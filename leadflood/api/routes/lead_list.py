@@ -11,10 +11,10 @@ from leadflood.api.http.pagination import Listed, Paging, make_page
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.services import Node
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import Band
-from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.schemas import LeadStatus
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.overview.schemas import (
     LeadEvent,
     LeadFilter,
@@ -123,7 +123,7 @@ def _read_owner(owner: str | None, caller: Caller) -> tuple[str | None, bool]:
 
 def _read_tags(tag: str | None) -> tuple[str, ...]:
     told = [one for one in (tag or "").split(",") if one.strip()]
-    tags = tuple(dict.fromkeys(canonical_tag(one) for one in told))
+    tags = tuple(dict.fromkeys(normalize_tag(one) for one in told))
     if len(tags) > MOST_TAGS:
         most = f"name at most {MOST_TAGS} tags"
         raise Invalid(f"tag: {most}", (FieldProblem("tag", most),), code="leads.tag.many")
@@ -143,7 +143,7 @@ class LeadLists:
 
     @property
     def _leads(self) -> LeadService:
-        return LeadService(self._node.services.ids, self._node.services.clock)
+        return self._node.services.leads
 
     @property
     def _overview(self) -> OverviewService:

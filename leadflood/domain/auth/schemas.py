@@ -129,6 +129,18 @@ class Visibility(msgspec.Struct, frozen=True):
 EVERYTHING = Visibility()
 
 
+class Editor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes something, as the slices need to know it.
+
+    `by`: who this is where an act is recorded. `visibility`: which leads they see.
+    `if_match`: the version they mean; None: whichever it is.
+    """
+
+    by: str
+    visibility: Visibility = EVERYTHING
+    if_match: int | None = None
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller. The operator holds `http.token` of the settings and is no user.
 

@@ -23,7 +23,7 @@ from leadflood.domain.bulk.schemas import (
     NewBulk,
     Preview,
 )
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Invalid, NotFound
@@ -55,7 +55,7 @@ class BulkService:
         """Tell what an action would do now; it changes nothing."""
         now = self._clock.now()
         action = _action_of(new, now)
-        states = await leads.read_states(db, new.lead_ids)
+        states = await leads.find_states(db, new.lead_ids)
         decided = [decide(action, states.get(lead_id), now) for lead_id in new.lead_ids]
         counts = Counter(one.state for one in decided)
         codes = Counter(one.code for one in decided if one.code is not None)

@@ -24,8 +24,9 @@ from leadflood.domain.discovery.schemas import (
     PageWanted,
     RecordStatus,
 )
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson, Upserted
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotConfigured, NotFound, code_of
@@ -173,7 +174,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
         """One round, unless people seen twice leave a run short of what its page still has."""
         while taken := [(page, seen) for page in pages for seen in page.take()]:
             people = [_new_person(seen.person) for _, seen in taken if seen.person is not None]
-            upserted = await leads.upsert(tx, people, self._ids, now)
+            upserted = await upsert(tx, people, self._ids, now)
             known = await store.leads_of_runs(
                 tx, [page.run.id for page in pages], [one.lead_id for one in upserted]
             )

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from leadflood.domain.leads import store as leads
+from leadflood.contracts.text_search import read_search
 from leadflood.domain.overview import listing, store
 from leadflood.domain.overview.export import Writer
 from leadflood.domain.overview.schemas import (
@@ -94,7 +94,7 @@ class LeadListService:
         self, wanted: LeadFilter, paging: LeadPaging
     ) -> tuple[list[ListedLead], Total]:
         """List leads with their newest score, in the order asked for, and count all that fit."""
-        words = None if wanted.q is None else leads.read_search(wanted.q)
+        words = None if wanted.q is None else read_search(wanted.q)
         async with self._db.transaction() as tx:
             await listing.plan_by_values(tx)
             are_common = self._common.get(words or "", 0.0) > REAL_TIME.monotonic()
@@ -127,7 +127,7 @@ class LeadListService:
     @asynccontextmanager
     async def snapshot(self, wanted: LeadFilter) -> AsyncIterator["LeadSnapshot"]:
         """Hold the leads of one moment while the block runs; what changes meanwhile is not seen."""
-        words = None if wanted.q is None else leads.read_search(wanted.q)
+        words = None if wanted.q is None else read_search(wanted.q)
         async with self._db.transaction() as tx:
             await listing.take_snapshot(tx)
             await listing.plan_by_values(tx)

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 from leadflood.contracts.values import Band
-from leadflood.domain.leads import store
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.overview import listing
 from leadflood.domain.overview.schemas import LeadFilter, LeadPaging, LeadSort
 from leadflood.domain.overview.service import LeadListService
@@ -21,7 +21,7 @@ async def names(database: Database) -> Sequence[str]:
     told = [f"Ann Number{number}" for number in range(6)]
     people = [a_person(full_name=name, email=f"p{n}@x.example") for n, name in enumerate(told)]
     async with database.transaction() as tx:
-        await store.upsert(tx, people, Ids(SystemClock()), SEEN_AT)
+        await upsert(tx, people, Ids(SystemClock()), SEEN_AT)
     return told
 
 
