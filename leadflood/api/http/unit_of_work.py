@@ -1,6 +1,7 @@
 """Unit of work: one transaction with its events, its audit record and its remembered answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -13,7 +14,7 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import LeadfloodError
+from leadflood.engine.errors import Bug, LeadfloodError
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.publisher import Publication
 
@@ -103,9 +104,10 @@ Work = Callable[[UnitOfWork], Awaitable[AnswerT]]
 
 
 class LateUnitOfWork(Generic[AnswerT]):
-    """A unit of work that the handler opens by itself, after work that must hold no connection.
+    """A unit of work that the handler opens by itself, so that it may work before and after it.
 
-    Hashing a password takes as long as a hundred transactions.
+    Hashing a password takes as long as a hundred transactions; what a switch did is seen once it
+    is committed. `recall` and `run` are for routes that take an Idempotency-Key, `open` for others.
     """
 
     def __init__(
@@ -128,6 +130,16 @@ class LateUnitOfWork(Generic[AnswerT]):
     async def run(self, work: Work[AnswerT]) -> AnswerT:
         """Do the work once; see `run_once`."""
         return await run_once(self._platform, self._caller, self._kind, work, seal=self._seal)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[UnitOfWork]:
+        """Open the unit of work; it is committed when the block ends, and no answer is kept."""
+        if self._caller.idempotency_key:
+            raise Bug("an Idempotency-Key came: `run` remembers the answer")
+        async with self._platform.publisher.transaction() as publication:
+            uow = UnitOfWork(self._platform, self._caller, publication)
+            yield uow
+        await uow.run_after_commit()
 
 
 async def run_once(

@@ -21,18 +21,21 @@ from leadflood.api.routes import (
     admin_dead_letters,
     api_keys,
     audit,
+    auth,
+    invitation_pages,
     jobs,
+    me,
     notifications,
     opt_ins,
     suppressions,
     templates,
+    users,
 )
 from leadflood.api.routes.activities import Activities
 from leadflood.api.routes.admin_providers import Providers
 from leadflood.api.routes.admin_settings import EffectiveSettings
 from leadflood.api.routes.admin_stages import Stages
 from leadflood.api.routes.admin_statistics import Statistics
-from leadflood.api.routes.auth import Auth
 from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.companies import Companies
 from leadflood.api.routes.discovery_runs import Discoveries
@@ -44,17 +47,14 @@ from leadflood.api.routes.icp_rules import IcpRules
 from leadflood.api.routes.icp_search import IcpSearch
 from leadflood.api.routes.icps import Icps
 from leadflood.api.routes.imports import Imports
-from leadflood.api.routes.invitation_pages import JoiningPages
 from leadflood.api.routes.lead_actions import LeadChangeRoutes
 from leadflood.api.routes.lead_exports import Exports
 from leadflood.api.routes.lead_list import LeadLists
 from leadflood.api.routes.leads import Leads
-from leadflood.api.routes.me import AuthSelf
 from leadflood.api.routes.messages import Messages
 from leadflood.api.routes.runs import Runs
 from leadflood.api.routes.sending import Sending
 from leadflood.api.routes.unsubscribe import Public
-from leadflood.api.routes.users import Users
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.health import newest_revision
@@ -76,10 +76,10 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
 RouteClass = Callable[[ServerParts], Any]
 ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: Public(parts.node),
-    lambda parts: Auth(parts.node),
-    lambda parts: AuthSelf(parts.node),
-    lambda parts: JoiningPages(parts.node),
-    lambda parts: Users(parts.node),
+    auth,
+    me,
+    invitation_pages,
+    users,
     api_keys,
     lambda parts: Operations(parts.node, newest_revision(), parts.metrics, parts.lag),
     lambda parts: Icps(parts.node),
