@@ -45,6 +45,7 @@ from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
+from leadflood.engine.control.parts import Control, ControlParts, make_control
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
@@ -265,13 +266,24 @@ class Node:
             messaging=self.messaging,
             discovery=self.discovery,
             engine=self.engine,
-            gate=self.gate,
-            live_overrides=self.live_overrides,
-            adapters=self.adapters,
+            control=self._make_control(),
             provider_names=tuple(settings.providers),
             budget=msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True),
             public_url=settings.http.public_url,
-            explain_settings=storage.explain_settings,
+        )
+
+    def _make_control(self) -> Control:
+        settings = self.storage.settings
+        return make_control(
+            ControlParts(
+                engine=self.engine,
+                gateway=self.gate,
+                live_overrides=self.live_overrides,
+                provider_names=tuple(settings.providers),
+                configured=frozenset(self.adapters),
+                currency=settings.budget.currency,
+                explain_settings=self.storage.explain_settings,
+            )
         )
 
     def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
