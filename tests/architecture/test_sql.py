@@ -63,6 +63,11 @@ HAND_WRITTEN = {
 }
 
 
+def slice_of(path: Path) -> str:
+    """Return the folder that owns a query file: it stands there or in its `repository`."""
+    return name_of(path.parent).removesuffix("/repository")
+
+
 def without_comments(text: str) -> str:
     return re.sub(r"--[^\n]*", "", text)
 
@@ -176,7 +181,7 @@ def test_sql_stands_in_query_files_only(folder: str) -> None:
 
 @pytest.mark.parametrize("path", query_files(), ids=name_of)
 def test_a_table_is_written_by_its_owner_only(path: Path) -> None:
-    folder = name_of(path.parent)
+    folder = slice_of(path)
     own = set(OWNERS.get(folder, "").split())
 
     written = set(WRITES.findall(without_comments(path.read_text("utf-8"))))
@@ -188,7 +193,7 @@ def test_the_guest_writes_the_switch_of_sending_alone() -> None:
     [text] = [
         query.text
         for path, query in QUERIES
-        if name_of(path.parent) == "leadflood/domain/messaging"
+        if slice_of(path) == "leadflood/domain/messaging"
         if "switch" in WRITES.findall(query.text)
     ]
 

@@ -26,7 +26,7 @@ class TeamSettings:
         if version not in (None, team.version):
             raise PreconditionFailed(
                 f"the team's settings are at version {team.version}, not {version}",
-                code="team.changed",
+                code="team.version_conflict",
             )
         await repository.update_team(tx, sales_rep_sees)
         return await repository.get_team(tx)
