@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.http import idempotency
-from leadflood.api.http.idempotency import InFlightRequests
+from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.api.services import BudgetDefaults, Services
 from leadflood.contracts.parts import Ports, StageParts
 from leadflood.contracts.ports.email import EmailVerifier

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from inspect import isawaitable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,7 @@ from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.publisher import Publication
 
 AnswerT = TypeVar("AnswerT")
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 AfterCommit = Callable[[], object]
 
 
@@ -100,7 +102,11 @@ class UnitOfWork:
                 await result
 
 
-Work = Callable[[UnitOfWork], Awaitable[AnswerT]]
+class Work(Protocol[AnswerT_co]):
+    """What is done in a unit of work: a handler with its other arguments in place."""
+
+    def __call__(self, *, uow: UnitOfWork) -> Awaitable[AnswerT_co]:
+        """Do it."""
 
 
 class LateUnitOfWork(Generic[AnswerT]):
@@ -142,25 +148,22 @@ class LateUnitOfWork(Generic[AnswerT]):
         await uow.run_after_commit()
 
 
-async def run_once(
+def run_once(
     platform: Platform,
     caller: Caller,
     kind: Any,
     work: Work[AnswerT],
     *,
     seal: AnswerSeal | None = None,
-) -> AnswerT:
+) -> Awaitable[AnswerT]:
     """Do a change once: with an Idempotency-Key seen before, its first answer is given again.
 
     `work` runs in one transaction with what it publishes and audits, and with its answer, which is
     of the `kind`. `seal` encrypts answers that hold secrets.
     Raises: HttpRefused 422 when the key came with another body before, and what `work` raises.
     """
-
-    async def transact() -> AnswerT:
-        return await _transact(platform, caller, kind, work, seal)
-
-    return await platform.in_flight.share(caller, transact)
+    transact = partial(_transact, platform, caller, kind, work, seal)
+    return platform.in_flight.share(caller, transact)
 
 
 async def _transact(
@@ -186,7 +189,7 @@ async def _answer(
         if remembered is not None:
             return remembered
     try:
-        answer = await work(uow)
+        answer = await work(uow=uow)
     except CommitAndRaise as order:
         return order
     if caller.idempotency_key and answer is not None:
