@@ -12,6 +12,7 @@ from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.app import Node
+
 from tests.support.api import Client
 from tests.support.routes import serving
 
