@@ -1,18 +1,13 @@
 """The composition root: builds every part, starts in order, stops in reverse. Nothing else does."""
 
 import hashlib
+import msgspec
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
-from uuid import UUID
-
-import msgspec
-
 from leadflood.api.http import idempotency
-from leadflood.api.http.idempotency import InFlightRequests
+from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.api.services import BudgetDefaults, Services
 from leadflood.contracts.parts import Ports, StageParts
 from leadflood.contracts.ports.email import EmailVerifier
@@ -48,20 +43,14 @@ from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
-from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
+from leadflood.engine.clock import Clock, REAL_TIME, SystemClock
+from leadflood.engine.control.parts import Control, ControlParts, make_control
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
 from leadflood.engine.db.server_checks import require_usable
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.repository import (
-    Caps,
-    PostgresAllowance,
-    PostgresLedger,
-    Settings as LedgerSettings,
-    forget_answers,
-    resolve_orphans,
-)
+from leadflood.engine.ledger.repository import (Caps, PostgresAllowance, PostgresLedger, Settings as LedgerSettings, forget_answers, resolve_orphans)
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.calls import Gate, Http
 from leadflood.engine.net.client import open_client
@@ -83,6 +72,9 @@ from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engin
 from leadflood.pipeline import STAGES, STEPS
 from leadflood.providers import catalog
 from leadflood.settings import Settings, explain_settings
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 Report = Callable[[str], None]
 ORPHANS_SECONDS = 2.0
@@ -275,13 +267,24 @@ class Node:
             messaging=self.messaging,
             discovery=self.discovery,
             engine=self.engine,
-            gate=self.gate,
-            live_overrides=self.live_overrides,
-            adapters=self.adapters,
+            control=self._make_control(),
             provider_names=tuple(settings.providers),
             budget=msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True),
             public_url=settings.http.public_url,
-            explain_settings=storage.explain_settings,
+        )
+
+    def _make_control(self) -> Control:
+        settings = self.storage.settings
+        return make_control(
+            ControlParts(
+                engine=self.engine,
+                gateway=self.gate,
+                live_overrides=self.live_overrides,
+                provider_names=tuple(settings.providers),
+                configured=frozenset(self.adapters),
+                currency=settings.budget.currency,
+                explain_settings=self.storage.explain_settings,
+            )
         )
 
     def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:

@@ -1,10 +1,7 @@
 """Services: all that a route may use, one struct, built by `app` for each life of the node."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
-
 import msgspec
-
+from collections.abc import Sequence
 from leadflood.api.http.platform import Platform
 from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
@@ -26,9 +23,9 @@ from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
-from leadflood.engine.live_overrides import LiveOverrides
-from leadflood.engine.net.gateway import ProviderGateway
+from leadflood.engine.control.parts import Control
 from leadflood.engine.runtime import Engine
+from typing import Protocol
 
 
 class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +40,9 @@ class Services(Platform, frozen=True, kw_only=True):
     """The services of one life of the node, beside what the framework needs.
 
     `icps` to `notifications` are the use cases, slice by slice.
-    `engine` is the engine's present life, `gate` the way to the outside, `live_overrides` what
-    operators set by hand. `adapters` are the configured providers, `provider_names` all of them.
+    `engine` is the engine's present life, `control` what operators ask and change of it.
+    `provider_names` are all providers, configured or not.
     `public_url` is how the outside reaches us; empty: not known.
-    `explain_settings` lists every setting: its path, its value (secrets masked), its origin.
     """
 
     users: Users
@@ -71,13 +67,10 @@ class Services(Platform, frozen=True, kw_only=True):
     discovery: DiscoveryService
     notifications: NotificationService
     engine: Engine
-    gate: ProviderGateway
-    live_overrides: LiveOverrides
-    adapters: Mapping[str, object]
+    control: Control
     provider_names: Sequence[str]
     budget: BudgetDefaults
     public_url: str
-    explain_settings: Callable[[], Sequence[tuple[str, str, str]]]
 
 
 class Node(Protocol):

@@ -1,12 +1,19 @@
 """Identity and access: principals, roles and permissions, sessions, keys and one-time links."""
 
+import msgspec
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Annotated
 from uuid import UUID
 
-import msgspec
+EmailText = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
+NameText = Annotated[str, msgspec.Meta(max_length=200)]
+PasswordText = Annotated[str, msgspec.Meta(max_length=4_000)]
+CodeText = Annotated[str, msgspec.Meta(max_length=40)]
+TokenText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""What people type, as it may arrive; the rules check it."""
 
 
 class Role(StrEnum):

@@ -1,6 +1,6 @@
 import anyio
 import pytest
-from leadflood.api.http.idempotency import InFlightRequests, StoredResponse
+from leadflood.api.http.in_flight import InFlightRequests, StoredResponse
 
 KEY = b"k"
 
