@@ -1,11 +1,16 @@
 """The composition root: builds every part, starts in order, stops in reverse. Nothing else does."""
 
 import hashlib
-import msgspec
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
 from leadflood.api.http import idempotency
 from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.api.services import BudgetDefaults, Services
@@ -43,14 +48,21 @@ from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
-from leadflood.engine.clock import Clock, REAL_TIME, SystemClock
+from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.control.parts import Control, ControlParts, make_control
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
 from leadflood.engine.db.server_checks import require_usable
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.repository import (Caps, PostgresAllowance, PostgresLedger, Settings as LedgerSettings, forget_answers, resolve_orphans)
+from leadflood.engine.ledger.repository import (
+    Caps,
+    PostgresAllowance,
+    PostgresLedger,
+    Settings as LedgerSettings,
+    forget_answers,
+    resolve_orphans,
+)
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.calls import Gate, Http
 from leadflood.engine.net.client import open_client
@@ -72,9 +84,6 @@ from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engin
 from leadflood.pipeline import STAGES, STEPS
 from leadflood.providers import catalog
 from leadflood.settings import Settings, explain_settings
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 Report = Callable[[str], None]
 ORPHANS_SECONDS = 2.0

@@ -1,7 +1,10 @@
 """Services: all that a route may use, one struct, built by `app` for each life of the node."""
 
-import msgspec
 from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
 from leadflood.api.http.platform import Platform
 from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
@@ -25,7 +28,6 @@ from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.control.parts import Control
 from leadflood.engine.runtime import Engine
-from typing import Protocol
 
 
 class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):

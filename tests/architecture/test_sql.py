@@ -1,15 +1,16 @@
 """SQL stands in `queries.sql` only, prepares, writes its own tables only, and uses its indexes."""
 
 import ast
-import asyncpg
-import pytest
 import re
 from collections import Counter
+from pathlib import Path
+
+import asyncpg
+import pytest
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.sql import Queries, Query
 from leadflood.engine.obs.event_feed import SQL as FEED_SQL
 from leadflood.engine.queue.repository import SQL
-from pathlib import Path
 from tests.support.tree import ROOT, name_of, query_files, sources, texts
 
 OWNERS = {

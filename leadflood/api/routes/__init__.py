@@ -8,12 +8,39 @@ line in `ALL_ROUTES`; docs/openapi.json and the tables of tests/api/test_access_
 tests/api/test_posts.py tell what is meant.
 """
 
-import msgspec
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any, cast
+
+import msgspec
+
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, routes_of
 from leadflood.api.lead_desk import LeadDesk
-from leadflood.api.routes import (activities, admin_dead_letters, admin_providers, admin_settings, admin_stages, admin_statistics, api_keys, audit, auth, companies, docs, health, invitation_pages, jobs, lead_actions, leads, me, notifications, opt_ins, suppressions, templates, users)
+from leadflood.api.routes import (
+    activities,
+    admin_dead_letters,
+    admin_providers,
+    admin_settings,
+    admin_stages,
+    admin_statistics,
+    api_keys,
+    audit,
+    auth,
+    companies,
+    docs,
+    health,
+    invitation_pages,
+    jobs,
+    lead_actions,
+    leads,
+    me,
+    notifications,
+    opt_ins,
+    suppressions,
+    templates,
+    users,
+)
 from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.discovery_runs import Discoveries
 from leadflood.api.routes.docs import ApiDocument, find_assets
@@ -31,8 +58,6 @@ from leadflood.api.routes.sending import Sending
 from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
-from types import ModuleType
-from typing import Any, cast
 
 DESCRIPTION = "Find, enrich, score, write to and learn from leads."
 

@@ -1,12 +1,13 @@
 """Identity and access: principals, roles and permissions, sessions, keys and one-time links."""
 
-import msgspec
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated
 from uuid import UUID
+
+import msgspec
 
 EmailText = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
 NameText = Annotated[str, msgspec.Meta(max_length=200)]
