@@ -2,10 +2,10 @@ from collections.abc import Sequence
 
 import pytest
 from leadflood.contracts.values import Band
+from leadflood.domain.lead_views.repository import lists as repository
+from leadflood.domain.lead_views.schemas import LeadFilter, LeadPaging, LeadSort
+from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.leads import store
-from leadflood.domain.overview import listing
-from leadflood.domain.overview.schemas import LeadFilter, LeadPaging, LeadSort
-from leadflood.domain.overview.service import LeadListService
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -18,20 +18,22 @@ ALL = LeadFilter()
 
 @pytest.fixture
 async def names(database: Database) -> Sequence[str]:
-    told = [f"Ann Number{number}" for number in range(6)]
-    people = [a_person(full_name=name, email=f"p{n}@x.example") for n, name in enumerate(told)]
+    full_names = [f"Ann Number{number}" for number in range(6)]
+    people = [
+        a_person(full_name=name, email=f"p{n}@x.example") for n, name in enumerate(full_names)
+    ]
     async with database.transaction() as tx:
         await store.upsert(tx, people, Ids(SystemClock()), SEEN_AT)
-    return told
+    return full_names
 
 
 async def test_a_count_is_exact_to_the_bound_and_an_estimate_beyond(
     database: Database, names: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lists = LeadListService(database)
+    lists = LeadLists(database)
 
     _, exact = await lists.list_page(ALL, LeadPaging())
-    monkeypatch.setattr(listing, "EXACT", 3)
+    monkeypatch.setattr(repository, "EXACT", 3)
     _, beyond = await lists.list_page(ALL, LeadPaging())
 
     assert (exact.count, exact.is_estimate) == (len(names), False)
@@ -39,24 +41,24 @@ async def test_a_count_is_exact_to_the_bound_and_an_estimate_beyond(
     assert beyond.count >= 4
 
 
-async def test_what_is_counted_is_counted_anew_each_time(
+async def test_an_exact_count_is_made_anew_each_time(
     database: Database, names: Sequence[str]
 ) -> None:
-    lists = LeadListService(database)
+    lists = LeadLists(database)
     await lists.list_page(ALL, LeadPaging())
 
     await database.execute(sql("UPDATE lead SET deleted_at = created_at"))
 
-    found, total = await lists.list_page(ALL, LeadPaging())
-    assert (found, total.count) == ([], 0)
+    page, total = await lists.list_page(ALL, LeadPaging())
+    assert (page, total.count) == ([], 0)
     assert names
 
 
-async def test_that_there_are_many_is_remembered_for_its_filter_alone(
+async def test_an_estimate_is_cached_for_its_filter_alone(
     database: Database, names: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "EXACT", 3)
-    lists = LeadListService(database)
+    monkeypatch.setattr(repository, "EXACT", 3)
+    lists = LeadLists(database)
     await lists.list_page(ALL, LeadPaging())
     await database.execute(sql("UPDATE lead SET deleted_at = created_at"))
 
@@ -71,12 +73,12 @@ async def test_that_there_are_many_is_remembered_for_its_filter_alone(
 async def test_common_words_and_rare_ones_find_the_same(
     database: Database, names: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lists = LeadListService(database)
-    wanted = LeadFilter(q="number")
+    lists = LeadLists(database)
+    lead_filter = LeadFilter(q="number")
 
-    rare, _ = await lists.list_page(wanted, LeadPaging(sort=LeadSort.NAME))
-    monkeypatch.setattr(listing, "EXACT", 3)
-    common, _ = await lists.list_page(wanted, LeadPaging(sort=LeadSort.NAME))
+    rare, _ = await lists.list_page(lead_filter, LeadPaging(sort=LeadSort.NAME))
+    monkeypatch.setattr(repository, "EXACT", 3)
+    common, _ = await lists.list_page(lead_filter, LeadPaging(sort=LeadSort.NAME))
 
-    assert [one.lead.id for one in rare] == [one.lead.id for one in common]
+    assert [listed.lead.id for listed in rare] == [listed.lead.id for listed in common]
     assert len(rare) == len(names)

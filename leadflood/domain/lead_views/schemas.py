@@ -1,5 +1,6 @@
-"""A run in numbers."""
+"""Leads as they are listed, exported and shown."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -9,43 +10,11 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName, Micros
-from leadflood.domain.leads.schemas import LeadStatus
-
-
-class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many leads of a run got how far. `merged` ones turned out to be another lead found."""
-
-    found: int
-    merged: int
-    enriched: int
-    failed: int
-    scored: int
-    high: int
-    medium: int
-    low: int
-    drafted: int
-    waiting: int
-    needs_data: int
-    not_wanted: int
-    intended: int
-    ready: int
-    sending: int
-    accepted: int
-    refused: int
-    unknown: int
-    cancelled: int
-    live_jobs: int
-    spent_micros: Micros
-    reserved_micros: Micros
-    unresolved_micros: Micros
-
-
-class LeadCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What was spent on one lead in a run."""
-
-    lead_id: UUID
-    micros: Micros
-    providers: tuple[str, ...]
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
+from leadflood.domain.leads.schemas import LeadStatus, LeadView
+from leadflood.domain.messaging.schemas import MessageView, OptInView
+from leadflood.domain.scoring.schemas import Counted, Needs, SeenValue, Tally
 
 
 class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,10 +46,17 @@ class LeadSort(StrEnum):
 
 
 class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which leads; None asks for nothing. Text is compared as it is kept.
+    """Which leads; a field that is None does not filter. Text is compared as it is stored.
 
-    `tags`: all of them. With an ICP or a run, scores are those for it. `seen_by`: only what this
-    owner has, whatever else is asked. `q` is what a person typed.
+    `status`, `source`, `country`: the lead's own.
+    `band`, `min_milli`, `max_milli`: its score, in 1/1000 of a point.
+    `icp_id`, `run_id`: leads with a score for these; scores are then those for them.
+    `owner`: whom it belongs to; `is_unowned`: nobody.
+    `visibility`: whose leads may be seen, whatever else is asked.
+    `tags`: all of them.
+    `email`, `company_domain`, `company_id`: who the lead is, and where they work.
+    `created_after`, `created_before`: when it was created.
+    `q`: the words that a person typed.
     """
 
     status: LeadStatus | None = None
@@ -92,7 +68,7 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     owner: str | None = None
     is_unowned: bool = False
-    seen_by: str | None = None
+    visibility: Visibility = EVERYTHING
     country: str | None = None
     tags: tuple[str, ...] = ()
     email: str | None = None
@@ -103,8 +79,8 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     q: str | None = None
 
 
-class LeadPlace(msgspec.Struct, frozen=True, array_like=True):
-    """Where a lead stands in every sort: its id, change, score (-1: none) and name."""
+class LeadPosition(msgspec.Struct, frozen=True, array_like=True):
+    """The position of a lead in every sort: its id, last change, score (-1: none) and name."""
 
     id: UUID
     at: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -113,10 +89,10 @@ class LeadPlace(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeadPaging(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list: so many from behind a place (None: from the beginning)."""
+    """Which part of a list: so many from behind a position (None: from the beginning)."""
 
     sort: LeadSort = LeadSort.NEWEST
-    after: LeadPlace | None = None
+    after: LeadPosition | None = None
     offset: int = 0
     limit: int = 50
 
@@ -154,7 +130,7 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ExportFormat(StrEnum):
-    """As what leads are exported: for spreadsheets, as one JSON array, or JSON a line."""
+    """The format of an export: CSV for spreadsheets, one JSON array, or JSON a line."""
 
     CSV = "csv"
     JSON = "json"
@@ -186,40 +162,10 @@ class ExportedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ListedLead(msgspec.Struct, frozen=True):
-    """A lead in a list and its place there."""
+    """A lead in a list and its position there."""
 
     lead: LeadSummary
-    place: LeadPlace
-
-
-class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which discovery runs; None asks for nothing. `search_state` is that of the search alone."""
-
-    icp_ids: tuple[UUID, ...] | None = None
-    state: str | None = None
-    search_state: str | None = None
-    provider: str | None = None
-    kind: str | None = None
-
-
-class RunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A discovery run in a list: `state` is that of the search, `run_state` of the whole run.
-
-    `code` None: nothing went wrong; `ended_at` None: it goes on.
-    """
-
-    id: UUID
-    icp_id: UUID
-    kind: str
-    title: str
-    provider: str
-    state: str
-    run_state: str
-    code: str | None
-    wanted_count: int
-    lead_count: int
-    created_at: datetime
-    ended_at: datetime | None
+    position: LeadPosition
 
 
 class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -231,3 +177,74 @@ class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     lead_id: UUID
     run_id: UUID | None
     payload: dict[str, Any]
+
+
+class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One part of a score; all parts sum to it exactly."""
+
+    name: str
+    points_milli: int
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one rule saw and gave; `seen` null: the value is not known."""
+
+    position: int
+    kind: RuleKind
+    field: RuleField
+    operator: Operator
+    wanted: RuleValue
+    seen: SeenValue | None
+    is_met: bool
+    points_milli: int
+    worth_milli: int
+    reason: str
+
+
+class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A score, why it is so, and what would make it HIGH. Points are in 1/1000.
+
+    `needs` are the fewest values that would have to be different; none for a lead that is HIGH.
+    """
+
+    id: UUID
+    icp_id: UUID
+    run_id: UUID | None
+    score: float
+    score_milli: int
+    band: Band
+    is_filtered_out: bool
+    contributions: tuple[ContributionView, ...]
+    trace: tuple[RuleView, ...]
+    explanation: tuple[str, ...]
+    needs: Needs
+    algorithm: str
+    algorithm_version: int
+    created_at: datetime
+
+
+class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
+    """A lead with all that is known, where it comes from, what it cost and what came of it.
+
+    `score` null: it has none yet. `optIns` are the person's agreements, live and withdrawn.
+    """
+
+    cost_micros: Micros
+    records: Sequence[LeadRecord]
+    score: ScoreView | None
+    messages: Sequence[MessageView]
+    opt_ins: Sequence[OptInView]
+
+
+class LeadPage(msgspec.Struct, frozen=True):
+    """A lead's page, and the same as JSON."""
+
+    lead: LeadDetail
+    body: msgspec.Raw
+
+
+class IcpPreview(msgspec.Struct, frozen=True):
+    """What an ICP makes of the leads there are, and how many these are in all."""
+
+    tally: Tally
+    total: Counted

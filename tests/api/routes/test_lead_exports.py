@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from leadflood.app import Node
 from leadflood.contracts.csv_safety import MARK
-from leadflood.domain.overview import service
-from leadflood.domain.overview.export import HEADERS
-from leadflood.domain.overview.schemas import ExportFormat, LeadFilter
+from leadflood.domain.lead_views.rules.export_file import HEADERS
+from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
+from leadflood.domain.lead_views.service import snapshots
+from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead, scored
@@ -76,7 +77,7 @@ async def test_a_mark_at_the_beginning_tells_excel_the_encoding(api: Client, dom
 async def test_many_pieces_are_one_file(
     api: Client, domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PIECE", 2)
+    monkeypatch.setattr(snapshots, "PIECE", 2)
 
     whole = await api.get(f"/v1/leads/export?companyDomain={domain}&format=json")
 
@@ -106,7 +107,7 @@ async def test_an_export_is_on_record_before_it_leaves(
     }
 
 
-async def test_what_is_asked_wrongly_is_refused_before_anything_is_sent(api: Client) -> None:
+async def test_a_wrong_query_is_refused_before_anything_is_sent(api: Client) -> None:
     for query, where in (("format=xml", "format"), ("limit=5", "limit"), ("owner=me", "owner")):
         refused = await api.get(f"/v1/leads/export?{query}")
 
@@ -114,7 +115,7 @@ async def test_what_is_asked_wrongly_is_refused_before_anything_is_sent(api: Cli
         assert refused.problem["fields"][0]["path"] == where
 
 
-async def test_who_may_not_export_may_not(api: Client) -> None:
+async def test_exporting_needs_its_permission(api: Client) -> None:
     rep = await api.client_of("SALES_REP")
 
     refused = await rep.get("/v1/leads/export")
@@ -125,7 +126,7 @@ async def test_who_may_not_export_may_not(api: Client) -> None:
 async def test_a_client_that_goes_away_ends_the_reading(
     api: Client, domain: str, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PIECE", 1)
+    monkeypatch.setattr(snapshots, "PIECE", 1)
     assert domain
     async with api.session.get(f"{api.address}/v1/leads/export", headers=api.auth) as response:
         await response.content.readany()
@@ -149,21 +150,18 @@ async def open_snapshots(database: Database) -> int:
     )
 
 
-async def test_each_export_is_of_one_moment(
-    api: Client, domain: str, node_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del api, monkeypatch
-    lists = service.LeadListService(node_database)
-    wanted = LeadFilter(company_domain=domain)
-    async with lists.snapshot(wanted) as snapshot:
+async def test_each_export_is_of_one_moment(domain: str, node_database: Database) -> None:
+    lists = LeadLists(node_database)
+    lead_filter = LeadFilter(company_domain=domain)
+    async with lists.snapshot(lead_filter) as snapshot:
         count = await snapshot.count()
         await node_database.execute(
             sql("UPDATE lead SET deleted_at = created_at WHERE email = $1", "e"), e=f"p1@{domain}"
         )
-        seen = [piece async for piece in snapshot.file(ExportFormat.NDJSON)]
+        pieces = [piece async for piece in snapshot.file(ExportFormat.NDJSON)]
 
     assert count == 5
-    assert len(b"".join(seen).splitlines()) == 5
+    assert len(b"".join(pieces).splitlines()) == 5
     await node_database.execute(
         sql("UPDATE lead SET deleted_at = NULL WHERE email = $1", "e"), e=f"p1@{domain}"
     )

@@ -1,10 +1,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
-from leadflood.api.http.pagination import Paging
-from leadflood.api.routes.lead_list import LeadChoice, LeadQuery
 from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead, scored
@@ -294,11 +291,3 @@ async def test_somebody_who_sees_only_his_own_leads_lists_only_them(
     assert of_none["data"] == by_email["data"] == []
     assert [one.status for one in timelines] == [200, 404]
     assert [one["id"] for one in me["data"]] == [mine]
-
-
-def test_an_export_takes_the_filters_of_a_list() -> None:
-    paging = {field.name for field in msgspec.structs.fields(Paging)}
-    of_list = {field.name: field.type for field in msgspec.structs.fields(LeadQuery)}
-    of_export = {field.name: field.type for field in msgspec.structs.fields(LeadChoice)}
-
-    assert {n: t for n, t in of_list.items() if n not in paging | {"sort"}} == of_export
