@@ -17,12 +17,11 @@ from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.leads.writing import Prepared
 from leadflood.domain.messaging.opt_ins import NewOptIn
+from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.db.batching import REDO, Batcher, Policy, Redo
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
-from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publication
-from leadflood.engine.queue.runs import NewRun
 from leadflood.engine.queue.stage import FollowUp
 
 
@@ -156,22 +155,26 @@ class LeadDesk:
                 created[place] = end
             else:
                 answers[place] = end or REDO
-        opened = [self._run_of(orders[place]) for place in created]
-        await runs.create_many(publication.tx, opened, services.clock.now())
+        run_ids = await services.runs.open_runs(
+            publication.tx,
+            "lead",
+            [_limits_of(orders[place]) for place in created],
+            title="one lead by the API",
+        )
         jobs = await publication.publish_each(
             [
                 FollowUp(
                     None,
                     event,
-                    run_id=run.id,
+                    run_id=run_id,
                     request_id=orders[place].caller.request_id,
                     trace_parent=orders[place].caller.trace_parent,
                 )
-                for (place, event), run in zip(created.items(), opened, strict=True)
+                for (place, event), run_id in zip(created.items(), run_ids, strict=True)
             ]
         )
-        for (place, event), run, job_id in zip(created.items(), opened, jobs, strict=True):
-            answers[place] = LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run.id)
+        for (place, event), run_id, job_id in zip(created.items(), run_ids, jobs, strict=True):
+            answers[place] = LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run_id)
         return answers
 
     async def _record_opt_ins(
@@ -186,18 +189,9 @@ class LeadDesk:
         ]
         await self._node.services.messaging.opt_ins.add(tx, agreed)
 
-    def _run_of(self, order: Order) -> NewRun:
-        services = self._node.services
-        budget = services.budget
-        return NewRun(
-            id=services.ids.new(),
-            kind="lead",
-            title="one lead by the API",
-            sends=order.sends.value,
-            providers=order.providers,
-            cap_micros=budget.run_micros if order.cap_micros is None else order.cap_micros,
-            lead_cap_micros=budget.lead_micros,
-        )
+
+def _limits_of(order: Order) -> RunLimits:
+    return RunLimits(sends=order.sends, providers=order.providers, cap_micros=order.cap_micros)
 
 
 def _owner_by(caller: Caller) -> str | None:

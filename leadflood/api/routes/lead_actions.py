@@ -30,6 +30,7 @@ from leadflood.domain.leads.schemas import (
     TagCount,
 )
 from leadflood.domain.leads.service import LeadService
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.engine.errors import (
     Conflict,
     Denied,
@@ -38,9 +39,7 @@ from leadflood.engine.errors import (
     NotFound,
     PreconditionFailed,
 )
-from leadflood.engine.queue import runs
 from leadflood.engine.queue.event import Event
-from leadflood.engine.queue.runs import NewRun
 
 EventT = TypeVar("EventT", bound=LeadChanged)
 Change = Callable[[UnitOfWork, Editor], Awaitable[EventT | None]]
@@ -330,40 +329,46 @@ class LeadChangeRoutes:
     async def enrich(self, lead_id: UUID, body: EnrichWish, caller: Caller) -> RunStarted:
         """Ask the providers for what is missing of a lead, then score it: a run of one."""
         icp_id = await self._node.services.icps.resolve_version(body.icp_id)
-        budget = self._node.services.budget
-        run = NewRun(
-            id=self._node.services.ids.new(), kind="lead", title="one lead enriched by the API",
-            sends=body.sends.value, providers=body.providers,
-            cap_micros=budget.run_micros if body.cap_micros is None else body.cap_micros,
-            lead_cap_micros=budget.lead_micros,
-        )  # fmt: skip
+        limits = RunLimits(sends=body.sends, providers=body.providers, cap_micros=body.cap_micros)
+        title = "one lead enriched by the API"
         return await self._start(
-            lead_id, run, lambda lead: EnrichmentWanted(lead, icp_id, body.force), caller
+            lead_id,
+            limits,
+            title,
+            lambda lead: EnrichmentWanted(lead, icp_id, body.force),
+            caller,
         )
 
     async def score(self, lead_id: UUID, body: ScoreWish, caller: Caller) -> RunStarted:
         """Score a lead anew by what is known of it; nothing is asked outside, nothing is sent."""
         icp_id = await self._node.services.icps.resolve_version(body.icp_id)
-        run = NewRun(
-            id=self._node.services.ids.new(), kind="lead", title="one lead scored by the API",
-            sends="never", providers=(), cap_micros=0,
-        )  # fmt: skip
-        return await self._start(lead_id, run, lambda lead: RescoreWanted(lead, icp_id), caller)
+        return await self._start(
+            lead_id,
+            NO_SPENDING,
+            "one lead scored by the API",
+            lambda lead: RescoreWanted(lead, icp_id),
+            caller,
+        )
 
     async def _start(
-        self, lead_id: UUID, run: NewRun, event_of: Callable[[UUID], Event], caller: Caller
+        self,
+        lead_id: UUID,
+        limits: RunLimits,
+        title: str,
+        event_of: Callable[[UUID], Event],
+        caller: Caller,
     ) -> RunStarted:
         async def do(uow: UnitOfWork) -> RunStarted:
             editor = editor_of(caller)
             lead = await self._changes.require_visible(uow.tx, lead_id, editor)
-            await runs.create(uow.tx, run, self._node.services.clock.now())
+            run_id = await self._node.services.runs.open_run(uow.tx, "lead", limits, title=title)
             (job_id,) = await uow.publication.publish(
                 [event_of(lead.id)],
-                run_id=run.id,
+                run_id=run_id,
                 request_id=caller.request_id,
                 trace_parent=caller.trace_parent,
             )
-            return RunStarted(run_id=run.id, job_id=job_id)
+            return RunStarted(run_id=run_id, job_id=job_id)
 
         return await run_once(self._node.services, caller, RunStarted, do)
 
