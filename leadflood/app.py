@@ -44,7 +44,8 @@ from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService, Watcher
 from leadflood.domain.runs.schemas import BudgetDefaults
-from leadflood.domain.runs.service import RunService
+from leadflood.domain.runs.service.jobs import JobService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
@@ -246,7 +247,7 @@ class Node:
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
         db, ids, clock = storage.db, storage.ids, storage.clock
-        leads, lead_lists = LeadService(ids, clock), LeadLists(db)
+        leads, lead_lists, owners = LeadService(ids, clock), LeadLists(db), LeadOwnership(db)
         return Services(
             db=db,
             ids=ids,
@@ -259,6 +260,7 @@ class Node:
             team=storage.team,
             icps=storage.icps,
             runs=storage.runs,
+            jobs=JobService(db, owners),
             leads=leads,
             lead_changes=LeadChanges(ids, clock),
             lead_lists=lead_lists,
@@ -270,7 +272,7 @@ class Node:
             imports=ImportService(ids, clock),
             bulk=BulkService(ids, clock),
             learning=LearningService(ids, clock),
-            owners=LeadOwnership(db),
+            owners=owners,
             notifications=NotificationService(db, clock),
             scores=storage.scores,
             messaging=self.messaging,

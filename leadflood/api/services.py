@@ -21,7 +21,8 @@ from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService
 from leadflood.domain.runs.schemas import BudgetDefaults
-from leadflood.domain.runs.service import RunService
+from leadflood.domain.runs.service.jobs import JobService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
@@ -44,6 +45,7 @@ class Services(Platform, frozen=True, kw_only=True):
     team: TeamSettings
     icps: IcpService
     runs: RunService
+    jobs: JobService
     leads: LeadService
     lead_changes: LeadChanges
     lead_lists: LeadLists

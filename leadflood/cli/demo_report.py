@@ -15,7 +15,7 @@ from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
 from leadflood.domain.runs.schemas import Funnel
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.ledger.repository import Line, list_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.providers import catalog

@@ -23,7 +23,7 @@ from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.icp.service import content_hash
 from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.runs.schemas import RunLimits
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.providers import catalog

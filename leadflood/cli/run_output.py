@@ -15,7 +15,7 @@ from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads import importing, store as leads
 from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv
 from leadflood.domain.runs.schemas import LeadCost
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.schemas import Prediction
 from leadflood.engine.errors import Invalid
 

@@ -14,7 +14,7 @@ from leadflood.cli.talk import say
 from leadflood.domain.leads import importing
 from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue import runs

@@ -129,11 +129,11 @@ async def list_lead_events(
     events = await services.lead_pages.list_events(
         lead_id, caller.visibility, query.position(), query.fetch_limit
     )
-    shown = [
+    views = [
         msgspec.structs.replace(event, payload=show_payload(event.payload))
         for event in query.skip(events)
     ]
-    return make_page(shown, query, lambda event: event.id)
+    return make_page(views, query)
 
 
 def _read_owner(owner: str | None, caller: Caller) -> str | None:

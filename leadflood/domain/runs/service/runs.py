@@ -5,55 +5,19 @@ from uuid import UUID
 
 from leadflood.domain.auth.schemas import Principal
 from leadflood.domain.runs import repository
-from leadflood.domain.runs.rules import cap_used_micros, progress_ratio
 from leadflood.domain.runs.schemas import (
     BudgetDefaults,
-    Funnel,
-    LeadCost,
     RunCancellation,
     RunLimits,
     RunReport,
 )
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun, Run, RunFilter
-
-
-class RunReports:
-    """What came of runs, read across all slices."""
-
-    def __init__(self, db: Reader) -> None:
-        self._db = db
-
-    async def report(self, run: Run) -> RunReport:
-        """Return how far a run is."""
-        funnel = await self.count_funnel(run.id)
-        return RunReport(
-            run=run,
-            funnel=funnel,
-            progress_ratio=progress_ratio(funnel, is_running=run.state == "running"),
-            live_jobs=await runs.count_live(self._db, run.id),
-            cap_used_micros=cap_used_micros(funnel),
-        )
-
-    async def count_funnel(self, run_id: UUID) -> Funnel:
-        """Count how many leads of a run got how far."""
-        return await repository.count_funnel(self._db, run_id)
-
-    async def list_lead_costs(self, run_id: UUID, lead_ids: Sequence[UUID]) -> dict[UUID, LeadCost]:
-        """Return what was spent on these leads in a run."""
-        return await repository.list_lead_costs(self._db, run_id, lead_ids)
-
-    async def list_lead_codes(self, run_id: UUID, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
-        """Return why the enrichment of these leads ended as it did, where there is a code."""
-        return await repository.list_lead_codes(self._db, run_id, lead_ids)
-
-    async def list_accepted_references(self, run_id: UUID) -> list[str]:
-        """List the references of a run's messages that the other side took."""
-        return await repository.list_accepted_references(self._db, run_id)
 
 
 class RunService:
@@ -90,7 +54,7 @@ class RunService:
         self, tx: Tx, kind: str, limits: Sequence[RunLimits], *, title: str
     ) -> list[UUID]:
         """Open a run for each of these limits, all in one statement; return their ids."""
-        new = [self._new_run(kind, each, title) for each in limits]
+        new = [self._new_run(kind, run_limits, title) for run_limits in limits]
         await runs.create_many(tx, new, self._clock.now())
         return [run.id for run in new]
 
@@ -139,9 +103,9 @@ class RunService:
         """Return a run. Raises: NotFound."""
         return await runs.get(self._db, run_id)
 
-    async def list_page(self, wanted: RunFilter, before: UUID | None, limit: int) -> list[Run]:
+    async def list_page(self, run_filter: RunFilter, before: UUID | None, limit: int) -> list[Run]:
         """List runs of any kind, newest first, behind a position."""
-        return await runs.list_page(self._db, wanted, before, limit)
+        return await runs.list_page(self._db, run_filter, before, limit)
 
     async def find_hidden(self, listed: Sequence[Run], principal: Principal) -> frozenset[UUID]:
         """Return which of these runs are hidden from the principal: imports and actions of others.

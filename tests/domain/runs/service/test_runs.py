@@ -12,7 +12,7 @@ from leadflood.domain.auth.schemas import (
     Visibility,
 )
 from leadflood.domain.runs.schemas import NO_SPENDING, BudgetDefaults, RunLimits
-from leadflood.domain.runs.service import RunService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Denied, NotFound
