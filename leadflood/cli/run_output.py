@@ -15,8 +15,8 @@ from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads import importing
 from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import LeadCost
+from leadflood.domain.runs.schemas import LeadCost
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.schemas import Prediction
 from leadflood.engine.errors import Invalid
 
@@ -133,8 +133,8 @@ class _Desk:
         return _Known(
             profiles,
             await self._storage.scores.scores_of(everyone, self._new.icp_id),
-            await overview.list_lead_costs(self._storage.db, self._new.run_id, everyone),
-            await overview.list_lead_codes(self._storage.db, self._new.run_id, everyone),
+            await RunReports(self._storage.db).list_lead_costs(self._new.run_id, everyone),
+            await RunReports(self._storage.db).list_lead_codes(self._new.run_id, everyone),
         )
 
     def _added(self, row: ImportRow, lead_id: UUID | None, known: _Known) -> list[str]:

@@ -14,7 +14,7 @@ from leadflood.cli.talk import say
 from leadflood.domain.leads import importing
 from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
-from leadflood.domain.overview import store as overview
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue import runs
@@ -143,7 +143,7 @@ class _Watch:
         return True
 
     async def _look(self, run_id: UUID) -> None:
-        funnel = await overview.count_funnel(self._storage.db, run_id)
+        funnel = await RunReports(self._storage.db).count_funnel(run_id)
         now = time.perf_counter()
         done = funnel.scored + funnel.failed
         first_done, first_at = self._first = self._first or (done, now)

@@ -13,7 +13,7 @@ from leadflood.api.routes import lead_actions
 from leadflood.api.routes.bulk_actions import Bulk, BulkBody
 from leadflood.api.routes.feedback import FeedbackBody, FeedbackRoutes
 from leadflood.api.routes.lead_actions import MergeInto, NewOwner, ScoreWish
-from leadflood.api.routes.lead_list import LeadChoice
+from leadflood.api.routes.lead_list import LeadFilterQuery
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
 from leadflood.domain.bulk.schemas import Verb
@@ -127,7 +127,7 @@ async def test_his_bulk_action_touches_his_own_leads_only(
 ) -> None:
     bulk = Bulk(node)
     by_ids = BulkBody(action=Verb.TAG, tag="reached", ids=(mine, theirs))
-    by_filter = BulkBody(action=Verb.TAG, tag="filtered", filter=LeadChoice())
+    by_filter = BulkBody(action=Verb.TAG, tag="filtered", filter=LeadFilterQuery())
 
     named = await finished(bulk, await begin(bulk, by_ids, rep), rep)
     found = await finished(bulk, await begin(bulk, by_filter, rep), rep)

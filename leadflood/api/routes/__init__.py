@@ -28,32 +28,32 @@ from leadflood.api.routes import (
     audit,
     auth,
     companies,
+    discovery_runs,
     docs,
     health,
+    icp_search,
     invitation_pages,
     jobs,
     lead_actions,
+    lead_exports,
+    lead_list,
     leads,
     me,
     notifications,
     opt_ins,
+    runs,
     suppressions,
     templates,
     users,
 )
 from leadflood.api.routes.bulk_actions import Bulk
-from leadflood.api.routes.discovery_runs import Discoveries
 from leadflood.api.routes.docs import ApiDocument, find_assets
 from leadflood.api.routes.events import Events
 from leadflood.api.routes.feedback import FeedbackRoutes
 from leadflood.api.routes.icp_rules import IcpRules
-from leadflood.api.routes.icp_search import IcpSearch
 from leadflood.api.routes.icps import Icps
 from leadflood.api.routes.imports import Imports
-from leadflood.api.routes.lead_exports import Exports
-from leadflood.api.routes.lead_list import LeadLists
 from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.runs import Runs
 from leadflood.api.routes.sending import Sending
 from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.services import Node
@@ -81,9 +81,9 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     health,
     lambda parts: Icps(parts.node),
     lambda parts: IcpRules(parts.node),
-    lambda parts: IcpSearch(parts.node, Discoveries(parts.node)),
-    lambda parts: LeadLists(parts.node),
-    lambda parts: Exports(parts.node),
+    icp_search,
+    lead_list,
+    lead_exports,
     companies,
     activities,
     leads,
@@ -92,9 +92,9 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: FeedbackRoutes(parts.node),
     lambda parts: Bulk(parts.node),
     lambda parts: Imports(parts.node),
-    lambda parts: Discoveries(parts.node),
+    discovery_runs,
     jobs,
-    lambda parts: Runs(parts.node),
+    runs,
     lambda parts: Messages(parts.node),
     templates,
     suppressions,

@@ -1,7 +1,6 @@
 """Use cases of bulk actions: look ahead, begin, watch, cancel, undo."""
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -142,11 +141,6 @@ class BulkService:
     async def find(self, db: Reader, run_id: UUID) -> Action:
         """Find an action. Raises: NotFound."""
         return await self._find(db, run_id)
-
-    async def makers_of(self, db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, str]:
-        """Tell who began these actions; what is none is left out."""
-        actions = await store.find_actions(db, run_ids)
-        return {run_id: action.created_by for run_id, action in actions.items()}
 
     async def _find(self, db: Reader, run_id: UUID) -> Action:
         action = (await store.find_actions(db, [run_id])).get(run_id)

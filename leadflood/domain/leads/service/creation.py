@@ -18,13 +18,13 @@ from leadflood.domain.leads.service.insertion import (
     create_leads,
     read_lead,
 )
+from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, LeadfloodError
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publication
-from leadflood.engine.queue.runs import NewRun
 from leadflood.engine.queue.stage import FollowUp
 
 
@@ -51,27 +51,15 @@ class OptInRecorder(Protocol):
         """Record agreements; each comes as (lead, agreement, who recorded it)."""
 
 
-class Caps(Protocol):
-    """The caps that a run gets when its caller names none; None: no cap."""
-
-    @property
-    def run_micros(self) -> int | None:
-        """The cap of a run."""
-
-    @property
-    def lead_micros(self) -> int | None:
-        """The cap of each lead."""
-
-
 class LeadCreation:
     """The use case of creating leads, for many requests at once."""
 
     def __init__(
-        self, icps: IcpService, opt_ins: OptInRecorder, caps: Caps, ids: Ids, clock: Clock
+        self, icps: IcpService, opt_ins: OptInRecorder, runs: RunService, ids: Ids, clock: Clock
     ) -> None:
         self._icps = icps
         self._opt_ins = opt_ins
-        self._caps = caps
+        self._runs = runs
         self._ids = ids
         self._clock = clock
 
@@ -132,7 +120,17 @@ class LeadCreation:
         """Open a run for each new lead and publish its event."""
         if not created:
             return {}
-        run_ids = await self._open_runs(publication.tx, [request for request, _ in created])
+        run_ids = await self._runs.open_runs(
+            publication.tx,
+            "lead",
+            [
+                RunLimits(
+                    sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+                )
+                for request, _ in created
+            ],
+            title="one lead by the API",
+        )
         job_ids = await publication.publish_each(
             [
                 FollowUp(
@@ -149,24 +147,6 @@ class LeadCreation:
             event.lead_id: LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run_id)
             for (_, event), run_id, job_id in zip(created, run_ids, job_ids, strict=True)
         }
-
-    async def _open_runs(self, tx: Tx, requests: Sequence[LeadRequest]) -> list[UUID]:
-        new = [
-            NewRun(
-                id=self._ids.new(),
-                kind="lead",
-                title="one lead by the API",
-                sends=request.sends.value,
-                providers=request.providers,
-                cap_micros=(
-                    self._caps.run_micros if request.cap_micros is None else request.cap_micros
-                ),
-                lead_cap_micros=self._caps.lead_micros,
-            )
-            for request in requests
-        ]
-        await runs.create_many(tx, new, self._clock.now())
-        return [run.id for run in new]
 
     async def _record_opt_ins(
         self, tx: Tx, created: Sequence[tuple[LeadRequest, LeadCreated]]

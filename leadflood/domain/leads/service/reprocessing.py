@@ -7,13 +7,10 @@ import msgspec
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas import Editor
 from leadflood.domain.leads.schemas import EnrichmentWanted, LeadEvent, RescoreWanted
-from leadflood.domain.leads.service.creation import Caps
 from leadflood.domain.leads.service.locking import lock_lead
-from leadflood.engine.clock import Clock
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.ids import Ids
-from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
 
 
 class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +38,8 @@ class StartedRun(msgspec.Struct, frozen=True):
 class LeadReprocessing:
     """The use cases of doing more for a lead that is there."""
 
-    def __init__(self, caps: Caps, ids: Ids, clock: Clock) -> None:
-        self._caps = caps
-        self._ids = ids
-        self._clock = clock
+    def __init__(self, runs: RunService) -> None:
+        self._runs = runs
 
     async def enrich(
         self, tx: Tx, lead_id: UUID, request: EnrichmentRequest, editor: Editor
@@ -54,18 +49,11 @@ class LeadReprocessing:
         Raises: NotFound, PreconditionFailed.
         """
         lead = await lock_lead(tx, lead_id, editor)
-        cap = request.cap_micros
-        run = NewRun(
-            id=self._ids.new(),
-            kind="lead",
-            title="one lead enriched by the API",
-            sends=request.sends.value,
-            providers=request.providers,
-            cap_micros=self._caps.run_micros if cap is None else cap,
-            lead_cap_micros=self._caps.lead_micros,
+        limits = RunLimits(
+            sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
         )
-        event = EnrichmentWanted(lead.id, request.icp_id, request.is_forced)
-        return StartedRun(await self._open_run(tx, run), event)
+        run_id = await self._runs.open_run(tx, "lead", limits, title="one lead enriched by the API")
+        return StartedRun(run_id, EnrichmentWanted(lead.id, request.icp_id, request.is_forced))
 
     async def score(self, tx: Tx, lead_id: UUID, icp_id: UUID, editor: Editor) -> StartedRun:
         """Open a run that scores a lead by what is known of it; nothing is asked outside.
@@ -73,15 +61,7 @@ class LeadReprocessing:
         Raises: NotFound, PreconditionFailed.
         """
         lead = await lock_lead(tx, lead_id, editor)
-        run = NewRun(
-            id=self._ids.new(),
-            kind="lead",
-            title="one lead scored by the API",
-            sends="never",
-            providers=(),
-            cap_micros=0,
+        run_id = await self._runs.open_run(
+            tx, "lead", NO_SPENDING, title="one lead scored by the API"
         )
-        return StartedRun(await self._open_run(tx, run), RescoreWanted(lead.id, icp_id))
-
-    async def _open_run(self, tx: Tx, run: NewRun) -> UUID:
-        return await runs.create(tx, run, self._clock.now())
+        return StartedRun(run_id, RescoreWanted(lead.id, icp_id))
