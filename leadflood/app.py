@@ -27,13 +27,13 @@ from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
-from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.bulk_actions.service import BulkService
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.company_service import CompanyService
-from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings

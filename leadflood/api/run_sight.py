@@ -9,7 +9,7 @@ from uuid import UUID
 from leadflood.api.http.request_context import Caller
 from leadflood.api.services import Node
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
-from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.bulk_actions.service import BulkService
 from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.queue.runs import Run
 

@@ -12,7 +12,8 @@ from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import USAGE, money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.leads import importing, store as leads
+from leadflood.domain.imports.repository import imports
+from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import LeadCost
@@ -92,7 +93,7 @@ def check_writable(output: Path, input_file: Path) -> None:
 
 async def write_output(storage: Storage, new: NewImport, read: ReadCsv, output: Path) -> Written:
     """Write every usable row with its lead's score; leads named twice cost once."""
-    lead_of = await importing.list_leads(storage.db, new.run_id)
+    lead_of = await imports.list_leads(storage.db, new.run_id)
     desk = _Desk(storage, new, lead_of)
     headers = [match.header for match in read.mapping]
     rows: list[Sequence[str]] = [[*headers, *_added_names(headers)]]

@@ -11,8 +11,8 @@ from leadflood.app import WHOLE_NODE, Storage, open_node
 from leadflood.cli.progress import Glimpse, Show
 from leadflood.cli.status import list_stages
 from leadflood.cli.talk import say
-from leadflood.domain.leads import importing
-from leadflood.domain.leads.import_service import ImportService
+from leadflood.domain.imports.repository import imports
+from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
 from leadflood.domain.overview import store as overview
 from leadflood.engine.clock import REAL_TIME
@@ -90,7 +90,7 @@ async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
     new, rows = going.new, going.read.rows
     async with storage.db.transaction() as tx:
         await service.start_import(tx, new, going.read)
-    done = set(await importing.list_leads(storage.db, new.run_id))
+    done = set(await imports.list_leads(storage.db, new.run_id))
     left = [row for row in rows if row.number not in done]
     going.row_count = len(rows) - len(left)
     for start in range(0, len(left), CHUNK):

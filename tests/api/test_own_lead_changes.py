@@ -13,7 +13,7 @@ from leadflood.api.routes.lead_actions import LeadChangeRoutes, MergeInto, NewOw
 from leadflood.api.routes.lead_list import LeadChoice
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
-from leadflood.domain.bulk.schemas import Verb
+from leadflood.domain.bulk_actions.schemas import Verb
 from leadflood.domain.leads.schemas import LeadChange
 from leadflood.domain.learning.schemas import Outcome
 from leadflood.engine.errors import Denied, NotFound

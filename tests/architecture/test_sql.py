@@ -26,10 +26,9 @@ OWNERS = {
     "leadflood/domain/audit": "audit_event",
     "leadflood/domain/users": "team_setting",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
-    "leadflood/domain/leads": (
-        "lead lead_text company identity field_value activity import import_row tag"
-    ),
-    "leadflood/domain/bulk": "bulk_action bulk_item",
+    "leadflood/domain/leads": ("lead lead_text company identity field_value activity tag"),
+    "leadflood/domain/imports": "import import_row",
+    "leadflood/domain/bulk_actions": "bulk_action bulk_item",
     "leadflood/domain/learning": "label",
     "leadflood/domain/discovery": "discovery_run discovery_record discovery_page",
     "leadflood/domain/enrichment": "enrichment enrichment_record waterfall_stat",

@@ -4,8 +4,8 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.app import Storage
-from leadflood.domain.bulk.schemas import BulkView, NewBulk, Parameters, Verb
-from leadflood.domain.bulk.service import Begun, BulkService
+from leadflood.domain.bulk_actions.schemas import BulkView, NewBulk, Parameters, Verb
+from leadflood.domain.bulk_actions.service import Begun, BulkService
 from leadflood.engine.clock import REAL_TIME
 
 from tests.chaos.points import SMALL

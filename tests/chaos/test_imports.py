@@ -9,14 +9,14 @@ from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.domain.leads.import_schemas import (
+from leadflood.domain.imports.schemas import (
     ImportMapping,
     ImportPartWanted,
     ImportState,
     ImportView,
     UndoPartWanted,
 )
-from leadflood.domain.leads.import_service import Asker, ImportService, Source
+from leadflood.domain.imports.service.imports import Asker, ImportService, Source
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 from leadflood.engine.queue import runs

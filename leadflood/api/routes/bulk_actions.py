@@ -18,7 +18,7 @@ from leadflood.api.services import Node
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import Permission
-from leadflood.domain.bulk.schemas import (
+from leadflood.domain.bulk_actions.schemas import (
     MOST_LEADS,
     BulkView,
     Money,
@@ -27,7 +27,7 @@ from leadflood.domain.bulk.schemas import (
     Preview,
     Verb,
 )
-from leadflood.domain.bulk.service import Begun, BulkService
+from leadflood.domain.bulk_actions.service import Begun, BulkService
 from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.overview.service import LeadListService
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound

@@ -21,7 +21,7 @@ from leadflood.api.services import Node
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import Permission
-from leadflood.domain.leads.import_schemas import (
+from leadflood.domain.imports.schemas import (
     ImportMapping,
     ImportPartWanted,
     ImportStarted,
@@ -32,7 +32,7 @@ from leadflood.domain.leads.import_schemas import (
     RowView,
     UndoPartWanted,
 )
-from leadflood.domain.leads.import_service import Asker, ImportService, Source
+from leadflood.domain.imports.service.imports import Asker, ImportService, Source
 from leadflood.engine.errors import (
     Conflict,
     Denied,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.learning import store
+from leadflood.domain.learning import repository
 from leadflood.domain.learning.schemas import KINDS, Label, LabelRecorded, NewLabel
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -40,11 +40,11 @@ class LearningService:
                 code="learning.label.future",
             )
         new = msgspec.structs.replace(new, happened_at=happened_at)
-        score = await store.find_score_then(tx, members, new.icp_id, happened_at)
+        score = await repository.find_score_then(tx, members, new.icp_id, happened_at)
         label_id, kind = self._ids.new(), KINDS[new.outcome]
-        await store.record_label(tx, label_id, new, kind, score, now)
+        await repository.record_label(tx, label_id, new, kind, score, now)
         return LabelRecorded(new.lead_id, label_id, kind.value, new.outcome.value)
 
     async def list_labels(self, db: Reader, members: Sequence[UUID]) -> list[Label]:
         """List what came of a lead and of those that are one with it, newest first."""
-        return await store.list_labels(db, members, MOST_LISTED)
+        return await repository.list_labels(db, members, MOST_LISTED)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.imports import read_csv
-from leadflood.domain.leads.records import DELIMITERS, find_delimiter, read_records
+from leadflood.domain.imports.rules.csv_reader import DELIMITERS, find_delimiter, read_records
+from leadflood.domain.imports.rules.row_parser import read_csv
 from leadflood.domain.leads.schemas import ReadCsv
 from leadflood.engine.errors import Invalid
 

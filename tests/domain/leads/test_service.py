@@ -4,8 +4,8 @@ from uuid import UUID
 import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.imports import read_csv
+from leadflood.domain.imports.rules.row_parser import read_csv
+from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadStatus, NewImport
 from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import ManualClock

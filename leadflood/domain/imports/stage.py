@@ -14,8 +14,11 @@ from anyio import to_thread
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
-from leadflood.domain.leads import import_undo, importing
-from leadflood.domain.leads.import_schemas import (
+from leadflood.domain.imports.repository import imports
+from leadflood.domain.imports.repository.imports import Advance, Locked, UndoAdvance
+from leadflood.domain.imports.rules.csv_reader import Record
+from leadflood.domain.imports.rules.row_parser import read_row
+from leadflood.domain.imports.schemas import (
     ImportAdvanced,
     ImportCompleted,
     ImportFailed,
@@ -27,10 +30,8 @@ from leadflood.domain.leads.import_schemas import (
     RowState,
     UndoPartWanted,
 )
-from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.importing import Advance, Locked, UndoAdvance
-from leadflood.domain.leads.imports import read_row
-from leadflood.domain.leads.records import Record
+from leadflood.domain.imports.service import undo
+from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.leads.schemas import BadRow, EnrichmentWanted, ImportRow, LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -89,8 +90,8 @@ class ImportStage(Stage[Task, Part, Read]):
             if sum((await runs.count_live(db, task.import_id)).values()):
                 return Snooze(WAIT_SECONDS, "the run's jobs are being swept")
             return Part()
-        plan = await importing.find_plan(db, task.import_id)
-        records = await importing.read_waiting(db, task.import_id, task.after, CHUNK)
+        plan = await imports.find_plan(db, task.import_id)
+        records = await imports.read_waiting(db, task.import_id, task.after, CHUNK)
         return Part(plan, records)
 
     @override
@@ -103,7 +104,7 @@ class ImportStage(Stage[Task, Part, Read]):
     async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Task, Read]]) -> Sequence[FollowUp]:
         follows: list[FollowUp] = []
         for one in sorted(ended, key=lambda each: each.task.import_id.int):
-            locked = await importing.lock(tx, one.task.import_id)
+            locked = await imports.lock(tx, one.task.import_id)
             if locked is None or locked.place != one.task.after:
                 continue
             events = await self._commit(tx, one, locked)
@@ -120,7 +121,7 @@ class ImportStage(Stage[Task, Part, Read]):
             return ()
         if isinstance(one.outcome, Discard):
             code = code_of(one.outcome.error)
-            await importing.fail(tx, task.import_id, code, now)
+            await imports.fail(tx, task.import_id, code, now)
             return [ImportFailed(task.import_id, code)]
         if is_undo:
             return await self._undo(tx, locked, now)
@@ -141,11 +142,11 @@ class ImportStage(Stage[Task, Part, Read]):
             if plan.enrich:
                 events += _wanted(locked, chunk.created, chunk.updated)
         if ends:
-            await importing.end_rows(tx, import_id, ends)
+            await imports.end_rows(tx, import_id, ends)
         place = read.rows[-1].number if read.rows else locked.place
         is_last = len(read.rows) < CHUNK
         done = Advance(import_id=import_id, place=place, ends=ends, is_last=is_last)
-        done_count, row_count = await importing.advance(tx, done, now)
+        done_count, row_count = await imports.advance(tx, done, now)
         events.append(ImportAdvanced(import_id, done_count, row_count))
         last = ImportCompleted(import_id) if is_last else ImportPartWanted(import_id, place)
         return [*events, last]
@@ -153,8 +154,8 @@ class ImportStage(Stage[Task, Part, Read]):
     async def _undo(self, tx: Tx, locked: Locked, now: datetime) -> Sequence[Event]:
         import_id = locked.view.id
         owner = None if locked.told is None else locked.told.plan.owner
-        rows = await import_undo.read_rows(tx, import_id, locked.place, CHUNK)
-        undone = await import_undo.undo_rows(tx, import_id, owner, rows, now)
+        rows = await undo.read_rows(tx, import_id, locked.place, CHUNK)
+        undone = await undo.undo_rows(tx, import_id, owner, rows, now)
         place = rows[-1].number if rows else locked.place
         is_last = len(rows) < CHUNK
         done = UndoAdvance(
@@ -164,7 +165,7 @@ class ImportStage(Stage[Task, Part, Read]):
             kept_count=undone.kept_count,
             is_last=is_last,
         )
-        counts = await importing.advance_undo(tx, done, now)
+        counts = await imports.advance_undo(tx, done, now)
         last = ImportUndone(import_id, *counts) if is_last else UndoPartWanted(import_id, place)
         return [*undone.deleted, *undone.updated, last]
 

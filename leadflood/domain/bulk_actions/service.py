@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.bulk import store
-from leadflood.domain.bulk.rules import decide
-from leadflood.domain.bulk.schemas import (
+from leadflood.domain.bulk_actions import repository
+from leadflood.domain.bulk_actions.rules import decide
+from leadflood.domain.bulk_actions.schemas import (
     CHUNK,
     MOST_LEADS,
     UNDOABLE,
@@ -77,16 +77,16 @@ class BulkService:
                 f"more than {MOST_LEADS:,} leads fit: narrow the filter", code="bulk.too_many"
             )
         run_id = await self._open_run(tx, f"bulk {new.verb.value}", new.money)
-        await store.record_action(tx, run_id, new, None, len(lead_ids), self._clock.now())
-        await store.record_items(tx, run_id, lead_ids)
+        await repository.record_action(tx, run_id, new, None, len(lead_ids), self._clock.now())
+        await repository.record_items(tx, run_id, lead_ids)
         return Begun(run_id=run_id, count=len(lead_ids), chunks=_chunks(run_id, len(lead_ids)))
 
     async def get(self, db: Reader, run_id: UUID) -> BulkView:
         """Tell how far an action is. Raises: NotFound."""
         action = await self._find(db, run_id)
         run = await runs.get(db, run_id)
-        counts = await store.count_items(db, run_id)
-        undone_by = await store.find_undoing(db, run_id)
+        counts = await repository.count_items(db, run_id)
+        undone_by = await repository.find_undoing(db, run_id)
         many = counts.by_state.get
         left = many(ItemState.WAITING, 0)
         return BulkView(
@@ -96,7 +96,7 @@ class BulkService:
             refused_count=many(ItemState.REFUSED, 0), failed_count=many(ItemState.FAILED, 0),
             cancelled_count=many(ItemState.CANCELLED, 0), left_count=left,
             codes=counts.codes,
-            problems=await store.list_problems(db, run_id, MOST_PROBLEMS),
+            problems=await repository.list_problems(db, run_id, MOST_PROBLEMS),
             undoes=action.undoes, undone_by=undone_by,
             is_undoable=not left and _may_undo(action) and undone_by is None,
             created_at=action.created_at, created_by=action.created_by, ended_at=run.ended_at,
@@ -120,13 +120,13 @@ class BulkService:
             raise Conflict(
                 f"what {action.verb.value} has done cannot be taken back", code="bulk.undo.never"
             )
-        counts = await store.count_items(tx, run_id)
+        counts = await repository.count_items(tx, run_id)
         if counts.by_state.get(ItemState.WAITING):
             raise Conflict(
                 f"it goes on: wait for its end, or stop it with PUT /v1/bulk/{run_id}/cancellation",
                 code="bulk.undo.running",
             )
-        count, last = await store.count_done(tx, run_id)
+        count, last = await repository.count_done(tx, run_id)
         if not count:
             raise Conflict("it has changed nothing: there is nothing to undo", code="bulk.empty")
         undoing = await self._open_run(tx, f"bulk {action.verb.value} undone", Money())
@@ -134,9 +134,9 @@ class BulkService:
             verb=action.verb, lead_ids=(), by=by, parameters=action.parameters,
             filter_text=action.filter_text, sees_owner=sees_owner,
         )  # fmt: skip
-        if not await store.record_action(tx, undoing, new, run_id, count, self._clock.now()):
+        if not await repository.record_action(tx, undoing, new, run_id, count, self._clock.now()):
             raise Conflict("it is undone already", code="bulk.undo.done")
-        await store.record_undo_items(tx, undoing, run_id)
+        await repository.record_undo_items(tx, undoing, run_id)
         return Begun(run_id=undoing, count=count, chunks=_chunks(undoing, last))
 
     async def find(self, db: Reader, run_id: UUID) -> Action:
@@ -145,11 +145,11 @@ class BulkService:
 
     async def makers_of(self, db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, str]:
         """Tell who began these actions; what is none is left out."""
-        actions = await store.find_actions(db, run_ids)
+        actions = await repository.find_actions(db, run_ids)
         return {run_id: action.created_by for run_id, action in actions.items()}
 
     async def _find(self, db: Reader, run_id: UUID) -> Action:
-        action = (await store.find_actions(db, [run_id])).get(run_id)
+        action = (await repository.find_actions(db, [run_id])).get(run_id)
         if action is None:
             raise NotFound(f"there is no bulk action {run_id}", code="bulk.not_found")
         return action

@@ -12,15 +12,14 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import importing, search
-from leadflood.domain.leads.import_schemas import RowState
+from leadflood.domain.imports.repository import imports
+from leadflood.domain.imports.schemas import RowState
+from leadflood.domain.leads import search
 from leadflood.domain.leads.provenance import evidence_bytes
 from leadflood.domain.leads.rules import CSV_SOURCE, IMPORT_METHOD, evidence_of_row
 from leadflood.domain.leads.schemas import LeadDeleted, LeadUpdated
-from leadflood.engine.db.sql import load_queries
+from leadflood.domain.leads.store import SQL
 from leadflood.engine.db.tx import Reader, Tx
-
-SQL = load_queries(__file__)
 
 OBSTACLES = {
     "merged": "it and another lead are one now",
@@ -62,7 +61,9 @@ class Undone(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_rows(db: Reader, import_id: UUID, after: int, limit: int) -> Sequence[UndoRow]:
     """Read the next rows that brought something."""
-    rows = await db.fetch(SQL.read_rows_to_undo, run_id=import_id, after=after, limit=limit)
+    rows = await db.fetch(
+        importing.SQL.read_rows_to_undo, run_id=import_id, after=after, limit=limit
+    )
     return [
         UndoRow(
             number=row["number"],
@@ -98,7 +99,7 @@ async def undo_rows(
     updated = await _take_back(tx, stay, lost, now)
     await _drop_companies(tx, import_id, gone)
     await tx.execute(
-        SQL.end_undone_rows,
+        importing.SQL.end_undone_rows,
         run_id=import_id,
         numbers=[row.number for row in rows],
         outcomes=[_end(row.number in reasons) for row in rows],
@@ -123,9 +124,13 @@ async def _reasons(
     made = {row.lead_id for row in rows if row.outcome is RowState.CREATED}
     told: dict[UUID, str] = {}
     others = {row.lead_id for row in rows} - made
-    for kept in await tx.fetch(SQL.find_kept_leads, run_id=import_id, lead_ids=list(others)):
+    for kept in await tx.fetch(
+        importing.SQL.find_kept_leads, run_id=import_id, lead_ids=list(others)
+    ):
         told[kept["lead_id"]] = OBSTACLES["kept"]
-    found = await tx.fetch(SQL.find_obstacles, lead_ids=list(made), run_id=import_id, owner=owner)
+    found = await tx.fetch(
+        importing.SQL.find_obstacles, lead_ids=list(made), run_id=import_id, owner=owner
+    )
     for obstacle in found:
         told.setdefault(obstacle["lead_id"], OBSTACLES[obstacle["obstacle"]])
     return {row.number: told[row.lead_id] for row in rows if row.lead_id in told}
@@ -166,7 +171,7 @@ async def _take_back(
 ) -> dict[UUID, int]:
     """Take from leads that stay what rows gave them beside values; tell their versions."""
     keys = [
-        (*key.partition(importing.WITHIN)[::2], row.lead_id) for row in rows for key in row.new_keys
+        (*key.partition(imports.WITHIN)[::2], row.lead_id) for row in rows for key in row.new_keys
     ]
     if keys:
         await tx.execute(
@@ -186,7 +191,7 @@ async def _take_back(
             SQL.touch_undone,
             ids=ordered,
             lost_domains=[FieldName.COMPANY_DOMAIN in lost.get(each, ()) for each in ordered],
-            tags=[importing.BETWEEN.join(sorted(tags[each])) for each in ordered],
+            tags=[imports.BETWEEN.join(sorted(tags[each])) for each in ordered],
             now=now,
         )
         versions |= {row["id"]: row["version"] for row in touched}

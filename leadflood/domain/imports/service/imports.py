@@ -10,9 +10,11 @@ import msgspec
 from anyio import to_thread
 
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import importing, store
-from leadflood.domain.leads.canon import canonical_tag
-from leadflood.domain.leads.import_schemas import (
+from leadflood.domain.imports.repository import imports
+from leadflood.domain.imports.repository.imports import Advance, Locked, Owner, Told
+from leadflood.domain.imports.rules.csv_reader import Record, Sheet, open_sheet
+from leadflood.domain.imports.rules.row_parser import guess_fields, read_cell, read_row, tells_who
+from leadflood.domain.imports.schemas import (
     Column,
     ImportMapping,
     ImportState,
@@ -28,9 +30,8 @@ from leadflood.domain.leads.import_schemas import (
     StagedRow,
     StoredFile,
 )
-from leadflood.domain.leads.importing import Advance, Locked, Owner, Told
-from leadflood.domain.leads.imports import guess_fields, read_cell, read_row, tells_who
-from leadflood.domain.leads.records import Record, Sheet, open_sheet
+from leadflood.domain.leads import store
+from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.rules import CSV_SOURCE, found_in_row, keys_of_row
 from leadflood.domain.leads.schemas import (
     BadRow,
@@ -121,7 +122,7 @@ class ImportService:
 
     async def start_import(self, tx: Tx, new: NewImport, read: ReadCsv) -> bool:
         """Write a file and its bad rows; False when the run has it already (it goes on then)."""
-        return await importing.record_import(tx, new, read, self._clock.now())
+        return await imports.record_import(tx, new, read, self._clock.now())
 
     async def import_rows(
         self, tx: Tx, new: NewImport, rows: Sequence[ImportRow]
@@ -131,7 +132,7 @@ class ImportService:
         A lead that several rows of a file name is created, and scored, once.
         """
         locked = await self.lock(tx, new.run_id, None)
-        done = await importing.numbers_in(tx, new.run_id, [row.number for row in rows])
+        done = await imports.numbers_in(tx, new.run_id, [row.number for row in rows])
         fresh = [row for row in rows if row.number not in done]
         if not fresh:
             return ()
@@ -141,16 +142,16 @@ class ImportService:
                 code="leads.import.ended",
             )
         chunk = await self.make_leads(tx, new.run_id, Plan(fields=()), fresh)
-        await importing.add_rows(tx, new.run_id, fresh, chunk.ends)
+        await imports.add_rows(tx, new.run_id, fresh, chunk.ends)
         counted = Advance(
             import_id=new.run_id, place=fresh[-1].number, ends=chunk.ends, is_last=False
         )
-        await importing.advance(tx, counted, self._clock.now())
+        await imports.advance(tx, counted, self._clock.now())
         return [LeadCreated(lead_id, new.icp_id) for lead_id in (*chunk.created, *chunk.updated)]
 
     async def finish_import(self, db: Reader, import_id: UUID) -> None:
         """Say that a file read by a command is in."""
-        await importing.finish(db, import_id, self._clock.now())
+        await imports.finish(db, import_id, self._clock.now())
 
     async def stage(self, tx: Tx, source: Source) -> UUID:
         """Keep a file's rows until it is started, and tell its id.
@@ -158,7 +159,7 @@ class ImportService:
         The same bytes from the same person that still wait are not kept twice. Raises: Invalid,
         saying what to change.
         """
-        await importing.lock_bytes(tx, source.sha256)
+        await imports.lock_bytes(tx, source.sha256)
         known = await self._find_waiting(tx, source)
         if known is not None:
             return known
@@ -170,11 +171,11 @@ class ImportService:
             opened.__exit__(None, None, None)
 
     async def _stage(self, tx: Tx, file: StoredFile, sheet: Sheet) -> UUID:
-        await importing.stage_file(tx, file, self._clock.now())
+        await imports.stage_file(tx, file, self._clock.now())
         good = bad = 0
         rows = _staged(sheet)
         while chunk := await to_thread.run_sync(_take, rows):
-            await importing.stage_rows(tx, file.id, chunk)
+            await imports.stage_rows(tx, file.id, chunk)
             broken = sum(row.reason is not None for row in chunk)
             good, bad = good + len(chunk) - broken, bad + broken
             if good + bad > MOST_ROWS:
@@ -184,11 +185,11 @@ class ImportService:
                 )
         if not good + bad:
             raise Invalid("the file has a header and no rows", code="leads.csv.empty")
-        await importing.count_staged(tx, file.id, good, bad)
+        await imports.count_staged(tx, file.id, good, bad)
         return file.id
 
     async def _find_waiting(self, tx: Tx, source: Source) -> UUID | None:
-        same = await importing.find_same(tx, UUID(int=0), source.sha256, source.owner)
+        same = await imports.find_same(tx, UUID(int=0), source.sha256, source.owner)
         for one, owner in same:
             if one.state in _WAITING and owner == source.owner:
                 return one.id
@@ -211,10 +212,10 @@ class ImportService:
 
     async def get(self, db: Reader, import_id: UUID, mine: str | None) -> ImportView:
         """Tell how an import stands. Raises: NotFound, also for somebody else's."""
-        found = (await importing.find(db, [import_id], mine)).get(import_id)
+        found = (await imports.find(db, [import_id], mine)).get(import_id)
         if found is None:
             raise _not_found(import_id)
-        same = await importing.find_same(db, import_id, bytes.fromhex(found.sha256), mine)
+        same = await imports.find_same(db, import_id, bytes.fromhex(found.sha256), mine)
         return msgspec.structs.replace(found, same_as=[one for one, _ in same])
 
     async def list(
@@ -226,13 +227,13 @@ class ImportService:
         limit: int,
     ) -> Sequence[ImportView]:
         """List imports, newest first."""
-        ids = await importing.list_ids(db, mine, state, before, limit)
-        found = await importing.find(db, ids, mine)
+        ids = await imports.list_ids(db, mine, state, before, limit)
+        found = await imports.find(db, ids, mine)
         return [found[import_id] for import_id in ids if import_id in found]
 
     async def lock(self, tx: Tx, import_id: UUID, mine: str | None) -> Locked:
         """Hold an import until the end of the transaction. Raises: NotFound."""
-        locked = await importing.lock(tx, import_id, mine)
+        locked = await imports.lock(tx, import_id, mine)
         if locked is None:
             raise _not_found(import_id)
         return locked
@@ -261,15 +262,15 @@ class ImportService:
                 f"the import is at version {view.version}", code="leads.import.changed"
             )
         told = Told(mapping=given, plan=make_plan(view, given, asker))
-        await importing.write_plan(tx, view.id, told, icp_id)
+        await imports.write_plan(tx, view.id, told, icp_id)
 
     async def begin(self, tx: Tx, locked: Locked, told: Told, icp_id: UUID | None) -> None:
         """Say that the rows are read from now on; `began` tells by which job."""
-        await importing.begin(tx, locked.view.id, told, icp_id, self._clock.now())
+        await imports.begin(tx, locked.view.id, told, icp_id, self._clock.now())
 
     async def began(self, tx: Tx, import_id: UUID, job_id: UUID) -> None:
         """Remember the job that reads the rows."""
-        await importing.began(tx, import_id, job_id)
+        await imports.began(tx, import_id, job_id)
 
     def told(self, locked: Locked, asker: Asker) -> Told:
         """Tell the mapping that was given, or the one that is guessed. Raises: Invalid."""
@@ -280,13 +281,13 @@ class ImportService:
 
     async def begin_undo(self, tx: Tx, import_id: UUID, job_id: UUID) -> None:
         """Say that what a file brought is to go again."""
-        await importing.begin_undo(tx, import_id, job_id)
+        await imports.begin_undo(tx, import_id, job_id)
 
     async def list_rows(
         self, db: Reader, import_id: UUID, state: RowState | None, after: int, limit: int
     ) -> Sequence[RowView]:
         """List rows in the order of the file, of one state or all."""
-        return await importing.list_rows(db, import_id, state, after, limit)
+        return await imports.list_rows(db, import_id, state, after, limit)
 
     async def preview(
         self, db: Reader, import_id: UUID, mine: str | None, *, owner: str | None
@@ -298,21 +299,21 @@ class ImportService:
                 f"the import is {view.state.value}: look at its rows instead",
                 code="leads.import.started",
             )
-        plan = await importing.find_plan(db, import_id)
+        plan = await imports.find_plan(db, import_id)
         if plan is None:
             asker = Asker(by="", owner=owner, mine=mine)
             plan = make_plan(view, ImportMapping(), asker)
         look = _Look(plan, import_id, self._clock.now())
         after = 0
         while look.looked_at < MOST_PREVIEWED:
-            records = await importing.read_waiting(db, import_id, after, STAGED_AT_ONCE)
+            records = await imports.read_waiting(db, import_id, after, STAGED_AT_ONCE)
             if not records:
                 break
             after = records[-1].number
             keyed = await to_thread.run_sync(look.read, records)
-            known = await importing.owners_of(db, {key for _, keys in keyed for key in keys})
+            known = await imports.owners_of(db, {key for _, keys in keyed for key in keys})
             look.settle(keyed, known)
-        broken = await importing.list_rows(db, import_id, RowState.BAD, 0, SHOWN_BAD)
+        broken = await imports.list_rows(db, import_id, RowState.BAD, 0, SHOWN_BAD)
         return look.end(view, broken)
 
     async def make_leads(
@@ -328,16 +329,16 @@ class ImportService:
                 for row, person in zip(rows, people, strict=True)
                 if row.number not in left_out
             ]
-            await importing.mark(tx)
+            await imports.mark(tx)
             upserted = await store.upsert(tx, [person for _, person in taken], self._ids, now)
             if not await self._touches_foreign(tx, import_id, plan, upserted):
                 break
-            await importing.go_back(tx)
-        in_file = await importing.leads_in(tx, import_id, [one.lead_id for one in upserted])
+            await imports.go_back(tx)
+        in_file = await imports.leads_in(tx, import_id, [one.lead_id for one in upserted])
         outcomes = _outcomes(upserted, in_file)
         tags = await self._give(tx, plan, upserted, outcomes, now)
         companies = {row.number: _company_of(person) for row, person in taken}
-        made = await importing.made_companies(
+        made = await imports.made_companies(
             tx, [one for one in companies.values() if one is not None], now
         )
         ends = dict(left_out)
@@ -350,7 +351,7 @@ class ImportService:
                 reason=_DELETED if one.is_deleted else None,
                 company_id=company_id,
                 made_company=company_id in made,
-                new_keys=tuple(f"{key.kind}{importing.WITHIN}{key.value}" for key in one.new_keys),
+                new_keys=tuple(f"{key.kind}{imports.WITHIN}{key.value}" for key in one.new_keys),
                 new_tags=tags.pop(one.lead_id, ()),
                 merged=one.merged,
             )
@@ -374,8 +375,8 @@ class ImportService:
         if plan.mine is None and plan.on_duplicate is OnDuplicate.UPDATE:
             return {}
         keys = [_keys(person) for person in people]
-        owners = await importing.owners_of(tx, {key for each in keys for key in each})
-        own = await importing.leads_in(tx, import_id, [one.lead_id for one in owners.values()])
+        owners = await imports.owners_of(tx, {key for each in keys for key in each})
+        own = await imports.leads_in(tx, import_id, [one.lead_id for one in owners.values()])
         ends = {}
         for row, each in zip(rows, keys, strict=True):
             named = [owners[key] for key in sorted(each) if key in owners]
@@ -392,7 +393,7 @@ class ImportService:
             return False
         known = {one.lead_id for one in upserted if not one.is_new}
         known -= {one.lead_id for one in upserted if one.is_new}
-        known -= await importing.leads_in(tx, import_id, known)
+        known -= await imports.leads_in(tx, import_id, known)
         states = await store.lock_states(tx, known)
         return any(state.owner != plan.mine for state in states.values())
 
@@ -427,7 +428,7 @@ class ImportService:
 
     async def forget_uploads(self, tx: Tx) -> int:
         """Forget files that nobody started in time; tell how many."""
-        return await importing.forget_uploads(tx, self._clock.now() - KEPT)
+        return await imports.forget_uploads(tx, self._clock.now() - KEPT)
 
 
 _DELETED = "somebody has deleted this lead: restore it first"
@@ -607,7 +608,7 @@ def _columns(sheet: Sheet) -> tuple[Column, ...]:
 
 def _staged(sheet: Sheet) -> Iterator[StagedRow]:
     for record in sheet.records:
-        yield StagedRow(record.number, importing.encode_cells(record.cells), record.problem)
+        yield StagedRow(record.number, imports.encode_cells(record.cells), record.problem)
 
 
 def _take(rows: Iterator[StagedRow]) -> list[StagedRow]:

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import msgspec
 from hypothesis import given, strategies as st
-from leadflood.domain.bulk.rules import CHANGED_SINCE, decide, decide_undo
-from leadflood.domain.bulk.schemas import (
+from leadflood.domain.bulk_actions.rules import CHANGED_SINCE, decide, decide_undo
+from leadflood.domain.bulk_actions.schemas import (
     UNDOABLE,
     Action,
     Before,

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.rules.column_mapping import match_headers
+from leadflood.domain.imports.rules.csv_reader import Record, Sheet, open_sheet
 from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
-from leadflood.domain.leads.headers import match_headers
-from leadflood.domain.leads.records import Record, Sheet, open_sheet
 from leadflood.domain.leads.schemas import BadRow, HeaderMatch, ImportRow, ReadCsv
 
 _WHO = (

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.import_schemas import (
+from leadflood.domain.imports.rules.csv_reader import Record
+from leadflood.domain.imports.schemas import (
     Column,
     ImportCounts,
     ImportMapping,
@@ -20,7 +21,6 @@ from leadflood.domain.leads.import_schemas import (
     StagedRow,
     StoredFile,
 )
-from leadflood.domain.leads.records import Record
 from leadflood.domain.leads.schemas import BadRow, IdentityKey, ImportRow, NewImport, ReadCsv
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx

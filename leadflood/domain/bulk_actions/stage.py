@@ -7,10 +7,17 @@ from uuid import UUID
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
-from leadflood.domain.bulk import store
-from leadflood.domain.bulk.rules import decide, decide_undo
-from leadflood.domain.bulk.schemas import Action, ChunkWanted, Decision, Item, ItemState, Verb
-from leadflood.domain.bulk.store import Ending
+from leadflood.domain.bulk_actions import repository
+from leadflood.domain.bulk_actions.repository import Ending
+from leadflood.domain.bulk_actions.rules import decide, decide_undo
+from leadflood.domain.bulk_actions.schemas import (
+    Action,
+    ChunkWanted,
+    Decision,
+    Item,
+    ItemState,
+    Verb,
+)
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
     EnrichmentWanted,
@@ -61,13 +68,13 @@ class BulkStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
         now = self._clock.now()
         closed = [_closing(one) for one in ended if isinstance(one.outcome, Discard)]
         if closed:
-            await store.close_items(tx, closed, now)
+            await repository.close_items(tx, closed, now)
         done = [one for one in ended if isinstance(one.outcome, Done)]
-        items = await store.find_waiting(tx, [one.task for one in done])
+        items = await repository.find_waiting(tx, [one.task for one in done])
         if not items:
             return ()
         await leads.lock_states(tx, {item.lead_id for item in items})
-        actions = await store.find_actions(tx, list({item.run_id for item in items}))
+        actions = await repository.find_actions(tx, list({item.run_id for item in items}))
         follows: list[FollowUp] = []
         for run_id, action in sorted(actions.items()):
             mine = [item for item in items if item.run_id == run_id]
@@ -92,7 +99,7 @@ class BulkStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
         before = [one.before for one in endings if one.decision.after and one.before]
         after = [one.decision.after for one in endings if one.decision.after]
         await leads.write_states(tx, before, after, action.created_by, now)
-        await store.end_items(tx, action.run_id, endings, now)
+        await repository.end_items(tx, action.run_id, endings, now)
         return [
             _chunk_of(one.item, chunks).follow_up(event)
             for one in endings

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.bulk.schemas import (
+from leadflood.domain.bulk_actions.schemas import (
     Action,
     Before,
     ChunkWanted,

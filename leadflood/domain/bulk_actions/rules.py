@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from leadflood.domain.bulk.schemas import Action, Before, Decision, ItemState, Verb
+from leadflood.domain.bulk_actions.schemas import Action, Before, Decision, ItemState, Verb
 from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
 
 NOT_FOUND = "leads.not_found"

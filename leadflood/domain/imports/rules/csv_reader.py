@@ -17,8 +17,8 @@ from typing import BinaryIO
 import msgspec
 from charset_normalizer import from_bytes
 
+from leadflood.domain.imports.rules.column_mapping import known_cells
 from leadflood.domain.leads.canon import clean_text
-from leadflood.domain.leads.headers import known_cells
 from leadflood.engine.errors import Invalid
 
 DELIMITERS = (",", ";", "\t", "|")
