@@ -33,11 +33,11 @@ SELECT
     run_id, action, parameters, filter, item_count, undoes, sees_owner, created_at, created_by
 FROM bulk_action WHERE run_id = ANY(:run_ids::uuid[]);
 
--- name: find_undoing
+-- name: find_undo
 -- The action that undoes another.
 SELECT run_id FROM bulk_action WHERE undoes = :run_id::uuid;
 
--- name: find_waiting
+-- name: list_waiting
 -- What of these chunks is still to do, with what the undone action kept of each lead.
 SELECT
     item.run_id, item.number, item.lead_id, undone.run_id IS NOT NULL AS is_undo,
@@ -52,7 +52,7 @@ LEFT JOIN bulk_item AS undone
 WHERE item.state = 'waiting'
 ORDER BY item.run_id, item.number;
 
--- name: end_items
+-- name: record_results
 -- What became of leads, and what they had before; tags arrive joined by U+001F.
 UPDATE bulk_item SET
     state = ended.state, code = ended.code, owner_before = ended.owner,

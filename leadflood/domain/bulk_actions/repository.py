@@ -1,4 +1,4 @@
-"""Keeps bulk actions and their items: one function per query."""
+"""Bulk actions and their items in the database."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,93 +6,98 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.bulk_actions.schemas import (
-    Action,
-    Before,
+    BulkAction,
     ChunkWanted,
     CodeCount,
-    Decision,
     Item,
     ItemProblem,
+    ItemResult,
     ItemState,
-    NewBulk,
+    NewBulkAction,
     Parameters,
-    Verb,
+    PreviousState,
+    StoredAction,
 )
-from leadflood.domain.leads.schemas import LeadState
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 
 SQL = load_queries(__file__)
-_BETWEEN = "\x1f"
+_TAG_SEPARATOR = "\x1f"
 
 
-class Ending(msgspec.Struct, frozen=True):
-    """An item, what was decided of it, and the lead as it was."""
-
-    item: Item
-    decision: Decision
-    before: LeadState | None
-
-
-class Counts(msgspec.Struct, frozen=True):
+class ItemCounts(msgspec.Struct, frozen=True):
     """How far an action is: items by state, and those with a code by it."""
 
     by_state: dict[ItemState, int]
     codes: tuple[CodeCount, ...]
 
 
+class ClosedChunk(msgspec.Struct, frozen=True):
+    """A chunk that ends without having been done: the state of its items, and why."""
+
+    chunk: ChunkWanted
+    state: ItemState
+    code: str
+
+
 async def record_action(
-    tx: Tx, run_id: UUID, new: NewBulk, undoes: UUID | None, count: int, now: datetime
+    tx: Tx,
+    run_id: UUID,
+    new: NewBulkAction,
+    item_count: int,
+    now: datetime,
+    undoes: UUID | None = None,
 ) -> bool:
-    """Write an action; False when it undoes one that is undone already."""
-    written = await tx.fetch_value(
+    """Record an action; return False when it undoes one that is undone already."""
+    recorded = await tx.fetch_value(
         SQL.add_action,
         run_id=run_id,
-        action=new.verb.value,
+        action=new.action.value,
         parameters=msgspec.json.encode(new.parameters).decode(),
         filter=new.filter_text,
-        item_count=count,
+        item_count=item_count,
         undoes=undoes,
-        sees_owner=new.sees_owner,
+        sees_owner=new.visibility.owner,
         by=new.by,
         now=now,
     )
-    return written is not None
+    return recorded is not None
 
 
-async def record_items(tx: Tx, run_id: UUID, lead_ids: Sequence[UUID]) -> None:
-    """Fix the leads of an action, numbered from 1."""
+async def add_items(tx: Tx, run_id: UUID, lead_ids: Sequence[UUID]) -> None:
+    """Add the leads of an action, numbered from 1."""
     await tx.execute(SQL.add_items, run_id=run_id, lead_ids=list(lead_ids))
 
 
-async def record_undo_items(tx: Tx, run_id: UUID, undoes: UUID) -> None:
-    """Fix what undoing an action is about."""
+async def add_undo_items(tx: Tx, run_id: UUID, undoes: UUID) -> None:
+    """Add the leads of an undo: those that the action has changed."""
     await tx.execute(SQL.add_undo_items, run_id=run_id, undoes=undoes)
 
 
 async def count_done(db: Reader, run_id: UUID) -> tuple[int, int]:
-    """Tell how many leads an action has changed, and the last of their numbers."""
+    """Count how many leads an action has changed; return that, and the last of their numbers."""
     row = await db.fetch_one(SQL.count_done, run_id=run_id)
     return (0, 0) if row is None else (row["done_count"], row["last"])
 
 
-async def find_actions(db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, Action]:
+async def find_actions(db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, StoredAction]:
     """Find actions by their runs; unknown ones are left out."""
     rows = await db.fetch(SQL.find_actions, run_ids=list(run_ids))
     return {row["run_id"]: _action(row) for row in rows}
 
 
-async def find_undoing(db: Reader, run_id: UUID) -> UUID | None:
+async def find_undo(db: Reader, run_id: UUID) -> UUID | None:
     """Find the action that undoes another."""
-    found: UUID | None = await db.fetch_value(SQL.find_undoing, run_id=run_id)
-    return found
+    undo_id: UUID | None = await db.fetch_value(SQL.find_undo, run_id=run_id)
+    return undo_id
 
 
-async def find_waiting(db: Reader, chunks: Sequence[ChunkWanted]) -> list[Item]:
-    """Find what of these chunks is still to do."""
+async def list_waiting(db: Reader, chunks: Sequence[ChunkWanted]) -> list[Item]:
+    """List the items of these chunks that are still waiting."""
     rows = await db.fetch(
-        SQL.find_waiting,
+        SQL.list_waiting,
         run_ids=[chunk.bulk_id for chunk in chunks],
         firsts=[chunk.first for chunk in chunks],
         lasts=[chunk.last for chunk in chunks],
@@ -100,44 +105,44 @@ async def find_waiting(db: Reader, chunks: Sequence[ChunkWanted]) -> list[Item]:
     return [_item(row) for row in rows]
 
 
-async def end_items(tx: Tx, run_id: UUID, ended: Sequence[Ending], now: datetime) -> None:
-    """Write what became of leads, and what those that were changed had before."""
-    kept = [one.before if one.decision.after is not None else None for one in ended]
+async def record_results(
+    tx: Tx, run_id: UUID, results: Sequence[ItemResult], now: datetime
+) -> None:
+    """Record what became of leads, and what those that were changed had before."""
+    changed = [result.before if result.change.after is not None else None for result in results]
     await tx.execute(
-        SQL.end_items,
+        SQL.record_results,
         run_id=run_id,
-        numbers=[one.item.number for one in ended],
-        states=[one.decision.state.value for one in ended],
-        codes=[one.decision.code for one in ended],
-        owners=[None if lead is None else lead.owner for lead in kept],
-        tags=[None if lead is None else _BETWEEN.join(lead.tags) for lead in kept],
+        numbers=[result.item.number for result in results],
+        states=[result.change.state.value for result in results],
+        codes=[result.change.code for result in results],
+        owners=[lead and lead.owner for lead in changed],
+        tags=[lead and _TAG_SEPARATOR.join(lead.tags) for lead in changed],
         tags_afters=[
-            None if one.decision.after is None else _BETWEEN.join(one.decision.after.tags)
-            for one in ended
+            result.change.after and _TAG_SEPARATOR.join(result.change.after.tags)
+            for result in results
         ],
-        deleted_ats=[None if lead is None else lead.deleted_at for lead in kept],
-        deleted_bys=[None if lead is None else lead.deleted_by for lead in kept],
+        deleted_ats=[lead and lead.deleted_at for lead in changed],
+        deleted_bys=[lead and lead.deleted_by for lead in changed],
         now=now,
     )
 
 
-async def close_items(
-    tx: Tx, chunks: Sequence[tuple[ChunkWanted, ItemState, str]], now: datetime
-) -> None:
-    """Write that chunks end without having been done, and why."""
+async def close_items(tx: Tx, closed: Sequence[ClosedChunk], now: datetime) -> None:
+    """Record that chunks end without having been done, and why."""
     await tx.execute(
         SQL.close_items,
-        run_ids=[chunk.bulk_id for chunk, _, _ in chunks],
-        firsts=[chunk.first for chunk, _, _ in chunks],
-        lasts=[chunk.last for chunk, _, _ in chunks],
-        states=[state.value for _, state, _ in chunks],
-        codes=[code for _, _, code in chunks],
+        run_ids=[each.chunk.bulk_id for each in closed],
+        firsts=[each.chunk.first for each in closed],
+        lasts=[each.chunk.last for each in closed],
+        states=[each.state.value for each in closed],
+        codes=[each.code for each in closed],
         now=now,
     )
 
 
-async def count_items(db: Reader, run_id: UUID) -> Counts:
-    """Tell how far an action is."""
+async def count_items(db: Reader, run_id: UUID) -> ItemCounts:
+    """Count how far an action is."""
     by_state: dict[ItemState, int] = {}
     codes: dict[str, int] = {}
     for row in await db.fetch(SQL.count_items, run_id=run_id):
@@ -145,7 +150,7 @@ async def count_items(db: Reader, run_id: UUID) -> Counts:
         by_state[state] = by_state.get(state, 0) + count
         if row["code"] is not None:
             codes[row["code"]] = codes.get(row["code"], 0) + count
-    return Counts(by_state, tuple(CodeCount(code=code, count=codes[code]) for code in codes))
+    return ItemCounts(by_state, tuple(CodeCount(code=code, count=codes[code]) for code in codes))
 
 
 async def list_problems(db: Reader, run_id: UUID, limit: int) -> tuple[ItemProblem, ...]:
@@ -157,33 +162,40 @@ async def list_problems(db: Reader, run_id: UUID, limit: int) -> tuple[ItemProbl
     )
 
 
-def _action(row: Row) -> Action:
-    return Action(
+def _action(row: Row) -> StoredAction:
+    owner = row["sees_owner"]
+    return StoredAction(
         run_id=row["run_id"],
-        verb=Verb(row["action"]),
+        action=BulkAction(row["action"]),
         parameters=msgspec.json.decode(row["parameters"], type=Parameters),
         filter_text=row["filter"],
         item_count=row["item_count"],
         undoes=row["undoes"],
-        sees_owner=row["sees_owner"],
+        visibility=Visibility(None if owner is None else UUID(owner)),
         created_at=row["created_at"],
         created_by=row["created_by"],
     )
 
 
 def _item(row: Row) -> Item:
-    undone = None
-    if row["is_undo"]:
-        undone = Before(
-            owner=row["owner_before"],
-            tags=_tags(row["tags_before"]),
-            tags_after=_tags(row["tags_after"]),
-            deleted_at=row["deleted_at_before"],
-            deleted_by=row["deleted_by_before"],
-            ended_at=row["ended_at"],
-        )
-    return Item(run_id=row["run_id"], number=row["number"], lead_id=row["lead_id"], undone=undone)
+    return Item(
+        run_id=row["run_id"],
+        number=row["number"],
+        lead_id=row["lead_id"],
+        previous=_previous(row) if row["is_undo"] else None,
+    )
 
 
-def _tags(told: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if told is None else tuple(told)
+def _previous(row: Row) -> PreviousState:
+    return PreviousState(
+        owner=row["owner_before"],
+        tags=_tags(row["tags_before"]),
+        tags_after=_tags(row["tags_after"]),
+        deleted_at=row["deleted_at_before"],
+        deleted_by=row["deleted_by_before"],
+        ended_at=row["ended_at"],
+    )
+
+
+def _tags(tags: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if tags is None else tuple(tags)

@@ -1,4 +1,4 @@
-"""Bulk actions as they are wanted, run and read."""
+"""Bulk actions: requests, their items, what is planned for each, and what is shown."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,9 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.leads.schemas import LeadState
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.engine.queue.event import Event
 
 CHUNK = 500
@@ -19,7 +21,7 @@ MOST_LEADS = 100_000
 """How many leads one action takes."""
 
 
-class Verb(StrEnum):
+class BulkAction(StrEnum):
     """What is done to each lead."""
 
     DELETE = "delete"
@@ -31,12 +33,12 @@ class Verb(StrEnum):
     SCORE = "score"
 
 
-UNDOABLE = frozenset({Verb.DELETE, Verb.RESTORE, Verb.ASSIGN, Verb.TAG, Verb.UNTAG})
-"""What can be taken back; what was asked of providers cannot."""
+UNDOABLE = frozenset({BulkAction.DELETE, BulkAction.RESTORE, BulkAction.ASSIGN, BulkAction.TAG, BulkAction.UNTAG})
+"""The actions that can be undone; requests to providers cannot."""
 
 
 class ItemState(StrEnum):
-    """What became of one lead. `unchanged`: it was so already. `refused`: it may not be done."""
+    """The state of one lead of an action. `unchanged`: it was so already. `refused`: it may not be done."""
 
     WAITING = "waiting"
     DONE = "done"
@@ -47,7 +49,7 @@ class ItemState(StrEnum):
 
 
 class ChunkWanted(Event, frozen=True, tag="bulk.chunk.wanted"):
-    """A part of a bulk action is to be done: its items from `first` to `last`."""
+    """A chunk of a bulk action is due: its items from `first` to `last`."""
 
     internal: ClassVar[bool] = True
 
@@ -61,7 +63,7 @@ class ChunkWanted(Event, frozen=True, tag="bulk.chunk.wanted"):
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an action needs to know: `owner` None is nobody, `icp_id` what to score for."""
+    """The parameters of an action: `owner` None is nobody, `icp_id` what to score for."""
 
     owner: str | None = None
     tag: str = ""
@@ -69,46 +71,53 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_forced: bool = False
 
 
-class Money(msgspec.Struct, frozen=True, kw_only=True):
-    """What an action may do outside: `providers` None asks all, a cap None is none."""
+class NewBulkAction(msgspec.Struct, frozen=True, kw_only=True):
+    """An action to start.
 
-    sends: str = "never"
-    providers: tuple[str, ...] | None = ()
-    cap_micros: int | None = 0
-    lead_cap_micros: int | None = None
-
-
-class NewBulk(msgspec.Struct, frozen=True, kw_only=True):
-    """An action to begin. `sees_owner` None: on all leads, else on this owner's only.
-
-    `filter_text` None: the leads were named by their ids.
+    - `lead_ids`: the leads it is about.
+    - `by`: who starts it, as it is recorded.
+    - `limits`: what its run may do.
+    - `filter_text`: the filter that chose the leads; None: they were named by their ids.
+    - `visibility`: the leads that it may change.
     """
 
-    verb: Verb
+    action: BulkAction
     lead_ids: Sequence[UUID]
     by: str
     parameters: Parameters = Parameters()
-    money: Money = Money()
+    limits: RunLimits = NO_SPENDING
     filter_text: str | None = None
-    sees_owner: str | None = None
+    visibility: Visibility = EVERYTHING
 
 
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """An action as it is kept; `undoes` None: it is no undoing."""
+class StoredAction(msgspec.Struct, frozen=True, kw_only=True):
+    """An action as it is stored.
+
+    - `run_id`: its id, and that of its run.
+    - `filter_text`: the filter that chose the leads; None: they were named by their ids.
+    - `item_count`: how many leads it is about.
+    - `undoes`: the action that it undoes; None: none.
+    - `visibility`: the leads that it may change.
+    """
 
     run_id: UUID
-    verb: Verb
+    action: BulkAction
     parameters: Parameters
     filter_text: str | None
     item_count: int
     undoes: UUID | None
-    sees_owner: str | None
+    visibility: Visibility
     created_at: datetime
     created_by: str
 
 
-class Before(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lead had before an action, what tags it had after, and when that was."""
+class PreviousState(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action changed of a lead.
+
+    - `owner`, `tags`, `deleted_at`, `deleted_by`: what the lead had before.
+    - `tags_after`: the tags it had after.
+    - `ended_at`: when that was.
+    """
 
     owner: str | None = None
     tags: tuple[str, ...] | None = None
@@ -119,15 +128,15 @@ class Before(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One lead of an action; `undone` is what the action that is undone kept of it."""
+    """One lead of an action; `previous` is what the action that is undone stored of it."""
 
     run_id: UUID
     number: int
     lead_id: UUID
-    undone: Before | None = None
+    previous: PreviousState | None = None
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with one lead: `after` None writes nothing; `starts` work in the same run."""
 
     state: ItemState
@@ -136,14 +145,30 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     starts: bool = False
 
 
+class ItemResult(msgspec.Struct, frozen=True):
+    """An item, what was planned for it, and its lead before; None: the lead is gone."""
+
+    item: Item
+    change: PlannedChange
+    before: LeadState | None
+
+
+class StartedAction(msgspec.Struct, frozen=True, kw_only=True):
+    """An action that is under way: `job_id` is its first chunk."""
+
+    run_id: UUID
+    job_id: UUID
+    count: int
+
+
 class CodeCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How many leads it was not done for, and why."""
+    """How many leads the action was not done for, by the reason."""
 
     code: str
     count: int
 
 
-class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class BulkPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What an action would do now: nothing was changed. `sample` are some of the leads."""
 
     count: int
@@ -154,7 +179,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ItemProblem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A lead that it was not done for."""
+    """A lead that the action was not done for, and why."""
 
     lead_id: UUID
     state: ItemState
@@ -169,7 +194,7 @@ class BulkView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
     run_id: UUID
-    action: Verb
+    action: BulkAction
     parameters: Parameters
     filter: dict[str, Any] | None
     state: str

@@ -1,4 +1,4 @@
-"""Use cases of bulk actions: look ahead, begin, watch, cancel, undo."""
+"""Bulk actions: preview, start, watch, cancel and undo one action on many leads."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,67 +8,84 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.domain.auth.schemas import Permission, Principal
 from leadflood.domain.bulk_actions import repository
-from leadflood.domain.bulk_actions.rules import decide
+from leadflood.domain.bulk_actions.repository import ItemCounts
+from leadflood.domain.bulk_actions.rules import plan_change
 from leadflood.domain.bulk_actions.schemas import (
     CHUNK,
     MOST_LEADS,
     UNDOABLE,
-    Action,
+    BulkAction,
+    BulkPreview,
     BulkView,
     ChunkWanted,
     CodeCount,
     ItemState,
-    Money,
-    NewBulk,
-    Preview,
+    NewBulkAction,
+    StartedAction,
+    StoredAction,
 )
 from leadflood.domain.leads import store as leads
+from leadflood.domain.overview.schemas import LeadFilter
+from leadflood.domain.overview.service import LeadListService
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
+from leadflood.domain.runs.service import RunService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Conflict, Invalid, NotFound
-from leadflood.engine.ids import Ids
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
+from leadflood.engine.queue.publisher import Publish
 
 KIND = "bulk"
 SAMPLE = 20
 MOST_PROBLEMS = 100
+_DELETING = frozenset({BulkAction.DELETE, BulkAction.RESTORE})
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """A bulk action is written; its chunks are to be published in its run."""
+class BulkActionService:
+    """The use cases of bulk actions."""
 
-    run_id: UUID
-    count: int
-    chunks: tuple[ChunkWanted, ...]
-
-
-class BulkService:
-    """One deed for many leads. What it returns, the caller queues in its run."""
-
-    def __init__(self, ids: Ids, clock: Clock) -> None:
-        self._ids = ids
+    def __init__(
+        self, db: Reader, clock: Clock, runs: RunService, lead_lists: LeadListService
+    ) -> None:
+        self._db = db
         self._clock = clock
+        self._runs = runs
+        self._lead_lists = lead_lists
 
-    async def preview(self, db: Reader, new: NewBulk) -> Preview:
-        """Tell what an action would do now; it changes nothing."""
+    def require_may_start(self, action: BulkAction, principal: Principal) -> None:
+        """Refuse an action that the principal may not start. Raises: Denied."""
+        _require_permission(action, principal)
+        if action is BulkAction.ASSIGN and principal.visibility.is_limited:
+            raise Denied(
+                "who sees only their own leads cannot give them away: ask a manager",
+                code="leads.owner.denied",
+            )
+
+    async def select_leads(self, lead_filter: LeadFilter) -> Sequence[UUID]:
+        """Return the leads that fit a filter; one more than an action takes is enough."""
+        async with self._lead_lists.snapshot(lead_filter) as snapshot:
+            return await snapshot.ids(MOST_LEADS)
+
+    async def preview(self, new: NewBulkAction) -> BulkPreview:
+        """Return what an action would do now; it changes nothing."""
         now = self._clock.now()
-        action = _action_of(new, now)
-        states = await leads.read_states(db, new.lead_ids)
-        decided = [decide(action, states.get(lead_id), now) for lead_id in new.lead_ids]
-        counts = Counter(one.state for one in decided)
-        codes = Counter(one.code for one in decided if one.code is not None)
-        return Preview(
-            count=len(decided),
+        action = _unstored(new, now)
+        states = await leads.read_states(self._db, new.lead_ids)
+        changes = [plan_change(action, states.get(lead_id), now) for lead_id in new.lead_ids]
+        counts = Counter(change.state for change in changes)
+        codes = Counter(change.code for change in changes if change.code is not None)
+        return BulkPreview(
+            count=len(changes),
             change_count=counts[ItemState.DONE],
             unchanged_count=counts[ItemState.UNCHANGED],
             refused=tuple(CodeCount(code=code, count=codes[code]) for code in sorted(codes)),
             sample=tuple(new.lead_ids[:SAMPLE]),
         )
 
-    async def begin(self, tx: Tx, new: NewBulk) -> Begun:
-        """Fix what is to be done to which leads, in a run of its own. Raises: Invalid."""
+    async def start(self, tx: Tx, new: NewBulkAction, publish: Publish) -> StartedAction:
+        """Start an action in a run of its own; its leads are fixed now. Raises: Invalid."""
         lead_ids = list(dict.fromkeys(new.lead_ids))
         if not lead_ids:
             raise Invalid("no lead fits: there is nothing to do", code="bulk.empty")
@@ -76,110 +93,151 @@ class BulkService:
             raise Invalid(
                 f"more than {MOST_LEADS:,} leads fit: narrow the filter", code="bulk.too_many"
             )
-        run_id = await self._open_run(tx, f"bulk {new.verb.value}", new.money)
-        await repository.record_action(tx, run_id, new, None, len(lead_ids), self._clock.now())
-        await repository.record_items(tx, run_id, lead_ids)
-        return Begun(run_id=run_id, count=len(lead_ids), chunks=_chunks(run_id, len(lead_ids)))
+        count = len(lead_ids)
+        run_id = await self._open_run(tx, f"bulk {new.action.value}", new.limits)
+        await repository.record_action(tx, run_id, new, count, self._clock.now())
+        await repository.add_items(tx, run_id, lead_ids)
+        job_ids = await publish(_chunks(run_id, count), run_id=run_id)
+        return StartedAction(run_id=run_id, job_id=job_ids[0], count=count)
 
-    async def get(self, db: Reader, run_id: UUID) -> BulkView:
-        """Tell how far an action is. Raises: NotFound."""
-        action = await self._find(db, run_id)
+    async def get(self, run_id: UUID, principal: Principal, tx: Tx | None = None) -> BulkView:
+        """Return how far an action is; `tx` where one is open.
+
+        Raises: NotFound, also for the action of another whose leads the principal cannot see.
+        """
+        db = tx or self._db
+        action = await _get_action(db, run_id, principal)
         run = await runs.get(db, run_id)
         counts = await repository.count_items(db, run_id)
-        undone_by = await repository.find_undoing(db, run_id)
-        many = counts.by_state.get
-        left = many(ItemState.WAITING, 0)
+        undone_by = await repository.find_undo(db, run_id)
+        left_count = counts.by_state.get(ItemState.WAITING, 0)
         return BulkView(
-            run_id=run_id, action=action.verb, parameters=action.parameters,
-            filter=_filter_of(action), state=run.state, count=action.item_count,
-            done_count=many(ItemState.DONE, 0), unchanged_count=many(ItemState.UNCHANGED, 0),
-            refused_count=many(ItemState.REFUSED, 0), failed_count=many(ItemState.FAILED, 0),
-            cancelled_count=many(ItemState.CANCELLED, 0), left_count=left,
+            run_id=run_id,
+            action=action.action,
+            parameters=action.parameters,
+            filter=_filter_of(action),
+            state=run.state,
+            count=action.item_count,
+            **_counts_of(counts),
+            left_count=left_count,
             codes=counts.codes,
             problems=await repository.list_problems(db, run_id, MOST_PROBLEMS),
-            undoes=action.undoes, undone_by=undone_by,
-            is_undoable=not left and _may_undo(action) and undone_by is None,
-            created_at=action.created_at, created_by=action.created_by, ended_at=run.ended_at,
-        )  # fmt: skip
+            undoes=action.undoes,
+            undone_by=undone_by,
+            is_undoable=not left_count and _is_undoable(action) and undone_by is None,
+            created_at=action.created_at,
+            created_by=action.created_by,
+            ended_at=run.ended_at,
+        )
 
-    async def cancel(self, tx: Tx, run_id: UUID, by: str) -> bool:
-        """Stop an action where it is; what is done stays done. False: it had ended.
+    async def cancel(self, tx: Tx, run_id: UUID, principal: Principal) -> bool:
+        """Stop an action where it is; what is done stays done. Return False when it had ended.
 
-        Raises: NotFound.
+        Raises: NotFound as `get`.
         """
-        await self._find(tx, run_id)
-        return await runs.cancel(tx, run_id, by, self._clock.now())
+        await _get_action(tx, run_id, principal)
+        return (await self._runs.cancel(tx, run_id, principal.by)).is_new
 
-    async def undo(self, tx: Tx, run_id: UUID, by: str, sees_owner: str | None) -> Begun:
-        """Give back what the leads of an action had before, but for those changed since.
+    async def undo(
+        self, tx: Tx, run_id: UUID, principal: Principal, publish: Publish
+    ) -> StartedAction:
+        """Start restoring what the leads of an action had before, except those changed since.
 
-        Raises: NotFound; Conflict when it goes on, is undone already, or cannot be.
+        Raises: NotFound as `get`; Denied; Conflict when it goes on, is undone already, or cannot
+        be undone.
         """
-        action = await self._find(tx, run_id)
-        if not _may_undo(action):
-            raise Conflict(
-                f"what {action.verb.value} has done cannot be taken back", code="bulk.undo.never"
-            )
-        counts = await repository.count_items(tx, run_id)
-        if counts.by_state.get(ItemState.WAITING):
-            raise Conflict(
-                f"it goes on: wait for its end, or stop it with PUT /v1/bulk/{run_id}/cancellation",
-                code="bulk.undo.running",
-            )
-        count, last = await repository.count_done(tx, run_id)
-        if not count:
-            raise Conflict("it has changed nothing: there is nothing to undo", code="bulk.empty")
-        undoing = await self._open_run(tx, f"bulk {action.verb.value} undone", Money())
-        new = NewBulk(
-            verb=action.verb, lead_ids=(), by=by, parameters=action.parameters,
-            filter_text=action.filter_text, sees_owner=sees_owner,
-        )  # fmt: skip
-        if not await repository.record_action(tx, undoing, new, run_id, count, self._clock.now()):
+        action = await _get_action(tx, run_id, principal)
+        _require_permission(action.action, principal)
+        count, last = await _require_undoable(tx, action)
+        undo_id = await self._open_run(tx, f"bulk {action.action.value} undone", NO_SPENDING)
+        new = NewBulkAction(
+            action=action.action,
+            lead_ids=(),
+            by=principal.by,
+            parameters=action.parameters,
+            filter_text=action.filter_text,
+            visibility=principal.visibility,
+        )
+        now = self._clock.now()
+        if not await repository.record_action(tx, undo_id, new, count, now, undoes=run_id):
             raise Conflict("it is undone already", code="bulk.undo.done")
-        await repository.record_undo_items(tx, undoing, run_id)
-        return Begun(run_id=undoing, count=count, chunks=_chunks(undoing, last))
+        await repository.add_undo_items(tx, undo_id, run_id)
+        job_ids = await publish(_chunks(undo_id, last), run_id=undo_id)
+        return StartedAction(run_id=undo_id, job_id=job_ids[0], count=count)
 
-    async def find(self, db: Reader, run_id: UUID) -> Action:
-        """Find an action. Raises: NotFound."""
-        return await self._find(db, run_id)
-
-    async def makers_of(self, db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, str]:
-        """Tell who began these actions; what is none is left out."""
-        actions = await repository.find_actions(db, run_ids)
-        return {run_id: action.created_by for run_id, action in actions.items()}
-
-    async def _find(self, db: Reader, run_id: UUID) -> Action:
-        action = (await repository.find_actions(db, [run_id])).get(run_id)
-        if action is None:
-            raise NotFound(f"there is no bulk action {run_id}", code="bulk.not_found")
-        return action
-
-    async def _open_run(self, tx: Tx, title: str, money: Money) -> UUID:
-        new = NewRun(
-            id=self._ids.new(), kind=KIND, title=title, sends=money.sends,  # type: ignore[arg-type]  # checked by the edge
-            providers=money.providers, cap_micros=money.cap_micros,
-            lead_cap_micros=money.lead_cap_micros,
-        )  # fmt: skip
-        return await runs.create(tx, new, self._clock.now())
+    async def _open_run(self, tx: Tx, title: str, limits: RunLimits) -> UUID:
+        return await self._runs.open_run(tx, KIND, limits, title=title)
 
 
-def _may_undo(action: Action) -> bool:
-    return action.verb in UNDOABLE and action.undoes is None
+def _require_permission(action: BulkAction, principal: Principal) -> None:
+    needed = Permission.LEADS_DELETE if action in _DELETING else Permission.LEADS_WRITE
+    if needed not in principal.permissions:
+        raise Denied(f"{action.value} needs the permission {needed.value}", code="http.denied")
 
 
-def _filter_of(action: Action) -> dict[str, Any] | None:
-    return (
-        None if action.filter_text is None else msgspec.json.decode(action.filter_text, type=dict)
+async def _get_action(db: Reader, run_id: UUID, principal: Principal) -> StoredAction:
+    action = (await repository.find_actions(db, [run_id])).get(run_id)
+    is_hidden = principal.visibility.is_limited and (
+        action is not None and action.created_by != principal.by
     )
+    if action is None or is_hidden:
+        raise NotFound(f"there is no bulk action {run_id}", code="bulk.not_found")
+    return action
 
 
-def _action_of(new: NewBulk, now: datetime) -> Action:
-    """See an action that is not kept as one that is."""
-    return Action(
-        run_id=UUID(int=0), verb=new.verb, parameters=new.parameters, filter_text=new.filter_text,
-        item_count=len(new.lead_ids), undoes=None, sees_owner=new.sees_owner, created_at=now,
+async def _require_undoable(tx: Tx, action: StoredAction) -> tuple[int, int]:
+    """Return how many leads there are to undo, and the last of their numbers. Raises: Conflict."""
+    if not _is_undoable(action):
+        raise Conflict(
+            f"what {action.action.value} has done cannot be taken back", code="bulk.undo.never"
+        )
+    counts = await repository.count_items(tx, action.run_id)
+    if counts.by_state.get(ItemState.WAITING):
+        raise Conflict(
+            "it goes on: wait for its end, or stop it with"
+            f" PUT /v1/bulk/{action.run_id}/cancellation",
+            code="bulk.undo.running",
+        )
+    count, last = await repository.count_done(tx, action.run_id)
+    if not count:
+        raise Conflict("it has changed nothing: there is nothing to undo", code="bulk.empty")
+    return count, last
+
+
+def _is_undoable(action: StoredAction) -> bool:
+    return action.action in UNDOABLE and action.undoes is None
+
+
+def _counts_of(counts: ItemCounts) -> dict[str, int]:
+    states = (
+        ItemState.DONE,
+        ItemState.UNCHANGED,
+        ItemState.REFUSED,
+        ItemState.FAILED,
+        ItemState.CANCELLED,
+    )
+    return {f"{state.value}_count": counts.by_state.get(state, 0) for state in states}
+
+
+def _filter_of(action: StoredAction) -> dict[str, Any] | None:
+    if action.filter_text is None:
+        return None
+    return msgspec.json.decode(action.filter_text, type=dict)
+
+
+def _unstored(new: NewBulkAction, now: datetime) -> StoredAction:
+    """Return an action that is not stored as one that is."""
+    return StoredAction(
+        run_id=UUID(int=0),
+        action=new.action,
+        parameters=new.parameters,
+        filter_text=new.filter_text,
+        item_count=len(new.lead_ids),
+        undoes=None,
+        visibility=new.visibility,
+        created_at=now,
         created_by=new.by,
-    )  # fmt: skip
+    )
 
 
 def _chunks(run_id: UUID, last: int) -> tuple[ChunkWanted, ...]:

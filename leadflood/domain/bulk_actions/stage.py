@@ -1,22 +1,21 @@
-"""`leads.bulk`: a chunk of a bulk action is done, all of it or nothing, in one commit."""
+"""`bulk.run`: a chunk of a bulk action is done, all of it or nothing, in one commit."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
-from uuid import UUID
 
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
 from leadflood.domain.bulk_actions import repository
-from leadflood.domain.bulk_actions.repository import Ending
-from leadflood.domain.bulk_actions.rules import decide, decide_undo
+from leadflood.domain.bulk_actions.repository import ClosedChunk
+from leadflood.domain.bulk_actions.rules import plan_change, plan_undo
 from leadflood.domain.bulk_actions.schemas import (
-    Action,
+    BulkAction,
     ChunkWanted,
-    Decision,
     Item,
+    ItemResult,
     ItemState,
-    Verb,
+    StoredAction,
 )
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
@@ -35,13 +34,13 @@ from leadflood.engine.errors import code_of
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
-ChunkEnded = FinishedTask[ChunkWanted, None]
+FinishedChunk = FinishedTask[ChunkWanted, None]
 
 
-class BulkStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
-    """Does chunks. An item that is not waiting any more was done by an earlier try."""
+class BulkActionStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
+    """Does chunks. An item that is no longer waiting was done by an earlier try."""
 
-    name: ClassVar[str] = "leads.bulk"
+    name: ClassVar[str] = "bulk.run"
     task: ClassVar[Any] = ChunkWanted
     default_policy: ClassVar[Policy] = Policy(concurrency=8, batch=4)
     in_batches: ClassVar[bool] = True
@@ -59,81 +58,84 @@ class BulkStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
     async def work_batch(
         self, items: Sequence[ClaimedTask[ChunkWanted]]
     ) -> Sequence[Outcome[None]]:
-        """Leave everything to the commit: what is decided must be what is locked."""
+        """Leave everything to the commit: what is planned must be what is locked."""
         return [Done(None) for _ in items]
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[ChunkEnded]) -> Sequence[FollowUp]:
-        """Lock the leads of all chunks, decide each by what it is now, write, say what follows."""
-        now = self._clock.now()
-        closed = [_closing(one) for one in ended if isinstance(one.outcome, Discard)]
+    async def commit(self, tx: Tx, ended: Sequence[FinishedChunk]) -> Sequence[FollowUp]:
+        """Lock the leads of all chunks, plan each by its present state, write, follow up."""
+        closed = [_close(chunk) for chunk in ended if isinstance(chunk.outcome, Discard)]
         if closed:
-            await repository.close_items(tx, closed, now)
-        done = [one for one in ended if isinstance(one.outcome, Done)]
-        items = await repository.find_waiting(tx, [one.task for one in done])
+            await repository.close_items(tx, closed, self._clock.now())
+        chunks = [chunk for chunk in ended if isinstance(chunk.outcome, Done)]
+        items = await repository.list_waiting(tx, [chunk.task for chunk in chunks])
         if not items:
             return ()
         await leads.lock_states(tx, {item.lead_id for item in items})
         actions = await repository.find_actions(tx, list({item.run_id for item in items}))
-        follows: list[FollowUp] = []
+        follow_ups: list[FollowUp] = []
         for run_id, action in sorted(actions.items()):
-            mine = [item for item in items if item.run_id == run_id]
-            chunks = [one for one in done if one.task.bulk_id == run_id]
-            follows += await self._do(tx, action, mine, chunks)
-        return follows
+            follow_ups += await self._run(
+                tx,
+                action,
+                [item for item in items if item.run_id == run_id],
+                [chunk for chunk in chunks if chunk.task.bulk_id == run_id],
+            )
+        return follow_ups
 
-    async def _do(
-        self, tx: Tx, action: Action, items: Sequence[Item], chunks: Sequence[ChunkEnded]
+    async def _run(
+        self, tx: Tx, action: StoredAction, items: Sequence[Item], chunks: Sequence[FinishedChunk]
     ) -> list[FollowUp]:
         """Do what is left of some chunks of one action."""
         now = self._clock.now()
         states = await leads.lock_states(tx, [item.lead_id for item in items])
-        endings = []
+        results = []
         for item in items:
             lead = states.get(item.lead_id)
-            if item.undone is None:
-                decision = decide(action, lead, now)
+            if item.previous is None:
+                change = plan_change(action, lead, now)
             else:
-                decision = decide_undo(action, item.undone, lead)
-            endings.append(Ending(item, decision, lead))
-        before = [one.before for one in endings if one.decision.after and one.before]
-        after = [one.decision.after for one in endings if one.decision.after]
+                change = plan_undo(action, item.previous, lead)
+            results.append(ItemResult(item, change, lead))
+        before = [result.before for result in results if result.change.after and result.before]
+        after = [result.change.after for result in results if result.change.after]
         await leads.write_states(tx, before, after, action.created_by, now)
-        await repository.end_items(tx, action.run_id, endings, now)
+        await repository.record_results(tx, action.run_id, results, now)
         return [
-            _chunk_of(one.item, chunks).follow_up(event)
-            for one in endings
-            for event in _events_of(action, one.item.lead_id, one.decision)
+            _chunk_of(result.item, chunks).follow_up(event)
+            for result in results
+            for event in _events_of(action, result)
         ]
 
 
-def _closing(one: ChunkEnded) -> tuple[ChunkWanted, ItemState, str]:
-    error = one.outcome.error if isinstance(one.outcome, Discard) else None
+def _close(chunk: FinishedChunk) -> ClosedChunk:
+    error = chunk.outcome.error if isinstance(chunk.outcome, Discard) else None
     if error is None or isinstance(error, Cancelled):
-        return one.task, ItemState.CANCELLED, Cancelled.code
-    return one.task, ItemState.FAILED, code_of(error)
+        return ClosedChunk(chunk.task, ItemState.CANCELLED, Cancelled.code)
+    return ClosedChunk(chunk.task, ItemState.FAILED, code_of(error))
 
 
-def _chunk_of(item: Item, chunks: Sequence[ChunkEnded]) -> ChunkEnded:
-    return next(one for one in chunks if one.task.first <= item.number <= one.task.last)
+def _chunk_of(item: Item, chunks: Sequence[FinishedChunk]) -> FinishedChunk:
+    return next(chunk for chunk in chunks if chunk.task.first <= item.number <= chunk.task.last)
 
 
-def _events_of(action: Action, lead_id: UUID, decision: Decision) -> list[LeadEvent]:
-    if decision.after is not None:
-        return [_changed(action.verb, decision.after)]
+def _events_of(action: StoredAction, result: ItemResult) -> list[LeadEvent]:
+    lead_id, change = result.item.lead_id, result.change
+    if change.after is not None:
+        return [_change_event(action.action, change.after)]
     icp_id = action.parameters.icp_id
-    if not decision.starts or icp_id is None:
+    if not change.starts or icp_id is None:
         return []
-    if action.verb is Verb.SCORE:
+    if action.action is BulkAction.SCORE:
         return [RescoreWanted(lead_id, icp_id)]
     return [EnrichmentWanted(lead_id, icp_id, action.parameters.is_forced)]
 
 
-def _changed(verb: Verb, after: LeadState) -> LeadEvent:
+def _change_event(action: BulkAction, after: LeadState) -> LeadEvent:
     version = after.version + 1
-    if verb is Verb.ASSIGN:
+    if action is BulkAction.ASSIGN:
         return LeadAssigned(after.id, version, after.owner)
-    if verb in {Verb.TAG, Verb.UNTAG}:
+    if action in {BulkAction.TAG, BulkAction.UNTAG}:
         return LeadTagged(after.id, version, after.tags)
     if after.deleted_at is None:
         return LeadRestored(after.id, version)

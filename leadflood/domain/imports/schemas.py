@@ -1,4 +1,4 @@
-"""Files on their way to become leads: what is asked, what is kept of them, what is shown."""
+"""Imports of leads: events, mappings and plans, rows, and what is shown of them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,10 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
+from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName, SendsPolicy
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.leads.schemas import IdentityKey
 from leadflood.engine.queue.event import Event
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
@@ -17,7 +20,7 @@ Name = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class ImportState(StrEnum):
-    """Where an import stands; `running` until every row has its end."""
+    """The state of an import; `running` until every row has its outcome."""
 
     UPLOADED = "uploaded"
     MAPPED = "mapped"
@@ -68,14 +71,14 @@ class ImportStarted(ImportEvent, frozen=True, tag="leads.import.started"):
 
 
 class ImportAdvanced(ImportEvent, frozen=True, tag="leads.import.advanced"):
-    """So many of its rows have their end."""
+    """`done_count` of its rows have their outcome."""
 
     done_count: int
     row_count: int
 
 
 class ImportCompleted(ImportEvent, frozen=True, tag="leads.import.completed"):
-    """All its rows have their end; the leads go on in the run of the same id."""
+    """All its rows have their outcome; the leads go on in the run of the same id."""
 
 
 class ImportFailed(ImportEvent, frozen=True, tag="leads.import.failed"):
@@ -85,14 +88,14 @@ class ImportFailed(ImportEvent, frozen=True, tag="leads.import.failed"):
 
 
 class ImportUndone(ImportEvent, frozen=True, tag="leads.import.undone"):
-    """What it brought is gone, but for the rows that are kept."""
+    """What it brought is gone, except for the rows that are kept."""
 
     undone_count: int
     kept_count: int
 
 
-class PartWanted(ImportEvent, frozen=True):
-    """The next part of a file, behind line `after`."""
+class PartRequested(ImportEvent, frozen=True):
+    """The next part of a file is due, behind line `after`."""
 
     after: int
 
@@ -101,13 +104,13 @@ class PartWanted(ImportEvent, frozen=True):
         return f"{self.import_id}:{self.after}"
 
 
-class ImportPartWanted(PartWanted, frozen=True, tag="leads.import.part_wanted"):
+class ImportPartWanted(PartRequested, frozen=True, tag="leads.import.part_wanted"):
     """The next rows are to become leads."""
 
     internal = True
 
 
-class UndoPartWanted(PartWanted, frozen=True, tag="leads.import.undo_wanted"):
+class UndoPartWanted(PartRequested, frozen=True, tag="leads.import.undo_wanted"):
     """What the next rows brought is to go again."""
 
     internal = True
@@ -135,8 +138,31 @@ class ImportMapping(
     tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A mapping that was checked. `mine` None: all leads may be changed, else this owner's."""
+class Importer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who imports.
+
+    - `by`: how they are recorded.
+    - `owner`: the user whose the import and its leads are; None: nobody's.
+    - `visibility`: the leads and imports that they see.
+    """
+
+    by: str
+    owner: str | None = None
+    visibility: Visibility = EVERYTHING
+
+
+class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A mapping that was checked.
+
+    - `fields`: the field of each column; None: it is left out.
+    - `defaults`: what fills empty cells.
+    - `on_duplicate`: what is done with a row whose person is a lead already.
+    - `enrich`: whether the leads are enriched and scored; else they are only stored.
+    - `owner`: the owner of new leads; None: nobody.
+    - `tags`: the tags of all leads of the file.
+    - `visibility`: the leads that may be changed.
+    - `by`: who changes them, as it is recorded.
+    """
 
     fields: tuple[FieldName | None, ...]
     defaults: dict[FieldName, str] = {}
@@ -144,7 +170,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     enrich: bool = True
     owner: str | None = None
     tags: tuple[str, ...] = ()
-    mine: str | None = None
+    visibility: Visibility = EVERYTHING
     by: str = ""
 
 
@@ -157,23 +183,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     samples: tuple[str, ...] = ()
 
 
-class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file whose rows are staged."""
-
-    id: UUID
-    name: str
-    sha256: bytes
-    byte_count: int
-    encoding: str
-    delimiter: str
-    columns: tuple[Column, ...]
-    warnings: tuple[str, ...]
-    owner: str | None
-    made_by: str
-
-
 class ImportCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How many rows ended how; `waiting` have none yet."""
+    """How many rows have which outcome; `waiting` have none yet."""
 
     created: int
     updated: int
@@ -258,7 +269,7 @@ class PreviewCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     bad: int = 0
 
 
-class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ImportPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A dry run: nothing was written. `isSample`: only the first `lookedAt` rows were read."""
 
     row_count: int
@@ -269,16 +280,35 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sample: tuple[PreviewRow, ...]
 
 
-class StagedRow(msgspec.Struct, frozen=True):
-    """A row that waits, or one whose syntax is broken (`reason`)."""
+class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1.
+
+    `notes` name the cells that were not understood and left out.
+    """
 
     number: int
-    raw: str
-    reason: str | None = None
+    values: dict[FieldName, Scalar]
+    raw: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-class RowEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a row, and what it alone added beside values."""
+class BadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that cannot be used, why, and as it stands in the file."""
+
+    number: int
+    reason: str
+    raw: tuple[str, ...]
+
+
+class RowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a row, and what it alone added beside values.
+
+    - `lead_id`: the lead that it names; None: none.
+    - `reason`: why, where the outcome needs one.
+    - `company_id`, `made_company`: the company that it names, and whether it was the first.
+    - `new_keys`, `new_tags`: what a known lead got by it.
+    - `merged`: the leads that turned out to be the same by it.
+    """
 
     number: int
     outcome: RowState
@@ -286,6 +316,40 @@ class RowEnd(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     company_id: UUID | None = None
     made_company: bool = False
-    new_keys: tuple[str, ...] = ()
+    new_keys: tuple[IdentityKey, ...] = ()
     new_tags: tuple[str, ...] = ()
     merged: tuple[UUID, ...] = ()
+
+
+class LeadOwner(msgspec.Struct, frozen=True):
+    """The lead that a key names, and its owner; None: nobody."""
+
+    lead_id: UUID
+    owner: str | None
+
+
+class HeaderMatch(msgspec.Struct, frozen=True):
+    """What a column was taken for; `field` None means it was not understood and left out."""
+
+    header: str
+    field: FieldName | None
+
+
+class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was understood; rows + bad = all rows with anything in them."""
+
+    rows: tuple[ImportRow, ...]
+    bad: tuple[BadRow, ...]
+    mapping: tuple[HeaderMatch, ...]
+    encoding: str
+    delimiter: str
+    skipped_lines: tuple[str, ...]
+    sha256: bytes
+
+
+class NewImport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to import in a run; every lead of it is scored for `icp_id`."""
+
+    run_id: UUID
+    icp_id: UUID
+    name: str

@@ -1,11 +1,10 @@
-"""The stage that turns the rows of a file into leads, and takes them back again, part by part.
+"""`imports.run`: makes leads of the rows of a file, and takes them back again, part by part.
 
-A part commits with the place it reached: whoever goes on after a crash goes on there, and a part
-that comes twice finds that the place is not its own any more.
+A part commits with the position it reached: after a crash the work goes on there, and a part that
+comes twice finds that the position is no longer its own.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -14,25 +13,27 @@ from anyio import to_thread
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
-from leadflood.domain.imports.repository import imports
-from leadflood.domain.imports.repository.imports import Advance, Locked, UndoAdvance
+from leadflood.domain.imports.repository import imports, rows as row_table
+from leadflood.domain.imports.repository.imports import LockedImport, Progress, UndoProgress
 from leadflood.domain.imports.rules.csv_reader import Record
-from leadflood.domain.imports.rules.row_parser import read_row
+from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.schemas import (
+    BadRow,
     ImportAdvanced,
     ImportCompleted,
     ImportFailed,
     ImportPartWanted,
+    ImportPlan,
+    ImportRow,
     ImportState,
     ImportUndone,
-    Plan,
-    RowEnd,
+    RowResult,
     RowState,
     UndoPartWanted,
 )
-from leadflood.domain.imports.service import undo
-from leadflood.domain.imports.service.imports import ImportService
-from leadflood.domain.leads.schemas import BadRow, EnrichmentWanted, ImportRow, LeadCreated
+from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
+from leadflood.domain.imports.service.undo import undo_rows
+from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import code_of
@@ -42,36 +43,36 @@ from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
-CHUNK = 500
+PART_ROWS = 500
 WAIT_SECONDS = 0.5
 
 Task = ImportPartWanted | UndoPartWanted
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Rows that wait, and how to read them; an undo reads its own when it commits."""
+    """Rows that wait, and their plan; None for an undo, which reads its rows when it commits."""
 
-    plan: Plan | None = None
+    plan: ImportPlan | None = None
     records: tuple[Record, ...] = ()
 
 
-class Read(msgspec.Struct, frozen=True):
-    """Rows as they were understood."""
+class ParsedPart(msgspec.Struct, frozen=True):
+    """The rows of a part, parsed."""
 
-    plan: Plan | None = None
+    plan: ImportPlan | None = None
     rows: tuple[ImportRow | BadRow, ...] = ()
 
 
-class ImportStage(Stage[Task, Part, Read]):
-    """Reads the next rows of a file; their leads, their ends and the place commit together."""
+class ImportStage(Stage[Task, Part, ParsedPart]):
+    """Imports the next rows of a file: leads, outcomes and position commit together."""
 
-    name: ClassVar[str] = "leads.import"
+    name: ClassVar[str] = "imports.run"
     task: ClassVar[Any] = Task
     default_policy: ClassVar[Policy] = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
 
     def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
         super().__init__(policy)
-        self._service = ImportService(ids, clock)
+        self._leads = LeadWriter(ids)
         self._clock = clock
 
     @classmethod
@@ -82,103 +83,114 @@ class ImportStage(Stage[Task, Part, Read]):
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[Task]]
-    ) -> Sequence[Part | Outcome[Read]]:
+    ) -> Sequence[Part | Outcome[ParsedPart]]:
         return [await self._load(db, claimed.task) for claimed in tasks]
 
-    async def _load(self, db: Reader, task: Task) -> Part | Outcome[Read]:
+    async def _load(self, db: Reader, task: Task) -> Part | Outcome[ParsedPart]:
         if isinstance(task, UndoPartWanted):
             if sum((await runs.count_live(db, task.import_id)).values()):
                 return Snooze(WAIT_SECONDS, "the run's jobs are being swept")
             return Part()
         plan = await imports.find_plan(db, task.import_id)
-        records = await imports.read_waiting(db, task.import_id, task.after, CHUNK)
+        records = await row_table.list_waiting(db, task.import_id, task.after, PART_ROWS)
         return Part(plan, records)
 
     @override
-    async def work(self, item: Part) -> Outcome[Read]:
+    async def work(self, item: Part) -> Outcome[ParsedPart]:
         if item.plan is None:
-            return Done(Read())
-        return Done(await to_thread.run_sync(_read, item.plan, item.records))
+            return Done(ParsedPart())
+        return Done(await to_thread.run_sync(_parse, item.plan, item.records))
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Task, Read]]) -> Sequence[FollowUp]:
-        follows: list[FollowUp] = []
-        for one in sorted(ended, key=lambda each: each.task.import_id.int):
-            locked = await imports.lock(tx, one.task.import_id)
-            if locked is None or locked.place != one.task.after:
+    async def commit(
+        self, tx: Tx, ended: Sequence[FinishedTask[Task, ParsedPart]]
+    ) -> Sequence[FollowUp]:
+        follow_ups: list[FollowUp] = []
+        for finished in sorted(ended, key=lambda finished: finished.task.import_id.int):
+            locked = await imports.lock_import(tx, finished.task.import_id)
+            if locked is None or locked.position != finished.task.after:
                 continue
-            events = await self._commit(tx, one, locked)
-            follows += [one.follow_up(event) for event in events]
-        return follows
+            events = await self._commit(tx, finished, locked)
+            follow_ups += [finished.follow_up(event) for event in events]
+        return follow_ups
 
     async def _commit(
-        self, tx: Tx, one: FinishedTask[Task, Read], locked: Locked
+        self, tx: Tx, finished: FinishedTask[Task, ParsedPart], locked: LockedImport
     ) -> Sequence[Event]:
-        now, task = self._clock.now(), one.task
-        is_undo = isinstance(task, UndoPartWanted)
-        wanted = ImportState.UNDOING if is_undo else ImportState.RUNNING
-        if locked.view.state is not wanted:
+        import_id = finished.task.import_id
+        is_undo = isinstance(finished.task, UndoPartWanted)
+        if locked.view.state is not (ImportState.UNDOING if is_undo else ImportState.RUNNING):
             return ()
-        if isinstance(one.outcome, Discard):
-            code = code_of(one.outcome.error)
-            await imports.fail(tx, task.import_id, code, now)
-            return [ImportFailed(task.import_id, code)]
+        if isinstance(finished.outcome, Discard):
+            code = code_of(finished.outcome.error)
+            await imports.fail_import(tx, import_id, code, self._clock.now())
+            return [ImportFailed(import_id, code)]
         if is_undo:
-            return await self._undo(tx, locked, now)
-        return await self._import(tx, locked, one.outcome.result, now)
+            return await self._undo(tx, locked)
+        return await self._import(tx, locked, finished.outcome.result)
 
-    async def _import(self, tx: Tx, locked: Locked, read: Read, now: datetime) -> Sequence[Event]:
-        import_id, plan = locked.view.id, read.plan
-        good = [row for row in read.rows if isinstance(row, ImportRow)]
-        ends = [
-            RowEnd(number=row.number, outcome=RowState.BAD, reason=row.reason)
-            for row in read.rows
-            if isinstance(row, BadRow)
-        ]
-        events: list[Event] = []
-        if plan is not None and good:
-            chunk = await self._service.make_leads(tx, import_id, plan, good)
-            ends += chunk.ends
-            if plan.enrich:
-                events += _wanted(locked, chunk.created, chunk.updated)
-        if ends:
-            await imports.end_rows(tx, import_id, ends)
-        place = read.rows[-1].number if read.rows else locked.place
-        is_last = len(read.rows) < CHUNK
-        done = Advance(import_id=import_id, place=place, ends=ends, is_last=is_last)
-        done_count, row_count = await imports.advance(tx, done, now)
-        events.append(ImportAdvanced(import_id, done_count, row_count))
-        last = ImportCompleted(import_id) if is_last else ImportPartWanted(import_id, place)
-        return [*events, last]
-
-    async def _undo(self, tx: Tx, locked: Locked, now: datetime) -> Sequence[Event]:
+    async def _import(self, tx: Tx, locked: LockedImport, part: ParsedPart) -> Sequence[Event]:
         import_id = locked.view.id
-        owner = None if locked.told is None else locked.told.plan.owner
-        rows = await undo.read_rows(tx, import_id, locked.place, CHUNK)
-        undone = await undo.undo_rows(tx, import_id, owner, rows, now)
-        place = rows[-1].number if rows else locked.place
-        is_last = len(rows) < CHUNK
-        done = UndoAdvance(
+        written = await self._write_leads(tx, import_id, part)
+        results = [*written.results, *_reject_bad(part.rows)]
+        if results:
+            await row_table.record_results(tx, import_id, results)
+        position = part.rows[-1].number if part.rows else locked.position
+        is_last = len(part.rows) < PART_ROWS
+        progress = Progress(
+            import_id=import_id, position=position, results=results, is_last=is_last
+        )
+        counts = await imports.advance_import(tx, progress, self._clock.now())
+        has_enrichment = part.plan is not None and part.plan.enrich
+        return [
+            *(_enrichments(locked, written) if has_enrichment else ()),
+            ImportAdvanced(import_id, *counts),
+            ImportCompleted(import_id) if is_last else ImportPartWanted(import_id, position),
+        ]
+
+    async def _write_leads(self, tx: Tx, import_id: UUID, part: ParsedPart) -> WrittenRows:
+        good = [row for row in part.rows if isinstance(row, ImportRow)]
+        if part.plan is None or not good:
+            return WrittenRows(results=(), created=(), updated=())
+        return await self._leads.write_rows(tx, import_id, part.plan, good, self._clock.now())
+
+    async def _undo(self, tx: Tx, locked: LockedImport) -> Sequence[Event]:
+        import_id, now = locked.view.id, self._clock.now()
+        owner = None if locked.checked is None else locked.checked.plan.owner
+        rows = await row_table.list_rows_to_undo(tx, import_id, locked.position, PART_ROWS)
+        undone = await undo_rows(tx, import_id, owner, rows, now)
+        position = rows[-1].number if rows else locked.position
+        is_last = len(rows) < PART_ROWS
+        progress = UndoProgress(
             import_id=import_id,
-            place=place,
+            position=position,
             undone_count=undone.undone_count,
             kept_count=undone.kept_count,
             is_last=is_last,
         )
-        counts = await imports.advance_undo(tx, done, now)
-        last = ImportUndone(import_id, *counts) if is_last else UndoPartWanted(import_id, place)
+        counts = await imports.advance_undo(tx, progress, now)
+        last = ImportUndone(import_id, *counts) if is_last else UndoPartWanted(import_id, position)
         return [*undone.deleted, *undone.updated, last]
 
 
-def _read(plan: Plan, records: Sequence[Record]) -> Read:
-    return Read(plan, tuple([read_row(one, plan.fields, plan.defaults) for one in records]))
+def _parse(plan: ImportPlan, records: Sequence[Record]) -> ParsedPart:
+    rows = [parse_row(record, plan.fields, plan.defaults) for record in records]
+    return ParsedPart(plan, tuple(rows))
 
 
-def _wanted(locked: Locked, created: Sequence[UUID], updated: Sequence[UUID]) -> Sequence[Event]:
+def _reject_bad(rows: Sequence[ImportRow | BadRow]) -> list[RowResult]:
+    return [
+        RowResult(number=row.number, outcome=RowState.BAD, reason=row.reason)
+        for row in rows
+        if isinstance(row, BadRow)
+    ]
+
+
+def _enrichments(locked: LockedImport, written: WrittenRows) -> list[Event]:
     icp_id = locked.view.icp_id
     if icp_id is None:
         return []
     return [
-        *(LeadCreated(lead_id, icp_id) for lead_id in created),
-        *(EnrichmentWanted(lead_id, icp_id) for lead_id in updated),
+        *(LeadCreated(lead_id, icp_id) for lead_id in written.created),
+        *(EnrichmentWanted(lead_id, icp_id) for lead_id in written.updated),
     ]

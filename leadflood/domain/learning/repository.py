@@ -1,4 +1,4 @@
-"""Keeps labels: one function per query."""
+"""Labels in the database."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ SQL = load_queries(__file__)
 
 
 class ScoreThen(msgspec.Struct, frozen=True):
-    """The score that a lead had when something came of it."""
+    """The score that a lead had when its outcome came."""
 
     prediction_id: UUID
     icp_id: UUID
@@ -32,7 +32,7 @@ async def find_score_then(
 async def record_label(
     tx: Tx, label_id: UUID, new: NewLabel, kind: Kind, score: ScoreThen | None, now: datetime
 ) -> None:
-    """Write a label."""
+    """Record a label."""
     await tx.execute(
         SQL.add_label,
         id=label_id,
@@ -57,9 +57,7 @@ async def list_labels(db: Reader, lead_ids: Sequence[UUID], limit: int) -> list[
 
 
 def _label(row: Row) -> Label:
-    told = dict(row.items())
-    milli = told.pop("score_milli")
-    return Label(
-        **{**told, "kind": Kind(told["kind"]), "outcome": Outcome(told["outcome"])},
-        score=None if milli is None else milli / 1000,
-    )
+    values = dict(row.items())
+    score_milli = values.pop("score_milli")
+    values["kind"], values["outcome"] = Kind(values["kind"]), Outcome(values["outcome"])
+    return Label(**values, score=None if score_milli is None else score_milli / 1000)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from leadflood.engine.db.pool import Database
@@ -15,6 +16,14 @@ from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.stage import FollowUp
 from leadflood.engine.queue.wakeups import Wakeups
+
+
+class Publish(Protocol):
+    """Publishes events in an open transaction and returns the ids of the jobs that they start."""
+
+    async def __call__(
+        self, events: Sequence[Event], *, run_id: UUID | None = None
+    ) -> Sequence[UUID]: ...
 
 
 class Publication:

@@ -13,7 +13,7 @@ ON CONFLICT (run_id) DO NOTHING
 RETURNING run_id;
 
 -- name: add_import_rows
--- Rows whose end is known at once.
+-- Rows whose outcome is known at once.
 INSERT INTO import_row (
     run_id, number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags,
     merged
@@ -31,7 +31,7 @@ FROM unnest(
 )
 ON CONFLICT (run_id, number) DO NOTHING;
 
--- name: end_import_rows
+-- name: record_results
 -- What became of rows that were staged; lists arrive joined by U+001E.
 UPDATE import_row SET
     outcome = ended.outcome, lead_id = ended.lead_id, reason = ended.reason,
@@ -47,11 +47,11 @@ FROM unnest(
 )
 WHERE import_row.run_id = :run_id::uuid AND import_row.number = ended.number;
 
--- name: list_import_rows
--- Every row of a file with what became of it.
-SELECT number, lead_id, reason, raw FROM import_row WHERE run_id = :run_id::uuid ORDER BY number;
+-- name: list_leads
+-- The lead of every row of a file.
+SELECT number, lead_id FROM import_row WHERE run_id = :run_id::uuid ORDER BY number;
 
--- name: find_imported_numbers
+-- name: find_done_numbers
 -- Which rows of a run's file are in already.
 SELECT number FROM import_row
 WHERE run_id = :run_id::uuid AND number = ANY(:numbers::int[]) AND outcome IS NOT NULL;
@@ -79,13 +79,13 @@ VALUES (
 );
 
 -- name: stage_rows
--- Rows that wait for their end; one whose syntax is broken has it already.
+-- Rows that wait for their outcome; one whose syntax is broken has it already.
 INSERT INTO import_row (run_id, number, raw, outcome, reason)
 SELECT
     :run_id::uuid, number, raw, CASE WHEN reason IS NULL THEN NULL ELSE 'bad' END, reason
 FROM unnest(:numbers::int[], :raws::text[], :reasons::text[]) AS staged (number, raw, reason);
 
--- name: count_staged
+-- name: record_row_counts
 -- How many rows a file has, once all are staged; `good_count` are those that can be read.
 UPDATE import SET good_count = :good_count::int, bad_count = :bad_count::int
 WHERE run_id = :id::uuid;
@@ -121,25 +121,32 @@ ORDER BY run_id DESC LIMIT :limit::int;
 
 -- name: find_same_files
 -- Other imports of the same bytes, newest first.
-SELECT run_id, name, state, owner, created_at FROM import
+SELECT run_id, name, state, created_at FROM import
 WHERE sha256 = :sha256::bytea AND run_id <> :id::uuid
     AND (:owner::text IS NULL OR owner = :owner::text)
 ORDER BY run_id DESC LIMIT 20;
 
--- name: write_plan
+-- name: find_waiting_file
+-- The same bytes of the same owner that nobody has started yet.
+SELECT run_id FROM import
+WHERE sha256 = :sha256::bytea AND owner IS NOT DISTINCT FROM :owner::text
+    AND state IN ('uploaded', 'mapped')
+ORDER BY run_id DESC LIMIT 1;
+
+-- name: record_mapping
 -- How the rows are to be read.
 UPDATE import SET
     plan = :plan::text, icp_id = :icp_id::uuid, state = 'mapped', version = version + 1
 WHERE run_id = :id::uuid;
 
--- name: begin_import
+-- name: start_import
 -- Its rows are read from now on.
 UPDATE import SET
     plan = :plan::text, icp_id = :icp_id::uuid, state = 'running', version = version + 1,
     started_at = :now::timestamptz
 WHERE run_id = :id::uuid;
 
--- name: name_import_job
+-- name: record_job
 -- Which job reads the rows.
 UPDATE import SET job_id = :job_id::uuid WHERE run_id = :id::uuid;
 
@@ -169,8 +176,8 @@ WHERE run_id = :id::uuid AND state IN ('running', 'undoing');
 UPDATE import SET state = 'completed', ended_at = :now::timestamptz, version = version + 1
 WHERE run_id = :id::uuid AND state = 'running';
 
--- name: read_waiting_rows
--- The next rows without an end.
+-- name: list_waiting
+-- The next rows without an outcome.
 SELECT number, raw FROM import_row
 WHERE run_id = :run_id::uuid AND outcome IS NULL AND number > :after::int
 ORDER BY number LIMIT :limit::int;
@@ -187,12 +194,12 @@ SELECT number, outcome, lead_id, reason, raw FROM import_row
 WHERE run_id = :run_id::uuid AND outcome = :outcome::text AND number > :after::int
 ORDER BY number LIMIT :limit::int;
 
--- name: find_lead_owners
--- Who leads named by keys are now, and whose.
+-- name: find_owners
+-- The leads that keys name now, and their owners.
 WITH RECURSIVE chain AS (
     SELECT identity.kind, identity.value, lead.id, lead.merged_into
-    FROM unnest(:kinds::text[], :values::text[]) AS wanted (kind, value)
-    JOIN identity ON identity.kind = wanted.kind AND identity.value = wanted.value
+    FROM unnest(:kinds::text[], :values::text[]) AS key (kind, value)
+    JOIN identity ON identity.kind = key.kind AND identity.value = key.value
     JOIN lead ON lead.id = identity.lead_id
     UNION ALL
     SELECT chain.kind, chain.value, lead.id, lead.merged_into
@@ -202,20 +209,20 @@ SELECT chain.kind, chain.value, lead.id AS lead_id, lead.owner
 FROM chain JOIN lead ON lead.id = chain.id
 WHERE chain.merged_into IS NULL;
 
--- name: mark_chunk
--- Where to go back to when somebody else turns out to have made one of the leads.
+-- name: set_savepoint
+-- What is rolled back to when somebody else turns out to have made one of the leads.
 SAVEPOINT import_chunk;
 
--- name: give_chunk_back
--- The chunk is looked at again.
+-- name: roll_back
+-- The chunk is read again.
 ROLLBACK TO SAVEPOINT import_chunk;
 
--- name: find_made_companies
+-- name: find_new_companies
 -- Which companies this very moment has made.
 SELECT id FROM company WHERE id = ANY(:ids::uuid[]) AND created_at = :now::timestamptz;
 
--- name: begin_undo
--- What it brought is to go again.
+-- name: start_undo
+-- An import is being undone.
 UPDATE import SET
     state = 'undoing', code = NULL, undo_job_id = :job_id::uuid, place = 0, ended_at = NULL,
     version = version + 1
@@ -232,7 +239,7 @@ UPDATE import SET
 WHERE run_id = :id::uuid
 RETURNING undone_count, kept_count;
 
--- name: read_rows_to_undo
+-- name: list_rows_to_undo
 -- The next rows that brought something.
 SELECT number, coalesce(before, outcome) AS outcome, outcome = 'kept' AS was_kept, lead_id,
     company_id, new_keys, new_tags, merged
@@ -281,7 +288,7 @@ WHERE message.lead_id = ANY(:lead_ids::uuid[])
 UNION ALL
 SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
 
--- name: end_undone_rows
+-- name: record_undone
 -- What became of rows by an undo; a row that is kept says why.
 UPDATE import_row SET
     before = coalesce(import_row.before, import_row.outcome), outcome = ended.outcome,
@@ -296,10 +303,10 @@ SELECT run_id FROM import
 WHERE state IN ('uploaded', 'mapped') AND created_at < :before::timestamptz
 ORDER BY run_id LIMIT 2 FOR UPDATE SKIP LOCKED;
 
--- name: drop_staged_rows
--- The rows of files that go.
+-- name: delete_staged_rows
+-- The rows of files that nobody started.
 DELETE FROM import_row WHERE run_id = ANY(:ids::uuid[]);
 
--- name: drop_imports
--- Files that go.
+-- name: delete_imports
+-- Files that nobody started.
 DELETE FROM import WHERE run_id = ANY(:ids::uuid[]);

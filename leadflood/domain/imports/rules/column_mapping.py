@@ -1,4 +1,4 @@
-"""What the columns of CRM and LinkedIn exports mean, by their headers.
+"""Column mapping: which field each column of a CRM or LinkedIn export holds, by its header.
 
 Source: exports of Apollo, HubSpot, Salesforce, LinkedIn (connections) as of 2026, our names.
 """
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.canon import name_key
 
-_LONGEST = 60
-_MOST = 2_000
-_WORDS = {
+_MAX_HEADER_CHARS = 60
+_MAX_CELLS = 2_000
+_HEADERS = {
     FieldName.FIRST_NAME: "first name|given name|first|vorname|prenom|nombre|contact first name",
     FieldName.LAST_NAME: "last name|surname|family name|last|nachname|nom|apellido"
     "|contact last name",
@@ -46,7 +46,9 @@ _WORDS = {
     "|linkedin company page",
 }
 _FIELDS = {
-    word.replace(" ", ""): field for field, words in _WORDS.items() for word in words.split("|")
+    header.replace(" ", ""): field
+    for field, headers in _HEADERS.items()
+    for header in headers.split("|")
 } | {field.value.replace("_", ""): field for field in FieldName}
 _PERSONAL = frozenset(
     {
@@ -58,44 +60,43 @@ _PERSONAL = frozenset(
         FieldName.COMPANY_NAME,
     }
 )
-
-
-def field_of(header: str) -> FieldName | None:
-    """Tell what a header means; None when it is not known."""
-    return _FIELDS.get(name_key(header).replace(" ", ""))
-
-
-def known_cells(cells: Sequence[str]) -> int:
-    """Count the cells of a row that are headers we know."""
-    return sum(
-        len(cell) < _LONGEST and (field_of(cell) is not None or cell.strip().casefold() == "url")
-        for cell in cells[:_MOST]
-    )
-
-
-def match_headers(
-    headers: Sequence[str], sample: Sequence[Sequence[str]]
-) -> tuple[FieldName | None, ...]:
-    """Tell what each column is. A bare `URL` is told by its cells.
-
-    In a file of companies (no column of a person) `Name` is the company's and so is `Country`.
-    """
-    fields = [
-        _url_field(place, sample) if name_key(header) == "url" else field_of(header)
-        for place, header in enumerate(headers)
-    ]
-    if not _PERSONAL & set(fields) and FieldName.COMPANY_DOMAIN in fields:
-        fields = [_OF_COMPANY.get(field, field) if field else None for field in fields]
-    return tuple(fields)
-
-
 _OF_COMPANY = {
     FieldName.FULL_NAME: FieldName.COMPANY_NAME,
     FieldName.COUNTRY: FieldName.COMPANY_COUNTRY,
 }
 
 
-def _url_field(place: int, sample: Sequence[Sequence[str]]) -> FieldName:
-    cells = [row[place] for row in sample if place < len(row) and row[place]]
+def find_field(header: str) -> FieldName | None:
+    """Find the field that a header names; None when it is unknown."""
+    return _FIELDS.get(name_key(header).replace(" ", ""))
+
+
+def count_known(cells: Sequence[str]) -> int:
+    """Count the cells of a row that are known headers."""
+    return sum(
+        len(cell) < _MAX_HEADER_CHARS
+        and (find_field(cell) is not None or cell.strip().casefold() == "url")
+        for cell in cells[:_MAX_CELLS]
+    )
+
+
+def match_headers(
+    headers: Sequence[str], sample: Sequence[Sequence[str]]
+) -> tuple[FieldName | None, ...]:
+    """Return the field of each column; its first cells decide what a bare `URL` is.
+
+    In a file of companies (no column of a person) `Name` is the company's and so is `Country`.
+    """
+    fields = [
+        _url_field(index, sample) if name_key(header) == "url" else find_field(header)
+        for index, header in enumerate(headers)
+    ]
+    if not _PERSONAL & set(fields) and FieldName.COMPANY_DOMAIN in fields:
+        fields = [_OF_COMPANY.get(field, field) if field else None for field in fields]
+    return tuple(fields)
+
+
+def _url_field(index: int, sample: Sequence[Sequence[str]]) -> FieldName:
+    cells = [row[index] for row in sample if index < len(row) and row[index]]
     is_profile = any("linkedin.com/in/" in cell.casefold() for cell in cells)
     return FieldName.LINKEDIN_URL if is_profile else FieldName.COMPANY_DOMAIN

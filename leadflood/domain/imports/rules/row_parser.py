@@ -1,22 +1,20 @@
-"""A CSV file of people or companies: its rows turned into values, or into a reason why not.
+"""Row parser: a record of a CSV file becomes the values of a lead, or a bad row with its reason.
 
-Columns are matched to fields by their headers or as a person says; each row that cannot be used
-is told with the reason. A row of a company without a person is a lead known by the company's
-domain.
+A row of a company without a person is a lead identified by the company's domain.
 """
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
-from leadflood.domain.imports.rules.csv_reader import Record, Sheet, open_sheet
+from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
 from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
 from leadflood.domain.leads.schemas import BadRow, HeaderMatch, ImportRow, ReadCsv
 
-_WHO = (
+_UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
     "or a company's domain is needed"
 )
@@ -33,77 +31,80 @@ _STATUS_WORDS = {
     "undeliverable": "invalid",
     "bounced": "invalid",
 }
+_STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
+_YEAR = 4
+"""How many digits a year has."""
 
 
 def read_csv(raw: bytes) -> ReadCsv:
-    """Read a file.
+    """Read a file whole, with the fields that its headers name.
 
-    Raises: Invalid where it is no CSV at all, or has no column that is understood.
+    Raises: Invalid when it is no CSV, or no column is understood.
     """
     rows: list[ImportRow] = []
-    bad: list[BadRow] = []
-    with open_sheet(io.BytesIO(raw)) as sheet:
-        fields = guess_fields(sheet)
-        for record in sheet.records:
-            read = read_row(record, fields)
-            if isinstance(read, ImportRow):
-                rows.append(read)
+    bad_rows: list[BadRow] = []
+    with open_csv(io.BytesIO(raw)) as file:
+        fields = guess_fields(file)
+        for record in file.records:
+            row = parse_row(record, fields)
+            if isinstance(row, ImportRow):
+                rows.append(row)
             else:
-                bad.append(read)
+                bad_rows.append(row)
     return ReadCsv(
         rows=tuple(rows),
-        bad=tuple(bad),
-        mapping=tuple(HeaderMatch(*pair) for pair in zip(sheet.headers, fields, strict=True)),
-        encoding=sheet.form.encoding,
-        delimiter=sheet.form.delimiter,
-        skipped_lines=sheet.skipped_lines,
+        bad=tuple(bad_rows),
+        mapping=tuple(HeaderMatch(*pair) for pair in zip(file.headers, fields, strict=True)),
+        encoding=file.format.encoding,
+        delimiter=file.format.delimiter,
+        skipped_lines=file.skipped_lines,
         sha256=hashlib.sha256(raw).digest(),
     )
 
 
-def guess_fields(sheet: Sheet) -> tuple[FieldName | None, ...]:
-    """Tell what each column is, by its header and its first cells."""
-    return match_headers(sheet.headers, [record.cells for record in sheet.sample])
+def guess_fields(file: CsvFile) -> tuple[FieldName | None, ...]:
+    """Return the field of each column, by its header and its first cells."""
+    return match_headers(file.headers, [record.cells for record in file.sample])
 
 
-def read_row(
+def parse_row(
     record: Record,
     fields: Sequence[FieldName | None],
     defaults: Mapping[FieldName, str] | None = None,
 ) -> ImportRow | BadRow:
-    """Turn a record into values, or tell why it cannot be used; `defaults` fill empty cells."""
-    problem = record.problem or _surplus(record, len(fields))
+    """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells."""
+    problem = record.problem or _surplus_cells(record, len(fields))
     if problem is not None:
         return BadRow(number=record.number, reason=problem, raw=record.cells)
-    given: dict[FieldName, str] = {}
+    texts: dict[FieldName, str] = {}
     for field, cell in zip(fields, record.cells, strict=False):
         if field is not None and (text := clean_text(cell)):
-            given.setdefault(field, text)
-    email = given.get(FieldName.EMAIL)
+            texts.setdefault(field, text)
+    email = texts.get(FieldName.EMAIL)
     if email is not None and canonical_email(email) is None:
         reason = f"{email[:80]!r} is no e-mail address"
         return BadRow(number=record.number, reason=reason, raw=record.cells)
-    values, notes = _understand({**(defaults or {}), **given})
-    if not tells_who(values):
-        return BadRow(number=record.number, reason=_WHO, raw=record.cells)
+    values, notes = _parse_cells({**(defaults or {}), **texts})
+    if not is_identifying(values):
+        return BadRow(number=record.number, reason=_UNIDENTIFIED, raw=record.cells)
     return ImportRow(number=record.number, values=values, raw=record.cells, notes=tuple(notes))
 
 
-def _surplus(record: Record, columns: int) -> str | None:
-    if any(cell.strip() for cell in record.cells[columns:]):
+def _surplus_cells(record: Record, column_count: int) -> str | None:
+    if any(cell.strip() for cell in record.cells[column_count:]):
         return (
-            f"{len(record.cells)} cells where the header has {columns}: "
+            f"{len(record.cells)} cells where the header has {column_count}: "
             "put a cell that contains the delimiter in quotes"
         )
     return None
 
 
-def _understand(given: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
+def _parse_cells(texts: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
     values: dict[FieldName, Scalar] = {}
     notes: list[str] = []
-    region = canonical(FieldName.COUNTRY, given.get(FieldName.COUNTRY, ""))
-    for field, text in given.items():
-        value = read_cell(field, text, region if isinstance(region, str) else None)
+    region = canonical(FieldName.COUNTRY, texts.get(FieldName.COUNTRY, ""))
+    for field, text in texts.items():
+        value = parse_cell(field, text, region if isinstance(region, str) else None)
         if value is None:
             notes.append(f"{field.value}: {text[:60]!r} is not understood")
         else:
@@ -111,8 +112,8 @@ def _understand(given: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar]
     return values, notes
 
 
-def read_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
-    """Tell a cell's value; None when it is not understood. `region` helps with phones."""
+def parse_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
+    """Return a cell's value; None when it is not understood. `region` is for phone numbers."""
     if field is FieldName.PHONE:
         return canonical_phone(text, region)
     if field is FieldName.COMPANY_TECHNOLOGIES:
@@ -121,15 +122,15 @@ def read_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
     if field is FieldName.EMAIL_STATUS:
         return canonical(field, _STATUS_WORDS.get(text.casefold(), text))
     if field is FieldName.COMPANY_FOUNDED:
-        return int(text) if text.isascii() and text.isdigit() and len(text) == 4 else None  # noqa: PLR2004 - a year
+        return int(text) if text.isascii() and text.isdigit() and len(text) == _YEAR else None
     return canonical(field, text)
 
 
-def tells_who(values: Mapping[FieldName, Scalar]) -> bool:
-    """Tell whether values (or merely their fields) say which person or company this is."""
-    if {FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN} & values.keys():
+def is_identifying(fields: Collection[FieldName]) -> bool:
+    """Whether these fields, or the values by field, say which person or company it is."""
+    if any(field in fields for field in _STRONG_FIELDS):
         return True
-    named = FieldName.FULL_NAME in values or (
-        FieldName.FIRST_NAME in values and FieldName.LAST_NAME in values
+    is_named = FieldName.FULL_NAME in fields or (
+        FieldName.FIRST_NAME in fields and FieldName.LAST_NAME in fields
     )
-    return named and FieldName.COMPANY_NAME in values
+    return is_named and FieldName.COMPANY_NAME in fields
