@@ -13,7 +13,7 @@ import msgspec
 
 from leadflood.api.http import idempotency
 from leadflood.api.http.idempotency import InFlightRequests
-from leadflood.api.services import BudgetDefaults, Services
+from leadflood.api.services import Services
 from leadflood.contracts.parts import Ports, StageParts
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
@@ -27,10 +27,17 @@ from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
-from leadflood.domain.bulk_actions.service import BulkService
-from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.bulk_actions.service import BulkActionService
+from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.imports.retention import prune as prune_uploads
+from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads
+from leadflood.domain.lead_views.service.exports import LeadExports
+from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
+from leadflood.domain.lead_views.service.lists import LeadLists
+from leadflood.domain.lead_views.service.pages import LeadPages
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.company_service import CompanyService
@@ -39,8 +46,10 @@ from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService, Watcher
-from leadflood.domain.overview.service import LeadListService, OverviewService
+from leadflood.domain.runs.schemas import BudgetDefaults
+from leadflood.domain.runs.service import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
@@ -114,6 +123,8 @@ class Storage:
         )
         self.team = TeamSettings(db)
         self.icps = IcpService(db, self.ids, clock)
+        self.budget = msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True)
+        self.runs = RunService(db, self.ids, clock, self.budget)
         self.scores = ScoringService(db)
 
     def explain_settings(self) -> Sequence[tuple[str, str, str]]:
@@ -239,6 +250,8 @@ class Node:
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
         db, ids, clock = storage.db, storage.ids, storage.clock
+        leads, lead_lists = LeadService(ids, clock), LeadLists(db)
+        lead_owners = LeadOwners(storage.users)
         return Services(
             db=db,
             ids=ids,
@@ -250,26 +263,35 @@ class Node:
             users=storage.users,
             team=storage.team,
             icps=storage.icps,
-            leads=LeadService(ids, clock),
+            runs=storage.runs,
+            leads=leads,
             lead_changes=LeadChanges(ids, clock),
-            lead_lists=LeadListService(db),
+            lead_lists=lead_lists,
+            lead_pages=LeadPages(db, leads, self.messaging),
+            exports=LeadExports(db, lead_lists, storage.audit),
+            previews=IcpPreviews(storage.scores),
             companies=CompanyService(ids, clock),
             activities=ActivityService(ids, clock),
-            imports=ImportService(ids, clock),
-            bulk=BulkService(ids, clock),
-            learning=LearningService(ids, clock),
-            overview=OverviewService(db),
+            imports=ImportService(
+                db, clock, storage.icps, lead_owners, storage.runs, tuple(settings.providers)
+            ),
+            import_uploads=ImportUploads(ids, clock),
+            import_previews=ImportPreviews(db, clock),
+            bulk=BulkActionService(db, clock, storage.runs, lead_lists),
+            learning=LearningService(db, ids, clock, leads, storage.icps),
+            lead_owners=lead_owners,
             owners=LeadOwnership(db),
             notifications=NotificationService(db, clock),
             scores=storage.scores,
             messaging=self.messaging,
             discovery=self.discovery,
+            searches=SearchService(db, ids, self.discovery, storage.icps, storage.runs),
             engine=self.engine,
             gate=self.gate,
             live_overrides=self.live_overrides,
             adapters=self.adapters,
             provider_names=tuple(settings.providers),
-            budget=msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True),
+            budget=storage.budget,
             public_url=settings.http.public_url,
             explain_settings=storage.explain_settings,
         )
@@ -362,7 +384,7 @@ class Node:
     async def _forget_uploads(self) -> int:
         storage = self.storage
         async with storage.db.transaction() as tx:
-            return await ImportService(storage.ids, storage.clock).forget_uploads(tx)
+            return await prune_uploads(tx, storage.clock.now())
 
 
 def _fingerprint(key: str) -> str:

@@ -1,6 +1,6 @@
 """What happens to a lead, on one page: which event starts a task of which stage.
 
-leads.import ────────┐
+imports.run ─────────┐
 discovery.run → enrichment.run → features.compute → scoring.compute
                                                          │ HIGH only
                                       message.send ← message.generate
@@ -9,7 +9,7 @@ discovery.run → enrichment.run → features.compute → scoring.compute
 from typing import Any
 
 from leadflood.domain.bulk_actions.schemas import ChunkWanted
-from leadflood.domain.bulk_actions.stage import BulkStage
+from leadflood.domain.bulk_actions.stage import BulkActionStage
 from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
@@ -39,6 +39,6 @@ STEPS = (
     Step(on=LeadQualified, run=GenerateStage),
     Step(on=MessageApproved, run=SendStage),
     Step(on=PersonClaimed, run=SuppressStage),
-    Step(on=ChunkWanted, run=BulkStage),
+    Step(on=ChunkWanted, run=BulkActionStage),
 )
 STAGES: dict[str, type[Stage[Any, Any, Any]]] = {step.run.name: step.run for step in STEPS}

@@ -1,27 +1,22 @@
 """What many ask about leads at the same time, answered together."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 
 from leadflood.api.http.idempotency import find_many, record_many
 from leadflood.api.http.request_context import Caller
-from leadflood.api.lead_detail import LeadDetail, ShownScores, detail_of
-from leadflood.api.lead_pages import LeadPage, LeadPages
 from leadflood.api.services import Node
 from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.lead_views.schemas import LeadPage
 from leadflood.domain.leads.making import LeadRequest
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.leads.writing import Prepared
 from leadflood.domain.messaging.opt_ins import NewOptIn
-from leadflood.domain.messaging.schemas import MessageView, OptInView
-from leadflood.domain.overview.service import OverviewService
-from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.db.batching import REDO, Batcher, Policy, Redo
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
@@ -61,7 +56,6 @@ class _Read(msgspec.Struct, frozen=True):
     opt_ins: tuple[NewOptIn, ...]
 
 
-AgedT = TypeVar("AgedT", MessageView, OptInView)
 Answer = LeadMade | Exception | Redo
 IN_TURN = Policy(lanes=1, pause_ratio=0.4)
 """Two batches at once would be two halves that wait for each other's companies and fsyncs."""
@@ -72,10 +66,8 @@ class LeadDesk:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._scores = ShownScores()
-        self._pages = LeadPages()
         self._reads: Batcher[UUID, LeadPage | None] = Batcher(
-            lambda lead_ids, _: self._read(lead_ids)
+            lambda lead_ids, _: node.services.lead_pages.find_many(lead_ids)
         )
         self._orders: Batcher[_Read, LeadMade] = Batcher(
             lambda orders, _: self._bring_in(orders), IN_TURN
@@ -105,36 +97,6 @@ class LeadDesk:
         values = {value.found.field: value.found.value for value in prepared.values}
         opt_ins = self._node.services.messaging.opt_ins.read_input(order.given, values)
         return await self._orders.submit(_Read(order, prepared, opt_ins))
-
-    async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
-        """Read a batch: one statement where nothing has changed since, else five more for all."""
-        async with self._node.services.db.session() as db:
-            marks = await OverviewService(db).marks_of(lead_ids)
-            pages, changed = self._pages.find(marks)
-            if changed:
-                pages |= self._pages.keep(marks, await self._put_together(db, changed))
-        return [pages.get(one) for one in lead_ids]
-
-    async def _put_together(self, db: Tx, lead_ids: Sequence[UUID]) -> dict[UUID, LeadDetail]:
-        services = self._node.services
-        views = await LeadService(services.ids, services.clock).find_many(db, lead_ids)
-        found = {view.id: view for view in views.values()}
-        families = [(view.id, *(one.lead_id for one in view.merged)) for view in found.values()]
-        everyone = [one for each in families for one in each]
-        records = await OverviewService(db).records_of(families)
-        scores = await self._scores.of(list(found), ScoringService(db))
-        messages = await self._node.services.messaging.messages_of(db, everyone)
-        opt_ins = await self._node.services.messaging.opt_ins.list_of(db, everyone)
-        details = {}
-        for view, family, asked in zip(found.values(), families, records, strict=True):
-            details[view.id] = detail_of(
-                view,
-                asked,
-                scores.get(view.id),
-                messages=_newest_first(family, messages),
-                opt_ins=_newest_first(family, opt_ins),
-            )
-        return {asked: details[view.id] for asked, view in views.items()}
 
     async def _bring_in(self, read: Sequence[_Read]) -> Sequence[Answer]:
         """Bring in a batch in one transaction: all that is not refused is there, or nothing."""
@@ -236,14 +198,6 @@ class LeadDesk:
             cap_micros=budget.run_micros if order.cap_micros is None else order.cap_micros,
             lead_cap_micros=budget.lead_micros,
         )
-
-
-def _newest_first(
-    family: Iterable[UUID], of_lead: Mapping[UUID, Sequence[AgedT]]
-) -> Sequence[AgedT]:
-    """Join what there is of all leads that are one; an id is a time."""
-    everything = [item for lead_id in family for item in of_lead.get(lead_id, ())]
-    return sorted(everything, key=lambda item: item.id, reverse=True)
 
 
 def _owner_by(caller: Caller) -> str | None:

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
 from leadflood.api.http.platform import Platform
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
-from leadflood.domain.bulk_actions.service import BulkService
-from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.bulk_actions.service import BulkActionService
+from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads
+from leadflood.domain.lead_views.service.exports import LeadExports
+from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
+from leadflood.domain.lead_views.service.lists import LeadLists
+from leadflood.domain.lead_views.service.pages import LeadPages
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.company_service import CompanyService
@@ -18,21 +22,15 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService
-from leadflood.domain.overview.service import LeadListService, OverviewService
+from leadflood.domain.runs.schemas import BudgetDefaults
+from leadflood.domain.runs.service import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.runtime import Engine
-
-
-class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
-    """The caps that a run gets when its caller names none; None: no cap."""
-
-    currency: str
-    run_micros: int | None
-    lead_micros: int | None
 
 
 class Services(Platform, frozen=True, kw_only=True):
@@ -48,19 +46,26 @@ class Services(Platform, frozen=True, kw_only=True):
     users: Users
     team: TeamSettings
     icps: IcpService
+    runs: RunService
     leads: LeadService
     lead_changes: LeadChanges
-    lead_lists: LeadListService
+    lead_lists: LeadLists
+    lead_pages: LeadPages
+    exports: LeadExports
+    previews: IcpPreviews
     companies: CompanyService
     activities: ActivityService
     imports: ImportService
-    bulk: BulkService
+    import_uploads: ImportUploads
+    import_previews: ImportPreviews
+    bulk: BulkActionService
     learning: LearningService
-    overview: OverviewService
     owners: LeadOwnership
+    lead_owners: LeadOwners
     scores: ScoringService
     messaging: MessagingService
     discovery: DiscoveryService
+    searches: SearchService
     notifications: NotificationService
     engine: Engine
     gate: ProviderGateway

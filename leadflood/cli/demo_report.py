@@ -14,8 +14,8 @@ from leadflood.cli.talk import money, say, talk
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.service import RunReports
 from leadflood.engine.ledger.repository import Line, list_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.providers import catalog
@@ -97,10 +97,10 @@ async def compare(
     invoices = await _fetch(node, world, "invoices", tuple[Invoice, ...])
     delivered = await _fetch(node, world, "messages", tuple[Delivered, ...])
     lines = await list_lines(storage.db)
-    funnel = await overview.count_funnel(storage.db, run_id)
+    funnel = await RunReports(storage.db).count_funnel(run_id)
     enrichers = catalog.list_implementing(PersonEnricher)
     arrived = {mail.key: mail.count for mail in delivered}
-    references = await overview.list_accepted(storage.db, run_id)
+    references = await RunReports(storage.db).list_accepted_references(run_id)
     return Outcome(
         funnel=funnel,
         leads=LeadCounts(funnel.found, funnel.enriched, funnel.scored, funnel.high, funnel.failed),
@@ -159,7 +159,7 @@ async def _show_top(node: Node, storage: Storage, run_id: UUID) -> None:
     best = await storage.scores.top(run_id, TOP)
     ids = [one.lead_id for one in best]
     profiles = await leads.profiles(storage.db, ids)
-    costs = await overview.list_lead_costs(storage.db, run_id, ids)
+    costs = await RunReports(storage.db).list_lead_costs(run_id, ids)
     table = Table(title="The best leads", title_justify="left")
     for column in ("score", "band", "who", "company", "cost"):
         table.add_column(column)

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from leadflood.app import Node
 from leadflood.cli.talk import money, say, talk
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.service import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.queue import runs
 
@@ -33,7 +33,7 @@ async def watch_run(node: Node, run_id: UUID, wanted: int, began: float) -> Watc
     started = time.perf_counter()
     with Live(console=talk, refresh_per_second=5, transient=True) as live:
         while True:
-            funnel = await overview.count_funnel(node.storage.db, run_id)
+            funnel = await RunReports(node.storage.db).count_funnel(run_id)
             if funnel.scored and first_score is None:
                 first_score = time.perf_counter() - began
             live.update(_table(funnel, wanted, time.perf_counter() - started))

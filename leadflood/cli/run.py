@@ -20,8 +20,8 @@ from leadflood.cli.run_price import estimate, show_estimate
 from leadflood.cli.run_work import work_on
 from leadflood.cli.talk import USAGE, money, print_json, run_async, say
 from leadflood.domain.icp.service import content_hash
-from leadflood.domain.leads.schemas import NewImport
-from leadflood.domain.overview import store as overview
+from leadflood.domain.imports.schemas import NewImport
+from leadflood.domain.runs.service import RunReports
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.queue import runs
@@ -215,7 +215,7 @@ async def _end(
     *,
     was_handed_over: bool,
 ) -> None:
-    funnel = await overview.count_funnel(storage.db, new.run_id)
+    funnel = await RunReports(storage.db).count_funnel(new.run_id)
     report = Report(
         run_id=new.run_id,
         output=str(asked.output),

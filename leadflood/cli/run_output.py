@@ -12,11 +12,12 @@ from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import USAGE, money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.imports.repository import imports
+from leadflood.domain.imports.schemas import ImportRow, NewImport, ReadCsv
+from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import LeadCost
+from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
+from leadflood.domain.runs.schemas import LeadCost
+from leadflood.domain.runs.service import RunReports
 from leadflood.domain.scoring.schemas import Prediction
 from leadflood.engine.errors import Invalid
 
@@ -93,6 +94,7 @@ def check_writable(output: Path, input_file: Path) -> None:
 
 async def write_output(storage: Storage, new: NewImport, read: ReadCsv, output: Path) -> Written:
     """Write every usable row with its lead's score; leads named twice cost once."""
+    imports = CommandImports(storage.ids, storage.clock)
     lead_of = await imports.list_leads(storage.db, new.run_id)
     desk = _Desk(storage, new, lead_of)
     headers = [match.header for match in read.mapping]
@@ -133,8 +135,8 @@ class _Desk:
         return _Known(
             profiles,
             await self._storage.scores.scores_of(everyone, self._new.icp_id),
-            await overview.list_lead_costs(self._storage.db, self._new.run_id, everyone),
-            await overview.list_lead_codes(self._storage.db, self._new.run_id, everyone),
+            await RunReports(self._storage.db).list_lead_costs(self._new.run_id, everyone),
+            await RunReports(self._storage.db).list_lead_codes(self._new.run_id, everyone),
         )
 
     def _added(self, row: ImportRow, lead_id: UUID | None, known: _Known) -> list[str]:

@@ -11,10 +11,9 @@ from leadflood.app import WHOLE_NODE, Storage, open_node
 from leadflood.cli.progress import Glimpse, Show
 from leadflood.cli.status import list_stages
 from leadflood.cli.talk import say
-from leadflood.domain.imports.repository import imports
-from leadflood.domain.imports.service.imports import ImportService
-from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
-from leadflood.domain.overview import store as overview
+from leadflood.domain.imports.schemas import ImportRow, NewImport, ReadCsv
+from leadflood.domain.imports.service.command_imports import CommandImports
+from leadflood.domain.runs.service import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue import runs
@@ -86,11 +85,11 @@ async def _is_running(storage: Storage, run_id: UUID) -> bool:
 
 async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
     """Import what is not in yet, a chunk a transaction, each with the jobs of its leads."""
-    service = ImportService(storage.ids, storage.clock)
+    service = CommandImports(storage.ids, storage.clock)
     new, rows = going.new, going.read.rows
     async with storage.db.transaction() as tx:
         await service.start_import(tx, new, going.read)
-    done = set(await imports.list_leads(storage.db, new.run_id))
+    done = set(await service.list_leads(storage.db, new.run_id))
     left = [row for row in rows if row.number not in done]
     going.row_count = len(rows) - len(left)
     for start in range(0, len(left), CHUNK):
@@ -102,7 +101,7 @@ async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
 
 
 async def _insert(
-    service: ImportService, new: NewImport, chunk: list[ImportRow], publisher: Publisher
+    service: CommandImports, new: NewImport, chunk: list[ImportRow], publisher: Publisher
 ) -> None:
     """Import one chunk; one that met another transaction is tried again, whole."""
     for tries_left in reversed(range(TRIES)):
@@ -143,7 +142,7 @@ class _Watch:
         return True
 
     async def _look(self, run_id: UUID) -> None:
-        funnel = await overview.count_funnel(self._storage.db, run_id)
+        funnel = await RunReports(self._storage.db).count_funnel(run_id)
         now = time.perf_counter()
         done = funnel.scored + funnel.failed
         first_done, first_at = self._first = self._first or (done, now)

@@ -9,18 +9,15 @@ from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.domain.imports.schemas import (
-    ImportMapping,
-    ImportPartWanted,
-    ImportState,
-    ImportView,
-    UndoPartWanted,
-)
-from leadflood.domain.imports.service.imports import Asker, ImportService, Source
+from leadflood.api.http.request_context import OPERATOR
+from leadflood.app import Storage
+from leadflood.domain.auth.schemas import EVERYTHING
+from leadflood.domain.imports.schemas import Importer, ImportMapping, ImportState, ImportView
+from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads, UploadedFile
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
-from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
 
 from tests.support.chaos import Field, Nursery, open_field
 from tests.support.pretend import Plan
@@ -29,8 +26,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.pg]
 
 QUICK = Plan(people_count=100, dead_after_seconds=1.0)
 ROWS = 2_500
-ME = Asker(by="operator")
-POINTS = ("leads.import.commit.before", "leads.import.commit.after")
+POINTS = ("imports.run.commit.before", "imports.run.commit.after")
 HASH = Query(
     "hash",
     """
@@ -65,38 +61,37 @@ def a_file(first: int, count: int, title: str) -> bytes:
     return "\n".join([*lines, "no address,,,,,"]).encode()
 
 
+def imports_of(storage: Storage) -> ImportService:
+    owners = LeadOwners(storage.users)
+    return ImportService(storage.db, storage.clock, storage.icps, owners, storage.runs, ())
+
+
 async def start(field: Field, raw: bytes) -> UUID:
-    """Stage a file and queue its first part, as the route does."""
+    """Upload a file, map it and start it, as the routes do."""
     storage = field.storage
-    imports = ImportService(storage.ids, storage.clock)
-    source = Source(
-        file=io.BytesIO(raw), name="leads.csv", sha256=hashlib.sha256(raw).digest(),
-        byte_count=len(raw), owner=None, made_by="operator",
-    )  # fmt: skip
+    imports, uploads = imports_of(storage), ImportUploads(storage.ids, storage.clock)
+    importer = Importer(by="operator")
+    upload = UploadedFile(
+        file=io.BytesIO(raw),
+        name="leads.csv",
+        sha256=hashlib.sha256(raw).digest(),
+        byte_count=len(raw),
+    )
     async with storage.producer().transaction() as publication:
-        tx = publication.tx
-        import_id = await imports.stage(tx, source)
-        locked = await imports.lock(tx, import_id, None)
-        await imports.map(tx, locked, ImportMapping(enrich=False), None, ME)
-        locked = await imports.lock(tx, import_id, None)
-        await runs.create(tx, NewRun(id=import_id, kind="import"), storage.clock.now())
-        await imports.begin(tx, locked, imports.told(locked, ME), None)
-        await publication.publish([ImportPartWanted(import_id, 0)], run_id=import_id)
+        import_id = await uploads.stage(publication.tx, upload, importer)
+        mapping = ImportMapping(enrich=False)
+        await imports.change_mapping(publication.tx, import_id, mapping, importer, None)
+        await imports.start(publication, import_id, importer)
     return import_id
 
 
 async def undo(field: Field, import_id: UUID) -> None:
-    storage = field.storage
-    imports = ImportService(storage.ids, storage.clock)
-    async with storage.producer().transaction() as publication:
-        await runs.cancel(publication.tx, import_id, "operator", storage.clock.now())
-        (job_id,) = await publication.publish([UndoPartWanted(import_id, 0)])
-        await imports.begin_undo(publication.tx, import_id, job_id)
+    async with field.storage.producer().transaction() as publication:
+        await imports_of(field.storage).undo(publication, import_id, OPERATOR)
 
 
 async def look(field: Field, import_id: UUID) -> ImportView:
-    imports = ImportService(field.storage.ids, field.storage.clock)
-    return await imports.get(field.storage.db, import_id, None)
+    return await imports_of(field.storage).get(import_id, EVERYTHING)
 
 
 async def end_with_kills(

@@ -24,7 +24,7 @@ from typing_extensions import TypedDict, Unpack
 from leadflood.api.http.decoding import decode_body, decode_path, decode_query, unknown_parameter
 from leadflood.api.http.deprecation import Deprecation
 from leadflood.api.http.naming import snake_case
-from leadflood.api.http.pagination import Listed, Paging, Selection, names_in
+from leadflood.api.http.pagination import Listed, PageRequest, Selection, names_in
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import PartialResponse
@@ -189,7 +189,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def selectable(self) -> dict[str, str]:
         """The fields that `fields` may name, with their Python names; else nothing."""
-        if not (isinstance(self.query, type) and issubclass(self.query, Selection)):
+        if not (isinstance(self.query, type) and issubclass(self.query, Selection | PageRequest)):
             return {}
         (item,) = typing.get_args(self.answer) if self.is_list else (self.answer,)
         return _fields_of(item)
@@ -296,7 +296,7 @@ class Endpoint:
                 raise unknown_parameter(pairs[0][0])
             return ()
         query = arguments["query"] = decode_query(pairs, self.signature.query)
-        if isinstance(query, Paging):
+        if isinstance(query, PageRequest):
             query.require_sound()
         if self._selectable and query.fields:
             return names_in(query.fields, tuple(self._selectable))

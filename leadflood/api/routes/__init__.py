@@ -21,9 +21,17 @@ from leadflood.api.routes import (
     admin_dead_letters,
     api_keys,
     audit,
+    bulk_actions,
+    discovery_runs,
+    feedback,
+    icp_search,
+    imports,
     jobs,
+    lead_exports,
+    lead_list,
     notifications,
     opt_ins,
+    runs,
     suppressions,
     templates,
 )
@@ -33,25 +41,17 @@ from leadflood.api.routes.admin_settings import EffectiveSettings
 from leadflood.api.routes.admin_stages import Stages
 from leadflood.api.routes.admin_statistics import Statistics
 from leadflood.api.routes.auth import Auth
-from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.companies import Companies
-from leadflood.api.routes.discovery_runs import Discoveries
 from leadflood.api.routes.docs import Docs, find_assets
 from leadflood.api.routes.events import Events
-from leadflood.api.routes.feedback import FeedbackRoutes
 from leadflood.api.routes.health import Operations
 from leadflood.api.routes.icp_rules import IcpRules
-from leadflood.api.routes.icp_search import IcpSearch
 from leadflood.api.routes.icps import Icps
-from leadflood.api.routes.imports import Imports
 from leadflood.api.routes.invitation_pages import JoiningPages
 from leadflood.api.routes.lead_actions import LeadChangeRoutes
-from leadflood.api.routes.lead_exports import Exports
-from leadflood.api.routes.lead_list import LeadLists
 from leadflood.api.routes.leads import Leads
 from leadflood.api.routes.me import AuthSelf
 from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.runs import Runs
 from leadflood.api.routes.sending import Sending
 from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.routes.users import Users
@@ -84,20 +84,20 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: Operations(parts.node, newest_revision(), parts.metrics, parts.lag),
     lambda parts: Icps(parts.node),
     lambda parts: IcpRules(parts.node),
-    lambda parts: IcpSearch(parts.node, Discoveries(parts.node)),
-    lambda parts: LeadLists(parts.node),
-    lambda parts: Exports(parts.node),
+    icp_search,
+    lead_list,
+    lead_exports,
     lambda parts: Companies(parts.node),
     lambda parts: Activities(parts.node),
     lambda parts: Leads(parts.desk),
     lambda parts: LeadChangeRoutes(parts.node),
     opt_ins,
-    lambda parts: FeedbackRoutes(parts.node),
-    lambda parts: Bulk(parts.node),
-    lambda parts: Imports(parts.node),
-    lambda parts: Discoveries(parts.node),
+    feedback,
+    bulk_actions,
+    imports,
+    discovery_runs,
     jobs,
-    lambda parts: Runs(parts.node),
+    runs,
     lambda parts: Messages(parts.node),
     templates,
     suppressions,

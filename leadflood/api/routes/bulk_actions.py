@@ -11,9 +11,9 @@ import msgspec
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import get, post, put
-from leadflood.api.http.unit_of_work import LateUnitOfWork, Subject, UnitOfWork
+from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.lead_actions import TagText
-from leadflood.api.routes.lead_list import LeadChoice, read_choice
+from leadflood.api.routes.lead_list import LeadFilterQuery
 from leadflood.api.routes.leads import Cap, Providers
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
@@ -62,7 +62,7 @@ class BulkBody(
 
     action: BulkAction
     ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=10_000)] | None = None
-    filter: LeadChoice | None = None
+    filter: LeadFilterQuery | None = None
     owner_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
     tag: TagText | msgspec.UnsetType = msgspec.UNSET
     icp_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
@@ -107,7 +107,7 @@ async def start_bulk_action(
 
     async def start(uow: UnitOfWork) -> HtmlPage:
         _require_count(body, len(new.lead_ids))
-        started = await services.bulk.start(uow.tx, new, uow.publish)
+        started = await services.bulk.start(uow, new)
         await uow.audit("bulk.begun", started.run_id, **_describe(new, started.count))
         return _page(_answer(started), HTTPStatus.ACCEPTED)
 
@@ -140,7 +140,7 @@ async def undo_bulk_action(
     run_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> BulkAnswer:
     """Give each lead back what it had before, but for those changed since: they are told."""
-    started = await services.bulk.undo(uow.tx, run_id, caller.principal, uow.publish)
+    started = await services.bulk.undo(uow, run_id, caller.principal)
     await uow.audit("bulk.undone", started.run_id, undoes=str(run_id), count=started.count)
     return _answer(started)
 
@@ -170,7 +170,7 @@ async def _select_leads(body: BulkBody, caller: Caller, services: Services) -> S
     """Return the leads meant, each once."""
     if body.filter is None:
         return tuple(dict.fromkeys(body.ids or ()))
-    return await services.bulk.select_leads(read_choice(body.filter, caller))
+    return await services.bulk.select_leads(body.filter.filter_for(caller))
 
 
 def _read_limits(body: BulkBody) -> RunLimits:
@@ -228,9 +228,9 @@ def _describe(new: NewBulkAction, count: int) -> dict[str, object]:
     }
 
 
-def _compact(choice: LeadChoice) -> str:
+def _compact(lead_filter: LeadFilterQuery) -> str:
     """Write a filter without what it does not ask for."""
-    values = msgspec.to_builtins(choice)
+    values = msgspec.to_builtins(lead_filter)
     return msgspec.json.encode(
         {name: value for name, value in values.items() if value is not None}
     ).decode()

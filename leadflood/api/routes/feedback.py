@@ -50,7 +50,7 @@ async def record_feedback(
         happened_at=body.at,
         icp_id=body.icp_id,
     )
-    return await services.learning.record(uow.tx, new, caller.visibility, uow.publish)
+    return await services.learning.record(uow, new, caller.visibility)
 
 
 @get("/v1/leads/{leadId}/feedback", permission="leads:read", errors=(NotFound,))

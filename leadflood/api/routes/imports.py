@@ -150,15 +150,13 @@ async def start_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> ImportBegun:
     """Make leads of the rows, once however often it is asked for."""
-    started = await services.imports.start(uow.tx, import_id, _importer_of(caller), uow.publish)
+    started = await services.imports.start(uow, import_id, _importer_of(caller))
     view = started.view
     if started.is_new:
         await uow.audit(
             "import.started", view.id, name=view.name, sha256=view.sha256, rows=view.row_count
         )
-    return ImportBegun(
-        import_id=view.id, run_id=view.id, job_id=started.job_id, state=view.state
-    )
+    return ImportBegun(import_id=view.id, run_id=view.id, job_id=started.job_id, state=view.state)
 
 
 @get("/v1/imports/{importId}/rows", permission="leads:import", errors=(NotFound,))
@@ -199,7 +197,7 @@ async def undo_import(
 
     Its leads are deleted: an import of somebody else needs `leads:delete`.
     """
-    undo = await services.imports.undo(uow.tx, import_id, caller.principal, uow.publish)
+    undo = await services.imports.undo(uow, import_id, caller.principal)
     view = undo.view
     if undo.is_new:
         counts = msgspec.to_builtins(view.counts)

@@ -10,8 +10,8 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import PartialResponse
 from leadflood.api.http.routing import Route
 from leadflood.api.lead_desk import LeadDesk, LeadMade, Order
-from leadflood.api.lead_detail import LeadDetail
 from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.lead_views.schemas import LeadDetail
 from leadflood.domain.leads.schemas import LeadInput
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 

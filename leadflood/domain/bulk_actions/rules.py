@@ -37,9 +37,13 @@ def plan_change(action: StoredAction, lead: LeadState | None, now: datetime) -> 
     return _PLANS[action.action](action, lead, now)
 
 
-def plan_undo(action: StoredAction, previous: PreviousState, lead: LeadState | None) -> PlannedChange:
+def plan_undo(
+    action: StoredAction, previous: PreviousState, lead: LeadState | None
+) -> PlannedChange:
     """Return what undoing an action changes of a lead; None: the lead is gone."""
-    code = _refusal_code(action, lead, reaches_deleted=action.action in {BulkAction.DELETE, BulkAction.RESTORE})
+    code = _refusal_code(
+        action, lead, reaches_deleted=action.action in {BulkAction.DELETE, BulkAction.RESTORE}
+    )
     if code or lead is None:
         return _refused(code or NOT_FOUND)
     return _UNDO_PLANS[action.action](action, previous, lead)
@@ -88,16 +92,18 @@ def _start(_action: StoredAction, _lead: LeadState, _now: datetime) -> PlannedCh
     return PlannedChange(state=ItemState.DONE, starts=True)
 
 
-_PLANS: Mapping[BulkAction, Callable[[StoredAction, LeadState, datetime], PlannedChange]] = MappingProxyType(
-    {
-        BulkAction.DELETE: _delete,
-        BulkAction.RESTORE: _restore,
-        BulkAction.ASSIGN: _assign,
-        BulkAction.TAG: _tag,
-        BulkAction.UNTAG: _untag,
-        BulkAction.ENRICH: _start,
-        BulkAction.SCORE: _start,
-    }
+_PLANS: Mapping[BulkAction, Callable[[StoredAction, LeadState, datetime], PlannedChange]] = (
+    MappingProxyType(
+        {
+            BulkAction.DELETE: _delete,
+            BulkAction.RESTORE: _restore,
+            BulkAction.ASSIGN: _assign,
+            BulkAction.TAG: _tag,
+            BulkAction.UNTAG: _untag,
+            BulkAction.ENRICH: _start,
+            BulkAction.SCORE: _start,
+        }
+    )
 )
 
 
@@ -108,11 +114,17 @@ def _undo_delete(_action: StoredAction, previous: PreviousState, lead: LeadState
 
 
 def _undo_restore(_action: StoredAction, previous: PreviousState, lead: LeadState) -> PlannedChange:
-    return _refused(CHANGED_SINCE) if lead.deleted_at is not None else _restore_deletion(previous, lead)
+    return (
+        _refused(CHANGED_SINCE)
+        if lead.deleted_at is not None
+        else _restore_deletion(previous, lead)
+    )
 
 
 def _restore_deletion(previous: PreviousState, lead: LeadState) -> PlannedChange:
-    return _change(lead, _replace(lead, deleted_at=previous.deleted_at, deleted_by=previous.deleted_by))
+    return _change(
+        lead, _replace(lead, deleted_at=previous.deleted_at, deleted_by=previous.deleted_by)
+    )
 
 
 def _undo_assign(action: StoredAction, previous: PreviousState, lead: LeadState) -> PlannedChange:
@@ -132,7 +144,9 @@ def _undo_tags(action: StoredAction, previous: PreviousState, lead: LeadState) -
     return _refused(FULL) if len(tags) > MOST_TAGS else _change(lead, _replace(lead, tags=tags))
 
 
-_UNDO_PLANS: Mapping[BulkAction, Callable[[StoredAction, PreviousState, LeadState], PlannedChange]] = MappingProxyType(
+_UNDO_PLANS: Mapping[
+    BulkAction, Callable[[StoredAction, PreviousState, LeadState], PlannedChange]
+] = MappingProxyType(
     {
         BulkAction.DELETE: _undo_delete,
         BulkAction.RESTORE: _undo_restore,

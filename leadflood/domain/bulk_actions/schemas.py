@@ -33,12 +33,14 @@ class BulkAction(StrEnum):
     SCORE = "score"
 
 
-UNDOABLE = frozenset({BulkAction.DELETE, BulkAction.RESTORE, BulkAction.ASSIGN, BulkAction.TAG, BulkAction.UNTAG})
+UNDOABLE = frozenset(
+    {BulkAction.DELETE, BulkAction.RESTORE, BulkAction.ASSIGN, BulkAction.TAG, BulkAction.UNTAG}
+)
 """The actions that can be undone; requests to providers cannot."""
 
 
 class ItemState(StrEnum):
-    """The state of one lead of an action. `unchanged`: it was so already. `refused`: it may not be done."""
+    """The state of one lead. `unchanged`: it was so already. `refused`: it may not be done."""
 
     WAITING = "waiting"
     DONE = "done"

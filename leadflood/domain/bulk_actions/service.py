@@ -26,16 +26,16 @@ from leadflood.domain.bulk_actions.schemas import (
     StartedAction,
     StoredAction,
 )
+from leadflood.domain.lead_views.schemas import LeadFilter
+from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.leads import store as leads
-from leadflood.domain.overview.schemas import LeadFilter
-from leadflood.domain.overview.service import LeadListService
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.domain.runs.service import RunService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.publisher import Publish
+from leadflood.engine.queue.publisher import PublishingTransaction
 
 KIND = "bulk"
 SAMPLE = 20
@@ -46,9 +46,7 @@ _DELETING = frozenset({BulkAction.DELETE, BulkAction.RESTORE})
 class BulkActionService:
     """The use cases of bulk actions."""
 
-    def __init__(
-        self, db: Reader, clock: Clock, runs: RunService, lead_lists: LeadListService
-    ) -> None:
+    def __init__(self, db: Reader, clock: Clock, runs: RunService, lead_lists: LeadLists) -> None:
         self._db = db
         self._clock = clock
         self._runs = runs
@@ -84,7 +82,7 @@ class BulkActionService:
             sample=tuple(new.lead_ids[:SAMPLE]),
         )
 
-    async def start(self, tx: Tx, new: NewBulkAction, publish: Publish) -> StartedAction:
+    async def start(self, uow: PublishingTransaction, new: NewBulkAction) -> StartedAction:
         """Start an action in a run of its own; its leads are fixed now. Raises: Invalid."""
         lead_ids = list(dict.fromkeys(new.lead_ids))
         if not lead_ids:
@@ -94,10 +92,10 @@ class BulkActionService:
                 f"more than {MOST_LEADS:,} leads fit: narrow the filter", code="bulk.too_many"
             )
         count = len(lead_ids)
-        run_id = await self._open_run(tx, f"bulk {new.action.value}", new.limits)
-        await repository.record_action(tx, run_id, new, count, self._clock.now())
-        await repository.add_items(tx, run_id, lead_ids)
-        job_ids = await publish(_chunks(run_id, count), run_id=run_id)
+        run_id = await self._open_run(uow.tx, f"bulk {new.action.value}", new.limits)
+        await repository.record_action(uow.tx, run_id, new, count, self._clock.now())
+        await repository.add_items(uow.tx, run_id, lead_ids)
+        job_ids = await uow.publish(_chunks(run_id, count), run_id=run_id)
         return StartedAction(run_id=run_id, job_id=job_ids[0], count=count)
 
     async def get(self, run_id: UUID, principal: Principal, tx: Tx | None = None) -> BulkView:
@@ -139,13 +137,14 @@ class BulkActionService:
         return (await self._runs.cancel(tx, run_id, principal.by)).is_new
 
     async def undo(
-        self, tx: Tx, run_id: UUID, principal: Principal, publish: Publish
+        self, uow: PublishingTransaction, run_id: UUID, principal: Principal
     ) -> StartedAction:
         """Start restoring what the leads of an action had before, except those changed since.
 
         Raises: NotFound as `get`; Denied; Conflict when it goes on, is undone already, or cannot
         be undone.
         """
+        tx = uow.tx
         action = await _get_action(tx, run_id, principal)
         _require_permission(action.action, principal)
         count, last = await _require_undoable(tx, action)
@@ -162,7 +161,7 @@ class BulkActionService:
         if not await repository.record_action(tx, undo_id, new, count, now, undoes=run_id):
             raise Conflict("it is undone already", code="bulk.undo.done")
         await repository.add_undo_items(tx, undo_id, run_id)
-        job_ids = await publish(_chunks(undo_id, last), run_id=undo_id)
+        job_ids = await uow.publish(_chunks(undo_id, last), run_id=undo_id)
         return StartedAction(run_id=undo_id, job_id=job_ids[0], count=count)
 
     async def _open_run(self, tx: Tx, title: str, limits: RunLimits) -> UUID:

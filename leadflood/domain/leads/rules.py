@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 
@@ -14,14 +13,10 @@ from leadflood.domain.leads.canon import (
     canonical_phone,
     clean_text,
     domain_of_email,
-    name_key,
 )
-from leadflood.domain.leads.identity import MAX_KEY
-from leadflood.domain.leads.schemas import API_SOURCE, IdentityKey, ImportRow, LeadInput
+from leadflood.domain.leads.schemas import API_SOURCE, LeadInput
 from leadflood.engine.errors import FieldProblem
 
-CSV_SOURCE = "csv"
-IMPORT_METHOD = "import"
 TOLD = 0.9
 """How sure is what a customer's own records say: better than a guess, worse than a check."""
 DERIVED = 0.7
@@ -92,28 +87,6 @@ def found_in_input(
     """Give what an API caller says its evidence: the request itself."""
     evidence = hashlib.sha256(msgspec.json.encode(given)).hexdigest()
     return _found(values, API_SOURCE, "leads.create", evidence, now)
-
-
-def found_in_row(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValue, ...]:
-    """Give what a row says its evidence: the line of the file."""
-    evidence = evidence_of_row(import_id, row.number)
-    return _found(row.values, CSV_SOURCE, IMPORT_METHOD, evidence, now)
-
-
-def evidence_of_row(import_id: UUID, number: int) -> str:
-    """Tell the evidence of what a line of an imported file says; the line itself is kept."""
-    return hashlib.sha256(f"{import_id}:{number}".encode()).hexdigest()
-
-
-def keys_of_row(row: ImportRow) -> tuple[IdentityKey, ...]:
-    """Tell the key of a person of whom a file knows no more than name and company."""
-    company = name_key(str(row.values.get(FieldName.COMPANY_NAME, "")))
-    name = name_key(_name(row.values))
-    strong = {FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN}
-    if not name or not company or strong & row.values.keys():
-        return ()
-    key = IdentityKey("name_company", f"{name}|{company}")
-    return (key,) if len(key.value) <= MAX_KEY else ()
 
 
 def _found(

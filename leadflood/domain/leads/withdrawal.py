@@ -114,9 +114,7 @@ async def _split(tx: Tx, losses: Sequence[LeadLoss], now: datetime) -> dict[UUID
     return {row["id"]: row["version"] for row in rows}
 
 
-async def delete_unused_companies(
-    tx: Tx, import_id: UUID, company_ids: Collection[UUID]
-) -> None:
+async def delete_unused_companies(tx: Tx, import_id: UUID, company_ids: Collection[UUID]) -> None:
     """Delete companies that an import made, once nothing names them any more."""
     if company_ids:
         await tx.execute(SQL.drop_made_companies, run_id=import_id, ids=sorted(company_ids))

@@ -12,10 +12,10 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning import repository
 from leadflood.domain.learning.schemas import KINDS, Label, LabelRecorded, NewLabel
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import Invalid, NotFound
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue.publisher import Publish
+from leadflood.engine.queue.publisher import PublishingTransaction
 
 MOST_LISTED = 1_000
 SKEW = timedelta(minutes=5)
@@ -35,12 +35,13 @@ class LearningService:
         self._icps = icps
 
     async def record(
-        self, tx: Tx, new: NewLabel, visibility: Visibility, publish: Publish
+        self, uow: PublishingTransaction, new: NewLabel, visibility: Visibility
     ) -> Label:
         """Record what came of a lead, with the score that it had at that time.
 
         Raises: NotFound, also for a hidden lead; Invalid for what is yet to happen.
         """
+        tx = uow.tx
         members = await self._list_members(tx, new.lead_id, visibility)
         icp_id = None if new.icp_id is None else await self._icps.resolve_version(new.icp_id)
         now = self._clock.now()
@@ -53,7 +54,7 @@ class LearningService:
         score = await repository.find_score_then(tx, members, icp_id, happened_at)
         label_id, kind = self._ids.new(), KINDS[new.outcome]
         await repository.record_label(tx, label_id, new, kind, score, now)
-        await publish([LabelRecorded(new.lead_id, label_id, kind.value, new.outcome.value)])
+        await uow.publish([LabelRecorded(new.lead_id, label_id, kind.value, new.outcome.value)])
         labels = await repository.list_labels(tx, members, MOST_LISTED)
         return next(label for label in labels if label.id == label_id)
 

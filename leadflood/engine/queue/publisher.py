@@ -18,12 +18,17 @@ from leadflood.engine.queue.stage import FollowUp
 from leadflood.engine.queue.wakeups import Wakeups
 
 
-class Publish(Protocol):
-    """Publishes events in an open transaction and returns the ids of the jobs that they start."""
+class PublishingTransaction(Protocol):
+    """An open transaction that may publish: a `Publication`, or a unit of work around one."""
 
-    async def __call__(
+    @property
+    def tx(self) -> Tx:
+        """The transaction."""
+
+    async def publish(
         self, events: Sequence[Event], *, run_id: UUID | None = None
-    ) -> Sequence[UUID]: ...
+    ) -> Sequence[UUID]:
+        """Write events and their follow-up jobs, and return the jobs' ids."""
 
 
 class Publication:

@@ -4,30 +4,46 @@ from uuid import UUID
 
 import msgspec
 from hypothesis import given, strategies as st
-from leadflood.domain.bulk_actions.rules import CHANGED_SINCE, decide, decide_undo
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.bulk_actions.rules import CHANGED_SINCE, plan_change, plan_undo
 from leadflood.domain.bulk_actions.schemas import (
     UNDOABLE,
-    Action,
-    Before,
-    Decision,
+    BulkAction,
     ItemState,
     Parameters,
-    Verb,
+    PlannedChange,
+    PreviousState,
+    StoredAction,
 )
 from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 WORDS = st.sampled_from(["a", "b", "c", "d"])
-OWNERS = st.none() | st.sampled_from(["ann", "bob"])
 
 
-def an_action(verb: Verb, *, sees_owner: str | None = None, **parameters: str | None) -> Action:
-    return Action(
-        run_id=UUID(int=1), verb=verb, parameters=Parameters(**parameters),  # type: ignore[arg-type]  # as given
-        filter_text=None, item_count=1, undoes=None, sees_owner=sees_owner, created_at=NOW,
+ANN, BOB, CARL = UUID(int=101), UUID(int=102), UUID(int=103)
+OWNERS = st.none() | st.sampled_from([str(ANN), str(BOB)])
+
+
+def an_action(
+    action: BulkAction,
+    visibility: Visibility = EVERYTHING,
+    *,
+    owner: str | None = None,
+    tag: str = "",
+) -> StoredAction:
+    return StoredAction(
+        run_id=UUID(int=1),
+        action=action,
+        parameters=Parameters(owner=owner, tag=tag),
+        filter_text=None,
+        item_count=1,
+        undoes=None,
+        visibility=visibility,
+        created_at=NOW,
         created_by="user:1",
-    )  # fmt: skip
+    )
 
 
 @st.composite
@@ -45,100 +61,108 @@ def leads(draw: st.DrawFn) -> LeadState:
 
 
 @st.composite
-def actions(draw: st.DrawFn) -> Action:
-    verb = draw(st.sampled_from(sorted(UNDOABLE)))
-    seen = draw(st.none() | st.just("ann"))
-    return an_action(verb, sees_owner=seen, owner=draw(OWNERS), tag=draw(WORDS))
+def actions(draw: st.DrawFn) -> StoredAction:
+    action = draw(st.sampled_from(sorted(UNDOABLE)))
+    visibility = draw(st.sampled_from([EVERYTHING, Visibility(ANN)]))
+    return an_action(action, visibility, owner=draw(OWNERS), tag=draw(WORDS))
 
 
-def kept(lead: LeadState, decision: Decision) -> Before:
-    assert decision.after is not None
-    return Before(
-        owner=lead.owner, tags=lead.tags, tags_after=decision.after.tags,
-        deleted_at=lead.deleted_at, deleted_by=lead.deleted_by, ended_at=NOW,
-    )  # fmt: skip
+def previous(lead: LeadState, change: PlannedChange) -> PreviousState:
+    assert change.after is not None
+    return PreviousState(
+        owner=lead.owner,
+        tags=lead.tags,
+        tags_after=change.after.tags,
+        deleted_at=lead.deleted_at,
+        deleted_by=lead.deleted_by,
+        ended_at=NOW,
+    )
 
 
 @given(actions(), leads())
-def test_undoing_at_once_gives_back_exactly_what_was(action: Action, lead: LeadState) -> None:
-    done = decide(action, lead, NOW)
-    if done.after is None:
-        assert done.state in {ItemState.UNCHANGED, ItemState.REFUSED}
+def test_an_undo_right_away_restores_the_lead_exactly(
+    action: StoredAction, lead: LeadState
+) -> None:
+    change = plan_change(action, lead, NOW)
+    if change.after is None:
+        assert change.state in {ItemState.UNCHANGED, ItemState.REFUSED}
         return
 
-    anybody = msgspec.structs.replace(action, sees_owner=None)
-    undone = decide_undo(anybody, kept(lead, done), done.after)
+    anybody = msgspec.structs.replace(action, visibility=EVERYTHING)
+    undone = plan_undo(anybody, previous(lead, change), change.after)
 
     assert undone.after == lead
 
 
 @given(actions(), leads())
-def test_what_is_refused_says_why_and_what_is_done_changes_something(
-    action: Action, lead: LeadState
+def test_a_refusal_has_a_code_and_a_change_has_an_effect(
+    action: StoredAction, lead: LeadState
 ) -> None:
-    decision = decide(action, lead, NOW)
+    change = plan_change(action, lead, NOW)
 
-    assert (decision.state is ItemState.REFUSED) == (decision.code is not None)
-    assert (decision.state is ItemState.DONE) == (decision.after is not None)
-    assert decision.after != lead
-
-
-@given(actions(), leads())
-def test_nobody_changes_what_he_does_not_see(action: Action, lead: LeadState) -> None:
-    hidden = msgspec.structs.replace(action, sees_owner="somebody else")
-
-    assert decide(hidden, lead, NOW).code == "leads.not_found"
-    assert decide_undo(hidden, Before(), lead).code == "leads.not_found"
+    assert (change.state is ItemState.REFUSED) == (change.code is not None)
+    assert (change.state is ItemState.DONE) == (change.after is not None)
+    assert change.after != lead
 
 
 @given(actions(), leads())
-def test_doing_it_twice_changes_nothing_the_second_time(action: Action, lead: LeadState) -> None:
-    done = decide(action, lead, NOW)
-    if done.after is None:
+def test_hidden_leads_are_not_found(action: StoredAction, lead: LeadState) -> None:
+    hidden = msgspec.structs.replace(action, visibility=Visibility(CARL))
+
+    assert plan_change(hidden, lead, NOW).code == "leads.not_found"
+    assert plan_undo(hidden, PreviousState(), lead).code == "leads.not_found"
+
+
+@given(actions(), leads())
+def test_an_action_done_twice_changes_nothing_the_second_time(
+    action: StoredAction, lead: LeadState
+) -> None:
+    change = plan_change(action, lead, NOW)
+    if change.after is None:
         return
 
-    again = decide(msgspec.structs.replace(action, sees_owner=None), done.after, LATER)
+    again = plan_change(msgspec.structs.replace(action, visibility=EVERYTHING), change.after, LATER)
 
     assert again.after is None
 
 
-def test_what_somebody_changed_since_stays() -> None:
-    lead = LeadState(id=UUID(int=7), version=1, owner="ann", tags=("a",))
-    changes: dict[Verb, dict[str, Any]] = {
-        Verb.ASSIGN: {"owner": "carl"},
-        Verb.TAG: {"tags": ("a",)},
-        Verb.DELETE: {"deleted_at": LATER, "deleted_by": "user:2"},
+def test_later_changes_by_others_survive_an_undo() -> None:
+    lead = LeadState(id=UUID(int=7), version=1, owner=str(ANN), tags=("a",))
+    later: dict[BulkAction, dict[str, Any]] = {
+        BulkAction.ASSIGN: {"owner": str(CARL)},
+        BulkAction.TAG: {"tags": ("a",)},
+        BulkAction.DELETE: {"deleted_at": LATER, "deleted_by": "user:2"},
     }
 
-    for verb, since in changes.items():
-        action = an_action(verb, owner="bob", tag="b")
-        done = decide(action, lead, NOW)
-        assert done.after is not None
-        changed = msgspec.structs.replace(done.after, **since)
-        assert decide_undo(action, kept(lead, done), changed).code == CHANGED_SINCE
+    for kind, since in later.items():
+        action = an_action(kind, owner=str(BOB), tag="b")
+        change = plan_change(action, lead, NOW)
+        assert change.after is not None
+        changed = msgspec.structs.replace(change.after, **since)
+        assert plan_undo(action, previous(lead, change), changed).code == CHANGED_SINCE
 
 
-def test_a_tag_is_taken_back_beside_those_given_since() -> None:
+def test_an_undo_removes_its_own_tag_and_keeps_later_ones() -> None:
     lead = LeadState(id=UUID(int=7), version=1, tags=("b", "a"))
-    action = an_action(Verb.TAG, tag="c")
-    done = decide(action, lead, NOW)
-    assert done.after is not None
+    action = an_action(BulkAction.TAG, tag="c")
+    change = plan_change(action, lead, NOW)
+    assert change.after is not None
 
-    since = msgspec.structs.replace(done.after, tags=("a", "b", "c", "d"))
-    undone = decide_undo(action, kept(lead, done), since)
+    since = msgspec.structs.replace(change.after, tags=("a", "b", "c", "d"))
+    undone = plan_undo(action, previous(lead, change), since)
 
     assert undone.after is not None
     assert undone.after.tags == ("a", "b", "d")
 
 
-def test_a_lead_with_all_its_tags_gets_no_more() -> None:
+def test_a_lead_with_the_maximum_of_tags_gets_no_more() -> None:
     tags = tuple(f"t{number:02}" for number in range(MOST_TAGS))
     lead = LeadState(id=UUID(int=7), version=1, tags=tags)
 
-    assert decide(an_action(Verb.TAG, tag="x"), lead, NOW).code == "leads.tags.full"
-    assert decide(an_action(Verb.TAG, tag="t01"), lead, NOW).state is ItemState.UNCHANGED
+    assert plan_change(an_action(BulkAction.TAG, tag="x"), lead, NOW).code == "leads.tags.full"
+    assert plan_change(an_action(BulkAction.TAG, tag="t01"), lead, NOW).state is ItemState.UNCHANGED
 
 
 def test_a_lead_that_is_gone_is_not_found() -> None:
-    assert decide(an_action(Verb.DELETE), None, NOW).code == "leads.not_found"
-    assert decide_undo(an_action(Verb.DELETE), Before(), None).code == "leads.not_found"
+    assert plan_change(an_action(BulkAction.DELETE), None, NOW).code == "leads.not_found"
+    assert plan_undo(an_action(BulkAction.DELETE), PreviousState(), None).code == "leads.not_found"

@@ -5,7 +5,7 @@ import pytest
 from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
 from leadflood.contracts.values import FieldName
-from leadflood.domain.discovery import store
+from leadflood.domain.discovery import repository
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
@@ -75,7 +75,7 @@ def a_claim(task: PageWanted) -> ClaimedTask[PageWanted]:
 
 
 async def records_of(database: Database, task: PageWanted) -> Sequence[RecordView]:
-    return await store.inspect_records(database, task.discovery_run_id, RecordFilter(), 0, 100)
+    return await repository.inspect_records(database, task.discovery_run_id, RecordFilter(), 0, 100)
 
 
 async def started(database: Database, wanted: int = 100, provider: str = "apollo") -> PageWanted:
@@ -165,7 +165,7 @@ async def test_a_page_committed_twice_changes_nothing(database: Database) -> Non
     first = await committed(database, stage, ended)
     second = await committed(database, stage, ended)
 
-    view = await store.find_view(database, task.discovery_run_id)
+    view = await repository.find_view(database, task.discovery_run_id)
     assert len(first) == 4
     assert second == []
     assert view is not None
@@ -214,7 +214,7 @@ async def test_a_source_that_refuses_ends_the_run_with_its_code(database: Databa
 
     events = await committed(database, a_stage([]), FinishedTask(a_claim(task), Discard(error)))
 
-    view = await store.find_view(database, task.discovery_run_id)
+    view = await repository.find_view(database, task.discovery_run_id)
     (record,) = await records_of(database, task)
     assert events == [DiscoveryFailed(task.discovery_run_id, "provider.key_refused")]
     assert view is not None
@@ -234,7 +234,7 @@ async def test_a_cancelled_run_is_cancelled_without_an_error(database: Database)
         FinishedTask(a_claim(task), Discard(Cancelled("its run was cancelled"))),
     )
 
-    view = await store.find_view(database, task.discovery_run_id)
+    view = await repository.find_view(database, task.discovery_run_id)
     assert events == []
     assert view is not None
     assert (view.state, view.error_count) == (DiscoveryState.CANCELLED, 0)

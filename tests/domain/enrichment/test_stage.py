@@ -30,10 +30,10 @@ from leadflood.domain.enrichment.schemas import (
 )
 from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.enrichment.waterfall import WaterfallInput
+from leadflood.domain.lead_views.repository.pages import list_lead_records
+from leadflood.domain.lead_views.schemas import LeadRecord
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, NewPerson
-from leadflood.domain.overview.schemas import LeadRecord
-from leadflood.domain.overview.store import list_lead_records
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import CapSpent, Denied, NotFound, Throttled, Transient

@@ -130,7 +130,9 @@ async def stage_file(tx: Tx, file: StagedFile, now: datetime) -> None:
 
 async def record_row_counts(tx: Tx, import_id: UUID, good_count: int, bad_count: int) -> None:
     """Record how many rows a file has."""
-    await tx.execute(SQL.record_row_counts, id=import_id, good_count=good_count, bad_count=bad_count)
+    await tx.execute(
+        SQL.record_row_counts, id=import_id, good_count=good_count, bad_count=bad_count
+    )
 
 
 async def lock_file(tx: Tx, sha256: bytes) -> None:
@@ -185,9 +187,7 @@ async def find_same_files(
     db: Reader, import_id: UUID, sha256: bytes, visibility: Visibility
 ) -> list[SameFile]:
     """Find the other imports of the same bytes, newest first."""
-    rows = await db.fetch(
-        SQL.find_same_files, sha256=sha256, id=import_id, owner=visibility.owner
-    )
+    rows = await db.fetch(SQL.find_same_files, sha256=sha256, id=import_id, owner=visibility.owner)
     return [
         SameFile(
             id=row["run_id"],
@@ -201,9 +201,7 @@ async def find_same_files(
 
 async def find_waiting_file(tx: Tx, sha256: bytes, owner: str | None) -> UUID | None:
     """Find the newest import of the same bytes and owner that is not started yet."""
-    import_id: UUID | None = await tx.fetch_value(
-        SQL.find_waiting_file, sha256=sha256, owner=owner
-    )
+    import_id: UUID | None = await tx.fetch_value(SQL.find_waiting_file, sha256=sha256, owner=owner)
     return import_id
 
 

@@ -12,9 +12,7 @@ from leadflood.engine.db.tx import Reader, Tx
 SQL = load_queries(__file__)
 
 
-async def find_owners(
-    db: Reader, keys: Iterable[IdentityKey]
-) -> dict[IdentityKey, LeadOwner]:
+async def find_owners(db: Reader, keys: Iterable[IdentityKey]) -> dict[IdentityKey, LeadOwner]:
     """Find the leads that keys name now, and their owners."""
     ordered = sorted(set(keys))
     if not ordered:

@@ -106,9 +106,7 @@ async def list_leads(db: Reader, import_id: UUID) -> dict[int, UUID]:
     return {row["number"]: row["lead_id"] for row in rows if row["lead_id"] is not None}
 
 
-async def list_waiting(
-    db: Reader, import_id: UUID, after: int, limit: int
-) -> tuple[Record, ...]:
+async def list_waiting(db: Reader, import_id: UUID, after: int, limit: int) -> tuple[Record, ...]:
     """List the next rows without an outcome."""
     rows = await db.fetch(SQL.list_waiting, run_id=import_id, after=after, limit=limit)
     return tuple([Record(row["number"], _decode_cells(row["raw"])) for row in rows])
@@ -133,9 +131,7 @@ async def list_rows(
     return [_view(row) for row in rows]
 
 
-async def list_rows_to_undo(
-    db: Reader, import_id: UUID, after: int, limit: int
-) -> list[UndoRow]:
+async def list_rows_to_undo(db: Reader, import_id: UUID, after: int, limit: int) -> list[UndoRow]:
     """List the next rows that brought something."""
     rows = await db.fetch(SQL.list_rows_to_undo, run_id=import_id, after=after, limit=limit)
     return [

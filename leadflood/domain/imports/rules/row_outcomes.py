@@ -18,9 +18,7 @@ DELETED_LEAD = "somebody has deleted this lead: restore it first"
 FOREIGN_LEAD = "this person is a lead of somebody else"
 
 
-def reject_row(
-    number: int, leads: Sequence[LeadOwner], plan: ImportPlan
-) -> RowResult | None:
+def reject_row(number: int, leads: Sequence[LeadOwner], plan: ImportPlan) -> RowResult | None:
     """Return why a row that names these leads must not touch them; None: it may."""
     if not all(plan.visibility.allows(lead.owner) for lead in leads):
         return RowResult(number=number, outcome=RowState.BAD, reason=FOREIGN_LEAD)

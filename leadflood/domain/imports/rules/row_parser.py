@@ -11,8 +11,8 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
 from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
+from leadflood.domain.imports.schemas import BadRow, HeaderMatch, ImportRow, ReadCsv
 from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
-from leadflood.domain.leads.schemas import BadRow, HeaderMatch, ImportRow, ReadCsv
 
 _UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "

@@ -29,7 +29,7 @@ from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, PreconditionFailed
-from leadflood.engine.queue.publisher import Publish
+from leadflood.engine.queue.publisher import PublishingTransaction
 
 KIND = "import"
 BATCH_ROWS = 1_000
@@ -100,19 +100,13 @@ class ImportService:
         """Return the bad rows as CSV, each with its line and its reason. Raises: NotFound."""
         view = await get_import(self._db, import_id, visibility)
         headers = ["line", "reason", *(column.header for column in view.columns)]
-        parts = [write_csv([headers])]
-        async for batch in self._bad_rows(import_id):
-            parts.append(
-                write_csv([[str(row.number), row.reason or "", *row.cells] for row in batch])
-            )
-        return b"".join(parts)
+        parts = [write_csv(batch) async for batch in self._bad_rows(import_id)]
+        return write_csv([headers]) + b"".join(parts)
 
-    async def _bad_rows(self, import_id: UUID) -> AsyncIterator[Sequence[RowView]]:
+    async def _bad_rows(self, import_id: UUID) -> AsyncIterator[Sequence[Sequence[str]]]:
         after = 0
-        while batch := await rows.list_rows(
-            self._db, import_id, RowState.BAD, after, BATCH_ROWS
-        ):
-            yield batch
+        while batch := await rows.list_rows(self._db, import_id, RowState.BAD, after, BATCH_ROWS):
+            yield [[str(row.number), row.reason or "", *row.cells] for row in batch]
             after = batch[-1].number
 
     async def change_mapping(
@@ -145,22 +139,22 @@ class ImportService:
         return await self.get(import_id, importer.visibility, tx)
 
     async def start(
-        self, tx: Tx, import_id: UUID, importer: Importer, publish: Publish
+        self, uow: PublishingTransaction, import_id: UUID, importer: Importer
     ) -> StartedWork:
         """Start making leads of the rows, once however often it is asked for.
 
         Raises: NotFound; Invalid; Conflict when it was undone.
         """
-        locked = await lock_import(tx, import_id, importer.visibility)
+        locked = await lock_import(uow.tx, import_id, importer.visibility)
         view = locked.view
         if view.state in _STARTED and view.job_id is not None:
             return StartedWork(view=view, job_id=view.job_id, is_new=False)
         require_not_started(view, "upload the file again to import it again")
         checked = _mapping_of(locked, importer)
-        await self._start(tx, view, checked)
+        await self._start(uow.tx, view, checked)
         events = [ImportStarted(import_id), ImportPartWanted(import_id, 0)]
-        (job_id,) = await publish(events, run_id=import_id)
-        await imports.record_job(tx, import_id, job_id)
+        (job_id,) = await uow.publish(events, run_id=import_id)
+        await imports.record_job(uow.tx, import_id, job_id)
         view = msgspec.structs.replace(view, state=ImportState.RUNNING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 
@@ -176,21 +170,21 @@ class ImportService:
         await imports.start_import(tx, view.id, checked, icp_id, self._clock.now())
 
     async def undo(
-        self, tx: Tx, import_id: UUID, principal: Principal, publish: Publish
+        self, uow: PublishingTransaction, import_id: UUID, principal: Principal
     ) -> StartedWork:
         """Start undoing an import, once however often it is asked for.
 
         Raises: NotFound; Conflict when there is nothing to undo; Denied for an import of somebody
         else without the permission `leads:delete`, as its leads are deleted.
         """
-        view = (await lock_import(tx, import_id, principal.visibility)).view
+        view = (await lock_import(uow.tx, import_id, principal.visibility)).view
         if view.state is ImportState.UNDOING and view.undo_job_id is not None:
             return StartedWork(view=view, job_id=view.undo_job_id, is_new=False)
         _require_permission(view, principal)
         _require_undoable(view)
-        await self._runs.cancel(tx, import_id, principal.by)
-        (job_id,) = await publish([UndoPartWanted(import_id, 0)])
-        await imports.start_undo(tx, import_id, job_id)
+        await self._runs.cancel(uow.tx, import_id, principal.by)
+        (job_id,) = await uow.publish([UndoPartWanted(import_id, 0)])
+        await imports.start_undo(uow.tx, import_id, job_id)
         view = msgspec.structs.replace(view, state=ImportState.UNDOING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 

@@ -32,6 +32,8 @@ class LeadOwners:
 
 def _invalid(owner_id: UUID, problem: str) -> Invalid:
     return Invalid.field(
-        "ownerId", problem, detail=f"{owner_id} cannot own leads: {problem}",
+        "ownerId",
+        problem,
+        detail=f"{owner_id} cannot own leads: {problem}",
         code="leads.owner.invalid",
     )
