@@ -16,7 +16,7 @@ from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
-from leadflood.domain.imports.schemas import ImportPartWanted, UndoPartWanted
+from leadflood.domain.imports.schemas.events import ImportPartWanted, UndoPartWanted
 from leadflood.domain.imports.stage import ImportStage
 from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
 from leadflood.domain.messaging.schemas import MessageApproved

@@ -20,7 +20,7 @@ from leadflood.cli.run_price import estimate, show_estimate
 from leadflood.cli.run_work import work_on
 from leadflood.cli.talk import USAGE, money, print_json, run_async, say
 from leadflood.domain.icp.service import content_hash
-from leadflood.domain.imports.schemas import NewImport
+from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.runs.service import RunReports
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid

@@ -10,7 +10,7 @@ from leadflood.cli.talk import say
 from leadflood.domain.icp.file import read_icp_file
 from leadflood.domain.icp.schemas import IcpInput
 from leadflood.domain.imports.rules.row_parser import read_csv
-from leadflood.domain.imports.schemas import ReadCsv
+from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid
 
 MOST_INPUT_BYTES = 500_000_000

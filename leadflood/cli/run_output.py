@@ -12,7 +12,8 @@ from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import USAGE, money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.imports.schemas import ImportRow, NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus

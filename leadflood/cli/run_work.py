@@ -11,7 +11,8 @@ from leadflood.app import WHOLE_NODE, Storage, open_node
 from leadflood.cli.progress import Glimpse, Show
 from leadflood.cli.status import list_stages
 from leadflood.cli.talk import say
-from leadflood.domain.imports.schemas import ImportRow, NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.runs.service import RunReports
 from leadflood.engine.clock import REAL_TIME

@@ -97,7 +97,7 @@ def test_every_folder_of_the_engine_and_every_slice_has_tests() -> None:
     untested = [
         name_of(folder)
         for folder in folders
-        if not list((ROOT / "tests" / folder.relative_to(PACKAGE)).glob("test_*.py"))
+        if not list((ROOT / "tests" / folder.relative_to(PACKAGE)).rglob("test_*.py"))
     ]
 
     assert not untested

@@ -175,7 +175,7 @@ def test_sql_stands_in_query_files_only(folder: str) -> None:
 
 @pytest.mark.parametrize("path", query_files(), ids=name_of)
 def test_a_table_is_written_by_its_owner_only(path: Path) -> None:
-    folder = name_of(path.parent)
+    folder = name_of(path.parent).removesuffix("/repository")
     own = set(OWNERS.get(folder, "").split())
 
     written = set(WRITES.findall(without_comments(path.read_text("utf-8"))))

@@ -12,7 +12,8 @@ import pytest
 from leadflood.api.http.request_context import OPERATOR
 from leadflood.app import Storage
 from leadflood.domain.auth.schemas import EVERYTHING
-from leadflood.domain.imports.schemas import Importer, ImportMapping, ImportState, ImportView
+from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.imports.service.uploads import ImportUploads, UploadedFile
 from leadflood.domain.users.service.lead_owners import LeadOwners

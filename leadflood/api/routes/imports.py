@@ -17,15 +17,9 @@ from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
 from leadflood.api.http.uploads import FORM, Upload
 from leadflood.api.services import Services
-from leadflood.domain.imports.schemas import (
-    Importer,
-    ImportMapping,
-    ImportPreview,
-    ImportState,
-    ImportView,
-    RowState,
-    RowView,
-)
+from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.schemas.rows import RowState, RowView
+from leadflood.domain.imports.schemas.views import ImportPreview, ImportState, ImportView
 from leadflood.domain.imports.service.uploads import UploadedFile
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 

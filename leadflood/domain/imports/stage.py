@@ -17,20 +17,17 @@ from leadflood.domain.imports.repository import imports, rows as row_table
 from leadflood.domain.imports.repository.imports import LockedImport, Progress, UndoProgress
 from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.row_parser import parse_row
-from leadflood.domain.imports.schemas import (
-    BadRow,
+from leadflood.domain.imports.schemas.events import (
     ImportAdvanced,
     ImportCompleted,
     ImportFailed,
     ImportPartWanted,
-    ImportPlan,
-    ImportRow,
-    ImportState,
     ImportUndone,
-    RowResult,
-    RowState,
     UndoPartWanted,
 )
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState
+from leadflood.domain.imports.schemas.views import ImportState
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.undo import undo_rows
 from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated

@@ -159,7 +159,7 @@ def test_a_lead_with_the_maximum_of_tags_gets_no_more() -> None:
     tags = tuple(f"t{number:02}" for number in range(MOST_TAGS))
     lead = LeadState(id=UUID(int=7), version=1, tags=tags)
 
-    assert plan_change(an_action(BulkAction.TAG, tag="x"), lead, NOW).code == "leads.tags.full"
+    assert plan_change(an_action(BulkAction.TAG, tag="x"), lead, NOW).code == "leads.tag.too_many"
     assert plan_change(an_action(BulkAction.TAG, tag="t01"), lead, NOW).state is ItemState.UNCHANGED
 
 

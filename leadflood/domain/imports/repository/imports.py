@@ -7,17 +7,13 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
-from leadflood.domain.imports.schemas import (
-    Column,
+from leadflood.domain.imports.schemas.mappings import Column, ImportMapping, ImportPlan
+from leadflood.domain.imports.schemas.rows import ReadCsv, RowResult, RowState
+from leadflood.domain.imports.schemas.views import (
     ImportCounts,
-    ImportMapping,
-    ImportPlan,
     ImportState,
     ImportView,
     NewImport,
-    ReadCsv,
-    RowResult,
-    RowState,
     SameFile,
 )
 from leadflood.engine.db.sql import load_queries

@@ -6,13 +6,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.imports.rules.csv_reader import Record
-from leadflood.domain.imports.schemas import (
-    BadRow,
-    ImportRow,
-    RowResult,
-    RowState,
-    RowView,
-)
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState, RowView
 from leadflood.domain.leads.schemas import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx

@@ -8,17 +8,13 @@ from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.row_outcomes import reject_row
 from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.rules.row_values import IDENTIFYING_FIELDS, person_of
-from leadflood.domain.imports.schemas import (
-    BadRow,
-    ImportPlan,
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, LeadOwner, RowState, RowView
+from leadflood.domain.imports.schemas.views import (
     ImportPreview,
-    ImportRow,
     ImportView,
-    LeadOwner,
     PreviewCounts,
     PreviewRow,
-    RowState,
-    RowView,
 )
 from leadflood.domain.leads.identity import identity_keys
 from leadflood.domain.leads.schemas import IdentityKey, NewPerson

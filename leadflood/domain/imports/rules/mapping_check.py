@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying, parse_cell
-from leadflood.domain.imports.schemas import Column, Importer, ImportMapping, ImportPlan
+from leadflood.domain.imports.schemas.mappings import Column, Importer, ImportMapping, ImportPlan
 from leadflood.domain.leads.canon import canonical_tag
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
 from leadflood.engine.text import make_storable

@@ -5,13 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.imports.schemas import (
-    ImportPlan,
-    LeadOwner,
-    OnDuplicate,
-    RowResult,
-    RowState,
-)
+from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
+from leadflood.domain.imports.schemas.rows import LeadOwner, RowResult, RowState
 from leadflood.domain.leads.schemas import LeadState, Upserted
 
 DELETED_LEAD = "somebody has deleted this lead: restore it first"

@@ -11,7 +11,7 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
 from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
-from leadflood.domain.imports.schemas import BadRow, HeaderMatch, ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.rows import BadRow, HeaderMatch, ImportRow, ReadCsv
 from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
 
 _UNIDENTIFIED = (

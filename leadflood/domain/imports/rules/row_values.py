@@ -7,7 +7,7 @@ from uuid import UUID
 
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.schemas import ImportRow
+from leadflood.domain.imports.schemas.rows import ImportRow
 from leadflood.domain.leads.canon import clean_text, domain_of_email, name_key
 from leadflood.domain.leads.identity import MAX_KEY
 from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson

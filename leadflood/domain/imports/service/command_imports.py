@@ -6,15 +6,9 @@ from uuid import UUID
 from leadflood.domain.auth.schemas import EVERYTHING
 from leadflood.domain.imports.repository import imports, rows as row_table
 from leadflood.domain.imports.repository.imports import Progress
-from leadflood.domain.imports.schemas import (
-    ImportPlan,
-    ImportRow,
-    ImportState,
-    NewImport,
-    ReadCsv,
-    RowResult,
-    RowState,
-)
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult, RowState
+from leadflood.domain.imports.schemas.views import ImportState, NewImport
 from leadflood.domain.imports.service.lead_writer import LeadWriter
 from leadflood.domain.imports.service.lookup import lock_import
 from leadflood.domain.leads.schemas import LeadCreated

@@ -7,7 +7,9 @@ from anyio import to_thread
 from leadflood.domain.imports.repository import imports, lead_lookups, rows
 from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun
 from leadflood.domain.imports.rules.mapping_check import check_mapping
-from leadflood.domain.imports.schemas import Importer, ImportMapping, ImportPreview, RowState
+from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.schemas.rows import RowState
+from leadflood.domain.imports.schemas.views import ImportPreview
 from leadflood.domain.imports.service.lookup import get_import, require_not_started
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader

@@ -11,17 +11,10 @@ from leadflood.domain.icp.service import IcpService
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
 from leadflood.domain.imports.rules.mapping_check import check_mapping
-from leadflood.domain.imports.schemas import (
-    Importer,
-    ImportMapping,
-    ImportPartWanted,
-    ImportStarted,
-    ImportState,
-    ImportView,
-    RowState,
-    RowView,
-    UndoPartWanted,
-)
+from leadflood.domain.imports.schemas.events import ImportPartWanted, ImportStarted, UndoPartWanted
+from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.schemas.rows import RowState, RowView
+from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lookup import get_import, lock_import, require_not_started
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.domain.runs.service import RunService

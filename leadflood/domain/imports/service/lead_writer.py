@@ -16,13 +16,8 @@ from leadflood.domain.imports.rules.row_outcomes import (
     reject_row,
 )
 from leadflood.domain.imports.rules.row_values import person_of
-from leadflood.domain.imports.schemas import (
-    ImportPlan,
-    ImportRow,
-    OnDuplicate,
-    RowResult,
-    RowState,
-)
+from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
+from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import NewPerson, Upserted
 from leadflood.domain.leads.writing import company_id_of

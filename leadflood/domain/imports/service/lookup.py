@@ -5,7 +5,7 @@ from uuid import UUID
 from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.imports.repository import imports
 from leadflood.domain.imports.repository.imports import LockedImport
-from leadflood.domain.imports.schemas import ImportState, ImportView
+from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, NotFound
 

@@ -13,7 +13,7 @@ from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
 from leadflood.domain.imports.rules.csv_reader import CsvFile, open_csv
 from leadflood.domain.imports.rules.mapping_check import describe_columns
-from leadflood.domain.imports.schemas import Importer
+from leadflood.domain.imports.schemas.mappings import Importer
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import DELIMITERS, find_delimiter, read_records
 from leadflood.domain.imports.rules.row_parser import read_csv
-from leadflood.domain.imports.schemas import ReadCsv
+from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid
 
 DATA = Path(__file__).parents[1] / "data"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.row_parser import read_csv
-from leadflood.domain.imports.schemas import ReadCsv
+from leadflood.domain.imports.schemas.rows import ReadCsv
 
 DATA = Path(__file__).parents[1] / "data"
 

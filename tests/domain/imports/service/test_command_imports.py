@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from leadflood.domain.auth.schemas import EVERYTHING
 from leadflood.domain.imports.rules.row_parser import read_csv
-from leadflood.domain.imports.schemas import NewImport
+from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.imports.service.lookup import get_import
 from leadflood.engine.clock import ManualClock
