@@ -13,8 +13,13 @@ from anyio import to_thread
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
-from leadflood.domain.imports.repository import imports, rows as row_table
-from leadflood.domain.imports.repository.imports import LockedImport, Progress, UndoProgress
+from leadflood.domain.imports.repository import (
+    imports,
+    progress as progress_table,
+    rows as row_table,
+)
+from leadflood.domain.imports.repository.imports import LockedImport
+from leadflood.domain.imports.repository.progress import Progress, UndoProgress
 from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.schemas.events import (
@@ -120,7 +125,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
             return ()
         if isinstance(finished.outcome, Discard):
             code = code_of(finished.outcome.error)
-            await imports.fail_import(tx, import_id, code, self._clock.now())
+            await progress_table.fail_import(tx, import_id, code, self._clock.now())
             return [ImportFailed(import_id, code)]
         if is_undo:
             return await self._undo(tx, locked)
@@ -137,7 +142,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         progress = Progress(
             import_id=import_id, position=position, results=results, is_last=is_last
         )
-        counts = await imports.advance_import(tx, progress, self._clock.now())
+        counts = await progress_table.advance_import(tx, progress, self._clock.now())
         has_enrichment = part.plan is not None and part.plan.enrich
         return [
             *(_enrichments(locked, written) if has_enrichment else ()),
@@ -165,7 +170,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
             kept_count=undone.kept_count,
             is_last=is_last,
         )
-        counts = await imports.advance_undo(tx, progress, now)
+        counts = await progress_table.advance_undo(tx, progress, now)
         last = ImportUndone(import_id, *counts) if is_last else UndoPartWanted(import_id, position)
         return [*undone.deleted, *undone.updated, last]
 

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.domain.auth.schemas import EVERYTHING
-from leadflood.domain.imports.repository import imports, rows as row_table
-from leadflood.domain.imports.repository.imports import Progress
+from leadflood.domain.imports.repository import (
+    imports,
+    progress as progress_table,
+    rows as row_table,
+)
+from leadflood.domain.imports.repository.progress import Progress
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult, RowState
 from leadflood.domain.imports.schemas.views import ImportState, NewImport
@@ -63,13 +67,13 @@ class CommandImports:
             results=written.results,
             is_last=False,
         )
-        await imports.advance_import(tx, progress, now)
+        await progress_table.advance_import(tx, progress, now)
         lead_ids = (*written.created, *written.updated)
         return [LeadCreated(lead_id, new.icp_id) for lead_id in lead_ids]
 
     async def finish_import(self, db: Reader, import_id: UUID) -> None:
         """Record that all rows are in."""
-        await imports.finish_import(db, import_id, self._clock.now())
+        await progress_table.finish_import(db, import_id, self._clock.now())
 
     async def list_leads(self, db: Reader, import_id: UUID) -> dict[int, UUID]:
         """List the lead of each usable row by the row's number."""

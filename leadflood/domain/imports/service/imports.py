@@ -8,7 +8,7 @@ import msgspec
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.auth.schemas import Permission, Principal, Visibility
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.imports.repository import imports, rows
+from leadflood.domain.imports.repository import imports, progress as progress_table, rows
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
 from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.schemas.events import ImportPartWanted, ImportStarted, UndoPartWanted
@@ -147,7 +147,7 @@ class ImportService:
         await self._start(uow.tx, view, checked)
         events = [ImportStarted(import_id), ImportPartWanted(import_id, 0)]
         (job_id,) = await uow.publish(events, run_id=import_id)
-        await imports.record_job(uow.tx, import_id, job_id)
+        await progress_table.record_job(uow.tx, import_id, job_id)
         view = msgspec.structs.replace(view, state=ImportState.RUNNING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 
@@ -160,7 +160,7 @@ class ImportService:
             sends=mapping.sends, providers=mapping.providers, cap_micros=mapping.cap_micros
         )
         await self._runs.open_run(tx, KIND, limits, title=view.name, run_id=view.id)
-        await imports.start_import(tx, view.id, checked, icp_id, self._clock.now())
+        await progress_table.start_import(tx, view.id, checked, icp_id, self._clock.now())
 
     async def undo(
         self, uow: PublishingTransaction, import_id: UUID, principal: Principal
@@ -177,7 +177,7 @@ class ImportService:
         _require_undoable(view)
         await self._runs.cancel(uow.tx, import_id, principal.by)
         (job_id,) = await uow.publish([UndoPartWanted(import_id, 0)])
-        await imports.start_undo(uow.tx, import_id, job_id)
+        await progress_table.start_undo(uow.tx, import_id, job_id)
         view = msgspec.structs.replace(view, state=ImportState.UNDOING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 
