@@ -41,9 +41,9 @@ async def test_a_bulk_action_killed_again_and_again_is_finished_and_undone_exact
 
         tagged = await start(storage, new)
         await die_at(field, "bulk.run.commit.before")
-        assert (await look(storage, tagged)).done_count == 0
+        assert (await view_of(storage, tagged)).done_count == 0
         await die_at(field, "bulk.run.commit.after")
-        assert 0 < (await look(storage, tagged)).done_count < LEADS
+        assert 0 < (await view_of(storage, tagged)).done_count < LEADS
         await finish(field, tagged)
 
         undo_action = await undo(storage, tagged)
@@ -52,9 +52,9 @@ async def test_a_bulk_action_killed_again_and_again_is_finished_and_undone_exact
         await finish(field, undo_action)
 
         assert await hash_of_leads(storage.db, ids) == before
-        view = await look(storage, tagged)
+        view = await view_of(storage, tagged)
         assert (view.done_count, view.undone_by) == (LEADS, undo_action.run_id)
-        assert (await look(storage, undo_action)).done_count == LEADS
+        assert (await view_of(storage, undo_action)).done_count == LEADS
 
 
 def actions_of(storage: Storage) -> BulkActionService:
@@ -71,7 +71,7 @@ async def undo(storage: Storage, action: StartedAction) -> StartedAction:
         return await actions_of(storage).undo(publication, action.run_id, OPERATOR)
 
 
-async def look(storage: Storage, action: StartedAction) -> BulkView:
+async def view_of(storage: Storage, action: StartedAction) -> BulkView:
     return await actions_of(storage).get(action.run_id, OPERATOR)
 
 
@@ -84,10 +84,10 @@ async def die_at(field: Field, point: str) -> None:
 
 async def kill_in_the_middle(field: Field, action: StartedAction) -> None:
     """Kill a worker once it has done something more, wherever it is then."""
-    before = (await look(field.storage, action)).left_count
+    before = (await view_of(field.storage, action)).left_count
     worker = await field.worker()
     with anyio.fail_after(20):
-        while (await look(field.storage, action)).left_count == before:
+        while (await view_of(field.storage, action)).left_count == before:
             await REAL_TIME.sleep(LOOK_SECONDS)
     worker.kill()
     await worker.wait()
@@ -98,7 +98,7 @@ async def finish(field: Field, action: StartedAction) -> None:
     """Let a worker do what is left."""
     worker = await field.worker()
     with anyio.fail_after(20):
-        while (await look(field.storage, action)).left_count:
+        while (await view_of(field.storage, action)).left_count:
             await REAL_TIME.sleep(LOOK_SECONDS)
     worker.kill()
     await worker.wait()

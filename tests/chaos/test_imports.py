@@ -91,30 +91,28 @@ async def undo(field: Field, import_id: UUID) -> None:
         await imports_of(field.storage).undo(publication, import_id, OPERATOR)
 
 
-async def look(field: Field, import_id: UUID) -> ImportView:
+async def view_of(field: Field, import_id: UUID) -> ImportView:
     return await imports_of(field.storage).get(import_id, EVERYTHING)
 
 
-async def end_with_kills(
-    field: Field, import_id: UUID, wanted: ImportState, kills_wanted: int
-) -> int:
+async def end_with_kills(field: Field, import_id: UUID, state: ImportState, kill_count: int) -> int:
     """Kill one worker after the other at named moments and at any time; tell how many died."""
     rng = random.Random(11)  # noqa: S311 - when to kill, no secret
     kills = 0
-    for turn in range(kills_wanted):
-        at_any_time = turn % 3 == 2
-        worker = await field.worker(crash_at="" if at_any_time else POINTS[turn % 3])
+    for attempt in range(kill_count):
+        at_any_time = attempt % 3 == 2
+        worker = await field.worker(crash_at="" if at_any_time else POINTS[attempt % 3])
         if at_any_time:
             await worker.hear("ready")
             await REAL_TIME.sleep(rng.uniform(0.02, 0.2))
             worker.kill()
         assert await worker.wait() == -signal.SIGKILL
         kills += 1
-        if (await look(field, import_id)).state is wanted:
+        if (await view_of(field, import_id)).state is state:
             return kills
     worker = await field.worker()
     with anyio.fail_after(60):
-        while (await look(field, import_id)).state is not wanted:
+        while (await view_of(field, import_id)).state is not state:
             await REAL_TIME.sleep(0.05)
     worker.kill()
     await worker.wait()
@@ -126,22 +124,22 @@ async def test_an_import_and_its_undo_survive_kills_and_leave_no_trace(
 ) -> None:
     async with open_field(nursery, database_url, tmp_path, QUICK) as field:
         db = field.storage.db
-        there = await start(field, a_file(0, 300, "CTO"))
-        await end_with_kills(field, there, ImportState.COMPLETED, 0)
+        earlier = await start(field, a_file(0, 300, "CTO"))
+        await end_with_kills(field, earlier, ImportState.COMPLETED, 0)
         before = await db.fetch_value(HASH)
 
         import_id = await start(field, a_file(100, ROWS, "CEO"))
         kills = await end_with_kills(field, import_id, ImportState.COMPLETED, 4)
-        done = await look(field, import_id)
+        completed = await view_of(field, import_id)
         leads, doubled = await db.fetch_value(LEADS), await db.fetch_value(TWICE)
 
         await undo(field, import_id)
         undo_kills = await end_with_kills(field, import_id, ImportState.UNDONE, 3)
-        gone = await look(field, import_id)
+        undone = await view_of(field, import_id)
 
         assert (kills, undo_kills) == (4, 3)
-        assert (done.counts.created, done.counts.updated) == (ROWS - 200, 200)
-        assert (done.counts.bad, done.counts.waiting) == (1, 0)
+        assert (completed.counts.created, completed.counts.updated) == (ROWS - 200, 200)
+        assert (completed.counts.bad, completed.counts.waiting) == (1, 0)
         assert (leads, doubled) == (100 + ROWS, 0)
-        assert (gone.counts.undone, gone.counts.kept) == (ROWS, 0)
+        assert (undone.counts.undone, undone.counts.kept) == (ROWS, 0)
         assert await db.fetch_value(HASH) == before

@@ -12,25 +12,27 @@ pytestmark = pytest.mark.pg
 
 @pytest.fixture
 async def lead(api: Client, icp_id: str) -> Any:
-    made = await api.post("/v1/leads", a_lead(icp_id))
-    return await scored(api, made.json["leadId"])
+    created = await api.post("/v1/leads", a_lead(icp_id))
+    return await scored(api, created.json["leadId"])
 
 
-async def test_an_outcome_is_kept_with_the_score_that_it_is_a_verdict_on(
-    api: Client, lead: Any
-) -> None:
-    told = await api.post(f"/v1/leads/{lead['id']}/feedback", {"outcome": "won", "note": "!"})
+async def test_an_outcome_is_recorded_with_the_score_that_it_judges(api: Client, lead: Any) -> None:
+    answer = await api.post(f"/v1/leads/{lead['id']}/feedback", {"outcome": "won", "note": "!"})
 
-    assert told.status == 201
-    assert (told.json["kind"], told.json["outcome"], told.json["note"]) == ("deal", "won", "!")
-    assert told.json["predictionId"] == lead["score"]["id"]
-    assert told.json["icpId"] == lead["score"]["icpId"]
-    assert told.json["snapshotId"] is not None
-    assert told.json["score"] == lead["score"]["score"]
-    assert told.json["source"] == "user"
+    assert answer.status == 201
+    assert (answer.json["kind"], answer.json["outcome"], answer.json["note"]) == (
+        "deal",
+        "won",
+        "!",
+    )
+    assert answer.json["predictionId"] == lead["score"]["id"]
+    assert answer.json["icpId"] == lead["score"]["icpId"]
+    assert answer.json["snapshotId"] is not None
+    assert answer.json["score"] == lead["score"]["score"]
+    assert answer.json["source"] == "user"
 
 
-async def test_of_several_answers_to_one_question_the_newest_counts_and_all_are_kept(
+async def test_all_outcomes_are_kept_and_the_newest_of_each_kind_counts(
     api: Client, lead: Any
 ) -> None:
     path = f"/v1/leads/{lead['id']}/feedback"
@@ -44,7 +46,7 @@ async def test_of_several_answers_to_one_question_the_newest_counts_and_all_are_
 
     listed = (await api.get(path)).json["data"]
 
-    assert [(one["outcome"], one["isCurrent"]) for one in listed] == [
+    assert [(label["outcome"], label["isCurrent"]) for label in listed] == [
         ("bad_fit", True),
         ("won", True),
         ("lost", False),
@@ -52,7 +54,7 @@ async def test_of_several_answers_to_one_question_the_newest_counts_and_all_are_
     assert listed[2]["predictionId"] is None, "it had no score yesterday"
 
 
-async def test_the_same_key_records_it_once(api: Client, lead: Any) -> None:
+async def test_the_same_key_records_an_outcome_once(api: Client, lead: Any) -> None:
     path, headers = f"/v1/leads/{lead['id']}/feedback", {"Idempotency-Key": uuid4().hex}
 
     first = await api.post(path, {"outcome": "meeting"}, headers=headers)
@@ -66,7 +68,7 @@ async def test_the_same_key_records_it_once(api: Client, lead: Any) -> None:
     ("body", "path"),
     [({"outcome": "great"}, "outcome"), ({"outcome": "won", "at": "2999-01-01T00:00:00Z"}, "at")],
 )
-async def test_what_is_no_outcome_or_yet_to_come_is_refused(
+async def test_unknown_and_future_outcomes_are_refused(
     api: Client, lead: Any, body: Any, path: str
 ) -> None:
     refused = await api.post(f"/v1/leads/{lead['id']}/feedback", body)
@@ -75,7 +77,7 @@ async def test_what_is_no_outcome_or_yet_to_come_is_refused(
     assert refused.problem["fields"][0]["path"] == path
 
 
-async def test_nothing_is_said_of_a_lead_that_is_not_there(api: Client) -> None:
+async def test_an_unknown_lead_has_no_feedback(api: Client) -> None:
     path = f"/v1/leads/{uuid4()}/feedback"
 
     assert (await api.post(path, {"outcome": "won"})).status == 404
