@@ -28,15 +28,18 @@ from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
-from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.imports.retention import prune as prune_uploads
+from leadflood.domain.imports.service.dry_run import ImportPreviews
+from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads
 from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.lead_views.service.pages import LeadPages
-from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service.creation import LeadCreation
 from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.leads.service.leads import LeadService
@@ -253,6 +256,7 @@ class Node:
         storage, settings = self.storage, self.storage.settings
         db, ids, clock = storage.db, storage.ids, storage.clock
         leads, lead_lists, owners = LeadService(), LeadLists(db), LeadOwnership(db)
+        lead_owners = LeadOwners(storage.users)
         return Services(
             db=db,
             ids=ids,
@@ -272,7 +276,7 @@ class Node:
             ),
             lead_editing=LeadEditing(ids, clock),
             lead_merging=LeadMerging(ids, clock),
-            lead_owners=LeadOwners(storage.users),
+            lead_owners=lead_owners,
             lead_reprocessing=LeadReprocessing(storage.runs),
             lead_lists=lead_lists,
             lead_pages=LeadPages(db, leads, self.messaging),
@@ -280,9 +284,13 @@ class Node:
             previews=IcpPreviews(storage.scores),
             companies=CompanyService(ids, clock),
             activities=ActivityService(ids, clock),
-            imports=ImportService(ids, clock),
-            bulk=BulkService(ids, clock),
-            learning=LearningService(ids, clock),
+            imports=ImportService(
+                db, clock, storage.icps, lead_owners, storage.runs, tuple(settings.providers)
+            ),
+            import_uploads=ImportUploads(ids, clock),
+            import_previews=ImportPreviews(db, clock),
+            bulk=BulkActionService(db, clock, storage.runs, lead_lists),
+            learning=LearningService(db, ids, clock, leads, storage.icps),
             owners=owners,
             notifications=NotificationService(db, clock),
             scores=storage.scores,
@@ -398,7 +406,7 @@ class Node:
     async def _forget_uploads(self) -> int:
         storage = self.storage
         async with storage.db.transaction() as tx:
-            return await ImportService(storage.ids, storage.clock).forget_uploads(tx)
+            return await prune_uploads(tx, storage.clock.now())
 
 
 def _fingerprint(key: str) -> str:

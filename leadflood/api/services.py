@@ -6,15 +6,17 @@ from typing import Protocol
 from leadflood.api.http.platform import Platform
 from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
-from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.icp.service import IcpService
+from leadflood.domain.imports.service.dry_run import ImportPreviews
+from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads
 from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.lead_views.service.pages import LeadPages
-from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service.creation import LeadCreation
 from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.leads.service.leads import LeadService
@@ -61,7 +63,9 @@ class Services(Platform, frozen=True, kw_only=True):
     companies: CompanyService
     activities: ActivityService
     imports: ImportService
-    bulk: BulkService
+    import_uploads: ImportUploads
+    import_previews: ImportPreviews
+    bulk: BulkActionService
     learning: LearningService
     owners: LeadOwnership
     scores: ScoringService

@@ -9,8 +9,8 @@ from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import say
 from leadflood.domain.icp.file import read_icp_file
 from leadflood.domain.icp.schemas import IcpInput
-from leadflood.domain.leads.imports import read_csv
-from leadflood.domain.leads.schemas import ReadCsv
+from leadflood.domain.imports.rules.row_parser import read_csv
+from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid
 
 MOST_INPUT_BYTES = 500_000_000

@@ -12,8 +12,10 @@ from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import USAGE, money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.leads import importing
-from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus, NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
+from leadflood.domain.imports.service.command_imports import CommandImports
+from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.runs.schemas import LeadCost
 from leadflood.domain.runs.service.reports import RunReports
@@ -93,7 +95,8 @@ def check_writable(output: Path, input_file: Path) -> None:
 
 async def write_output(storage: Storage, new: NewImport, read: ReadCsv, output: Path) -> Written:
     """Write every usable row with its lead's score; leads named twice cost once."""
-    lead_of = await importing.list_leads(storage.db, new.run_id)
+    imports = CommandImports(storage.ids, storage.clock)
+    lead_of = await imports.list_leads(storage.db, new.run_id)
     desk = _Desk(storage, new, lead_of)
     headers = [match.header for match in read.mapping]
     rows: list[Sequence[str]] = [[*headers, *_added_names(headers)]]

@@ -11,9 +11,9 @@ from leadflood.app import WHOLE_NODE, Storage, open_node
 from leadflood.cli.progress import Glimpse, Show
 from leadflood.cli.status import list_stages
 from leadflood.cli.talk import say
-from leadflood.domain.leads import importing
-from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
+from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
@@ -86,11 +86,11 @@ async def _is_running(storage: Storage, run_id: UUID) -> bool:
 
 async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
     """Import what is not in yet, a chunk a transaction, each with the jobs of its leads."""
-    service = ImportService(storage.ids, storage.clock)
+    service = CommandImports(storage.ids, storage.clock)
     new, rows = going.new, going.read.rows
     async with storage.db.transaction() as tx:
         await service.start_import(tx, new, going.read)
-    done = set(await importing.list_leads(storage.db, new.run_id))
+    done = set(await service.list_leads(storage.db, new.run_id))
     left = [row for row in rows if row.number not in done]
     going.row_count = len(rows) - len(left)
     for start in range(0, len(left), CHUNK):
@@ -102,7 +102,7 @@ async def _fill(storage: Storage, going: _Import, publisher: Publisher) -> None:
 
 
 async def _insert(
-    service: ImportService, new: NewImport, chunk: list[ImportRow], publisher: Publisher
+    service: CommandImports, new: NewImport, chunk: list[ImportRow], publisher: Publisher
 ) -> None:
     """Import one chunk; one that met another transaction is tried again, whole."""
     for tries_left in reversed(range(TRIES)):

@@ -146,7 +146,8 @@ def verbs(klass: ast.ClassDef) -> list[str]:
 
 def services(trees: Mapping[Path, ast.Module]) -> Iterator[tuple[Path, ast.ClassDef]]:
     for path, tree in trees.items():
-        if "domain" in path.parts and path.stem.rpartition("_")[2] not in NO_VERBS:
+        kinds = {path.stem.rpartition("_")[2], path.parent.name}
+        if "domain" in path.parts and not kinds & NO_VERBS:
             for node in tree.body:
                 if isinstance(node, ast.ClassDef) and is_service(node):
                     yield path, node

@@ -36,7 +36,7 @@ VENDORS = frozenset(CATALOG)
 PLACES_OF_VENDORS = ("leadflood/providers/", "leadflood/sandbox/")
 VENDORS_SPOKEN_OF = {
     # whose exports and words are read: the sources of two tables
-    "leadflood/domain/leads/headers.py": {"apollo"},
+    "leadflood/domain/imports/rules/column_mapping.py": {"apollo"},
     "leadflood/domain/features/title.py": {"apollo", "pdl"},
     # the protocol that the pretend mail server speaks
     "leadflood/cli/sandbox.py": {"smtp"},

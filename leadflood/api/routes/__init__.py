@@ -27,11 +27,14 @@ from leadflood.api.routes import (
     api_keys,
     audit,
     auth,
+    bulk_actions,
     companies,
     discovery_runs,
     docs,
+    feedback,
     health,
     icp_search,
+    imports,
     invitation_pages,
     jobs,
     lead_actions,
@@ -46,13 +49,10 @@ from leadflood.api.routes import (
     templates,
     users,
 )
-from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.docs import ApiDocument, find_assets
 from leadflood.api.routes.events import Events
-from leadflood.api.routes.feedback import FeedbackRoutes
 from leadflood.api.routes.icp_rules import IcpRules
 from leadflood.api.routes.icps import Icps
-from leadflood.api.routes.imports import Imports
 from leadflood.api.routes.messages import Messages
 from leadflood.api.routes.sending import Sending
 from leadflood.api.routes.unsubscribe import Public
@@ -89,9 +89,9 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     leads,
     lead_actions,
     opt_ins,
-    lambda parts: FeedbackRoutes(parts.node),
-    lambda parts: Bulk(parts.node),
-    lambda parts: Imports(parts.node),
+    feedback,
+    bulk_actions,
+    imports,
     discovery_runs,
     jobs,
     runs,

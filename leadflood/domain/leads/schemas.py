@@ -165,6 +165,9 @@ class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     deleted_by: str | None
 
 
+MAX_KEY = 400
+
+
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
     """What makes two records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
 
@@ -420,48 +423,17 @@ class TagCount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_at_least: bool
 
 
-class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1.
+class LeadLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lead that stays loses.
 
-    `notes` name the cells that were not understood and left out.
+    - `keys`: identity keys that are its own no more.
+    - `tags`: tags that it has no more.
+    - `merged`: leads that are no longer the same.
+    - `has_lost_domain`: whether what said where it works was deleted.
     """
 
-    number: int
-    values: dict[FieldName, Scalar]
-    raw: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
-class BadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that cannot be used, why, and as it stands in the file."""
-
-    number: int
-    reason: str
-    raw: tuple[str, ...]
-
-
-class HeaderMatch(msgspec.Struct, frozen=True):
-    """What a column was taken for; `field` None means it was not understood and left out."""
-
-    header: str
-    field: FieldName | None
-
-
-class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it was understood; rows + bad = all rows with anything in them."""
-
-    rows: tuple[ImportRow, ...]
-    bad: tuple[BadRow, ...]
-    mapping: tuple[HeaderMatch, ...]
-    encoding: str
-    delimiter: str
-    skipped_lines: tuple[str, ...]
-    sha256: bytes
-
-
-class NewImport(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to import in a run; every lead of it is scored for `icp_id`."""
-
-    run_id: UUID
-    icp_id: UUID
-    name: str
+    lead_id: UUID
+    keys: tuple[IdentityKey, ...] = ()
+    tags: frozenset[str] = frozenset()
+    merged: frozenset[UUID] = frozenset()
+    has_lost_domain: bool = False

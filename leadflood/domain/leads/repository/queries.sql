@@ -378,3 +378,80 @@ FROM field_value WHERE subject_id = ANY(:ids::uuid[]);
 -- name: delete_company_values
 -- What was said of a company that is deleted.
 DELETE FROM field_value WHERE subject_id = :id::uuid;
+
+-- name: lock_keys_of_leads
+-- Keys before leads: the order in which everybody locks.
+SELECT kind, value, lead_id FROM identity
+WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY kind, value FOR UPDATE;
+
+-- name: lock_leads_to_undo
+-- The leads of an undo, in the order of their ids.
+SELECT id, version FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: drop_imported_values
+-- What rows said of leads and companies, found by their evidence, which is one row's alone. Arrays
+-- and no join: the primary key is used whatever the planner knows of the table.
+DELETE FROM field_value
+WHERE subject_id = ANY(:subject_ids::uuid[]) AND source = :source::text
+    AND method = :method::text AND evidence_hash = ANY(:evidence::bytea[])
+RETURNING lead_id, field;
+
+-- name: drop_values_of_leads
+-- Everything said of leads that go.
+DELETE FROM field_value WHERE subject_id = ANY(:lead_ids::uuid[]);
+
+-- name: drop_keys_of_leads
+-- The keys of leads that go.
+DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: drop_leads
+-- Leads that an import made and nobody else has to do with.
+DELETE FROM lead WHERE id = ANY(:lead_ids::uuid[]) RETURNING id, version;
+
+-- name: touch_undone
+-- Leads that lost what a file said: their employer is again the best that is still told, their
+-- tags are those that the file did not give.
+UPDATE lead SET
+    company_id = CASE WHEN given.lost_domain THEN best.company_id ELSE lead.company_id END,
+    company_rank = CASE WHEN given.lost_domain THEN best.rank ELSE lead.company_rank END,
+    tags = ARRAY(
+        SELECT tag FROM unnest(lead.tags) WITH ORDINALITY AS kept (tag, place)
+        WHERE tag <> ALL(string_to_array(given.tags, chr(30))) ORDER BY place
+    ),
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(:ids::uuid[], :lost_domains::bool[], :tags::text[]) AS given (id, lost_domain, tags)
+LEFT JOIN LATERAL (
+    SELECT company.id AS company_id,
+        value.rank + CASE WHEN value.is_human THEN 1e6 ELSE 0 END AS rank
+    FROM field_value AS value
+    JOIN company ON company.domain = btrim(value.value, '"')
+    WHERE value.subject_id = given.id AND value.field = 'company_domain'
+    ORDER BY rank DESC LIMIT 1
+) AS best ON given.lost_domain
+WHERE lead.id = given.id
+RETURNING lead.id, lead.version;
+
+-- name: drop_added_keys
+-- Keys that rows gave to leads that stay.
+DELETE FROM identity
+USING unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS given (kind, value, lead_id)
+WHERE identity.kind = given.kind AND identity.value = given.value
+    AND identity.lead_id = given.lead_id;
+
+-- name: part_again
+-- Merges that rows caused are no more; nobody said that these are different people.
+UPDATE lead SET
+    merged_into = NULL, merge_reason = NULL, merged_by = NULL, merged_at = NULL,
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(:ids::uuid[], :into_ids::uuid[]) AS merged (id, into_id)
+WHERE lead.id = merged.id AND lead.merged_into = merged.into_id
+RETURNING lead.id, lead.version;
+
+-- name: drop_made_companies
+-- Companies that an import made, as soon as nothing names them any more.
+DELETE FROM company
+USING import_row
+WHERE import_row.run_id = :run_id::uuid AND import_row.company_id = ANY(:ids::uuid[])
+    AND import_row.made_company AND company.id = import_row.company_id
+    AND NOT EXISTS (SELECT FROM lead WHERE lead.company_id = company.id)
+    AND NOT EXISTS (SELECT FROM field_value WHERE field_value.subject_id = company.id);

@@ -15,9 +15,8 @@ from leadflood.contracts.normalization import (
     normalize_linkedin,
 )
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import IDENTIFYING, IdentityKey
+from leadflood.domain.leads.schemas import IDENTIFYING, MAX_KEY, IdentityKey
 
-MAX_KEY = 400
 LEAST_CONFIDENCE = 0.5
 """An address or a name somebody merely guessed must not merge two people."""
 
