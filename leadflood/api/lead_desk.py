@@ -18,10 +18,10 @@ from leadflood.domain.leads.making import LeadRequest
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.leads.writing import Prepared
-from leadflood.domain.messaging.opt_ins import NewOptIn
-from leadflood.domain.messaging.schemas import MessageView, OptInView
+from leadflood.domain.messages.schemas import MessageView
 from leadflood.domain.overview.service import OverviewService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.suppressions.schemas import NewOptIn, OptInView
 from leadflood.engine.db.batching import REDO, Batcher, Policy, Redo
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import LeadfloodError
@@ -103,7 +103,7 @@ class LeadDesk:
         services = self._node.services
         prepared = LeadService(services.ids, services.clock).prepare(order.given)
         values = {value.found.field: value.found.value for value in prepared.values}
-        opt_ins = self._node.services.messaging.opt_ins.read_input(order.given, values)
+        opt_ins = self._node.services.opt_ins.read_input(order.given, values)
         return await self._orders.submit(_Read(order, prepared, opt_ins))
 
     async def _read(self, lead_ids: Sequence[UUID]) -> Sequence[LeadPage | None]:
@@ -123,8 +123,8 @@ class LeadDesk:
         everyone = [one for each in families for one in each]
         records = await OverviewService(db).records_of(families)
         scores = await self._scores.of(list(found), ScoringService(db))
-        messages = await self._node.services.messaging.messages_of(db, everyone)
-        opt_ins = await self._node.services.messaging.opt_ins.list_of(db, everyone)
+        messages = await self._node.services.messages.list_by_lead(db, everyone)
+        opt_ins = await self._node.services.opt_ins.list_by_lead(db, everyone)
         details = {}
         for view, family, asked in zip(found.values(), families, records, strict=True):
             details[view.id] = detail_of(
@@ -222,7 +222,7 @@ class LeadDesk:
             if isinstance(lead, LeadMade)
             for opt_in in read[place].opt_ins
         ]
-        await self._node.services.messaging.opt_ins.add(tx, agreed)
+        await self._node.services.opt_ins.add(tx, agreed)
 
     def _run_of(self, order: Order) -> NewRun:
         services = self._node.services

@@ -9,10 +9,11 @@ import msgspec
 from leadflood.contracts.values import Band, Micros
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadView
-from leadflood.domain.messaging.schemas import MessageView, OptInView
+from leadflood.domain.messages.schemas import MessageView
 from leadflood.domain.overview.schemas import LeadRecord
 from leadflood.domain.scoring.schemas import Needs, Prediction, RuleTrace, SeenValue
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.suppressions.schemas import OptInView
 
 MOST_KEPT = 4_000
 """Shown scores in memory; about 3 kB each."""

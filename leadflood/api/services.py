@@ -9,6 +9,7 @@ from leadflood.api.http.platform import Platform
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.bulk.service import BulkService
 from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.drafting.service.templates import TemplateService
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
@@ -16,10 +17,16 @@ from leadflood.domain.leads.company_service import CompanyService
 from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
-from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.notifications.service import NotificationService
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.sending.service.switch import SendingSwitch
+from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.suppressions.service.opt_ins import OptInService
+from leadflood.domain.suppressions.service.suppressions import SuppressionService
+from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.live_overrides import LiveOverrides
@@ -59,7 +66,14 @@ class Services(Platform, frozen=True, kw_only=True):
     overview: OverviewService
     owners: LeadOwnership
     scores: ScoringService
-    messaging: MessagingService
+    messages: MessageService
+    approval: MessageApproval
+    templates: TemplateService
+    sending: SendingSwitch
+    unknown_sends: UnknownSends
+    suppressions: SuppressionService
+    opt_ins: OptInService
+    unsubscribing: UnsubscribeService
     discovery: DiscoveryService
     notifications: NotificationService
     engine: Engine

@@ -22,10 +22,14 @@ from leadflood.api.routes import (
     api_keys,
     audit,
     jobs,
+    liveness,
+    messages,
     notifications,
     opt_ins,
+    sending,
     suppressions,
     templates,
+    unsubscribe,
 )
 from leadflood.api.routes.activities import Activities
 from leadflood.api.routes.admin_providers import Providers
@@ -50,10 +54,7 @@ from leadflood.api.routes.lead_exports import Exports
 from leadflood.api.routes.lead_list import LeadLists
 from leadflood.api.routes.leads import Leads
 from leadflood.api.routes.me import AuthSelf
-from leadflood.api.routes.messages import Messages
 from leadflood.api.routes.runs import Runs
-from leadflood.api.routes.sending import Sending
-from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.routes.users import Users
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
@@ -75,7 +76,8 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
 
 RouteClass = Callable[[ServerParts], Any]
 ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
-    lambda parts: Public(parts.node),
+    liveness,
+    unsubscribe,
     lambda parts: Auth(parts.node),
     lambda parts: AuthSelf(parts.node),
     lambda parts: JoiningPages(parts.node),
@@ -98,11 +100,11 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: Discoveries(parts.node),
     jobs,
     lambda parts: Runs(parts.node),
-    lambda parts: Messages(parts.node),
+    messages,
     templates,
     suppressions,
     notifications,
-    lambda parts: Sending(parts.node),
+    sending,
     lambda parts: Stages(parts.node),
     lambda parts: Providers(parts.node),
     audit,

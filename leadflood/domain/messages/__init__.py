@@ -1,1 +1,1 @@
-"""Drafts from facts, approval, and sending once."""
+"""Messages: the life of a draft, from its facts to its approval."""

@@ -1,4 +1,4 @@
-"""The checker: a written draft is let through only if every sentence is carried by facts.
+"""The checker: a written draft passes only if every sentence is carried by facts.
 
 A model may invent, and may obey words hidden in a lead's data. So nothing it writes is believed:
 each claim must cite facts that exist, its words, numbers and names must stand in those facts or
@@ -6,22 +6,26 @@ in the offer, and what is no claim must be greeting, asking, offer or parting.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
-from leadflood.contracts.values import Channel, EmailStatus, FieldName
-from leadflood.domain.messaging.claims import find_text, sentences_of
-from leadflood.domain.messaging.form import MOST_CLAIMS, check_form, is_endless, parts_of
-from leadflood.domain.messaging.schemas import Problem
-from leadflood.domain.messaging.vocabulary import (
+from leadflood.contracts.values import Channel, FieldName
+from leadflood.domain.drafting.rules.citations import find_sentences, find_text
+from leadflood.domain.drafting.rules.limits import (
+    MAX_CLAIMS,
+    check_limits,
+    is_endless,
+    visible_parts,
+)
+from leadflood.domain.drafting.rules.vocabulary import (
     CLAIM_WORDS,
     CONNECTIVE_WORDS,
     FUNCTION_WORDS,
     NEGATIONS,
 )
+from leadflood.domain.drafting.schemas import Problem
 
 _NAMES = frozenset(
     {
@@ -40,7 +44,7 @@ _SHORTEST_PLURAL = 4
 
 
 def _stem(word: str) -> str:
-    """Take the ending of a possessive or a plural off."""
+    """Return a word without the ending of a possessive or a plural."""
     plain = word.removesuffix("'s")
     if len(plain) >= _SHORTEST_PLURAL and plain.endswith("s") and not plain.endswith("ss"):
         return plain[:-1]
@@ -56,14 +60,6 @@ _BETWEEN = _stems(FUNCTION_WORDS, CONNECTIVE_WORDS)
 _IN_SUBJECT = _IN_CLAIM | _BETWEEN
 
 
-class Route(msgspec.Struct, frozen=True):
-    """Where a message may go; `channel` None means nowhere yet, and `reason` says why."""
-
-    channel: Channel | None
-    to_address: str = ""
-    reason: str = ""
-
-
 class _Support(msgspec.Struct, frozen=True):
     """What a text may be made of: words and numbers."""
 
@@ -74,8 +70,11 @@ class _Support(msgspec.Struct, frozen=True):
         return _Support(self.words | other.words, self.numbers | other.numbers)
 
 
-class _Ground(msgspec.Struct, frozen=True):
-    """All that is given for one draft, read once."""
+class _Sources(msgspec.Struct, frozen=True):
+    """All that one draft may be made of, read once.
+
+    `facts` by their numbers; `own` is the offer and the sender; `names` are those of the lead.
+    """
 
     facts: dict[int, _Support]
     own: _Support
@@ -83,115 +82,99 @@ class _Ground(msgspec.Struct, frozen=True):
     all_facts: _Support
 
 
-def choose_route(values: Mapping[FieldName, Scalar], *, may_whatsapp: bool) -> Route:
-    """Choose the channel: a verified e-mail first, WhatsApp only with a recorded opt-in."""
-    email = str(values.get(FieldName.EMAIL, "")).strip()
-    status = values.get(FieldName.EMAIL_STATUS)
-    if email and status == EmailStatus.VALID:
-        return Route(Channel.EMAIL, email)
-    phone = str(values.get(FieldName.PHONE, "")).strip()
-    if phone and may_whatsapp:
-        return Route(Channel.WHATSAPP, phone)
-    if email:
-        reason = f"email.not_verified:{status or EmailStatus.UNKNOWN.value}"
-    else:
-        reason = "phone.no_opt_in" if phone else "address.missing"
-    return Route(None, reason=reason)
-
-
 def check_draft(
     request: DraftRequest, draft: Draft, allowed_links: tuple[str, ...] = ()
 ) -> tuple[Problem, ...]:
     """List every reason not to let a written draft through; empty means it may go."""
-    problems = list(check_form(request, draft, allowed_links))
-    if problems and (is_endless(request, draft) or len(draft.claims) > MOST_CLAIMS):
+    problems = list(check_limits(request, draft, allowed_links))
+    if problems and (is_endless(request, draft) or len(draft.claims) > MAX_CLAIMS):
         return tuple(problems)
-    ground = _read_ground(request)
-    text = "\n".join(parts_of(request, draft))
+    sources = _read_sources(request)
+    text = "\n".join(visible_parts(request, draft))
     for claim in draft.claims:
-        problems.extend(_check_claim(claim, text, ground))
-    problems.extend(_check_rest(request, draft, ground))
+        problems.extend(_check_claim(claim, text, sources))
+    problems.extend(_check_rest(request, draft, sources))
     return tuple(problems)
 
 
-def _read_ground(request: DraftRequest) -> _Ground:
-    facts = {fact.number: _support([fact.text]) for fact in request.facts}
-    names = _support([fact.text for fact in request.facts if fact.field in _NAMES])
-    own = _support([request.offer, request.sender_name])
-    every = _support([fact.text for fact in request.facts])
-    return _Ground(facts=facts, own=own, names=names, all_facts=every)
+def _read_sources(request: DraftRequest) -> _Sources:
+    facts = {fact.number: _read_support([fact.text]) for fact in request.facts}
+    names = _read_support([fact.text for fact in request.facts if fact.field in _NAMES])
+    own = _read_support([request.offer, request.sender_name])
+    all_facts = _read_support([fact.text for fact in request.facts])
+    return _Sources(facts=facts, own=own, names=names, all_facts=all_facts)
 
 
-def _check_claim(claim: Claim, text: str, ground: _Ground) -> Iterator[Problem]:
-    shown = claim.text[:120]
+def _check_claim(claim: Claim, text: str, sources: _Sources) -> Iterator[Problem]:
+    excerpt = claim.text[:120]
     if not claim.facts:
-        yield Problem("claim.uncited", shown)
+        yield Problem("claim.uncited", excerpt)
         return
-    strange = [number for number in claim.facts if number not in ground.facts]
-    if strange:
-        yield Problem("claim.unknown_fact", f"{strange[0]}: {shown}")
+    unknown = [number for number in claim.facts if number not in sources.facts]
+    if unknown:
+        yield Problem("claim.unknown_fact", f"{unknown[0]}: {excerpt}")
         return
     if not find_text(claim.text, text):
-        yield Problem("claim.not_in_text", shown)
-    carried = ground.own
+        yield Problem("claim.not_in_text", excerpt)
+    support = sources.own
     for number in claim.facts:
-        carried = carried.plus(ground.facts[number])
-    if not _is_connective(claim.text, ground):
-        yield from _check_words(claim.text, carried, _IN_CLAIM, "claim")
+        support = support.plus(sources.facts[number])
+    if not _is_connective(claim.text, sources):
+        yield from _check_words(claim.text, support, _IN_CLAIM, "claim")
 
 
-def _check_rest(request: DraftRequest, draft: Draft, ground: _Ground) -> Iterator[Problem]:
+def _check_rest(request: DraftRequest, draft: Draft, sources: _Sources) -> Iterator[Problem]:
     is_letter = request.channel is not Channel.WHATSAPP
-    free = ground.own.plus(ground.names if is_letter else ground.all_facts)
+    free = sources.own.plus(sources.names if is_letter else sources.all_facts)
     if is_letter:
-        titled = ground.own.plus(ground.all_facts)
+        titled = sources.own.plus(sources.all_facts)
         yield from _check_words(draft.subject, titled, _IN_SUBJECT, "subject")
-        yield from _check_about_us(draft.subject, ground)
+        yield from _check_about_us(draft.subject, sources)
     text = draft.body if is_letter else "\n".join(draft.parameters)
     claimed = [span for claim in draft.claims for span in find_text(claim.text, text)]
-    for start, end in sentences_of(text):
+    for start, end in find_sentences(text):
         sentence = text[start:end]
         inside = [(max(a, start) - start, min(b, end) - start) for a, b in claimed]
         rest = _cut_out(sentence, [(a, b) for a, b in inside if a < b])
-        yield from _check_words(rest, free, _BETWEEN | _denials(rest, sentence, ground))
-        yield from _check_about_us(sentence, ground)
+        yield from _check_words(rest, free, _BETWEEN | _denials(rest, sentence, sources))
+        yield from _check_about_us(sentence, sources)
 
 
-def _is_connective(text: str, ground: _Ground) -> bool:
-    """Tell whether a text says nothing beyond greeting, asking, the offer and their names."""
-    return not list(_check_words(text, ground.own.plus(ground.names), _BETWEEN))
+def _is_connective(text: str, sources: _Sources) -> bool:
+    """Whether a text says nothing beyond greeting, asking, the offer and their names."""
+    return not list(_check_words(text, sources.own.plus(sources.names), _BETWEEN))
 
 
-def _denials(rest: str, sentence: str, ground: _Ground) -> frozenset[str]:
-    """Let a sentence say no only where it speaks of nothing that was given."""
-    given = ground.own.words | ground.all_facts.words
-    spoken = {_stem(word) for word in _words(sentence)} - _BETWEEN
-    return NEGATIONS if rest == sentence and given.isdisjoint(spoken) else frozenset()
+def _denials(rest: str, sentence: str, sources: _Sources) -> frozenset[str]:
+    """Return the words of denial: allowed where a sentence speaks of nothing it was given."""
+    material = sources.own.words | sources.all_facts.words
+    used = {_stem(word) for word in _words(sentence)} - _BETWEEN
+    return NEGATIONS if rest == sentence and material.isdisjoint(used) else frozenset()
 
 
 def _check_words(
-    text: str, carried: _Support, neutral: frozenset[str], code: str = "rest"
+    text: str, support: _Support, neutral: frozenset[str], code: str = "rest"
 ) -> Iterator[Problem]:
-    allowed = carried.words | neutral
+    allowed = support.words | neutral
     for word in _words(_NUMBER.sub(" ", text)):
         if _stem(word) not in allowed:
             yield Problem(f"{code}.unsupported", f"{word[:40]}: {text.strip()[:120]}")
             break
     for number in _numbers(text):
-        if number not in carried.numbers:
+        if number not in support.numbers:
             yield Problem(f"{code}.number", f"{number[:40]}: {text.strip()[:120]}")
             break
 
 
-def _check_about_us(sentence: str, ground: _Ground) -> Iterator[Problem]:
-    theirs = ground.all_facts.words - ground.own.words - _BETWEEN
+def _check_about_us(sentence: str, sources: _Sources) -> Iterator[Problem]:
+    theirs = sources.all_facts.words - sources.own.words - _BETWEEN
     plain = sentence.casefold().replace("\u2019", "'")
-    for found in _ABOUT_US.finditer(plain):
-        if theirs.intersection(map(_stem, _words(found.group(1)))):
+    for match in _ABOUT_US.finditer(plain):
+        if theirs.intersection(map(_stem, _words(match.group(1)))):
             yield Problem("text.about_us", sentence[:120])
 
 
-def _support(texts: Sequence[str]) -> _Support:
+def _read_support(texts: Sequence[str]) -> _Support:
     return _Support(
         frozenset(_stem(word) for text in texts for word in _words(text)),
         frozenset(number for text in texts for number in _numbers(text)),
@@ -203,11 +186,11 @@ def _words(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[str]:
-    return [re.sub(r"[\s,]", "", found) for found in _NUMBER.findall(text)]
+    return [re.sub(r"[\s,]", "", number) for number in _NUMBER.findall(text)]
 
 
 def _cut_out(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    kept = list(text)
+    characters = list(text)
     for start, end in spans:
-        kept[start:end] = " " * (end - start)
-    return "".join(kept)
+        characters[start:end] = " " * (end - start)
+    return "".join(characters)

@@ -1,4 +1,4 @@
-"""What may be said of a lead: short, proven, fresh values, numbered.
+"""Facts: what may be said of a lead, numbered; short, proven, fresh values.
 
 Values come from outside and may be written to mislead a model or a reader, so only what has the
 shape of its field becomes a fact; the rest is left out.
@@ -17,24 +17,24 @@ from leadflood.contracts.countries import country_name
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.ports.text import NumberedFact
 from leadflood.contracts.values import FieldName
-from leadflood.domain.messaging.schemas import ProvenFact
-from leadflood.domain.messaging.vocabulary import INSTRUCTION_WORDS, SENTENCE_WORDS
+from leadflood.domain.drafting.rules.vocabulary import INSTRUCTION_WORDS, SENTENCE_WORDS
+from leadflood.domain.drafting.schemas import ProvenFact
 
 
-class Evidenced(Protocol):
+class ProvenValue(Protocol):
     """A stored value with its proof, as the leads slice keeps it."""
 
     @property
     def value(self) -> Scalar:
-        """Tell the value."""
+        """The value."""
 
     @property
     def observed_at(self) -> datetime:
-        """Tell when it was seen."""
+        """When it was seen."""
 
     @property
     def id(self) -> UUID:
-        """Name the stored line that proves it."""
+        """The stored line that proves it."""
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ _SHAPES = {
 FACT_FIELDS = tuple(_SHAPES)
 
 _COUNTRIES = (FieldName.COUNTRY, FieldName.COMPANY_COUNTRY)
-_MOST_LISTED = 5
+_MAX_LISTED = 5
 _WORDS_OF_A_SENTENCE = 2
 _WORD = re.compile(r"[^\W_]+")
 _UNSAFE = re.compile(r"[<>{}\[\]\\`|^~=*@]|://|\bwww\.|[!?;:]\s|[.]\s+[a-z]")
@@ -72,53 +72,55 @@ _WIDE_SPACE = re.compile(r"[^\S\n\r\t\v\f\x1c-\x1f\x85\u2028\u2029]+")
 
 
 def number_facts(
-    values: Mapping[FieldName, Evidenced], now: datetime, max_age_days: float
+    values: Mapping[FieldName, ProvenValue], now: datetime, max_age_days: float
 ) -> tuple[ProvenFact, ...]:
-    """Number the values that may be said; the stale, the odd and the blank are left out."""
+    """Return the values that may be said; the stale, the odd and the blank are left out."""
     oldest = now - timedelta(days=max_age_days)
     facts: list[ProvenFact] = []
     for field in _SHAPES:
-        known = values.get(field)
-        text = None if known is None or known.observed_at < oldest else _say(field, known.value)
-        if known is not None and text is not None:
+        value = values.get(field)
+        if value is None or value.observed_at < oldest:
+            continue
+        text = _format(field, value.value)
+        if text is not None:
             facts.append(
                 ProvenFact(
                     number=len(facts) + 1,
                     field=field.value,
                     text=text,
-                    field_value_id=known.id,
+                    field_value_id=value.id,
                 )
             )
     return tuple(facts)
 
 
-def tell_writer(facts: tuple[ProvenFact, ...]) -> tuple[NumberedFact, ...]:
-    """Give a writer what it may say, without our ids."""
+def list_for_writer(facts: tuple[ProvenFact, ...]) -> tuple[NumberedFact, ...]:
+    """Return what a writer may say, without our ids."""
     return tuple(NumberedFact(fact.number, fact.field, fact.text) for fact in facts)
 
 
-def may_say(text: str) -> bool:
-    """Tell whether a value is free of markup, hidden signs, links and instructions."""
+def is_safe(text: str) -> bool:
+    """Whether a value is free of markup, hidden signs, links and instructions."""
     if not text.strip() or _UNSAFE.search(text):
         return False
     if not text.isprintable():  # controls, breaks, hidden signs, lone surrogates
         return False
     words = [word.casefold() for word in _WORD.findall(text)]
-    spoken = sum(word in SENTENCE_WORDS for word in words)
-    return spoken < _WORDS_OF_A_SENTENCE and INSTRUCTION_WORDS.isdisjoint(words)
+    count = sum(word in SENTENCE_WORDS for word in words)
+    return count < _WORDS_OF_A_SENTENCE and INSTRUCTION_WORDS.isdisjoint(words)
 
 
-def _say(field: FieldName, value: Scalar) -> str | None:
+def _format(field: FieldName, value: Scalar) -> str | None:
     shape = _SHAPES[field]
     if isinstance(value, tuple):
-        fitting = [text for text in map(_clean, value) if may_say(text)][:_MOST_LISTED]
+        fitting = [text for text in map(_clean, value) if is_safe(text)][:_MAX_LISTED]
         text = ", ".join(fitting)
     else:
         text = _clean(value)
     if field in _COUNTRIES:
         text = country_name(text) or text
     fits = len(text) <= shape.characters and len(text.split()) <= shape.words
-    return text if fits and may_say(text) else None
+    return text if fits and is_safe(text) else None
 
 
 def _clean(value: str | float) -> str:

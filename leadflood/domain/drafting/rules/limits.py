@@ -1,4 +1,4 @@
-"""The outer form of a text: lengths, signs, links, braces, markup. Holds for every writer.
+"""Limits of a text, whoever writes it: lengths, signs, links, braces, markup.
 
 Source of the WhatsApp limits: Meta's template parameter rules (no line breaks, no tabs, at most
 four spaces in a row, 1,024 characters), read 2026-11.
@@ -6,15 +6,15 @@ four spaces in a row, 1,024 characters), read 2026-11.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.schemas import Problem
-from leadflood.domain.messaging.vocabulary import FORBIDDEN_PHRASES
+from leadflood.domain.drafting.rules.vocabulary import FORBIDDEN_PHRASES
+from leadflood.domain.drafting.schemas import Problem
 
 MAX_PARAMETER = 1024
-MOST_CLAIMS = 30
+MAX_CLAIMS = 30
 _ENDLESS_TIMES = 4
 _PUNCTUATION = frozenset(
     " \n.,:;!?'\"\u2019\u2018\u201c\u201d\u201e«»()-\u2010\u2013\u2014/&%+#…€$£"
@@ -34,48 +34,46 @@ _FAKE_THREAD = re.compile(r"\s*(?:re|fwd?|aw|sv)\s*:")
 _LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
 _PHRASES = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, FORBIDDEN_PHRASES))})")
 
-_Check = Callable[[DraftRequest, Draft, str], Iterator[Problem]]
 
-
-def check_form(
+def check_limits(
     request: DraftRequest, draft: Draft, allowed_links: tuple[str, ...] = ()
 ) -> tuple[Problem, ...]:
-    """List what is wrong with the outer form; empty means nothing."""
+    """List what breaks a limit; empty means nothing."""
     problems = list(_check_lengths(request, draft))
     if is_endless(request, draft):
         return tuple(problems) or (Problem("text.endless", "far longer than asked for"),)
-    told = allowed_text(request, allowed_links)
-    for part in parts_of(request, draft):
-        problems.extend(_check_signs(part, told))
-        problems.extend(_check_links(part, told))
+    allowed = _allowed_text(request, allowed_links)
+    for part in visible_parts(request, draft):
+        problems.extend(_check_signs(part, allowed))
+        problems.extend(_check_links(part, allowed))
         problems.extend(_check_phrases(part))
     return tuple(problems)
 
 
 def is_endless(request: DraftRequest, draft: Draft) -> bool:
-    """Tell whether a draft is so long that reading it closely is not worth the time."""
-    most = _ENDLESS_TIMES * max(request.max_body, MAX_PARAMETER)
-    written = (draft.subject, draft.body, *draft.parameters)
-    return sum(map(len, written)) > most or any(
-        len(claim.text) > most for claim in draft.claims[: MOST_CLAIMS + 1]
+    """Whether a draft is so long that reading it closely is not worth the time."""
+    limit = _ENDLESS_TIMES * max(request.max_body, MAX_PARAMETER)
+    texts = (draft.subject, draft.body, *draft.parameters)
+    return sum(map(len, texts)) > limit or any(
+        len(claim.text) > limit for claim in draft.claims[: MAX_CLAIMS + 1]
     )
 
 
-def parts_of(request: DraftRequest, draft: Draft) -> tuple[str, ...]:
-    """List what the reader will see, piece by piece."""
+def visible_parts(request: DraftRequest, draft: Draft) -> tuple[str, ...]:
+    """Return what the reader will see, part by part."""
     if request.channel is Channel.WHATSAPP:
         return draft.parameters
     return (draft.subject, draft.body)
 
 
-def allowed_text(request: DraftRequest, allowed_links: tuple[str, ...]) -> str:
-    """Join what may be repeated letter by letter: facts, offer, sender, our own links."""
+def _allowed_text(request: DraftRequest, allowed_links: tuple[str, ...]) -> str:
+    """Return what may be repeated letter by letter: facts, offer, sender, our own links."""
     facts = (fact.text for fact in request.facts)
     return "\n".join((*facts, request.offer, request.sender_name, *allowed_links))
 
 
 def _check_lengths(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
-    if len(draft.claims) > MOST_CLAIMS:
+    if len(draft.claims) > MAX_CLAIMS:
         yield Problem("claims.too_many", str(len(draft.claims)))
     if request.channel is Channel.WHATSAPP:
         yield from _check_parameters(request, draft)
@@ -100,8 +98,8 @@ def _check_letter(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
 
 def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
     if len(draft.parameters) != len(request.placeholders):
-        wanted = len(request.placeholders)
-        yield Problem("parameters.count", f"{len(draft.parameters)} of {wanted}")
+        expected = len(request.placeholders)
+        yield Problem("parameters.count", f"{len(draft.parameters)} of {expected}")
     for name, parameter in zip(request.placeholders, draft.parameters, strict=False):
         if not parameter.strip():
             yield Problem("parameter.empty", name)
@@ -113,43 +111,43 @@ def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
             yield Problem("parameter.spaces", name)
 
 
-def _check_signs(part: str, told: str) -> Iterator[Problem]:
+def _check_signs(part: str, allowed: str) -> Iterator[Problem]:
     odd = {
         sign
         for sign in set(part) - _PUNCTUATION
-        if not (unicodedata.category(sign)[0] in "LMN" or (sign.isprintable() and sign in told))
+        if not (unicodedata.category(sign)[0] in "LMN" or (sign.isprintable() and sign in allowed))
     }
     if odd:
         yield Problem("text.sign", " ".join(f"U+{ord(sign):04X}" for sign in sorted(odd)[:8]))
-    if found := _BRACES.search(part):
-        yield Problem("text.placeholder", found.group()[:40])
-    if found := _MARKUP.search(part):
-        yield Problem("text.markup", found.group()[:40])
+    if match := _BRACES.search(part):
+        yield Problem("text.placeholder", match.group()[:40])
+    if match := _MARKUP.search(part):
+        yield Problem("text.markup", match.group()[:40])
 
 
-def _check_links(part: str, told: str) -> Iterator[Problem]:
-    allowed = told.casefold()
+def _check_links(part: str, allowed: str) -> Iterator[Problem]:
+    folded = allowed.casefold()
     for code, pattern in (
         ("text.link", _LINK),
         ("text.email", _EMAIL),
         ("text.phone", _PHONE),
         ("text.link", _HOST),
     ):
-        for found in pattern.finditer(part):
-            shown = found.group().rstrip(".,;:!?)").casefold()
-            if shown not in _ABBREVIATIONS and not _is_told(shown, allowed):
-                yield Problem(code, shown[:80])
+        for match in pattern.finditer(part):
+            link = match.group().rstrip(".,;:!?)").casefold()
+            if link not in _ABBREVIATIONS and not _is_allowed(link, folded):
+                yield Problem(code, link[:80])
 
 
-def _is_told(shown: str, allowed: str) -> bool:
-    """Tell whether the very thing, not a longer one, stands in what may be repeated."""
-    pattern = rf"(?<![\w@./-]){re.escape(shown)}(?![\w@/-]|\.\w)"
+def _is_allowed(link: str, allowed: str) -> bool:
+    """Whether the very link, not a longer one, stands in what may be repeated."""
+    pattern = rf"(?<![\w@./-]){re.escape(link)}(?![\w@/-]|\.\w)"
     return re.search(pattern, allowed) is not None
 
 
 def _check_phrases(part: str) -> Iterator[Problem]:
     plain = _WIDE_SPACE.sub(" ", part.casefold())
-    for found in _PHRASES.finditer(plain):
-        yield Problem("text.phrase", found.group())
+    for match in _PHRASES.finditer(plain):
+        yield Problem("text.phrase", match.group())
     if _FAKE_THREAD.match(plain):
         yield Problem("subject.fake_thread", "a first message answers nothing")

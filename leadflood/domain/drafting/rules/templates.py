@@ -1,6 +1,7 @@
-"""Texts with merge fields, rendered in Jinja2's sandbox: a field without a value is an error.
+"""Templates: texts with merge fields, rendered in Jinja2's sandbox.
 
-A value is put in as it stands and is never read as a template again.
+A field without a value is an error. A value is put in as it stands and is never read as a template
+again.
 """
 
 import re
@@ -19,14 +20,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.claims import claims_in
-from leadflood.domain.messaging.facts import FACT_FIELDS
-from leadflood.domain.messaging.schemas import Settings, Template
+from leadflood.domain.drafting.rules.citations import find_claims
+from leadflood.domain.drafting.rules.facts import FACT_FIELDS
+from leadflood.domain.drafting.schemas import Settings, Template
 from leadflood.engine.errors import FieldProblem
 
 MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
 """What a template may name; a fact that a lead lacks is an error only where it is used."""
-_NAMELESS = re.compile(r"'([\w.]+)'")
+_QUOTED_NAME = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 
 FIRST_TOUCH = Template(
@@ -79,14 +80,14 @@ class Renderer:
     def check(self, template: Template) -> tuple[FieldProblem, ...]:
         """List what is wrong with a template before any value is known."""
         problems: list[FieldProblem] = []
-        named = [("subject", template.subject), ("body", template.body)]
-        named += [(f"parameters[{i}]", text) for i, text in enumerate(template.parameters)]
-        for path, text in named:
-            problems += self._problems_of(path, text)
-        return (*problems, *_blanks_of(template))
+        texts = [("subject", template.subject), ("body", template.body)]
+        texts += [(f"parameters[{i}]", text) for i, text in enumerate(template.parameters)]
+        for path, text in texts:
+            problems += self._check_text(path, text)
+        return (*problems, *_find_blanks(template))
 
-    def _problems_of(self, path: str, text: str) -> Iterator[FieldProblem]:
-        """Tell what is wrong with one text, and where: its line, or the name nobody fills in."""
+    def _check_text(self, path: str, text: str) -> Iterator[FieldProblem]:
+        """Yield what is wrong with one text: at its line, or at the name nobody fills in."""
         try:
             self._environment.from_string(text)
             unknown = find_undeclared_variables(self._environment.parse(text)) - MERGE_FIELDS
@@ -96,30 +97,30 @@ class Renderer:
             yield FieldProblem(path, f"mend the template: {error}")
         else:
             for name in sorted(unknown):
-                known = ", ".join(sorted(MERGE_FIELDS))
-                yield FieldProblem(path, f"there is no merge field {name!r}: use one of {known}")
+                names = ", ".join(sorted(MERGE_FIELDS))
+                yield FieldProblem(path, f"there is no merge field {name!r}: use one of {names}")
 
     def draft(self, template: Template, request: DraftRequest) -> Draft | MissingValue:
         """Fill a template from facts, offer and sender; blank ones count as missing."""
-        values = merge_values(request)
+        values = _merge_values(request)
         try:
             if template.channel is Channel.WHATSAPP:
                 return self._fill_parameters(template, request, values)
-            return self._fill_letter(template, request, values)
+            return self._fill_email(template, request, values)
         except UndefinedError as error:
-            named = _NAMELESS.search(error.message or "")
-            return MissingValue(f"value:{named.group(1) if named else error.message}")
+            match = _QUOTED_NAME.search(error.message or "")
+            return MissingValue(f"value:{match.group(1) if match else error.message}")
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             return MissingValue(f"template:{type(error).__name__}: {error}")
 
-    def _fill_letter(
+    def _fill_email(
         self, template: Template, request: DraftRequest, values: dict[str, str]
     ) -> Draft:
         body = _MANY_BREAKS.sub("\n\n", self.render(template.body, values)).strip()
         return Draft(
             subject=self.render(template.subject, values).strip(),
             body=body,
-            claims=claims_in(body, request.facts),
+            claims=find_claims(body, request.facts),
             writer=f"template:{template.name}:{template.version}",
         )
 
@@ -131,12 +132,12 @@ class Renderer:
             subject="",
             body="",
             parameters=parameters,
-            claims=claims_in("\n".join(parameters), request.facts),
+            claims=find_claims("\n".join(parameters), request.facts),
             writer=f"template:{template.name}:{template.version}",
         )
 
 
-def _blanks_of(template: Template) -> Iterator[FieldProblem]:
+def _find_blanks(template: Template) -> Iterator[FieldProblem]:
     if template.channel is not Channel.WHATSAPP:
         for path, text in (("subject", template.subject), ("body", template.body)):
             if not text.strip():
@@ -148,26 +149,27 @@ def _blanks_of(template: Template) -> Iterator[FieldProblem]:
         yield FieldProblem("parameters", "write one text for each placeholder")
 
 
-def merge_values(request: DraftRequest) -> dict[str, str]:
-    """Name what a template may use; what is blank is left out, so that its use is an error."""
+def _merge_values(request: DraftRequest) -> dict[str, str]:
+    """Return what a template may use; what is blank is left out, so that its use is an error."""
     values = {fact.field: fact.text for fact in request.facts}
     values |= {"offer": request.offer, "sender_name": request.sender_name}
     return {name: value for name, value in values.items() if value.strip()}
 
 
 def default_template(channel: Channel, settings: Settings) -> Template | None:
-    """Give the template that stands in where none is stored; None: the channel has none."""
+    """Return the template that stands in where none is stored; None: the channel has none."""
     if channel is Channel.EMAIL:
         return FIRST_TOUCH
     if channel is Channel.WHATSAPP and settings.whatsapp_template_id:
-        holes = settings.whatsapp_placeholders
+        placeholders = settings.whatsapp_placeholders
         return Template(
             name=settings.template_name,
             version=1,
             channel=channel,
             language=settings.language,
             whatsapp_template_id=settings.whatsapp_template_id,
-            placeholders=holes,
-            parameters=settings.whatsapp_parameters or tuple(f"{{{{ {hole} }}}}" for hole in holes),
+            placeholders=placeholders,
+            parameters=settings.whatsapp_parameters
+            or tuple(f"{{{{ {name} }}}}" for name in placeholders),
         )
     return None

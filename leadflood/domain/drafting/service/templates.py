@@ -9,116 +9,111 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.ports.text import DraftRequest
-from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.messaging import store
-from leadflood.domain.messaging.drafting import fill_template, request_draft
-from leadflood.domain.messaging.schemas import (
+from leadflood.contracts.values import Channel
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
+from leadflood.domain.drafting import repository
+from leadflood.domain.drafting.rules.facts import number_facts
+from leadflood.domain.drafting.rules.templates import MissingValue, Renderer, default_template
+from leadflood.domain.drafting.schemas import (
     ProvenFact,
     Settings,
     Template,
     TemplateDetail,
     TemplateInput,
     TemplatePreview,
-    TemplateVersion,
     TemplateView,
 )
-from leadflood.domain.messaging.template import MissingValue, Renderer, default_template
+from leadflood.domain.drafting.service.samples import SAMPLE_FACTS, SAMPLE_OFFER, SAMPLE_SUBJECT
+from leadflood.domain.drafting.service.texts import fill_template, make_request
+from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.engine.clock import Clock
+from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.ids import Ids
 
 BUILT_IN = 0
 """The version of a text that nobody has written here."""
-NO_ROW = UUID(int=0)
-SAMPLE_OFFER = "We cut the time from purchase request to order by half."
-_SAMPLES = {
-    FieldName.FIRST_NAME: "Ada",
-    FieldName.LAST_NAME: "Byron",
-    FieldName.FULL_NAME: "Ada Byron",
-    FieldName.TITLE: "Head of Logistics",
-    FieldName.SENIORITY: "head",
-    FieldName.DEPARTMENT: "logistics",
-    FieldName.CITY: "London",
-    FieldName.COUNTRY: "United Kingdom",
-    FieldName.COMPANY_NAME: "Acme Freight",
-    FieldName.COMPANY_INDUSTRY: "logistics",
-    FieldName.COMPANY_SIZE: "120",
-    FieldName.COMPANY_COUNTRY: "United Kingdom",
-    FieldName.COMPANY_TECHNOLOGIES: "SAP",
-    FieldName.COMPANY_FOUNDED: "2009",
-}
-SAMPLE_FACTS = tuple(
-    ProvenFact(number=number, field=field.value, text=text, field_value_id=NO_ROW)
-    for number, (field, text) in enumerate(_SAMPLES.items(), 1)
-)
-"""What is known of somebody who does not exist; every field that a message may speak of."""
 
 
-class Templates:
+class TemplateService:
     """The use cases of templates."""
 
-    def __init__(self, settings: Settings, ids: Ids, clock: Clock) -> None:
+    def __init__(self, db: Database, settings: Settings, ids: Ids, clock: Clock) -> None:
+        self._db = db
         self._settings = settings
         self._ids = ids
         self._clock = clock
         self._renderer = Renderer()
 
-    async def list_newest(self, db: Reader) -> list[TemplateView]:
+    async def list(self) -> Sequence[TemplateView]:
         """List the newest version of each text, at most 1,000, and the built-in ones in use."""
-        rows = await db.fetch(store.SQL.list_templates)
-        stored = [self._view(store.convert(row, TemplateView)) for row in rows]
-        spoken = {template.channel for template in stored if template.is_used}
-        return [*stored, *(one for one in self._built_in() if one.channel not in spoken)]
+        templates = [self._mark(template) for template in await repository.list_templates(self._db)]
+        channels = {template.channel for template in templates if template.is_used}
+        built_in = [view for view in self._built_in() if view.channel not in channels]
+        return [*templates, *built_in]
 
-    async def get(self, db: Reader, template_id: UUID) -> TemplateDetail:
+    async def get(self, template_id: UUID) -> TemplateDetail:
         """Return one version of a text, with all versions there are. Raises: NotFound."""
-        rows = await db.fetch(store.SQL.list_template_versions, id=template_id)
-        row = next((row for row in rows if row["id"] == template_id), None)
-        if row is None:
+        detail = await repository.find_template(self._db, template_id)
+        if detail is None:
             raise NotFound(f"there is no template {template_id}", code="template.not_found")
-        return TemplateDetail(
-            template=self._view(store.convert(row, TemplateView)),
-            versions=tuple(store.convert(one, TemplateVersion) for one in rows),
-        )
+        return TemplateDetail(template=self._mark(detail.template), versions=detail.versions)
 
-    async def add(self, tx: Tx, given: TemplateInput, by: str) -> TemplateView:
+    async def add(self, tx: Tx, template_input: TemplateInput, by: str) -> TemplateView:
         """Write a new version of a text; drafts are written from it from now on.
 
-        Raises: Invalid, naming the place in the text; Conflict with another at the same moment.
+        Raises: Invalid, naming the line or the field in the text; Conflict with another at the
+        same moment.
         """
-        template = self._checked(given)
-        row = await tx.fetch_one(
-            store.SQL.add_template,
-            id=self._ids.new(),
-            name=template.name,
-            channel=template.channel.value,
-            language=template.language,
-            subject=template.subject,
-            body=template.body,
-            whatsapp_template_id=template.whatsapp_template_id,
-            placeholders=list(template.placeholders),
-            parameters=list(template.parameters),
-            now=self._clock.now(),
-            by=by,
-        )
-        if row is None:
+        template = self._check(template_input)
+        view = await repository.add_template(tx, self._ids.new(), template, by, self._clock.now())
+        if view is None:
             raise Conflict(
                 "somebody wrote another version in the same moment: look at it first",
-                code="template.version.changed",
+                code="template.version_conflict",
             )
-        return self._view(store.convert(row, TemplateView))
+        return self._mark(view)
 
-    def preview(
-        self, given: TemplateInput, facts: Sequence[ProvenFact], offer: str, subject_id: str
+    async def preview(
+        self,
+        template_input: TemplateInput,
+        *,
+        lead_id: UUID | None = None,
+        offer: str = "",
+        visibility: Visibility = EVERYTHING,
     ) -> TemplatePreview:
-        """Fill a text as a draft is filled, and check it as a draft is checked. Raises: Invalid."""
-        template = self._checked(given)
-        request = request_draft(self._settings, template, tuple(facts), offer, subject_id)
-        return self._show(template, request)
+        """Fill a text for a lead, or (None) for somebody made up, and check it as drafts are.
 
-    def _show(self, template: Template, request: DraftRequest) -> TemplatePreview:
+        Raises: Invalid, NotFound.
+        """
+        facts, subject_id = SAMPLE_FACTS, SAMPLE_SUBJECT
+        if lead_id is not None:
+            profile = await self._get_visible(lead_id, visibility)
+            max_age_days = self._settings.fact_max_age_days
+            facts = number_facts(profile.values, self._clock.now(), max_age_days)
+            subject_id = str(profile.lead_id)
+        return self._preview(self._check(template_input), facts, offer or SAMPLE_OFFER, subject_id)
+
+    async def _get_visible(self, lead_id: UUID, visibility: Visibility) -> LeadProfile:
+        """Return who a lead is. Raises: NotFound where it is gone, deleted or another owner's."""
+        profile = (await leads.profiles(self._db, [lead_id])).get(lead_id)
+        if profile is None or profile.is_deleted or not await self._sees(profile, visibility):
+            raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
+        return profile
+
+    async def _sees(self, profile: LeadProfile, visibility: Visibility) -> bool:
+        if not visibility.is_limited:
+            return True
+        owners = await LeadOwnership(self._db).find_owners([profile.lead_id])
+        return visibility.allows(owners.get(profile.lead_id))
+
+    def _preview(
+        self, template: Template, facts: tuple[ProvenFact, ...], offer: str, subject_id: str
+    ) -> TemplatePreview:
+        request = make_request(self._settings, template, facts, offer, subject_id)
         draft, problems = fill_template(self._renderer, template, request, self._settings)
         if isinstance(draft, MissingValue):
             return TemplatePreview(reason=draft.reason)
@@ -130,8 +125,9 @@ class Templates:
             problems=problems,
         )
 
-    def _checked(self, given: TemplateInput) -> Template:
-        template = Template(version=BUILT_IN, **msgspec.structs.asdict(given))
+    def _check(self, template_input: TemplateInput) -> Template:
+        """Return a text as a template. Raises: Invalid."""
+        template = Template(version=BUILT_IN, **msgspec.structs.asdict(template_input))
         if problems := self._renderer.check(template):
             first = f"{problems[0].path}: {problems[0].problem}"
             raise Invalid(
@@ -139,27 +135,30 @@ class Templates:
             )
         return template
 
-    def _view(self, template: TemplateView) -> TemplateView:
+    def _mark(self, template: TemplateView) -> TemplateView:
+        """Return a version with whether drafts are written from it."""
         settings = self._settings
         is_used = (template.name, template.language) == (settings.template_name, settings.language)
         return msgspec.structs.replace(template, is_used=is_used)
 
-    def _built_in(self) -> list[TemplateView]:
+    def _built_in(self) -> Sequence[TemplateView]:
         """List the texts that stand in where nobody has written one."""
         templates = [default_template(channel, self._settings) for channel in Channel]
-        return [
-            TemplateView(
-                id=None,
-                created_at=None,
-                created_by=None,
-                is_used=True,
-                **{
-                    **msgspec.structs.asdict(template),
-                    "name": self._settings.template_name,
-                    "language": self._settings.language,
-                    "version": BUILT_IN,
-                },
-            )
-            for template in templates
-            if template is not None
-        ]
+        return [self._view(template) for template in templates if template is not None]
+
+    def _view(self, template: Template) -> TemplateView:
+        """Return a built-in text under the name and the language that are in use."""
+        named = msgspec.structs.replace(
+            template,
+            name=self._settings.template_name,
+            language=self._settings.language,
+            version=BUILT_IN,
+        )
+        return TemplateView(
+            id=None, created_at=None, created_by=None, is_used=True, **msgspec.structs.asdict(named)
+        )
+
+
+async def find_current_templates(db: Reader, settings: Settings) -> dict[Channel, Template]:
+    """Return the stored templates that drafts are written from now, by channel."""
+    return await repository.find_templates(db, settings.template_name, settings.language)

@@ -1,19 +1,23 @@
-"""An intent made into what a sender hands over: the footer, the ways to say stop, who writes."""
+"""The message as it leaves: the footer, the ways to say stop, who writes."""
 
+from collections.abc import Callable
 from urllib.parse import quote
+from uuid import UUID
 
 from leadflood.contracts.ports.sender import OutgoingMessage
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.keys import Keys
-from leadflood.domain.messaging.schemas import Intent, Settings
+from leadflood.domain.sending.schemas import Intent, Settings
 from leadflood.engine.errors import NotConfigured
+
+TokenMaker = Callable[[UUID], str]
+"""Returns the unsubscribe token of an intent."""
 
 
 def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, ...]:
-    """Name the settings without which nothing may leave on a channel."""
-    wanted = {"messaging.hash_secret": settings.hash_secret}
+    """List the settings without which nothing may leave on a channel."""
+    required = {"messaging.hash_secret": settings.hash_secret}
     if channel is Channel.EMAIL:
-        wanted |= {
+        required |= {
             "messaging.sender_name": settings.sender_name,
             "messaging.sender_address": settings.sender_address,
             "messaging.postal_address": settings.postal_address,
@@ -22,8 +26,8 @@ def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, 
             ),
         }
     elif channel is Channel.WHATSAPP:
-        wanted |= {"messaging.sender_name": settings.sender_name}
-    return tuple(name for name, value in wanted.items() if not value.strip())
+        required |= {"messaging.sender_name": settings.sender_name}
+    return tuple(name for name, value in required.items() if not value.strip())
 
 
 def require_settings(channel: Channel | None, settings: Settings) -> None:
@@ -35,11 +39,11 @@ def require_settings(channel: Channel | None, settings: Settings) -> None:
         )
 
 
-def compose(intent: Intent, settings: Settings, keys: Keys) -> OutgoingMessage:
-    """Make the message as it leaves; the same on every look. Raises: NotConfigured."""
+def compose(intent: Intent, settings: Settings, make_token: TokenMaker) -> OutgoingMessage:
+    """Return the message as it leaves, always the same. Raises: NotConfigured."""
     require_settings(intent.channel, settings)
     if intent.channel is Channel.EMAIL:
-        return _compose_email(intent, settings, keys.token_for(intent.id))
+        return _compose_email(intent, settings, make_token(intent.id))
     return OutgoingMessage(
         intent_id=str(intent.id),
         subject_id=str(intent.lead_id),
@@ -54,20 +58,8 @@ def compose(intent: Intent, settings: Settings, keys: Keys) -> OutgoingMessage:
     )
 
 
-def unsubscribe_url(settings: Settings, token: str) -> str:
-    """Tell the page that stops mail; empty where no public address is set."""
-    base = settings.public_url.strip().rstrip("/")
-    return f"{base}/u/{token}" if base else ""
-
-
-def unsubscribe_mailto(settings: Settings, token: str) -> str:
-    """Tell the address, with the subject that names the person; empty where none is set."""
-    address = settings.unsubscribe_mailto.strip().removeprefix("mailto:")
-    return f"{address}?subject={quote(f'unsubscribe {token}')}" if address else ""
-
-
 def _compose_email(intent: Intent, settings: Settings, token: str) -> OutgoingMessage:
-    url, mailto = unsubscribe_url(settings, token), unsubscribe_mailto(settings, token)
+    url = _unsubscribe_url(settings, token)
     return OutgoingMessage(
         intent_id=str(intent.id),
         subject_id=str(intent.lead_id),
@@ -81,11 +73,26 @@ def _compose_email(intent: Intent, settings: Settings, token: str) -> OutgoingMe
         subject=intent.subject,
         text=intent.body.rstrip() + _footer(settings, url, token),
         unsubscribe_url=url,
-        unsubscribe_mailto=mailto,
+        unsubscribe_mailto=_unsubscribe_mailto(settings, token),
     )
 
 
+def _unsubscribe_url(settings: Settings, token: str) -> str:
+    """Return the page that stops mail; empty where no public address is set."""
+    root = settings.public_url.strip().rstrip("/")
+    return f"{root}/u/{token}" if root else ""
+
+
+def _unsubscribe_mailto(settings: Settings, token: str) -> str:
+    """Return the address, with the subject that names the person; empty where none is set."""
+    address = _stop_address(settings)
+    return f"{address}?subject={quote(f'unsubscribe {token}')}" if address else ""
+
+
+def _stop_address(settings: Settings) -> str:
+    return settings.unsubscribe_mailto.strip().removeprefix("mailto:")
+
+
 def _footer(settings: Settings, url: str, token: str) -> str:
-    address = settings.unsubscribe_mailto.strip().removeprefix("mailto:")
-    stop = url or f"write to {address} with the subject: unsubscribe {token}"
+    stop = url or f"write to {_stop_address(settings)} with the subject: unsubscribe {token}"
     return f"\n\n-- \n{settings.sender_name}\n{settings.postal_address}\nUnsubscribe: {stop}\n"
