@@ -104,6 +104,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     messages: MessageService
     approval: MessageApproval
     templates: TemplateService
+    outbox: Outbox
     sending: SendingSwitch
     unknown_sends: UnknownSends
     suppressions: SuppressionService
@@ -162,6 +163,7 @@ class Storage:
             messages=MessageService(db),
             approval=MessageApproval(settings, clock, ids, outbox),
             templates=TemplateService(db, settings, ids, clock),
+            outbox=outbox,
             sending=SendingSwitch(db, clock),
             unknown_sends=UnknownSends(db, publisher, settings, clock, senders),
             suppressions=SuppressionService(db, settings, ids, clock),

@@ -38,11 +38,12 @@ OWNERS = {
     "leadflood/domain/notifications": (
         "notification notification_read notification_seen notification_watch"
     ),
-    "leadflood/domain/messaging": (
-        "template message message_fact intent suppression opt_in unsubscribe_token"
-    ),
+    "leadflood/domain/messages": "message message_fact",
+    "leadflood/domain/drafting": "template",
+    "leadflood/domain/sending": "intent",
+    "leadflood/domain/suppressions": "suppression opt_in unsubscribe_token",
 }
-GUESTS = {("leadflood/domain/messaging", "switch")}
+GUESTS = {("leadflood/domain/sending", "switch")}
 """Holding and releasing of sends is one row of the switches, taken under the slice's own lock."""
 
 WRITES = re.compile(
@@ -188,7 +189,7 @@ def test_the_guest_writes_the_switch_of_sending_alone() -> None:
     [text] = [
         query.text
         for path, query in QUERIES
-        if name_of(path.parent) == "leadflood/domain/messaging"
+        if name_of(path.parent) == "leadflood/domain/sending"
         if "switch" in WRITES.findall(query.text)
     ]
 

@@ -38,7 +38,7 @@ class Settings(SendingSettings, frozen=True, forbid_unknown_fields=True, kw_only
     max_body: int = 1200
 
 
-class Problem(msgspec.Struct, frozen=True):
+class DraftProblem(msgspec.Struct, frozen=True):
     """One reason why a draft is not let through: a stable code and the words at fault."""
 
     code: str
@@ -134,7 +134,7 @@ class TemplatePreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     subject: str = ""
     body: str = ""
     parameters: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[DraftProblem, ...] = ()
 
 
 class DraftInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +169,6 @@ class DraftResult(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[str, ...] = ()
     placeholders: tuple[str, ...] = ()
     writer: str = ""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[DraftProblem, ...] = ()
     claims: tuple[Claim, ...] = ()
     facts: tuple[ProvenFact, ...] = ()

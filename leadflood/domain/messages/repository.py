@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas import Visibility
-from leadflood.domain.drafting.schemas import Problem, ProvenFact
+from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
 from leadflood.domain.messages.schemas import (
     FactView,
     Message,
@@ -122,13 +122,13 @@ async def find_facts(db: Reader, message_id: UUID) -> tuple[FactView, ...]:
     )
 
 
-async def find_problems(db: Reader, message_id: UUID) -> tuple[Problem, ...]:
+async def find_problems(db: Reader, message_id: UUID) -> tuple[DraftProblem, ...]:
     """Return why drafts of a message were refused."""
     row = await db.fetch_one(SQL.find_problems, id=message_id)
     if row is None:
         return ()
     pairs = zip(row["problem_codes"], row["problem_details"], strict=False)
-    return tuple(Problem(code, detail) for code, detail in pairs)
+    return tuple(DraftProblem(code, detail) for code, detail in pairs)
 
 
 async def lock_message(tx: Tx, message_id: UUID) -> LockedMessage | None:

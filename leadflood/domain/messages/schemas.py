@@ -9,7 +9,7 @@ import msgspec
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
-from leadflood.domain.drafting.schemas import Problem, ProvenFact
+from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
 from leadflood.domain.leads.schemas import LeadEvent
 from leadflood.domain.sending.schemas import IntentState
 
@@ -50,7 +50,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     placeholders: tuple[str, ...] = ()
     writer: str = ""
     decided_by: str = ""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[DraftProblem, ...] = ()
     claims: tuple[Claim, ...] = ()
     facts: tuple[ProvenFact, ...] = ()
 
@@ -123,7 +123,7 @@ class MessageDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     message: MessageView
     facts: tuple[FactView, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[DraftProblem, ...]
     version: int
 
 

@@ -3,11 +3,12 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging import store
-from leadflood.domain.messaging.keys import Keys
-from leadflood.domain.messaging.schemas import Message, MessageState
+from leadflood.domain.messages import repository
+from leadflood.domain.messages.schemas import Message, MessageState
+from leadflood.domain.messages.service.approval import make_intent
+from leadflood.domain.messages.service.drafts import DraftedMessage, record_drafts
 from leadflood.engine.db.pool import Database
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import World, sql
 
 pytestmark = pytest.mark.pg
 
@@ -42,11 +43,12 @@ def whatsapp(*parameters: str) -> dict[str, object]:
 async def queue(world: World, message: Message) -> None:
     """Write a message and try to make an intent for it, past every check of ours."""
     async with world.db.transaction() as tx:
-        await store.record_messages(tx, [message], world.clock.now())
-    intent = store.NewIntent(id=world.ids.new(), message=message, lead_ids=(message.lead_id,))
-    keys = Keys(SETTINGS.hash_secret)
+        draft = DraftedMessage(
+            message=message, intent_id=world.ids.new(), lead_ids=(message.lead_id,)
+        )
+        await record_drafts(tx, [draft], world.outbox, world.clock.now())
     async with world.db.transaction() as tx:
-        await store.record_intents(tx, [intent], keys, SETTINGS, world.clock.now())
+        await world.outbox.add(tx, [make_intent(draft.intent_id, message, draft.lead_ids)])
 
 
 async def test_no_path_can_queue_a_message_with_a_blank_part(database: Database) -> None:
@@ -110,15 +112,6 @@ async def test_signs_that_postgres_refuses_are_taken_out(database: Database) -> 
 
     await queue(world, message)
 
-    found = await store.find_message(database, message.id)
-    assert found is not None
-    assert found.body == "Hi ?Ada !"
-
-
-async def test_every_query_prepares(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        for query in store.SQL:
-            await connection.prepare(query.text)
-    finally:
-        await connection.close()
+    view = await repository.find_message(database, message.id)
+    assert view is not None
+    assert view.body == "Hi ?Ada !"

@@ -6,14 +6,10 @@ import pytest
 from leadflood.contracts.errors import ProviderDown, ProviderRefused
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.schemas import (
-    MessageApproved,
-    MessageDetail,
-    MessageDrafted,
-    MessageState,
-    TemplateInput,
-)
+from leadflood.domain.drafting.schemas import TemplateInput
+from leadflood.domain.messages.schemas import MessageDetail, MessageDrafted, MessageState
 from leadflood.domain.scoring.schemas import LeadQualified
+from leadflood.domain.sending.schemas import MessageApproved
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue.outcome import Discard
@@ -51,8 +47,8 @@ def world(database: Database) -> World:
 
 
 async def only_message(world: World) -> MessageDetail:
-    [message] = await world.service.list_messages()
-    return await world.service.show(message.id)
+    [message] = await world.messages.list()
+    return await world.messages.get(message.id)
 
 
 async def counted(world: World, table: str) -> int:
@@ -100,7 +96,7 @@ async def test_who_decides_depends_on_the_run_and_on_autopilot(world: World) -> 
         run_id, icp_id = await world.run(sends), await world.icp(autopilot=autopilot)
         events += await world.drafted([lead_id], run_id, icp_id)
 
-    messages = await world.service.list_messages()
+    messages = await world.messages.list()
     assert [message.state for message in reversed(messages)] == [
         "not_wanted",
         "waiting",
@@ -123,7 +119,7 @@ async def test_what_is_missing_is_told_and_nothing_can_be_queued(world: World) -
     await world.drafted(poor, run_id, icp_id)
     blank_offer = await world.drafted(poor[2:3], await world.run(), await world.icp(offer=" "))
 
-    messages = await world.service.list_messages()
+    messages = await world.messages.list()
     reasons = {message.lead_id: message.reason for message in messages[1:]}
     assert [reasons[lead_id] for lead_id in poor] == [
         "value:first_name",
@@ -217,8 +213,8 @@ async def test_a_stored_template_takes_the_place_of_the_shipped_one(world: World
         subject="Hello {{ first_name }}",
         body="Hi {{ first_name }}, {{ offer }}",
     )
-    await world.service.add_template(template, "ann")
-    newest = await world.service.add_template(template, "ann")
+    await world.add_template(template, "ann")
+    newest = await world.add_template(template, "ann")
 
     await world.drafted([await world.lead()], await world.run(), await world.icp())
 

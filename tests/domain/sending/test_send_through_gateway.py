@@ -9,8 +9,9 @@ import pytest
 from leadflood.contracts.errors import ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.schemas import IntentState, MessageApproved, SuppressionKind
-from leadflood.domain.messaging.stage import NoCall, SendStage
+from leadflood.domain.sending.schemas import IntentState, MessageApproved
+from leadflood.domain.sending.stage import NoCall, SendStage
+from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled, Unsure
@@ -124,9 +125,9 @@ async def test_what_is_held_or_suppressed_reaches_nobody(post: Post) -> None:
     held, suppressed = await post.world.approved(2)
     jobs = [await post.world.load_send(event) for event in (held, suppressed)]
     address = jobs[1].input.to_address
-    await post.world.service.suppress(SuppressionKind.ADDRESS, address, "asked", by="ann")
+    await post.world.suppress(SuppressionKind.ADDRESS, address, "asked", by="ann")
     refused = await post.work(jobs[1])
-    await post.world.service.hold("ann", "wrong text")
+    await post.world.hold("ann", "wrong text")
 
     with pytest.raises(Throttled, match="release"):
         await post.work(jobs[0])
@@ -169,7 +170,7 @@ async def test_under_load_whatever_arrives_after_hold_answered_was_listed(post: 
         with anyio.fail_after(5):
             while not post.sender.arrived:
                 await anyio.lowlevel.checkpoint()
-        status = await post.world.service.hold("ann", "stop")
+        status = await post.world.hold("ann", "stop")
         seen["before"] = set(post.sender.arrived)
         seen["listed"] = {str(one.id) for one in status.sending}
         post.sender.may_answer.set()
@@ -180,7 +181,7 @@ async def test_under_load_whatever_arrives_after_hold_answered_was_listed(post: 
             group.start_soon(work, job)
 
     late = set(post.sender.arrived) - seen["before"]
-    counts = (await post.world.service.sending_status()).counts
+    counts = (await post.world.sending.status()).counts
     assert late <= seen["listed"]
     assert set(post.sender.arrived) == seen["listed"]
     assert len(post.sender.arrived) == len(set(post.sender.arrived))

@@ -2,20 +2,20 @@ import anyio
 import msgspec
 import pytest
 from leadflood.contracts.errors import ProviderDown, ProviderRefused
-from leadflood.contracts.ports.sender import Arrival, Receipt
+from leadflood.contracts.ports.sender import Receipt
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.schemas import (
+from leadflood.domain.sending.repository import own_sending_lock
+from leadflood.domain.sending.schemas import (
     IntentState,
     MessageAccepted,
     MessageApproved,
     MessageRefused,
     MessageUnknown,
-    SuppressionKind,
 )
-from leadflood.domain.messaging.store import own_sending_lock
+from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.context import Allow, Defer, Deny
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Conflict, Denied, Transient, Unsure
+from leadflood.engine.errors import Denied, Transient, Unsure
 from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Snooze
@@ -89,10 +89,10 @@ async def test_a_suppressed_address_domain_or_channel_is_never_written_to(world:
     for event, (kind, value) in zip(events, asked, strict=True):
         job = await world.load_send(event)
         own = {"address": job.input.to_address.upper(), "lead": str(event.lead_id)}
-        line = await world.service.suppress(kind, own.get(kind, value), "asked by phone", by="ann")
+        line = await world.suppress(kind, own.get(kind, value), "asked by phone", by="ann")
         [verdict] = await world.authorize(job)
         [told] = await world.end_send(job, Denied("no", code="suppressed"))
-        await world.service.lift(line.id, "ann")
+        await world.lift(line.id, "ann")
         assert isinstance(told, MessageRefused)
         codes.append((getattr(verdict, "code", ""), told.code, await world.state(event)))
 
@@ -101,8 +101,8 @@ async def test_a_suppressed_address_domain_or_channel_is_never_written_to(world:
 
 async def test_a_lifted_suppression_stops_nothing(world: World) -> None:
     [event] = await world.approved()
-    line = await world.service.suppress(SuppressionKind.ADDRESS, "p0@acme.example", "x", by="ann")
-    await world.service.lift(line.id, "bob")
+    line = await world.suppress(SuppressionKind.ADDRESS, "p0@acme.example", "x", by="ann")
+    await world.lift(line.id, "bob")
     job = await world.load_send(event)
 
     [verdict] = await world.authorize(job)
@@ -319,38 +319,11 @@ async def test_a_call_that_returns_late_turns_unknown_into_what_it_was(world: Wo
     [event] = await world.approved()
     job = await world.load_send(event)
     await world.authorize(job)
-    await world.service.settle_lost()
+    await world.unknown_sends.settle_lost()
 
     await world.record(job, None)
 
     assert await world.state(event) == "accepted"
-
-
-async def test_lost_claims_are_settled_and_living_ones_left_alone(world: World) -> None:
-    living, lost = await world.approved(2)
-    jobs = [await world.load_send(event) for event in (living, lost)]
-    await world.job_row(jobs[0])
-    await world.job_row(jobs[1], state=0)
-    await world.authorize(*jobs)
-
-    count = await world.service.settle_lost()
-
-    assert count == 1
-    assert await world.state(living) == "sending"
-    assert await world.state(lost) == "unknown"
-    assert [type(said) for said in world.publisher.events] == [MessageUnknown]
-
-
-async def test_what_a_dead_node_recorded_but_never_told_is_told_later(world: World) -> None:
-    [event] = await world.approved()
-    job = await world.load_send(event)
-    await world.authorize(job)
-    await world.record(job, None)
-
-    first, second = await world.service.settle_lost(), await world.service.settle_lost()
-
-    assert (first, second) == (1, 0)
-    assert [type(said) for said in world.publisher.events] == [MessageAccepted]
 
 
 async def test_hold_waits_for_authorize_under_way_and_lists_what_may_still_arrive(
@@ -361,7 +334,7 @@ async def test_hold_waits_for_authorize_under_way_and_lists_what_may_still_arriv
     answered = []
 
     async def hold() -> None:
-        answered.append(await world.service.hold("ann", "wrong text"))
+        answered.append(await world.hold("ann", "wrong text"))
 
     async with anyio.create_task_group() as group, world.db.transaction() as tx:
         await world.send.authorize(tx, jobs[:1])
@@ -389,7 +362,7 @@ async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
 
     async def hold() -> None:
         await anyio.lowlevel.checkpoint()
-        status = await world.service.hold("ann", "stop")
+        status = await world.hold("ann", "stop")
         listed.update(one.id for one in status.sending)
 
     async with anyio.create_task_group() as group:
@@ -397,7 +370,7 @@ async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
             group.start_soon(authorize, part)
         group.start_soon(hold)
 
-    sending = await world.service.sending_status()
+    sending = await world.sending.status()
     assert {one.id for one in sending.sending} == listed
     assert sending.held
     assert sending.counts.get(IntentState.READY, 0) + len(listed) == len(events)
@@ -418,43 +391,6 @@ async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world:
         await tx.execute(sql("UPDATE switch SET state = 'held' WHERE name = 'sending'"))
 
     assert [type(verdict) for verdict in verdicts] == [Defer]
-
-
-async def test_an_unknown_that_was_not_sent_goes_again_and_one_that_was_is_accepted(
-    world: World,
-) -> None:
-    arrived, lost = await world.approved(2)
-    for event in (arrived, lost):
-        job = await world.load_send(event)
-        await world.authorize(job)
-        await world.end_send(job, Unsure("cut"))
-
-    await world.service.resolve_unknown(arrived.intent_id, sent=True, by="ann")
-    await world.service.resolve_unknown(lost.intent_id, sent=False, by="ann")
-    again = await world.load_send(lost)
-    [verdict] = await world.authorize(again)
-
-    assert await world.state(arrived) == "accepted"
-    assert [type(said) for said in world.publisher.events] == [MessageAccepted, MessageApproved]
-    assert isinstance(verdict, Allow)
-    with pytest.raises(Conflict):
-        await world.service.resolve_unknown(arrived.intent_id, sent=False, by="ann")
-
-
-async def test_looking_up_settles_what_the_other_side_can_tell(world: World) -> None:
-    [event] = await world.approved()
-    job = await world.load_send(event)
-    await world.authorize(job)
-    await world.end_send(job, Unsure("cut"))
-    world.sender.arrival = Arrival.NOT_SENT
-
-    early = await world.service.settle_unknown_by_lookup()
-    world.clock.advance(SETTINGS.not_sent_after_seconds + 1)
-    late = await world.service.settle_unknown_by_lookup()
-
-    assert (early.not_sent, early.cannot_tell) == (0, 1)
-    assert late.not_sent == 1
-    assert await world.state(event) == "ready"
 
 
 async def test_a_missing_setting_refuses_the_mail_and_names_it(database: Database) -> None:

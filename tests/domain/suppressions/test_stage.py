@@ -1,7 +1,7 @@
 """A person who asked a provider to be left alone is left alone by us."""
 
 from leadflood.domain.enrichment.schemas import PersonClaimed
-from leadflood.domain.messaging.stage import SuppressStage
+from leadflood.domain.suppressions.stage import SuppressStage
 from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 from leadflood.engine.queue.outcome import Done
@@ -38,8 +38,8 @@ async def test_suppressing_the_same_person_twice_changes_nothing(database: Datab
     event = PersonClaimed(lead_id=approved.lead_id, provider="hunter")
 
     await _suppress(world, event)
-    first = await world.service.list_suppressed()
+    first = await world.suppressions.list()
     await _suppress(world, event)
 
-    assert await world.service.list_suppressed() == first
+    assert await world.suppressions.list() == first
     assert {line.reason for line in first} == {"asked to be left alone"}

@@ -25,7 +25,7 @@ from leadflood.domain.drafting.rules.vocabulary import (
     FUNCTION_WORDS,
     NEGATIONS,
 )
-from leadflood.domain.drafting.schemas import Problem
+from leadflood.domain.drafting.schemas import DraftProblem
 
 _NAMES = frozenset(
     {
@@ -84,7 +84,7 @@ class _Sources(msgspec.Struct, frozen=True):
 
 def check_draft(
     request: DraftRequest, draft: Draft, allowed_links: tuple[str, ...] = ()
-) -> tuple[Problem, ...]:
+) -> tuple[DraftProblem, ...]:
     """List every reason not to let a written draft through; empty means it may go."""
     problems = list(check_limits(request, draft, allowed_links))
     if problems and (is_endless(request, draft) or len(draft.claims) > MAX_CLAIMS):
@@ -105,17 +105,17 @@ def _read_sources(request: DraftRequest) -> _Sources:
     return _Sources(facts=facts, own=own, names=names, all_facts=all_facts)
 
 
-def _check_claim(claim: Claim, text: str, sources: _Sources) -> Iterator[Problem]:
+def _check_claim(claim: Claim, text: str, sources: _Sources) -> Iterator[DraftProblem]:
     excerpt = claim.text[:120]
     if not claim.facts:
-        yield Problem("claim.uncited", excerpt)
+        yield DraftProblem("claim.uncited", excerpt)
         return
     unknown = [number for number in claim.facts if number not in sources.facts]
     if unknown:
-        yield Problem("claim.unknown_fact", f"{unknown[0]}: {excerpt}")
+        yield DraftProblem("claim.unknown_fact", f"{unknown[0]}: {excerpt}")
         return
     if not find_text(claim.text, text):
-        yield Problem("claim.not_in_text", excerpt)
+        yield DraftProblem("claim.not_in_text", excerpt)
     support = sources.own
     for number in claim.facts:
         support = support.plus(sources.facts[number])
@@ -123,7 +123,7 @@ def _check_claim(claim: Claim, text: str, sources: _Sources) -> Iterator[Problem
         yield from _check_words(claim.text, support, _IN_CLAIM, "claim")
 
 
-def _check_rest(request: DraftRequest, draft: Draft, sources: _Sources) -> Iterator[Problem]:
+def _check_rest(request: DraftRequest, draft: Draft, sources: _Sources) -> Iterator[DraftProblem]:
     is_letter = request.channel is not Channel.WHATSAPP
     free = sources.own.plus(sources.names if is_letter else sources.all_facts)
     if is_letter:
@@ -154,24 +154,24 @@ def _denials(rest: str, sentence: str, sources: _Sources) -> frozenset[str]:
 
 def _check_words(
     text: str, support: _Support, neutral: frozenset[str], code: str = "rest"
-) -> Iterator[Problem]:
+) -> Iterator[DraftProblem]:
     allowed = support.words | neutral
     for word in _words(_NUMBER.sub(" ", text)):
         if _stem(word) not in allowed:
-            yield Problem(f"{code}.unsupported", f"{word[:40]}: {text.strip()[:120]}")
+            yield DraftProblem(f"{code}.unsupported", f"{word[:40]}: {text.strip()[:120]}")
             break
     for number in _numbers(text):
         if number not in support.numbers:
-            yield Problem(f"{code}.number", f"{number[:40]}: {text.strip()[:120]}")
+            yield DraftProblem(f"{code}.number", f"{number[:40]}: {text.strip()[:120]}")
             break
 
 
-def _check_about_us(sentence: str, sources: _Sources) -> Iterator[Problem]:
+def _check_about_us(sentence: str, sources: _Sources) -> Iterator[DraftProblem]:
     theirs = sources.all_facts.words - sources.own.words - _BETWEEN
     plain = sentence.casefold().replace("\u2019", "'")
     for match in _ABOUT_US.finditer(plain):
         if theirs.intersection(map(_stem, _words(match.group(1)))):
-            yield Problem("text.about_us", sentence[:120])
+            yield DraftProblem("text.about_us", sentence[:120])
 
 
 def _read_support(texts: Sequence[str]) -> _Support:

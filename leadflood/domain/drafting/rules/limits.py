@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.vocabulary import FORBIDDEN_PHRASES
-from leadflood.domain.drafting.schemas import Problem
+from leadflood.domain.drafting.schemas import DraftProblem
 
 MAX_PARAMETER = 1024
 MAX_CLAIMS = 30
@@ -37,11 +37,11 @@ _PHRASES = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, FORBIDDEN_PHRASES))}
 
 def check_limits(
     request: DraftRequest, draft: Draft, allowed_links: tuple[str, ...] = ()
-) -> tuple[Problem, ...]:
+) -> tuple[DraftProblem, ...]:
     """List what breaks a limit; empty means nothing."""
     problems = list(_check_lengths(request, draft))
     if is_endless(request, draft):
-        return tuple(problems) or (Problem("text.endless", "far longer than asked for"),)
+        return tuple(problems) or (DraftProblem("text.endless", "far longer than asked for"),)
     allowed = _allowed_text(request, allowed_links)
     for part in visible_parts(request, draft):
         problems.extend(_check_signs(part, allowed))
@@ -72,60 +72,60 @@ def _allowed_text(request: DraftRequest, allowed_links: tuple[str, ...]) -> str:
     return "\n".join((*facts, request.offer, request.sender_name, *allowed_links))
 
 
-def _check_lengths(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
+def _check_lengths(request: DraftRequest, draft: Draft) -> Iterator[DraftProblem]:
     if len(draft.claims) > MAX_CLAIMS:
-        yield Problem("claims.too_many", str(len(draft.claims)))
+        yield DraftProblem("claims.too_many", str(len(draft.claims)))
     if request.channel is Channel.WHATSAPP:
         yield from _check_parameters(request, draft)
     else:
         yield from _check_letter(request, draft)
 
 
-def _check_letter(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
+def _check_letter(request: DraftRequest, draft: Draft) -> Iterator[DraftProblem]:
     if not draft.subject.strip():
-        yield Problem("subject.empty", "write a subject")
+        yield DraftProblem("subject.empty", "write a subject")
     if not draft.body.strip():
-        yield Problem("body.empty", "write a body")
+        yield DraftProblem("body.empty", "write a body")
     if len(draft.subject) > request.max_subject:
-        yield Problem("subject.too_long", f"{len(draft.subject)} of {request.max_subject}")
+        yield DraftProblem("subject.too_long", f"{len(draft.subject)} of {request.max_subject}")
     if len(draft.body) > request.max_body:
-        yield Problem("body.too_long", f"{len(draft.body)} of {request.max_body}")
+        yield DraftProblem("body.too_long", f"{len(draft.body)} of {request.max_body}")
     if "\n" in draft.subject or "\r" in draft.subject:
-        yield Problem("subject.line_break", "write the subject on one line")
+        yield DraftProblem("subject.line_break", "write the subject on one line")
     if draft.parameters:
-        yield Problem("parameters.unwanted", "parameters belong to WhatsApp templates")
+        yield DraftProblem("parameters.unwanted", "parameters belong to WhatsApp templates")
 
 
-def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[Problem]:
+def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[DraftProblem]:
     if len(draft.parameters) != len(request.placeholders):
         expected = len(request.placeholders)
-        yield Problem("parameters.count", f"{len(draft.parameters)} of {expected}")
+        yield DraftProblem("parameters.count", f"{len(draft.parameters)} of {expected}")
     for name, parameter in zip(request.placeholders, draft.parameters, strict=False):
         if not parameter.strip():
-            yield Problem("parameter.empty", name)
+            yield DraftProblem("parameter.empty", name)
         if len(parameter) > MAX_PARAMETER:
-            yield Problem("parameter.too_long", name)
+            yield DraftProblem("parameter.too_long", name)
         if _LINE_BREAK.search(parameter):
-            yield Problem("parameter.line_break", name)
+            yield DraftProblem("parameter.line_break", name)
         if _SPACES.search(parameter):
-            yield Problem("parameter.spaces", name)
+            yield DraftProblem("parameter.spaces", name)
 
 
-def _check_signs(part: str, allowed: str) -> Iterator[Problem]:
+def _check_signs(part: str, allowed: str) -> Iterator[DraftProblem]:
     odd = {
         sign
         for sign in set(part) - _PUNCTUATION
         if not (unicodedata.category(sign)[0] in "LMN" or (sign.isprintable() and sign in allowed))
     }
     if odd:
-        yield Problem("text.sign", " ".join(f"U+{ord(sign):04X}" for sign in sorted(odd)[:8]))
+        yield DraftProblem("text.sign", " ".join(f"U+{ord(sign):04X}" for sign in sorted(odd)[:8]))
     if match := _BRACES.search(part):
-        yield Problem("text.placeholder", match.group()[:40])
+        yield DraftProblem("text.placeholder", match.group()[:40])
     if match := _MARKUP.search(part):
-        yield Problem("text.markup", match.group()[:40])
+        yield DraftProblem("text.markup", match.group()[:40])
 
 
-def _check_links(part: str, allowed: str) -> Iterator[Problem]:
+def _check_links(part: str, allowed: str) -> Iterator[DraftProblem]:
     folded = allowed.casefold()
     for code, pattern in (
         ("text.link", _LINK),
@@ -136,7 +136,7 @@ def _check_links(part: str, allowed: str) -> Iterator[Problem]:
         for match in pattern.finditer(part):
             link = match.group().rstrip(".,;:!?)").casefold()
             if link not in _ABBREVIATIONS and not _is_allowed(link, folded):
-                yield Problem(code, link[:80])
+                yield DraftProblem(code, link[:80])
 
 
 def _is_allowed(link: str, allowed: str) -> bool:
@@ -145,9 +145,9 @@ def _is_allowed(link: str, allowed: str) -> bool:
     return re.search(pattern, allowed) is not None
 
 
-def _check_phrases(part: str) -> Iterator[Problem]:
+def _check_phrases(part: str) -> Iterator[DraftProblem]:
     plain = _WIDE_SPACE.sub(" ", part.casefold())
     for match in _PHRASES.finditer(plain):
-        yield Problem("text.phrase", match.group())
+        yield DraftProblem("text.phrase", match.group())
     if _FAKE_THREAD.match(plain):
-        yield Problem("subject.fake_thread", "a first message answers nothing")
+        yield DraftProblem("subject.fake_thread", "a first message answers nothing")

@@ -10,7 +10,7 @@ from leadflood.domain.drafting.rules.channels import choose_channel, require_usa
 from leadflood.domain.drafting.rules.checker import check_draft
 from leadflood.domain.drafting.rules.facts import number_facts
 from leadflood.domain.drafting.rules.templates import MissingValue, Renderer, default_template
-from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Problem, Settings
+from leadflood.domain.drafting.schemas import DraftInput, DraftProblem, DraftResult, Settings
 from leadflood.domain.drafting.service.texts import fill_template, make_request
 from leadflood.engine.errors import Permanent, Transient, code_of
 
@@ -64,18 +64,18 @@ class Drafter:
 
     async def _ask_writer(
         self, request: DraftRequest, draft_input: DraftInput
-    ) -> tuple[Draft | None, tuple[Problem, ...]]:
+    ) -> tuple[Draft | None, tuple[DraftProblem, ...]]:
         """Return the writer's draft, if it is proven, or why there is none."""
         if self._writer is None or not draft_input.may_ask_writer:
             return None, ()
         try:
             draft = await self._writer.write_draft(request)
         except Permanent as error:
-            return None, (Problem("writer.refused", code_of(error)),)
+            return None, (DraftProblem("writer.refused", code_of(error)),)
         except Transient as error:
             if draft_input.attempts < TRIES_BEFORE_TEMPLATE:
                 raise
-            return None, (Problem("writer.down", code_of(error)),)
+            return None, (DraftProblem("writer.down", code_of(error)),)
         problems = check_draft(request, draft, self._settings.allowed_links)
         return (None, problems) if problems else (draft, ())
 
@@ -85,7 +85,7 @@ def _complete(
     draft: Draft,
     template_id: str,
     request: DraftRequest,
-    problems: tuple[Problem, ...],
+    problems: tuple[DraftProblem, ...],
 ) -> DraftResult:
     return msgspec.structs.replace(
         blank,

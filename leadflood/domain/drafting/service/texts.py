@@ -7,7 +7,7 @@ from leadflood.domain.drafting.rules.citations import find_spans
 from leadflood.domain.drafting.rules.facts import list_for_writer
 from leadflood.domain.drafting.rules.limits import check_limits
 from leadflood.domain.drafting.rules.templates import MissingValue, Renderer
-from leadflood.domain.drafting.schemas import Problem, ProvenFact, Settings, Template
+from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact, Settings, Template
 
 
 def make_request(
@@ -33,7 +33,7 @@ def make_request(
 
 def fill_template(
     renderer: Renderer, template: Template, request: DraftRequest, settings: Settings
-) -> tuple[Draft | MissingValue, tuple[Problem, ...]]:
+) -> tuple[Draft | MissingValue, tuple[DraftProblem, ...]]:
     """Fill a template and check the limits of what came out."""
     draft = renderer.draft(template, request)
     if isinstance(draft, MissingValue):
@@ -41,7 +41,7 @@ def fill_template(
     return draft, check_limits(request, draft, settings.allowed_links)
 
 
-def check_text(request: DraftRequest, draft: Draft) -> tuple[Problem, ...]:
+def check_text(request: DraftRequest, draft: Draft) -> tuple[DraftProblem, ...]:
     """List what breaks a limit in a text that somebody else wrote; empty means nothing."""
     return check_limits(request, draft)
 

@@ -6,37 +6,37 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.values import FieldName
-from leadflood.domain.messaging.facts import may_say, number_facts, tell_writer
+from leadflood.domain.drafting.rules.facts import is_safe, list_for_writer, number_facts
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-class Known(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True):
     value: Any
     observed_at: datetime = NOW
     id: UUID = UUID(int=7)
 
 
-def texts(**values: Any) -> dict[str, str]:
-    known = {FieldName(name): Known(value) for name, value in values.items()}
-    return {fact.field: fact.text for fact in number_facts(known, NOW, 365)}
+def texts(**raw: Any) -> dict[str, str]:
+    values = {FieldName(name): Value(value) for name, value in raw.items()}
+    return {fact.field: fact.text for fact in number_facts(values, NOW, 365)}
 
 
 def test_facts_are_numbered_from_one_and_keep_their_proof() -> None:
-    known = {FieldName.COMPANY_NAME: Known("Acme"), FieldName.FIRST_NAME: Known("Ada")}
+    values = {FieldName.COMPANY_NAME: Value("Acme"), FieldName.FIRST_NAME: Value("Ada")}
 
-    facts = number_facts(known, NOW, 365)
+    facts = number_facts(values, NOW, 365)
 
     assert [(fact.number, fact.field, fact.text) for fact in facts] == [
         (1, "first_name", "Ada"),
         (2, "company_name", "Acme"),
     ]
     assert {fact.field_value_id for fact in facts} == {UUID(int=7)}
-    assert [told.number for told in tell_writer(facts)] == [1, 2]
+    assert [fact.number for fact in list_for_writer(facts)] == [1, 2]
 
 
 def test_a_stale_value_is_no_fact() -> None:
-    old = Known("Ada", NOW - timedelta(days=366))
+    old = Value("Ada", NOW - timedelta(days=366))
 
     assert number_facts({FieldName.FIRST_NAME: old}, NOW, 365) == ()
 
@@ -45,10 +45,10 @@ def test_addresses_links_and_scores_are_never_facts() -> None:
     assert texts(email="ada@acme.example", phone="+3120", linkedin_url="https://x.example") == {}
 
 
-def test_lists_numbers_and_countries_are_told_as_words() -> None:
-    told = texts(company_technologies=("Kafka", "<b>", "C++"), company_size=240, country="NL")
+def test_lists_numbers_and_countries_become_words() -> None:
+    spoken = texts(company_technologies=("Kafka", "<b>", "C++"), company_size=240, country="NL")
 
-    assert told == {
+    assert spoken == {
         "company_technologies": "Kafka, C++",
         "company_size": "240",
         "country": "Netherlands",
@@ -104,6 +104,6 @@ def test_a_fact_is_one_visible_line_without_markup(value: str) -> None:
     for text in texts(title=value, first_name=value, company_name=value).values():
         assert text.strip() == text
         assert text
-        assert may_say(text)
+        assert is_safe(text)
         assert text.isprintable()
         assert not set("<>{}[]@") & set(text)

@@ -6,14 +6,14 @@ import pytest
 from jinja2 import TemplateError
 from leadflood.contracts.ports.text import Draft, DraftRequest, NumberedFact
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.form import check_form
-from leadflood.domain.messaging.schemas import Settings, Template
-from leadflood.domain.messaging.template import (
+from leadflood.domain.drafting.rules.limits import check_limits
+from leadflood.domain.drafting.rules.templates import (
     FIRST_TOUCH,
     MissingValue,
     Renderer,
     default_template,
 )
+from leadflood.domain.drafting.schemas import Settings, Template
 
 REQUEST = DraftRequest(
     subject_id="lead",
@@ -39,25 +39,25 @@ def draft(request: DraftRequest, template: Template = FIRST_TOUCH) -> Draft | Mi
     return Renderer().draft(template, request)
 
 
-def test_the_default_text_is_filled_from_facts_and_passes_the_form() -> None:
-    made = draft(REQUEST)
+def test_the_default_text_is_filled_from_facts_and_keeps_the_limits() -> None:
+    drafted = draft(REQUEST)
 
-    assert isinstance(made, Draft)
-    assert made.subject == "A question about Acme Freight"
-    assert "You work as Head of Logistics at Acme Freight." in made.body
-    assert made.body.endswith("Grace Sample")
-    assert made.writer == "template:first_touch:1"
-    assert check_form(REQUEST, made) == ()
+    assert isinstance(drafted, Draft)
+    assert drafted.subject == "A question about Acme Freight"
+    assert "You work as Head of Logistics at Acme Freight." in drafted.body
+    assert drafted.body.endswith("Grace Sample")
+    assert drafted.writer == "template:first_touch:1"
+    assert check_limits(REQUEST, drafted) == ()
 
 
 def test_an_unknown_title_is_left_out_but_a_name_is_needed() -> None:
     without_title = msgspec.structs.replace(REQUEST, facts=(REQUEST.facts[0], REQUEST.facts[2]))
     without_name = msgspec.structs.replace(REQUEST, facts=REQUEST.facts[1:])
 
-    made, missing = draft(without_title), draft(without_name)
+    drafted, missing = draft(without_title), draft(without_name)
 
-    assert isinstance(made, Draft)
-    assert "You work at Acme Freight." in made.body
+    assert isinstance(drafted, Draft)
+    assert "You work at Acme Freight." in drafted.body
     assert missing == MissingValue("value:first_name")
 
 
@@ -80,7 +80,7 @@ def test_a_blank_merge_value_counts_as_missing(field: str) -> None:
         "{{ nobody.knows }}",
     ],
 )
-def test_a_template_that_breaks_or_breaks_out_is_told_as_a_reason(source: str) -> None:
+def test_a_template_that_breaks_or_breaks_out_gives_a_reason(source: str) -> None:
     template = msgspec.structs.replace(FIRST_TOUCH, body=source)
 
     assert isinstance(draft(REQUEST, template), MissingValue)
@@ -93,17 +93,17 @@ def test_every_naughty_string_comes_out_of_a_template_as_it_went_in() -> None:
         assert renderer.render("<{{ first_name }}>", {"first_name": text}) == f"<{text}>"
 
 
-def test_a_letter_made_of_naughty_strings_is_judged_and_never_breaks() -> None:
+def test_a_text_of_naughty_strings_is_checked_and_never_breaks() -> None:
     renderer = Renderer()
     for text in naughty_strings():
         facts = (NumberedFact(1, "first_name", text), *REQUEST.facts[1:])
         request = msgspec.structs.replace(REQUEST, facts=facts)
 
-        made = renderer.draft(FIRST_TOUCH, request)
+        drafted = renderer.draft(FIRST_TOUCH, request)
 
-        assert isinstance(made, Draft)
-        assert text.strip() in made.body
-        faults = {problem.code for problem in check_form(request, made)}
+        assert isinstance(drafted, Draft)
+        assert text.strip() in drafted.body
+        faults = {problem.code for problem in check_limits(request, drafted)}
         if "{{" in text or "{%" in text:
             assert "text.placeholder" in faults
         if "<script" in text.casefold():
@@ -111,20 +111,22 @@ def test_a_letter_made_of_naughty_strings_is_judged_and_never_breaks() -> None:
 
 
 def test_the_parameters_of_whatsapp_come_from_the_settings() -> None:
-    knobs = Settings(whatsapp_template_id="17", whatsapp_placeholders=("first_name", "offer"))
-    template = default_template(Channel.WHATSAPP, knobs)
+    with_whatsapp = Settings(
+        whatsapp_template_id="17", whatsapp_placeholders=("first_name", "offer")
+    )
+    template = default_template(Channel.WHATSAPP, with_whatsapp)
     request = msgspec.structs.replace(
         REQUEST, channel=Channel.WHATSAPP, placeholders=("first_name", "offer")
     )
 
     assert template is not None
-    made = draft(request, template)
+    drafted = draft(request, template)
 
-    assert isinstance(made, Draft)
-    assert made.parameters == ("Ada", "We help freight teams plan routes 30% faster.")
-    assert check_form(request, made) == ()
+    assert isinstance(drafted, Draft)
+    assert drafted.parameters == ("Ada", "We help freight teams plan routes 30% faster.")
+    assert check_limits(request, drafted) == ()
     assert default_template(Channel.WHATSAPP, Settings()) is None
-    assert default_template(Channel.SMS, knobs) is None
+    assert default_template(Channel.SMS, with_whatsapp) is None
 
 
 def test_a_text_is_compiled_once() -> None:
@@ -140,8 +142,8 @@ def test_a_broken_or_blank_template_is_refused_before_it_is_kept() -> None:
     whatsapp = Template(name="x", version=1, channel=Channel.WHATSAPP, placeholders=("one",))
 
     assert Renderer().check(FIRST_TOUCH) == ()
-    assert [one.path for one in Renderer().check(broken)] == ["body", "subject"]
-    assert [one.path for one in Renderer().check(whatsapp)] == [
+    assert [problem.path for problem in Renderer().check(broken)] == ["body", "subject"]
+    assert [problem.path for problem in Renderer().check(whatsapp)] == [
         "whatsappTemplateId",
         "parameters",
     ]

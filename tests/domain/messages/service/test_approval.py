@@ -1,14 +1,12 @@
+from uuid import uuid4
+
 import pytest
-from leadflood.domain.messaging.deciding import Decisions
-from leadflood.domain.messaging.keys import Keys
-from leadflood.domain.messaging.schemas import (
-    Decider,
-    MessageApproved,
-    MessageFilter,
-    MessageState,
-    MessageView,
-    SuppressionKind,
-)
+from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.messages.schemas import Decider, MessageFilter, MessageState, MessageView
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, NotConfigured, NotFound, PreconditionFailed
 from tests.support.messaging import SETTINGS, World, sql
@@ -19,22 +17,22 @@ ANN = Decider(by="ann")
 
 @pytest.fixture
 async def world(database: Database) -> World:
-    made = World(database)
-    await made.service.release("test", "go")
-    return made
+    world = World(database)
+    await world.release()
+    return world
 
 
 async def a_waiting_message(world: World) -> MessageView:
     await world.drafted(
         [await world.lead()], await world.run("hold"), await world.icp(autopilot=False)
     )
-    [message] = await world.service.list_messages(state=MessageState.WAITING)
+    [message] = await world.messages.list(MessageFilter(state=MessageState.WAITING))
     return message
 
 
 async def send(world: World, message: MessageView, decider: Decider = ANN) -> MessageView:
     async with world.publisher.transaction() as publication:
-        return await world.service.decisions.send(publication, message.id, decider)
+        return await world.approval.send(publication, message.id, decider)
 
 
 async def test_sending_a_waiting_message_approves_it_and_starts_its_sending(world: World) -> None:
@@ -57,31 +55,31 @@ async def test_sending_a_ready_message_queues_it_again_and_changes_nothing_else(
 
     assert again == first
     assert [
-        one.intent_id for one in world.publisher.events if isinstance(one, MessageApproved)
+        event.intent_id for event in world.publisher.events if isinstance(event, MessageApproved)
     ] == [first.intent_id] * 2
 
 
 async def test_while_sending_is_held_nothing_is_approved_by_sending(world: World) -> None:
     message = await a_waiting_message(world)
-    await world.service.hold("ann", "look first")
+    await world.hold("ann", "look first")
 
     with pytest.raises(Conflict) as refused:
         await send(world, message)
 
     assert refused.value.error_code == "sending.held"
-    assert (await world.service.show(message.id)).message == message
+    assert (await world.messages.get(message.id)).message == message
     assert not world.publisher.events
 
 
 async def test_who_is_suppressed_is_not_written_to(world: World) -> None:
     message = await a_waiting_message(world)
-    await world.service.suppress(SuppressionKind.ADDRESS, message.to_address, "asked", by="ann")
+    await world.suppress(SuppressionKind.ADDRESS, message.to_address, "asked", by="ann")
 
     with pytest.raises(Conflict) as refused:
         await send(world, message)
 
     assert refused.value.error_code == "message.suppressed"
-    assert (await world.service.show(message.id)).message.state is MessageState.WAITING
+    assert (await world.messages.get(message.id)).message.state is MessageState.WAITING
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ async def test_what_was_tried_is_not_tried_again(world: World, state: str, code:
 
 async def test_a_rejected_message_is_not_sent(world: World) -> None:
     message = await a_waiting_message(world)
-    await world.service.reject(message.id, "ann")
+    await world.reject(message.id, "ann")
 
     with pytest.raises(Conflict) as refused:
         await send(world, message)
@@ -130,43 +128,41 @@ async def test_without_a_sender_the_setting_is_named_and_nothing_is_approved(
     world: World,
 ) -> None:
     message = await a_waiting_message(world)
-    alone = Decisions(
-        settings=SETTINGS,
-        clock=world.clock,
-        ids=world.ids,
-        keys=Keys(SETTINGS.hash_secret),
-        senders={},
-    )
+    outbox = Outbox(SETTINGS, world.clock)
+    alone = MessageApproval(SETTINGS, world.clock, world.ids, outbox)
 
     with pytest.raises(NotConfigured):
         async with world.publisher.transaction() as publication:
             await alone.send(publication, message.id, ANN)
 
-    assert (await world.service.show(message.id)).message.state is MessageState.WAITING
+    assert (await world.messages.get(message.id)).message.state is MessageState.WAITING
 
 
 async def test_a_decision_on_an_older_version_is_refused(world: World) -> None:
     message = await a_waiting_message(world)
-    decisions, stale = world.service.decisions, Decider(by="ann", version=message.version + 1)
+    approval, stale = world.approval, Decider(by="ann", version=message.version + 1)
 
-    for decide in (decisions.approve, decisions.reject, decisions.send):
+    for decide in (approval.approve, approval.reject, approval.send):
         with pytest.raises(PreconditionFailed):
             async with world.publisher.transaction() as publication:
                 await decide(publication, message.id, stale)
 
-    assert (await world.service.show(message.id)).message == message
+    assert (await world.messages.get(message.id)).message == message
 
 
 async def test_messages_to_other_peoples_leads_are_not_there(world: World) -> None:
-    mine = await a_waiting_message(world)
-    await world.db.execute(sql("UPDATE lead SET owner = 'me'"))
-    me, other = Decider(by="me", owner="me"), Decider(by="other", owner="other")
+    message = await a_waiting_message(world)
+    owner_id = uuid4()
+    await world.db.execute(sql("UPDATE lead SET owner = $1", "owner"), owner=str(owner_id))
+    owner = Decider(by="owner", visibility=Visibility(owner_id))
+    other = Decider(by="other", visibility=Visibility(uuid4()))
 
     with pytest.raises(NotFound):
-        await send(world, mine, other)
+        await send(world, message, other)
     with pytest.raises(NotFound):
-        await world.service.show(mine.id, "other")
+        await world.messages.get(message.id, other.visibility)
 
-    assert (await send(world, mine, me)).state is MessageState.APPROVED
-    assert [one.id for one in await world.service.list_some(MessageFilter(owner="me"))] == [mine.id]
-    assert await world.service.list_some(MessageFilter(owner="other")) == ()
+    assert (await send(world, message, owner)).state is MessageState.APPROVED
+    listed = await world.messages.list(visibility=owner.visibility)
+    assert [view.id for view in listed] == [message.id]
+    assert await world.messages.list(visibility=other.visibility) == ()
