@@ -20,6 +20,7 @@ from leadflood.engine.errors import NotFound
 from tests.support.messaging import World, sql
 
 pytestmark = pytest.mark.pg
+ALL = MessageQuery()
 
 
 @pytest.fixture
@@ -45,9 +46,7 @@ async def a_draft(world: World, owner: str) -> tuple[UUID, UUID]:
     return message.id, lead_id
 
 
-async def list_messages(
-    node: Node, caller: Caller, query: MessageQuery = MessageQuery()
-) -> list[UUID]:
+async def list_messages(node: Node, caller: Caller, query: MessageQuery = ALL) -> list[UUID]:
     page = await messages.list_messages.handler(query, caller, node.services)
     return [message.id for message in page.data]
 
