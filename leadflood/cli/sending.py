@@ -16,7 +16,7 @@ unknown_app = typer.Typer(no_args_is_help=True, help="Sends that may or may not 
 app.add_typer(unknown_app, name="unknown")
 
 
-class Arrived(StrEnum):
+class ArrivalAnswer(StrEnum):
     """What a person knows of an unknown send."""
 
     SENT = "sent"
@@ -72,12 +72,12 @@ def list_unknown(
 @unknown_app.command()
 def resolve(
     send: Annotated[UUID, typer.Argument(metavar="ID")],
-    arrived: Annotated[Arrived, typer.Argument()],
+    arrived: Annotated[ArrivalAnswer, typer.Argument()],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Say whether an unknown send arrived; one that did not goes again."""
-    is_sent = arrived is Arrived.SENT
+    is_sent = arrived is ArrivalAnswer.SENT
 
     async def work(storage: Storage) -> IntentState:
         publisher = storage.producer()

@@ -74,7 +74,7 @@ def sql(text: str, *parameters: str) -> Query:
 
 
 class Published:
-    """A publication that remembers what was said."""
+    """A publication that remembers what was events."""
 
     def __init__(self, tx: Tx, events: list[Event]) -> None:
         self.tx = tx
@@ -97,10 +97,10 @@ class RememberingPublisher:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Published]:
-        said: list[Event] = []
+        events: list[Event] = []
         async with self._db.transaction() as tx:
-            yield Published(tx, said)
-        self.events.extend(said)
+            yield Published(tx, events)
+        self.events.extend(events)
 
 
 class CountingSender:
@@ -155,7 +155,7 @@ class World:
         return await runs.create(self.db, new, self.clock.now())
 
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
-        made = self.ids.new()
+        icp_id = self.ids.new()
         await self.db.execute(
             sql(
                 "INSERT INTO icp_profile (id, profile_id, version, name, offer, autopilot,"
@@ -166,21 +166,23 @@ class World:
                 "autopilot",
                 "now",
             ),
-            id=made,
+            id=icp_id,
             offer=offer,
             autopilot=autopilot,
             now=self.clock.now(),
         )
-        return made
+        return icp_id
 
     async def lead(self, **values: Scalar) -> UUID:
-        told = ADA | {FieldName(name): value for name, value in values.items()}
-        found = tuple(self.value(field, value) for field, value in told.items() if value != "")
+        fields = ADA | {FieldName(name): value for name, value in values.items()}
+        found_values = tuple(
+            self.value(field, value) for field, value in fields.items() if value != ""
+        )
         async with self.db.transaction() as tx:
-            [made] = await leads.upsert(
-                tx, [NewPerson(source="test", values=found)], self.ids, self.clock.now()
+            [lead] = await leads.upsert(
+                tx, [NewPerson(source="test", values=found_values)], self.ids, self.clock.now()
             )
-        return made.lead_id
+        return lead.lead_id
 
     def value(self, field: FieldName, value: Scalar) -> FoundValue:
         return FoundValue(
@@ -302,10 +304,10 @@ class World:
         return [follow.event for follow in follows]
 
     async def state(self, event: MessageApproved) -> str:
-        found = await self.db.fetch_value(
+        state = await self.db.fetch_value(
             sql("SELECT state FROM intent WHERE id = $1", "id"), id=event.intent_id
         )
-        return str(found)
+        return str(state)
 
     async def job_row(self, job: "ClaimedTask[Any]", state: int = 1) -> None:
         """Give a claimed job its row, as the engine keeps it."""

@@ -46,7 +46,7 @@ class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
     draft: DraftInput
 
 
-class _Batch(msgspec.Struct, frozen=True, kw_only=True):
+class _LoadedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What is read for a batch of tasks at once."""
 
     profiles: Mapping[UUID, LeadProfile]
@@ -90,7 +90,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
         self, db: Reader, tasks: Sequence[ClaimedTask[LeadQualified]]
     ) -> Sequence[GenerateInput | Outcome[DraftedMessage]]:
         profiles = await leads.profiles(db, [task.task.lead_id for task in tasks])
-        batch = _Batch(
+        batch = _LoadedBatch(
             profiles=profiles,
             offers=await repository.find_offers(db, (task.task.icp_id for task in tasks)),
             runs=await runs.find(db, sorted({task.run_id for task in tasks if task.run_id})),
@@ -141,7 +141,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
         return await self._recipients.find_opted_in(db, Channel.WHATSAPP, phones)
 
     def _load_one(
-        self, task: ClaimedTask[LeadQualified], batch: _Batch
+        self, task: ClaimedTask[LeadQualified], batch: _LoadedBatch
     ) -> GenerateInput | Outcome[DraftedMessage]:
         profile = batch.profiles.get(task.task.lead_id)
         offer = batch.offers.get(task.task.icp_id)

@@ -32,7 +32,7 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """Why lines are on the suppression list, where that came from, and who asked for it."""
 
     reason: str
@@ -63,7 +63,7 @@ class UnsubscribeToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add_suppressions(
-    tx: Tx, lines: Sequence[NewSuppression], origin: Origin, now: datetime
+    tx: Tx, lines: Sequence[NewSuppression], origin: SuppressionOrigin, now: datetime
 ) -> None:
     """Add lines to the suppression list; those that are on it keep their line."""
     await tx.execute(

@@ -12,7 +12,7 @@ from leadflood.domain.enrichment.schemas import PersonClaimed
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.domain.suppressions import repository
-from leadflood.domain.suppressions.repository import NewSuppression, Origin
+from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import Settings, SuppressionKind
 from leadflood.engine.clock import Clock
@@ -70,7 +70,9 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
                 if finished.task.provider == provider and isinstance(finished.outcome, Done)
                 for line in self._lines(finished.outcome.result)
             ]
-            origin = Origin(reason="asked to be left alone", source=provider, by="the person")
+            origin = SuppressionOrigin(
+                reason="asked to be left alone", source=provider, by="the person"
+            )
             ordered = sorted(lines, key=lambda line: line.key)
             await repository.add_suppressions(tx, ordered, origin, now)
         return ()

@@ -172,7 +172,7 @@ async def test_under_load_whatever_arrives_after_hold_answered_was_listed(post: 
                 await anyio.lowlevel.checkpoint()
         status = await post.world.hold("ann", "stop")
         seen["before"] = set(post.sender.arrived)
-        seen["listed"] = {str(one.id) for one in status.sending}
+        seen["listed"] = {str(intent.id) for intent in status.sending}
         post.sender.may_answer.set()
 
     async with anyio.create_task_group() as group:

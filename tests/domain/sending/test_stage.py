@@ -36,18 +36,18 @@ async def test_an_approved_message_is_authorized_sent_and_accepted_once(world: W
     [event] = await world.approved()
     job = await world.load_send(event)
 
-    [verdict] = await world.authorize(job)
+    [decision] = await world.authorize(job)
     outcome = await world.send.work(job.input)
     await world.record(job, None)
     events = await world.end_send(job, outcome)
 
-    assert isinstance(verdict, Allow)
+    assert isinstance(decision, Allow)
     assert await world.state(event) == "accepted"
-    assert [type(said) for said in events] == [MessageAccepted]
+    assert [type(published) for published in events] == [MessageAccepted]
     assert len(world.sender.sent) == 1
 
 
-async def test_the_letter_carries_sender_postal_address_and_both_ways_to_stop(
+async def test_an_email_carries_sender_postal_address_and_both_ways_to_stop(
     world: World,
 ) -> None:
     [event] = await world.approved()
@@ -55,13 +55,13 @@ async def test_the_letter_carries_sender_postal_address_and_both_ways_to_stop(
 
     await world.send.work(job.input)
 
-    [letter] = world.sender.sent
-    assert letter.from_address == "grace@send.example.com"
-    assert letter.reference == f"<lf-{event.intent_id.hex}@send.example.com>"
-    assert letter.unsubscribe_url.startswith("https://u.example.com/u/")
-    assert letter.unsubscribe_mailto.startswith("stop@example.com?subject=unsubscribe")
-    assert "Example Ltd, 1 Test Street, Testville" in letter.text
-    assert letter.unsubscribe_url in letter.text
+    [message] = world.sender.sent
+    assert message.from_address == "grace@send.example.com"
+    assert message.reference == f"<lf-{event.intent_id.hex}@send.example.com>"
+    assert message.unsubscribe_url.startswith("https://u.example.com/u/")
+    assert message.unsubscribe_mailto.startswith("stop@example.com?subject=unsubscribe")
+    assert "Example Ltd, 1 Test Street, Testville" in message.text
+    assert message.unsubscribe_url in message.text
 
 
 async def test_without_a_released_switch_nothing_leaves(database: Database) -> None:
@@ -69,9 +69,9 @@ async def test_without_a_released_switch_nothing_leaves(database: Database) -> N
     [event] = await world.approved()
     job = await world.load_send(event)
 
-    [verdict] = await world.authorize(job)
+    [decision] = await world.authorize(job)
 
-    assert isinstance(verdict, Defer)
+    assert isinstance(decision, Defer)
     assert await world.state(event) == "ready"
 
 
@@ -90,11 +90,11 @@ async def test_a_suppressed_address_domain_or_channel_is_never_written_to(world:
         job = await world.load_send(event)
         own = {"address": job.input.to_address.upper(), "lead": str(event.lead_id)}
         line = await world.suppress(kind, own.get(kind, value), "asked by phone", by="ann")
-        [verdict] = await world.authorize(job)
-        [told] = await world.end_send(job, Denied("no", code="suppressed"))
+        [decision] = await world.authorize(job)
+        [refused] = await world.end_send(job, Denied("no", code="suppressed"))
         await world.lift(line.id, "ann")
-        assert isinstance(told, MessageRefused)
-        codes.append((getattr(verdict, "code", ""), told.code, await world.state(event)))
+        assert isinstance(refused, MessageRefused)
+        codes.append((getattr(decision, "code", ""), refused.code, await world.state(event)))
 
     assert codes == [("suppressed", "suppressed", "cancelled")] * len(asked)
 
@@ -105,9 +105,9 @@ async def test_a_lifted_suppression_stops_nothing(world: World) -> None:
     await world.lift(line.id, "bob")
     job = await world.load_send(event)
 
-    [verdict] = await world.authorize(job)
+    [decision] = await world.authorize(job)
 
-    assert isinstance(verdict, Allow)
+    assert isinstance(decision, Allow)
 
 
 async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
@@ -133,11 +133,11 @@ async def test_a_cancelled_run_a_merged_lead_and_a_late_hour_cancel_the_intent(
         now=world.clock.now(),
     )
 
-    verdicts = list(await world.authorize(*jobs))
+    decisions = list(await world.authorize(*jobs))
     world.clock.advance(SETTINGS.latest_useful_hours * 3600 + 1)
-    verdicts += await world.authorize(await world.load_send(late))
+    decisions += await world.authorize(await world.load_send(late))
 
-    codes = [verdict.code for verdict in verdicts if isinstance(verdict, Deny)]
+    codes = [decision.code for decision in decisions if isinstance(decision, Deny)]
     assert codes == ["run.cancelled", "lead.merged", "too_late"]
     assert {await world.state(event) for event in (cancelled, merged, late)} == {"cancelled"}
 
@@ -150,12 +150,12 @@ async def test_whatsapp_goes_only_while_an_opt_in_is_recorded(world: World) -> N
     first = await world.load_send(event)
     await world.withdraw(lead_id)
 
-    [verdict] = await world.authorize(first)
+    [decision] = await world.authorize(first)
 
     assert first.input.channel is Channel.WHATSAPP
     assert first.input.parameters == ("Ada", "We help freight teams plan routes 30% faster.")
-    assert isinstance(verdict, Deny)
-    assert verdict.code == "opt_in.missing"
+    assert isinstance(decision, Deny)
+    assert decision.code == "opt_in.missing"
 
 
 async def test_what_the_call_did_is_recorded_before_the_job_ends(world: World) -> None:
@@ -193,7 +193,7 @@ async def test_a_job_that_ends_without_a_record_settles_its_intent_itself(world:
     for event, (error, _, _) in zip(events, errors, strict=True):
         job = await world.load_send(event)
         await world.authorize(job)
-        [told] = await world.end_send(job, error)
+        [refused] = await world.end_send(job, error)
         ends.append((error, await world.state(event), type(told)))
 
     assert ends == errors
@@ -203,11 +203,11 @@ async def test_a_job_cancelled_before_its_call_cancels_the_intent(world: World) 
     [event] = await world.approved()
     job = await world.load_send(event)
 
-    [told] = await world.end_send(job, Cancelled("its run was cancelled"))
+    [refused] = await world.end_send(job, Cancelled("its run was cancelled"))
 
     assert await world.state(event) == "cancelled"
-    assert isinstance(told, MessageRefused)
-    assert told.code == "run.cancelled"
+    assert isinstance(refused, MessageRefused)
+    assert refused.code == "run.cancelled"
 
 
 async def test_a_try_that_did_nothing_goes_again_under_its_next_claim(world: World) -> None:
@@ -217,9 +217,9 @@ async def test_a_try_that_did_nothing_goes_again_under_its_next_claim(world: Wor
     await world.record(job, ProviderDown("connection refused"))
 
     again = await world.load_send(event, claim=2)
-    [verdict] = await world.authorize(again)
+    [decision] = await world.authorize(again)
 
-    assert isinstance(verdict, Allow)
+    assert isinstance(decision, Allow)
     assert await world.state(event) == "sending"
 
 
@@ -236,7 +236,7 @@ async def test_an_intent_found_in_sending_under_another_claim_is_unknown_and_not
 
     assert isinstance(second.input, Done)
     assert await world.state(event) == "unknown"
-    assert [type(said) for said in events] == [MessageUnknown]
+    assert [type(published) for published in events] == [MessageUnknown]
     assert world.sender.sent == []
 
 
@@ -272,9 +272,9 @@ async def test_two_jobs_of_one_intent_in_one_transaction_send_it_once(world: Wor
     [event] = await world.approved()
     jobs = [await world.load_send(event), await world.load_send(event)]
 
-    verdicts = await world.authorize(*jobs)
+    decisions = await world.authorize(*jobs)
 
-    assert [type(verdict) for verdict in verdicts] == [Allow, Defer]
+    assert [type(decision) for decision in decisions] == [Allow, Defer]
 
 
 async def test_a_sending_that_has_ended_ends_at_once(world: World) -> None:
@@ -295,8 +295,8 @@ async def test_a_sending_that_has_ended_ends_at_once(world: World) -> None:
             await world.authorize(job)
             await world.record(job, error)
         again = await world.load_send(event, claim=2)
-        [verdict] = await world.authorize(job)
-        seen.append((type(again.input), type(verdict), await world.state(event)))
+        [decision] = await world.authorize(job)
+        seen.append((type(again.input), type(decision), await world.state(event)))
 
     assert seen == [(Done, Deny, state) for state in ends]
 
@@ -311,7 +311,7 @@ async def test_a_record_that_lost_its_fence_is_still_told_by_the_next_claim(worl
     events = await world.end_send(again, again.input)
     repeated = await world.end_send(again, again.input)
 
-    assert [type(said) for said in events] == [MessageAccepted]
+    assert [type(published) for published in events] == [MessageAccepted]
     assert repeated == []
 
 
@@ -341,11 +341,11 @@ async def test_hold_waits_for_authorize_under_way_and_lists_what_may_still_arriv
         group.start_soon(hold)
         await _until_somebody_waits_for_a_lock(world)
         was_answered_early = bool(answered)
-    [verdict] = await world.authorize(jobs[1])
+    [decision] = await world.authorize(jobs[1])
 
     assert not was_answered_early
-    assert [one.id for one in answered[0].sending] == [first.intent_id]
-    assert isinstance(verdict, Defer)
+    assert [intent.id for intent in answered[0].sending] == [first.intent_id]
+    assert isinstance(decision, Defer)
     assert await world.state(second) == "ready"
 
 
@@ -363,7 +363,7 @@ async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
     async def hold() -> None:
         await anyio.lowlevel.checkpoint()
         status = await world.hold("ann", "stop")
-        listed.update(one.id for one in status.sending)
+        listed.update(intent.id for intent in status.sending)
 
     async with anyio.create_task_group() as group:
         for part in range(4):
@@ -371,7 +371,7 @@ async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
         group.start_soon(hold)
 
     sending = await world.sending.status()
-    assert {one.id for one in sending.sending} == listed
+    assert {intent.id for intent in sending.sending} == listed
     assert sending.held
     assert sending.counts.get(IntentState.READY, 0) + len(listed) == len(events)
 
@@ -379,10 +379,10 @@ async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
 async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world: World) -> None:
     [event] = await world.approved()
     job = await world.load_send(event)
-    verdicts: list[object] = []
+    decisions: list[object] = []
 
     async def authorize() -> None:
-        verdicts.extend(await world.authorize(job))
+        decisions.extend(await world.authorize(job))
 
     async with anyio.create_task_group() as group, world.db.transaction() as tx:
         await own_sending_lock(tx)
@@ -390,7 +390,7 @@ async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world:
         await _until_somebody_waits_for_a_lock(world)
         await tx.execute(sql("UPDATE switch SET state = 'held' WHERE name = 'sending'"))
 
-    assert [type(verdict) for verdict in verdicts] == [Defer]
+    assert [type(decision) for decision in decisions] == [Defer]
 
 
 async def test_a_missing_setting_refuses_the_mail_and_names_it(database: Database) -> None:
@@ -430,14 +430,14 @@ async def test_a_refusal_of_the_gate_is_no_dead_letter_and_a_switched_off_provid
 async def test_a_whole_batch_is_authorized_and_committed_at_once(world: World) -> None:
     events = await world.approved(20)
     jobs = [await world.load_send(event) for event in events]
-    verdicts = await world.authorize(*jobs)
+    decisions = await world.authorize(*jobs)
 
     async with world.db.transaction() as tx:
         follows = await world.send.commit(
             tx, [FinishedTask(job, Done(Receipt(remote_id="r")), job.input) for job in jobs]
         )
 
-    assert all(isinstance(verdict, Allow) for verdict in verdicts)
+    assert all(isinstance(decision, Allow) for decision in decisions)
     assert {type(follow.event) for follow in follows} == {MessageAccepted}
     assert len(follows) == 20
 

@@ -26,9 +26,9 @@ async def test_who_claimed_an_address_at_a_provider_gets_no_message_of_ours(
     job = await world.load_send(approved)
 
     await _suppress(world, PersonClaimed(lead_id=approved.lead_id, provider="hunter"))
-    [verdict] = await world.authorize(job)
+    [decision] = await world.authorize(job)
 
-    assert isinstance(verdict, Deny)
+    assert isinstance(decision, Deny)
     assert await world.state(approved) == "cancelled"
 
 

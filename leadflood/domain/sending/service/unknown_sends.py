@@ -29,7 +29,7 @@ from leadflood.engine.queue.publisher import PublishingTransaction
 _UNSETTLED = frozenset({IntentState.UNKNOWN, IntentState.SENDING})
 
 
-class Publisher(Protocol):
+class EventPublisher(Protocol):
     """Opens transactions whose events start jobs when they commit."""
 
     def transaction(self) -> AbstractAsyncContextManager[PublishingTransaction]:
@@ -42,7 +42,7 @@ class UnknownSends:
     def __init__(
         self,
         db: Database,
-        publisher: Publisher,
+        publisher: EventPublisher,
         settings: Settings,
         clock: Clock,
         senders: Mapping[Channel, Sender] | None = None,

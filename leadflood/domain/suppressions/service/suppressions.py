@@ -4,7 +4,7 @@ from uuid import UUID
 
 from leadflood.contracts.addresses import mask_address
 from leadflood.domain.suppressions import repository
-from leadflood.domain.suppressions.repository import NewSuppression, Origin
+from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher, normalize_value
 from leadflood.domain.suppressions.schemas import (
     Settings,
@@ -64,7 +64,7 @@ class SuppressionService:
         kind, value = suppression.kind, _normalize(suppression)
         key = self._hasher.hash_value(kind, value)
         line = NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=mask_address(value))
-        origin = Origin(reason=suppression.reason, source=source, by=by)
+        origin = SuppressionOrigin(reason=suppression.reason, source=source, by=by)
         await repository.add_suppressions(tx, [line], origin, self._clock.now())
         view = await repository.find_suppression(tx, key)
         if view is None:

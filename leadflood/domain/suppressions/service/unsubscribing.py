@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.domain.suppressions import repository
-from leadflood.domain.suppressions.repository import NewSuppression, Origin, UnsubscribeToken
+from leadflood.domain.suppressions.repository import (
+    NewSuppression,
+    SuppressionOrigin,
+    UnsubscribeToken,
+)
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import (
     LeadUnsubscribed,
@@ -19,7 +23,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue.publisher import PublishingTransaction
 
 _UNKNOWN = Unsubscribed(known=False, first_time=False, hint="")
-_BY_LINK = Origin(reason="unsubscribed", source="one_click", by="the person")
+_BY_LINK = SuppressionOrigin(reason="unsubscribed", source="one_click", by="the person")
 
 
 class UnsubscribeService:

@@ -28,7 +28,7 @@ async def test_lost_claims_are_settled_and_living_ones_left_alone(world: World) 
     assert count == 1
     assert await world.state(living) == "sending"
     assert await world.state(lost) == "unknown"
-    assert [type(said) for said in world.publisher.events] == [MessageUnknown]
+    assert [type(published) for published in world.publisher.events] == [MessageUnknown]
 
 
 async def test_what_a_dead_node_recorded_but_never_told_is_told_later(world: World) -> None:
@@ -40,7 +40,7 @@ async def test_what_a_dead_node_recorded_but_never_told_is_told_later(world: Wor
     first, second = await world.unknown_sends.settle_lost(), await world.unknown_sends.settle_lost()
 
     assert (first, second) == (1, 0)
-    assert [type(said) for said in world.publisher.events] == [MessageAccepted]
+    assert [type(published) for published in world.publisher.events] == [MessageAccepted]
 
 
 async def test_an_unknown_that_was_not_sent_goes_again_and_one_that_was_is_accepted(
@@ -55,11 +55,14 @@ async def test_an_unknown_that_was_not_sent_goes_again_and_one_that_was_is_accep
     await world.resolve(arrived.intent_id, sent=True, by="ann")
     await world.resolve(lost.intent_id, sent=False, by="ann")
     again = await world.load_send(lost)
-    [verdict] = await world.authorize(again)
+    [decision] = await world.authorize(again)
 
     assert await world.state(arrived) == "accepted"
-    assert [type(said) for said in world.publisher.events] == [MessageAccepted, MessageApproved]
-    assert isinstance(verdict, Allow)
+    assert [type(published) for published in world.publisher.events] == [
+        MessageAccepted,
+        MessageApproved,
+    ]
+    assert isinstance(decision, Allow)
     with pytest.raises(Conflict):
         await world.resolve(arrived.intent_id, sent=False, by="ann")
 

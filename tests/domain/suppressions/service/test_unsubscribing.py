@@ -23,14 +23,14 @@ async def test_one_click_stops_every_channel_once_and_the_same_ever_after(world:
     first = await world.unsubscribe(token)
     again = await world.unsubscribe(token)
     listed = await world.suppressions.list()
-    [verdict] = await world.authorize(await world.load_send(event))
+    [decision] = await world.authorize(await world.load_send(event))
 
     assert (peeked.known, peeked.first_time, peeked.hint) == (True, True, "p***@a***.example")
     assert (first.first_time, again.first_time, again.known) == (True, False, True)
     assert {line.kind for line in listed} == {SuppressionKind.ADDRESS, SuppressionKind.LEAD}
-    assert [type(said) for said in world.publisher.events] == [LeadUnsubscribed]
-    assert isinstance(verdict, Deny)
-    assert verdict.code == "suppressed"
+    assert [type(published) for published in world.publisher.events] == [LeadUnsubscribed]
+    assert isinstance(decision, Deny)
+    assert decision.code == "suppressed"
 
 
 async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
@@ -45,9 +45,9 @@ async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
 
     [later] = await world.drafted([event.lead_id], run_id, icp_id)
     assert isinstance(later, MessageApproved)
-    [verdict] = await world.authorize(await world.load_send(later))
+    [decision] = await world.authorize(await world.load_send(later))
 
-    assert isinstance(verdict, Deny)
+    assert isinstance(decision, Deny)
 
 
 @pytest.mark.parametrize("token", ["", "x" * 100_000, "\x00", "\ud800", "../../etc/passwd"])
