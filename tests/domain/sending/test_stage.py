@@ -194,7 +194,7 @@ async def test_a_job_that_ends_without_a_record_settles_its_intent_itself(world:
         job = await world.load_send(event)
         await world.authorize(job)
         [refused] = await world.end_send(job, error)
-        ends.append((error, await world.state(event), type(told)))
+        ends.append((error, await world.state(event), type(refused)))
 
     assert ends == errors
 
