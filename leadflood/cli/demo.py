@@ -218,7 +218,8 @@ async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
 
 async def _show(node: Node, storage: Storage, world: World, asked: Demo) -> int:
     if asked.keep:  # an hour after the last one the guard holds sending, also here
-        await node.messaging.release("demo", "a pretend world")
+        async with node.publisher.transaction() as publication:
+            await node.messaging.sending.release(publication.tx, "demo", "a pretend world")
     run_id = await _start(node, storage, asked)
     watched = await watch_run(node, run_id, asked.leads, asked.began)
     outcome = await compare(node, storage, world, run_id, watched)

@@ -335,7 +335,7 @@ class Field:
         storage = self.storage
         icp = await storage.icps.record(wanted)
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         run_id = storage.ids.new()
         async with publisher.transaction() as publication:
             tx = publication.tx
@@ -356,7 +356,7 @@ class Field:
                 self.made.append((run_id, made.lead_id))
                 events.append(made)
                 if phone_of(person):
-                    await messaging.record_opt_in(
+                    await opt_ins.record(
                         publication, made.lead_id, Channel.WHATSAPP, AT_A_FAIR, "test"
                     )
             await publication.publish(events, run_id=run_id)

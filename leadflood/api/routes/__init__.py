@@ -41,21 +41,22 @@ from leadflood.api.routes import (
     lead_exports,
     lead_list,
     leads,
+    liveness,
     me,
+    messages,
     notifications,
     opt_ins,
     runs,
+    sending,
     suppressions,
     templates,
+    unsubscribe,
     users,
 )
 from leadflood.api.routes.docs import ApiDocument, find_assets
 from leadflood.api.routes.events import Events
 from leadflood.api.routes.icp_rules import IcpRules
 from leadflood.api.routes.icps import Icps
-from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.sending import Sending
-from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
 
@@ -72,7 +73,8 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
 
 RouteClass = Callable[[ServerParts], Any]
 ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
-    lambda parts: Public(parts.node),
+    liveness,
+    unsubscribe,
     auth,
     me,
     invitation_pages,
@@ -95,11 +97,11 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     discovery_runs,
     jobs,
     runs,
-    lambda parts: Messages(parts.node),
+    messages,
     templates,
     suppressions,
     notifications,
-    lambda parts: Sending(parts.node),
+    sending,
     admin_stages,
     admin_providers,
     audit,

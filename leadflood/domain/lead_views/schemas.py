@@ -13,8 +13,9 @@ from leadflood.contracts.values import Band, FieldName, Micros
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadStatus, LeadView
-from leadflood.domain.messaging.schemas import MessageView, OptInView
+from leadflood.domain.messages.schemas import MessageView
 from leadflood.domain.scoring.schemas import Counted, Needs, SeenValue, Tally
+from leadflood.domain.suppressions.schemas import OptInView
 
 
 class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
