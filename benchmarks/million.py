@@ -16,7 +16,7 @@ from uuid import UUID
 import anyio
 import msgspec
 from leadflood.domain.icp.schemas import IcpInput
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.writing import company_id_of
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings, open_database

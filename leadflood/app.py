@@ -29,7 +29,7 @@ from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.bulk.service import BulkService
 from leadflood.domain.discovery.service import DiscoveryService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.company_service import CompanyService
@@ -38,7 +38,7 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.notifications.service.notifications import NotificationService, Watcher
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.team_settings import TeamSettings

@@ -9,7 +9,7 @@ from leadflood.api.http.platform import Platform
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.bulk.service import BulkService
 from leadflood.domain.discovery.service import DiscoveryService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.activity_service import ActivityService
 from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.company_service import CompanyService
@@ -17,7 +17,7 @@ from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service import NotificationService
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.team_settings import TeamSettings

@@ -19,7 +19,7 @@ from leadflood.cli.run_output import Written, check_writable, write_output
 from leadflood.cli.run_price import estimate, show_estimate
 from leadflood.cli.run_work import work_on
 from leadflood.cli.talk import USAGE, money, print_json, run_async, say
-from leadflood.domain.icp.service import content_hash
+from leadflood.domain.icp.service.icps import content_hash
 from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.overview import store as overview
 from leadflood.engine.db.filelock import FileLock

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from leadflood.app import Node
 from leadflood.domain.icp.schemas import Autopilot, IcpInput
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.engine.db.pool import Database, Settings, open_database
 from typing_extensions import override
 

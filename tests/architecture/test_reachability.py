@@ -13,8 +13,8 @@ NO_VERBS = {"schemas", "store", "rules"}
 NO_SERVICES = {"Struct", "Protocol", "StrEnum", "Exception", "Stage"}
 """Bases of what holds values, or is called by the engine."""
 FOR_LATER = {
-    "leadflood/domain/enrichment/store.py: list_stats",
-    "leadflood/domain/features/store.py: find_snapshots",
+    "leadflood/domain/enrichment/repository.py: list_stats",
+    "leadflood/domain/features/repository.py: find_snapshots",
 }
 """Reads what is kept already for what comes later: the order of providers, and training."""
 

@@ -21,7 +21,7 @@ from leadflood.domain.icp.schemas import (
     RuleValue,
     Seen,
 )
-from leadflood.domain.icp.service import RuleChange
+from leadflood.domain.icp.service.icps import RuleChange
 from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 Place = Annotated[int, msgspec.Meta(ge=0, le=10_000)]

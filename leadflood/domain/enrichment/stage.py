@@ -12,7 +12,7 @@ from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.discovery.schemas import LeadDiscovered
-from leadflood.domain.enrichment import store
+from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
     Enriched,
@@ -23,7 +23,7 @@ from leadflood.domain.enrichment.schemas import (
     PersonClaimed,
     Settings,
 )
-from leadflood.domain.enrichment.waterfall import Waterfall, WaterfallInput
+from leadflood.domain.enrichment.service.waterfall import Waterfall, WaterfallInput
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
     EnrichmentWanted,
@@ -97,10 +97,10 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
         now = self._clock.now()
         here = [one for one in ended if not _is_cancelled(one)]
         settled = await self._settle(tx, here, now)
-        first = await store.record_ends(
+        first = await repository.record_ends(
             tx, [end for one in here for end in _ends(one, settled)], now
         )
-        await store.record_questions(
+        await repository.record_questions(
             tx,
             [
                 (_run_id(one), one.task.lead_id, record)
@@ -182,15 +182,15 @@ def _told(profile: LeadProfile) -> tuple[FoundValue, ...]:
     )
 
 
-def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[store.End]:
+def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[repository.End]:
     who = settled.get(one.task.lead_id)
     if who is None:
         return []
     code = _failure_code(one)
     if code is not None:
-        return [store.End(_run_id(one), who.lead_id, EnrichmentState.FAILED, code)]
+        return [repository.End(_run_id(one), who.lead_id, EnrichmentState.FAILED, code)]
     note = "budget.exhausted" if _is_exhausted(one) else None
-    return [store.End(_run_id(one), who.survivor_id, EnrichmentState.COMPLETED, note)]
+    return [repository.End(_run_id(one), who.survivor_id, EnrichmentState.COMPLETED, note)]
 
 
 def _follow(

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from leadflood.domain.features.aim import Aim
-from leadflood.domain.features.rules import compute_vector
+from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.vector import compute_vector
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Target
 from leadflood.domain.leads.schemas import LeadProfile

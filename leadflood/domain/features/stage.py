@@ -9,11 +9,11 @@ from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
 from leadflood.domain.enrichment.schemas import LeadEnriched
-from leadflood.domain.features import store
-from leadflood.domain.features.aim import Aim
-from leadflood.domain.features.rules import canonical_json, compute_vector, vector_hash
+from leadflood.domain.features import repository
+from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
-from leadflood.domain.features.store import Computed, key_of
+from leadflood.domain.features.repository import Computed, key_of
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, RescoreWanted
 from leadflood.engine.clock import Clock
@@ -80,7 +80,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
         done = [(one, one.outcome.result) for one in ended if isinstance(one.outcome, Done)]
         if not done:
             return ()
-        kept = await store.record_snapshots(
+        kept = await repository.record_snapshots(
             tx, [computed for _, computed in done], self._ids, self._clock.now()
         )
         return [
@@ -100,7 +100,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
             if len(self._aims) + len(unknown) > MAX_AIMS:
                 self._aims = {}
                 unknown = icp_ids
-            targets = await store.find_targets(db, list(unknown))
+            targets = await repository.find_targets(db, list(unknown))
             self._aims |= {icp_id: Aim(target) for icp_id, target in targets.items()}
         return self._aims
 

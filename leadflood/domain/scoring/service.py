@@ -10,8 +10,9 @@ from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Bands, QualificationRule
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
-from leadflood.domain.scoring import explanation, store
-from leadflood.domain.scoring.preview import Preview
+from leadflood.domain.scoring import repository
+from leadflood.domain.scoring.rules import explanation
+from leadflood.domain.scoring.rules.preview import Preview
 from leadflood.domain.scoring.schemas import Counted, Needs, Prediction, Tally
 from leadflood.engine.db.tx import Reader
 
@@ -33,15 +34,15 @@ class ScoringService:
         self, lead_ids: Sequence[UUID], icp_id: UUID | None = None
     ) -> dict[UUID, Prediction]:
         """Find the newest score of each lead, for one ICP version or (None) for any."""
-        return await store.scores_of(self._db, lead_ids, icp_id)
+        return await repository.scores_of(self._db, lead_ids, icp_id)
 
     async def newest_of(self, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
         """Tell which score of each lead is the newest; those without one are left out."""
-        return await store.newest_of(self._db, lead_ids)
+        return await repository.newest_of(self._db, lead_ids)
 
     async def top(self, run_id: UUID, limit: int) -> list[Prediction]:
         """List the best leads of a run, best first."""
-        return await store.top(self._db, run_id, limit)
+        return await repository.top(self._db, run_id, limit)
 
     def explain(self, prediction: Prediction, needs: Needs | None = None) -> list[str]:
         """Explain a score in lines; give what HIGH needs where it is known already."""
@@ -66,7 +67,7 @@ class ScoringService:
         Waits: for the database, and for a thread that computes.
         """
         preview = Preview(rules, bands, sample_size)
-        lead_ids = await store.list_newest(self._db, owner, PREVIEWED)
+        lead_ids = await repository.list_newest(self._db, owner, PREVIEWED)
 
         def add(profiles: Sequence[LeadProfile]) -> None:
             preview.add(profiles, vectors_of(profiles))
@@ -80,4 +81,4 @@ class ScoringService:
 
     async def count_leads(self, owner: str | None = None) -> Counted:
         """Count the leads of an owner or (None) of all; beyond 10,000 an estimate stands in."""
-        return await store.count_leads(self._db, owner, EXACT)
+        return await repository.count_leads(self._db, owner, EXACT)

@@ -12,10 +12,10 @@ from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
-from leadflood.domain.scoring import store
-from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring import repository
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored, Score
-from leadflood.domain.scoring.store import NewPrediction
+from leadflood.domain.scoring.repository import NewPrediction
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
@@ -60,7 +60,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         self, db: Reader, tasks: Sequence[ClaimedTask[FeaturesComputed]]
     ) -> Sequence[ScoringInput | Outcome[Score]]:
         """Read the vectors and the rules; versions never change, so rules are read once."""
-        vectors = await store.find_vectors(db, list({one.task.snapshot_id for one in tasks}))
+        vectors = await repository.find_vectors(db, list({one.task.snapshot_id for one in tasks}))
         cards = await self._find_cards(db, {one.task.icp_id for one in tasks})
         return [_input_of(one.task, vectors, cards) for one in tasks]
 
@@ -84,7 +84,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         if not done:
             return ()
         made = [_new_prediction(one, score) for one, score in done]
-        kept = await store.record_predictions(tx, made, self._ids, now)
+        kept = await repository.record_predictions(tx, made, self._ids, now)
         await leads.record_scores(tx, _shown(made, kept, now))
         return [
             one.follow_up(event)
@@ -99,7 +99,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
             if len(self._cards) + len(unknown) > MAX_SCORECARDS:
                 self._cards = {}
                 unknown = icp_ids
-            books = await store.find_rulebooks(db, list(unknown))
+            books = await repository.find_rulebooks(db, list(unknown))
             self._cards |= {
                 icp_id: Scorecard(book.rules, book.bands) for icp_id, book in books.items()
             }

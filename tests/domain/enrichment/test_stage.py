@@ -17,7 +17,7 @@ from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.discovery.schemas import LeadDiscovered
-from leadflood.domain.enrichment import store
+from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
     Enriched,
@@ -29,7 +29,7 @@ from leadflood.domain.enrichment.schemas import (
     Settings,
 )
 from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
-from leadflood.domain.enrichment.waterfall import WaterfallInput
+from leadflood.domain.enrichment.service.waterfall import WaterfallInput
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, NewPerson
 from leadflood.domain.overview.schemas import LeadRecord
@@ -448,7 +448,7 @@ async def test_statistics_say_who_fills_which_field(database: Database) -> None:
 
     await enriched(database, a_stage(apollo), *ids)
 
-    stats = await store.list_stats(database, CLOCK.now().date())
+    stats = await repository.list_stats(database, CLOCK.now().date())
     assert {(one.field, one.asked_count, one.found_count) for one in stats} == {
         (FieldName.EMAIL, 3, 0),
         (FieldName.TITLE, 3, 3),

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from leadflood.contracts.values import FieldName
 from leadflood.domain.enrichment.schemas import LeadEnriched
-from leadflood.domain.features import store
+from leadflood.domain.features import repository
 from leadflood.domain.features.schemas import SNAPSHOT_VERSION
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
@@ -32,7 +32,7 @@ async def test_a_batch_of_leads_gets_a_snapshot_each_and_tells_of_it(database: D
 
     events = await world.computed([first, second], icp)
 
-    found = await store.find_snapshots(database, [event.snapshot_id for event in events])
+    found = await repository.find_snapshots(database, [event.snapshot_id for event in events])
     assert [event.lead_id for event in events] == [first, second]
     assert found[events[0].snapshot_id].vector["title_matches"] is True
     assert "title_matches" not in found[events[1].snapshot_id].vector
@@ -148,5 +148,5 @@ async def test_text_of_any_kind_is_kept_as_it_is(database: Database) -> None:
 
     events = await world.computed([lead], icp)
 
-    found = await store.find_snapshots(database, [events[0].snapshot_id])
+    found = await repository.find_snapshots(database, [events[0].snapshot_id])
     assert found[events[0].snapshot_id].vector["title"] == title

@@ -8,7 +8,7 @@ from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.schemas import Icp, IcpInput
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads import store as leads
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.clock import ManualClock

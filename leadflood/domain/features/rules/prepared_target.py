@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from leadflood.domain.features.title import likeness
+from leadflood.domain.features.rules.job_titles import likeness
 from leadflood.domain.icp.schemas import Target
 
 _WORD = re.compile(r"[^\W_]+")

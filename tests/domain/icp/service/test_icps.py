@@ -2,9 +2,9 @@ from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.domain.icp import store
+from leadflood.domain.icp import repository
 from leadflood.domain.icp.schemas import Autopilot, Icp, Operator
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
@@ -125,4 +125,4 @@ async def test_what_is_not_there_or_not_sound_is_refused(database: Database) -> 
         await icps.update(NOBODY, an_icp())
     with pytest.raises(Invalid):
         await icps.create(an_icp(rules=(a_rule("title", Operator.MATCHES, "("),)))
-    assert await store.find_by_name(database, an_icp().name) is None
+    assert await repository.find_by_name(database, an_icp().name) is None

@@ -20,7 +20,7 @@ from leadflood.domain.icp.schemas import (
     RuleField,
     RuleKind,
 )
-from leadflood.domain.scoring.rules import CLAMP, FILTER
+from leadflood.domain.scoring.rules.scorecard import CLAMP, FILTER
 from leadflood.domain.scoring.schemas import (
     Change,
     Contribution,
@@ -29,7 +29,7 @@ from leadflood.domain.scoring.schemas import (
     Score,
     SeenValue,
 )
-from leadflood.domain.scoring.verdict import Judge, words_of
+from leadflood.domain.scoring.rules.rule_evaluation import Judge, words_of
 
 SOMETHING_ELSE = "something else"
 STEP = 1

@@ -3,8 +3,8 @@ from typing import Any
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
-from leadflood.domain.scoring.needs import find_needs
-from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring.rules.counterfactuals import find_needs
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import Contribution, Needs
 from tests.domain.icp.icps import CALM, a_flag, a_rule, features, rules
 

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import FieldName
-from leadflood.domain.features.aim import Aim
-from leadflood.domain.features.registry import REGISTRY
-from leadflood.domain.features.rules import canonical_json, compute_vector, vector_hash
+from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.registry import REGISTRY
+from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import FieldKind, RuleField, Target
 from tests.domain.features.leads import a_profile

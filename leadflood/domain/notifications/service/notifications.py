@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from leadflood.domain.notifications import store
+from leadflood.domain.notifications import repository
 from leadflood.domain.notifications.rules import (
     RUN_COMPLETED,
     TOLD,
@@ -52,13 +52,13 @@ class NotificationService:
         limit: int = 50,
     ) -> list[NotificationView]:
         """List what somebody may be told, newest first, behind a place."""
-        return await store.list_notifications(
+        return await repository.list_notifications(
             self._db, reader, only_unread=only_unread, before=before, limit=limit
         )
 
     async def count_unread(self, reader: Reader) -> int:
         """Count what somebody has not read, up to 1,000."""
-        return await store.count_unread(self._db, reader, MOST_UNREAD)
+        return await repository.count_unread(self._db, reader, MOST_UNREAD)
 
     async def mark_read(self, tx: Tx, reader: Reader, notification_id: UUID) -> int:
         """Record that somebody has read one; return how many are left, up to 1,000.
@@ -66,8 +66,8 @@ class NotificationService:
         Raises: NotFound.
         """
         await self._require_visible(tx, reader, notification_id)
-        await store.mark_read(tx, reader, notification_id, self._clock.now())
-        return await store.count_unread(tx, reader, MOST_UNREAD)
+        await repository.mark_read(tx, reader, notification_id, self._clock.now())
+        return await repository.count_unread(tx, reader, MOST_UNREAD)
 
     async def mark_seen(self, tx: Tx, reader: Reader, up_to: UUID) -> int:
         """Record that somebody has read all up to one; return how many are left, up to 1,000.
@@ -75,11 +75,11 @@ class NotificationService:
         Raises: NotFound.
         """
         await self._require_visible(tx, reader, up_to)
-        await store.mark_seen(tx, reader, up_to, self._clock.now())
-        return await store.count_unread(tx, reader, MOST_UNREAD)
+        await repository.mark_seen(tx, reader, up_to, self._clock.now())
+        return await repository.count_unread(tx, reader, MOST_UNREAD)
 
     async def _require_visible(self, tx: Tx, reader: Reader, notification_id: UUID) -> None:
-        if not await store.is_visible(tx, reader, notification_id):
+        if not await repository.is_visible(tx, reader, notification_id):
             raise NotFound(
                 f"there is no notification {notification_id}", code="notification.not_found"
             )
@@ -101,15 +101,15 @@ class Watcher:
         made = 0
         while True:
             async with publisher.transaction() as publication:
-                watch = await store.lock_place(publication.tx)
+                watch = await repository.lock_place(publication.tx)
                 if watch is None:
-                    await store.begin(publication.tx, self._clock.now())
+                    await repository.begin(publication.tx, self._clock.now())
                     return made
-                events, place = await store.read_log(publication.tx, watch.place, TOLD, BATCH)
+                events, place = await repository.read_log(publication.tx, watch.place, TOLD, BATCH)
                 told = of_events(events, await _find_runs(publication.tx, events))
                 told += await self._unlogged(publication.tx, watch)
                 made += await self.tell(publication, told)
-                await store.move_place(publication.tx, place, self._clock.now())
+                await repository.move_place(publication.tx, place, self._clock.now())
             if len(events) < BATCH:
                 return made
 
@@ -118,7 +118,7 @@ class Watcher:
         if not told:
             return 0
         ids = self._ids.take(len(told))
-        new = set(await store.add(publication.tx, told, ids, self._clock.now()))
+        new = set(await repository.add(publication.tx, told, ids, self._clock.now()))
         events = [
             NotificationCreated(
                 notification_id=made,
@@ -137,23 +137,23 @@ class Watcher:
         """Forget what is past its time; tell how many."""
         before = id_at(self._clock.now() - timedelta(days=self._settings.keep_days))
         total = 0
-        while count := await store.prune(db, before):
+        while count := await repository.prune(db, before):
             total += count
         return total
 
-    async def _unlogged(self, tx: Tx, watch: store.Watch) -> list[NewNotification]:
+    async def _unlogged(self, tx: Tx, watch: repository.Watch) -> list[NewNotification]:
         """Look at what no event tells: dead jobs, the guard's hold, caps nearly used up."""
         since = watch.looked_at - LATE
         today = self._clock.now()
         scopes = (f"all:day:{today:%Y-%m-%d}", f"all:month:{today:%Y-%m}")
         return [
-            *of_dead(await store.find_dead(tx, since)),
-            *of_hold(await store.find_hold(tx, since)),
-            *of_budgets(await store.find_budgets(tx, scopes)),
+            *of_dead(await repository.find_dead(tx, since)),
+            *of_hold(await repository.find_hold(tx, since)),
+            *of_budgets(await repository.find_budgets(tx, scopes)),
         ]
 
 
 async def _find_runs(tx: Tx, events: Sequence[Happened]) -> dict[UUID, RunFacts]:
     ended = [event.run_id for event in events if event.run_id and event.type == RUN_COMPLETED]
     others = [event.run_id for event in events if event.run_id]
-    return await store.find_runs(tx, ended, others)
+    return await repository.find_runs(tx, ended, others)

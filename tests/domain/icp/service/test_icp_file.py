@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.domain.icp.file import read_icp, read_icp_file
+from leadflood.domain.icp.service.icp_file import read_icp, read_icp_file
 from leadflood.domain.icp.schemas import Autopilot, Operator, RuleField, RuleKind, query_of
 from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.errors import Invalid

@@ -9,7 +9,7 @@ from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Bands, QualificationRule
 from leadflood.domain.leads.schemas import LeadProfile
-from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import (
     BandCounts,
     PreviewedLead,

@@ -11,7 +11,7 @@ from leadflood.domain.icp.schemas import (
     RuleKind,
 )
 from leadflood.domain.scoring.schemas import Contribution, RuleTrace, Score, SeenValue
-from leadflood.domain.scoring.verdict import Judge
+from leadflood.domain.scoring.rules.rule_evaluation import Judge
 
 RULE = "rule."
 FILTER = "filter."

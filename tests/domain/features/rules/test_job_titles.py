@@ -1,6 +1,6 @@
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.domain.features.title import (
+from leadflood.domain.features.rules.job_titles import (
     RANKS,
     SIMILAR_ENOUGH,
     department_of,

@@ -5,8 +5,8 @@ from uuid import UUID
 from hypothesis import given, strategies as st
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
-from leadflood.domain.scoring.preview import Preview
-from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring.rules.preview import Preview
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from tests.domain.icp.icps import CALM, a_rule, features, rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.icp import store
-from leadflood.domain.icp.rules import check_icp, rules_in_force
+from leadflood.domain.icp import repository
+from leadflood.domain.icp.rules.validation import check_icp, rules_in_force
 from leadflood.domain.icp.schemas import Icp, IcpFilter, IcpInput, QualificationRule, Seen
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
@@ -73,7 +73,7 @@ class IcpService:
         Raises: as `update`, and what `change` raises.
         """
         latest = await self._lock_latest(tx, profile_id, seen)
-        now = (await store.find_versions(tx, [latest.icp_id]))[0]
+        now = (await repository.find_versions(tx, [latest.icp_id]))[0]
         given = IcpInput(
             name=now.name,
             offer=now.offer,
@@ -91,18 +91,18 @@ class IcpService:
         False: it was away already. Raises: NotFound; Conflict while a search for it goes on.
         """
         await self._lock_latest(tx, profile_id, seen, even_archived=True)
-        at_work = await store.find_search_at_work(tx, profile_id)
+        at_work = await repository.find_search_at_work(tx, profile_id)
         if at_work is not None:
             raise Conflict(
                 f"search run {at_work} goes on for this ICP: cancel it or wait for its end",
                 code="icp.profile.in_use",
             )
-        return await store.archive(tx, profile_id, by, self._clock.now())
+        return await repository.archive(tx, profile_id, by, self._clock.now())
 
     async def restore(self, tx: Tx, profile_id: UUID) -> bool:
         """Bring a profile back; False: it was not away. Raises: NotFound."""
         await self._lock_latest(tx, profile_id, UNSEEN, even_archived=True)
-        return await store.restore(tx, profile_id)
+        return await repository.restore(tx, profile_id)
 
     async def get_any(self, icp_id: UUID) -> Icp:
         """Return a version by its own id, or the newest version by the profile's.
@@ -143,19 +143,19 @@ class IcpService:
         """
         check_icp(given)
         async with self._db.transaction() as tx:
-            await store.lock_profile(tx, given.name.lower())
-            profile_id = await store.find_by_name(tx, given.name)
+            await repository.lock_profile(tx, given.name.lower())
+            profile_id = await repository.find_by_name(tx, given.name)
             if profile_id is None:
                 return await self._write(tx, given, self._ids.new(), 1)
-            await store.lock_profile(tx, str(profile_id))
-            latest = await store.find_latest(tx, profile_id)
+            await repository.lock_profile(tx, str(profile_id))
+            latest = await repository.find_latest(tx, profile_id)
             if latest is None:
                 raise _unknown(profile_id)
             return await self._write_next(tx, given, profile_id, latest)
 
     async def find(self, icp_id: UUID) -> Icp | None:
         """Find a version by its id."""
-        found = await store.find_versions(self._db, [icp_id])
+        found = await repository.find_versions(self._db, [icp_id])
         return found[0] if found else None
 
     async def get(self, icp_id: UUID) -> Icp:
@@ -170,7 +170,7 @@ class IcpService:
 
     async def find_latest(self, profile_id: UUID) -> Icp | None:
         """Find the newest version of a profile."""
-        latest = await store.find_latest(self._db, profile_id)
+        latest = await repository.find_latest(self._db, profile_id)
         return await self.get(latest.icp_id) if latest else None
 
     def rules_of(self, given: IcpInput) -> tuple[QualificationRule, ...]:
@@ -180,18 +180,18 @@ class IcpService:
 
     async def profile_of(self, icp_id: UUID) -> UUID:
         """Tell which profile an id means: its own or that of a version. Raises: NotFound."""
-        found = await store.find_profile(self._db, icp_id)
+        found = await repository.find_profile(self._db, icp_id)
         if found is None:
             raise _unknown(icp_id)
         return found
 
     async def versions_of(self, profile_id: UUID) -> tuple[UUID, ...]:
         """List the ids of all versions of a profile."""
-        return await store.find_ids(self._db, profile_id)
+        return await repository.find_ids(self._db, profile_id)
 
     async def get_version(self, profile_id: UUID, version: int) -> Icp:
         """Get a version of a profile by its number. Raises: NotFound."""
-        icp_id = await store.find_version(self._db, profile_id, version)
+        icp_id = await repository.find_version(self._db, profile_id, version)
         if icp_id is None:
             raise NotFound(
                 f"ICP {profile_id} has no version {version}: list its versions",
@@ -203,13 +203,13 @@ class IcpService:
         self, before: UUID | None = None, limit: int = 50, wanted: IcpFilter = IN_USE
     ) -> list[Icp]:
         """List the newest version of each profile, newest first; `before` is a profile's id."""
-        return await store.list_latest(self._db, wanted, before, limit)
+        return await repository.list_latest(self._db, wanted, before, limit)
 
     async def list_versions(
         self, profile_id: UUID, before: int | None = None, limit: int = 50
     ) -> list[Icp]:
         """List the versions of a profile, newest first, below a number."""
-        return await store.list_versions(self._db, profile_id, before, limit)
+        return await repository.list_versions(self._db, profile_id, before, limit)
 
     async def _update(self, tx: Tx, profile_id: UUID, given: IcpInput, seen: Seen) -> Icp:
         latest = await self._lock_latest(tx, profile_id, seen)
@@ -217,9 +217,9 @@ class IcpService:
 
     async def _lock_latest(
         self, tx: Tx, profile_id: UUID, seen: Seen, *, even_archived: bool = False
-    ) -> store.Latest:
-        await store.lock_profile(tx, str(profile_id))
-        latest = await store.find_latest(tx, profile_id)
+    ) -> repository.Latest:
+        await repository.lock_profile(tx, str(profile_id))
+        latest = await repository.find_latest(tx, profile_id)
         if latest is None:
             raise _unknown(profile_id)
         if seen.if_match not in (None, latest.version):
@@ -238,10 +238,10 @@ class IcpService:
         return latest
 
     async def _write_next(
-        self, tx: Tx, given: IcpInput, profile_id: UUID, latest: store.Latest
+        self, tx: Tx, given: IcpInput, profile_id: UUID, latest: repository.Latest
     ) -> Icp:
         if latest.content_hash == content_hash(given):
-            return (await store.find_versions(tx, [latest.icp_id]))[0]
+            return (await repository.find_versions(tx, [latest.icp_id]))[0]
         return await self._write(tx, given, profile_id, latest.version + 1)
 
     async def _write(self, tx: Tx, given: IcpInput, profile_id: UUID, version: int) -> Icp:
@@ -257,7 +257,7 @@ class IcpService:
             rules=rules_in_force(given),
             created_at=self._clock.now(),
         )
-        await store.record_version(tx, icp, content_hash(given))
+        await repository.record_version(tx, icp, content_hash(given))
         return icp
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from leadflood.domain.icp.rules import check_icp
+from leadflood.domain.icp.rules.validation import check_icp
 from leadflood.domain.icp.schemas import (
     Autopilot,
     Bands,

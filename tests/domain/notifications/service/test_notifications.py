@@ -13,7 +13,7 @@ from leadflood.domain.notifications.schemas import (
     Reader,
     Settings,
 )
-from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.notifications.service.notifications import NotificationService, Watcher
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import id_at

@@ -4,8 +4,8 @@ import hashlib
 
 import msgspec
 
-from leadflood.domain.features.aim import Aim
-from leadflood.domain.features.registry import REGISTRY, Subject
+from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.registry import REGISTRY, Subject
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.leads.schemas import LeadProfile
 

@@ -10,9 +10,9 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
-from leadflood.domain.features.aim import Aim
+from leadflood.domain.features.rules.prepared_target import Aim
 from leadflood.domain.features.schemas import FeatureValue
-from leadflood.domain.features.title import RANKS, SIMILAR_ENOUGH, department_of, seniority_of
+from leadflood.domain.features.rules.job_titles import RANKS, SIMILAR_ENOUGH, department_of, seniority_of
 from leadflood.domain.icp.schemas import FIELD_CARDS, MAX_NUMBER, FieldKind, RuleField
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.engine.text import make_encodable

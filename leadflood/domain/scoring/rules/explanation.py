@@ -2,8 +2,8 @@
 
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import RuleKind
-from leadflood.domain.scoring.needs import find_needs
-from leadflood.domain.scoring.rules import CLAMP, FILTER, RULE
+from leadflood.domain.scoring.rules.counterfactuals import find_needs
+from leadflood.domain.scoring.rules.scorecard import CLAMP, FILTER, RULE
 from leadflood.domain.scoring.schemas import Contribution, Needs, Prediction, RuleTrace
 
 _PART_WORDS = {

@@ -1,7 +1,7 @@
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
-from leadflood.domain.scoring.rules import Scorecard, band_of, share_out
+from leadflood.domain.scoring.rules.scorecard import Scorecard, band_of, share_out
 from leadflood.domain.scoring.schemas import Contribution
 from tests.domain.icp.icps import CALM, a_flag, a_rule, features, odd_values, rules
 

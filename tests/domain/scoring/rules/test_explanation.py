@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
-from leadflood.domain.scoring.explanation import explain, needs_of, points
-from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring.rules.explanation import explain, needs_of, points
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import Contribution, Prediction
 from tests.domain.icp.icps import CALM, a_flag, a_rule, features, rules
 
