@@ -38,7 +38,7 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service.notifications import NotificationService, Watcher
+from leadflood.domain.notifications.service.notifications import EventNotifier, NotificationService
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.team_settings import TeamSettings
@@ -214,7 +214,7 @@ class Node:
         self.live_overrides: LiveOverrides
         self.messaging: MessagingService
         self.discovery: DiscoveryService
-        self.watcher: Watcher
+        self.watcher: EventNotifier
         self.services: Services
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
@@ -232,7 +232,7 @@ class Node:
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
-        self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
+        self.watcher = EventNotifier(storage.clock, storage.ids, settings.notifications)
         self.services = self._make_services()
         return self._stages()
 

@@ -11,7 +11,7 @@ from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValu
 from leadflood.domain.leads.schemas import LeadView
 from leadflood.domain.messaging.schemas import MessageView, OptInView
 from leadflood.domain.overview.schemas import LeadRecord
-from leadflood.domain.scoring.schemas import Needs, Prediction, RuleTrace, SeenValue
+from leadflood.domain.scoring.schemas import FactValue, Needs, Prediction, RuleTrace
 from leadflood.domain.scoring.service import ScoringService
 
 MOST_KEPT = 4_000
@@ -33,7 +33,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     field: RuleField
     operator: Operator
     wanted: RuleValue
-    seen: SeenValue | None
+    seen: FactValue | None
     is_met: bool
     points_milli: int
     worth_milli: int

@@ -4,7 +4,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
-from leadflood.api.http.event_permissions import View
+from leadflood.api.http.event_permissions import EventFilter
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.notifications.schemas import (
@@ -81,7 +81,7 @@ async def test_a_notification_is_heard_by_who_may_be_told_of_it(node: Node, api:
             heard, cursor = page["data"], page["pagination"]["nextCursor"] or cursor
 
     assert [one["type"] for one in heard] == ["notifications.notification.created"]
-    view = View(
+    view = EventFilter(
         types=(),
         subject=None,
         run_id=None,

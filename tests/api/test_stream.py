@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from leadflood.api.http import websocket as stream
-from leadflood.api.http.event_permissions import About, audience_of
+from leadflood.api.http.event_permissions import EventScope, rule_for
 from leadflood.api.http.websocket import frame
 from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.leads.schemas import LeadEvent
@@ -82,17 +82,17 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("event_type", "permission", "about"),
     [
-        ("reviews.lead.reviewed", Permission.LEADS_READ, About.OWNED),
-        ("reviews.round.ended", Permission.ADMIN_READ, About.TEAM),
-        ("engine.node.lost", Permission.ADMIN_READ, About.TEAM),
-        ("discovery.lead.discovered", Permission.LEADS_READ, About.OWNED),
-        ("discovery.page.fetched", Permission.DISCOVERY_READ, About.TEAM),
+        ("reviews.lead.reviewed", Permission.LEADS_READ, EventScope.OWNED),
+        ("reviews.round.ended", Permission.ADMIN_READ, EventScope.TEAM),
+        ("engine.node.lost", Permission.ADMIN_READ, EventScope.TEAM),
+        ("discovery.lead.discovered", Permission.LEADS_READ, EventScope.OWNED),
+        ("discovery.page.fetched", Permission.DISCOVERY_READ, EventScope.TEAM),
     ],
 )
 def test_an_event_that_no_row_names_is_of_its_lead_or_for_those_who_see_the_system(
-    event_type: str, permission: Permission, about: About
+    event_type: str, permission: Permission, about: EventScope
 ) -> None:
-    audience = audience_of(event_type)
+    audience = rule_for(event_type)
 
     assert (audience.permission, audience.about) == (permission, about)
 
@@ -100,7 +100,7 @@ def test_an_event_that_no_row_names_is_of_its_lead_or_for_those_who_see_the_syst
 def test_the_events_of_leads_are_heard_by_whoever_may_read_leads() -> None:
     names = [name_of(kind) for kind in LeadEvent.__subclasses__() if not kind.internal]
 
-    heard = {name: audience_of(name) for name in names if "." in name}
+    heard = {name: rule_for(name) for name in names if "." in name}
 
     assert len(heard) > 10
     assert Permission.ADMIN_READ not in {audience.permission for audience in heard.values()}
@@ -197,7 +197,7 @@ async def test_a_stream_ends_when_its_session_is_revoked_and_tells_where_to_go_o
         code = await until_closed(socket)
 
     assert left.status < 300, left.body
-    assert code == stream.NO_LONGER
+    assert code == stream.NO_LONGER_ALLOWED
 
 
 @pytest.mark.usefixtures("_looks_often")
@@ -223,7 +223,7 @@ async def test_a_ticket_opens_one_stream_for_a_page_that_can_send_no_header(
     assert made.status == 201
     assert heard["alias"] == "lead:created"
     assert (again.value.status, made_up.value.status) == (401, 401)
-    assert code == stream.NO_LONGER
+    assert code == stream.NO_LONGER_ALLOWED
     assert not [row for row in kept if made.json["ticket"] in row["principal"]]
 
 

@@ -15,7 +15,7 @@ from leadflood.domain.auth.schemas import Permission, Principal
 from leadflood.engine.obs.event_feed import LoggedEvent
 
 
-class About(StrEnum):
+class EventScope(StrEnum):
     """What an event tells of: a lead or an import (somebody's own), a user, or the whole team."""
 
     OWNED = "owned"
@@ -23,32 +23,32 @@ class About(StrEnum):
     TEAM = "team"
 
 
-class Audience(msgspec.Struct, frozen=True):
+class EventRule(msgspec.Struct, frozen=True):
     """Who hears the events whose names begin so."""
 
     prefix: str
     permission: Permission
-    about: About
+    about: EventScope
 
 
-AUDIENCES = (
-    Audience("leads.", Permission.LEADS_READ, About.OWNED),
-    Audience("discovery.lead.", Permission.LEADS_READ, About.OWNED),
-    Audience("discovery.", Permission.DISCOVERY_READ, About.TEAM),
-    Audience("enrichment.", Permission.LEADS_READ, About.OWNED),
-    Audience("features.", Permission.LEADS_READ, About.OWNED),
-    Audience("scoring.", Permission.LEADS_READ, About.OWNED),
-    Audience("learning.", Permission.ANALYTICS_READ, About.TEAM),
-    Audience("messaging.", Permission.MESSAGES_READ, About.OWNED),
-    Audience("notifications.", Permission.SELF, About.USER),
-    Audience("icp.", Permission.ICPS_READ, About.TEAM),
-    Audience("run.", Permission.DISCOVERY_READ, About.TEAM),
-    Audience("accounts.", Permission.USERS_READ, About.TEAM),
+EVENT_RULES = (
+    EventRule("leads.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("discovery.lead.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("discovery.", Permission.DISCOVERY_READ, EventScope.TEAM),
+    EventRule("enrichment.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("features.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("scoring.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("learning.", Permission.ANALYTICS_READ, EventScope.TEAM),
+    EventRule("messaging.", Permission.MESSAGES_READ, EventScope.OWNED),
+    EventRule("notifications.", Permission.SELF, EventScope.USER),
+    EventRule("icp.", Permission.ICPS_READ, EventScope.TEAM),
+    EventRule("run.", Permission.DISCOVERY_READ, EventScope.TEAM),
+    EventRule("accounts.", Permission.USERS_READ, EventScope.TEAM),
 )
 """From the most special to the most general: the first that fits is meant."""
 
-OF_A_LEAD = Audience("", Permission.LEADS_READ, About.OWNED)
-OF_THE_SYSTEM = Audience("", Permission.ADMIN_READ, About.TEAM)
+LEAD_RULE = EventRule("", Permission.LEADS_READ, EventScope.OWNED)
+SYSTEM_RULE = EventRule("", Permission.ADMIN_READ, EventScope.TEAM)
 
 ALIASES = {
     "leads.lead.created": "lead:created",
@@ -70,13 +70,13 @@ ALIASES = {
 
 
 @lru_cache(maxsize=1_000)
-def audience_of(event_type: str) -> Audience:
+def rule_for(event_type: str) -> EventRule:
     """Return who hears a kind of event."""
-    default = OF_A_LEAD if event_type.split(".")[1:2] == ["lead"] else OF_THE_SYSTEM
-    return next((row for row in AUDIENCES if event_type.startswith(row.prefix)), default)
+    default = LEAD_RULE if event_type.split(".")[1:2] == ["lead"] else SYSTEM_RULE
+    return next((row for row in EVENT_RULES if event_type.startswith(row.prefix)), default)
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True):
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What one listener is told: what he asked for of what he may hear.
 
     `types` empty: all; `sees_owner` None: the things of all. Equal views are told the same.
@@ -89,7 +89,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID | None
     sees_owner: UUID | None
 
-    def of(self, principal: Principal) -> "View":
+    def of(self, principal: Principal) -> "EventFilter":
         """Tell the view of somebody who asks for the same, or whose rights are others now."""
         return msgspec.structs.replace(
             self, permissions=principal.permissions, user_id=principal.user_id,
@@ -113,12 +113,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return self.wants_type(event.type)
 
     def _may_hear(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
-        audience = audience_of(event.type)
+        audience = rule_for(event.type)
         if audience.permission not in self.permissions:
             return False
-        if audience.about is About.USER:
+        if audience.about is EventScope.USER:
             return self._is_told(event)
-        if audience.about is About.TEAM or self.sees_owner is None:
+        if audience.about is EventScope.TEAM or self.sees_owner is None:
             return True
         return event.subject is not None and owners.get(event.subject) == str(self.sees_owner)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.event_permissions import ALIASES, View
+from leadflood.api.http.event_permissions import ALIASES, EventFilter
 from leadflood.api.http.naming import camel_case
 from leadflood.api.http.pagination import Limit
 from leadflood.domain.auth.schemas import Principal
@@ -33,9 +33,9 @@ class EventQuery(
         """Tell where to go on; None: nothing was said. Raises: Invalid."""
         return Cursor.read(self.cursor) if self.cursor else None
 
-    def view_of(self, principal: Principal) -> View:
+    def view_of(self, principal: Principal) -> EventFilter:
         """Tell what of this somebody is shown."""
-        return View(
+        return EventFilter(
             types=tuple([name.strip() for name in self.types.split(",") if name.strip()]),
             subject=self.subject, run_id=self.run_id, permissions=principal.permissions,
             user_id=principal.user_id, sees_owner=principal.sees_owner,

@@ -20,7 +20,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from leadflood.api.http.cors import allowed_origin
-from leadflood.api.http.event_permissions import View
+from leadflood.api.http.event_permissions import EventFilter
 from leadflood.api.http.event_views import EventQuery, show
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
@@ -39,14 +39,14 @@ from leadflood.engine.queue import runs
 
 PING_SECONDS = 30.0
 SEND_SECONDS = 10.0
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 CHECK_SECONDS = 15.0
 PROGRESS_REST_RATIO = 10
 """Counting a run takes at most a tenth of the time."""
-MOST_HEARD_BYTES = 4_096
-MOST_UNREAD_BYTES = 1_000_000
-SLOW = WSCloseCode.TRY_AGAIN_LATER
-NO_LONGER = 4401
+MAX_MESSAGE_BYTES = 4_096
+MAX_UNREAD_BYTES = 1_000_000
+SLOW_CLIENT = WSCloseCode.TRY_AGAIN_LATER
+NO_LONGER_ALLOWED = 4401
 PROGRESS: Final = "run.progress"
 POSITION: Final = "stream.position"
 _EXTENDED_16, _EXTENDED_64 = 126, 127
@@ -62,7 +62,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     progress: Funnel
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class StreamNotice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What only a stream tells; `cursor` is where to go on, null before the first event.
 
     `run.progress`: how far the run asked for is, at most once a second. `stream.position`: events
@@ -95,11 +95,15 @@ def require_own_origin(request: web.Request, http: Settings) -> None:
         )
 
 
-class Stream:
+class EventSubscription:
     """One listener: what he is shown, up to where, and whether he still may."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, request: web.Request, view: View, recheck: Recheck
+        self,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        view: EventFilter,
+        recheck: Recheck,
     ) -> None:
         self.socket = socket
         self._transport = request.transport
@@ -118,7 +122,7 @@ class Stream:
     @property
     def is_behind(self) -> bool:
         """Whether too much of what was written is unread."""
-        return self._unread() > MOST_UNREAD_BYTES
+        return self._unread() > MAX_UNREAD_BYTES
 
     def write(self, frames: bytes) -> bool:
         """Write whole frames without waiting; False: nobody is there any more."""
@@ -137,7 +141,7 @@ class Stream:
         if not self.is_behind:
             return True
         with anyio.move_on_after(SEND_SECONDS):
-            while self._unread() > MOST_UNREAD_BYTES // 2:
+            while self._unread() > MAX_UNREAD_BYTES // 2:
                 await REAL_TIME.sleep(0.05)
             return True
         return False
@@ -155,7 +159,7 @@ class Stream:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
 
-class Streams:
+class EventStreams:
     """All who listen in this process; `run` must be running."""
 
     def __init__(self, platform: Platform, hub: EventHub, metrics: RouteMetrics) -> None:
@@ -165,7 +169,7 @@ class Streams:
         self._clock = platform.clock
         self._sight = LeadOwnership(self._db)
         self._overview = OverviewService(self._db)
-        self._open: set[Stream] = set()
+        self._open: set[EventSubscription] = set()
 
     async def serve(
         self, request: web.Request, query: EventQuery, principal: Principal, recheck: Recheck
@@ -181,10 +185,10 @@ class Streams:
             await self._hub.feed.check(after)
         # compressing would cost each listener hundreds of kilobytes
         socket = web.WebSocketResponse(
-            heartbeat=PING_SECONDS, max_msg_size=MOST_HEARD_BYTES, compress=False
+            heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, compress=False
         )
         await socket.prepare(request)
-        stream = Stream(socket, request, query.view_of(principal), recheck)
+        stream = EventSubscription(socket, request, query.view_of(principal), recheck)
         self._open.add(stream)
         self._metrics.streams += 1
         try:
@@ -203,7 +207,9 @@ class Streams:
             group.start_soon(self._check_for_ever, group)
             group.start_soon(self._count_for_ever)
 
-    async def _send_all(self, stream: Stream, after: Cursor, scope: anyio.CancelScope) -> None:
+    async def _send_all(
+        self, stream: EventSubscription, after: Cursor, scope: anyio.CancelScope
+    ) -> None:
         is_slow = False
         async with aclosing(self._hub.watch(after, partial(self._take, stream))) as pages:
             async for page in pages:
@@ -213,12 +219,12 @@ class Streams:
                 stream.place = page.end
             is_slow = is_slow or not self._hub.is_closed
         if is_slow:
-            await stream.close(SLOW, "too slow")
+            await stream.close(SLOW_CLIENT, "too slow")
         else:
             await stream.close(WSCloseCode.GOING_AWAY, "stopping")
         scope.cancel()
 
-    def _take(self, stream: Stream, page: EventBatch) -> bool:
+    def _take(self, stream: EventSubscription, page: EventBatch) -> bool:
         """Write a page at once; False: its owners must be looked up, or the client is behind."""
         if stream.view.sees_owner is not None or stream.is_behind:
             return False
@@ -228,7 +234,7 @@ class Streams:
         stream.place = page.end
         return True
 
-    async def _frames(self, page: EventBatch, view: View) -> bytes:
+    async def _frames(self, page: EventBatch, view: EventFilter) -> bytes:
         """Make the frames of a page for a view, once for all who have the same."""
         if view.sees_owner is None or view in page.shared:
             return _frames_of(page, view, {})
@@ -246,19 +252,19 @@ class Streams:
 
     async def _check_for_ever(self, group: anyio.abc.TaskGroup) -> None:
         while True:
-            await REAL_TIME.sleep(LOOK_SECONDS)
+            await REAL_TIME.sleep(POLL_SECONDS)
             now = REAL_TIME.monotonic()
             for stream in [one for one in self._open if one.check_at <= now]:
                 stream.check_at = now + CHECK_SECONDS
                 if not await self._may_still(stream):
-                    group.start_soon(stream.close, NO_LONGER, "you may listen no longer")
+                    group.start_soon(stream.close, NO_LONGER_ALLOWED, "you may listen no longer")
                 elif stream.place != stream.told_place:
                     stream.told_place = stream.place
-                    self._tell(stream, Note(
+                    self._tell(stream, StreamNotice(
                         type=POSITION, cursor=stream.cursor, at=self._clock.now()
                     ))  # fmt: skip
 
-    async def _may_still(self, stream: Stream) -> bool:
+    async def _may_still(self, stream: EventSubscription) -> bool:
         """Ask whether a listener may go on, and what he is shown now."""
         try:
             principal = await stream.recheck()
@@ -284,11 +290,11 @@ class Streams:
                     raise
                 log.warning("events.progress.delayed", error=str(error)[:200])
             took = REAL_TIME.monotonic() - began
-            await REAL_TIME.sleep(max(LOOK_SECONDS, PROGRESS_REST_RATIO * took))
+            await REAL_TIME.sleep(max(POLL_SECONDS, PROGRESS_REST_RATIO * took))
 
     async def _count_runs(self) -> None:
         """Tell who asked for a run how far it is, when that has changed; each run is asked once."""
-        listening: dict[UUID, list[Stream]] = {}
+        listening: dict[UUID, list[EventSubscription]] = {}
         for stream in self._open:
             view = stream.view
             if view.run_id is not None and _may_hear_progress(view):
@@ -300,16 +306,16 @@ class Streams:
             for stream in listening[run_id]:
                 if stream.told_progress != told:
                     stream.told_progress = told
-                    self._tell(stream, Note(
+                    self._tell(stream, StreamNotice(
                         type=PROGRESS, cursor=stream.cursor, at=self._clock.now(), run_id=run_id,
                         payload=told,
                     ))  # fmt: skip
 
-    def _tell(self, stream: Stream, note: Note) -> None:
+    def _tell(self, stream: EventSubscription, note: StreamNotice) -> None:
         stream.write(frame(msgspec.json.encode(note)))
 
 
-def _may_hear_progress(view: View) -> bool:
+def _may_hear_progress(view: EventFilter) -> bool:
     return Permission.DISCOVERY_READ in view.permissions and view.wants_type(PROGRESS)
 
 
@@ -320,7 +326,7 @@ async def _listen(socket: web.WebSocketResponse) -> None:
             return
 
 
-def _frames_of(page: EventBatch, view: View, owners: Mapping[UUID, str]) -> bytes:
+def _frames_of(page: EventBatch, view: EventFilter, owners: Mapping[UUID, str]) -> bytes:
     made = page.shared.get(view)
     if made is None:
         shown = [event for event in page.events if view.shows(event, owners)]

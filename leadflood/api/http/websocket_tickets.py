@@ -16,8 +16,8 @@ from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Unauthenticated
 
-GOOD_FOR = timedelta(seconds=60)
-STREAM_FOR = timedelta(minutes=15)
+TICKET_LIFETIME = timedelta(seconds=60)
+STREAM_LIFETIME = timedelta(minutes=15)
 """A stream opened with a ticket ends when an access token of that moment would."""
 
 
@@ -28,14 +28,14 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     expires_at: datetime
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class TicketHolder(msgspec.Struct, frozen=True, kw_only=True):
     """Who came with a ticket, and until when he may listen."""
 
     principal: Principal
     until: datetime
 
 
-class Tickets:
+class TicketService:
     """Gives out tickets and takes them."""
 
     def __init__(self, platform: Platform) -> None:
@@ -44,17 +44,17 @@ class Tickets:
     async def issue(self, tx: Tx, caller: Caller) -> Ticket:
         """Give out a ticket for who asks."""
         now, ticket = self._platform.clock.now(), secrets.token_urlsafe(32)
-        holder = Holder(principal=caller.principal, until=now + STREAM_FOR)
+        holder = TicketHolder(principal=caller.principal, until=now + STREAM_LIFETIME)
         await tx.execute(
             SQL.add_ticket,
             hash=_hash(ticket),
             principal=msgspec.json.encode(holder).decode(),
-            expires_at=now + GOOD_FOR,
+            expires_at=now + TICKET_LIFETIME,
             now=now,
         )
-        return Ticket(ticket=ticket, expires_at=now + GOOD_FOR)
+        return Ticket(ticket=ticket, expires_at=now + TICKET_LIFETIME)
 
-    async def redeem(self, ticket: str) -> Holder:
+    async def redeem(self, ticket: str) -> TicketHolder:
         """Take a ticket, which opens nothing any more after this. Raises: Unauthenticated."""
         platform = self._platform
         row = await platform.db.fetch_one(SQL.take_ticket, hash=_hash(ticket))
@@ -63,7 +63,7 @@ class Tickets:
         holder = _DECODER.decode(row["principal"])
         return msgspec.structs.replace(holder, principal=await self.find_principal(holder))
 
-    async def find_principal(self, holder: Holder) -> Principal:
+    async def find_principal(self, holder: TicketHolder) -> Principal:
         """Tell what a holder may now. Raises: Unauthenticated when that is nothing any more."""
         platform = self._platform
         if platform.clock.now() < holder.until:
@@ -74,7 +74,7 @@ class Tickets:
         raise _not_good()
 
 
-_DECODER = msgspec.json.Decoder(Holder)
+_DECODER = msgspec.json.Decoder(TicketHolder)
 
 
 def _hash(ticket: str) -> bytes:

@@ -26,7 +26,7 @@ from leadflood.domain.discovery.schemas import (
     RecordStatus,
     RecordView,
 )
-from leadflood.domain.icp.schemas import query_of
+from leadflood.domain.icp.schemas import people_query
 from leadflood.domain.overview.schemas import Funnel, RunFilter, RunSummary
 from leadflood.domain.overview.service import OverviewService
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
@@ -280,7 +280,7 @@ class Discoveries:
             run.cap_micros, run.lead_cap_micros,
         )  # fmt: skip
         new = NewDiscovery(
-            run_id=run.id, icp_id=icp_id, provider=provider, query=query_of(icp),
+            run_id=run.id, icp_id=icp_id, provider=provider, query=people_query(icp),
             wanted_count=wanted.max_leads, ask_hash=ask_hash,
         )  # fmt: skip
         return Plan(run=run, new=new, ask_hash=ask_hash, again=wanted.again)

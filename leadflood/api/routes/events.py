@@ -11,7 +11,7 @@ from leadflood.api.http.pagination import Pagination
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.http.websocket_tickets import Ticket, Tickets
+from leadflood.api.http.websocket_tickets import Ticket, TicketService
 from leadflood.api.services import Node
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.obs.event_feed import CursorTooOld, EventHub
@@ -66,7 +66,7 @@ class Events:
 
     async def give_ticket(self, caller: Caller) -> Ticket:
         """Give out a ticket that opens one event stream within a minute, for pages in browsers."""
-        tickets = Tickets(self._node.services)
+        tickets = TicketService(self._node.services)
 
         async def do(uow: UnitOfWork) -> Ticket:
             return await tickets.issue(uow.tx, caller)

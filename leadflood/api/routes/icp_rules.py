@@ -13,13 +13,13 @@ from leadflood.api.http.unit_of_work import UnitOfWork, run_once
 from leadflood.api.routes.icps import audit_change
 from leadflood.api.services import Node
 from leadflood.domain.icp.schemas import (
+    ExpectedVersion,
     Icp,
     Operator,
     QualificationRule,
     RuleField,
     RuleKind,
     RuleValue,
-    Seen,
 )
 from leadflood.domain.icp.service.icps import RuleChange
 from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
@@ -108,7 +108,7 @@ class IcpRules:
 
     async def put(self, icp_id: UUID, body: RulesBody, caller: Caller) -> RulesView:
         """Put other rules in place of all; the ICP gets a new version."""
-        seen = Seen(version=body.based_on_version, if_match=caller.if_match)
+        seen = ExpectedVersion(version=body.based_on_version, if_match=caller.if_match)
         return await self._apply(icp_id, caller, lambda _rules: body.rules, seen)
 
     async def add(self, icp_id: UUID, body: QualificationRule, caller: Caller) -> RulesView:
@@ -141,12 +141,12 @@ class IcpRules:
         return await self._apply(icp_id, caller, without)
 
     async def _apply(
-        self, icp_id: UUID, caller: Caller, change: RuleChange, seen: Seen | None = None
+        self, icp_id: UUID, caller: Caller, change: RuleChange, seen: ExpectedVersion | None = None
     ) -> RulesView:
         icps = self._node.services.icps
         profile_id = await icps.profile_of(icp_id)
         before = await icps.find_latest(profile_id)
-        asked = seen or Seen(if_match=caller.if_match)
+        asked = seen or ExpectedVersion(if_match=caller.if_match)
 
         async def do(uow: UnitOfWork) -> RulesView:
             icp = await icps.change_rules(uow.tx, profile_id, change, asked)

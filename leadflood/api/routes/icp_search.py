@@ -40,7 +40,7 @@ from leadflood.domain.icp.schemas import (
 )
 from leadflood.domain.overview.schemas import RunFilter, RunSummary
 from leadflood.domain.overview.service import OverviewService
-from leadflood.domain.scoring.schemas import BandCounts, Counted, Tally
+from leadflood.domain.scoring.schemas import BandCounts, LeadCount, PreviewResult
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotConfigured, NotFound
 
 AT_ONCE = 2
@@ -280,7 +280,7 @@ class IcpSearch:
         return found
 
 
-def _show(tally: Tally, total: Counted) -> PreviewView:
+def _show(tally: PreviewResult, total: LeadCount) -> PreviewView:
     return PreviewView(
         evaluated_count=tally.evaluated_count,
         total_count=max(total.count, tally.evaluated_count),

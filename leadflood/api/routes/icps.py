@@ -16,11 +16,11 @@ from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.icp.schemas import (
     Autopilot,
     Bands,
+    ExpectedVersion,
     Icp,
     IcpFilter,
     IcpInput,
     QualificationRule,
-    Seen,
     Size,
     Target,
 )
@@ -165,7 +165,7 @@ class Icps:
         profile_id = await icps.profile_of(icp_id)
         given = body.as_input()
         before = await icps.find_latest(profile_id)
-        seen = Seen(version=body.based_on_version, if_match=caller.if_match)
+        seen = ExpectedVersion(version=body.based_on_version, if_match=caller.if_match)
 
         async def do(uow: UnitOfWork) -> IcpView:
             icp = await icps.update(profile_id, given, seen=seen, tx=uow.tx)
@@ -183,7 +183,7 @@ class Icps:
         profile_id = await icps.profile_of(icp_id)
 
         async def do(uow: UnitOfWork) -> None:
-            seen = Seen(if_match=caller.if_match)
+            seen = ExpectedVersion(if_match=caller.if_match)
             if await icps.archive(uow.tx, profile_id, caller.by, seen):
                 await uow.record(_about("icp.archived", profile_id))
 

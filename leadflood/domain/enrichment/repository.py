@@ -19,7 +19,7 @@ from leadflood.engine.db.tx import Reader, Tx
 SQL = load_queries(__file__)
 
 
-class End(msgspec.Struct, frozen=True):
+class EnrichmentEnd(msgspec.Struct, frozen=True):
     """A lead that is through, or failed, in a run."""
 
     run_id: UUID
@@ -32,9 +32,11 @@ class End(msgspec.Struct, frozen=True):
         return (self.run_id, self.lead_id)
 
 
-async def record_ends(tx: Tx, ends: Sequence[End], now: datetime) -> set[tuple[UUID, UUID]]:
+async def record_ends(
+    tx: Tx, ends: Sequence[EnrichmentEnd], now: datetime
+) -> set[tuple[UUID, UUID]]:
     """Write ends; tell the (run, lead) that had not ended before and so may go on."""
-    first: dict[tuple[UUID, UUID], End] = {}
+    first: dict[tuple[UUID, UUID], EnrichmentEnd] = {}
     for end in ends:
         known = first.get(end.key())
         if known is None or known.state is EnrichmentState.FAILED:
@@ -53,7 +55,7 @@ async def record_ends(tx: Tx, ends: Sequence[End], now: datetime) -> set[tuple[U
     return {(row["run_id"], row["lead_id"]) for row in rows}
 
 
-async def record_questions(
+async def record_provider_records(
     tx: Tx, asked: Sequence[tuple[UUID, UUID, ProviderRecord]], now: datetime
 ) -> None:
     """Write who was asked for (run, lead), and count which fields came of it."""

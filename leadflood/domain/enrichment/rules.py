@@ -14,7 +14,7 @@ _DAY_SECONDS = 86_400.0
 _HALF_LIFE_DAYS = 500.0
 
 
-class Known(msgspec.Struct, frozen=True):
+class BestValue(msgspec.Struct, frozen=True):
     """The best value of a field so far, and how sure it still is."""
 
     value: Scalar
@@ -22,15 +22,17 @@ class Known(msgspec.Struct, frozen=True):
     is_human: bool = False
 
 
-def known_of(profile: LeadProfile, now: datetime) -> dict[FieldName, Known]:
+def best_values(profile: LeadProfile, now: datetime) -> dict[FieldName, BestValue]:
     """Tell what a lead brings along, each value as sure as its age leaves it."""
     return {
-        field: Known(won.value, won.confidence * _freshness(won.observed_at, now), won.is_human)
+        field: BestValue(won.value, won.confidence * _freshness(won.observed_at, now), won.is_human)
         for field, won in profile.values.items()
     }
 
 
-def learn(known: dict[FieldName, Known], values: Iterable[FoundValue], now: datetime) -> None:
+def adopt_values(
+    known: dict[FieldName, BestValue], values: Iterable[FoundValue], now: datetime
+) -> None:
     """Take over what is surer than what is known; a person's word stays.
 
     The status of an address goes with the address: one told of another address is left out.
@@ -53,25 +55,25 @@ def learn(known: dict[FieldName, Known], values: Iterable[FoundValue], now: date
             _take_over(known, found, found.confidence * _freshness(found.observed_at, now))
 
 
-def _take_over(known: dict[FieldName, Known], found: FoundValue, confidence: float) -> None:
+def _take_over(known: dict[FieldName, BestValue], found: FoundValue, confidence: float) -> None:
     before = known.get(found.field)
     if before is not None and (before.is_human or before.confidence >= confidence):
         return
     changes = before is not None and not _same(before.value, found.value)
     if found.field is FieldName.EMAIL and changes:
         known.pop(FieldName.EMAIL_STATUS, None)
-    known[found.field] = Known(found.value, confidence)
+    known[found.field] = BestValue(found.value, confidence)
 
 
-def wanting(
-    known: Mapping[FieldName, Known], fields: Iterable[FieldName], weak: Probability
+def find_weak_fields(
+    known: Mapping[FieldName, BestValue], fields: Iterable[FieldName], weak: Probability
 ) -> frozenset[FieldName]:
     """Tell which fields are missing or too weak."""
     return frozenset(field for field in fields if _is_weak(known.get(field), weak))
 
 
-def subject_of(
-    lead_id: str, provider_ids: Mapping[str, str], known: Mapping[FieldName, Known]
+def person_subject(
+    lead_id: str, provider_ids: Mapping[str, str], known: Mapping[FieldName, BestValue]
 ) -> PersonSubject:
     """Tell providers what is known of a person."""
 
@@ -94,7 +96,7 @@ def subject_of(
     )
 
 
-def needs_verifying(known: Mapping[FieldName, Known], weak: Probability) -> bool:
+def needs_verifying(known: Mapping[FieldName, BestValue], weak: Probability) -> bool:
     """Tell whether there is an address nobody has found to work."""
     if FieldName.EMAIL not in known:
         return False
@@ -104,7 +106,7 @@ def needs_verifying(known: Mapping[FieldName, Known], weak: Probability) -> bool
     ) and not (status is not None and status.value == EmailStatus.INVALID.value)
 
 
-def _is_about(known: Mapping[FieldName, Known], address: Scalar | None) -> bool:
+def _is_about(known: Mapping[FieldName, BestValue], address: Scalar | None) -> bool:
     mail = known.get(FieldName.EMAIL)
     return address is None or (mail is not None and _same(mail.value, address))
 
@@ -113,7 +115,7 @@ def _same(one: Scalar, other: Scalar) -> bool:
     return str(one).casefold() == str(other).casefold()
 
 
-def _is_weak(one: Known | None, weak: Probability) -> bool:
+def _is_weak(one: BestValue | None, weak: Probability) -> bool:
     return one is None or (not one.is_human and one.confidence < weak)
 
 

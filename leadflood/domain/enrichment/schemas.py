@@ -89,7 +89,7 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
     found_fields: tuple[FieldName, ...] = ()
 
 
-class Enriched(msgspec.Struct, frozen=True, kw_only=True):
+class EnrichmentResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the waterfall brought: all values, winning or not.
 
     `provider_ids` are (provider, its id for the person). `exhausted`: the money of the run or lead

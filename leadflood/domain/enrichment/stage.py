@@ -15,8 +15,8 @@ from leadflood.domain.discovery.schemas import LeadDiscovered
 from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
-    Enriched,
     EnrichmentFailed,
+    EnrichmentResult,
     EnrichmentState,
     LeadEnriched,
     LeadsMerged,
@@ -43,11 +43,11 @@ from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 EnrichTask = LeadDiscovered | LeadCreated | EnrichmentWanted
-LeadEnded = FinishedTask[EnrichTask, Enriched]
+LeadEnded = FinishedTask[EnrichTask, EnrichmentResult]
 _NO_RUN = UUID(int=0)
 
 
-class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
+class EnrichmentStage(Stage[EnrichTask, WaterfallInput, EnrichmentResult]):
     """Walks the waterfall for each lead; writes values, merges, questions and ends together."""
 
     name: ClassVar[str] = "enrichment.run"
@@ -79,12 +79,12 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[EnrichTask]]
-    ) -> Sequence[WaterfallInput | Outcome[Enriched]]:
+    ) -> Sequence[WaterfallInput | Outcome[EnrichmentResult]]:
         profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
         return [_input_of(claimed, profiles.get(claimed.task.lead_id)) for claimed in tasks]
 
     @override
-    async def work(self, item: WaterfallInput) -> Outcome[Enriched]:
+    async def work(self, item: WaterfallInput) -> Outcome[EnrichmentResult]:
         walk = Waterfall(item, self._enrichers, self._verifier, self._settings, self._clock)
         token = ANSWERS_SINCE.set(item.created_at if item.is_forced else None)
         try:
@@ -100,7 +100,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
         first = await repository.record_ends(
             tx, [end for one in here for end in _ends(one, settled)], now
         )
-        await repository.record_questions(
+        await repository.record_provider_records(
             tx,
             [
                 (_run_id(one), one.task.lead_id, record)
@@ -122,7 +122,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
 
 def _input_of(
     claimed: ClaimedTask[EnrichTask], profile: LeadProfile | None
-) -> WaterfallInput | Outcome[Enriched]:
+) -> WaterfallInput | Outcome[EnrichmentResult]:
     lead_id, task = claimed.task.lead_id, claimed.task
     if profile is None:
         return Discard(NotFound(f"lead {lead_id} is gone", code="leads.not_found"))
@@ -148,7 +148,7 @@ def _learned(one: LeadEnded) -> LeadValues:
     )
 
 
-def _new_keys(item: WaterfallInput | None, result: Enriched) -> tuple[IdentityKey, ...]:
+def _new_keys(item: WaterfallInput | None, result: EnrichmentResult) -> tuple[IdentityKey, ...]:
     """Tell the keys that what is known now gives and what was known before did not.
 
     What a provider says of a field that a person has decided tells nobody's identity.
@@ -182,15 +182,17 @@ def _told(profile: LeadProfile) -> tuple[FoundValue, ...]:
     )
 
 
-def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[repository.End]:
+def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[repository.EnrichmentEnd]:
     who = settled.get(one.task.lead_id)
     if who is None:
         return []
     code = _failure_code(one)
     if code is not None:
-        return [repository.End(_run_id(one), who.lead_id, EnrichmentState.FAILED, code)]
+        return [repository.EnrichmentEnd(_run_id(one), who.lead_id, EnrichmentState.FAILED, code)]
     note = "budget.exhausted" if _is_exhausted(one) else None
-    return [repository.End(_run_id(one), who.survivor_id, EnrichmentState.COMPLETED, note)]
+    return [
+        repository.EnrichmentEnd(_run_id(one), who.survivor_id, EnrichmentState.COMPLETED, note)
+    ]
 
 
 def _follow(

@@ -15,7 +15,7 @@ from leadflood.engine.ids import Ids
 SQL = load_queries(__file__)
 
 
-class Computed(msgspec.Struct, frozen=True, order=True):
+class ComputedVector(msgspec.Struct, frozen=True, order=True):
     """A vector ready to be kept; the first four name it."""
 
     lead_id: UUID
@@ -28,7 +28,7 @@ class Computed(msgspec.Struct, frozen=True, order=True):
 SnapshotKey = tuple[UUID, UUID, int, bytes]
 
 
-def key_of(computed: Computed) -> SnapshotKey:
+def key_of(computed: ComputedVector) -> SnapshotKey:
     """Tell what names a vector."""
     return computed.lead_id, computed.icp_id, computed.source_version, computed.vector_hash
 
@@ -42,7 +42,7 @@ async def find_targets(db: Reader, icp_ids: Sequence[UUID]) -> dict[UUID, Target
 
 
 async def record_snapshots(
-    tx: Tx, computed: Sequence[Computed], ids: Ids, now: datetime
+    tx: Tx, computed: Sequence[ComputedVector], ids: Ids, now: datetime
 ) -> dict[SnapshotKey, UUID]:
     """Keep vectors and tell each one's snapshot; one that was kept before keeps its id."""
     rows = sorted({key_of(one): one for one in computed}.values())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import compute_vector
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Target
@@ -19,7 +19,7 @@ class FeatureService:
 
         It computes only, a few thousand vectors a second: call it in a thread.
         """
-        aim = Aim(target)
+        aim = PreparedTarget(target)
 
         def compute(profiles: Sequence[LeadProfile]) -> list[Vector]:
             return [compute_vector(profile, aim) for profile in profiles]

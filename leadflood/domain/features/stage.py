@@ -10,10 +10,10 @@ from typing_extensions import override
 from leadflood.contracts.parts import StageParts
 from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.features import repository
-from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.repository import ComputedVector, key_of
+from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
-from leadflood.domain.features.repository import Computed, key_of
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, RescoreWanted
 from leadflood.engine.clock import Clock
@@ -32,13 +32,13 @@ class FeatureInput:
 
     __slots__ = ("aim", "icp_id", "profile")
 
-    def __init__(self, profile: LeadProfile, icp_id: UUID, aim: Aim) -> None:
+    def __init__(self, profile: LeadProfile, icp_id: UUID, aim: PreparedTarget) -> None:
         self.profile = profile
         self.icp_id = icp_id
         self.aim = aim
 
 
-class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
+class FeaturesStage(Stage[FeaturesTask, FeatureInput, ComputedVector]):
     """Computes vectors, a batch at a time; equal inputs end in the same snapshot."""
 
     name: ClassVar[str] = "features.compute"
@@ -50,7 +50,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
         super().__init__(policy)
         self._ids = ids
         self._clock = clock
-        self._aims: dict[UUID, Aim] = {}
+        self._aims: dict[UUID, PreparedTarget] = {}
 
     @classmethod
     @override
@@ -60,20 +60,20 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[FeaturesTask]]
-    ) -> Sequence[FeatureInput | Outcome[Computed]]:
+    ) -> Sequence[FeatureInput | Outcome[ComputedVector]]:
         """Read the leads and the targets; versions never change, so targets are read once."""
         profiles = await leads.profiles(db, list({one.task.lead_id for one in tasks}))
         aims = await self._find_aims(db, {one.task.icp_id for one in tasks})
         return [_input_of(one.task, profiles, aims) for one in tasks]
 
     @override
-    async def work_batch(self, items: Sequence[FeatureInput]) -> Sequence[Outcome[Computed]]:
+    async def work_batch(self, items: Sequence[FeatureInput]) -> Sequence[Outcome[ComputedVector]]:
         """Compute a vector for each."""
         return [Done(_compute(item)) for item in items]
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, Computed]]
+        self, tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, ComputedVector]]
     ) -> Sequence[FollowUp]:
         """Keep the snapshots; a lead whose task ends without one has failed, with the code."""
         await _fail(tx, ended, self._clock.now())
@@ -94,20 +94,20 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
             for one, computed in done
         ]
 
-    async def _find_aims(self, db: Reader, icp_ids: set[UUID]) -> dict[UUID, Aim]:
+    async def _find_aims(self, db: Reader, icp_ids: set[UUID]) -> dict[UUID, PreparedTarget]:
         unknown = icp_ids - self._aims.keys()
         if unknown:
             if len(self._aims) + len(unknown) > MAX_AIMS:
                 self._aims = {}
                 unknown = icp_ids
             targets = await repository.find_targets(db, list(unknown))
-            self._aims |= {icp_id: Aim(target) for icp_id, target in targets.items()}
+            self._aims |= {icp_id: PreparedTarget(target) for icp_id, target in targets.items()}
         return self._aims
 
 
 def _input_of(
-    task: FeaturesTask, profiles: dict[UUID, LeadProfile], aims: dict[UUID, Aim]
-) -> FeatureInput | Outcome[Computed]:
+    task: FeaturesTask, profiles: dict[UUID, LeadProfile], aims: dict[UUID, PreparedTarget]
+) -> FeatureInput | Outcome[ComputedVector]:
     profile, aim = profiles.get(task.lead_id), aims.get(task.icp_id)
     if profile is None:
         return Discard(NotFound("the lead is gone: nothing to compute", code="features.lead.gone"))
@@ -120,9 +120,9 @@ def _input_of(
     return FeatureInput(profile, task.icp_id, aim)
 
 
-def _compute(item: FeatureInput) -> Computed:
+def _compute(item: FeatureInput) -> ComputedVector:
     encoded = canonical_json(compute_vector(item.profile, item.aim))
-    return Computed(
+    return ComputedVector(
         item.profile.lead_id,
         item.icp_id,
         item.profile.version,
@@ -132,7 +132,7 @@ def _compute(item: FeatureInput) -> Computed:
 
 
 async def _fail(
-    tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, Computed]], now: datetime
+    tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, ComputedVector]], now: datetime
 ) -> None:
     """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
     by_code: dict[str, list[UUID]] = {}

@@ -19,7 +19,7 @@ from leadflood.engine.db.tx import Reader, Row, Tx
 SQL = load_queries(__file__)
 
 
-class Latest(msgspec.Struct, frozen=True):
+class LatestVersion(msgspec.Struct, frozen=True):
     """Where a profile stands."""
 
     icp_id: UUID
@@ -67,10 +67,10 @@ async def find_versions(db: Reader, ids: Sequence[UUID]) -> list[Icp]:
     return [_icp_of(row) for row in await db.fetch(SQL.find_versions, ids=list(ids))]
 
 
-async def find_latest(db: Reader, profile_id: UUID) -> Latest | None:
+async def find_latest(db: Reader, profile_id: UUID) -> LatestVersion | None:
     """Find the newest version of a profile."""
     row = await db.fetch_one(SQL.find_latest, profile_id=profile_id)
-    return Latest(*row) if row else None
+    return LatestVersion(*row) if row else None
 
 
 async def find_by_name(db: Reader, name: str) -> UUID | None:
@@ -119,7 +119,7 @@ async def list_versions(db: Reader, profile_id: UUID, before: int | None, limit:
     return sorted(found, key=lambda icp: icp.version, reverse=True)
 
 
-async def find_search_at_work(db: Reader, profile_id: UUID) -> UUID | None:
+async def find_running_search(db: Reader, profile_id: UUID) -> UUID | None:
     """Find a search for a profile that still goes on."""
     found: UUID | None = await db.fetch_value(SQL.find_search_at_work, profile_id=profile_id)
     return found

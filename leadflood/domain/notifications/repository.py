@@ -7,15 +7,15 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.notifications.schemas import (
-    BudgetFacts,
-    DeadFacts,
-    Happened,
-    Held,
+    BudgetLevel,
+    DeadJobs,
     NewNotification,
+    NotableEvent,
     NotificationKind,
+    NotificationReader,
     NotificationView,
-    Reader,
     RunFacts,
+    SendingHold,
 )
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader as Db, Row, Tx
@@ -23,34 +23,34 @@ from leadflood.engine.db.tx import Reader as Db, Row, Tx
 SQL = load_queries(__file__)
 NEWEST = UUID(int=2**128 - 1)
 FIRST = UUID(int=0)
-Place = tuple[int, str, UUID]
+EventPosition = tuple[int, str, UUID]
 """(era, xid, id): a place in the log."""
 
 
-class Watch(msgspec.Struct, frozen=True):
+class LogPosition(msgspec.Struct, frozen=True):
     """Where the log was read to, and when."""
 
-    place: Place
+    place: EventPosition
     looked_at: datetime
 
 
-async def lock_place(tx: Tx) -> Watch | None:
+async def lock_position(tx: Tx) -> LogPosition | None:
     """Take the right to read on; None: another node has it, or nobody has begun."""
     row = await tx.fetch_one(SQL.lock_place)
     if row is None:
         return None
-    return Watch((row["era"], row["xid"], row["event_id"]), row["looked_at"])
+    return LogPosition((row["era"], row["xid"], row["event_id"]), row["looked_at"])
 
 
-async def begin(tx: Tx, now: datetime) -> None:
+async def start_at_end(tx: Tx, now: datetime) -> None:
     """Begin at the end of the log, unless somebody has begun."""
     if not await tx.fetch_value(SQL.has_place):
         await tx.execute(SQL.begin_here, event_id=FIRST, now=now)
 
 
 async def read_log(
-    tx: Tx, place: Place, types: Sequence[str], limit: int
-) -> tuple[list[Happened], Place]:
+    tx: Tx, place: EventPosition, types: Sequence[str], limit: int
+) -> tuple[list[NotableEvent], EventPosition]:
     """Read events behind a place; tell them and the place behind them."""
     head = await tx.fetch_one(SQL.find_head)
     if head is None:
@@ -66,7 +66,7 @@ async def read_log(
     return events, (head["era"], head["xid"], FIRST)
 
 
-async def move_place(tx: Tx, place: Place, now: datetime) -> None:
+async def record_position(tx: Tx, place: EventPosition, now: datetime) -> None:
     """Write down how far the log was read."""
     era, xid, event_id = place
     await tx.execute(SQL.move_place, era=era, xid=xid, id=event_id, now=now)
@@ -84,26 +84,26 @@ async def find_runs(db: Db, ended: Iterable[UUID], others: Iterable[UUID]) -> di
     return {row["run_id"]: RunFacts(**dict(row.items())) for row in rows}
 
 
-async def find_dead(db: Db, since: datetime) -> list[DeadFacts]:
+async def find_dead_jobs(db: Db, since: datetime) -> list[DeadJobs]:
     """Read which jobs have died lately."""
     stages = [row["stage"] for row in await db.fetch(SQL.find_dead_stages)]
     rows = await db.fetch(SQL.find_dead, since=since, stages=stages) if stages else ()
-    return [DeadFacts(**dict(row.items())) for row in rows]
+    return [DeadJobs(**dict(row.items())) for row in rows]
 
 
-async def find_hold(db: Db, since: datetime) -> Held | None:
+async def find_hold(db: Db, since: datetime) -> SendingHold | None:
     """Tell whether the guard has held sending since then."""
     row = await db.fetch_one(SQL.find_hold, since=since)
-    return None if row is None else Held(reason=row["reason"], changed_at=row["changed_at"])
+    return None if row is None else SendingHold(reason=row["reason"], changed_at=row["changed_at"])
 
 
-async def find_budgets(db: Db, scopes: Sequence[str]) -> list[BudgetFacts]:
+async def find_budgets(db: Db, scopes: Sequence[str]) -> list[BudgetLevel]:
     """Read caps and what is used of them."""
     rows = await db.fetch(SQL.find_budgets, scopes=list(scopes))
-    return [BudgetFacts(**dict(row.items())) for row in rows]
+    return [BudgetLevel(**dict(row.items())) for row in rows]
 
 
-async def add(
+async def record_notifications(
     tx: Tx, told: Sequence[NewNotification], ids: Sequence[UUID], now: datetime
 ) -> list[UUID]:
     """Write notifications; tell which of the ids are new, the others were told before."""
@@ -124,7 +124,7 @@ async def add(
 
 
 async def list_notifications(
-    db: Db, reader: Reader, *, only_unread: bool, before: UUID | None, limit: int
+    db: Db, reader: NotificationReader, *, only_unread: bool, before: UUID | None, limit: int
 ) -> list[NotificationView]:
     """List what somebody may be told, newest first, behind a place."""
     rows = await db.fetch(
@@ -139,7 +139,7 @@ async def list_notifications(
     return [_view(row) for row in rows]
 
 
-async def count_unread(db: Db, reader: Reader, bound: int) -> int:
+async def count_unread(db: Db, reader: NotificationReader, bound: int) -> int:
     """Count what somebody has not read, up to a bound."""
     count: int = await db.fetch_value(
         SQL.count_unread,
@@ -151,7 +151,7 @@ async def count_unread(db: Db, reader: Reader, bound: int) -> int:
     return count
 
 
-async def is_visible(db: Db, reader: Reader, notification_id: UUID) -> bool:
+async def is_visible(db: Db, reader: NotificationReader, notification_id: UUID) -> bool:
     """Tell whether somebody may be told of a notification."""
     found = await db.fetch_value(
         SQL.find_visible,
@@ -162,12 +162,14 @@ async def is_visible(db: Db, reader: Reader, notification_id: UUID) -> bool:
     return found is not None
 
 
-async def mark_read(tx: Tx, reader: Reader, notification_id: UUID, now: datetime) -> None:
+async def mark_read(
+    tx: Tx, reader: NotificationReader, notification_id: UUID, now: datetime
+) -> None:
     """Write down that somebody has read one."""
     await tx.execute(SQL.mark_read, reader=reader.name, id=notification_id, now=now)
 
 
-async def mark_seen(tx: Tx, reader: Reader, up_to: UUID, now: datetime) -> None:
+async def mark_seen(tx: Tx, reader: NotificationReader, up_to: UUID, now: datetime) -> None:
     """Write down that somebody has read all up to one."""
     await tx.execute(SQL.mark_seen, reader=reader.name, up_to=up_to, now=now)
     await tx.execute(SQL.drop_marks, reader=reader.name, up_to=up_to)
@@ -178,8 +180,8 @@ async def prune(db: Db, before: UUID, limit: int = 5_000) -> int:
     return await db.execute(SQL.prune, before=before, limit=limit)
 
 
-def _happened(row: Row) -> Happened:
-    return Happened(
+def _happened(row: Row) -> NotableEvent:
+    return NotableEvent(
         type=row["type"],
         at=row["at"],
         run_id=row["run_id"],

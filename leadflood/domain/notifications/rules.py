@@ -5,13 +5,13 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.notifications.schemas import (
-    BudgetFacts,
-    DeadFacts,
-    Happened,
-    Held,
+    BudgetLevel,
+    DeadJobs,
     NewNotification,
+    NotableEvent,
     NotificationKind,
     RunFacts,
+    SendingHold,
 )
 
 RUN_COMPLETED = "run.completed"
@@ -19,7 +19,7 @@ SEARCH_FAILED = "discovery.run.failed"
 DRAFTED = "messaging.message.drafted"
 UNKNOWN = "messaging.message.unknown"
 ASSIGNED = "leads.lead.assigned"
-TOLD = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED)
+NOTABLE_EVENTS = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED)
 """The events of which somebody is told."""
 
 NEARLY_RATIO = 0.9
@@ -29,7 +29,9 @@ _PERMISSIONS = {"import": "leads:import", "bulk": "leads:write", "csv": "leads:i
 _RUN = "run"
 
 
-def of_events(events: Sequence[Happened], runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
+def describe_events(
+    events: Sequence[NotableEvent], runs: Mapping[UUID, RunFacts]
+) -> list[NewNotification]:
     """Tell what is to be told of events, in their order, each thing once."""
     made: dict[str, NewNotification] = {}
     for event in events:
@@ -40,7 +42,7 @@ def of_events(events: Sequence[Happened], runs: Mapping[UUID, RunFacts]) -> list
     return list(made.values())
 
 
-def of_dead(dead: Iterable[DeadFacts]) -> list[NewNotification]:
+def describe_dead_jobs(dead: Iterable[DeadJobs]) -> list[NewNotification]:
     """Tell of jobs that died: once for a stage, a cause and a run, or a day outside runs."""
     return [
         NewNotification(
@@ -55,7 +57,7 @@ def of_dead(dead: Iterable[DeadFacts]) -> list[NewNotification]:
     ]
 
 
-def of_hold(held: Held | None) -> list[NewNotification]:
+def describe_hold(held: SendingHold | None) -> list[NewNotification]:
     """Tell that the guard holds sending, once for each time it does."""
     if held is None:
         return []
@@ -70,7 +72,7 @@ def of_hold(held: Held | None) -> list[NewNotification]:
     ]
 
 
-def of_budgets(budgets: Iterable[BudgetFacts]) -> list[NewNotification]:
+def describe_budgets(budgets: Iterable[BudgetLevel]) -> list[NewNotification]:
     """Tell of caps that are nearly used up, once in their day or month."""
     return [
         NewNotification(
@@ -85,7 +87,7 @@ def of_budgets(budgets: Iterable[BudgetFacts]) -> list[NewNotification]:
     ]
 
 
-def _of_event(event: Happened, runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
+def _of_event(event: NotableEvent, runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
     run = runs.get(event.run_id) if event.run_id is not None else None
     match event.type:
         case "run.completed":
@@ -132,7 +134,7 @@ def _of_run(run: RunFacts) -> list[NewNotification]:
     return told
 
 
-def _of_failure(event: Happened, run: RunFacts | None) -> list[NewNotification]:
+def _of_failure(event: NotableEvent, run: RunFacts | None) -> list[NewNotification]:
     subject = event.run_id
     if subject is None:
         return []
@@ -148,7 +150,7 @@ def _of_failure(event: Happened, run: RunFacts | None) -> list[NewNotification]:
     ]
 
 
-def _of_drafts(event: Happened, run: RunFacts) -> list[NewNotification]:
+def _of_drafts(event: NotableEvent, run: RunFacts) -> list[NewNotification]:
     if not run.waiting_count:
         return []
     is_single = run.kind == _SINGLE
@@ -164,7 +166,7 @@ def _of_drafts(event: Happened, run: RunFacts) -> list[NewNotification]:
     ]
 
 
-def _of_unknown(event: Happened) -> NewNotification:
+def _of_unknown(event: NotableEvent) -> NewNotification:
     return NewNotification(
         key=f"unknown:{_day(event.at)}",
         kind=NotificationKind.SENDING_UNKNOWN,
@@ -174,7 +176,7 @@ def _of_unknown(event: Happened) -> NewNotification:
     )
 
 
-def _of_assignments(events: Iterable[Happened]) -> list[NewNotification]:
+def _of_assignments(events: Iterable[NotableEvent]) -> list[NewNotification]:
     """Tell new owners, once an hour each; who is no user has no place to be told at."""
     counts: dict[tuple[UUID, str], int] = {}
     for event in events:
@@ -206,7 +208,7 @@ def _about_run(run_id: UUID | None) -> tuple[str, str]:
     return ("", "") if run_id is None else (_RUN, str(run_id))
 
 
-def _percent(budget: BudgetFacts) -> int:
+def _percent(budget: BudgetLevel) -> int:
     return budget.used_micros * 100 // budget.cap_micros
 
 

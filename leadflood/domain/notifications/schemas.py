@@ -65,7 +65,7 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     created_at: datetime
 
 
-class Reader(msgspec.Struct, frozen=True, kw_only=True):
+class NotificationReader(msgspec.Struct, frozen=True, kw_only=True):
     """Who reads: `name` is whose marks are kept; `user_id` None: an operator."""
 
     name: str
@@ -87,7 +87,7 @@ class NotificationCreated(Event, frozen=True, tag="notifications.notification.cr
         return self.notification_id
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
+class NotableEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event of the log, its payload read; `run_id` None: outside a run."""
 
     type: str
@@ -108,7 +108,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     exhausted_count: int
 
 
-class DeadFacts(msgspec.Struct, frozen=True, kw_only=True):
+class DeadJobs(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs of one stage that died of one cause in one run (None: outside a run)."""
 
     stage: str
@@ -118,7 +118,7 @@ class DeadFacts(msgspec.Struct, frozen=True, kw_only=True):
     died_at: datetime
 
 
-class BudgetFacts(msgspec.Struct, frozen=True, kw_only=True):
+class BudgetLevel(msgspec.Struct, frozen=True, kw_only=True):
     """A cap over all providers and what is used of it."""
 
     scope: str
@@ -126,7 +126,7 @@ class BudgetFacts(msgspec.Struct, frozen=True, kw_only=True):
     used_micros: int
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class SendingHold(msgspec.Struct, frozen=True, kw_only=True):
     """Sending as the guard holds it."""
 
     reason: str

@@ -19,11 +19,11 @@ from leadflood.domain.icp.schemas import (
 )
 from leadflood.domain.scoring.schemas import (
     Contribution,
-    Counted,
+    FactValue,
+    LeadCount,
     Prediction,
     RuleTrace,
     Score,
-    SeenValue,
 )
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
@@ -35,7 +35,7 @@ RULES_V1 = UUID("019a0000-0000-7000-8000-000000000001")
 """The row of `scoring_algorithm` that the migration wrote."""
 
 _TraceRow = tuple[
-    int, RuleKind, RuleField, Operator, RuleValue, SeenValue | None, bool, int, int, str
+    int, RuleKind, RuleField, Operator, RuleValue, FactValue | None, bool, int, int, str
 ]
 """A `RuleTrace` without its keys: a row of more than 2 kB would cost Postgres 100 µs to compress
 (500 rows of 2.3 kB: 77 ms, of 1.5 kB: 19 ms, on this machine)."""
@@ -110,18 +110,18 @@ async def list_newest(db: Reader, owner: str | None, limit: int) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def count_leads(db: Reader, owner: str | None, bound: int) -> Counted:
+async def count_leads(db: Reader, owner: str | None, bound: int) -> LeadCount:
     """Count the leads of one owner or (None) of all; beyond a bound an estimate stands in."""
     count = await db.fetch_value(SQL.count_leads_to, owner=owner, bound=bound + 1)
     if count <= bound:
-        return Counted(count=count, is_estimate=False)
+        return LeadCount(count=count, is_estimate=False)
     if owner is not None:
-        return Counted(count=count, is_estimate=True)
+        return LeadCount(count=count, is_estimate=True)
     estimate = await db.fetch_value(SQL.estimate_all_leads)
-    return Counted(count=max(estimate, count), is_estimate=True)
+    return LeadCount(count=max(estimate, count), is_estimate=True)
 
 
-async def scores_of(
+async def find_scores(
     db: Reader, lead_ids: Sequence[UUID], icp_id: UUID | None = None
 ) -> dict[UUID, Prediction]:
     """Find the newest score of each lead, for one ICP version or (None) for any."""
@@ -129,13 +129,13 @@ async def scores_of(
     return {row["lead_id"]: _prediction_of(row) for row in rows}
 
 
-async def newest_of(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+async def find_newest(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Tell which score of each lead is the newest; those without one are left out."""
     rows = await db.fetch(SQL.find_newest, lead_ids=list(lead_ids))
     return {row["lead_id"]: row["id"] for row in rows}
 
 
-async def top(db: Reader, run_id: UUID, limit: int) -> list[Prediction]:
+async def list_top(db: Reader, run_id: UUID, limit: int) -> list[Prediction]:
     """List the best leads of a run, best first."""
     rows = await db.fetch(SQL.find_top, run_id=run_id, limit=limit)
     return [_prediction_of(row) for row in rows]

@@ -11,7 +11,7 @@ from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadEvent
 
-SeenValue = bool | int | float | str | tuple[str, ...]
+FactValue = bool | int | float | str | tuple[str, ...]
 
 
 class LeadScored(LeadEvent, frozen=True, tag="scoring.lead.scored"):
@@ -50,7 +50,7 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     field: RuleField
     operator: Operator
     wanted: RuleValue
-    seen: SeenValue | None = None
+    seen: FactValue | None = None
     is_met: bool
     points_milli: int = 0
     worth_milli: int = 0
@@ -91,7 +91,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     field: RuleField
     words: str
-    to: SeenValue | None
+    to: FactValue | None
     pattern: str | None = None
     gain_milli: int
 
@@ -147,7 +147,7 @@ class PreviewedLead(msgspec.Struct, frozen=True, kw_only=True):
     score: Score
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
     """What rules make of leads. Those that fit are MEDIUM or HIGH; filtered out ones are LOW."""
 
     evaluated_count: int
@@ -158,7 +158,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     sample: tuple[PreviewedLead, ...]
 
 
-class Counted(msgspec.Struct, frozen=True, kw_only=True):
+class LeadCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many leads there are, exact up to a bound; beyond it an estimate."""
 
     count: int

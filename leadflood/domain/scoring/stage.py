@@ -13,9 +13,9 @@ from leadflood.domain.features.schemas import FeaturesComputed, Vector
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.scoring import repository
+from leadflood.domain.scoring.repository import NewPrediction
 from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored, Score
-from leadflood.domain.scoring.repository import NewPrediction
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of

@@ -20,16 +20,16 @@ from leadflood.domain.discovery.schemas import LeadDiscovered
 from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
-    Enriched,
     EnrichmentFailed,
+    EnrichmentResult,
     EnrichmentState,
     LeadEnriched,
     LeadsMerged,
     PersonClaimed,
     Settings,
 )
-from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.enrichment.service.waterfall import WaterfallInput
+from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, NewPerson
 from leadflood.domain.overview.schemas import LeadRecord
@@ -157,7 +157,7 @@ def a_claim(lead_id: UUID, run_id: UUID = RUN) -> ClaimedTask[EnrichTask]:
 
 async def worked(
     database: Database, stage: EnrichmentStage, claims: Sequence[ClaimedTask[EnrichTask]]
-) -> list[FinishedTask[EnrichTask, Enriched]]:
+) -> list[FinishedTask[EnrichTask, EnrichmentResult]]:
     ended = []
     for claim, item in zip(claims, await stage.load(database, claims), strict=True):
         assert isinstance(item, WaterfallInput)
@@ -168,7 +168,9 @@ async def worked(
 
 
 async def committed(
-    database: Database, stage: EnrichmentStage, ended: Sequence[FinishedTask[EnrichTask, Enriched]]
+    database: Database,
+    stage: EnrichmentStage,
+    ended: Sequence[FinishedTask[EnrichTask, EnrichmentResult]],
 ) -> list[Event]:
     async with database.transaction() as tx:
         return [follow.event for follow in await stage.commit(tx, ended)]
@@ -398,7 +400,9 @@ async def test_a_verifier_that_is_down_does_not_hold_the_lead(
 
 async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) -> None:
     lead_id = await a_lead(database)
-    ended = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
+    ended = FinishedTask[EnrichTask, EnrichmentResult](
+        a_claim(lead_id), Discard(ProviderDown("cut"))
+    )
 
     events = await committed(database, a_stage(), [ended])
 
@@ -410,7 +414,9 @@ async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) ->
 async def test_a_dead_letter_replayed_in_its_run_goes_on(database: Database) -> None:
     lead_id = await a_lead(database)
     stage = a_stage(Enricher("apollo", telling("apollo", title="CTO")))
-    failed = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
+    failed = FinishedTask[EnrichTask, EnrichmentResult](
+        a_claim(lead_id), Discard(ProviderDown("cut"))
+    )
     await committed(database, stage, [failed])
 
     events = await enriched(database, stage, lead_id)
@@ -420,7 +426,9 @@ async def test_a_dead_letter_replayed_in_its_run_goes_on(database: Database) -> 
 
 async def test_a_cancelled_run_leaves_the_lead_as_it_is(database: Database) -> None:
     lead_id = await a_lead(database)
-    ended = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(Cancelled("cancelled")))
+    ended = FinishedTask[EnrichTask, EnrichmentResult](
+        a_claim(lead_id), Discard(Cancelled("cancelled"))
+    )
 
     events = await committed(database, a_stage(), [ended])
 

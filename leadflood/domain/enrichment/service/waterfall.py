@@ -17,14 +17,19 @@ from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.enrichment.rules import (
-    Known,
-    known_of,
-    learn,
+    BestValue,
+    adopt_values,
+    best_values,
+    find_weak_fields,
     needs_verifying,
-    subject_of,
-    wanting,
+    person_subject,
 )
-from leadflood.domain.enrichment.schemas import Enriched, EnrichmentState, ProviderRecord, Settings
+from leadflood.domain.enrichment.schemas import (
+    EnrichmentResult,
+    EnrichmentState,
+    ProviderRecord,
+    Settings,
+)
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import (
@@ -68,7 +73,7 @@ class Waterfall:
         self._verifier = verifier
         self._settings = settings
         self._clock = clock
-        self._known: dict[FieldName, Known] = known_of(item.profile, clock.now())
+        self._known: dict[FieldName, BestValue] = best_values(item.profile, clock.now())
         self._provider_ids = dict(item.profile.provider_ids)
         self._new_ids: list[tuple[str, str]] = []
         self._values: list[FoundValue] = []
@@ -79,7 +84,7 @@ class Waterfall:
         self._exhausted = False
         self._claimed_by: str | None = None
 
-    async def run(self) -> Enriched:
+    async def run(self) -> EnrichmentResult:
         """Ask one provider after the other.
 
         Raises: Throttled or Transient when nobody could answer and one of them may later.
@@ -91,7 +96,7 @@ class Waterfall:
         if not self._is_over():
             await self._verify()
         self._refuse_to_end_empty()
-        return Enriched(
+        return EnrichmentResult(
             values=tuple(self._values),
             provider_ids=tuple(self._new_ids),
             records=tuple(self._records),
@@ -133,11 +138,11 @@ class Waterfall:
         if self._item.is_forced:
             missing = frozenset(fields) - self._renewed
         else:
-            missing = wanting(self._known, fields, self._settings.weak_confidence)
+            missing = find_weak_fields(self._known, fields, self._settings.weak_confidence)
         return missing - self._item.profile.settled
 
     def _subject(self) -> PersonSubject:
-        return subject_of(str(self._item.profile.lead_id), self._provider_ids, self._known)
+        return person_subject(str(self._item.profile.lead_id), self._provider_ids, self._known)
 
     def _take(
         self,
@@ -146,7 +151,7 @@ class Waterfall:
         asked_at: datetime,
         answer: PersonAnswer,
     ) -> None:
-        learn(self._known, answer.values, self._clock.now())
+        adopt_values(self._known, answer.values, self._clock.now())
         self._values += answer.values
         if answer.provider_id and self._provider_ids.get(provider) != answer.provider_id:
             self._provider_ids.setdefault(provider, answer.provider_id)
@@ -239,7 +244,7 @@ class Waterfall:
             confidence=verdict.value.confidence if sure else _UNSURE,
             cost_micros=0,
         )
-        learn(self._known, (about, verdict.value), self._clock.now())
+        adopt_values(self._known, (about, verdict.value), self._clock.now())
         self._values += (about, verdict.value)
         self._records.append(
             ProviderRecord(

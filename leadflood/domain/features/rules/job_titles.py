@@ -103,7 +103,7 @@ def title_words(title: str) -> str:
 
 
 @lru_cache(maxsize=50_000)
-def likeness(title: str, wanted: str) -> float:
+def title_similarity(title: str, wanted: str) -> float:
     """Tell how alike two titles are, 0 to 1.
 
     All words of the wanted one, in any order, are a full match, unless the title lessens them

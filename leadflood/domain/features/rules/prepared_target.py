@@ -3,14 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from leadflood.domain.features.rules.job_titles import likeness
+from leadflood.domain.features.rules.job_titles import title_similarity
 from leadflood.domain.icp.schemas import Target
 
 _WORD = re.compile(r"[^\W_]+")
 _SMALL_WORDS = frozenset({"and", "of", "the", "services", "industry"})
 
 
-class Aim:
+class PreparedTarget:
     """What a lead is compared with; each method answers None where the ICP asks for nothing."""
 
     def __init__(self, target: Target) -> None:
@@ -25,7 +25,7 @@ class Aim:
         """Tell how near a title comes to the nearest wanted one, 0 to 1."""
         if not self._titles:
             return None
-        return max(likeness(title, wanted) for wanted in self._titles)
+        return max(title_similarity(title, wanted) for wanted in self._titles)
 
     def wants_country(self, code: str) -> bool | None:
         """Tell whether a country is wanted."""

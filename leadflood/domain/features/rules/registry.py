@@ -10,10 +10,15 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
-from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.job_titles import (
+    RANKS,
+    SIMILAR_ENOUGH,
+    department_of,
+    seniority_of,
+)
+from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.schemas import FeatureValue
-from leadflood.domain.features.rules.job_titles import RANKS, SIMILAR_ENOUGH, department_of, seniority_of
-from leadflood.domain.icp.schemas import FIELD_CARDS, MAX_NUMBER, FieldKind, RuleField
+from leadflood.domain.icp.schemas import FIELD_DESCRIPTIONS, MAX_NUMBER, FieldKind, RuleField
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.engine.text import make_encodable
 
@@ -55,7 +60,7 @@ _COUNTED = (
 )
 
 
-class Subject:
+class FeatureSubject:
     """A lead's profile beside the ICP's aim, with the words several features need."""
 
     __slots__ = (
@@ -69,7 +74,7 @@ class Subject:
         "title",
     )
 
-    def __init__(self, profile: LeadProfile, aim: Aim) -> None:
+    def __init__(self, profile: LeadProfile, aim: PreparedTarget) -> None:
         self.profile = profile
         self.aim = aim
         self.title = self.text(FieldName.TITLE)
@@ -107,50 +112,50 @@ class Subject:
         return _number_of(self.profile.get(name))
 
 
-class Feature(msgspec.Struct, frozen=True):
+class FeatureDefinition(msgspec.Struct, frozen=True):
     """One feature; its type and words are those of the ICP's rule field of the same name."""
 
     name: RuleField
-    compute: Callable[[Subject], FeatureValue | None]
+    compute: Callable[[FeatureSubject], FeatureValue | None]
 
     @property
     def kind(self) -> FieldKind:
         """Tell its type."""
-        return FIELD_CARDS[self.name].kind
+        return FIELD_DESCRIPTIONS[self.name].kind
 
     @property
     def doc(self) -> str:
         """Tell what it means, in words."""
-        return FIELD_CARDS[self.name].words
+        return FIELD_DESCRIPTIONS[self.name].words
 
 
-def _title_likeness(subject: Subject) -> float | None:
+def _title_likeness(subject: FeatureSubject) -> float | None:
     return subject.aim.likeness_of(subject.title) if subject.title else None
 
 
-def _title_matches(subject: Subject) -> bool | None:
+def _title_matches(subject: FeatureSubject) -> bool | None:
     alike = _title_likeness(subject)
     return None if alike is None else alike >= SIMILAR_ENOUGH
 
 
-def _seniority_rank(subject: Subject) -> int | None:
+def _seniority_rank(subject: FeatureSubject) -> int | None:
     return RANKS.get(subject.seniority) if subject.seniority else None
 
 
-def _department(subject: Subject) -> str | None:
+def _department(subject: FeatureSubject) -> str | None:
     return department_of(subject.text(FieldName.DEPARTMENT), subject.title)
 
 
-def _country_matches(subject: Subject) -> bool | None:
+def _country_matches(subject: FeatureSubject) -> bool | None:
     return subject.aim.wants_country(subject.country) if subject.country else None
 
 
-def _size_in_range(subject: Subject) -> bool | None:
+def _size_in_range(subject: FeatureSubject) -> bool | None:
     people = subject.number(FieldName.COMPANY_SIZE)
     return None if people is None else subject.aim.wants_size(people)
 
 
-def _company_age_years(subject: Subject) -> int | None:
+def _company_age_years(subject: FeatureSubject) -> int | None:
     """Tell the age in the year when it was seen, so that equal profiles give equal vectors."""
     founded = subject.number(FieldName.COMPANY_FOUNDED)
     if founded is None:
@@ -160,93 +165,93 @@ def _company_age_years(subject: Subject) -> int | None:
     return age if 0 <= age <= 1000 else None  # noqa: PLR2004 - older is a typing error
 
 
-def _industry_matches(subject: Subject) -> bool | None:
+def _industry_matches(subject: FeatureSubject) -> bool | None:
     industry = subject.text(FieldName.COMPANY_INDUSTRY)
     return subject.aim.wants_industry(industry) if industry else None
 
 
-def _technology_match_count(subject: Subject) -> int | None:
+def _technology_match_count(subject: FeatureSubject) -> int | None:
     shared = subject.aim.shared_technologies(subject.technologies)
     return shared[0] if shared and subject.technologies else None
 
 
-def _technology_match_ratio(subject: Subject) -> float | None:
+def _technology_match_ratio(subject: FeatureSubject) -> float | None:
     shared = subject.aim.shared_technologies(subject.technologies)
     return shared[1] if shared and subject.technologies else None
 
 
-def _email_verified(subject: Subject) -> bool:
+def _email_verified(subject: FeatureSubject) -> bool:
     return bool(subject.email) and subject.text(FieldName.EMAIL_STATUS) == EmailStatus.VALID
 
 
-def _email_is_freemail(subject: Subject) -> bool | None:
+def _email_is_freemail(subject: FeatureSubject) -> bool | None:
     return _domain_of(subject.email) in FREE_MAIL if subject.email else None
 
 
-def _email_is_role(subject: Subject) -> bool | None:
+def _email_is_role(subject: FeatureSubject) -> bool | None:
     return subject.email.partition("@")[0] in ROLES if subject.email else None
 
 
-def _email_fits_company(subject: Subject) -> bool | None:
+def _email_fits_company(subject: FeatureSubject) -> bool | None:
     if not subject.email or not subject.domain:
         return None
     domain = _domain_of(subject.email)
     return domain == subject.domain or domain.endswith(f".{subject.domain}")
 
 
-def _completeness_ratio(subject: Subject) -> float:
+def _completeness_ratio(subject: FeatureSubject) -> float:
     return round(sum(map(subject.has, _COUNTED)) / len(_COUNTED), 4)
 
 
-def _confidence_mean(subject: Subject) -> float | None:
+def _confidence_mean(subject: FeatureSubject) -> float | None:
     values = subject.profile.values.values()
     return round(sum(value.confidence for value in values) / len(values), 4) if values else None
 
 
-def _source_count(subject: Subject) -> int:
+def _source_count(subject: FeatureSubject) -> int:
     return len({value.source for value in subject.profile.values.values()})
 
 
-def _text_of(name: FieldName) -> Callable[[Subject], str | None]:
+def _text_of(name: FieldName) -> Callable[[FeatureSubject], str | None]:
     return lambda subject: subject.text(name) or None
 
 
-def _number_at(name: FieldName) -> Callable[[Subject], float | int | None]:
+def _number_at(name: FieldName) -> Callable[[FeatureSubject], float | int | None]:
     return lambda subject: subject.number(name)
 
 
-REGISTRY: tuple[Feature, ...] = (
-    Feature(RuleField.TITLE, _text_of(FieldName.TITLE)),
-    Feature(RuleField.TITLE_SIMILARITY, _title_likeness),
-    Feature(RuleField.TITLE_MATCHES, _title_matches),
-    Feature(RuleField.SENIORITY, lambda subject: subject.seniority),
-    Feature(RuleField.SENIORITY_RANK, _seniority_rank),
-    Feature(RuleField.DEPARTMENT, _department),
-    Feature(RuleField.COUNTRY, lambda subject: subject.country or None),
-    Feature(RuleField.CITY, _text_of(FieldName.CITY)),
-    Feature(RuleField.COUNTRY_MATCHES, _country_matches),
-    Feature(RuleField.COMPANY_NAME, _text_of(FieldName.COMPANY_NAME)),
-    Feature(RuleField.COMPANY_DOMAIN, lambda subject: subject.domain or None),
-    Feature(RuleField.COMPANY_SIZE, _number_at(FieldName.COMPANY_SIZE)),
-    Feature(RuleField.COMPANY_SIZE_IN_RANGE, _size_in_range),
-    Feature(RuleField.COMPANY_AGE_YEARS, _company_age_years),
-    Feature(RuleField.COMPANY_REVENUE, _number_at(FieldName.COMPANY_REVENUE)),
-    Feature(RuleField.INDUSTRY, _text_of(FieldName.COMPANY_INDUSTRY)),
-    Feature(RuleField.INDUSTRY_MATCHES, _industry_matches),
-    Feature(RuleField.TECHNOLOGIES, lambda subject: subject.technologies or None),
-    Feature(RuleField.TECHNOLOGY_MATCH_COUNT, _technology_match_count),
-    Feature(RuleField.TECHNOLOGY_MATCH_RATIO, _technology_match_ratio),
-    Feature(RuleField.HAS_EMAIL, lambda subject: bool(subject.email)),
-    Feature(RuleField.EMAIL_STATUS, _text_of(FieldName.EMAIL_STATUS)),
-    Feature(RuleField.EMAIL_VERIFIED, _email_verified),
-    Feature(RuleField.EMAIL_IS_FREEMAIL, _email_is_freemail),
-    Feature(RuleField.EMAIL_IS_ROLE, _email_is_role),
-    Feature(RuleField.EMAIL_FITS_COMPANY, _email_fits_company),
-    Feature(RuleField.HAS_LINKEDIN, lambda subject: subject.has(FieldName.LINKEDIN_URL)),
-    Feature(RuleField.HAS_PHONE, lambda subject: subject.has(FieldName.PHONE)),
-    Feature(RuleField.COMPLETENESS_RATIO, _completeness_ratio),
-    Feature(RuleField.CONFIDENCE_MEAN, _confidence_mean),
-    Feature(RuleField.SOURCE_COUNT, _source_count),
+REGISTRY: tuple[FeatureDefinition, ...] = (
+    FeatureDefinition(RuleField.TITLE, _text_of(FieldName.TITLE)),
+    FeatureDefinition(RuleField.TITLE_SIMILARITY, _title_likeness),
+    FeatureDefinition(RuleField.TITLE_MATCHES, _title_matches),
+    FeatureDefinition(RuleField.SENIORITY, lambda subject: subject.seniority),
+    FeatureDefinition(RuleField.SENIORITY_RANK, _seniority_rank),
+    FeatureDefinition(RuleField.DEPARTMENT, _department),
+    FeatureDefinition(RuleField.COUNTRY, lambda subject: subject.country or None),
+    FeatureDefinition(RuleField.CITY, _text_of(FieldName.CITY)),
+    FeatureDefinition(RuleField.COUNTRY_MATCHES, _country_matches),
+    FeatureDefinition(RuleField.COMPANY_NAME, _text_of(FieldName.COMPANY_NAME)),
+    FeatureDefinition(RuleField.COMPANY_DOMAIN, lambda subject: subject.domain or None),
+    FeatureDefinition(RuleField.COMPANY_SIZE, _number_at(FieldName.COMPANY_SIZE)),
+    FeatureDefinition(RuleField.COMPANY_SIZE_IN_RANGE, _size_in_range),
+    FeatureDefinition(RuleField.COMPANY_AGE_YEARS, _company_age_years),
+    FeatureDefinition(RuleField.COMPANY_REVENUE, _number_at(FieldName.COMPANY_REVENUE)),
+    FeatureDefinition(RuleField.INDUSTRY, _text_of(FieldName.COMPANY_INDUSTRY)),
+    FeatureDefinition(RuleField.INDUSTRY_MATCHES, _industry_matches),
+    FeatureDefinition(RuleField.TECHNOLOGIES, lambda subject: subject.technologies or None),
+    FeatureDefinition(RuleField.TECHNOLOGY_MATCH_COUNT, _technology_match_count),
+    FeatureDefinition(RuleField.TECHNOLOGY_MATCH_RATIO, _technology_match_ratio),
+    FeatureDefinition(RuleField.HAS_EMAIL, lambda subject: bool(subject.email)),
+    FeatureDefinition(RuleField.EMAIL_STATUS, _text_of(FieldName.EMAIL_STATUS)),
+    FeatureDefinition(RuleField.EMAIL_VERIFIED, _email_verified),
+    FeatureDefinition(RuleField.EMAIL_IS_FREEMAIL, _email_is_freemail),
+    FeatureDefinition(RuleField.EMAIL_IS_ROLE, _email_is_role),
+    FeatureDefinition(RuleField.EMAIL_FITS_COMPANY, _email_fits_company),
+    FeatureDefinition(RuleField.HAS_LINKEDIN, lambda subject: subject.has(FieldName.LINKEDIN_URL)),
+    FeatureDefinition(RuleField.HAS_PHONE, lambda subject: subject.has(FieldName.PHONE)),
+    FeatureDefinition(RuleField.COMPLETENESS_RATIO, _completeness_ratio),
+    FeatureDefinition(RuleField.CONFIDENCE_MEAN, _confidence_mean),
+    FeatureDefinition(RuleField.SOURCE_COUNT, _source_count),
 )
 
 

@@ -4,8 +4,8 @@ import hashlib
 
 import msgspec
 
-from leadflood.domain.features.rules.prepared_target import Aim
-from leadflood.domain.features.rules.registry import REGISTRY, Subject
+from leadflood.domain.features.rules.prepared_target import PreparedTarget
+from leadflood.domain.features.rules.registry import REGISTRY, FeatureSubject
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.leads.schemas import LeadProfile
 
@@ -13,9 +13,9 @@ _COMPUTES = tuple((str(feature.name), feature.compute) for feature in REGISTRY)
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-def compute_vector(profile: LeadProfile, aim: Aim) -> Vector:
+def compute_vector(profile: LeadProfile, aim: PreparedTarget) -> Vector:
     """Compute every feature of a lead; what is not known is left out."""
-    subject = Subject(profile, aim)
+    subject = FeatureSubject(profile, aim)
     vector: Vector = {}
     for name, compute in _COMPUTES:
         value = compute(subject)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import re2  # type: ignore[import-untyped] # google-re2 ships no types
 
 from leadflood.domain.icp.schemas import (
-    FIELD_CARDS,
+    FIELD_DESCRIPTIONS,
     MAX_NUMBER,
     MAX_PATTERN_CHARS,
     FieldKind,
@@ -83,7 +83,7 @@ def problems_of(given: IcpInput) -> Iterator[FieldProblem]:
 
 def rule_problems(rule: QualificationRule, path: str) -> Iterator[FieldProblem]:
     """List everything that is wrong with one rule."""
-    card = FIELD_CARDS[rule.field]
+    card = FIELD_DESCRIPTIONS[rule.field]
     fitting = _FITTING[rule.operator]
     if not math.isfinite(rule.weight):
         yield FieldProblem(f"{path}.weight", "is not a number: write one from 0 to 1000")

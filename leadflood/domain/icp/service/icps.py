@@ -8,14 +8,20 @@ import msgspec
 
 from leadflood.domain.icp import repository
 from leadflood.domain.icp.rules.validation import check_icp, rules_in_force
-from leadflood.domain.icp.schemas import Icp, IcpFilter, IcpInput, QualificationRule, Seen
+from leadflood.domain.icp.schemas import (
+    ExpectedVersion,
+    Icp,
+    IcpFilter,
+    IcpInput,
+    QualificationRule,
+)
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
 
-UNSEEN = Seen()
+ANY_VERSION = ExpectedVersion()
 IN_USE = IcpFilter()
 RuleChange = Callable[[tuple[QualificationRule, ...]], tuple[QualificationRule, ...]]
 """What becomes of the rules in force."""
@@ -46,7 +52,7 @@ class IcpService:
         given: IcpInput,
         based_on_version: int | None = None,
         *,
-        seen: Seen = UNSEEN,
+        seen: ExpectedVersion = ANY_VERSION,
         tx: Tx | None = None,
     ) -> Icp:
         """Write the next version of a profile; one that changes nothing is not written.
@@ -65,7 +71,7 @@ class IcpService:
             return await self._update(own, profile_id, given, seen)
 
     async def change_rules(
-        self, tx: Tx, profile_id: UUID, change: RuleChange, seen: Seen = UNSEEN
+        self, tx: Tx, profile_id: UUID, change: RuleChange, seen: ExpectedVersion = ANY_VERSION
     ) -> Icp:
         """Write the next version with other rules; `change` is given those in force.
 
@@ -85,13 +91,15 @@ class IcpService:
         check_icp(given)
         return await self._write_next(tx, given, profile_id, latest)
 
-    async def archive(self, tx: Tx, profile_id: UUID, by: str, seen: Seen = UNSEEN) -> bool:
+    async def archive(
+        self, tx: Tx, profile_id: UUID, by: str, seen: ExpectedVersion = ANY_VERSION
+    ) -> bool:
         """Put a profile away: no list shows it, nothing new starts for it; its scores stay.
 
         False: it was away already. Raises: NotFound; Conflict while a search for it goes on.
         """
         await self._lock_latest(tx, profile_id, seen, even_archived=True)
-        at_work = await repository.find_search_at_work(tx, profile_id)
+        at_work = await repository.find_running_search(tx, profile_id)
         if at_work is not None:
             raise Conflict(
                 f"search run {at_work} goes on for this ICP: cancel it or wait for its end",
@@ -101,7 +109,7 @@ class IcpService:
 
     async def restore(self, tx: Tx, profile_id: UUID) -> bool:
         """Bring a profile back; False: it was not away. Raises: NotFound."""
-        await self._lock_latest(tx, profile_id, UNSEEN, even_archived=True)
+        await self._lock_latest(tx, profile_id, ANY_VERSION, even_archived=True)
         return await repository.restore(tx, profile_id)
 
     async def get_any(self, icp_id: UUID) -> Icp:
@@ -211,13 +219,15 @@ class IcpService:
         """List the versions of a profile, newest first, below a number."""
         return await repository.list_versions(self._db, profile_id, before, limit)
 
-    async def _update(self, tx: Tx, profile_id: UUID, given: IcpInput, seen: Seen) -> Icp:
+    async def _update(
+        self, tx: Tx, profile_id: UUID, given: IcpInput, seen: ExpectedVersion
+    ) -> Icp:
         latest = await self._lock_latest(tx, profile_id, seen)
         return await self._write_next(tx, given, profile_id, latest)
 
     async def _lock_latest(
-        self, tx: Tx, profile_id: UUID, seen: Seen, *, even_archived: bool = False
-    ) -> repository.Latest:
+        self, tx: Tx, profile_id: UUID, seen: ExpectedVersion, *, even_archived: bool = False
+    ) -> repository.LatestVersion:
         await repository.lock_profile(tx, str(profile_id))
         latest = await repository.find_latest(tx, profile_id)
         if latest is None:
@@ -238,7 +248,7 @@ class IcpService:
         return latest
 
     async def _write_next(
-        self, tx: Tx, given: IcpInput, profile_id: UUID, latest: repository.Latest
+        self, tx: Tx, given: IcpInput, profile_id: UUID, latest: repository.LatestVersion
     ) -> Icp:
         if latest.content_hash == content_hash(given):
             return (await repository.find_versions(tx, [latest.icp_id]))[0]

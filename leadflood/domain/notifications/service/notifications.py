@@ -6,19 +6,19 @@ from uuid import UUID
 
 from leadflood.domain.notifications import repository
 from leadflood.domain.notifications.rules import (
+    NOTABLE_EVENTS,
     RUN_COMPLETED,
-    TOLD,
-    of_budgets,
-    of_dead,
-    of_events,
-    of_hold,
+    describe_budgets,
+    describe_dead_jobs,
+    describe_events,
+    describe_hold,
 )
 from leadflood.domain.notifications.schemas import (
-    Happened,
     NewNotification,
+    NotableEvent,
     NotificationCreated,
+    NotificationReader,
     NotificationView,
-    Reader,
     RunFacts,
     Settings,
 )
@@ -29,10 +29,10 @@ from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids, id_at
 from leadflood.engine.queue.publisher import Publication, Publisher
 
-MOST_UNREAD = 1_000
+UNREAD_LIMIT = 1_000
 """Unread ones are counted up to this."""
 BATCH = 1_000
-LATE = timedelta(minutes=1)
+CLOCK_TOLERANCE = timedelta(minutes=1)
 """How late what was written at a time may be seen."""
 
 
@@ -45,7 +45,7 @@ class NotificationService:
 
     async def list_some(
         self,
-        reader: Reader,
+        reader: NotificationReader,
         *,
         only_unread: bool = False,
         before: UUID | None = None,
@@ -56,36 +56,38 @@ class NotificationService:
             self._db, reader, only_unread=only_unread, before=before, limit=limit
         )
 
-    async def count_unread(self, reader: Reader) -> int:
+    async def count_unread(self, reader: NotificationReader) -> int:
         """Count what somebody has not read, up to 1,000."""
-        return await repository.count_unread(self._db, reader, MOST_UNREAD)
+        return await repository.count_unread(self._db, reader, UNREAD_LIMIT)
 
-    async def mark_read(self, tx: Tx, reader: Reader, notification_id: UUID) -> int:
+    async def mark_read(self, tx: Tx, reader: NotificationReader, notification_id: UUID) -> int:
         """Record that somebody has read one; return how many are left, up to 1,000.
 
         Raises: NotFound.
         """
         await self._require_visible(tx, reader, notification_id)
         await repository.mark_read(tx, reader, notification_id, self._clock.now())
-        return await repository.count_unread(tx, reader, MOST_UNREAD)
+        return await repository.count_unread(tx, reader, UNREAD_LIMIT)
 
-    async def mark_seen(self, tx: Tx, reader: Reader, up_to: UUID) -> int:
+    async def mark_seen(self, tx: Tx, reader: NotificationReader, up_to: UUID) -> int:
         """Record that somebody has read all up to one; return how many are left, up to 1,000.
 
         Raises: NotFound.
         """
         await self._require_visible(tx, reader, up_to)
         await repository.mark_seen(tx, reader, up_to, self._clock.now())
-        return await repository.count_unread(tx, reader, MOST_UNREAD)
+        return await repository.count_unread(tx, reader, UNREAD_LIMIT)
 
-    async def _require_visible(self, tx: Tx, reader: Reader, notification_id: UUID) -> None:
+    async def _require_visible(
+        self, tx: Tx, reader: NotificationReader, notification_id: UUID
+    ) -> None:
         if not await repository.is_visible(tx, reader, notification_id):
             raise NotFound(
                 f"there is no notification {notification_id}", code="notification.not_found"
             )
 
 
-class Watcher:
+class EventNotifier:
     """Makes notifications of what happened. Each thing is told once, whichever node sees it."""
 
     def __init__(self, clock: Clock, ids: Ids, settings: Settings) -> None:
@@ -101,15 +103,17 @@ class Watcher:
         made = 0
         while True:
             async with publisher.transaction() as publication:
-                watch = await repository.lock_place(publication.tx)
+                watch = await repository.lock_position(publication.tx)
                 if watch is None:
-                    await repository.begin(publication.tx, self._clock.now())
+                    await repository.start_at_end(publication.tx, self._clock.now())
                     return made
-                events, place = await repository.read_log(publication.tx, watch.place, TOLD, BATCH)
-                told = of_events(events, await _find_runs(publication.tx, events))
+                events, place = await repository.read_log(
+                    publication.tx, watch.place, NOTABLE_EVENTS, BATCH
+                )
+                told = describe_events(events, await _find_runs(publication.tx, events))
                 told += await self._unlogged(publication.tx, watch)
                 made += await self.tell(publication, told)
-                await repository.move_place(publication.tx, place, self._clock.now())
+                await repository.record_position(publication.tx, place, self._clock.now())
             if len(events) < BATCH:
                 return made
 
@@ -118,7 +122,9 @@ class Watcher:
         if not told:
             return 0
         ids = self._ids.take(len(told))
-        new = set(await repository.add(publication.tx, told, ids, self._clock.now()))
+        new = set(
+            await repository.record_notifications(publication.tx, told, ids, self._clock.now())
+        )
         events = [
             NotificationCreated(
                 notification_id=made,
@@ -141,19 +147,19 @@ class Watcher:
             total += count
         return total
 
-    async def _unlogged(self, tx: Tx, watch: repository.Watch) -> list[NewNotification]:
+    async def _unlogged(self, tx: Tx, watch: repository.LogPosition) -> list[NewNotification]:
         """Look at what no event tells: dead jobs, the guard's hold, caps nearly used up."""
-        since = watch.looked_at - LATE
+        since = watch.looked_at - CLOCK_TOLERANCE
         today = self._clock.now()
         scopes = (f"all:day:{today:%Y-%m-%d}", f"all:month:{today:%Y-%m}")
         return [
-            *of_dead(await repository.find_dead(tx, since)),
-            *of_hold(await repository.find_hold(tx, since)),
-            *of_budgets(await repository.find_budgets(tx, scopes)),
+            *describe_dead_jobs(await repository.find_dead_jobs(tx, since)),
+            *describe_hold(await repository.find_hold(tx, since)),
+            *describe_budgets(await repository.find_budgets(tx, scopes)),
         ]
 
 
-async def _find_runs(tx: Tx, events: Sequence[Happened]) -> dict[UUID, RunFacts]:
+async def _find_runs(tx: Tx, events: Sequence[NotableEvent]) -> dict[UUID, RunFacts]:
     ended = [event.run_id for event in events if event.run_id and event.type == RUN_COMPLETED]
     others = [event.run_id for event in events if event.run_id]
     return await repository.find_runs(tx, ended, others)

@@ -12,7 +12,7 @@ import msgspec
 
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import (
-    FIELD_CARDS,
+    FIELD_DESCRIPTIONS,
     SCORE_MILLI_MAX,
     FieldKind,
     Operator,
@@ -20,16 +20,16 @@ from leadflood.domain.icp.schemas import (
     RuleField,
     RuleKind,
 )
+from leadflood.domain.scoring.rules.rule_evaluation import RuleEvaluator, describe_rule
 from leadflood.domain.scoring.rules.scorecard import CLAMP, FILTER
 from leadflood.domain.scoring.schemas import (
     Change,
     Contribution,
+    FactValue,
     Needs,
     RuleTrace,
     Score,
-    SeenValue,
 )
-from leadflood.domain.scoring.rules.rule_evaluation import Judge, words_of
 
 SOMETHING_ELSE = "something else"
 STEP = 1
@@ -125,13 +125,13 @@ def _worth(rows: Sequence[RuleTrace], met: Sequence[bool]) -> int:
 def _words(rows: Sequence[RuleTrace], met: Sequence[bool]) -> str:
     """Say what a change must bring: the rules that it newly meets."""
     return " and ".join(
-        words_of(row.field, row.operator, row.wanted)
+        describe_rule(row.field, row.operator, row.wanted)
         for row, is_met in zip(rows, met, strict=True)
         if is_met and not row.is_met
     )
 
 
-def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[SeenValue | None, str | None]]:
+def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[FactValue | None, str | None]]:
     """List values worth trying: (value, None), or (None, pattern) for any text that fits."""
     if len(rows) == 1 and rows[0].operator is Operator.MATCHES:
         yield None, str(rows[0].wanted)
@@ -144,10 +144,10 @@ def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[SeenValue | None, s
     yield None, None
 
 
-def _values_for(row: RuleTrace) -> Iterator[SeenValue]:
+def _values_for(row: RuleTrace) -> Iterator[FactValue]:
     """List values that would meet one rule."""
     wanted = row.wanted if isinstance(row.wanted, tuple) else (row.wanted,)
-    if FIELD_CARDS[row.field].kind is FieldKind.LIST:
+    if FIELD_DESCRIPTIONS[row.field].kind is FieldKind.LIST:
         seen = row.seen if isinstance(row.seen, tuple) else ()
         texts = tuple(str(item) for item in wanted)
         yield (*seen, *texts)
@@ -167,9 +167,9 @@ def _values_for(row: RuleTrace) -> Iterator[SeenValue]:
             yield f"{row.seen} {together}"
 
 
-def _other_values(rows: Sequence[RuleTrace]) -> Iterator[SeenValue]:
+def _other_values(rows: Sequence[RuleTrace]) -> Iterator[FactValue]:
     """List values that no rule names, and for lists all that rules ask for at once."""
-    kind = FIELD_CARDS[rows[0].field].kind
+    kind = FIELD_DESCRIPTIONS[rows[0].field].kind
     if kind is FieldKind.FLAG:
         yield True
         yield False
@@ -188,8 +188,8 @@ def _fails_filter(rows: Sequence[RuleTrace]) -> bool:
     return any(row.kind is RuleKind.HARD_FILTER and not row.is_met for row in rows)
 
 
-def _judge_of(row: RuleTrace) -> Judge:
-    return Judge(
+def _judge_of(row: RuleTrace) -> RuleEvaluator:
+    return RuleEvaluator(
         QualificationRule(kind=row.kind, field=row.field, operator=row.operator, value=row.wanted)
     )
 

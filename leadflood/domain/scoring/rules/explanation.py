@@ -21,7 +21,7 @@ def explain(prediction: Prediction, needs: Needs | None = None) -> list[str]:
     score = prediction.score
     rows = {row.position: row for row in score.trace}
     parts = sorted(score.contributions, key=lambda part: -part.points_milli)
-    lines = [f"{points(score.score_milli)} of 100: {score.band}"]
+    lines = [f"{format_points(score.score_milli)} of 100: {score.band}"]
     lines.extend(_part_line(part, rows) for part in parts)
     lines.extend(
         f"hard filter met: {row.reason}"
@@ -29,27 +29,27 @@ def explain(prediction: Prediction, needs: Needs | None = None) -> list[str]:
         if row.kind is RuleKind.HARD_FILTER and row.is_met
     )
     if score.band is not Band.HIGH:
-        lines.append(say_needs(needs or needs_of(prediction)))
+        lines.append(describe_needs(needs or find_needs_of(prediction)))
     return lines
 
 
-def needs_of(prediction: Prediction, band: Band = Band.HIGH) -> Needs:
+def find_needs_of(prediction: Prediction, band: Band = Band.HIGH) -> Needs:
     """Find the fewest changes that lift the lead into a band."""
     starts = {Band.LOW: 0, Band.MEDIUM: prediction.medium_milli, Band.HIGH: prediction.high_milli}
     return find_needs(prediction.score, band, starts[band])
 
 
-def say_needs(needs: Needs) -> str:
+def describe_needs(needs: Needs) -> str:
     """Say what it would take."""
     if not needs.is_reachable:
         return f"to reach {needs.band}: these rules cannot give it to this lead"
     if not needs.changes:
         return f"to reach {needs.band}: needs nothing, it is there"
-    wanted = "; ".join(f"{one.words} (+{points(one.gain_milli)})" for one in needs.changes)
-    return f"to reach {needs.band}: needs {wanted} → {points(needs.reaches_milli)}"
+    wanted = "; ".join(f"{one.words} (+{format_points(one.gain_milli)})" for one in needs.changes)
+    return f"to reach {needs.band}: needs {wanted} → {format_points(needs.reaches_milli)}"
 
 
-def points(milli: int) -> str:
+def format_points(milli: int) -> str:
     """Write points with the decimals they have: 72.5, 0, -12.345."""
     sign = "-" if milli < 0 else ""
     whole, rest = divmod(abs(milli), 1000)
@@ -57,7 +57,11 @@ def points(milli: int) -> str:
 
 
 def _part_line(part: Contribution, rows: dict[int, RuleTrace]) -> str:
-    signed = points(part.points_milli) if part.points_milli < 0 else f"+{points(part.points_milli)}"
+    signed = (
+        format_points(part.points_milli)
+        if part.points_milli < 0
+        else f"+{format_points(part.points_milli)}"
+    )
     kind, _, place = part.name.partition(".")
     row = rows.get(int(place)) if place.isdigit() else None
     if row is None:
@@ -65,5 +69,5 @@ def _part_line(part: Contribution, rows: dict[int, RuleTrace]) -> str:
     if f"{kind}." == FILTER:
         return f"{signed} hard filter not met: {row.reason}"
     if f"{kind}." == RULE and not row.is_met:
-        return f"{signed} of {points(row.worth_milli)} {row.reason}"
+        return f"{signed} of {format_points(row.worth_milli)} {row.reason}"
     return f"{signed} {row.reason}"

@@ -13,12 +13,12 @@ from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import (
     BandCounts,
     PreviewedLead,
+    PreviewResult,
     RuleCount,
     Score,
-    Tally,
 )
 
-SHOWN = (
+SAMPLE_FIELDS = (
     FieldName.FULL_NAME,
     FieldName.TITLE,
     FieldName.COMPANY_NAME,
@@ -62,10 +62,10 @@ class Preview:
             self._count(score)
             self._keep(profile, score)
 
-    def tally(self) -> Tally:
+    def tally(self) -> PreviewResult:
         """Tell the counts and the best leads, best first."""
         fit = self._seen - self._bands[Band.LOW]
-        return Tally(
+        return PreviewResult(
             evaluated_count=self._seen,
             fit_count=fit,
             filtered_out_count=self._filtered_out,
@@ -122,4 +122,6 @@ class Preview:
 
 
 def _shown(profile: LeadProfile) -> dict[FieldName, Scalar]:
-    return {field: profile.values[field].value for field in SHOWN if field in profile.values}
+    return {
+        field: profile.values[field].value for field in SAMPLE_FIELDS if field in profile.values
+    }

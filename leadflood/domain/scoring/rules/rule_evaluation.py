@@ -8,7 +8,7 @@ import msgspec
 import re2  # type: ignore[import-untyped] # google-re2 ships no types
 
 from leadflood.domain.icp.schemas import (
-    FIELD_CARDS,
+    FIELD_DESCRIPTIONS,
     MAX_NUMBER,
     MAX_PATTERN_CHARS,
     FieldKind,
@@ -18,7 +18,7 @@ from leadflood.domain.icp.schemas import (
     RuleScalar,
     RuleValue,
 )
-from leadflood.domain.scoring.schemas import SeenValue
+from leadflood.domain.scoring.schemas import FactValue
 from leadflood.engine.text import make_encodable
 
 MAX_TEXT_CHARS = 10_000
@@ -26,52 +26,56 @@ MAX_SEEN_CHARS = 200
 MAX_SEEN_ITEMS = 50
 MAX_PATTERN_BYTES = 1 << 20
 
-Predicate = Callable[[SeenValue], bool]
+Predicate = Callable[[FactValue], bool]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Evaluation(msgspec.Struct, frozen=True):
     """What a rule says of a value. `seen` None: it is not known."""
 
     is_met: bool
-    seen: SeenValue | None
+    seen: FactValue | None
     reason: str
 
 
-class Judge:
+class RuleEvaluator:
     """A rule made ready: its value folded, its pattern compiled, its words written."""
 
     __slots__ = ("_basis", "_if_missing", "_label", "_name", "_predicate", "_words", "rule")
 
     def __init__(self, rule: QualificationRule) -> None:
         self.rule = rule
-        card = FIELD_CARDS[rule.field]
+        card = FIELD_DESCRIPTIONS[rule.field]
         self._name = str(rule.field)
         self._basis = str(card.basis) if card.basis else None
         self._label = card.words
-        self._words = words_of(rule.field, rule.operator, rule.value)
-        self._predicate = predicate_of(rule)
+        self._words = describe_rule(rule.field, rule.operator, rule.value)
+        self._predicate = make_predicate(rule)
         self._if_missing = _met_by_nothing(rule)
 
-    def judge(self, features: Mapping[str, SeenValue]) -> Verdict:
+    def judge(self, features: Mapping[str, FactValue]) -> Evaluation:
         """Judge a lead's features."""
-        value = known(features.get(self._name))
+        value = known_value(features.get(self._name))
         if value is None:
             outcome = "holds" if self._if_missing else "does not hold"
-            return Verdict(
+            return Evaluation(
                 self._if_missing, None, f"{self._words}: {outcome}, the value is not known"
             )
         is_met = self._predicate(value)
-        basis = known(features.get(self._basis)) if self._basis else None
-        shown = say(value) if basis is None else f"{say(value)} ({say(basis)})"
-        return Verdict(is_met, shorten(value), f"{self._words}: it is {shown}")
+        basis = known_value(features.get(self._basis)) if self._basis else None
+        shown = (
+            format_value(value)
+            if basis is None
+            else f"{format_value(value)} ({format_value(basis)})"
+        )
+        return Evaluation(is_met, shorten(value), f"{self._words}: it is {shown}")
 
-    def would_meet(self, value: SeenValue | None) -> bool:
+    def would_meet(self, value: FactValue | None) -> bool:
         """Tell whether the rule would be met by that value."""
-        value = known(value)
+        value = known_value(value)
         return self._if_missing if value is None else self._predicate(value)
 
 
-def known(value: SeenValue | None) -> SeenValue | None:
+def known_value(value: FactValue | None) -> FactValue | None:
     """Take not-a-number, absurd numbers, empty text and the empty list for not known."""
     if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
         return None
@@ -80,39 +84,39 @@ def known(value: SeenValue | None) -> SeenValue | None:
     return value
 
 
-def predicate_of(rule: QualificationRule) -> Predicate:
+def make_predicate(rule: QualificationRule) -> Predicate:
     """Make the test of a rule for values that are known."""
     value = rule.value
     make: Callable[[RuleValue], Predicate] = _MAKERS[rule.operator]
     return make(value)
 
 
-def words_of(field: RuleField, operator: Operator, value: RuleValue) -> str:
+def describe_rule(field: RuleField, operator: Operator, value: RuleValue) -> str:
     """Say what a rule asks for, in plain words."""
-    card = FIELD_CARDS[field]
+    card = FIELD_DESCRIPTIONS[field]
     equality = operator in (Operator.EQ, Operator.NEQ)
     if equality and card.kind is FieldKind.FLAG and isinstance(value, bool):
         return card.words if value is (operator is Operator.EQ) else f"not so: {card.words}"
     if operator is Operator.EXISTS:
         return f"{card.words} {'is not' if value is False else 'is'} known"
     if operator is Operator.BETWEEN and isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004 - least and most
-        return f"{card.words} is from {say(value[0])} to {say(value[1])}"
-    return f"{card.words} {_PHRASES[operator]} {say(value)}"
+        return f"{card.words} is from {format_value(value[0])} to {format_value(value[1])}"
+    return f"{card.words} {_PHRASES[operator]} {format_value(value)}"
 
 
-def say(value: RuleValue | SeenValue) -> str:
+def format_value(value: RuleValue | FactValue) -> str:
     """Write a value for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        shown = ", ".join(say(item) for item in value[:MAX_SEEN_ITEMS])
+        shown = ", ".join(format_value(item) for item in value[:MAX_SEEN_ITEMS])
         return f"{shown}, …" if len(value) > MAX_SEEN_ITEMS else shown or "nothing"
     if isinstance(value, str):
         return value if len(value) <= MAX_SEEN_CHARS else f"{value[:MAX_SEEN_CHARS]}…"
     return f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
 
 
-def shorten(value: SeenValue) -> SeenValue:
+def shorten(value: FactValue) -> FactValue:
     """Cut a value to what a trace should hold."""
     if isinstance(value, str):
         return value[:MAX_SEEN_CHARS]
@@ -144,7 +148,7 @@ def _atom(value: RuleScalar) -> tuple[str, object]:
     return "text", fold(value)
 
 
-def _atoms(value: RuleValue | SeenValue) -> frozenset[tuple[str, object]]:
+def _atoms(value: RuleValue | FactValue) -> frozenset[tuple[str, object]]:
     return frozenset(map(_atom, value if isinstance(value, tuple) else (value,)))
 
 
@@ -160,21 +164,21 @@ def _number(value: object) -> int | float | None:
     return value if abs(value) <= MAX_NUMBER else None
 
 
-def _never(_seen: SeenValue) -> bool:
+def _never(_seen: FactValue) -> bool:
     return False
 
 
-def _always(_seen: SeenValue) -> bool:
+def _always(_seen: FactValue) -> bool:
     return True
 
 
-def _same(seen: SeenValue, wanted: frozenset[tuple[str, object]]) -> bool:
+def _same(seen: FactValue, wanted: frozenset[tuple[str, object]]) -> bool:
     if isinstance(seen, tuple):
         return _atoms(seen) == wanted
     return len(wanted) == 1 and _atom(seen) in wanted
 
 
-def _shares(seen: SeenValue, wanted: frozenset[tuple[str, object]]) -> bool:
+def _shares(seen: FactValue, wanted: frozenset[tuple[str, object]]) -> bool:
     if isinstance(seen, tuple):
         return not wanted.isdisjoint(_atoms(seen))
     return _atom(seen) in wanted
@@ -205,7 +209,7 @@ def _compared(holds: Callable[[int | float, int | float], bool], value: RuleValu
     if bound is None:
         return _never
 
-    def predicate(seen: SeenValue) -> bool:
+    def predicate(seen: FactValue) -> bool:
         number = _number(seen)
         return number is not None and holds(number, bound)
 
@@ -218,7 +222,7 @@ def _between(value: RuleValue) -> Predicate:
         return _never
     least, most = ends[0], ends[1]
 
-    def predicate(seen: SeenValue) -> bool:
+    def predicate(seen: FactValue) -> bool:
         number = _number(seen)
         return number is not None and least <= number <= most
 
@@ -231,7 +235,7 @@ def _containing(value: RuleValue) -> Predicate:
     if not wanted or len(wanted) < len(parts):
         return _never
 
-    def predicate(seen: SeenValue) -> bool:
+    def predicate(seen: FactValue) -> bool:
         if isinstance(seen, tuple):
             items = {fold(item) for item in seen}
             return all(part in items for part in wanted)
@@ -249,7 +253,7 @@ def _matching(value: RuleValue) -> Predicate:
     if pattern is None:
         return _never
 
-    def predicate(seen: SeenValue) -> bool:
+    def predicate(seen: FactValue) -> bool:
         texts = seen if isinstance(seen, tuple) else (seen,)
         return any(
             pattern.search(_plain(text)) is not None for text in texts if isinstance(text, str)

@@ -10,8 +10,8 @@ from leadflood.domain.icp.schemas import (
     QualificationRule,
     RuleKind,
 )
-from leadflood.domain.scoring.schemas import Contribution, RuleTrace, Score, SeenValue
-from leadflood.domain.scoring.rules.rule_evaluation import Judge
+from leadflood.domain.scoring.rules.rule_evaluation import RuleEvaluator
+from leadflood.domain.scoring.schemas import Contribution, FactValue, RuleTrace, Score
 
 RULE = "rule."
 FILTER = "filter."
@@ -22,14 +22,14 @@ class Scorecard:
     """The rules of an ICP version made ready: what each is worth, and from where a band begins."""
 
     def __init__(self, rules: Sequence[QualificationRule], bands: Bands) -> None:
-        self._judges = tuple(map(Judge, rules))
-        self._worths = share_out(
+        self._judges = tuple(map(RuleEvaluator, rules))
+        self._worths = apportion(
             [rule.weight if rule.kind is RuleKind.WEIGHTED else 0.0 for rule in rules]
         )
         self.medium_milli = bands.medium_milli
         self.high_milli = bands.high_milli
 
-    def score(self, features: Mapping[str, SeenValue], extra: Sequence[Contribution] = ()) -> Score:
+    def score(self, features: Mapping[str, FactValue], extra: Sequence[Contribution] = ()) -> Score:
         """Score a lead. `extra` are contributions of other judges (a model, an LLM).
 
         A hard filter that is not met takes everything away; what would leave 0 to 100 is taken
@@ -43,7 +43,7 @@ class Scorecard:
         ]
         parts.extend(extra)
         failed = [row for row in trace if row.kind is RuleKind.HARD_FILTER and not row.is_met]
-        parts.extend(closing_parts(sum(part.points_milli for part in parts), failed))
+        parts.extend(limiting_contributions(sum(part.points_milli for part in parts), failed))
         score_milli = sum(part.points_milli for part in parts)
         return Score(
             score_milli=score_milli,
@@ -57,7 +57,7 @@ class Scorecard:
         """Tell what a rule gives at most, in 1/1000 points."""
         return self._worths[position]
 
-    def _trace(self, features: Mapping[str, SeenValue]) -> list[RuleTrace]:
+    def _trace(self, features: Mapping[str, FactValue]) -> list[RuleTrace]:
         rows = []
         for position, (judge, worth_milli) in enumerate(
             zip(self._judges, self._worths, strict=True)
@@ -80,7 +80,7 @@ class Scorecard:
         return rows
 
 
-def closing_parts(sum_milli: int, failed: Sequence[RuleTrace]) -> list[Contribution]:
+def limiting_contributions(sum_milli: int, failed: Sequence[RuleTrace]) -> list[Contribution]:
     """Say what brings a sum into 0 to 100, and to 0 where hard filters failed.
 
     The first failed filter takes all there is; the others are named with nothing left to take.
@@ -95,7 +95,7 @@ def closing_parts(sum_milli: int, failed: Sequence[RuleTrace]) -> list[Contribut
     return parts
 
 
-def share_out(weights: Sequence[float]) -> list[int]:
+def apportion(weights: Sequence[float]) -> list[int]:
     """Share 100 points among weights in 1/1000 points, exactly; nothing where no weight counts.
 
     Source: Hamilton's method of largest remainders; equal remainders go to the first.

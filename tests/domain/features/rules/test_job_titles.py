@@ -4,8 +4,8 @@ from leadflood.domain.features.rules.job_titles import (
     RANKS,
     SIMILAR_ENOUGH,
     department_of,
-    likeness,
     seniority_of,
+    title_similarity,
 )
 from tests.domain.icp.icps import CALM
 
@@ -24,7 +24,7 @@ from tests.domain.icp.icps import CALM
     ],
 )
 def test_titles_are_compared_by_what_they_mean(title: str, wanted: str, matches: bool) -> None:  # noqa: FBT001 - a table
-    assert (likeness(title, wanted) >= SIMILAR_ENOUGH) is matches
+    assert (title_similarity(title, wanted) >= SIMILAR_ENOUGH) is matches
 
 
 @pytest.mark.parametrize(
@@ -67,5 +67,5 @@ def test_departments_are_read_from_titles(title: str, expected: str | None) -> N
 @CALM
 @given(st.text(), st.text())
 def test_any_two_texts_have_a_likeness(title: str, wanted: str) -> None:
-    assert 0 <= likeness(title, wanted) <= 1
+    assert 0 <= title_similarity(title, wanted) <= 1
     assert seniority_of(title, wanted) in {None, *RANKS}

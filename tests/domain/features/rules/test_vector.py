@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import FieldName
-from leadflood.domain.features.rules.prepared_target import Aim
+from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.registry import REGISTRY
 from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import Vector
@@ -12,7 +12,7 @@ from leadflood.domain.icp.schemas import FieldKind, RuleField, Target
 from tests.domain.features.leads import a_profile
 from tests.domain.icp.icps import CALM, an_icp
 
-AIM = Aim(an_icp().target)
+AIM = PreparedTarget(an_icp().target)
 KINDS: dict[FieldKind, tuple[type, ...]] = {
     FieldKind.NUMBER: (int, float),
     FieldKind.FLAG: (bool,),
@@ -39,8 +39,8 @@ def test_the_registry_computes_every_field_a_rule_may_name_once() -> None:
 
 
 @CALM
-@given(profiles, st.sampled_from((AIM, Aim(Target()))))
-def test_any_profile_has_a_vector_of_the_promised_types(profile: Any, aim: Aim) -> None:
+@given(profiles, st.sampled_from((AIM, PreparedTarget(Target()))))
+def test_any_profile_has_a_vector_of_the_promised_types(profile: Any, aim: PreparedTarget) -> None:
     vector = compute_vector(profile, aim)
 
     for feature in REGISTRY:

@@ -1,6 +1,11 @@
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.domain.icp.rules.validation import check_icp, default_rules, problems_of, rules_in_force
+from leadflood.domain.icp.rules.validation import (
+    check_icp,
+    default_rules,
+    problems_of,
+    rules_in_force,
+)
 from leadflood.domain.icp.schemas import QualificationRule, RuleField, RuleKind, Target
 from leadflood.engine.errors import Invalid
 from tests.domain.icp.icps import CALM, a_flag, a_rule, an_icp, rules

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from leadflood.domain.icp.schemas import Autopilot, Operator, RuleField, RuleKind, people_query
 from leadflood.domain.icp.service.icp_file import read_icp, read_icp_file
-from leadflood.domain.icp.schemas import Autopilot, Operator, RuleField, RuleKind, query_of
 from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.errors import Invalid
 from tests.domain.icp.icps import CALM
@@ -18,7 +18,7 @@ def problems_of(text: str) -> dict[str, str]:
 def test_the_example_is_read_and_says_whom_to_look_for() -> None:
     given = read_icp_file(package_folder("config") / "icp.example.toml")
 
-    query = query_of(given)
+    query = people_query(given)
     assert given.autopilot is Autopilot.OFF
     assert given.rules[0].kind is RuleKind.HARD_FILTER
     assert query.countries == ("DE", "NL", "GB", "SE")

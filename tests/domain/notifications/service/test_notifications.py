@@ -9,11 +9,11 @@ from leadflood.domain.notifications.schemas import (
     NewNotification,
     NotificationCreated,
     NotificationKind,
+    NotificationReader,
     NotificationView,
-    Reader,
     Settings,
 )
-from leadflood.domain.notifications.service.notifications import NotificationService, Watcher
+from leadflood.domain.notifications.service.notifications import EventNotifier, NotificationService
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import id_at
@@ -21,8 +21,10 @@ from leadflood.engine.queue.publisher import Publication, Publisher
 from tests.support.messaging import World, sql
 
 pytestmark = pytest.mark.pg
-ANN = Reader(name="user:ann", user_id=UUID(int=1), permissions=("discovery:read", "leads:read"))
-BOB = Reader(name="user:bob", user_id=UUID(int=2), permissions=("discovery:read",))
+ANN = NotificationReader(
+    name="user:ann", user_id=UUID(int=1), permissions=("discovery:read", "leads:read")
+)
+BOB = NotificationReader(name="user:bob", user_id=UUID(int=2), permissions=("discovery:read",))
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def world(database: Database) -> World:
 
 
 @pytest.fixture
-def watcher(world: World) -> Watcher:
-    return Watcher(world.clock, world.ids, Settings(keep_days=1.0))
+def watcher(world: World) -> EventNotifier:
+    return EventNotifier(world.clock, world.ids, Settings(keep_days=1.0))
 
 
 @pytest.fixture
@@ -50,16 +52,16 @@ def a_notification(key: str = "", **over: object) -> NewNotification:
     return msgspec.structs.replace(made, **over)
 
 
-async def tell(world: World, watcher: Watcher, *told: NewNotification) -> int:
+async def tell(world: World, watcher: EventNotifier, *told: NewNotification) -> int:
     async with world.publisher.transaction() as publication:
         return await watcher.tell(cast("Publication", publication), told)
 
 
-async def look(world: World, watcher: Watcher) -> int:
+async def look(world: World, watcher: EventNotifier) -> int:
     return await watcher.look(cast("Publisher", world.publisher))
 
 
-async def look_until_told(world: World, watcher: Watcher) -> int:
+async def look_until_told(world: World, watcher: EventNotifier) -> int:
     """The end of the log waits for whoever writes in the same cluster."""
     with anyio.fail_after(10):
         while not (made := await look(world, watcher)):
@@ -84,12 +86,14 @@ async def log_event(world: World, name: str, run_id: UUID | None = None) -> None
     )
 
 
-async def seen_by(service: NotificationService, reader: Reader) -> list[NotificationView]:
+async def seen_by(
+    service: NotificationService, reader: NotificationReader
+) -> list[NotificationView]:
     return await service.list_some(reader)
 
 
 async def test_a_run_that_ended_is_told_once_whoever_looks_however_often(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     run_id = await world.run()
     await log_event(world, "run.completed", run_id)
@@ -110,7 +114,7 @@ async def test_a_run_that_ended_is_told_once_whoever_looks_however_often(
 
 
 async def test_what_happened_before_the_first_look_is_not_told(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     await log_event(world, "run.completed", await world.run())
 
@@ -121,9 +125,11 @@ async def test_what_happened_before_the_first_look_is_not_told(
 
 
 async def test_a_hold_by_the_guard_and_dead_jobs_are_told_though_no_event_tells(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
-    admin = Reader(name="operator", user_id=None, permissions=("admin:read", "messages:approve"))
+    admin = NotificationReader(
+        name="operator", user_id=None, permissions=("admin:read", "messages:approve")
+    )
     await look(world, watcher)
     now = world.clock.now()
     await world.db.execute(
@@ -155,7 +161,7 @@ async def test_a_hold_by_the_guard_and_dead_jobs_are_told_though_no_event_tells(
 
 
 async def test_everybody_sees_what_his_permissions_allow_and_what_is_his(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     await tell(
         world,
@@ -173,7 +179,7 @@ async def test_everybody_sees_what_his_permissions_allow_and_what_is_his(
 
 
 async def test_marks_are_everybodys_own_and_all_up_to_one_leave_what_came_since(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     for number in range(4):
         await tell(world, watcher, a_notification(title=str(number)))
@@ -194,7 +200,7 @@ async def test_marks_are_everybodys_own_and_all_up_to_one_leave_what_came_since(
 
 
 async def test_what_somebody_may_not_see_he_cannot_mark(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     await tell(world, watcher, a_notification(permission="leads:read"))
     [told] = await seen_by(service, ANN)
@@ -206,7 +212,7 @@ async def test_what_somebody_may_not_see_he_cannot_mark(
 
 
 async def test_the_same_key_told_by_two_at_once_is_one(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     counts: list[int] = []
 
@@ -222,7 +228,7 @@ async def test_the_same_key_told_by_two_at_once_is_one(
 
 
 async def test_old_notifications_are_forgotten_with_their_marks(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
     await tell(world, watcher, a_notification())
     [told] = await seen_by(service, ANN)
@@ -243,9 +249,11 @@ async def test_old_notifications_are_forgotten_with_their_marks(
 
 
 async def test_drafts_that_wait_are_told_once_a_run(
-    world: World, watcher: Watcher, service: NotificationService
+    world: World, watcher: EventNotifier, service: NotificationService
 ) -> None:
-    seller = Reader(name="user:ann", user_id=UUID(int=1), permissions=("messages:approve",))
+    seller = NotificationReader(
+        name="user:ann", user_id=UUID(int=1), permissions=("messages:approve",)
+    )
     run_id, icp_id = await world.run("hold"), await world.icp(autopilot=False)
     leads = [await world.lead(email=f"p{n}@acme.example", full_name=f"Ada {n}") for n in range(3)]
     await world.drafted(leads, run_id, icp_id)

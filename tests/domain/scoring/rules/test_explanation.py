@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
-from leadflood.domain.scoring.rules.explanation import explain, needs_of, points
+from leadflood.domain.scoring.rules.explanation import explain, find_needs_of, format_points
 from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import Contribution, Prediction
 from tests.domain.icp.icps import CALM, a_flag, a_rule, features, rules
@@ -44,7 +44,7 @@ def test_the_points_in_the_lines_sum_to_the_score_in_the_first(
 
     parts = [line.split(" ", 1)[0] for line in lines if line[0] in "+-"]
     assert sum(round(float(part) * 1000) for part in parts) == prediction.score.score_milli
-    assert lines[0].startswith(f"{points(prediction.score.score_milli)} of 100: ")
+    assert lines[0].startswith(f"{format_points(prediction.score.score_milli)} of 100: ")
 
 
 def test_a_filtered_lead_is_told_what_took_its_points_away() -> None:
@@ -89,8 +89,8 @@ def test_a_value_that_is_not_known_is_said_to_be_so() -> None:
 def test_a_lead_that_is_there_needs_nothing() -> None:
     prediction = a_prediction([a_flag("has_email")], {"has_email": True})
 
-    assert needs_of(prediction).changes == ()
-    assert needs_of(prediction, Band.LOW).is_reachable
+    assert find_needs_of(prediction).changes == ()
+    assert find_needs_of(prediction, Band.LOW).is_reachable
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_a_lead_that_is_there_needs_nothing() -> None:
     [(0, "0"), (72_500, "72.5"), (-12_345, "-12.345"), (5, "0.005"), (100_000, "100")],
 )
 def test_points_are_written_with_the_decimals_they_have(milli: int, written: str) -> None:
-    assert points(milli) == written
+    assert format_points(milli) == written

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.domain.icp.schemas import Operator, QualificationRule, RuleField
-from leadflood.domain.scoring.rules.rule_evaluation import Judge, Verdict
+from leadflood.domain.scoring.rules.rule_evaluation import Evaluation, RuleEvaluator
 from tests.domain.icp.icps import CALM, a_flag, a_rule, odd_values
 
 any_rule = st.builds(
@@ -21,8 +21,8 @@ any_rule = st.builds(
 )
 
 
-def evaluate(rule: QualificationRule, features: dict[str, Any]) -> Verdict:
-    return Judge(rule).judge(features)
+def evaluate(rule: QualificationRule, features: dict[str, Any]) -> Evaluation:
+    return RuleEvaluator(rule).judge(features)
 
 
 @CALM

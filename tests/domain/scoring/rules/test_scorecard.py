@@ -1,7 +1,7 @@
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
-from leadflood.domain.scoring.rules.scorecard import Scorecard, band_of, share_out
+from leadflood.domain.scoring.rules.scorecard import Scorecard, apportion, band_of
 from leadflood.domain.scoring.schemas import Contribution
 from tests.domain.icp.icps import CALM, a_flag, a_rule, features, odd_values, rules
 
@@ -39,15 +39,15 @@ def test_any_vector_has_a_score(
 @CALM
 @given(st.lists(st.floats(0, 1000), max_size=20))
 def test_shares_sum_to_a_hundred_points_or_to_nothing(weights: list[float]) -> None:
-    shares = share_out(weights)
+    shares = apportion(weights)
 
     assert sum(shares) == (100_000 if any(weights) else 0)
     assert all(share >= 0 for share in shares)
 
 
 def test_the_residue_of_rounding_goes_to_the_largest_remainders() -> None:
-    assert share_out([1, 1, 1]) == [33_334, 33_333, 33_333]
-    assert share_out([2, 1]) == [66_667, 33_333]
+    assert apportion([1, 1, 1]) == [33_334, 33_333, 33_333]
+    assert apportion([2, 1]) == [66_667, 33_333]
 
 
 @CALM
