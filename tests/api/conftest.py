@@ -78,4 +78,6 @@ class ReadableWorld(World):
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
         choice = Autopilot.HIGH if autopilot else Autopilot.OFF
         given = IcpInput(name="World", offer=offer, autopilot=choice)
-        return (await IcpService(self.db, self.ids, self.clock).create(given)).id
+        icps = IcpService(self.db, self.ids, self.clock)
+        async with self.db.transaction() as tx:
+            return (await icps.create(tx, given)).id

@@ -14,9 +14,8 @@ DOMAIN_WORDS = words(
     "lead leads company companies icp icps enrichment discovery scoring campaign inbox outreach"
 )
 SPOKEN_OF = {
-    # the events that somebody may hear, and how far a run is, are told by name
+    # rules of events stand by their names
     "leadflood/api/http/event_permissions.py": DOMAIN_WORDS,
-    "leadflood/api/http/websocket.py": {"discovery"},
 }
 
 

@@ -12,9 +12,9 @@ import anyio.abc
 import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
-from leadflood.api.http import websocket as stream
+from leadflood.api.http import websocket, websocket_subscription
 from leadflood.api.http.event_permissions import EventScope, rule_for
-from leadflood.api.http.websocket import frame
+from leadflood.api.http.websocket_subscription import frame
 from leadflood.domain.auth.schemas import Permission
 from leadflood.domain.leads.schemas import LeadEvent
 from leadflood.engine.db.pool import Database
@@ -75,12 +75,12 @@ async def new_lead(client: Client, icp_id: str) -> str:
 
 @pytest.fixture
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(stream, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "POLL_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize(
-    ("event_type", "permission", "about"),
+    ("event_type", "permission", "scope"),
     [
         ("reviews.lead.reviewed", Permission.LEADS_READ, EventScope.OWNED),
         ("reviews.round.ended", Permission.ADMIN_READ, EventScope.TEAM),
@@ -90,20 +90,20 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_event_that_no_row_names_is_of_its_lead_or_for_those_who_see_the_system(
-    event_type: str, permission: Permission, about: EventScope
+    event_type: str, permission: Permission, scope: EventScope
 ) -> None:
-    audience = rule_for(event_type)
+    rule = rule_for(event_type)
 
-    assert (audience.permission, audience.about) == (permission, about)
+    assert (rule.permission, rule.scope) == (permission, scope)
 
 
 def test_the_events_of_leads_are_heard_by_whoever_may_read_leads() -> None:
     names = [name_of(kind) for kind in LeadEvent.__subclasses__() if not kind.internal]
 
-    heard = {name: rule_for(name) for name in names if "." in name}
+    rules = {name: rule_for(name) for name in names if "." in name}
 
-    assert len(heard) > 10
-    assert Permission.ADMIN_READ not in {audience.permission for audience in heard.values()}
+    assert len(rules) > 10
+    assert Permission.ADMIN_READ not in {rule.permission for rule in rules.values()}
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
@@ -197,7 +197,7 @@ async def test_a_stream_ends_when_its_session_is_revoked_and_tells_where_to_go_o
         code = await until_closed(socket)
 
     assert left.status < 300, left.body
-    assert code == stream.NO_LONGER_ALLOWED
+    assert code == websocket.NO_LONGER_ALLOWED
 
 
 @pytest.mark.usefixtures("_looks_often")
@@ -223,7 +223,7 @@ async def test_a_ticket_opens_one_stream_for_a_page_that_can_send_no_header(
     assert made.status == 201
     assert heard["alias"] == "lead:created"
     assert (again.value.status, made_up.value.status) == (401, 401)
-    assert code == stream.NO_LONGER_ALLOWED
+    assert code == websocket.NO_LONGER_ALLOWED
     assert not [row for row in kept if made.json["ticket"] in row["principal"]]
 
 
@@ -268,8 +268,8 @@ async def test_who_is_shown_nothing_learns_how_far_the_stream_is(api: Client, ic
 async def test_who_does_not_read_is_let_go(
     api: Client, node_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "MOST_UNREAD_BYTES", 10_000)
-    monkeypatch.setattr(stream, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(websocket_subscription, "MAX_UNREAD_BYTES", 10_000)
+    monkeypatch.setattr(websocket_subscription, "SEND_SECONDS", 0.2)
     where = urlsplit(api.address)
     begun = (
         f"GET /v1/events HTTP/1.1\r\nHost: {where.netloc}\r\nUpgrade: websocket\r\n"

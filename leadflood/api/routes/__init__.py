@@ -21,6 +21,9 @@ from leadflood.api.routes import (
     admin_dead_letters,
     api_keys,
     audit,
+    events,
+    icp_rules,
+    icps,
     jobs,
     notifications,
     opt_ins,
@@ -37,12 +40,9 @@ from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.companies import Companies
 from leadflood.api.routes.discovery_runs import Discoveries
 from leadflood.api.routes.docs import Docs, find_assets
-from leadflood.api.routes.events import Events
 from leadflood.api.routes.feedback import FeedbackRoutes
 from leadflood.api.routes.health import Operations
-from leadflood.api.routes.icp_rules import IcpRules
 from leadflood.api.routes.icp_search import IcpSearch
-from leadflood.api.routes.icps import Icps
 from leadflood.api.routes.imports import Imports
 from leadflood.api.routes.invitation_pages import JoiningPages
 from leadflood.api.routes.lead_actions import LeadChangeRoutes
@@ -82,8 +82,8 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: Users(parts.node),
     api_keys,
     lambda parts: Operations(parts.node, newest_revision(), parts.metrics, parts.lag),
-    lambda parts: Icps(parts.node),
-    lambda parts: IcpRules(parts.node),
+    icps,
+    icp_rules,
     lambda parts: IcpSearch(parts.node, Discoveries(parts.node)),
     lambda parts: LeadLists(parts.node),
     lambda parts: Exports(parts.node),
@@ -109,7 +109,7 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: EffectiveSettings(parts.node),
     lambda parts: Statistics(parts.node),
     admin_dead_letters,
-    lambda parts: Events(parts.node, parts.hub),
+    events,
 )
 """Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""
 

@@ -1,4 +1,4 @@
-"""Keeps ICP versions: one function per query."""
+"""ICP versions in the database: a function a query."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ SQL = load_queries(__file__)
 
 
 class LatestVersion(msgspec.Struct, frozen=True):
-    """Where a profile stands."""
+    """The newest version of a profile, without its contents."""
 
     icp_id: UUID
     version: int
@@ -63,7 +63,7 @@ async def record_version(tx: Tx, icp: Icp, content_hash: bytes) -> None:
 
 
 async def find_versions(db: Reader, ids: Sequence[UUID]) -> list[Icp]:
-    """Find versions by id; unknown ids are left out."""
+    """Find versions by id; ids without one are left out."""
     return [_icp_of(row) for row in await db.fetch(SQL.find_versions, ids=list(ids))]
 
 
@@ -75,22 +75,22 @@ async def find_latest(db: Reader, profile_id: UUID) -> LatestVersion | None:
 
 async def find_by_name(db: Reader, name: str) -> UUID | None:
     """Find the newest profile of a name."""
-    found: UUID | None = await db.fetch_value(SQL.find_by_name, name=name)
-    return found
+    profile_id: UUID | None = await db.fetch_value(SQL.find_by_name, name=name)
+    return profile_id
 
 
 async def find_profile(db: Reader, icp_id: UUID) -> UUID | None:
-    """Tell which profile an id means: its own or a version's."""
-    found: UUID | None = await db.fetch_value(SQL.find_profile, id=icp_id)
-    return found
+    """Find the profile that an id means: its own or a version's."""
+    profile_id: UUID | None = await db.fetch_value(SQL.find_profile, id=icp_id)
+    return profile_id
 
 
 async def find_version(db: Reader, profile_id: UUID, version: int) -> UUID | None:
     """Find a version of a profile by its number."""
-    found: UUID | None = await db.fetch_value(
+    version_id: UUID | None = await db.fetch_value(
         SQL.find_version, profile_id=profile_id, version=version
     )
-    return found
+    return version_id
 
 
 async def find_ids(db: Reader, profile_id: UUID) -> tuple[UUID, ...]:
@@ -99,40 +99,41 @@ async def find_ids(db: Reader, profile_id: UUID) -> tuple[UUID, ...]:
     return tuple(row["id"] for row in rows)
 
 
-async def list_latest(db: Reader, wanted: IcpFilter, before: UUID | None, limit: int) -> list[Icp]:
+async def list_latest(
+    db: Reader, icp_filter: IcpFilter, before: UUID | None, limit: int
+) -> list[Icp]:
     """List the newest version of each profile, newest profile first."""
     rows = await db.fetch(
         SQL.list_latest,
         before=before,
         limit=limit,
-        part=wanted.name_part or None,
-        is_archived=wanted.is_archived,
+        part=icp_filter.name_part or None,
+        is_archived=icp_filter.is_archived,
     )
-    found = await find_versions(db, [row["id"] for row in rows])
-    return sorted(found, key=lambda icp: icp.profile_id, reverse=True)
+    versions = await find_versions(db, [row["id"] for row in rows])
+    return sorted(versions, key=lambda icp: icp.profile_id, reverse=True)
 
 
 async def list_versions(db: Reader, profile_id: UUID, before: int | None, limit: int) -> list[Icp]:
     """List the versions of a profile, newest first, below a number."""
     rows = await db.fetch(SQL.list_versions, profile_id=profile_id, before=before, limit=limit)
-    found = await find_versions(db, [row["id"] for row in rows])
-    return sorted(found, key=lambda icp: icp.version, reverse=True)
+    versions = await find_versions(db, [row["id"] for row in rows])
+    return sorted(versions, key=lambda icp: icp.version, reverse=True)
 
 
 async def find_running_search(db: Reader, profile_id: UUID) -> UUID | None:
-    """Find a search for a profile that still goes on."""
-    found: UUID | None = await db.fetch_value(SQL.find_search_at_work, profile_id=profile_id)
-    return found
+    """Find a run that still searches for a profile."""
+    run_id: UUID | None = await db.fetch_value(SQL.find_running_search, profile_id=profile_id)
+    return run_id
 
 
 async def archive(tx: Tx, profile_id: UUID, by: str, now: datetime) -> bool:
-    """Put a profile away; False: it was."""
-    found = await tx.fetch_value(SQL.archive, profile_id=profile_id, by=by, now=now)
-    return found is not None
+    """Archive a profile; False: it was archived before."""
+    return await tx.fetch_value(SQL.archive, profile_id=profile_id, by=by, now=now) is not None
 
 
 async def restore(tx: Tx, profile_id: UUID) -> bool:
-    """Bring a profile back; False: it was not away."""
+    """Bring a profile back; False: it was not archived."""
     return await tx.fetch_value(SQL.restore, profile_id=profile_id) is not None
 
 

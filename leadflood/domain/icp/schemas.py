@@ -1,4 +1,4 @@
-"""Ideal customer profiles as they are written, kept and read by the other slices."""
+"""Ideal customer profiles (ICPs): whom we look for, and the rules that score them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -69,8 +69,8 @@ class RuleField(StrEnum):
 class FieldDescription(msgspec.Struct, frozen=True):
     """What a rule's author and a score's reader must know of a field.
 
-    `words` is how it is called in a sentence; `basis` the field a person would look at instead
-    of this derived one.
+    `words` name it in a sentence.
+    `basis` is the field that a person would look at instead of this derived one.
     """
 
     kind: FieldKind
@@ -204,12 +204,12 @@ class Bands(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def medium_milli(self) -> int:
-        """Tell the first score of MEDIUM in 1/1000 points."""
+        """The first score of MEDIUM in 1/1000 points."""
         return max(1, round(self.medium * 1000))
 
     @property
     def high_milli(self) -> int:
-        """Tell the first score of HIGH in 1/1000 points."""
+        """The first score of HIGH in 1/1000 points."""
         return max(1, round(self.high * 1000))
 
 
@@ -240,7 +240,7 @@ class IcpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """What `icp_profile.definition` holds, as JSON; other slices read it by their own queries."""
+    """The JSON in `icp_profile.definition`; other slices read it by their own queries."""
 
     autopilot: Autopilot
     target: Target
@@ -248,9 +248,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Icp(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of an ICP, as it was kept; `id` names the version, `profile_id` the ICP.
+    """One version of an ICP.
 
-    `rules` are those in force, in order, default ones included. `archived_at` None: it is in use.
+    `id` names the version, `profile_id` the ICP.
+    `rules` are those in force, in order, default rules included.
+    `archived_at` is None while the ICP is in use.
     """
 
     id: UUID
@@ -267,17 +269,17 @@ class Icp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IcpFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which ICPs; an empty `name_part` asks for nothing."""
+    """Which ICPs; an empty `name_part` matches all names."""
 
     name_part: str = ""
     is_archived: bool = False
 
 
 class ExpectedVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Which version an editor saw; None does not ask.
+    """The version that an editor saw; None: any.
 
-    `version` came with the body and is answered as a conflict, `if_match` with the header and is
-    answered as a precondition that failed.
+    `version` came in the body; another one is a conflict.
+    `if_match` came in the header; another one is a failed precondition.
     """
 
     version: int | None = None
@@ -285,7 +287,7 @@ class ExpectedVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def people_query(icp: Icp | IcpInput) -> PeopleQuery:
-    """Say whom discovery must look for. Here, because discovery may read schemas only."""
+    """Return the query by which discovery looks for the people of an ICP."""
     target = icp.target
     sizes: tuple[tuple[int, int], ...] = ()
     if target.company_size_min is not None or target.company_size_max is not None:

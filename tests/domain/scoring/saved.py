@@ -33,7 +33,9 @@ class World:
         self.scoring = ScoringStage(Policy(), self.ids, self.clock)
 
     async def icp(self, given: IcpInput) -> Icp:
-        return await IcpService(self.database, self.ids, self.clock).create(given)
+        icps = IcpService(self.database, self.ids, self.clock)
+        async with self.database.transaction() as tx:
+            return await icps.create(tx, given)
 
     async def lead(self, key: str, **given: Any) -> UUID:
         async with self.database.transaction() as tx:

@@ -1,7 +1,8 @@
-"""What makes an ICP sound, and the rules it has when its author wrote none. Pure."""
+"""Validation of an ICP as a person writes it: every problem, with its path and the fix."""
 
 import math
 from collections.abc import Callable, Iterator
+from typing import TypeGuard
 
 import re2  # type: ignore[import-untyped] # google-re2 ships no types
 
@@ -13,7 +14,6 @@ from leadflood.domain.icp.schemas import (
     IcpInput,
     Operator,
     QualificationRule,
-    RuleField,
     RuleKind,
     RuleValue,
     Target,
@@ -25,31 +25,30 @@ MAX_RULES = 100
 MAX_ITEMS = 1000
 MAX_NAME_CHARS = 200
 MAX_TEXT_CHARS = 5000
-DECIDERS = ("owner", "founder", "c_suite", "partner", "vp", "head", "director")
 
-_WORDS = (FieldKind.TEXT, FieldKind.CATEGORY)
-_FITTING: dict[Operator, tuple[FieldKind, ...]] = {
-    Operator.EQ: (FieldKind.NUMBER, FieldKind.FLAG, *_WORDS),
-    Operator.NEQ: (FieldKind.NUMBER, FieldKind.FLAG, *_WORDS),
-    Operator.IN: (FieldKind.NUMBER, *_WORDS, FieldKind.LIST),
-    Operator.NOT_IN: (FieldKind.NUMBER, *_WORDS, FieldKind.LIST),
+_TEXT_KINDS = (FieldKind.TEXT, FieldKind.CATEGORY)
+_FITTING_KINDS: dict[Operator, tuple[FieldKind, ...]] = {
+    Operator.EQ: (FieldKind.NUMBER, FieldKind.FLAG, *_TEXT_KINDS),
+    Operator.NEQ: (FieldKind.NUMBER, FieldKind.FLAG, *_TEXT_KINDS),
+    Operator.IN: (FieldKind.NUMBER, *_TEXT_KINDS, FieldKind.LIST),
+    Operator.NOT_IN: (FieldKind.NUMBER, *_TEXT_KINDS, FieldKind.LIST),
     Operator.GT: (FieldKind.NUMBER,),
     Operator.GTE: (FieldKind.NUMBER,),
     Operator.LT: (FieldKind.NUMBER,),
     Operator.LTE: (FieldKind.NUMBER,),
     Operator.BETWEEN: (FieldKind.NUMBER,),
-    Operator.CONTAINS: (*_WORDS, FieldKind.LIST),
+    Operator.CONTAINS: (*_TEXT_KINDS, FieldKind.LIST),
     Operator.EXISTS: tuple(FieldKind),
-    Operator.MATCHES: (*_WORDS, FieldKind.LIST),
+    Operator.MATCHES: (*_TEXT_KINDS, FieldKind.LIST),
 }
 
 
-def check_icp(given: IcpInput) -> None:
+def check_icp(request: IcpInput) -> None:
     """Refuse an ICP that breaks a rule, naming every field that does.
 
     Raises: Invalid with one problem for each fault.
     """
-    problems = list(problems_of(given))
+    problems = list(problems_of(request))
     if problems:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -58,85 +57,41 @@ def check_icp(given: IcpInput) -> None:
         )
 
 
-def problems_of(given: IcpInput) -> Iterator[FieldProblem]:
+def problems_of(request: IcpInput) -> Iterator[FieldProblem]:
     """List everything that is wrong with an ICP."""
-    yield from _text_problems("name", given.name, MAX_NAME_CHARS)
-    if not given.name.strip():
+    yield from _text_problems("name", request.name, MAX_NAME_CHARS)
+    if not request.name.strip():
         yield FieldProblem("name", 'is empty: give the profile a name, such as "Fintech in DACH"')
-    yield from _text_problems("offer", given.offer, MAX_TEXT_CHARS)
-    yield from _target_problems(given.target)
-    if given.bands.medium > given.bands.high:
+    yield from _text_problems("offer", request.offer, MAX_TEXT_CHARS)
+    yield from _target_problems(request.target)
+    medium, high = request.bands.medium, request.bands.high
+    if medium > high:
+        problem = f"is {medium:g}, above bands.high ({high:g}): make it smaller"
+        yield FieldProblem("bands.medium", problem)
+    if len(request.rules) > MAX_RULES:
         yield FieldProblem(
-            "bands.medium",
-            f"is {given.bands.medium:g}, above bands.high ({given.bands.high:g}): make it smaller",
+            "rules", f"has {len(request.rules)} rules: {MAX_RULES} at most, remove some"
         )
-    if len(given.rules) > MAX_RULES:
-        yield FieldProblem(
-            "rules", f"has {len(given.rules)} rules: {MAX_RULES} at most, remove some"
-        )
-    for position, rule in enumerate(given.rules):
+    for position, rule in enumerate(request.rules):
         yield from rule_problems(rule, f"rules[{position}]")
-    weights = [rule.weight for rule in given.rules if rule.kind is RuleKind.WEIGHTED]
+    weights = [rule.weight for rule in request.rules if rule.kind is RuleKind.WEIGHTED]
     if weights and not any(weight > 0 for weight in weights):
         yield FieldProblem("rules", "all weights are 0: give at least one rule a weight above 0")
 
 
 def rule_problems(rule: QualificationRule, path: str) -> Iterator[FieldProblem]:
     """List everything that is wrong with one rule."""
-    card = FIELD_DESCRIPTIONS[rule.field]
-    fitting = _FITTING[rule.operator]
+    kind = FIELD_DESCRIPTIONS[rule.field].kind
     if not math.isfinite(rule.weight):
         yield FieldProblem(f"{path}.weight", "is not a number: write one from 0 to 1000")
-    if card.kind not in fitting:
-        usable = ", ".join(one for one, kinds in _FITTING.items() if card.kind in kinds)
+    if kind not in _FITTING_KINDS[rule.operator]:
+        usable = ", ".join(name for name, kinds in _FITTING_KINDS.items() if kind in kinds)
         yield FieldProblem(
             f"{path}.operator",
-            f"{rule.operator} does not fit {rule.field}, which is a {card.kind}: use {usable}",
+            f"{rule.operator} does not fit {rule.field}, which is a {kind}: use {usable}",
         )
     else:
-        yield from _value_problems(rule, card.kind, f"{path}.value")
-
-
-def rules_in_force(given: IcpInput) -> tuple[QualificationRule, ...]:
-    """List the rules that a version is scored by: the author's, else those the target makes.
-
-    Hard filters alone cannot tell good from better, so the target's rules join them.
-    """
-    if any(rule.kind is RuleKind.WEIGHTED for rule in given.rules):
-        return given.rules
-    return (*given.rules, *default_rules(given.target))
-
-
-def default_rules(target: Target) -> tuple[QualificationRule, ...]:
-    """Make weighted rules from a target: some for each thing it asks for, and a sure e-mail.
-
-    What discovery could already ask for weighs little, what enrichment must confirm weighs more:
-    of leads that a search by the same target brings, a fifth to a third then score 70 or more.
-    """
-    asks_size = target.company_size_min is not None or target.company_size_max is not None
-    made = [_made(RuleField.SENIORITY, Operator.IN, DECIDERS, 10.0)]
-    flags = (
-        (RuleField.TITLE_MATCHES, bool(target.titles), 12.0),
-        (RuleField.COMPANY_SIZE_IN_RANGE, asks_size, 8.0),
-        (RuleField.COUNTRY_MATCHES, bool(target.countries), 4.0),
-        (RuleField.INDUSTRY_MATCHES, bool(target.industries), 15.0),
-        (RuleField.EMAIL_VERIFIED, True, 16.0),
-    )
-    made.extend(
-        _made(field, Operator.EQ, True, weight)  # noqa: FBT003 - the value that is wanted
-        for field, is_asked, weight in flags
-        if is_asked
-    )
-    if target.technologies:
-        made.append(_made(RuleField.TECHNOLOGY_MATCH_COUNT, Operator.GTE, 1, 4.0))
-        made.append(_made(RuleField.TECHNOLOGY_MATCH_RATIO, Operator.GTE, 0.5, 31.0))
-    return tuple(made)
-
-
-def _made(
-    field: RuleField, operator: Operator, value: RuleValue, weight: float
-) -> QualificationRule:
-    return QualificationRule(field=field, operator=operator, value=value, weight=weight)
+        yield from _value_problems(rule, kind, f"{path}.value")
 
 
 def _target_problems(target: Target) -> Iterator[FieldProblem]:
@@ -198,10 +153,11 @@ def _bound_problem(value: RuleValue, _kind: FieldKind) -> str | None:
 
 
 def _between_problem(value: RuleValue, _kind: FieldKind) -> str | None:
-    if not (isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))):  # noqa: PLR2004 - least and most
+    numbers = [item for item in value if _is_number(item)] if isinstance(value, tuple) else []
+    if not isinstance(value, tuple) or not len(value) == len(numbers) == 2:  # noqa: PLR2004 - least and most
         return "must be [least, most], two numbers such as [50, 500]"
-    least, most = value
-    return f"has its least above its most: write [{most}, {least}]" if least > most else None  # type: ignore[operator] # both are numbers
+    least, most = numbers
+    return f"has its least above its most: write [{most}, {least}]" if least > most else None
 
 
 def _contains_problem(value: RuleValue, _kind: FieldKind) -> str | None:
@@ -225,8 +181,8 @@ def _pattern_problem(value: RuleValue, _kind: FieldKind) -> str | None:
     try:
         re2.compile(value, options)
     except (re2.error, ValueError) as error:
-        said = error.args[0] if error.args else error
-        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        reason = error.args[0] if error.args else error
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         return (
             f"is not a regular expression that RE2 reads ({text}): mend it; look-around and"
             " back-references do not exist there"
@@ -248,14 +204,15 @@ _VALUE_CHECKS: dict[Operator, Callable[[RuleValue, FieldKind], str | None]] = {
 }
 
 
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= MAX_NUMBER  # type: ignore[arg-type] # a number by then
+def _is_number(value: object) -> TypeGuard[int | float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_NUMBER
 
 
-def _text_problems(path: str, text: str, longest_chars: int) -> Iterator[FieldProblem]:
-    if len(text) > longest_chars:
-        yield FieldProblem(path, f"has {len(text)} characters: {longest_chars} at most, shorten it")
+def _text_problems(path: str, text: str, max_chars: int) -> Iterator[FieldProblem]:
+    if len(text) > max_chars:
+        yield FieldProblem(path, f"has {len(text)} characters: {max_chars} at most, shorten it")
     if not is_storable(text):
         yield FieldProblem(
             path, "holds a character that is no text (NUL or half a pair): remove it"

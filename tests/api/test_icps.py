@@ -35,7 +35,7 @@ async def test_of_two_editors_the_later_one_is_told(api: Client) -> None:
     refused = await api.ask("PUT", path, an_icp(basedOnVersion=1))
 
     assert refused.status == 409
-    assert refused.problem["code"] == "icp.profile.changed"
+    assert refused.problem["code"] == "icp.profile.version_conflict"
 
 
 async def test_a_list_goes_on_from_its_cursor_to_the_end(api: Client) -> None:
@@ -81,7 +81,7 @@ async def test_if_match_holds_back_an_editor_who_saw_an_older_version(api: Clien
     late = await api.ask("PUT", path, an_icp(name="c"), headers={"If-Match": tag})
 
     assert (second.status, second.json["version"]) == (200, 2)
-    assert (late.status, late.problem["code"]) == (412, "icp.profile.changed")
+    assert (late.status, late.problem["code"]) == (412, "icp.profile.version_conflict")
     assert (await api.get(path)).json["name"] == "b"
 
 
@@ -97,7 +97,7 @@ async def test_versions_are_listed_newest_first_and_shown_by_number(api: Client)
 
     assert [icp["version"] for icp in page["data"] + rest["data"]] == [3, 2, 1]
     assert (await api.get(f"{path}/versions/1")).json == first
-    assert (await api.get(f"{path}/versions/9")).problem["code"] == "icp.version.unknown"
+    assert (await api.get(f"{path}/versions/9")).problem["code"] == "icp.version.not_found"
 
 
 async def test_an_archived_icp_is_out_of_the_way_until_it_is_brought_back(api: Client) -> None:
@@ -161,7 +161,7 @@ async def test_a_rule_change_that_makes_no_sense_changes_nothing(api: Client) ->
     wrong = await api.ask("PATCH", f"{path}/0", {"operator": "GT"})
     stale = await api.ask("PUT", path, {"rules": []}, headers={"If-Match": '"9"'})
 
-    assert (nowhere.status, nowhere.problem["code"]) == (404, "icp.rule.unknown")
+    assert (nowhere.status, nowhere.problem["code"]) == (404, "icp.rule.not_found")
     assert (wrong.status, wrong.problem["fields"][0]["path"]) == (422, "rules[0].operator")
     assert stale.status == 412
     assert (await api.get(path)).json["version"] == 1
