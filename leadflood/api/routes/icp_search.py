@@ -225,13 +225,12 @@ class IcpSearch:
         if self._turns is None:
             self._turns = anyio.CapacityLimiter(AT_ONCE)
         scores = self._node.services.scores
-        sees = caller.principal.sees_owner
-        owner = None if sees is None else str(sees)
+        visibility = caller.principal.visibility
         vectors_of = self._features.vectors_for(target)
         async with self._turns:
-            total = await scores.count_leads(owner)
+            total = await scores.count_leads(visibility)
             tally = await scores.preview(
-                rules, bands, vectors_of, owner=owner, sample_size=query.sample_size
+                rules, bands, vectors_of, visibility=visibility, sample_size=query.sample_size
             )
         return _show(tally, total)
 

@@ -1,4 +1,4 @@
-"""What enrichment remembers in the database: ends, questions, statistics."""
+"""Enrichment in the database: its ends, the providers asked, and statistics."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,31 +19,34 @@ from leadflood.engine.db.tx import Reader, Tx
 SQL = load_queries(__file__)
 
 
+Key = tuple[UUID, UUID]
+"""(run, lead)."""
+
+
 class EnrichmentEnd(msgspec.Struct, frozen=True):
-    """A lead that is through, or failed, in a run."""
+    """A lead whose enrichment is complete, or has failed, in a run."""
 
     run_id: UUID
     lead_id: UUID
     state: EnrichmentState
     code: str | None = None
 
-    def key(self) -> tuple[UUID, UUID]:
-        """Tell what is unique."""
+    @property
+    def key(self) -> Key:
+        """What is unique."""
         return (self.run_id, self.lead_id)
 
 
-async def record_ends(
-    tx: Tx, ends: Sequence[EnrichmentEnd], now: datetime
-) -> set[tuple[UUID, UUID]]:
-    """Write ends; tell the (run, lead) that had not ended before and so may go on."""
-    first: dict[tuple[UUID, UUID], EnrichmentEnd] = {}
+async def record_ends(tx: Tx, ends: Sequence[EnrichmentEnd], now: datetime) -> set[Key]:
+    """Store ends; return the keys of those that had not ended before and so may go on."""
+    by_key: dict[Key, EnrichmentEnd] = {}
     for end in ends:
-        known = first.get(end.key())
-        if known is None or known.state is EnrichmentState.FAILED:
-            first[end.key()] = end
-    if not first:
+        earlier = by_key.get(end.key)
+        if earlier is None or earlier.state is EnrichmentState.FAILED:
+            by_key[end.key] = end
+    if not by_key:
         return set()
-    ordered = [first[key] for key in sorted(first)]
+    ordered = [by_key[key] for key in sorted(by_key)]
     rows = await tx.fetch(
         SQL.add_ends,
         run_ids=[end.run_id for end in ordered],
@@ -56,50 +59,50 @@ async def record_ends(
 
 
 async def record_provider_records(
-    tx: Tx, asked: Sequence[tuple[UUID, UUID, ProviderRecord]], now: datetime
+    tx: Tx, records: Sequence[tuple[Key, ProviderRecord]], now: datetime
 ) -> None:
-    """Write who was asked for (run, lead), and count which fields came of it."""
-    rows = {(run_id, lead_id, one.provider): one for run_id, lead_id, one in asked}
-    if not rows:
+    """Store which providers were asked, and count which fields they had."""
+    by_key = {(*key, record.provider): record for key, record in records}
+    if not by_key:
         return
-    ordered = sorted(rows)
-    records = [rows[key] for key in ordered]
+    keys = sorted(by_key)
+    ordered = [by_key[key] for key in keys]
     await tx.execute(
         SQL.add_records,
-        run_ids=[run_id for run_id, _, _ in ordered],
-        lead_ids=[lead_id for _, lead_id, _ in ordered],
-        providers=[provider for _, _, provider in ordered],
-        states=[one.state.value for one in records],
-        codes=[one.code for one in records],
-        found=[one.is_found for one in records],
-        cached=[one.is_cached for one in records],
-        costs_micros=[one.cost_micros for one in records],
-        asked_at=[one.asked_at for one in records],
+        run_ids=[run_id for run_id, _, _ in keys],
+        lead_ids=[lead_id for _, lead_id, _ in keys],
+        providers=[provider for _, _, provider in keys],
+        states=[record.state.value for record in ordered],
+        codes=[record.code for record in ordered],
+        found=[record.is_found for record in ordered],
+        cached=[record.is_cached for record in ordered],
+        costs_micros=[record.cost_micros for record in ordered],
+        asked_at=[record.asked_at for record in ordered],
         now=now,
     )
-    await _count(tx, records, now.date())
+    await _count_fields(tx, ordered, now.date())
 
 
-async def _count(tx: Tx, records: Iterable[ProviderRecord], day: date) -> None:
-    asked: Counter[tuple[str, str]] = Counter()
-    found: Counter[tuple[str, str]] = Counter()
-    for one in records:
-        asked.update((one.provider, field.value) for field in one.asked_fields)
-        found.update((one.provider, field.value) for field in one.found_fields)
-    ordered = sorted(asked)
-    if ordered:
+async def _count_fields(tx: Tx, records: Iterable[ProviderRecord], day: date) -> None:
+    requests: Counter[tuple[str, str]] = Counter()
+    hits: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        requests.update((record.provider, field.value) for field in record.asked_fields)
+        hits.update((record.provider, field.value) for field in record.found_fields)
+    keys = sorted(requests)
+    if keys:
         await tx.execute(
             SQL.count_fields,
-            providers=[provider for provider, _ in ordered],
-            fields=[field for _, field in ordered],
-            asked=[asked[key] for key in ordered],
-            found=[found[key] for key in ordered],
+            providers=[provider for provider, _ in keys],
+            fields=[field for _, field in keys],
+            asked=[requests[key] for key in keys],
+            found=[hits[key] for key in keys],
             day=day,
         )
 
 
 async def list_stats(db: Reader, since: date) -> Sequence[WaterfallStat]:
-    """Tell how well each provider has filled each field since a day."""
+    """List how often each provider has filled each field since a day."""
     return [
         WaterfallStat(
             provider=row["provider"],

@@ -1,4 +1,4 @@
-"""Keeps feature snapshots: one function per query."""
+"""Feature snapshots in the database: a function a query."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,8 +15,11 @@ from leadflood.engine.ids import Ids
 SQL = load_queries(__file__)
 
 
+SnapshotKey = tuple[UUID, UUID, int, bytes]
+
+
 class ComputedVector(msgspec.Struct, frozen=True, order=True):
-    """A vector ready to be kept; the first four name it."""
+    """A vector ready to be stored; all but the vector itself are its key."""
 
     lead_id: UUID
     icp_id: UUID
@@ -24,17 +27,14 @@ class ComputedVector(msgspec.Struct, frozen=True, order=True):
     vector_hash: bytes
     vector: str
 
-
-SnapshotKey = tuple[UUID, UUID, int, bytes]
-
-
-def key_of(computed: ComputedVector) -> SnapshotKey:
-    """Tell what names a vector."""
-    return computed.lead_id, computed.icp_id, computed.source_version, computed.vector_hash
+    @property
+    def key(self) -> SnapshotKey:
+        """What makes two vectors the same snapshot."""
+        return self.lead_id, self.icp_id, self.source_version, self.vector_hash
 
 
 async def find_targets(db: Reader, icp_ids: Sequence[UUID]) -> dict[UUID, Target]:
-    """Find whom ICP versions look for; unknown ids are left out."""
+    """Find the targets of ICP versions; ids without one are left out."""
     rows = await db.fetch(SQL.find_targets, ids=list(icp_ids))
     return {
         row["id"]: msgspec.json.decode(row["definition"], type=Definition).target for row in rows
@@ -42,10 +42,10 @@ async def find_targets(db: Reader, icp_ids: Sequence[UUID]) -> dict[UUID, Target
 
 
 async def record_snapshots(
-    tx: Tx, computed: Sequence[ComputedVector], ids: Ids, now: datetime
+    tx: Tx, vectors: Sequence[ComputedVector], ids: Ids, now: datetime
 ) -> dict[SnapshotKey, UUID]:
-    """Keep vectors and tell each one's snapshot; one that was kept before keeps its id."""
-    rows = sorted({key_of(one): one for one in computed}.values())
+    """Store vectors; return each one's snapshot. One that was stored before keeps its id."""
+    rows = sorted({vector.key: vector for vector in vectors}.values())
     keys = {
         "lead_ids": [row.lead_id for row in rows],
         "icp_ids": [row.icp_id for row in rows],
@@ -60,15 +60,15 @@ async def record_snapshots(
         now=now,
         **keys,
     )
-    found = await tx.fetch(SQL.find_snapshot_ids, snapshot_version=SNAPSHOT_VERSION, **keys)
+    snapshots = await tx.fetch(SQL.find_snapshot_ids, snapshot_version=SNAPSHOT_VERSION, **keys)
     return {
         (row["lead_id"], row["icp_id"], row["source_version"], row["vector_hash"]): row["id"]
-        for row in found
+        for row in snapshots
     }
 
 
 async def find_snapshots(db: Reader, ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
-    """Find snapshots by id; unknown ids are left out."""
+    """Find snapshots by id; ids without one are left out."""
     rows = await db.fetch(SQL.find_snapshots, ids=list(ids))
     return {
         row["id"]: Snapshot(

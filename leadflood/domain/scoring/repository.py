@@ -1,4 +1,4 @@
-"""Keeps scores: one function per query."""
+"""Scores in the database: a function a query."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import Band
+from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import (
     Bands,
@@ -42,14 +43,14 @@ _TraceRow = tuple[
 
 
 class Rulebook(msgspec.Struct, frozen=True):
-    """What an ICP version scores by."""
+    """The rules and bands of an ICP version."""
 
     rules: tuple[QualificationRule, ...]
     bands: Bands
 
 
 class NewPrediction(msgspec.Struct, frozen=True):
-    """A score ready to be kept."""
+    """A score ready to be stored."""
 
     lead_id: UUID
     icp_id: UUID
@@ -59,7 +60,7 @@ class NewPrediction(msgspec.Struct, frozen=True):
 
 
 async def find_rulebooks(db: Reader, icp_ids: Sequence[UUID]) -> dict[UUID, Rulebook]:
-    """Find what ICP versions score by; unknown ids are left out."""
+    """Find the rulebooks of ICP versions; ids without one are left out."""
     return {
         row["id"]: Rulebook(
             msgspec.json.decode(row["rules"] or "[]", type=tuple[QualificationRule, ...]),
@@ -70,24 +71,24 @@ async def find_rulebooks(db: Reader, icp_ids: Sequence[UUID]) -> dict[UUID, Rule
 
 
 async def find_vectors(db: Reader, snapshot_ids: Sequence[UUID]) -> dict[UUID, Vector]:
-    """Find the vectors of snapshots; unknown ids are left out."""
+    """Find the vectors of snapshots; ids without one are left out."""
     rows = await db.fetch(SQL.find_vectors, ids=list(snapshot_ids))
     return {row["id"]: msgspec.json.decode(row["vector"], type=Vector) for row in rows}
 
 
 async def record_predictions(
-    tx: Tx, made: Sequence[NewPrediction], ids: Ids, now: datetime
+    tx: Tx, predictions: Sequence[NewPrediction], ids: Ids, now: datetime
 ) -> list[UUID | None]:
-    """Keep scores and tell each one's id in order; None for one that was kept before."""
-    scores = [one.score for one in made]
-    given = ids.take(len(made))
+    """Store scores; return each one's id in order, None for one that was stored before."""
+    scores = [prediction.score for prediction in predictions]
+    new_ids = ids.take(len(predictions))
     rows = await tx.fetch(
         SQL.insert_predictions,
-        ids=given,
-        lead_ids=[one.lead_id for one in made],
-        icp_ids=[one.icp_id for one in made],
-        run_ids=[one.run_id for one in made],
-        snapshot_ids=[one.snapshot_id for one in made],
+        ids=new_ids,
+        lead_ids=[prediction.lead_id for prediction in predictions],
+        icp_ids=[prediction.icp_id for prediction in predictions],
+        run_ids=[prediction.run_id for prediction in predictions],
+        snapshot_ids=[prediction.snapshot_id for prediction in predictions],
         algorithm_id=RULES_V1,
         scores_milli=[score.score_milli for score in scores],
         bands=[score.band for score in scores],
@@ -97,25 +98,25 @@ async def record_predictions(
         traces=[_write_trace(score.trace) for score in scores],
         now=now,
     )
-    new = {row["id"] for row in rows}
-    return [one if one in new else None for one in given]
+    stored = {row["id"] for row in rows}
+    return [new_id if new_id in stored else None for new_id in new_ids]
 
 
-async def list_newest(db: Reader, owner: str | None, limit: int) -> list[UUID]:
-    """List the newest leads, of one owner or (None) of all."""
-    if owner is None:
-        rows = await db.fetch(SQL.list_newest, limit=limit)
+async def list_newest(db: Reader, visibility: Visibility, limit: int) -> list[UUID]:
+    """List the newest leads that may be seen."""
+    if visibility.is_limited:
+        rows = await db.fetch(SQL.list_newest_owned, owner=visibility.owner, limit=limit)
     else:
-        rows = await db.fetch(SQL.list_newest_owned, owner=owner, limit=limit)
+        rows = await db.fetch(SQL.list_newest, limit=limit)
     return [row["id"] for row in rows]
 
 
-async def count_leads(db: Reader, owner: str | None, bound: int) -> LeadCount:
-    """Count the leads of one owner or (None) of all; beyond a bound an estimate stands in."""
-    count = await db.fetch_value(SQL.count_leads_to, owner=owner, bound=bound + 1)
+async def count_leads(db: Reader, visibility: Visibility, bound: int) -> LeadCount:
+    """Count the leads that may be seen; beyond a bound the count is an estimate."""
+    count = await db.fetch_value(SQL.count_leads_to, owner=visibility.owner, bound=bound + 1)
     if count <= bound:
         return LeadCount(count=count, is_estimate=False)
-    if owner is not None:
+    if visibility.is_limited:
         return LeadCount(count=count, is_estimate=True)
     estimate = await db.fetch_value(SQL.estimate_all_leads)
     return LeadCount(count=max(estimate, count), is_estimate=True)
@@ -124,13 +125,13 @@ async def count_leads(db: Reader, owner: str | None, bound: int) -> LeadCount:
 async def find_scores(
     db: Reader, lead_ids: Sequence[UUID], icp_id: UUID | None = None
 ) -> dict[UUID, Prediction]:
-    """Find the newest score of each lead, for one ICP version or (None) for any."""
+    """Return the newest score of each lead, for one ICP version or (None) for any."""
     rows = await db.fetch(SQL.find_scores, lead_ids=list(lead_ids), icp_id=icp_id)
     return {row["lead_id"]: _prediction_of(row) for row in rows}
 
 
 async def find_newest(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Tell which score of each lead is the newest; those without one are left out."""
+    """Return the id of each lead's newest score; leads without one are left out."""
     rows = await db.fetch(SQL.find_newest, lead_ids=list(lead_ids))
     return {row["lead_id"]: row["id"] for row in rows}
 
@@ -175,7 +176,7 @@ def _read_trace(text: str) -> tuple[RuleTrace, ...]:
 
 
 def _array(items: Iterable[str]) -> str:
-    """Write an array as Postgres reads it; names are made of letters, digits, `.` and `_`."""
+    """Encode an array as Postgres reads it; names are made of letters, digits, `.` and `_`."""
     return f"{{{','.join(items)}}}"
 
 

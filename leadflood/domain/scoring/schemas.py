@@ -1,4 +1,4 @@
-"""Scores as they are computed and read. Points are whole numbers of 1/1000."""
+"""Scores: predictions with their contributions and traces. Points are whole 1/1000s."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -12,6 +12,11 @@ from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValu
 from leadflood.domain.leads.schemas import LeadEvent
 
 FactValue = bool | int | float | str | tuple[str, ...]
+"""The value of a feature, as a rule looks at it."""
+
+MAX_SEEN_CHARS = 200
+MAX_SEEN_ITEMS = 50
+"""How much of a fact a trace and a sentence hold."""
 
 
 class LeadScored(LeadEvent, frozen=True, tag="scoring.lead.scored"):
@@ -40,9 +45,13 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one rule saw and gave. `seen` None: the value is not known.
+    """The evaluation of one rule for one lead.
 
-    `position` is the rule's place in the ICP; `worth_milli` what it gives when it is met.
+    `position` is the rule's in the ICP.
+    `kind`, `field`, `operator` and `wanted` are the rule.
+    `seen` is the fact it looked at; None: unknown.
+    `points_milli` is what it gave, `worth_milli` what it gives when it is met.
+    `reason` says it in words.
     """
 
     position: int
@@ -58,7 +67,7 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """A score: the sum of its contributions, exactly."""
+    """A score: exactly the sum of its contributions."""
 
     score_milli: int
     band: Band
@@ -68,7 +77,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """A score as it was kept. `run_id` None: made outside a run."""
+    """A score as it is stored. `run_id` None: computed outside a run."""
 
     id: UUID
     lead_id: UUID
@@ -119,10 +128,11 @@ class BandCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
-    """What one rule says of many leads.
+    """The evaluations of one rule, counted over many leads.
 
-    Met, not met and unknown sum to all of them. `kept_as_only_filter`: how many would be left if
-    it alone were a HARD_FILTER (a value that is not known meets NEQ, NOT_IN and EXISTS = false);
+    Met, not met and unknown sum to all of them.
+    `kept_as_only_filter`: how many would remain if it alone were a HARD_FILTER (an unknown value
+    meets NEQ, NOT_IN and EXISTS = false).
     `fit_as_filter`: how many of those that fit now would still.
     """
 
@@ -140,7 +150,7 @@ class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead with the score it would have; `shown` is what tells who it is."""
+    """A lead with the score it would have; `shown` are the values that identify it to people."""
 
     lead_id: UUID
     shown: dict[FieldName, Scalar]
@@ -148,7 +158,7 @@ class PreviewedLead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules make of leads. Those that fit are MEDIUM or HIGH; filtered out ones are LOW."""
+    """The scores of many leads by some rules. MEDIUM and HIGH fit; filtered ones are LOW."""
 
     evaluated_count: int
     fit_count: int

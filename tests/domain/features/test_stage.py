@@ -109,7 +109,7 @@ async def test_a_lead_or_icp_that_is_gone_ends_the_task_with_its_code(database: 
 
     profile = (await leads.profiles(database, [lead]))[lead]
     assert events == []
-    assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "features.icp.gone")
+    assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "features.icp.not_found")
 
 
 async def test_a_cancelled_task_says_nothing_of_its_lead(database: Database) -> None:

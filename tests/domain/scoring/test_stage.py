@@ -157,8 +157,8 @@ async def test_a_snapshot_or_icp_that_is_gone_ends_the_task(database: Database) 
 
     assert events == []
     assert (await leads.profiles(database, [lead]))[lead].failed_code in {
-        "scoring.snapshot.gone",
-        "scoring.icp.gone",
+        "scoring.snapshot.not_found",
+        "scoring.icp.not_found",
     }
 
 

@@ -1,4 +1,4 @@
-"""Reads job titles: their words, how high they stand, which department. Pure.
+"""Job titles: their words, seniority and department.
 
 Source: levels are Apollo's `person_seniorities` (docs.apollo.io, people search); PDL's `cxo`,
 `training` and `unpaid` are put to the nearest of them.
@@ -62,7 +62,7 @@ _EXPANDED: dict[str, str] = {
 _SMALL_WORDS = frozenset(
     {"of", "the", "and", "for", "in", "at", "to", "a", "an", "de", "und", "für", "der", "co"}
 )
-_LESSENING = frozenset(
+_DIMINISHING = frozenset(
     {"assistant", "intern", "junior", "trainee", "deputy", "former", "ex", "retired", "student"}
 )
 _WORD = re.compile(r"[^\W_]+")
@@ -97,37 +97,37 @@ _DEPARTMENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 @lru_cache(maxsize=50_000)
 def title_words(title: str) -> str:
-    """Write a title in full words: `Sr. VP, Ops` is `senior vice president operations`."""
+    """Return a title in full words: `Sr. VP, Ops` is `senior vice president operations`."""
     words = _WORD.findall(title.lower())
     return " ".join(_EXPANDED.get(word, word) for word in words if word not in _SMALL_WORDS)
 
 
 @lru_cache(maxsize=50_000)
-def title_similarity(title: str, wanted: str) -> float:
-    """Tell how alike two titles are, 0 to 1.
+def title_similarity(title: str, target: str) -> float:
+    """Return how similar two titles are, 0 to 1.
 
-    All words of the wanted one, in any order, are a full match, unless the title lessens them
-    (`Assistant to the VP Sales`); else it is the likeness of the sorted words.
+    All words of the target, in any order, are a full match, unless the title diminishes them
+    (`Assistant to the VP Sales`); else it is the similarity of the sorted words.
     """
-    ours, theirs = title_words(title), title_words(wanted)
-    have, want = set(ours.split()), set(theirs.split())
-    if not have or not want or (have & _LESSENING) - want:
+    title_text, target_text = title_words(title), title_words(target)
+    title_set, target_set = set(title_text.split()), set(target_text.split())
+    if not title_set or not target_set or (title_set & _DIMINISHING) - target_set:
         return 0.0
-    if want <= have:
+    if target_set <= title_set:
         return 1.0
-    return round(fuzz.token_sort_ratio(ours, theirs) / 100, 4)
+    return round(fuzz.token_sort_ratio(title_text, target_text) / 100, 4)
 
 
 @lru_cache(maxsize=50_000)
 def seniority_of(level: str, title: str) -> str | None:
-    """Tell the level, from what a provider calls it, else from the title; None when neither says.
+    """Return the level, as the provider calls it, else by the title; None where neither says.
 
     A founder by title stays one whatever the provider's level.
     """
-    said = " ".join(_WORD.findall(level.lower().replace("_", " ")))
-    named = _LEVEL_WORDS.get(said, said.replace(" ", "_"))
-    if named in RANKS:
-        return named
+    phrase = " ".join(_WORD.findall(level.lower().replace("_", " ")))
+    name = _LEVEL_WORDS.get(phrase, phrase.replace(" ", "_"))
+    if name in RANKS:
+        return name
     words = title_words(title)
     if not words:
         return None
@@ -136,9 +136,9 @@ def seniority_of(level: str, title: str) -> str | None:
 
 @lru_cache(maxsize=50_000)
 def department_of(department: str, title: str) -> str | None:
-    """Tell the department, from a provider, else from the title; None when neither says."""
-    said = " ".join(_WORD.findall(department.lower()))
-    if said:
-        return said
+    """Return the department, as the provider calls it, else by the title; None: neither says."""
+    name = " ".join(_WORD.findall(department.lower()))
+    if name:
+        return name
     words = title_words(title)
     return next((name for name, pattern in _DEPARTMENTS if pattern.search(words)), None)

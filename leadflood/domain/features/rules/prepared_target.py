@@ -1,4 +1,4 @@
-"""An ICP's target, made ready once so that thousands of leads can be held against it. Pure."""
+"""An ICP's target prepared once, so that thousands of leads can be compared with it."""
 
 import re
 from collections.abc import Sequence
@@ -11,49 +11,49 @@ _SMALL_WORDS = frozenset({"and", "of", "the", "services", "industry"})
 
 
 class PreparedTarget:
-    """What a lead is compared with; each method answers None where the ICP asks for nothing."""
+    """A target; each method returns None where the target asks for nothing of that kind."""
 
     def __init__(self, target: Target) -> None:
         self._titles = target.titles
         self._countries = frozenset(code.upper() for code in target.countries)
         self._industries = tuple(_words(industry) for industry in target.industries)
-        self._technologies = frozenset(map(squeeze, target.technologies)) - {""}
-        self._least = target.company_size_min
-        self._most = target.company_size_max
+        self._technologies = frozenset(map(normalize_product, target.technologies)) - {""}
+        self._min_size = target.company_size_min
+        self._max_size = target.company_size_max
 
-    def likeness_of(self, title: str) -> float | None:
-        """Tell how near a title comes to the nearest wanted one, 0 to 1."""
+    def title_similarity(self, title: str) -> float | None:
+        """Return how similar a title is to the most similar one of the target, 0 to 1."""
         if not self._titles:
             return None
-        return max(title_similarity(title, wanted) for wanted in self._titles)
+        return max(title_similarity(title, target_title) for target_title in self._titles)
 
-    def wants_country(self, code: str) -> bool | None:
-        """Tell whether a country is wanted."""
+    def has_country(self, code: str) -> bool | None:
+        """Whether a country is in the target."""
         return code.upper() in self._countries if self._countries else None
 
-    def wants_industry(self, industry: str) -> bool | None:
-        """Tell whether an industry is a wanted one, or names all words of it."""
+    def has_industry(self, industry: str) -> bool | None:
+        """Whether an industry holds all words of one in the target."""
         if not self._industries:
             return None
         words = _words(industry)
-        return any(wanted <= words for wanted in self._industries if wanted)
+        return any(target_words <= words for target_words in self._industries if target_words)
 
-    def wants_size(self, people: float) -> bool | None:
-        """Tell whether a company size is in the range."""
-        if self._least is None and self._most is None:
+    def has_size(self, people: float) -> bool | None:
+        """Whether a company size is in the range of the target."""
+        if self._min_size is None and self._max_size is None:
             return None
-        above = self._least is None or people >= self._least
-        return above and (self._most is None or people <= self._most)
+        is_large_enough = self._min_size is None or people >= self._min_size
+        return is_large_enough and (self._max_size is None or people <= self._max_size)
 
     def shared_technologies(self, technologies: Sequence[str]) -> tuple[int, float] | None:
-        """Tell how many of the wanted technologies are in use, and which share of them."""
+        """Return how many technologies of the target are in use, and which share of them."""
         if not self._technologies:
             return None
-        count = len(self._technologies & set(map(squeeze, technologies)))
+        count = len(self._technologies & set(map(normalize_product, technologies)))
         return count, round(count / len(self._technologies), 4)
 
 
-def squeeze(name: str) -> str:
+def normalize_product(name: str) -> str:
     """Write a product's name so that spelling does not matter: `Google_Tag Manager`."""
     return "".join(_WORD.findall(name.lower()))
 

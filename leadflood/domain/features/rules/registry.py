@@ -1,6 +1,6 @@
-"""Every feature: its name, type, meaning, and the function that computes it. Pure.
+"""The feature registry: every feature with its name, type, meaning and function.
 
-A function answers None where the lead or the ICP does not say; that is `missing`, never 0.
+A function returns None where the lead or the ICP does not say; that is `missing`, never 0.
 """
 
 from collections.abc import Callable
@@ -61,22 +61,22 @@ _COUNTED = (
 
 
 class FeatureSubject:
-    """A lead's profile beside the ICP's aim, with the words several features need."""
+    """A lead's profile beside the ICP's target, with the values that several features need."""
 
     __slots__ = (
-        "aim",
         "country",
         "domain",
         "email",
         "profile",
         "seniority",
+        "target",
         "technologies",
         "title",
     )
 
-    def __init__(self, profile: LeadProfile, aim: PreparedTarget) -> None:
+    def __init__(self, profile: LeadProfile, target: PreparedTarget) -> None:
         self.profile = profile
-        self.aim = aim
+        self.target = target
         self.title = self.text(FieldName.TITLE)
         self.email = self.text(FieldName.EMAIL).lower()
         self.domain = self.text(FieldName.COMPANY_DOMAIN).lower()
@@ -85,57 +85,56 @@ class FeatureSubject:
         self.technologies = self.items(FieldName.COMPANY_TECHNOLOGIES)
 
     def text(self, name: FieldName) -> str:
-        """Tell a value as clean, short text; empty when it is not known."""
-        found = self.profile.values.get(name)
-        if found is None:
+        """Return a value as clean, short text; empty where it is unknown."""
+        value = self.profile.get(name)
+        if value is None:
             return ""
-        value = found.value
         if isinstance(value, str):
             return _clean(value)
         return next(iter(self.items(name)), "")
 
     def has(self, name: FieldName) -> bool:
-        """Tell whether a value is known."""
+        """Whether a value is known."""
         return name in self.profile.values
 
     def items(self, name: FieldName) -> tuple[str, ...]:
-        """Tell a value as a list of texts."""
-        found = self.profile.get(name)
-        if found is None:
+        """Return a value as a list of texts."""
+        value = self.profile.get(name)
+        if value is None:
             return ()
-        if isinstance(found, tuple):
-            return tuple(_clean(item) for item in found[:MAX_ITEMS] if item.strip())
-        return (_clean(str(found)),)
+        if isinstance(value, tuple):
+            return tuple(_clean(item) for item in value[:MAX_ITEMS] if item.strip())
+        return (_clean(str(value)),)
 
     def number(self, name: FieldName) -> float | int | None:
-        """Tell a value as a number; None when it is none."""
+        """Return a value as a number; None where it is none."""
         return _number_of(self.profile.get(name))
 
 
 class FeatureDefinition(msgspec.Struct, frozen=True):
-    """One feature; its type and words are those of the ICP's rule field of the same name."""
+    """One feature; its type and words are those of the ICP's rule field of that name."""
 
     name: RuleField
     compute: Callable[[FeatureSubject], FeatureValue | None]
 
     @property
     def kind(self) -> FieldKind:
-        """Tell its type."""
+        """Its type."""
         return FIELD_DESCRIPTIONS[self.name].kind
 
     @property
     def doc(self) -> str:
-        """Tell what it means, in words."""
+        """What it means, in words."""
         return FIELD_DESCRIPTIONS[self.name].words
 
 
-def _title_likeness(subject: FeatureSubject) -> float | None:
-    return subject.aim.likeness_of(subject.title) if subject.title else None
+def _title_similarity(subject: FeatureSubject) -> float | None:
+    return subject.target.title_similarity(subject.title) if subject.title else None
 
 
 def _title_matches(subject: FeatureSubject) -> bool | None:
-    alike = _title_likeness(subject)
-    return None if alike is None else alike >= SIMILAR_ENOUGH
+    similarity = _title_similarity(subject)
+    return None if similarity is None else similarity >= SIMILAR_ENOUGH
 
 
 def _seniority_rank(subject: FeatureSubject) -> int | None:
@@ -147,36 +146,36 @@ def _department(subject: FeatureSubject) -> str | None:
 
 
 def _country_matches(subject: FeatureSubject) -> bool | None:
-    return subject.aim.wants_country(subject.country) if subject.country else None
+    return subject.target.has_country(subject.country) if subject.country else None
 
 
 def _size_in_range(subject: FeatureSubject) -> bool | None:
     people = subject.number(FieldName.COMPANY_SIZE)
-    return None if people is None else subject.aim.wants_size(people)
+    return None if people is None else subject.target.has_size(people)
 
 
 def _company_age_years(subject: FeatureSubject) -> int | None:
-    """Tell the age in the year when it was seen, so that equal profiles give equal vectors."""
+    """Return the age in the year of the observation: equal profiles give equal vectors."""
     founded = subject.number(FieldName.COMPANY_FOUNDED)
     if founded is None:
         return None
-    seen_at: datetime = subject.profile.values[FieldName.COMPANY_FOUNDED].observed_at
-    age = seen_at.year - int(founded)
+    observed_at: datetime = subject.profile.values[FieldName.COMPANY_FOUNDED].observed_at
+    age = observed_at.year - int(founded)
     return age if 0 <= age <= 1000 else None  # noqa: PLR2004 - older is a typing error
 
 
 def _industry_matches(subject: FeatureSubject) -> bool | None:
     industry = subject.text(FieldName.COMPANY_INDUSTRY)
-    return subject.aim.wants_industry(industry) if industry else None
+    return subject.target.has_industry(industry) if industry else None
 
 
 def _technology_match_count(subject: FeatureSubject) -> int | None:
-    shared = subject.aim.shared_technologies(subject.technologies)
+    shared = subject.target.shared_technologies(subject.technologies)
     return shared[0] if shared and subject.technologies else None
 
 
 def _technology_match_ratio(subject: FeatureSubject) -> float | None:
-    shared = subject.aim.shared_technologies(subject.technologies)
+    shared = subject.target.shared_technologies(subject.technologies)
     return shared[1] if shared and subject.technologies else None
 
 
@@ -222,7 +221,7 @@ def _number_at(name: FieldName) -> Callable[[FeatureSubject], float | int | None
 
 REGISTRY: tuple[FeatureDefinition, ...] = (
     FeatureDefinition(RuleField.TITLE, _text_of(FieldName.TITLE)),
-    FeatureDefinition(RuleField.TITLE_SIMILARITY, _title_likeness),
+    FeatureDefinition(RuleField.TITLE_SIMILARITY, _title_similarity),
     FeatureDefinition(RuleField.TITLE_MATCHES, _title_matches),
     FeatureDefinition(RuleField.SENIORITY, lambda subject: subject.seniority),
     FeatureDefinition(RuleField.SENIORITY_RANK, _seniority_rank),
@@ -259,18 +258,18 @@ def _domain_of(email: str) -> str:
     return email.rpartition("@")[2]
 
 
-def _number_of(found: Scalar | None) -> float | int | None:
-    if isinstance(found, bool) or not isinstance(found, int | float | str):
+def _number_of(value: Scalar | None) -> float | int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(found, str):
+    if isinstance(value, str):
         try:
-            found = float(found)
+            value = float(value)
         except ValueError:
             return None
-        found = int(found) if abs(found) < MAX_NUMBER and found == int(found) else found
-    return found if abs(found) <= MAX_NUMBER else None
+        value = int(value) if abs(value) < MAX_NUMBER and value == int(value) else value
+    return value if abs(value) <= MAX_NUMBER else None
 
 
 def _clean(text: str) -> str:
-    """Cut a text to what a vector should hold, without half pairs, which UTF-8 cannot write."""
+    """Cut a text to what a vector should hold, without lone surrogates, which UTF-8 lacks."""
     return make_encodable(text[:MAX_CHARS].strip())

@@ -1,4 +1,4 @@
-"""A lead's profile as a vector of features, and the vector's name. Pure."""
+"""Feature vectors: computed of a lead's profile, encoded in one canonical form, hashed."""
 
 import hashlib
 
@@ -13,9 +13,9 @@ _COMPUTES = tuple((str(feature.name), feature.compute) for feature in REGISTRY)
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-def compute_vector(profile: LeadProfile, aim: PreparedTarget) -> Vector:
-    """Compute every feature of a lead; what is not known is left out."""
-    subject = FeatureSubject(profile, aim)
+def compute_vector(profile: LeadProfile, target: PreparedTarget) -> Vector:
+    """Compute every feature of a lead; unknown ones are left out."""
+    subject = FeatureSubject(profile, target)
     vector: Vector = {}
     for name, compute in _COMPUTES:
         value = compute(subject)
@@ -25,10 +25,10 @@ def compute_vector(profile: LeadProfile, aim: PreparedTarget) -> Vector:
 
 
 def canonical_json(vector: Vector) -> bytes:
-    """Write a vector in the one form that is hashed and stored: names sorted, no spaces."""
+    """Encode a vector in the one form that is hashed and stored: names sorted, no spaces."""
     return _ENCODER.encode(vector)
 
 
 def vector_hash(encoded: bytes) -> bytes:
-    """Name a vector by the SHA-256 of its canonical form."""
+    """Return the SHA-256 of a vector's canonical form."""
     return hashlib.sha256(encoded).digest()

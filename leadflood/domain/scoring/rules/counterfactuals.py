@@ -1,4 +1,4 @@
-"""The fewest changes that would lift a lead into a band. Pure.
+"""Counterfactuals: the fewest changes that would lift a lead into a band.
 
 Every rule reads one field, so a score is a sum over fields: the best value of each field can be
 sought alone, and the fewest fields that close the gap are those with the largest gains. Fields
@@ -20,7 +20,8 @@ from leadflood.domain.icp.schemas import (
     RuleField,
     RuleKind,
 )
-from leadflood.domain.scoring.rules.rule_evaluation import RuleEvaluator, describe_rule
+from leadflood.domain.scoring.rules.rule_evaluation import RuleEvaluator
+from leadflood.domain.scoring.rules.rule_text import describe_rule
 from leadflood.domain.scoring.rules.scorecard import CLAMP, FILTER
 from leadflood.domain.scoring.schemas import (
     Change,
@@ -36,8 +37,8 @@ STEP = 1
 MAX_CANDIDATES = 50
 
 
-class _Best(msgspec.Struct, frozen=True):
-    """What a field could give at best, and whether it must change for a hard filter's sake."""
+class _BestChange(msgspec.Struct, frozen=True):
+    """The best change of a field; `is_required`: a hard filter fails without one."""
 
     change: Change
     is_required: bool
@@ -57,7 +58,7 @@ def find_needs(score: Score, band: Band, from_milli: int) -> Needs:
         return Needs(band=band, is_reachable=False)
     reached_milli = _sum_without_limits(score) + sum(change.gain_milli for change in required)
     optional = [best.change for best in bests if not best.is_required]
-    chosen = _fewest(optional, from_milli - reached_milli)
+    chosen = _choose_fewest(optional, from_milli - reached_milli)
     if chosen is None:
         return Needs(band=band, is_reachable=False)
     reached_milli += sum(change.gain_milli for change in chosen)
@@ -69,7 +70,7 @@ def find_needs(score: Score, band: Band, from_milli: int) -> Needs:
     )
 
 
-def _fewest(changes: Sequence[Change], gap_milli: int) -> list[Change] | None:
+def _choose_fewest(changes: Sequence[Change], gap_milli: int) -> list[Change] | None:
     """Choose the fewest changes that close a gap, the last one no larger than it must be."""
     by_gain = sorted(changes, key=lambda change: -change.gain_milli)
     chosen: list[Change] = []
@@ -83,8 +84,9 @@ def _fewest(changes: Sequence[Change], gap_milli: int) -> list[Change] | None:
     if chosen:
         last = chosen.pop()
         still_milli = gap_milli + last.gain_milli
-        rest = by_gain[len(chosen) :]
-        chosen.append(min((one for one in rest if one.gain_milli >= still_milli), key=_gain))
+        candidates = by_gain[len(chosen) :]
+        closing = (change for change in candidates if change.gain_milli >= still_milli)
+        chosen.append(min(closing, key=_gain))
     return chosen
 
 
@@ -92,30 +94,33 @@ def _gain(change: Change) -> int:
     return change.gain_milli
 
 
-def _best_of(rows: Sequence[RuleTrace]) -> _Best | None:
+def _best_of(rows: Sequence[RuleTrace]) -> _BestChange | None:
     """Find a field's most valuable value that passes all its filters; None: nothing to win."""
-    judges = [_judge_of(row) for row in rows]
-    now_milli = sum(row.points_milli for row in rows if row.kind is RuleKind.WEIGHTED)
     is_required = _fails_filter(rows)
-    changes = []
+    changes = [change for change in _changes(rows) if is_required or change.gain_milli > 0]
+    return _BestChange(max(changes, key=_gain), is_required) if changes else None
+
+
+def _changes(rows: Sequence[RuleTrace]) -> Iterator[Change]:
+    """List the changes of a field that pass all its filters."""
+    evaluators = [_evaluator_of(row) for row in rows]
+    now_milli = sum(row.points_milli for row in rows if row.kind is RuleKind.WEIGHTED)
     for to, pattern in _candidates(rows):
-        met = [pattern is not None or judge.would_meet(to) for judge in judges]
-        if all(
-            is_met or row.kind is RuleKind.WEIGHTED for row, is_met in zip(rows, met, strict=True)
-        ):
-            gain_milli = _worth(rows, met) - now_milli
-            if is_required or gain_milli > 0:
-                words = _words(rows, met)
-                changes.append(
-                    Change(
-                        field=rows[0].field,
-                        words=words,
-                        to=to,
-                        pattern=pattern,
-                        gain_milli=gain_milli,
-                    )
-                )
-    return _Best(max(changes, key=_gain), is_required) if changes else None
+        met = [pattern is not None or evaluator.would_meet(to) for evaluator in evaluators]
+        if _passes_filters(rows, met):
+            yield Change(
+                field=rows[0].field,
+                words=_words(rows, met),
+                to=to,
+                pattern=pattern,
+                gain_milli=_worth(rows, met) - now_milli,
+            )
+
+
+def _passes_filters(rows: Sequence[RuleTrace], met: Sequence[bool]) -> bool:
+    return all(
+        is_met or row.kind is RuleKind.WEIGHTED for row, is_met in zip(rows, met, strict=True)
+    )
 
 
 def _worth(rows: Sequence[RuleTrace], met: Sequence[bool]) -> int:
@@ -123,7 +128,7 @@ def _worth(rows: Sequence[RuleTrace], met: Sequence[bool]) -> int:
 
 
 def _words(rows: Sequence[RuleTrace], met: Sequence[bool]) -> str:
-    """Say what a change must bring: the rules that it newly meets."""
+    """Describe what a change must bring: the rules that it newly meets."""
     return " and ".join(
         describe_rule(row.field, row.operator, row.wanted)
         for row, is_met in zip(rows, met, strict=True)
@@ -132,7 +137,7 @@ def _words(rows: Sequence[RuleTrace], met: Sequence[bool]) -> str:
 
 
 def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[FactValue | None, str | None]]:
-    """List values worth trying: (value, None), or (None, pattern) for any text that fits."""
+    """List values worth trying: (value, None), or (None, pattern) for any text that matches."""
     if len(rows) == 1 and rows[0].operator is Operator.MATCHES:
         yield None, str(rows[0].wanted)
         return
@@ -146,25 +151,25 @@ def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[FactValue | None, s
 
 def _values_for(row: RuleTrace) -> Iterator[FactValue]:
     """List values that would meet one rule."""
-    wanted = row.wanted if isinstance(row.wanted, tuple) else (row.wanted,)
+    items = row.wanted if isinstance(row.wanted, tuple) else (row.wanted,)
     if FIELD_DESCRIPTIONS[row.field].kind is FieldKind.LIST:
-        seen = row.seen if isinstance(row.seen, tuple) else ()
-        texts = tuple(str(item) for item in wanted)
-        yield (*seen, *texts)
+        current = row.seen if isinstance(row.seen, tuple) else ()
+        texts = tuple(str(item) for item in items)
+        yield (*current, *texts)
         for text in texts[:MAX_CANDIDATES]:
-            yield (*seen, text)
+            yield (*current, text)
             yield (text,)
         return
-    yield from wanted[:MAX_CANDIDATES]
-    for item in wanted:
+    yield from items[:MAX_CANDIDATES]
+    for item in items:
         if isinstance(item, int | float) and not isinstance(item, bool):
             yield item + STEP
             yield item - STEP
     if row.operator is Operator.CONTAINS:
-        together = " ".join(str(item) for item in wanted)
-        yield together
+        joined = " ".join(str(item) for item in items)
+        yield joined
         if isinstance(row.seen, str):
-            yield f"{row.seen} {together}"
+            yield f"{row.seen} {joined}"
 
 
 def _other_values(rows: Sequence[RuleTrace]) -> Iterator[FactValue]:
@@ -176,9 +181,9 @@ def _other_values(rows: Sequence[RuleTrace]) -> Iterator[FactValue]:
     elif kind is FieldKind.NUMBER:
         yield 0
     elif kind is FieldKind.LIST:
-        asked = (row for row in rows if row.operator in (Operator.CONTAINS, Operator.IN))
-        texts = (row.wanted if isinstance(row.wanted, tuple) else (row.wanted,) for row in asked)
-        yield tuple(str(item) for items in texts for item in items) or (SOMETHING_ELSE,)
+        listing = (row.wanted for row in rows if row.operator in (Operator.CONTAINS, Operator.IN))
+        lists = (value if isinstance(value, tuple) else (value,) for value in listing)
+        yield tuple(str(item) for items in lists for item in items) or (SOMETHING_ELSE,)
         yield (SOMETHING_ELSE,)
     else:
         yield SOMETHING_ELSE
@@ -188,14 +193,14 @@ def _fails_filter(rows: Sequence[RuleTrace]) -> bool:
     return any(row.kind is RuleKind.HARD_FILTER and not row.is_met for row in rows)
 
 
-def _judge_of(row: RuleTrace) -> RuleEvaluator:
+def _evaluator_of(row: RuleTrace) -> RuleEvaluator:
     return RuleEvaluator(
         QualificationRule(kind=row.kind, field=row.field, operator=row.operator, value=row.wanted)
     )
 
 
 def _sum_without_limits(score: Score) -> int:
-    """Tell the sum before filters and limits took from it."""
+    """Return the sum before filters and limits took from it."""
     return sum(part.points_milli for part in score.contributions if not _is_limit(part))
 
 

@@ -1,4 +1,4 @@
-"""A score in words. Pure."""
+"""Explanations: a score in words."""
 
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import RuleKind
@@ -16,7 +16,7 @@ _PART_WORDS = {
 def explain(prediction: Prediction, needs: Needs | None = None) -> list[str]:
     """Explain a score: its parts, largest first, which sum to it, and what HIGH would take.
 
-    `needs` None: worked out here.
+    `needs` None: they are found here.
     """
     score = prediction.score
     rows = {row.position: row for row in score.trace}
@@ -40,17 +40,19 @@ def find_needs_of(prediction: Prediction, band: Band = Band.HIGH) -> Needs:
 
 
 def describe_needs(needs: Needs) -> str:
-    """Say what it would take."""
+    """Return in words what it would take."""
     if not needs.is_reachable:
         return f"to reach {needs.band}: these rules cannot give it to this lead"
     if not needs.changes:
         return f"to reach {needs.band}: needs nothing, it is there"
-    wanted = "; ".join(f"{one.words} (+{format_points(one.gain_milli)})" for one in needs.changes)
-    return f"to reach {needs.band}: needs {wanted} → {format_points(needs.reaches_milli)}"
+    changes = "; ".join(
+        f"{change.words} (+{format_points(change.gain_milli)})" for change in needs.changes
+    )
+    return f"to reach {needs.band}: needs {changes} → {format_points(needs.reaches_milli)}"
 
 
 def format_points(milli: int) -> str:
-    """Write points with the decimals they have: 72.5, 0, -12.345."""
+    """Format points with the decimals they have: 72.5, 0, -12.345."""
     sign = "-" if milli < 0 else ""
     whole, rest = divmod(abs(milli), 1000)
     return f"{sign}{whole}" + (f".{rest:03}".rstrip("0") if rest else "")
@@ -62,8 +64,8 @@ def _part_line(part: Contribution, rows: dict[int, RuleTrace]) -> str:
         if part.points_milli < 0
         else f"+{format_points(part.points_milli)}"
     )
-    kind, _, place = part.name.partition(".")
-    row = rows.get(int(place)) if place.isdigit() else None
+    kind, _, position = part.name.partition(".")
+    row = rows.get(int(position)) if position.isdigit() else None
     if row is None:
         return f"{signed} {_PART_WORDS.get(part.name, part.name)}"
     if f"{kind}." == FILTER:

@@ -1,4 +1,4 @@
-"""What rules would make of leads: counts rule by rule, bands, and the best of them. Pure."""
+"""Previews: the scores that leads would have by some rules, counted, and the best of them."""
 
 import heapq
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from leadflood.domain.scoring.schemas import (
     PreviewedLead,
     PreviewResult,
     RuleCount,
+    RuleTrace,
     Score,
 )
 
@@ -25,22 +26,32 @@ SAMPLE_FIELDS = (
     FieldName.COUNTRY,
     FieldName.EMAIL,
 )
-"""What is told of a lead beside its score."""
+"""What is shown of a lead beside its score."""
 
 _Ranked = tuple[int, int, UUID, LeadProfile, Score]
 
 
 class _Count:
-    """What one rule said so far."""
+    """The evaluations of one rule so far."""
 
-    __slots__ = ("fit", "holds", "met", "not_met", "unknown")
+    __slots__ = ("fitting", "holding", "met", "not_met", "unknown")
 
     def __init__(self) -> None:
-        self.met = self.not_met = self.unknown = self.holds = self.fit = 0
+        self.met = self.not_met = self.unknown = self.holding = self.fitting = 0
+
+    def add(self, row: RuleTrace, *, is_fit: bool) -> None:
+        if row.seen is None:
+            self.unknown += 1
+        elif row.is_met:
+            self.met += 1
+        else:
+            self.not_met += 1
+        self.holding += row.is_met
+        self.fitting += row.is_met and is_fit
 
 
 class Preview:
-    """Leads are added in parts; `tally` tells where it stands."""
+    """Scores leads, added a batch at a time; `result` returns the counts so far."""
 
     def __init__(self, rules: Sequence[QualificationRule], bands: Bands, sample_size: int) -> None:
         self._rules = tuple(rules)
@@ -48,7 +59,7 @@ class Preview:
         self._counts = [_Count() for _ in rules]
         self._bands = dict.fromkeys(Band, 0)
         self._filtered_out = 0
-        self._seen = 0
+        self._scored = 0
         self._sample_size = sample_size
         self._best: list[_Ranked] = []
 
@@ -56,18 +67,18 @@ class Preview:
         """Score more leads, in the order in which equal ones are shown."""
         for profile, vector in zip(profiles, vectors, strict=True):
             score = self._card.score(vector)
-            self._seen += 1
+            self._scored += 1
             self._bands[score.band] += 1
             self._filtered_out += score.is_filtered_out
             self._count(score)
             self._keep(profile, score)
 
-    def tally(self) -> PreviewResult:
-        """Tell the counts and the best leads, best first."""
-        fit = self._seen - self._bands[Band.LOW]
+    def result(self) -> PreviewResult:
+        """Return the counts and the best leads, best first."""
+        fit_count = self._scored - self._bands[Band.LOW]
         return PreviewResult(
-            evaluated_count=self._seen,
-            fit_count=fit,
+            evaluated_count=self._scored,
+            fit_count=fit_count,
             filtered_out_count=self._filtered_out,
             bands=BandCounts(
                 low=self._bands[Band.LOW],
@@ -75,13 +86,13 @@ class Preview:
                 high=self._bands[Band.HIGH],
             ),
             rules=tuple(
-                self._tell(position, rule, count)
+                self._rule_count(position, rule, count)
                 for position, (rule, count) in enumerate(
                     zip(self._rules, self._counts, strict=True)
                 )
             ),
             sample=tuple(
-                PreviewedLead(lead_id=lead_id, shown=_shown(profile), score=score)
+                PreviewedLead(lead_id=lead_id, shown=_sample_values(profile), score=score)
                 for _, _, lead_id, profile, score in sorted(self._best, reverse=True)
             ),
         )
@@ -89,23 +100,16 @@ class Preview:
     def _count(self, score: Score) -> None:
         is_fit = score.band is not Band.LOW
         for row, count in zip(score.trace, self._counts, strict=True):
-            if row.seen is None:
-                count.unknown += 1
-            elif row.is_met:
-                count.met += 1
-            else:
-                count.not_met += 1
-            count.holds += row.is_met
-            count.fit += row.is_met and is_fit
+            count.add(row, is_fit=is_fit)
 
     def _keep(self, profile: LeadProfile, score: Score) -> None:
-        ranked = (score.score_milli, -self._seen, profile.lead_id, profile, score)
+        ranked = (score.score_milli, -self._scored, profile.lead_id, profile, score)
         if len(self._best) < self._sample_size:
             heapq.heappush(self._best, ranked)
         elif self._best:
             heapq.heappushpop(self._best, ranked)
 
-    def _tell(self, position: int, rule: QualificationRule, count: _Count) -> RuleCount:
+    def _rule_count(self, position: int, rule: QualificationRule, count: _Count) -> RuleCount:
         return RuleCount(
             position=position,
             kind=rule.kind,
@@ -116,12 +120,12 @@ class Preview:
             met_count=count.met,
             not_met_count=count.not_met,
             unknown_count=count.unknown,
-            kept_as_only_filter=count.holds,
-            fit_as_filter=count.fit,
+            kept_as_only_filter=count.holding,
+            fit_as_filter=count.fitting,
         )
 
 
-def _shown(profile: LeadProfile) -> dict[FieldName, Scalar]:
+def _sample_values(profile: LeadProfile) -> dict[FieldName, Scalar]:
     return {
         field: profile.values[field].value for field in SAMPLE_FIELDS if field in profile.values
     }

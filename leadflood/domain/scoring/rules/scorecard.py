@@ -1,4 +1,4 @@
-"""A lead's score as a sum of contributions, and what it would take to reach a band. Pure."""
+"""Scorecards: a lead's score by an ICP's rules, exactly the sum of its contributions."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -19,10 +19,10 @@ CLAMP = "clamp"
 
 
 class Scorecard:
-    """The rules of an ICP version made ready: what each is worth, and from where a band begins."""
+    """The rules of an ICP version prepared once: what each is worth, and where bands begin."""
 
     def __init__(self, rules: Sequence[QualificationRule], bands: Bands) -> None:
-        self._judges = tuple(map(RuleEvaluator, rules))
+        self._evaluators = tuple(map(RuleEvaluator, rules))
         self._worths = apportion(
             [rule.weight if rule.kind is RuleKind.WEIGHTED else 0.0 for rule in rules]
         )
@@ -30,7 +30,7 @@ class Scorecard:
         self.high_milli = bands.high_milli
 
     def score(self, features: Mapping[str, FactValue], extra: Sequence[Contribution] = ()) -> Score:
-        """Score a lead. `extra` are contributions of other judges (a model, an LLM).
+        """Score a lead. `extra` are contributions of other scorers (a model, an LLM).
 
         A hard filter that is not met takes everything away; what would leave 0 to 100 is taken
         away by a contribution of its own, so that the parts sum to the score exactly.
@@ -54,34 +54,34 @@ class Scorecard:
         )
 
     def worth_of(self, position: int) -> int:
-        """Tell what a rule gives at most, in 1/1000 points."""
+        """Return what a rule gives at most, in 1/1000 points."""
         return self._worths[position]
 
     def _trace(self, features: Mapping[str, FactValue]) -> list[RuleTrace]:
         rows = []
-        for position, (judge, worth_milli) in enumerate(
-            zip(self._judges, self._worths, strict=True)
+        for position, (evaluator, worth_milli) in enumerate(
+            zip(self._evaluators, self._worths, strict=True)
         ):
-            verdict = judge.judge(features)
+            rule, evaluation = evaluator.rule, evaluator.evaluate(features)
             rows.append(
                 RuleTrace(
                     position=position,
-                    kind=judge.rule.kind,
-                    field=judge.rule.field,
-                    operator=judge.rule.operator,
-                    wanted=judge.rule.value,
-                    seen=verdict.seen,
-                    is_met=verdict.is_met,
-                    points_milli=worth_milli if verdict.is_met else 0,
+                    kind=rule.kind,
+                    field=rule.field,
+                    operator=rule.operator,
+                    wanted=rule.value,
+                    seen=evaluation.seen,
+                    is_met=evaluation.is_met,
+                    points_milli=worth_milli if evaluation.is_met else 0,
                     worth_milli=worth_milli,
-                    reason=verdict.reason,
+                    reason=evaluation.reason,
                 )
             )
         return rows
 
 
 def limiting_contributions(sum_milli: int, failed: Sequence[RuleTrace]) -> list[Contribution]:
-    """Say what brings a sum into 0 to 100, and to 0 where hard filters failed.
+    """Return the contributions that bring a sum into 0 to 100, or to 0 by failed hard filters.
 
     The first failed filter takes all there is; the others are named with nothing left to take.
     """
@@ -96,7 +96,7 @@ def limiting_contributions(sum_milli: int, failed: Sequence[RuleTrace]) -> list[
 
 
 def apportion(weights: Sequence[float]) -> list[int]:
-    """Share 100 points among weights in 1/1000 points, exactly; nothing where no weight counts.
+    """Apportion 100 points among weights in 1/1000 points, exactly; none where no weight counts.
 
     Source: Hamilton's method of largest remainders; equal remainders go to the first.
     """
@@ -106,14 +106,14 @@ def apportion(weights: Sequence[float]) -> list[int]:
         return [0] * len(exact)
     quotas = [weight * SCORE_MILLI_MAX / total for weight in exact]
     shares = [int(quota) for quota in quotas]
-    by_remainder = sorted(range(len(quotas)), key=lambda place: shares[place] - quotas[place])
-    for place in by_remainder[: SCORE_MILLI_MAX - sum(shares)]:
-        shares[place] += 1
+    by_remainder = sorted(range(len(quotas)), key=lambda index: shares[index] - quotas[index])
+    for index in by_remainder[: SCORE_MILLI_MAX - sum(shares)]:
+        shares[index] += 1
     return shares
 
 
 def band_of(score_milli: int, medium_milli: int, high_milli: int) -> Band:
-    """Tell what a score means."""
+    """Return the band of a score."""
     if score_milli >= high_milli:
         return Band.HIGH
     return Band.MEDIUM if score_milli >= medium_milli else Band.LOW

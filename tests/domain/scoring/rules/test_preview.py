@@ -35,7 +35,7 @@ def test_the_counts_are_those_of_scoring_each_lead_alone(
 
     for start in range(0, len(vectors), 5):
         preview.add(profiles[start : start + 5], vectors[start : start + 5])
-    told = preview.tally()
+    told = preview.result()
 
     scores = [Scorecard(ruled, Bands()).score(vector) for vector in vectors]
     assert told.evaluated_count == len(vectors) == told.bands.scored
@@ -59,9 +59,9 @@ def test_what_a_rule_would_keep_is_what_it_keeps_as_a_filter() -> None:
     for preview in (weighted, alone):
         preview.add(profiles, vectors)
 
-    [count] = weighted.tally().rules
+    [count] = weighted.result().rules
     assert (count.met_count, count.not_met_count, count.unknown_count) == (1, 1, 1)
-    assert count.kept_as_only_filter == 3 - alone.tally().filtered_out_count
+    assert count.kept_as_only_filter == 3 - alone.result().filtered_out_count
 
 
 def test_of_equal_leads_the_first_is_shown_first() -> None:
@@ -69,4 +69,4 @@ def test_of_equal_leads_the_first_is_shown_first() -> None:
 
     preview.add([a_profile(number) for number in (7, 3, 5)], [{}, {}, {}])
 
-    assert [lead.lead_id.int for lead in preview.tally().sample] == [7, 3]
+    assert [lead.lead_id.int for lead in preview.result().sample] == [7, 3]
