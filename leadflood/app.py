@@ -38,7 +38,9 @@ from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service.notifications import EventNotifier, NotificationService
+from leadflood.domain.notifications.retention import prune as prune_notifications
+from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.overview.service import LeadListService, OverviewService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.team_settings import TeamSettings
@@ -214,7 +216,7 @@ class Node:
         self.live_overrides: LiveOverrides
         self.messaging: MessagingService
         self.discovery: DiscoveryService
-        self.watcher: EventNotifier
+        self.notifier: EventNotifier
         self.services: Services
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
@@ -232,7 +234,7 @@ class Node:
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
-        self.watcher = EventNotifier(storage.clock, storage.ids, settings.notifications)
+        self.notifier = EventNotifier(storage.clock, storage.ids)
         self.services = self._make_services()
         return self._stages()
 
@@ -336,16 +338,19 @@ class Node:
 
     async def _notify(self) -> None:
         """Tell people what happened, whichever node sees it first."""
-        wanted = self.storage.settings.notifications
+        settings = self.storage.settings.notifications
 
-        async def look() -> None:
-            await self.watcher.look(self.publisher)
+        async def poll() -> None:
+            await self.notifier.poll(self.publisher)
 
-        await repeat(wanted.look_seconds, look, "notifications")
+        await repeat(settings.look_seconds, poll, "notifications")
 
     async def _forget_answers(self) -> None:
         async def forget() -> None:
-            await self.watcher.prune(self.storage.db)
+            while await prune_notifications(
+                self.storage.db, self.storage.settings.notifications, self.storage.clock.now()
+            ):
+                pass
             while await forget_answers(self.storage.db, self.storage.clock.now()):
                 pass
             while await idempotency.prune(self.storage.db, self.storage.clock.now()):

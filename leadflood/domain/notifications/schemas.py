@@ -1,4 +1,4 @@
-"""Notifications as they are made, told and read."""
+"""Notifications, their readers, and the facts they are made of."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from leadflood.engine.queue.event import Event
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often the log is looked at, and how long notifications are kept."""
+    """How often the log is read, and how long notifications are kept."""
 
     look_seconds: float = 2.0
     keep_days: float = 90.0
@@ -33,10 +33,12 @@ class NotificationKind(StrEnum):
 
 
 class NewNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to tell; another one with the same `key` is the same.
+    """A notification to store.
 
-    `permission` is what one must be allowed to be told; `user_id` None: everybody who is.
-    `subject` names the thing to look at by its kind and its id; empty: there is none.
+    `key`: another one with the same key is the same notification.
+    `permission`: a reader needs it.
+    `subject` is what to look at, by its kind and its id; empty: nothing.
+    `user_id` is the only reader; None: everybody with the permission.
     """
 
     key: str
@@ -66,7 +68,7 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class NotificationReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads: `name` is whose marks are kept; `user_id` None: an operator."""
+    """A reader: `name` owns the marks; `user_id` None: an operator."""
 
     name: str
     user_id: UUID | None
@@ -88,7 +90,7 @@ class NotificationCreated(Event, frozen=True, tag="notifications.notification.cr
 
 
 class NotableEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of the log, its payload read; `run_id` None: outside a run."""
+    """An event of the log with its payload decoded; `run_id` None: outside a run."""
 
     type: str
     at: datetime
@@ -97,7 +99,7 @@ class NotableEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be told of a run."""
+    """The facts of a run that a notification needs."""
 
     run_id: UUID
     kind: str
@@ -119,7 +121,7 @@ class DeadJobs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BudgetLevel(msgspec.Struct, frozen=True, kw_only=True):
-    """A cap over all providers and what is used of it."""
+    """A cap over all providers, and what is used of it."""
 
     scope: str
     cap_micros: int
@@ -127,7 +129,7 @@ class BudgetLevel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendingHold(msgspec.Struct, frozen=True, kw_only=True):
-    """Sending as the guard holds it."""
+    """A hold of sending by the guard."""
 
     reason: str
     changed_at: datetime
