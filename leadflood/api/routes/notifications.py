@@ -76,7 +76,7 @@ async def mark_read(
 
 
 def _reader_of(caller: Caller) -> NotificationReader:
-    """Return who reads: a key reads for its user, an operator for themselves."""
+    """Return the reader: a key reads for its user, an operator for themselves."""
     principal = caller.principal
     return NotificationReader(
         name=caller.by if principal.user_id is None else f"user:{principal.user_id}",
