@@ -27,7 +27,7 @@ async def test_an_icp_is_written_changed_and_found_by_version_and_by_itself(api:
     assert first["target"]["companySizeMin"] == 5
 
 
-async def test_of_two_editors_the_later_one_is_told(api: Client) -> None:
+async def test_the_later_of_two_editors_gets_a_conflict(api: Client) -> None:
     first = (await api.post("/v1/icps", an_icp())).json
     path = f"/v1/icps/{first['profileId']}"
     await api.ask("PUT", path, an_icp(basedOnVersion=1))
@@ -56,14 +56,14 @@ async def test_a_list_goes_on_from_its_cursor_to_the_end(api: Client) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "AAAA", "!!", "é"])
-async def test_a_cursor_that_is_none_of_ours_is_refused(api: Client, cursor: str) -> None:
+async def test_a_foreign_cursor_is_refused(api: Client, cursor: str) -> None:
     refused = await api.get(f"/v1/icps?cursor={cursor}")
 
     assert refused.status == 422
     assert refused.problem["fields"][0]["path"] == "cursor"
 
 
-async def test_a_rule_that_makes_no_sense_names_its_field(api: Client) -> None:
+async def test_the_error_of_an_invalid_rule_names_its_field(api: Client) -> None:
     rule = {"field": "company_size", "operator": "MATCHES", "value": "x"}
 
     refused = await api.post("/v1/icps", an_icp(rules=[rule]))
@@ -72,7 +72,7 @@ async def test_a_rule_that_makes_no_sense_names_its_field(api: Client) -> None:
     assert refused.problem["fields"][0]["path"].startswith("rules[0]")
 
 
-async def test_if_match_holds_back_an_editor_who_saw_an_older_version(api: Client) -> None:
+async def test_if_match_refuses_an_editor_of_an_older_version(api: Client) -> None:
     first = (await api.post("/v1/icps", an_icp())).json
     path = f"/v1/icps/{first['profileId']}"
     tag = (await api.get(path)).headers["ETag"]
@@ -100,7 +100,7 @@ async def test_versions_are_listed_newest_first_and_shown_by_number(api: Client)
     assert (await api.get(f"{path}/versions/9")).problem["code"] == "icp.version.not_found"
 
 
-async def test_an_archived_icp_is_out_of_the_way_until_it_is_brought_back(api: Client) -> None:
+async def test_an_archived_icp_is_not_listed_until_it_is_restored(api: Client) -> None:
     name = f"Away {uuid4()}"
     icp = (await api.post("/v1/icps", an_icp(name=name))).json
     path = f"/v1/icps/{icp['profileId']}"
@@ -153,7 +153,7 @@ async def test_rules_are_added_changed_dropped_and_replaced(api: Client) -> None
     assert (await api.get(f"/v1/icps/{icp['profileId']}")).json["target"] == icp["target"]
 
 
-async def test_a_rule_change_that_makes_no_sense_changes_nothing(api: Client) -> None:
+async def test_an_invalid_rule_change_changes_nothing(api: Client) -> None:
     icp = (await api.post("/v1/icps", an_icp(rules=[{**RULE, "kind": "WEIGHTED"}]))).json
     path = f"/v1/icps/{icp['profileId']}/rules"
 

@@ -61,14 +61,16 @@ async def test_a_list_goes_on_from_its_cursor(node: Node, api: Client) -> None:
     assert seen == sorted(set(seen), reverse=True)
 
 
-async def test_a_notification_that_is_not_there_cannot_be_read(api: Client) -> None:
+async def test_a_notification_that_does_not_exist_cannot_be_marked(api: Client) -> None:
     one = await api.ask("PUT", f"/v1/notifications/{uuid4()}/read")
     rest = await api.ask("PUT", "/v1/notifications/read", {"upTo": str(uuid4())})
 
     assert one.problem["code"] == rest.problem["code"] == "notification.not_found"
 
 
-async def test_a_notification_is_heard_by_who_may_be_told_of_it(node: Node, api: Client) -> None:
+async def test_a_notification_s_event_reaches_the_readers_of_the_notification(
+    node: Node, api: Client
+) -> None:
     await tell(node, 1)
     [told] = (await api.get("/v1/notifications?limit=1")).json["data"]
 

@@ -77,7 +77,7 @@ def bindings(path: Path, tree: ast.Module) -> Iterator[Binding]:
 
 
 def mapped(path: Path, target: ast.expr, value: ast.expr) -> Iterator[Binding]:
-    """`judges = tuple(map(Judge, rules))` holds judges."""
+    """`evaluators = tuple(map(RuleEvaluator, rules))` holds evaluators."""
     for node in ast.walk(value):
         if isinstance(node, ast.Call) and terminal(node.func) == "map":
             yield Binding(path, terminal(target), terminal(node.args[0]))

@@ -205,7 +205,7 @@ async def test_the_next_provider_is_asked_only_for_what_is_missing(database: Dat
     ]
 
 
-async def test_a_commit_repeated_says_nothing_twice(database: Database) -> None:
+async def test_a_repeated_commit_publishes_no_event_twice(database: Database) -> None:
     lead_id = await a_lead(database)
     stage = a_stage(Enricher("apollo", telling("apollo", email="ann@acme.example")))
     ended = await worked(database, stage, [a_claim(lead_id)])
@@ -270,7 +270,7 @@ async def test_the_same_lead_goes_on_once_in_each_run(database: Database) -> Non
         (Denied("not in this run"), "engine.denied"),
     ],
 )
-async def test_when_one_provider_cannot_the_next_one_is_asked(
+async def test_a_provider_that_fails_is_followed_by_the_next_one(
     database: Database, error: Exception, code: str
 ) -> None:
     apollo = Enricher("apollo", error)
@@ -285,7 +285,7 @@ async def test_when_one_provider_cannot_the_next_one_is_asked(
 
 
 @pytest.mark.parametrize("error", [ProviderDown("cut"), ProviderThrottled("wait", 30)])
-async def test_when_nobody_could_answer_the_task_waits_or_tries_again(
+async def test_a_task_is_snoozed_or_retried_when_no_provider_could_answer(
     database: Database, error: Exception
 ) -> None:
     lead_id = await a_lead(database)
@@ -312,7 +312,7 @@ async def test_our_own_pacing_is_waited_for_before_a_dearer_provider_is_asked(
     assert pdl.asked == []
 
 
-async def test_spent_money_ends_the_paid_part_and_the_lead_goes_on(database: Database) -> None:
+async def test_a_spent_budget_ends_the_paid_part_and_the_lead_goes_on(database: Database) -> None:
     apollo = Enricher("apollo", telling("apollo", title="CTO"))
     hunter = Enricher("hunter", CapSpent("the run's money is spent"))
     pdl = Enricher("pdl", telling("pdl", email="ann@acme.example"))
@@ -326,7 +326,7 @@ async def test_spent_money_ends_the_paid_part_and_the_lead_goes_on(database: Dat
     assert [one.code for one in records] == [None, "budget.exhausted"]
 
 
-async def test_a_person_who_asked_to_be_left_alone_is(database: Database) -> None:
+async def test_a_person_who_opted_out_at_a_provider_is_left_alone(database: Database) -> None:
     claimed = PersonOptedOut("they asked to be left alone")
     pdl = Enricher("pdl", telling("pdl", email="ann@acme.example"))
     lead_id = await a_lead(database)
@@ -342,7 +342,7 @@ async def test_a_person_who_asked_to_be_left_alone_is(database: Database) -> Non
     assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, CLAIMED_CODE)
 
 
-async def test_an_address_nobody_vouches_for_is_verified(database: Database) -> None:
+async def test_an_address_that_no_provider_verified_is_verified(database: Database) -> None:
     verifier = Verifier(EmailStatus.VALID)
     apollo = Enricher("apollo", telling("apollo", email="ann@acme.example"))
     lead_id = await a_lead(database)
@@ -450,7 +450,7 @@ async def test_a_lead_that_is_gone_is_discarded_and_writes_nothing(database: Dat
     assert await committed(database, stage, [FinishedTask(claim, loaded)]) == []
 
 
-async def test_statistics_say_who_fills_which_field(database: Database) -> None:
+async def test_statistics_count_which_provider_fills_which_field(database: Database) -> None:
     apollo = Enricher("apollo", telling("apollo", title="CTO"), FieldName.TITLE, FieldName.EMAIL)
     ids = [await a_lead(database, f"a{number}") for number in range(3)]
 

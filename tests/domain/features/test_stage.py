@@ -24,7 +24,7 @@ async def count(database: Database) -> int:
     return int(await database.fetch_value(Query("c", "SELECT count(*) FROM feature_snapshot", ())))
 
 
-async def test_a_batch_of_leads_gets_a_snapshot_each_and_tells_of_it(database: Database) -> None:
+async def test_a_batch_of_leads_gets_a_snapshot_and_an_event_each(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     first = await world.lead("1", full_name="Mira A", title="VP Operations", country="DE")
@@ -82,7 +82,7 @@ async def test_batches_of_two_nodes_at_once_meet_in_one_snapshot(database: Datab
     assert await count(database) == 20
 
 
-async def test_what_is_learned_later_makes_a_new_snapshot(database: Database) -> None:
+async def test_values_found_later_make_a_new_snapshot(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A")
@@ -112,7 +112,7 @@ async def test_a_lead_or_icp_that_is_gone_ends_the_task_with_its_code(database: 
     assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "features.icp.not_found")
 
 
-async def test_a_cancelled_task_says_nothing_of_its_lead(database: Database) -> None:
+async def test_a_cancelled_task_leaves_its_lead_unchanged(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A")
@@ -140,7 +140,7 @@ async def test_a_snapshot_cannot_be_changed_but_goes_with_its_lead(database: Dat
     assert await count(database) == 0
 
 
-async def test_text_of_any_kind_is_kept_as_it_is(database: Database) -> None:
+async def test_text_of_any_kind_is_stored_unchanged(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A", title='"Ü\\ \x1f {VP}')

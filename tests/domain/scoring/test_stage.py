@@ -86,7 +86,7 @@ async def test_outside_a_run_a_lead_is_scored_once_too(database: Database) -> No
     assert (len(first), len(second)) == (2, 0)
 
 
-async def test_what_is_read_back_is_what_was_scored_and_explains_itself(
+async def test_a_stored_score_is_read_back_equal_with_its_explanation(
     database: Database,
 ) -> None:
     world = World(database)

@@ -66,6 +66,6 @@ def test_departments_are_read_from_titles(title: str, expected: str | None) -> N
 
 @CALM
 @given(st.text(), st.text())
-def test_any_two_texts_have_a_likeness(title: str, wanted: str) -> None:
+def test_any_two_texts_have_a_similarity(title: str, wanted: str) -> None:
     assert 0 <= title_similarity(title, wanted) <= 1
     assert seniority_of(title, wanted) in {None, *RANKS}

@@ -19,7 +19,7 @@ def test_without_rules_the_target_makes_one_for_each_thing_it_asks_for() -> None
     ]
 
 
-def test_the_rules_made_from_any_target_are_sound() -> None:
+def test_the_default_rules_of_any_target_are_valid() -> None:
     for target in (Target(), an_icp().target):
         made = default_rules(target)
 

@@ -75,7 +75,7 @@ def test_a_wrong_rule_is_named_by_its_place_and_field(rule: str, path: str, fix:
     assert fix in problems[f"rules[2].{path}"]
 
 
-def test_faults_of_several_parts_are_told_at_once() -> None:
+def test_problems_of_several_parts_are_reported_together() -> None:
     problems = problems_of('[target]\ntitle = 1\n[[rules]]\nfield = "x"\noperator = "EQ"\n')
 
     assert set(problems) == {"name", "target.title", "rules[0].field"}

@@ -7,7 +7,7 @@ from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.errors import Invalid
 
 
-def test_the_example_is_read_and_says_whom_to_look_for() -> None:
+def test_the_example_is_read_with_its_target() -> None:
     request = read_icp_file(package_folder("config") / "icp.example.toml")
 
     query = people_query(request)
@@ -33,7 +33,9 @@ def test_the_example_names_every_field_and_operator() -> None:
         (b"a" * 1_000_001, "larger"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, raw: bytes, reason: str) -> None:
+def test_the_error_of_an_unreadable_file_names_the_cause(
+    tmp_path: Path, raw: bytes, reason: str
+) -> None:
     path = tmp_path / "icp.toml"
     path.write_bytes(raw)
 

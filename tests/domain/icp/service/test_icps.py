@@ -36,7 +36,7 @@ class Icps(IcpService):
             return await self.update(tx, icp_id, request, ExpectedVersion(version=based_on))
 
 
-async def test_what_is_written_is_read_back_with_its_rules_in_order(database: Database) -> None:
+async def test_an_icp_is_read_back_with_its_rules_in_order(database: Database) -> None:
     icps = Icps(database)
     rules = (
         a_rule("technologies", "CONTAINS", ("SAP", "Ü\x1f")),
@@ -64,7 +64,7 @@ async def test_a_change_is_a_new_version_and_the_old_one_stays(database: Databas
     assert await icps.find_latest(first.profile_id) == second
 
 
-async def test_a_change_that_says_the_same_is_no_version(database: Database) -> None:
+async def test_a_change_of_nothing_writes_no_version(database: Database) -> None:
     icps = Icps(database)
     first = await icps.write(an_icp())
 
@@ -131,7 +131,7 @@ async def test_profiles_are_listed_by_their_newest_version_newest_first(database
     assert await icps.list_latest(before=newer.profile_id) == [older]
 
 
-async def test_what_is_not_there_or_not_sound_is_refused(database: Database) -> None:
+async def test_an_icp_that_does_not_exist_or_is_not_valid_is_refused(database: Database) -> None:
     icps = Icps(database)
 
     assert await icps.find(NOBODY) is None

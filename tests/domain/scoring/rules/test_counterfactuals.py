@@ -89,7 +89,7 @@ def test_a_failed_hard_filter_is_always_among_the_changes() -> None:
     assert [change.words for change in needs.changes] == ["country is none of US"]
 
 
-def test_rules_that_exclude_each_other_are_told_as_out_of_reach() -> None:
+def test_a_band_is_unreachable_where_rules_exclude_each_other() -> None:
     card = Scorecard([a_rule("country", "EQ", "DE"), a_rule("country", "EQ", "FR")], Bands())
 
     needs = find_needs(card.score({"country": "US"}), Band.HIGH, card.high_milli)

@@ -47,7 +47,7 @@ def test_the_points_in_the_lines_sum_to_the_score_in_the_first(
     assert lines[0].startswith(f"{format_points(prediction.score.score_milli)} of 100: ")
 
 
-def test_a_filtered_lead_is_told_what_took_its_points_away() -> None:
+def test_the_explanation_of_a_filtered_lead_names_the_filter() -> None:
     prediction = a_prediction(
         [
             a_flag("title_matches"),
@@ -64,7 +64,7 @@ def test_a_filtered_lead_is_told_what_took_its_points_away() -> None:
     ]
 
 
-def test_what_others_contribute_has_words_of_its_own() -> None:
+def test_contributions_of_other_scorers_have_words_of_their_own() -> None:
     prediction = a_prediction(
         [a_flag("has_email")], {"has_email": True}, Contribution("llm", 5_000)
     )
@@ -76,7 +76,7 @@ def test_what_others_contribute_has_words_of_its_own() -> None:
     ]
 
 
-def test_a_value_that_is_not_known_is_said_to_be_so() -> None:
+def test_an_unknown_value_is_named_as_unknown() -> None:
     prediction = a_prediction([a_rule("company_size", "BETWEEN", (50, 500))], {})
 
     assert explain(prediction) == [
@@ -86,7 +86,7 @@ def test_a_value_that_is_not_known_is_said_to_be_so() -> None:
     ]
 
 
-def test_a_lead_that_is_there_needs_nothing() -> None:
+def test_a_lead_in_the_band_needs_nothing() -> None:
     prediction = a_prediction([a_flag("has_email")], {"has_email": True})
 
     assert find_needs_of(prediction).changes == ()

@@ -49,7 +49,7 @@ def test_the_counts_are_those_of_scoring_each_lead_alone(
     assert [lead.score.score_milli for lead in told.sample] == best
 
 
-def test_what_a_rule_would_keep_is_what_it_keeps_as_a_filter() -> None:
+def test_the_leads_a_rule_would_keep_are_those_it_keeps_as_a_filter() -> None:
     vectors: list[dict[str, Any]] = [{"company_size": 10}, {"company_size": 90}, {}]
     rule = a_rule("company_size", "GTE", 50)
     profiles = [a_profile(number) for number in range(3)]

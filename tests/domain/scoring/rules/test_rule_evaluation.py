@@ -34,7 +34,7 @@ def test_every_rule_has_a_result_for_every_value(rule: QualificationRule, value:
 
 @CALM
 @given(any_rule)
-def test_a_missing_value_meets_only_what_nothing_speaks_against(rule: QualificationRule) -> None:
+def test_a_missing_value_meets_only_negative_operators(rule: QualificationRule) -> None:
     may_be_missing = rule.operator in (Operator.NEQ, Operator.NOT_IN) or (
         rule.operator is Operator.EXISTS and rule.value is False
     )
@@ -42,7 +42,7 @@ def test_a_missing_value_meets_only_what_nothing_speaks_against(rule: Qualificat
     assert evaluate(rule, {}).is_met is may_be_missing
 
 
-def test_the_reason_says_what_was_seen_in_words() -> None:
+def test_the_reason_names_the_value_in_words() -> None:
     evaluation = evaluate(a_flag("title_matches"), {"title_matches": True, "title": "VP Ops"})
 
     assert evaluation.reason == "title is one of those wanted: it is yes (VP Ops)"

@@ -103,7 +103,7 @@ def test_a_hard_filter_that_is_not_met_takes_away_everything() -> None:
     assert score.is_filtered_out
 
 
-def test_what_others_contribute_is_kept_within_bounds_by_a_part_of_its_own() -> None:
+def test_contributions_of_other_scorers_are_clamped_by_a_contribution() -> None:
     card = Scorecard([a_flag("has_email")], Bands())
 
     score = card.score({"has_email": True}, [Contribution("llm", 20_000)])

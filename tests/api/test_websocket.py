@@ -13,14 +13,9 @@ import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from leadflood.api.http import websocket, websocket_subscription
-from leadflood.api.http.event_permissions import EventScope, rule_for
-from leadflood.api.http.websocket_subscription import frame
-from leadflood.domain.auth.schemas import Permission
-from leadflood.domain.leads.schemas import LeadEvent
 from leadflood.engine.db.pool import Database
 from leadflood.engine.obs import event_feed
 from leadflood.engine.obs.event_feed import Cursor
-from leadflood.engine.queue.event import name_of
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
@@ -74,49 +69,12 @@ async def new_lead(client: Client, icp_id: str) -> str:
 
 
 @pytest.fixture
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def _polls_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "CHECK_SECONDS", 0.05)
     monkeypatch.setattr(websocket, "POLL_SECONDS", 0.05)
 
 
-@pytest.mark.parametrize(
-    ("event_type", "permission", "scope"),
-    [
-        ("reviews.lead.reviewed", Permission.LEADS_READ, EventScope.OWNED),
-        ("reviews.round.ended", Permission.ADMIN_READ, EventScope.TEAM),
-        ("engine.node.lost", Permission.ADMIN_READ, EventScope.TEAM),
-        ("discovery.lead.discovered", Permission.LEADS_READ, EventScope.OWNED),
-        ("discovery.page.fetched", Permission.DISCOVERY_READ, EventScope.TEAM),
-    ],
-)
-def test_an_event_that_no_row_names_is_of_its_lead_or_for_those_who_see_the_system(
-    event_type: str, permission: Permission, scope: EventScope
-) -> None:
-    rule = rule_for(event_type)
-
-    assert (rule.permission, rule.scope) == (permission, scope)
-
-
-def test_the_events_of_leads_are_heard_by_whoever_may_read_leads() -> None:
-    names = [name_of(kind) for kind in LeadEvent.__subclasses__() if not kind.internal]
-
-    rules = {name: rule_for(name) for name in names if "." in name}
-
-    assert len(rules) > 10
-    assert Permission.ADMIN_READ not in {rule.permission for rule in rules.values()}
-
-
-@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
-def test_a_frame_is_written_as_the_standard_says(size: int) -> None:
-    made = frame(b"x" * size)
-
-    head = {0: 2, 125: 2, 126: 4, 65_535: 4, 65_536: 10}[size]
-    assert made[0] == 0x81
-    assert len(made) == head + size
-    assert int.from_bytes(made[2:head], "big") in {0, size}
-
-
-async def test_who_may_not_hear_of_something_does_not(
+async def test_a_stream_sends_no_event_without_the_permission(
     api: Client, node_database: Database, icp_id: str
 ) -> None:
     viewer = await api.client_of("VIEWER")
@@ -149,7 +107,9 @@ async def happen(database: Database, name: str, payload: str = '{"type":"x"}') -
     return made
 
 
-async def test_who_sees_only_his_own_leads_hears_of_these_only(api: Client, icp_id: str) -> None:
+async def test_a_limited_listener_gets_events_of_their_own_leads_only(
+    api: Client, icp_id: str
+) -> None:
     rep = await api.client_of("SALES_REP")
     await api.ask("PATCH", "/v1/team", {"salesRepSees": "own"})
     try:
@@ -168,7 +128,7 @@ async def test_who_sees_only_his_own_leads_hears_of_these_only(api: Client, icp_
     assert foreign not in shown
 
 
-async def test_a_notification_is_told_to_its_user_alone(
+async def test_a_personal_notification_is_sent_to_its_user_alone(
     api: Client, node_database: Database
 ) -> None:
     one, other = await api.client_of("VIEWER"), await api.client_of("ADMIN")
@@ -184,8 +144,8 @@ async def test_a_notification_is_told_to_its_user_alone(
     assert {event["alias"] for event in heard} == {"notification"}
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_a_stream_ends_when_its_session_is_revoked_and_tells_where_to_go_on(
+@pytest.mark.usefixtures("_polls_often")
+async def test_a_stream_ends_when_its_session_is_revoked_and_names_its_cursor(
     api: Client, icp_id: str
 ) -> None:
     viewer = await api.client_of("VIEWER")
@@ -200,7 +160,7 @@ async def test_a_stream_ends_when_its_session_is_revoked_and_tells_where_to_go_o
     assert code == websocket.NO_LONGER_ALLOWED
 
 
-@pytest.mark.usefixtures("_looks_often")
+@pytest.mark.usefixtures("_polls_often")
 async def test_a_ticket_opens_one_stream_for_a_page_that_can_send_no_header(
     api: Client, node_database: Database, icp_id: str
 ) -> None:
@@ -227,9 +187,7 @@ async def test_a_ticket_opens_one_stream_for_a_page_that_can_send_no_header(
     assert not [row for row in kept if made.json["ticket"] in row["principal"]]
 
 
-async def test_a_ticket_that_waited_too_long_opens_nothing(
-    api: Client, node_database: Database
-) -> None:
+async def test_an_expired_ticket_opens_nothing(api: Client, node_database: Database) -> None:
     made = (await api.post("/v1/events/tickets")).json
     await node_database.execute(
         sql("UPDATE stream_ticket SET expires_at = expires_at - interval '2 minutes'")
@@ -241,8 +199,8 @@ async def test_a_ticket_that_waited_too_long_opens_nothing(
     assert refused.value.status == 401
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_who_watches_a_run_is_told_how_far_it_is(api: Client, icp_id: str) -> None:
+@pytest.mark.usefixtures("_polls_often")
+async def test_a_listener_of_a_run_gets_its_progress(api: Client, icp_id: str) -> None:
     made = (await api.post("/v1/leads", a_lead(icp_id))).json
 
     async with listening_as(api, f"?runId={made['runId']}") as socket:
@@ -255,8 +213,10 @@ async def test_who_watches_a_run_is_told_how_far_it_is(api: Client, icp_id: str)
     assert told["payload"]["progress"]["scored"] == 1
 
 
-@pytest.mark.usefixtures("_looks_often")
-async def test_who_is_shown_nothing_learns_how_far_the_stream_is(api: Client, icp_id: str) -> None:
+@pytest.mark.usefixtures("_polls_often")
+async def test_a_listener_without_events_gets_the_position_of_the_stream(
+    api: Client, icp_id: str
+) -> None:
     async with listening_as(api, "?types=nothing.such") as socket:
         await new_lead(api, icp_id)
         told = await read(socket)
@@ -265,7 +225,7 @@ async def test_who_is_shown_nothing_learns_how_far_the_stream_is(api: Client, ic
     assert (await api.get(f"/v1/events?cursor={told['cursor']}")).status == 200
 
 
-async def test_who_does_not_read_is_let_go(
+async def test_a_listener_that_does_not_read_is_disconnected(
     api: Client, node_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(websocket_subscription, "MAX_UNREAD_BYTES", 10_000)
