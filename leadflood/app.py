@@ -33,7 +33,7 @@ from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.drafting.service.templates import TemplateService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.retention import prune as prune_uploads
 from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
@@ -50,7 +50,9 @@ from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.messages.service.messages import MessageService
-from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.notifications.retention import prune as prune_notifications
+from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService
@@ -258,7 +260,7 @@ class Node:
         self.live_overrides: LiveOverrides
         self.messaging: Messaging
         self.discovery: DiscoveryService
-        self.watcher: Watcher
+        self.notifier: EventNotifier
         self.services: Services
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
@@ -276,7 +278,7 @@ class Node:
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
-        self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
+        self.notifier = EventNotifier(storage.clock, storage.ids)
         self.services = self._make_services()
         return self._stages()
 
@@ -415,16 +417,19 @@ class Node:
 
     async def _notify(self) -> None:
         """Tell people what happened, whichever node sees it first."""
-        wanted = self.storage.settings.notifications
+        settings = self.storage.settings.notifications
 
-        async def look() -> None:
-            await self.watcher.look(self.publisher)
+        async def poll() -> None:
+            await self.notifier.poll(self.publisher)
 
-        await repeat(wanted.look_seconds, look, "notifications")
+        await repeat(settings.look_seconds, poll, "notifications")
 
     async def _forget_answers(self) -> None:
         async def forget() -> None:
-            await self.watcher.prune(self.storage.db)
+            while await prune_notifications(
+                self.storage.db, self.storage.settings.notifications, self.storage.clock.now()
+            ):
+                pass
             while await forget_answers(self.storage.db, self.storage.clock.now()):
                 pass
             while await idempotency.prune(self.storage.db, self.storage.clock.now()):

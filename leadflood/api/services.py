@@ -10,7 +10,7 @@ from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.drafting.service.templates import TemplateService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
 from leadflood.domain.imports.service.uploads import ImportUploads
@@ -26,7 +26,7 @@ from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.messages.service.messages import MessageService
-from leadflood.domain.notifications.service import NotificationService
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService

@@ -21,7 +21,7 @@ from leadflood.cli.sandbox import World, child_environment, read_announcement, w
 from leadflood.cli.talk import print_json, run_async, say
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.discovery.schemas import NewDiscovery
-from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, query_of
+from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, people_query
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
@@ -208,7 +208,7 @@ async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
                     run_id=run_id,
                     icp_id=icp.id,
                     provider=node.discovery.sources[0],
-                    query=query_of(icp),
+                    query=people_query(icp),
                     wanted_count=asked.leads,
                 ),
             )

@@ -151,7 +151,7 @@ async def test_an_icp_that_is_not_there_is_not_found(api: Client) -> None:
     refused = await api.post("/v1/leads", a_lead(str(uuid4())))
 
     assert refused.status == 404
-    assert refused.problem["code"] == "icp.profile.unknown"
+    assert refused.problem["code"] == "icp.profile.not_found"
 
 
 @pytest.mark.parametrize("path", [f"/v1/leads/{NOBODY}", f"/v1/jobs/{NOBODY}"])

@@ -24,7 +24,7 @@ from leadflood.app import Storage, open_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
-from leadflood.domain.icp.schemas import IcpInput, query_of
+from leadflood.domain.icp.schemas import IcpInput, people_query
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
@@ -345,7 +345,7 @@ class Field:
             if discovered:
                 discovery = DiscoveryService(storage.clock, ["apollo"])
                 order = NewDiscovery(
-                    run_id=run_id, icp_id=icp.id, provider="apollo", query=query_of(wanted),
+                    run_id=run_id, icp_id=icp.id, provider="apollo", query=people_query(wanted),
                     wanted_count=discovered,
                 )  # fmt: skip
                 events.append(await discovery.start(tx, order))

@@ -31,9 +31,12 @@ from leadflood.api.routes import (
     companies,
     discovery_runs,
     docs,
+    events,
     feedback,
     health,
+    icp_rules,
     icp_search,
+    icps,
     imports,
     invitation_pages,
     jobs,
@@ -54,9 +57,6 @@ from leadflood.api.routes import (
     users,
 )
 from leadflood.api.routes.docs import ApiDocument, find_assets
-from leadflood.api.routes.events import Events
-from leadflood.api.routes.icp_rules import IcpRules
-from leadflood.api.routes.icps import Icps
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
 
@@ -81,8 +81,8 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     users,
     api_keys,
     health,
-    lambda parts: Icps(parts.node),
-    lambda parts: IcpRules(parts.node),
+    icps,
+    icp_rules,
     icp_search,
     lead_list,
     lead_exports,
@@ -108,7 +108,7 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     admin_settings,
     admin_statistics,
     admin_dead_letters,
-    lambda parts: Events(parts.node, parts.hub),
+    events,
     docs,
 )
 """Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""
