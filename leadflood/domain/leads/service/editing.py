@@ -191,7 +191,7 @@ def require_may_assign(editor: Editor) -> None:
     """Refuse who sees only their own leads: they would lose sight of it. Raises: Denied."""
     if editor.visibility.is_limited:
         raise Denied(
-            "who sees only his own leads cannot give them away: ask a manager",
+            "who sees only their own leads cannot give them away: ask a manager",
             code="leads.owner.denied",
         )
 
