@@ -152,8 +152,8 @@ class LeadEditing:
         An address that belongs to another lead refuses the change; a name at a company may be
         two people's and stays with its lead.
         """
-        taken = await claim_keys(tx, dict.fromkeys(claimed, profile.lead_id))
-        for key, owner in sorted(taken.items()):
+        owner_of = await claim_keys(tx, dict.fromkeys(claimed, profile.lead_id))
+        for key, owner in sorted(owner_of.items()):
             if key.kind in EXCLUSIVE and owner not in profile.members:
                 survivor = (await find_survivors(tx, [owner])).get(owner, owner)
                 return await _key_taken(tx, key.value, survivor, editor)

@@ -116,16 +116,16 @@ def _without_shared_keys(requests: Iterable[tuple[UUID, LeadRequest]]) -> dict[U
 
 
 async def _refuse_known(
-    tx: Tx, new: Mapping[UUID, LeadRequest], taken: Mapping[IdentityKey, UUID]
+    tx: Tx, new: Mapping[UUID, LeadRequest], owner_of: Mapping[IdentityKey, UUID]
 ) -> dict[UUID, Conflict]:
     """Refuse who is a lead already, and release the other keys that were claimed for them."""
-    if not taken:
+    if not owner_of:
         return {}
-    survivor_of = await find_survivors(tx, taken.values())
+    survivor_of = await find_survivors(tx, owner_of.values())
     states = await find_states(tx, survivor_of.values())
     refused: dict[UUID, Conflict] = {}
     for lead_id, request in new.items():
-        owners = [taken[key] for key in request.prepared.keys if key in taken]
+        owners = [owner_of[key] for key in request.prepared.keys if key in owner_of]
         survivors = [survivor_of[owner] for owner in owners if owner in survivor_of]
         existing = [states[survivor] for survivor in survivors if survivor in states]
         if existing:
