@@ -1,4 +1,4 @@
-"""Who sees only his own leads: the others are not there for him."""
+"""Who sees only their own leads: the others are not there for them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.pg
 
 
 def a_rep(user_id: UUID) -> Caller:
-    """A sales representative of a team in which everybody sees his own leads."""
+    """A sales representative of a team in which everybody sees their own leads."""
     principal = Principal(
         kind=PrincipalKind.USER, name="rep", permissions=PERMISSIONS[Role.SALES_REP],
         id=user_id, user_id=user_id, role=Role.SALES_REP, visibility=Visibility(user_id),
@@ -122,7 +122,7 @@ async def test_a_representative_counts_the_tags_of_their_own_leads(ask: Ask, min
     assert await ask(lead_actions.list_tags, caller=a_rep(uuid4())) == []
 
 
-async def test_his_bulk_action_touches_his_own_leads_only(
+async def test_the_bulk_action_of_a_representative_changes_their_own_leads_only(
     node: Node, api: Client, rep: Caller, mine: UUID, theirs: UUID
 ) -> None:
     bulk = Bulk(node)
@@ -156,7 +156,7 @@ async def test_who_lost_a_lead_meanwhile_does_not_change_it(
     assert (view.done_count, view.refused_count) == (0, 1)
 
 
-async def test_he_deletes_and_assigns_nothing_and_sees_his_own_actions_only(
+async def test_a_representative_deletes_and_assigns_nothing_and_sees_their_own_actions_only(
     node: Node, rep: Caller, mine: UUID
 ) -> None:
     bulk = Bulk(node)

@@ -19,12 +19,12 @@ QUERY = re.compile(r"[()&| ]*('[\w.@+-]+':\*[()&| ]*)+")
         ("", ""),
     ],
 )
-def test_what_is_typed_becomes_words_that_begin_so(typed: str, query: str) -> None:
+def test_typed_words_become_prefix_queries(typed: str, query: str) -> None:
     assert read_search(typed) == query
 
 
 @given(st.text(alphabet=string.printable) | st.text())
-def test_nothing_typed_reaches_the_query_but_words(typed: str) -> None:
+def test_only_words_of_what_is_typed_reach_the_query(typed: str) -> None:
     query = read_search(typed)
 
     assert not query or QUERY.fullmatch(query)

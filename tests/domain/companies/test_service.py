@@ -41,7 +41,7 @@ async def test_the_leads_of_a_company_are_those_that_the_caller_sees(database: D
     assert (limited.lead_count, limited.leads) == (0, ())
 
 
-async def test_a_company_goes_with_all_that_was_said_of_it_once_no_lead_works_there(
+async def test_a_company_without_leads_is_deleted_with_its_values(
     database: Database,
 ) -> None:
     async with database.transaction() as tx:

@@ -75,7 +75,7 @@ async def test_a_person_wins_over_any_provider_and_the_loser_stays_in_history(
     ]
 
 
-async def test_what_is_told_of_a_company_is_told_of_all_who_work_there(database: Database) -> None:
+async def test_the_values_of_a_company_are_those_of_all_its_leads(database: Database) -> None:
     ann, bob = await saved(
         database,
         a_person(("x", "1"), company_domain="www.acme.example", company_industry="software"),

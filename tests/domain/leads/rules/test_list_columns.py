@@ -6,7 +6,7 @@ from leadflood.domain.leads.rules.list_columns import MOST_WORDS, ListColumns, c
 VALUES = st.dictionaries(st.sampled_from(list(FieldName)), st.text() | st.integers())
 
 
-def test_what_is_shown_is_the_name_and_the_words_of_everything_said() -> None:
+def test_list_columns_hold_the_name_and_the_words_of_every_value() -> None:
     shown = choose_list_columns(
         {
             FieldName.FIRST_NAME: "Zoë",
@@ -41,7 +41,7 @@ def test_a_lead_without_a_name_is_sorted_under_what_is_known(
 
 
 @given(VALUES)
-def test_anything_said_can_be_shown(values: dict[FieldName, str | int]) -> None:
+def test_any_values_make_list_columns(values: dict[FieldName, str | int]) -> None:
     shown = choose_list_columns(values)
 
     assert isinstance(shown, ListColumns)
