@@ -73,11 +73,11 @@ class LeadEditing:
         belongs to another lead.
         """
         edits = read_edits(change)
-        seen = (await find_profiles(tx, [lead_id])).get(lead_id)
-        if seen is None:
+        before = (await find_profiles(tx, [lead_id])).get(lead_id)
+        if before is None:
             raise lead_not_found(lead_id)
-        edits = edits.with_name(seen)
-        refusal = await self._claim_keys(tx, seen, compare_keys(seen, edits).claimed, editor)
+        edits = edits.with_name(before)
+        refusal = await self._claim_keys(tx, before, compare_keys(before, edits).claimed, editor)
         prepared = self._prepare(edits, lead_id, editor)
         await add_companies(tx, [prepared], self._clock.now())
         lead = await lock_lead(tx, lead_id, editor)

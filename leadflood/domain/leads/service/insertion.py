@@ -69,11 +69,11 @@ class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_lead(lead: LeadInput, now: datetime) -> PreparedValues:
     """Read what a caller says of a person. Raises: Invalid with the fields."""
-    values, problems = normalize_input(lead)
+    fields, problems = normalize_input(lead)
     if problems:
         raise Invalid.of(problems, prefix="the lead cannot be created")
-    found = as_values(lead, values, now)
-    return prepare_values(found, identity_keys(found))
+    values = as_values(lead, fields, now)
+    return prepare_values(values, identity_keys(values))
 
 
 async def create_leads(
@@ -107,10 +107,10 @@ def _icp_of(request: LeadRequest) -> UUID:
 def _without_shared_keys(requests: Iterable[tuple[UUID, LeadRequest]]) -> dict[UUID, LeadRequest]:
     """Leave out requests that share a key with one before them."""
     new: dict[UUID, LeadRequest] = {}
-    seen: set[IdentityKey] = set()
+    keys: set[IdentityKey] = set()
     for lead_id, request in requests:
-        if seen.isdisjoint(request.prepared.keys):
-            seen.update(request.prepared.keys)
+        if keys.isdisjoint(request.prepared.keys):
+            keys.update(request.prepared.keys)
             new[lead_id] = request
     return new
 

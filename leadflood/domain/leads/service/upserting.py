@@ -104,8 +104,8 @@ async def _find_existing(
     for group_owners in owners.values():
         for owner, kind in group_owners[1:]:
             shared.add(group_owners[0][0], owner, kind)
-    everyone = [owner for group_owners in owners.values() for owner, _ in group_owners]
-    resolution = await resolve(tx, everyone, shared, now)
+    owner_ids = [owner for group_owners in owners.values() for owner, _ in group_owners]
+    resolution = await resolve(tx, owner_ids, shared, now)
     lead_of = {
         group: min(survivors)
         for group, group_owners in owners.items()
@@ -148,10 +148,10 @@ def _results(
     batch: _Batch, lead_ids: Sequence[UUID], existing: _Existing, changes: _Changes
 ) -> tuple[Upserted, ...]:
     """Return the lead of each person; the first who is a lead also gets what the lead gained."""
-    seen: set[UUID] = set()
+    reported_ids: set[UUID] = set()
     results = []
     for group, lead_id in zip(batch.groups, lead_ids, strict=True):
-        is_first = lead_id not in seen
+        is_first = lead_id not in reported_ids
         results.append(
             Upserted(
                 lead_id,
@@ -161,5 +161,5 @@ def _results(
                 existing.merged_into.get(lead_id, ()) if is_first else (),
             )
         )
-        seen.add(lead_id)
+        reported_ids.add(lead_id)
     return tuple(results)
