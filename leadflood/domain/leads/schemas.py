@@ -143,12 +143,12 @@ class LeadState(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: UUID | None = None
 
     def tags_with(self, tag: str) -> tuple[str, ...]:
-        """Tell the tags with one more, in the order of the alphabet."""
+        """Return the tags with one more, in the order of the alphabet."""
         return self.tags if tag in self.tags else tuple(sorted((*self.tags, tag)))
 
     def tags_without(self, tag: str) -> tuple[str, ...]:
-        """Tell the tags but for one."""
-        return tuple(one for one in self.tags if one != tag)
+        """Return the tags but for one."""
+        return tuple(name for name in self.tags if name != tag)
 
 
 class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -249,7 +249,7 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A lead as it is known now: the winning value of each field, of it and all merged into it.
 
     `lead_id` is the survivor; `members` are all leads that are this one, the survivor first.
-    `settled` are the fields that a person has decided, also those that he said are none.
+    `settled` are the fields that a person has decided, also those that they said are none.
     `is_deleted`: nothing is done for it any more.
     """
 
@@ -265,12 +265,12 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
 
     def get(self, field: FieldName) -> Scalar | None:
-        """Tell the winning value of a field, if there is one."""
-        won = self.values.get(field)
-        return None if won is None else won.value
+        """Return the winning value of a field, if there is one."""
+        winner = self.values.get(field)
+        return None if winner is None else winner.value
 
     def text(self, field: FieldName) -> str:
-        """Tell the winning value of a field as text; empty when there is none."""
+        """Return the winning value of a field as text; empty when there is none."""
         value = self.get(field)
         return "" if value is None else str(value)
 
