@@ -29,5 +29,5 @@ class HtmlPage(msgspec.Struct, frozen=True, kw_only=True):
 class PartialResponse(msgspec.Struct, frozen=True):
     """An answer of which only some fields are shown; the ETag is that of the whole."""
 
-    whole: Any
-    shown: Any
+    resource: Any
+    fields: Any

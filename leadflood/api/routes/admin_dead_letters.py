@@ -1,4 +1,4 @@
-"""Dead letters over HTTP: look, try again, discard, give a job up."""
+"""Dead letters over HTTP: list, replay, discard, give a job up."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -176,8 +176,8 @@ async def _choose(tx: Tx, body: Chosen) -> tuple[Sequence[UUID], str | None]:
     )
     before = read_cursor(body.cursor) if body.cursor else None
     letter_ids = await dead_letters.list_ids(tx, letter_filter, before=before, limit=body.limit + 1)
-    chosen = letter_ids[: body.limit]
-    return chosen, write_cursor(chosen[-1]) if len(letter_ids) > body.limit else None
+    page = letter_ids[: body.limit]
+    return page, write_cursor(page[-1]) if len(letter_ids) > body.limit else None
 
 
 def _detail_of(body: Chosen) -> dict[str, object]:
