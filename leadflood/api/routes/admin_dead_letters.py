@@ -74,7 +74,7 @@ class Discards(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     next_cursor: str | None
 
 
-class Subject(msgspec.Struct, frozen=True):
+class SendTask(msgspec.Struct, frozen=True):
     """What a sending's payload names."""
 
     intent_id: UUID | None = None
@@ -158,7 +158,7 @@ async def _find_doubtful(services: Services, tx: Tx, letter_ids: Sequence[UUID])
     return [letter_id for letter_id, intent in intent_of.items() if intent in unsettled]
 
 
-_SUBJECT = msgspec.json.Decoder(Subject)
+_SUBJECT = msgspec.json.Decoder(SendTask)
 
 
 def _require_choice(body: Chosen) -> None:
