@@ -62,8 +62,8 @@ def test_the_document_marks_it() -> None:
 
 
 def test_an_instant_is_told_in_universal_time() -> None:
-    there = datetime(2027, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    local_time = datetime(2027, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
-    told = Deprecation(deprecated_at=GOING.deprecated_at, sunset_at=there).headers()
+    headers = Deprecation(deprecated_at=GOING.deprecated_at, sunset_at=local_time).headers()
 
-    assert told["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"
+    assert headers["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"

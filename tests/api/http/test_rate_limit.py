@@ -31,7 +31,7 @@ def test_a_burst_passes_then_one_at_a_time_as_time_goes_by() -> None:
     clock = ManualClock()
     meter = Meter(Rate(60.0, 3), clock)
 
-    waits = [asked.wait_seconds for _ in range(5) if (asked := meter.count("a"))]
+    waits = [quota.wait_seconds for _ in range(5) if (quota := meter.count("a"))]
     clock.advance(1.0)
     after = meter.count("a")
     again = meter.count("a")
@@ -52,11 +52,11 @@ def test_nobody_ever_gets_more_than_the_burst_and_what_time_brings(
     for pause in pauses:
         clock.advance(pause)
         seconds += pause
-        standing = meter.count("a")
-        assert standing is not None
-        passed += not standing.wait_seconds
-        assert 0 <= standing.remaining < burst
-        assert standing.reset_seconds <= burst + 1e-6
+        quota = meter.count("a")
+        assert quota is not None
+        passed += not quota.wait_seconds
+        assert 0 <= quota.remaining < burst
+        assert quota.reset_seconds <= burst + 1e-6
 
     assert passed <= burst + seconds + 1e-6
 
@@ -103,11 +103,11 @@ def test_each_user_is_counted_alone_and_the_operator_only_where_told() -> None:
 def test_of_two_limits_the_tighter_is_told() -> None:
     limits = RateLimiter(Settings(normal=RateClass(Rate(60.0, 9), Rate(60.0, 3))))
 
-    told = tightest([limits.count_caller("normal", a_user()), None,
+    answer = tightest([limits.count_caller("normal", a_user()), None,
                      limits.count_address("normal", "192.0.2.1")])  # fmt: skip
 
-    assert told is not None
-    assert told.headers() == {
+    assert answer is not None
+    assert answer.headers() == {
         "RateLimit-Limit": "3",
         "RateLimit-Remaining": "2",
         "RateLimit-Reset": "1",
@@ -161,7 +161,7 @@ async def test_credentials_made_up_are_limited_by_address_before_they_are_looked
     async with running_api(node, rates=Settings(normal=FEW)) as api:
         made_up = [api.holding(f"lf_{uuid4().hex}_{'0' * 64}") for _ in range(4)]
 
-        answers = [(await one.get("/v1/icps")).status for one in made_up]
+        answers = [(await client.get("/v1/icps")).status for client in made_up]
         operator = await api.get("/v1/icps")
 
     assert answers == [401, 401, 401, 429]

@@ -122,8 +122,8 @@ def test_parameters_are_understood_or_a_problem_of_the_caller(
 
 
 @given(st.uuids())
-def test_a_cursor_is_read_as_it_was_written(place: UUID) -> None:
-    assert read_cursor(write_cursor(place)) == place
+def test_a_cursor_is_read_as_it_was_written(position: UUID) -> None:
+    assert read_cursor(write_cursor(position)) == position
 
 
 @pytest.mark.parametrize(("path", "python"), [("leadId", "lead_id"), ("id", "id")])
@@ -135,13 +135,13 @@ def test_names_in_paths_are_python_s_in_snake_case(path: str, python: str) -> No
 def test_a_cursor_of_a_sort_is_read_as_it_was_written_and_for_that_sort_only(
     score: int, at: datetime, thing: UUID, text: str
 ) -> None:
-    place, kind = (score % 2**63, at, thing, text), tuple[int, datetime, UUID, str]
-    cursor = write_cursor(place, "score")
+    position, kind = (score % 2**63, at, thing, text), tuple[int, datetime, UUID, str]
+    cursor = write_cursor(position, "score")
 
-    assert read_cursor(cursor, "score", kind) == place
-    for sort, other in (("name", kind), ("score", tuple[str, UUID]), ("", UUID)):
+    assert read_cursor(cursor, "score", kind) == position
+    for sort, other_kind in (("name", kind), ("score", tuple[str, UUID]), ("", UUID)):
         with pytest.raises(HttpRefused):
-            read_cursor(cursor, sort, other)
+            read_cursor(cursor, sort, other_kind)
 
 
 @given(st.text(max_size=60))

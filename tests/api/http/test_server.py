@@ -35,7 +35,7 @@ async def guarded(node: Node) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def written(blockbuster: BlockBuster) -> Iterator[StringIO]:
+def log_text(blockbuster: BlockBuster) -> Iterator[StringIO]:
     """What is logged; a trace reads the lines of code it shows."""
     for function in blockbuster.functions.values():
         function.can_block_in("structlog/processors.py", "__call__")
@@ -92,10 +92,10 @@ async def test_a_paused_stage_is_told_and_keeps_the_node_ready(api: Client, node
 async def test_metrics_count_each_stage_each_route_the_queue_and_the_loop(api: Client) -> None:
     await api.get("/health")
 
-    told = await api.get("/metrics")
+    answer = await api.get("/metrics")
 
-    text = told.body.decode()
-    assert told.headers["Content-Type"].startswith("text/plain")
+    text = answer.body.decode()
+    assert answer.headers["Content-Type"].startswith("text/plain")
     for name in (
         'leadflood_jobs_completed_total{stage="scoring.compute"}',
         'leadflood_jobs_in_flight{stage="message.send"}',
@@ -139,9 +139,9 @@ async def test_a_taken_port_says_so(node: Node, api: Client) -> None:
 async def test_what_is_not_the_operator_s_token_opens_nothing(
     guarded: Client, path: str, header: str
 ) -> None:
-    nobody = guarded.holding("")
+    anonymous = guarded.holding("")
 
-    refused = await nobody.get(path, headers={"Authorization": header} if header else {})
+    refused = await anonymous.get(path, headers={"Authorization": header} if header else {})
 
     assert refused.status == 401
     assert refused.problem["code"].startswith("auth.credential.")
@@ -165,11 +165,11 @@ async def test_who_guesses_the_operator_s_token_is_slowed_down_and_who_knows_is_
 
 
 async def test_the_operator_s_token_opens_and_health_needs_none(guarded: Client) -> None:
-    nobody = guarded.holding("")
+    anonymous = guarded.holding("")
 
     assert (await guarded.get("/v1/icps")).status == 200
-    assert (await nobody.get("/health")).status == 200
-    assert (await nobody.get("/u/no-token-of-ours")).status == 404
+    assert (await anonymous.get("/health")).status == 200
+    assert (await anonymous.get("/u/no-token-of-ours")).status == 404
 
 
 async def test_without_a_token_set_an_empty_credential_is_nobody_s(node: Node) -> None:
@@ -199,12 +199,12 @@ async def test_a_page_of_a_named_site_may_ask_and_others_may_not(node: Node) -> 
 
 
 async def test_a_request_id_is_kept_or_made_and_a_bad_one_replaced(api: Client) -> None:
-    kept = await api.get("/health", headers={"X-Request-ID": "abc-1"})
-    made = await api.get("/health")
+    sent = await api.get("/health", headers={"X-Request-ID": "abc-1"})
+    fresh = await api.get("/health")
     replaced = await api.get("/health", headers={"X-Request-ID": "a b\t<script>"})
 
-    assert kept.headers["X-Request-ID"] == "abc-1"
-    assert len(made.headers["X-Request-ID"]) == 36
+    assert sent.headers["X-Request-ID"] == "abc-1"
+    assert len(fresh.headers["X-Request-ID"]) == 36
     assert len(replaced.headers["X-Request-ID"]) == 36
 
 
@@ -309,9 +309,9 @@ async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None
                 + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
             )
             with anyio.fail_after(5):
-                told = await socket.receive()
+                answer = await socket.receive()
 
-    assert told.startswith(b"HTTP/1.1 408")
+    assert answer.startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize("head", [b"", b"GET /health HTTP/1.1\r\nHost: local"])
@@ -365,7 +365,7 @@ async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) 
 
 
 async def test_our_own_mistake_is_told_without_its_text_and_logged_under_the_request_s_id(
-    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, written: StringIO
+    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, log_text: StringIO
 ) -> None:
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
@@ -377,18 +377,18 @@ async def test_our_own_mistake_is_told_without_its_text_and_logged_under_the_req
     assert failed.status == 500
     assert failed.problem["code"] == "engine.bug"
     assert "secret" not in failed.body.decode()
-    assert "find-me" in written.getvalue()
-    assert "ZeroDivisionError" in written.getvalue()
+    assert "find-me" in log_text.getvalue()
+    assert "ZeroDivisionError" in log_text.getvalue()
 
 
 async def test_stopping_accepts_nothing_new_and_finishes_what_is_being_answered(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, may_end = anyio.Event(), anyio.Event()
+    started, may_end = anyio.Event(), anyio.Event()
     statuses: list[int] = []
 
     async def slow(*_: object) -> list[object]:
-        began.set()
+        started.set()
         await may_end.wait()
         return []
 
@@ -409,7 +409,7 @@ async def test_stopping_accepts_nothing_new_and_finishes_what_is_being_answered(
             listening(node, Settings(port=0, token=OPERATOR_TOKEN)) as address,
         ):
             group.start_soon(ask, address, session)
-            await began.wait()
+            await started.wait()
             group.start_soon(release_when_closed, address)
 
     assert statuses == [200]

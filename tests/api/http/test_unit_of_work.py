@@ -63,8 +63,8 @@ async def make_secret(body: Thing, uow: UnitOfWork) -> Thing:
 @post("/test/slow", permission="self")
 async def make_slowly(body: Thing, late_uow: LateUnitOfWork[Thing], caller: Caller) -> Thing:
     """Do what needs no transaction first."""
-    if (known := await late_uow.recall()) is not None:
-        return known
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
 
     async def work(uow: UnitOfWork) -> Thing:
         assert uow.caller == caller
@@ -152,8 +152,8 @@ async def test_an_answer_that_holds_a_secret_is_kept_encrypted(
 
     assert first.body == second.body
     assert ran == ["Ann"]
-    kept = await node_database.fetch(sql("SELECT answer FROM idempotency"))
-    assert not [row for row in kept if b"the secret of" in row["answer"]]
+    stored = await node_database.fetch(sql("SELECT answer FROM idempotency"))
+    assert not [row for row in stored if b"the secret of" in row["answer"]]
 
 
 async def test_a_unit_of_work_opened_late_is_done_once_too(things: Client) -> None:

@@ -21,16 +21,16 @@ async def test_who_is_invited_registers_logs_in_and_is_known(api: Client) -> Non
 
 
 async def test_without_a_credential_nothing_but_open_routes_is_answered(api: Client) -> None:
-    nobody = api.holding("")
+    anonymous = api.holding("")
 
-    refused = await nobody.get("/v1/icps")
+    refused = await anonymous.get("/v1/icps")
 
     assert refused.status == 401
     assert refused.problem["code"] == "auth.credential.missing"
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     for path in ("/health", "/ready", "/openapi.json", "/docs"):
-        assert (await nobody.get(path)).status == 200, path
-    assert (await nobody.get("/metrics")).status == 401
+        assert (await anonymous.get(path)).status == 200, path
+    assert (await anonymous.get("/metrics")).status == 401
 
 
 async def test_a_role_may_do_what_it_allows_and_nothing_else(api: Client) -> None:
@@ -95,10 +95,10 @@ async def test_of_fifty_equal_refreshes_at_once_one_wins(api: Client) -> None:
 
 async def test_a_network_s_retry_of_a_refresh_gets_the_same_answer(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
-    given, headers = {"refreshToken": user.refresh_token}, {"Idempotency-Key": user.user_id}
+    body, headers = {"refreshToken": user.refresh_token}, {"Idempotency-Key": user.user_id}
 
-    first = await user.post("/v1/auth/refresh", given, headers=headers)
-    again = await user.post("/v1/auth/refresh", given, headers=headers)
+    first = await user.post("/v1/auth/refresh", body, headers=headers)
+    again = await user.post("/v1/auth/refresh", body, headers=headers)
 
     assert (first.status, again.status) == (200, 200)
     assert first.body == again.body
