@@ -13,7 +13,7 @@ pytestmark = pytest.mark.pg
 
 
 @given(st.integers(min_value=0, max_value=999_999_999), st.none() | st.binary())
-def test_a_tag_that_was_given_out_is_read_back(version: int, more: bytes | None) -> None:
+def test_an_etag_is_read_back(version: int, more: bytes | None) -> None:
     etag = write_etag(version, more)
 
     assert read_if_match([etag]) == frozenset({version})
@@ -46,7 +46,7 @@ def test_if_match_names_versions_and_weak_or_foreign_tags_none(
 
 
 @pytest.mark.parametrize("text", ["3", '"3', "'3'", '"3" "4"', '"3"; "4"', "", "w/3", '*, "3"'])
-def test_what_is_no_list_of_tags_is_refused(text: str) -> None:
+def test_a_malformed_if_match_is_refused(text: str) -> None:
     with pytest.raises(HttpRefused) as refused:
         read_if_match([text])
 
@@ -62,7 +62,7 @@ def test_no_condition_is_a_bug(text: str) -> None:
         assert refused.status == 400  # noqa: PT017 - the point is that nothing else is raised
 
 
-async def test_what_has_a_version_bears_it_as_etag_and_is_not_sent_again_unchanged(
+async def test_a_versioned_answer_has_an_etag_and_is_not_sent_again_unchanged(
     api: Client,
 ) -> None:
     created = await api.post("/v1/icps", an_icp())
@@ -81,7 +81,7 @@ async def test_what_has_a_version_bears_it_as_etag_and_is_not_sent_again_unchang
     assert read_if_match([changed.headers["ETag"]]) == frozenset({2})
 
 
-async def test_fields_are_picked_of_each_in_a_list(api: Client) -> None:
+async def test_fields_are_selected_in_each_item_of_a_list(api: Client) -> None:
     await api.post("/v1/icps", an_icp())
 
     page = await api.get("/v1/icps?limit=1&fields=name,version,%20name")
@@ -90,7 +90,7 @@ async def test_fields_are_picked_of_each_in_a_list(api: Client) -> None:
     assert page.json["pagination"]["limit"] == 1
 
 
-async def test_a_field_that_is_not_known_is_refused_naming_those_that_are(api: Client) -> None:
+async def test_an_unknown_field_is_refused_naming_those_that_exist(api: Client) -> None:
     refused = await api.get("/v1/icps?fields=name,secret")
 
     assert refused.status == 422

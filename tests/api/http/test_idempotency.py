@@ -53,7 +53,7 @@ async def test_a_key_with_another_body_is_refused(api: Client, icp_id: str) -> N
     assert refused.problem["code"] == "http.idempotency.reused"
 
 
-async def test_a_refused_request_keeps_nothing_so_that_a_mended_one_may_use_its_key(
+async def test_a_refused_request_is_not_remembered_so_that_a_corrected_one_may_use_its_key(
     api: Client, icp_id: str
 ) -> None:
     headers, bad = keyed(), {"title": "COO", "icpId": icp_id}
@@ -93,7 +93,7 @@ async def test_an_unusable_key_is_refused(api: Client, icp_id: str, key: str) ->
     assert refused.problem["code"] == "http.idempotency.invalid"
 
 
-async def test_answers_are_forgotten_after_their_time(api: Client, node: Node) -> None:
+async def test_stored_answers_expire(api: Client, node: Node) -> None:
     headers = keyed()
     await api.post("/v1/icps", {"name": "Forgotten"}, headers=headers)
     storage = node.storage

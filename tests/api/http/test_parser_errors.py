@@ -79,9 +79,7 @@ NOT_READ: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("name", NOT_READ)
-async def test_what_cannot_be_read_is_told_as_a_problem_like_all_else(
-    api: Client, name: str
-) -> None:
+async def test_an_unreadable_request_is_answered_with_a_problem(api: Client, name: str) -> None:
     raw, status = NOT_READ[name]
 
     answer = await tell(api, raw)
@@ -95,7 +93,7 @@ async def test_what_cannot_be_read_is_told_as_a_problem_like_all_else(
     assert "Traceback" not in answer.body.decode()
 
 
-async def test_nonsense_ends_a_connection_that_was_good_before(api: Client) -> None:
+async def test_nonsense_ends_its_connection(api: Client) -> None:
     async with connected(api) as socket:
         await socket.send(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
         good = await answer_on(socket)

@@ -85,7 +85,7 @@ def test_a_handler_that_does_not_fit_its_path_is_refused_at_the_start() -> None:
         Endpoint(msgspec.structs.replace(ROUTE, path="/things"), no_services)
 
 
-async def test_an_endpoint_gives_its_handler_what_it_asks_for() -> None:
+async def test_an_endpoint_passes_its_handler_the_parameters_it_names() -> None:
     path, query = {"thingId": str(uuid4())}, [("limit", "3")]
 
     answer = await Endpoint(ROUTE, no_services).answer(path, query, b'{"text": "a"}', CALLER)
@@ -127,7 +127,7 @@ def test_a_cursor_is_read_as_it_was_written(position: UUID) -> None:
 
 
 @pytest.mark.parametrize(("path", "python"), [("leadId", "lead_id"), ("id", "id")])
-def test_names_in_paths_are_python_s_in_snake_case(path: str, python: str) -> None:
+def test_names_in_paths_become_snake_case(path: str, python: str) -> None:
     assert snake_case(path) == python
 
 

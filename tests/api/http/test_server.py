@@ -45,7 +45,7 @@ def log_text(blockbuster: BlockBuster) -> Iterator[StringIO]:
     structlog.reset_defaults()
 
 
-async def test_health_and_readiness_are_told(api: Client) -> None:
+async def test_health_and_readiness_are_answered(api: Client) -> None:
     health, ready = await api.get("/health"), await api.get("/ready")
 
     assert (health.status, health.json) == (200, {"status": "ok"})
@@ -75,7 +75,7 @@ async def test_a_stage_that_cannot_commit_makes_the_node_unready_and_says_why(
     }
 
 
-async def test_a_paused_stage_is_told_and_keeps_the_node_ready(api: Client, node: Node) -> None:
+async def test_a_paused_stage_is_shown_and_keeps_the_node_ready(api: Client, node: Node) -> None:
     storage = node.storage
     await pause_stage(storage.db, storage.clock, "message.send", "ann", "test")
     await node.engine.switches.refresh()
@@ -113,7 +113,7 @@ async def test_metrics_count_each_stage_each_route_the_queue_and_the_loop(api: C
 
 
 @pytest.mark.parametrize("host", [ANYWHERE, "::", "10.1.2.3", "leads.example"])
-def test_an_address_that_others_reach_without_a_proxy_told_is_warned_of(host: str) -> None:
+def test_listening_on_a_public_address_without_a_proxy_is_warned_of(host: str) -> None:
     assert "unencrypted" in warning_of(Settings(host=host))
     assert not warning_of(Settings(host=host, trusted_proxies=("10.0.0.1",)))
 
@@ -123,7 +123,7 @@ def test_loopback_is_not_warned_of(host: str) -> None:
     assert not warning_of(Settings(host=host))
 
 
-async def test_a_taken_port_says_so(node: Node, api: Client) -> None:
+async def test_a_port_that_is_taken_is_reported(node: Node, api: Client) -> None:
     port = int(api.address.rpartition(":")[2])
 
     with pytest.raises(Conflict, match=r"http\.port"):
@@ -136,9 +136,7 @@ async def test_a_taken_port_says_so(node: Node, api: Client) -> None:
     ["", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN} "[:-2], "Bearer", "Bearer ", TOKEN],
 )
 @pytest.mark.parametrize("path", ["/metrics", "/v1/icps"])
-async def test_what_is_not_the_operator_s_token_opens_nothing(
-    guarded: Client, path: str, header: str
-) -> None:
+async def test_a_wrong_operator_token_is_refused(guarded: Client, path: str, header: str) -> None:
     anonymous = guarded.holding("")
 
     refused = await anonymous.get(path, headers={"Authorization": header} if header else {})
@@ -149,7 +147,7 @@ async def test_what_is_not_the_operator_s_token_opens_nothing(
     assert TOKEN not in refused.body.decode()
 
 
-async def test_who_guesses_the_operator_s_token_is_slowed_down_and_who_knows_is_not(
+async def test_guesses_of_the_operator_s_token_are_throttled_and_the_right_one_is_not(
     node: Node,
 ) -> None:
     async with running_api(node, token=TOKEN) as api:
@@ -164,7 +162,7 @@ async def test_who_guesses_the_operator_s_token_is_slowed_down_and_who_knows_is_
     assert knows.status == 200
 
 
-async def test_the_operator_s_token_opens_and_health_needs_none(guarded: Client) -> None:
+async def test_the_operator_s_token_is_accepted_and_health_needs_none(guarded: Client) -> None:
     anonymous = guarded.holding("")
 
     assert (await guarded.get("/v1/icps")).status == 200
@@ -172,14 +170,14 @@ async def test_the_operator_s_token_opens_and_health_needs_none(guarded: Client)
     assert (await anonymous.get("/u/no-token-of-ours")).status == 404
 
 
-async def test_without_a_token_set_an_empty_credential_is_nobody_s(node: Node) -> None:
+async def test_an_empty_credential_is_refused_when_no_token_is_set(node: Node) -> None:
     async with running_api(node, token="") as api:
         for header in ("Bearer ", "Bearer", ""):
             refused = await api.get("/v1/icps", headers={"Authorization": header})
             assert refused.status == 401
 
 
-async def test_a_page_of_a_named_site_may_ask_and_others_may_not(node: Node) -> None:
+async def test_only_the_origins_in_the_settings_are_allowed(node: Node) -> None:
     ours, theirs = "https://app.example", "https://evil.example"
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
     async with running_api(node, token=TOKEN, cors_origins=(ours,)) as api:
@@ -299,7 +297,7 @@ async def stream(api: Client, chunk: bytes, count: int) -> bytes:
             return await socket.receive()
 
 
-async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None:
+async def test_a_client_that_sends_its_body_too_slowly_is_disconnected(node: Node) -> None:
     async with running_api(node, read_seconds=0.05) as api:
         host, _, port = api.address.removeprefix("http://").partition(":")
         async with await anyio.connect_tcp(host, int(port)) as socket:
@@ -315,7 +313,7 @@ async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None
 
 
 @pytest.mark.parametrize("head", [b"", b"GET /health HTTP/1.1\r\nHost: local"])
-async def test_a_connection_that_never_asks_is_let_go(node: Node, head: bytes) -> None:
+async def test_a_connection_without_a_request_is_closed(node: Node, head: bytes) -> None:
     async with running_api(node, idle_seconds=0.1) as api:
         host, _, port = api.address.removeprefix("http://").partition(":")
         async with await anyio.connect_tcp(host, int(port)) as socket:
@@ -337,7 +335,7 @@ async def test_a_slow_answer_is_not_taken_for_an_idle_connection(
         assert (await api.get("/v1/icps")).status == 200
 
 
-async def test_an_answer_that_takes_too_long_is_given_up_with_a_word(
+async def test_an_answer_that_takes_too_long_is_a_timeout_problem(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object) -> None:
@@ -352,7 +350,7 @@ async def test_an_answer_that_takes_too_long_is_given_up_with_a_word(
     assert late.headers["Retry-After"] == "1"
 
 
-async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) -> None:
+async def test_an_unknown_or_doubled_parameter_is_refused(api: Client) -> None:
     unknown = await api.get("/v1/icps?limits=3")
     doubled = await api.get("/v1/icps?limit=3&limit=4")
     too_many = await api.get("/v1/icps?limit=100000")
@@ -364,7 +362,7 @@ async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) 
     assert none_taken.status == 422
 
 
-async def test_our_own_mistake_is_told_without_its_text_and_logged_under_the_request_s_id(
+async def test_a_bug_is_answered_without_its_text_and_logged_with_the_request_s_id(
     api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, log_text: StringIO
 ) -> None:
     async def broken(*_: object) -> None:

@@ -103,7 +103,7 @@ async def test_two_operators_do_not_overwrite_each_other(api: Client) -> None:
     assert (await show(api))["budget"]["day"]["capMicros"] == 5
 
 
-async def test_a_cap_set_by_hand_is_judged_by_and_outlives_the_node(
+async def test_a_cap_set_by_hand_is_enforced_and_outlives_the_node(
     api: Client, node: Node, node_database: Database
 ) -> None:
     before = await audited(node_database, "budget.changed")
@@ -119,7 +119,7 @@ async def test_a_cap_set_by_hand_is_judged_by_and_outlives_the_node(
     assert await audited(node_database, "budget.changed") == before + 1
 
 
-async def test_what_another_node_writes_is_followed(node: Node, node_database: Database) -> None:
+async def test_a_change_of_another_node_is_followed(node: Node, node_database: Database) -> None:
     await node_database.execute(
         sql(
             "INSERT INTO tuning VALUES ('hunter', 9, '{\"day_cap_micros\":11}', 'eve', '',"
@@ -135,7 +135,7 @@ async def test_what_another_node_writes_is_followed(node: Node, node_database: D
     assert node.live_overrides.caps.providers["hunter"].day_micros == 11
 
 
-async def test_raising_a_cap_lets_go_on_what_waited_for_it(
+async def test_raising_a_cap_resumes_the_jobs_that_waited_for_it(
     api: Client, node_database: Database
 ) -> None:
     await api.ask("PATCH", APOLLO, {"dayCapMicros": 1})
@@ -173,7 +173,7 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
     assert await audited(node_database, "provider.stopped") == before + 1
 
 
-async def test_an_open_breaker_tells_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
+async def test_an_open_breaker_shows_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
     breaker = node.gate.providers.breaker("apollo")
     for _ in range(8):
         breaker.record_result(is_failure=True, reason="net.timeout")
@@ -207,7 +207,7 @@ async def test_failed_calls_are_listed_newest_first(api: Client, node_database: 
     assert (pdl["open"]["unresolvedLines"], pdl["open"]["unresolvedMicros"]) == (1, 40)
 
 
-async def test_an_unknown_provider_is_told_with_those_that_exist(api: Client) -> None:
+async def test_an_unknown_provider_is_answered_with_those_that_exist(api: Client) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("PUT", "/stop"), ("POST", "/breaker-reset")):
         body: dict[str, str] | None = None if method in {"GET", "POST"} else {}
         refused = await api.ask(method, f"/v1/admin/providers/nobody{path}", body)

@@ -18,7 +18,7 @@ async def test_every_setting_is_shown_with_its_source_and_no_secret(api: Client)
     assert not [path for path in settings if path.startswith("sources")]
 
 
-async def test_what_is_set_by_hand_is_shown_as_live_until_it_is_taken_back(api: Client) -> None:
+async def test_a_setting_made_by_hand_is_shown_as_live_until_it_is_taken_back(api: Client) -> None:
     path = "/v1/admin/providers/pdl"
     await api.ask("PATCH", path, {"dayCapMicros": 12})
 
@@ -54,6 +54,6 @@ def test_a_setting_says_whether_file_environment_or_secret_file_set_it(tmp_path:
     assert explained["log.level"][1] == "default"
 
 
-def test_where_a_setting_came_from_cannot_be_set() -> None:
+def test_the_source_of_a_setting_cannot_be_set() -> None:
     with pytest.raises(Invalid, match="sources"):
         convert({"sources": {"a": "b"}})

@@ -6,7 +6,7 @@ from tests.support.api import Client
 pytestmark = pytest.mark.pg
 
 
-async def test_queue_tables_connections_events_and_money_are_told_in_numbers(
+async def test_statistics_show_queue_tables_connections_events_and_money(
     api: Client, node: Node
 ) -> None:
     answer = await api.get("/v1/admin/statistics")
@@ -22,7 +22,7 @@ async def test_queue_tables_connections_events_and_money_are_told_in_numbers(
     assert statistics["ledger"]["use"]["month"]["capMicros"] is None
 
 
-async def test_who_may_not_look_at_the_machine_does_not(api: Client) -> None:
+async def test_statistics_need_the_permission_to_read_the_system(api: Client) -> None:
     viewer = await api.client_of("VIEWER")
 
     for path in ("statistics", "settings", "providers", "budget", "dead-letters"):

@@ -11,7 +11,7 @@ from tests.support.api import Client
 pytestmark = pytest.mark.pg
 
 
-async def test_a_key_may_what_its_scopes_say_and_nothing_else(api: Client) -> None:
+async def test_a_key_may_do_what_its_scopes_allow_and_nothing_else(api: Client) -> None:
     rep = await api.client_of(Role.SALES_REP)
 
     created = await rep.post("/v1/api-keys", {"name": "crm", "scopes": ["leads:read", "self"]})
@@ -36,7 +36,7 @@ async def test_a_key_loses_what_its_owner_s_role_loses(api: Client) -> None:
     assert (await key.get("/v1/users")).status == 403
 
 
-async def test_nobody_makes_a_key_with_more_than_he_may(api: Client) -> None:
+async def test_a_key_cannot_be_given_more_than_its_maker_may_do(api: Client) -> None:
     viewer = await api.client_of(Role.VIEWER)
     past = (datetime.now(UTC) - timedelta(days=1)).isoformat()  # noqa: TID251 - of the machine
 
@@ -82,7 +82,7 @@ async def test_a_revoked_key_is_over_at_once_and_its_owner_alone_ends_it(api: Cl
     assert (await owner.ask("DELETE", path)).status == 404
 
 
-async def test_one_lists_one_s_own_keys_and_an_administrator_all(api: Client) -> None:
+async def test_a_user_lists_their_own_keys_and_an_administrator_all(api: Client) -> None:
     owner, admin = await api.client_of(Role.VIEWER), await api.client_of(Role.ADMIN)
     created = (await owner.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
     await owner.holding(created["secret"]).get("/v1/leads")
@@ -108,7 +108,7 @@ async def test_one_lists_one_s_own_keys_and_an_administrator_all(api: Client) ->
     ],
     ids=["cut", "longer", "another end", "upper case", "another id", "another form"],
 )
-async def test_what_is_almost_a_key_opens_nothing(api: Client, spoil: object) -> None:
+async def test_an_almost_valid_key_is_refused(api: Client, spoil: object) -> None:
     assert callable(spoil)
     user = await api.client_of(Role.VIEWER)
     created = (await user.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json

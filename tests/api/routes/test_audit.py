@@ -41,7 +41,7 @@ async def test_acts_are_listed_by_actor_kind_subject_and_time_page_by_page(
     assert (len(before["data"]), len(after["data"])) == (0, 5)
 
 
-async def test_the_operator_s_acts_are_found_too(api: Client) -> None:
+async def test_the_operator_s_acts_are_listed_too(api: Client) -> None:
     await api.ask("PUT", "/v1/admin/providers/apollo/stop", {"reason": "bill"})
     await api.ask("DELETE", "/v1/admin/providers/apollo/stop")
 
@@ -59,7 +59,7 @@ async def test_a_filter_that_means_nothing_is_refused(api: Client, query: str) -
     assert (await api.get(f"/v1/audit?{query}")).status == 422
 
 
-async def test_the_record_is_taken_along_as_csv_without_formulas_and_as_json(
+async def test_the_record_is_exported_as_csv_without_formulas_and_as_json(
     api: Client, node_database: Database
 ) -> None:
     actor = str(uuid4())
@@ -77,14 +77,14 @@ async def test_the_record_is_taken_along_as_csv_without_formulas_and_as_json(
     assert [act["detail"]["format"] for act in exported] == ["json", "csv"]
 
 
-async def test_an_empty_record_is_still_a_file(api: Client) -> None:
+async def test_an_empty_export_is_still_a_file(api: Client) -> None:
     path = f"/v1/audit/export?actor=user:{uuid4()}"
 
     assert (await api.get(f"{path}&format=json")).json == []
     assert (await api.get(path)).body.decode().count("\n") == 1
 
 
-async def test_who_may_not_read_the_record_does_not(api: Client) -> None:
+async def test_the_record_needs_the_permission_to_read_it(api: Client) -> None:
     manager = await api.client_of("MANAGER")
 
     assert (await manager.get("/v1/audit")).status == 403

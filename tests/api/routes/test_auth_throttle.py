@@ -51,7 +51,7 @@ async def test_a_stranger_s_guesses_do_not_lock_the_owner_out(behind_proxy: Clie
     assert owner.status == 200
 
 
-async def test_guesses_at_many_accounts_close_their_address_alone(behind_proxy: Client) -> None:
+async def test_guesses_at_many_accounts_close_only_their_address(behind_proxy: Client) -> None:
     api, most = behind_proxy, AccountSettings().address_failures
     email = await email_of(await api.client_of(Role.VIEWER))
 
@@ -67,7 +67,7 @@ async def test_guesses_at_many_accounts_close_their_address_alone(behind_proxy: 
     assert elsewhere.status == 200
 
 
-async def test_a_customer_s_ipv6_addresses_are_one(behind_proxy: Client) -> None:
+async def test_the_ipv6_addresses_of_a_customer_count_as_one(behind_proxy: Client) -> None:
     api = behind_proxy
     email = await email_of(await api.client_of(Role.VIEWER))
     assert (await try_from(api, "2001:db8:1:2::1", email, PASSWORD)).status == 200
@@ -114,7 +114,7 @@ async def test_the_old_password_cannot_be_guessed_with_a_stolen_token(
     assert statuses == [403] * MOST + [429]
 
 
-async def test_no_secret_is_kept_in_clear(api: Client, node_settings: Settings) -> None:
+async def test_no_secret_is_stored_in_clear(api: Client, node_settings: Settings) -> None:
     secrets = await make_secrets(api)
 
     stored = await everything(node_settings.url)

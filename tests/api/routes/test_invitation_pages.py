@@ -34,7 +34,7 @@ def form(**fields: str) -> dict[str, object]:
     return {"raw": urlencode(fields).encode(), "headers": FORM}
 
 
-async def test_of_many_who_claim_at_once_one_is_the_administrator(
+async def test_one_of_many_concurrent_claims_makes_the_administrator(
     fresh: tuple[Node, Client],
 ) -> None:
     node, api = fresh
@@ -53,7 +53,7 @@ async def test_of_many_who_claim_at_once_one_is_the_administrator(
     assert await node.storage.accounts.use.registration.make_claim_link() is None
 
 
-async def test_the_page_of_a_claim_link_makes_the_administrator_without_a_script(
+async def test_the_claim_page_makes_the_administrator_without_a_script(
     fresh: tuple[Node, Client],
 ) -> None:
     node, api = fresh
@@ -91,7 +91,7 @@ async def test_a_fresh_claim_link_replaces_the_former_one(fresh: tuple[Node, Cli
     assert (await api.get(f"/claim/{newest}")).status == 200
 
 
-async def test_a_page_s_form_registers_who_was_invited(api: Client) -> None:
+async def test_the_registration_form_registers_an_invited_person(api: Client) -> None:
     invited = (await api.post("/v1/users", {"email": "form@team.example", "role": "VIEWER"})).json
     path = f"/register/{invited['token']}"
 
@@ -107,7 +107,7 @@ async def test_a_page_s_form_registers_who_was_invited(api: Client) -> None:
     assert (await user.get("/v1/auth/me")).json["user"]["name"] == "Flo"
 
 
-async def test_a_form_that_is_none_or_too_long_is_refused(api: Client) -> None:
+async def test_a_malformed_or_long_form_is_refused(api: Client) -> None:
     anonymous = api.holding("")
 
     as_json = await anonymous.post("/register/x", {"password": PASSWORD})
@@ -117,7 +117,7 @@ async def test_a_form_that_is_none_or_too_long_is_refused(api: Client) -> None:
     assert (as_json.status, long.status, unknown.status) == (415, 413, 422)
 
 
-async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_his_sessions(
+async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_their_sessions(
     api: Client,
 ) -> None:
     user = await api.client_of(Role.MANAGER)
@@ -136,7 +136,7 @@ async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_his_sessions(
 @pytest.mark.parametrize(
     "password", ["short", "password1234", "aaaaaaaaaaaaaaaa", "x" * 1_001, "policy@team.example"]
 )
-async def test_a_password_that_is_easily_found_is_refused(api: Client, password: str) -> None:
+async def test_a_password_that_is_easily_guessed_is_refused(api: Client, password: str) -> None:
     email = "policy@team.example"
     await api.post("/v1/users", {"email": email, "role": "VIEWER"})
     [user] = (await api.get("/v1/users?q=policy@")).json["data"]

@@ -59,7 +59,7 @@ async def test_a_code_of_the_app_works_once(api: Client) -> None:
     assert (first.status, second.status) == (200, 401)
 
 
-async def test_a_network_s_retry_of_a_login_with_a_code_gets_the_same_answer(api: Client) -> None:
+async def test_a_retried_login_with_a_code_gets_the_same_answer(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     _, codes = await enrolled(user)
     body = {"email": await email_of(user), "password": PASSWORD, "code": codes[0]}
@@ -90,7 +90,7 @@ async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Clie
     assert (former.status, latest.status) == (401, 200)
 
 
-async def test_a_second_factor_goes_by_password_or_code_only(api: Client) -> None:
+async def test_a_second_factor_is_removed_by_password_or_code_only(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     _, codes = await enrolled(user)
 
@@ -142,7 +142,7 @@ async def test_a_password_is_changed_by_the_old_one_and_ends_all_other_sessions(
     assert (await api.log_in(email, NEXT)).credential
 
 
-async def test_one_sees_one_s_own_sessions_and_ends_one_or_all(api: Client) -> None:
+async def test_a_user_lists_their_own_sessions_and_ends_one_or_all(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
     email = await email_of(user)
     second, third = await api.log_in(email), await api.log_in(email)

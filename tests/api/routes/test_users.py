@@ -59,7 +59,7 @@ async def test_a_changed_role_holds_at_the_next_request(api: Client) -> None:
     assert (await user.get("/v1/users")).status == 403
 
 
-async def test_who_is_disabled_is_out_at_once_and_comes_back_with_his_password(
+async def test_a_disabled_user_is_out_at_once_and_comes_back_with_their_password(
     api: Client,
 ) -> None:
     user = await api.client_of(Role.SALES_REP)
@@ -122,7 +122,7 @@ async def test_two_administrators_who_demote_each_other_leave_one(api: Client) -
         assert (refused.status, refused.problem["code"]) == (409, "user.last_admin")
 
 
-async def test_a_link_goes_only_to_who_can_use_it(api: Client) -> None:
+async def test_a_link_is_made_only_for_a_user_who_can_use_it(api: Client) -> None:
     active = await api.client_of(Role.VIEWER)
     body = {"email": f"{uuid4().hex}@team.example", "role": "VIEWER"}
     invited = (await api.post("/v1/users", body)).json["user"]["id"]
