@@ -15,6 +15,7 @@ from leadflood.api.http.authorization import Authorizer
 from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
 from leadflood.api.http.client_address import Proxies
 from leadflood.api.http.decoding import decode_query
+from leadflood.api.http.endpoint import Endpoint, Parts
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.event_views import EventQuery
 from leadflood.api.http.idle_connections import Connections
@@ -36,7 +37,7 @@ from leadflood.api.http.request_context import (
     make_caller,
 )
 from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
-from leadflood.api.http.routing import Endpoint, Parts, Route
+from leadflood.api.http.routing import Route
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
 from leadflood.api.http.websocket import Streams, is_upgrade, require_own_origin

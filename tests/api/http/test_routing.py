@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.api.http.decoding import decode_body, decode_query
+from leadflood.api.http.endpoint import Endpoint
 from leadflood.api.http.naming import snake_case
 from leadflood.api.http.pagination import (
     Paging,
@@ -19,7 +20,6 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import (
-    Endpoint,
     Route,
     Signature,
     delete,
