@@ -30,12 +30,24 @@ async def fail() -> Alive:
 
 
 TABLE = (
-    Route(method="GET", path="/v1/things", handler=show, permission="", is_open=True,
-          deprecation=GOING),
-    Route(method="GET", path="/v1/lost", handler=fail, permission="", is_open=True,
-          deprecation=Deprecation(deprecated_at=GOING.deprecated_at)),
+    Route(
+        method="GET",
+        path="/v1/things",
+        handler=show,
+        permission="",
+        is_open=True,
+        deprecation=GOING,
+    ),
+    Route(
+        method="GET",
+        path="/v1/lost",
+        handler=fail,
+        permission="",
+        is_open=True,
+        deprecation=Deprecation(deprecated_at=GOING.deprecated_at),
+    ),
     Route(method="GET", path="/v2/things", handler=show, permission="", is_open=True),
-)  # fmt: skip
+)
 
 
 async def test_a_route_that_will_go_says_so_in_good_and_bad_answers(node: Node) -> None:

@@ -103,8 +103,9 @@ def test_each_user_is_counted_alone_and_the_operator_only_when_set() -> None:
 def test_the_tighter_of_two_limits_is_shown() -> None:
     limits = RateLimiter(Settings(normal=RateClass(Rate(60.0, 9), Rate(60.0, 3))))
 
-    answer = tightest([limits.count_caller("normal", a_user()), None,
-                     limits.count_address("normal", "192.0.2.1")])  # fmt: skip
+    answer = tightest(
+        [limits.count_caller("normal", a_user()), None, limits.count_address("normal", "192.0.2.1")]
+    )
 
     assert answer is not None
     assert answer.headers() == {

@@ -151,9 +151,10 @@ async def test_a_user_lists_their_own_sessions_and_ends_one_or_all(api: Client) 
     listed = (await user.get("/v1/auth/sessions")).json["data"]
     current = [session["id"] for session in listed if session["isCurrent"]]
     [second_id] = [
-        session["id"] for session in (await second.get("/v1/auth/sessions")).json["data"]
+        session["id"]
+        for session in (await second.get("/v1/auth/sessions")).json["data"]
         if session["isCurrent"]
-    ]  # fmt: skip
+    ]
     foreign = await stranger.ask("DELETE", f"/v1/auth/sessions/{second_id}")
     unknown = await user.ask("DELETE", f"/v1/auth/sessions/{uuid4()}")
     revoked = await user.ask("DELETE", f"/v1/auth/sessions/{second_id}")
