@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from leadflood.api.http.endpoint import Endpoint
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Endpoint, Route
+from leadflood.api.http.routing import Route
 from leadflood.api.routes import lead_actions
 from leadflood.api.routes.lead_actions import MergeInto, NewOwner, ScoreWish
 from leadflood.app import Node

@@ -90,6 +90,6 @@ def require_session(caller: Caller) -> Person:
 
 
 def _show_quota(request: web.Request, *quotas: Quota | None) -> None:
-    """Tell the caller what is left of the tightest limit, whatever the answer becomes."""
+    """Show what is left of the tightest limit, whatever the answer becomes."""
     if (quota := tightest(quotas)) is not None:
         request[RESPONSE_HEADERS].update(quota.headers())

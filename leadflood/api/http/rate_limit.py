@@ -1,6 +1,6 @@
 """Rate limiting: how often one may ask, counted in this process, by caller and by address.
 
-GCRA: for each class and each who, the one number kept is when the next request would be on time
+GCRA: for each class and each subject, the one number kept is when the next request would be on time
 if nobody were ever early; `burst` is how many may be early. Counting is per process on purpose:
 a shared count would cost each request a round trip. With several processes each allows its share.
 """
@@ -68,7 +68,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Meter:
-    """Counts one kind of who in one class; who was not seen longest is forgotten first."""
+    """Counts the requests of one kind of subject in one class; the longest idle goes first."""
 
     def __init__(self, rate: Rate, clock: Clock = REAL_TIME) -> None:
         self._clock = clock
@@ -94,8 +94,8 @@ class Meter:
         on_time_at += every
         self._keep(key, on_time_at)
         ahead = on_time_at - now
-        left = int((window - ahead) / every + 1e-9)
-        return Quota(self._burst, left, ahead, window)
+        remaining = int((window - ahead) / every + 1e-9)
+        return Quota(self._burst, remaining, ahead, window)
 
     def _keep(self, key: str, on_time_at: float) -> None:
         self._on_time_at[key] = on_time_at
@@ -114,8 +114,8 @@ class RateLimiter:
             "heavy": settings.heavy,
             "public": settings.public,
         }
-        self._callers = {name: Meter(one.caller, clock) for name, one in classes.items()}
-        self._addresses = {name: Meter(one.address, clock) for name, one in classes.items()}
+        self._callers = {name: Meter(limit.caller, clock) for name, limit in classes.items()}
+        self._addresses = {name: Meter(limit.address, clock) for name, limit in classes.items()}
 
     def count_address(self, name: str, address: str) -> Quota | None:
         """Count a request of an address, before anybody knows whose it is. Raises: Throttled."""
@@ -130,7 +130,7 @@ class RateLimiter:
         return _checked(meter.count(principal.by), "you")
 
     def is_free(self, principal: Principal) -> bool:
-        """Whether somebody is not limited: who runs the machine, unless told otherwise."""
+        """Whether a caller is not limited: the operator, unless the settings say otherwise."""
         return principal.kind is PrincipalKind.OPERATOR and not self._limits_operator
 
 
@@ -144,10 +144,10 @@ class RateLimited(Throttled):
         self.quota = quota
 
 
-def _checked(quota: Quota | None, who: str) -> Quota | None:
+def _checked(quota: Quota | None, subject: str) -> Quota | None:
     if quota is not None and quota.wait_seconds:
         raise RateLimited(
-            f"{who} asked too often: {quota.limit} requests at once, then one every"
+            f"{subject} asked too often: {quota.limit} requests at once, then one every"
             f" {quota.window_seconds / quota.limit:.3g} s",
             quota,
         )

@@ -5,7 +5,7 @@ resource with `@get`, `@post`, `@put`, `@patch` or `@delete` above it, and its p
 return annotation are its contract (`leadflood/api/http/routing.py`). It calls one verb of a
 service and says what is shown. A handler that writes takes `uow: UnitOfWork`. A new module is one
 line in `ALL_ROUTES`; docs/openapi.json and the tables of tests/api/test_access_matrix.py and
-tests/api/test_posts.py tell what is meant.
+tests/api/test_posts.py say what is meant.
 """
 
 from collections.abc import Callable

@@ -220,7 +220,7 @@ async def logout(caller: Caller, services: Services, uow: UnitOfWork) -> LoggedO
 
 @get("/v1/auth/me", permission="self")
 async def show_me(caller: Caller, services: Services) -> Me:
-    """Tell who asks, what he may, and what holds for the team."""
+    """Show who asks, what they may do, and what holds for the team."""
     principal = caller.principal
     user = None if principal.user_id is None else await services.users.get(principal.user_id)
     return Me(

@@ -73,7 +73,7 @@ async def show_claim_page(token: str, services: Services) -> HtmlPage:
     idempotent=False,
     reason=NO_KEY_NEEDED,
 )
-async def claim(
+async def submit_claim(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
 ) -> HtmlPage:
     """Make the first administrator from the claim page's form."""
@@ -120,7 +120,7 @@ async def show_registration_page(token: str, services: Services) -> HtmlPage:
     idempotent=False,
     reason=NO_KEY_NEEDED,
 )
-async def register(
+async def submit_registration(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
 ) -> HtmlPage:
     """Set a password from the registration page's form."""

@@ -33,8 +33,8 @@ async def test_an_audit_event_cannot_be_changed_or_deleted(
     try:
         with pytest.raises(asyncpg.RaiseError, match="kept as it was written"):
             await connection.execute(attack)
-        kept = await connection.fetchval("SELECT actor FROM audit_event")
+        stored = await connection.fetchval("SELECT actor FROM audit_event")
     finally:
         await connection.close()
 
-    assert kept == "operator"
+    assert stored == "operator"
