@@ -15,7 +15,7 @@ READERS = {
 NOT_YET = {
     "leadflood/api/http/event_views.py",
     "leadflood/api/http/websocket.py",
-    "leadflood/api/lead_desk.py",
+    "leadflood/api/lead_batches.py",
     "leadflood/api/run_sight.py",
     *(
         f"leadflood/api/routes/{name}.py"

@@ -8,15 +8,13 @@ line in `ALL_ROUTES`; docs/openapi.json and the tables of tests/api/test_access_
 tests/api/test_posts.py say what is meant.
 """
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, routes_of
-from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.routes import (
     activities,
     admin_dead_letters,
@@ -57,22 +55,11 @@ from leadflood.api.routes import (
     users,
 )
 from leadflood.api.routes.docs import ApiDocument, find_assets
-from leadflood.api.services import Node
-from leadflood.engine.obs.event_feed import EventHub
 
 DESCRIPTION = "Find, enrich, score, write to and learn from leads."
 
 
-class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What route classes are built from; `hub` None: only to be described."""
-
-    node: Node
-    hub: EventHub | None
-    desk: LeadDesk
-
-
-RouteClass = Callable[[ServerParts], Any]
-ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
+ALL_ROUTES: tuple[ModuleType, ...] = (
     liveness,
     unsubscribe,
     auth,
@@ -111,18 +98,12 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     events,
     docs,
 )
-"""Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""
+"""Every resource, in the order of the OpenAPI document."""
 
 
-def make_routes(parts: ServerParts) -> tuple[Route, ...]:
-    """List all routes, those that explain the others last."""
-    routes: list[Route] = []
-    for resource in ALL_ROUTES:
-        if isinstance(resource, ModuleType):
-            routes += routes_of(resource)
-        else:
-            routes += resource(parts).routes()
-    return tuple(routes)
+def list_routes() -> tuple[Route, ...]:
+    """List the routes of all resources."""
+    return tuple([route for resource in ALL_ROUTES for route in routes_of(resource)])
 
 
 def make_document() -> ApiDocument:
@@ -130,12 +111,6 @@ def make_document() -> ApiDocument:
     return ApiDocument(json=msgspec.json.encode(describe_api()), assets=find_assets())
 
 
-def list_routes() -> tuple[Route, ...]:
-    """List all routes without a node: to be described, not to be asked."""
-    node = cast("Node", None)
-    return make_routes(ServerParts(node=node, hub=None, desk=LeadDesk(node)))
-
-
 def describe_api() -> dict[str, Any]:
-    """Describe all routes without a node: their handlers are read, not asked."""
+    """Describe all routes: their handlers are read, not called."""
     return describe(list_routes(), DESCRIPTION)

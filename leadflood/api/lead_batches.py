@@ -1,4 +1,4 @@
-"""What many ask about leads at the same time, answered together."""
+"""Batches: leads that many read or create at the same time share their statements."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from leadflood.engine.errors import Conflict, LeadfloodError
 from leadflood.engine.queue.publisher import Publication
 
 
-class LeadBatches:
+class LeadCreationBatch:
     """Creates the leads of a batch of requests; see `BatchedWork`."""
 
     def __init__(self, node: Node) -> None:
@@ -35,8 +35,8 @@ class LeadBatches:
         return [result or REDO for result in results]
 
 
-class LeadDesk:
-    """Reads leads and creates leads, many at once, for all who ask at the same time."""
+class LeadBatches:
+    """Reads and creates leads, those of concurrent requests at once."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -44,7 +44,7 @@ class LeadDesk:
             lambda lead_ids, _: node.services.lead_pages.find_many(lead_ids)
         )
         self._creation: BatchedUnitOfWork[LeadRequest, LeadMade] = BatchedUnitOfWork(
-            lambda: node.services, LeadMade, LeadBatches(node)
+            lambda: node.services, LeadMade, LeadCreationBatch(node)
         )
 
     @asynccontextmanager
@@ -54,7 +54,7 @@ class LeadDesk:
             yield
 
     async def find(self, lead_id: UUID) -> LeadPage | None:
-        """Find all that is known of a lead; of a merged one, of its survivor."""
+        """Find the page of a lead; of a merged one, that of its survivor."""
         return await self._reads.submit(lead_id)
 
     async def create(self, caller: Caller, order: LeadOrder) -> LeadMade:
