@@ -10,8 +10,8 @@ import typer
 from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.opened import AsJson, one_of, print_table, who, with_storage
 from leadflood.cli.talk import USAGE, print_data, print_json, say
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messaging import store as messaging
 from leadflood.domain.messaging.schemas import IntentState
 from leadflood.domain.messaging.stage import SendStage

@@ -19,15 +19,15 @@ from leadflood.cli.demo_report import Outcome, compare, report
 from leadflood.cli.progress import watch_run
 from leadflood.cli.sandbox import World, child_environment, read_announcement, world_command
 from leadflood.cli.talk import print_json, run_async, say
+from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, query_of
+from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict
 from leadflood.engine.net.calls import Window
 from leadflood.engine.obs import log as logs
-from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
 from leadflood.sandbox.connections import connections
 from leadflood.sandbox.faults import FaultProfile
@@ -191,15 +191,17 @@ async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
     """Start the run, or find the one that `--keep` goes on with."""
     icp = await storage.icps.record(ICP)
     settings = storage.settings
-    now = storage.clock.now()
     async with node.publisher.transaction() as publication:
-        wanted = storage.ids.new()
-        new = NewRun(
-            id=wanted, kind="demo", title=icp.name, sends="go",
-            cap_micros=settings.budget.run_micros, key=f"demo:{asked.seed}:{asked.leads}",
-        )  # fmt: skip
-        run_id = await runs.create(publication.tx, new, now)
-        if run_id == wanted:
+        run_id, is_new = await storage.runs.resume_or_open_run(
+            publication.tx,
+            "demo",
+            RunLimits(
+                sends=SendsPolicy.GO, cap_micros=settings.budget.run_micros, has_default_caps=False
+            ),
+            title=icp.name,
+            key=f"demo:{asked.seed}:{asked.leads}",
+        )
+        if is_new:
             page = await node.discovery.start(
                 publication.tx,
                 NewDiscovery(

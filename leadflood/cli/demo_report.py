@@ -13,9 +13,9 @@ from leadflood.cli.sandbox import World
 from leadflood.cli.talk import money, say, talk
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.runs.schemas import Funnel
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.ledger.repository import Line, list_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.providers import catalog
@@ -158,7 +158,7 @@ async def report(node: Node, storage: Storage, run_id: UUID, outcome: Outcome) -
 async def _show_top(node: Node, storage: Storage, run_id: UUID) -> None:
     best = await storage.scores.top(run_id, TOP)
     ids = [one.lead_id for one in best]
-    profiles = await leads.profiles(storage.db, ids)
+    profiles = await leads.find_profiles(storage.db, ids)
     costs = await RunReports(storage.db).list_lead_costs(run_id, ids)
     table = Table(title="The best leads", title_justify="left")
     for column in ("score", "band", "who", "company", "cost"):

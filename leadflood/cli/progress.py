@@ -13,7 +13,7 @@ from rich.text import Text
 from leadflood.app import Node
 from leadflood.cli.talk import money, say, talk
 from leadflood.domain.runs.schemas import Funnel
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.queue import runs
 

@@ -19,13 +19,13 @@ from leadflood.cli.run_output import Written, check_writable, write_output
 from leadflood.cli.run_price import estimate, show_estimate
 from leadflood.cli.run_work import work_on
 from leadflood.cli.talk import USAGE, money, print_json, run_async, say
+from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.icp.service import content_hash
 from leadflood.domain.imports.schemas.views import NewImport
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid
-from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
 from leadflood.settings import Settings, load_settings
 
@@ -190,14 +190,17 @@ async def _run_in(
 
 
 async def _open_run(storage: Storage, asked: Asked, key: str) -> UUID:
-    new = NewRun(
-        id=storage.ids.new(), kind="csv", title=asked.input.name, sends="never",
-        cap_micros=asked.cap_micros, lead_cap_micros=storage.settings.budget.lead_micros,
-        key=key, is_loading=True,
-    )  # fmt: skip
-    run_id = await runs.create(storage.db, new, storage.clock.now())
-    if run_id != new.id:
-        found = await runs.get(storage.db, run_id)
+    limits = RunLimits(
+        sends=SendsPolicy.NEVER,
+        cap_micros=asked.cap_micros,
+        lead_cap_micros=storage.settings.budget.lead_micros,
+        has_default_caps=False,
+    )
+    run_id, is_new = await storage.runs.resume_or_open_run(
+        storage.db, "csv", limits, title=asked.input.name, key=key, is_loading=True
+    )
+    if not is_new:
+        found = await storage.runs.get(run_id)
         state = "it had ended: its results are written again"
         if found.state == "running":
             state = "going on where it stopped"

@@ -15,10 +15,10 @@ from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.runs.schemas import LeadCost
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.schemas import Prediction
 from leadflood.engine.errors import Invalid
 
@@ -131,7 +131,7 @@ class _Desk:
         ]
 
     async def _know(self, lead_ids: set[UUID]) -> _Known:
-        profiles = await leads.profiles(self._storage.db, lead_ids)
+        profiles = await leads.find_profiles(self._storage.db, lead_ids)
         everyone = sorted({member for one in profiles.values() for member in one.members})
         return _Known(
             profiles,

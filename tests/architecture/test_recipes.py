@@ -46,7 +46,7 @@ async def request_a_review():
         async with node.publisher.transaction() as publication:
             await publication.publish([ReviewRequested(UUID(int=5))])
         with anyio.fail_after(20):
-            while not node.engine.lines["reviews.run"].metrics.completed:
+            while not node.engine.runners["reviews.run"].metrics.completed:
                 await storage.clock.sleep(0.02)
 
 words = sys.argv[1:]

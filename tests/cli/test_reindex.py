@@ -1,6 +1,6 @@
 from typing import Any
 
-from leadflood.domain.leads import store
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -24,7 +24,7 @@ def test_what_lists_show_is_filled_in_for_leads_of_before(
             for n in range(3)
         ]
         async with database.transaction() as tx:
-            await store.upsert(tx, people, Ids(SystemClock()), SEEN_AT)
+            await upsert(tx, people, Ids(SystemClock()), SEEN_AT)
         shown = [tuple(row) for row in await database.fetch(SHOWN)]
         await database.execute(sql("DELETE FROM lead_text"))
         await database.execute(

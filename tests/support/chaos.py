@@ -26,7 +26,6 @@ from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.schemas import IcpInput, query_of
 from leadflood.domain.leads.schemas import OptInEvidence
-from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 from leadflood.engine.net.calls import Http
@@ -350,9 +349,10 @@ class Field:
                     wanted_count=discovered,
                 )  # fmt: skip
                 events.append(await discovery.start(tx, order))
-            leads = LeadService(storage.ids, storage.clock)
             for person in people:
-                made = await create_lead(tx, leads, lead_of(self.people, person), icp.id)
+                made = await create_lead(
+                    tx, lead_of(self.people, person), icp.id, storage.ids, storage.clock
+                )
                 self.made.append((run_id, made.lead_id))
                 events.append(made)
                 if phone_of(person):

@@ -11,8 +11,8 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import NewPerson, OptInEvidence
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.messaging.schemas import MessageApproved, OptInView, Settings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage
@@ -158,7 +158,7 @@ class World:
         told = ADA | {FieldName(name): value for name, value in values.items()}
         found = tuple(self.value(field, value) for field, value in told.items() if value != "")
         async with self.db.transaction() as tx:
-            [made] = await leads.upsert(
+            [made] = await upsert(
                 tx, [NewPerson(source="test", values=found)], self.ids, self.clock.now()
             )
         return made.lead_id

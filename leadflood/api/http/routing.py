@@ -14,6 +14,7 @@ import inspect
 import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType, ModuleType, NoneType
 from typing import Any
@@ -28,7 +29,7 @@ from leadflood.api.http.pagination import Listed, PageRequest, Selection, names_
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import PartialResponse
-from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork, run_once
+from leadflood.api.http.unit_of_work import LateUnitOfWork, run_once
 from leadflood.api.http.uploads import Upload
 from leadflood.engine.errors import LeadfloodError
 
@@ -310,10 +311,7 @@ class Endpoint:
 
     def _call_in_unit_of_work(self, arguments: dict[str, Any], caller: Caller) -> Awaitable[Any]:
         services = self._add_services(arguments)
-
-        def work(uow: UnitOfWork) -> Awaitable[Any]:
-            return self.route.handler(**arguments, uow=uow)
-
+        work = partial(self.route.handler, **arguments)
         seal = services.accounts.use.seal if self.route.is_sealed else None
         return run_once(services, caller, self.signature.returns, work, seal=seal)
 

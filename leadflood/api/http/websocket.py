@@ -28,7 +28,7 @@ from leadflood.api.http.settings import Settings
 from leadflood.domain.auth.schemas import Permission, Principal
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.runs.schemas import Funnel
-from leadflood.domain.runs.service import RunReports
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import LeadfloodError, Throttled, Transient

@@ -16,6 +16,7 @@ from leadflood.api.routes.lead_actions import TagText
 from leadflood.api.routes.lead_list import LeadFilterQuery
 from leadflood.api.routes.leads import Cap, Providers
 from leadflood.api.services import Services
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.bulk_actions.schemas import (
     MOST_LEADS,
@@ -26,7 +27,6 @@ from leadflood.domain.bulk_actions.schemas import (
     Parameters,
     StartedAction,
 )
-from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound
 
@@ -163,7 +163,7 @@ async def _read_parameters(body: BulkBody, services: Services) -> Parameters:
         return Parameters(icp_id=icp_id, is_forced=body.force is True)
     if body.action is BulkAction.ASSIGN:
         return Parameters(owner=await services.lead_owners.resolve(body.owner_id or None))
-    return Parameters(tag=canonical_tag(body.tag)) if body.tag else Parameters()
+    return Parameters(tag=normalize_tag(body.tag)) if body.tag else Parameters()
 
 
 async def _select_leads(body: BulkBody, caller: Caller, services: Services) -> Sequence[UUID]:

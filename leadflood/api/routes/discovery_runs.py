@@ -1,7 +1,7 @@
 """Discovery runs over HTTP: start, watch, cancel, look into."""
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from leadflood.api.http.responses import HtmlPage, created_or_existing
 from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.leads import Cap, Providers
+from leadflood.api.routes.runs import Cancellation, Kind, RunState, record_cancellation
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.discovery.schemas import (
@@ -29,13 +30,11 @@ from leadflood.domain.discovery.schemas import (
     SearchRequest,
     StartedDiscovery,
 )
-from leadflood.domain.runs.schemas import RunCancellation, RunLimits
+from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 
 ProviderName = Annotated[str, msgspec.Meta(max_length=40)]
-Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
 MaxLeads = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-RunState = Literal["running", "completed", "cancelled"]
 _RECORDS = "records"
 """What the cursor of an inspection goes through."""
 
@@ -183,14 +182,6 @@ class InspectionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         )
 
 
-class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A run after its cancellation; not `isCancelled`: it had ended before."""
-
-    run_id: UUID
-    is_cancelled: bool
-    state: str
-
-
 @post(
     "/v1/discovery/runs",
     permission="discovery:write",
@@ -266,14 +257,6 @@ async def cancel_discovery_run(
     return await record_cancellation(uow, cancellation)
 
 
-async def record_cancellation(uow: UnitOfWork, cancellation: RunCancellation) -> Cancellation:
-    """Record who cancelled a run, and return how it stands."""
-    run = cancellation.run
-    if cancellation.is_new:
-        await uow.audit("run.cancelled", run.id)
-    return Cancellation(run_id=run.id, is_cancelled=run.cancelled, state=run.state)
-
-
 @post(
     "/v1/discovery/runs/{runId}/inspect",
     permission="discovery:read",
@@ -286,7 +269,7 @@ async def inspect_discovery_run(
 ) -> InspectionView:
     """Tell what the source was asked, what it answered, and what became of each record.
 
-    Who sees his own leads only is told of other records without their lead and values.
+    Those who see only their own leads see other records without their lead and values.
     """
     record_filter = RecordFilter(status=body.status, page=body.page, visibility=caller.visibility)
     inspection = await services.searches.inspect(run_id, record_filter, body.position(), body.limit)

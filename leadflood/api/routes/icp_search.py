@@ -13,11 +13,11 @@ from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.discovery_runs import (
     ProviderName,
-    RunState,
     SearchLimits,
     begin_search,
 )
 from leadflood.api.routes.icps import IcpBody
+from leadflood.api.routes.runs import RunState
 from leadflood.api.services import Services
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName

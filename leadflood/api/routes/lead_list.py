@@ -11,6 +11,7 @@ from leadflood.api.http.pagination import Limit, Listed, PageNumber, PageRequest
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get
 from leadflood.api.services import Services
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import Band
 from leadflood.domain.lead_views.schemas import (
     LeadEvent,
@@ -20,7 +21,6 @@ from leadflood.domain.lead_views.schemas import (
     LeadSort,
     LeadSummary,
 )
-from leadflood.domain.leads.canon import canonical_tag
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.engine.errors import Invalid, NotFound
 
@@ -129,11 +129,11 @@ async def list_lead_events(
     events = await services.lead_pages.list_events(
         lead_id, caller.visibility, query.position(), query.fetch_limit
     )
-    shown = [
+    views = [
         msgspec.structs.replace(event, payload=show_payload(event.payload))
         for event in query.skip(events)
     ]
-    return make_page(shown, query, lambda event: event.id)
+    return make_page(views, query)
 
 
 def _read_owner(owner: str | None, caller: Caller) -> str | None:
@@ -150,7 +150,7 @@ def _read_owner(owner: str | None, caller: Caller) -> str | None:
 
 def _read_tags(text: str | None) -> tuple[str, ...]:
     parts = [part for part in (text or "").split(",") if part.strip()]
-    tags = tuple(dict.fromkeys(canonical_tag(part) for part in parts))
+    tags = tuple(dict.fromkeys(normalize_tag(part) for part in parts))
     if len(tags) > MAX_TAGS:
         raise Invalid.field("tag", f"name at most {MAX_TAGS} tags", code="leads.tag.too_many")
     return tags

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,12 +11,14 @@ from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get, put
 from leadflood.api.http.unit_of_work import UnitOfWork
-from leadflood.api.routes.discovery_runs import Cancellation, Kind, RunState, record_cancellation
 from leadflood.api.services import Services
 from leadflood.contracts.values import Micros
-from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.schemas import Funnel, RunCancellation
 from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.queue.runs import Run, RunFilter
+
+Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
+RunState = Literal["running", "completed", "cancelled"]
 
 
 class RunQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -59,12 +61,20 @@ class RunDetail(RunView, frozen=True, kw_only=True, rename="camel"):
     cap_used_micros: Micros
 
 
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A run after its cancellation; not `isCancelled`: it had ended before."""
+
+    run_id: UUID
+    is_cancelled: bool
+    state: str
+
+
 @get("/v1/runs", permission="jobs:read")
 async def list_runs(query: RunQuery, caller: Caller, services: Services) -> Listed[RunView]:
     """List runs of any kind, newest first.
 
-    Imports and bulk actions of others are left out for who sees only his own leads: a page
-    may hold fewer than `limit` then.
+    Imports and bulk actions of others are left out for those who see only their own leads: a
+    page may hold fewer than `limit` then.
     """
     run_filter = RunFilter(kind=query.kind, state=query.state)
     listed = await services.runs.list_page(run_filter, query.position(), query.fetch_limit)
@@ -94,6 +104,14 @@ async def cancel_run(
     """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished."""
     cancellation = await services.runs.cancel_as(uow.tx, run_id, caller.principal)
     return await record_cancellation(uow, cancellation)
+
+
+async def record_cancellation(uow: UnitOfWork, cancellation: RunCancellation) -> Cancellation:
+    """Record who cancelled a run, and return how it stands."""
+    run = cancellation.run
+    if cancellation.is_new:
+        await uow.audit("run.cancelled", run.id)
+    return Cancellation(run_id=run.id, is_cancelled=run.cancelled, state=run.state)
 
 
 def _values_of(run: Run) -> dict[str, Any]:

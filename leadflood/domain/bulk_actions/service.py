@@ -28,9 +28,9 @@ from leadflood.domain.bulk_actions.schemas import (
 )
 from leadflood.domain.lead_views.schemas import LeadFilter
 from leadflood.domain.lead_views.service.lists import LeadLists
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
-from leadflood.domain.runs.service import RunService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
@@ -70,7 +70,7 @@ class BulkActionService:
         """Return what an action would do now; it changes nothing."""
         now = self._clock.now()
         action = _unstored(new, now)
-        states = await leads.read_states(self._db, new.lead_ids)
+        states = await leads.find_states(self._db, new.lead_ids)
         changes = [plan_change(action, states.get(lead_id), now) for lead_id in new.lead_ids]
         counts = Counter(change.state for change in changes)
         codes = Counter(change.code for change in changes if change.code is not None)

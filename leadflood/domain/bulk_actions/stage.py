@@ -17,7 +17,6 @@ from leadflood.domain.bulk_actions.schemas import (
     ItemState,
     StoredAction,
 )
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
     EnrichmentWanted,
     LeadAssigned,
@@ -28,6 +27,7 @@ from leadflood.domain.leads.schemas import (
     LeadTagged,
     RescoreWanted,
 )
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import code_of

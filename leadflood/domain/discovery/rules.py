@@ -1,4 +1,4 @@
-"""What becomes of a page: who is let in, and whether another page is wanted. Pure."""
+"""What becomes of a page: who becomes a lead, and whether another page follows. Pure."""
 
 import hashlib
 import re
@@ -8,7 +8,8 @@ import msgspec
 from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.values import FieldName
-from leadflood.domain.discovery.schemas import DiscoveryRun, SearchRequest
+from leadflood.domain.discovery.schemas import DiscoveryRun, RecordStatus, SearchRequest
+from leadflood.domain.leads.schemas import Upserted
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.text import make_storable
 
@@ -26,11 +27,21 @@ _IDENTIFYING = frozenset(
 )
 
 MAX_REQUEST_CHARS = 20_000
+MAX_ID_CHARS = 400
 MAX_EXCERPT_CHARS = 600
 _SECRET = re.compile(
     r'("[^"]*(?:key|secret|token|password|authorization)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"',
     re.IGNORECASE,
 )
+
+
+class Candidate(msgspec.Struct):
+    """A record of a page before it is written; `person` None when it is refused."""
+
+    provider_id: str
+    reason: str | None
+    person: FoundPerson | None
+    excerpt: str | None = None
 
 
 def reason_to_reject(person: FoundPerson) -> str | None:
@@ -86,3 +97,37 @@ def hash_request(request: SearchRequest, limits: RunLimits) -> bytes:
         limits.lead_cap_micros,
     )
     return hashlib.sha256(msgspec.json.encode(parts)).digest()
+
+
+def candidates_of(answer: PeoplePage) -> list[Candidate]:
+    """Return the records of a page: people who can become leads, and the refused with reasons."""
+    candidates = []
+    for person in answer.people:
+        reason = reason_to_reject(person)
+        provider_id = shorten(person.provider_id)
+        if reason is None:
+            candidates.append(Candidate(provider_id, None, person))
+        else:
+            candidates.append(Candidate(provider_id, reason, None, excerpt_of(person)))
+    candidates += [
+        Candidate(shorten(name), shorten(reason), None) for name, reason in answer.refused
+    ]
+    return candidates
+
+
+def status_of(
+    candidate: Candidate, upserted: Upserted | None, *, is_first: bool
+) -> tuple[RecordStatus, str | None]:
+    """Return what became of a record, and why it is no new lead; None: it is one."""
+    if upserted is None:
+        return RecordStatus.REJECTED, candidate.reason
+    if upserted.is_new:
+        return RecordStatus.DISCOVERED, None
+    if upserted.is_deleted:
+        return RecordStatus.DUPLICATE, "deleted by a person"
+    return RecordStatus.DUPLICATE, "known from earlier" if is_first else "seen before in this run"
+
+
+def shorten(text: str) -> str:
+    """Return a provider's text as it may be stored."""
+    return make_storable(text)[:MAX_ID_CHARS]

@@ -25,7 +25,8 @@ from leadflood.domain.discovery.schemas import (
 from leadflood.domain.icp.schemas import query_of
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.runs.schemas import RunCancellation
-from leadflood.domain.runs.service import RunReports, RunService
+from leadflood.domain.runs.service.reports import RunReports
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotConfigured, NotFound

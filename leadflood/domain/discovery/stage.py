@@ -6,14 +6,20 @@ from datetime import datetime
 from typing import ClassVar, Self
 from uuid import UUID
 
-import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
 from leadflood.domain.discovery import repository
-from leadflood.domain.discovery.rules import excerpt_of, goes_on, mask_request, reason_to_reject
+from leadflood.domain.discovery.rules import (
+    Candidate,
+    candidates_of,
+    goes_on,
+    mask_request,
+    shorten,
+    status_of,
+)
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
@@ -24,27 +30,17 @@ from leadflood.domain.discovery.schemas import (
     PageWanted,
     RecordStatus,
 )
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson, Upserted
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotConfigured, NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
-from leadflood.engine.text import make_storable
 
 FinishedPages = Sequence[FinishedTask[PageWanted, PeoplePage]]
-_MAX_ID_CHARS = 400
-
-
-class _Candidate(msgspec.Struct):
-    """A record of a page before it is written; `person` None when it is refused."""
-
-    provider_id: str
-    reason: str | None
-    person: FoundPerson | None
-    excerpt: str | None = None
 
 
 class _Page:
@@ -58,17 +54,17 @@ class _Page:
         self.answer = answer
         self.records: list[DiscoveryRecord] = []
         self.new_leads: list[UUID] = []
-        self._waiting = deque(_candidates(answer))
+        self._waiting = deque(candidates_of(answer))
 
     @property
     def lead_count(self) -> int:
         """How many leads the run has with this page."""
         return self.run.lead_count + len(self.new_leads)
 
-    def next_candidates(self) -> list[_Candidate]:
+    def next_candidates(self) -> list[Candidate]:
         """Return as many people as the run still wants, with the refused between them."""
         room = self.run.wanted_count - self.lead_count
-        candidates: list[_Candidate] = []
+        candidates: list[Candidate] = []
         while self._waiting and room > 0:
             candidate = self._waiting.popleft()
             room -= candidate.person is not None
@@ -76,7 +72,7 @@ class _Page:
         return candidates
 
     def record(
-        self, candidate: _Candidate, upserted: Upserted | None, existing: set[tuple[UUID, UUID]]
+        self, candidate: Candidate, upserted: Upserted | None, existing: set[tuple[UUID, UUID]]
     ) -> None:
         """Record what became of a candidate; `existing` are the leads that runs have already."""
         is_first = upserted is not None and (self.run.id, upserted.lead_id) not in existing
@@ -84,7 +80,7 @@ class _Page:
             existing.add((self.run.id, upserted.lead_id))
             if not upserted.is_deleted:
                 self.new_leads.append(upserted.lead_id)
-        status, reason = _status(candidate, upserted, is_first=is_first)
+        status, reason = status_of(candidate, upserted, is_first=is_first)
         self.records.append(
             DiscoveryRecord(
                 position=self.run.next_position + len(self.records),
@@ -183,7 +179,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
                 for _, candidate in candidates
                 if candidate.person is not None
             ]
-            upserted = await leads.upsert(tx, people, self._ids, now)
+            upserted = await upsert(tx, people, self._ids, now)
             existing = await repository.find_leads_of_runs(
                 tx, [page.run.id for page in pages], [lead.lead_id for lead in upserted]
             )
@@ -234,39 +230,12 @@ def _sort(
     return pages, failures
 
 
-def _candidates(answer: PeoplePage) -> list[_Candidate]:
-    candidates = []
-    for person in answer.people:
-        reason = reason_to_reject(person)
-        provider_id = _shorten(person.provider_id)
-        if reason is None:
-            candidates.append(_Candidate(provider_id, None, person))
-        else:
-            candidates.append(_Candidate(provider_id, reason, None, excerpt_of(person)))
-    candidates += [
-        _Candidate(_shorten(name), _shorten(reason), None) for name, reason in answer.refused
-    ]
-    return candidates
-
-
 def _new_person(person: FoundPerson) -> NewPerson:
     key = leads.provider_key(person.provider, person.provider_id)
     keys: tuple[IdentityKey, ...] = () if key is None else (key,)
     return NewPerson(
         source=person.provider, values=person.values, keys=keys, status=LeadStatus.PROCESSING
     )
-
-
-def _status(
-    candidate: _Candidate, upserted: Upserted | None, *, is_first: bool
-) -> tuple[RecordStatus, str | None]:
-    if upserted is None:
-        return RecordStatus.REJECTED, candidate.reason
-    if upserted.is_new:
-        return RecordStatus.DISCOVERED, None
-    if upserted.is_deleted:
-        return RecordStatus.DUPLICATE, "deleted by a person"
-    return RecordStatus.DUPLICATE, "known from earlier" if is_first else "seen before in this run"
 
 
 def _follow_page(page: _Page, advance: repository.Advance) -> list[FollowUp]:
@@ -294,7 +263,7 @@ def _failure(
         provider=run.provider,
         provider_id="",
         status=RecordStatus.ERROR,
-        reason=_shorten(f"{code_of(error)}: {error}"),
+        reason=shorten(f"{code_of(error)}: {error}"),
         lead_id=None,
     )
     return repository.Advance(
@@ -317,7 +286,3 @@ def _follow_failure(finished: FinishedTask[PageWanted, PeoplePage]) -> list[Foll
 def _error_of(finished: FinishedTask[PageWanted, PeoplePage]) -> Exception:
     assert isinstance(finished.outcome, Discard)  # noqa: S101 - sorted so before
     return finished.outcome.error
-
-
-def _shorten(text: str) -> str:
-    return make_storable(text)[:_MAX_ID_CHARS]

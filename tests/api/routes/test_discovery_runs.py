@@ -21,15 +21,15 @@ pytestmark = pytest.mark.pg
 async def test_a_run_is_started_watched_and_cancelled(api: Client, icp_id: str) -> None:
     body = {"icpId": icp_id, "maxLeads": 7, "sends": "never", "capMicros": 5, "kind": "search"}
 
-    made = await api.post("/v1/discovery/runs", body)
+    started = await api.post("/v1/discovery/runs", body)
 
-    assert made.status == 201
-    path = f"/v1/discovery/runs/{made.json['runId']}"
+    assert started.status == 201
+    path = f"/v1/discovery/runs/{started.json['runId']}"
     run = (await api.get(path)).json
     assert (run["icpId"], run["kind"], run["provider"]) == (icp_id, "search", "apollo")
     assert (run["wantedCount"], run["sends"], run["capMicros"]) == (7, "never", 5)
     assert (run["state"], run["runState"], run["progress"]["found"]) == ("RUNNING", "running", 0)
-    assert (await api.get(f"/v1/jobs/{made.json['jobId']}")).json["stage"] == "discovery.run"
+    assert (await api.get(f"/v1/jobs/{started.json['jobId']}")).json["stage"] == "discovery.run"
 
     cancelled = await api.ask("PUT", f"{path}/cancellation")
     again = await api.ask("PUT", f"{path}/cancellation")
@@ -37,7 +37,7 @@ async def test_a_run_is_started_watched_and_cancelled(api: Client, icp_id: str) 
     assert cancelled.json == again.json
     assert cancelled.json["isCancelled"] is True
     with anyio.fail_after(15):
-        job = await api.wait_for_job(made.json["jobId"])
+        job = await api.wait_for_job(started.json["jobId"])
     assert job["state"] in {"cancelled", "failed"}
     assert (await api.get(path)).json["runState"] == "cancelled"
 
@@ -70,13 +70,13 @@ async def test_a_run_that_is_not_there_is_not_found(api: Client, method: str) ->
 async def test_runs_are_listed_newest_first_by_icp(api: Client) -> None:
     icp = (await api.post("/v1/icps", {"name": "Listed"})).json["id"]
     body = {"icpId": icp, "maxLeads": 3, "sends": "never", "providers": [], "again": True}
-    made = [(await api.post("/v1/discovery/runs", body)).json["runId"] for _ in range(3)]
+    run_ids = [(await api.post("/v1/discovery/runs", body)).json["runId"] for _ in range(3)]
 
     first = (await api.get(f"/v1/discovery/runs?icpId={icp}&limit=2")).json
     cursor = first["pagination"]["nextCursor"]
     rest = (await api.get(f"/v1/discovery/runs?icpId={icp}&limit=2&cursor={cursor}")).json
 
-    assert [one["id"] for one in [*first["data"], *rest["data"]]] == made[::-1]
+    assert [run["id"] for run in [*first["data"], *rest["data"]]] == run_ids[::-1]
     assert (await api.get("/v1/discovery/runs?state=null")).status == 422
 
 
@@ -91,9 +91,9 @@ async def test_twenty_equal_requests_at_once_are_one_run(api: Client, icp_id: st
         for _ in range(20):
             group.start_soon(ask)
 
-    assert sorted(one.status for one in answers) == [200] * 19 + [201]
-    assert len({(one.json["runId"], one.json["jobId"]) for one in answers}) == 1
-    assert [one.json["isNew"] for one in answers].count(True) == 1
+    assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
+    assert len({(answer.json["runId"], answer.json["jobId"]) for answer in answers}) == 1
+    assert [answer.json["isNew"] for answer in answers].count(True) == 1
 
 
 async def test_two_servers_asked_for_the_same_start_one_run(
@@ -137,40 +137,40 @@ async def test_an_idempotency_key_answers_the_same_bytes(api: Client, icp_id: st
     assert (first.status, first.body) == (again.status, again.body)
 
 
-async def test_an_inspection_tells_what_was_asked_and_why_records_were_refused(
+async def test_an_inspection_shows_the_request_and_why_records_were_refused(
     node: Node, api: Client, icp_id: str
 ) -> None:
-    made = await start_quietly(node, api, icp_id)
-    refused = FoundPerson(provider="apollo", provider_id="p-2", values=())
+    run_id = await start_quietly(node, api, icp_id)
+    nameless = FoundPerson(provider="apollo", provider_id="p-2", values=())
     answer = PeoplePage(
-        people=(a_person("p-1"), refused, a_person("p-1")),
+        people=(a_person("p-1"), nameless, a_person("p-1")),
         total=3,
         refused=(("page 1 record 4", "apollo.no_id: nameless"),),
         asked='{"page":1,"api_key":"very secret"}',
         ignored=("industries",),
     )
-    await commit_page(node, made, answer)
-    path = f"/v1/discovery/runs/{made}/inspect"
+    await commit_page(node, run_id, answer)
+    path = f"/v1/discovery/runs/{run_id}/inspect"
 
-    whole = (await api.post(path, {})).json
-    some = (await api.post(path, {"status": "REJECTED", "limit": 1})).json
+    inspection = (await api.post(path, {})).json
+    first = (await api.post(path, {"status": "REJECTED", "limit": 1})).json
     rest = (
-        await api.post(path, {"status": "REJECTED", "limit": 1, "cursor": some["nextCursor"]})
+        await api.post(path, {"status": "REJECTED", "limit": 1, "cursor": first["nextCursor"]})
     ).json
 
-    [page] = whole["pages"]
+    [page] = inspection["pages"]
     assert (page["recordCount"], page["rejectedCount"], page["totalCount"]) == (4, 2, 3)
     assert page["asked"] == '{"page":1,"api_key":"******"}'
     assert page["ignored"] == ["industries"]
-    assert [one["status"] for one in whole["records"]] == [
+    assert [record["status"] for record in inspection["records"]] == [
         "DISCOVERED",
         "REJECTED",
         "DUPLICATE",
         "REJECTED",
     ]
-    assert whole["records"][0]["said"]["title"] == "COO"
-    assert whole["records"][1]["reason"] == "nothing is known of this person but an id"
-    assert [one["records"][0]["position"] for one in (some, rest)] == [2, 4]
+    assert inspection["records"][0]["said"]["title"] == "COO"
+    assert inspection["records"][1]["reason"] == "nothing is known of this person but an id"
+    assert [part["records"][0]["position"] for part in (first, rest)] == [2, 4]
     assert rest["nextCursor"] is None
     assert (await api.post(f"/v1/discovery/runs/{uuid4()}/inspect", {})).status == 404
 
@@ -178,8 +178,8 @@ async def test_an_inspection_tells_what_was_asked_and_why_records_were_refused(
 async def start_quietly(node: Node, api: Client, icp_id: str) -> UUID:
     """Start a run of whose pages only the test decides: its first job is taken away."""
     body = {"icpId": icp_id, "sends": "never", "providers": [], "again": True}
-    made = (await api.post("/v1/discovery/runs", body)).json
-    await api.wait_for_job(made["jobId"])
+    started = (await api.post("/v1/discovery/runs", body)).json
+    await api.wait_for_job(started["jobId"])
     await node.storage.db.execute(
         sql(
             "WITH page AS (DELETE FROM discovery_page WHERE run_id = $1), record AS"
@@ -188,9 +188,9 @@ async def start_quietly(node: Node, api: Client, icp_id: str) -> UUID:
             " WHERE id = $1",
             "id",
         ),
-        id=made["runId"],
+        id=started["runId"],
     )
-    return UUID(made["runId"])
+    return UUID(started["runId"])
 
 
 async def commit_page(node: Node, run_id: UUID, answer: PeoplePage) -> None:

@@ -26,9 +26,9 @@ NAMES = ["=cmd|' /C calc'!A0", 'Zoë "Q" Abel', "'s-Hertog, Jan", "+49 Plus", "L
 async def domain(api: Client, icp_id: str) -> str:
     name = f"x{uuid4().hex[:10]}.example"
     for number, full_name in enumerate(NAMES):
-        given = a_lead(icp_id, email=f"p{number}@{name}", fullName=full_name, sends="never")
-        made = await api.post("/v1/leads", given)
-        await scored(api, made.json["leadId"])
+        body = a_lead(icp_id, email=f"p{number}@{name}", fullName=full_name, sends="never")
+        created = await api.post("/v1/leads", body)
+        await scored(api, created.json["leadId"])
     return name
 
 
@@ -46,20 +46,20 @@ async def test_a_csv_holds_all_that_fit_and_no_formula(api: Client, domain: str)
     assert {row["companyDomain"] for row in rows} == {domain}
 
 
-async def test_json_and_lines_hold_the_same(api: Client, domain: str) -> None:
+async def test_json_and_lines_hold_the_same_leads(api: Client, domain: str) -> None:
     path = f"/v1/leads/export?companyDomain={domain}"
 
-    whole = await api.get(f"{path}&format=json")
+    leads = await api.get(f"{path}&format=json")
     lines = await api.get(f"{path}&format=ndjson")
 
-    assert whole.headers["Content-Type"] == "application/json"
+    assert leads.headers["Content-Type"] == "application/json"
     assert lines.headers["Content-Type"] == "application/x-ndjson"
-    assert [one["fullName"] for one in whole.json] == NAMES
-    assert [msgspec.json.decode(line) for line in lines.body.splitlines()] == whole.json
+    assert [lead["fullName"] for lead in leads.json] == NAMES
+    assert [msgspec.json.decode(line) for line in lines.body.splitlines()] == leads.json
 
 
 @pytest.mark.parametrize(("form", "empty"), [("json", b"[\n]\n"), ("ndjson", b""), ("csv", None)])
-async def test_nothing_that_fits_is_a_whole_file_too(
+async def test_an_export_of_no_leads_is_a_valid_file(
     api: Client, form: str, empty: bytes | None
 ) -> None:
     answer = await api.get(f"/v1/leads/export?companyDomain=nobody.example&format={form}")
@@ -68,20 +68,20 @@ async def test_nothing_that_fits_is_a_whole_file_too(
     assert (answer.status, answer.body) == (200, expected)
 
 
-async def test_a_mark_at_the_beginning_tells_excel_the_encoding(api: Client, domain: str) -> None:
+async def test_a_byte_order_mark_tells_excel_the_encoding(api: Client, domain: str) -> None:
     answer = await api.get(f"/v1/leads/export?companyDomain={domain}&bom=true")
 
     assert answer.body.startswith(b"\xef\xbb\xbfid,")
 
 
-async def test_many_pieces_are_one_file(
+async def test_a_file_of_many_pieces_is_whole(
     api: Client, domain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "PIECE", 2)
 
-    whole = await api.get(f"/v1/leads/export?companyDomain={domain}&format=json")
+    leads = await api.get(f"/v1/leads/export?companyDomain={domain}&format=json")
 
-    assert [one["fullName"] for one in whole.json] == NAMES
+    assert [lead["fullName"] for lead in leads.json] == NAMES
 
 
 async def test_an_export_is_on_record_before_it_leaves(
@@ -123,7 +123,7 @@ async def test_exporting_needs_its_permission(api: Client) -> None:
     assert refused.status == 403
 
 
-async def test_a_client_that_goes_away_ends_the_reading(
+async def test_a_client_that_disconnects_ends_the_reading(
     api: Client, domain: str, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "PIECE", 1)

@@ -13,7 +13,7 @@ SORTS = ["-createdAt", "createdAt", "-score", "score", "-updatedAt", "name"]
 
 
 class Firm:
-    """Five leads of one company that nobody else works at."""
+    """Five leads of a company of their own."""
 
     def __init__(self, api: Client, domain: str, ids: list[str]) -> None:
         self.api = api
@@ -26,15 +26,15 @@ class Firm:
         return answer.json
 
     async def names(self, query: str = "") -> list[str]:
-        return [one["values"]["full_name"] for one in (await self.page(query))["data"]]
+        return [lead["values"]["full_name"] for lead in (await self.page(query))["data"]]
 
     async def walk(self, query: str) -> list[str]:
         """Follow the cursor, two at a time."""
-        seen, page = list[str](), await self.page(f"{query}&limit=2")
+        lead_ids, page = list[str](), await self.page(f"{query}&limit=2")
         while True:
-            seen += [one["id"] for one in page["data"]]
+            lead_ids += [lead["id"] for lead in page["data"]]
             if (cursor := page["pagination"]["nextCursor"]) is None:
-                return seen
+                return lead_ids
             page = await self.page(f"{query}&limit=2&cursor={cursor}")
 
 
@@ -48,7 +48,7 @@ async def firm(api: Client, icp_id: str) -> Firm:
     domain = f"f{uuid4().hex[:10]}.example"
     ids = []
     for number, name in enumerate(NAMES):
-        given = a_lead(
+        body = a_lead(
             icp_id,
             email=f"p{number}@{domain}",
             fullName=name,
@@ -57,23 +57,21 @@ async def firm(api: Client, icp_id: str) -> Firm:
             companyName="Straße & Söhne",
             companyDomain=domain,
         )
-        ids.append((await api.post("/v1/leads", given)).json["leadId"])
+        ids.append((await api.post("/v1/leads", body)).json["leadId"])
     for lead_id in ids:
         await scored(api, lead_id)
     return Firm(api, domain, ids)
 
 
-async def test_a_lead_just_made_is_listed_with_what_is_shown_of_it(
-    api: Client, icp_id: str
-) -> None:
+async def test_a_new_lead_is_listed_at_once_with_its_values(api: Client, icp_id: str) -> None:
     domain = f"f{uuid4().hex[:10]}.example"
-    given = a_lead(icp_id, email=f"new@{domain}", companyDomain=domain, fullName="New Person")
+    body = a_lead(icp_id, email=f"new@{domain}", companyDomain=domain, fullName="New Person")
 
-    made = (await api.post("/v1/leads", given)).json
+    created = (await api.post("/v1/leads", body)).json
     listed = (await api.get(f"/v1/leads?companyDomain={domain}")).json
 
     (lead,) = listed["data"]
-    assert lead["id"] == made["leadId"]
+    assert lead["id"] == created["leadId"]
     assert lead["values"] == {
         "full_name": "New Person",
         "title": "COO",
@@ -83,30 +81,30 @@ async def test_a_lead_just_made_is_listed_with_what_is_shown_of_it(
     assert (lead["tags"], lead["owner"], lead["source"]) == ([], None, "api")
 
 
-async def test_what_a_list_shows_is_what_the_lead_shows(firm: Firm) -> None:
-    listed = {one["id"]: one for one in (await firm.page())["data"]}
+async def test_a_list_shows_the_same_values_as_the_lead_page(firm: Firm) -> None:
+    rows = {lead["id"]: lead for lead in (await firm.page())["data"]}
 
     for lead_id in firm.ids:
-        shown, one = (await firm.api.get(f"/v1/leads/{lead_id}")).json, listed[lead_id]
-        assert one["values"].items() <= shown["values"].items()
-        same = ("version", "status", "source", "owner", "companyId", "createdAt", "updatedAt")
-        assert {name: one[name] for name in same} == {name: shown[name] for name in same}
-        assert one["score"] == shown["score"]["score"]
-        assert one["band"] == shown["score"]["band"]
-        assert one["runId"] == shown["score"]["runId"]
+        lead, row = (await firm.api.get(f"/v1/leads/{lead_id}")).json, rows[lead_id]
+        assert row["values"].items() <= lead["values"].items()
+        names = ("version", "status", "source", "owner", "companyId", "createdAt", "updatedAt")
+        assert {name: row[name] for name in names} == {name: lead[name] for name in names}
+        assert row["score"] == lead["score"]["score"]
+        assert row["band"] == lead["score"]["band"]
+        assert row["runId"] == lead["score"]["runId"]
 
 
 @pytest.mark.parametrize("sort", SORTS)
-async def test_every_order_is_the_same_by_cursor_as_on_one_page(firm: Firm, sort: str) -> None:
-    whole = (await firm.page(f"&sort={sort}"))["data"]
+async def test_following_the_cursor_lists_the_same_leads_as_one_page(firm: Firm, sort: str) -> None:
+    page = (await firm.page(f"&sort={sort}"))["data"]
 
     walked = await firm.walk(f"&sort={sort}")
 
-    assert walked == [one["id"] for one in whole]
+    assert walked == [lead["id"] for lead in page]
     assert set(walked) == set(firm.ids)
 
 
-async def test_orders_are_what_they_say(firm: Firm) -> None:
+async def test_leads_are_sorted_by_name_time_and_score(firm: Firm) -> None:
     assert await firm.names("&sort=name") == [
         "anna Berg",
         "Anna Müller",
@@ -114,17 +112,17 @@ async def test_orders_are_what_they_say(firm: Firm) -> None:
         "Éric Dupont",
         "Zoë Abel",
     ]
-    assert [one["id"] for one in (await firm.page("&sort=createdAt"))["data"]] == firm.ids
-    best = [one["score"] for one in (await firm.page("&sort=-score"))["data"]]
+    assert [lead["id"] for lead in (await firm.page("&sort=createdAt"))["data"]] == firm.ids
+    best = [lead["score"] for lead in (await firm.page("&sort=-score"))["data"]]
     assert best == sorted(best, reverse=True)
-    latest = [one["updatedAt"] for one in (await firm.page("&sort=-updatedAt"))["data"]]
+    latest = [lead["updatedAt"] for lead in (await firm.page("&sort=-updatedAt"))["data"]]
     assert latest == sorted(latest, reverse=True)
 
 
-async def test_pages_by_number_are_parts_of_the_whole(firm: Firm) -> None:
+async def test_pages_can_be_asked_for_by_number(firm: Firm) -> None:
     second = await firm.page("&sort=createdAt&page=2&limit=2")
 
-    assert [one["id"] for one in second["data"]] == firm.ids[2:4]
+    assert [lead["id"] for lead in second["data"]] == firm.ids[2:4]
     assert second["pagination"]["page"] == 2
     assert (second["pagination"]["total"], second["pagination"]["totalPages"]) == (5, 3)
 
@@ -139,7 +137,7 @@ async def test_a_cursor_belongs_to_its_order(firm: Firm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "found"),
+    ("text", "names"),
     [
         ("anna", ["Anna Müller", "anna Berg"]),
         ("mull", ["Anna Müller"]),
@@ -157,55 +155,57 @@ async def test_a_cursor_belongs_to_its_order(firm: Firm) -> None:
         ("a & b | !c <-> (d):*", []),
     ],
 )
-async def test_words_find_what_they_are_or_begin(firm: Firm, typed: str, found: list[str]) -> None:
+async def test_words_find_whole_words_and_beginnings(
+    firm: Firm, text: str, names: list[str]
+) -> None:
     answer = await firm.api.ask(
-        "GET", f"/v1/leads?companyDomain={firm.domain}&q={quoted(typed)}&sort=createdAt"
+        "GET", f"/v1/leads?companyDomain={firm.domain}&q={quoted(text)}&sort=createdAt"
     )
 
     assert answer.status == 200, answer.body
-    assert sorted(one["values"]["full_name"] for one in answer.json["data"]) == sorted(found)
-    assert answer.json["pagination"]["total"] == len(found)
+    assert sorted(lead["values"]["full_name"] for lead in answer.json["data"]) == sorted(names)
+    assert answer.json["pagination"]["total"] == len(names)
 
 
 def quoted(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
-async def test_an_address_finds_its_lead_as_a_whole_and_by_its_beginning(firm: Firm) -> None:
-    for typed in (f"p3@{firm.domain}", f"P3@{firm.domain[:8]}"):
-        found = (await firm.api.get(f"/v1/leads?q={quoted(typed)}")).json
+async def test_an_address_finds_its_lead_whole_and_by_its_beginning(firm: Firm) -> None:
+    for text in (f"p3@{firm.domain}", f"P3@{firm.domain[:8]}"):
+        page = (await firm.api.get(f"/v1/leads?q={quoted(text)}")).json
 
-        assert [one["id"] for one in found["data"]] == [firm.ids[3]]
+        assert [lead["id"] for lead in page["data"]] == [firm.ids[3]]
 
 
 async def test_filters_narrow_together(firm: Firm) -> None:
     assert len(await firm.names("&country=de")) == 3
     assert await firm.names("&country=DE&q=anna") == ["Anna Müller"]
     assert await firm.names("&country=ES") == []
-    scores = [one["score"] for one in (await firm.page("&sort=score"))["data"]]
+    scores = [lead["score"] for lead in (await firm.page("&sort=score"))["data"]]
     low = (await firm.page(f"&maxScore={scores[0]}"))["data"]
-    assert [one["score"] for one in low] == [score for score in scores if score <= scores[0]]
+    assert [lead["score"] for lead in low] == [score for score in scores if score <= scores[0]]
     high = (await firm.page(f"&minScore={scores[-1]}"))["data"]
-    assert [one["score"] for one in high] == [score for score in scores if score >= scores[-1]]
+    assert [lead["score"] for lead in high] == [score for score in scores if score >= scores[-1]]
     assert len((await firm.page("&status=new"))["data"]) == 0
     assert len((await firm.page("&source=api"))["data"]) == 5
     assert len((await firm.page("&source=csv"))["data"]) == 0
 
 
 async def test_times_bound_a_list_to_the_microsecond(firm: Firm) -> None:
-    times = [one["createdAt"] for one in (await firm.page("&sort=createdAt"))["data"]]
+    times = [lead["createdAt"] for lead in (await firm.page("&sort=createdAt"))["data"]]
 
     since = (await firm.page(f"&createdAfter={quoted(times[2])}"))["data"]
     until = (await firm.page(f"&createdBefore={quoted(times[2])}"))["data"]
     naive = await firm.api.get("/v1/leads?createdAfter=2026-01-05T09:00:00")
 
-    assert {one["id"] for one in since} == set(firm.ids[2:])
-    assert {one["id"] for one in until} == set(firm.ids[:2])
+    assert {lead["id"] for lead in since} == set(firm.ids[2:])
+    assert {lead["id"] for lead in until} == set(firm.ids[:2])
     assert naive.status == 422
 
 
 @pytest.mark.parametrize("edge", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-async def test_the_ends_of_time_are_times(firm: Firm, edge: str) -> None:
+async def test_the_first_and_last_instant_are_accepted(firm: Firm, edge: str) -> None:
     after = await firm.page(f"&createdAfter={edge}")
     before = await firm.page(f"&createdBefore={edge}")
 
@@ -239,39 +239,39 @@ async def test_a_run_and_an_icp_show_their_own_scores(firm: Firm, icp_id: str) -
     of_icp = await firm.page(f"&icpId={icp_id}&sort=-score")
     of_other = await firm.page(f"&icpId={uuid4()}")
 
-    assert [one["runId"] for one in of_run["data"]] == [run_id]
+    assert [lead["runId"] for lead in of_run["data"]] == [run_id]
     assert of_run["pagination"]["total"] == 1
-    assert {one["id"] for one in of_icp["data"]} == set(firm.ids)
+    assert {lead["id"] for lead in of_icp["data"]} == set(firm.ids)
     assert of_other["data"] == []
 
 
-async def test_a_deleted_lead_and_one_that_is_another_are_not_listed(
+async def test_deleted_leads_are_not_listed(
     api: Client, icp_id: str, node_database: Database
 ) -> None:
     domain = f"f{uuid4().hex[:10]}.example"
     ids = []
     for name in ("Ann One", "Ben Two"):
-        given = a_lead(icp_id, fullName=name, companyDomain=domain)
-        ids.append((await api.post("/v1/leads", given)).json["leadId"])
+        body = a_lead(icp_id, fullName=name, companyDomain=domain)
+        ids.append((await api.post("/v1/leads", body)).json["leadId"])
     await node_database.execute(
         sql("UPDATE lead SET deleted_at = created_at WHERE id = $1", "id"), id=UUID(ids[0])
     )
 
     listed = (await api.get(f"/v1/leads?companyDomain={domain}")).json
 
-    assert [one["id"] for one in listed["data"]] == ids[1:]
+    assert [lead["id"] for lead in listed["data"]] == ids[1:]
     assert listed["pagination"]["total"] == 1
 
 
-async def test_somebody_who_sees_only_his_own_leads_lists_only_them(
+async def test_a_rep_with_limited_visibility_lists_their_own_leads(
     api: Client, icp_id: str
 ) -> None:
     domain = f"f{uuid4().hex[:10]}.example"
     rep = await api.client_of("SALES_REP")
-    mine = (
+    own_id = (
         await rep.post("/v1/leads", a_lead(icp_id, fullName="Ann One", email=f"a@{domain}"))
     ).json["leadId"]
-    other = (
+    other_id = (
         await api.post("/v1/leads", a_lead(icp_id, fullName="Ben Two", email=f"b@{domain}"))
     ).json["leadId"]
     changed = await api.ask("PATCH", "/v1/team", {"salesRepSees": "own"})
@@ -281,13 +281,15 @@ async def test_somebody_who_sees_only_his_own_leads_lists_only_them(
         listed = (await rep.get("/v1/leads?limit=200")).json
         of_none = (await rep.get("/v1/leads?owner=none")).json
         by_email = (await rep.get(f"/v1/leads?email=b@{domain}")).json
-        timelines = [await rep.get(f"/v1/leads/{one}/timeline") for one in (mine, other)]
+        timelines = [
+            await rep.get(f"/v1/leads/{lead_id}/timeline") for lead_id in (own_id, other_id)
+        ]
         me = (await rep.get("/v1/leads?owner=me")).json
     finally:
         await api.ask("PATCH", "/v1/team", {"salesRepSees": "all"})
 
-    assert [one["id"] for one in listed["data"]] == [mine]
+    assert [lead["id"] for lead in listed["data"]] == [own_id]
     assert listed["pagination"]["total"] == 1
     assert of_none["data"] == by_email["data"] == []
-    assert [one.status for one in timelines] == [200, 404]
-    assert [one["id"] for one in me["data"]] == [mine]
+    assert [timeline.status for timeline in timelines] == [200, 404]
+    assert [lead["id"] for lead in me["data"]] == [own_id]

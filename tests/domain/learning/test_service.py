@@ -6,7 +6,7 @@ import pytest
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.icp.service import IcpService
 from leadflood.domain.leads.schemas import LeadInput
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.learning.schemas import KINDS, Kind, LabelRecorded, NewLabel, Outcome
 from leadflood.domain.learning.service import LearningService
 from leadflood.engine.clock import ManualClock
@@ -35,7 +35,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def learning(database: Database, clock: ManualClock) -> LearningService:
     ids = Ids(clock)
-    leads, icps = LeadService(ids, clock), IcpService(database, ids, clock)
+    leads, icps = LeadService(), IcpService(database, ids, clock)
     return LearningService(database, ids, clock, leads, icps)
 
 
@@ -58,7 +58,7 @@ class Transaction:
 async def lead_id(database: Database, clock: ManualClock) -> UUID:
     async with database.transaction() as tx:
         given = LeadInput(email="ann@acme.example")
-        made = await create_lead(tx, LeadService(Ids(clock), clock), given, UUID(int=1))
+        made = await create_lead(tx, given, UUID(int=1), Ids(clock), clock)
     return made.lead_id
 
 

@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying, parse_cell
 from leadflood.domain.imports.schemas.mappings import Column, Importer, ImportMapping, ImportPlan
-from leadflood.domain.leads.canon import canonical_tag
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
 from leadflood.engine.text import make_storable
 
@@ -110,7 +110,7 @@ def _check_tags(texts: Iterable[str], problems: list[FieldProblem]) -> tuple[str
     tags: list[str] = []
     for index, text in enumerate(texts):
         try:
-            tags.append(canonical_tag(text))
+            tags.append(normalize_tag(text))
         except LeadfloodError as error:
             problems.append(FieldProblem(f"tags[{index}]", error.detail))
     return tuple(dict.fromkeys(tags))

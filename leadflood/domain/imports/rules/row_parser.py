@@ -8,11 +8,16 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization import (
+    clean_text,
+    normalize,
+    normalize_email,
+    normalize_phone,
+)
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
 from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
 from leadflood.domain.imports.schemas.rows import BadRow, HeaderMatch, ImportRow, ReadCsv
-from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
 
 _UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
@@ -81,7 +86,7 @@ def parse_row(
         if field is not None and (text := clean_text(cell)):
             texts.setdefault(field, text)
     email = texts.get(FieldName.EMAIL)
-    if email is not None and canonical_email(email) is None:
+    if email is not None and normalize_email(email) is None:
         reason = f"{email[:80]!r} is no e-mail address"
         return BadRow(number=record.number, reason=reason, raw=record.cells)
     values, notes = _parse_cells({**(defaults or {}), **texts})
@@ -102,7 +107,7 @@ def _surplus_cells(record: Record, column_count: int) -> str | None:
 def _parse_cells(texts: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
     values: dict[FieldName, Scalar] = {}
     notes: list[str] = []
-    region = canonical(FieldName.COUNTRY, texts.get(FieldName.COUNTRY, ""))
+    region = normalize(FieldName.COUNTRY, texts.get(FieldName.COUNTRY, ""))
     for field, text in texts.items():
         value = parse_cell(field, text, region if isinstance(region, str) else None)
         if value is None:
@@ -115,15 +120,15 @@ def _parse_cells(texts: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar
 def parse_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
     """Return a cell's value; None when it is not understood. `region` is for phone numbers."""
     if field is FieldName.PHONE:
-        return canonical_phone(text, region)
+        return normalize_phone(text, region)
     if field is FieldName.COMPANY_TECHNOLOGIES:
         parts = text.replace(";", ",").replace("|", ",").split(",")
-        return canonical(field, tuple(part.strip() for part in parts))
+        return normalize(field, tuple(part.strip() for part in parts))
     if field is FieldName.EMAIL_STATUS:
-        return canonical(field, _STATUS_WORDS.get(text.casefold(), text))
+        return normalize(field, _STATUS_WORDS.get(text.casefold(), text))
     if field is FieldName.COMPANY_FOUNDED:
         return int(text) if text.isascii() and text.isdigit() and len(text) == _YEAR else None
-    return canonical(field, text)
+    return normalize(field, text)
 
 
 def is_identifying(fields: Collection[FieldName]) -> bool:

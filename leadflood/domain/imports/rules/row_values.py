@@ -6,11 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.found_values import FoundValue, Scalar
+from leadflood.contracts.normalization import clean_text, domain_of_email, name_key
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow
-from leadflood.domain.leads.canon import clean_text, domain_of_email, name_key
-from leadflood.domain.leads.identity import MAX_KEY
-from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson
+from leadflood.domain.leads.schemas import MAX_KEY, IdentityKey, LeadStatus, NewPerson
 
 CSV_SOURCE = "csv"
 IMPORT_METHOD = "import"

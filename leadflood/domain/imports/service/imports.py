@@ -17,7 +17,7 @@ from leadflood.domain.imports.schemas.rows import RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lookup import get_import, lock_import, require_not_started
 from leadflood.domain.runs.schemas import RunLimits
-from leadflood.domain.runs.service import RunService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx

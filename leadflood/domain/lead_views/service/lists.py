@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from leadflood.contracts.text_search import read_search
 from leadflood.domain.lead_views.repository import lists
 from leadflood.domain.lead_views.schemas import LeadFilter, LeadPaging, ListedLead, Total
 from leadflood.domain.lead_views.service.snapshots import LeadSnapshot
-from leadflood.domain.leads import store as leads
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
@@ -33,7 +33,7 @@ class LeadLists:
         self, lead_filter: LeadFilter, paging: LeadPaging
     ) -> tuple[list[ListedLead], Total]:
         """List leads with their newest score, in the order asked for, and count all that fit."""
-        words = None if lead_filter.q is None else leads.read_search(lead_filter.q)
+        words = None if lead_filter.q is None else read_search(lead_filter.q)
         async with self._db.transaction() as tx:
             await lists.plan_by_values(tx)
             is_common = self._common_words.get(words or "", 0.0) > REAL_TIME.monotonic()
@@ -67,7 +67,7 @@ class LeadLists:
     @asynccontextmanager
     async def snapshot(self, lead_filter: LeadFilter) -> AsyncIterator[LeadSnapshot]:
         """Hold the leads of one moment while the block runs; later changes are not seen."""
-        words = None if lead_filter.q is None else leads.read_search(lead_filter.q)
+        words = None if lead_filter.q is None else read_search(lead_filter.q)
         async with self._db.transaction() as tx:
             await lists.take_snapshot(tx)
             await lists.plan_by_values(tx)

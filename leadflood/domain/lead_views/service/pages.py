@@ -16,7 +16,7 @@ from leadflood.domain.lead_views.schemas import (
 from leadflood.domain.lead_views.service.page_cache import LeadPageCache
 from leadflood.domain.lead_views.service.scores import ScoreViews
 from leadflood.domain.leads.schemas import LeadView
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.messaging.schemas import MessageView, OptInView
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.scoring.service import ScoringService

@@ -5,7 +5,7 @@ from leadflood.contracts.values import Band
 from leadflood.domain.lead_views.repository import lists as repository
 from leadflood.domain.lead_views.schemas import LeadFilter, LeadPaging, LeadSort
 from leadflood.domain.lead_views.service.lists import LeadLists
-from leadflood.domain.leads import store
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -23,7 +23,7 @@ async def names(database: Database) -> Sequence[str]:
         a_person(full_name=name, email=f"p{n}@x.example") for n, name in enumerate(full_names)
     ]
     async with database.transaction() as tx:
-        await store.upsert(tx, people, Ids(SystemClock()), SEEN_AT)
+        await upsert(tx, people, Ids(SystemClock()), SEEN_AT)
     return full_names
 
 
