@@ -31,7 +31,9 @@ from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.drafting.schemas import Settings as MessagingSettings
+from leadflood.domain.drafting.service.templates import TemplateService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.retention import prune as prune_uploads
 from leadflood.domain.imports.service.dry_run import ImportPreviews
 from leadflood.domain.imports.service.imports import ImportService
@@ -46,13 +48,21 @@ from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
-from leadflood.domain.messaging.schemas import Settings as MessagingSettings
-from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.messages.service.messages import MessageService
+from leadflood.domain.notifications.retention import prune as prune_notifications
+from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.sending.service.switch import SendingSwitch
+from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.suppressions.service.opt_ins import OptInService
+from leadflood.domain.suppressions.service.suppressions import SuppressionService
+from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
@@ -104,6 +114,20 @@ HELPER_NODE = "leadflood run"
 STAGE_NAMES = tuple(STAGES)
 
 
+class Messaging(msgspec.Struct, frozen=True, kw_only=True):
+    """The services of messages, from drafts to suppressions."""
+
+    messages: MessageService
+    approval: MessageApproval
+    templates: TemplateService
+    outbox: Outbox
+    sending: SendingSwitch
+    unknown_sends: UnknownSends
+    suppressions: SuppressionService
+    opt_ins: OptInService
+    unsubscribing: UnsubscribeService
+
+
 class Storage:
     """A database that is migrated and usable, with what every command needs beside it."""
 
@@ -148,15 +172,21 @@ class Storage:
 
     def messaging(
         self, publisher: Publisher, senders: Mapping[Channel, Sender] | None = None
-    ) -> MessagingService:
-        """Make the use cases of messages."""
-        return MessagingService(
-            db=self.db,
-            publisher=publisher,
-            settings=messaging_settings(self.settings),
-            clock=self.clock,
-            ids=self.ids,
-            senders=senders,
+    ) -> Messaging:
+        """Build the services of messages."""
+        db, ids, clock = self.db, self.ids, self.clock
+        settings = messaging_settings(self.settings)
+        outbox = Outbox(settings, clock, senders)
+        return Messaging(
+            messages=MessageService(db),
+            approval=MessageApproval(settings, clock, ids, outbox),
+            templates=TemplateService(db, settings, ids, clock),
+            outbox=outbox,
+            sending=SendingSwitch(db, clock),
+            unknown_sends=UnknownSends(db, publisher, settings, clock, senders),
+            suppressions=SuppressionService(db, settings, ids, clock),
+            opt_ins=OptInService(db, settings, ids, clock),
+            unsubscribing=UnsubscribeService(db, settings, ids, clock),
         )
 
 
@@ -228,9 +258,9 @@ class Node:
         self.ports: Ports
         self.publisher: Publisher
         self.live_overrides: LiveOverrides
-        self.messaging: MessagingService
+        self.messaging: Messaging
         self.discovery: DiscoveryService
-        self.watcher: Watcher
+        self.notifier: EventNotifier
         self.services: Services
 
     def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
@@ -248,7 +278,7 @@ class Node:
         self.ports = make_ports(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
-        self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
+        self.notifier = EventNotifier(storage.clock, storage.ids)
         self.services = self._make_services()
         return self._stages()
 
@@ -279,7 +309,7 @@ class Node:
             lead_owners=lead_owners,
             lead_reprocessing=LeadReprocessing(storage.runs),
             lead_lists=lead_lists,
-            lead_pages=LeadPages(db, leads, self.messaging),
+            lead_pages=LeadPages(db, leads, self.messaging.messages, self.messaging.opt_ins),
             exports=LeadExports(db, lead_lists, storage.audit),
             previews=IcpPreviews(storage.scores),
             companies=CompanyService(ids, clock),
@@ -294,7 +324,14 @@ class Node:
             owners=owners,
             notifications=NotificationService(db, clock),
             scores=storage.scores,
-            messaging=self.messaging,
+            messages=self.messaging.messages,
+            approval=self.messaging.approval,
+            templates=self.messaging.templates,
+            sending=self.messaging.sending,
+            unknown_sends=self.messaging.unknown_sends,
+            suppressions=self.messaging.suppressions,
+            opt_ins=self.messaging.opt_ins,
+            unsubscribing=self.messaging.unsubscribing,
             discovery=self.discovery,
             searches=SearchService(db, ids, self.discovery, storage.icps, storage.runs),
             engine=self.engine,
@@ -369,27 +406,30 @@ class Node:
 
         async def settle() -> None:
             lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
-            intents = await self.messaging.settle_lost()
+            intents = await self.messaging.unknown_sends.settle_lost()
             if lines or intents:
                 log.info("engine.orphans.settled", lines=lines, intents=intents)
 
         await repeat(ORPHANS_SECONDS, settle, "orphans")
 
     async def _look_up_unknown(self) -> None:
-        await repeat(LOOK_UP_SECONDS, self.messaging.settle_unknown_by_lookup, "look-up")
+        await repeat(LOOK_UP_SECONDS, self.messaging.unknown_sends.settle_by_lookup, "look-up")
 
     async def _notify(self) -> None:
         """Tell people what happened, whichever node sees it first."""
-        wanted = self.storage.settings.notifications
+        settings = self.storage.settings.notifications
 
-        async def look() -> None:
-            await self.watcher.look(self.publisher)
+        async def poll() -> None:
+            await self.notifier.poll(self.publisher)
 
-        await repeat(wanted.look_seconds, look, "notifications")
+        await repeat(settings.look_seconds, poll, "notifications")
 
     async def _forget_answers(self) -> None:
         async def forget() -> None:
-            await self.watcher.prune(self.storage.db)
+            while await prune_notifications(
+                self.storage.db, self.storage.settings.notifications, self.storage.clock.now()
+            ):
+                pass
             while await forget_answers(self.storage.db, self.storage.clock.now()):
                 pass
             while await idempotency.prune(self.storage.db, self.storage.clock.now()):

@@ -19,10 +19,12 @@ from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.imports.schemas.events import ImportPartWanted, UndoPartWanted
 from leadflood.domain.imports.stage import ImportStage
 from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
-from leadflood.domain.messaging.schemas import MessageApproved
-from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
+from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage
+from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.stage import SendStage
+from leadflood.domain.suppressions.stage import SuppressStage
 from leadflood.engine.queue.event_routes import Step
 from leadflood.engine.queue.stage import Stage
 

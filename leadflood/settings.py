@@ -22,8 +22,8 @@ from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas import Settings as AccountSettings
+from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
-from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
@@ -104,9 +104,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         }
 
     def by_struct(self) -> dict[type[msgspec.Struct], msgspec.Struct]:
-        """Return each part's settings by their struct."""
+        """Return each part's settings by their struct, and by those that it extends."""
         parts = (getattr(self, name) for name in self.__struct_fields__)
-        return {type(part): part for part in parts if isinstance(part, msgspec.Struct)}
+        return {
+            kind: part
+            for part in parts
+            if isinstance(part, msgspec.Struct)
+            for kind in type(part).__mro__
+            if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
+        }
 
     def data_folder(self) -> Path:
         """Tell the data folder as an absolute path."""

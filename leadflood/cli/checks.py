@@ -22,8 +22,8 @@ from leadflood.cli.status import list_crash_loops, list_nodes, list_providers_of
 from leadflood.cli.talk import money, say
 from leadflood.contracts.ports.account import AccountReader
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.letter import missing_settings
-from leadflood.domain.messaging.schemas import IntentState
+from leadflood.domain.sending.rules.compose import missing_settings
+from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
@@ -271,7 +271,7 @@ async def _check_dead_letters(storage: Storage) -> Check:
 
 
 async def _check_messaging(storage: Storage) -> list[Check]:
-    sending = await messaging_of(storage).sending_status()
+    sending = await messaging_of(storage).sending.status()
     checks = [good("sending", "released")]
     if sending.held:
         found = f"held by {sending.by}: {sending.reason}" if sending.by else "held"

@@ -9,12 +9,11 @@ import typer
 
 from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.opened import AsJson, one_of, print_table, who, with_storage
+from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import USAGE, print_data, print_json, say
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.messaging import store as messaging
-from leadflood.domain.messaging.schemas import IntentState
-from leadflood.domain.messaging.stage import SendStage
+from leadflood.domain.sending.stage import SendStage
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
@@ -165,13 +164,8 @@ async def _find_doubtful(storage: Storage, letter_ids: Sequence[UUID]) -> list[U
             subject = _subject_of(row["payload"])
             if subject.intent_id is not None:
                 intent_of[letter_id] = subject.intent_id
-    intents = await messaging.find_intents(storage.db, intent_of.values())
-    return [
-        letter_id
-        for letter_id, intent_id in intent_of.items()
-        if intent_id in intents
-        and intents[intent_id].state in {IntentState.UNKNOWN, IntentState.SENDING}
-    ]
+    unsettled = await messaging_of(storage).unknown_sends.find_unsettled(list(intent_of.values()))
+    return [letter_id for letter_id, intent_id in intent_of.items() if intent_id in unsettled]
 
 
 async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:

@@ -21,7 +21,7 @@ from leadflood.cli.sandbox import World, child_environment, read_announcement, w
 from leadflood.cli.talk import print_json, run_async, say
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.discovery.schemas import NewDiscovery
-from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, query_of
+from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, people_query
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
@@ -208,7 +208,7 @@ async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
                     run_id=run_id,
                     icp_id=icp.id,
                     provider=node.discovery.sources[0],
-                    query=query_of(icp),
+                    query=people_query(icp),
                     wanted_count=asked.leads,
                 ),
             )
@@ -218,7 +218,8 @@ async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
 
 async def _show(node: Node, storage: Storage, world: World, asked: Demo) -> int:
     if asked.keep:  # an hour after the last one the guard holds sending, also here
-        await node.messaging.release("demo", "a pretend world")
+        async with node.publisher.transaction() as publication:
+            await node.messaging.sending.release(publication.tx, "demo", "a pretend world")
     run_id = await _start(node, storage, asked)
     watched = await watch_run(node, run_id, asked.leads, asked.began)
     outcome = await compare(node, storage, world, run_id, watched)

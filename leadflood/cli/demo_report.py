@@ -14,6 +14,7 @@ from leadflood.cli.talk import money, say, talk
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.messages.schemas import MessageFilter
 from leadflood.domain.runs.schemas import Funnel
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.ledger.repository import Line, list_lines
@@ -180,7 +181,7 @@ async def _show_top(node: Node, storage: Storage, run_id: UUID) -> None:
 
 
 async def _show_message(node: Node, lead_id: UUID) -> None:
-    for message in await node.messaging.list_of_lead(lead_id):
+    for message in await node.messaging.messages.list(MessageFilter(lead_id=lead_id)):
         say(f"What was written to {message.to_address}:\n")
         say(f"  {message.subject}\n")
         for line in message.body.splitlines():

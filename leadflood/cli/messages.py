@@ -5,10 +5,17 @@ from uuid import UUID
 
 import typer
 
+from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import print_data, print_json
-from leadflood.domain.messaging.schemas import MessageDetail, MessageState, MessageView
+from leadflood.domain.messages.schemas import (
+    Decider,
+    MessageDetail,
+    MessageFilter,
+    MessageState,
+    MessageView,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, approve, reject.")
 MessageId = Annotated[UUID, typer.Argument(metavar="ID")]
@@ -23,61 +30,81 @@ def list_messages(
     as_json: AsJson = False,
 ) -> None:
     """List messages, newest first."""
-    found = with_storage(
-        lambda one: messaging_of(one).list_messages(state=state, run_id=run, limit=limit)
+    message_filter = MessageFilter(state=state, run_id=run)
+    messages = with_storage(
+        lambda storage: messaging_of(storage).messages.list(message_filter, limit=limit)
     )
     if as_json:
-        print_json(found)
+        print_json(messages)
         return
     print_table(
         ("id", "drafted", "state", "send", "to", "subject"),
         [
-            (one.id, f"{one.drafted_at:%Y-%m-%d %H:%M}", one.state, one.intent_state,
-             one.to_address, one.subject or one.reason)
-            for one in found
+            (
+                message.id,
+                f"{message.drafted_at:%Y-%m-%d %H:%M}",
+                message.state,
+                message.intent_state,
+                message.to_address,
+                message.subject or message.reason,
+            )
+            for message in messages
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
 def show(message: MessageId, *, as_json: AsJson = False) -> None:
     """Show a message with the facts that carry it."""
-    found = with_storage(lambda one: messaging_of(one).show(message))
+    detail = with_storage(lambda storage: messaging_of(storage).messages.get(message))
     if as_json:
-        print_json(found)
+        print_json(detail)
         return
-    _print_message(found)
+    _print_message(detail)
 
 
 @app.command()
 def approve(message: MessageId, *, as_json: AsJson = False) -> None:
     """Let a waiting message go."""
-    _tell(with_storage(lambda one: messaging_of(one).approve(message, who())), as_json=as_json)
+
+    async def work(storage: Storage) -> MessageView:
+        publisher = storage.producer()
+        approval = storage.messaging(publisher).approval
+        async with publisher.transaction() as publication:
+            return await approval.approve(publication, message, Decider(by=who()))
+
+    _print_state(with_storage(work), as_json=as_json)
 
 
 @app.command()
 def reject(message: MessageId, reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Keep a draft from going."""
-    rejected = with_storage(lambda one: messaging_of(one).reject(message, who(), reason))
-    _tell(rejected, as_json=as_json)
+
+    async def work(storage: Storage) -> MessageView:
+        publisher = storage.producer()
+        approval = storage.messaging(publisher).approval
+        async with publisher.transaction() as publication:
+            return await approval.reject(publication, message, Decider(by=who()), reason)
+
+    _print_state(with_storage(work), as_json=as_json)
 
 
-def _tell(message: MessageView, *, as_json: bool) -> None:
+def _print_state(message: MessageView, *, as_json: bool) -> None:
     if as_json:
         print_json(message)
         return
     print_data(f"{message.id} is {message.state} now")
 
 
-def _print_message(found: MessageDetail) -> None:
-    message = found.message
+def _print_message(detail: MessageDetail) -> None:
+    message = detail.message
     print_data(f"{message.id} is {message.state} {message.reason}".rstrip())
     print_data(f"to:      {message.to_address} ({message.channel or 'no channel'})")
     print_data(f"by:      {message.writer}")
     print_data(f"subject: {message.subject}\n\n{message.body}\n")
-    for place, parameter in enumerate(message.parameters, 1):
-        print_data(f"parameter {place}: {parameter}")
-    for fact in found.facts:
+    for number, parameter in enumerate(message.parameters, 1):
+        print_data(f"parameter {number}: {parameter}")
+    for fact in detail.facts:
         print_data(f"fact {fact.number}: {fact.field} = {fact.value} ({fact.field_value_id})")
-    for problem in found.problems:
+    for problem in detail.problems:
         print_data(f"problem: {problem.code}: {problem.detail}")

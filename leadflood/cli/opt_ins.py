@@ -8,10 +8,11 @@ import typer
 
 from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import print_data, print_json
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
-from leadflood.domain.messaging.schemas import OptInView
+from leadflood.domain.suppressions.schemas import OptInView
 
 app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")
 LeadId = Annotated[UUID, typer.Argument(metavar="LEAD")]
@@ -31,14 +32,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Write down that a lead agreed to be written to on a channel."""
-    when = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
-    evidence = OptInEvidence(wording=wording, source=source, obtained_at=when)
+    obtained = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
+    evidence = OptInEvidence(wording=wording, source=source, obtained_at=obtained)
 
     async def record(storage: Storage) -> OptInView:
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         async with publisher.transaction() as publication:
-            return await messaging.record_opt_in(publication, lead, channel, evidence, who())
+            return await opt_ins.record(publication, lead, channel, evidence, who())
 
     opt_in = with_storage(record)
     if as_json:
@@ -53,9 +54,9 @@ def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
 
     async def withdraw(storage: Storage) -> None:
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         async with publisher.transaction() as publication:
-            await messaging.withdraw_opt_in(publication, lead, channel, who(), reason)
+            await opt_ins.withdraw(publication, lead, channel, who(), reason)
 
     with_storage(withdraw)
     print_data(f"lead {lead} no longer agrees to {channel}")
@@ -64,11 +65,7 @@ def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
 @app.command("list")
 def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
     """List what a lead agreed to, live and withdrawn, newest first."""
-
-    async def read(storage: Storage) -> list[OptInView]:
-        return await storage.messaging(storage.producer()).list_opt_ins(lead)
-
-    opt_ins = with_storage(read)
+    opt_ins = with_storage(lambda storage: messaging_of(storage).opt_ins.list(lead))
     if as_json:
         print_json(opt_ins)
         return
@@ -76,14 +73,14 @@ def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
         ("channel", "address", "since", "until", "source", "wording", "by"),
         [
             (
-                one.channel,
-                one.hint,
-                f"{one.obtained_at:%Y-%m-%d %H:%M}",
-                one.withdrawn_at and f"{one.withdrawn_at:%Y-%m-%d %H:%M}",
-                one.source,
-                one.wording,
-                one.recorded_by,
+                opt_in.channel,
+                opt_in.hint,
+                f"{opt_in.obtained_at:%Y-%m-%d %H:%M}",
+                opt_in.withdrawn_at and f"{opt_in.withdrawn_at:%Y-%m-%d %H:%M}",
+                opt_in.source,
+                opt_in.wording,
+                opt_in.recorded_by,
             )
-            for one in opt_ins
+            for opt_in in opt_ins
         ],
     )

@@ -20,7 +20,7 @@ from leadflood.cli.run_price import estimate, show_estimate
 from leadflood.cli.run_work import work_on
 from leadflood.cli.talk import USAGE, money, print_json, run_async, say
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.icp.service import content_hash
+from leadflood.domain.icp.service.icps import content_hash
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.domain.runs.service.reports import RunReports

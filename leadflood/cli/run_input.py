@@ -7,8 +7,8 @@ import msgspec
 
 from leadflood.cli.run_cells import write_cells
 from leadflood.cli.talk import say
-from leadflood.domain.icp.file import read_icp_file
 from leadflood.domain.icp.schemas import IcpInput
+from leadflood.domain.icp.service.icp_file import read_icp_file
 from leadflood.domain.imports.rules.row_parser import read_csv
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid

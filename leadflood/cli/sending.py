@@ -6,45 +6,55 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Storage
+from leadflood.app import Messaging, Storage
 from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
 from leadflood.cli.talk import print_data, print_json
-from leadflood.domain.messaging.schemas import IntentView, SendingStatus
-from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.sending.schemas import IntentState, IntentView, SendingStatus
 
 app = typer.Typer(no_args_is_help=True, help="Hold or release sending; settle unknown sends.")
 unknown_app = typer.Typer(no_args_is_help=True, help="Sends that may or may not have arrived.")
 app.add_typer(unknown_app, name="unknown")
 
 
-class Arrived(StrEnum):
+class ArrivalAnswer(StrEnum):
     """What a person knows of an unknown send."""
 
     SENT = "sent"
     NOT_SENT = "not-sent"
 
 
-def messaging_of(storage: Storage) -> MessagingService:
-    """Make the use cases of messages for a process that is no node."""
+def messaging_of(storage: Storage) -> Messaging:
+    """Build the services of messages for a process that is no node."""
     return storage.messaging(storage.producer())
 
 
 @app.command()
 def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Stop all sending. Once this answers, only the listed sends may still arrive."""
-    _show(with_storage(lambda one: messaging_of(one).hold(who(), reason)), as_json=as_json)
+
+    async def work(storage: Storage) -> SendingStatus:
+        async with storage.db.transaction() as tx:
+            return await messaging_of(storage).sending.hold(tx, who(), reason)
+
+    _print_status(with_storage(work), as_json=as_json)
 
 
 @app.command()
 def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Let sending go on."""
-    _show(with_storage(lambda one: messaging_of(one).release(who(), reason)), as_json=as_json)
+
+    async def work(storage: Storage) -> SendingStatus:
+        async with storage.db.transaction() as tx:
+            return await messaging_of(storage).sending.release(tx, who(), reason)
+
+    _print_status(with_storage(work), as_json=as_json)
 
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Tell whether sending is held, and what may still arrive."""
-    _show(with_storage(lambda one: messaging_of(one).sending_status()), as_json=as_json)
+    state = with_storage(lambda storage: messaging_of(storage).sending.status())
+    _print_status(state, as_json=as_json)
 
 
 @unknown_app.command("list")
@@ -52,52 +62,63 @@ def list_unknown(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
     """List the sends of which nobody knows whether they arrived, oldest first."""
-    found = with_storage(lambda one: messaging_of(one).unknown_list(limit=limit))
+    intents = with_storage(lambda storage: messaging_of(storage).unknown_sends.list(limit=limit))
     if as_json:
-        print_json(found)
+        print_json(intents)
         return
-    _print_intents(found)
+    _print_intents(intents)
 
 
 @unknown_app.command()
 def resolve(
     send: Annotated[UUID, typer.Argument(metavar="ID")],
-    arrived: Annotated[Arrived, typer.Argument()],
+    arrived: Annotated[ArrivalAnswer, typer.Argument()],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Say whether an unknown send arrived; one that did not goes again."""
-    is_sent = arrived is Arrived.SENT
-    state = with_storage(
-        lambda one: messaging_of(one).resolve_unknown(send, sent=is_sent, by=who())
-    )
+    is_sent = arrived is ArrivalAnswer.SENT
+
+    async def work(storage: Storage) -> IntentState:
+        publisher = storage.producer()
+        unknown_sends = storage.messaging(publisher).unknown_sends
+        async with publisher.transaction() as publication:
+            return await unknown_sends.resolve(publication, send, sent=is_sent, by=who())
+
+    state = with_storage(work)
     if as_json:
         print_json({"id": send, "state": state})
         return
     print_data(f"{send} is {state} now")
 
 
-def _show(told: SendingStatus, *, as_json: bool) -> None:
+def _print_status(sending: SendingStatus, *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        print_json(sending)
         return
-    state = "HELD" if told.held else "released"
-    why = f" ({told.reason})" if told.reason else ""
-    when = f" since {told.changed_at:%Y-%m-%d %H:%M} UTC" if told.changed_at else ""
-    print_data(f"sending is {state} by {told.by}{when}{why}")
-    counts = ", ".join(f"{count} {state}" for state, count in told.counts.items() if count)
+    switch = "HELD" if sending.held else "released"
+    reason = f" ({sending.reason})" if sending.reason else ""
+    since = f" since {sending.changed_at:%Y-%m-%d %H:%M} UTC" if sending.changed_at else ""
+    print_data(f"sending is {switch} by {sending.by}{since}{reason}")
+    counts = ", ".join(f"{count} {state}" for state, count in sending.counts.items() if count)
     print_data(f"sends: {counts or 'none'}")
-    if told.sending:
+    if sending.sending:
         print_data("may still arrive:")
-        _print_intents(told.sending)
+        _print_intents(sending.sending)
 
 
 def _print_intents(intents: tuple[IntentView, ...]) -> None:
     print_table(
         ("id", "channel", "to", "state", "since", "code"),
         [
-            (one.id, one.channel, one.to_hint, one.state,
-             f"{one.sending_at:%Y-%m-%d %H:%M:%S}" if one.sending_at else "", one.code)
-            for one in intents
+            (
+                intent.id,
+                intent.channel,
+                intent.to_hint,
+                intent.state,
+                f"{intent.sending_at:%Y-%m-%d %H:%M:%S}" if intent.sending_at else "",
+                intent.code,
+            )
+            for intent in intents
         ],
-    )  # fmt: skip
+    )

@@ -10,7 +10,7 @@ from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.opened import AsJson, print_table, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import print_data, print_json
-from leadflood.domain.messaging.schemas import SendingStatus
+from leadflood.domain.sending.schemas import SendingStatus
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.client import open_client
 from leadflood.engine.queue import dead_letters, repository, runs, switches
@@ -91,7 +91,7 @@ async def _read(storage: Storage) -> Status:
         nodes=await list_nodes(storage),
         stages=await list_stages(storage),
         runs=await _list_runs(storage),
-        sending=await messaging_of(storage).sending_status(),
+        sending=await messaging_of(storage).sending.status(),
         providers_off=await list_providers_off(storage),
         crash_loops=await list_crash_loops(storage),
         dead_letters=await dead_letters.count(storage.db),

@@ -5,13 +5,19 @@ from uuid import UUID
 
 import typer
 
+from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import print_data, print_json
-from leadflood.domain.messaging.schemas import SuppressionKind, SuppressionView
+from leadflood.domain.suppressions.schemas import (
+    SuppressionInput,
+    SuppressionKind,
+    SuppressionView,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove.")
 Kind = Annotated[SuppressionKind, typer.Argument()]
+SOURCE = "manual"
 
 
 @app.command()
@@ -23,8 +29,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Never write to an address, a domain with all below it, a channel or a lead again."""
-    line = with_storage(lambda one: messaging_of(one).suppress(kind, value, reason, by=who()))
-    _tell(line, "is suppressed", as_json=as_json)
+    suppression = SuppressionInput(kind=kind, value=value, reason=reason)
+
+    async def work(storage: Storage) -> SuppressionView:
+        suppressions = messaging_of(storage).suppressions
+        async with storage.db.transaction() as tx:
+            return await suppressions.add(tx, suppression, by=who(), source=SOURCE)
+
+    _print_line(with_storage(work), "is suppressed", as_json=as_json)
 
 
 @app.command("list")
@@ -32,18 +44,25 @@ def list_lines(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
     """List the suppression list, newest first."""
-    found = with_storage(lambda one: messaging_of(one).list_suppressed(limit=limit))
+    lines = with_storage(lambda storage: messaging_of(storage).suppressions.list(limit=limit))
     if as_json:
-        print_json(found)
+        print_json(lines)
         return
     print_table(
         ("id", "since", "kind", "hint", "reason", "source", "by"),
         [
-            (one.id, f"{one.created_at:%Y-%m-%d %H:%M}", one.kind, one.hint, one.reason,
-             one.source, one.by)
-            for one in found
+            (
+                line.id,
+                f"{line.created_at:%Y-%m-%d %H:%M}",
+                line.kind,
+                line.hint,
+                line.reason,
+                line.source,
+                line.by,
+            )
+            for line in lines
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
@@ -54,13 +73,15 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Take a line off the list: by its id, or by kind and value."""
-    if value is None:
-        line_id = _id_of(kind_or_id)
-        line = with_storage(lambda one: messaging_of(one).lift(line_id, who()))
-    else:
-        kind = _kind_of(kind_or_id)
-        line = with_storage(lambda one: messaging_of(one).lift_value(kind, value, who()))
-    _tell(line, "is no longer suppressed", as_json=as_json)
+    line = _id_of(kind_or_id) if value is None else (_kind_of(kind_or_id), value)
+
+    async def lift(storage: Storage) -> SuppressionView:
+        suppressions = messaging_of(storage).suppressions
+        line_id = line if isinstance(line, UUID) else (await suppressions.get(*line)).id
+        async with storage.db.transaction() as tx:
+            return await suppressions.lift(tx, line_id, who())
+
+    _print_line(with_storage(lift), "is no longer suppressed", as_json=as_json)
 
 
 def _id_of(text: str) -> UUID:
@@ -78,8 +99,8 @@ def _kind_of(text: str) -> SuppressionKind:
         raise typer.BadParameter(f"{text!r} is no kind: write one of {kinds}") from error
 
 
-def _tell(line: SuppressionView, what: str, *, as_json: bool) -> None:
+def _print_line(line: SuppressionView, end: str, *, as_json: bool) -> None:
     if as_json:
         print_json(line)
         return
-    print_data(f"{line.kind} {line.hint} {what} ({line.id})")
+    print_data(f"{line.kind} {line.hint} {end} ({line.id})")

@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 import typer
 
+from leadflood.app import Storage
 from leadflood.cli.opened import AsJson, print_table, who, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.talk import USAGE, print_data, print_json
-from leadflood.domain.messaging.schemas import TemplateInput, TemplatePreview, TemplateView
+from leadflood.domain.drafting.schemas import TemplateInput, TemplatePreview, TemplateView
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="The texts of drafts: list, show, set, preview.")
@@ -20,7 +21,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML."
 @app.command("list")
 def list_templates(*, as_json: AsJson = False) -> None:
     """List the newest version of each text, and the built-in ones in use."""
-    templates = with_storage(lambda one: messaging_of(one).list_templates())
+    templates = with_storage(lambda storage: messaging_of(storage).templates.list())
     if as_json:
         print_json(templates)
         return
@@ -28,15 +29,15 @@ def list_templates(*, as_json: AsJson = False) -> None:
         ("id", "name", "channel", "language", "version", "used", "subject"),
         [
             (
-                one.id or "built in",
-                one.name,
-                one.channel,
-                one.language,
-                one.version,
-                "yes" if one.is_used else "",
-                one.subject or one.whatsapp_template_id,
+                template.id or "built in",
+                template.name,
+                template.channel,
+                template.language,
+                template.version,
+                "yes" if template.is_used else "",
+                template.subject or template.whatsapp_template_id,
             )
-            for one in templates
+            for template in templates
         ],
     )
 
@@ -48,25 +49,30 @@ def show(
     """Show a version of a text by its id, or the newest ones of a name."""
     template_id = _id_of(text)
     if template_id is None:
-        listed = with_storage(lambda one: messaging_of(one).list_templates())
-        found = [one for one in listed if one.name == text]
-        if not found:
+        listed = with_storage(lambda storage: messaging_of(storage).templates.list())
+        templates = [template for template in listed if template.name == text]
+        if not templates:
             raise NotFound(f"there is no template {text!r}", code="template.not_found")
     else:
-        detail = with_storage(lambda one: messaging_of(one).get_template(template_id))
-        found = [detail.template]
+        detail = with_storage(lambda storage: messaging_of(storage).templates.get(template_id))
+        templates = [detail.template]
     if as_json:
-        print_json(found)
+        print_json(templates)
         return
-    for template in found:
+    for template in templates:
         _print_template(template)
 
 
 @app.command("set")
 def set_template(file: File, *, as_json: AsJson = False) -> None:
     """Write a text, or a new version of it: drafts are written from it from now on."""
-    given = read_template(file)
-    template = with_storage(lambda one: messaging_of(one).add_template(given, who()))
+    template_input = read_template(file)
+
+    async def work(storage: Storage) -> TemplateView:
+        async with storage.db.transaction() as tx:
+            return await messaging_of(storage).templates.add(tx, template_input, who())
+
+    template = with_storage(work)
     if as_json:
         print_json(template)
         return
@@ -84,14 +90,14 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
-    given = read_template(file)
-    shown = with_storage(
-        lambda one: messaging_of(one).preview_template(given, lead_id=lead, offer=offer)
+    template = read_template(file)
+    filled = with_storage(
+        lambda storage: messaging_of(storage).templates.preview(template, lead_id=lead, offer=offer)
     )
     if as_json:
-        print_json(shown)
+        print_json(filled)
         return
-    _print_preview(shown)
+    _print_preview(filled)
 
 
 def read_template(file: Path) -> TemplateInput:
@@ -117,18 +123,18 @@ def _print_template(template: TemplateView) -> None:
     print_data(f"{head} · version {template.version} · {template.id or 'built in'}")
     if template.whatsapp_template_id:
         print_data(f"template of the provider: {template.whatsapp_template_id}")
-    for hole, parameter in zip(template.placeholders, template.parameters, strict=True):
-        print_data(f"{hole}: {parameter}")
+    for placeholder, parameter in zip(template.placeholders, template.parameters, strict=True):
+        print_data(f"{placeholder}: {parameter}")
     if template.body:
         print_data(f"subject: {template.subject}\n\n{template.body}")
 
 
-def _print_preview(shown: TemplatePreview) -> None:
-    if shown.body:
-        print_data(f"subject: {shown.subject}\n\n{shown.body}\n")
-    for place, parameter in enumerate(shown.parameters, 1):
-        print_data(f"parameter {place}: {parameter}")
-    for problem in shown.problems:
+def _print_preview(preview: TemplatePreview) -> None:
+    if preview.body:
+        print_data(f"subject: {preview.subject}\n\n{preview.body}\n")
+    for number, parameter in enumerate(preview.parameters, 1):
+        print_data(f"parameter {number}: {parameter}")
+    for problem in preview.problems:
         print_data(f"problem: {problem.code}: {problem.detail}")
-    if shown.reason:
-        print_data(f"would not go: {shown.reason}")
+    if preview.reason:
+        print_data(f"would not go: {preview.reason}")

@@ -5,7 +5,7 @@ Docs: https://platform.openai.com/docs/api-reference/chat and the `openai` packa
 2026-08-21. Chat completions, because the Responses API is not spoken by most other servers.
 
 The instructions are fixed here; all that is known of a lead goes into one user message, as JSON
-strings. That lowers what a hostile text can do and does not remove it: `domain/messaging` checks
+strings. That lowers what a hostile text can do and does not remove it: `domain/drafting` checks
 every draft afterwards.
 """
 

@@ -1,4 +1,4 @@
-"""Who sees only his own leads: the others are not there for him."""
+"""Who sees only their own leads: the others are not there for them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.pg
 
 
 def a_rep(user_id: UUID) -> Caller:
-    """A sales representative of a team in which everybody sees his own leads."""
+    """A sales representative of a team in which everybody sees their own leads."""
     principal = Principal(
         kind=PrincipalKind.USER, name="rep", permissions=PERMISSIONS[Role.SALES_REP],
         id=user_id, user_id=user_id, role=Role.SALES_REP, visibility=Visibility(user_id),

@@ -39,12 +39,13 @@ OWNERS = {
     "leadflood/domain/notifications": (
         "notification notification_read notification_seen notification_watch"
     ),
-    "leadflood/domain/messaging": (
-        "template message message_fact intent suppression opt_in unsubscribe_token"
-    ),
+    "leadflood/domain/messages": "message message_fact",
+    "leadflood/domain/drafting": "template",
+    "leadflood/domain/sending": "intent",
+    "leadflood/domain/suppressions": "suppression opt_in unsubscribe_token",
 }
 GUESTS = {
-    ("leadflood/domain/messaging", "switch"),
+    ("leadflood/domain/sending", "switch"),
     ("leadflood/domain/leads", "company"),
     ("leadflood/domain/leads", "activity"),
 }
@@ -201,7 +202,7 @@ def test_the_guest_writes_the_switch_of_sending_alone() -> None:
     [text] = [
         query.text
         for path, query in QUERIES
-        if slice_of(path) == "leadflood/domain/messaging"
+        if slice_of(path) == "leadflood/domain/sending"
         if "switch" in WRITES.findall(query.text)
     ]
 

@@ -31,7 +31,7 @@ QUESTIONS = (
 )  # fmt: skip
 SENDS = ("smtp.message.send", "trengo.message.send")
 LOOK_UP = "trengo.message.look_up"
-SUPPRESSION = "message.suppress"
+SUPPRESSION = "suppressions.add"
 SMALL = Plan(people_count=12_000)
 
 

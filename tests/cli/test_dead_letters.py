@@ -51,7 +51,7 @@ def test_dead_letters_are_listed_by_filter_and_shown_whole(
     cli: Cli, on_database: OnDatabase
 ) -> None:
     bug = bury_letter(on_database, 1)
-    bury_letter(on_database, 2, stage="scoring.compute", code="scoring.icp.gone")
+    bury_letter(on_database, 2, stage="scoring.compute", code="scoring.icp.not_found")
 
     listed = cli("dead-letters", "list", "--json").json
     filtered = cli("dead-letters", "list", "--code", "engine.bug", "--json").json

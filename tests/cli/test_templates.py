@@ -21,7 +21,7 @@ def test_a_text_is_listed_set_shown_and_written_from(
     async def subject(database: Database) -> str:
         world = World(database)
         await world.drafted([await world.lead()], await world.run(), await world.icp())
-        [message] = await world.service.list_messages()
+        [message] = await world.messages.list()
         return message.subject
 
     [built_in] = cli("templates", "list", "--json").json

@@ -24,7 +24,7 @@ from leadflood.app import Storage, open_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
-from leadflood.domain.icp.schemas import IcpInput, query_of
+from leadflood.domain.icp.schemas import IcpInput, people_query
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
@@ -335,7 +335,7 @@ class Field:
         storage = self.storage
         icp = await storage.icps.record(wanted)
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         run_id = storage.ids.new()
         async with publisher.transaction() as publication:
             tx = publication.tx
@@ -345,7 +345,7 @@ class Field:
             if discovered:
                 discovery = DiscoveryService(storage.clock, ["apollo"])
                 order = NewDiscovery(
-                    run_id=run_id, icp_id=icp.id, provider="apollo", query=query_of(wanted),
+                    run_id=run_id, icp_id=icp.id, provider="apollo", query=people_query(wanted),
                     wanted_count=discovered,
                 )  # fmt: skip
                 events.append(await discovery.start(tx, order))
@@ -356,7 +356,7 @@ class Field:
                 self.made.append((run_id, made.lead_id))
                 events.append(made)
                 if phone_of(person):
-                    await messaging.record_opt_in(
+                    await opt_ins.record(
                         publication, made.lead_id, Channel.WHATSAPP, AT_A_FAIR, "test"
                     )
             await publication.publish(events, run_id=run_id)

@@ -11,7 +11,7 @@ from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.rate_limit import Quota, RateLimiter, tightest
 from leadflood.api.http.request_context import NOBODY, RESPONSE_HEADERS, Caller
 from leadflood.api.http.routing import Route
-from leadflood.api.http.websocket_tickets import Tickets
+from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.errors import Denied
 
@@ -60,7 +60,7 @@ class Authorizer:
         return principal
 
     async def authorize_stream(
-        self, request: web.Request, route: Route, ticket: str, tickets: Tickets
+        self, request: web.Request, route: Route, ticket: str, tickets: TicketService
     ) -> tuple[Principal, Recheck]:
         """Return who wants to listen, if they may, and how to ask again whether they still may."""
         if not ticket:

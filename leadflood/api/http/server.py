@@ -39,8 +39,8 @@ from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
 from leadflood.api.http.routing import Endpoint, Parts, Route
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
-from leadflood.api.http.websocket import Streams, is_upgrade, require_own_origin
-from leadflood.api.http.websocket_tickets import Tickets
+from leadflood.api.http.websocket import EventStreams, is_upgrade, require_own_origin
+from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.metrics import RouteMetrics
@@ -60,8 +60,8 @@ class Server:
         self._services = services
         self._http = http
         self._hub = hub
-        self._streams = Streams(platform, hub, metrics)
-        self._tickets = Tickets(platform)
+        self._streams = EventStreams(platform, hub, metrics)
+        self._tickets = TicketService(platform)
         self._authorizer = Authorizer(Authenticator(platform, http), RateLimiter(http.rates))
         self._environment = Environment(
             http=http,
@@ -232,7 +232,9 @@ class RouteHandler:
 class StreamHandler:
     """A route that can also be a WebSocket."""
 
-    def __init__(self, handler: RouteHandler, streams: Streams, tickets: Tickets) -> None:
+    def __init__(
+        self, handler: RouteHandler, streams: EventStreams, tickets: TicketService
+    ) -> None:
         self._handler = handler
         self._streams = streams
         self._tickets = tickets

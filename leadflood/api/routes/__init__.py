@@ -31,9 +31,12 @@ from leadflood.api.routes import (
     companies,
     discovery_runs,
     docs,
+    events,
     feedback,
     health,
+    icp_rules,
     icp_search,
+    icps,
     imports,
     invitation_pages,
     jobs,
@@ -41,21 +44,19 @@ from leadflood.api.routes import (
     lead_exports,
     lead_list,
     leads,
+    liveness,
     me,
+    messages,
     notifications,
     opt_ins,
     runs,
+    sending,
     suppressions,
     templates,
+    unsubscribe,
     users,
 )
 from leadflood.api.routes.docs import ApiDocument, find_assets
-from leadflood.api.routes.events import Events
-from leadflood.api.routes.icp_rules import IcpRules
-from leadflood.api.routes.icps import Icps
-from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.sending import Sending
-from leadflood.api.routes.unsubscribe import Public
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
 
@@ -72,15 +73,16 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
 
 RouteClass = Callable[[ServerParts], Any]
 ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
-    lambda parts: Public(parts.node),
+    liveness,
+    unsubscribe,
     auth,
     me,
     invitation_pages,
     users,
     api_keys,
     health,
-    lambda parts: Icps(parts.node),
-    lambda parts: IcpRules(parts.node),
+    icps,
+    icp_rules,
     icp_search,
     lead_list,
     lead_exports,
@@ -95,18 +97,18 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     discovery_runs,
     jobs,
     runs,
-    lambda parts: Messages(parts.node),
+    messages,
     templates,
     suppressions,
     notifications,
-    lambda parts: Sending(parts.node),
+    sending,
     admin_stages,
     admin_providers,
     audit,
     admin_settings,
     admin_statistics,
     admin_dead_letters,
-    lambda parts: Events(parts.node, parts.hub),
+    events,
     docs,
 )
 """Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""

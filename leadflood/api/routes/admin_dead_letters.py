@@ -154,7 +154,7 @@ async def _find_doubtful(services: Services, tx: Tx, letter_ids: Sequence[UUID])
         for letter_id, subject in subjects.items()
         if subject.intent_id is not None
     }
-    unsettled = await services.messaging.find_unsettled(list(intent_of.values()))
+    unsettled = await services.unknown_sends.find_unsettled(list(intent_of.values()))
     return [letter_id for letter_id, intent in intent_of.items() if intent in unsettled]
 
 

@@ -18,9 +18,6 @@ HUMAN_SOURCE = "user"
 API_SOURCE = "api"
 """The source of what a caller of the API says of a new lead."""
 
-MAX_KEY = 400
-"""How long an identity key may be."""
-
 MOST_TAGS = 50
 """How many tags a lead has at most."""
 
@@ -146,12 +143,12 @@ class LeadState(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: UUID | None = None
 
     def tags_with(self, tag: str) -> tuple[str, ...]:
-        """Tell the tags with one more, in the order of the alphabet."""
+        """Return the tags with one more, in the order of the alphabet."""
         return self.tags if tag in self.tags else tuple(sorted((*self.tags, tag)))
 
     def tags_without(self, tag: str) -> tuple[str, ...]:
-        """Tell the tags but for one."""
-        return tuple(one for one in self.tags if one != tag)
+        """Return the tags but for one."""
+        return tuple(name for name in self.tags if name != tag)
 
 
 class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -168,27 +165,14 @@ class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     deleted_by: str | None
 
 
+MAX_KEY = 400
+
+
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
     """What makes two records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
 
     kind: str
     value: str
-
-
-class LeadLoss(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lead that stays loses when a source is withdrawn.
-
-    - `keys`: identity keys that are its own no more.
-    - `tags`: tags that it has no more.
-    - `merged`: leads that are no longer the same.
-    - `has_lost_domain`: whether what said where it works was deleted.
-    """
-
-    lead_id: UUID
-    keys: tuple[IdentityKey, ...] = ()
-    tags: frozenset[str] = frozenset()
-    merged: frozenset[UUID] = frozenset()
-    has_lost_domain: bool = False
 
 
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,7 +249,7 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A lead as it is known now: the winning value of each field, of it and all merged into it.
 
     `lead_id` is the survivor; `members` are all leads that are this one, the survivor first.
-    `settled` are the fields that a person has decided, also those that he said are none.
+    `settled` are the fields that a person has decided, also those that they said are none.
     `is_deleted`: nothing is done for it any more.
     """
 
@@ -281,12 +265,12 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
 
     def get(self, field: FieldName) -> Scalar | None:
-        """Tell the winning value of a field, if there is one."""
-        won = self.values.get(field)
-        return None if won is None else won.value
+        """Return the winning value of a field, if there is one."""
+        winner = self.values.get(field)
+        return None if winner is None else winner.value
 
     def text(self, field: FieldName) -> str:
-        """Tell the winning value of a field as text; empty when there is none."""
+        """Return the winning value of a field as text; empty when there is none."""
         value = self.get(field)
         return "" if value is None else str(value)
 
@@ -437,3 +421,19 @@ class TagCount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tag: str
     lead_count: int
     is_at_least: bool
+
+
+class LeadLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lead that stays loses.
+
+    - `keys`: identity keys that are its own no more.
+    - `tags`: tags that it has no more.
+    - `merged`: leads that are no longer the same.
+    - `has_lost_domain`: whether what said where it works was deleted.
+    """
+
+    lead_id: UUID
+    keys: tuple[IdentityKey, ...] = ()
+    tags: frozenset[str] = frozenset()
+    merged: frozenset[UUID] = frozenset()
+    has_lost_domain: bool = False

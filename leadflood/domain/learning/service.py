@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas import Visibility
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.learning import repository
 from leadflood.domain.learning.schemas import KINDS, Label, LabelRecorded, NewLabel

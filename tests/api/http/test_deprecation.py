@@ -4,7 +4,7 @@ import pytest
 from leadflood.api.http.deprecation import Deprecation
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route
-from leadflood.api.routes.unsubscribe import Alive
+from leadflood.api.routes.liveness import Alive
 from leadflood.app import Node
 from leadflood.engine.errors import NotFound
 

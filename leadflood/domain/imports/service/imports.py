@@ -7,7 +7,7 @@ import msgspec
 
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.auth.schemas import Permission, Principal, Visibility
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.repository import imports, progress as progress_table, rows
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
 from leadflood.domain.imports.rules.mapping_check import check_mapping

@@ -18,7 +18,9 @@ from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
 from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
-from leadflood.domain.leads.service import kernel
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.leads.service.company_values import company_id_of
+from leadflood.domain.leads.service.kernel import identity_keys
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
@@ -120,7 +122,7 @@ async def _touches_hidden(
     existing = {lead.lead_id for lead in upserted if not lead.is_new}
     existing -= {lead.lead_id for lead in upserted if lead.is_new}
     existing -= await row_table.find_imported_leads(tx, import_id, existing)
-    states = await kernel.lock_states(tx, existing)
+    states = await leads.lock_states(tx, existing)
     return not all(plan.visibility.allows(state.owner) for state in states.values())
 
 
@@ -139,9 +141,9 @@ async def _write_owners_and_tags(
     }
     if not fresh or (plan.owner is None and not plan.tags):
         return {}
-    changes = plan_changes(await kernel.lock_states(tx, fresh), fresh, plan)
+    changes = plan_changes(await leads.lock_states(tx, fresh), fresh, plan)
     before, after = [old for old, _ in changes], [new for _, new in changes]
-    await kernel.write_states(tx, before, after, plan.by, now)
+    await leads.write_states(tx, before, after, plan.by, now)
     return {new.id: tuple(tag for tag in new.tags if tag not in old.tags) for old, new in changes}
 
 
@@ -177,10 +179,10 @@ async def _results_of(
 
 def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
     """Return the keys that say who a person is."""
-    return frozenset({*person.keys, *kernel.identity_keys(person.values)})
+    return frozenset({*person.keys, *identity_keys(person.values)})
 
 
 def _company_of(person: NewPerson) -> UUID | None:
     """Return the company that a row names: the values that are the company's stand there."""
     domains = [value.value for value in person.values if value.field is FieldName.COMPANY_DOMAIN]
-    return kernel.company_id_of(str(domains[0])) if domains else None
+    return company_id_of(str(domains[0])) if domains else None

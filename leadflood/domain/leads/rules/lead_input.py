@@ -53,7 +53,7 @@ def as_values(
 def _with_evidence(
     values: Mapping[FieldName, Scalar], source: str, method: str, evidence: str, now: datetime
 ) -> tuple[FoundValue, ...]:
-    found = [
+    evidenced = [
         FoundValue(
             field=field,
             value=value,
@@ -67,7 +67,7 @@ def _with_evidence(
     ]
     domain = domain_of_email(str(values.get(FieldName.EMAIL, "")))
     if domain is not None and FieldName.COMPANY_DOMAIN not in values:
-        found.append(
+        evidenced.append(
             FoundValue(
                 field=FieldName.COMPANY_DOMAIN,
                 value=domain,
@@ -78,7 +78,7 @@ def _with_evidence(
                 evidence_hash=evidence,
             )
         )
-    return tuple(found)
+    return tuple(evidenced)
 
 
 def _check_channels(lead: LeadInput) -> list[FieldProblem]:

@@ -16,7 +16,7 @@ from leadflood.domain.leads.repository.field_values import add_companies, insert
 from leadflood.domain.leads.repository.identity_keys import claim_keys
 from leadflood.domain.leads.repository.identity_resolution import Resolution, SharedKeys, resolve
 from leadflood.domain.leads.repository.leads import LeadUpdate, update_leads
-from leadflood.domain.leads.rules import identity, prepared_values
+from leadflood.domain.leads.rules import identity
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.schemas import (
     IdentityKey,
@@ -125,11 +125,6 @@ async def list_ids(db: Reader, after: UUID, limit: int) -> list[UUID]:
 def provider_key(provider: str, provider_id: str) -> IdentityKey | None:
     """Return the identity key of a provider's own id; None where the id is no id."""
     return identity.provider_key(provider, provider_id)
-
-
-def company_id_of(domain: str) -> UUID:
-    """Return the id of the company with a domain."""
-    return prepared_values.company_id_of(domain)
 
 
 def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:

@@ -1,6 +1,6 @@
 """Withdrawal: what a source brought leaves the leads again, in the caller's transaction.
 
-The caller locks the leads first.
+The caller locks the leads first; keys are locked before leads, as by everybody.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -8,14 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.repository import list_columns, withdrawal
+from leadflood.domain.leads.repository import withdrawal
 from leadflood.domain.leads.schemas import LeadLoss
 from leadflood.engine.db.tx import Tx
 
 
 async def lock_leads(tx: Tx, lead_ids: Collection[UUID]) -> None:
-    """Lock leads and their keys; keys before leads, as everybody does."""
-    await withdrawal.lock_with_keys(tx, lead_ids)
+    """Lock leads and their keys."""
+    await withdrawal.lock_leads(tx, lead_ids)
 
 
 async def delete_values(
@@ -32,13 +32,7 @@ async def delete_leads(tx: Tx, lead_ids: Collection[UUID]) -> dict[UUID, int]:
 
 async def withdraw(tx: Tx, losses: Sequence[LeadLoss], now: datetime) -> dict[UUID, int]:
     """Take from leads what they lose; return the versions of all leads that changed by it."""
-    if not losses:
-        return {}
-    await withdrawal.delete_keys(tx, losses)
-    versions = await withdrawal.split_merged(tx, losses, now)
-    versions |= await withdrawal.withdraw_tags(tx, losses, now)
-    await list_columns.refresh(tx, list(versions))
-    return versions
+    return await withdrawal.withdraw(tx, losses, now)
 
 
 async def delete_unused_companies(tx: Tx, import_id: UUID, company_ids: Collection[UUID]) -> None:

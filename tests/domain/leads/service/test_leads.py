@@ -72,7 +72,7 @@ async def test_a_second_lead_with_the_address_is_refused_also_at_the_same_moment
         (LeadInput(email="a@b.example", opt_in=("pigeon",)), ["optIn"]),
     ],
 )
-def test_what_is_wrong_is_told_by_field(given: LeadInput, paths: list[str]) -> None:
+def test_invalid_input_names_its_fields(given: LeadInput, paths: list[str]) -> None:
     with pytest.raises(Invalid) as refused:
         read_lead(given, CLOCK.now())
 
