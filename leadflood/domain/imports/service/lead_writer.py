@@ -20,7 +20,6 @@ from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
 from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
-from leadflood.domain.leads.service.kernel import identity_keys
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
@@ -179,7 +178,7 @@ async def _results_of(
 
 def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
     """Return the keys that say who a person is."""
-    return frozenset({*person.keys, *identity_keys(person.values)})
+    return frozenset({*person.keys, *leads.identity_keys(person.values)})
 
 
 def _company_of(person: NewPerson) -> UUID | None:
