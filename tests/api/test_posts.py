@@ -113,9 +113,9 @@ ELSEWHERE = {
     "POST /v1/auth/logout": "routes/test_auth.py",
     "POST /v1/auth/totp/verification": "routes/test_me.py",
     "POST /v1/auth/recovery-codes": "routes/test_me.py",
-    "POST /v1/bulk/{runId}/undo": "test_bulk.py",
-    "POST /v1/imports/{importId}/start": "test_imports.py",
-    "POST /v1/imports/{importId}/undo": "test_imports.py",
+    "POST /v1/bulk/{runId}/undo": "routes/test_bulk_actions.py",
+    "POST /v1/imports/{importId}/start": "routes/test_imports.py",
+    "POST /v1/imports/{importId}/undo": "routes/test_imports.py",
     "POST /v1/messages/{messageId}/send": "test_messages.py",
     "POST /v1/admin/jobs/{jobId}/bury": "test_admin.py",
 }

@@ -273,6 +273,21 @@ async def test_an_undo_keeps_leads_that_somebody_has_changed_and_says_why(api: C
     assert (await find_lead(api, f"ann1@{tag}1.example"))["values"]["first_name"] == "Ann1"
 
 
+async def test_an_undo_keeps_leads_whose_agreement_is_on_record(api: Client) -> None:
+    tag = unique_tag()
+    completed = await import_file(api, a_file(tag, 2), enrich=False)
+    agreed = await find_lead(api, f"ann1@{tag}1.example")
+    evidence = {"wording": "Write to me", "source": "a fair"}
+    put = await api.ask("PUT", f"/v1/leads/{agreed['id']}/opt-ins/email", evidence)
+    assert put.status == 200
+
+    undone_view = await undo_import(api, completed)
+
+    [kept_row] = await list_rows(api, undone_view, "kept")
+    reason = "its agreement to be written to is on record"
+    assert (kept_row["leadId"], kept_row["reason"]) == (agreed["id"], reason)
+
+
 async def test_two_files_that_name_one_person_are_undone_in_any_order(
     api: Client, node_database: Database
 ) -> None:

@@ -1,13 +1,11 @@
 """Dry run: what would become of the rows of a file, counted without writing."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from uuid import UUID
 
 from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.row_outcomes import reject_row
 from leadflood.domain.imports.rules.row_parser import parse_row
-from leadflood.domain.imports.rules.row_values import IDENTIFYING_FIELDS, person_of
+from leadflood.domain.imports.rules.row_values import IDENTIFYING_FIELDS
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, LeadOwner, RowState, RowView
 from leadflood.domain.imports.schemas.views import (
@@ -16,8 +14,7 @@ from leadflood.domain.imports.schemas.views import (
     PreviewCounts,
     PreviewRow,
 )
-from leadflood.domain.leads.schemas import IdentityKey, NewPerson
-from leadflood.domain.leads.service.kernel import identity_keys
+from leadflood.domain.leads.schemas import IdentityKey
 
 SHOWN_BAD_ROWS = 20
 SHOWN_ROWS = 10
@@ -26,21 +23,14 @@ KeyedRow = tuple[ImportRow, frozenset[IdentityKey]]
 """A row and the keys that say who it is."""
 
 
-def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
-    """Return the keys that say who a person is."""
-    return frozenset({*person.keys, *identity_keys(person.values)})
-
-
 class DryRun:
     """A dry run of one import: `parse` a part of the rows, then `count` it.
 
     The first rows are parsed whole, to be shown; the others only as far as their identity needs.
     """
 
-    def __init__(self, plan: ImportPlan, import_id: UUID, now: datetime) -> None:
+    def __init__(self, plan: ImportPlan) -> None:
         self._plan = plan
-        self._import_id = import_id
-        self._now = now
         self._key_fields = tuple(
             field if field in IDENTIFYING_FIELDS else None for field in plan.fields
         )
@@ -50,19 +40,19 @@ class DryRun:
         self._counts = {"new": 0, "already_known": 0, "duplicate_in_file": 0, "bad": 0}
         self.row_count = 0
 
-    def parse(self, records: Sequence[Record]) -> list[KeyedRow]:
-        """Parse rows and return those that can be used, with their keys."""
-        keyed: list[KeyedRow] = []
+    def parse(self, records: Sequence[Record]) -> list[ImportRow]:
+        """Parse rows and return those that can be used."""
+        rows: list[ImportRow] = []
         for record in records:
-            is_shown = len(self._sample) + len(keyed) < SHOWN_ROWS
+            is_shown = len(self._sample) + len(rows) < SHOWN_ROWS
             fields = self._plan.fields if is_shown else self._key_fields
             row = parse_row(record, fields, self._plan.defaults)
             self.row_count += 1
             if isinstance(row, ImportRow):
-                keyed.append((row, keys_of(person_of(row, self._import_id, self._now))))
+                rows.append(row)
             else:
                 self._add_bad(row)
-        return keyed
+        return rows
 
     def count(self, keyed: Sequence[KeyedRow], owners: Mapping[IdentityKey, LeadOwner]) -> None:
         """Count what would become of rows; `owners` are the leads that their keys name now."""

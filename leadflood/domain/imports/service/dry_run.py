@@ -1,15 +1,19 @@
 """Previews of imports: a dry run over the staged rows that writes nothing."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from anyio import to_thread
 
 from leadflood.domain.imports.repository import imports, lead_lookups, rows
-from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun
+from leadflood.domain.imports.rules.csv_reader import Record
+from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun, KeyedRow
 from leadflood.domain.imports.rules.mapping_check import check_mapping
+from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
 from leadflood.domain.imports.schemas.rows import RowState
 from leadflood.domain.imports.schemas.views import ImportPreview
+from leadflood.domain.imports.service.lead_writer import keys_of
 from leadflood.domain.imports.service.lookup import get_import, require_not_started
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader
@@ -33,7 +37,7 @@ class ImportPreviews:
         plan = await imports.find_plan(self._db, import_id)
         if plan is None:
             plan = check_mapping(view.columns, ImportMapping(), importer)
-        dry_run = DryRun(plan, import_id, self._clock.now())
+        dry_run = DryRun(plan)
         await self._read_rows(import_id, dry_run)
         broken = await rows.list_rows(self._db, import_id, RowState.BAD, 0, SHOWN_BAD_ROWS)
         return dry_run.summarize(view, broken)
@@ -45,6 +49,10 @@ class ImportPreviews:
             if not records:
                 return
             after = records[-1].number
-            keyed = await to_thread.run_sync(dry_run.parse, records)
+            keyed = await to_thread.run_sync(self._parse, import_id, dry_run, records)
             keys = {key for _, row_keys in keyed for key in row_keys}
             dry_run.count(keyed, await lead_lookups.find_owners(self._db, keys))
+
+    def _parse(self, import_id: UUID, dry_run: DryRun, records: Sequence[Record]) -> list[KeyedRow]:
+        now = self._clock.now()
+        return [(row, keys_of(person_of(row, import_id, now))) for row in dry_run.parse(records)]

@@ -8,7 +8,6 @@ import msgspec
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.repository import lead_lookups, rows as row_table
-from leadflood.domain.imports.rules.dry_run import keys_of
 from leadflood.domain.imports.rules.row_outcomes import (
     DELETED_LEAD,
     outcomes_of,
@@ -18,7 +17,7 @@ from leadflood.domain.imports.rules.row_outcomes import (
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
-from leadflood.domain.leads.schemas import NewPerson, Upserted
+from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.upserting import upsert
@@ -175,6 +174,11 @@ async def _results_of(
         )
         new_companies -= {company_id}
     return results
+
+
+def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
+    """Return the keys that say who a person is."""
+    return frozenset({*person.keys, *leads.identity_keys(person.values)})
 
 
 def _company_of(person: NewPerson) -> UUID | None:
