@@ -15,7 +15,7 @@ import msgspec
 import uvloop
 from leadflood import app
 from leadflood.app import Node, Storage, open_node, open_storage
-from leadflood.cli import demo
+from leadflood.cli.demo import command
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Icp
@@ -135,10 +135,10 @@ async def opened(spec: dict[str, Any], folder: Path) -> AsyncIterator[tuple[Stor
         async with open_storage(memory_settings(spec, folder)) as storage, open_node(storage) as on:
             yield storage, on
         return
-    demo.PLAN = WORLD_PLAN
-    asked = demo.Demo(spec["leads"], 7, "none", True, False, False, 0.0)  # noqa: FBT003 - a demo's own words
-    async with demo._world(folder, asked) as world:  # noqa: SLF001 - the demo's own sandbox
-        settings = demo.demo_settings(folder, world, asked)
+    command.PLAN = WORLD_PLAN
+    asked = command.Demo(spec["leads"], 7, "none", True, False, False, 0.0)  # noqa: FBT003 - a demo's own words
+    async with command._world(folder, asked) as world:  # noqa: SLF001 - the demo's own sandbox
+        settings = command.demo_settings(folder, world, asked)
         database = msgspec.structs.replace(settings.database, url=spec["url"])
         settings = msgspec.structs.replace(settings, database=database)
         async with open_storage(settings) as storage, open_node(storage) as on:
@@ -192,7 +192,7 @@ async def finish(storage: Storage, node: Node, run_ids: list[UUID], scored: int)
 async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Warm up, then tell how many leads a second reach their final state."""
     async with opened(spec, folder) as (storage, node):
-        icp = await storage.icps.record(demo.ICP)
+        icp = await storage.icps.record(command.ICP)
         watches = watch_stages(node)
         warmed_up = await start_runs(storage, node, icp, 0, spec["warmup"])
         await finish(storage, node, warmed_up, 0)

@@ -1,8 +1,8 @@
 """`leadflood claim`: the one-time link by which the first administrator comes in."""
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, with_storage
-from leadflood.cli.talk import print_data, print_json, say
+from leadflood.cli.console import print_data, print_json, say
+from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.domain.auth.schemas import OneTimeLink
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from leadflood.app import STAGE_NAMES, Storage
-from leadflood.cli.opened import AsJson, one_of, print_table, who, with_storage
-from leadflood.cli.talk import USAGE, print_data, print_json, say
+from leadflood.cli.console import USAGE, print_data, print_json, say
+from leadflood.cli.database_command import AsJson, one_of, print_table, who, with_storage
 from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.messaging import store as messaging

@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 import leadflood
-from leadflood.cli.opened import AsJson, print_table
-from leadflood.cli.talk import print_data, print_json
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson, print_table
 from leadflood.engine.queue.event import Event, name_of
 from leadflood.pipeline import STEPS
 

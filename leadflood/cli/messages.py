@@ -5,9 +5,9 @@ from uuid import UUID
 
 import typer
 
-from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson, Reason, print_table, who, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import print_data, print_json
 from leadflood.domain.messaging.schemas import MessageDetail, MessageState, MessageView
 
 app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, approve, reject.")

@@ -7,8 +7,8 @@ import msgspec
 import typer
 
 from leadflood.app import Storage, open_storage
-from leadflood.cli.opened import AsJson, log_errors_only
-from leadflood.cli.talk import print_data, print_json, run_async, say
+from leadflood.cli.console import print_data, print_json, run_async, say
+from leadflood.cli.database_command import AsJson, log_errors_only
 from leadflood.engine.db import migrations
 from leadflood.engine.db.migrations import MigrationStatus
 from leadflood.settings import load_settings

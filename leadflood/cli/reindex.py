@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from leadflood.app import Storage
-from leadflood.cli.opened import with_storage
-from leadflood.cli.talk import say
+from leadflood.cli.console import say
+from leadflood.cli.database_command import with_storage
 from leadflood.domain.leads import store as leads
 
 CHUNK = 500

@@ -10,22 +10,22 @@ from leadflood.cli import (
     migrate,
     opt_ins,
     sending,
-    suppress,
+    suppressions,
     templates,
     users,
 )
 from leadflood.cli.claim import claim
-from leadflood.cli.demo import demo
-from leadflood.cli.doctor import doctor
+from leadflood.cli.console import fail
+from leadflood.cli.demo.command import demo
+from leadflood.cli.doctor.command import doctor
 from leadflood.cli.events import events
 from leadflood.cli.openapi import openapi
 from leadflood.cli.reindex import reindex
-from leadflood.cli.run import run
+from leadflood.cli.run.command import run
 from leadflood.cli.sandbox import sandbox
 from leadflood.cli.serve import serve
-from leadflood.cli.stages import provider_app, stage_app
+from leadflood.cli.stage import provider_app, stage_app
 from leadflood.cli.status import status
-from leadflood.cli.talk import fail
 from leadflood.cli.version import root, version
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db.tx import sqlstate_of
@@ -47,7 +47,7 @@ app.add_typer(provider_app, name="provider")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(sending.app, name="sending")
 app.add_typer(messages.app, name="messages")
-app.add_typer(suppress.app, name="suppress")
+app.add_typer(suppressions.app, name="suppress")
 app.add_typer(opt_ins.app, name="opt-ins")
 app.add_typer(templates.app, name="templates")
 app.add_typer(users.app, name="users")

@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import typer
 
-from leadflood.cli.talk import run_async, say
+from leadflood.cli.console import run_async, say
 from leadflood.engine.clock import SystemClock
 from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.main import run_sandbox

@@ -7,8 +7,8 @@ from uuid import UUID
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
-from leadflood.cli.talk import print_data, print_json
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson, Reason, print_table, who, with_storage
 from leadflood.domain.messaging.schemas import IntentView, SendingStatus
 from leadflood.domain.messaging.service import MessagingService
 

@@ -14,7 +14,7 @@ from leadflood.api.application import serve_api
 from leadflood.api.http.settings import warning_of
 from leadflood.app import Storage, open_node, open_storage
 from leadflood.cli.claim import show_claim_link
-from leadflood.cli.talk import say
+from leadflood.cli.console import say
 from leadflood.engine.obs import log as logs
 from leadflood.engine.obs.log import log
 from leadflood.settings import Settings, load_settings

@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from leadflood.app import STAGE_NAMES, Storage
-from leadflood.cli.opened import AsJson, print_table, with_storage
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson, print_table, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import print_data, print_json
 from leadflood.domain.messaging.schemas import SendingStatus
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.client import open_client

@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.cli.opened import AsJson, print_table, who, with_storage
+from leadflood.cli.console import USAGE, print_data, print_json
+from leadflood.cli.database_command import AsJson, print_table, who, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import USAGE, print_data, print_json
 from leadflood.domain.messaging.schemas import TemplateInput, TemplatePreview, TemplateView
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 

@@ -7,8 +7,8 @@ import typer
 
 from leadflood.app import Storage
 from leadflood.cli.claim import address_of
-from leadflood.cli.opened import AsJson, print_table, who, with_storage
-from leadflood.cli.talk import print_data, print_json, say
+from leadflood.cli.console import print_data, print_json, say
+from leadflood.cli.database_command import AsJson, print_table, who, with_storage
 from leadflood.domain.audit.schemas import Actor, AuditEntry
 from leadflood.domain.auth.schemas import (
     ALL,

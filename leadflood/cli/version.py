@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from leadflood import __version__
-from leadflood.cli.opened import AsJson
-from leadflood.cli.talk import print_data, print_json
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson
 
 
 def version(*, as_json: AsJson = False) -> None:

@@ -1,20 +1,22 @@
 """Files of leads over HTTP: upload, map, look ahead, start, watch, undo."""
 
-import anyio
 import codecs
 import io
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import anyio
 import pytest
 from anyio import create_task_group
-from collections.abc import AsyncIterator
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import Role
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Query
+
 from tests.support.api import Answer, Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
-from typing import Any
-from uuid import uuid4
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
 CSV = {"Content-Type": "text/csv"}

@@ -58,7 +58,7 @@ anyio.run(request_a_review)
 SUITES = (
     "tests/providers/test_conformance.py",
     "tests/domain/reviews/test_stage.py",
-    "tests/cli/test_config.py",
+    "tests/test_settings.py",
     "tests/architecture/test_shape.py",
 )
 CHOSEN = "acme or reviews or catalog or settings_file or slice"

@@ -5,9 +5,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from leadflood.cli.checks import Check, Light, check_everything, failed
-from leadflood.cli.opened import AsJson, log_errors_only
-from leadflood.cli.talk import print_data, print_json, run_async
+from leadflood.cli.console import print_data, print_json, run_async
+from leadflood.cli.database_command import AsJson, log_errors_only
+from leadflood.cli.doctor.checks import Check, Light, check_everything, failed
 from leadflood.engine.errors import Invalid
 from leadflood.settings import list_settings, load_settings
 

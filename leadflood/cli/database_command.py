@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from leadflood.app import Storage, open_storage
-from leadflood.cli.talk import USAGE, print_data, run_async, say
+from leadflood.cli.console import USAGE, print_data, run_async, say
 from leadflood.engine.errors import Invalid
 from leadflood.engine.obs import log as logs
 from leadflood.settings import load_settings

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from leadflood.cli.run_cells import write_cells
-from leadflood.cli.talk import say
+from leadflood.cli.console import say
+from leadflood.cli.run.csv_file import write_cells
 from leadflood.domain.icp.file import read_icp_file
 from leadflood.domain.icp.schemas import IcpInput
 from leadflood.domain.leads.imports import read_csv

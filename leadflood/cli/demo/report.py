@@ -8,9 +8,9 @@ import msgspec
 from rich.table import Table
 
 from leadflood.app import Node, Storage
-from leadflood.cli.progress import Watched
+from leadflood.cli.console import money, say, talk
+from leadflood.cli.run.progress import Watched
 from leadflood.cli.sandbox import World
-from leadflood.cli.talk import money, say, talk
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads import store as leads

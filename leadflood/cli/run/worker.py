@@ -8,9 +8,9 @@ import anyio
 import msgspec
 
 from leadflood.app import WHOLE_NODE, Storage, open_node
-from leadflood.cli.progress import Glimpse, Show
+from leadflood.cli.console import say
+from leadflood.cli.run.progress import Glimpse, Show
 from leadflood.cli.status import list_stages
-from leadflood.cli.talk import say
 from leadflood.domain.leads import importing
 from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv

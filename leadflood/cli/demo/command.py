@@ -15,10 +15,10 @@ import typer
 
 from leadflood.app import Node, Storage, open_node, open_storage
 from leadflood.cli.claim import show_claim_link
-from leadflood.cli.demo_report import Outcome, compare, report
-from leadflood.cli.progress import watch_run
+from leadflood.cli.console import print_json, run_async, say
+from leadflood.cli.demo.report import Outcome, compare, report
+from leadflood.cli.run.progress import watch_run
 from leadflood.cli.sandbox import World, child_environment, read_announcement, world_command
-from leadflood.cli.talk import print_json, run_async, say
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, query_of
 from leadflood.engine.clock import REAL_TIME

@@ -13,12 +13,12 @@ import msgspec
 import typer
 
 from leadflood.app import Storage, is_configured, open_storage
-from leadflood.cli.opened import log_errors_only
-from leadflood.cli.run_input import Given, read_input, show_input, write_bad_rows
-from leadflood.cli.run_output import Written, check_writable, write_output
-from leadflood.cli.run_price import estimate, show_estimate
-from leadflood.cli.run_work import work_on
-from leadflood.cli.talk import USAGE, money, print_json, run_async, say
+from leadflood.cli.console import USAGE, money, print_json, run_async, say
+from leadflood.cli.database_command import log_errors_only
+from leadflood.cli.run.estimate import estimate, show_estimate
+from leadflood.cli.run.input import Given, read_input, show_input, write_bad_rows
+from leadflood.cli.run.output import Written, check_writable, write_output
+from leadflood.cli.run.worker import work_on
 from leadflood.domain.icp.service import content_hash
 from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.overview import store as overview

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from leadflood.app import is_configured
-from leadflood.cli.talk import money, say
+from leadflood.cli.console import money, say
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.providers import catalog

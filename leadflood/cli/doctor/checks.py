@@ -17,9 +17,9 @@ from leadflood.app import (
     open_node,
     open_storage,
 )
+from leadflood.cli.console import money, say
 from leadflood.cli.sending import messaging_of
 from leadflood.cli.status import list_crash_loops, list_nodes, list_providers_off, list_stages
-from leadflood.cli.talk import money, say
 from leadflood.contracts.ports.account import AccountReader
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.letter import missing_settings

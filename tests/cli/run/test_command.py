@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from leadflood.app import open_node, open_storage
-from leadflood.cli.run import read_budget
+from leadflood.cli.run.command import read_budget
 from leadflood.contracts.csv_safety import neutral
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database

@@ -7,8 +7,8 @@ import msgspec
 import typer
 
 from leadflood.app import STAGE_NAMES, Storage
-from leadflood.cli.opened import AsJson, Reason, one_of, print_table, who, with_storage
-from leadflood.cli.talk import USAGE, print_data, print_json, say
+from leadflood.cli.console import USAGE, print_data, print_json, say
+from leadflood.cli.database_command import AsJson, Reason, one_of, print_table, who, with_storage
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.queue import repository, switches

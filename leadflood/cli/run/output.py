@@ -8,8 +8,8 @@ import msgspec
 from anyio import to_thread
 
 from leadflood.app import Storage
-from leadflood.cli.run_cells import write_cells
-from leadflood.cli.talk import USAGE, money
+from leadflood.cli.console import USAGE, money
+from leadflood.cli.run.csv_file import write_cells
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads import importing, store as leads

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadflood.app import Node
-from leadflood.cli.talk import money, say, talk
+from leadflood.cli.console import money, say, talk
 from leadflood.domain.overview import store as overview
 from leadflood.domain.overview.schemas import Funnel
 from leadflood.engine.clock import REAL_TIME
