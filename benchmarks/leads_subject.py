@@ -15,7 +15,8 @@ import msgspec
 import uvloop
 from leadflood import app
 from leadflood.app import Node, Storage, open_node, open_storage
-from leadflood.cli.demo import command
+from leadflood.cli.demo.command import ICP
+from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Icp
@@ -135,10 +136,9 @@ async def opened(spec: dict[str, Any], folder: Path) -> AsyncIterator[tuple[Stor
         async with open_storage(memory_settings(spec, folder)) as storage, open_node(storage) as on:
             yield storage, on
         return
-    command.PLAN = WORLD_PLAN
-    asked = command.Demo(spec["leads"], 7, "none", True, False, False, 0.0)  # noqa: FBT003 - a demo's own words
-    async with command._world(folder, asked) as world:  # noqa: SLF001 - the demo's own sandbox
-        settings = command.demo_settings(folder, world, asked)
+    options = WorldOptions(seed=7, plan=WORLD_PLAN)
+    async with running_world(folder / "world", options) as world:
+        settings = world_settings(folder, world, spec["leads"])
         database = msgspec.structs.replace(settings.database, url=spec["url"])
         settings = msgspec.structs.replace(settings, database=database)
         async with open_storage(settings) as storage, open_node(storage) as on:
@@ -192,7 +192,7 @@ async def finish(storage: Storage, node: Node, run_ids: list[UUID], scored: int)
 async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Warm up, then tell how many leads a second reach their final state."""
     async with opened(spec, folder) as (storage, node):
-        icp = await storage.icps.record(command.ICP)
+        icp = await storage.icps.record(ICP)
         watches = watch_stages(node)
         warmed_up = await start_runs(storage, node, icp, 0, spec["warmup"])
         await finish(storage, node, warmed_up, 0)
@@ -242,9 +242,12 @@ async def check(
 
 
 def check_memory(
-    node: Node, final: dict[str, int], asked: dict[str, int], rows: dict[str, int],
+    node: Node,
+    final: dict[str, int],
+    asked: dict[str, int],
+    rows: dict[str, int],
     spec: dict[str, Any],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Hold the rows against what so many leads must leave behind."""
     leads = spec["leads"] + spec["warmup"]
     wanted = sum(map(memory_world.is_fit, range(spec["warmup"], leads)))

@@ -1,12 +1,12 @@
-"""`leadflood messages`: read drafts with their facts, let them go or not."""
+"""`leadflood messages`: list drafts, show their facts, approve or reject them."""
 
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from leadflood.cli.console import print_data, print_json
-from leadflood.cli.database_command import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.domain.messaging.schemas import MessageDetail, MessageState, MessageView
 
@@ -23,61 +23,72 @@ def list_messages(
     as_json: AsJson = False,
 ) -> None:
     """List messages, newest first."""
-    found = with_storage(
-        lambda one: messaging_of(one).list_messages(state=state, run_id=run, limit=limit)
+    messages = with_storage(
+        lambda storage: messaging_of(storage).list_messages(state=state, run_id=run, limit=limit)
     )
     if as_json:
-        print_json(found)
+        print_json(messages)
         return
     print_table(
         ("id", "drafted", "state", "send", "to", "subject"),
         [
-            (one.id, f"{one.drafted_at:%Y-%m-%d %H:%M}", one.state, one.intent_state,
-             one.to_address, one.subject or one.reason)
-            for one in found
+            (
+                message.id,
+                f"{message.drafted_at:%Y-%m-%d %H:%M}",
+                message.state,
+                message.intent_state,
+                message.to_address,
+                message.subject or message.reason,
+            )
+            for message in messages
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
 def show(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Show a message with the facts that carry it."""
-    found = with_storage(lambda one: messaging_of(one).show(message))
+    """Show a message with the facts it cites."""
+    detail = with_storage(lambda storage: messaging_of(storage).show(message))
     if as_json:
-        print_json(found)
+        print_json(detail)
         return
-    _print_message(found)
+    _print_message(detail)
 
 
 @app.command()
 def approve(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Let a waiting message go."""
-    _tell(with_storage(lambda one: messaging_of(one).approve(message, who())), as_json=as_json)
+    """Approve a waiting message: it is sent."""
+    _print_state(
+        with_storage(lambda storage: messaging_of(storage).approve(message, terminal_user())),
+        as_json=as_json,
+    )
 
 
 @app.command()
 def reject(message: MessageId, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Keep a draft from going."""
-    rejected = with_storage(lambda one: messaging_of(one).reject(message, who(), reason))
-    _tell(rejected, as_json=as_json)
+    """Reject a draft: it is not sent."""
+    rejected = with_storage(
+        lambda storage: messaging_of(storage).reject(message, terminal_user(), reason)
+    )
+    _print_state(rejected, as_json=as_json)
 
 
-def _tell(message: MessageView, *, as_json: bool) -> None:
+def _print_state(message: MessageView, *, as_json: bool) -> None:
     if as_json:
         print_json(message)
         return
     print_data(f"{message.id} is {message.state} now")
 
 
-def _print_message(found: MessageDetail) -> None:
-    message = found.message
+def _print_message(detail: MessageDetail) -> None:
+    message = detail.message
     print_data(f"{message.id} is {message.state} {message.reason}".rstrip())
     print_data(f"to:      {message.to_address} ({message.channel or 'no channel'})")
     print_data(f"by:      {message.writer}")
     print_data(f"subject: {message.subject}\n\n{message.body}\n")
-    for place, parameter in enumerate(message.parameters, 1):
-        print_data(f"parameter {place}: {parameter}")
-    for fact in found.facts:
+    for number, parameter in enumerate(message.parameters, 1):
+        print_data(f"parameter {number}: {parameter}")
+    for fact in detail.facts:
         print_data(f"fact {fact.number}: {fact.field} = {fact.value} ({fact.field_value_id})")
-    for problem in found.problems:
+    for problem in detail.problems:
         print_data(f"problem: {problem.code}: {problem.detail}")

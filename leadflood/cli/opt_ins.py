@@ -1,4 +1,4 @@
-"""`leadflood opt-ins`: which channels a lead has agreed to, and what proves it."""
+"""`leadflood opt-ins`: the channels a lead has agreed to, with the evidence."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,13 +7,13 @@ from uuid import UUID
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.console import print_data, print_json
-from leadflood.cli.database_command import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.domain.messaging.schemas import OptInView
 
-app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")
+app = typer.Typer(no_args_is_help=True, help="Opt-ins of leads: add, remove, list.")
 LeadId = Annotated[UUID, typer.Argument(metavar="LEAD")]
 ChannelName = Annotated[Channel, typer.Argument(metavar="CHANNEL")]
 
@@ -30,15 +30,17 @@ def add(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write down that a lead agreed to be written to on a channel."""
-    when = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
-    evidence = OptInEvidence(wording=wording, source=source, obtained_at=when)
+    """Record that a lead agreed to be contacted on a channel."""
+    obtained = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
+    evidence = OptInEvidence(wording=wording, source=source, obtained_at=obtained)
 
     async def record(storage: Storage) -> OptInView:
         publisher = storage.producer()
         messaging = storage.messaging(publisher)
         async with publisher.transaction() as publication:
-            return await messaging.record_opt_in(publication, lead, channel, evidence, who())
+            return await messaging.record_opt_in(
+                publication, lead, channel, evidence, terminal_user()
+            )
 
     opt_in = with_storage(record)
     if as_json:
@@ -49,13 +51,13 @@ def add(
 
 @app.command()
 def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
-    """Write down that a lead took its agreement back: nothing more is sent there."""
+    """Record that a lead withdrew its agreement: nothing more is sent there."""
 
     async def withdraw(storage: Storage) -> None:
         publisher = storage.producer()
         messaging = storage.messaging(publisher)
         async with publisher.transaction() as publication:
-            await messaging.withdraw_opt_in(publication, lead, channel, who(), reason)
+            await messaging.withdraw_opt_in(publication, lead, channel, terminal_user(), reason)
 
     with_storage(withdraw)
     print_data(f"lead {lead} no longer agrees to {channel}")
@@ -63,7 +65,7 @@ def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
 
 @app.command("list")
 def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
-    """List what a lead agreed to, live and withdrawn, newest first."""
+    """List the opt-ins of a lead, live and withdrawn, newest first."""
 
     async def read(storage: Storage) -> list[OptInView]:
         return await storage.messaging(storage.producer()).list_opt_ins(lead)
@@ -76,14 +78,14 @@ def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
         ("channel", "address", "since", "until", "source", "wording", "by"),
         [
             (
-                one.channel,
-                one.hint,
-                f"{one.obtained_at:%Y-%m-%d %H:%M}",
-                one.withdrawn_at and f"{one.withdrawn_at:%Y-%m-%d %H:%M}",
-                one.source,
-                one.wording,
-                one.recorded_by,
+                opt_in.channel,
+                opt_in.hint,
+                f"{opt_in.obtained_at:%Y-%m-%d %H:%M}",
+                opt_in.withdrawn_at and f"{opt_in.withdrawn_at:%Y-%m-%d %H:%M}",
+                opt_in.source,
+                opt_in.wording,
+                opt_in.recorded_by,
             )
-            for one in opt_ins
+            for opt_in in opt_ins
         ],
     )

@@ -1,12 +1,12 @@
-"""`leadflood suppress`: whom nothing is ever sent to. Only keyed hashes are kept."""
+"""`leadflood suppress`: the suppression list. Only keyed hashes are kept."""
 
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from leadflood.cli.console import print_data, print_json
-from leadflood.cli.database_command import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.domain.messaging.schemas import SuppressionKind, SuppressionView
 
@@ -23,8 +23,10 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Never write to an address, a domain with all below it, a channel or a lead again."""
-    line = with_storage(lambda one: messaging_of(one).suppress(kind, value, reason, by=who()))
-    _tell(line, "is suppressed", as_json=as_json)
+    suppression = with_storage(
+        lambda storage: messaging_of(storage).suppress(kind, value, reason, by=terminal_user())
+    )
+    _print(suppression, "is suppressed", as_json=as_json)
 
 
 @app.command("list")
@@ -32,18 +34,25 @@ def list_lines(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
     """List the suppression list, newest first."""
-    found = with_storage(lambda one: messaging_of(one).list_suppressed(limit=limit))
+    suppressions = with_storage(lambda storage: messaging_of(storage).list_suppressed(limit=limit))
     if as_json:
-        print_json(found)
+        print_json(suppressions)
         return
     print_table(
         ("id", "since", "kind", "hint", "reason", "source", "by"),
         [
-            (one.id, f"{one.created_at:%Y-%m-%d %H:%M}", one.kind, one.hint, one.reason,
-             one.source, one.by)
-            for one in found
+            (
+                suppression.id,
+                f"{suppression.created_at:%Y-%m-%d %H:%M}",
+                suppression.kind,
+                suppression.hint,
+                suppression.reason,
+                suppression.source,
+                suppression.by,
+            )
+            for suppression in suppressions
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
@@ -56,11 +65,15 @@ def remove(
     """Take a line off the list: by its id, or by kind and value."""
     if value is None:
         line_id = _id_of(kind_or_id)
-        line = with_storage(lambda one: messaging_of(one).lift(line_id, who()))
+        suppression = with_storage(
+            lambda storage: messaging_of(storage).lift(line_id, terminal_user())
+        )
     else:
         kind = _kind_of(kind_or_id)
-        line = with_storage(lambda one: messaging_of(one).lift_value(kind, value, who()))
-    _tell(line, "is no longer suppressed", as_json=as_json)
+        suppression = with_storage(
+            lambda storage: messaging_of(storage).lift_value(kind, value, terminal_user())
+        )
+    _print(suppression, "is no longer suppressed", as_json=as_json)
 
 
 def _id_of(text: str) -> UUID:
@@ -78,8 +91,8 @@ def _kind_of(text: str) -> SuppressionKind:
         raise typer.BadParameter(f"{text!r} is no kind: write one of {kinds}") from error
 
 
-def _tell(line: SuppressionView, what: str, *, as_json: bool) -> None:
+def _print(suppression: SuppressionView, what: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(line)
+        print_json(suppression)
         return
-    print_data(f"{line.kind} {line.hint} {what} ({line.id})")
+    print_data(f"{suppression.kind} {suppression.hint} {what} ({suppression.id})")

@@ -1,4 +1,4 @@
-"""`leadflood templates`: the texts that drafts are written from."""
+"""`leadflood templates`: the templates that drafts are written from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,20 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.cli.console import USAGE, print_data, print_json
-from leadflood.cli.database_command import AsJson, print_table, who, with_storage
+from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.domain.messaging.schemas import TemplateInput, TemplatePreview, TemplateView
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 
-app = typer.Typer(no_args_is_help=True, help="The texts of drafts: list, show, set, preview.")
+app = typer.Typer(no_args_is_help=True, help="Templates of drafts: list, show, set, preview.")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML.", dir_okay=False)]
 
 
 @app.command("list")
 def list_templates(*, as_json: AsJson = False) -> None:
-    """List the newest version of each text, and the built-in ones in use."""
-    templates = with_storage(lambda one: messaging_of(one).list_templates())
+    """List the newest version of each template, and the built-in ones in use."""
+    templates = with_storage(lambda storage: messaging_of(storage).list_templates())
     if as_json:
         print_json(templates)
         return
@@ -28,15 +28,15 @@ def list_templates(*, as_json: AsJson = False) -> None:
         ("id", "name", "channel", "language", "version", "used", "subject"),
         [
             (
-                one.id or "built in",
-                one.name,
-                one.channel,
-                one.language,
-                one.version,
-                "yes" if one.is_used else "",
-                one.subject or one.whatsapp_template_id,
+                template.id or "built in",
+                template.name,
+                template.channel,
+                template.language,
+                template.version,
+                "yes" if template.is_used else "",
+                template.subject or template.whatsapp_template_id,
             )
-            for one in templates
+            for template in templates
         ],
     )
 
@@ -45,28 +45,30 @@ def list_templates(*, as_json: AsJson = False) -> None:
 def show(
     text: Annotated[str, typer.Argument(metavar="NAME|ID")], *, as_json: AsJson = False
 ) -> None:
-    """Show a version of a text by its id, or the newest ones of a name."""
+    """Show a version of a template by its id, or the newest ones of a name."""
     template_id = _id_of(text)
     if template_id is None:
-        listed = with_storage(lambda one: messaging_of(one).list_templates())
-        found = [one for one in listed if one.name == text]
-        if not found:
+        all_templates = with_storage(lambda storage: messaging_of(storage).list_templates())
+        templates = list(filter(lambda template: template.name == text, all_templates))
+        if not templates:
             raise NotFound(f"there is no template {text!r}", code="template.not_found")
     else:
-        detail = with_storage(lambda one: messaging_of(one).get_template(template_id))
-        found = [detail.template]
+        detail = with_storage(lambda storage: messaging_of(storage).get_template(template_id))
+        templates = [detail.template]
     if as_json:
-        print_json(found)
+        print_json(templates)
         return
-    for template in found:
+    for template in templates:
         _print_template(template)
 
 
 @app.command("set")
 def set_template(file: File, *, as_json: AsJson = False) -> None:
-    """Write a text, or a new version of it: drafts are written from it from now on."""
-    given = read_template(file)
-    template = with_storage(lambda one: messaging_of(one).add_template(given, who()))
+    """Record a template, or a new version of it: new drafts are written from it."""
+    template_input = read_template(file)
+    template = with_storage(
+        lambda storage: messaging_of(storage).add_template(template_input, terminal_user())
+    )
     if as_json:
         print_json(template)
         return
@@ -78,20 +80,24 @@ def set_template(file: File, *, as_json: AsJson = False) -> None:
 @app.command()
 def preview(
     file: File,
-    lead: Annotated[UUID | None, typer.Option(help="For this lead; left out: made up.")] = None,
-    offer: Annotated[str, typer.Option(help="The offer; left out: made up.")] = "",
+    lead: Annotated[
+        UUID | None, typer.Option(help="For this lead; default: an invented one.")
+    ] = None,
+    offer: Annotated[str, typer.Option(help="The offer; default: an invented one.")] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
-    given = read_template(file)
-    shown = with_storage(
-        lambda one: messaging_of(one).preview_template(given, lead_id=lead, offer=offer)
+    """Fill a template for a lead or an invented person, and check it as drafts are checked."""
+    template_input = read_template(file)
+    template_preview = with_storage(
+        lambda storage: messaging_of(storage).preview_template(
+            template_input, lead_id=lead, offer=offer
+        )
     )
     if as_json:
-        print_json(shown)
+        print_json(template_preview)
         return
-    _print_preview(shown)
+    _print_preview(template_preview)
 
 
 def read_template(file: Path) -> TemplateInput:
@@ -99,10 +105,10 @@ def read_template(file: Path) -> TemplateInput:
     try:
         return msgspec.toml.decode(file.read_bytes(), type=TemplateInput)
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {file}", code=USAGE) from error
+        raise NotFound(f"there is no file {file}", code=USAGE_ERROR) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = FieldProblem(str(file), str(error))
-        raise Invalid(f"{file}: {error}", (problem,), code=USAGE) from error
+        raise Invalid(f"{file}: {error}", (problem,), code=USAGE_ERROR) from error
 
 
 def _id_of(text: str) -> UUID | None:
@@ -117,18 +123,18 @@ def _print_template(template: TemplateView) -> None:
     print_data(f"{head} · version {template.version} · {template.id or 'built in'}")
     if template.whatsapp_template_id:
         print_data(f"template of the provider: {template.whatsapp_template_id}")
-    for hole, parameter in zip(template.placeholders, template.parameters, strict=True):
-        print_data(f"{hole}: {parameter}")
+    for placeholder, parameter in zip(template.placeholders, template.parameters, strict=True):
+        print_data(f"{placeholder}: {parameter}")
     if template.body:
         print_data(f"subject: {template.subject}\n\n{template.body}")
 
 
-def _print_preview(shown: TemplatePreview) -> None:
-    if shown.body:
-        print_data(f"subject: {shown.subject}\n\n{shown.body}\n")
-    for place, parameter in enumerate(shown.parameters, 1):
-        print_data(f"parameter {place}: {parameter}")
-    for problem in shown.problems:
+def _print_preview(template_preview: TemplatePreview) -> None:
+    if template_preview.body:
+        print_data(f"subject: {template_preview.subject}\n\n{template_preview.body}\n")
+    for number, parameter in enumerate(template_preview.parameters, 1):
+        print_data(f"parameter {number}: {parameter}")
+    for problem in template_preview.problems:
         print_data(f"problem: {problem.code}: {problem.detail}")
-    if shown.reason:
-        print_data(f"would not go: {shown.reason}")
+    if template_preview.reason:
+        print_data(f"would not be sent: {template_preview.reason}")

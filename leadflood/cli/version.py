@@ -1,4 +1,4 @@
-"""`leadflood version`: which release this is."""
+"""`leadflood version`: the release."""
 
 from typing import Annotated
 

@@ -15,9 +15,7 @@ SHOWN = sql(
 )
 
 
-def test_what_lists_show_is_filled_in_for_leads_of_before(
-    cli: Cli, on_database: OnDatabase
-) -> None:
+def test_lists_are_rebuilt_for_older_leads(cli: Cli, on_database: OnDatabase) -> None:
     async def bring(database: Database) -> list[Any]:
         people = [
             a_person(full_name=f"Zoë {n}", email=f"p{n}@firm.example", title="COO")
@@ -37,8 +35,8 @@ def test_what_lists_show_is_filled_in_for_leads_of_before(
 
     right = on_database(bring)
 
-    told = cli("reindex")
+    data = cli("reindex")
 
-    assert told.code == 0
+    assert data.code == 0
     assert on_database(look) == right
     assert right[0][4] is not None

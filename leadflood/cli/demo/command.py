@@ -1,12 +1,12 @@
-"""`leadflood demo`: the whole product on a pretend world, on one command, with no key."""
+"""`leadflood demo`: the whole product on a pretend world, in one command, with no key."""
 
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import anyio
@@ -15,33 +15,41 @@ import typer
 
 from leadflood.app import Node, Storage, open_node, open_storage
 from leadflood.cli.claim import show_claim_link
-from leadflood.cli.console import print_json, run_async, say
-from leadflood.cli.demo.report import Outcome, compare, report
-from leadflood.cli.run.progress import watch_run
-from leadflood.cli.sandbox import World, child_environment, read_announcement, world_command
+from leadflood.cli.console import print_json, print_message, run_async
+from leadflood.cli.database_command import log_errors_only
+from leadflood.cli.demo.outcome import DemoOutcome, compare, fetch_records
+from leadflood.cli.demo.progress import watch_run
+from leadflood.cli.demo.report import print_report
+from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
 from leadflood.domain.discovery.schemas import NewDiscovery
-from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target, query_of
+from leadflood.domain.icp.schemas import Autopilot, Bands, Icp, IcpInput, Target, query_of
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict
-from leadflood.engine.net.calls import Window
-from leadflood.engine.obs import log as logs
 from leadflood.engine.queue import runs
+from leadflood.engine.queue.publisher import Publication
 from leadflood.engine.queue.runs import NewRun
-from leadflood.providers import catalog
-from leadflood.sandbox.connections import connections
 from leadflood.sandbox.faults import FaultProfile
-from leadflood.sandbox.prices import Prices
-from leadflood.settings import Settings, convert, load_settings
+from leadflood.sandbox.main import Announcement
+from leadflood.settings import load_settings
 
-PLAN = 10
+DEFAULT_LEADS = 200
+HIGH_LEADS_EXPECTED = range(20, 81)
+MIN_SENDS = 20
+MIN_CHARGED_ENRICHERS = 2
 ICP = IcpInput(
     name="Operations leaders who buy on SAP",
     offer="We cut the time from purchase request to order by half, on top of the ERP you have.",
     autopilot=Autopilot.HIGH,
     target=Target(
-        titles=("COO", "VP Operations", "Operations Director", "Head of Operations",
-                "Head of Procurement", "Procurement Director"),
+        titles=(
+            "COO",
+            "VP Operations",
+            "Operations Director",
+            "Head of Operations",
+            "Head of Procurement",
+            "Procurement Director",
+        ),
         industries=("robotics", "logistics", "manufacturing", "textiles", "food"),
         countries=("DE", "NL", "GB", "US", "SE"),
         company_size_min=50,
@@ -49,217 +57,175 @@ ICP = IcpInput(
         technologies=("SAP", "Salesforce", "Shopify"),
     ),
     bands=Bands(),
-)  # fmt: skip
+)
+
+
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command line; `started_at` by the performance counter."""
+
+    leads: int
+    world: WorldOptions
+    as_json: bool
+    serve: bool
+    keep: bool
+    started_at: float
 
 
 def demo(
-    leads: Annotated[int, typer.Option(min=1, help="How many leads to find.")] = 200,
-    seed: Annotated[int, typer.Option(help="Which world.")] = 7,
+    leads: Annotated[int, typer.Option(min=1, help="How many leads to find.")] = DEFAULT_LEADS,
+    seed: Annotated[int, typer.Option(help="The seed of the pretend world.")] = 7,
     faults: Annotated[FaultProfile, typer.Option(help="What goes wrong.")] = FaultProfile.NONE,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
     serve: Annotated[
-        bool | None, typer.Option("--serve/--no-serve", help="Keep serving; asks the terminal.")
+        bool | None,
+        typer.Option("--serve/--no-serve", help="Keep serving; default: if on a terminal."),
     ] = None,
-    keep: Annotated[bool, typer.Option(help="Go on where the last demo stopped.")] = False,
+    keep: Annotated[bool, typer.Option(help="Continue where the last demo stopped.")] = False,
 ) -> None:
     """Find, enrich, score, write to and send to leads of a pretend world."""
-    began = time.perf_counter()
-    wants_serve = serve if serve is not None else sys.stdout.isatty()
-    logs.configure(logs.Settings(level="error", format="text"))
-    folder = load_settings().data_folder() / "demo"
-    code = run_async(
-        lambda: _run(folder, Demo(leads, seed, faults.value, as_json, wants_serve, keep, began))
+    options = DemoOptions(
+        leads=leads,
+        world=WorldOptions(seed=seed, faults=faults.value),
+        as_json=as_json,
+        serve=serve if serve is not None else sys.stdout.isatty(),
+        keep=keep,
+        started_at=time.perf_counter(),
     )
+    log_errors_only()
+    folder = load_settings().data_folder() / "demo"
+    with _exclusive_demo(folder):
+        code = run_async(lambda: _run_demo(folder, options))
     raise typer.Exit(code)
 
 
-class Demo(msgspec.Struct, frozen=True):
-    """What was asked for on the command line."""
-
-    leads: int
-    seed: int
-    faults: str
-    as_json: bool
-    serve: bool
-    keep: bool
-    began: float
-
-
-async def _run(folder: Path, asked: Demo) -> int:
-    with _locked(folder) as folder:  # noqa: PLR1704 - the same folder, now ours
-        if not asked.keep:
-            await anyio.to_thread.run_sync(_empty, folder)
-        say(f"demo: a pretend world, no key, nothing leaves this machine (folder {folder})")
-        async with _world(folder, asked) as world:
-            settings = demo_settings(folder, world, asked)
-            async with (
-                open_storage(settings, report=say, begin_empty=not asked.keep) as storage,
-                open_node(storage, seed=asked.seed) as node,
-            ):
-                return await _show(node, storage, world, asked)
-
-
-class _locked:  # noqa: N801 - reads as a statement
-    """Holds the demo's folder: two demos at once would empty each other's."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self._folder / "demo.lock")
-        if not self._lock.try_alone():
-            self._lock.close()
+@contextmanager
+def _exclusive_demo(folder: Path) -> Iterator[None]:
+    """Hold the demo's folder: two demos at once would empty each other's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "demo.lock")
+    try:
+        if not lock.try_alone():
             raise Conflict(
-                f"another demo is running in {self._folder}: stop it, or set LEADFLOOD_DATA",
+                f"another demo is running in {folder}: stop it, or set LEADFLOOD_DATA",
                 code="demo.running",
             )
-        return self._folder
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.close()
-
-
-def _empty(folder: Path) -> None:
-    """Throw the last world away; its database is emptied by the server, which may still run."""
-    shutil.rmtree(folder / "world", ignore_errors=True)
+        yield
+    finally:
+        lock.close()
 
 
-@asynccontextmanager
-async def _world(folder: Path, asked: Demo) -> AsyncIterator[World]:
-    """Run the sandbox as a child; it ends when our pipe closes, also after a kill -9."""
-    command = world_command(sys.executable, folder / "world", asked.seed, asked.faults, PLAN)
-    async with await anyio.open_process(
-        command, stdin=-1, stdout=-1, stderr=None, env=child_environment(), start_new_session=True
-    ) as process:
-        with anyio.fail_after(30):
-            world = await read_announcement(process)
-        say(f"demo: its providers sell plans {PLAN} times the documented paid limits")
-        try:
-            yield world
-        finally:
-            if process.stdin is not None:
-                await process.stdin.aclose()
-            with anyio.move_on_after(5):
-                await process.wait()
-            if process.returncode is None:
-                process.kill()
+async def _run_demo(folder: Path, options: DemoOptions) -> int:
+    world_folder = folder / "world"
+    if not options.keep:  # the server, which may still run, empties its database itself
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(world_folder, ignore_errors=True))
+    print_message(f"demo: a pretend world, no key, nothing leaves this machine (folder {folder})")
+    async with running_world(world_folder, options.world) as world:
+        plan = options.world.plan
+        print_message(f"demo: its providers sell plans {plan} times the documented paid limits")
+        settings = world_settings(folder, world, options.leads)
+        async with (
+            open_storage(settings, report=print_message, begin_empty=not options.keep) as storage,
+            open_node(storage, seed=options.world.seed) as node,
+        ):
+            outcome = await _work(node, storage, world, options)
+            code = _finish(outcome, options)
+            if options.serve:
+                await _keep_serving(node, storage)
+            return code
 
 
-def demo_settings(folder: Path, world: World, asked: Demo) -> Settings:
-    """Point the real adapters at the pretend world, with its keys, plans and prices."""
-    providers = {
-        name: {
-            **msgspec.to_builtins(connection),
-            "api_key": world.keys[name],
-            "limits": _plan_limits(name),
-        }
-        for name, connection in connections(world.addresses, Prices()).items()
-    }
-    return convert(
-        {
-            "mode": "sandbox",
-            "data": str(folder),
-            "providers": providers,
-            "budget": {"run_micros": 200_000 * asked.leads + 10_000_000},
-            "enrichment": {"longest_turn_seconds": 6.0, "verify_patience_seconds": 15.0},
-            "messaging": {
-                "sender_name": "Sam Sandbox",
-                "sender_address": "sam@leadflood.example",
-                "reply_to": "sam@leadflood.example",
-                "postal_address": "Leadflood Demo, 1 Pretend Street, 12345 Sandbox",
-                "unsubscribe_mailto": "unsubscribe@leadflood.example",
-            },
-        }
-    )
+async def _work(
+    node: Node, storage: Storage, world: Announcement, options: DemoOptions
+) -> DemoOutcome:
+    """Run the pipeline to its end and print the report."""
+    if options.keep:  # an hour after the last demo the guard holds sending, also here
+        await node.messaging.release("demo", "a pretend world")
+    run_id = await _start_run(node, storage, options)
+    times = await watch_run(node, run_id, options.leads, options.started_at)
+    world_records = await fetch_records(node.http, world.addresses.admin)
+    outcome = await compare(storage, run_id, times, world_records)
+    await print_report(node, storage, run_id, outcome)
+    return outcome
 
 
-def _plan_limits(name: str) -> dict[str, list[dict[str, Any]]]:
-    return {
-        limit: [msgspec.to_builtins(_times(window, PLAN)) for window in windows]
-        for limit, windows in catalog.CATALOG[name].spec.limits.items()
-    }
-
-
-def _times(window: Window, factor: int) -> Window:
-    capacity = None if window.capacity is None else window.capacity * factor
-    return msgspec.structs.replace(window, calls=window.calls * factor, capacity=capacity)
-
-
-async def _start(node: Node, storage: Storage, asked: Demo) -> UUID:
-    """Start the run, or find the one that `--keep` goes on with."""
+async def _start_run(node: Node, storage: Storage, options: DemoOptions) -> UUID:
+    """Start the run, or find the one that `--keep` continues."""
     icp = await storage.icps.record(ICP)
-    settings = storage.settings
-    now = storage.clock.now()
+    new = NewRun(
+        id=storage.ids.new(),
+        kind="demo",
+        title=icp.name,
+        sends="go",
+        cap_micros=storage.settings.budget.run_micros,
+        key=f"demo:{options.world.seed}:{options.leads}",
+    )
     async with node.publisher.transaction() as publication:
-        wanted = storage.ids.new()
-        new = NewRun(
-            id=wanted, kind="demo", title=icp.name, sends="go",
-            cap_micros=settings.budget.run_micros, key=f"demo:{asked.seed}:{asked.leads}",
-        )  # fmt: skip
-        run_id = await runs.create(publication.tx, new, now)
-        if run_id == wanted:
-            page = await node.discovery.start(
-                publication.tx,
-                NewDiscovery(
-                    run_id=run_id,
-                    icp_id=icp.id,
-                    provider=node.discovery.sources[0],
-                    query=query_of(icp),
-                    wanted_count=asked.leads,
-                ),
-            )
-            await publication.publish([page], run_id=run_id)
+        run_id = await runs.create(publication.tx, new, storage.clock.now())
+        if run_id == new.id:
+            await _start_discovery(node, publication, icp, run_id, options.leads)
     return run_id
 
 
-async def _show(node: Node, storage: Storage, world: World, asked: Demo) -> int:
-    if asked.keep:  # an hour after the last one the guard holds sending, also here
-        await node.messaging.release("demo", "a pretend world")
-    run_id = await _start(node, storage, asked)
-    watched = await watch_run(node, run_id, asked.leads, asked.began)
-    outcome = await compare(node, storage, world, run_id, watched)
-    await report(node, storage, run_id, outcome)
-    for problem in problems_of(outcome, asked):
-        say(f"demo: NOT as it should be: {problem}")
-    if asked.as_json:
+async def _start_discovery(
+    node: Node, publication: Publication, icp: Icp, run_id: UUID, lead_count: int
+) -> None:
+    discovery = NewDiscovery(
+        run_id=run_id,
+        icp_id=icp.id,
+        provider=node.discovery.sources[0],
+        query=query_of(icp),
+        wanted_count=lead_count,
+    )
+    page = await node.discovery.start(publication.tx, discovery)
+    await publication.publish([page], run_id=run_id)
+
+
+def _finish(outcome: DemoOutcome, options: DemoOptions) -> int:
+    """Print what is wrong, and the JSON if requested; return the exit code."""
+    problems = list_problems(outcome, options)
+    for problem in problems:
+        print_message(f"demo: NOT as it should be: {problem}")
+    if options.as_json:
         print_json(outcome.as_json())
-    code = 1 if any(True for _ in problems_of(outcome, asked)) else 0
-    if asked.serve:
-        await _keep_serving(node, storage)
-    return code
+    return 1 if problems else 0
 
 
-def problems_of(outcome: Outcome, asked: Demo) -> list[str]:
-    """List what a demo of this size must show and does not."""
+def list_problems(outcome: DemoOutcome, options: DemoOptions) -> list[str]:
+    """Return what a demo of this size must show and does not."""
+    is_faultless = options.world.faults == "none"
+    sends = outcome.sends
     problems = []
-    if outcome.sends.accepted != outcome.sends.intended and asked.faults == "none":
-        problems.append(f"{outcome.sends.accepted} of {outcome.sends.intended} sends accepted")
-    if outcome.sends.duplicates:
-        problems.append(f"{outcome.sends.duplicates} messages arrived twice")
+    if sends.accepted != sends.intended and is_faultless:
+        problems.append(f"{sends.accepted} of {sends.intended} sends accepted")
+    if sends.duplicates:
+        problems.append(f"{sends.duplicates} messages arrived twice")
     if outcome.mismatches:
         problems.append(f"{len(outcome.mismatches)} ledger lines differ from the invoices")
-    if asked.leads != 200 or asked.faults != "none":  # noqa: PLR2004 - what the README promises
-        return problems
-    if not 20 <= outcome.leads.high <= 80:  # noqa: PLR2004 - same
+    if options.leads == DEFAULT_LEADS and is_faultless:
+        problems += _list_broken_promises(outcome)
+    return problems
+
+
+def _list_broken_promises(outcome: DemoOutcome) -> list[str]:
+    """Return what README promises of the plain demo and this one does not show."""
+    problems = []
+    if outcome.leads.high not in HIGH_LEADS_EXPECTED:
         problems.append(f"{outcome.leads.high} leads are HIGH, expected 20 to 80")
-    if outcome.sends.intended < 20:  # noqa: PLR2004 - same
+    if outcome.sends.intended < MIN_SENDS:
         problems.append(f"only {outcome.sends.intended} sends were intended")
-    if outcome.charged_enrichers < 2 or outcome.invoiced_micros == 0:  # noqa: PLR2004 - same
+    if outcome.charged_enrichers < MIN_CHARGED_ENRICHERS or outcome.invoiced_micros == 0:
         problems.append("fewer than two enrichment providers were charged")
     return problems
 
 
 async def _keep_serving(node: Node, storage: Storage) -> None:
-    from leadflood.api.application import serve_api  # noqa: PLC0415 - only where it is asked for
+    from leadflood.api.application import serve_api  # noqa: PLC0415 - only where it is needed
 
-    http = storage.settings.http
-
-    async def tell(address: str) -> None:
-        say(f"demo: serving on {address} until Ctrl-C (docs: {address}/docs)")
+    async def announce(address: str) -> None:
+        print_message(f"demo: serving on {address} until Ctrl-C (docs: {address}/docs)")
         await show_claim_link(storage, address)
 
     with anyio.CancelScope():
-        await serve_api(node, http, tell)
+        await serve_api(node, storage.settings.http, announce)
     await REAL_TIME.sleep(0)

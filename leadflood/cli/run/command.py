@@ -1,4 +1,4 @@
-"""`leadflood run`: the pipeline on a CSV file of one's own; nothing is ever sent."""
+"""`leadflood run`: the pipeline on a CSV file; nothing is ever sent."""
 
 import hashlib
 import time
@@ -13,12 +13,13 @@ import msgspec
 import typer
 
 from leadflood.app import Storage, is_configured, open_storage
-from leadflood.cli.console import USAGE, money, print_json, run_async, say
+from leadflood.cli.console import USAGE_ERROR, print_json, print_message, run_async
 from leadflood.cli.database_command import log_errors_only
 from leadflood.cli.run.estimate import estimate, show_estimate
-from leadflood.cli.run.input import Given, read_input, show_input, write_bad_rows
-from leadflood.cli.run.output import Written, check_writable, write_output
-from leadflood.cli.run.worker import work_on
+from leadflood.cli.run.input import RunInput, read_input, show_input, write_bad_rows
+from leadflood.cli.run.output import check_writable, write_output
+from leadflood.cli.run.report import RunReport, print_report
+from leadflood.cli.run.worker import work_until_done
 from leadflood.domain.icp.service import content_hash
 from leadflood.domain.leads.schemas import NewImport
 from leadflood.domain.overview import store as overview
@@ -30,38 +31,27 @@ from leadflood.providers import catalog
 from leadflood.settings import Settings, load_settings
 
 MICROS = 1_000_000
-MOST_BUDGET = Decimal(1_000_000_000)
+MAX_BUDGET = Decimal(1_000_000_000)
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What was asked for on the command line; `cap_micros` None is no cap."""
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command line; `cap_micros` None: no cap."""
 
     icp: Path
     input: Path
     output: Path
     cap_micros: int | None
     as_json: bool
-    began: float
+    started_at: float
 
 
-class Report(msgspec.Struct, frozen=True, rename="camel"):
-    """The end of a run, for scripts."""
+class PreparedRun(msgspec.Struct, frozen=True):
+    """A run whose input was read; `bad_path` None: every row can be used."""
 
-    run_id: UUID
-    output: str
-    bad_output: str | None
-    rows: int
-    bad_rows: int
-    leads: int
-    scored: int
-    high: int
-    medium: int
-    low: int
-    failed: int
-    unfinished: int
-    spent_micros: int
-    seconds: float
-    handed_over: bool
+    options: RunOptions
+    run_input: RunInput
+    key: str
+    bad_path: Path | None
 
 
 def run(
@@ -73,86 +63,88 @@ def run(
     ] = None,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Import nothing; say what it would cost at most.")
+        bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
-    """Enrich and score the leads of a CSV file. The same command goes on after a kill."""
-    began = time.perf_counter()
+    """Enrich and score the leads of a CSV file. After a kill, the same command continues."""
+    started_at = time.perf_counter()
     settings = load_settings()
     log_errors_only()
-    cap = read_budget(budget) if budget is not None else settings.budget.run_micros
-    asked = Asked(icp, input_file, output, cap, as_json, began)
+    cap = parse_budget(budget) if budget is not None else settings.budget.run_micros
+    options = RunOptions(
+        icp=icp,
+        input=input_file,
+        output=output,
+        cap_micros=cap,
+        as_json=as_json,
+        started_at=started_at,
+    )
     if not dry_run:
         check_writable(output, input_file)
-    given = read_input(icp, input_file)
-    show_input(input_file, given)
-    raise typer.Exit(_try(settings, asked, given) if dry_run else _do(settings, asked, given))
+    run_input = read_input(icp, input_file)
+    show_input(input_file, run_input)
+    start = _show_estimate if dry_run else _start
+    raise typer.Exit(start(settings, options, run_input))
 
 
-def read_budget(text: str) -> int:
-    """Read money as micro-units. Raises: Invalid."""
+def parse_budget(text: str) -> int:
+    """Return an amount of money as micro-units. Raises: Invalid."""
     try:
         amount = Decimal(text.strip().replace(",", "."))
     except InvalidOperation:
         amount = Decimal(-1)
-    if not amount.is_finite() or not 0 <= amount <= MOST_BUDGET or amount * MICROS % 1:
+    if not amount.is_finite() or not 0 <= amount <= MAX_BUDGET or amount * MICROS % 1:
         problem = "write an amount such as 5.00, at most six decimals, 0 for nothing paid"
         raise Invalid.field(
             "--budget",
             problem,
             detail=f"--budget: {text!r} is no amount of money: {problem}",
-            code=USAGE,
+            code=USAGE_ERROR,
         )
     return int(amount * MICROS)
 
 
-def _try(settings: Settings, asked: Asked, given: Given) -> int:
-    """Say what the run would cost at most, and do nothing."""
-    priced = estimate(settings, len(given.read.rows), asked.cap_micros)
-    show_estimate(settings, priced)
-    if asked.as_json:
-        print_json({"dryRun": priced, "input": given.summary()})
+def _show_estimate(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
+    """Show what the run would cost at most, and do nothing."""
+    estimated = estimate(settings, len(run_input.csv.rows), options.cap_micros)
+    show_estimate(settings, estimated)
+    if options.as_json:
+        print_json({"dryRun": estimated, "input": run_input.summary()})
     return 0
 
 
-def _do(settings: Settings, asked: Asked, given: Given) -> int:
-    bad_path = write_bad_rows(asked.output, given)
-    if not given.read.rows:
+def _start(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
+    bad_path = write_bad_rows(options.output, run_input)
+    if not run_input.csv.rows:
         raise Invalid(
-            f"{asked.input}: no row can be used; the reasons are in {bad_path}",
+            f"{options.input}: no row can be used; the reasons are in {bad_path}",
             code="run.input.unusable",
         )
-    key = key_of(settings, asked, given)
-    with _only_one(settings.data_folder() / "runs", key):
+    key = run_key(settings, options, run_input)
+    prepared = PreparedRun(options, run_input, key, bad_path)
+    with _exclusive_run(settings.data_folder() / "runs", key):
         try:
-            return run_async(lambda: _open(settings, asked, given, key, bad_path))
+            return run_async(lambda: _run(settings, prepared))
         except KeyboardInterrupt:
-            say("stopped: the same command goes on where this one was")
+            print_message("stopped: the same command continues where this one stopped")
             raise
 
 
-async def _open(
-    settings: Settings, asked: Asked, given: Given, key: str, bad_path: Path | None
-) -> int:
-    async with open_storage(settings, report=say) as storage:
-        return await _run_in(storage, asked, given, key, bad_path)
-
-
-def key_of(settings: Settings, asked: Asked, given: Given) -> str:
-    """Name a run by all that decides what comes of it: the same command finds it again."""
+def run_key(settings: Settings, options: RunOptions, run_input: RunInput) -> str:
+    """Return a key of all that decides the result: the same command finds its run again."""
     parts = [
-        given.read.sha256.hex(),
-        content_hash(given.icp).hex(),
-        str(asked.cap_micros),
+        run_input.csv.sha256.hex(),
+        content_hash(run_input.icp).hex(),
+        str(options.cap_micros),
         str(settings.budget.lead_micros),
-        ",".join(configured(settings)),
+        ",".join(list_configured_providers(settings)),
     ]
     return "run:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def configured(settings: Settings) -> list[str]:
-    """List the providers that have what they need."""
+def list_configured_providers(settings: Settings) -> list[str]:
+    """Return the providers that have what they need."""
     return [
         name
         for name, entry in catalog.CATALOG.items()
@@ -161,15 +153,15 @@ def configured(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def _only_one(folder: Path, key: str) -> Iterator[None]:
+def _exclusive_run(folder: Path, key: str) -> Iterator[None]:
     """Refuse the same run twice at once on this machine: both would write the same file."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{key.partition(':')[2][:32]}.lock")
     try:
         if not lock.try_alone():
             raise Conflict(
-                "the same run is going on in another process: wait for it, or stop it and start"
-                " again (it goes on where it was)",
+                "the same run is active in another process: wait for it, or stop it and start"
+                " again (it continues where it stopped)",
                 code="run.running",
             )
         yield
@@ -177,73 +169,50 @@ def _only_one(folder: Path, key: str) -> Iterator[None]:
         lock.close()
 
 
-async def _run_in(
-    storage: Storage, asked: Asked, given: Given, key: str, bad_path: Path | None
-) -> int:
-    icp = await storage.icps.record(given.icp)
-    run_id = await _open_run(storage, asked, key)
-    new = NewImport(run_id=run_id, icp_id=icp.id, name=asked.input.name)
-    worked = await work_on(storage, new, given.read, asked.began)
-    written = await write_output(storage, new, given.read, asked.output)
-    await _end(storage, asked, given, written, new, bad_path, was_handed_over=worked)
-    return 0 if written.unfinished == 0 else 1
+async def _run(settings: Settings, prepared: PreparedRun) -> int:
+    """Run the pipeline and write the output; return the exit code."""
+    options, csv = prepared.options, prepared.run_input.csv
+    async with open_storage(settings, report=print_message) as storage:
+        icp = await storage.icps.record(prepared.run_input.icp)
+        run_id = await _open_run(storage, options, prepared.key)
+        new = NewImport(run_id=run_id, icp_id=icp.id, name=options.input.name)
+        was_handed_over = await work_until_done(storage, new, csv, options.started_at)
+        counts = await write_output(storage, new, csv, options.output)
+        funnel = await overview.count_funnel(storage.db, run_id)
+    report = RunReport(
+        run_id=run_id,
+        output=str(options.output),
+        bad_output=None if prepared.bad_path is None else str(prepared.bad_path),
+        bad_rows=len(csv.bad),
+        spent_micros=funnel.spent_micros,
+        seconds=round(time.perf_counter() - options.started_at, 3),
+        handed_over=was_handed_over,
+        **msgspec.structs.asdict(counts),
+    )
+    print_report(report, settings.budget.currency)
+    if options.as_json:
+        print_json(report)
+    return 0 if counts.unfinished == 0 else 1
 
 
-async def _open_run(storage: Storage, asked: Asked, key: str) -> UUID:
+async def _open_run(storage: Storage, options: RunOptions, key: str) -> UUID:
+    """Open the run, or find the one that the same command opened before."""
     new = NewRun(
-        id=storage.ids.new(), kind="csv", title=asked.input.name, sends="never",
-        cap_micros=asked.cap_micros, lead_cap_micros=storage.settings.budget.lead_micros,
-        key=key, is_loading=True,
-    )  # fmt: skip
+        id=storage.ids.new(),
+        kind="csv",
+        title=options.input.name,
+        sends="never",
+        cap_micros=options.cap_micros,
+        lead_cap_micros=storage.settings.budget.lead_micros,
+        key=key,
+        is_loading=True,
+    )
     run_id = await runs.create(storage.db, new, storage.clock.now())
     if run_id != new.id:
-        found = await runs.get(storage.db, run_id)
-        state = "it had ended: its results are written again"
-        if found.state == "running":
-            state = "going on where it stopped"
-        say(f"run:     {run_id} was started before with this input, ICP and options; {state}")
+        run = await runs.get(storage.db, run_id)
+        is_running = run.state == "running"
+        state = "continuing" if is_running else "it had ended: its results are written again"
+        print_message(
+            f"run:     {run_id} was started before with this input, ICP and options; {state}"
+        )
     return run_id
-
-
-async def _end(
-    storage: Storage,
-    asked: Asked,
-    given: Given,
-    written: Written,
-    new: NewImport,
-    bad_path: Path | None,
-    *,
-    was_handed_over: bool,
-) -> None:
-    funnel = await overview.count_funnel(storage.db, new.run_id)
-    report = Report(
-        run_id=new.run_id,
-        output=str(asked.output),
-        bad_output=str(bad_path) if bad_path is not None else None,
-        rows=written.rows,
-        bad_rows=len(given.read.bad),
-        leads=written.leads,
-        scored=written.scored,
-        high=written.high,
-        medium=written.medium,
-        low=written.low,
-        failed=written.failed,
-        unfinished=written.unfinished,
-        spent_micros=funnel.spent_micros,
-        seconds=round(time.perf_counter() - asked.began, 3),
-        handed_over=was_handed_over,
-    )
-    _say_end(report, storage.settings.budget.currency)
-    if asked.as_json:
-        print_json(report)
-
-
-def _say_end(report: Report, currency: str) -> None:
-    say(
-        f"done:    {report.rows} rows, {report.leads} leads: {report.high} HIGH, "
-        f"{report.medium} MEDIUM, {report.low} LOW, {report.failed} failed; "
-        f"{money(report.spent_micros, 2)} {currency} in {report.seconds:.1f} s"
-    )
-    say(f"output:  {report.output}")
-    if report.unfinished:
-        say(f"         {report.unfinished} leads did not reach their end: run the command again")

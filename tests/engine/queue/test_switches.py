@@ -36,7 +36,7 @@ async def test_a_pause_survives_a_restart_and_finishes_what_is_in_flight(bench: 
         await until(is_done, 3.0)
 
 
-async def test_resuming_what_is_not_paused_says_so(bench: Bench) -> None:
+async def test_resuming_a_stage_that_is_not_paused_is_refused(bench: Bench) -> None:
     with pytest.raises(NotFound, match=r"toy\.make is not paused"):
         await switches.resume_stage(bench.db, MAKE)
 
