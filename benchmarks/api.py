@@ -83,9 +83,14 @@ def sizes_for(seconds: float, million: int) -> Sizes:
     if seconds >= WHOLE_SECONDS:
         return Sizes(seconds, million=million)
     return Sizes(
-        seconds, warm_seconds=0, leads=20, million=min(million, 500), clients=10,
-        stream_seconds=seconds, user_seconds=seconds * 2,
-    )  # fmt: skip
+        seconds,
+        warm_seconds=0,
+        leads=20,
+        million=min(million, 500),
+        clients=10,
+        stream_seconds=seconds,
+        user_seconds=seconds * 2,
+    )
 
 
 class Bench:
@@ -150,14 +155,21 @@ class Bench:
                 await self.server.ask_bench(SQL.vacuum_all)
                 tasks = {
                     "get": lambda served, seconds, many: Task(
-                        address=served.address, token=served.token, seconds=seconds,
-                        connections=many, ids_file=file.name,
+                        address=served.address,
+                        token=served.token,
+                        seconds=seconds,
+                        connections=many,
+                        ids_file=file.name,
                     ),
                     "post": lambda served, seconds, many: Task(
-                        address=served.address, token=served.token, seconds=seconds,
-                        connections=many, icp_id=icp_id, mark=self._mark(),
+                        address=served.address,
+                        token=served.token,
+                        seconds=seconds,
+                        connections=many,
+                        icp_id=icp_id,
+                        mark=self._mark(),
                     ),
-                }  # fmt: skip
+                }
                 asked = {**servers, "leadflood": await with_key(ours, api)}
                 await self._same_answers(asked, ids.split()[0])
                 for part in ("get", "post"):
@@ -173,9 +185,13 @@ class Bench:
         """Bring leads in and wait until they are scored: what is read is a whole lead."""
         for number in range(self.sizes.leads):
             lead = {
-                "email": f"f{number}@c{number % 2000}-bench.com", "fullName": f"Ann Filled{number}",
-                "title": "COO", "country": "DE", "icpId": icp_id, "providers": [],
-            }  # fmt: skip
+                "email": f"f{number}@c{number % 2000}-bench.com",
+                "fullName": f"Ann Filled{number}",
+                "title": "COO",
+                "country": "DE",
+                "icpId": icp_id,
+                "providers": [],
+            }
             await api.ask("POST", "/v1/leads", lead)
         with anyio.fail_after(FILL_SECONDS):
             while await self.server.ask_bench(SQL.count_unscored):
@@ -188,17 +204,24 @@ class Bench:
             async with Api(served) as api:
                 lead = await api.ask("GET", f"/v1/leads/{lead_id}")
             told[name] = (
-                lead["values"], len(lead["provenance"]), lead["keys"], lead["score"]["scoreMilli"],
-                len(lead["score"]["trace"]), len(lead["records"] or ()),
+                lead["values"],
+                len(lead["provenance"]),
+                lead["keys"],
+                lead["score"]["scoreMilli"],
+                len(lead["score"]["trace"]),
+                len(lead["records"] or ()),
                 len(lead["messages"] or ()),
-            )  # fmt: skip
+            )
         if any(one != told["leadflood"] for one in told.values()):
             self.void.append(f"the servers tell different things of one lead: {told}")
 
     async def _part(
-        self, part: str, servers: Mapping[str, Served],
-        make: Callable[[Served, float, int], Task], api: Api,
-    ) -> None:  # fmt: skip
+        self,
+        part: str,
+        servers: Mapping[str, Served],
+        make: Callable[[Served, float, int], Task],
+        api: Api,
+    ) -> None:
         """Give every server its turns, then let each answer one request at a time."""
         if part == "post":
             await self._pause(api, "PUT", {"reason": "benchmark"})
@@ -276,9 +299,11 @@ class Bench:
             await self._tell(ours, icp_id, sizes.events_per_s, 1.0)  # warms up
             before = ours.rss_kb()
             spec = {
-                "address": ours.address, "token": ours.token, "clients": sizes.clients,
+                "address": ours.address,
+                "token": ours.token,
+                "clients": sizes.clients,
                 "seconds": sizes.stream_seconds,
-            }  # fmt: skip
+            }
             async with running_child(python("benchmarks.api_stream"), spec) as child:
                 with anyio.fail_after(sizes.stream_seconds + CHILD_SECONDS):
                     await child.tell()
@@ -319,8 +344,10 @@ class Bench:
             "kb_per_client": round(max(0.0, grown_kb) / clients, 1),
         }
         self.extra["websocket_told"] = {
-            "clients": clients, "events": told, "p50_ms": round(found["p50_ms"], 1),
-        }  # fmt: skip
+            "clients": clients,
+            "events": told,
+            "p50_ms": round(found["p50_ms"], 1),
+        }
         say(f"websocket: {self.websocket}")
 
     def rates(self, part: str) -> dict[str, float | None]:

@@ -91,11 +91,15 @@ class Users:
             word = _skewed(filled.last_names, rng)
             return f"/v1/leads?{PAGE}&q={word[: rng.randint(4, len(word))]}"
         filters = (
-            "status=enriched", f"band={rng.choice(('HIGH', 'MEDIUM', 'LOW'))}",
-            f"country={_skewed(filled.countries, rng)}", f"owner={_skewed(filled.owners, rng)}",
-            f"icpId={_skewed(filled.icp_ids, rng)}", f"tag={_skewed(filled.tags, rng)}",
-            f"companyDomain={_skewed(filled.domains, rng)}", f"minScore={rng.randint(10, 95)}",
-        )  # fmt: skip
+            "status=enriched",
+            f"band={rng.choice(('HIGH', 'MEDIUM', 'LOW'))}",
+            f"country={_skewed(filled.countries, rng)}",
+            f"owner={_skewed(filled.owners, rng)}",
+            f"icpId={_skewed(filled.icp_ids, rng)}",
+            f"tag={_skewed(filled.tags, rng)}",
+            f"companyDomain={_skewed(filled.domains, rng)}",
+            f"minScore={rng.randint(10, 95)}",
+        )
         chosen = rng.sample(filters, rng.randint(1, 3))
         return f"/v1/leads?{PAGE}&{'&'.join(chosen)}"
 
@@ -104,9 +108,12 @@ class Users:
         async with Api(self._served) as api:
             while perf_counter() < until:
                 lead = {
-                    "email": f"{uuid4().hex}@c{self.incoming % 50}-bench.com", "title": "COO",
-                    "fullName": f"Ann Incoming{self.incoming}", "icpId": icp_id, "providers": [],
-                }  # fmt: skip
+                    "email": f"{uuid4().hex}@c{self.incoming % 50}-bench.com",
+                    "title": "COO",
+                    "fullName": f"Ann Incoming{self.incoming}",
+                    "icpId": icp_id,
+                    "providers": [],
+                }
                 try:
                     await api.ask("POST", "/v1/leads", lead)
                 except Broken as error:

@@ -86,18 +86,27 @@ async def leadflood(url: str, **settings: str) -> AsyncIterator[Served]:
     token, port = secrets.token_hex(16), _free_port()
     folder = Path(tempfile.mkdtemp(prefix="leadflood-bench-node-"))
     given = {
-        "DATABASE_URL": url, "LEADFLOOD_DATA": str(folder), "LEADFLOOD_MODE": "sandbox",
-        "LEADFLOOD_HTTP__TOKEN": token, **UNLIMITED, "LEADFLOOD_LOG__LEVEL": "warning", **settings,
-    }  # fmt: skip
+        "DATABASE_URL": url,
+        "LEADFLOOD_DATA": str(folder),
+        "LEADFLOOD_MODE": "sandbox",
+        "LEADFLOOD_HTTP__TOKEN": token,
+        **UNLIMITED,
+        "LEADFLOOD_LOG__LEVEL": "warning",
+        **settings,
+    }
     command = [sys.executable, "-m", "leadflood", "serve", "--port", str(port)]
     inherited = os.environ  # noqa: TID251 - handed on, but for settings of whoever measures
     environment = {k: v for k, v in inherited.items() if not k.startswith("LEADFLOOD_")} | given
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as words:
         process = await anyio.open_process(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=words,
-        )  # fmt: skip
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+        )
         try:
             await _until_ready(process, address)
             yield Served("leadflood", address, token, process.pid)
@@ -194,6 +203,9 @@ def address_of(url: str) -> Mapping[str, Any]:
     parts = urlsplit(url)
     asked = parse_qs(parts.query)
     return {
-        "host": asked["host"][0], "port": int(asked["port"][0]), "user": parts.username,
-        "password": parts.password, "database": parts.path.lstrip("/"),
-    }  # fmt: skip
+        "host": asked["host"][0],
+        "port": int(asked["port"][0]),
+        "user": parts.username,
+        "password": parts.password,
+        "database": parts.path.lstrip("/"),
+    }

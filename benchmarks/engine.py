@@ -133,8 +133,11 @@ class Bench:
             say(f"[red]{name}: void: {'; '.join(found['faults'])}")
             return None
         figures = {key: value for key, value in found.items() if key != "faults"}
-        told = ", ".join(f"{key} {value:,.3g}" for key, value in figures.items()
-                         if isinstance(value, int | float) and key != "per_s")  # fmt: skip
+        told = ", ".join(
+            f"{key} {value:,.3g}"
+            for key, value in figures.items()
+            if isinstance(value, int | float) and key != "per_s"
+        )
         rate = f"{found['per_s']:,.0f}/s" if "per_s" in found else ""
         say(f"{name}: {rate} {told} [dim]({perf_counter() - began:.0f} s)")
         return found
@@ -243,9 +246,13 @@ class Bench:
         if not await self._filled(sizes.million, runs=sizes.runs):
             return
         found = await self._take(
-            f"{sizes.million:,} queued in {sizes.runs:,} runs", python(SUBJECT), is_fresh=False,
-            phase="once", jobs=sizes.million, seconds=sizes.seconds,
-        )  # fmt: skip
+            f"{sizes.million:,} queued in {sizes.runs:,} runs",
+            python(SUBJECT),
+            is_fresh=False,
+            phase="once",
+            jobs=sizes.million,
+            seconds=sizes.seconds,
+        )
         if found is not None:
             self.rss_mb["million_queued"] = round(found["rss_mb"], 1)
             self.extra["million_queued_jobs_per_s"] = round(found["per_s"], 1)
@@ -260,9 +267,15 @@ class Bench:
         async with running_child(python(SUBJECT), holder) as child:
             await child.tell()
             found = await self._take(
-                "drain under a snapshot", python(SUBJECT), is_fresh=False, phase="drain",
-                jobs=sizes.chunk, seconds=0, wall_seconds=seconds, keeps_dead=True,
-            )  # fmt: skip
+                "drain under a snapshot",
+                python(SUBJECT),
+                is_fresh=False,
+                phase="drain",
+                jobs=sizes.chunk,
+                seconds=0,
+                wall_seconds=seconds,
+                keeps_dead=True,
+            )
             await child.tell()
         if found is not None:
             self.extra["snapshot_held_jobs_per_s"] = round(found["per_s"], 1)
@@ -308,12 +321,14 @@ class Bench:
             "chain_of_raw": (chain.get("leadflood"), chain.get("raw")),
             "chain_logged_of_raw": (chain.get("leadflood_logged_events"), chain.get("raw")),
             "million_of_drain": (
-                self.extra.get("million_queued_jobs_per_s"), drain.get("leadflood"),
+                self.extra.get("million_queued_jobs_per_s"),
+                drain.get("leadflood"),
             ),
             "snapshot_of_drain": (
-                self.extra.get("snapshot_held_jobs_per_s"), drain.get("leadflood"),
+                self.extra.get("snapshot_held_jobs_per_s"),
+                drain.get("leadflood"),
             ),
-        }  # fmt: skip
+        }
         return {name: round(a / b, 3) for name, (a, b) in pairs.items() if a and b}
 
     def found(self) -> dict[str, Any]:

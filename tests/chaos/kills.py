@@ -121,9 +121,14 @@ def main() -> None:
         times=asked.plan,
         people_count=40_000,
         latency_seconds={
-            "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
+            "apollo": 0.1,
+            "hunter": 0.1,
+            "pdl": 0.1,
+            "openai": 0.1,
+            "trengo": 0.1,
+            "smtp": 0.02,
         },
-    )  # fmt: skip
+    )
     order = Asked(asked.kills, asked.leads, asked.seed, plan)
     folder = open_folder("leadflood-kills-")
     try:

@@ -26,9 +26,13 @@ from tests.support.pretend import Plan
 SIDES = ("before", "after")
 STEPS = ("reserve", "send", "settle")
 QUESTIONS = (
-    "apollo.people.search", "apollo.people.match", "hunter.email.find", "hunter.email.verify",
-    "pdl.person.enrich", "openai.text.write",
-)  # fmt: skip
+    "apollo.people.search",
+    "apollo.people.match",
+    "hunter.email.find",
+    "hunter.email.verify",
+    "pdl.person.enrich",
+    "openai.text.write",
+)
 SENDS = ("smtp.message.send", "trengo.message.send")
 LOOK_UP = "trengo.message.look_up"
 SUPPRESSION = "message.suppress"

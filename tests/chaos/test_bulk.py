@@ -25,9 +25,11 @@ async def test_a_bulk_action_killed_again_and_again_is_finished_and_undone_exact
         ids = await make_leads(storage, LEADS)
         kept = await hash_of_leads(storage.db, ids)
         new = NewBulk(
-            verb=Verb.TAG, lead_ids=[UUID(one) for one in ids], by="test",
+            verb=Verb.TAG,
+            lead_ids=[UUID(one) for one in ids],
+            by="test",
             parameters=Parameters(tag="spring"),
-        )  # fmt: skip
+        )
 
         tagged = await begin(storage, new)
         await die_at(field, "leads.bulk.commit.before")

@@ -70,9 +70,13 @@ async def start(field: Field, raw: bytes) -> UUID:
     storage = field.storage
     imports = ImportService(storage.ids, storage.clock)
     source = Source(
-        file=io.BytesIO(raw), name="leads.csv", sha256=hashlib.sha256(raw).digest(),
-        byte_count=len(raw), owner=None, made_by="operator",
-    )  # fmt: skip
+        file=io.BytesIO(raw),
+        name="leads.csv",
+        sha256=hashlib.sha256(raw).digest(),
+        byte_count=len(raw),
+        owner=None,
+        made_by="operator",
+    )
     async with storage.producer().transaction() as publication:
         tx = publication.tx
         import_id = await imports.stage(tx, source)

@@ -13,9 +13,14 @@ SLOW_ENOUGH = Plan(
     times=1,
     people_count=12_000,
     latency_seconds={
-        "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
+        "apollo": 0.1,
+        "hunter": 0.1,
+        "pdl": 0.1,
+        "openai": 0.1,
+        "trengo": 0.1,
+        "smtp": 0.02,
     },
-)  # fmt: skip
+)
 
 
 async def test_ten_kills_lose_nothing_and_send_nothing_twice(

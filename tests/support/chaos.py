@@ -320,9 +320,15 @@ class Field:
                     child.kill()
 
     async def start_run(
-        self, *, discovered: int = 0, phones: int = 0, doubtful: int = 0, sure: int = 0,
-        claimed: int = 0, place: int = -1,
-    ) -> UUID:  # fmt: skip
+        self,
+        *,
+        discovered: int = 0,
+        phones: int = 0,
+        doubtful: int = 0,
+        sure: int = 0,
+        claimed: int = 0,
+        place: int = -1,
+    ) -> UUID:
         """Start a run of people nobody has met yet: found by search, and typed in by hand."""
         chosen = [
             *self._next("phones", reachable_by_phone_only(self.people), phones),
@@ -346,9 +352,12 @@ class Field:
             if discovered:
                 discovery = DiscoveryService(storage.clock, ["apollo"])
                 order = NewDiscovery(
-                    run_id=run_id, icp_id=icp.id, provider="apollo", query=query_of(wanted),
+                    run_id=run_id,
+                    icp_id=icp.id,
+                    provider="apollo",
+                    query=query_of(wanted),
                     wanted_count=discovered,
-                )  # fmt: skip
+                )
                 events.append(await discovery.start(tx, order))
             leads = LeadService(storage.ids, storage.clock)
             for person in people:

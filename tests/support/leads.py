@@ -49,13 +49,18 @@ async def make_leads(storage: Storage, count: int, owner: str | None = None) -> 
             source="csv",
             values=(
                 FoundValue(
-                    field=FieldName.EMAIL, value=f"{uuid4().hex}@bulk.example", source="csv",
-                    method="import", observed_at=now, confidence=0.9, evidence_hash=uuid4().hex,
+                    field=FieldName.EMAIL,
+                    value=f"{uuid4().hex}@bulk.example",
+                    source="csv",
+                    method="import",
+                    observed_at=now,
+                    confidence=0.9,
+                    evidence_hash=uuid4().hex,
                 ),
             ),
         )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
     async with storage.db.transaction() as tx:
         made = await leads.upsert(tx, people, storage.ids, now)
         ids = [one.lead_id for one in made]
