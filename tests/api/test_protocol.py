@@ -5,7 +5,7 @@ import pytest
 from leadflood.api.http.parser_errors import HEADER_BYTES, LINE_BYTES, MOST_HEADERS
 
 from tests.support.api import OPERATOR_TOKEN, Client
-from tests.support.raw import answer_on, connected, tell
+from tests.support.raw import connected, read_answer, send_raw
 
 pytestmark = pytest.mark.pg
 HOST = b"Host: localhost\r\n"
@@ -84,7 +84,7 @@ async def test_what_cannot_be_read_is_told_as_a_problem_like_all_else(
 ) -> None:
     raw, status = NOT_READ[name]
 
-    told = await tell(api, raw)
+    told = await send_raw(api, raw)
 
     assert told.status == status, told.body
     assert told.problem["code"].startswith("http.")
@@ -98,9 +98,9 @@ async def test_what_cannot_be_read_is_told_as_a_problem_like_all_else(
 async def test_nonsense_ends_a_connection_that_was_good_before(api: Client) -> None:
     async with connected(api) as socket:
         await socket.send(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
-        good = await answer_on(socket)
+        good = await read_answer(socket)
         await socket.send(b"nonsense\r\n\r\n")
-        bad = await answer_on(socket)
+        bad = await read_answer(socket)
         with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
             await socket.receive()
 
@@ -114,8 +114,8 @@ async def test_a_body_is_asked_for_only_when_it_is_wanted(api: Client) -> None:
         with anyio.fail_after(5):
             go_on = await socket.receive_exactly(len(GO_ON))
         await socket.send(b'{"name": "Wow"}')
-        made = await answer_on(socket)
-    refused = await tell(api, POST.replace(b"application/json", b"text/html") + expecting)
+        made = await read_answer(socket)
+    refused = await send_raw(api, POST.replace(b"application/json", b"text/html") + expecting)
 
     assert go_on == GO_ON
     assert made.status == 201
@@ -130,6 +130,6 @@ async def test_a_body_that_is_cut_ends_its_connection_and_nothing_else(api: Clie
 
 
 async def test_an_upgrade_of_a_route_that_streams_nothing_is_answered_plainly(api: Client) -> None:
-    told = await tell(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
+    told = await send_raw(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
 
     assert told.status == 200

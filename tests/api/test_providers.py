@@ -8,7 +8,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.net.calls import Window
 
 from tests.support.api import Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 APOLLO = "/v1/admin/providers/apollo"

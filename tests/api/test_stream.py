@@ -24,7 +24,7 @@ from leadflood.engine.queue.event import name_of
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 CUTS = 100

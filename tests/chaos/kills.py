@@ -19,7 +19,14 @@ import msgspec
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
 
-from tests.support.chaos import Field, Nursery, Reckoning, open_field, open_nursery, reckon
+from tests.support.chaos import (
+    ChaosField,
+    ChaosReport,
+    Nursery,
+    make_report,
+    open_chaos_field,
+    open_nursery,
+)
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
 
@@ -45,10 +52,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     let_through: int
     seconds: float
     histogram: dict[str, int]
-    reckoning: Reckoning
+    reckoning: ChaosReport
 
 
-async def kill_often(field: Field, kills: int, rng: random.Random) -> list[Kill]:
+async def kill_often(field: ChaosField, kills: int, rng: random.Random) -> list[Kill]:
     """Kill one worker after the other, until so many are dead or the work is done."""
     done: list[Kill] = []
     while len(done) < kills:
@@ -69,7 +76,7 @@ async def kill_often(field: Field, kills: int, rng: random.Random) -> list[Kill]
     return done
 
 
-def sum_up(kills: list[Kill], reckoning: Reckoning, seconds: float) -> Outcome:
+def sum_up(kills: list[Kill], reckoning: ChaosReport, seconds: float) -> Outcome:
     """Put a series into numbers."""
     width = (LATEST_SECONDS - SOONEST_SECONDS) / BUCKETS
     places = Counter(int((kill.after_seconds - SOONEST_SECONDS) / width) for kill in kills)
@@ -101,12 +108,12 @@ async def run(asked: Asked, nursery: Nursery, folder: Path) -> Outcome:
     phones = min(asked.leads // 12, 280)
     async with (
         embedded_postgres(folder / "server", REAL_TIME) as server,
-        open_field(nursery, server.url, folder, asked.plan) as field,
+        open_chaos_field(nursery, server.url, folder, asked.plan) as field,
     ):
         await field.start_run(discovered=asked.leads - phones, phones=phones)
         done = await kill_often(field, asked.kills, random.Random(asked.seed))  # noqa: S311 - when to kill
         await field.finish(seconds=1_200)
-        return sum_up(done, await reckon(field), time.perf_counter() - began)
+        return sum_up(done, await make_report(field), time.perf_counter() - began)
 
 
 def main() -> None:

@@ -19,7 +19,14 @@ from leadflood.app import STAGE_NAMES
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
 
-from tests.support.chaos import Field, Nursery, Reckoning, open_field, open_nursery, reckon
+from tests.support.chaos import (
+    ChaosField,
+    ChaosReport,
+    Nursery,
+    make_report,
+    open_chaos_field,
+    open_nursery,
+)
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
 
@@ -75,10 +82,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     points: int
     seconds: float
-    reckoning: Reckoning
+    reckoning: ChaosReport
 
 
-async def start_small_run(field: Field, place: int, claimed: int = 0) -> None:
+async def start_small_run(field: ChaosField, place: int, claimed: int = 0) -> None:
     """Start a run so small that it is quick, and so chosen that it passes every moment.
 
     Only somebody who `claimed` to be left alone passes the suppression's.
@@ -86,7 +93,7 @@ async def start_small_run(field: Field, place: int, claimed: int = 0) -> None:
     await field.start_run(discovered=3, phones=1, doubtful=1, sure=1, claimed=claimed, place=place)
 
 
-async def crash_at_each(field: Field, points: Sequence[str]) -> None:
+async def crash_at_each(field: ChaosField, points: Sequence[str]) -> None:
     """Let a worker die at each moment; the next one finds what it left, and new work."""
     for place, point in enumerate(points):
         if LOOK_UP not in point:
@@ -103,11 +110,11 @@ async def run(nursery: Nursery, folder: Path) -> Outcome:
     began = time.perf_counter()
     async with (
         embedded_postgres(folder / "server", REAL_TIME) as server,
-        open_field(nursery, server.url, folder, SMALL) as field,
+        open_chaos_field(nursery, server.url, folder, SMALL) as field,
     ):
         await crash_at_each(field, ALL)
         await field.finish()
-        reckoning = await reckon(field)
+        reckoning = await make_report(field)
         seconds = round(time.perf_counter() - began, 1)
         return Outcome(points=len(ALL), seconds=seconds, reckoning=reckoning)
 

@@ -22,7 +22,7 @@ from leadflood.engine.db.sql import Query
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 
-from tests.support.chaos import Field, Nursery, open_field
+from tests.support.chaos import ChaosField, Nursery, open_chaos_field
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -65,7 +65,7 @@ def a_file(first: int, count: int, title: str) -> bytes:
     return "\n".join([*lines, "no address,,,,,"]).encode()
 
 
-async def start(field: Field, raw: bytes) -> UUID:
+async def start(field: ChaosField, raw: bytes) -> UUID:
     """Stage a file and queue its first part, as the route does."""
     storage = field.storage
     imports = ImportService(storage.ids, storage.clock)
@@ -89,7 +89,7 @@ async def start(field: Field, raw: bytes) -> UUID:
     return import_id
 
 
-async def undo(field: Field, import_id: UUID) -> None:
+async def undo(field: ChaosField, import_id: UUID) -> None:
     storage = field.storage
     imports = ImportService(storage.ids, storage.clock)
     async with storage.producer().transaction() as publication:
@@ -98,13 +98,13 @@ async def undo(field: Field, import_id: UUID) -> None:
         await imports.begin_undo(publication.tx, import_id, job_id)
 
 
-async def look(field: Field, import_id: UUID) -> ImportView:
+async def look(field: ChaosField, import_id: UUID) -> ImportView:
     imports = ImportService(field.storage.ids, field.storage.clock)
     return await imports.get(field.storage.db, import_id, None)
 
 
 async def end_with_kills(
-    field: Field, import_id: UUID, wanted: ImportState, kills_wanted: int
+    field: ChaosField, import_id: UUID, wanted: ImportState, kills_wanted: int
 ) -> int:
     """Kill one worker after the other at named moments and at any time; tell how many died."""
     rng = random.Random(11)  # noqa: S311 - when to kill, no secret
@@ -132,7 +132,7 @@ async def end_with_kills(
 async def test_an_import_and_its_undo_survive_kills_and_leave_no_trace(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, QUICK) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, QUICK) as field:
         db = field.storage.db
         there = await start(field, a_file(0, 300, "CTO"))
         await end_with_kills(field, there, ImportState.COMPLETED, 0)

@@ -8,7 +8,8 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Unsure
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 RUN = UUID(int=0x70)
 

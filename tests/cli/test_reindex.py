@@ -7,7 +7,7 @@ from leadflood.engine.ids import Ids
 from tests.cli.conftest import OnDatabase
 from tests.domain.leads.people import SEEN_AT, a_person
 from tests.support.cli import Cli
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 SHOWN = sql(
     "SELECT lead.full_name, lead.title, lead.email, lead.sort_name, lead_text.words::text AS words"

@@ -5,7 +5,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.queue import repository, switches
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 STAGE = "enrichment.run"
 

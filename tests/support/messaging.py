@@ -20,13 +20,14 @@ from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.context import SendDecision
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
+
+from tests.support.statements import sql
 
 SETTINGS = Settings(
     sender_name="Grace Sample",
@@ -50,13 +51,8 @@ ADA: dict[FieldName, Scalar] = {
 }
 
 
-def sql(text: str, *parameters: str) -> Query:
-    """A statement of a test, its parameters in the order of `$1, $2, …`."""
-    return Query("test", text, parameters)
-
-
-class Published:
-    """A publication that remembers what was said."""
+class RecordedPublication:
+    """A publication that records its events."""
 
     def __init__(self, tx: Tx, events: list[Event]) -> None:
         self.tx = tx
@@ -70,7 +66,7 @@ class Published:
         return ()
 
 
-class RememberingPublisher:
+class RecordingPublisher:
     """Opens real transactions; events of those that commit are in `events`."""
 
     def __init__(self, db: Database) -> None:
@@ -78,15 +74,15 @@ class RememberingPublisher:
         self.events: list[Event] = []
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Published]:
-        said: list[Event] = []
+    async def transaction(self) -> AsyncIterator[RecordedPublication]:
+        published: list[Event] = []
         async with self._db.transaction() as tx:
-            yield Published(tx, said)
-        self.events.extend(said)
+            yield RecordedPublication(tx, published)
+        self.events.extend(published)
 
 
 class CountingSender:
-    """Takes messages, or raises what it is told to."""
+    """Records messages, or raises the error of the test."""
 
     name = "counting"
 
@@ -108,7 +104,7 @@ class CountingSender:
 
 
 class World:
-    """Everything messages touch, on one database."""
+    """Everything that messages touch, on one database."""
 
     def __init__(
         self, db: Database, settings: Settings = SETTINGS, writer: TextWriter | None = None
@@ -118,7 +114,7 @@ class World:
         self.ids = Ids(self.clock, seed=1)
         self.sender = CountingSender()
         self.settings = settings
-        self.publisher = RememberingPublisher(db)
+        self.publisher = RecordingPublisher(db)
         senders = {Channel.EMAIL: self.sender, Channel.WHATSAPP: CountingSender(Channel.WHATSAPP)}
         self.generate = GenerateStage(Policy(), settings, self.clock, self.ids, writer)
         self.send = SendStage(Policy(), settings, self.clock, senders)
@@ -136,7 +132,7 @@ class World:
         return await runs.create(self.db, new, self.clock.now())
 
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
-        made = self.ids.new()
+        row = self.ids.new()
         await self.db.execute(
             sql(
                 "INSERT INTO icp_profile (id, profile_id, version, name, offer, autopilot,"
@@ -147,21 +143,23 @@ class World:
                 "autopilot",
                 "now",
             ),
-            id=made,
+            id=row,
             offer=offer,
             autopilot=autopilot,
             now=self.clock.now(),
         )
-        return made
+        return row
 
     async def lead(self, **values: Scalar) -> UUID:
-        told = ADA | {FieldName(name): value for name, value in values.items()}
-        found = tuple(self.value(field, value) for field, value in told.items() if value != "")
+        fields = ADA | {FieldName(name): value for name, value in values.items()}
+        found_values = tuple(
+            self.value(field, value) for field, value in fields.items() if value != ""
+        )
         async with self.db.transaction() as tx:
-            [made] = await leads.upsert(
-                tx, [NewPerson(source="test", values=found)], self.ids, self.clock.now()
+            [row] = await leads.upsert(
+                tx, [NewPerson(source="test", values=found_values)], self.ids, self.clock.now()
             )
-        return made.lead_id
+        return row.lead_id
 
     def value(self, field: FieldName, value: Scalar) -> FoundValue:
         return FoundValue(
@@ -178,18 +176,18 @@ class World:
         return ClaimedTask(task, self.ids.new(), claim, run_id, 0, self.clock.now())
 
     async def drafted(self, lead_ids: Sequence[UUID], run_id: UUID, icp_id: UUID) -> list[Event]:
-        """Run `message.generate` on leads; tell the events."""
+        """Run `message.generate` on leads; return the events."""
         claims = [
             self.claim(LeadQualified(lead_id, icp_id, self.ids.new()), run_id)
             for lead_id in lead_ids
         ]
         inputs = await self.generate.load(self.db, claims)
-        ended = []
+        finished = []
         for claimed, loaded in zip(claims, inputs, strict=True):
             outcome = loaded if isinstance(loaded, Discard) else await self.generate.work(loaded)  # type: ignore[arg-type]
-            ended.append(FinishedTask(claimed, outcome, loaded))  # type: ignore[arg-type]
+            finished.append(FinishedTask(claimed, outcome, loaded))  # type: ignore[arg-type]
         async with self.db.transaction() as tx:
-            follows = await self.generate.commit(tx, ended)
+            follows = await self.generate.commit(tx, finished)
         return [follow.event for follow in follows]
 
     async def approved(self, count: int = 1, **values: Scalar) -> list[MessageApproved]:
@@ -220,7 +218,7 @@ class World:
         await self.service.release("test", "go")
 
     async def load_send(self, event: MessageApproved, claim: int = 1) -> "ClaimedTask[Any]":
-        """Claim a sending and load it; its input, or the outcome in its place, is in `input`."""
+        """Claim a send and load it; its input, or the outcome in its place, is in `input`."""
         run_id = await self.db.fetch_value(
             sql("SELECT run_id FROM intent WHERE id = $1", "id"), id=event.intent_id
         )
@@ -237,7 +235,7 @@ class World:
             await self.send.record(tx, job, error, None)
 
     async def end_send(self, job: "ClaimedTask[Any]", outcome: Any) -> list[Event]:
-        """Commit one sending's outcome; tell the events."""
+        """Commit one send's outcome; return the events."""
         if isinstance(outcome, Exception):
             outcome = Discard(outcome)
         elif isinstance(outcome, Receipt):
@@ -247,13 +245,13 @@ class World:
         return [follow.event for follow in follows]
 
     async def state(self, event: MessageApproved) -> str:
-        found = await self.db.fetch_value(
+        state = await self.db.fetch_value(
             sql("SELECT state FROM intent WHERE id = $1", "id"), id=event.intent_id
         )
-        return str(found)
+        return str(state)
 
     async def job_row(self, job: "ClaimedTask[Any]", state: int = 1) -> None:
-        """Give a claimed job its row, as the engine keeps it."""
+        """Insert the row of a claimed job, as the engine keeps it."""
         await self.db.execute(
             sql(
                 "INSERT INTO job (id, run_id, created_at, claim, state, stage, payload)"

@@ -6,7 +6,7 @@ import pytest
 from leadflood.pipeline import STEPS
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 DAMAGE = {
     "dead letters": "INSERT INTO dead_letter (id, stage, turn, priority, attempts, losses, payload,"

@@ -16,7 +16,7 @@ from leadflood.engine.errors import Invalid
 from leadflood.settings import load_settings
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import CSV_DATA, EXAMPLE_ICP, Cli, rows_of, write_lines
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 PEOPLE = 800
 

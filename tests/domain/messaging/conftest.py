@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from leadflood.engine.db.pool import Database
 from tests.support.db import TestServer, opened_clone
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 
 @pytest.fixture(scope="package")

@@ -11,7 +11,8 @@ from leadflood.domain.messaging.schemas import (
 )
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, NotConfigured, NotFound, PreconditionFailed
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 ANN = Decider(by="ann")

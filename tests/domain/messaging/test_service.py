@@ -18,7 +18,8 @@ from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 from leadflood.engine.queue import runs
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

@@ -7,7 +7,8 @@ from leadflood.domain.messaging import store
 from leadflood.domain.messaging.keys import Keys
 from leadflood.domain.messaging.schemas import Message, MessageState
 from leadflood.engine.db.pool import Database
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 
@@ -113,12 +114,3 @@ async def test_signs_that_postgres_refuses_are_taken_out(database: Database) -> 
     found = await store.find_message(database, message.id)
     assert found is not None
     assert found.body == "Hi ?Ada !"
-
-
-async def test_every_query_prepares(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        for query in store.SQL:
-            await connection.prepare(query.text)
-    finally:
-        await connection.close()

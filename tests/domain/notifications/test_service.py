@@ -18,7 +18,8 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import id_at
 from leadflood.engine.queue.publisher import Publication, Publisher
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 ANN = Reader(name="user:ann", user_id=UUID(int=1), permissions=("discovery:read", "leads:read"))

@@ -13,7 +13,7 @@ from leadflood.domain.overview.store import SQL
 from leadflood.engine.db.pool import Database, open_database
 from leadflood.engine.db.sql import Query
 from tests.support.db import TestServer, cloned_database
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 SOME = UUID(int=7)
