@@ -35,8 +35,8 @@ from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.sandbox.main import Announcement
 
-from tests.chaos.nursery import News, Start
-from tests.chaos.worker import Ended, Orders
+from tests.chaos.nursery import ChildOrder, ChildReport
+from tests.chaos.worker import WorkerOrders, WorkerResult
 from tests.support.leads import create_lead
 from tests.support.pretend import (
     Plan,
@@ -242,7 +242,7 @@ class Nursery:
         out = folder / f"child-{self._count}"
         if self._process.stdin is None:
             raise RuntimeError("the nursery has no stdin")
-        self._process.stdin.write(msgspec.json.encode(Start(out=str(out), **path)) + b"\n")
+        self._process.stdin.write(msgspec.json.encode(ChildOrder(out=str(out), **path)) + b"\n")
         self._process.stdin.flush()
         with anyio.fail_after(PATIENCE_SECONDS):
             while len(self._born) < self._count:
@@ -252,7 +252,7 @@ class Nursery:
     def read_news(self) -> None:
         """Read reports of children until the nursery closes."""
         for line in self._process.stdout or ():
-            news = msgspec.json.decode(line, type=News)
+            news = msgspec.json.decode(line, type=ChildReport)
             if news.code is None:
                 self._born.append(news.pid)
             else:
@@ -300,7 +300,7 @@ class ChaosField:
 
     async def worker(self, **over: Any) -> Child:
         """Start a worker on all runs so far."""
-        orders = Orders(
+        orders = WorkerOrders(
             database_url=self._url,
             data=str(self.storage.settings.data_folder()),
             world=self.world,
@@ -327,7 +327,7 @@ class ChaosField:
         doubtful: int = 0,
         sure: int = 0,
         claimed: int = 0,
-        place: int = -1,
+        index: int = -1,
     ) -> UUID:
         """Start a run of new people: found by search, and typed in by hand."""
         strangers = [
@@ -336,7 +336,7 @@ class ChaosField:
             *self._next("sure", sure_address(self.people), sure),
             *self._next("claimed", left_alone(self.people), claimed),
         ]
-        return await self._start(an_icp(place), discovered, strangers)
+        return await self._start(an_icp(index), discovered, strangers)
 
     async def _start(self, target: IcpInput, discovered: int, people: Sequence[Any]) -> UUID:
         storage = self.storage
@@ -417,7 +417,7 @@ class ChaosField:
         worker = await self.worker(**over)
         line = await worker.hear("ended", seconds)
         assert await worker.wait() == 0
-        return msgspec.json.decode(line.removeprefix("ended "), type=Ended).points
+        return msgspec.json.decode(line.removeprefix("ended "), type=WorkerResult).points
 
 
 class ChaosReport(msgspec.Struct, frozen=True, kw_only=True):
