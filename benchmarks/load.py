@@ -18,7 +18,7 @@ import anyio
 import msgspec
 import uvloop
 
-from benchmarks.world import ROOT, Broken, percentile, print_line, python
+from benchmarks.world import ROOT, SubjectFailed, percentile, print_line, python
 
 CONNECTIONS = 32
 MARGIN_SECONDS = 30
@@ -89,7 +89,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_s(self) -> float:
-        """Tell the good answers in a second."""
+        """Return the good answers a second."""
         return self.good / self.seconds
 
 
@@ -102,7 +102,7 @@ async def put_load(task: Task) -> Tally:
     for line in reversed(done.stdout.decode().splitlines()):
         if line.startswith("{"):
             return msgspec.json.decode(line, type=Tally)
-    raise Broken(f"{command[0]}: {done.stderr.decode()[-500:]}")
+    raise SubjectFailed(f"{command[0]}: {done.stderr.decode()[-500:]}")
 
 
 def tool() -> str:
@@ -117,7 +117,7 @@ def _words(task: Task) -> str:
 def _wrk_command(wrk: str, task: Task) -> list[str]:
     script = Path(tempfile.gettempdir()) / f"leadflood-wrk-{'get' if task.ids_file else 'post'}.lua"
     script.write_text((_GET if task.ids_file else _POST) + _TELL, "utf-8")
-    words = (
+    arguments = (
         [task.ids_file, str(random.randrange(10**9))]  # noqa: S311 - a seed
         if task.ids_file
         else [
@@ -137,7 +137,7 @@ def _wrk_command(wrk: str, task: Task) -> list[str]:
         task.address,
         "--",
         f"Bearer {task.token}",
-        *words,
+        *arguments,
     ]
 
 

@@ -3,7 +3,7 @@
     python -m tests.chaos.points   (all of them, on a server of its own; prints one JSON object)
 
 A crash point is before or after: the commit of each stage, the reservation of each outside call,
-the call itself, its settlement, and `authorize`. `before` a commit is the last moment before COMMIT.
+the call itself, its settlement, and `authorize`. `before` a commit is the last moment before it.
 """
 
 import shutil

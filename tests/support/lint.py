@@ -128,7 +128,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give a worker the folder."""
+    """Pass the folder to a worker."""
     node.workerinput["lint_folder"] = str(node.config.stash[CHECKS].folder)
 
 
