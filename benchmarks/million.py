@@ -17,7 +17,7 @@ import anyio
 import msgspec
 from leadflood.domain.icp.schemas import IcpInput
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.leads.writing import company_id_of
+from leadflood.domain.leads.rules.prepared_values import company_id_of
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Queries, Query

@@ -12,8 +12,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.http import idempotency
-from leadflood.api.http.idempotency import InFlightRequests
-from leadflood.api.services import BudgetDefaults, Services
+from leadflood.api.http.in_flight import InFlightRequests
+from leadflood.api.services import Services
 from leadflood.contracts.parts import Ports, StageParts
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
@@ -21,6 +21,7 @@ from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
+from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.retention import prune as prune_auth
 from leadflood.domain.auth.service.accounts import Accounts
@@ -28,23 +29,33 @@ from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.bulk.service import BulkService
-from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.companies.service import CompanyService
+from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.leads.activity_service import ActivityService
-from leadflood.domain.leads.changes import LeadChanges
-from leadflood.domain.leads.company_service import CompanyService
+from leadflood.domain.lead_views.service.exports import LeadExports
+from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
+from leadflood.domain.lead_views.service.lists import LeadLists
+from leadflood.domain.lead_views.service.pages import LeadPages
 from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.creation import LeadCreation
+from leadflood.domain.leads.service.editing import LeadEditing
+from leadflood.domain.leads.service.leads import LeadService
+from leadflood.domain.leads.service.merging import LeadMerging
+from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService, Watcher
-from leadflood.domain.overview.service import LeadListService, OverviewService
+from leadflood.domain.runs.schemas import BudgetDefaults
+from leadflood.domain.runs.service.jobs import JobService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
+from leadflood.engine.control.parts import Control, ControlParts, make_control
 from leadflood.engine.db import migrations
 from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
@@ -114,6 +125,8 @@ class Storage:
         )
         self.team = TeamSettings(db)
         self.icps = IcpService(db, self.ids, clock)
+        self.budget = msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True)
+        self.runs = RunService(db, self.ids, clock, self.budget)
         self.scores = ScoringService(db)
 
     def explain_settings(self) -> Sequence[tuple[str, str, str]]:
@@ -239,6 +252,7 @@ class Node:
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
         db, ids, clock = storage.db, storage.ids, storage.clock
+        leads, lead_lists, owners = LeadService(), LeadLists(db), LeadOwnership(db)
         return Services(
             db=db,
             ids=ids,
@@ -250,28 +264,50 @@ class Node:
             users=storage.users,
             team=storage.team,
             icps=storage.icps,
-            leads=LeadService(ids, clock),
-            lead_changes=LeadChanges(ids, clock),
-            lead_lists=LeadListService(db),
+            runs=storage.runs,
+            jobs=JobService(db, owners),
+            leads=leads,
+            lead_creation=LeadCreation(
+                storage.icps, self.messaging.opt_ins, storage.runs, ids, clock
+            ),
+            lead_editing=LeadEditing(ids, clock),
+            lead_merging=LeadMerging(ids, clock),
+            lead_owners=LeadOwners(storage.users),
+            lead_reprocessing=LeadReprocessing(storage.runs),
+            lead_lists=lead_lists,
+            lead_pages=LeadPages(db, leads, self.messaging),
+            exports=LeadExports(db, lead_lists, storage.audit),
+            previews=IcpPreviews(storage.scores),
             companies=CompanyService(ids, clock),
             activities=ActivityService(ids, clock),
             imports=ImportService(ids, clock),
             bulk=BulkService(ids, clock),
             learning=LearningService(ids, clock),
-            overview=OverviewService(db),
-            owners=LeadOwnership(db),
+            owners=owners,
             notifications=NotificationService(db, clock),
             scores=storage.scores,
             messaging=self.messaging,
             discovery=self.discovery,
+            searches=SearchService(db, ids, self.discovery, storage.icps, storage.runs),
             engine=self.engine,
-            gate=self.gate,
-            live_overrides=self.live_overrides,
-            adapters=self.adapters,
+            control=self._make_control(),
             provider_names=tuple(settings.providers),
-            budget=msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True),
+            budget=storage.budget,
             public_url=settings.http.public_url,
-            explain_settings=storage.explain_settings,
+        )
+
+    def _make_control(self) -> Control:
+        settings = self.storage.settings
+        return make_control(
+            ControlParts(
+                engine=self.engine,
+                gateway=self.gate,
+                live_overrides=self.live_overrides,
+                provider_names=tuple(settings.providers),
+                configured=frozenset(self.adapters),
+                currency=settings.budget.currency,
+                explain_settings=self.storage.explain_settings,
+            )
         )
 
     def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:

@@ -10,7 +10,8 @@ from leadflood.api.http.routing import Route
 from leadflood.api.http.server import Server
 from leadflood.api.http.settings import Settings
 from leadflood.api.lead_desk import LeadDesk
-from leadflood.api.routes import ServerParts, make_routes
+from leadflood.api.routes import ServerParts, make_document, make_routes
+from leadflood.api.routes.docs import ApiDocument
 from leadflood.api.services import Node, Services
 from leadflood.engine.obs.event_feed import EventFeed, EventHub
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
@@ -44,17 +45,17 @@ async def listening(
     keeps_days = started.engine.parts.settings.maintenance.event_days
     hub = EventHub(EventFeed(started.db, started.clock, keeps_days))
     desk = LeadDesk(node)
-    parts = ServerParts(node=node, metrics=metrics, lag=lag, hub=hub, desk=desk)
-    all_routes = await to_thread.run_sync(make_routes, parts)
+    parts = ServerParts(node=node, hub=hub, desk=desk)
     server = Server(services, http, hub, metrics)
     shared: dict[type, object] = {
         EventHub: hub,
         RouteMetrics: metrics,
         LoopLag: lag,
         LeadDesk: desk,
+        ApiDocument: await to_thread.run_sync(make_document),
     }
     async with server.listening(
-        all_routes if routes is None else routes, shared, _background(desk, lag)
+        make_routes(parts) if routes is None else routes, shared, _background(desk, lag)
     ) as address:
         yield address
 

@@ -1,75 +1,79 @@
 """Services: all that a route may use, one struct, built by `app` for each life of the node."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
 from leadflood.api.http.platform import Platform
+from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.bulk.service import BulkService
-from leadflood.domain.discovery.service import DiscoveryService
+from leadflood.domain.companies.service import CompanyService
+from leadflood.domain.discovery.service import DiscoveryService, SearchService
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.leads.activity_service import ActivityService
-from leadflood.domain.leads.changes import LeadChanges
-from leadflood.domain.leads.company_service import CompanyService
+from leadflood.domain.lead_views.service.exports import LeadExports
+from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
+from leadflood.domain.lead_views.service.lists import LeadLists
+from leadflood.domain.lead_views.service.pages import LeadPages
 from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.service.creation import LeadCreation
+from leadflood.domain.leads.service.editing import LeadEditing
+from leadflood.domain.leads.service.leads import LeadService
+from leadflood.domain.leads.service.merging import LeadMerging
+from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.notifications.service import NotificationService
-from leadflood.domain.overview.service import LeadListService, OverviewService
+from leadflood.domain.runs.schemas import BudgetDefaults
+from leadflood.domain.runs.service.jobs import JobService
+from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
-from leadflood.engine.live_overrides import LiveOverrides
-from leadflood.engine.net.gateway import ProviderGateway
+from leadflood.engine.control.parts import Control
 from leadflood.engine.runtime import Engine
-
-
-class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
-    """The caps that a run gets when its caller names none; None: no cap."""
-
-    currency: str
-    run_micros: int | None
-    lead_micros: int | None
 
 
 class Services(Platform, frozen=True, kw_only=True):
     """The services of one life of the node, beside what the framework needs.
 
     `icps` to `notifications` are the use cases, slice by slice.
-    `engine` is the engine's present life, `gate` the way to the outside, `live_overrides` what
-    operators set by hand. `adapters` are the configured providers, `provider_names` all of them.
+    `engine` is the engine's present life, `control` what operators ask and change of it.
+    `provider_names` are all providers, configured or not.
     `public_url` is how the outside reaches us; empty: not known.
-    `explain_settings` lists every setting: its path, its value (secrets masked), its origin.
     """
 
     users: Users
     team: TeamSettings
     icps: IcpService
+    runs: RunService
+    jobs: JobService
     leads: LeadService
-    lead_changes: LeadChanges
-    lead_lists: LeadListService
+    lead_creation: LeadCreation
+    lead_editing: LeadEditing
+    lead_merging: LeadMerging
+    lead_owners: LeadOwners
+    lead_reprocessing: LeadReprocessing
+    lead_lists: LeadLists
+    lead_pages: LeadPages
+    exports: LeadExports
+    previews: IcpPreviews
     companies: CompanyService
     activities: ActivityService
     imports: ImportService
     bulk: BulkService
     learning: LearningService
-    overview: OverviewService
     owners: LeadOwnership
     scores: ScoringService
     messaging: MessagingService
     discovery: DiscoveryService
+    searches: SearchService
     notifications: NotificationService
     engine: Engine
-    gate: ProviderGateway
-    live_overrides: LiveOverrides
-    adapters: Mapping[str, object]
+    control: Control
     provider_names: Sequence[str]
     budget: BudgetDefaults
     public_url: str
-    explain_settings: Callable[[], Sequence[tuple[str, str, str]]]
 
 
 class Node(Protocol):

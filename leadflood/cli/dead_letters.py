@@ -11,8 +11,8 @@ from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messaging.stage import SendStage
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository

@@ -5,7 +5,8 @@ from uuid import UUID
 from leadflood.app import Storage
 from leadflood.cli.console import print_message
 from leadflood.cli.database_command import with_storage
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.schemas import NewScore
+from leadflood.domain.leads.service import kernel as leads
 
 CHUNK = 500
 
@@ -26,7 +27,7 @@ async def reindex_all(storage: Storage) -> int:
     while lead_ids := await leads.list_ids(storage.db, after, CHUNK):
         predictions = await storage.scores.scores_of(lead_ids)
         scores = [
-            leads.NewScore(
+            NewScore(
                 lead_id=lead_id,
                 score_id=prediction.id,
                 score_milli=prediction.score.score_milli,
@@ -39,7 +40,7 @@ async def reindex_all(storage: Storage) -> int:
         ]
         async with storage.db.transaction() as tx:
             await leads.lock(tx, lead_ids)
-            await leads.refresh(tx, lead_ids)
+            await leads.refresh_list_columns(tx, lead_ids)
             await leads.record_scores(tx, scores)
         count, after = count + len(lead_ids), lead_ids[-1]
     return count

@@ -1,7 +1,8 @@
-"""The engine's own tables: jobs and what became of them, runs, nodes, switches, events.
+"""Create the engine's tables: jobs and how they ended, runs, nodes, switches, events.
 
-Why: everything durable about work in hand lives here; nothing here knows what a lead is.
-Locks: none on existing data. Undo: downgrade drops the tables with all jobs and events.
+Why: everything durable about work in hand lives here; nothing here knows what a lead is. A run is
+`is_loading` while its file is still read in parts, so that it does not end between two of them.
+Locks: new tables only. Undo: drops the tables, with all jobs and events.
 """
 
 from leadflood.engine.db.migrations import run
@@ -11,7 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TABLES = (
+STATEMENTS = (
     """
     CREATE TABLE installation (
         only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -50,10 +51,12 @@ TABLES = (
         created_at timestamptz NOT NULL,
         ended_at timestamptz,
         cancelled_at timestamptz,
-        cancelled_by text
+        cancelled_by text,
+        is_loading boolean NOT NULL DEFAULT false
     )
     """,
     "CREATE INDEX run_open ON run (id) WHERE state = 'running'",
+    "CREATE INDEX run_kind ON run (kind, id) WHERE kind <> 'lead'",
     """
     CREATE TABLE job (
         id uuid PRIMARY KEY,
@@ -102,6 +105,7 @@ TABLES = (
     )
     """,
     "COMMENT ON COLUMN history.state IS '3 completed, 4 failed, 5 cancelled'",
+    "CREATE INDEX history_not_completed ON history (id) WHERE state <> 3",
     """
     CREATE TABLE dead_letter (
         id uuid PRIMARY KEY,
@@ -156,7 +160,7 @@ TABLES = (
 
 def upgrade() -> None:
     """Create the tables."""
-    for statement in TABLES:
+    for statement in STATEMENTS:
         run(statement)
 
 

@@ -1,8 +1,9 @@
-"""The ledger: what every outside call cost, the caps, the answers kept, the allowances leased.
+"""Create the ledger: what calls cost, the caps, the answers kept, the allowances leased.
 
 Why: money is reserved before a call and settled after it; an answer is bought once; limits hold
-across processes. A line's id is the call reference that the other side prints on its invoice.
-Locks: none on existing data. Undo: downgrade drops the tables with all lines and answers.
+across processes, also those that operators set while the product runs. A line's id is the call
+reference that the other side prints on its invoice.
+Locks: new tables only. Undo: drops the tables, with all lines and answers.
 """
 
 from leadflood.engine.db.migrations import run
@@ -12,7 +13,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-TABLES = (
+STATEMENTS = (
     """
     CREATE TABLE provider_call (
         id uuid PRIMARY KEY,
@@ -39,6 +40,10 @@ TABLES = (
     "COMMENT ON COLUMN provider_call.shares IS 'what each subject bears; they sum to the line'",
     "CREATE INDEX provider_call_open ON provider_call (node_id) WHERE state = 'reserved'",
     "CREATE INDEX provider_call_unresolved ON provider_call (id) WHERE state = 'unresolved'",
+    """
+    CREATE INDEX provider_call_failed ON provider_call (provider, id)
+    WHERE outcome IS NOT NULL AND outcome NOT IN ('found', 'miss')
+    """,
     """
     CREATE TABLE budget (
         scope text PRIMARY KEY,
@@ -73,16 +78,27 @@ TABLES = (
     ) WITH (fillfactor = 50, autovacuum_vacuum_cost_delay = 0)
     """,
     "COMMENT ON COLUMN rate_limit.state IS 'its windows: next free time, used, what headers said'",
+    """
+    CREATE TABLE tuning (
+        name text PRIMARY KEY,
+        version bigint NOT NULL CHECK (version >= 0),
+        state text NOT NULL,
+        by_whom text NOT NULL,
+        reason text NOT NULL,
+        changed_at timestamptz NOT NULL
+    )
+    """,
+    "COMMENT ON TABLE tuning IS 'limits and caps set by hand: a provider, or all for the caps'",
 )
 
 
 def upgrade() -> None:
     """Create the tables."""
-    for statement in TABLES:
+    for statement in STATEMENTS:
         run(statement)
 
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("rate_limit", "answer", "budget", "provider_call"):
+    for table in ("tuning", "rate_limit", "answer", "budget", "provider_call"):
         run(f"DROP TABLE {table}")

@@ -300,7 +300,7 @@ async def test_a_lead_has_fifty_tags_and_no_more(
     more = await api.ask("PUT", f"/v1/leads/{lead['id']}/tags/another")
     long = await api.ask("PUT", f"/v1/leads/{lead['id']}/tags/{'x' * 41}")
 
-    assert more.problem["code"] == "leads.tags.full"
+    assert more.problem["code"] == "leads.tag.too_many"
     assert long.status == 422
 
 

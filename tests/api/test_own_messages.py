@@ -4,9 +4,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from leadflood.api.http.request_context import Caller
-from leadflood.api.routes import jobs
-from leadflood.api.routes.discovery_runs import Discoveries
-from leadflood.api.routes.icp_search import IcpSearch, PreviewQuery
+from leadflood.api.routes import icp_search, jobs
+from leadflood.api.routes.icp_search import PreviewQuery
 from leadflood.api.routes.jobs import JobQuery
 from leadflood.api.routes.messages import MessageQuery, Messages, Rejection
 from leadflood.app import Node
@@ -111,7 +110,9 @@ async def test_a_preview_looks_at_the_callers_own_leads(
     _, mine = await a_draft(world, str(rep.principal.user_id))
     await a_draft(world, str(uuid4()))
 
-    told = await IcpSearch(node, Discoveries(node)).preview(UUID(icp_id), PreviewQuery(), rep)
+    preview_icp = icp_search.preview_icp.handler
 
-    assert (told.evaluated_count, told.total_count, told.is_sample) == (1, 1, False)
-    assert [lead.lead_id for lead in told.sample] == [mine]
+    preview = await preview_icp(UUID(icp_id), PreviewQuery(), rep, node.services)
+
+    assert (preview.evaluated_count, preview.total_count, preview.is_sample) == (1, 1, False)
+    assert [lead.lead_id for lead in preview.sample] == [mine]

@@ -14,9 +14,9 @@ DOMAIN_WORDS = words(
     "lead leads company companies icp icps enrichment discovery scoring campaign inbox outreach"
 )
 SPOKEN_OF = {
-    # the events that somebody may hear, and how far a run is, are told by name
+    # events are named after what they are about, and a stream asks whose lead that is
     "leadflood/api/http/event_permissions.py": DOMAIN_WORDS,
-    "leadflood/api/http/websocket.py": {"discovery"},
+    "leadflood/api/http/websocket.py": {"discovery", "lead"},
 }
 
 

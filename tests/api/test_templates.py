@@ -61,6 +61,7 @@ async def test_a_new_version_takes_the_place_of_the_older_one_and_both_are_kept(
         ({"body": "{{ first_name|nothing }}"}, "body", "'nothing'"),
         ({"subject": " "}, "subject", "write a text"),
         ({"channel": "whatsapp"}, "whatsappTemplateId", "name the template"),
+        ({"placeholders": ["a"]}, "parameters", "one text for each"),
         (
             {"channel": "whatsapp", "whatsappTemplateId": "7", "placeholders": ["a", "b"],
              "parameters": ["x", "{% if %}"]},

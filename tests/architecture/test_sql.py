@@ -26,9 +26,9 @@ OWNERS = {
     "leadflood/domain/audit": "audit_event",
     "leadflood/domain/users": "team_setting",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
-    "leadflood/domain/leads": (
-        "lead lead_text company identity field_value activity import import_row tag"
-    ),
+    "leadflood/domain/leads": "lead lead_text identity field_value import import_row tag",
+    "leadflood/domain/companies": "company",
+    "leadflood/domain/activities": "activity",
     "leadflood/domain/bulk": "bulk_action bulk_item",
     "leadflood/domain/learning": "label",
     "leadflood/domain/discovery": "discovery_run discovery_record discovery_page",
@@ -42,8 +42,15 @@ OWNERS = {
         "template message message_fact intent suppression opt_in unsubscribe_token"
     ),
 }
-GUESTS = {("leadflood/domain/messaging", "switch")}
-"""Holding and releasing of sends is one row of the switches, taken under the slice's own lock."""
+GUESTS = {
+    ("leadflood/domain/messaging", "switch"),
+    ("leadflood/domain/leads", "company"),
+    ("leadflood/domain/leads", "activity"),
+}
+"""Holding and releasing of sends is one row of the switches, taken under the slice's own lock.
+
+Values name companies, and the end of a merge is noted, in the statements of their leads.
+"""
 
 WRITES = re.compile(
     r"\b(?:INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|(?<!DO )(?<!FOR )(?<!KEY )UPDATE)"

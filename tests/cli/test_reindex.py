@@ -1,6 +1,6 @@
 from typing import Any
 
-from leadflood.domain.leads import store
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -22,7 +22,7 @@ def test_lists_are_rebuilt_for_older_leads(cli: Cli, on_database: OnDatabase) ->
             for n in range(3)
         ]
         async with database.transaction() as tx:
-            await store.upsert(tx, people, Ids(SystemClock()), SEEN_AT)
+            await upsert(tx, people, Ids(SystemClock()), SEEN_AT)
         shown = [tuple(row) for row in await database.fetch(SHOWN)]
         await database.execute(sql("DELETE FROM lead_text"))
         await database.execute(

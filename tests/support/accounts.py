@@ -45,4 +45,4 @@ async def register(
     registration = accounts.use.registration
     prepared = await registration.prepare(issued.link.token, "", PASSWORD)
     async with database.transaction() as tx:
-        return (await registration.register(tx, prepared, HERE)).user.id
+        return (await registration.complete(tx, prepared, HERE)).user.id

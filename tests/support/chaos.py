@@ -26,7 +26,6 @@ from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.schemas import IcpInput, query_of
 from leadflood.domain.leads.schemas import OptInEvidence
-from leadflood.domain.leads.service import LeadService
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 from leadflood.engine.net.calls import Http
@@ -359,9 +358,10 @@ class ChaosField:
                     wanted_count=discovered,
                 )
                 events.append(await discovery.start(tx, order))
-            leads = LeadService(storage.ids, storage.clock)
             for person in people:
-                created = await create_lead(tx, leads, lead_of(self.people, person), icp.id)
+                created = await create_lead(
+                    tx, lead_of(self.people, person), icp.id, storage.ids, storage.clock
+                )
                 self.made.append((run_id, created.lead_id))
                 events.append(created)
                 if phone_of(person):

@@ -6,12 +6,14 @@ from uuid import UUID, uuid4
 from leadflood.app import Storage
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.making import LeadRequest
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, NewPerson
-from leadflood.domain.leads.service import LeadService
+from leadflood.domain.leads.repository.profiles import find_views
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadView, NewPerson
+from leadflood.domain.leads.service.insertion import LeadRequest, create_leads, read_lead
+from leadflood.domain.leads.service.upserting import upsert
+from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict
+from leadflood.engine.ids import Ids
 
 from tests.support.statements import sql
 
@@ -32,15 +34,21 @@ HASH = sql(
 
 
 async def create_lead(
-    tx: Tx, leads: LeadService, lead_input: LeadInput, icp_id: UUID
+    tx: Tx, lead_input: LeadInput, icp_id: UUID, ids: Ids, clock: Clock
 ) -> LeadCreated:
     """Create one lead. Raises: Invalid; Conflict when the person is a lead already."""
-    request = LeadRequest(prepared=leads.prepare(lead_input), icp_id=icp_id)
-    (result,) = await leads.create_many(tx, [request])
+    now = clock.now()
+    request = LeadRequest(prepared=read_lead(lead_input, now), icp_id=icp_id)
+    (result,) = await create_leads(tx, [request], ids, now)
     if isinstance(result, Conflict):
         raise result
     assert result is not None, "a request alone shares its keys with no other"
     return result
+
+
+async def find_view(db: Reader, lead_id: UUID) -> LeadView | None:
+    """Find all that is known of a lead; of a merged one, of its survivor."""
+    return (await find_views(db, [lead_id])).get(lead_id)
 
 
 async def make_leads(storage: Storage, count: int, owner: str | None = None) -> list[str]:
@@ -64,7 +72,7 @@ async def make_leads(storage: Storage, count: int, owner: str | None = None) -> 
         for _ in range(count)
     ]
     async with storage.db.transaction() as tx:
-        results = await leads.upsert(tx, people, storage.ids, now)
+        results = await upsert(tx, people, storage.ids, now)
         ids = [row.lead_id for row in results]
         if owner is not None:
             await tx.execute(OWN, ids=ids, owner=owner)

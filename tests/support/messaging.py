@@ -11,8 +11,8 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import NewPerson, OptInEvidence
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.messaging.schemas import MessageApproved, OptInView, Settings
 from leadflood.domain.messaging.service import MessagingService
 from leadflood.domain.messaging.stage import GenerateStage, SendStage
@@ -156,7 +156,7 @@ class World:
             self.value(field, value) for field, value in fields.items() if value != ""
         )
         async with self.db.transaction() as tx:
-            [row] = await leads.upsert(
+            [row] = await upsert(
                 tx, [NewPerson(source="test", values=found_values)], self.ids, self.clock.now()
             )
         return row.lead_id

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from leadflood.contracts.normalization import normalize_phone
 from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target
-from leadflood.domain.leads.canon import canonical_phone
 from leadflood.domain.leads.schemas import LeadInput
 from leadflood.providers import catalog
 from leadflood.sandbox.connections import connections
@@ -173,7 +173,7 @@ def left_alone(people: Population) -> Iterator[Person]:
 
 def phone_of(person: Person) -> str:
     """Return the mobile number, if it is one that could exist."""
-    return canonical_phone(person.mobile, person.country.code) or ""
+    return normalize_phone(person.mobile, person.country.code) or ""
 
 
 def _strangers(people: Population) -> Iterator[Person]:

@@ -1,9 +1,9 @@
 """Decoding: bodies, queries and paths into what handlers declare, or a refusal that says why."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from leadflood.engine.errors import FieldProblem
 
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
+_QueryT = TypeVar("_QueryT")
 
 
 def decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
@@ -30,7 +31,7 @@ def decode_body(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
     return decoded
 
 
-def decode_query(pairs: list[tuple[str, str]], kind: Any) -> Any:
+def decode_query(pairs: Sequence[tuple[str, str]], kind: type[_QueryT]) -> _QueryT:
     """Convert the parameters after the question mark; unknown and doubled ones are refused."""
     params: dict[str, str] = {}
     for name, value in pairs:

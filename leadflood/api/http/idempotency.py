@@ -2,18 +2,15 @@
 
 An answer is kept in the transaction that does the work, under a lock of its key: equal requests
 follow one another, those of other nodes too, and after a crash either both the work and its answer
-are there or neither. `InFlightRequests` keeps equal requests of one process from waiting in
-transactions of their own: fifty of them would hold the whole pool.
+are there or neither. Equal requests of one process wait for one another before that (`in_flight`).
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import anyio
 import msgspec
 
 from leadflood.api.http.problems import HttpRefused
@@ -27,65 +24,6 @@ SQL = load_queries(__file__)
 HEADER = "Idempotency-Key"
 KEPT = timedelta(days=1)
 PRUNED_AT_ONCE = 5_000
-AnswerT = TypeVar("AnswerT")
-
-
-class StoredResponse(msgspec.Struct, frozen=True):
-    """What was sent with a key, by its hash, and how that was answered."""
-
-    body_hash: bytes
-    answer: Any
-
-
-class InFlight:
-    """A key in use: whoever holds its lock sets `response` when the answer is committed."""
-
-    __slots__ = ("lock", "response", "waiting")
-
-    def __init__(self) -> None:
-        self.lock = anyio.Lock()
-        self.waiting = 0
-        self.response: StoredResponse | None = None
-
-
-class InFlightRequests:
-    """The keys in use in this process; one that nobody waits for is dropped."""
-
-    def __init__(self) -> None:
-        self._keys: dict[bytes, InFlight] = {}
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @asynccontextmanager
-    async def lock(self, key: bytes) -> AsyncIterator[InFlight]:
-        """Wait until nobody else uses the key. A request that fails leaves it to the next."""
-        flight = self._keys.setdefault(key, InFlight())
-        flight.waiting += 1
-        try:
-            async with flight.lock:
-                yield flight
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting:
-                del self._keys[key]
-
-    async def share(self, caller: Caller, work: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """Do the work, or return the answer of an equal request that did it meanwhile.
-
-        Raises: HttpRefused 422 when the key came with another body, and what `work` raises.
-        """
-        if not caller.idempotency_key:
-            return await work()
-        async with self.lock(key_of(caller)) as flight:
-            if flight.response is None:
-                answer = await work()
-                flight.response = StoredResponse(caller.body_hash, answer)
-            elif flight.response.body_hash != caller.body_hash:
-                raise reused_key()
-            else:
-                answer = flight.response.answer
-        return answer
 
 
 class AnswerSeal(Protocol):

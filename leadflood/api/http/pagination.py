@@ -31,15 +31,15 @@ class Selection(
     fields: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
 
 
-class Paging(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """How much of a list; `cursor` is the `nextCursor` of the page before.
+class PageRequest:
+    """The verbs of a query for a page; a struct that mixes it in declares these fields."""
 
-    `page` counts from 1, not together with a cursor; null: where the cursor says, or the first.
-    """
+    __slots__ = ()
 
-    limit: Limit = 50
-    cursor: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
-    page: PageNumber | None = None
+    fields: str
+    limit: int
+    cursor: str
+    page: int | None
 
     @property
     def offset(self) -> int:
@@ -83,6 +83,19 @@ class Paging(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, r
             )
 
 
+class Paging(
+    Selection, PageRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """How much of a list; `cursor` is the `nextCursor` of the page before.
+
+    `page` counts from 1, not together with a cursor; null: where the cursor says, or the first.
+    """
+
+    limit: Limit = 50
+    cursor: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+    page: PageNumber | None = None
+
+
 class Pagination(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where a page stands; `nextCursor` null: there is no more. `total` null: not counted.
 
@@ -122,7 +135,7 @@ class Listed(msgspec.Struct, Generic[ItemT], frozen=True, kw_only=True, rename="
 
 def paginate(
     items: Sequence[ItemT],
-    paging: Paging,
+    paging: PageRequest,
     position_of: Callable[[ItemT], Any] = _id_of,
     total: Counted | None = None,
     *,
@@ -138,7 +151,7 @@ def paginate(
 
 def make_page(
     items: Sequence[ItemT],
-    paging: Paging,
+    paging: PageRequest,
     position_of: Callable[[ItemT], Any] = _id_of,
     total: Counted | None = None,
     *,

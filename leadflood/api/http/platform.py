@@ -2,7 +2,7 @@
 
 import msgspec
 
-from leadflood.api.http.idempotency import InFlightRequests
+from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.engine.clock import Clock

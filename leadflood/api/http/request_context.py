@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
 from leadflood.domain.audit.schemas import Actor
-from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas import ALL, Editor, Principal, PrincipalKind, Visibility
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
 
@@ -53,6 +53,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def visibility(self) -> Visibility:
         """Whose leads they see."""
         return self.principal.visibility
+
+    @property
+    def editor(self) -> Editor:
+        """Who this is to a slice that changes what they own or see."""
+        return Editor(by=self.by, visibility=self.visibility, if_match=self.if_match)
 
     @property
     def actor(self) -> Actor:

@@ -1,6 +1,7 @@
 """Answers that are not JSON, and answers of which only a part is shown."""
 
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -31,3 +32,11 @@ class PartialResponse(msgspec.Struct, frozen=True):
 
     whole: Any
     shown: Any
+
+
+def created_or_existing(answer: msgspec.Struct, *, is_new: bool) -> HtmlPage:
+    """Answer 201 for what was created now, 200 for what existed."""
+    status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    return HtmlPage(
+        body=msgspec.json.encode(answer), content_type="application/json", status=status.value
+    )

@@ -14,6 +14,7 @@ import inspect
 import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType, ModuleType, NoneType
 from typing import Any
@@ -24,11 +25,11 @@ from typing_extensions import TypedDict, Unpack
 from leadflood.api.http.decoding import decode_body, decode_path, decode_query, unknown_parameter
 from leadflood.api.http.deprecation import Deprecation
 from leadflood.api.http.naming import snake_case
-from leadflood.api.http.pagination import Listed, Paging, Selection, names_in
+from leadflood.api.http.pagination import Listed, PageRequest, Selection, names_in
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import PartialResponse
-from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork, run_once
+from leadflood.api.http.unit_of_work import LateUnitOfWork, run_once
 from leadflood.api.http.uploads import Upload
 from leadflood.engine.errors import LeadfloodError
 
@@ -189,7 +190,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def selectable(self) -> dict[str, str]:
         """The fields that `fields` may name, with their Python names; else nothing."""
-        if not (isinstance(self.query, type) and issubclass(self.query, Selection)):
+        if not (isinstance(self.query, type) and issubclass(self.query, Selection | PageRequest)):
             return {}
         (item,) = typing.get_args(self.answer) if self.is_list else (self.answer,)
         return _fields_of(item)
@@ -296,7 +297,7 @@ class Endpoint:
                 raise unknown_parameter(pairs[0][0])
             return ()
         query = arguments["query"] = decode_query(pairs, self.signature.query)
-        if isinstance(query, Paging):
+        if isinstance(query, PageRequest):
             query.require_sound()
         if self._selectable and query.fields:
             return names_in(query.fields, tuple(self._selectable))
@@ -310,10 +311,7 @@ class Endpoint:
 
     def _call_in_unit_of_work(self, arguments: dict[str, Any], caller: Caller) -> Awaitable[Any]:
         services = self._add_services(arguments)
-
-        def work(uow: UnitOfWork) -> Awaitable[Any]:
-            return self.route.handler(**arguments, uow=uow)
-
+        work = partial(self.route.handler, **arguments)
         seal = services.accounts.use.seal if self.route.is_sealed else None
         return run_once(services, caller, self.signature.returns, work, seal=seal)
 

@@ -1,8 +1,10 @@
 """Unit of work: one transaction with its events, its audit record and its remembered answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from inspect import isawaitable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,11 +15,12 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import LeadfloodError
+from leadflood.engine.errors import Bug, LeadfloodError
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.publisher import Publication
 
 AnswerT = TypeVar("AnswerT")
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 AfterCommit = Callable[[], object]
 
 
@@ -99,13 +102,18 @@ class UnitOfWork:
                 await result
 
 
-Work = Callable[[UnitOfWork], Awaitable[AnswerT]]
+class Work(Protocol[AnswerT_co]):
+    """What is done in a unit of work: a handler with its other arguments in place."""
+
+    def __call__(self, *, uow: UnitOfWork) -> Awaitable[AnswerT_co]:
+        """Do it."""
 
 
 class LateUnitOfWork(Generic[AnswerT]):
-    """A unit of work that the handler opens by itself, after work that must hold no connection.
+    """A unit of work that the handler opens by itself, so that it may work before and after it.
 
-    Hashing a password takes as long as a hundred transactions.
+    Hashing a password takes as long as a hundred transactions; what a switch did is seen once it
+    is committed. `recall` and `run` are for routes that take an Idempotency-Key, `open` for others.
     """
 
     def __init__(
@@ -129,26 +137,33 @@ class LateUnitOfWork(Generic[AnswerT]):
         """Do the work once; see `run_once`."""
         return await run_once(self._platform, self._caller, self._kind, work, seal=self._seal)
 
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[UnitOfWork]:
+        """Open the unit of work; it is committed when the block ends, and no answer is kept."""
+        if self._caller.idempotency_key:
+            raise Bug("an Idempotency-Key came: `run` remembers the answer")
+        async with self._platform.publisher.transaction() as publication:
+            uow = UnitOfWork(self._platform, self._caller, publication)
+            yield uow
+        await uow.run_after_commit()
 
-async def run_once(
+
+def run_once(
     platform: Platform,
     caller: Caller,
     kind: Any,
     work: Work[AnswerT],
     *,
     seal: AnswerSeal | None = None,
-) -> AnswerT:
+) -> Awaitable[AnswerT]:
     """Do a change once: with an Idempotency-Key seen before, its first answer is given again.
 
     `work` runs in one transaction with what it publishes and audits, and with its answer, which is
     of the `kind`. `seal` encrypts answers that hold secrets.
     Raises: HttpRefused 422 when the key came with another body before, and what `work` raises.
     """
-
-    async def transact() -> AnswerT:
-        return await _transact(platform, caller, kind, work, seal)
-
-    return await platform.in_flight.share(caller, transact)
+    transact = partial(_transact, platform, caller, kind, work, seal)
+    return platform.in_flight.share(caller, transact)
 
 
 async def _transact(
@@ -174,7 +189,7 @@ async def _answer(
         if remembered is not None:
             return remembered
     try:
-        answer = await work(uow)
+        answer = await work(uow=uow)
     except CommitAndRaise as order:
         return order
     if caller.idempotency_key and answer is not None:

@@ -27,8 +27,8 @@ from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.settings import Settings
 from leadflood.domain.auth.schemas import Permission, Principal
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
-from leadflood.domain.overview.schemas import Funnel
-from leadflood.domain.overview.service import OverviewService
+from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import LeadfloodError, Throttled, Transient
@@ -164,7 +164,7 @@ class Streams:
         self._db = platform.db
         self._clock = platform.clock
         self._sight = LeadOwnership(self._db)
-        self._overview = OverviewService(self._db)
+        self._reports = RunReports(self._db)
         self._open: set[Stream] = set()
 
     async def serve(
@@ -295,7 +295,7 @@ class Streams:
                 listening.setdefault(view.run_id, []).append(stream)
         known = await runs.find(self._db, list(listening)) if listening else {}
         for run_id, run in known.items():
-            funnel = await self._overview.count_funnel(run_id)
+            funnel = await self._reports.count_funnel(run_id)
             told = RunProgress(state=run.state, progress=funnel)
             for stream in listening[run_id]:
                 if stream.told_progress != told:

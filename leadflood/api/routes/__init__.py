@@ -18,47 +18,46 @@ from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, routes_of
 from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.routes import (
+    activities,
     admin_dead_letters,
+    admin_providers,
+    admin_settings,
+    admin_stages,
+    admin_statistics,
     api_keys,
     audit,
+    auth,
+    companies,
+    discovery_runs,
+    docs,
+    health,
+    icp_search,
+    invitation_pages,
     jobs,
+    lead_actions,
+    lead_exports,
+    lead_list,
+    leads,
+    me,
     notifications,
     opt_ins,
+    runs,
     suppressions,
     templates,
+    users,
 )
-from leadflood.api.routes.activities import Activities
-from leadflood.api.routes.admin_providers import Providers
-from leadflood.api.routes.admin_settings import EffectiveSettings
-from leadflood.api.routes.admin_stages import Stages
-from leadflood.api.routes.admin_statistics import Statistics
-from leadflood.api.routes.auth import Auth
 from leadflood.api.routes.bulk_actions import Bulk
-from leadflood.api.routes.companies import Companies
-from leadflood.api.routes.discovery_runs import Discoveries
-from leadflood.api.routes.docs import Docs, find_assets
+from leadflood.api.routes.docs import ApiDocument, find_assets
 from leadflood.api.routes.events import Events
 from leadflood.api.routes.feedback import FeedbackRoutes
-from leadflood.api.routes.health import Operations
 from leadflood.api.routes.icp_rules import IcpRules
-from leadflood.api.routes.icp_search import IcpSearch
 from leadflood.api.routes.icps import Icps
 from leadflood.api.routes.imports import Imports
-from leadflood.api.routes.invitation_pages import JoiningPages
-from leadflood.api.routes.lead_actions import LeadChangeRoutes
-from leadflood.api.routes.lead_exports import Exports
-from leadflood.api.routes.lead_list import LeadLists
-from leadflood.api.routes.leads import Leads
-from leadflood.api.routes.me import AuthSelf
 from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.runs import Runs
 from leadflood.api.routes.sending import Sending
 from leadflood.api.routes.unsubscribe import Public
-from leadflood.api.routes.users import Users
 from leadflood.api.services import Node
 from leadflood.engine.obs.event_feed import EventHub
-from leadflood.engine.obs.health import newest_revision
-from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 DESCRIPTION = "Find, enrich, score, write to and learn from leads."
 
@@ -67,8 +66,6 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
     """What route classes are built from; `hub` None: only to be described."""
 
     node: Node
-    metrics: RouteMetrics
-    lag: LoopLag
     hub: EventHub | None
     desk: LeadDesk
 
@@ -76,64 +73,65 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
 RouteClass = Callable[[ServerParts], Any]
 ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     lambda parts: Public(parts.node),
-    lambda parts: Auth(parts.node),
-    lambda parts: AuthSelf(parts.node),
-    lambda parts: JoiningPages(parts.node),
-    lambda parts: Users(parts.node),
+    auth,
+    me,
+    invitation_pages,
+    users,
     api_keys,
-    lambda parts: Operations(parts.node, newest_revision(), parts.metrics, parts.lag),
+    health,
     lambda parts: Icps(parts.node),
     lambda parts: IcpRules(parts.node),
-    lambda parts: IcpSearch(parts.node, Discoveries(parts.node)),
-    lambda parts: LeadLists(parts.node),
-    lambda parts: Exports(parts.node),
-    lambda parts: Companies(parts.node),
-    lambda parts: Activities(parts.node),
-    lambda parts: Leads(parts.desk),
-    lambda parts: LeadChangeRoutes(parts.node),
+    icp_search,
+    lead_list,
+    lead_exports,
+    companies,
+    activities,
+    leads,
+    lead_actions,
     opt_ins,
     lambda parts: FeedbackRoutes(parts.node),
     lambda parts: Bulk(parts.node),
     lambda parts: Imports(parts.node),
-    lambda parts: Discoveries(parts.node),
+    discovery_runs,
     jobs,
-    lambda parts: Runs(parts.node),
+    runs,
     lambda parts: Messages(parts.node),
     templates,
     suppressions,
     notifications,
     lambda parts: Sending(parts.node),
-    lambda parts: Stages(parts.node),
-    lambda parts: Providers(parts.node),
+    admin_stages,
+    admin_providers,
     audit,
-    lambda parts: EffectiveSettings(parts.node),
-    lambda parts: Statistics(parts.node),
+    admin_settings,
+    admin_statistics,
     admin_dead_letters,
     lambda parts: Events(parts.node, parts.hub),
+    docs,
 )
 """Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""
 
 
 def make_routes(parts: ServerParts) -> tuple[Route, ...]:
-    """List all routes, those that explain the others last. Reads files: call it in a thread."""
-    docs = Docs(find_assets())
+    """List all routes, those that explain the others last."""
     routes: list[Route] = []
     for resource in ALL_ROUTES:
         if isinstance(resource, ModuleType):
             routes += routes_of(resource)
         else:
             routes += resource(parts).routes()
-    routes += docs.routes()
-    docs.document = msgspec.json.encode(describe(routes, DESCRIPTION))
     return tuple(routes)
 
 
+def make_document() -> ApiDocument:
+    """Describe all routes for people and machines. Reads a folder: call it in a thread."""
+    return ApiDocument(json=msgspec.json.encode(describe_api()), assets=find_assets())
+
+
 def list_routes() -> tuple[Route, ...]:
-    """List all routes without a node: to be described, not to be asked. Reads files."""
+    """List all routes without a node: to be described, not to be asked."""
     node = cast("Node", None)
-    return make_routes(
-        ServerParts(node=node, metrics=RouteMetrics(), lag=LoopLag(), hub=None, desk=LeadDesk(node))
-    )
+    return make_routes(ServerParts(node=node, hub=None, desk=LeadDesk(node)))
 
 
 def describe_api() -> dict[str, Any]:

@@ -1,48 +1,50 @@
-"""Proving who one is: logging in and out, joining by a link, password and second factor."""
+"""Authentication: logging in and out, and registration by a link."""
 
-from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.idempotency import IdempotencyStore
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import CommitAndRaise, UnitOfWork, run_once
-from leadflood.api.services import Node
-from leadflood.domain.audit.schemas import AuditEntry
+from leadflood.api.http.routing import get, post
+from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
+from leadflood.api.services import Services
 from leadflood.domain.auth.schemas import (
+    CodeText,
+    EmailText,
     LinkKind,
+    NameText,
+    PasswordText,
     Permission,
     PrincipalKind,
     Role,
     SessionTokens,
+    TokenText,
     UserView,
 )
-from leadflood.domain.auth.service.accounts import AuthServices
 from leadflood.domain.auth.service.login import LoginRefused, VerifiedPassword
 from leadflood.domain.auth.service.registration import PreparedRegistration
 from leadflood.domain.auth.service.sessions import ReusedToken
 from leadflood.domain.users.schemas import Team
 from leadflood.engine.errors import Conflict, Invalid, NotFound, Throttled, Unauthenticated
 
-Email = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
-Password = Annotated[str, msgspec.Meta(max_length=4_000)]
-Code = Annotated[str, msgspec.Meta(max_length=40)]
-Token = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Name = Annotated[str, msgspec.Meta(max_length=200)]
-AnswerT = TypeVar("AnswerT")
+LOGIN_ERRORS = (Unauthenticated, Throttled)
+REGISTRATION_ERRORS = (NotFound, Invalid, Conflict, Throttled)
+_REGISTERED = {
+    LinkKind.CLAIM: "installation.claimed",
+    LinkKind.INVITATION: "user.registered",
+    LinkKind.RESET: "user.password_reset",
+}
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Address and password; `code` is the app's or a recovery code, where there is a factor."""
 
-    email: Email
-    password: Password
-    code: Code = ""
+    email: EmailText
+    password: PasswordText
+    code: CodeText = ""
 
 
 class Refresh(
@@ -50,24 +52,24 @@ class Refresh(
 ):
     """The refresh token that came last."""
 
-    refresh_token: Token
+    refresh_token: TokenText
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the first administrator gives; `token` stands in the claim link."""
 
-    token: Token
-    email: Email
-    password: Password
-    name: Name = ""
+    token: TokenText
+    email: EmailText
+    password: PasswordText
+    name: NameText = ""
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody invited gives; `token` stands in his link. An empty name keeps the present."""
+    """What somebody invited gives; `token` stands in the link. An empty name keeps the present."""
 
-    token: Token
-    password: Password
-    name: Name = ""
+    token: TokenText
+    password: PasswordText
+    name: NameText = ""
 
 
 class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -79,18 +81,6 @@ class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     expires_at: datetime
     session_id: UUID
     user: UserView
-
-    @staticmethod
-    def of(tokens: SessionTokens, user: UserView) -> "LoginAnswer":
-        """Tell tokens to their holder."""
-        return LoginAnswer(
-            token_type="Bearer",  # noqa: S106 - a scheme's name
-            access_token=tokens.access_token,
-            refresh_token=tokens.refresh_token,
-            expires_at=tokens.expires_at,
-            session_id=tokens.session_id,
-            user=user,
-        )
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -105,7 +95,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     role: Role | None
     permissions: tuple[Permission, ...]
     session_id: UUID | None
-    sees_owner: UUID | None
+    visible_owner_id: UUID | None = msgspec.field(name="seesOwner")
     team: Team
 
 
@@ -115,172 +105,145 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     session_id: UUID
 
 
-class Auth:
-    """The routes of logging in and joining."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    @property
-    def _use(self) -> AuthServices:
-        return self._node.services.accounts.use
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path, known, made = "/v1/auth", (Unauthenticated, Throttled), HTTPStatus.CREATED
-        joins = (NotFound, Invalid, Conflict, Throttled)
-        return (
-            Route(
-                method="POST", path=f"{path}/login", handler=self.login, permission="",
-                is_open=True, rate="auth", errors=known,
-            ),
-            Route(
-                method="POST", path=f"{path}/refresh", handler=self.refresh, permission="",
-                is_open=True, rate="auth", errors=known,
-            ),
-            Route(
-                method="POST", path=f"{path}/claim", handler=self.claim, permission="",
-                is_open=True, rate="auth", status=made, errors=joins,
-            ),
-            Route(
-                method="POST", path=f"{path}/register", handler=self.register, permission="",
-                is_open=True, rate="auth", status=made, errors=joins,
-            ),
-            Route(
-                method="POST", path=f"{path}/logout", handler=self.logout, permission="self",
-                errors=(NotFound, Conflict),
-            ),
-            Route(method="GET", path=f"{path}/me", handler=self.me, permission="self"),
-        )  # fmt: skip
-
-    async def login(self, body: Login, caller: Caller) -> LoginAnswer:
-        """Exchange address and password for an access token and a refresh token."""
-        use = self._use
-        if (known := await self._recall(caller, LoginAnswer)) is not None:
-            return known
-        await use.signing_keys.refresh()
-        async with use.login.verify_password(body.email, body.password, caller.address) as checked:
-            return await run_once(
-                self._node.services, caller, LoginAnswer,
-                lambda uow: self._enter(uow, checked, body.code), seal=use.seal,
-            )  # fmt: skip
-
-    async def _enter(self, uow: UnitOfWork, checked: VerifiedPassword, code: str) -> LoginAnswer:
-        caller = uow.caller
-        entered = await self._use.login.open_session(
-            uow.tx, checked, code, caller.address, caller.user_agent
-        )
-        known_id = None if checked.attempt.user_id is None else str(checked.attempt.user_id)
-        if isinstance(entered, LoginRefused):
-            if entered.is_failure:
-                await uow.record(_entry("login.failed", "user", known_id))
-            raise CommitAndRaise(entered.error)
-        detail = {"sessionId": str(entered.tokens.session_id)}
-        await uow.record(_entry("login.succeeded", "user", known_id, detail))
-        return LoginAnswer.of(entered.tokens, UserView.of(entered.user))
-
-    async def refresh(self, body: Refresh, caller: Caller) -> LoginAnswer:
-        """Exchange a refresh token for new tokens; shown a second time, it ends its session."""
-        use = self._use
-        await use.signing_keys.refresh()
-        is_reused = False
-
-        async def do(uow: UnitOfWork) -> LoginAnswer:
-            nonlocal is_reused
-            renewed = await use.sessions.renew(uow.tx, body.refresh_token, caller.address)
-            if renewed is None:
-                raise CommitAndRaise(_refresh_refused())
-            if isinstance(renewed, ReusedToken):
-                is_reused = True
-                detail = {"userId": str(renewed.user_id)}
-                subject_id = str(renewed.session_id)
-                await uow.record(_entry("session.reuse_detected", "session", subject_id, detail))
-                raise CommitAndRaise(_refresh_refused())
-            user = await self._node.services.users.get(renewed.user_id, uow.tx)
-            return LoginAnswer.of(renewed.tokens, user)
-
-        try:
-            return await run_once(self._node.services, caller, LoginAnswer, do, seal=use.seal)
-        finally:
-            if is_reused:
-                use.credentials.forget()
-
-    async def claim(self, body: Claim, caller: Caller) -> UserView:
-        """Become the first administrator, by the claim link that the first start prints."""
-        if (known := await self._recall(caller, UserView)) is not None:
-            return known
-        ready = await self._use.registration.prepare_claim(
-            body.token, body.email, body.name, body.password
-        )
-        return await self.join(ready, caller, LinkKind.CLAIM)
-
-    async def register(self, body: Registration, caller: Caller) -> UserView:
-        """Set a password by a one-time link: an invitation, or a reset that ends all sessions."""
-        if (known := await self._recall(caller, UserView)) is not None:
-            return known
-        ready = await self._use.registration.prepare(body.token, body.name, body.password)
-        return await self.join(ready, caller, LinkKind.INVITATION)
-
-    async def join(self, ready: PreparedRegistration, caller: Caller, kind: LinkKind) -> UserView:
-        """Let somebody in whose link and password were checked. Raises: NotFound, Conflict."""
-        use = self._use
-
-        async def do(uow: UnitOfWork) -> UserView:
-            take = use.registration.claim if kind is LinkKind.CLAIM else use.registration.register
-            joined = await take(uow.tx, ready, caller.address)
-            await uow.record(_entry(_JOINED[joined.kind], "user", str(joined.user.id)))
-            return joined.user
-
-        user = await run_once(self._node.services, caller, UserView, do, seal=use.seal)
-        use.credentials.forget()
-        return user
-
-    async def logout(self, caller: Caller) -> LoggedOut:
-        """End the session that asks: its access tokens and its refresh token."""
-        principal = caller.principal
-        session_id, user_id = principal.session_id, principal.user_id
-        if session_id is None or user_id is None:
-            raise Conflict(
-                "only a session can log out: revoke a key instead", code="auth.logout.none"
-            )
-
-        async def do(uow: UnitOfWork) -> LoggedOut:
-            await self._use.sessions.revoke(uow.tx, session_id, user_id, "logout")
-            await uow.record(_entry("session.revoked", "session", str(session_id)))
-            return LoggedOut(session_id=session_id)
-
-        answer = await run_once(self._node.services, caller, LoggedOut, do)
-        self._use.credentials.forget()
-        return answer
-
-    async def me(self, caller: Caller) -> Me:
-        """Tell who asks, what he may, and what holds for the team."""
-        principal, services = caller.principal, self._node.services
-        user = None if principal.user_id is None else await services.users.get(principal.user_id)
-        return Me(
-            kind=principal.kind, name=principal.name, user=user, role=principal.role,
-            permissions=tuple(sorted(principal.permissions)), session_id=principal.session_id,
-            sees_owner=principal.sees_owner, team=await services.team.get(),
-        )  # fmt: skip
-
-    async def _recall(self, caller: Caller, kind: type[AnswerT]) -> AnswerT | None:
-        services = self._node.services
-        store = IdempotencyStore(services.clock, self._use.seal)
-        answer: AnswerT | None = await store.find(services.db, caller, kind)
-        return answer
+@post("/v1/auth/login", is_open=True, rate="auth", errors=LOGIN_ERRORS, is_sealed=True)
+async def login(
+    body: Login, caller: Caller, services: Services, late_uow: LateUnitOfWork[LoginAnswer]
+) -> LoginAnswer:
+    """Exchange address and password for an access token and a refresh token."""
+    accounts = services.accounts.use
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
+    await accounts.signing_keys.refresh()
+    async with accounts.login.verify_password(
+        body.email, body.password, caller.address
+    ) as verified:
+        return await late_uow.run(partial(_open_session, services, verified, body.code))
 
 
-_JOINED = {
-    LinkKind.CLAIM: "installation.claimed",
-    LinkKind.INVITATION: "user.registered",
-    LinkKind.RESET: "user.password_reset",
-}
+async def _open_session(
+    services: Services, verified: VerifiedPassword, code: str, uow: UnitOfWork
+) -> LoginAnswer:
+    caller, subject = uow.caller, Subject("user", verified.attempt.user_id)
+    result = await services.accounts.use.login.open_session(
+        uow.tx, verified, code, caller.address, caller.user_agent
+    )
+    if isinstance(result, LoginRefused):
+        if result.is_failure:
+            await uow.audit("login.failed", subject)
+        raise CommitAndRaise(result.error)
+    await uow.audit("login.succeeded", subject, session_id=result.tokens.session_id)
+    return _show_tokens(result.tokens, UserView.of(result.user))
 
 
-def _entry(
-    action: str, kind: str, subject_id: str | None, detail: Mapping[str, object] | None = None
-) -> AuditEntry:
-    return AuditEntry(action=action, subject_kind=kind, subject_id=subject_id, detail=detail or {})
+@post("/v1/auth/refresh", is_open=True, rate="auth", errors=LOGIN_ERRORS, is_sealed=True)
+async def refresh(
+    body: Refresh, services: Services, late_uow: LateUnitOfWork[LoginAnswer]
+) -> LoginAnswer:
+    """Exchange a refresh token for new tokens; shown a second time, it ends its session."""
+    await services.accounts.use.signing_keys.refresh()
+    return await late_uow.run(partial(_renew_session, services, body.refresh_token))
+
+
+async def _renew_session(services: Services, refresh_token: str, uow: UnitOfWork) -> LoginAnswer:
+    accounts = services.accounts.use
+    renewed = await accounts.sessions.renew(uow.tx, refresh_token, uow.caller.address)
+    if renewed is None:
+        raise CommitAndRaise(_refresh_refused())
+    if isinstance(renewed, ReusedToken):
+        uow.after_commit(accounts.credentials.forget)
+        await uow.audit("session.reuse_detected", renewed.session_id, user_id=renewed.user_id)
+        raise CommitAndRaise(_refresh_refused())
+    return _show_tokens(renewed.tokens, await services.users.get(renewed.user_id, uow.tx))
+
+
+@post(
+    "/v1/auth/claim",
+    is_open=True,
+    rate="auth",
+    status=HTTPStatus.CREATED,
+    errors=REGISTRATION_ERRORS,
+    is_sealed=True,
+)
+async def claim(body: Claim, services: Services, late_uow: LateUnitOfWork[UserView]) -> UserView:
+    """Become the first administrator, by the claim link that the first start prints."""
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
+    prepared = await services.accounts.use.registration.prepare_claim(
+        body.token, body.email, body.name, body.password
+    )
+    return await late_uow.run(partial(complete_registration, services, prepared))
+
+
+@post(
+    "/v1/auth/register",
+    is_open=True,
+    rate="auth",
+    status=HTTPStatus.CREATED,
+    errors=REGISTRATION_ERRORS,
+    is_sealed=True,
+)
+async def register(
+    body: Registration, services: Services, late_uow: LateUnitOfWork[UserView]
+) -> UserView:
+    """Set a password by a one-time link: an invitation, or a reset that ends all sessions."""
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
+    prepared = await services.accounts.use.registration.prepare(
+        body.token, body.name, body.password
+    )
+    return await late_uow.run(partial(complete_registration, services, prepared))
+
+
+async def complete_registration(
+    services: Services, prepared: PreparedRegistration, uow: UnitOfWork
+) -> UserView:
+    """Let somebody in whose link and password were checked. Raises: NotFound, Conflict."""
+    accounts = services.accounts.use
+    registered = await accounts.registration.complete(uow.tx, prepared, uow.caller.address)
+    uow.after_commit(accounts.credentials.forget)
+    await uow.audit(_REGISTERED[registered.kind], Subject("user", registered.user.id))
+    return registered.user
+
+
+@post("/v1/auth/logout", permission="self", errors=(NotFound, Conflict))
+async def logout(caller: Caller, services: Services, uow: UnitOfWork) -> LoggedOut:
+    """End the session that asks: its access tokens and its refresh token."""
+    principal, accounts = caller.principal, services.accounts.use
+    session_id, user_id = principal.session_id, principal.user_id
+    if session_id is None or user_id is None:
+        raise Conflict("only a session can log out: revoke a key instead", code="auth.logout.none")
+    await accounts.sessions.revoke(uow.tx, session_id, user_id, "logout")
+    uow.after_commit(accounts.credentials.forget)
+    await uow.audit("session.revoked", session_id)
+    return LoggedOut(session_id=session_id)
+
+
+@get("/v1/auth/me", permission="self")
+async def show_me(caller: Caller, services: Services) -> Me:
+    """Tell who asks, what he may, and what holds for the team."""
+    principal = caller.principal
+    user = None if principal.user_id is None else await services.users.get(principal.user_id)
+    return Me(
+        kind=principal.kind,
+        name=principal.name,
+        user=user,
+        role=principal.role,
+        permissions=tuple(sorted(principal.permissions)),
+        session_id=principal.session_id,
+        visible_owner_id=principal.visibility.owner_id,
+        team=await services.team.get(),
+    )
+
+
+def _show_tokens(tokens: SessionTokens, user: UserView) -> LoginAnswer:
+    return LoginAnswer(
+        token_type="Bearer",  # noqa: S106 - a scheme's name
+        access_token=tokens.access_token,
+        refresh_token=tokens.refresh_token,
+        expires_at=tokens.expires_at,
+        session_id=tokens.session_id,
+        user=user,
+    )
 
 
 def _refresh_refused() -> Unauthenticated:

@@ -11,10 +11,11 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.routes.lead_actions import TagText, require_owner
-from leadflood.api.routes.lead_list import LeadChoice, read_choice
+from leadflood.api.routes.lead_actions import TagText
+from leadflood.api.routes.lead_list import LeadFilterQuery
 from leadflood.api.routes.leads import Cap, Providers
 from leadflood.api.services import Node
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas import Permission
@@ -28,8 +29,6 @@ from leadflood.domain.bulk.schemas import (
     Verb,
 )
 from leadflood.domain.bulk.service import Begun, BulkService
-from leadflood.domain.leads.canon import canonical_tag
-from leadflood.domain.overview.service import LeadListService
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound
 
 _DELETING = frozenset({Verb.DELETE, Verb.RESTORE})
@@ -60,7 +59,7 @@ class BulkBody(
 
     action: Verb
     ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=10_000)] | None = None
-    filter: LeadChoice | None = None
+    filter: LeadFilterQuery | None = None
     owner_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
     tag: TagText | msgspec.UnsetType = msgspec.UNSET
     icp_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
@@ -204,8 +203,10 @@ class Bulk:
             icp_id = await self._node.services.icps.resolve_version(body.icp_id or None)
             return Parameters(icp_id=icp_id, is_forced=body.force is True)
         if body.action is Verb.ASSIGN:
-            return Parameters(owner=await require_owner(self._node, body.owner_id or None))
-        return Parameters(tag=canonical_tag(body.tag)) if body.tag else Parameters()
+            return Parameters(
+                owner=await self._node.services.lead_owners.resolve(body.owner_id or None)
+            )
+        return Parameters(tag=normalize_tag(body.tag)) if body.tag else Parameters()
 
     def _read_money(self, body: BulkBody) -> Money:
         if body.action is not Verb.ENRICH:
@@ -223,8 +224,8 @@ class Bulk:
         """Name the leads meant, each once; one more than an action takes is enough to refuse."""
         if body.filter is None:
             return tuple(dict.fromkeys(body.ids or ()))
-        lists = LeadListService(self._node.services.db)
-        async with lists.snapshot(read_choice(body.filter, caller)) as snapshot:
+        lists = self._node.services.lead_lists
+        async with lists.snapshot(body.filter.filter_for(caller)) as snapshot:
             return await snapshot.ids(MOST_LEADS)
 
     async def _require_mine(self, run_id: UUID, caller: Caller) -> Verb:
@@ -284,7 +285,7 @@ def _told(new: NewBulk, count: int) -> dict[str, object]:
     }
 
 
-def _compact(choice: LeadChoice) -> str:
+def _compact(choice: LeadFilterQuery) -> str:
     """Write a filter without what it does not ask for."""
     told = msgspec.to_builtins(choice)
     return msgspec.json.encode(

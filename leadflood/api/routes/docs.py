@@ -4,10 +4,12 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from anyio import to_thread
 
+from leadflood.api.http.html import HTML
 from leadflood.api.http.responses import HtmlPage
-from leadflood.api.http.routing import Route
+from leadflood.api.http.routing import get
 from leadflood.engine.errors import NotFound
 
 _ASSETS = {
@@ -43,58 +45,51 @@ _SHELL = """<!doctype html>
 """
 
 
-class Docs:
-    """The routes that explain the others."""
+class ApiDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page shows: the OpenAPI document; `assets` None: Swagger UI is not installed."""
 
-    def __init__(self, assets: Path | None) -> None:
-        self.document = b"{}"
-        self._assets = assets
+    json: bytes
+    assets: Path | None
 
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        html = "text/html; charset=utf-8"
-        return (
-            Route(
-                method="GET", path="/openapi.json", handler=self.openapi, permission="",
-                is_open=True, rate="none", shows=dict[str, Any],
-            ),
-            Route(
-                method="GET", path="/docs", handler=self.page, permission="", is_open=True,
-                rate="none", content_type=html,
-            ),
-            Route(
-                method="GET", path="/docs/{asset}", handler=self.asset, permission="", is_open=True,
-                rate="none", content_type="text/javascript", errors=(NotFound,),
-            ),
-        )  # fmt: skip
 
-    async def openapi(self) -> HtmlPage:
-        """Show the OpenAPI 3.1 document of all routes."""
-        return HtmlPage(body=self.document, content_type="application/json")
+@get("/openapi.json", is_open=True, rate="none", shows=dict[str, Any])
+async def show_openapi(document: ApiDocument) -> HtmlPage:
+    """Show the OpenAPI 3.1 document of all routes."""
+    return HtmlPage(body=document.json, content_type="application/json")
 
-    async def page(self) -> HtmlPage:
-        """Show all routes to a person; nothing is loaded from elsewhere."""
-        if self._assets is None:
-            style, scripts = "", '<script src="/docs/start.js"></script>'
-        else:
-            style = '<link rel="stylesheet" href="/docs/swagger-ui.css">'
-            scripts = (
-                '<script src="/docs/swagger-ui-bundle.js"></script>'
-                '<script src="/docs/start.js"></script>'
-            )
-        body = _SHELL.format(style=style, scripts=scripts).encode()
-        return HtmlPage(body=body, content_type="text/html; charset=utf-8", policy=_DOCS_POLICY)
 
-    async def asset(self, asset: str) -> HtmlPage:
-        """Serve a file of the page."""
-        folder = self._assets
-        if asset == "start.js":
-            body = _START if folder is not None else _PLAIN_SCRIPT
-            return HtmlPage(body=body, content_type="text/javascript; charset=utf-8")
-        if folder is None or asset not in _ASSETS:
-            raise NotFound(f"there is no file {asset!r} here", code="http.not_found")
-        body = await to_thread.run_sync((folder / asset).read_bytes)
-        return HtmlPage(body=body, content_type=_ASSETS[asset])
+@get("/docs", is_open=True, rate="none", content_type=HTML)
+async def show_docs(document: ApiDocument) -> HtmlPage:
+    """Show all routes to a person; nothing is loaded from elsewhere."""
+    if document.assets is None:
+        style, scripts = "", '<script src="/docs/start.js"></script>'
+    else:
+        style = '<link rel="stylesheet" href="/docs/swagger-ui.css">'
+        scripts = (
+            '<script src="/docs/swagger-ui-bundle.js"></script>'
+            '<script src="/docs/start.js"></script>'
+        )
+    body = _SHELL.format(style=style, scripts=scripts).encode()
+    return HtmlPage(body=body, content_type=HTML, policy=_DOCS_POLICY)
+
+
+@get(
+    "/docs/{asset}",
+    is_open=True,
+    rate="none",
+    content_type="text/javascript",
+    errors=(NotFound,),
+)
+async def show_asset(asset: str, document: ApiDocument) -> HtmlPage:
+    """Serve a file of the page."""
+    folder = document.assets
+    if asset == "start.js":
+        body = _START if folder is not None else _PLAIN_SCRIPT
+        return HtmlPage(body=body, content_type="text/javascript; charset=utf-8")
+    if folder is None or asset not in _ASSETS:
+        raise NotFound(f"there is no file {asset!r} here", code="http.not_found")
+    body = await to_thread.run_sync((folder / asset).read_bytes)
+    return HtmlPage(body=body, content_type=_ASSETS[asset])
 
 
 def find_assets() -> Path | None:

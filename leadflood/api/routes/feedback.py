@@ -11,7 +11,6 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
 from leadflood.api.services import Node
-from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.schemas import Label, NewLabel, Outcome
 from leadflood.domain.learning.service import LearningService
 from leadflood.engine.db.tx import Reader
@@ -88,9 +87,7 @@ class FeedbackRoutes:
 
     async def _members(self, db: Reader, lead_id: UUID, caller: Caller) -> tuple[UUID, ...]:
         """Tell all leads that are this one, the one that stands for them first."""
-        view = await LeadService(self._node.services.ids, self._node.services.clock).get(
-            db, lead_id
-        )
+        view = await self._node.services.leads.get(db, lead_id)
         mine = caller.principal.sees_owner
         if mine is not None and view.owner != str(mine):
             raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")

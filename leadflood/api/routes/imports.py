@@ -16,7 +16,6 @@ from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import Route
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
 from leadflood.api.http.uploads import FORM, Upload
-from leadflood.api.routes.lead_actions import require_owner
 from leadflood.api.services import Node
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEntry
@@ -33,6 +32,7 @@ from leadflood.domain.leads.import_schemas import (
     UndoPartWanted,
 )
 from leadflood.domain.leads.import_service import Asker, ImportService, Source
+from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.errors import (
     Conflict,
     Denied,
@@ -42,7 +42,6 @@ from leadflood.engine.errors import (
     PreconditionFailed,
 )
 from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
 
 CSV = "text/csv"
 AT_ONCE = 1_000
@@ -167,7 +166,7 @@ class Imports:
     async def map(self, import_id: UUID, body: ImportMapping, caller: Caller) -> ImportView:
         """Say what the columns mean and what is done with the rows."""
         self._require_providers(body.providers)
-        await require_owner(self._node, body.owner_id)
+        await self._node.services.lead_owners.resolve(body.owner_id)
         icp_id = (
             None
             if body.icp_id is None
@@ -226,14 +225,12 @@ class Imports:
         return _begun(msgspec.structs.replace(view, state=ImportState.RUNNING), job_id)
 
     async def _open_run(self, uow: UnitOfWork, view: ImportView, mapping: ImportMapping) -> None:
-        services = self._node.services
-        budget = services.budget
-        cap = budget.run_micros if mapping.cap_micros is None else mapping.cap_micros
-        new = NewRun(
-            id=view.id, kind="import", title=view.name, sends=mapping.sends.value,
-            providers=mapping.providers, cap_micros=cap, lead_cap_micros=budget.lead_micros,
-        )  # fmt: skip
-        await runs.create(uow.tx, new, services.clock.now())
+        limits = RunLimits(
+            sends=mapping.sends, providers=mapping.providers, cap_micros=mapping.cap_micros
+        )
+        await self._node.services.runs.open_run(
+            uow.tx, "import", limits, title=view.name, run_id=view.id
+        )
 
     async def rows(self, import_id: UUID, query: RowQuery, caller: Caller) -> Listed[RowView]:
         """List rows with what became of them, in the order of the file."""

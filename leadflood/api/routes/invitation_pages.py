@@ -1,6 +1,5 @@
-"""The pages behind one-time links: who has no script yet sets a password in the browser."""
+"""Invitation pages: whoever has a one-time link sets a password in the browser."""
 
-from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
 from typing import TypeVar
@@ -12,12 +11,12 @@ import msgspec
 from leadflood.api.http.decoding import decode_query
 from leadflood.api.http.html import HTML, page
 from leadflood.api.http.problems import HttpRefused
-from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage
-from leadflood.api.http.routing import Route
+from leadflood.api.http.routing import get, post
+from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.http.uploads import Upload
-from leadflood.api.routes.auth import Auth, Claim, Registration
-from leadflood.api.services import Node
+from leadflood.api.routes.auth import Claim, Registration, complete_registration
+from leadflood.api.services import Services
 from leadflood.domain.auth.schemas import LinkHolder, LinkKind
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
@@ -28,7 +27,8 @@ READ_SECONDS = 10.0
 MOST_TOKEN_CHARS = 200
 FormT = TypeVar("FormT", bound=msgspec.Struct)
 BodyT = TypeVar("BodyT", bound=msgspec.Struct)
-_ONCE = "a browser's form sends no key; its link works once"
+NO_KEY_NEEDED = "a browser's form sends no key; its link works once"
+FORM_STATUSES = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class ClaimForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,120 +48,144 @@ class RegisterForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     again: str = ""
 
 
-class JoiningPages:
-    """The pages of claiming, registering and resetting; the token in the path is what they need."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._auth = Auth(node)
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        shown = (HTTPStatus.NOT_FOUND,)
-        told = (*shown, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
-        claim, register = "/claim/{token}", "/register/{token}"
-        return (
-            Route(
-                method="GET", path=claim, handler=self.ask_claim, permission="", is_open=True,
-                rate="public", content_type=HTML, also=shown,
-            ),
-            Route(
-                method="POST", path=claim, handler=self.claim, permission="", is_open=True,
-                rate="auth", content_type=HTML, also=told, takes=(FORM,),
-                idempotent=False, reason=_ONCE,
-            ),
-            Route(
-                method="GET", path=register, handler=self.ask_register, permission="",
-                is_open=True, rate="public", content_type=HTML, also=shown,
-            ),
-            Route(
-                method="POST", path=register, handler=self.register, permission="",
-                is_open=True, rate="auth", content_type=HTML, also=told, takes=(FORM,),
-                idempotent=False, reason=_ONCE,
-            ),
-        )  # fmt: skip
-
-    async def ask_claim(self, token: str) -> HtmlPage:
-        """Ask the first administrator for an address and a password; changes nothing."""
-        holder = await self._find(token)
-        if holder is None or holder.kind is not LinkKind.CLAIM:
-            return _unknown()
-        return _claim_page(ClaimForm())
-
-    async def claim(self, token: str, upload: Upload, caller: Caller) -> HtmlPage:
-        """Make the first administrator from the claim page's form."""
-        form = await _read(upload, ClaimForm)
-        try:
-            _require_same(form.password, form.again)
-            given = {"email": form.email, "name": form.name, "password": form.password}
-            body = _body(Claim, token, given)
-            await self._auth.claim(body, caller)
-        except (Invalid, HttpRefused) as error:
-            return _claim_page(form, error.detail, HTTPStatus.UNPROCESSABLE_ENTITY)
-        except NotFound:
-            return _unknown()
-        except Conflict as error:
-            return _claim_page(form, error.detail, HTTPStatus.CONFLICT)
-        return _done("You are the administrator")
-
-    async def ask_register(self, token: str) -> HtmlPage:
-        """Ask somebody invited, or whose password is reset, for a password; changes nothing."""
-        holder = await self._find(token)
-        if holder is None or holder.email is None:
-            return _unknown()
-        return _register_page(holder)
-
-    async def register(self, token: str, upload: Upload, caller: Caller) -> HtmlPage:
-        """Set a password from the registration page's form."""
-        form = await _read(upload, RegisterForm)
-        holder = await self._find(token)
-        if holder is None or holder.email is None:
-            return _unknown()
-        try:
-            _require_same(form.password, form.again)
-            body = _body(Registration, token, {"name": form.name, "password": form.password})
-            await self._auth.register(body, caller)
-        except (Invalid, HttpRefused) as error:
-            return _register_page(holder, error.detail, HTTPStatus.UNPROCESSABLE_ENTITY)
-        except NotFound:
-            return _unknown()
-        return _done("Your password is set")
-
-    async def _find(self, token: str) -> LinkHolder | None:
-        return await self._node.services.accounts.use.registration.find(token[:MOST_TOKEN_CHARS])
+@get(
+    "/claim/{token}",
+    is_open=True,
+    rate="public",
+    content_type=HTML,
+    also=(HTTPStatus.NOT_FOUND,),
+)
+async def show_claim_page(token: str, services: Services) -> HtmlPage:
+    """Ask the first administrator for an address and a password; changes nothing."""
+    holder = await _find_holder(services, token)
+    if holder is None or holder.kind is not LinkKind.CLAIM:
+        return _unknown_link()
+    return _claim_page(ClaimForm())
 
 
-async def _read(upload: Upload, kind: type[FormT]) -> FormT:
-    """Read a small form. Raises: HttpRefused 413, 408, 422."""
-    raw = b""
-    with anyio.move_on_after(READ_SECONDS) as scope:
-        async for chunk in upload.chunks():
-            raw += chunk
-            if len(raw) > MOST_BYTES:
-                raise HttpRefused(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "http.body.too_large",
-                    f"the form is longer than {MOST_BYTES} bytes",
-                )  # fmt: skip
-    if scope.cancelled_caught:
-        raise HttpRefused(
-            HTTPStatus.REQUEST_TIMEOUT, "http.body.slow", "the form did not arrive in time"
+@post(
+    "/claim/{token}",
+    is_open=True,
+    rate="auth",
+    content_type=HTML,
+    also=FORM_STATUSES,
+    takes=(FORM,),
+    idempotent=False,
+    reason=NO_KEY_NEEDED,
+)
+async def claim(
+    token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
+) -> HtmlPage:
+    """Make the first administrator from the claim page's form."""
+    form = await _read_form(upload, ClaimForm)
+    try:
+        _require_same(form.password, form.again)
+        body = _to_body(form, Claim, token)
+        prepared = await services.accounts.use.registration.prepare_claim(
+            body.token, body.email, body.name, body.password
         )
+        async with late_uow.open() as uow:
+            await complete_registration(services, prepared, uow)
+    except (Invalid, HttpRefused) as error:
+        return _claim_page(form, error.detail, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except NotFound:
+        return _unknown_link()
+    except Conflict as error:
+        return _claim_page(form, error.detail, HTTPStatus.CONFLICT)
+    return _success_page("You are the administrator")
+
+
+@get(
+    "/register/{token}",
+    is_open=True,
+    rate="public",
+    content_type=HTML,
+    also=(HTTPStatus.NOT_FOUND,),
+)
+async def show_registration_page(token: str, services: Services) -> HtmlPage:
+    """Ask somebody invited, or whose password is reset, for a password; changes nothing."""
+    holder = await _find_holder(services, token)
+    if holder is None or holder.email is None:
+        return _unknown_link()
+    return _registration_page(holder)
+
+
+@post(
+    "/register/{token}",
+    is_open=True,
+    rate="auth",
+    content_type=HTML,
+    also=FORM_STATUSES,
+    takes=(FORM,),
+    idempotent=False,
+    reason=NO_KEY_NEEDED,
+)
+async def register(
+    token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
+) -> HtmlPage:
+    """Set a password from the registration page's form."""
+    form = await _read_form(upload, RegisterForm)
+    holder = await _find_holder(services, token)
+    if holder is None or holder.email is None:
+        return _unknown_link()
+    try:
+        _require_same(form.password, form.again)
+        body = _to_body(form, Registration, token)
+        prepared = await services.accounts.use.registration.prepare(
+            body.token, body.name, body.password
+        )
+        async with late_uow.open() as uow:
+            await complete_registration(services, prepared, uow)
+    except (Invalid, HttpRefused) as error:
+        return _registration_page(holder, error.detail, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except NotFound:
+        return _unknown_link()
+    return _success_page("Your password is set")
+
+
+async def _find_holder(services: Services, token: str) -> LinkHolder | None:
+    return await services.accounts.use.registration.find(token[:MOST_TOKEN_CHARS])
+
+
+async def _read_form(upload: Upload, kind: type[FormT]) -> FormT:
+    """Read a small form. Raises: HttpRefused 413, 408, 422."""
     try:
         pairs = parse_qsl(
-            raw.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+            (await _read_text(upload)).decode("utf-8"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MOST_FIELDS,
         )
     except ValueError as error:
         raise HttpRefused(
             HTTPStatus.UNPROCESSABLE_ENTITY, "http.body.malformed", "the form cannot be read"
         ) from error
-    found: FormT = decode_query(pairs, kind)
-    return found
+    return decode_query(pairs, kind)
 
 
-def _body(kind: type[BodyT], token: str, form: Mapping[str, str]) -> BodyT:
-    """Say what a form sent as the JSON route has it. Raises: Invalid."""
+async def _read_text(upload: Upload) -> bytes:
+    text = b""
+    with anyio.move_on_after(READ_SECONDS):
+        async for chunk in upload.chunks():
+            text += chunk
+            if len(text) > MOST_BYTES:
+                raise HttpRefused(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    "http.body.too_large",
+                    f"the form is longer than {MOST_BYTES} bytes",
+                )
+        return text
+    raise HttpRefused(
+        HTTPStatus.REQUEST_TIMEOUT, "http.body.slow", "the form did not arrive in time"
+    )
+
+
+def _to_body(form: ClaimForm | RegisterForm, kind: type[BodyT], token: str) -> BodyT:
+    """Return what a form sent as the JSON route takes it. Raises: Invalid."""
+    values = {**msgspec.structs.asdict(form), "token": token}
+    del values["again"]
     try:
-        return msgspec.convert({"token": token, **form}, kind)
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise Invalid(str(error), code="http.form.invalid") from error
 
@@ -180,34 +204,34 @@ def _claim_page(form: ClaimForm, wrong: str = "", status: HTTPStatus = HTTPStatu
     return _form_page("Become the administrator", email, form.name, wrong, status)
 
 
-def _register_page(
+def _registration_page(
     holder: LinkHolder, wrong: str = "", status: HTTPStatus = HTTPStatus.OK
 ) -> HtmlPage:
     title = "Register" if holder.kind is LinkKind.INVITATION else "Set a new password"
-    who = f"<p>For {escape(holder.email or '')}</p>"
-    return _form_page(title, who, holder.name or "", wrong, status)
+    addressee = f"<p>For {escape(holder.email or '')}</p>"
+    return _form_page(title, addressee, holder.name or "", wrong, status)
 
 
 def _form_page(title: str, first: str, name: str, wrong: str, status: HTTPStatus) -> HtmlPage:
-    told = f'<p class="wrong">{escape(wrong)}</p>' if wrong else ""
+    refusal = f'<p class="wrong">{escape(wrong)}</p>' if wrong else ""
     fields = "".join(
         f'<label>{label}<input name="{field}" type="password" required minlength="12"'
         ' autocomplete="new-password"></label>'
         for label, field in (("Password (at least 12 characters)", "password"), ("Again", "again"))
     )
     text = (
-        f'{told}<form method="post">{first}<label>Name<input name="name" maxlength="200"'
+        f'{refusal}<form method="post">{first}<label>Name<input name="name" maxlength="200"'
         f' autocomplete="name" value="{escape(name)}"></label>{fields}'
         "<button>Set password</button></form>"
     )
     return page(title, text, status)
 
 
-def _done(title: str) -> HtmlPage:
+def _success_page(title: str) -> HtmlPage:
     return page(title, "<p>Log in with your e-mail address and password now.</p>")
 
 
-def _unknown() -> HtmlPage:
+def _unknown_link() -> HtmlPage:
     text = (
         "<p>This link was used, replaced by a newer one, is too old, or was cut. Ask for a new"
         " one; the first administrator's is printed by <code>leadflood claim</code>.</p>"

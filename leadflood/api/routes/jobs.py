@@ -9,9 +9,7 @@ from leadflood.api.http.pagination import Listed, Pagination, Selection, read_cu
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import Visibility
 from leadflood.engine.errors import NotFound
-from leadflood.engine.queue import job_queries
 from leadflood.engine.queue.job_queries import JobFilter, JobState, JobView
 
 
@@ -37,8 +35,6 @@ async def list_jobs(query: JobQuery, caller: Caller, services: Services) -> List
     A page may hold fewer than `limit`, even none, where few of very many jobs fit: as long as
     there is a `nextCursor` there may be more.
     """
-    if query.lead_id is not None:
-        await _require_visible(services, query.lead_id, caller.visibility)
     job_filter = JobFilter(
         run_id=query.run_id,
         stage=query.stage,
@@ -47,7 +43,7 @@ async def list_jobs(query: JobQuery, caller: Caller, services: Services) -> List
         stages=tuple(services.engine.channels),
     )
     before = read_cursor(query.cursor) if query.cursor else None
-    page = await job_queries.list_page(services.db, job_filter, before, query.limit)
+    page = await services.jobs.list_page(job_filter, caller.visibility, before, query.limit)
     position = page.next_place
     pagination = Pagination(
         limit=query.limit,
@@ -60,13 +56,4 @@ async def list_jobs(query: JobQuery, caller: Caller, services: Services) -> List
 @get("/v1/jobs/{jobId}", permission="jobs:read", errors=(NotFound,))
 async def get_job(job_id: UUID, services: Services) -> JobView:
     """Show a job: queued, running, completed, failed or cancelled."""
-    return await job_queries.get(services.db, job_id)
-
-
-async def _require_visible(services: Services, lead_id: UUID, visibility: Visibility) -> None:
-    """Refuse to tell of work on a lead that the caller does not see. Raises: NotFound."""
-    if not visibility.is_limited:
-        return
-    lead = await services.leads.get(services.db, lead_id)
-    if not visibility.allows(lead.owner):
-        raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
+    return await services.jobs.get(job_id)

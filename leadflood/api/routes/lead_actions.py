@@ -1,54 +1,37 @@
 """Changing leads that are there: values, owner, tags, deletion, merges, and doing more for one."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from leadflood.api.http.pagination import Listed, Paging, make_page
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import UnitOfWork, run_once
+from leadflood.api.http.routing import delete, get, patch, post, put
+from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.leads import Cap, Providers
-from leadflood.api.services import Node
+from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.audit.schemas import AuditEntry
-from leadflood.domain.auth.schemas import UserState
-from leadflood.domain.leads.changes import LeadChanges
 from leadflood.domain.leads.schemas import (
     DeletedLead,
-    Editor,
-    EnrichmentWanted,
     LeadChange,
     LeadChanged,
     LeadState,
     LeadView,
-    RescoreWanted,
     TagCount,
 )
-from leadflood.domain.leads.service import LeadService
-from leadflood.engine.errors import (
-    Conflict,
-    Denied,
-    FieldProblem,
-    Invalid,
-    NotFound,
-    PreconditionFailed,
-)
-from leadflood.engine.queue import runs
-from leadflood.engine.queue.event import Event
-from leadflood.engine.queue.runs import NewRun
+from leadflood.domain.leads.service.reprocessing import EnrichmentRequest, StartedRun
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
-EventT = TypeVar("EventT", bound=LeadChanged)
-Change = Callable[[UnitOfWork, Editor], Awaitable[EventT | None]]
+LEAD = "/v1/leads/{leadId}"
+TAG = f"{LEAD}/tags/{{tag}}"
 BY_DELETION = "-deletedAt"
 TagText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class DeletionPlace(msgspec.Struct, frozen=True, array_like=True):
+class DeletionPosition(msgspec.Struct, frozen=True, array_like=True):
     """Where a lead stands among the deleted ones."""
 
     at: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -119,275 +102,217 @@ class LeadStanding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags: tuple[str, ...]
     deleted_at: datetime | None
 
-    @staticmethod
-    def of(lead: LeadState) -> "LeadStanding":
-        """Show a lead's state."""
-        return msgspec.convert(lead, LeadStanding, from_attributes=True)
+
+@patch(
+    LEAD,
+    permission="leads:write",
+    errors=(NotFound, PreconditionFailed, Invalid, Conflict),
+    takes_if_match=True,
+)
+async def update_lead(
+    lead_id: UUID, body: LeadChange, caller: Caller, services: Services, uow: UnitOfWork
+) -> LeadView:
+    """Correct a lead: your word wins over any provider's; null says that there is no value."""
+    event = await services.lead_editing.update(uow.tx, lead_id, body, caller.editor)
+    await _publish(uow, event)
+    return await services.leads.get(uow.tx, lead_id)
 
 
-def editor_of(caller: Caller) -> Editor:
-    """Tell the domain who changes leads, and which he may see."""
-    mine = caller.principal.sees_owner
-    return Editor(by=caller.by, mine=None if mine is None else str(mine), if_match=caller.if_match)
+@delete(
+    LEAD,
+    permission="leads:delete",
+    status=HTTPStatus.NO_CONTENT,
+    errors=(NotFound, PreconditionFailed),
+    takes_if_match=True,
+)
+async def delete_lead(lead_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> None:
+    """Delete a lead: out of lists, nothing more is done or sent; it can be restored."""
+    event = await services.lead_editing.delete(uow.tx, lead_id, caller.editor)
+    await _publish(uow, event)
+    await uow.audit("lead.deleted", event.lead_id)
 
 
-async def require_owner(node: Node, owner_id: UUID | None) -> str | None:
-    """Tell how leads name an owner. Raises: Invalid when nobody active has this id."""
-    if owner_id is None:
-        return None
-    try:
-        user = await node.services.users.get(owner_id)
-    except NotFound as error:
-        raise _no_owner(owner_id, "there is no such user") from error
-    if user.state is not UserState.ACTIVE:
-        raise _no_owner(owner_id, f"this user is {user.state.value}")
-    return str(owner_id)
-
-
-def _no_owner(owner_id: UUID, problem: str) -> Invalid:
-    return Invalid(
-        f"{owner_id} cannot own leads: {problem}",
-        (FieldProblem("ownerId", problem),),
-        code="leads.owner.invalid",
-    )
-
-
-class LeadChangeRoutes:
-    """The routes that change leads."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    @property
-    def _changes(self) -> LeadChanges:
-        return LeadChanges(self._node.services.ids, self._node.services.clock)
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        return (*self._routes_of_rows(), *self._routes_of_merges(), *self._routes_of_work())
-
-    def _routes_of_rows(self) -> tuple[Route, ...]:
-        one = "/v1/leads/{leadId}"
-        errors = (NotFound, PreconditionFailed)
-        return (
-            Route(
-                method="PATCH", path=one, handler=self.update, permission="leads:write",
-                errors=(*errors, Invalid, Conflict), takes_if_match=True,
-            ),
-            Route(
-                method="DELETE", path=one, handler=self.delete, permission="leads:delete",
-                status=HTTPStatus.NO_CONTENT, errors=errors, takes_if_match=True,
-            ),
-            Route(
-                method="PUT", path=f"{one}/restoration", handler=self.restore,
-                permission="leads:delete", errors=errors, takes_if_match=True,
-            ),
-            Route(
-                method="PUT", path=f"{one}/owner", handler=self.assign, permission="leads:write",
-                errors=(*errors, Invalid, Denied), takes_if_match=True,
-            ),
-            Route(
-                method="PUT", path=f"{one}/tags/{{tag}}", handler=self.tag,
-                permission="leads:write", errors=(*errors, Invalid, Conflict),
-                takes_if_match=True,
-            ),
-            Route(
-                method="DELETE", path=f"{one}/tags/{{tag}}", handler=self.untag,
-                permission="leads:write", errors=(*errors, Invalid), takes_if_match=True,
-            ),
-            Route(
-                method="GET", path="/v1/deleted-leads", handler=self.list_deleted,
-                permission="leads:read",
-            ),
-            Route(method="GET", path="/v1/tags", handler=self.list_tags, permission="leads:read"),
-        )  # fmt: skip
-
-    def _routes_of_merges(self) -> tuple[Route, ...]:
-        path = "/v1/leads/{leadId}/merge"
-        errors = (NotFound, PreconditionFailed)
-        return (
-            Route(
-                method="POST", path=path, handler=self.merge, permission="leads:write",
-                errors=(*errors, Conflict), takes_if_match=True,
-            ),
-            Route(
-                method="DELETE", path=path, handler=self.unmerge, permission="leads:write",
-                status=HTTPStatus.NO_CONTENT, errors=errors, takes_if_match=True,
-            ),
-        )  # fmt: skip
-
-    def _routes_of_work(self) -> tuple[Route, ...]:
-        errors = (NotFound, PreconditionFailed, Invalid)
-        return (
-            Route(
-                method="POST", path="/v1/leads/{leadId}/enrich", handler=self.enrich,
-                permission="leads:write", status=HTTPStatus.ACCEPTED, errors=errors,
-                takes_if_match=True,
-            ),
-            Route(
-                method="POST", path="/v1/leads/{leadId}/score", handler=self.score,
-                permission="leads:write", status=HTTPStatus.ACCEPTED, errors=errors,
-                takes_if_match=True,
-            ),
-        )  # fmt: skip
-
-    async def update(self, lead_id: UUID, body: LeadChange, caller: Caller) -> LeadView:
-        """Correct a lead: your word wins over any provider's; null says that there is no value."""
-
-        async def do(uow: UnitOfWork) -> LeadView:
-            event = await self._changes.update(uow.tx, lead_id, body, editor_of(caller))
-            await _tell(uow, event)
-            services = self._node.services
-            return await LeadService(services.ids, services.clock).get(uow.tx, lead_id)
-
-        return await run_once(self._node.services, caller, LeadView, do)
-
-    async def delete(self, lead_id: UUID, caller: Caller) -> None:
-        """Delete a lead: out of lists, nothing more is done or sent; it can be restored."""
-
-        async def do(uow: UnitOfWork) -> None:
-            event = await self._changes.delete(uow.tx, lead_id, editor_of(caller))
-            await _tell(uow, event)
-            await uow.record(_entry("lead.deleted", event.lead_id))
-
-        await run_once(self._node.services, caller, type(None), do)
-
-    async def restore(self, lead_id: UUID, caller: Caller) -> LeadStanding:
-        """Bring a deleted lead back; one that is there stays as it is."""
-
-        async def change(uow: UnitOfWork, editor: Editor) -> LeadChanged | None:
-            event = await self._changes.restore(uow.tx, lead_id, editor)
-            if event is not None:
-                await uow.record(_entry("lead.restored", event.lead_id))
-            return event
-
-        return await self._stand(lead_id, caller, change)
-
-    async def assign(self, lead_id: UUID, body: NewOwner, caller: Caller) -> LeadStanding:
-        """Give a lead to somebody of the team, or (null) to nobody."""
-        owner = await require_owner(self._node, body.owner_id)
-
-        async def change(uow: UnitOfWork, editor: Editor) -> LeadChanged | None:
-            return await self._changes.assign(uow.tx, lead_id, owner, editor)
-
-        return await self._stand(lead_id, caller, change)
-
-    async def tag(self, lead_id: UUID, tag: TagText, caller: Caller) -> LeadStanding:
-        """Give a lead a tag: lower case, at most 40 characters, at most 50 a lead."""
-
-        async def change(uow: UnitOfWork, editor: Editor) -> LeadChanged | None:
-            return await self._changes.tag(uow.tx, lead_id, tag, editor)
-
-        return await self._stand(lead_id, caller, change)
-
-    async def untag(self, lead_id: UUID, tag: TagText, caller: Caller) -> LeadStanding:
-        """Take a tag from a lead; one that it does not have changes nothing."""
-
-        async def change(uow: UnitOfWork, editor: Editor) -> LeadChanged | None:
-            return await self._changes.untag(uow.tx, lead_id, tag, editor)
-
-        return await self._stand(lead_id, caller, change)
-
-    async def list_tags(self, caller: Caller) -> list[TagCount]:
-        """List the tags in use with how many leads have each, at most 1,000 tags."""
-        return await self._changes.list_tags(self._node.services.db, editor_of(caller).mine)
-
-    async def list_deleted(self, query: Paging, caller: Caller) -> Listed[DeletedLead]:
-        """List deleted leads, the last deleted first: what can be restored."""
-        place = query.position_in(BY_DELETION, DeletionPlace)
-        before = None if place is None else (place.at, place.id)
-        found = await self._changes.list_deleted(
-            self._node.services.db, editor_of(caller).mine, before, query.fetch_limit
-        )
-        return make_page(
-            query.skip(found), query, lambda lead: DeletionPlace(lead.deleted_at, lead.id),
-            sort=BY_DELETION,
-        )  # fmt: skip
-
-    async def merge(self, lead_id: UUID, body: MergeInto, caller: Caller) -> Merged:
-        """Say that two leads are one person: the older one stands for both, nothing is lost."""
-
-        async def do(uow: UnitOfWork) -> Merged:
-            event = await self._changes.merge(uow.tx, lead_id, body.into_id, editor_of(caller))
-            await _tell(uow, event)
-            told = {"survivorId": str(event.survivor_id)}
-            await uow.record(_entry("lead.merged", event.lead_id, told))
-            return Merged(survivor_id=event.survivor_id, merged_id=event.lead_id)
-
-        return await run_once(self._node.services, caller, Merged, do)
-
-    async def unmerge(self, lead_id: UUID, caller: Caller) -> None:
-        """Say that a merged lead is somebody else; the two are never merged by themselves again."""
-
-        async def do(uow: UnitOfWork) -> None:
-            event = await self._changes.unmerge(uow.tx, lead_id, editor_of(caller))
-            await _tell(uow, event)
-            told = {"survivorId": str(event.survivor_id)}
-            await uow.record(_entry("lead.unmerged", event.lead_id, told))
-
-        await run_once(self._node.services, caller, type(None), do)
-
-    async def enrich(self, lead_id: UUID, body: EnrichWish, caller: Caller) -> RunStarted:
-        """Ask the providers for what is missing of a lead, then score it: a run of one."""
-        icp_id = await self._node.services.icps.resolve_version(body.icp_id)
-        budget = self._node.services.budget
-        run = NewRun(
-            id=self._node.services.ids.new(), kind="lead", title="one lead enriched by the API",
-            sends=body.sends.value, providers=body.providers,
-            cap_micros=budget.run_micros if body.cap_micros is None else body.cap_micros,
-            lead_cap_micros=budget.lead_micros,
-        )  # fmt: skip
-        return await self._start(
-            lead_id, run, lambda lead: EnrichmentWanted(lead, icp_id, body.force), caller
-        )
-
-    async def score(self, lead_id: UUID, body: ScoreWish, caller: Caller) -> RunStarted:
-        """Score a lead anew by what is known of it; nothing is asked outside, nothing is sent."""
-        icp_id = await self._node.services.icps.resolve_version(body.icp_id)
-        run = NewRun(
-            id=self._node.services.ids.new(), kind="lead", title="one lead scored by the API",
-            sends="never", providers=(), cap_micros=0,
-        )  # fmt: skip
-        return await self._start(lead_id, run, lambda lead: RescoreWanted(lead, icp_id), caller)
-
-    async def _start(
-        self, lead_id: UUID, run: NewRun, event_of: Callable[[UUID], Event], caller: Caller
-    ) -> RunStarted:
-        async def do(uow: UnitOfWork) -> RunStarted:
-            editor = editor_of(caller)
-            lead = await self._changes.require_visible(uow.tx, lead_id, editor)
-            await runs.create(uow.tx, run, self._node.services.clock.now())
-            (job_id,) = await uow.publication.publish(
-                [event_of(lead.id)],
-                run_id=run.id,
-                request_id=caller.request_id,
-                trace_parent=caller.trace_parent,
-            )
-            return RunStarted(run_id=run.id, job_id=job_id)
-
-        return await run_once(self._node.services, caller, RunStarted, do)
-
-    async def _stand(
-        self, lead_id: UUID, caller: Caller, change: Change[LeadChanged]
-    ) -> LeadStanding:
-        """Do a change and show the lead's row since."""
-
-        async def do(uow: UnitOfWork) -> LeadStanding:
-            editor = editor_of(caller)
-            await _tell(uow, await change(uow, editor))
-            seen = msgspec.structs.replace(editor, if_match=None, mine=None)
-            return LeadStanding.of(await self._changes.require_visible(uow.tx, lead_id, seen))
-
-        return await run_once(self._node.services, caller, LeadStanding, do)
-
-
-def _entry(action: str, lead_id: UUID, detail: Mapping[str, object] | None = None) -> AuditEntry:
-    return AuditEntry(
-        action=action, subject_kind="lead", subject_id=str(lead_id), detail=detail or {}
-    )
-
-
-async def _tell(uow: UnitOfWork, event: LeadChanged | None) -> None:
-    """Publish what changed, if anything did."""
+@put(
+    f"{LEAD}/restoration",
+    permission="leads:delete",
+    errors=(NotFound, PreconditionFailed),
+    takes_if_match=True,
+)
+async def restore_lead(
+    lead_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> LeadStanding:
+    """Bring a deleted lead back; one that is there stays as it is."""
+    event = await services.lead_editing.restore(uow.tx, lead_id, caller.editor)
     if event is not None:
-        await uow.publication.publish([event])
+        await uow.audit("lead.restored", event.lead_id)
+    return await _standing(lead_id, event, services, uow)
+
+
+@put(
+    f"{LEAD}/owner",
+    permission="leads:write",
+    errors=(NotFound, PreconditionFailed, Invalid, Denied),
+    takes_if_match=True,
+)
+async def assign_lead(
+    lead_id: UUID, body: NewOwner, caller: Caller, services: Services, uow: UnitOfWork
+) -> LeadStanding:
+    """Give a lead to somebody of the team, or (null) to nobody."""
+    owner = await services.lead_owners.resolve(body.owner_id, uow.tx)
+    event = await services.lead_editing.assign(uow.tx, lead_id, owner, caller.editor)
+    return await _standing(lead_id, event, services, uow)
+
+
+@put(
+    TAG,
+    permission="leads:write",
+    errors=(NotFound, PreconditionFailed, Invalid, Conflict),
+    takes_if_match=True,
+)
+async def tag_lead(
+    lead_id: UUID, tag: TagText, caller: Caller, services: Services, uow: UnitOfWork
+) -> LeadStanding:
+    """Give a lead a tag: lower case, at most 40 characters, at most 50 a lead."""
+    event = await services.lead_editing.tag(uow.tx, lead_id, tag, caller.editor)
+    return await _standing(lead_id, event, services, uow)
+
+
+@delete(
+    TAG,
+    permission="leads:write",
+    errors=(NotFound, PreconditionFailed, Invalid),
+    takes_if_match=True,
+)
+async def untag_lead(
+    lead_id: UUID, tag: TagText, caller: Caller, services: Services, uow: UnitOfWork
+) -> LeadStanding:
+    """Take a tag from a lead; one that it does not have changes nothing."""
+    event = await services.lead_editing.untag(uow.tx, lead_id, tag, caller.editor)
+    return await _standing(lead_id, event, services, uow)
+
+
+@get("/v1/deleted-leads", permission="leads:read")
+async def list_deleted_leads(
+    query: Paging, caller: Caller, services: Services
+) -> Listed[DeletedLead]:
+    """List deleted leads, the last deleted first: what can be restored."""
+    position = query.position_in(BY_DELETION, DeletionPosition)
+    before = None if position is None else (position.at, position.id)
+    leads = await services.leads.list_deleted(
+        services.db, caller.visibility, before, query.fetch_limit
+    )
+    return make_page(
+        query.skip(leads),
+        query,
+        lambda lead: DeletionPosition(lead.deleted_at, lead.id),
+        sort=BY_DELETION,
+    )
+
+
+@get("/v1/tags", permission="leads:read")
+async def list_tags(caller: Caller, services: Services) -> list[TagCount]:
+    """List the tags in use with how many leads have each, at most 1,000 tags."""
+    return await services.leads.list_tags(services.db, caller.visibility)
+
+
+@post(
+    f"{LEAD}/merge",
+    permission="leads:write",
+    errors=(NotFound, PreconditionFailed, Conflict),
+    takes_if_match=True,
+)
+async def merge_leads(
+    lead_id: UUID, body: MergeInto, caller: Caller, services: Services, uow: UnitOfWork
+) -> Merged:
+    """Say that two leads are one person: the older one stands for both, nothing is lost."""
+    event = await services.lead_merging.merge(uow.tx, lead_id, body.into_id, caller.editor)
+    await _publish(uow, event)
+    await uow.audit("lead.merged", event.lead_id, survivor_id=str(event.survivor_id))
+    return Merged(survivor_id=event.survivor_id, merged_id=event.lead_id)
+
+
+@delete(
+    f"{LEAD}/merge",
+    permission="leads:write",
+    status=HTTPStatus.NO_CONTENT,
+    errors=(NotFound, PreconditionFailed),
+    takes_if_match=True,
+)
+async def unmerge_lead(lead_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> None:
+    """Say that a merged lead is somebody else; the two are never merged by themselves again."""
+    event = await services.lead_merging.unmerge(uow.tx, lead_id, caller.editor)
+    await _publish(uow, event)
+    await uow.audit("lead.unmerged", event.lead_id, survivor_id=str(event.survivor_id))
+
+
+@post(
+    f"{LEAD}/enrich",
+    permission="leads:write",
+    status=HTTPStatus.ACCEPTED,
+    errors=(NotFound, PreconditionFailed, Invalid),
+    takes_if_match=True,
+)
+async def enrich_lead(
+    lead_id: UUID,
+    body: EnrichWish,
+    caller: Caller,
+    services: Services,
+    late_uow: LateUnitOfWork[RunStarted],
+) -> RunStarted:
+    """Ask the providers for what is missing of a lead, then score it: a run of one."""
+    request = EnrichmentRequest(
+        icp_id=await services.icps.resolve_version(body.icp_id),
+        sends=body.sends,
+        providers=body.providers,
+        cap_micros=body.cap_micros,
+        is_forced=body.force,
+    )
+
+    async def enrich(uow: UnitOfWork) -> RunStarted:
+        run = await services.lead_reprocessing.enrich(uow.tx, lead_id, request, caller.editor)
+        return await _start(uow, run)
+
+    return await late_uow.run(enrich)
+
+
+@post(
+    f"{LEAD}/score",
+    permission="leads:write",
+    status=HTTPStatus.ACCEPTED,
+    errors=(NotFound, PreconditionFailed, Invalid),
+    takes_if_match=True,
+)
+async def score_lead(
+    lead_id: UUID,
+    body: ScoreWish,
+    caller: Caller,
+    services: Services,
+    late_uow: LateUnitOfWork[RunStarted],
+) -> RunStarted:
+    """Score a lead anew by what is known of it; nothing is asked outside, nothing is sent."""
+    icp_id = await services.icps.resolve_version(body.icp_id)
+
+    async def score(uow: UnitOfWork) -> RunStarted:
+        run = await services.lead_reprocessing.score(uow.tx, lead_id, icp_id, caller.editor)
+        return await _start(uow, run)
+
+    return await late_uow.run(score)
+
+
+async def _start(uow: UnitOfWork, run: StartedRun) -> RunStarted:
+    (job_id,) = await uow.publish([run.event], run_id=run.run_id)
+    return RunStarted(run_id=run.run_id, job_id=job_id)
+
+
+async def _standing(
+    lead_id: UUID, event: LeadChanged | None, services: Services, uow: UnitOfWork
+) -> LeadStanding:
+    """Publish what changed and show the lead's row since."""
+    await _publish(uow, event)
+    lead: LeadState = await services.leads.get_state(uow.tx, lead_id)
+    return msgspec.convert(lead, LeadStanding, from_attributes=True)
+
+
+async def _publish(uow: UnitOfWork, event: LeadChanged | None) -> None:
+    if event is not None:
+        await uow.publish([event])

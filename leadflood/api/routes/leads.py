@@ -1,4 +1,4 @@
-"""Leads over HTTP: bring one in, look at one."""
+"""Leads over HTTP: create one, look at one."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -8,11 +8,14 @@ import msgspec
 
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import PartialResponse
-from leadflood.api.http.routing import Route
-from leadflood.api.lead_desk import LeadDesk, LeadMade, Order
-from leadflood.api.lead_detail import LeadDetail
+from leadflood.api.http.routing import get, post
+from leadflood.api.lead_desk import LeadDesk
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.leads.schemas import LeadInput
+from leadflood.domain.lead_views.schemas import LeadDetail
+from leadflood.domain.leads.schemas import LeadInput, LeadMade
+from leadflood.domain.leads.service.creation import LeadOrder
+from leadflood.domain.leads.service.insertion import Requester
+from leadflood.domain.leads.service.leads import lead_not_found
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
 Providers = tuple[Annotated[str, msgspec.Meta(max_length=40)], ...]
@@ -32,41 +35,48 @@ class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     cap_micros: Cap | None = None
 
 
-class Leads:
-    """The routes of leads."""
+@post(
+    "/v1/leads",
+    permission="leads:write",
+    status=HTTPStatus.CREATED,
+    errors=(Invalid, NotFound, Conflict),
+    commits_itself="requests that come together share one transaction",
+)
+async def create_lead(body: NewLead, caller: Caller, desk: LeadDesk) -> LeadMade:
+    """Bring a lead in: one run of one lead, enriched and scored at once."""
+    order = LeadOrder(
+        input=body,
+        icp_id=body.icp_id,
+        sends=body.sends,
+        providers=body.providers,
+        cap_micros=body.cap_micros,
+        requester=requester_of(caller),
+    )
+    return await desk.create(caller, order)
 
-    def __init__(self, desk: LeadDesk) -> None:
-        self._desk = desk
 
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        return (
-            Route(
-                method="POST", path="/v1/leads", handler=self.create, permission="leads:write",
-                status=HTTPStatus.CREATED, errors=(Invalid, NotFound, Conflict),
-            ),
-            Route(
-                method="GET", path="/v1/leads/{leadId}", handler=self.get,
-                permission="leads:read", errors=(NotFound,), shows=LeadDetail, shows_more=True,
-            ),
-        )  # fmt: skip
+@get(
+    "/v1/leads/{leadId}",
+    permission="leads:read",
+    errors=(NotFound,),
+    shows=LeadDetail,
+    shows_more=True,
+)
+async def get_lead(lead_id: UUID, caller: Caller, desk: LeadDesk) -> Any:
+    """Show a lead: values, provenance, records, score with contributions, messages."""
+    page = await desk.find(lead_id)
+    if page is None or not caller.visibility.allows(page.lead.owner):
+        raise lead_not_found(lead_id)
+    return PartialResponse(page.lead, page.body)
 
-    async def create(self, body: NewLead, caller: Caller) -> LeadMade:
-        """Bring a lead in: one run of one lead, enriched and scored at once."""
-        order = Order(
-            caller=caller,
-            given=body,
-            icp_id=body.icp_id,
-            sends=body.sends,
-            providers=body.providers,
-            cap_micros=body.cap_micros,
-        )
-        return await self._desk.bring_in(order)
 
-    async def get(self, lead_id: UUID, caller: Caller) -> Any:
-        """Show a lead: values, provenance, records, score with contributions, messages."""
-        page = await self._desk.find(lead_id)
-        mine = caller.principal.sees_owner
-        if page is None or (mine is not None and page.lead.owner != str(mine)):
-            raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
-        return PartialResponse(page.lead, page.body)
+def requester_of(caller: Caller) -> Requester:
+    """Return who asks for a new lead; a user's leads are their own."""
+    user_id = caller.principal.user_id
+    return Requester(
+        by=caller.by,
+        owner=None if user_id is None else str(user_id),
+        visibility=caller.visibility,
+        request_id=caller.request_id,
+        trace_parent=caller.trace_parent,
+    )

@@ -1,23 +1,21 @@
-"""What a person does with his own account: sessions, password, second factor."""
+"""One's own account: sessions, password, second factor."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.authorization import Person, require_session
-from leadflood.api.http.idempotency import IdempotencyStore
+from leadflood.api.http.authorization import require_session
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import CommitAndRaise, UnitOfWork, run_once
-from leadflood.api.routes.auth import Code, Password
+from leadflood.api.http.routing import delete, get, post, put
+from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.users import Ended
-from leadflood.api.services import Node
-from leadflood.domain.audit.schemas import AuditEntry
-from leadflood.domain.auth.schemas import Enrolment, Session, UserView
-from leadflood.domain.auth.service.accounts import AuthServices
+from leadflood.api.services import Services
+from leadflood.domain.auth.schemas import CodeText, Enrolment, PasswordText, Session, UserView
+from leadflood.domain.auth.service.own_account import IdentityProof
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 
 
@@ -26,15 +24,15 @@ class NewPassword(
 ):
     """The present password and the next one."""
 
-    old_password: Password
-    new_password: Password
+    old_password: PasswordText
+    new_password: PasswordText
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The password, or a code of the second factor: one of both is enough."""
 
-    password: Password = ""
-    code: Code = ""
+    password: PasswordText = ""
+    code: CodeText = ""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,189 +65,149 @@ class EndedSession(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
 
 
-class AuthSelf:
-    """The routes of one's own account."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    @property
-    def _use(self) -> AuthServices:
-        return self._node.services.accounts.use
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path, own, proved = "/v1/auth", "self", (Denied, Throttled)
-        return (
-            Route(
-                method="GET", path=f"{path}/sessions", handler=self.list_sessions, permission=own,
-                errors=(Denied,),
-            ),
-            Route(
-                method="DELETE", path=f"{path}/sessions", handler=self.end_sessions,
-                permission=own, errors=(Denied,),
-            ),
-            Route(
-                method="DELETE", path=f"{path}/sessions/{{sessionId}}", handler=self.end_session,
-                permission=own, errors=(Denied, NotFound),
-            ),
-            Route(
-                method="PUT", path=f"{path}/password", handler=self.change_password,
-                permission=own, rate="auth", errors=(*proved, Invalid),
-            ),
-            Route(
-                method="POST", path=f"{path}/totp", handler=self.enrol, permission=own,
-                status=HTTPStatus.CREATED, errors=(Denied, Conflict),
-            ),
-            Route(
-                method="POST", path=f"{path}/totp/verification", handler=self.confirm,
-                permission=own, rate="auth", errors=(*proved, Conflict),
-            ),
-            Route(
-                method="DELETE", path=f"{path}/totp", handler=self.remove_totp, permission=own,
-                rate="auth", errors=proved,
-            ),
-            Route(
-                method="POST", path=f"{path}/recovery-codes", handler=self.renew_codes,
-                permission=own, rate="auth", status=HTTPStatus.CREATED, errors=proved,
-            ),
-        )  # fmt: skip
-
-    async def list_sessions(self, query: SessionQuery, caller: Caller) -> Listed[Session]:
-        """List one's own sessions in force, newest first."""
-        person = require_session(caller)
-        found = await self._use.sessions.list(
-            self._node.services.db,
-            person.user_id,
-            person.session_id,
-            query.position(),
-            query.fetch_limit,
-        )
-        return paginate(found, query)
-
-    async def end_sessions(self, query: EndQuery, caller: Caller) -> Ended:
-        """End all of one's own sessions; this one too, unless `keepCurrent=true`."""
-        person = require_session(caller)
-        spared = person.session_id if query.keep_current else None
-
-        async def do(uow: UnitOfWork) -> Ended:
-            count = await self._use.sessions.revoke_all(uow.tx, person.user_id, "by_owner", spared)
-            await uow.record(_entry("user.sessions_revoked", person, {"count": count}))
-            return Ended(count=count)
-
-        answer = await run_once(self._node.services, caller, Ended, do)
-        self._use.credentials.forget()
-        return answer
-
-    async def end_session(self, session_id: UUID, caller: Caller) -> EndedSession:
-        """End one of one's own sessions."""
-        person = require_session(caller)
-
-        async def do(uow: UnitOfWork) -> EndedSession:
-            await self._use.sessions.revoke(uow.tx, session_id, person.user_id, "by_owner")
-            entry = AuditEntry(
-                action="session.revoked", subject_kind="session", subject_id=str(session_id)
-            )
-            await uow.record(entry)
-            return EndedSession(id=session_id)
-
-        answer = await run_once(self._node.services, caller, EndedSession, do)
-        self._use.credentials.forget()
-        return answer
-
-    async def change_password(self, body: NewPassword, caller: Caller) -> UserView:
-        """Change one's own password, by the present one; all other sessions end."""
-        person, use = require_session(caller), self._use
-        use.own_account.check_new_password(body.new_password, person.email)
-        proof = await use.own_account.require_password(
-            person.user_id, body.old_password, caller.address
-        )
-        hashed = await use.passwords.hash(body.new_password)
-
-        async def do(uow: UnitOfWork) -> UserView:
-            user = await use.own_account.change_password(uow.tx, proof, hashed, person.session_id)
-            await uow.record(_entry("auth.password_changed", person))
-            return user
-
-        answer = await run_once(self._node.services, caller, UserView, do)
-        use.credentials.forget()
-        return answer
-
-    async def enrol(self, caller: Caller) -> Enrolment:
-        """Begin a second factor: its secret and otpauth URI for the app; not asked for yet."""
-        person = require_session(caller)
-
-        async def do(uow: UnitOfWork) -> Enrolment:
-            enrolment = await self._use.own_account.enrol(uow.tx, person.user_id)
-            await uow.record(_entry("auth.totp_enrolled", person))
-            return enrolment
-
-        return await run_once(self._node.services, caller, Enrolment, do, seal=self._use.seal)
-
-    async def confirm(self, body: Verification, caller: Caller) -> RecoveryCodes:
-        """Put the second factor in force by a code of the app; gives recovery codes, once."""
-        person, use = require_session(caller), self._use
-        if (known := await self._recall(caller)) is not None:
-            return known
-        async with use.own_account.attempt_code(person.user_id, caller.address) as attempt:
-
-            async def do(uow: UnitOfWork) -> RecoveryCodes:
-                codes = await use.own_account.confirm(uow.tx, attempt, body.code)
-                if codes is None:
-                    raise CommitAndRaise(wrong_proof())
-                await uow.record(_entry("auth.totp_confirmed", person))
-                return RecoveryCodes(recovery_codes=codes)
-
-            return await run_once(self._node.services, caller, RecoveryCodes, do, seal=use.seal)
-
-    async def remove_totp(self, body: Proof, caller: Caller) -> UserView:
-        """Take one's own second factor away, by password or code."""
-        person, use = require_session(caller), self._use
-        async with use.own_account.attempt_proof(
-            person.user_id, body.password, caller.address
-        ) as judged:
-
-            async def do(uow: UnitOfWork) -> UserView:
-                user = await use.own_account.remove_totp(uow.tx, judged, body.code)
-                if user is None:
-                    raise CommitAndRaise(wrong_proof())
-                await uow.record(_entry("auth.totp_removed", person))
-                return user
-
-            return await run_once(self._node.services, caller, UserView, do)
-
-    async def renew_codes(self, body: Proof, caller: Caller) -> RecoveryCodes:
-        """Make new recovery codes, by password or code; the former ones are void."""
-        person, use = require_session(caller), self._use
-        if (known := await self._recall(caller)) is not None:
-            return known
-        async with use.own_account.attempt_proof(
-            person.user_id, body.password, caller.address
-        ) as judged:
-
-            async def do(uow: UnitOfWork) -> RecoveryCodes:
-                codes = await use.own_account.renew_recovery_codes(uow.tx, judged, body.code)
-                if codes is None:
-                    raise CommitAndRaise(wrong_proof())
-                await uow.record(_entry("auth.recovery_codes_renewed", person))
-                return RecoveryCodes(recovery_codes=codes)
-
-            return await run_once(self._node.services, caller, RecoveryCodes, do, seal=use.seal)
-
-    async def _recall(self, caller: Caller) -> RecoveryCodes | None:
-        services = self._node.services
-        store = IdempotencyStore(services.clock, self._use.seal)
-        answer: RecoveryCodes | None = await store.find(services.db, caller, RecoveryCodes)
-        return answer
+@get("/v1/auth/sessions", permission="self", errors=(Denied,))
+async def list_sessions(query: SessionQuery, caller: Caller, services: Services) -> Listed[Session]:
+    """List one's own sessions in force, newest first."""
+    person, sessions = require_session(caller), services.accounts.use.sessions
+    page = await sessions.list(
+        services.db, person.user_id, person.session_id, query.position(), query.fetch_limit
+    )
+    return paginate(page, query)
 
 
-def wrong_proof() -> Denied:
-    """Say that a password or code is wrong; not 401, for the session itself is good."""
+@delete("/v1/auth/sessions", permission="self", errors=(Denied,))
+async def end_sessions(
+    query: EndQuery, caller: Caller, services: Services, uow: UnitOfWork
+) -> Ended:
+    """End all of one's own sessions; this one too, unless `keepCurrent=true`."""
+    person, accounts = require_session(caller), services.accounts.use
+    spared_id = person.session_id if query.keep_current else None
+    count = await accounts.sessions.revoke_all(uow.tx, person.user_id, "by_owner", spared_id)
+    uow.after_commit(accounts.credentials.forget)
+    await uow.audit("user.sessions_revoked", person.user_id, count=count)
+    return Ended(count=count)
+
+
+@delete("/v1/auth/sessions/{sessionId}", permission="self", errors=(Denied, NotFound))
+async def end_session(
+    session_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> EndedSession:
+    """End one of one's own sessions."""
+    person, accounts = require_session(caller), services.accounts.use
+    await accounts.sessions.revoke(uow.tx, session_id, person.user_id, "by_owner")
+    uow.after_commit(accounts.credentials.forget)
+    await uow.audit("session.revoked", session_id)
+    return EndedSession(id=session_id)
+
+
+@put("/v1/auth/password", permission="self", rate="auth", errors=(Denied, Throttled, Invalid))
+async def change_password(
+    body: NewPassword, caller: Caller, services: Services, late_uow: LateUnitOfWork[UserView]
+) -> UserView:
+    """Change one's own password, by the present one; all other sessions end."""
+    person, accounts = require_session(caller), services.accounts.use
+    account = accounts.own_account
+    account.check_new_password(body.new_password, person.email)
+    proof = await account.require_password(person.user_id, body.old_password, caller.address)
+    password_hash = await accounts.passwords.hash(body.new_password)
+    async with late_uow.open() as uow:
+        uow.after_commit(accounts.credentials.forget)
+        await uow.audit("auth.password_changed", Subject("user", person.user_id))
+        return await account.change_password(uow.tx, proof, password_hash, person.session_id)
+
+
+@post(
+    "/v1/auth/totp",
+    permission="self",
+    status=HTTPStatus.CREATED,
+    errors=(Denied, Conflict),
+    is_sealed=True,
+)
+async def enrol_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrolment:
+    """Begin a second factor: its secret and otpauth URI for the app; not asked for yet."""
+    person = require_session(caller)
+    enrolment = await services.accounts.use.own_account.enrol(uow.tx, person.user_id)
+    await uow.audit("auth.totp_enrolled", Subject("user", person.user_id))
+    return enrolment
+
+
+@post(
+    "/v1/auth/totp/verification",
+    permission="self",
+    rate="auth",
+    errors=(Denied, Throttled, Conflict),
+    is_sealed=True,
+)
+async def confirm_totp(
+    body: Verification, caller: Caller, services: Services, late_uow: LateUnitOfWork[RecoveryCodes]
+) -> RecoveryCodes:
+    """Put the second factor in force by a code of the app; gives recovery codes, once."""
+    person, account = require_session(caller), services.accounts.use.own_account
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
+    async with account.attempt_code(person.user_id, caller.address) as proof:
+        return await late_uow.run(partial(_confirm_totp, services, proof, body.code))
+
+
+async def _confirm_totp(
+    services: Services, proof: IdentityProof, code: str, uow: UnitOfWork
+) -> RecoveryCodes:
+    codes = await services.accounts.use.own_account.confirm(uow.tx, proof, code)
+    if codes is None:
+        raise CommitAndRaise(_wrong_proof())
+    await uow.audit("auth.totp_confirmed", Subject("user", proof.user.id))
+    return RecoveryCodes(recovery_codes=codes)
+
+
+@delete("/v1/auth/totp", permission="self", rate="auth", errors=(Denied, Throttled))
+async def remove_totp(
+    body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[UserView]
+) -> UserView:
+    """Take one's own second factor away, by password or code."""
+    person, account = require_session(caller), services.accounts.use.own_account
+    async with account.attempt_proof(person.user_id, body.password, caller.address) as proof:
+        return await late_uow.run(partial(_remove_totp, services, proof, body.code))
+
+
+async def _remove_totp(
+    services: Services, proof: IdentityProof, code: str, uow: UnitOfWork
+) -> UserView:
+    user = await services.accounts.use.own_account.remove_totp(uow.tx, proof, code)
+    if user is None:
+        raise CommitAndRaise(_wrong_proof())
+    await uow.audit("auth.totp_removed", Subject("user", proof.user.id))
+    return user
+
+
+@post(
+    "/v1/auth/recovery-codes",
+    permission="self",
+    rate="auth",
+    status=HTTPStatus.CREATED,
+    errors=(Denied, Throttled),
+    is_sealed=True,
+)
+async def renew_recovery_codes(
+    body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[RecoveryCodes]
+) -> RecoveryCodes:
+    """Make new recovery codes, by password or code; the former ones are void."""
+    person, account = require_session(caller), services.accounts.use.own_account
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
+    async with account.attempt_proof(person.user_id, body.password, caller.address) as proof:
+        return await late_uow.run(partial(_renew_recovery_codes, services, proof, body.code))
+
+
+async def _renew_recovery_codes(
+    services: Services, proof: IdentityProof, code: str, uow: UnitOfWork
+) -> RecoveryCodes:
+    codes = await services.accounts.use.own_account.renew_recovery_codes(uow.tx, proof, code)
+    if codes is None:
+        raise CommitAndRaise(_wrong_proof())
+    await uow.audit("auth.recovery_codes_renewed", Subject("user", proof.user.id))
+    return RecoveryCodes(recovery_codes=codes)
+
+
+def _wrong_proof() -> Denied:
+    """Refuse a wrong password or code; not with 401, for the session itself is good."""
     return Denied("the password or code is wrong", code="auth.proof.wrong")
-
-
-def _entry(action: str, person: Person, detail: dict[str, int] | None = None) -> AuditEntry:
-    return AuditEntry(
-        action=action, subject_kind="user", subject_id=str(person.user_id),
-        detail={**(detail or {})},
-    )  # fmt: skip

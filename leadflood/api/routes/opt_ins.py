@@ -9,7 +9,6 @@ import msgspec
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, put
 from leadflood.api.http.unit_of_work import Subject, UnitOfWork
-from leadflood.api.routes.lead_actions import editor_of
 from leadflood.api.services import Services
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
@@ -44,7 +43,7 @@ async def record_opt_in(
     It holds for the address the lead has now. A newer agreement takes the place of the older
     one, which stays on record.
     """
-    await services.lead_changes.require_visible(uow.tx, lead_id, editor_of(caller))
+    await services.lead_editing.require_visible(uow.tx, lead_id, caller.editor)
     opt_in = await services.messaging.record_opt_in(
         uow.publication, lead_id, channel, body, caller.by
     )
@@ -68,7 +67,7 @@ async def withdraw_opt_in(
     uow: UnitOfWork,
 ) -> None:
     """Write down that the person took their agreement back: nothing more is sent there."""
-    await services.lead_changes.require_visible(uow.tx, lead_id, editor_of(caller))
+    await services.lead_editing.require_visible(uow.tx, lead_id, caller.editor)
     await services.messaging.withdraw_opt_in(
         uow.publication, lead_id, channel, caller.by, query.reason
     )

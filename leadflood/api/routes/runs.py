@@ -2,30 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.pagination import (
-    Listed,
-    Paging,
-    make_page,
-)
+from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.routes.discovery_runs import Cancellation, Kind, RunState, cancel_run, ratio_of
-from leadflood.api.run_sight import hidden_among, require_may_cancel, require_visible
-from leadflood.api.services import Node
+from leadflood.api.http.routing import get, put
+from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.services import Services
 from leadflood.contracts.values import Micros
-from leadflood.domain.overview.schemas import Funnel
-from leadflood.domain.overview.service import OverviewService
+from leadflood.domain.runs.schemas import Funnel, RunCancellation
 from leadflood.engine.errors import Denied, NotFound
-from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import Run, RunFilter
 
+Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
+RunState = Literal["running", "completed", "cancelled"]
 
-class RunsQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+
+class RunQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Which runs; null asks for nothing."""
 
     kind: Kind | None = None
@@ -51,7 +47,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ended_at: datetime | None
 
 
-class WholeRun(RunView, frozen=True, kw_only=True, rename="camel"):
+class RunDetail(RunView, frozen=True, kw_only=True, rename="camel"):
     """A run with how far it is.
 
     `progress` counts its leads and its money. `liveJobs` are by stage. `capUsedMicros` is what
@@ -65,68 +61,60 @@ class WholeRun(RunView, frozen=True, kw_only=True, rename="camel"):
     cap_used_micros: Micros
 
 
-class Runs:
-    """The routes of runs."""
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A run after its cancellation; not `isCancelled`: it had ended before."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path, one = "/v1/runs", "/v1/runs/{runId}"
-        return (
-            Route(method="GET", path=path, handler=self.list, permission="jobs:read"),
-            Route(
-                method="GET", path=one, handler=self.get, permission="jobs:read",
-                errors=(NotFound,),
-            ),
-            Route(
-                method="PUT", path=f"{one}/cancellation", handler=self.cancel,
-                permission="discovery:write", errors=(NotFound, Denied),
-            ),
-        )  # fmt: skip
-
-    async def list(self, query: RunsQuery, caller: Caller) -> Listed[RunView]:
-        """List runs of any kind, newest first.
-
-        Imports and bulk actions of others are left out for who sees only his own leads: a page
-        may hold fewer than `limit` then.
-        """
-        wanted = RunFilter(kind=query.kind, state=query.state)
-        db = self._node.services.db
-        found = await runs.list_page(db, wanted, query.position(), query.fetch_limit)
-        shown = [RunView(**_told(run)) for run in query.skip(found)]
-        page = make_page(shown, query, lambda run: run.id)
-        hidden = await hidden_among(self._node, found, caller)
-        if not hidden:
-            return page
-        seen = [run for run in page.data if run.id not in hidden]
-        return msgspec.structs.replace(page, data=seen)
-
-    async def get(self, run_id: UUID, caller: Caller) -> WholeRun:
-        """Show a run: its leads stage by stage, its jobs, its money and its caps."""
-        db = self._node.services.db
-        run = await runs.get(db, run_id)
-        await require_visible(self._node, run, caller)
-        funnel = await OverviewService(db).count_funnel(run_id)
-        return WholeRun(
-            **_told(run),
-            progress=funnel,
-            progress_ratio=ratio_of(funnel, run),
-            live_jobs=await runs.count_live(db, run_id),
-            cap_used_micros=(
-                funnel.spent_micros + funnel.reserved_micros + funnel.unresolved_micros
-            ),
-        )
-
-    async def cancel(self, run_id: UUID, caller: Caller) -> Cancellation:
-        """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished."""
-        run = await runs.get(self._node.services.db, run_id)
-        await require_may_cancel(self._node, run, caller)
-        return await cancel_run(self._node, run_id, caller)
+    run_id: UUID
+    is_cancelled: bool
+    state: str
 
 
-def _told(run: Run) -> dict[str, Any]:
-    told = msgspec.structs.asdict(run)
-    told["is_cancelled"] = told.pop("cancelled")
-    return told
+@get("/v1/runs", permission="jobs:read")
+async def list_runs(query: RunQuery, caller: Caller, services: Services) -> Listed[RunView]:
+    """List runs of any kind, newest first.
+
+    Imports and bulk actions of others are left out for those who see only their own leads: a
+    page may hold fewer than `limit` then.
+    """
+    run_filter = RunFilter(kind=query.kind, state=query.state)
+    listed = await services.runs.list_page(run_filter, query.position(), query.fetch_limit)
+    hidden = await services.runs.find_hidden(listed, caller.principal)
+    page = paginate([RunView(**_values_of(run)) for run in listed], query)
+    visible = [run for run in page.data if run.id not in hidden]
+    return msgspec.structs.replace(page, data=visible)
+
+
+@get("/v1/runs/{runId}", permission="jobs:read", errors=(NotFound,))
+async def get_run(run_id: UUID, caller: Caller, services: Services) -> RunDetail:
+    """Show a run: its leads stage by stage, its jobs, its money and its caps."""
+    report = await services.runs.get_report(run_id, caller.principal)
+    return RunDetail(
+        **_values_of(report.run),
+        progress=report.funnel,
+        progress_ratio=report.progress_ratio,
+        live_jobs=report.live_jobs,
+        cap_used_micros=report.cap_used_micros,
+    )
+
+
+@put("/v1/runs/{runId}/cancellation", permission="discovery:write", errors=(NotFound, Denied))
+async def cancel_run(
+    run_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> Cancellation:
+    """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished."""
+    cancellation = await services.runs.cancel_as(uow.tx, run_id, caller.principal)
+    return await record_cancellation(uow, cancellation)
+
+
+async def record_cancellation(uow: UnitOfWork, cancellation: RunCancellation) -> Cancellation:
+    """Record who cancelled a run, and return how it stands."""
+    run = cancellation.run
+    if cancellation.is_new:
+        await uow.audit("run.cancelled", run.id)
+    return Cancellation(run_id=run.id, is_cancelled=run.cancelled, state=run.state)
+
+
+def _values_of(run: Run) -> dict[str, Any]:
+    values = msgspec.structs.asdict(run)
+    values["is_cancelled"] = values.pop("cancelled")
+    return values

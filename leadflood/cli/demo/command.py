@@ -21,14 +21,14 @@ from leadflood.cli.demo.outcome import DemoOutcome, compare, fetch_records
 from leadflood.cli.demo.progress import watch_run
 from leadflood.cli.demo.report import print_report
 from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
+from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Autopilot, Bands, Icp, IcpInput, Target, query_of
+from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict
-from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publication
-from leadflood.engine.queue.runs import NewRun
 from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.main import Announcement
 from leadflood.settings import load_settings
@@ -152,17 +152,17 @@ async def _work(
 async def _start_run(node: Node, storage: Storage, options: DemoOptions) -> UUID:
     """Start the run, or find the one that `--keep` continues."""
     icp = await storage.icps.record(ICP)
-    new = NewRun(
-        id=storage.ids.new(),
-        kind="demo",
-        title=icp.name,
-        sends="go",
+    limits = RunLimits(
+        sends=SendsPolicy.GO,
         cap_micros=storage.settings.budget.run_micros,
-        key=f"demo:{options.world.seed}:{options.leads}",
+        has_default_caps=False,
     )
+    key = f"demo:{options.world.seed}:{options.leads}"
     async with node.publisher.transaction() as publication:
-        run_id = await runs.create(publication.tx, new, storage.clock.now())
-        if run_id == new.id:
+        run_id, is_new = await storage.runs.resume_or_open_run(
+            publication.tx, "demo", limits, title=icp.name, key=key
+        )
+        if is_new:
             await _start_discovery(node, publication, icp, run_id, options.leads)
     return run_id
 

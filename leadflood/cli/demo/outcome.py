@@ -10,8 +10,8 @@ import msgspec
 from leadflood.app import Storage
 from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.ports.people import PersonEnricher
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.ledger.repository import Line, list_lines
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.ledger_port import LineState
@@ -114,8 +114,9 @@ async def compare(
 ) -> DemoOutcome:
     """Compare our ledger and sends with the records of the pretend world."""
     lines = await list_lines(storage.db)
-    funnel = await overview.count_funnel(storage.db, run_id)
-    references = await overview.list_accepted(storage.db, run_id)
+    reports = RunReports(storage.db)
+    funnel = await reports.count_funnel(run_id)
+    references = await reports.list_accepted_references(run_id)
     invoices = records.invoices
     return DemoOutcome(
         funnel=funnel,

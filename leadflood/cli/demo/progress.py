@@ -10,10 +10,9 @@ from rich.table import Table
 
 from leadflood.app import Node
 from leadflood.cli.console import format_money, stderr_console
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.queue import runs
 
 POLL_SECONDS = 0.2
 
@@ -29,13 +28,14 @@ async def watch_run(node: Node, run_id: UUID, lead_count: int, started_at: float
     """Show a run until no live job carries it."""
     first_score: float | None = None
     shown_at = time.perf_counter()
+    reports = RunReports(node.storage.db)
     with Live(console=stderr_console, refresh_per_second=5, transient=True) as live:
         while True:
-            funnel = await overview.count_funnel(node.storage.db, run_id)
+            funnel = await reports.count_funnel(run_id)
             if funnel.scored and first_score is None:
                 first_score = time.perf_counter() - started_at
             live.update(_table(funnel, lead_count, time.perf_counter() - shown_at))
-            if (await runs.get(node.storage.db, run_id)).state != "running":
+            if (await node.storage.runs.get(run_id)).state != "running":
                 return RunTimes(first_score, time.perf_counter() - started_at)
             await _wait_for_end(node)
 

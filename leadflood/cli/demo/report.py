@@ -10,10 +10,10 @@ from leadflood.cli.console import format_money, print_message, stderr_console
 from leadflood.cli.demo.outcome import DemoOutcome
 from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
-from leadflood.domain.overview import store as overview
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.runs.schemas import Funnel
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.schemas import Prediction
 
 TOP_COUNT = 5
@@ -34,8 +34,8 @@ async def print_report(node: Node, storage: Storage, run_id: UUID, outcome: Demo
 
 async def _print_leads(storage: Storage, run_id: UUID, best: Sequence[Prediction]) -> None:
     ids = [prediction.lead_id for prediction in best]
-    profiles = await leads.profiles(storage.db, ids)
-    costs = await overview.list_lead_costs(storage.db, run_id, ids)
+    profiles = await leads.find_profiles(storage.db, ids)
+    costs = await RunReports(storage.db).list_lead_costs(run_id, ids)
     table = Table(title="The best leads", title_justify="left")
     for column in ("score", "band", "who", "company", "cost"):
         table.add_column(column)

@@ -20,13 +20,13 @@ from leadflood.cli.run.input import RunInput, read_input, show_input, write_bad_
 from leadflood.cli.run.output import check_writable, write_output
 from leadflood.cli.run.report import RunReport, print_report
 from leadflood.cli.run.worker import work_until_done
+from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.icp.service import content_hash
 from leadflood.domain.leads.schemas import NewImport
-from leadflood.domain.overview import store as overview
+from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid
-from leadflood.engine.queue import runs
-from leadflood.engine.queue.runs import NewRun
 from leadflood.providers import catalog
 from leadflood.settings import Settings, load_settings
 
@@ -178,7 +178,7 @@ async def _run(settings: Settings, prepared: PreparedRun) -> int:
         new = NewImport(run_id=run_id, icp_id=icp.id, name=options.input.name)
         was_handed_over = await work_until_done(storage, new, csv, options.started_at)
         counts = await write_output(storage, new, csv, options.output)
-        funnel = await overview.count_funnel(storage.db, run_id)
+        funnel = await RunReports(storage.db).count_funnel(run_id)
     report = RunReport(
         run_id=run_id,
         output=str(options.output),
@@ -197,19 +197,17 @@ async def _run(settings: Settings, prepared: PreparedRun) -> int:
 
 async def _open_run(storage: Storage, options: RunOptions, key: str) -> UUID:
     """Open the run, or find the one that the same command opened before."""
-    new = NewRun(
-        id=storage.ids.new(),
-        kind="csv",
-        title=options.input.name,
-        sends="never",
+    limits = RunLimits(
+        sends=SendsPolicy.NEVER,
         cap_micros=options.cap_micros,
         lead_cap_micros=storage.settings.budget.lead_micros,
-        key=key,
-        is_loading=True,
+        has_default_caps=False,
     )
-    run_id = await runs.create(storage.db, new, storage.clock.now())
-    if run_id != new.id:
-        run = await runs.get(storage.db, run_id)
+    run_id, is_new = await storage.runs.resume_or_open_run(
+        storage.db, "csv", limits, title=options.input.name, key=key, is_loading=True
+    )
+    if not is_new:
+        run = await storage.runs.get(run_id)
         is_running = run.state == "running"
         state = "continuing" if is_running else "it had ended: its results are written again"
         print_message(

@@ -10,9 +10,10 @@ from leadflood.app import Storage
 from leadflood.cli.console import USAGE_ERROR
 from leadflood.cli.run.csv_file import write_csv_file
 from leadflood.cli.run.result_table import ADDED_COLUMNS, LeadResults, OutputCounts, ResultTable
-from leadflood.domain.leads import importing, store as leads
+from leadflood.domain.leads import importing
 from leadflood.domain.leads.schemas import NewImport, ReadCsv
-from leadflood.domain.overview import store as overview
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.errors import Invalid
 
 CHUNK_SIZE = 500
@@ -55,13 +56,14 @@ async def write_output(
 
 
 async def _find_results(storage: Storage, new: NewImport, lead_ids: set[UUID]) -> LeadResults:
-    profiles = await leads.profiles(storage.db, lead_ids)
+    profiles = await leads.find_profiles(storage.db, lead_ids)
     member_ids = sorted({member for profile in profiles.values() for member in profile.members})
+    reports = RunReports(storage.db)
     return LeadResults(
         profiles,
         await storage.scores.scores_of(member_ids, new.icp_id),
-        await overview.list_lead_costs(storage.db, new.run_id, member_ids),
-        await overview.list_lead_codes(storage.db, new.run_id, member_ids),
+        await reports.list_lead_costs(new.run_id, member_ids),
+        await reports.list_lead_codes(new.run_id, member_ids),
     )
 
 

@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.text import Text
 
 from leadflood.cli.console import format_money, print_message, stderr_console
-from leadflood.domain.overview.schemas import Funnel
+from leadflood.domain.runs.schemas import Funnel
 
 
 class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from leadflood.cli.console import format_money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus
-from leadflood.domain.overview.schemas import LeadCost
+from leadflood.domain.runs.schemas import LeadCost
 from leadflood.domain.scoring.schemas import Prediction
 
 TOP_REASONS = 3

@@ -10,9 +10,9 @@ from leadflood.cli.console import print_message
 from leadflood.cli.run.importer import ImportProgress, import_rows
 from leadflood.cli.run.progress import ProgressDisplay, RunSnapshot
 from leadflood.domain.leads.schemas import NewImport, ReadCsv
-from leadflood.domain.overview import store as overview
+from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.queue import inspection, runs
+from leadflood.engine.queue import inspection
 from leadflood.engine.queue.heartbeat import register_installation
 from leadflood.engine.queue.liveness import LivenessProbe
 
@@ -70,7 +70,7 @@ async def _hand_over(
 
 
 async def _is_running(storage: Storage, run_id: UUID) -> bool:
-    return (await runs.get(storage.db, run_id)).state == "running"
+    return (await storage.runs.get(run_id)).state == "running"
 
 
 class _RunMonitor:
@@ -101,7 +101,7 @@ class _RunMonitor:
         return True
 
     async def _show(self, run_id: UUID) -> None:
-        funnel = await overview.count_funnel(self._storage.db, run_id)
+        funnel = await RunReports(self._storage.db).count_funnel(run_id)
         now = time.perf_counter()
         finished = funnel.scored + funnel.failed
         first_finished, first_at = self._first = self._first or (finished, now)

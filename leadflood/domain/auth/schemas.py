@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+
+EmailText = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
+NameText = Annotated[str, msgspec.Meta(max_length=200)]
+PasswordText = Annotated[str, msgspec.Meta(max_length=4_000)]
+CodeText = Annotated[str, msgspec.Meta(max_length=40)]
+TokenText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""What people type, as it may arrive; the rules check it."""
 
 
 class Role(StrEnum):
@@ -127,6 +135,18 @@ class Visibility(msgspec.Struct, frozen=True):
 
 
 EVERYTHING = Visibility()
+
+
+class Editor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes something, as the slices need to know it.
+
+    `by`: who this is where an act is recorded. `visibility`: which leads they see.
+    `if_match`: the version they mean; None: whichever it is.
+    """
+
+    by: str
+    visibility: Visibility = EVERYTHING
+    if_match: int | None = None
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

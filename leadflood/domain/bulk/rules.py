@@ -16,7 +16,7 @@ from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
 NOT_FOUND = "leads.not_found"
 DELETED = "leads.lead.deleted"
 MERGED = "leads.lead.merged"
-FULL = "leads.tags.full"
+FULL = "leads.tag.too_many"
 CHANGED_SINCE = "bulk.changed_since"
 
 _REACHES_DELETED = frozenset({Verb.RESTORE})

@@ -1,7 +1,6 @@
 """Use cases of bulk actions: look ahead, begin, watch, cancel, undo."""
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +22,7 @@ from leadflood.domain.bulk.schemas import (
     NewBulk,
     Preview,
 )
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, Invalid, NotFound
@@ -55,7 +54,7 @@ class BulkService:
         """Tell what an action would do now; it changes nothing."""
         now = self._clock.now()
         action = _action_of(new, now)
-        states = await leads.read_states(db, new.lead_ids)
+        states = await leads.find_states(db, new.lead_ids)
         decided = [decide(action, states.get(lead_id), now) for lead_id in new.lead_ids]
         counts = Counter(one.state for one in decided)
         codes = Counter(one.code for one in decided if one.code is not None)
@@ -142,11 +141,6 @@ class BulkService:
     async def find(self, db: Reader, run_id: UUID) -> Action:
         """Find an action. Raises: NotFound."""
         return await self._find(db, run_id)
-
-    async def makers_of(self, db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, str]:
-        """Tell who began these actions; what is none is left out."""
-        actions = await store.find_actions(db, run_ids)
-        return {run_id: action.created_by for run_id, action in actions.items()}
 
     async def _find(self, db: Reader, run_id: UUID) -> Action:
         action = (await store.find_actions(db, [run_id])).get(run_id)

@@ -11,7 +11,6 @@ from leadflood.domain.bulk import store
 from leadflood.domain.bulk.rules import decide, decide_undo
 from leadflood.domain.bulk.schemas import Action, ChunkWanted, Decision, Item, ItemState, Verb
 from leadflood.domain.bulk.store import Ending
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
     EnrichmentWanted,
     LeadAssigned,
@@ -22,6 +21,7 @@ from leadflood.domain.leads.schemas import (
     LeadTagged,
     RescoreWanted,
 )
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import code_of

@@ -6,8 +6,8 @@ INSERT INTO discovery_run (
     updated_at, ask_hash
 )
 VALUES (
-    :id::uuid, :icp_id::uuid, :provider::text, :asked::text, 'RUNNING', 1, 1, :wanted_count::int,
-    0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz, :ask_hash::bytea
+    :id::uuid, :icp_id::uuid, :provider::text, :people_query::text, 'RUNNING', 1, 1, :wanted_count::int,
+    0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz, :request_hash::bytea
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
@@ -38,7 +38,7 @@ SELECT
     run_id, position, page, provider, provider_id, status, reason, lead_id, told, :now::timestamptz
 FROM unnest(
     :run_ids::uuid[], :positions::int[], :pages::int[], :providers::text[], :provider_ids::text[],
-    :statuses::text[], :reasons::text[], :lead_ids::uuid[], :tolds::text[]
+    :statuses::text[], :reasons::text[], :lead_ids::uuid[], :excerpts::text[]
 ) AS seen (run_id, position, page, provider, provider_id, status, reason, lead_id, told);
 
 -- name: advance_runs
@@ -68,25 +68,25 @@ WHERE discovery_run.id = ended.id;
 -- name: find_view
 -- A discovery as it is read.
 SELECT
-    id, icp_id, provider, query, state, code, next_page, wanted_count, lead_count,
+    id, icp_id, provider, query, state, code, next_page - 1 AS page_count, wanted_count, lead_count,
     discovered_count, duplicate_count, rejected_count, error_count, cost_micros, total_count,
     created_at, updated_at
 FROM discovery_run WHERE id = :id::uuid;
 
--- name: lock_ask
+-- name: lock_request
 -- Equal requests at the same moment follow one another, on whatever node they arrive.
-SELECT pg_advisory_xact_lock(hashtextextended('discovery:' || encode(:ask_hash::bytea, 'hex'), 0));
+SELECT pg_advisory_xact_lock(hashtextextended('discovery:' || encode(:request_hash::bytea, 'hex'), 0));
 
--- name: find_same
+-- name: find_earlier
 -- The newest search for the same that still goes on or came to its end; failed ones do not count.
 SELECT discovery_run.id AS run_id, discovery_run.first_job_id AS job_id
 FROM discovery_run JOIN run USING (id)
-WHERE discovery_run.ask_hash = :ask_hash::bytea AND discovery_run.created_at > :since::timestamptz
+WHERE discovery_run.ask_hash = :request_hash::bytea AND discovery_run.created_at > :since::timestamptz
     AND discovery_run.state IN ('RUNNING', 'COMPLETED') AND run.state <> 'cancelled'
     AND discovery_run.first_job_id IS NOT NULL
 ORDER BY discovery_run.created_at DESC LIMIT 1;
 
--- name: note_first_job
+-- name: record_first_job
 -- Which job brings the first page: answered again to whoever asks for the same.
 UPDATE discovery_run SET first_job_id = :job_id::uuid WHERE id = :id::uuid;
 
@@ -100,7 +100,7 @@ SELECT
     run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
     duplicate_count, rejected_count, error_count, cost_micros, total_count, code, :now::timestamptz
 FROM unnest(
-    :run_ids::uuid[], :pages::int[], :cursors::text[], :askeds::text[], :ignoreds::text[],
+    :run_ids::uuid[], :pages::int[], :cursors::text[], :requests::text[], :ignored_fields::text[],
     :next_cursors::text[], :record_counts::int[], :discovered_counts::int[],
     :duplicate_counts::int[], :rejected_counts::int[], :error_counts::int[],
     :costs_micros::int8[], :total_counts::int8[], :codes::text[]
@@ -145,3 +145,17 @@ LEFT JOIN LATERAL (
         AND value IS NOT NULL
 ) AS said ON true
 ORDER BY record.position;
+
+-- name: list_discovery_runs
+-- Discovery runs, newest first, behind a place.
+SELECT discovery_run.id, discovery_run.icp_id, run.kind, run.title, discovery_run.provider,
+       discovery_run.state, run.state AS run_state, discovery_run.code, discovery_run.wanted_count,
+       discovery_run.lead_count, discovery_run.created_at, run.ended_at
+FROM discovery_run JOIN run USING (id)
+WHERE (:before::uuid IS NULL OR discovery_run.id < :before::uuid)
+  AND (:icp_ids::uuid[] IS NULL OR discovery_run.icp_id = ANY (:icp_ids::uuid[]))
+  AND (:state::text IS NULL OR run.state = :state::text)
+  AND (:search_state::text IS NULL OR discovery_run.state = :search_state::text)
+  AND (:provider::text IS NULL OR discovery_run.provider = :provider::text)
+  AND (:kind::text IS NULL OR run.kind = :kind::text)
+ORDER BY discovery_run.id DESC LIMIT :limit::int;

@@ -1,5 +1,6 @@
 """Discovery as it enters, runs and is read."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -10,7 +11,9 @@ from typing_extensions import override
 
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.runs.schemas import Funnel, RunLimits
 from leadflood.engine.queue.event import Event
 
 
@@ -77,8 +80,8 @@ class RecordStatus(StrEnum):
 class NewDiscovery(msgspec.Struct, frozen=True, kw_only=True):
     """A discovery to start, for a run that exists already and has this id.
 
-    `ask_hash` names all that was asked for, so that the same is found again within a day; None:
-    it is not looked for.
+    `request_hash` names all that is asked for, so that the same is found again within a day;
+    None: it is not looked for.
     """
 
     run_id: UUID
@@ -86,10 +89,48 @@ class NewDiscovery(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     query: PeopleQuery
     wanted_count: int
-    ask_hash: bytes | None = None
+    request_hash: bytes | None = None
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A search that is asked for.
+
+    `icp_id`: the ICP version whose people are searched for.
+    `kind`: the kind of its run.
+    `provider`: the source.
+    `max_leads`: how many leads are enough.
+    `limits`: what its run may do.
+    `is_repeated`: start another run even where the same was asked for within a day.
+    """
+
+    icp_id: UUID
+    kind: str
+    provider: str
+    max_leads: int
+    limits: RunLimits
+    is_repeated: bool = False
+
+
+class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A search ready to begin: its discovery, and its run with all caps resolved."""
+
+    discovery: NewDiscovery
+    request_hash: bytes
+    kind: str
+    limits: RunLimits
+    is_repeated: bool
+
+
+class StartedDiscovery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A discovery goes on; `jobId` is its first page. Not `isNew`: the same was begun before."""
+
+    run_id: UUID
+    job_id: UUID
+    provider: str
+    is_new: bool
+
+
+class EarlierDiscovery(msgspec.Struct, frozen=True, kw_only=True):
     """A discovery that was started before; `job_id` is its first page."""
 
     run_id: UUID
@@ -143,7 +184,7 @@ class DiscoveryRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     status: RecordStatus
     reason: str | None
     lead_id: UUID | None
-    told: str | None = None
+    excerpt: str | None = None
 
 
 class RecordView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -187,8 +228,91 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records; None asks for nothing. `owner` set: leads of others are not shown."""
+    """Which records; a field that is None does not filter.
+
+    `visibility`: whose leads are shown with their records.
+    """
 
     status: RecordStatus | None = None
     page: int | None = None
-    owner: str | None = None
+    visibility: Visibility = EVERYTHING
+
+
+class DiscoveryInspection(msgspec.Struct, frozen=True, kw_only=True):
+    """A discovery, some of its records, and the pages that these are on.
+
+    `pages` are the first ones where there are no records. `has_more`: further records follow.
+    """
+
+    discovery: DiscoveryView
+    pages: Sequence[PageView]
+    records: Sequence[RecordView]
+    has_more: bool
+
+
+class DiscoveryRunFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which discovery runs; a field that is None does not filter.
+
+    `state` is that of the whole run, `search_state` that of the search alone.
+    """
+
+    icp_ids: tuple[UUID, ...] | None = None
+    state: str | None = None
+    search_state: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+
+
+class DiscoveryRunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A discovery run in a list: `state` is that of the search, `run_state` of the whole run.
+
+    `code` None: nothing went wrong; `ended_at` None: it goes on.
+    """
+
+    id: UUID
+    icp_id: UUID
+    kind: str
+    title: str
+    provider: str
+    state: str
+    run_state: str
+    code: str | None
+    wanted_count: int
+    lead_count: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class DiscoveryRunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A discovery run: what may be done for it, what its pages brought, how far its leads are.
+
+    `state` is that of the search, `runState` that of the whole run (running, completed,
+    cancelled). `code` null: nothing went wrong. `progressRatio` null: nothing is found yet.
+    """
+
+    id: UUID
+    icp_id: UUID
+    kind: str
+    title: str
+    provider: str
+    state: DiscoveryState
+    run_state: str
+    code: str | None
+    sends: str
+    providers: tuple[str, ...] | None
+    cap_micros: Micros | None
+    lead_cap_micros: Micros | None
+    wanted_count: int
+    lead_count: int
+    page_count: int
+    discovered_count: int
+    duplicate_count: int
+    rejected_count: int
+    error_count: int
+    total_count: int | None
+    search_cost_micros: Micros
+    progress: Funnel
+    progress_ratio: float | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None

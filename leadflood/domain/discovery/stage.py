@@ -6,14 +6,20 @@ from datetime import datetime
 from typing import ClassVar, Self
 from uuid import UUID
 
-import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
-from leadflood.domain.discovery import store
-from leadflood.domain.discovery.rules import excerpt_of, goes_on, mask_asked, reason_to_reject
+from leadflood.domain.discovery import repository
+from leadflood.domain.discovery.rules import (
+    Candidate,
+    candidates_of,
+    goes_on,
+    mask_request,
+    shorten,
+    status_of,
+)
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
@@ -24,82 +30,74 @@ from leadflood.domain.discovery.schemas import (
     PageWanted,
     RecordStatus,
 )
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson, Upserted
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotConfigured, NotFound, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
-from leadflood.engine.text import make_storable
 
-PagesEnded = Sequence[FinishedTask[PageWanted, PeoplePage]]
-_MOST_ID = 400
-
-
-class _Seen(msgspec.Struct):
-    """One record of a page on its way; `person` None when it is refused."""
-
-    provider_id: str
-    reason: str | None
-    person: FoundPerson | None
-    told: str | None = None
+FinishedPages = Sequence[FinishedTask[PageWanted, PeoplePage]]
 
 
 class _Page:
-    """A page that is committed now: what waits, what was written, who is new to the run."""
+    """A page that is being committed: candidates, records, leads that are new to the run."""
 
     def __init__(
-        self, ended: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun, answer: PeoplePage
+        self, finished: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun, answer: PeoplePage
     ) -> None:
-        self.ended = ended
+        self.finished = finished
         self.run = run
         self.answer = answer
         self.records: list[DiscoveryRecord] = []
         self.new_leads: list[UUID] = []
-        self._waiting = deque(_look(answer))
+        self._waiting = deque(candidates_of(answer))
 
     @property
     def lead_count(self) -> int:
         """How many leads the run has with this page."""
         return self.run.lead_count + len(self.new_leads)
 
-    def take(self) -> list[_Seen]:
-        """Take as many people as the run still wants, with the refused between them."""
+    def next_candidates(self) -> list[Candidate]:
+        """Return as many people as the run still wants, with the refused between them."""
         room = self.run.wanted_count - self.lead_count
-        taken: list[_Seen] = []
+        candidates: list[Candidate] = []
         while self._waiting and room > 0:
-            seen = self._waiting.popleft()
-            room -= seen.person is not None
-            taken.append(seen)
-        return taken
+            candidate = self._waiting.popleft()
+            room -= candidate.person is not None
+            candidates.append(candidate)
+        return candidates
 
-    def settle(self, seen: _Seen, upserted: Upserted | None, known: set[tuple[UUID, UUID]]) -> None:
-        """Write down what became of one record."""
-        is_first = upserted is not None and (self.run.id, upserted.lead_id) not in known
+    def record(
+        self, candidate: Candidate, upserted: Upserted | None, existing: set[tuple[UUID, UUID]]
+    ) -> None:
+        """Record what became of a candidate; `existing` are the leads that runs have already."""
+        is_first = upserted is not None and (self.run.id, upserted.lead_id) not in existing
         if upserted is not None and is_first:
-            known.add((self.run.id, upserted.lead_id))
+            existing.add((self.run.id, upserted.lead_id))
             if not upserted.is_deleted:
                 self.new_leads.append(upserted.lead_id)
-        status, reason = _status(seen, upserted, is_first=is_first)
+        status, reason = status_of(candidate, upserted, is_first=is_first)
         self.records.append(
             DiscoveryRecord(
                 position=self.run.next_position + len(self.records),
                 page=self.run.next_page,
                 provider=self.run.provider,
-                provider_id=seen.provider_id,
+                provider_id=candidate.provider_id,
                 status=status,
                 reason=reason,
                 lead_id=None if upserted is None else upserted.lead_id,
-                told=seen.told,
+                excerpt=candidate.excerpt,
             )
         )
 
-    def advance(self) -> store.Advance:
-        """Tell where the run goes on."""
+    def advance(self) -> repository.Advance:
+        """Return where the run goes on."""
         is_last = not goes_on(self.run, self.answer, self.lead_count)
-        return store.Advance(
+        return repository.Advance(
             run=self.run,
             state=DiscoveryState.COMPLETED if is_last else DiscoveryState.RUNNING,
             next_page=self.run.next_page + 1,
@@ -108,7 +106,7 @@ class _Page:
             total_count=self.answer.total,
             lead_count=len(self.new_leads),
             records=self.records,
-            asked=mask_asked(self.answer.asked),
+            request=mask_request(self.answer.asked),
             ignored=self.answer.ignored,
         )
 
@@ -137,7 +135,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[PageWanted]]
     ) -> Sequence[DiscoveryRun | Outcome[PeoplePage]]:
-        runs = await store.find_runs(db, [claimed.task.discovery_run_id for claimed in tasks])
+        runs = await repository.find_runs(db, [claimed.task.discovery_run_id for claimed in tasks])
         return [_input(claimed.task, runs) for claimed in tasks]
 
     @override
@@ -151,36 +149,46 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
         return Done(await source.find_people(item.query, item.cursor))
 
     @override
-    async def commit(self, tx: Tx, ended: PagesEnded) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, ended: FinishedPages) -> Sequence[FollowUp]:
         now = self._clock.now()
-        runs = await store.lock_runs(tx, [one.task.discovery_run_id for one in ended])
-        pages, failed = _sort(ended, runs)
+        runs = await repository.lock_runs(
+            tx, [finished.task.discovery_run_id for finished in ended]
+        )
+        pages, failures = _sort(ended, runs)
         await self._record_people(tx, pages, now)
         advances = [page.advance() for page in pages]
-        follows = [
-            follow
+        follow_ups = [
+            follow_up
             for page, advance in zip(pages, advances, strict=True)
-            for follow in _follow_page(page, advance)
+            for follow_up in _follow_page(page, advance)
         ]
-        for one, run in failed:
-            advances.append(_failure(one, run))
-            follows += _follow_failure(one)
+        for finished, run in failures:
+            advances.append(_failure(finished, run))
+            follow_ups += _follow_failure(finished)
         if advances:
-            await store.advance(tx, advances, now)
-        return follows
+            await repository.record_advances(tx, advances, now)
+        return follow_ups
 
     async def _record_people(self, tx: Tx, pages: Sequence[_Page], now: datetime) -> None:
         """One round, unless people seen twice leave a run short of what its page still has."""
-        while taken := [(page, seen) for page in pages for seen in page.take()]:
-            people = [_new_person(seen.person) for _, seen in taken if seen.person is not None]
-            upserted = await leads.upsert(tx, people, self._ids, now)
-            known = await store.leads_of_runs(
-                tx, [page.run.id for page in pages], [one.lead_id for one in upserted]
+        while candidates := [
+            (page, candidate) for page in pages for candidate in page.next_candidates()
+        ]:
+            people = [
+                _new_person(candidate.person)
+                for _, candidate in candidates
+                if candidate.person is not None
+            ]
+            upserted = await upsert(tx, people, self._ids, now)
+            existing = await repository.find_leads_of_runs(
+                tx, [page.run.id for page in pages], [lead.lead_id for lead in upserted]
             )
-            known |= {(page.run.id, lead_id) for page in pages for lead_id in page.new_leads}
-            found = iter(upserted)
-            for page, seen in taken:
-                page.settle(seen, None if seen.person is None else next(found), known)
+            existing |= {(page.run.id, lead_id) for page in pages for lead_id in page.new_leads}
+            results = iter(upserted)
+            for page, candidate in candidates:
+                page.record(
+                    candidate, None if candidate.person is None else next(results), existing
+                )
 
 
 def _input(
@@ -199,40 +207,27 @@ def _input(
 
 
 def _sort(
-    ended: PagesEnded, runs: Mapping[UUID, DiscoveryRun]
+    ended: FinishedPages, runs: Mapping[UUID, DiscoveryRun]
 ) -> tuple[list[_Page], list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]]]:
-    """Tell pages to write from failures; leave out what is committed already."""
+    """Separate pages to write from failures; leave out what is committed already."""
     pages: list[_Page] = []
-    failed: list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]] = []
-    done: set[UUID] = set()
-    for one in ended:
-        run = runs.get(one.task.discovery_run_id)
+    failures: list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]] = []
+    sorted_runs: set[UUID] = set()
+    for finished in ended:
+        run = runs.get(finished.task.discovery_run_id)
         if (
             run is None
-            or run.id in done
+            or run.id in sorted_runs
             or run.state is not DiscoveryState.RUNNING
-            or run.next_page != one.task.page
+            or run.next_page != finished.task.page
         ):
             continue
-        done.add(run.id)
-        if isinstance(one.outcome, Discard):
-            failed.append((one, run))
+        sorted_runs.add(run.id)
+        if isinstance(finished.outcome, Discard):
+            failures.append((finished, run))
         else:
-            pages.append(_Page(one, run, one.outcome.result))
-    return pages, failed
-
-
-def _look(answer: PeoplePage) -> list[_Seen]:
-    seen = []
-    for person in answer.people:
-        reason = reason_to_reject(person)
-        provider_id = _shorten(person.provider_id)
-        if reason is None:
-            seen.append(_Seen(provider_id, None, person))
-        else:
-            seen.append(_Seen(provider_id, reason, None, excerpt_of(person)))
-    seen += [_Seen(_shorten(name), _shorten(reason), None) for name, reason in answer.refused]
-    return seen
+            pages.append(_Page(finished, run, finished.outcome.result))
+    return pages, failures
 
 
 def _new_person(person: FoundPerson) -> NewPerson:
@@ -243,33 +238,23 @@ def _new_person(person: FoundPerson) -> NewPerson:
     )
 
 
-def _status(
-    seen: _Seen, upserted: Upserted | None, *, is_first: bool
-) -> tuple[RecordStatus, str | None]:
-    if upserted is None:
-        return RecordStatus.REJECTED, seen.reason
-    if upserted.is_new:
-        return RecordStatus.DISCOVERED, None
-    if upserted.is_deleted:
-        return RecordStatus.DUPLICATE, "deleted by a person"
-    return RecordStatus.DUPLICATE, "known from earlier" if is_first else "seen before in this run"
-
-
-def _follow_page(page: _Page, advance: store.Advance) -> list[FollowUp]:
+def _follow_page(page: _Page, advance: repository.Advance) -> list[FollowUp]:
     run = page.run
-    follows = [
-        page.ended.follow_up(LeadDiscovered(lead_id, run.icp_id)) for lead_id in page.new_leads
+    follow_ups = [
+        page.finished.follow_up(LeadDiscovered(lead_id, run.icp_id)) for lead_id in page.new_leads
     ]
     if advance.state is DiscoveryState.RUNNING:
-        wanted = PageWanted(run.id, advance.cursor, advance.next_page)
-        return [*follows, page.ended.follow_up(wanted)]
-    return [*follows, page.ended.follow_up(DiscoveryCompleted(run.id, page.lead_count))]
+        next_page = PageWanted(run.id, advance.cursor, advance.next_page)
+        return [*follow_ups, page.finished.follow_up(next_page)]
+    return [*follow_ups, page.finished.follow_up(DiscoveryCompleted(run.id, page.lead_count))]
 
 
-def _failure(one: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun) -> store.Advance:
-    error = _error_of(one)
+def _failure(
+    finished: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun
+) -> repository.Advance:
+    error = _error_of(finished)
     if isinstance(error, Cancelled):
-        return store.Advance(
+        return repository.Advance(
             run=run, state=DiscoveryState.CANCELLED, next_page=run.next_page, is_page=False
         )
     record = DiscoveryRecord(
@@ -278,10 +263,10 @@ def _failure(one: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun) -> st
         provider=run.provider,
         provider_id="",
         status=RecordStatus.ERROR,
-        reason=_shorten(f"{code_of(error)}: {error}"),
+        reason=shorten(f"{code_of(error)}: {error}"),
         lead_id=None,
     )
-    return store.Advance(
+    return repository.Advance(
         run=run,
         state=DiscoveryState.FAILED,
         code=code_of(error),
@@ -291,17 +276,13 @@ def _failure(one: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun) -> st
     )
 
 
-def _follow_failure(one: FinishedTask[PageWanted, PeoplePage]) -> list[FollowUp]:
-    error = _error_of(one)
+def _follow_failure(finished: FinishedTask[PageWanted, PeoplePage]) -> list[FollowUp]:
+    error = _error_of(finished)
     if isinstance(error, Cancelled):
         return []
-    return [one.follow_up(DiscoveryFailed(one.task.discovery_run_id, code_of(error)))]
+    return [finished.follow_up(DiscoveryFailed(finished.task.discovery_run_id, code_of(error)))]
 
 
-def _error_of(one: FinishedTask[PageWanted, PeoplePage]) -> Exception:
-    assert isinstance(one.outcome, Discard)  # noqa: S101 - sorted so before
-    return one.outcome.error
-
-
-def _shorten(text: str) -> str:
-    return make_storable(text)[:_MOST_ID]
+def _error_of(finished: FinishedTask[PageWanted, PeoplePage]) -> Exception:
+    assert isinstance(finished.outcome, Discard)  # noqa: S101 - sorted so before
+    return finished.outcome.error

@@ -24,16 +24,17 @@ from leadflood.domain.enrichment.schemas import (
     Settings,
 )
 from leadflood.domain.enrichment.waterfall import Waterfall, WaterfallInput
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import (
+    IDENTIFYING,
     EnrichmentWanted,
     IdentityKey,
     LeadCreated,
     LeadProfile,
     LeadStatus,
     LeadValues,
-    Settled,
+    ResolvedLead,
 )
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import ANSWERS_SINCE
 from leadflood.engine.db.tx import Reader, Tx
@@ -80,7 +81,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[EnrichTask]]
     ) -> Sequence[WaterfallInput | Outcome[Enriched]]:
-        profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
+        profiles = await leads.find_profiles(db, [claimed.task.lead_id for claimed in tasks])
         return [_input_of(claimed, profiles.get(claimed.task.lead_id)) for claimed in tasks]
 
     @override
@@ -115,7 +116,7 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
 
     async def _settle(
         self, tx: Tx, ended: Sequence[LeadEnded], now: datetime
-    ) -> dict[UUID, Settled]:
+    ) -> dict[UUID, ResolvedLead]:
         found = [_learned(one) for one in ended]
         return {one.lead_id: one for one in await leads.record_values(tx, found, self._ids, now)}
 
@@ -178,11 +179,11 @@ def _told(profile: LeadProfile) -> tuple[FoundValue, ...]:
             evidence_hash=won.evidence_hash,
         )
         for won in profile.values.values()
-        if won.field in leads.IDENTIFYING
+        if won.field in IDENTIFYING
     )
 
 
-def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[store.End]:
+def _ends(one: LeadEnded, settled: Mapping[UUID, ResolvedLead]) -> list[store.End]:
     who = settled.get(one.task.lead_id)
     if who is None:
         return []
@@ -194,7 +195,7 @@ def _ends(one: LeadEnded, settled: Mapping[UUID, Settled]) -> list[store.End]:
 
 
 def _follow(
-    one: LeadEnded, settled: Mapping[UUID, Settled], first: set[tuple[UUID, UUID]]
+    one: LeadEnded, settled: Mapping[UUID, ResolvedLead], first: set[tuple[UUID, UUID]]
 ) -> list[FollowUp]:
     """Name what follows; a survivor goes on once a run, by whichever task came first."""
     who = settled.get(one.task.lead_id)
@@ -211,7 +212,7 @@ def _follow(
     return [one.follow_up(LeadEnriched(who.survivor_id, one.task.icp_id))]
 
 
-def _merges(ended: Sequence[LeadEnded], settled: Mapping[UUID, Settled]) -> list[FollowUp]:
+def _merges(ended: Sequence[LeadEnded], settled: Mapping[UUID, ResolvedLead]) -> list[FollowUp]:
     """Name every lead merged away, once."""
     told: dict[UUID, FollowUp] = {}
     for one in ended:

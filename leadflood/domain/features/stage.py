@@ -14,8 +14,8 @@ from leadflood.domain.features.aim import Aim
 from leadflood.domain.features.rules import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.store import Computed, key_of
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, RescoreWanted
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound, code_of
@@ -62,7 +62,7 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, Computed]):
         self, db: Reader, tasks: Sequence[ClaimedTask[FeaturesTask]]
     ) -> Sequence[FeatureInput | Outcome[Computed]]:
         """Read the leads and the targets; versions never change, so targets are read once."""
-        profiles = await leads.profiles(db, list({one.task.lead_id for one in tasks}))
+        profiles = await leads.find_profiles(db, list({one.task.lead_id for one in tasks}))
         aims = await self._find_aims(db, {one.task.icp_id for one in tasks})
         return [_input_of(one.task, profiles, aims) for one in tasks]
 

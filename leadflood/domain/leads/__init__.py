@@ -1,1 +1,1 @@
-"""The shared kernel: leads, companies, identity, provenance."""
+"""Leads for other slices: the shared kernel of identity, values and provenance."""

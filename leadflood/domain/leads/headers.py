@@ -5,8 +5,8 @@ Source: exports of Apollo, HubSpot, Salesforce, LinkedIn (connections) as of 202
 
 from collections.abc import Sequence
 
+from leadflood.contracts.normalization import name_key
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.canon import name_key
 
 _LONGEST = 60
 _MOST = 2_000

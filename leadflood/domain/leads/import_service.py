@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from anyio import to_thread
 
+from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import importing, store
-from leadflood.domain.leads.canon import canonical_tag
+from leadflood.domain.leads import importing
 from leadflood.domain.leads.import_schemas import (
     Column,
     ImportMapping,
@@ -31,7 +31,8 @@ from leadflood.domain.leads.import_schemas import (
 from leadflood.domain.leads.importing import Advance, Locked, Owner, Told
 from leadflood.domain.leads.imports import guess_fields, read_cell, read_row, tells_who
 from leadflood.domain.leads.records import Record, Sheet, open_sheet
-from leadflood.domain.leads.rules import CSV_SOURCE, found_in_row, keys_of_row
+from leadflood.domain.leads.rules.lead_input import CSV_SOURCE, found_in_row, keys_of_row
+from leadflood.domain.leads.rules.prepared_values import company_id_of
 from leadflood.domain.leads.schemas import (
     BadRow,
     IdentityKey,
@@ -44,7 +45,8 @@ from leadflood.domain.leads.schemas import (
     ReadCsv,
     Upserted,
 )
-from leadflood.domain.leads.writing import company_id_of
+from leadflood.domain.leads.service import kernel
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import (
@@ -329,7 +331,7 @@ class ImportService:
                 if row.number not in left_out
             ]
             await importing.mark(tx)
-            upserted = await store.upsert(tx, [person for _, person in taken], self._ids, now)
+            upserted = await upsert(tx, [person for _, person in taken], self._ids, now)
             if not await self._touches_foreign(tx, import_id, plan, upserted):
                 break
             await importing.go_back(tx)
@@ -393,7 +395,7 @@ class ImportService:
         known = {one.lead_id for one in upserted if not one.is_new}
         known -= {one.lead_id for one in upserted if one.is_new}
         known -= await importing.leads_in(tx, import_id, known)
-        states = await store.lock_states(tx, known)
+        states = await kernel.lock_states(tx, known)
         return any(state.owner != plan.mine for state in states.values())
 
     async def _give(
@@ -412,14 +414,14 @@ class ImportService:
         }
         if not fresh or (plan.owner is None and not plan.tags):
             return {}
-        states = await store.lock_states(tx, fresh)
+        states = await kernel.lock_states(tx, fresh)
         before, after = [], []
         for lead_id, state in states.items():
             wanted = _given_to(state, plan, is_new=fresh[lead_id] is RowState.CREATED)
             if wanted != state:
                 before.append(state)
                 after.append(wanted)
-        await store.write_states(tx, before, after, plan.by, now)
+        await kernel.write_states(tx, before, after, plan.by, now)
         return {
             new.id: tuple(tag for tag in new.tags if tag not in old.tags)
             for old, new in zip(before, after, strict=True)
@@ -576,7 +578,7 @@ def _tags(given: Iterable[str], problems: list[FieldProblem]) -> tuple[str, ...]
     tags: list[str] = []
     for place, told in enumerate(given):
         try:
-            tags.append(canonical_tag(told))
+            tags.append(normalize_tag(told))
         except LeadfloodError as error:
             problems.append(FieldProblem(f"tags[{place}]", error.detail))
     return tuple(dict.fromkeys(tags))
@@ -624,7 +626,7 @@ def _person(row: ImportRow, import_id: UUID, now: datetime) -> NewPerson:
 
 
 def _keys(person: NewPerson) -> frozenset[IdentityKey]:
-    return frozenset({*person.keys, *store.identity_keys(person.values)})
+    return frozenset({*person.keys, *kernel.identity_keys(person.values)})
 
 
 def _company_of(person: NewPerson) -> UUID | None:

@@ -12,10 +12,11 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads import importing, search
+from leadflood.domain.leads import importing
 from leadflood.domain.leads.import_schemas import RowState
-from leadflood.domain.leads.provenance import evidence_bytes
-from leadflood.domain.leads.rules import CSV_SOURCE, IMPORT_METHOD, evidence_of_row
+from leadflood.domain.leads.repository import list_columns
+from leadflood.domain.leads.rules.lead_input import CSV_SOURCE, IMPORT_METHOD, evidence_of_row
+from leadflood.domain.leads.rules.provenance import evidence_bytes
 from leadflood.domain.leads.schemas import LeadDeleted, LeadUpdated
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
@@ -190,7 +191,7 @@ async def _take_back(
             now=now,
         )
         versions |= {row["id"]: row["version"] for row in touched}
-    await search.refresh(tx, list(versions))
+    await list_columns.refresh(tx, list(versions))
     return versions
 
 

@@ -10,8 +10,13 @@ import io
 from collections.abc import Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization import (
+    clean_text,
+    normalize,
+    normalize_email,
+    normalize_phone,
+)
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.canon import canonical, canonical_email, canonical_phone, clean_text
 from leadflood.domain.leads.headers import match_headers
 from leadflood.domain.leads.records import Record, Sheet, open_sheet
 from leadflood.domain.leads.schemas import BadRow, HeaderMatch, ImportRow, ReadCsv
@@ -80,7 +85,7 @@ def read_row(
         if field is not None and (text := clean_text(cell)):
             given.setdefault(field, text)
     email = given.get(FieldName.EMAIL)
-    if email is not None and canonical_email(email) is None:
+    if email is not None and normalize_email(email) is None:
         reason = f"{email[:80]!r} is no e-mail address"
         return BadRow(number=record.number, reason=reason, raw=record.cells)
     values, notes = _understand({**(defaults or {}), **given})
@@ -101,7 +106,7 @@ def _surplus(record: Record, columns: int) -> str | None:
 def _understand(given: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
     values: dict[FieldName, Scalar] = {}
     notes: list[str] = []
-    region = canonical(FieldName.COUNTRY, given.get(FieldName.COUNTRY, ""))
+    region = normalize(FieldName.COUNTRY, given.get(FieldName.COUNTRY, ""))
     for field, text in given.items():
         value = read_cell(field, text, region if isinstance(region, str) else None)
         if value is None:
@@ -114,15 +119,15 @@ def _understand(given: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar]
 def read_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
     """Tell a cell's value; None when it is not understood. `region` helps with phones."""
     if field is FieldName.PHONE:
-        return canonical_phone(text, region)
+        return normalize_phone(text, region)
     if field is FieldName.COMPANY_TECHNOLOGIES:
         parts = text.replace(";", ",").replace("|", ",").split(",")
-        return canonical(field, tuple(part.strip() for part in parts))
+        return normalize(field, tuple(part.strip() for part in parts))
     if field is FieldName.EMAIL_STATUS:
-        return canonical(field, _STATUS_WORDS.get(text.casefold(), text))
+        return normalize(field, _STATUS_WORDS.get(text.casefold(), text))
     if field is FieldName.COMPANY_FOUNDED:
         return int(text) if text.isascii() and text.isdigit() and len(text) == 4 else None  # noqa: PLR2004 - a year
-    return canonical(field, text)
+    return normalize(field, text)
 
 
 def tells_who(values: Mapping[FieldName, Scalar]) -> bool:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 from charset_normalizer import from_bytes
 
-from leadflood.domain.leads.canon import clean_text
+from leadflood.contracts.normalization import clean_text
 from leadflood.domain.leads.headers import known_cells
 from leadflood.engine.errors import Invalid
 

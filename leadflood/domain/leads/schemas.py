@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.values import FieldName, Micros, Probability
+from leadflood.contracts.values import Band, FieldName, Micros, Probability
 from leadflood.engine.queue.event import Event
 
 HUMAN_SOURCE = "user"
@@ -20,6 +20,19 @@ API_SOURCE = "api"
 
 MOST_TAGS = 50
 """How many tags a lead has at most."""
+
+
+IDENTIFYING = frozenset(
+    {
+        FieldName.EMAIL,
+        FieldName.LINKEDIN_URL,
+        FieldName.COMPANY_DOMAIN,
+        FieldName.FULL_NAME,
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+    }
+)
+"""The fields whose values make identity keys."""
 
 
 class LeadStatus(StrEnum):
@@ -152,17 +165,6 @@ class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     deleted_by: str | None
 
 
-class Editor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes leads: `by` as it is recorded; `mine` None: all leads, else this owner's.
-
-    `if_match` None: whatever the version.
-    """
-
-    by: str
-    mine: str | None = None
-    if_match: int | None = None
-
-
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
     """What makes two records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
 
@@ -205,12 +207,24 @@ class LeadValues(msgspec.Struct, frozen=True, kw_only=True):
     failed_code: str | None = None
 
 
-class Settled(msgspec.Struct, frozen=True):
+class ResolvedLead(msgspec.Struct, frozen=True):
     """Which lead a lead is now; `merged_now` lists the leads that this transaction merged away."""
 
     lead_id: UUID
     survivor_id: UUID
     merged_now: tuple[UUID, ...] = ()
+
+
+class NewScore(msgspec.Struct, frozen=True, kw_only=True):
+    """A score that was just kept; `score_id` orders the scores of a lead."""
+
+    lead_id: UUID
+    score_id: UUID
+    score_milli: int
+    band: Band
+    icp_id: UUID
+    run_id: UUID | None
+    scored_at: datetime
 
 
 class ProfileValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,6 +318,14 @@ class LeadView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     provenance: tuple[HistoryValue, ...]
     keys: tuple[IdentityKey, ...]
     merged: tuple[MergedLead, ...]
+
+
+class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead is in; `jobId` is its first step, `runId` the whole of its way."""
+
+    lead_id: UUID
+    job_id: UUID
+    run_id: UUID
 
 
 class OptInEvidence(

@@ -9,8 +9,8 @@ import msgspec
 
 from leadflood.contracts.ports.sender import Arrival, Sender
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile, OptInEvidence
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messaging import store
 from leadflood.domain.messaging.deciding import Decisions, Publication, no_message, require_owned
 from leadflood.domain.messaging.facts import number_facts
@@ -180,7 +180,7 @@ class MessagingService:
         """
         facts, subject_id = SAMPLE_FACTS, "nobody"
         if lead_id is not None:
-            profile = (await leads.profiles(self._db, [lead_id])).get(lead_id)
+            profile = (await leads.find_profiles(self._db, [lead_id])).get(lead_id)
             if profile is None or not await self._may_see(profile, owner):
                 raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
             facts = number_facts(
@@ -440,7 +440,7 @@ class MessagingService:
 
 async def _lock_person(tx: Tx, lead_id: UUID) -> LeadProfile:
     """Lock who a lead is now, so that nobody else says something of them. Raises: NotFound."""
-    profile = (await leads.profiles(tx, [lead_id])).get(lead_id)
+    profile = (await leads.find_profiles(tx, [lead_id])).get(lead_id)
     if profile is None or profile.is_deleted:
         raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
     await leads.lock_states(tx, [profile.lead_id])

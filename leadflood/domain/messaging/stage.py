@@ -13,8 +13,8 @@ from leadflood.contracts.ports.sender import Receipt, Sender
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.enrichment.schemas import PersonClaimed
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messaging import store
 from leadflood.domain.messaging.drafting import Drafted, Drafter, ToDraft
 from leadflood.domain.messaging.keys import Keys, mask
@@ -89,7 +89,7 @@ class GenerateStage(Stage[LeadQualified, ToDraft, Drafted]):
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[LeadQualified]]
     ) -> Sequence[ToDraft | Outcome[Drafted]]:
-        profiles = await leads.profiles(db, [task.task.lead_id for task in tasks])
+        profiles = await leads.find_profiles(db, [task.task.lead_id for task in tasks])
         offers = await store.find_offers(db, (task.task.icp_id for task in tasks))
         found = await runs.find(db, sorted({task.run_id for task in tasks if task.run_id}))
         templates = await store.find_templates(
@@ -406,7 +406,7 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
         self, db: Reader, tasks: Sequence[ClaimedTask[PersonClaimed]]
     ) -> Sequence[LeadProfile | Outcome[LeadProfile]]:
         """Read who they are; a lead that is gone needs nothing."""
-        profiles = await leads.profiles(db, [claimed.task.lead_id for claimed in tasks])
+        profiles = await leads.find_profiles(db, [claimed.task.lead_id for claimed in tasks])
         return [
             profiles.get(claimed.task.lead_id)
             or Discard(NotFound(f"lead {claimed.task.lead_id} is gone"))

@@ -137,13 +137,13 @@ class Renderer:
 
 
 def _blanks_of(template: Template) -> Iterator[FieldProblem]:
-    if template.channel is not Channel.WHATSAPP:
+    if template.channel is Channel.WHATSAPP:
+        if not template.whatsapp_template_id.strip():
+            yield FieldProblem("whatsappTemplateId", "name the template as the provider knows it")
+    else:
         for path, text in (("subject", template.subject), ("body", template.body)):
             if not text.strip():
                 yield FieldProblem(path, "write a text")
-        return
-    if not template.whatsapp_template_id.strip():
-        yield FieldProblem("whatsappTemplateId", "name the template as the provider knows it")
     if len(template.placeholders) != len(template.parameters):
         yield FieldProblem("parameters", "write one text for each placeholder")
 

@@ -23,7 +23,7 @@ SELECT coalesce((SELECT era FROM installation), 1) AS era,
 SELECT era, xid::text AS xid, id, at, run_id, type, payload FROM event
 WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid) AND xid < :head::text::xid8
     AND type = ANY(:types::text[])
-ORDER BY era, xid, id LIMIT :limit::int;
+ORDER BY event.era, event.xid, event.id LIMIT :limit::int;
 
 -- name: move_place
 -- Read up to here.

@@ -8,8 +8,8 @@ from anyio import to_thread
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Bands, QualificationRule
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import explanation, store
 from leadflood.domain.scoring.preview import Preview
 from leadflood.domain.scoring.schemas import Counted, Needs, Prediction, Tally
@@ -73,7 +73,7 @@ class ScoringService:
 
         for start in range(0, len(lead_ids), PART):
             part = lead_ids[start : start + PART]
-            found = await leads.profiles(self._db, part)
+            found = await leads.find_profiles(self._db, part)
             profiles = [found[lead_id] for lead_id in part if lead_id in found]
             await to_thread.run_sync(add, profiles)
         return preview.tally()

@@ -10,8 +10,8 @@ from typing_extensions import override
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
-from leadflood.domain.leads import store as leads
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas import LeadStatus, NewScore
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import store
 from leadflood.domain.scoring.rules import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored, Score
@@ -126,9 +126,9 @@ def _new_prediction(ended: FinishedTask[FeaturesComputed, Score], score: Score) 
 
 def _shown(
     made: Sequence[NewPrediction], kept: Sequence[UUID | None], now: datetime
-) -> Sequence[leads.NewScore]:
+) -> Sequence[NewScore]:
     return [
-        leads.NewScore(
+        NewScore(
             lead_id=one.lead_id,
             score_id=prediction_id,
             score_milli=one.score.score_milli,

@@ -54,8 +54,8 @@ class Listener:
     async def _listening(
         self,
     ) -> AsyncIterator[tuple[asyncpg.Connection, MemoryObjectReceiveStream[str]]]:
-        payloads_in, payloads = anyio.create_memory_object_stream[str](math.inf)
         async with own_connection(self._settings) as connection:
+            payloads_in, payloads = anyio.create_memory_object_stream[str](math.inf)
             with payloads_in, payloads:
                 connection.add_termination_listener(lambda _: payloads_in.close())
                 for channel in self._channels:

@@ -55,7 +55,7 @@ async def change(
     if author.if_version not in {None, before.version}:
         raise PreconditionFailed(
             f"it is at version {before.version}, not at {author.if_version}: read it again",
-            code="engine.tuning.changed",
+            code="engine.override.version_conflict",
         )
     after = OverrideRow(
         name=name,

@@ -7,7 +7,7 @@ import msgspec
 from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import load_queries
-from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.db.tx import Reader, sqlstate_of
 
 SQL = load_queries(__file__)
 PATIENCE_SECONDS = 3.0
@@ -35,6 +35,11 @@ async def look(name: str, find_out: Callable[[], Awaitable[str]]) -> Check:
 
 class NotAsItShouldBe(Exception):
     """What a check found, for a person."""
+
+
+async def read_feed_lag(db: Reader) -> float:
+    """Return for how many seconds an open transaction has held the event feed back."""
+    return float(await db.fetch_value(SQL.read_feed_lag) or 0.0)
 
 
 def newest_revision() -> str:

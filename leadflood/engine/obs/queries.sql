@@ -3,11 +3,12 @@
 SELECT version_num FROM alembic_version
 
 -- name: read_events
--- Events behind a place, in an order behind which nothing can appear any more.
+-- Events behind a cursor, in an order behind which nothing can appear. The columns are qualified:
+-- a bare `xid` would be the text of the answer, and 100 would stand before 99.
 SELECT era, xid::text AS xid, id, at, version, subject, run_id, type, payload FROM event
 WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY era, xid, id LIMIT :limit::int
+ORDER BY event.era, event.xid, event.id LIMIT :limit::int
 
 -- name: find_newest_place
 -- Where the log ends now: a reader that starts here sees only what is new.

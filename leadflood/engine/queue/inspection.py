@@ -49,7 +49,7 @@ async def list_nodes(db: Reader, now: datetime) -> list[NodeRow]:
     """
     installation = await repository.find_installation(db)
     database_now = now if installation is None else installation["database_now"]
-    return [_node(row, database_now) for row in await db.fetch(SQL.list_nodes)]
+    return [_node(row, database_now) for row in await repository.list_nodes(db)]
 
 
 def _node(row: Row, now: datetime) -> NodeRow:

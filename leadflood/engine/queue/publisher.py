@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from leadflood.engine.db.pool import Database
@@ -15,6 +16,19 @@ from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.stage import FollowUp
 from leadflood.engine.queue.wakeups import Wakeups
+
+
+class PublishingTransaction(Protocol):
+    """An open transaction that may publish: a `Publication`, or a unit of work around one."""
+
+    @property
+    def tx(self) -> Tx:
+        """The transaction."""
+
+    async def publish(
+        self, events: Sequence[Event], *, run_id: UUID | None = None
+    ) -> Sequence[UUID]:
+        """Write events and their follow-up jobs, and return the jobs' ids."""
 
 
 class Publication:

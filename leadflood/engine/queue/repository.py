@@ -100,6 +100,17 @@ async def find_installation(db: Reader) -> Row | None:
     return await db.fetch_one(SQL.find_installation)
 
 
+async def find_era(db: Reader) -> int | None:
+    """Return the era of this database; None before its first node."""
+    era: int | None = await db.fetch_value(SQL.find_era)
+    return era
+
+
+async def list_nodes(db: Reader) -> Sequence[Row]:
+    """List all nodes with their counters."""
+    return await db.fetch(SQL.list_nodes)
+
+
 async def notify(db: Reader, payload: str) -> None:
     """Notify the other nodes."""
     await db.execute(SQL.notify, payload=payload)

@@ -56,11 +56,7 @@ class Switches:
 
     async def refresh(self) -> None:
         """Read the switches and apply them."""
-        rows = await repository.find_switches(self._db)
-        self.states = {
-            name: SwitchState(name, row["state"], row["by_whom"], row["reason"])
-            for name, row in rows.items()
-        }
+        self.states = {state.name: state for state in await list_states(self._db)}
         for name, runner in self._runners.items():
             switch = self.states.get(STAGE + name)
             runner.apply_pause(is_paused=switch is not None and switch.state == PAUSED)
@@ -79,6 +75,14 @@ class Switches:
         """Whether an operator has switched a provider off."""
         switch = self.states.get(PROVIDER + provider)
         return switch is not None and switch.state == OFF
+
+
+async def list_states(db: Reader) -> list[SwitchState]:
+    """List what operators have switched."""
+    rows = await repository.find_switches(db)
+    return [
+        SwitchState(name, row["state"], row["by_whom"], row["reason"]) for name, row in rows.items()
+    ]
 
 
 async def pause_stage(db: Reader, clock: Clock, stage: str, by_whom: str, reason: str) -> None:

@@ -135,7 +135,7 @@ def test_a_lead_with_all_its_tags_gets_no_more() -> None:
     tags = tuple(f"t{number:02}" for number in range(MOST_TAGS))
     lead = LeadState(id=UUID(int=7), version=1, tags=tags)
 
-    assert decide(an_action(Verb.TAG, tag="x"), lead, NOW).code == "leads.tags.full"
+    assert decide(an_action(Verb.TAG, tag="x"), lead, NOW).code == "leads.tag.too_many"
     assert decide(an_action(Verb.TAG, tag="t01"), lead, NOW).state is ItemState.UNCHANGED
 
 

@@ -1,11 +1,10 @@
 from collections.abc import Sequence
-from uuid import UUID
 
 import pytest
 from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
 from leadflood.contracts.values import FieldName
-from leadflood.domain.discovery import store
+from leadflood.domain.discovery import repository
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
@@ -22,7 +21,7 @@ from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Conflict, Invalid, NotFound, Permanent
+from leadflood.engine.errors import NotFound, Permanent
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
@@ -75,16 +74,18 @@ def a_claim(task: PageWanted) -> ClaimedTask[PageWanted]:
 
 
 async def records_of(database: Database, task: PageWanted) -> Sequence[RecordView]:
-    return await store.inspect_records(database, task.discovery_run_id, RecordFilter(), 0, 100)
+    return await repository.inspect_records(database, task.discovery_run_id, RecordFilter(), 0, 100)
 
 
-async def started(database: Database, wanted: int = 100, provider: str = "apollo") -> PageWanted:
+async def started(
+    database: Database, wanted_count: int = 100, provider: str = "apollo"
+) -> PageWanted:
     new = NewDiscovery(
         run_id=IDS.new(),
         icp_id=IDS.new(),
         provider=provider,
         query=PeopleQuery(titles=("CTO",)),
-        wanted_count=wanted,
+        wanted_count=wanted_count,
     )
     async with database.transaction() as tx:
         return await DiscoveryService(CLOCK, [provider]).start(tx, new)
@@ -100,10 +101,10 @@ async def one_page(database: Database, stage: DiscoveryStage, task: PageWanted) 
 
 
 async def committed(
-    database: Database, stage: DiscoveryStage, *ended: FinishedTask[PageWanted, PeoplePage]
+    database: Database, stage: DiscoveryStage, *finished: FinishedTask[PageWanted, PeoplePage]
 ) -> list[Event]:
     async with database.transaction() as tx:
-        return [follow.event for follow in await stage.commit(tx, ended)]
+        return [follow.event for follow in await stage.commit(tx, finished)]
 
 
 async def all_pages(database: Database, stage: DiscoveryStage, task: PageWanted) -> list[Event]:
@@ -130,7 +131,7 @@ async def test_pages_are_asked_until_the_last_one(database: Database) -> None:
 
 
 async def test_a_run_ends_with_as_many_leads_as_wanted(database: Database) -> None:
-    task = await started(database, wanted=4)
+    task = await started(database, wanted_count=4)
 
     events = await all_pages(database, a_stage([a_found_person(n) for n in range(50)]), task)
 
@@ -138,9 +139,9 @@ async def test_a_run_ends_with_as_many_leads_as_wanted(database: Database) -> No
     assert events[-1] == DiscoveryCompleted(task.discovery_run_id, 4)
 
 
-async def test_people_seen_twice_do_not_use_up_the_number_wanted(database: Database) -> None:
+async def test_people_seen_twice_do_not_use_up_the_wanted_count(database: Database) -> None:
     people = [a_found_person(n) for n in (1, 1, 1, 2, 3)]
-    task = await started(database, wanted=3)
+    task = await started(database, wanted_count=3)
 
     events = await all_pages(database, a_stage(people, page_size=5), task)
 
@@ -160,17 +161,17 @@ async def test_a_page_committed_twice_changes_nothing(database: Database) -> Non
     task = await started(database)
     stage = a_stage([a_found_person(n) for n in range(7)])
     page = await PagedSource([a_found_person(n) for n in range(7)]).find_people(PeopleQuery(), None)
-    ended = FinishedTask(a_claim(task), Done(page))
+    finished = FinishedTask(a_claim(task), Done(page))
 
-    first = await committed(database, stage, ended)
-    second = await committed(database, stage, ended)
+    first = await committed(database, stage, finished)
+    second = await committed(database, stage, finished)
 
-    view = await store.find_view(database, task.discovery_run_id)
+    view = await repository.find_view(database, task.discovery_run_id)
     assert len(first) == 4
     assert second == []
     assert view is not None
     assert (view.lead_count, view.page_count) == (3, 1)
-    (loaded,) = await stage.load(database, [ended.claimed])
+    (loaded,) = await stage.load(database, [finished.claimed])
     assert isinstance(loaded, Done)
 
 
@@ -184,18 +185,18 @@ async def test_a_person_known_from_another_run_is_a_duplicate_and_goes_on_in_thi
     second = await all_pages(database, stage, task)
 
     (record,) = await records_of(database, task)
-    one, other = first[0], second[0]
-    assert isinstance(one, LeadDiscovered)
-    assert isinstance(other, LeadDiscovered)
-    assert one.lead_id == other.lead_id
+    earlier, later = first[0], second[0]
+    assert isinstance(earlier, LeadDiscovered)
+    assert isinstance(later, LeadDiscovered)
+    assert earlier.lead_id == later.lead_id
     assert (record.status, record.reason) == (RecordStatus.DUPLICATE, "known from earlier")
 
 
 async def test_unusable_records_are_rejected_with_the_reason(database: Database) -> None:
-    nobody = FoundPerson("apollo", "9", ())
-    nameless = FoundPerson("apollo", " ", a_found_person(1).values)
+    without_values = FoundPerson("apollo", "9", ())
+    without_id = FoundPerson("apollo", " ", a_found_person(1).values)
     task = await started(database)
-    page = PeoplePage(people=(nobody, nameless), refused=(("12", "no name\x00"),))
+    page = PeoplePage(people=(without_values, without_id), refused=(("12", "no name\x00"),))
 
     await committed(database, a_stage([]), FinishedTask(a_claim(task), Done(page)))
 
@@ -214,7 +215,7 @@ async def test_a_source_that_refuses_ends_the_run_with_its_code(database: Databa
 
     events = await committed(database, a_stage([]), FinishedTask(a_claim(task), Discard(error)))
 
-    view = await store.find_view(database, task.discovery_run_id)
+    view = await repository.find_view(database, task.discovery_run_id)
     (record,) = await records_of(database, task)
     assert events == [DiscoveryFailed(task.discovery_run_id, "provider.key_refused")]
     assert view is not None
@@ -234,13 +235,13 @@ async def test_a_cancelled_run_is_cancelled_without_an_error(database: Database)
         FinishedTask(a_claim(task), Discard(Cancelled("its run was cancelled"))),
     )
 
-    view = await store.find_view(database, task.discovery_run_id)
+    view = await repository.find_view(database, task.discovery_run_id)
     assert events == []
     assert view is not None
     assert (view.state, view.error_count) == (DiscoveryState.CANCELLED, 0)
 
 
-async def test_a_cursor_that_stands_still_ends_the_run(database: Database) -> None:
+async def test_a_repeated_cursor_ends_the_run(database: Database) -> None:
     task = await started(database)
     stage = a_stage([a_found_person(n) for n in range(9)])
     (again,) = [
@@ -256,45 +257,19 @@ async def test_a_cursor_that_stands_still_ends_the_run(database: Database) -> No
 async def test_pages_of_several_runs_are_committed_together(database: Database) -> None:
     tasks = [await started(database) for _ in range(5)]
     page = PeoplePage(people=tuple(a_found_person(n) for n in range(20)))
-    ended = [FinishedTask(a_claim(task), Done(page)) for task in tasks]
+    pages = [FinishedTask(a_claim(task), Done(page)) for task in tasks]
 
-    events = await committed(database, a_stage([]), *ended)
+    events = await committed(database, a_stage([]), *pages)
 
-    found = [event for event in events if isinstance(event, LeadDiscovered)]
-    assert len(found) == 100
-    assert len({event.lead_id for event in found}) == 20
+    discovered = [event for event in events if isinstance(event, LeadDiscovered)]
+    assert len(discovered) == 100
+    assert len({event.lead_id for event in discovered}) == 20
 
 
-async def test_a_run_that_is_gone_is_discarded(database: Database) -> None:
+async def test_a_page_of_an_unknown_run_is_discarded(database: Database) -> None:
     task = PageWanted(discovery_run_id=IDS.new(), cursor=None, page=1)
 
     (loaded,) = await a_stage([]).load(database, [a_claim(task)])
 
     assert isinstance(loaded, Discard)
     assert isinstance(loaded.error, NotFound)
-
-
-async def test_a_discovery_starts_once_and_says_what_is_wrong(database: Database) -> None:
-    service = DiscoveryService(CLOCK, ["apollo"])
-    new = NewDiscovery(
-        run_id=UUID(int=1), icp_id=IDS.new(), provider="pdl", query=PeopleQuery(), wanted_count=0
-    )
-
-    with pytest.raises(Invalid) as refused:
-        async with database.transaction() as tx:
-            await service.start(tx, new)
-
-    assert [problem.path for problem in refused.value.fields] == ["provider", "maxLeads"]
-    task = await started(database)
-    again = NewDiscovery(
-        run_id=task.discovery_run_id,
-        icp_id=IDS.new(),
-        provider="apollo",
-        query=PeopleQuery(),
-        wanted_count=1,
-    )
-    with pytest.raises(Conflict):
-        async with database.transaction() as tx:
-            await service.start(tx, again)
-    with pytest.raises(NotFound):
-        await service.get(database, UUID(int=7))

@@ -30,10 +30,12 @@ from leadflood.domain.enrichment.schemas import (
 )
 from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.enrichment.waterfall import WaterfallInput
-from leadflood.domain.leads import store as leads
+from leadflood.domain.lead_views.repository.pages import list_lead_records
+from leadflood.domain.lead_views.schemas import LeadRecord
+from leadflood.domain.leads.repository.profiles import find_survivors
 from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, NewPerson
-from leadflood.domain.overview.schemas import LeadRecord
-from leadflood.domain.overview.store import list_lead_records
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import CapSpent, Denied, NotFound, Throttled, Transient
@@ -42,6 +44,7 @@ from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
+from tests.support.leads import find_view
 
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=5)
@@ -135,7 +138,7 @@ async def a_lead(database: Database, name: str = "a1", **given: Scalar) -> UUID:
     values = found("apollo", **{"first_name": "Ann", **given})
     person = FoundPerson("apollo", name, values)
     async with database.transaction() as tx:
-        (upserted,) = await leads.upsert(
+        (upserted,) = await upsert(
             tx,
             [
                 NewPerson(
@@ -189,7 +192,7 @@ async def test_the_next_provider_is_asked_only_for_what_is_missing(database: Dat
 
     events = await enriched(database, a_stage(apollo, hunter, pdl), lead_id)
 
-    profile = (await leads.profiles(database, [lead_id]))[lead_id]
+    profile = (await leads.find_profiles(database, [lead_id]))[lead_id]
     assert events == [LeadEnriched(lead_id, ICP)]
     assert profile.status is LeadStatus.ENRICHED
     assert profile.text(FieldName.TITLE) == "CTO"
@@ -211,7 +214,7 @@ async def test_a_commit_repeated_says_nothing_twice(database: Database) -> None:
     first = await committed(database, stage, ended)
     second = await committed(database, stage, ended)
 
-    view = await leads.find(database, lead_id)
+    view = await find_view(database, lead_id)
     assert first == [LeadEnriched(lead_id, ICP)]
     assert second == []
     assert view is not None
@@ -226,7 +229,7 @@ async def test_two_leads_of_a_run_that_are_one_person_go_on_once_as_the_older(
 
     events = await enriched(database, stage, younger, older)
 
-    survivors = await leads.survivors(database, [older, younger])
+    survivors = await find_survivors(database, [older, younger])
     assert survivors == {older: older, younger: older}
     assert sorted(map(str, events)) == sorted(
         map(str, [LeadsMerged(younger, older), LeadEnriched(older, ICP)])
@@ -331,7 +334,7 @@ async def test_a_person_who_asked_to_be_left_alone_is(database: Database) -> Non
 
     events = await enriched(database, a_stage(Enricher("hunter", claimed), pdl), lead_id)
 
-    profile = (await leads.profiles(database, [lead_id]))[lead_id]
+    profile = (await leads.find_profiles(database, [lead_id]))[lead_id]
     assert pdl.asked == []
     assert events == [
         PersonClaimed(lead_id, "hunter"),
@@ -347,7 +350,7 @@ async def test_an_address_nobody_vouches_for_is_verified(database: Database) -> 
 
     await enriched(database, a_stage(apollo, verifier=verifier), lead_id)
 
-    profile = (await leads.profiles(database, [lead_id]))[lead_id]
+    profile = (await leads.find_profiles(database, [lead_id]))[lead_id]
     assert verifier.asked == ["ann@acme.example"]
     assert profile.text(FieldName.EMAIL_STATUS) == "valid"
 
@@ -402,7 +405,7 @@ async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) ->
 
     events = await committed(database, a_stage(), [ended])
 
-    profile = (await leads.profiles(database, [lead_id]))[lead_id]
+    profile = (await leads.find_profiles(database, [lead_id]))[lead_id]
     assert events == [EnrichmentFailed(lead_id, ICP, "provider.down")]
     assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "provider.down")
 
@@ -424,7 +427,7 @@ async def test_a_cancelled_run_leaves_the_lead_as_it_is(database: Database) -> N
 
     events = await committed(database, a_stage(), [ended])
 
-    profile = (await leads.profiles(database, [lead_id]))[lead_id]
+    profile = (await leads.find_profiles(database, [lead_id]))[lead_id]
     assert events == []
     assert profile.status is LeadStatus.PROCESSING
 

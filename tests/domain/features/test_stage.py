@@ -6,8 +6,8 @@ from leadflood.contracts.values import FieldName
 from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.features import store
 from leadflood.domain.features.schemas import SNAPSHOT_VERSION
-from leadflood.domain.leads import store as leads
 from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import sqlstate_of
@@ -107,7 +107,7 @@ async def test_a_lead_or_icp_that_is_gone_ends_the_task_with_its_code(database: 
     ended = await world.ended(world.features, tasks)
     events = await world.commit(world.features, ended)
 
-    profile = (await leads.profiles(database, [lead]))[lead]
+    profile = (await leads.find_profiles(database, [lead]))[lead]
     assert events == []
     assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "features.icp.gone")
 
@@ -123,7 +123,7 @@ async def test_a_cancelled_task_says_nothing_of_its_lead(database: Database) -> 
         [FinishedTask(ended[0].claimed, Discard(Cancelled("the run was cancelled")))],
     )
 
-    assert (await leads.profiles(database, [lead]))[lead].status is LeadStatus.PROCESSING
+    assert (await leads.find_profiles(database, [lead]))[lead].status is LeadStatus.PROCESSING
 
 
 async def test_a_snapshot_cannot_be_changed_but_goes_with_its_lead(database: Database) -> None:
@@ -144,7 +144,7 @@ async def test_text_of_any_kind_is_kept_as_it_is(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A", title='"Ü\\ \x1f {VP}')
-    title = (await leads.profiles(database, [lead]))[lead].text(FieldName.TITLE)
+    title = (await leads.find_profiles(database, [lead]))[lead].text(FieldName.TITLE)
 
     events = await world.computed([lead], icp)
 

@@ -3,7 +3,6 @@ from uuid import UUID
 
 import pytest
 from leadflood.domain.leads.schemas import LeadInput
-from leadflood.domain.leads.service import LeadService
 from leadflood.domain.learning.schemas import KINDS, Kind, NewLabel, Outcome
 from leadflood.domain.learning.service import LearningService
 from leadflood.engine.clock import ManualClock
@@ -36,7 +35,7 @@ def learning(clock: ManualClock) -> LearningService:
 async def lead_id(database: Database, clock: ManualClock) -> UUID:
     async with database.transaction() as tx:
         given = LeadInput(email="ann@acme.example")
-        made = await create_lead(tx, LeadService(Ids(clock), clock), given, UUID(int=1))
+        made = await create_lead(tx, given, UUID(int=1), Ids(clock), clock)
     return made.lead_id
 
 

@@ -9,7 +9,7 @@ from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.schemas import Icp, IcpInput
 from leadflood.domain.icp.service import IcpService
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
@@ -37,7 +37,7 @@ class World:
 
     async def lead(self, key: str, **given: Any) -> UUID:
         async with self.database.transaction() as tx:
-            made = await leads.upsert(
+            made = await upsert(
                 tx, [a_person(("provider:apollo", key), **given)], self.ids, self.clock.now()
             )
         return made[0].lead_id

@@ -4,7 +4,8 @@ import pytest
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.icp.schemas import RuleKind
-from leadflood.domain.leads import store as leads
+from leadflood.domain.leads.repository.profiles import find_survivors
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.engine.db.pool import Database
@@ -140,7 +141,7 @@ async def test_leads_merged_into_others_are_left_out_of_the_best(database: Datab
 
     assert survivor == first
     assert [one.lead_id for one in best] == [first]
-    assert (await leads.survivors(database, [second]))[second] == first
+    assert (await find_survivors(database, [second]))[second] == first
 
 
 async def test_a_snapshot_or_icp_that_is_gone_ends_the_task(database: Database) -> None:
@@ -156,7 +157,7 @@ async def test_a_snapshot_or_icp_that_is_gone_ends_the_task(database: Database) 
     events = await world.run(world.scoring, tasks)
 
     assert events == []
-    assert (await leads.profiles(database, [lead]))[lead].failed_code in {
+    assert (await leads.find_profiles(database, [lead]))[lead].failed_code in {
         "scoring.snapshot.gone",
         "scoring.icp.gone",
     }

@@ -32,6 +32,15 @@ ADD = sql(
 )
 
 
+ADD_IN = sql(
+    "INSERT INTO event (era, xid, id, at, type, payload)"
+    " VALUES (1, $1::text::xid8, $2, $3, 'test.thing.happened', '{}')",
+    "xid",
+    "id",
+    "at",
+)
+
+
 async def happen(
     db: Database | Tx, count: int = 1, name: str = "test.thing.happened"
 ) -> list[UUID]:
@@ -68,6 +77,25 @@ async def test_everything_is_read_once_in_pages_from_the_oldest(
         after = page[-1].cursor
 
     assert seen == made
+
+
+@pytest.mark.pg
+async def test_transactions_are_read_in_the_order_of_their_numbers_not_of_their_digits(
+    feed: EventFeed, database: Database
+) -> None:
+    """The number of a transaction grows by a digit now and then: 99 stands before 100."""
+    numbers = ("9", "10", "99", "100")
+    events = IDS.take(len(numbers))
+    for xid, event_id in zip(numbers, events, strict=True):
+        await database.execute(ADD_IN, xid=xid, id=event_id, at=CLOCK.now())
+    pages: list[UUID] = []
+    after = await feed.oldest()
+
+    while page := await feed.read(after, limit=1):
+        pages += [event.id for event in page]
+        after = page[-1].cursor
+
+    assert pages == events
 
 
 @pytest.mark.pg

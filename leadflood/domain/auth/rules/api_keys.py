@@ -57,4 +57,4 @@ def check_new_key(new: NewApiKey, permissions: frozenset[Permission], now: datet
     if new.expires_at is not None and new.expires_at <= now:
         problems.append(FieldProblem("expiresAt", "write an instant to come, or leave it out"))
     if problems:
-        raise Invalid.of(problems, code="api_key.refused")
+        raise Invalid.of(problems, code="auth.api_key.refused")

@@ -46,7 +46,8 @@ class ApiKeys:
         await lock_subject(tx, f"keys of {owner_id}")
         if await api_keys.count_api_keys(tx, owner_id, now) >= MAX_KEYS:
             raise Conflict(
-                f"{MAX_KEYS} keys are in force: revoke those not needed", code="api_key.too_many"
+                f"{MAX_KEYS} keys are in force: revoke those not needed",
+                code="auth.api_key.too_many",
             )
         secret = secrets.token_hex(SECRET_BYTES)
         key = ApiKey(
@@ -72,6 +73,6 @@ class ApiKeys:
         if key is None:
             raise NotFound(
                 f"there is no key {key_id} in force: list them for their ids",
-                code="api_key.unknown",
+                code="auth.api_key.not_found",
             )
         return key

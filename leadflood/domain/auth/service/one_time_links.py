@@ -73,5 +73,5 @@ def unknown_link() -> NotFound:
     return NotFound(
         "this link was used, replaced by a newer one, is too old, or was cut: ask for a new one"
         " (the first administrator's: `leadflood claim`)",
-        code="auth.link.unknown",
+        code="auth.link.not_found",
     )

@@ -119,7 +119,7 @@ class OwnAccount:
 
 def _existing(user: User | None) -> User:
     if user is None:
-        raise NotFound("this account is gone", code="user.unknown")
+        raise NotFound("this account is gone", code="user.not_found")
     return user
 
 

@@ -24,9 +24,13 @@ _LOCK = "claim"
 
 
 class PreparedRegistration(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid link with what its holder entered: checked, the password hashed."""
+    """A valid link with what its holder entered: checked, the password hashed.
+
+    `is_claim`: the link makes the first administrator.
+    """
 
     token: str
+    is_claim: bool
     email: str
     name: str
     password_hash: str
@@ -65,7 +69,8 @@ class Registration:
         """Check what the first administrator entered. Raises: NotFound, Invalid."""
         if (await self._links.get(self._parts.db, token)).kind is not LinkKind.CLAIM:
             raise unknown_link()
-        return await self._prepare(token, normalize_email(email), name, password)
+        prepared = await self._prepare(token, normalize_email(email), name, password)
+        return msgspec.structs.replace(prepared, is_claim=True)
 
     async def prepare(self, token: str, name: str, password: str) -> PreparedRegistration:
         """Check what the holder of a personal link entered. Raises: NotFound, Invalid."""
@@ -74,7 +79,16 @@ class Registration:
             raise unknown_link()
         return await self._prepare(token, holder.email, name or holder.name or "", password)
 
-    async def claim(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
+    async def complete(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
+        """Use the link up: add the first administrator, or set a password.
+
+        Raises: NotFound, Conflict.
+        """
+        if prepared.is_claim:
+            return await self._claim(tx, prepared, address)
+        return await self._register(tx, prepared, address)
+
+    async def _claim(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
         """Add the first administrator, once. Raises: NotFound, Conflict."""
         await lock_subject(tx, _LOCK)
         if (await self._links.consume(tx, prepared.token)).kind is not LinkKind.CLAIM:
@@ -97,7 +111,7 @@ class Registration:
         await self._parts.throttle.record_address(tx, user.id, address)
         return Registered(user=UserView.of(user), kind=LinkKind.CLAIM)
 
-    async def register(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
+    async def _register(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
         """Set the password of the link's user; their former sessions end. Raises: NotFound."""
         parts = self._parts
         holder = await self._links.consume(tx, prepared.token)
@@ -119,5 +133,5 @@ class Registration:
         check_password(password, email)
         password_hash = await self._parts.passwords.hash(password)
         return PreparedRegistration(
-            token=token, email=email, name=name, password_hash=password_hash
+            token=token, is_claim=False, email=email, name=name, password_hash=password_hash
         )

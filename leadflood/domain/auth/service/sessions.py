@@ -107,7 +107,7 @@ class Sessions:
         if not await self._revoke(tx, session_id, user_id, reason):
             raise NotFound(
                 f"there is no session {session_id} of yours in force: list them for their ids",
-                code="session.unknown",
+                code="auth.session.not_found",
             )
 
     async def revoke_all(

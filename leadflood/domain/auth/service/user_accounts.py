@@ -52,7 +52,7 @@ class UserAccounts:
         """Get an account by its address. Raises: NotFound, Invalid."""
         user = await users.find_user_by_email(db, normalize_email(email))
         if user is None:
-            raise NotFound(f"there is no user {email}: list them", code="user.unknown")
+            raise NotFound(f"there is no user {email}: list them", code="user.not_found")
         return user
 
     async def lock(self, tx: Tx, user_id: UUID) -> User:
@@ -75,4 +75,4 @@ class UserAccounts:
 
 
 def _not_found(user_id: UUID) -> NotFound:
-    return NotFound(f"there is no user {user_id}: list them for their ids", code="user.unknown")
+    return NotFound(f"there is no user {user_id}: list them for their ids", code="user.not_found")

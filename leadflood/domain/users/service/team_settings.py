@@ -14,9 +14,9 @@ class TeamSettings:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def get(self) -> Team:
-        """Get the settings."""
-        return await repository.get_team(self._db)
+    async def get(self, tx: Tx | None = None) -> Team:
+        """Get the settings; `tx` where one is open."""
+        return await repository.get_team(tx or self._db)
 
     async def change(
         self, tx: Tx, sales_rep_sees: SalesRepSees, version: int | None = None
@@ -26,7 +26,7 @@ class TeamSettings:
         if version not in (None, team.version):
             raise PreconditionFailed(
                 f"the team's settings are at version {team.version}, not {version}",
-                code="team.changed",
+                code="team.version_conflict",
             )
         await repository.update_team(tx, sales_rep_sees)
         return await repository.get_team(tx)

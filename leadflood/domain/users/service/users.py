@@ -54,7 +54,8 @@ class Users:
         before = await self._accounts.lock(tx, user_id)
         if version not in (None, before.version):
             raise PreconditionFailed(
-                f"the user is at version {before.version}, not {version}", code="user.changed"
+                f"the user is at version {before.version}, not {version}",
+                code="user.version_conflict",
             )
         after = _apply(before, change)
         if is_active_admin(before) and not is_active_admin(after):

@@ -1,0 +1,1 @@
+"""Activities: what people did to leads, beside changing them."""

@@ -1,0 +1,1 @@
+"""Companies: what is said of them, by whom, and which of it wins."""

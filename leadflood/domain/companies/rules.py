@@ -1,0 +1,67 @@
+"""What a person says of a company, and what a list of companies asks for. Pure."""
+
+import msgspec
+from msgspec import UNSET
+
+from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization import normalize
+from leadflood.contracts.text_search import read_search
+from leadflood.contracts.values import FieldName
+from leadflood.domain.companies.schemas import CompanyFilter, CompanyWords
+from leadflood.engine.errors import Invalid
+
+FIELDS = {
+    "industry": FieldName.COMPANY_INDUSTRY,
+    "size": FieldName.COMPANY_SIZE,
+    "country": FieldName.COMPANY_COUNTRY,
+    "technologies": FieldName.COMPANY_TECHNOLOGIES,
+    "founded": FieldName.COMPANY_FOUNDED,
+    "revenue": FieldName.COMPANY_REVENUE,
+    "linkedin_url": FieldName.COMPANY_LINKEDIN_URL,
+}
+"""The fields that a person may edit, by name; a company's name stands in its own row."""
+
+
+class StoredFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter in the words of the tables; None asks for nothing."""
+
+    domain: str | None
+    country: str | None
+    industry: str | None
+    words: str | None
+
+
+def read_edits(words: CompanyWords) -> dict[FieldName, Scalar | None]:
+    """Bring what a person says into its one form; None: there is no value. Raises: Invalid."""
+    edits: dict[FieldName, Scalar | None] = {}
+    for name, field in FIELDS.items():
+        raw = getattr(words, name)
+        if raw is UNSET:
+            continue
+        value = None if raw is None else normalize(field, raw)
+        if raw is not None and value is None:
+            path = "linkedinUrl" if name == "linkedin_url" else name
+            problem = f"{raw!r} is none that can be understood"
+            raise Invalid.field(path, problem, code="leads.company.invalid")
+        edits[field] = value
+    return edits
+
+
+def read_filter(companies: CompanyFilter) -> StoredFilter | None:
+    """Return a filter in the words of the tables; None: nothing can fit."""
+    words = None if companies.q is None else read_search(companies.q)
+    if companies.q is not None and not words:
+        return None
+    return StoredFilter(
+        domain=companies.domain,
+        country=_stored_text(FieldName.COMPANY_COUNTRY, companies.country),
+        industry=_stored_text(FieldName.COMPANY_INDUSTRY, companies.industry),
+        words=words,
+    )
+
+
+def _stored_text(field: FieldName, text: str | None) -> str | None:
+    """Return a value as it is stored; what cannot be one is found nowhere."""
+    if text is None:
+        return None
+    return msgspec.json.encode(normalize(field, text) or text).decode()

@@ -1,0 +1,145 @@
+"""Companies: list, look at, bring in, correct, delete."""
+
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from leadflood.contracts.normalization import company_domain
+from leadflood.domain.auth.schemas import Editor, Visibility
+from leadflood.domain.companies import repository
+from leadflood.domain.companies.repository import CompanyRow
+from leadflood.domain.companies.rules import read_edits, read_filter
+from leadflood.domain.companies.schemas import (
+    CompanyFilter,
+    CompanySummary,
+    CompanyTotal,
+    CompanyView,
+    CompanyWords,
+    NewCompany,
+)
+from leadflood.domain.leads.service.company_values import (
+    CompanyValues,
+    company_id_of,
+    delete_company_values,
+    find_company_values,
+    record_company_edits,
+)
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.ids import Ids
+
+MOST_LEADS = 20
+MOST_COUNTED = 10_000
+
+
+class CompanyService:
+    """The use cases of companies; a person's word wins over any provider."""
+
+    def __init__(self, ids: Ids, clock: Clock) -> None:
+        self._ids = ids
+        self._clock = clock
+
+    async def list(
+        self, db: Reader, companies: CompanyFilter, after: str | None, limit: int, offset: int
+    ) -> list[CompanySummary]:
+        """List companies by domain, behind one."""
+        stored = read_filter(companies)
+        if stored is None:
+            return []
+        rows = await repository.list_companies(db, stored, after, limit, offset)
+        values = await find_company_values(db, [row.id for row in rows])
+        return [
+            CompanySummary(
+                **msgspec.structs.asdict(row), values=values.get(row.id, CompanyValues()).values
+            )
+            for row in rows
+        ]
+
+    async def count(self, db: Reader, companies: CompanyFilter) -> CompanyTotal:
+        """Count the companies that fit."""
+        stored = read_filter(companies)
+        if stored is None:
+            return CompanyTotal(0, is_estimate=False)
+        bound = MOST_COUNTED + 1
+        count = await repository.count_companies(db, stored, bound)
+        if count < bound:
+            return CompanyTotal(count, is_estimate=False)
+        estimate = await repository.estimate_companies(db)
+        return CompanyTotal(max(count, estimate), is_estimate=True)
+
+    async def get(self, db: Reader, company_id: UUID, visibility: Visibility) -> CompanyView:
+        """Return all that is known of a company; of its leads the visible. Raises: NotFound."""
+        row = await repository.find_company(db, company_id)
+        if row is None:
+            raise _not_found(company_id)
+        known = (await find_company_values(db, [company_id])).get(company_id, CompanyValues())
+        return CompanyView(
+            **msgspec.structs.asdict(row),
+            values=known.values,
+            provenance=known.history,
+            lead_count=await repository.count_leads(db, company_id, visibility, MOST_COUNTED),
+            leads=tuple(await repository.list_leads(db, company_id, visibility, MOST_LEADS)),
+        )
+
+    async def create(self, tx: Tx, new: NewCompany, editor: Editor) -> CompanyView:
+        """Bring a company in. Raises: Invalid; Conflict when its domain is there already."""
+        domain = company_domain(new.domain)
+        if domain is None:
+            problem = "give the domain a company has registered (acme.com), not that of a mail host"
+            raise Invalid.field("domain", problem, code="leads.company.invalid")
+        edits = read_edits(new)
+        company_id, now = company_id_of(domain), self._clock.now()
+        name = new.name if isinstance(new.name, str) else None
+        if not await repository.add_company(tx, company_id, domain, name, now):
+            raise Conflict(
+                f"the company {domain} is there already: look at GET /v1/companies/{company_id}",
+                code="leads.company.exists",
+            )
+        await record_company_edits(tx, company_id, edits, editor.by, self._ids, now)
+        return await self.get(tx, company_id, editor.visibility)
+
+    async def change(
+        self, tx: Tx, company_id: UUID, words: CompanyWords, editor: Editor
+    ) -> CompanyView:
+        """Write what a person says. Raises: NotFound, Invalid, PreconditionFailed."""
+        edits = read_edits(words)
+        company = await self._lock(tx, company_id, editor)
+        now = self._clock.now()
+        if edits or words.name is not UNSET:
+            name = company.name if words.name is UNSET else words.name
+            await repository.update_company(tx, company_id, name, now)
+            await record_company_edits(tx, company_id, edits, editor.by, self._ids, now)
+        return await self.get(tx, company_id, editor.visibility)
+
+    async def delete(self, tx: Tx, company_id: UUID, editor: Editor) -> str:
+        """Delete a company nobody works at; return its domain.
+
+        Raises: NotFound, PreconditionFailed; Conflict while leads, also merged or deleted ones,
+        point to it.
+        """
+        company = await self._lock(tx, company_id, editor)
+        if await repository.has_leads(tx, company_id):
+            raise Conflict(
+                "leads work at this company, perhaps merged or deleted ones: it stays",
+                code="leads.company.in_use",
+            )
+        await delete_company_values(tx, company_id)
+        await repository.delete_company(tx, company_id)
+        return company.domain
+
+    async def _lock(self, tx: Tx, company_id: UUID, editor: Editor) -> CompanyRow:
+        company = await repository.lock_company(tx, company_id)
+        if company is None:
+            raise _not_found(company_id)
+        if editor.if_match not in {None, company.version}:
+            raise PreconditionFailed(
+                f"the company has changed since: it is version {company.version} now",
+                code="leads.company.version_conflict",
+            )
+        return company
+
+
+def _not_found(company_id: UUID) -> NotFound:
+    return NotFound(f"there is no company {company_id}", code="leads.company.not_found")

@@ -1,0 +1,250 @@
+"""Leads as they are listed, exported and shown."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.values import Band, FieldName, Micros
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
+from leadflood.domain.leads.schemas import LeadStatus, LeadView
+from leadflood.domain.messaging.schemas import MessageView, OptInView
+from leadflood.domain.scoring.schemas import Counted, Needs, SeenValue, Tally
+
+
+class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one provider said of a lead once: found it (`discovery`) or added to it (`enrichment`).
+
+    `code` is why it said nothing or was not asked to the end; None when there is nothing to tell.
+    """
+
+    kind: str
+    run_id: UUID
+    provider: str
+    state: str
+    code: str | None
+    is_found: bool
+    is_cached: bool
+    cost_micros: Micros
+    at: datetime
+
+
+class LeadSort(StrEnum):
+    """How leads are ordered; equals by id. A lead without a score is below all that have one."""
+
+    NEWEST = "-createdAt"
+    OLDEST = "createdAt"
+    BEST = "-score"
+    WORST = "score"
+    LATEST = "-updatedAt"
+    NAME = "name"
+
+
+class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which leads; a field that is None does not filter. Text is compared as it is stored.
+
+    `status`, `source`, `country`: the lead's own.
+    `band`, `min_milli`, `max_milli`: its score, in 1/1000 of a point.
+    `icp_id`, `run_id`: leads with a score for these; scores are then those for them.
+    `owner`: whom it belongs to; `is_unowned`: nobody.
+    `visibility`: whose leads may be seen, whatever else is asked.
+    `tags`: all of them.
+    `email`, `company_domain`, `company_id`: who the lead is, and where they work.
+    `created_after`, `created_before`: when it was created.
+    `q`: the words that a person typed.
+    """
+
+    status: LeadStatus | None = None
+    band: Band | None = None
+    min_milli: int | None = None
+    max_milli: int | None = None
+    icp_id: UUID | None = None
+    run_id: UUID | None = None
+    source: str | None = None
+    owner: str | None = None
+    is_unowned: bool = False
+    visibility: Visibility = EVERYTHING
+    country: str | None = None
+    tags: tuple[str, ...] = ()
+    email: str | None = None
+    company_domain: str | None = None
+    company_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    q: str | None = None
+
+
+class LeadPosition(msgspec.Struct, frozen=True, array_like=True):
+    """The position of a lead in every sort: its id, last change, score (-1: none) and name."""
+
+    id: UUID
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    milli: Annotated[int, msgspec.Meta(ge=-1, le=100_000)]
+    name: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class LeadPaging(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a list: so many from behind a position (None: from the beginning)."""
+
+    sort: LeadSort = LeadSort.NEWEST
+    after: LeadPosition | None = None
+    offset: int = 0
+    limit: int = 50
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How many there are in all; exact up to 10,000, an estimate of the table beyond."""
+
+    count: int
+    is_estimate: bool
+
+
+class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead in a list, with its newest score; the score's fields are None while it has none.
+
+    `values` holds what is shown of a lead (name, title, e-mail, company, country) where known;
+    `GET /v1/leads/{leadId}` tells all.
+    """
+
+    id: UUID
+    version: int
+    status: LeadStatus
+    failed_code: str | None
+    source: str
+    owner: str | None
+    tags: tuple[str, ...]
+    company_id: UUID | None
+    values: dict[FieldName, Scalar]
+    score: float | None
+    band: Band | None
+    icp_id: UUID | None
+    run_id: UUID | None
+    scored_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ExportFormat(StrEnum):
+    """The format of an export: CSV for spreadsheets, one JSON array, or JSON a line."""
+
+    CSV = "csv"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+class ExportedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A lead in an export; the names are the headers of the CSV, in this order, and stay so."""
+
+    id: UUID
+    status: LeadStatus
+    failed_code: str | None
+    full_name: str | None
+    title: str | None
+    email: str | None
+    company_name: str | None
+    company_domain: str | None
+    country: str | None
+    score: float | None
+    band: Band | None
+    icp_id: UUID | None
+    run_id: UUID | None
+    scored_at: datetime | None
+    source: str
+    owner: str | None
+    tags: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+class ListedLead(msgspec.Struct, frozen=True):
+    """A lead in a list and its position there."""
+
+    lead: LeadSummary
+    position: LeadPosition
+
+
+class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that happened to a lead; `run_id` None: outside a run."""
+
+    id: UUID
+    type: str
+    at: datetime
+    lead_id: UUID
+    run_id: UUID | None
+    payload: dict[str, Any]
+
+
+class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One part of a score; all parts sum to it exactly."""
+
+    name: str
+    points_milli: int
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one rule saw and gave; `seen` null: the value is not known."""
+
+    position: int
+    kind: RuleKind
+    field: RuleField
+    operator: Operator
+    wanted: RuleValue
+    seen: SeenValue | None
+    is_met: bool
+    points_milli: int
+    worth_milli: int
+    reason: str
+
+
+class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A score, why it is so, and what would make it HIGH. Points are in 1/1000.
+
+    `needs` are the fewest values that would have to be different; none for a lead that is HIGH.
+    """
+
+    id: UUID
+    icp_id: UUID
+    run_id: UUID | None
+    score: float
+    score_milli: int
+    band: Band
+    is_filtered_out: bool
+    contributions: tuple[ContributionView, ...]
+    trace: tuple[RuleView, ...]
+    explanation: tuple[str, ...]
+    needs: Needs
+    algorithm: str
+    algorithm_version: int
+    created_at: datetime
+
+
+class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
+    """A lead with all that is known, where it comes from, what it cost and what came of it.
+
+    `score` null: it has none yet. `optIns` are the person's agreements, live and withdrawn.
+    """
+
+    cost_micros: Micros
+    records: Sequence[LeadRecord]
+    score: ScoreView | None
+    messages: Sequence[MessageView]
+    opt_ins: Sequence[OptInView]
+
+
+class LeadPage(msgspec.Struct, frozen=True):
+    """A lead's page, and the same as JSON."""
+
+    lead: LeadDetail
+    body: msgspec.Raw
+
+
+class IcpPreview(msgspec.Struct, frozen=True):
+    """What an ICP makes of the leads there are, and how many these are in all."""
+
+    tally: Tally
+    total: Counted

@@ -1,0 +1,45 @@
+"""ICP previews: what an ICP would make of the leads there are, without writing anything."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.features.service import FeatureService
+from leadflood.domain.icp.schemas import Bands, QualificationRule, Target
+from leadflood.domain.lead_views.schemas import IcpPreview
+from leadflood.domain.scoring.service import ScoringService
+
+MAX_AT_ONCE = 2
+"""Previews computed at the same time in a process; the others wait for their turn."""
+
+
+class IcpPreviews:
+    """Scores the newest leads by an ICP, saved or not, as the pipeline would."""
+
+    def __init__(self, scores: ScoringService) -> None:
+        self._scores = scores
+        self._features = FeatureService()
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def preview(
+        self,
+        rules: Sequence[QualificationRule],
+        bands: Bands,
+        target: Target,
+        visibility: Visibility,
+        sample_size: int,
+    ) -> IcpPreview:
+        """Return what these rules make of the leads that may be seen.
+
+        Waits: for the previews before it, the database, and a thread that computes.
+        """
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
+        vectors_of = self._features.vectors_for(target)
+        async with self._limiter:
+            total = await self._scores.count_leads(visibility.owner)
+            tally = await self._scores.preview(
+                rules, bands, vectors_of, owner=visibility.owner, sample_size=sample_size
+            )
+        return IcpPreview(tally, total)

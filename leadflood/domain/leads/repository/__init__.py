@@ -1,0 +1,1 @@
+"""Leads in the database: rows, keys, values and what lists show; all set-based."""

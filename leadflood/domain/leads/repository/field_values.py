@@ -1,0 +1,117 @@
+"""Field values in the database, each with its evidence, and the companies that they name."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import FieldName
+from leadflood.domain.leads.rules.prepared_values import (
+    PreparedValues,
+    StoredValue,
+    company_id_of,
+)
+from leadflood.domain.leads.rules.provenance import is_human, rank_of
+from leadflood.domain.leads.schemas import HUMAN_SOURCE
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Row, Tx
+from leadflood.engine.ids import Ids
+
+SQL = load_queries(__file__)
+_CERTAIN = 1.0
+
+
+class EmptyFields(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word that these fields of a lead have no value."""
+
+    lead_id: UUID
+    fields: Sequence[FieldName]
+    method: str
+
+
+async def add_companies(tx: Tx, prepared: Sequence[PreparedValues], now: datetime) -> None:
+    """Add the companies named, sorted by domain."""
+    names: dict[str, str | None] = {}
+    for lead in prepared:
+        for domain, name in lead.companies.items():
+            names[domain] = names.get(domain) or name
+    if names:
+        ordered = sorted(names)
+        await tx.execute(
+            SQL.add_companies,
+            ids=[company_id_of(domain) for domain in ordered],
+            domains=ordered,
+            names=[names[domain] for domain in ordered],
+            now=now,
+        )
+
+
+async def insert_values(
+    tx: Tx, leads: Sequence[tuple[UUID, PreparedValues]], ids: Ids, now: datetime
+) -> None:
+    """Write values in the order of their keys; the same evidence twice is one row."""
+    rows = _newest_rows(leads)
+    if not rows:
+        return
+    ordered = [rows[key] for key in sorted(rows)]
+    found = [value.found for _, value in ordered]
+    await tx.execute(
+        SQL.add_values,
+        ids=ids.take(len(ordered)),
+        lead_ids=[lead_id if value.company_id is None else None for lead_id, value in ordered],
+        company_ids=[value.company_id for _, value in ordered],
+        fields=[value.field for value in found],
+        values=[value.text for _, value in ordered],
+        sources=[value.source for value in found],
+        methods=[value.method for value in found],
+        evidence=[value.evidence for _, value in ordered],
+        observed_at=[value.observed_at for value in found],
+        confidences=[value.confidence for value in found],
+        costs_micros=[value.cost_micros for value in found],
+        ranks=[value.rank for _, value in ordered],
+        humans=[is_human(value.source) for value in found],
+        now=now,
+    )
+
+
+async def insert_empty_fields(tx: Tx, empty: EmptyFields, ids: Ids, now: datetime) -> None:
+    """Write a person's word that fields have no value."""
+    if empty.fields:
+        await tx.execute(
+            SQL.add_empty_values,
+            lead_id=empty.lead_id,
+            source=HUMAN_SOURCE,
+            method=empty.method,
+            evidence=ids.new().bytes * 2,
+            ids=ids.take(len(empty.fields)),
+            fields=[field.value for field in empty.fields],
+            ranks=[rank_of(field, _CERTAIN, now) for field in empty.fields],
+            now=now,
+        )
+
+
+async def list_company_values(db: Reader, company_ids: Sequence[UUID]) -> Sequence[Row]:
+    """List everything ever said of companies."""
+    return await db.fetch(SQL.list_company_values, ids=list(company_ids))
+
+
+async def delete_company_values(tx: Tx, company_id: UUID) -> None:
+    """Delete everything said of a company."""
+    await tx.execute(SQL.delete_company_values, id=company_id)
+
+
+def _newest_rows(
+    leads: Sequence[tuple[UUID, PreparedValues]],
+) -> dict[tuple[int, str, str, str, bytes], tuple[UUID, StoredValue]]:
+    """Return the newest value of each piece of evidence, by the key of its row."""
+    rows: dict[tuple[int, str, str, str, bytes], tuple[UUID, StoredValue]] = {}
+    for lead_id, prepared in leads:
+        for value in prepared.values:
+            subject = (value.company_id or lead_id).int
+            found = value.found
+            key = (subject, found.field, found.source, found.method, value.evidence)
+            existing = rows.get(key)
+            if existing is None or existing[1].found.observed_at < found.observed_at:
+                rows[key] = (lead_id, value)
+    return rows

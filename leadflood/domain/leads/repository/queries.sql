@@ -1,0 +1,380 @@
+-- name: claim_keys
+-- A key belongs to whoever wrote it first; keys arrive sorted, so two writers never wait in a ring.
+INSERT INTO identity (kind, value, lead_id)
+SELECT kind, value, lead_id
+FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[])
+    WITH ORDINALITY AS wanted (kind, value, lead_id, place)
+ORDER BY place
+ON CONFLICT (kind, value) DO NOTHING
+RETURNING kind, value;
+
+-- name: find_owners
+-- Whose a key is, after claiming: the lead itself or the one found first.
+SELECT identity.kind, identity.value, identity.lead_id
+FROM unnest(:kinds::text[], :values::text[]) AS wanted (kind, value)
+JOIN identity ON identity.kind = wanted.kind AND identity.value = wanted.value;
+
+-- name: withdraw_claims
+-- Leads that are not made after all leave no keys behind.
+DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: assign_keys
+-- A record that turned out to be a known lead leaves that lead its new keys.
+UPDATE identity SET lead_id = given.lead_id
+FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS given (kind, value, lead_id)
+WHERE identity.kind = given.kind AND identity.value = given.value;
+
+-- name: add_companies
+-- A company is its registrable domain; its id follows from it, so no second look is needed.
+INSERT INTO company (id, domain, name, created_at)
+SELECT id, domain, name, :now::timestamptz
+FROM unnest(:ids::uuid[], :domains::text[], :names::text[])
+    WITH ORDINALITY AS seen (id, domain, name, place)
+ORDER BY place
+ON CONFLICT DO NOTHING;
+
+-- name: add_leads
+-- New leads, with the company known at once, what lists show of them and the words that find them.
+WITH made AS (
+    SELECT * FROM unnest(
+        :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
+        :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
+        :company_names::text[], :countries::text[], :sort_names::text[], :words::text[],
+        :owners::text[]
+    ) AS made (
+        id, status, source, company_id, company_rank, full_name, title, email, company_name,
+        country, sort_name, words, owner
+    )
+), added AS (
+    INSERT INTO lead (
+        id, status, source, company_id, company_rank, full_name, title, email, company_name,
+        country, sort_name, owner, created_at, updated_at
+    )
+    SELECT
+        id, status, source, company_id, company_rank, full_name, title, email, company_name,
+        country, sort_name, owner, :now::timestamptz, :now::timestamptz
+    FROM made
+)
+INSERT INTO lead_text (lead_id, words)
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM made;
+
+-- name: mark_before_locks
+-- Locks taken after this can be given back without losing what was written before.
+SAVEPOINT before_locks;
+
+-- name: release_locks
+-- Give back the locks taken since the mark.
+ROLLBACK TO SAVEPOINT before_locks;
+
+-- name: lock_leads
+-- Locked in the order of their ids, before anything of them is changed.
+SELECT id, merged_into, kept_apart, company_id
+FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: find_survivors
+-- Who a lead is now: merges followed to the end.
+WITH RECURSIVE chain AS (
+    SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT chain.start, lead.id, lead.merged_into
+    FROM chain JOIN lead ON lead.id = chain.merged_into
+)
+SELECT start, id FROM chain WHERE merged_into IS NULL;
+
+-- name: merge_leads
+-- The younger points to the older; whoever was merged meanwhile is left alone. Who turns out to be
+-- somebody deleted is deleted too.
+UPDATE lead SET
+    merged_into = merged.into_id, merge_reason = merged.reason, merged_by = :by::text,
+    merged_at = :now::timestamptz, updated_at = :now::timestamptz, version = lead.version + 1,
+    deleted_at = coalesce(lead.deleted_at, survivor.deleted_at),
+    deleted_by = coalesce(lead.deleted_by, survivor.deleted_by)
+FROM unnest(:ids::uuid[], :into_ids::uuid[], :reasons::text[]) AS merged (id, into_id, reason)
+JOIN lead AS survivor ON survivor.id = merged.into_id
+WHERE lead.id = merged.id AND lead.merged_into IS NULL;
+
+-- name: unmerge_lead
+-- Undo clears the pointer and remembers that these two are different people.
+UPDATE lead SET
+    kept_apart = array_append(kept_apart, merged_into), merged_into = NULL, merge_reason = NULL,
+    merged_by = NULL, merged_at = NULL, updated_at = :now::timestamptz, version = version + 1
+WHERE id = :id::uuid AND merged_into IS NOT NULL
+RETURNING kept_apart;
+
+-- name: add_values
+-- One piece of evidence says one thing of a field; seeing it again only makes it fresher.
+INSERT INTO field_value (
+    subject_id, field, source, method, evidence_hash, id, lead_id, company_id, value, observed_at,
+    recorded_at, confidence, cost_micros, rank, is_human
+)
+SELECT
+    coalesce(lead_id, company_id), field, source, method, evidence_hash, id, lead_id, company_id,
+    value, observed_at, :now::timestamptz, confidence, cost_micros, rank, is_human
+FROM unnest(
+    :ids::uuid[], :lead_ids::uuid[], :company_ids::uuid[], :fields::text[], :values::text[],
+    :sources::text[], :methods::text[], :evidence::bytea[], :observed_at::timestamptz[],
+    :confidences::float8[], :costs_micros::int8[], :ranks::float8[], :humans::bool[]
+) AS told (
+    id, lead_id, company_id, field, value, source, method, evidence_hash, observed_at, confidence,
+    cost_micros, rank, is_human
+)
+ON CONFLICT (subject_id, field, source, method, evidence_hash) DO UPDATE SET
+    value = excluded.value, observed_at = excluded.observed_at, confidence = excluded.confidence,
+    rank = excluded.rank, recorded_at = excluded.recorded_at
+WHERE field_value.observed_at < excluded.observed_at;
+
+-- name: update_leads
+-- What a commit changes of its leads: state and company, if a better one is known.
+UPDATE lead SET
+    status = coalesce(told.status, lead.status),
+    failed_code = CASE WHEN told.status IS NULL THEN lead.failed_code ELSE told.failed_code END,
+    company_id = CASE
+        WHEN told.company_rank >= coalesce(lead.company_rank, '-infinity') THEN told.company_id
+        ELSE lead.company_id
+    END,
+    company_rank = greatest(lead.company_rank, told.company_rank),
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(
+    :ids::uuid[], :statuses::text[], :failed_codes::text[], :company_ids::uuid[],
+    :company_ranks::float8[]
+) AS told (id, status, failed_code, company_id, company_rank)
+WHERE lead.id = told.id;
+
+-- name: find_members
+-- All leads that are one with each of these: up to the survivor, then down to all merged into it.
+WITH RECURSIVE up AS (
+    SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT up.start, lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT start, id AS survivor, id FROM up WHERE merged_into IS NULL
+    UNION ALL
+    SELECT down.start, down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT
+    down.start, down.survivor, lead.id, lead.version, lead.status, lead.failed_code,
+    lead.company_id, lead.company_rank, lead.deleted_at
+FROM down JOIN lead ON lead.id = down.id
+ORDER BY lead.id;
+
+-- name: find_values
+-- What is said of leads and companies; which value wins is chosen by the reader, by column place.
+SELECT
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence
+FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
+
+-- name: find_provider_ids
+-- What providers call these leads.
+SELECT lead_id, kind, value FROM identity
+WHERE lead_id = ANY(:lead_ids::uuid[]) AND kind LIKE 'provider:%'
+ORDER BY lead_id, kind, value;
+
+-- name: find_views
+-- All that is known of leads in one look, as rows of three kinds: 1 who is one with them, 2 what
+-- was ever said of them and their companies, 3 their keys. Arrays keep each part on its index.
+WITH RECURSIVE up AS (
+    SELECT id AS start, id, merged_into, deleted_at FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT up.start, lead.id, lead.merged_into, lead.deleted_at
+    FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT start, id AS survivor, id FROM up WHERE merged_into IS NULL AND deleted_at IS NULL
+    UNION ALL
+    SELECT down.start, down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+), member AS MATERIALIZED (
+    SELECT
+        down.start, down.survivor, lead.id, lead.version, lead.status, lead.failed_code,
+        lead.company_id, lead.company_rank, lead.source, lead.owner, lead.merged_into,
+        lead.merge_reason, lead.merged_by, lead.merged_at, lead.created_at, lead.updated_at,
+        lead.tags
+    FROM down JOIN lead ON lead.id = down.id
+)
+SELECT 1 AS part, ROW(
+    start, survivor, id, version, status, failed_code, company_id, company_rank, source, owner,
+    merged_into, merge_reason, merged_by, merged_at, created_at, updated_at, tags
+) AS told
+FROM member
+UNION ALL
+SELECT 2, ROW(
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence, recorded_at, cost_micros, lead_id, company_id
+)
+FROM field_value
+WHERE subject_id = ANY(ARRAY(SELECT id FROM member UNION SELECT company_id FROM member))
+UNION ALL
+SELECT 3, ROW(lead_id, kind, value)
+FROM identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member));
+
+-- name: update_status
+-- How leads stand now.
+UPDATE lead SET
+    status = told.status, failed_code = told.failed_code, updated_at = :now::timestamptz,
+    version = lead.version + 1
+FROM unnest(:ids::uuid[], :statuses::text[], :failed_codes::text[])
+    AS told (id, status, failed_code)
+WHERE lead.id = told.id;
+
+-- name: add_activity
+-- What people did to a lead, beside the values.
+INSERT INTO activity (id, lead_id, kind, detail, actor, happened_at)
+VALUES (
+    :id::uuid, :lead_id::uuid, :kind::text, :detail::text, :actor::text, :now::timestamptz
+);
+
+-- name: find_deleted
+-- Which of these leads somebody has deleted.
+SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
+
+-- name: list_deleted
+-- What was deleted, last first, behind a place.
+SELECT
+    id, version, full_name, email, company_name, owner, tags, deleted_at, deleted_by
+FROM lead
+WHERE deleted_at IS NOT NULL AND merged_into IS NULL
+    AND (:at::timestamptz IS NULL OR (deleted_at, id) < (:at::timestamptz, :id::uuid))
+    AND (:owner::text IS NULL OR owner = :owner::text)
+ORDER BY deleted_at DESC, id DESC
+LIMIT :limit::int;
+
+-- name: lock_states
+-- Locked in the order of their ids: what people change of leads.
+SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
+FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: find_states
+-- What people change of leads, to look at.
+SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
+FROM lead WHERE id = ANY(:ids::uuid[]);
+
+-- name: write_states
+-- What people changed of leads; tags arrive joined by U+001F, which no tag holds.
+UPDATE lead SET
+    owner = told.owner, tags = string_to_array(told.tags, chr(31)),
+    deleted_at = told.deleted_at, deleted_by = told.deleted_by,
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(
+    :ids::uuid[], :owners::text[], :tags::text[], :deleted_ats::timestamptz[],
+    :deleted_bys::text[]
+) AS told (id, owner, tags, deleted_at, deleted_by)
+WHERE lead.id = told.id;
+
+-- name: raise_versions
+-- Leads that are shown otherwise since, though their rows say the same.
+UPDATE lead SET updated_at = :now::timestamptz, version = version + 1
+WHERE id = ANY(:ids::uuid[]);
+
+-- name: delete_with_survivors
+-- Who is one with a lead is deleted and restored with it.
+WITH RECURSIVE down AS (
+    SELECT id, deleted_at, deleted_by FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION ALL
+    SELECT lead.id, down.deleted_at, down.deleted_by
+    FROM down JOIN lead ON lead.merged_into = down.id
+)
+UPDATE lead SET
+    deleted_at = down.deleted_at, deleted_by = down.deleted_by,
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM down
+WHERE lead.id = down.id AND lead.deleted_at IS DISTINCT FROM down.deleted_at;
+
+-- name: add_empty_values
+-- A person's word that there is no value is evidence like any other.
+INSERT INTO field_value (
+    subject_id, field, source, method, evidence_hash, id, lead_id, value, observed_at,
+    recorded_at, confidence, cost_micros, rank, is_human
+)
+SELECT
+    :lead_id::uuid, field, :source::text, :method::text, :evidence::bytea, id, :lead_id::uuid,
+    'null', :now::timestamptz, :now::timestamptz, 1, 0, rank, true
+FROM unnest(:ids::uuid[], :fields::text[], :ranks::float8[]) AS told (id, field, rank);
+
+-- name: release_keys
+-- Keys that a person's correction has taken from a lead and those that are one with it.
+DELETE FROM identity
+USING unnest(:kinds::text[], :values::text[]) AS dropped (kind, value)
+WHERE identity.kind = dropped.kind AND identity.value = dropped.value
+    AND identity.lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: add_tags
+-- Every tag ever given, so that they can be listed without reading all leads.
+INSERT INTO tag (name, created_at, created_by)
+SELECT name, :now::timestamptz, :by::text FROM unnest(:names::text[]) AS name ORDER BY name
+ON CONFLICT (name) DO NOTHING;
+
+-- name: list_tags
+-- Tags in the order of the alphabet, each with how many leads have it, up to a bound.
+SELECT tag.name, counted.lead_count
+FROM tag CROSS JOIN LATERAL (
+    SELECT count(*) AS lead_count FROM (
+        SELECT FROM lead
+        WHERE lead.tags @> ARRAY[tag.name] AND lead.tags <> '{}'
+            AND lead.merged_into IS NULL AND lead.deleted_at IS NULL
+            AND (:owner::text IS NULL OR lead.owner = :owner::text)
+        LIMIT :bound::int
+    ) AS bounded
+) AS counted
+WHERE counted.lead_count > 0
+ORDER BY tag.name
+LIMIT :limit::int;
+
+-- name: find_list_columns
+-- What is said, in the fields that lists show, of survivors and all that are one with them.
+WITH RECURSIVE down AS (
+    SELECT id AS survivor, id FROM lead WHERE id = ANY(:ids::uuid[]) AND merged_into IS NULL
+    UNION ALL
+    SELECT down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT down.survivor, said.field, said.is_human, said.rank, said.evidence_hash, said.value
+FROM down LEFT JOIN field_value AS said
+    ON said.subject_id = down.id AND said.field = ANY(:fields::text[]);
+
+-- name: update_list_columns
+-- What lists show of leads, sort them by and find them by; what says so already stays as it is.
+WITH told AS (
+    SELECT * FROM unnest(
+        :ids::uuid[], :full_names::text[], :titles::text[], :emails::text[],
+        :company_names::text[], :countries::text[], :sort_names::text[], :words::text[]
+    ) AS told (id, full_name, title, email, company_name, country, sort_name, words)
+), shown AS (
+    UPDATE lead SET
+        full_name = told.full_name, title = told.title, email = told.email,
+        company_name = told.company_name, country = told.country, sort_name = told.sort_name
+    FROM told
+    WHERE lead.id = told.id
+        AND (
+            lead.full_name, lead.title, lead.email, lead.company_name, lead.country, lead.sort_name
+        ) IS DISTINCT FROM (
+            told.full_name, told.title, told.email, told.company_name, told.country, told.sort_name
+        )
+)
+INSERT INTO lead_text (lead_id, words)
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM told
+ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words
+WHERE lead_text.words IS DISTINCT FROM excluded.words;
+
+-- name: update_scores
+-- The newest score of a lead stands in its row; an older one that comes late changes nothing.
+UPDATE lead SET
+    score_id = told.score_id, score_milli = told.score_milli, band = told.band,
+    score_icp_id = told.icp_id, score_run_id = told.run_id, scored_at = told.scored_at
+FROM unnest(
+    :ids::uuid[], :score_ids::uuid[], :scores_milli::int[], :bands::text[], :icp_ids::uuid[],
+    :run_ids::uuid[], :scored_ats::timestamptz[]
+) AS told (id, score_id, score_milli, band, icp_id, run_id, scored_at)
+WHERE lead.id = told.id AND (lead.score_id IS NULL OR lead.score_id < told.score_id);
+
+-- name: list_ids
+-- Leads by their age, behind one.
+SELECT id FROM lead WHERE id > :after::uuid ORDER BY id LIMIT :limit::int;
+
+-- name: list_company_values
+-- Everything ever said of companies.
+SELECT
+    subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
+    confidence, recorded_at, cost_micros, lead_id, company_id
+FROM field_value WHERE subject_id = ANY(:ids::uuid[]);
+
+-- name: delete_company_values
+-- What was said of a company that is deleted.
+DELETE FROM field_value WHERE subject_id = :id::uuid;

@@ -1,0 +1,1 @@
+"""Use cases of leads: create, upsert, look at, edit, merge."""

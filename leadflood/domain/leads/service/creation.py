@@ -1,0 +1,165 @@
+"""Creating leads: many requests in one transaction, each a new lead with its run, or refused.
+
+What is refused leaves nothing behind, and hurts no other request.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import FieldName, SendsPolicy
+from leadflood.domain.icp.service import IcpService
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadMade
+from leadflood.domain.leads.service.insertion import (
+    LeadRequest,
+    Requester,
+    create_leads,
+    read_lead,
+)
+from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.service.runs import RunService
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Conflict, LeadfloodError
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue.publisher import Publication
+from leadflood.engine.queue.stage import FollowUp
+
+
+class LeadOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead to create, as a caller asks for it; see `LeadRequest`."""
+
+    input: LeadInput
+    icp_id: UUID | None
+    sends: SendsPolicy
+    providers: tuple[str, ...] | None
+    cap_micros: int | None
+    requester: Requester
+
+
+class OptInRecorder(Protocol):
+    """Reads and keeps the agreements that come with new leads."""
+
+    def read_input(
+        self, given: LeadInput, values: Mapping[FieldName, object], /
+    ) -> tuple[Any, ...]:
+        """Read the agreements of a lead with these values. Raises: Invalid, NotConfigured."""
+
+    async def add(self, tx: Tx, agreed: Sequence[tuple[UUID, Any, str]], /) -> Sequence[UUID]:
+        """Record agreements; each comes as (lead, agreement, who recorded it)."""
+
+
+class LeadCreation:
+    """The use case of creating leads, for many requests at once."""
+
+    def __init__(
+        self, icps: IcpService, opt_ins: OptInRecorder, runs: RunService, ids: Ids, clock: Clock
+    ) -> None:
+        self._icps = icps
+        self._opt_ins = opt_ins
+        self._runs = runs
+        self._ids = ids
+        self._clock = clock
+
+    def read(self, order: LeadOrder) -> LeadRequest:
+        """Read an order, before any transaction. Raises: Invalid with the fields."""
+        prepared = read_lead(order.input, self._clock.now())
+        values = {value.found.field: value.found.value for value in prepared.values}
+        return LeadRequest(
+            prepared=prepared,
+            icp_id=order.icp_id,
+            sends=order.sends,
+            providers=order.providers,
+            cap_micros=order.cap_micros,
+            opt_ins=self._opt_ins.read_input(order.input, values),
+            requester=order.requester,
+        )
+
+    async def resolve_icps(
+        self, requests: Sequence[LeadRequest]
+    ) -> list[LeadRequest | LeadfloodError]:
+        """Give each request the ICP version it means, or return why there is none.
+
+        Equal wishes are looked up once. Call it before the transaction: it takes a connection.
+        """
+        versions: dict[UUID | None, UUID | LeadfloodError] = {}
+        for icp_id in {request.icp_id for request in requests}:
+            try:
+                versions[icp_id] = await self._icps.resolve_version(icp_id)
+            except LeadfloodError as error:
+                versions[icp_id] = error
+        return [_with_icp(request, versions[request.icp_id]) for request in requests]
+
+    async def create_many(
+        self, publication: Publication, requests: Sequence[LeadRequest]
+    ) -> list[LeadMade | Conflict | None]:
+        """Create leads with their runs, events, jobs and opt-ins; return each request's result.
+
+        None: it came together with another of the same keys; ask again after this transaction.
+        """
+        if not requests:
+            return []
+        results = await create_leads(publication.tx, requests, self._ids, self._clock.now())
+        created = [
+            (request, result)
+            for request, result in zip(requests, results, strict=True)
+            if isinstance(result, LeadCreated)
+        ]
+        made = await self._start(publication, created)
+        await self._record_opt_ins(publication.tx, created)
+        return [
+            made[result.lead_id] if isinstance(result, LeadCreated) else result
+            for result in results
+        ]
+
+    async def _start(
+        self, publication: Publication, created: Sequence[tuple[LeadRequest, LeadCreated]]
+    ) -> dict[UUID, LeadMade]:
+        """Open a run for each new lead and publish its event."""
+        if not created:
+            return {}
+        run_ids = await self._runs.open_runs(
+            publication.tx,
+            "lead",
+            [
+                RunLimits(
+                    sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+                )
+                for request, _ in created
+            ],
+            title="one lead by the API",
+        )
+        job_ids = await publication.publish_each(
+            [
+                FollowUp(
+                    None,
+                    event,
+                    run_id=run_id,
+                    request_id=request.requester.request_id,
+                    trace_parent=request.requester.trace_parent,
+                )
+                for (request, event), run_id in zip(created, run_ids, strict=True)
+            ]
+        )
+        return {
+            event.lead_id: LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run_id)
+            for (_, event), run_id, job_id in zip(created, run_ids, job_ids, strict=True)
+        }
+
+    async def _record_opt_ins(
+        self, tx: Tx, created: Sequence[tuple[LeadRequest, LeadCreated]]
+    ) -> None:
+        agreed = [
+            (event.lead_id, opt_in, request.requester.by)
+            for request, event in created
+            for opt_in in request.opt_ins
+        ]
+        await self._opt_ins.add(tx, agreed)
+
+
+def _with_icp(request: LeadRequest, version: UUID | LeadfloodError) -> LeadRequest | LeadfloodError:
+    if isinstance(version, LeadfloodError):
+        return version
+    return msgspec.structs.replace(request, icp_id=version)

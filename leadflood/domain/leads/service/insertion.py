@@ -1,0 +1,171 @@
+"""Inserting new leads as sets: who is known already is refused in their place."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.leads.repository.field_values import add_companies, insert_values
+from leadflood.domain.leads.repository.identity_keys import claim_keys, withdraw_claims
+from leadflood.domain.leads.repository.lead_rows import find_states
+from leadflood.domain.leads.repository.leads import LeadRow, add_leads
+from leadflood.domain.leads.repository.profiles import find_survivors
+from leadflood.domain.leads.rules.identity import identity_keys
+from leadflood.domain.leads.rules.lead_input import as_values, normalize_input
+from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
+from leadflood.domain.leads.schemas import (
+    API_SOURCE,
+    IdentityKey,
+    LeadCreated,
+    LeadInput,
+    LeadState,
+    LeadStatus,
+)
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Bug, Conflict, Invalid
+from leadflood.engine.ids import Ids
+
+CreateResult = LeadCreated | Conflict | None
+"""None: it shares a key with one before it in the same batch; whose it is shows afterwards."""
+
+
+class Requester(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks for a new lead.
+
+    - `by`: who this is where an act is recorded.
+    - `owner`: whose the lead becomes; None: nobody's.
+    - `visibility`: which leads they see; a refusal names no other.
+    - `request_id`, `trace_parent`: the request, as its jobs name it.
+    """
+
+    by: str = ""
+    owner: str | None = None
+    visibility: Visibility = EVERYTHING
+    request_id: str | None = None
+    trace_parent: str | None = None
+
+
+class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead to create, read and checked.
+
+    - `prepared`: the values of the person, with their identity keys.
+    - `icp_id`: the ICP version to score for; None: the newest.
+    - `sends`, `providers`, `cap_micros`: what its run may do; None: all, and the default cap.
+    - `opt_ins`: the person's agreements, as the opt-in service has read them.
+    """
+
+    prepared: PreparedValues
+    icp_id: UUID | None = None
+    sends: SendsPolicy = SendsPolicy.HOLD
+    providers: tuple[str, ...] | None = None
+    cap_micros: int | None = None
+    opt_ins: tuple[Any, ...] = ()
+    requester: Requester = Requester()
+
+
+def read_lead(lead: LeadInput, now: datetime) -> PreparedValues:
+    """Read what a caller says of a person. Raises: Invalid with the fields."""
+    values, problems = normalize_input(lead)
+    if problems:
+        raise Invalid.of(problems, prefix="the lead cannot be created")
+    found = as_values(lead, values, now)
+    return prepare_values(found, identity_keys(found))
+
+
+async def create_leads(
+    tx: Tx, requests: Sequence[LeadRequest], ids: Ids, now: datetime
+) -> list[CreateResult]:
+    """Create leads of people who are not in yet; return the result of each request, in order.
+
+    A Conflict stands in the place of a known person.
+    Waits: for another transaction that brings one of them, until it ends.
+    """
+    lead_ids = ids.take(len(requests))
+    new = _without_shared_keys(zip(lead_ids, requests, strict=True))
+    claims = {key: lead_id for lead_id, request in new.items() for key in request.prepared.keys}
+    refused = await _refuse_known(tx, new, await claim_keys(tx, claims))
+    fresh = {lead_id: request for lead_id, request in new.items() if lead_id not in refused}
+    if fresh:
+        await _write(tx, fresh, ids, now)
+    results: dict[UUID, CreateResult] = {
+        lead_id: LeadCreated(lead_id, _icp_of(request)) for lead_id, request in fresh.items()
+    }
+    results.update(refused)
+    return [results.get(lead_id) for lead_id in lead_ids]
+
+
+def _icp_of(request: LeadRequest) -> UUID:
+    if request.icp_id is None:
+        raise Bug("the ICP of a lead is resolved before it is created")
+    return request.icp_id
+
+
+def _without_shared_keys(requests: Iterable[tuple[UUID, LeadRequest]]) -> dict[UUID, LeadRequest]:
+    """Leave out requests that share a key with one before them."""
+    new: dict[UUID, LeadRequest] = {}
+    seen: set[IdentityKey] = set()
+    for lead_id, request in requests:
+        if seen.isdisjoint(request.prepared.keys):
+            seen.update(request.prepared.keys)
+            new[lead_id] = request
+    return new
+
+
+async def _refuse_known(
+    tx: Tx, new: Mapping[UUID, LeadRequest], taken: Mapping[IdentityKey, UUID]
+) -> dict[UUID, Conflict]:
+    """Refuse who is a lead already, and release the other keys that were claimed for them."""
+    if not taken:
+        return {}
+    survivor_of = await find_survivors(tx, taken.values())
+    states = await find_states(tx, survivor_of.values())
+    refused: dict[UUID, Conflict] = {}
+    for lead_id, request in new.items():
+        owners = [taken[key] for key in request.prepared.keys if key in taken]
+        survivors = [survivor_of[owner] for owner in owners if owner in survivor_of]
+        existing = [states[survivor] for survivor in survivors if survivor in states]
+        if existing:
+            refused[lead_id] = _exists(existing[0], request.requester.visibility)
+    if refused:
+        await withdraw_claims(tx, refused)
+    return refused
+
+
+def _exists(lead: LeadState, visibility: Visibility) -> Conflict:
+    """Return the refusal of a known person; a hidden lead is not named."""
+    if not visibility.allows(lead.owner):
+        return Conflict(
+            "this person is a lead of somebody else already: ask a manager",
+            code="leads.lead.exists",
+        )
+    if lead.deleted_at is not None:
+        return Conflict(
+            f"this person is lead {lead.id}, which was deleted: bring it back with "
+            f"PUT /v1/leads/{lead.id}/restoration",
+            code="leads.lead.deleted",
+        )
+    return Conflict(
+        f"this person is lead {lead.id} already: look at GET /v1/leads/{lead.id}",
+        code="leads.lead.exists",
+    )
+
+
+async def _write(tx: Tx, new: Mapping[UUID, LeadRequest], ids: Ids, now: datetime) -> None:
+    await add_companies(tx, [request.prepared for request in new.values()], now)
+    rows = [
+        LeadRow(
+            id=lead_id,
+            source=API_SOURCE,
+            status=LeadStatus.PROCESSING,
+            prepared=(request.prepared,),
+            owner=request.requester.owner,
+        )
+        for lead_id, request in new.items()
+    ]
+    await add_leads(tx, rows, now)
+    values = [(lead_id, request.prepared) for lead_id, request in new.items()]
+    await insert_values(tx, values, ids, now)

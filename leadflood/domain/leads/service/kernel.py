@@ -1,0 +1,164 @@
+"""Leads for other slices: upserted, described and locked in the transactions of their stages.
+
+Everything is set-based: a commit of 500 leads runs the same few statements as a commit of one.
+Locks are taken in one order by every caller: identity keys (sorted), companies (sorted), leads
+(sorted), values (sorted). A merge moves nothing: it sets a pointer from the younger lead to the
+older, and readers gather the rows of all leads that are one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from leadflood.contracts.found_values import FoundValue
+from leadflood.domain.leads.repository import lead_rows, leads, list_columns, profiles
+from leadflood.domain.leads.repository.field_values import add_companies, insert_values
+from leadflood.domain.leads.repository.identity_keys import claim_keys
+from leadflood.domain.leads.repository.identity_resolution import Resolution, SharedKeys, resolve
+from leadflood.domain.leads.repository.leads import LeadUpdate, update_leads
+from leadflood.domain.leads.rules import identity
+from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
+from leadflood.domain.leads.schemas import (
+    IdentityKey,
+    LeadProfile,
+    LeadState,
+    LeadStatus,
+    LeadValues,
+    NewScore,
+    ResolvedLead,
+)
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.ids import Ids
+
+
+async def record_values(
+    tx: Tx, learned: Sequence[LeadValues], ids: Ids, now: datetime
+) -> Sequence[ResolvedLead]:
+    """Write what was learned of leads, claim their new keys and merge those that are one.
+
+    A lead that finds a key taken and the key's lead become one: the younger points to the older.
+    Its values stay where they are. Leads that are gone are left out of the answer.
+    """
+    if not learned:
+        return ()
+    shared = await _claim_new_keys(tx, learned)
+    prepared = [prepare_values(lead.values) for lead in learned]
+    await add_companies(tx, prepared, now)
+    resolution = await resolve(tx, [lead.lead_id for lead in learned], shared, now)
+    pairs = [
+        (lead, values)
+        for lead, values in zip(learned, prepared, strict=True)
+        if resolution.has(lead.lead_id)
+    ]
+    await insert_values(tx, [(lead.lead_id, values) for lead, values in pairs], ids, now)
+    await update_leads(tx, _updates(pairs, resolution.survivor_of), now)
+    await list_columns.refresh(
+        tx,
+        [
+            resolution.survivor_of[lead.lead_id]
+            for lead, values in pairs
+            if values.values or resolution.list_merged(lead.lead_id)
+        ],
+    )
+    return tuple(_resolved(lead.lead_id, resolution) for lead, _ in pairs)
+
+
+async def set_status(
+    tx: Tx,
+    lead_ids: Iterable[UUID],
+    status: LeadStatus,
+    now: datetime,
+    failed_code: str | None = None,
+) -> None:
+    """Set the status of leads; `failed_code` goes with failed only."""
+    ordered = sorted(set(lead_ids))
+    if ordered:
+        await leads.lock_leads(tx, ordered)
+        await leads.update_status(tx, ordered, status, failed_code, now)
+
+
+async def find_profiles(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadProfile]:
+    """Return the profile of each lead: of its survivor and all leads merged into it.
+
+    By the id asked for; leads that are gone are left out.
+    """
+    return await profiles.find_profiles(db, lead_ids)
+
+
+async def find_states(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadState]:
+    """Return what people change of leads; those that are gone are left out."""
+    return await lead_rows.find_states(db, lead_ids)
+
+
+async def lock_states(tx: Tx, lead_ids: Iterable[UUID]) -> dict[UUID, LeadState]:
+    """Lock leads in the order of their ids; those that are gone are left out."""
+    return await lead_rows.lock_states(tx, lead_ids)
+
+
+async def write_states(
+    tx: Tx, before: Sequence[LeadState], after: Sequence[LeadState], by: str, now: datetime
+) -> None:
+    """Write the new states of locked leads; each version rises by one."""
+    await lead_rows.write_states(tx, before, after, by, now)
+
+
+async def lock(tx: Tx, lead_ids: Iterable[UUID]) -> None:
+    """Lock leads in the order of their ids, as everybody does who changes several."""
+    await leads.lock_leads(tx, lead_ids)
+
+
+async def record_scores(tx: Tx, scores: Sequence[NewScore]) -> None:
+    """Show new scores on their locked leads, unless a newer one is shown."""
+    await list_columns.record_scores(tx, scores)
+
+
+async def refresh_list_columns(tx: Tx, lead_ids: Iterable[UUID]) -> None:
+    """Write anew what lists show of locked leads and which words find them."""
+    await list_columns.refresh(tx, lead_ids)
+
+
+async def list_ids(db: Reader, after: UUID, limit: int) -> list[UUID]:
+    """List lead ids by age, behind one."""
+    return await leads.list_ids(db, after, limit)
+
+
+def provider_key(provider: str, provider_id: str) -> IdentityKey | None:
+    """Return the identity key of a provider's own id; None where the id is no id."""
+    return identity.provider_key(provider, provider_id)
+
+
+def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
+    """Return the identity keys that values give together, sorted."""
+    return identity.identity_keys(values)
+
+
+async def _claim_new_keys(tx: Tx, learned: Sequence[LeadValues]) -> SharedKeys:
+    """Claim the new keys of leads; return who shares one with whom."""
+    claims: dict[IdentityKey, UUID] = {}
+    shared = SharedKeys()
+    for lead in sorted(learned, key=lambda lead: lead.lead_id.int):
+        for key in lead.keys:
+            shared.add(claims.setdefault(key, lead.lead_id), lead.lead_id, key.kind)
+    for key, owner in (await claim_keys(tx, claims)).items():
+        shared.add(claims[key], owner, key.kind)
+    return shared
+
+
+def _updates(
+    pairs: Sequence[tuple[LeadValues, PreparedValues]], survivor_of: Mapping[UUID, UUID]
+) -> dict[UUID, LeadUpdate]:
+    """Return the updates of leads and of their survivors; who merely failed updates itself."""
+    updates: dict[UUID, LeadUpdate] = {}
+    for lead, values in pairs:
+        has_failed = lead.status is LeadStatus.FAILED
+        lead_ids = {lead.lead_id} if has_failed else {lead.lead_id, survivor_of[lead.lead_id]}
+        for lead_id in lead_ids:
+            update = updates.setdefault(lead_id, LeadUpdate())
+            update.use_company(values)
+            if lead.status is not None and update.status is not LeadStatus.ENRICHED:
+                update.status, update.failed_code = lead.status, lead.failed_code
+    return updates
+
+
+def _resolved(lead_id: UUID, resolution: Resolution) -> ResolvedLead:
+    return ResolvedLead(lead_id, resolution.survivor_of[lead_id], resolution.list_merged(lead_id))

@@ -1,0 +1,67 @@
+"""Doing more for one lead: enriching it again, or scoring it anew; each is a run of its own."""
+
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.leads.schemas import EnrichmentWanted, LeadEvent, RescoreWanted
+from leadflood.domain.leads.service.locking import lock_lead
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
+from leadflood.domain.runs.service.runs import RunService
+from leadflood.engine.db.tx import Tx
+
+
+class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be done to know more of a lead.
+
+    - `icp_id`: the ICP version to score for afterwards.
+    - `sends`, `providers`, `cap_micros`: what the run may do; None: all, and the default cap.
+    - `is_forced`: what is known is asked for again.
+    """
+
+    icp_id: UUID
+    sends: SendsPolicy
+    providers: tuple[str, ...] | None
+    cap_micros: int | None
+    is_forced: bool
+
+
+class StartedRun(msgspec.Struct, frozen=True):
+    """An open run, with the event that starts its work."""
+
+    run_id: UUID
+    event: LeadEvent
+
+
+class LeadReprocessing:
+    """The use cases of doing more for a lead that is there."""
+
+    def __init__(self, runs: RunService) -> None:
+        self._runs = runs
+
+    async def enrich(
+        self, tx: Tx, lead_id: UUID, request: EnrichmentRequest, editor: Editor
+    ) -> StartedRun:
+        """Open a run that asks the providers for what is missing of a lead, then scores it.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        lead = await lock_lead(tx, lead_id, editor)
+        limits = RunLimits(
+            sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+        )
+        run_id = await self._runs.open_run(tx, "lead", limits, title="one lead enriched by the API")
+        return StartedRun(run_id, EnrichmentWanted(lead.id, request.icp_id, request.is_forced))
+
+    async def score(self, tx: Tx, lead_id: UUID, icp_id: UUID, editor: Editor) -> StartedRun:
+        """Open a run that scores a lead by what is known of it; nothing is asked outside.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        lead = await lock_lead(tx, lead_id, editor)
+        run_id = await self._runs.open_run(
+            tx, "lead", NO_SPENDING, title="one lead scored by the API"
+        )
+        return StartedRun(run_id, RescoreWanted(lead.id, icp_id))

@@ -1,0 +1,1 @@
+"""Runs: opened with their budget, watched, cancelled, and counted from end to end."""

@@ -1,0 +1,98 @@
+"""Runs: what one may do and spend, and how far it is."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import Micros, SendsPolicy
+from leadflood.engine.queue.runs import Run
+
+
+class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """The caps that a run gets when its caller names none; None: no cap."""
+
+    currency: str
+    run_micros: int | None
+    lead_micros: int | None
+
+
+class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run may do.
+
+    `sends`: what becomes of its messages.
+    `providers`: those that may be paid; None: all.
+    `cap_micros`: the most it may cost in all; None: the cap of the settings.
+    `lead_cap_micros`: the most that each of its leads may cost; None: the cap of the settings.
+    `has_default_caps`: whether a cap that is None is that of the settings; if not, there is none.
+    """
+
+    sends: SendsPolicy = SendsPolicy.HOLD
+    providers: tuple[str, ...] | None = None
+    cap_micros: int | None = None
+    lead_cap_micros: int | None = None
+    has_default_caps: bool = True
+
+
+NO_SPENDING = RunLimits(sends=SendsPolicy.NEVER, providers=(), cap_micros=0, has_default_caps=False)
+"""The limits of a run that asks nobody and sends nothing."""
+
+
+class Funnel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many leads of a run got how far. `merged` ones turned out to be another lead found."""
+
+    found: int
+    merged: int
+    enriched: int
+    failed: int
+    scored: int
+    high: int
+    medium: int
+    low: int
+    drafted: int
+    waiting: int
+    needs_data: int
+    not_wanted: int
+    intended: int
+    ready: int
+    sending: int
+    accepted: int
+    refused: int
+    unknown: int
+    cancelled: int
+    live_jobs: int
+    spent_micros: Micros
+    reserved_micros: Micros
+    unresolved_micros: Micros
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A run and how far it is.
+
+    `run`: the run with its limits.
+    `funnel`: its leads stage by stage, and its money.
+    `progress_ratio`: the share of its leads that reached their end; None: nothing is found yet.
+    `live_jobs`: its jobs that are not settled, by stage.
+    `cap_used_micros`: what counts against its cap: spent, reserved and unresolved.
+    """
+
+    run: Run
+    funnel: Funnel
+    progress_ratio: float | None
+    live_jobs: Mapping[str, int]
+    cap_used_micros: Micros
+
+
+class RunCancellation(msgspec.Struct, frozen=True):
+    """A run after its cancellation was asked for; not `is_new`: it had ended before."""
+
+    run: Run
+    is_new: bool
+
+
+class LeadCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What was spent on one lead in a run."""
+
+    lead_id: UUID
+    micros: Micros
+    providers: tuple[str, ...]

@@ -1,0 +1,36 @@
+"""Jobs: one, or those that fit a filter, as far as the caller sees whom they are about."""
+
+from uuid import UUID
+
+from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
+from leadflood.engine.db.tx import Reader
+from leadflood.engine.errors import NotFound
+from leadflood.engine.queue import job_queries
+from leadflood.engine.queue.job_queries import JobFilter, JobPage, JobView
+
+
+class JobService:
+    """Reads jobs: queued, running, completed, failed or cancelled."""
+
+    def __init__(self, db: Reader, owners: LeadOwnership) -> None:
+        self._db = db
+        self._owners = owners
+
+    async def get(self, job_id: UUID) -> JobView:
+        """Return a job. Raises: NotFound; settled ones are stored for some days."""
+        return await job_queries.get(self._db, job_id)
+
+    async def list_page(
+        self, job_filter: JobFilter, visibility: Visibility, before: UUID | None, limit: int
+    ) -> JobPage:
+        """List jobs, newest first, behind a position; a page may hold fewer than `limit`.
+
+        Raises: NotFound when they are about a lead that may not be seen.
+        """
+        lead_id = job_filter.subject
+        if lead_id is not None and visibility.is_limited:
+            owners = await self._owners.find_owners([lead_id])
+            if not visibility.allows(owners.get(lead_id)):
+                raise NotFound(f"there is no lead {lead_id}", code="leads.not_found")
+        return await job_queries.list_page(self._db, job_filter, before, limit)

@@ -1,0 +1,148 @@
+"""Runs: the only place where a run and its budget are made; who sees, who stops, how far it is."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.runs import repository
+from leadflood.domain.runs.schemas import (
+    BudgetDefaults,
+    RunCancellation,
+    RunLimits,
+    RunReport,
+)
+from leadflood.domain.runs.service.reports import RunReports
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Denied, NotFound
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.runs import NewRun, Run, RunFilter
+
+
+class RunService:
+    """The use cases of runs. `budget` holds the caps of runs whose callers name none."""
+
+    def __init__(self, db: Reader, ids: Ids, clock: Clock, budget: BudgetDefaults) -> None:
+        self._db = db
+        self._ids = ids
+        self._clock = clock
+        self._budget = budget
+        self._reports = RunReports(db)
+
+    def resolve(self, limits: RunLimits) -> RunLimits:
+        """Return the limits with the caps that a run gets: those named, else the settings'."""
+        if not limits.has_default_caps:
+            return limits
+        cap, lead_cap = limits.cap_micros, limits.lead_cap_micros
+        return RunLimits(
+            sends=limits.sends,
+            providers=limits.providers,
+            cap_micros=self._budget.run_micros if cap is None else cap,
+            lead_cap_micros=self._budget.lead_micros if lead_cap is None else lead_cap,
+            has_default_caps=False,
+        )
+
+    async def open_run(
+        self, db: Reader, kind: str, limits: RunLimits, *, title: str, run_id: UUID | None = None
+    ) -> UUID:
+        """Open a run with its budget, under an id of its own or the one given; return its id."""
+        new = self._new_run(kind, limits, title, run_id)
+        return await runs.create(db, new, self._clock.now())
+
+    async def open_runs(
+        self, tx: Tx, kind: str, limits: Sequence[RunLimits], *, title: str
+    ) -> list[UUID]:
+        """Open a run for each of these limits, all in one statement; return their ids."""
+        new = [self._new_run(kind, run_limits, title) for run_limits in limits]
+        await runs.create_many(tx, new, self._clock.now())
+        return [run.id for run in new]
+
+    async def resume_or_open_run(
+        self,
+        db: Reader,
+        kind: str,
+        limits: RunLimits,
+        *,
+        title: str,
+        key: str,
+        is_loading: bool = False,
+    ) -> tuple[UUID, bool]:
+        """Open a run, or find the one with the same key; return its id and whether it is new.
+
+        `is_loading`: it is filled part by part and cannot end before its loading has finished.
+        """
+        new = self._new_run(kind, limits, title, key=key, is_loading=is_loading)
+        run_id = await runs.create(db, new, self._clock.now())
+        return run_id, run_id == new.id
+
+    def _new_run(
+        self,
+        kind: str,
+        limits: RunLimits,
+        title: str,
+        run_id: UUID | None = None,
+        *,
+        key: str | None = None,
+        is_loading: bool = False,
+    ) -> NewRun:
+        limits = self.resolve(limits)
+        return NewRun(
+            id=run_id or self._ids.new(),
+            kind=kind,
+            title=title,
+            sends=limits.sends.value,
+            providers=limits.providers,
+            cap_micros=limits.cap_micros,
+            lead_cap_micros=limits.lead_cap_micros,
+            key=key,
+            is_loading=is_loading,
+        )
+
+    async def get(self, run_id: UUID) -> Run:
+        """Return a run. Raises: NotFound."""
+        return await runs.get(self._db, run_id)
+
+    async def list_page(self, run_filter: RunFilter, before: UUID | None, limit: int) -> list[Run]:
+        """List runs of any kind, newest first, behind a position."""
+        return await runs.list_page(self._db, run_filter, before, limit)
+
+    async def find_hidden(self, listed: Sequence[Run], principal: Principal) -> frozenset[UUID]:
+        """Return which of these runs are hidden from the principal: imports and actions of others.
+
+        Who sees only their own leads sees no work of others on theirs; searches are everybody's.
+        """
+        return await repository.find_hidden_runs(self._db, [run.id for run in listed], principal)
+
+    async def get_report(self, run_id: UUID, principal: Principal) -> RunReport:
+        """Return a run with its leads stage by stage, its jobs and its money. Raises: NotFound."""
+        run = await self.get(run_id)
+        await self._require_visible(run, principal)
+        return await self._reports.report(run)
+
+    async def cancel(self, tx: Tx, run_id: UUID, by: str) -> RunCancellation:
+        """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished.
+
+        Raises: NotFound.
+        """
+        is_new = await runs.cancel(tx, run_id, by, self._clock.now())
+        return RunCancellation(await runs.get(tx, run_id), is_new)
+
+    async def cancel_as(self, tx: Tx, run_id: UUID, principal: Principal) -> RunCancellation:
+        """Cancel a run that the principal may stop.
+
+        Raises: NotFound; Denied for work on a single lead, which may be another's.
+        """
+        run = await runs.get(tx, run_id)
+        await self._require_visible(run, principal)
+        if principal.visibility.is_limited and run.kind == "lead":
+            raise Denied(
+                "who sees only their own leads cannot stop the work on a single one, which may be"
+                " another's: ask a manager",
+                code="run.cancel.denied",
+            )
+        return await self.cancel(tx, run_id, principal.by)
+
+    async def _require_visible(self, run: Run, principal: Principal) -> None:
+        if await self.find_hidden([run], principal):
+            raise NotFound(f"there is no run {run.id}", code="run.not_found")

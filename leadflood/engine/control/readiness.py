@@ -1,0 +1,41 @@
+"""Readiness: whether this node can work: database, migrations, stages."""
+
+from anyio import to_thread
+
+from leadflood.engine.obs.health import (
+    Check,
+    check_migrations,
+    check_stages,
+    look,
+    newest_revision,
+)
+from leadflood.engine.queue import repository
+from leadflood.engine.runtime import Engine
+
+
+class Readiness:
+    """Checks this node, for whoever sends it requests."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._db = engine.parts.db
+        self._newest_revision = ""
+
+    async def check(self) -> list[Check]:
+        """Check the database and, where it answers, its migrations; then the stages."""
+        checks = [await look("database", self._ask_database)]
+        if checks[0].ok:
+            checks.append(await check_migrations(self._db, await self._find_newest_revision()))
+        runners = self._engine.runners
+        paused = [name for name, runner in runners.items() if runner.is_paused]
+        checks.append(check_stages(self._engine.why_not_ready(), paused))
+        return checks
+
+    async def _ask_database(self) -> str:
+        await repository.find_era(self._db)
+        return "answers"
+
+    async def _find_newest_revision(self) -> str:
+        if not self._newest_revision:
+            self._newest_revision = await to_thread.run_sync(newest_revision)
+        return self._newest_revision

@@ -1,0 +1,159 @@
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+from leadflood.app import Node
+from leadflood.contracts.values import FieldName
+from leadflood.domain.features.service import FeatureService
+from leadflood.domain.icp.schemas import Bands, Target
+from leadflood.engine.clock import SystemClock
+from leadflood.engine.db.pool import Database
+
+from tests.domain.icp.icps import a_flag
+from tests.support.api import Client
+from tests.support.messaging import World
+from tests.support.statements import sql
+
+pytestmark = pytest.mark.pg
+
+
+def an_icp(title: str, *rules: dict[str, Any]) -> dict[str, Any]:
+    by_title = {"field": "title", "operator": "EQ", "value": title, "kind": "HARD_FILTER"}
+    return {
+        "name": f"ICP {uuid4()}",
+        "target": {"titles": [title]},
+        "rules": [by_title, {"field": "has_email", "operator": "EQ", "value": True}, *rules],
+    }
+
+
+async def new_leads(world: World, title: str, count: int) -> list[str]:
+    """Make leads that are the newest, whatever other tests of the folder have brought in."""
+    lead_ids = [
+        str(await world.lead(title=title, email=f"{uuid4()}@acme.example", full_name=f"P {number}"))
+        for number in range(count)
+    ]
+    await world.db.execute(
+        sql("UPDATE lead SET created_at = $1 WHERE id = ANY($2::uuid[])", "at", "ids"),
+        at=SystemClock().now(),
+        ids=lead_ids,
+    )
+    return lead_ids
+
+
+async def test_a_preview_counts_rule_by_rule_and_shows_the_best(api: Client, world: World) -> None:
+    title = f"Keeper {uuid4()}"
+    lead_ids = await new_leads(world, title, 3)
+    unknown = {"field": "company_revenue", "operator": "GT", "value": 5}
+
+    answer = await api.post("/v1/icps/preview?sampleSize=5", an_icp(title, unknown))
+
+    assert answer.status == 200
+    preview = answer.json
+    by_title, by_email, by_revenue = preview["rules"]
+    evaluated_count = preview["evaluatedCount"]
+    assert (by_title["metCount"], by_title["keptAsOnlyFilter"]) == (3, 3)
+    assert preview["filteredOutCount"] == evaluated_count - 3
+    assert by_revenue["metCount"] == 0
+    assert by_revenue["unknownCount"] >= 3
+    assert by_email["fitAsFilter"] == preview["fitCount"] == 3
+    assert sum(preview["bands"].values()) == evaluated_count
+    assert {lead["leadId"] for lead in preview["sample"][:3]} == set(lead_ids)
+    best = preview["sample"][0]
+    assert sum(part["pointsMilli"] for part in best["contributions"]) == best["scoreMilli"]
+    assert best["values"]["title"] == title
+
+
+async def test_a_saved_icp_previews_the_same_as_unsaved(api: Client, world: World) -> None:
+    title = f"Keeper {uuid4()}"
+    await new_leads(world, title, 2)
+    body = an_icp(title)
+    icp = (await api.post("/v1/icps", body)).json
+
+    saved = (await api.post(f"/v1/icps/{icp['profileId']}/preview?sampleSize=2")).json
+    unsaved = (await api.post("/v1/icps/preview?sampleSize=2", body)).json
+
+    assert saved["sample"] == unsaved["sample"]
+    assert saved["fitCount"] == unsaved["fitCount"] == 2
+    assert (await api.post(f"/v1/icps/{uuid4()}/preview")).status == 404
+
+
+async def test_a_preview_refuses_rules_that_make_no_sense(api: Client) -> None:
+    refused = await api.post(
+        "/v1/icps/preview", an_icp("x", {"field": "title", "operator": "GT", "value": 1})
+    )
+
+    assert refused.status == 422
+    assert refused.problem["fields"][0]["path"] == "rules[2].operator"
+
+
+async def test_a_rep_with_limited_visibility_previews_their_own_leads(
+    node: Node, world: World, node_database: Database
+) -> None:
+    owner = str(uuid4())
+    [own_id, _] = await new_leads(world, "Keeper", 2)
+    await node_database.execute(
+        sql("UPDATE lead SET owner = $1 WHERE id = $2", "owner", "id"), owner=owner, id=own_id
+    )
+    rules, vectors = [a_flag("has_email")], FeatureService().vectors_for(Target())
+
+    tally = await node.storage.scores.preview(rules, Bands(), vectors, owner=owner)
+
+    assert [str(lead.lead_id) for lead in tally.sample] == [own_id]
+    assert tally.sample[0].shown[FieldName.TITLE] == "Keeper"
+    assert (await node.storage.scores.count_leads(owner)).count == 1
+
+
+async def test_a_preview_scores_as_the_pipeline_does(api: Client, world: World) -> None:
+    """The same lead, the same ICP: what was previewed is what is scored."""
+    title = f"Keeper {uuid4()}"
+    icp = (await api.post("/v1/icps", an_icp(title))).json
+    body = {"icpId": icp["id"], "email": f"{uuid4()}@acme.example", "title": title}
+    created = (
+        await api.post("/v1/leads", {**body, "fullName": "Ada", "sends": "never", "providers": []})
+    ).json
+    del world
+
+    with anyio.fail_after(20):
+        while (lead := (await api.get(f"/v1/leads/{created['leadId']}")).json)["score"] is None:
+            await anyio.lowlevel.checkpoint()
+    preview = (await api.post(f"/v1/icps/{icp['id']}/preview?sampleSize=1")).json
+
+    assert preview["sample"][0]["leadId"] == created["leadId"]
+    assert preview["sample"][0]["contributions"] == lead["score"]["contributions"]
+
+
+async def test_a_search_starts_a_run_at_each_source_once_a_day(api: Client) -> None:
+    icp = (await api.post("/v1/icps", an_icp("COO"))).json
+    path = f"/v1/icps/{icp['profileId']}"
+    body = {"maxLeads": 3, "providers": [], "sends": "never"}
+
+    first = await api.post(f"{path}/search", body)
+    same = await api.post(f"{path}/search", body)
+    other = await api.post(f"{path}/search", {**body, "maxLeads": 4})
+
+    assert (first.status, same.status, other.status) == (201, 200, 201)
+    assert [run["provider"] for run in first.json["runs"]] == ["apollo"]
+    assert same.json["runId"] == first.json["runId"]
+    assert (first.json["isNew"], same.json["isNew"]) == (True, False)
+    listed = (await api.get(f"{path}/search-runs")).json["data"]
+    assert [run["id"] for run in listed] == [other.json["runId"], first.json["runId"]]
+    run = await api.get(f"{path}/search-runs/{first.json['runId']}")
+    assert (run.json["kind"], run.json["wantedCount"]) == ("search", 3)
+
+
+async def test_a_run_of_another_icp_is_not_among_its_searches(api: Client, icp_id: str) -> None:
+    icp = (await api.post("/v1/icps", an_icp("COO"))).json
+    run = (await api.post(f"/v1/icps/{icp['id']}/search", {"providers": []})).json["runId"]
+
+    assert (await api.get(f"/v1/icps/{icp_id}/search-runs/{run}")).status == 404
+
+
+async def test_a_source_that_cannot_search_is_refused_and_starts_nothing(api: Client) -> None:
+    icp = (await api.post("/v1/icps", an_icp("COO"))).json
+    path = f"/v1/icps/{icp['profileId']}"
+
+    refused = await api.post(f"{path}/search", {"sources": ["apollo", "smtp"]})
+
+    assert (refused.status, refused.problem["fields"][0]["path"]) == (422, "provider")
+    assert (await api.get(f"{path}/search-runs")).json["data"] == []
