@@ -10,8 +10,9 @@ from leadflood.cli.console import USAGE_ERROR, print_message
 from leadflood.cli.database_command import AsJson, Reason, require_name, terminal_user, with_storage
 from leadflood.cli.switch_result import SwitchResult, print_switch
 from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.control import inspection
 from leadflood.engine.errors import Conflict, Invalid
-from leadflood.engine.queue import inspection, switches
+from leadflood.engine.queue import switches
 from leadflood.pipeline import STAGES
 
 POLL_SECONDS = 0.25

@@ -11,11 +11,12 @@ from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.domain.messaging.schemas import SendingStatus
+from leadflood.engine.control import inspection
+from leadflood.engine.control.inspection import CrashLoop, NodeRow, StageOverview
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.client import open_client
-from leadflood.engine.queue import dead_letters, inspection, runs
+from leadflood.engine.queue import dead_letters, runs
 from leadflood.engine.queue.dead_letters import DeadLetterCount
-from leadflood.engine.queue.inspection import CrashLoop, NodeRow, StageOverview
 from leadflood.settings import Settings
 
 TREE_PATH = "/v1/admin/tree"

@@ -10,11 +10,12 @@ from leadflood.cli.doctor.settings_checks import check_mail
 from leadflood.cli.doctor.work_checks import check_work
 from leadflood.cli.sending import messaging_of
 from leadflood.domain.messaging.schemas import IntentState
+from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
 from leadflood.engine.ledger.repository import sum_lines
 from leadflood.engine.net.ledger_port import LineState
-from leadflood.engine.queue import inspection, repository
+from leadflood.engine.queue import repository
 
 DURABLE_COMMIT = {"on", "remote_apply", "remote_write", "local"}
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from leadflood.app import STAGE_NAMES, WHOLE_NODE, Storage
 from leadflood.cli.doctor.check import Check, failed, passed, warning
 from leadflood.cli.status import list_crash_loops
-from leadflood.engine.queue import dead_letters, inspection
-from leadflood.engine.queue.inspection import NodeRow, StageOverview
+from leadflood.engine.control import inspection
+from leadflood.engine.control.inspection import NodeRow, StageOverview
+from leadflood.engine.queue import dead_letters
 
 STALLED_SECONDS = 600.0
 

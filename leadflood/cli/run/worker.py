@@ -12,7 +12,7 @@ from leadflood.cli.run.progress import ProgressDisplay, RunSnapshot
 from leadflood.domain.leads.schemas import NewImport, ReadCsv
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.queue import inspection
+from leadflood.engine.control import inspection
 from leadflood.engine.queue.heartbeat import register_installation
 from leadflood.engine.queue.liveness import LivenessProbe
 
