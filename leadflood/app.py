@@ -1,11 +1,8 @@
 """The composition root: builds every part, starts in order, stops in reverse. Nothing else does."""
 
 import hashlib
-import os
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +50,7 @@ from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
+from leadflood.engine import secret_files
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.control.parts import Control, ControlParts, make_control
@@ -119,7 +117,7 @@ class Storage:
         self.server = server
         self.ids = Ids(clock)
         self.audit = AuditTrail(self.ids, clock)
-        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._keep_secret)
+        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._read_accounts_secret)
         self.users = Users(
             db, UserAccounts(clock, self.ids), OneTimeLinks(clock, settings.accounts)
         )
@@ -133,8 +131,8 @@ class Storage:
         """List every effective setting: path, value (secrets masked), where it came from."""
         return explain_settings(self.settings)
 
-    def _keep_secret(self) -> str:
-        return _keep_secret(self.settings.data_folder() / "accounts.secret")
+    def _read_accounts_secret(self) -> str:
+        return secret_files.read_or_create(self.settings.data_folder() / "accounts.secret")
 
     def producer(self) -> Publisher:
         """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
@@ -193,22 +191,9 @@ def messaging_settings(settings: Settings) -> MessagingSettings:
     if not messaging.public_url and settings.http.public_url:
         messaging = msgspec.structs.replace(messaging, public_url=settings.http.public_url)
     if not messaging.hash_secret:
-        secret = _keep_secret(settings.data_folder() / "hash.secret")
+        secret = secret_files.read_or_create(settings.data_folder() / "hash.secret")
         messaging = msgspec.structs.replace(messaging, hash_secret=secret)
     return messaging
-
-
-def _keep_secret(path: Path) -> str:
-    """Read the secret of this installation, making it at the first start."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        made = secrets.token_hex(32)
-        file.write(made)
-    return made
 
 
 class Node:
