@@ -13,7 +13,6 @@ from uuid import UUID
 import anyio
 import msgspec
 import uvloop
-from leadflood import app
 from leadflood.app import Node, Storage, open_node, open_storage
 from leadflood.cli.demo.command import ICP
 from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
@@ -22,6 +21,7 @@ from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Icp
 from leadflood.engine.obs import log
 from leadflood.engine.queue import runs
+from leadflood.providers import catalog
 from leadflood.settings import Settings, convert
 
 from benchmarks import memory_world
@@ -132,7 +132,7 @@ def memory_settings(spec: dict[str, Any], folder: Path) -> Settings:
 async def open_pipeline(spec: dict[str, Any], folder: Path) -> AsyncIterator[tuple[Storage, Node]]:
     """Open the node on the providers that were asked for."""
     if spec["kind"] == "memory":
-        app.make_adapters = memory_world.make_adapters  # type: ignore[assignment] - stands in
+        catalog.build_adapters = memory_world.build_adapters  # type: ignore[assignment] - stands in
         async with (
             open_storage(memory_settings(spec, folder)) as storage,
             open_node(storage) as node,

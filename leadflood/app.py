@@ -12,11 +12,7 @@ from leadflood.api.http import idempotency
 from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.api.services import Services
 from leadflood.contracts.parts import Ports, StageParts
-from leadflood.contracts.ports.email import EmailVerifier
-from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
 from leadflood.contracts.ports.sender import Sender
-from leadflood.contracts.ports.text import TextWriter
-from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.audit.service import AuditTrail
@@ -68,7 +64,7 @@ from leadflood.engine.ledger.repository import (
     resolve_orphans,
 )
 from leadflood.engine.live_overrides import LiveOverrides
-from leadflood.engine.net.calls import Gate, Http
+from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
 from leadflood.engine.net.gateway import Parts as GateParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
@@ -226,8 +222,10 @@ class Node:
         self.gate = ProviderGateway(self._gate_parts(engine, ledger), settings.gate)
         self.live_overrides = LiveOverrides(engine, self.gate, ledger, caps)
         engine.switches.follow(self.live_overrides.refresh)
-        self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
-        self.ports = make_ports(self.adapters)
+        self.adapters = catalog.build_adapters(
+            settings.providers, self.gate, self.http, storage.clock
+        )
+        self.ports = catalog.group_by_port(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
         self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
@@ -305,14 +303,7 @@ class Node:
             clock=storage.clock,
             ids=storage.ids,
             node_id=lambda: engine.node.id,
-            providers={
-                name: GateProvider(
-                    {**entry.spec.limits, **settings.providers[name].limits},
-                    _fingerprint(settings.providers[name].api_key),
-                    entry.spec.limits,
-                )
-                for name, entry in catalog.CATALOG.items()
-            },
+            providers=_gateway_providers(settings),
             is_allowed=lambda name: not engine.switches.is_off(name),
             crash_point=self._crash_point,
         )
@@ -386,41 +377,19 @@ class Node:
             return await ImportService(storage.ids, storage.clock).forget_uploads(tx)
 
 
-def _fingerprint(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
-
-
-def make_adapters(settings: Settings, gate: Gate, http: Http, clock: Clock) -> dict[str, Any]:
-    """Build the providers that are enabled and configured."""
+def _gateway_providers(settings: Settings) -> dict[str, GateProvider]:
     return {
-        name: entry.build(provider, gate, http, clock)
+        name: GateProvider(
+            limits={**entry.spec.limits, **settings.providers[name].limits},
+            api_key=_fingerprint(settings.providers[name].api_key),
+            documented=entry.spec.limits,
+        )
         for name, entry in catalog.CATALOG.items()
-        if is_configured(provider := settings.providers[name], entry.spec.secrets)
     }
 
 
-def make_ports(adapters: Mapping[str, Any]) -> Ports:
-    """Group the adapters by the ports they implement; the first verifier and writer count."""
-    senders: dict[Channel, Sender] = {}
-    for sender in adapters.values():
-        if isinstance(sender, Sender):
-            senders.setdefault(sender.channel, sender)
-    verifiers = (each for each in adapters.values() if isinstance(each, EmailVerifier))
-    writers = (each for each in adapters.values() if isinstance(each, TextWriter))
-    return Ports(
-        sources={name: each for name, each in adapters.items() if isinstance(each, PeopleSource)},
-        enrichers={
-            name: each for name, each in adapters.items() if isinstance(each, PersonEnricher)
-        },
-        verifier=next(verifiers, None),
-        writer=next(writers, None),
-        senders=senders,
-    )
-
-
-def is_configured(provider: ProviderSettings, needs: Sequence[str]) -> bool:
-    """Tell whether a provider is switched on and has what it needs."""
-    return provider.enabled and all(getattr(provider, need, "") for need in needs)
+def _fingerprint(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
 
 
 @asynccontextmanager

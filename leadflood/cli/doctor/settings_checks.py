@@ -5,7 +5,7 @@ import tempfile
 from anyio import to_thread
 
 from leadflood.api.http.settings import warning_of
-from leadflood.app import is_configured, messaging_settings
+from leadflood.app import messaging_settings
 from leadflood.cli.doctor.check import Check, failed, passed, warning
 from leadflood.contracts.values import Channel
 from leadflood.domain.messaging.letter import missing_settings
@@ -54,7 +54,7 @@ def _check_provider(settings: Settings, name: str) -> Check:
     title = f"provider {name}"
     if not provider.enabled:
         return passed(title, "disabled in the settings")
-    if not is_configured(provider, spec.secrets):
+    if not catalog.is_configured(name, settings.providers):
         missing = [secret for secret in spec.secrets if not getattr(provider, secret, "")]
         names = ", ".join(
             f"LEADFLOOD_PROVIDERS__{name.upper()}__{secret.upper()}" for secret in missing
@@ -76,7 +76,7 @@ def check_mail(settings: Settings) -> Check:
         return passed("mail settings", "complete")
     fix = f"set {', '.join(missing)}"
     is_sending = any(
-        is_configured(settings.providers[name], catalog.CATALOG[name].spec.secrets)
+        catalog.is_configured(name, settings.providers)
         for name in catalog.list_senders(Channel.EMAIL)
     )
     if is_sending:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.app import Storage, is_configured, open_storage
+from leadflood.app import Storage, open_storage
 from leadflood.cli.console import USAGE_ERROR, print_json, print_message, run_async
 from leadflood.cli.database_command import log_errors_only
 from leadflood.cli.run.estimate import estimate, show_estimate
@@ -28,7 +28,7 @@ from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.providers import catalog
-from leadflood.settings import Settings, load_settings
+from leadflood.settings import PROVIDER_NAMES, Settings, load_settings
 
 MICROS = 1_000_000
 MAX_BUDGET = Decimal(1_000_000_000)
@@ -138,18 +138,11 @@ def run_key(settings: Settings, options: RunOptions, run_input: RunInput) -> str
         content_hash(run_input.icp).hex(),
         str(options.cap_micros),
         str(settings.budget.lead_micros),
-        ",".join(list_configured_providers(settings)),
+        ",".join(
+            name for name in PROVIDER_NAMES if catalog.is_configured(name, settings.providers)
+        ),
     ]
     return "run:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def list_configured_providers(settings: Settings) -> list[str]:
-    """Return the providers that have what they need."""
-    return [
-        name
-        for name, entry in catalog.CATALOG.items()
-        if is_configured(settings.providers[name], entry.spec.secrets)
-    ]
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 import msgspec
 
-from leadflood.app import is_configured
 from leadflood.cli.console import format_money, print_message
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PersonEnricher
@@ -46,18 +45,16 @@ def _list_providers(settings: Settings) -> list[str]:
     """Return the providers of a lead: the waterfall in its order, then the verifier."""
     order, verifier = settings.enrichment.order, _find_verifier(settings)
     names = [*order, verifier] if verifier and verifier not in order else order
-    return [name for name in names if _is_ready(settings, name)]
+    return [name for name in names if catalog.is_configured(name, settings.providers)]
 
 
 def _find_verifier(settings: Settings) -> str | None:
     if not settings.enrichment.verify:
         return None
     verifiers = catalog.list_implementing(EmailVerifier)
-    return next((name for name in verifiers if _is_ready(settings, name)), None)
-
-
-def _is_ready(settings: Settings, name: str) -> bool:
-    return is_configured(settings.providers[name], catalog.CATALOG[name].spec.secrets)
+    return next(
+        (name for name in verifiers if catalog.is_configured(name, settings.providers)), None
+    )
 
 
 def _price(settings: Settings, name: str, leads: int) -> ProviderPrice:
