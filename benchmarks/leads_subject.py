@@ -157,7 +157,7 @@ def share_out(leads: int) -> list[int]:
 
 async def start_runs(storage: Storage, node: Node, icp: Icp, first: int, leads: int) -> list[UUID]:
     """Start searches that together bring so many leads; the sandbox has one for all."""
-    if not isinstance(node.adapters["apollo"], memory_world.MemoryApollo):
+    if not isinstance(node.life.adapters["apollo"], memory_world.MemoryApollo):
         return [await start_run(storage, node, icp, first, leads)]
     run_ids = []
     for share in share_out(leads):
@@ -168,7 +168,7 @@ async def start_runs(storage: Storage, node: Node, icp: Icp, first: int, leads: 
 
 async def start_run(storage: Storage, node: Node, icp: Icp, first: int, leads: int) -> UUID:
     """Start a discovery of so many leads; memory counts people from `begin`."""
-    is_memory = isinstance(node.adapters["apollo"], memory_world.MemoryApollo)
+    is_memory = isinstance(node.life.adapters["apollo"], memory_world.MemoryApollo)
     query = PeopleQuery(keywords=str(first) if is_memory else "", page_size=PAGE)
     async with node.publisher.transaction() as publication:
         run_id = storage.ids.new()
@@ -177,7 +177,7 @@ async def start_run(storage: Storage, node: Node, icp: Icp, first: int, leads: i
         expected = NewDiscovery(
             run_id=run_id, icp_id=icp.id, provider="apollo", query=query, wanted_count=leads
         )
-        page = await node.discovery.start(publication.tx, expected)
+        page = await node.services.discovery.start(publication.tx, expected)
         await publication.publish([page], run_id=run_id)
     return run_id
 
@@ -255,7 +255,7 @@ def check_rows(
     leads = spec["leads"] + spec["warmup"]
     expected_high = sum(map(memory_world.is_fit, range(spec["warmup"], leads)))
     high = expected_high + sum(map(memory_world.is_fit, range(spec["warmup"])))
-    sender: memory_world.MemorySender = node.adapters["smtp"]
+    sender: memory_world.MemorySender = node.life.adapters["smtp"]
     expected = {
         "lead": leads,
         "enrichment": leads,

@@ -1,7 +1,7 @@
-"""The composition root: builds every part, starts in order, stops in reverse. Nothing else does."""
+"""The composition root: builds every part, starts them in order, stops them in reverse."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ import msgspec
 from leadflood.api.http import idempotency
 from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.api.services import Services
-from leadflood.contracts.parts import Ports, StageParts
+from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.values import Channel
 from leadflood.domain.activities.service import ActivityService
@@ -74,7 +74,7 @@ from leadflood.engine.obs.sentry import Settings as SentrySettings, reporting
 from leadflood.engine.obs.tracing import tracing
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
-from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.maintenance.loop import drain, repeat
 from leadflood.engine.queue.parts import CrashPoint, no_crash
 from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
@@ -91,12 +91,12 @@ LOOK_UP_SECONDS = 30.0
 FORGET_SECONDS = 600.0
 WHOLE_NODE = "leadflood"
 HELPER_NODE = "leadflood run"
-"""A node that works for its own runs only: nobody may hand it work."""
+"""The name of a node that works for its own runs only: nobody may hand it work."""
 STAGE_NAMES = tuple(STAGES)
 
 
 class Storage:
-    """A database that is migrated and usable, with what every command needs beside it."""
+    """A migrated, usable database, with the services that need no node."""
 
     def __init__(
         self,
@@ -124,14 +124,14 @@ class Storage:
         self.scores = ScoringService(db)
 
     def explain_settings(self) -> Sequence[tuple[str, str, str]]:
-        """List every effective setting: path, value (secrets masked), where it came from."""
+        """Return every effective setting: path, value (secrets masked), source."""
         return explain_settings(self.settings)
 
     def _read_accounts_secret(self) -> str:
         return secret_files.read_or_create(self.settings.data_folder() / "accounts.secret")
 
     def producer(self) -> Publisher:
-        """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
+        """Return a publisher for a process that is no node: its jobs are queued for the nodes."""
         wakeups = Wakeups()
         channels: dict[str, Any] = dict.fromkeys(STAGE_NAMES)
         dispatcher = Dispatcher(EventRoutes(STEPS), channels, None, wakeups, self.ids, self.clock)
@@ -140,7 +140,7 @@ class Storage:
     def messaging(
         self, publisher: Publisher, senders: Mapping[Channel, Sender] | None = None
     ) -> MessagingService:
-        """Make the use cases of messages."""
+        """Build the services of messages."""
         return MessagingService(
             db=self.db,
             publisher=publisher,
@@ -160,9 +160,9 @@ async def open_storage(
     migrate: bool = True,
     begin_empty: bool = False,
 ) -> AsyncIterator[Storage]:
-    """Use the embedded server, or the one DATABASE_URL names; bring its tables up to date.
+    """Open the embedded server, or the one DATABASE_URL names, and upgrade its tables.
 
-    `begin_empty` throws the embedded server's database away first; never that of a URL.
+    `begin_empty` empties the database of the embedded server first; never that of a URL.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -182,7 +182,7 @@ async def open_storage(
 
 
 def messaging_settings(settings: Settings) -> MessagingSettings:
-    """Complete the messaging settings: the public URL, and the key of the suppression hashes."""
+    """Return the messaging settings with the public URL and the key of the suppression hashes."""
     messaging = settings.messaging
     if not messaging.public_url and settings.http.public_url:
         messaging = msgspec.structs.replace(messaging, public_url=settings.http.public_url)
@@ -192,45 +192,37 @@ def messaging_settings(settings: Settings) -> MessagingSettings:
     return messaging
 
 
-class Node:
-    """This process at work: the engine, the gate, the providers and the services on top."""
+class NodeLife:
+    """One life of the node: the gateway, the providers and the services on one engine.
 
-    def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
-        self.storage = storage
-        self.http = http
-        self._in_flight = InFlightRequests()
-        self._crash_point = crash_point
-        self.engine: Engine
-        self.gate: ProviderGateway
-        self.adapters: dict[str, Any] = {}
-        self.ports: Ports
-        self.publisher: Publisher
-        self.live_overrides: LiveOverrides
-        self.messaging: MessagingService
-        self.discovery: DiscoveryService
-        self.watcher: Watcher
-        self.services: Services
+    `ports` are the configured providers by what they do, `adapters` the same by name.
+    """
 
-    def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
-        """Build the parts of one life of the node, and its stages."""
-        storage, settings = self.storage, self.storage.settings
-        self.engine, self.publisher = engine, engine.publisher
+    def __init__(
+        self,
+        storage: Storage,
+        http: Http,
+        engine: Engine,
+        in_flight: InFlightRequests,
+        crash_point: CrashPoint | None,
+    ) -> None:
+        settings = storage.settings
         caps = LedgerSettings(
             Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
         )
         ledger = PostgresLedger(caps)
-        self.gate = ProviderGateway(self._gate_parts(engine, ledger), settings.gate)
+        self.storage = storage
+        self.engine, self.publisher = engine, engine.publisher
+        self._in_flight = in_flight
+        self.gate = ProviderGateway(self._gate_parts(ledger, crash_point), settings.gate)
         self.live_overrides = LiveOverrides(engine, self.gate, ledger, caps)
         engine.switches.follow(self.live_overrides.refresh)
-        self.adapters = catalog.build_adapters(
-            settings.providers, self.gate, self.http, storage.clock
-        )
+        self.adapters = catalog.build_adapters(settings.providers, self.gate, http, storage.clock)
         self.ports = catalog.group_by_port(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
         self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
         self.services = self._make_services()
-        return self._stages()
 
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
@@ -293,8 +285,8 @@ class Node:
             )
         )
 
-    def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
-        storage, settings = self.storage, self.storage.settings
+    def _gate_parts(self, ledger: PostgresLedger, crash_point: CrashPoint | None) -> GateParts:
+        storage, settings, engine = self.storage, self.storage.settings, self.engine
         allowance = PostgresAllowance(storage.db)
         return GateParts(
             db=storage.db,
@@ -305,10 +297,11 @@ class Node:
             node_id=lambda: engine.node.id,
             providers=_gateway_providers(settings),
             is_allowed=lambda name: not engine.switches.is_off(name),
-            crash_point=self._crash_point,
+            crash_point=crash_point,
         )
 
-    def _stages(self) -> Sequence[Stage[Any, Any, Any]]:
+    def stages(self) -> Sequence[Stage[Any, Any, Any]]:
+        """Build the stages of the pipeline."""
         storage, settings = self.storage, self.storage.settings
         complete = msgspec.structs.replace(settings, messaging=messaging_settings(settings))
         parts = StageParts(
@@ -316,65 +309,100 @@ class Node:
         )
         return [stage.build(settings.stages[name], parts) for name, stage in STAGES.items()]
 
-    def actors(self, engine: Engine) -> Sequence[Child]:
-        """List what runs beside the stages."""
+    def actors(self) -> Sequence[Child]:
+        """Return what runs beside the stages."""
         storage = self.storage
-        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (SYSTEM_HEARTBEAT,))
+        schedule = Scheduler(storage.db, storage.clock, self.publisher, (SYSTEM_HEARTBEAT,))
         children = [
             Child("schedule", schedule.run),
             Child("gate", self.gate.run),
-            Child("orphans", self._settle_orphans),
-            Child("look-up", self._look_up_unknown, optional=True),
-            Child("answers", self._forget_answers, optional=True),
-            Child("notifications", self._notify, optional=True),
+            _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
+            _repeating("look-up", LOOK_UP_SECONDS, self.messaging.settle_unknown_by_lookup),
+            _repeating("answers", FORGET_SECONDS, self._prune),
+            _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
         ]
-        if self.storage.server is not None:
-            children.append(Child("postgres", self.storage.server.watch))
+        if storage.server is not None:
+            children.append(Child("postgres", storage.server.watch))
         return children
 
     async def _settle_orphans(self) -> None:
-        """Money and sends of nodes that are gone: unresolved lines, unknown intents."""
-
-        async def settle() -> None:
-            lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
-            intents = await self.messaging.settle_lost()
-            if lines or intents:
-                log.info("engine.orphans.settled", lines=lines, intents=intents)
-
-        await repeat(ORPHANS_SECONDS, settle, "orphans")
-
-    async def _look_up_unknown(self) -> None:
-        await repeat(LOOK_UP_SECONDS, self.messaging.settle_unknown_by_lookup, "look-up")
+        """Settle the money and sends of lost nodes: unresolved lines, unknown intents."""
+        lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
+        intents = await self.messaging.settle_lost()
+        if lines or intents:
+            log.info("engine.orphans.settled", lines=lines, intents=intents)
 
     async def _notify(self) -> None:
-        """Tell people what happened, whichever node sees it first."""
-        wanted = self.storage.settings.notifications
+        await self.watcher.look(self.publisher)
 
-        async def look() -> None:
-            await self.watcher.look(self.publisher)
-
-        await repeat(wanted.look_seconds, look, "notifications")
-
-    async def _forget_answers(self) -> None:
-        async def forget() -> None:
-            await self.watcher.prune(self.storage.db)
-            while await forget_answers(self.storage.db, self.storage.clock.now()):
-                pass
-            while await idempotency.prune(self.storage.db, self.storage.clock.now()):
-                pass
-            while await prune_auth(
-                self.storage.db, self.storage.settings.accounts, self.storage.clock.now()
-            ):
-                pass
-            while await self._forget_uploads():
-                pass
-
-        await repeat(FORGET_SECONDS, forget, "answers")
+    async def _prune(self) -> None:
+        """Delete what is past its retention, slice by slice."""
+        db, settings, now = self.storage.db, self.storage.settings, self.storage.clock.now()
+        await self.watcher.prune(db)
+        await drain(lambda: forget_answers(db, now))
+        await drain(lambda: idempotency.prune(db, now))
+        await drain(lambda: prune_auth(db, settings.accounts, now))
+        await drain(self._forget_uploads)
 
     async def _forget_uploads(self) -> int:
         storage = self.storage
         async with storage.db.transaction() as tx:
             return await ImportService(storage.ids, storage.clock).forget_uploads(tx)
+
+
+class Node:
+    """This process as a node; an evicted node starts again with a new life."""
+
+    def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
+        self.storage = storage
+        self.http = http
+        self._in_flight = InFlightRequests()
+        self._crash_point = crash_point
+        self._life: NodeLife | None = None
+
+    def start_life(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
+        """Start a life on an engine; return its stages."""
+        life = NodeLife(self.storage, self.http, engine, self._in_flight, self._crash_point)
+        self._life = life
+        return life.stages()
+
+    @property
+    def life(self) -> NodeLife:
+        """The present life."""
+        if self._life is None:
+            raise RuntimeError("the node has not started")
+        return self._life
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the present life."""
+        return self.life.engine
+
+    @property
+    def services(self) -> Services:
+        """The services of the present life."""
+        return self.life.services
+
+    @property
+    def publisher(self) -> Publisher:
+        """The publisher of the present life."""
+        return self.life.publisher
+
+    @property
+    def messaging(self) -> MessagingService:
+        """The services of messages of the present life."""
+        return self.life.messaging
+
+    async def close(self) -> None:
+        """Close what the adapters hold open."""
+        if self._life is not None:
+            await catalog.close_all(list(self._life.adapters.values()))
+
+
+def _repeating(
+    name: str, seconds: float, duty: Callable[[], Awaitable[object]], *, optional: bool = True
+) -> Child:
+    return Child(name, lambda: repeat(seconds, duty, name), optional=optional)
 
 
 def _gateway_providers(settings: Settings) -> dict[str, GateProvider]:
@@ -408,7 +436,7 @@ async def open_node(
 ) -> AsyncIterator[Node]:
     """Run this process as a node until the block ends.
 
-    `crash_point` is told the named moments of commits and calls: tests end the process there.
+    `crash_point` is called at the crash points of commits and calls: tests kill the process there.
     """
     settings = storage.settings
     async with (
@@ -431,7 +459,7 @@ async def open_node(
             crash_point=crash_point or no_crash,
         )
         try:
-            async with running_engine(parts, node.build, node.actors):
+            async with running_engine(parts, node.start_life, lambda _: node.life.actors()):
                 yield node
         finally:
-            await catalog.close_all(list(node.adapters.values()))
+            await node.close()

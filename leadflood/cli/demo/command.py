@@ -173,11 +173,11 @@ async def _start_discovery(
     discovery = NewDiscovery(
         run_id=run_id,
         icp_id=icp.id,
-        provider=node.discovery.sources[0],
+        provider=node.services.discovery.sources[0],
         query=query_of(icp),
         wanted_count=lead_count,
     )
-    page = await node.discovery.start(publication.tx, discovery)
+    page = await node.services.discovery.start(publication.tx, discovery)
     await publication.publish([page], run_id=run_id)
 
 

@@ -27,7 +27,7 @@ async def _ask_providers(storage: Storage) -> list[Check]:
     async with open_node(storage, only_runs=(NO_RUN,)) as node:
         return [
             await _check_key(name, adapter)
-            for name, adapter in node.adapters.items()
+            for name, adapter in node.life.adapters.items()
             if isinstance(adapter, AccountReader)
         ]
 
