@@ -16,11 +16,7 @@ second; p99 from an event's moment to each listener, and what the server's memor
 """
 
 import argparse
-import json
-import os
-import platform
 import random
-import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -36,20 +32,28 @@ from leadflood.engine.db.pool import Settings as DatabaseSettings
 
 from benchmarks import load
 from benchmarks.api_million import Users
-from benchmarks.api_servers import Api, Served, bare, fastify, leadflood, with_key
+from benchmarks.api_servers import Api, RunningServer, bare, fastify, leadflood, with_key
 from benchmarks.load import CONNECTIONS, Tally, Task, put_load
 from benchmarks.million import fill_url
 from benchmarks.peers import Unavailable
+from benchmarks.report import (
+    Figures,
+    format_rate,
+    make_parser,
+    median,
+    parse_options,
+    ratios,
+    run_benchmark,
+)
 from benchmarks.world import (
     CLOCK,
     SQL,
-    Broken,
     Server,
-    open_server,
+    SubjectFailed,
+    print_message,
     print_table,
     python,
     running_child,
-    say,
 )
 
 PARTS = ("get", "post", "million", "websocket")
@@ -79,13 +83,18 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 def sizes_for(seconds: float, million: int) -> Sizes:
-    """Tell the sizes for a length of the turns."""
+    """Return the sizes for a length of the turns."""
     if seconds >= WHOLE_SECONDS:
         return Sizes(seconds, million=million)
     return Sizes(
-        seconds, warm_seconds=0, leads=20, million=min(million, 500), clients=10,
-        stream_seconds=seconds, user_seconds=seconds * 2,
-    )  # fmt: skip
+        seconds,
+        warm_seconds=0,
+        leads=20,
+        million=min(million, 500),
+        clients=10,
+        stream_seconds=seconds,
+        user_seconds=seconds * 2,
+    )
 
 
 class Bench:
@@ -118,12 +127,12 @@ class Bench:
                 await self.server.make_fresh()
                 try:
                     await take()
-                except (Broken, TimeoutError) as error:
+                except (SubjectFailed, TimeoutError) as error:
                     self.void.append(f"{part}: {error}")
-                    say(f"[red]{part}: void: {error}")
+                    print_message(f"[red]{part}: void: {error}")
 
     @asynccontextmanager
-    async def _servers(self, *, with_peers: bool) -> AsyncIterator[dict[str, Served]]:
+    async def _servers(self, *, with_peers: bool) -> AsyncIterator[dict[str, RunningServer]]:
         """Start all that are there: ours first, which makes the tables."""
         url = self.server.url
         async with AsyncExitStack() as stack:
@@ -133,39 +142,46 @@ class Bench:
                     other = await stack.enter_async_context(open_other(url))
                 except Unavailable as error:
                     self.skipped[open_other.__name__] = str(error)
-                    say(f"{open_other.__name__}: skipped: {error}")
+                    print_message(f"{open_other.__name__}: skipped: {error}")
                 else:
                     servers[other.name] = other
             yield servers
 
-    async def _requests(self, servers: Mapping[str, Served]) -> None:
+    async def _requests(self, servers: Mapping[str, RunningServer]) -> None:
         ours = servers["leadflood"]
         async with Api(ours) as api:
-            icp_id = (await api.ask("POST", "/v1/icps", ICP))["id"]
+            icp_id = (await api.request("POST", "/v1/icps", ICP))["id"]
             await self._fill(api, icp_id)
             with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
-                ids = await self.server.ask_bench(SQL.list_lead_ids)
+                ids = await self.server.fetch_bench_value(SQL.list_lead_ids)
                 file.write(ids + "\n")
                 file.flush()
-                await self.server.ask_bench(SQL.vacuum_all)
+                await self.server.fetch_bench_value(SQL.vacuum_all)
                 tasks = {
                     "get": lambda served, seconds, many: Task(
-                        address=served.address, token=served.token, seconds=seconds,
-                        connections=many, ids_file=file.name,
+                        address=served.address,
+                        token=served.token,
+                        seconds=seconds,
+                        connections=many,
+                        ids_file=file.name,
                     ),
                     "post": lambda served, seconds, many: Task(
-                        address=served.address, token=served.token, seconds=seconds,
-                        connections=many, icp_id=icp_id, mark=self._mark(),
+                        address=served.address,
+                        token=served.token,
+                        seconds=seconds,
+                        connections=many,
+                        icp_id=icp_id,
+                        mark=self._mark(),
                     ),
-                }  # fmt: skip
-                asked = {**servers, "leadflood": await with_key(ours, api)}
-                await self._same_answers(asked, ids.split()[0])
+                }
+                targets = {**servers, "leadflood": await with_key(ours, api)}
+                await self._same_answers(targets, ids.split()[0])
                 for part in ("get", "post"):
                     if part in self.only:
-                        await self._part(part, asked, tasks[part], api)
+                        await self._part(part, targets, tasks[part], api)
 
     def _mark(self) -> str:
-        """Tell people of one turn from those of all others."""
+        """Return a mark that makes the people of one turn unlike all others."""
         self._turn += 1
         return f"{self._turn}x{random.randrange(10**6)}"  # noqa: S311 - a name
 
@@ -173,33 +189,44 @@ class Bench:
         """Bring leads in and wait until they are scored: what is read is a whole lead."""
         for number in range(self.sizes.leads):
             lead = {
-                "email": f"f{number}@c{number % 2000}-bench.com", "fullName": f"Ann Filled{number}",
-                "title": "COO", "country": "DE", "icpId": icp_id, "providers": [],
-            }  # fmt: skip
-            await api.ask("POST", "/v1/leads", lead)
+                "email": f"f{number}@c{number % 2000}-bench.com",
+                "fullName": f"Ann Filled{number}",
+                "title": "COO",
+                "country": "DE",
+                "icpId": icp_id,
+                "providers": [],
+            }
+            await api.request("POST", "/v1/leads", lead)
         with anyio.fail_after(FILL_SECONDS):
-            while await self.server.ask_bench(SQL.count_unscored):
+            while await self.server.fetch_bench_value(SQL.count_unscored):
                 await CLOCK.sleep(0.1)
 
-    async def _same_answers(self, servers: Mapping[str, Served], lead_id: str) -> None:
+    async def _same_answers(self, servers: Mapping[str, RunningServer], lead_id: str) -> None:
         """See that all tell the same of a lead, or the comparison says nothing."""
-        told = {}
+        answers = {}
         for name, served in servers.items():
             async with Api(served) as api:
-                lead = await api.ask("GET", f"/v1/leads/{lead_id}")
-            told[name] = (
-                lead["values"], len(lead["provenance"]), lead["keys"], lead["score"]["scoreMilli"],
-                len(lead["score"]["trace"]), len(lead["records"] or ()),
+                lead = await api.request("GET", f"/v1/leads/{lead_id}")
+            answers[name] = (
+                lead["values"],
+                len(lead["provenance"]),
+                lead["keys"],
+                lead["score"]["scoreMilli"],
+                len(lead["score"]["trace"]),
+                len(lead["records"] or ()),
                 len(lead["messages"] or ()),
-            )  # fmt: skip
-        if any(one != told["leadflood"] for one in told.values()):
-            self.void.append(f"the servers tell different things of one lead: {told}")
+            )
+        if any(create_lead != answers["leadflood"] for create_lead in answers.values()):
+            self.void.append(f"the servers tell different things of one lead: {answers}")
 
     async def _part(
-        self, part: str, servers: Mapping[str, Served],
-        make: Callable[[Served, float, int], Task], api: Api,
-    ) -> None:  # fmt: skip
-        """Give every server its turns, then let each answer one request at a time."""
+        self,
+        part: str,
+        servers: Mapping[str, RunningServer],
+        make: Callable[[RunningServer, float, int], Task],
+        api: Api,
+    ) -> None:
+        """Measure every server in turns, then with one request at a time."""
         if part == "post":
             await self._pause(api, "PUT", {"reason": "benchmark"})
         for served in servers.values() if self.sizes.warm_seconds else ():
@@ -220,30 +247,30 @@ class Bench:
 
     async def _pause(self, api: Api, method: str, body: Any = None) -> None:
         for stage in STAGES:
-            await api.ask(method, f"/v1/admin/stages/{stage}/pause", body)
+            await api.request(method, f"/v1/admin/stages/{stage}/pause", body)
 
-    async def _take(self, part: str, title: str, served: Served, task: Task) -> None:
-        """Give a server its turn, and look whether what it answered is so."""
-        before = await self.server.ask_bench(SQL.count_leads)
+    async def _take(self, part: str, title: str, served: RunningServer, task: Task) -> None:
+        """Measure a server once, and check its answers against the database."""
+        before = await self.server.fetch_bench_value(SQL.count_leads)
         cpu = served.cpu_seconds()
         tally = await put_load(task)
         cpu = served.cpu_seconds() - cpu
-        added = await self.server.ask_bench(SQL.count_leads) - before
+        added = await self.server.fetch_bench_value(SQL.count_leads) - before
         faults = [f"{tally.refused} were refused"] * bool(tally.refused)
         faults += [f"{tally.broken} were not answered"] * bool(tally.broken)
         # at the end each connection may have one under way, and one answered and not yet read
         if part == "post" and not tally.good <= added <= tally.good + 2 * CONNECTIONS:
             faults.append(f"{tally.good} good answers, but {added} leads")
         if part == "post" and served.name == "leadflood":
-            lacking = await self.server.ask_bench(SQL.count_lacking_leads)
+            lacking = await self.server.fetch_bench_value(SQL.count_lacking_leads)
             faults += [f"{lacking} leads lack a run, a job or an event"] * bool(lacking)
         if faults:
             self.void.append(f"{title}: {'; '.join(faults)}")
-            say(f"[red]{title}: void: {'; '.join(faults)}")
+            print_message(f"[red]{title}: void: {'; '.join(faults)}")
             return
         self.tallies[part].setdefault(served.name, []).append(tally)
         self.cpu_us[part].setdefault(served.name, []).append(cpu / tally.good * 1e6)
-        say(
+        print_message(
             f"{title}: {tally.per_s:,.0f}/s, p50 {tally.p50_ms:.2f} ms, p99 {tally.p99_ms:.2f} ms,"
             f" {cpu / tally.good * 1e6:.0f} µs of its processor each"
         )
@@ -252,109 +279,120 @@ class Bench:
         """Fill a database, look at the first page, then let users work on it."""
         count = self.sizes.million
         await migrations.upgrade(DatabaseSettings(url=self.server.url))
-        say(f"million: writing {count:,} leads")
+        print_message(f"million: writing {count:,} leads")
         filled = await fill_url(self.server.url, count)
-        await self.server.ask(SQL.make_checkpoint)
+        await self.server.fetch_value(SQL.make_checkpoint)
         async with leadflood(self.server.url) as ours:
             users = Users(ours, filled)
             first = await users.first_page()
             p95 = await users.work(self.sizes.user_seconds)
         if users.faults:
-            raise Broken(f"{users.faults[0]} (and {len(users.faults) - 1} more)")
+            raise SubjectFailed(f"{users.faults[0]} (and {len(users.faults) - 1} more)")
         self.million_ms = {f"{kind}_p95": round(ms, 1) for kind, ms in p95.items()}
         self.million_ms["first_page"] = round(first, 1)
-        asked = sum(len(waits) for waits in users.waits_ms.values())
-        self.extra["million_asked"] = {"requests": asked, "incoming": users.incoming}
-        say(f"million: {self.million_ms}")
+        targets = sum(len(waits) for waits in users.waits_ms.values())
+        self.extra["million_asked"] = {"requests": targets, "incoming": users.incoming}
+        print_message(f"million: {self.million_ms}")
 
     async def _websocket(self) -> None:
         """Let many listen while leads come in at an even pace; each is one event."""
         sizes = self.sizes
         async with leadflood(self.server.url) as ours, Api(ours) as api:
-            icp_id = (await api.ask("POST", "/v1/icps", ICP))["id"]
+            icp_id = (await api.request("POST", "/v1/icps", ICP))["id"]
             await self._pause(api, "PUT", {"reason": "benchmark"})
             await self._tell(ours, icp_id, sizes.events_per_s, 1.0)  # warms up
             before = ours.rss_kb()
             spec = {
-                "address": ours.address, "token": ours.token, "clients": sizes.clients,
+                "address": ours.address,
+                "token": ours.token,
+                "clients": sizes.clients,
                 "seconds": sizes.stream_seconds,
-            }  # fmt: skip
+            }
             async with running_child(python("benchmarks.api_stream"), spec) as child:
                 with anyio.fail_after(sizes.stream_seconds + CHILD_SECONDS):
-                    await child.tell()
-                    told = await self._tell(ours, icp_id, sizes.events_per_s, sizes.stream_seconds)
+                    await child.read_line()
+                    answers = await self._tell(
+                        ours, icp_id, sizes.events_per_s, sizes.stream_seconds
+                    )
                     grown = ours.rss_kb() - before
-                    found = await child.tell()
-        self._note_stream(found, told, grown)
+                    stream_result = await child.read_line()
+        self._note_stream(stream_result, answers, grown)
 
-    async def _tell(self, ours: Served, icp_id: str, per_s: int, seconds: float) -> int:
+    async def _tell(self, ours: RunningServer, icp_id: str, per_s: int, seconds: float) -> int:
         """Bring leads in, evenly; tell how many."""
-        mark, told = self._mark(), 0
-        began = perf_counter()
+        mark, answers = self._mark(), 0
+        started_at = perf_counter()
 
-        async def one(number: int) -> None:
+        async def create_lead(number: int) -> None:
             lead = {"email": f"{mark}.{number}@c{number % 50}-bench.com", "icpId": icp_id}
             async with room:
-                await api.ask("POST", "/v1/leads", lead)
+                await api.request("POST", "/v1/leads", lead)
 
         room = anyio.CapacityLimiter(CONNECTIONS)
         async with Api(ours) as api, anyio.create_task_group() as group:
-            while (spent := perf_counter() - began) < seconds:
-                while told < min(spent, seconds) * per_s:
-                    group.start_soon(one, told)
-                    told += 1
+            while (spent := perf_counter() - started_at) < seconds:
+                while answers < min(spent, seconds) * per_s:
+                    group.start_soon(create_lead, answers)
+                    answers += 1
                 await CLOCK.sleep(1 / per_s / 2)
-        return told
+        return answers
 
-    def _note_stream(self, found: Mapping[str, Any], told: int, grown_kb: float) -> None:
+    def _note_stream(self, stream_result: Mapping[str, Any], answers: int, grown_kb: float) -> None:
         clients = self.sizes.clients
-        faults = [f"{found['lost']} listeners were cut"] * bool(found["lost"])
-        faults += [f"one heard {found['least']} of {told} events"] * (found["least"] < told)
+        faults = [f"{stream_result['lost']} listeners were cut"] * bool(stream_result["lost"])
+        faults += [f"one heard {stream_result['least']} of {answers} events"] * (
+            stream_result["least"] < answers
+        )
         if faults:
             self.void.append(f"websocket: {'; '.join(faults)}")
-            say(f"[red]websocket: void: {'; '.join(faults)}")
+            print_message(f"[red]websocket: void: {'; '.join(faults)}")
             return
         self.websocket = {
-            "p99_ms": round(found["p99_ms"], 1),
+            "p99_ms": round(stream_result["p99_ms"], 1),
             "kb_per_client": round(max(0.0, grown_kb) / clients, 1),
         }
         self.extra["websocket_told"] = {
-            "clients": clients, "events": told, "p50_ms": round(found["p50_ms"], 1),
-        }  # fmt: skip
-        say(f"websocket: {self.websocket}")
+            "clients": clients,
+            "events": answers,
+            "p50_ms": round(stream_result["p50_ms"], 1),
+        }
+        print_message(f"websocket: {self.websocket}")
 
     def rates(self, part: str) -> dict[str, float | None]:
-        """Tell the median of each; None where no turn was taken, or all were void."""
+        """Return the median of each; None where no turn was taken, or all were void."""
         return {
-            name: _median([tally.per_s for tally in self.tallies[part].get(name, ())])
+            name: median([tally.per_s for tally in self.tallies[part].get(name, ())])
             for name in SUBJECTS
         }
 
-    def found(self) -> dict[str, Any]:
-        """Put everything into the object that `--json` prints."""
+    def figures(self) -> Figures:
+        """Return the object that `--json` prints."""
         rates = {part: self.rates(part) for part in ("get", "post")}
         return {
             "get_per_s": rates["get"],
             "post_per_s": rates["post"],
             "million_ms": self.million_ms,
             "websocket": self.websocket,
-            "ratios": _ratios(rates),
+            "ratios": _compare(rates),
             "p99_ms": {
                 part: {
-                    name: _median([one.p99_ms for one in tallies], 2)
+                    name: median([create_lead.p99_ms for create_lead in tallies], 2)
                     for name, tallies in self.tallies[part].items()
                 }
                 for part in rates
             },
             "alone_p50_ms": self.alone_ms,
             "server_cpu_us": {
-                part: {name: _median(each) for name, each in self.cpu_us[part].items()}
+                part: {name: median(values) for name, values in self.cpu_us[part].items()}
                 for part in rates
             },
             "post_working_per_s": None if self.working is None else round(self.working.per_s, 1),
             "rounds": {
-                part: {name: [round(one.per_s, 1) for one in each] for name, each in told.items()}
-                for part, told in self.tallies.items()
+                part: {
+                    name: [round(create_lead.per_s, 1) for create_lead in values]
+                    for name, values in answers.items()
+                }
+                for part, answers in self.tallies.items()
             },
             **self.extra,
             "load": load.tool(),
@@ -363,71 +401,43 @@ class Bench:
         }
 
 
-def _median(values: list[float], digits: int = 1) -> float | None:
-    return round(statistics.median(values), digits) if values else None
+def _compare(rates: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
+    return ratios(
+        {
+            f"{part}_of_{peer}": (rates[part]["leadflood"], rates[part][peer])
+            for part in rates
+            for peer in ("bare", "fastify")
+        }
+    )
 
 
-def _ratios(rates: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
-    pairs = {
-        f"{part}_of_{other}": (rates[part]["leadflood"], rates[part][other])
-        for part in rates
-        for other in ("bare", "fastify")
-    }
-    return {name: round(a / b, 3) for name, (a, b) in pairs.items() if a and b}
-
-
-def print_tables(found: Mapping[str, Any]) -> None:
-    """Show the figures to a person."""
+def print_tables(figures: Figures) -> None:
+    """Print the figures as tables."""
     for part in ("get", "post"):
-        print_table(f"{part} a second", found[f"{part}_per_s"], _rate)
-        print_table(f"{part} alone, p50 ms", found["alone_p50_ms"][part])
-    print_table("ratios", found["ratios"])
-    print_table("a million leads, 20 users, ms", found["million_ms"])
-    print_table("listeners", found["websocket"])
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+        print_table(f"{part} a second", figures[f"{part}_per_s"], format_rate)
+        print_table(f"{part} alone, p50 ms", figures["alone_p50_ms"][part])
+    print_table("ratios", figures["ratios"])
+    print_table("a million leads, 20 users, ms", figures["million_ms"])
+    print_table("listeners", figures["websocket"])
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.api",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    parser = make_parser("benchmarks.api", __doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--leads", type=int, default=1_000_000, help="how many the million are")
-    parser.add_argument("--only", default=",".join(PARTS), help=", ".join(PARTS))
     parser.add_argument("--peers", choices=("all", "none"), default="all")
-    asked = parser.parse_args()
-    asked.only = set(asked.only.split(","))
-    if unknown := asked.only - set(PARTS):
-        parser.error(f"--only: no part named {', '.join(sorted(unknown))}")
-    return asked
+    return parse_options(parser, PARTS)
 
 
-async def main(asked: argparse.Namespace) -> int:
-    began = perf_counter()
-    before = os.getloadavg()[0]
-    async with open_server() as server:
-        settings = await server.settings()
-        bench = Bench(server, sizes_for(asked.seconds, asked.leads), asked.only, asked.rounds)
-        await bench.run(with_peers=asked.peers == "all")
-    found = bench.found()
-    found["settings"] = settings
-    found["machine"] = {
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": round(before, 2),
-    }
-    found["minutes"] = round((perf_counter() - began) / 60, 1)
-    print_tables(found)
-    if asked.json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    return 1 if bench.void else 0
+async def main(options: argparse.Namespace) -> int:
+    async def measure(server: Server) -> Figures:
+        sizes = sizes_for(options.seconds, options.leads)
+        bench = Bench(server, sizes, options.only, options.rounds)
+        await bench.run(with_peers=options.peers == "all")
+        return bench.figures()
+
+    return await run_benchmark(measure, print_tables, as_json=options.json)
 
 
 if __name__ == "__main__":

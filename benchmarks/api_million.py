@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import anyio
 
-from benchmarks.api_servers import Api, Served
+from benchmarks.api_servers import Api, RunningServer
 from benchmarks.million import Filled
-from benchmarks.world import CLOCK, Broken, percentile
+from benchmarks.world import CLOCK, SubjectFailed, percentile
 
 USERS = 20
 THINK_SECONDS = 0.25
@@ -28,7 +28,7 @@ SORTS = ("-createdAt", "-score", "name", "-updatedAt")
 class Users:
     """The users, and how long they waited for what."""
 
-    def __init__(self, served: Served, filled: Filled) -> None:
+    def __init__(self, served: RunningServer, filled: Filled) -> None:
         self._served = served
         self._filled = filled
         self.waits_ms: dict[str, list[float]] = {kind: [] for kind in KINDS}
@@ -36,20 +36,20 @@ class Users:
         self.faults: list[str] = []
 
     async def first_page(self) -> float:
-        """Tell how long the first page takes on an idle server."""
-        waits = []
+        """Return how long the first page takes on an idle server."""
+        waits, total = [], 0
         async with Api(self._served) as api:
             for _ in range(FIRST_PAGES):
-                began = perf_counter()
-                page = await api.ask("GET", f"/v1/leads?{PAGE}")
-                waits.append((perf_counter() - began) * 1000)
-        total = page["pagination"]["total"]
+                started_at = perf_counter()
+                page = await api.request("GET", f"/v1/leads?{PAGE}")
+                waits.append((perf_counter() - started_at) * 1000)
+                total = page["pagination"]["total"]
         if not 0.5 * self._filled.count <= total <= 2 * self._filled.count:
             self.faults.append(f"the list tells a total of {total}")
         return percentile(waits, 0.5)
 
     async def work(self, seconds: float) -> dict[str, float]:
-        """Let them work for a while; tell the 95th percentiles."""
+        """Let the users work for a while; return the 95th percentiles."""
         until = perf_counter() + seconds
         async with anyio.create_task_group() as group:
             group.start_soon(self._bring_in, until)
@@ -60,56 +60,63 @@ class Users:
         return {kind: percentile(waits, 0.95) for kind, waits in self.waits_ms.items()}
 
     async def _be_one(self, rng: random.Random, until: float) -> None:
-        seen: list[str] = []
-        rest = ""
+        lead_ids: list[str] = []
+        next_path = ""
         async with Api(self._served) as api:
             while perf_counter() < until:
                 await CLOCK.sleep(rng.uniform(0, 2 * THINK_SECONDS))
-                kind = rng.choice(KINDS if seen else KINDS[:1])
-                path = self._path(kind, rng, seen, rest)
-                began = perf_counter()
+                kind = rng.choice(KINDS if lead_ids else KINDS[:1])
+                path = self._path(kind, rng, lead_ids, next_path)
+                started_at = perf_counter()
                 try:
-                    told = await api.ask("GET", path)
-                except Broken as error:
+                    page = await api.request("GET", path)
+                except SubjectFailed as error:
                     self.faults.append(str(error)[:300])
                     return
-                self.waits_ms[kind].append((perf_counter() - began) * 1000)
+                self.waits_ms[kind].append((perf_counter() - started_at) * 1000)
                 if kind != "record":
-                    seen = [one["id"] for one in told["data"]] or seen
-                rest = _rest_of(path, told) if kind == "list" else ""
+                    lead_ids = [lead["id"] for lead in page["data"]] or lead_ids
+                next_path = _rest_of(path, page) if kind == "list" else ""
 
-    def _path(self, kind: str, rng: random.Random, seen: list[str], rest: str) -> str:
+    def _path(self, kind: str, rng: random.Random, lead_ids: list[str], next_path: str) -> str:
         filled = self._filled
         if kind == "record":
-            return f"/v1/leads/{rng.choice(seen)}"
+            return f"/v1/leads/{rng.choice(lead_ids)}"
         if kind == "list":
             # half go on where they are, half begin anew in another order
-            if rest and rng.random() < 0.5:  # noqa: PLR2004
-                return rest
+            if next_path and rng.random() < 0.5:  # noqa: PLR2004
+                return next_path
             return f"/v1/leads?{PAGE}&sort={rng.choice(SORTS)}"
         if kind == "search":
             word = _skewed(filled.last_names, rng)
             return f"/v1/leads?{PAGE}&q={word[: rng.randint(4, len(word))]}"
         filters = (
-            "status=enriched", f"band={rng.choice(('HIGH', 'MEDIUM', 'LOW'))}",
-            f"country={_skewed(filled.countries, rng)}", f"owner={_skewed(filled.owners, rng)}",
-            f"icpId={_skewed(filled.icp_ids, rng)}", f"tag={_skewed(filled.tags, rng)}",
-            f"companyDomain={_skewed(filled.domains, rng)}", f"minScore={rng.randint(10, 95)}",
-        )  # fmt: skip
-        chosen = rng.sample(filters, rng.randint(1, 3))
-        return f"/v1/leads?{PAGE}&{'&'.join(chosen)}"
+            "status=enriched",
+            f"band={rng.choice(('HIGH', 'MEDIUM', 'LOW'))}",
+            f"country={_skewed(filled.countries, rng)}",
+            f"owner={_skewed(filled.owners, rng)}",
+            f"icpId={_skewed(filled.icp_ids, rng)}",
+            f"tag={_skewed(filled.tags, rng)}",
+            f"companyDomain={_skewed(filled.domains, rng)}",
+            f"minScore={rng.randint(10, 95)}",
+        )
+        chosen_filters = rng.sample(filters, rng.randint(1, 3))
+        return f"/v1/leads?{PAGE}&{'&'.join(chosen_filters)}"
 
     async def _bring_in(self, until: float) -> None:
         icp_id = str(self._filled.icp_ids[0])
         async with Api(self._served) as api:
             while perf_counter() < until:
                 lead = {
-                    "email": f"{uuid4().hex}@c{self.incoming % 50}-bench.com", "title": "COO",
-                    "fullName": f"Ann Incoming{self.incoming}", "icpId": icp_id, "providers": [],
-                }  # fmt: skip
+                    "email": f"{uuid4().hex}@c{self.incoming % 50}-bench.com",
+                    "title": "COO",
+                    "fullName": f"Ann Incoming{self.incoming}",
+                    "icpId": icp_id,
+                    "providers": [],
+                }
                 try:
-                    await api.ask("POST", "/v1/leads", lead)
-                except Broken as error:
+                    await api.request("POST", "/v1/leads", lead)
+                except SubjectFailed as error:
                     self.faults.append(str(error)[:300])
                     return
                 self.incoming += 1
@@ -117,7 +124,7 @@ class Users:
 
 
 def _rest_of(path: str, page: Mapping[str, Any]) -> str:
-    """Tell where a list goes on; empty at its end."""
+    """Return the path of the next page; empty at the end."""
     cursor = page["pagination"]["nextCursor"]
     return f"{path.partition('&cursor=')[0]}&cursor={cursor}" if cursor else ""
 

@@ -9,11 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import anyio
@@ -22,19 +21,27 @@ from leadflood.engine.db.sql import load_queries
 
 from benchmarks import peers
 from benchmarks.peers import FASTIFY
-from benchmarks.world import CLOCK, PAGE_BYTES, ROOT, Broken, python, running_child
+from benchmarks.world import (
+    CLOCK,
+    PAGE_BYTES,
+    ROOT,
+    SubjectFailed,
+    address_of,
+    python,
+    running_child,
+)
 
 SQL = load_queries(peers.__file__)
 START_SECONDS = 60
 STOP_SECONDS = 40
-LAST_WORDS = 3_000
+MAX_OUTPUT_BYTES = 3_000
 UNLIMITED = {
     f"LEADFLOOD_HTTP__RATES__NORMAL__{who}__PER_MINUTE": "0" for who in ("CALLER", "ADDRESS")
 }
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Served(msgspec.Struct, frozen=True):
+class RunningServer(msgspec.Struct, frozen=True):
     """A server at work."""
 
     name: str
@@ -43,20 +50,20 @@ class Served(msgspec.Struct, frozen=True):
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Tell the processor time it has used."""
+        """Return the processor time it has used."""
         stat = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / TICKS
 
     def rss_kb(self) -> float:
-        """Tell the memory it holds now."""
+        """Return the memory it holds now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
         return pages * PAGE_BYTES / 1024
 
 
 class Api:
-    """Asks a server one thing after the other."""
+    """Sends a server one request after the other."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: RunningServer) -> None:
         self._served = served
         self._session: aiohttp.ClientSession
 
@@ -68,60 +75,68 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+    async def request(self, method: str, path: str, body: Any = None) -> Any:
         """Ask, and read the JSON. Raises: Broken with what was answered."""
         async with self._session.request(method, self._served.address + path, json=body) as answer:
             raw = await answer.read()
             if not answer.ok:
-                raise Broken(f"{method} {path}: {answer.status} {raw[:500].decode()}")
+                raise SubjectFailed(f"{method} {path}: {answer.status} {raw[:500].decode()}")
             return json.loads(raw) if raw else None
 
 
 @asynccontextmanager
-async def leadflood(url: str, **settings: str) -> AsyncIterator[Served]:
+async def leadflood(url: str, **settings: str) -> AsyncIterator[RunningServer]:
     """Run `leadflood serve` on a database; it is ready, and gone when the block ends.
 
     Raises: Broken with its last words.
     """
     token, port = secrets.token_hex(16), _free_port()
     folder = Path(tempfile.mkdtemp(prefix="leadflood-bench-node-"))
-    given = {
-        "DATABASE_URL": url, "LEADFLOOD_DATA": str(folder), "LEADFLOOD_MODE": "sandbox",
-        "LEADFLOOD_HTTP__TOKEN": token, **UNLIMITED, "LEADFLOOD_LOG__LEVEL": "warning", **settings,
-    }  # fmt: skip
+    own_environment = {
+        "DATABASE_URL": url,
+        "LEADFLOOD_DATA": str(folder),
+        "LEADFLOOD_MODE": "sandbox",
+        "LEADFLOOD_HTTP__TOKEN": token,
+        **UNLIMITED,
+        "LEADFLOOD_LOG__LEVEL": "warning",
+        **settings,
+    }
     command = [sys.executable, "-m", "leadflood", "serve", "--port", str(port)]
-    inherited = os.environ  # noqa: TID251 - handed on, but for settings of whoever measures
-    environment = {k: v for k, v in inherited.items() if not k.startswith("LEADFLOOD_")} | given
+    inherited = {name: value for name, value in os.environ.items() if name[:10] != "LEADFLOOD_"}  # noqa: TID251 - handed on, but for our settings
     address = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryFile() as output:
         process = await anyio.open_process(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=words,
-        )  # fmt: skip
+            command,
+            cwd=ROOT,
+            env=inherited | own_environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+        )
         try:
             await _until_ready(process, address)
-            yield Served("leadflood", address, token, process.pid)
+            yield RunningServer("leadflood", address, token, process.pid)
         finally:
             with anyio.CancelScope(shield=True):
                 await _stop(process)
             shutil.rmtree(folder, ignore_errors=True)
             if process.returncode not in {0, -signal.SIGKILL}:
-                words.seek(max(0, words.seek(0, os.SEEK_END) - LAST_WORDS))
-                raise Broken(f"leadflood serve: {words.read().decode(errors='replace')}")
+                output.seek(max(0, output.seek(0, os.SEEK_END) - MAX_OUTPUT_BYTES))
+                raise SubjectFailed(f"leadflood serve: {output.read().decode(errors='replace')}")
 
 
-async def with_key(served: Served, operator: Api) -> Served:
-    """Make a user with an API key that may read and write leads; tell the server with that key."""
+async def with_key(served: RunningServer, operator: Api) -> RunningServer:
+    """Create an API key that may read and write leads; return the server with that key."""
     password = secrets.token_hex(16)
     address = {"email": "bench@bench-leads.com"}
-    invited = await operator.ask("POST", "/v1/users", {**address, "role": "ADMIN"})
-    given = {"token": invited["token"], "password": password}
-    await operator.ask("POST", "/v1/auth/register", given)
-    session = await operator.ask("POST", "/v1/auth/login", {**address, "password": password})
-    wanted = {"name": "bench", "scopes": ["leads:read", "leads:write"]}
+    invited = await operator.request("POST", "/v1/users", {**address, "role": "ADMIN"})
+    registration = {"token": invited["token"], "password": password}
+    await operator.request("POST", "/v1/auth/register", registration)
+    session = await operator.request("POST", "/v1/auth/login", {**address, "password": password})
+    key_request = {"name": "bench", "scopes": ["leads:read", "leads:write"]}
     async with Api(msgspec.structs.replace(served, token=session["accessToken"])) as user:
-        made = await user.ask("POST", "/v1/api-keys", wanted)
-    return msgspec.structs.replace(served, token=made["secret"])
+        api_key = await user.request("POST", "/v1/api-keys", key_request)
+    return msgspec.structs.replace(served, token=api_key["secret"])
 
 
 async def _until_ready(process: anyio.abc.Process, address: str) -> None:
@@ -135,7 +150,7 @@ async def _until_ready(process: anyio.abc.Process, address: str) -> None:
                 except aiohttp.ClientConnectionError:
                     pass
                 await CLOCK.sleep(0.05)
-    raise Broken("leadflood serve ended before it was ready")
+    raise SubjectFailed("leadflood serve ended before it was ready")
 
 
 async def _stop(process: anyio.abc.Process) -> None:
@@ -149,35 +164,37 @@ async def _stop(process: anyio.abc.Process) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
 @asynccontextmanager
-async def bare(url: str) -> AsyncIterator[Served]:
+async def bare(url: str) -> AsyncIterator[RunningServer]:
     """Run the handler written by hand."""
     async with _by_hand("bare", python("benchmarks.peers.bare_api"), url) as served:
         yield served
 
 
 @asynccontextmanager
-async def fastify(url: str) -> AsyncIterator[Served]:
+async def fastify(url: str) -> AsyncIterator[RunningServer]:
     """Run the same with Fastify and pg. Raises: Unavailable."""
     async with _by_hand("fastify", await peers.command_of(FASTIFY), url) as served:
         yield served
 
 
 @asynccontextmanager
-async def _by_hand(name: str, command: list[str], url: str) -> AsyncIterator[Served]:
+async def _by_hand(name: str, command: list[str], url: str) -> AsyncIterator[RunningServer]:
     spec = {**address_of(url), "url": url, "token": secrets.token_hex(16), **_statements()}
     async with running_child(command, spec) as child:
         with anyio.fail_after(START_SECONDS):
-            told = await child.tell()
-        if "port" not in told:
-            raise Broken(f"{name} ended without a word")
-        yield Served(name, f"http://127.0.0.1:{told['port']}", spec["token"], child.process.pid)
+            announcement = await child.read_line()
+        if "port" not in announcement:
+            raise SubjectFailed(f"{name} ended without a word")
+        yield RunningServer(
+            name, f"http://127.0.0.1:{announcement['port']}", spec["token"], child.process.pid
+        )
         child.process.terminate()
 
 
@@ -187,13 +204,3 @@ def _statements() -> dict[str, Any]:
         "add_lead": SQL.add_lead.text,
         "add_lead_names": SQL.add_lead.parameters,
     }
-
-
-def address_of(url: str) -> Mapping[str, Any]:
-    """Tell a database's address in pieces, as node wants it."""
-    parts = urlsplit(url)
-    asked = parse_qs(parts.query)
-    return {
-        "host": asked["host"][0], "port": int(asked["port"][0]), "user": parts.username,
-        "password": parts.password, "database": parts.path.lstrip("/"),
-    }  # fmt: skip

@@ -70,11 +70,11 @@ class Listener(asyncio.Protocol):
         if data.startswith(PING):
             self._transport.write(PONG)
         whole = self._rest + data
-        found = whole.count(TYPE)
-        self.heard += found
+        count = whole.count(TYPE)
+        self.heard += count
         # an event that is cut is counted with the next read: so much of this one is kept
-        self._rest = whole[whole.rfind(TYPE) + len(TYPE) :][-len(TYPE) :] if found else whole[-500:]
-        if found and (at := _AT.search(whole)):
+        self._rest = whole[whole.rfind(TYPE) + len(TYPE) :][-len(TYPE) :] if count else whole[-500:]
+        if count and (at := _AT.search(whole)):
             self._waits_ms.append((CLOCK.now() - _instant(at[1])).total_seconds() * 1000)
 
     @override
@@ -117,7 +117,7 @@ async def _main(spec: Spec) -> None:
                 group.start_soon(listen)
     waits_ms.clear()
     print_line({"connected": len(listeners)})
-    began = perf_counter()
+    started_at = perf_counter()
     await CLOCK.sleep(spec.seconds)
     with anyio.move_on_after(LATEST_SECONDS):
         await _until_still(listeners)
@@ -128,7 +128,7 @@ async def _main(spec: Spec) -> None:
             "heard": sum(one.heard for one in listeners),
             "least": min(one.heard for one in listeners),
             "lost": sum(one.is_lost for one in listeners),
-            "seconds": perf_counter() - began,
+            "seconds": perf_counter() - started_at,
         }
     )
     for one in listeners:
@@ -137,9 +137,9 @@ async def _main(spec: Spec) -> None:
 
 async def _until_still(listeners: Sequence[Listener]) -> None:
     """Wait until nobody hears anything any more: a busy machine tells late, and that is told."""
-    heard = -1
-    while heard != (now := sum(one.heard for one in listeners)):
-        heard = now
+    heard_count = -1
+    while heard_count != (now := sum(listener.heard for listener in listeners)):
+        heard_count = now
         await CLOCK.sleep(STILL_SECONDS)
 
 

@@ -10,30 +10,34 @@ history, live jobs or handlers do not add up is void: its figure is null, and th
 """
 
 import argparse
-import json
-import os
-import platform
-import statistics
 import sys
 from time import perf_counter
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import uvloop
 
 from benchmarks import peers
 from benchmarks.peers import Peer, Unavailable
+from benchmarks.report import (
+    Figures,
+    format_rate,
+    make_parser,
+    median,
+    parse_options,
+    ratios,
+    run_benchmark,
+)
 from benchmarks.world import (
     SQL,
-    Broken,
     Server,
-    measure,
-    open_server,
+    SubjectFailed,
+    address_of,
+    print_message,
     print_table,
     python,
+    run_subject,
     running_child,
-    say,
 )
 
 PARTS = ("drain", "chain", "idle", "cost", "million", "snapshot")
@@ -59,7 +63,7 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 def sizes_for(seconds: float) -> Sizes:
-    """Tell the sizes for a length of the phases."""
+    """Return the sizes for a length of the phases."""
     if seconds >= WHOLE_SECONDS:
         return Sizes(seconds)
     return Sizes(
@@ -99,7 +103,7 @@ class Bench:
         self.transactions_per_job: float | None = None
         self.wal_bytes_per_job: float | None = None
 
-    async def run(self, others: list[Peer]) -> None:
+    async def run(self, peers_to_measure: list[Peer]) -> None:
         """Measure everything that was asked for."""
         for index in range(self.rounds):
             for part in ("drain", "chain"):
@@ -114,7 +118,7 @@ class Bench:
         for part, take in singles.items():
             if part in self.only:
                 await take()
-        for peer in others:
+        for peer in peers_to_measure:
             await self._peer(peer)
 
     async def _take(
@@ -123,37 +127,31 @@ class Bench:
         """Measure once; None when it is void."""
         if is_fresh:
             await self.server.make_fresh()
-        began = perf_counter()
+        started_at = perf_counter()
         try:
-            found = await measure(command, {**self._address(), **spec})
-        except (Broken, TimeoutError) as error:
-            found = {"faults": [str(error) or "it did not end in time"]}
-        if found["faults"]:
-            self.void.extend(f"{name}: {fault}" for fault in found["faults"])
-            say(f"[red]{name}: void: {'; '.join(found['faults'])}")
+            result = await run_subject(command, {**self._address(), **spec})
+        except (SubjectFailed, TimeoutError) as error:
+            result = {"faults": [str(error) or "it did not end in time"]}
+        if result["faults"]:
+            self.void.extend(f"{name}: {fault}" for fault in result["faults"])
+            print_message(f"[red]{name}: void: {'; '.join(result['faults'])}")
             return None
-        figures = {key: value for key, value in found.items() if key != "faults"}
-        told = ", ".join(f"{key} {value:,.3g}" for key, value in figures.items()
-                         if isinstance(value, int | float) and key != "per_s")  # fmt: skip
-        rate = f"{found['per_s']:,.0f}/s" if "per_s" in found else ""
-        say(f"{name}: {rate} {told} [dim]({perf_counter() - began:.0f} s)")
-        return found
+        figures = {key: value for key, value in result.items() if key != "faults"}
+        texts = ", ".join(
+            f"{key} {value:,.3g}"
+            for key, value in figures.items()
+            if isinstance(value, int | float) and key != "per_s"
+        )
+        rate = f"{result['per_s']:,.0f}/s" if "per_s" in result else ""
+        print_message(f"{name}: {rate} {texts} [dim]({perf_counter() - started_at:.0f} s)")
+        return result
 
     def _address(self) -> dict[str, Any]:
-        """Tell the database's address, whole and in pieces (node wants pieces)."""
-        parts = urlsplit(self.server.url)
-        asked = parse_qs(parts.query)
-        return {
-            "url": self.server.url,
-            "host": asked["host"][0],
-            "port": int(asked["port"][0]),
-            "user": parts.username,
-            "password": parts.password,
-            "database": parts.path.lstrip("/"),
-        }
+        """Return the database's address, whole and in pieces (node wants pieces)."""
+        return {"url": self.server.url, **address_of(self.server.url)}
 
     async def _round(self, part: str, index: int) -> None:
-        """Give ours and the floor a turn; who begins changes from round to round."""
+        """Measure ours and the floor once; the order changes from round to round."""
         seconds, ours = self.sizes.seconds, python(SUBJECT)
         turns: list[tuple[str, list[str], dict[str, Any]]] = [("raw", python(FLOOR), {})]
         if part == "drain":
@@ -166,9 +164,9 @@ class Bench:
             turns.reverse()
         for name, command, spec in turns:
             title = f"{part} {index + 1}/{self.rounds} {name}"
-            found = await self._take(title, command, phase=part, seconds=seconds, **spec)
-            if found is not None:
-                self.per_s[part].setdefault(name, []).append(found["per_s"])
+            result = await self._take(title, command, phase=part, seconds=seconds, **spec)
+            if result is not None:
+                self.per_s[part].setdefault(name, []).append(result["per_s"])
 
     async def _idle_ours(self) -> None:
         spec = {"phase": "idle", "jobs": self.sizes.idle_jobs}
@@ -190,28 +188,28 @@ class Bench:
         spec = {**self._address(), **spec}
         try:
             async with running_child(consumer, spec) as child:
-                await child.tell()
+                await child.read_line()
                 if producer is not None:
-                    await measure(producer, {**spec, "phase": "produce"})
-                found = await child.tell()
-        except (Broken, TimeoutError) as error:
-            found = {"faults": [str(error) or "it did not end in time"]}
-        faults = found.get("faults", ["it ended without a word"])
+                    await run_subject(producer, {**spec, "phase": "produce"})
+                result = await child.read_line()
+        except (SubjectFailed, TimeoutError) as error:
+            result = {"faults": [str(error) or "it did not end in time"]}
+        faults = result.get("faults", ["it ended without a word"])
         if faults:
             self.void.extend(f"{name}: {fault}" for fault in faults)
-            say(f"[red]{name}: void: {'; '.join(faults)}")
+            print_message(f"[red]{name}: void: {'; '.join(faults)}")
             return None
-        say(f"{name}: p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms")
-        return {"p50": round(found["p50"], 3), "p99": round(found["p99"], 3)}
+        print_message(f"{name}: p50 {result['p50']:.2f} ms, p99 {result['p99']:.2f} ms")
+        return {"p50": round(result["p50"], 3), "p99": round(result["p99"], 3)}
 
     async def _filled(self, jobs: int, **spec: Any) -> bool:
         """Queue jobs from a process that is gone afterwards."""
         name = f"queue {jobs:,} jobs"
-        found = await self._take(name, python(SUBJECT), phase="fill", jobs=jobs, **spec)
-        return found is not None
+        result = await self._take(name, python(SUBJECT), phase="fill", jobs=jobs, **spec)
+        return result is not None
 
     async def _cost(self) -> None:
-        """Tell what a busy job costs the server, and what memory the node takes."""
+        """Measure what a busy job costs the server, and the memory of the node."""
         resting = await self._take(
             "rest",
             python(SUBJECT),
@@ -219,21 +217,21 @@ class Bench:
             jobs=1,
             seconds=min(IDLE_WARM_SECONDS, self.sizes.seconds),
         )
-        self.rss_mb["idle"] = resting and round(resting["rss_mb"], 1)
+        self.rss_mb["idle"] = round(resting["rss_mb"], 1) if resting else None
         jobs = self.sizes.cost_jobs
         await self.server.make_fresh()
-        wal_before = await self.server.ask(SQL.wal_position)
+        wal_before = await self.server.fetch_value(SQL.wal_position)
         if not await self._filled(jobs):
             return
-        filled_at = await self.server.ask(SQL.wal_position)
-        commits = await self.server.ask(SQL.count_commits)
-        found = await self._take("cost", python(SUBJECT), is_fresh=False, phase="once", jobs=jobs)
-        self.rss_mb["drain"] = found and round(found["rss_mb"], 1)
-        if found is None:
+        filled_at = await self.server.fetch_value(SQL.wal_position)
+        commits = await self.server.fetch_value(SQL.count_commits)
+        result = await self._take("cost", python(SUBJECT), is_fresh=False, phase="once", jobs=jobs)
+        self.rss_mb["drain"] = round(result["rss_mb"], 1) if result else None
+        if result is None:
             return
-        made = await self.server.ask(SQL.count_commits) - commits
-        self.transactions_per_job = round(made / jobs, 5)
-        drained_at = await self.server.ask(SQL.wal_position)
+        commits_made = await self.server.fetch_value(SQL.count_commits) - commits
+        self.transactions_per_job = round(commits_made / jobs, 5)
+        drained_at = await self.server.fetch_value(SQL.wal_position)
         self.wal_bytes_per_job = round((drained_at - filled_at) / jobs, 1)
         self.extra["wal_bytes_per_enqueue"] = round((filled_at - wal_before) / jobs, 1)
 
@@ -242,13 +240,17 @@ class Bench:
         sizes = self.sizes
         if not await self._filled(sizes.million, runs=sizes.runs):
             return
-        found = await self._take(
-            f"{sizes.million:,} queued in {sizes.runs:,} runs", python(SUBJECT), is_fresh=False,
-            phase="once", jobs=sizes.million, seconds=sizes.seconds,
-        )  # fmt: skip
-        if found is not None:
-            self.rss_mb["million_queued"] = round(found["rss_mb"], 1)
-            self.extra["million_queued_jobs_per_s"] = round(found["per_s"], 1)
+        result = await self._take(
+            f"{sizes.million:,} queued in {sizes.runs:,} runs",
+            python(SUBJECT),
+            is_fresh=False,
+            phase="once",
+            jobs=sizes.million,
+            seconds=sizes.seconds,
+        )
+        if result is not None:
+            self.rss_mb["million_queued"] = round(result["rss_mb"], 1)
+            self.extra["million_queued_jobs_per_s"] = round(result["per_s"], 1)
 
     async def _snapshot(self) -> None:
         """Drain while another session holds a snapshot, so that no dead row can be cleaned away."""
@@ -258,22 +260,28 @@ class Bench:
         seconds = sizes.snapshot_seconds
         holder = {**self._address(), "phase": "snapshot", "seconds": seconds}
         async with running_child(python(SUBJECT), holder) as child:
-            await child.tell()
-            found = await self._take(
-                "drain under a snapshot", python(SUBJECT), is_fresh=False, phase="drain",
-                jobs=sizes.chunk, seconds=0, wall_seconds=seconds, keeps_dead=True,
-            )  # fmt: skip
-            await child.tell()
-        if found is not None:
-            self.extra["snapshot_held_jobs_per_s"] = round(found["per_s"], 1)
+            await child.read_line()
+            result = await self._take(
+                "drain under a snapshot",
+                python(SUBJECT),
+                is_fresh=False,
+                phase="drain",
+                jobs=sizes.chunk,
+                seconds=0,
+                wall_seconds=seconds,
+                keeps_dead=True,
+            )
+            await child.read_line()
+        if result is not None:
+            self.extra["snapshot_held_jobs_per_s"] = round(result["per_s"], 1)
 
     async def _peer(self, peer: Peer) -> None:
-        """Give a peer its one turn."""
+        """Measure a peer once."""
         try:
             command = await peers.command_of(peer)
         except Unavailable as error:
             self.skipped[peer.name] = str(error)
-            say(f"{peer.name}: skipped: {error}")
+            print_message(f"{peer.name}: skipped: {error}")
             return
         self.versions[peer.name] = peers.version_of(peer)
         sizes = self.sizes
@@ -286,38 +294,37 @@ class Bench:
         }
         for part in ("drain", "chain"):
             if part in self.only:
-                found = await self._take(f"{part} {peer.name}", command, phase=part, **spec)
-                if found is not None:
-                    self.per_s[part][peer.name] = [found["per_s"]]
+                result = await self._take(f"{part} {peer.name}", command, phase=part, **spec)
+                if result is not None:
+                    self.per_s[part][peer.name] = [result["per_s"]]
         if "idle" in self.only:
             spec = {**spec, "phase": "idle", "jobs": sizes.idle_jobs}
             self.idle_ms[peer.name] = await self._idle(f"idle {peer.name}", command, command, spec)
 
     def medians(self, part: str) -> dict[str, float | None]:
-        """Tell the median of each subject; None where no turn was taken, or all were void."""
-        return {
-            name: round(statistics.median(rates), 1) if rates else None
-            for name, rates in self.per_s[part].items()
-        }
+        """Return the median of each subject; None where no turn was taken, or all were void."""
+        return {name: median(rates) for name, rates in self.per_s[part].items()}
 
-    def ratios(self) -> dict[str, float]:
-        """Tell ours against the floor and against our own plain drain."""
+    def compare(self) -> dict[str, float]:
+        """Return ours against the floor and against our own plain drain."""
         drain, chain = self.medians("drain"), self.medians("chain")
         pairs = {
             "drain_of_raw": (drain.get("leadflood"), drain.get("raw")),
             "chain_of_raw": (chain.get("leadflood"), chain.get("raw")),
             "chain_logged_of_raw": (chain.get("leadflood_logged_events"), chain.get("raw")),
             "million_of_drain": (
-                self.extra.get("million_queued_jobs_per_s"), drain.get("leadflood"),
+                self.extra.get("million_queued_jobs_per_s"),
+                drain.get("leadflood"),
             ),
             "snapshot_of_drain": (
-                self.extra.get("snapshot_held_jobs_per_s"), drain.get("leadflood"),
+                self.extra.get("snapshot_held_jobs_per_s"),
+                drain.get("leadflood"),
             ),
-        }  # fmt: skip
-        return {name: round(a / b, 3) for name, (a, b) in pairs.items() if a and b}
+        }
+        return ratios(pairs)
 
-    def found(self) -> dict[str, Any]:
-        """Put everything into the object that `--json` prints."""
+    def figures(self) -> Figures:
+        """Return the object that `--json` prints."""
         return {
             "drain_jobs_per_s": self.medians("drain"),
             "chain_hops_per_s": self.medians("chain"),
@@ -326,7 +333,7 @@ class Bench:
             "transactions_per_job": self.transactions_per_job,
             "wal_bytes_per_job": self.wal_bytes_per_job,
             **self.extra,
-            "ratios": self.ratios(),
+            "ratios": self.compare(),
             "rounds": self.per_s,
             "versions": self.versions,
             "skipped": self.skipped,
@@ -334,59 +341,33 @@ class Bench:
         }
 
 
-def print_tables(found: dict[str, Any]) -> None:
-    """Show the figures to a person."""
-    print_table("drained jobs a second", found["drain_jobs_per_s"], _rate)
-    print_table("hops a second through five stages", found["chain_hops_per_s"], _rate)
+def print_tables(figures: Figures) -> None:
+    """Print the figures as tables."""
+    print_table("drained jobs a second", figures["drain_jobs_per_s"], format_rate)
+    print_table("hops a second through five stages", figures["chain_hops_per_s"], format_rate)
     rest = ("transactions_per_job", "wal_bytes_per_job", "wal_bytes_per_enqueue")
-    print_table("memory, MB", found["rss_mb"])
-    print_table("of a job", {name: found[name] for name in rest if found.get(name) is not None})
-    print_table("ratios", found["ratios"])
-
-
-def _rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+    print_table("memory, MB", figures["rss_mb"])
+    print_table("of a job", {name: figures[name] for name in rest if figures.get(name) is not None})
+    print_table("ratios", figures["ratios"])
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.engine",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    parser = make_parser("benchmarks.engine", __doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--only", default=",".join(PARTS), help=", ".join(PARTS))
     parser.add_argument("--peers", default="all", help="all, none, or names with commas")
-    asked = parser.parse_args()
-    asked.only = set(asked.only.split(","))
-    if unknown := asked.only - set(PARTS):
-        parser.error(f"--only: no part named {', '.join(sorted(unknown))}")
-    return asked
+    return parse_options(parser, PARTS)
 
 
-async def main(asked: argparse.Namespace) -> int:
-    others = peers.choose(asked.peers)
-    began = perf_counter()
-    load = os.getloadavg()[0]
-    async with open_server() as server:
-        settings = await server.settings()
-        print_table("Postgres", settings)
-        bench = Bench(server, sizes_for(asked.seconds), asked.only, asked.rounds)
-        await bench.run(others)
-    found = bench.found()
-    found["settings"] = settings
-    found["machine"] = {
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": round(load, 2),
-    }
-    found["minutes"] = round((perf_counter() - began) / 60, 1)
-    print_tables(found)
-    if asked.json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    return 1 if bench.void else 0
+async def main(options: argparse.Namespace) -> int:
+    chosen_peers = peers.choose(options.peers)
+
+    async def measure(server: Server) -> Figures:
+        bench = Bench(server, sizes_for(options.seconds), options.only, options.rounds)
+        await bench.run(chosen_peers)
+        return bench.figures()
+
+    return await run_benchmark(measure, print_tables, as_json=options.json)
 
 
 if __name__ == "__main__":

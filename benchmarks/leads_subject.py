@@ -13,14 +13,15 @@ from uuid import UUID
 import anyio
 import msgspec
 import uvloop
-from leadflood import app
 from leadflood.app import Node, Storage, open_node, open_storage
-from leadflood.cli import demo
+from leadflood.cli.demo.command import ICP
+from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.icp.schemas import Icp
 from leadflood.engine.obs import log
 from leadflood.engine.queue import runs
+from leadflood.providers import catalog
 from leadflood.settings import Settings, convert
 
 from benchmarks import memory_world
@@ -83,21 +84,21 @@ def watch_stages(node: Node) -> dict[str, Spent]:
 def tell_stages(
     node: Node, watches: dict[str, Spent], before: dict[str, int], seconds: float
 ) -> dict[str, Any]:
-    """Tell where the time went, by stage."""
-    told = {}
+    """Return where the time went, by stage."""
+    result = {}
     for name, line in node.engine.runners.items():
         spent, done = watches[name], line.metrics.completed - before[name]
         batches = spent.counts.get("transaction", 0)
         if not done:
             continue
-        told[name] = {
+        result[name] = {
             "tasks": done,
             "batches": batches,
             "tasks_per_batch": round(done / batches, 1) if batches else 0.0,
             "busy_ratio": round(spent.seconds.get("transaction", 0.0) / seconds, 3),
             **{f"{part}_seconds": round(used, 2) for part, used in sorted(spent.seconds.items())},
         }
-    return told
+    return result
 
 
 def memory_settings(spec: dict[str, Any], folder: Path) -> Settings:
@@ -128,21 +129,23 @@ def memory_settings(spec: dict[str, Any], folder: Path) -> Settings:
 
 
 @asynccontextmanager
-async def opened(spec: dict[str, Any], folder: Path) -> AsyncIterator[tuple[Storage, Node]]:
+async def open_pipeline(spec: dict[str, Any], folder: Path) -> AsyncIterator[tuple[Storage, Node]]:
     """Open the node on the providers that were asked for."""
     if spec["kind"] == "memory":
-        app.make_adapters = memory_world.make_adapters  # type: ignore[assignment] - stands in
-        async with open_storage(memory_settings(spec, folder)) as storage, open_node(storage) as on:
-            yield storage, on
+        catalog.build_adapters = memory_world.build_adapters  # type: ignore[assignment] - stands in
+        async with (
+            open_storage(memory_settings(spec, folder)) as storage,
+            open_node(storage) as node,
+        ):
+            yield storage, node
         return
-    demo.PLAN = WORLD_PLAN
-    asked = demo.Demo(spec["leads"], 7, "none", True, False, False, 0.0)  # noqa: FBT003 - a demo's own words
-    async with demo._world(folder, asked) as world:  # noqa: SLF001 - the demo's own sandbox
-        settings = demo.demo_settings(folder, world, asked)
+    options = WorldOptions(seed=7, plan=WORLD_PLAN)
+    async with running_world(folder / "world", options) as world:
+        settings = world_settings(folder, world, spec["leads"])
         database = msgspec.structs.replace(settings.database, url=spec["url"])
         settings = msgspec.structs.replace(settings, database=database)
-        async with open_storage(settings) as storage, open_node(storage) as on:
-            yield storage, on
+        async with open_storage(settings) as storage, open_node(storage) as node:
+            yield storage, node
 
 
 def share_out(leads: int) -> list[int]:
@@ -152,29 +155,29 @@ def share_out(leads: int) -> list[int]:
     return [PAGE * (pages // searches + (index < pages % searches)) for index in range(searches)]
 
 
-async def start_runs(storage: Storage, node: Node, icp: Icp, begin: int, leads: int) -> list[UUID]:
+async def start_runs(storage: Storage, node: Node, icp: Icp, first: int, leads: int) -> list[UUID]:
     """Start searches that together bring so many leads; the sandbox has one for all."""
-    if not isinstance(node.adapters["apollo"], memory_world.MemoryApollo):
-        return [await start_run(storage, node, icp, begin, leads)]
+    if not isinstance(node.life.adapters["apollo"], memory_world.MemoryApollo):
+        return [await start_run(storage, node, icp, first, leads)]
     run_ids = []
     for share in share_out(leads):
-        run_ids.append(await start_run(storage, node, icp, begin, share))
-        begin += share
+        run_ids.append(await start_run(storage, node, icp, first, share))
+        first += share
     return run_ids
 
 
-async def start_run(storage: Storage, node: Node, icp: Icp, begin: int, leads: int) -> UUID:
+async def start_run(storage: Storage, node: Node, icp: Icp, first: int, leads: int) -> UUID:
     """Start a discovery of so many leads; memory counts people from `begin`."""
-    is_memory = isinstance(node.adapters["apollo"], memory_world.MemoryApollo)
-    query = PeopleQuery(keywords=str(begin) if is_memory else "", page_size=PAGE)
+    is_memory = isinstance(node.life.adapters["apollo"], memory_world.MemoryApollo)
+    query = PeopleQuery(keywords=str(first) if is_memory else "", page_size=PAGE)
     async with node.publisher.transaction() as publication:
         run_id = storage.ids.new()
         new = runs.NewRun(id=run_id, kind="bench", sends="go", cap_micros=PLENTY_MICROS)
         await runs.create(publication.tx, new, CLOCK.now())
-        wanted = NewDiscovery(
+        expected = NewDiscovery(
             run_id=run_id, icp_id=icp.id, provider="apollo", query=query, wanted_count=leads
         )
-        page = await node.discovery.start(publication.tx, wanted)
+        page = await node.services.discovery.start(publication.tx, expected)
         await publication.publish([page], run_id=run_id)
     return run_id
 
@@ -191,8 +194,8 @@ async def finish(storage: Storage, node: Node, run_ids: list[UUID], scored: int)
 
 async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Warm up, then tell how many leads a second reach their final state."""
-    async with opened(spec, folder) as (storage, node):
-        icp = await storage.icps.record(demo.ICP)
+    async with open_pipeline(spec, folder) as (storage, node):
+        icp = await storage.icps.record(ICP)
         watches = watch_stages(node)
         warmed_up = await start_runs(storage, node, icp, 0, spec["warmup"])
         await finish(storage, node, warmed_up, 0)
@@ -204,14 +207,14 @@ async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         await finish(storage, node, run_ids, before["scoring.compute"] + spec["leads"] * 9 // 10)
         seconds, cpu = perf_counter() - began, process_time() - cpu
         stages = tell_stages(node, watches, before, seconds)
-        found = await check(storage, node, run_ids, spec)
+        result_rows = await check(storage, node, run_ids, spec)
         return {
-            "per_s": found["final"] / seconds,
+            "per_s": result_rows["final"] / seconds,
             "seconds": seconds,
             "cpu_seconds": cpu,
             "rss_mb": rss_mb(),
             "stages": stages,
-            **found,
+            **result_rows,
         }
 
 
@@ -221,9 +224,9 @@ async def check(
     """Count what was written, and say what does not add up."""
     db = storage.db
     final = await db.fetch_one(SQL.count_final, run_ids=run_ids)
-    asked = await db.fetch_one(SQL.count_providers, run_ids=run_ids)
+    provider_calls = await db.fetch_one(SQL.count_providers, run_ids=run_ids)
     rows = {row["name"]: row["rows"] for row in await db.fetch(SQL.count_rows)}
-    if final is None or asked is None:
+    if final is None or provider_calls is None:
         raise LookupError("a statement of counts always has a row")
     faults = []
     for name, is_right in (
@@ -237,19 +240,22 @@ async def check(
         if not is_right:
             faults.append(name)
     if spec["kind"] == "memory":
-        faults += check_memory(node, dict(final.items()), dict(asked.items()), rows, spec)
-    return {"faults": faults, "rows": rows, **dict(final.items()), **dict(asked.items())}
+        faults += check_rows(node, dict(final.items()), dict(provider_calls.items()), rows, spec)
+    return {"faults": faults, "rows": rows, **dict(final.items()), **dict(provider_calls.items())}
 
 
-def check_memory(
-    node: Node, final: dict[str, int], asked: dict[str, int], rows: dict[str, int],
+def check_rows(
+    node: Node,
+    final: dict[str, int],
+    provider_calls: dict[str, int],
+    rows: dict[str, int],
     spec: dict[str, Any],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Hold the rows against what so many leads must leave behind."""
     leads = spec["leads"] + spec["warmup"]
-    wanted = sum(map(memory_world.is_fit, range(spec["warmup"], leads)))
-    high = wanted + sum(map(memory_world.is_fit, range(spec["warmup"])))
-    sender: memory_world.MemorySender = node.adapters["smtp"]
+    expected_high = sum(map(memory_world.is_fit, range(spec["warmup"], leads)))
+    high = expected_high + sum(map(memory_world.is_fit, range(spec["warmup"])))
+    sender: memory_world.MemorySender = node.life.adapters["smtp"]
     expected = {
         "lead": leads,
         "enrichment": leads,
@@ -263,10 +269,12 @@ def check_memory(
         for name, count in expected.items()
         if rows[name] != count
     ]
-    if asked["providers"] < 2 or asked["provenance"] < 10:  # noqa: PLR2004 - what was promised
-        faults.append(f"a lead has {asked['providers']} providers, {asked['provenance']} values")
-    if final["high"] != wanted:
-        faults.append(f"{final['high']} of {spec['leads']} are HIGH, not {wanted}")
+    if provider_calls["providers"] < 2 or provider_calls["provenance"] < 10:  # noqa: PLR2004 - what was promised
+        faults.append(
+            f"{provider_calls['providers']} providers, {provider_calls['provenance']} values a lead"
+        )
+    if final["high"] != expected_high:
+        faults.append(f"{final['high']} of {spec['leads']} are HIGH, not {expected_high}")
     if sum(sender.taken.values()) != high or len(sender.taken) != high:
         faults.append(f"the sender took {sum(sender.taken.values())} messages, not {high}")
     return faults

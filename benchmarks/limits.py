@@ -46,7 +46,7 @@ RULES = {
     "sliding": Window(100, 10, WindowKind.SLIDING),
     "bucket": Window(10, 1, WindowKind.BUCKET, capacity=5),
 }
-KNOWN_FROM = ("spec", "headers")
+LIMIT_SOURCES = ("spec", "headers")
 OFFERED = 3.0
 WORKERS = 2
 MOST_ANSWER_SECONDS = 0.04
@@ -125,7 +125,7 @@ class BucketRule:
 
 
 Rule = FixedRule | SlidingRule | BucketRule
-MADE: dict[str, Callable[[Window], Rule]] = {
+RULE_TYPES: dict[str, Callable[[Window], Rule]] = {
     "fixed": FixedRule,
     "sliding": SlidingRule,
     "bucket": BucketRule,
@@ -136,7 +136,7 @@ class Scenario:
     """One rule under one kind of knowledge: what the server saw."""
 
     def __init__(self, window_name: str, known_from: str, seconds: float) -> None:
-        self.rule = MADE[window_name](RULES[window_name])
+        self.rule = RULE_TYPES[window_name](RULES[window_name])
         self.known_from = known_from
         self.seconds = seconds
         self.begins_at = 0.0
@@ -171,7 +171,7 @@ class Scenario:
         return self.accepted / self.rule.oracle(self.seconds)
 
 
-class Job(msgspec.Struct):
+class WorkerJob(msgspec.Struct):
     """What a worker process is told."""
 
     database_url: str
@@ -214,8 +214,8 @@ async def serving(scenarios: dict[str, Scenario]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def work(job: Job) -> None:
-    """Be one worker process: offer its part of the load to every scenario."""
+async def work(job: WorkerJob) -> None:
+    """Run one worker process: offer its part of the load to every scenario."""
     settings = DatabaseSettings(url=job.database_url)
     async with open_database(settings) as db, open_client() as client:
         node = await db.fetch_one(
@@ -225,8 +225,8 @@ async def work(job: Job) -> None:
             raise RuntimeError("no node row")
         node_id = node["id"]
         limits = {
-            f"{name}-{known}": Provider({"default": (RULES[name],)} if known == "spec" else {})
-            for name, known in job.scenarios
+            f"{name}-{source}": Provider({"default": (RULES[name],)} if source == "spec" else {})
+            for name, source in job.scenarios
         }
         gate = ProviderGateway(
             Parts(
@@ -241,8 +241,8 @@ async def work(job: Job) -> None:
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gate.run)
-            for name, known in job.scenarios:
-                tasks.start_soon(offer, gate, client, f"{job.base_url}/{name}-{known}", name)
+            for name, source in job.scenarios:
+                tasks.start_soon(offer, gate, client, f"{job.base_url}/{name}-{source}", name)
 
 
 async def offer(gate: ProviderGateway, client: HttpClient, url: str, name: str) -> None:
@@ -252,7 +252,7 @@ async def offer(gate: ProviderGateway, client: HttpClient, url: str, name: str) 
     backlog = anyio.Semaphore(0)
     async with anyio.create_task_group() as tasks:
         for _ in range(48):
-            tasks.start_soon(ask_for_ever, gate, client, url, backlog)
+            tasks.start_soon(call_for_ever, gate, client, url, backlog)
         at = CLOCK.monotonic()
         while True:
             at += gap_seconds
@@ -260,7 +260,7 @@ async def offer(gate: ProviderGateway, client: HttpClient, url: str, name: str) 
             backlog.release()
 
 
-async def ask_for_ever(
+async def call_for_ever(
     gate: ProviderGateway, client: HttpClient, url: str, backlog: anyio.Semaphore
 ) -> None:
     """Take a job, try it until it is answered, as a stage does with snoozes."""
@@ -304,10 +304,10 @@ def hints_of(reply: HttpReply) -> tuple[LimitHint, ...]:
     )
 
 
-class Crew:
+class WorkerPool:
     """The worker processes; `kill_one` kills and starts again."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerJob) -> None:
         self._told = msgspec.json.encode(job).decode()
         self._workers = [self._start() for _ in range(WORKERS)]
         self._turn = 0
@@ -337,14 +337,14 @@ async def measure(
     async with embedded_postgres(folder / "data", CLOCK) as server:
         await migrations.upgrade(DatabaseSettings(url=server.url))
         async with serving(scenarios) as base_url:
-            crew = Crew(Job(server.url, base_url, names))
+            crew = WorkerPool(WorkerJob(server.url, base_url, names))
             try:
                 await watch(scenarios, crew)
             finally:
                 await anyio.to_thread.run_sync(crew.stop)
 
 
-async def watch(scenarios: dict[str, Scenario], crew: Crew) -> None:
+async def watch(scenarios: dict[str, Scenario], crew: WorkerPool) -> None:
     """Kill one worker in the middle of each measurement; return when all have ended."""
     due = dict(scenarios)
     killed_at = 0.0
@@ -368,46 +368,46 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=5, help="of the fixed rule")
     parser.add_argument("--only", default="fixed,sliding,bucket", help="rules, comma-separated")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.worker:
+    options = parser.parse_args()
+    if options.worker:
         anyio.run(
             work,
-            msgspec.json.decode(given.worker, type=Job),
+            msgspec.json.decode(options.worker, type=WorkerJob),
             backend_options={"use_uvloop": True},
         )
         return
-    names = [(name, known) for name in given.only.split(",") for known in KNOWN_FROM]
+    names = [(name, source) for name in options.only.split(",") for source in LIMIT_SOURCES]
     scenarios = {
-        f"{name}-{known}": Scenario(
+        f"{name}-{source}": Scenario(
             name,
-            known,
-            given.windows * RULES[name].seconds if name == "fixed" else given.seconds,
+            source,
+            options.windows * RULES[name].seconds if name == "fixed" else options.seconds,
         )
-        for name, known in names
+        for name, source in names
     }
     with tempfile.TemporaryDirectory(prefix="leadflood-limits-") as folder:
         Path(folder).chmod(0o711)  # the server's own user must get in
-        told = (scenarios, names, Path(folder))
-        anyio.run(measure, *told, backend_options={"use_uvloop": True})
-    report(scenarios, names, as_json=given.json)
+        results = (scenarios, names, Path(folder))
+        anyio.run(measure, *results, backend_options={"use_uvloop": True})
+    report(scenarios, names, as_json=options.json)
 
 
 def report(scenarios: dict[str, Scenario], names: list[tuple[str, str]], *, as_json: bool) -> None:
-    told: dict[str, dict[str, dict[str, float]]] = {}
+    results: dict[str, dict[str, dict[str, float]]] = {}
     print(f"{'window':10}{'known from':12}{'accepted':>9}{'used':>8}{'429':>5}", file=sys.stderr)
-    for name, known in names:
-        scenario = scenarios[f"{name}-{known}"]
-        told.setdefault(name, {})[known] = {
+    for name, source in names:
+        scenario = scenarios[f"{name}-{source}"]
+        results.setdefault(name, {})[source] = {
             "used_ratio": round(scenario.used_ratio, 4),
             "throttled": scenario.throttled,
         }
         print(
-            f"{name:10}{known:12}{scenario.accepted:9}{scenario.used_ratio:8.4f}"
+            f"{name:10}{source:12}{scenario.accepted:9}{scenario.used_ratio:8.4f}"
             f"{scenario.throttled:5} {scenario.refused_at[:5] or ''}",
             file=sys.stderr,
         )
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(results))
 
 
 if __name__ == "__main__":

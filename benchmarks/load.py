@@ -18,7 +18,7 @@ import anyio
 import msgspec
 import uvloop
 
-from benchmarks.world import ROOT, Broken, percentile, print_line, python
+from benchmarks.world import ROOT, SubjectFailed, percentile, print_line, python
 
 CONNECTIONS = 32
 MARGIN_SECONDS = 30
@@ -89,7 +89,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_s(self) -> float:
-        """Tell the good answers in a second."""
+        """Return the good answers a second."""
         return self.good / self.seconds
 
 
@@ -102,7 +102,7 @@ async def put_load(task: Task) -> Tally:
     for line in reversed(done.stdout.decode().splitlines()):
         if line.startswith("{"):
             return msgspec.json.decode(line, type=Tally)
-    raise Broken(f"{command[0]}: {done.stderr.decode()[-500:]}")
+    raise SubjectFailed(f"{command[0]}: {done.stderr.decode()[-500:]}")
 
 
 def tool() -> str:
@@ -117,13 +117,28 @@ def _words(task: Task) -> str:
 def _wrk_command(wrk: str, task: Task) -> list[str]:
     script = Path(tempfile.gettempdir()) / f"leadflood-wrk-{'get' if task.ids_file else 'post'}.lua"
     script.write_text((_GET if task.ids_file else _POST) + _TELL, "utf-8")
-    words = [task.ids_file, str(random.randrange(10**9))] if task.ids_file else [  # noqa: S311
-        task.icp_id, task.mark
-    ]  # fmt: skip
+    arguments = (
+        [task.ids_file, str(random.randrange(10**9))]  # noqa: S311 - a seed
+        if task.ids_file
+        else [
+            task.icp_id,
+            task.mark,
+        ]
+    )
     return [
-        wrk, "-t1", f"-c{task.connections}", f"-d{max(1, round(task.seconds))}s", "--timeout",
-        "10s", "-s", str(script), task.address, "--", f"Bearer {task.token}", *words,
-    ]  # fmt: skip
+        wrk,
+        "-t1",
+        f"-c{task.connections}",
+        f"-d{max(1, round(task.seconds))}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(script),
+        task.address,
+        "--",
+        f"Bearer {task.token}",
+        *arguments,
+    ]
 
 
 class _Client:
@@ -147,9 +162,13 @@ class _Client:
         self._count += 1
         n, mark = self._count, self._task.mark
         person = {
-            "email": f"p{mark}.{n}@c{n % 2000}-bench.com", "fullName": f"Ann {mark} Number{n}",
-            "title": "COO", "country": "DE", "icpId": self._task.icp_id, "providers": [],
-        }  # fmt: skip
+            "email": f"p{mark}.{n}@c{n % 2000}-bench.com",
+            "fullName": f"Ann {mark} Number{n}",
+            "title": "COO",
+            "country": "DE",
+            "icpId": self._task.icp_id,
+            "providers": [],
+        }
         return self._request("POST", "/v1/leads", json.dumps(person).encode())
 
     def _request(self, method: str, path: str, body: bytes) -> bytes:

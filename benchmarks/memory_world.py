@@ -306,8 +306,8 @@ class MemorySender:
         return Arrival.SENT if message.reference in self.taken else Arrival.NOT_SENT
 
 
-def make_adapters(settings: object, gate: Gate, http: object, clock: Clock) -> dict[str, Any]:
-    """Stand in for `leadflood.app.make_adapters`: the same names, answered from memory."""
+def build_adapters(settings: object, gate: Gate, http: object, clock: Clock) -> dict[str, Any]:
+    """Stand in for `catalog.build_adapters`: the same names, answered from memory."""
     del settings, http
     return {
         "apollo": MemoryApollo(gate, clock),

@@ -36,13 +36,41 @@ COUNTRIES = tuple(
 )
 LEVELS = ("Head of", "Director of", "VP", "Chief", "Senior", "Junior")
 FIELDS = (
-    "Operations", "Sales", "Finance", "Marketing", "Engineering", "Procurement", "People",
-    "Logistics", "Security", "Quality", "Data", "Legal",
-)  # fmt: skip
+    "Operations",
+    "Sales",
+    "Finance",
+    "Marketing",
+    "Engineering",
+    "Procurement",
+    "People",
+    "Logistics",
+    "Security",
+    "Quality",
+    "Data",
+    "Legal",
+)
 STARTS = (
-    "an", "be", "cla", "da", "e", "fre", "gre", "ha", "i", "jo", "ka", "le", "ma", "ni", "o", "pa",
-    "ro", "sa", "to", "vi",
-)  # fmt: skip
+    "an",
+    "be",
+    "cla",
+    "da",
+    "e",
+    "fre",
+    "gre",
+    "ha",
+    "i",
+    "jo",
+    "ka",
+    "le",
+    "ma",
+    "ni",
+    "o",
+    "pa",
+    "ro",
+    "sa",
+    "to",
+    "vi",
+)
 ENDS = ("na", "rt", "ra", "vid", "lia", "das", "ta", "nnes", "ris", "nas", "rl", "on", "x", "la")
 FAMILIES = ("son", "berg", "mann", "ez", "ski", "ley", "er", "aux", "ini", "feld", "stra", "ton")
 
@@ -82,11 +110,17 @@ async def fill(database: Database, count: int = 1_000_000, seed: int = 7) -> Fil
         SQL.add_companies, ids=company_ids, domains=domains, names=names, begin=begin
     )
     drawn = {
-        "company_ids": company_ids, "fields": list(FIELDS),
-        "firsts": firsts, "lasts": lasts, "countries": list(COUNTRIES),
+        "company_ids": company_ids,
+        "fields": list(FIELDS),
+        "firsts": firsts,
+        "lasts": lasts,
+        "countries": list(COUNTRIES),
         "titles": [f"{level} {field}" for field in FIELDS for level in LEVELS],
-        "owners": owners, "tags": list(TAGS), "icp_ids": icp_ids, "run_ids": run_ids,
-    }  # fmt: skip
+        "owners": owners,
+        "tags": list(TAGS),
+        "icp_ids": icp_ids,
+        "run_ids": run_ids,
+    }
     for first in range(0, count, CHUNK):
         last = min(first + CHUNK, count) - 1
         async with database.transaction() as tx:
@@ -99,9 +133,15 @@ async def fill(database: Database, count: int = 1_000_000, seed: int = 7) -> Fil
         await database.execute(Query("make_index", definition, ()))
     await database.execute(SQL.tidy)
     return Filled(
-        count, tuple(icp_ids), tuple(run_ids), tuple(owners), TAGS, COUNTRIES, tuple(domains),
+        count,
+        tuple(icp_ids),
+        tuple(run_ids),
+        tuple(owners),
+        TAGS,
+        COUNTRIES,
+        tuple(domains),
         tuple(lasts),
-    )  # fmt: skip
+    )
 
 
 async def _drop_indexes(database: Database) -> list[str]:

@@ -11,103 +11,96 @@ Leads a second counts leads in their final state in the database.
 """
 
 import argparse
-import json
-import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import uvloop
 
+from benchmarks.report import Figures, format_rate, make_parser, parse_options, run_benchmark
 from benchmarks.world import (
-    Broken,
     Server,
-    measure,
-    open_server,
+    SubjectFailed,
+    print_message,
     print_table,
     python,
-    say,
+    run_subject,
 )
 
 SUBJECT = "benchmarks.leads_subject"
 KINDS = ("memory", "http")
+PAGE = 100
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pipeline",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
-    parser.add_argument("--leads", type=int, default=20_000)
-    parser.add_argument("--warmup", type=int, default=2_000)
-    parser.add_argument("--http-leads", type=int, default=2_000)
-    parser.add_argument("--only", default=",".join(KINDS), help=", ".join(KINDS))
-    asked = parser.parse_args()
-    asked.only = asked.only.split(",")
-    if unknown := set(asked.only) - set(KINDS):
-        parser.error(f"--only: no kind named {', '.join(sorted(unknown))}")
-    for name in ("leads", "warmup", "http_leads"):
-        setattr(asked, name, max(100, getattr(asked, name) // 100 * 100))
-    return asked
+    parser = make_parser("benchmarks.pipeline", __doc__, KINDS)
+    for option, default in (("leads", 20_000), ("warmup", 2_000), ("http-leads", 2_000)):
+        parser.add_argument(f"--{option}", type=_whole_pages, default=default)
+    return parse_options(parser, KINDS)
 
 
-async def take(server: Server, kind: str, leads: int, warmup: int) -> dict[str, Any]:
+def _whole_pages(text: str) -> int:
+    """Return the number rounded down to whole pages of leads, at least one."""
+    return max(PAGE, int(text) // PAGE * PAGE)
+
+
+async def measure_kind(server: Server, kind: str, leads: int, warmup: int) -> dict[str, Any]:
     """Measure one kind in a process of its own, on a fresh database."""
     await server.make_fresh()
     spec = {"url": server.url, "kind": kind, "leads": leads, "warmup": warmup}
     try:
-        found = await measure(python(SUBJECT), spec)
-    except (Broken, TimeoutError) as error:
-        found = {"faults": [str(error) or "it did not end in time"]}
-    if found["faults"]:
-        say(f"[red]{kind}: void: {'; '.join(found['faults'])}")
-    if "stages" in found:
-        show(kind, found)
-    return found
+        result = await run_subject(python(SUBJECT), spec)
+    except (SubjectFailed, TimeoutError) as error:
+        result = {"faults": [str(error) or "it did not end in time"]}
+    if result["faults"]:
+        print_message(f"[red]{kind}: void: {'; '.join(result['faults'])}")
+    if "stages" in result:
+        print_kind(kind, result)
+    return result
 
 
-def show(kind: str, found: dict[str, Any]) -> None:
-    """Tell a person."""
-    say(
-        f"{kind}: {found['per_s']:,.0f} leads/s; {found['final']:,} final in "
-        f"{found['seconds']:.1f} s, {found['cpu_seconds']:.1f} s of them on the processor; "
-        f"{found['high']:,} HIGH, {found['accepted']:,} sent; each lead has at least "
-        f"{found['providers']} providers and {found['provenance']} values"
+def print_kind(kind: str, result: dict[str, Any]) -> None:
+    """Print one kind."""
+    print_message(
+        f"{kind}: {result['per_s']:,.0f} leads/s; {result['final']:,} final in "
+        f"{result['seconds']:.1f} s, {result['cpu_seconds']:.1f} s of them on the processor; "
+        f"{result['high']:,} HIGH, {result['accepted']:,} sent; each lead has at least "
+        f"{result['providers']} providers and {result['provenance']} values"
     )
-    print_table(f"{kind}: rows", found["rows"], "{:,}".format)
-    for name, told in found["stages"].items():
-        print_table(f"{kind}: {name}", told)
+    print_table(f"{kind}: rows", result["rows"], "{:,}".format)
+    for name, figures in result["stages"].items():
+        print_table(f"{kind}: {name}", figures)
 
 
-async def main(asked: argparse.Namespace) -> int:
-    load = os.getloadavg()[0]
-    found: dict[str, dict[str, Any]] = {}
-    async with open_server() as server:
-        settings = await server.settings()
-        print_table("Postgres", settings)
-        if "memory" in asked.only:
-            found["memory"] = await take(server, "memory", asked.leads, asked.warmup)
-        if "http" in asked.only:
-            warmup = max(100, asked.http_leads // 1000 * 100)
-            found["http"] = await take(server, "http", asked.http_leads, warmup)
-    void = [f"{kind}: {fault}" for kind, told in found.items() for fault in told["faults"]]
-    if asked.json:
-        told = {
-            "leads_per_s": {
-                kind: round(found[kind]["per_s"], 1)
-                if kind in found and not found[kind]["faults"]
-                else None
-                for kind in KINDS
-            },
-            "stages": {kind: one.get("stages") for kind, one in found.items()},
-            "rows": {kind: one.get("rows") for kind, one in found.items()},
-            "settings": settings,
-            "load_before": round(load, 2),
-            "void": void,
-        }
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
-    return 1 if void else 0
+async def measure_all(server: Server, options: argparse.Namespace) -> Figures:
+    """Measure each kind and return the figures."""
+    results: dict[str, dict[str, Any]] = {}
+    if "memory" in options.only:
+        results["memory"] = await measure_kind(server, "memory", options.leads, options.warmup)
+    if "http" in options.only:
+        warmup = _whole_pages(str(options.http_leads // 10))
+        results["http"] = await measure_kind(server, "http", options.http_leads, warmup)
+    return {
+        "leads_per_s": {kind: _rate_of(results.get(kind)) for kind in KINDS},
+        "stages": {kind: result.get("stages") for kind, result in results.items()},
+        "rows": {kind: result.get("rows") for kind, result in results.items()},
+        "void": [
+            f"{kind}: {fault}" for kind, result in results.items() for fault in result["faults"]
+        ],
+    }
+
+
+def _rate_of(result: Mapping[str, Any] | None) -> float | None:
+    """Return the leads a second; None: not measured, or void."""
+    return round(result["per_s"], 1) if result and not result["faults"] else None
+
+
+async def main(options: argparse.Namespace) -> int:
+    return await run_benchmark(
+        lambda server: measure_all(server, options),
+        lambda figures: print_table("leads a second", figures["leads_per_s"], format_rate),
+        as_json=options.json,
+    )
 
 
 if __name__ == "__main__":

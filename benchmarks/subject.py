@@ -1,4 +1,4 @@
-"""Our own process: one node of the real engine on toy stages, one phase at a time.
+"""Our subject: one node of the real engine on toy stages, one phase at a time.
 
     drain    pre-queued jobs, in chunks as the floor does it: filled while paused, timed until the
              database has nothing left
@@ -46,7 +46,7 @@ from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, Parts, Settings, running_engine
 from typing_extensions import override
 
-from benchmarks.world import CLOCK, SQL, Broken, Peak, percentile, print_line, rss_mb
+from benchmarks.world import CLOCK, SQL, Peak, SubjectFailed, percentile, print_line, rss_mb
 
 LEGS = 5
 FILL_BATCH = 5_000
@@ -137,14 +137,14 @@ class LegStage(Stage[Any, Any, None]):
         return Done(None)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Any, None]]) -> Sequence[FollowUp]:
+    async def commit(
+        self, tx: Tx, finished: Sequence[FinishedTask[Any, None]]
+    ) -> Sequence[FollowUp]:
         if self._is_last and self._way.is_over:
             return ()
-        make, follows = self._next, []
-        for each in ended:
-            task = each.task
-            follows.append(each.follow_up(make(n=task.n, hop=task.hop + 1, **PAD)))
-        return follows
+        return [
+            job.follow_up(self._next(n=job.task.n, hop=job.task.hop + 1, **PAD)) for job in finished
+        ]
 
 
 def make_leg_stages(legs: Sequence[type[Event]]) -> list[type[LegStage]]:
@@ -159,7 +159,9 @@ DRAIN_ROUTES = EventRoutes([Step(on=JobMade, run=DrainStage)])
 
 
 @asynccontextmanager
-async def opened(spec: dict[str, Any]) -> AsyncIterator[tuple[Database, DatabaseSettings]]:
+async def migrated_database(
+    spec: dict[str, Any],
+) -> AsyncIterator[tuple[Database, DatabaseSettings]]:
     """Open the measurement's database, migrated."""
     settings = DatabaseSettings(url=spec["url"])
     await migrations.upgrade(settings)
@@ -211,23 +213,23 @@ async def fill(db: Database, publisher: Publisher, jobs: int, many_runs: int = 0
 
 
 async def wait_until_settled(db: Database, engine: Engine, total: int) -> None:
-    """Wait until the engine says that all is settled and the database has nothing left."""
-    lines = list(engine.runners.values())
-    while sum(line.metrics.completed for line in lines) < total:
-        if any(line.metrics.last_error for line in lines):
-            raise Broken(str(engine.status()))
+    """Wait until the engine has completed all jobs and the database has none left."""
+    metrics = [runner.metrics for runner in engine.runners.values()]
+    while sum(stage.completed for stage in metrics) < total:
+        if any(stage.last_error for stage in metrics):
+            raise SubjectFailed(str(engine.status()))
         await CLOCK.sleep(SETTLED_POLL_SECONDS)
     while await db.fetch_value(SQL.has_jobs):
         await CLOCK.sleep(SETTLED_POLL_SECONDS)
 
 
 async def find_faults(db: Database, jobs: int, times: bytearray | None = None) -> list[str]:
-    """Say what makes the measurement void: nothing lost, nothing left, nothing twice."""
+    """Return what makes the measurement void: jobs lost, left over or run twice."""
     faults = []
-    if (done := await db.fetch_value(SQL.count_history)) != jobs:
-        faults.append(f"history has {done} of {jobs} jobs")
-    if left := await db.fetch_value(SQL.count_jobs):
-        faults.append(f"{left} jobs are left")
+    if (completed := await db.fetch_value(SQL.count_history)) != jobs:
+        faults.append(f"history has {completed} of {jobs} jobs")
+    if remaining := await db.fetch_value(SQL.count_jobs):
+        faults.append(f"{remaining} jobs are left")
     if times is not None and times.count(1) != jobs:
         faults.append(f"{jobs - times.count(1)} handlers did not run exactly once")
     return faults
@@ -238,22 +240,25 @@ async def drain(spec: dict[str, Any]) -> dict[str, Any]:
     chunk, moved, spent = spec["jobs"], 0, 0.0
     faults: list[str] = []
     stage = DrainStage(Policy(), chunk)
-    async with opened(spec) as (db, settings), engine_on(db, settings, DRAIN_ROUTES, [stage]) as on:
+    async with (
+        migrated_database(spec) as (db, settings),
+        engine_on(db, settings, DRAIN_ROUTES, [stage]) as engine,
+    ):
         publisher, peak = producer_on(db, DRAIN_ROUTES), Peak()
         end_at = perf_counter() + spec.get("wall_seconds", 0)
         while spent < spec["seconds"] or perf_counter() < end_at:
-            await pause(on, db)
+            await pause(engine, db)
             if not spec.get("keeps_dead"):
                 await db.execute(SQL.empty_queue)
             await fill(db, publisher, chunk)
             stage.times = bytearray(chunk)
-            began = perf_counter()
+            started_at = perf_counter()
             async with anyio.create_task_group() as group:
                 group.start_soon(peak.watch)
                 await switches.resume_stage(db, stage.name)
-                await on.control.look()
-                await wait_until_settled(db, on, moved + chunk)
-                spent += perf_counter() - began
+                await engine.switches.refresh()
+                await wait_until_settled(db, engine, moved + chunk)
+                spent += perf_counter() - started_at
                 group.cancel_scope.cancel()
             moved += chunk
             faults += await find_faults(db, moved)
@@ -262,7 +267,7 @@ async def drain(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 async def pause(engine: Engine, db: Database) -> None:
-    """Keep the node's hands off while jobs are queued."""
+    """Pause the node while jobs are queued."""
     await switches.pause_stage(db, CLOCK, DrainStage.name, "benchmark", "filling")
     await engine.switches.refresh()
 
@@ -277,18 +282,21 @@ async def chain(spec: dict[str, Any]) -> dict[str, Any]:
     way = Round(spec["items"])
     policy = Policy(concurrency=spec.get("concurrency", 1_000))
     stages = [kind(policy, leg, legs, way) for leg, kind in enumerate(kinds)]
-    async with opened(spec) as (db, settings), engine_on(db, settings, routes, stages) as on:
+    async with (
+        migrated_database(spec) as (db, settings),
+        engine_on(db, settings, routes, stages) as engine,
+    ):
         first: Any = legs[0]
-        began = perf_counter()
-        async with on.publisher.transaction() as publication:
+        started_at = perf_counter()
+        async with engine.publisher.transaction() as publication:
             await publication.publish([first(n=n, hop=0, **PAD) for n in range(spec["items"])])
         await CLOCK.sleep(spec["seconds"])
         way.is_over = True
         while await db.fetch_value(SQL.has_jobs):
             await CLOCK.sleep(SETTLED_POLL_SECONDS)
-        spent, hops = perf_counter() - began, sum(way.hops)
+        spent, hops = perf_counter() - started_at, sum(way.hops)
         faults = await find_faults(db, hops)
-        if way.faults or any(made % LEGS for made in way.hops):
+        if way.faults or any(hop_count % LEGS for hop_count in way.hops):
             faults.append(f"{way.faults} hops came twice or out of order")
         events = await db.fetch_value(SQL.count_events)
         if events != (hops if spec["logged"] else 0):
@@ -297,15 +305,18 @@ async def chain(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 async def idle(spec: dict[str, Any]) -> dict[str, Any]:
-    """Tell how long an idle node needs until the handler's first line."""
+    """Measure the time of an idle node from enqueue to the handler's first line."""
     jobs = spec["jobs"]
     stage = DrainStage(Policy(), jobs)
-    async with opened(spec) as (db, settings), engine_on(db, settings, DRAIN_ROUTES, [stage]) as on:
+    async with (
+        migrated_database(spec) as (db, settings),
+        engine_on(db, settings, DRAIN_ROUTES, [stage]) as engine,
+    ):
         await CLOCK.sleep(0.5)
         print_line({"ready": True})
         if spec["in_process"]:
-            await produce_into(on.publisher, jobs)
-        await wait_until_settled(db, on, jobs)
+            await produce_into(engine.publisher, jobs)
+        await wait_until_settled(db, engine, jobs)
         faults = await find_faults(db, jobs, stage.times)
     waits = stage.waits_ms
     return {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99), "faults": faults}
@@ -322,41 +333,41 @@ async def produce_into(publisher: Publisher, jobs: int) -> None:
 
 
 async def once(spec: dict[str, Any]) -> dict[str, Any]:
-    """Work on what is queued already, to the end or for `seconds`; tell the memory it took."""
+    """Work on the queued jobs, to the end or for `seconds`; measure the memory too."""
     jobs, peak = spec["jobs"], Peak()
     stage = DrainStage(Policy(), jobs)
-    async with opened(spec) as (db, settings):
-        began = perf_counter()
+    async with migrated_database(spec) as (db, settings):
+        started_at = perf_counter()
         async with (
-            engine_on(db, settings, DRAIN_ROUTES, [stage]) as on,
+            engine_on(db, settings, DRAIN_ROUTES, [stage]) as engine,
             anyio.create_task_group() as group,
         ):
             group.start_soon(peak.watch)
             with anyio.move_on_after(spec.get("seconds")):
-                await wait_until_settled(db, on, jobs)
-            spent = perf_counter() - began
-            done = on.lines[stage.name].metrics.completed
+                await wait_until_settled(db, engine, jobs)
+            spent = perf_counter() - started_at
+            completed = engine.runners[stage.name].metrics.completed
             group.cancel_scope.cancel()
-        left = await db.fetch_value(SQL.count_jobs)
+        remaining = await db.fetch_value(SQL.count_jobs)
         history = await db.fetch_value(SQL.count_history)
     faults = []
-    if left + history != jobs or stage.times.count(0) != left:
-        faults.append(f"{history} in history and {left} left are not {jobs}")
+    if remaining + history != jobs or stage.times.count(0) != remaining:
+        faults.append(f"{history} in history and {remaining} left are not {jobs}")
     if max(stage.times) > 1:
         faults.append("a handler ran twice")
-    return {"per_s": done / spent, "jobs": done, "rss_mb": peak.mb, "faults": faults}
+    return {"per_s": completed / spent, "jobs": completed, "rss_mb": peak.mb, "faults": faults}
 
 
 async def fill_only(spec: dict[str, Any]) -> dict[str, Any]:
-    """Queue jobs and end."""
-    async with opened(spec) as (db, _):
-        began = perf_counter()
+    """Queue jobs, and nothing else."""
+    async with migrated_database(spec) as (db, _):
+        started_at = perf_counter()
         await fill(db, producer_on(db, DRAIN_ROUTES), spec["jobs"], spec.get("runs", 0))
-        return {"per_s": spec["jobs"] / (perf_counter() - began), "faults": []}
+        return {"per_s": spec["jobs"] / (perf_counter() - started_at), "faults": []}
 
 
 async def produce(spec: dict[str, Any]) -> dict[str, Any]:
-    """Queue one job now and then."""
+    """Queue one job after each random gap, from another process."""
     settings = DatabaseSettings(url=spec["url"])
     async with open_database(settings) as db:
         publisher = producer_on(db, DRAIN_ROUTES)
@@ -365,9 +376,12 @@ async def produce(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 async def rest(spec: dict[str, Any]) -> dict[str, Any]:
-    """Do nothing with a node that has nothing to do."""
+    """Measure the memory of a node without work."""
     stage = DrainStage(Policy(), spec["jobs"])
-    async with opened(spec) as (db, settings), engine_on(db, settings, DRAIN_ROUTES, [stage]):
+    async with (
+        migrated_database(spec) as (db, settings),
+        engine_on(db, settings, DRAIN_ROUTES, [stage]),
+    ):
         await CLOCK.sleep(spec["seconds"])
         return {"rss_mb": rss_mb(), "faults": []}
 

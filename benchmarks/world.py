@@ -1,4 +1,4 @@
-"""What the benchmarks share: one stock Postgres, a process for each subject, tables and JSON."""
+"""What benchmarks have in common: one stock Postgres, a child process a subject, tables, JSON."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 from anyio.streams.text import TextReceiveStream
@@ -27,13 +28,13 @@ SQL = load_queries(__file__)
 ROOT = Path(__file__).parent.parent
 CLOCK = SystemClock()
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-TALK = Console(stderr=True)
+CONSOLE = Console(stderr=True)
 CHILD_SECONDS = 300
-MOST_WORDS_BYTES = 2_000
+MAX_OUTPUT_BYTES = 2_000
 
 
-class Broken(Exception):
-    """A subject's process failed; its last words are the text."""
+class SubjectFailed(Exception):
+    """A subject's process failed; its last output is the text."""
 
 
 class Server:
@@ -44,26 +45,26 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Tell where the database of the current measurement is."""
+        """The URL of the database of the current measurement."""
         return self._server.url_of("bench")
 
     async def make_fresh(self) -> None:
-        """Make the measurement's database anew, with nothing left to write from before."""
+        """Create the measurement's database again, after a checkpoint."""
         for query in (SQL.drop_bench, SQL.make_bench, SQL.make_checkpoint):
-            await self.ask(query)
+            await self.fetch_value(query)
 
-    async def ask(self, query: Query) -> Any:
-        """Run one statement beside the measurement and tell its value."""
+    async def fetch_value(self, query: Query) -> Any:
+        """Run one statement beside the measurement and return its value."""
         async with own_connection(DatabaseSettings(url=self._server.url)) as connection:
             return await Tx(connection).fetch_value(query)
 
-    async def ask_bench(self, query: Query) -> Any:
-        """Run one statement in the measurement's database and tell its value."""
+    async def fetch_bench_value(self, query: Query) -> Any:
+        """Run one statement in the measurement's database and return its value."""
         async with own_connection(DatabaseSettings(url=self.url)) as connection:
             return await Tx(connection).fetch_value(query)
 
     async def settings(self) -> dict[str, str]:
-        """Tell the settings that the figures depend on."""
+        """Return the settings that the figures depend on."""
         async with own_connection(DatabaseSettings(url=self._server.url)) as connection:
             rows = await Tx(connection).fetch(SQL.server_settings)
         return {row["name"]: row["setting"] for row in rows}
@@ -74,9 +75,9 @@ async def open_server() -> AsyncIterator[Server]:
     """Start a Postgres of our own, stock settings, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="leadflood-bench-"))
     os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the server's own user must pass, when root
-    me = asyncio.current_task()
-    if me is not None:  # ended politely, the server ends too
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    task = asyncio.current_task()
+    if task is not None:  # ended politely, the server ends too
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         async with embedded_postgres(folder / "data", CLOCK) as server:
             yield Server(server)
@@ -85,13 +86,13 @@ async def open_server() -> AsyncIterator[Server]:
 
 
 class Child:
-    """A subject at work in a process of its own: JSON in by argument, JSON lines out."""
+    """A subject in a process of its own: JSON in by argument, JSON lines out."""
 
     def __init__(self, process: anyio.abc.Process, lines: AsyncIterator[dict[str, Any]]) -> None:
         self.process = process
         self._lines = lines
 
-    async def tell(self) -> dict[str, Any]:
+    async def read_line(self) -> dict[str, Any]:
         """Wait for its next JSON line."""
         async for line in self._lines:
             return line
@@ -104,9 +105,9 @@ async def running_child(command: Sequence[str], spec: Mapping[str, Any]) -> Asyn
 
     Raises: Broken with its last words when it fails.
     """
-    with tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryFile() as output:
         process = await anyio.open_process(
-            [*command, json.dumps(spec)], cwd=ROOT, stdin=subprocess.DEVNULL, stderr=words
+            [*command, json.dumps(spec)], cwd=ROOT, stdin=subprocess.DEVNULL, stderr=output
         )
         try:
             yield Child(process, _json_lines(process))
@@ -118,8 +119,8 @@ async def running_child(command: Sequence[str], spec: Mapping[str, Any]) -> Asyn
             with anyio.CancelScope(shield=True):
                 await process.aclose()
         if process.returncode not in {0, -signal.SIGTERM}:
-            words.seek(max(0, words.seek(0, os.SEEK_END) - MOST_WORDS_BYTES))
-            raise Broken(f"{command[-1]}: {words.read().decode(errors='replace')}")
+            output.seek(max(0, output.seek(0, os.SEEK_END) - MAX_OUTPUT_BYTES))
+            raise SubjectFailed(f"{command[-1]}: {output.read().decode(errors='replace')}")
 
 
 async def _json_lines(process: anyio.abc.Process) -> AsyncIterator[dict[str, Any]]:
@@ -133,30 +134,30 @@ async def _json_lines(process: anyio.abc.Process) -> AsyncIterator[dict[str, Any
                 yield json.loads(line)
 
 
-async def measure(command: Sequence[str], spec: Mapping[str, Any]) -> dict[str, Any]:
+async def run_subject(command: Sequence[str], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Run a subject to its end and return the one object that it prints."""
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     with anyio.fail_after(CHILD_SECONDS):
         async with running_child(command, spec) as child:
-            told = await child.tell()
-    if not told:
-        raise Broken(f"{command[-1]} ended without a word")
-    return told
+            result = await child.read_line()
+    if not result:
+        raise SubjectFailed(f"{command[-1]} ended without a word")
+    return result
 
 
 def python(module: str) -> list[str]:
-    """Tell how to run one of our modules in a process of its own."""
+    """Return the command that runs one of our modules."""
     return [sys.executable, "-m", module]
 
 
-def print_line(found: Mapping[str, Any]) -> None:
-    """Say one JSON object to the process that started this one."""
-    sys.stdout.write(json.dumps(found) + "\n")
+def print_line(data: Mapping[str, Any]) -> None:
+    """Print one JSON object for the parent process."""
+    sys.stdout.write(json.dumps(data) + "\n")
     sys.stdout.flush()
 
 
 def rss_mb() -> float:
-    """Tell the memory that this process holds now."""
+    """Return the memory that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * PAGE_BYTES / 1e6
 
@@ -168,28 +169,43 @@ class Peak:
         self.mb = 0.0
 
     async def watch(self, every_seconds: float = 0.05) -> None:
-        """Look for ever."""
+        """Measure until cancelled."""
         while True:
             self.mb = max(self.mb, rss_mb())
             await CLOCK.sleep(every_seconds)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Tell the value that this share of them does not pass."""
+    """Return the value that this share of them does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
-def say(text: str) -> None:
-    """Talk to the person on stderr; data is for stdout."""
-    TALK.print(text, highlight=False)
+def print_message(text: str) -> None:
+    """Print a message on stderr; data is for stdout."""
+    CONSOLE.print(text, highlight=False)
 
 
-def print_table(title: str, rows: Mapping[str, Any], tell: Callable[[Any], str] = str) -> None:
+def print_table(
+    title: str, rows: Mapping[str, Any], format_value: Callable[[Any], str] = str
+) -> None:
     """Print names and values as a table, on stderr."""
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")
     for name, value in rows.items():
-        table.add_row(name, tell(value))
-    TALK.print(table)
+        table.add_row(name, format_value(value))
+    CONSOLE.print(table)
+
+
+def address_of(url: str) -> Mapping[str, Any]:
+    """Return a database's address in pieces, as node wants it."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    return {
+        "host": query["host"][0],
+        "port": int(query["port"][0]),
+        "user": parts.username,
+        "password": parts.password,
+        "database": parts.path.lstrip("/"),
+    }

@@ -1,11 +1,8 @@
-"""The composition root: builds every part, starts in order, stops in reverse. Nothing else does."""
+"""The composition root: builds every part, starts them in order, stops them in reverse."""
 
 import hashlib
-import os
-import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +11,8 @@ import msgspec
 from leadflood.api.http import idempotency
 from leadflood.api.http.in_flight import InFlightRequests
 from leadflood.api.services import Services
-from leadflood.contracts.parts import Ports, StageParts
-from leadflood.contracts.ports.email import EmailVerifier
-from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
+from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.sender import Sender
-from leadflood.contracts.ports.text import TextWriter
-from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.audit.service import AuditTrail
@@ -66,6 +59,7 @@ from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeServi
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
+from leadflood.engine import secret_files
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.control.parts import Control, ControlParts, make_control
@@ -83,7 +77,7 @@ from leadflood.engine.ledger.repository import (
     resolve_orphans,
 )
 from leadflood.engine.live_overrides import LiveOverrides
-from leadflood.engine.net.calls import Gate, Http
+from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
 from leadflood.engine.net.gateway import Parts as GateParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
@@ -93,7 +87,7 @@ from leadflood.engine.obs.sentry import Settings as SentrySettings, reporting
 from leadflood.engine.obs.tracing import tracing
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
-from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.maintenance.loop import drain, repeat
 from leadflood.engine.queue.parts import CrashPoint, no_crash
 from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
@@ -110,7 +104,7 @@ LOOK_UP_SECONDS = 30.0
 FORGET_SECONDS = 600.0
 WHOLE_NODE = "leadflood"
 HELPER_NODE = "leadflood run"
-"""A node that works for its own runs only: nobody may hand it work."""
+"""The name of a node that works for its own runs only: nobody may hand it work."""
 STAGE_NAMES = tuple(STAGES)
 
 
@@ -129,7 +123,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Storage:
-    """A database that is migrated and usable, with what every command needs beside it."""
+    """A migrated, usable database, with the services that need no node."""
 
     def __init__(
         self,
@@ -146,7 +140,7 @@ class Storage:
         self.server = server
         self.ids = Ids(clock)
         self.audit = AuditTrail(self.ids, clock)
-        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._keep_secret)
+        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._read_accounts_secret)
         self.users = Users(
             db, UserAccounts(clock, self.ids), OneTimeLinks(clock, settings.accounts)
         )
@@ -157,14 +151,14 @@ class Storage:
         self.scores = ScoringService(db)
 
     def explain_settings(self) -> Sequence[tuple[str, str, str]]:
-        """List every effective setting: path, value (secrets masked), where it came from."""
+        """Return every effective setting: path, value (secrets masked), source."""
         return explain_settings(self.settings)
 
-    def _keep_secret(self) -> str:
-        return _keep_secret(self.settings.data_folder() / "accounts.secret")
+    def _read_accounts_secret(self) -> str:
+        return secret_files.read_or_create(self.settings.data_folder() / "accounts.secret")
 
     def producer(self) -> Publisher:
-        """Make a publisher for a process that is no node: its jobs are queued for the nodes."""
+        """Return a publisher for a process that is no node: its jobs are queued for the nodes."""
         wakeups = Wakeups()
         channels: dict[str, Any] = dict.fromkeys(STAGE_NAMES)
         dispatcher = Dispatcher(EventRoutes(STEPS), channels, None, wakeups, self.ids, self.clock)
@@ -199,9 +193,9 @@ async def open_storage(
     migrate: bool = True,
     begin_empty: bool = False,
 ) -> AsyncIterator[Storage]:
-    """Use the embedded server, or the one DATABASE_URL names; bring its tables up to date.
+    """Open the embedded server, or the one DATABASE_URL names, and upgrade its tables.
 
-    `begin_empty` throws the embedded server's database away first; never that of a URL.
+    `begin_empty` empties the database of the embedded server first; never that of a URL.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -221,66 +215,47 @@ async def open_storage(
 
 
 def messaging_settings(settings: Settings) -> MessagingSettings:
-    """Complete the messaging settings: the public URL, and the key of the suppression hashes."""
+    """Return the messaging settings with the public URL and the key of the suppression hashes."""
     messaging = settings.messaging
     if not messaging.public_url and settings.http.public_url:
         messaging = msgspec.structs.replace(messaging, public_url=settings.http.public_url)
     if not messaging.hash_secret:
-        secret = _keep_secret(settings.data_folder() / "hash.secret")
+        secret = secret_files.read_or_create(settings.data_folder() / "hash.secret")
         messaging = msgspec.structs.replace(messaging, hash_secret=secret)
     return messaging
 
 
-def _keep_secret(path: Path) -> str:
-    """Read the secret of this installation, making it at the first start."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        made = secrets.token_hex(32)
-        file.write(made)
-    return made
+class NodeLife:
+    """One life of the node: the gateway, the providers and the services on one engine.
 
+    `ports` are the configured providers by what they do, `adapters` the same by name.
+    """
 
-class Node:
-    """This process at work: the engine, the gate, the providers and the services on top."""
-
-    def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
-        self.storage = storage
-        self.http = http
-        self._in_flight = InFlightRequests()
-        self._crash_point = crash_point
-        self.engine: Engine
-        self.gate: ProviderGateway
-        self.adapters: dict[str, Any] = {}
-        self.ports: Ports
-        self.publisher: Publisher
-        self.live_overrides: LiveOverrides
-        self.messaging: Messaging
-        self.discovery: DiscoveryService
-        self.notifier: EventNotifier
-        self.services: Services
-
-    def build(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
-        """Build the parts of one life of the node, and its stages."""
-        storage, settings = self.storage, self.storage.settings
-        self.engine, self.publisher = engine, engine.publisher
+    def __init__(
+        self,
+        storage: Storage,
+        http: Http,
+        engine: Engine,
+        in_flight: InFlightRequests,
+        crash_point: CrashPoint | None,
+    ) -> None:
+        settings = storage.settings
         caps = LedgerSettings(
             Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
         )
         ledger = PostgresLedger(caps)
-        self.gate = ProviderGateway(self._gate_parts(engine, ledger), settings.gate)
+        self.storage = storage
+        self.engine, self.publisher = engine, engine.publisher
+        self._in_flight = in_flight
+        self.gate = ProviderGateway(self._gate_parts(ledger, crash_point), settings.gate)
         self.live_overrides = LiveOverrides(engine, self.gate, ledger, caps)
         engine.switches.follow(self.live_overrides.refresh)
-        self.adapters = make_adapters(settings, self.gate, self.http, storage.clock)
-        self.ports = make_ports(self.adapters)
+        self.adapters = catalog.build_adapters(settings.providers, self.gate, http, storage.clock)
+        self.ports = catalog.group_by_port(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
         self.notifier = EventNotifier(storage.clock, storage.ids)
         self.services = self._make_services()
-        return self._stages()
 
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
@@ -355,8 +330,8 @@ class Node:
             )
         )
 
-    def _gate_parts(self, engine: Engine, ledger: PostgresLedger) -> GateParts:
-        storage, settings = self.storage, self.storage.settings
+    def _gate_parts(self, ledger: PostgresLedger, crash_point: CrashPoint | None) -> GateParts:
+        storage, settings, engine = self.storage, self.storage.settings, self.engine
         allowance = PostgresAllowance(storage.db)
         return GateParts(
             db=storage.db,
@@ -365,19 +340,13 @@ class Node:
             clock=storage.clock,
             ids=storage.ids,
             node_id=lambda: engine.node.id,
-            providers={
-                name: GateProvider(
-                    {**entry.spec.limits, **settings.providers[name].limits},
-                    _fingerprint(settings.providers[name].api_key),
-                    entry.spec.limits,
-                )
-                for name, entry in catalog.CATALOG.items()
-            },
+            providers=_gateway_providers(settings),
             is_allowed=lambda name: not engine.switches.is_off(name),
-            crash_point=self._crash_point,
+            crash_point=crash_point,
         )
 
-    def _stages(self) -> Sequence[Stage[Any, Any, Any]]:
+    def stages(self) -> Sequence[Stage[Any, Any, Any]]:
+        """Build the stages of the pipeline."""
         storage, settings = self.storage, self.storage.settings
         complete = msgspec.structs.replace(settings, messaging=messaging_settings(settings))
         parts = StageParts(
@@ -385,63 +354,40 @@ class Node:
         )
         return [stage.build(settings.stages[name], parts) for name, stage in STAGES.items()]
 
-    def actors(self, engine: Engine) -> Sequence[Child]:
-        """List what runs beside the stages."""
+    def actors(self) -> Sequence[Child]:
+        """Return what runs beside the stages."""
         storage = self.storage
-        schedule = Scheduler(storage.db, storage.clock, engine.publisher, (SYSTEM_HEARTBEAT,))
+        schedule = Scheduler(storage.db, storage.clock, self.publisher, (SYSTEM_HEARTBEAT,))
         children = [
             Child("schedule", schedule.run),
             Child("gate", self.gate.run),
-            Child("orphans", self._settle_orphans),
-            Child("look-up", self._look_up_unknown, optional=True),
-            Child("answers", self._forget_answers, optional=True),
-            Child("notifications", self._notify, optional=True),
+            _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
+            _repeating("look-up", LOOK_UP_SECONDS, self.messaging.unknown_sends.settle_by_lookup),
+            _repeating("answers", FORGET_SECONDS, self._prune),
+            _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
         ]
-        if self.storage.server is not None:
-            children.append(Child("postgres", self.storage.server.watch))
+        if storage.server is not None:
+            children.append(Child("postgres", storage.server.watch))
         return children
 
     async def _settle_orphans(self) -> None:
-        """Money and sends of nodes that are gone: unresolved lines, unknown intents."""
-
-        async def settle() -> None:
-            lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
-            intents = await self.messaging.unknown_sends.settle_lost()
-            if lines or intents:
-                log.info("engine.orphans.settled", lines=lines, intents=intents)
-
-        await repeat(ORPHANS_SECONDS, settle, "orphans")
-
-    async def _look_up_unknown(self) -> None:
-        await repeat(LOOK_UP_SECONDS, self.messaging.unknown_sends.settle_by_lookup, "look-up")
+        """Settle the money and sends of lost nodes: unresolved lines, unknown intents."""
+        lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
+        intents = await self.messaging.unknown_sends.settle_lost()
+        if lines or intents:
+            log.info("engine.orphans.settled", lines=lines, intents=intents)
 
     async def _notify(self) -> None:
-        """Tell people what happened, whichever node sees it first."""
-        settings = self.storage.settings.notifications
+        await self.notifier.poll(self.publisher)
 
-        async def poll() -> None:
-            await self.notifier.poll(self.publisher)
-
-        await repeat(settings.look_seconds, poll, "notifications")
-
-    async def _forget_answers(self) -> None:
-        async def forget() -> None:
-            while await prune_notifications(
-                self.storage.db, self.storage.settings.notifications, self.storage.clock.now()
-            ):
-                pass
-            while await forget_answers(self.storage.db, self.storage.clock.now()):
-                pass
-            while await idempotency.prune(self.storage.db, self.storage.clock.now()):
-                pass
-            while await prune_auth(
-                self.storage.db, self.storage.settings.accounts, self.storage.clock.now()
-            ):
-                pass
-            while await self._forget_uploads():
-                pass
-
-        await repeat(FORGET_SECONDS, forget, "answers")
+    async def _prune(self) -> None:
+        """Delete what is past its retention, slice by slice."""
+        db, settings, now = self.storage.db, self.storage.settings, self.storage.clock.now()
+        await drain(lambda: prune_notifications(db, settings.notifications, now))
+        await drain(lambda: forget_answers(db, now))
+        await drain(lambda: idempotency.prune(db, now))
+        await drain(lambda: prune_auth(db, settings.accounts, now))
+        await drain(self._forget_uploads)
 
     async def _forget_uploads(self) -> int:
         storage = self.storage
@@ -449,41 +395,74 @@ class Node:
             return await prune_uploads(tx, storage.clock.now())
 
 
-def _fingerprint(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
+class Node:
+    """This process as a node; an evicted node starts again with a new life."""
+
+    def __init__(self, storage: Storage, http: Http, crash_point: CrashPoint | None = None) -> None:
+        self.storage = storage
+        self.http = http
+        self._in_flight = InFlightRequests()
+        self._crash_point = crash_point
+        self._life: NodeLife | None = None
+
+    def start_life(self, engine: Engine) -> Sequence[Stage[Any, Any, Any]]:
+        """Start a life on an engine; return its stages."""
+        life = NodeLife(self.storage, self.http, engine, self._in_flight, self._crash_point)
+        self._life = life
+        return life.stages()
+
+    @property
+    def life(self) -> NodeLife:
+        """The present life."""
+        if self._life is None:
+            raise RuntimeError("the node has not started")
+        return self._life
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the present life."""
+        return self.life.engine
+
+    @property
+    def services(self) -> Services:
+        """The services of the present life."""
+        return self.life.services
+
+    @property
+    def publisher(self) -> Publisher:
+        """The publisher of the present life."""
+        return self.life.publisher
+
+    @property
+    def messaging(self) -> Messaging:
+        """The services of messages of the present life."""
+        return self.life.messaging
+
+    async def close(self) -> None:
+        """Close what the adapters hold open."""
+        if self._life is not None:
+            await catalog.close_all(list(self._life.adapters.values()))
 
 
-def make_adapters(settings: Settings, gate: Gate, http: Http, clock: Clock) -> dict[str, Any]:
-    """Build the providers that are enabled and configured."""
+def _repeating(
+    name: str, seconds: float, duty: Callable[[], Awaitable[object]], *, optional: bool = True
+) -> Child:
+    return Child(name, lambda: repeat(seconds, duty, name), optional=optional)
+
+
+def _gateway_providers(settings: Settings) -> dict[str, GateProvider]:
     return {
-        name: entry.build(provider, gate, http, clock)
+        name: GateProvider(
+            limits={**entry.spec.limits, **settings.providers[name].limits},
+            api_key=_fingerprint(settings.providers[name].api_key),
+            documented=entry.spec.limits,
+        )
         for name, entry in catalog.CATALOG.items()
-        if is_configured(provider := settings.providers[name], entry.spec.secrets)
     }
 
 
-def make_ports(adapters: Mapping[str, Any]) -> Ports:
-    """Group the adapters by the ports they implement; the first verifier and writer count."""
-    senders: dict[Channel, Sender] = {}
-    for sender in adapters.values():
-        if isinstance(sender, Sender):
-            senders.setdefault(sender.channel, sender)
-    verifiers = (each for each in adapters.values() if isinstance(each, EmailVerifier))
-    writers = (each for each in adapters.values() if isinstance(each, TextWriter))
-    return Ports(
-        sources={name: each for name, each in adapters.items() if isinstance(each, PeopleSource)},
-        enrichers={
-            name: each for name, each in adapters.items() if isinstance(each, PersonEnricher)
-        },
-        verifier=next(verifiers, None),
-        writer=next(writers, None),
-        senders=senders,
-    )
-
-
-def is_configured(provider: ProviderSettings, needs: Sequence[str]) -> bool:
-    """Tell whether a provider is switched on and has what it needs."""
-    return provider.enabled and all(getattr(provider, need, "") for need in needs)
+def _fingerprint(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
 
 
 @asynccontextmanager
@@ -502,7 +481,7 @@ async def open_node(
 ) -> AsyncIterator[Node]:
     """Run this process as a node until the block ends.
 
-    `crash_point` is told the named moments of commits and calls: tests end the process there.
+    `crash_point` is called at the crash points of commits and calls: tests kill the process there.
     """
     settings = storage.settings
     async with (
@@ -525,7 +504,7 @@ async def open_node(
             crash_point=crash_point or no_crash,
         )
         try:
-            async with running_engine(parts, node.build, node.actors):
+            async with running_engine(parts, node.start_life, lambda _: node.life.actors()):
                 yield node
         finally:
-            await catalog.close_all(list(node.adapters.values()))
+            await node.close()

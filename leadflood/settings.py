@@ -43,10 +43,23 @@ SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")
 PROVIDER_NAMES = tuple(catalog.CATALOG)
 ENRICHER_NAMES = catalog.list_implementing(PersonEnricher)
 AT_LEAST_ONE = frozenset(
-    {"pool_size", "concurrency", "batch", "attempts", "connections", "connections_per_host",
-     "account_failures", "address_failures", "argon2_passes", "body_bytes", "import_bytes",
-     "max_subject", "max_body", "loss_patience"}
-)  # fmt: skip
+    {
+        "pool_size",
+        "concurrency",
+        "batch",
+        "attempts",
+        "connections",
+        "connections_per_host",
+        "account_failures",
+        "address_failures",
+        "argon2_passes",
+        "body_bytes",
+        "import_bytes",
+        "max_subject",
+        "max_body",
+        "loss_patience",
+    }
+)
 MOST_PORT = 65_535
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from anyio import to_thread
 
-from benchmarks.world import python, say
+from benchmarks.world import print_message, python
 
 HERE = Path(__file__).parent
 CACHE = Path(tempfile.gettempdir()) / "leadflood-benchmark-peers"
@@ -48,7 +48,7 @@ class Unavailable(Exception):
 
 
 async def command_of(peer: Peer) -> list[str]:
-    """Tell how to run a peer, installing what node needs at first use.
+    """Return the command that runs a peer, installing what node needs at first use.
 
     Raises: Unavailable.
     """
@@ -75,14 +75,14 @@ def _install(peer: Peer) -> Path:
     if not shutil.which("node") or not npm:
         raise Unavailable("node and npm are not on this machine")
     CACHE.mkdir(exist_ok=True)
-    wanted = (HERE / "package.json").read_text("utf-8")
+    names = (HERE / "package.json").read_text("utf-8")
     for script in HERE.glob("*.mjs"):
         shutil.copy(script, CACHE / script.name)
     installed = CACHE / "package.json"
     is_there = (CACHE / "node_modules" / peer.package / "package.json").exists()
-    if not is_there or not installed.exists() or installed.read_text("utf-8") != wanted:
-        say("installing the peers that run on node")
-        installed.write_text(wanted, "utf-8")
+    if not is_there or not installed.exists() or installed.read_text("utf-8") != names:
+        print_message("installing the peers that run on node")
+        installed.write_text(names, "utf-8")
         _run_npm(
             [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
         )
@@ -102,7 +102,7 @@ def _run_npm(command: list[str]) -> None:
 
 
 def version_of(peer: Peer) -> str:
-    """Tell which version is measured."""
+    """Return the measured version."""
     if peer.script:
         path = CACHE / "node_modules" / peer.package / "package.json"
         return str(json.loads(path.read_text("utf-8"))["version"])

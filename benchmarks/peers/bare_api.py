@@ -50,8 +50,8 @@ def new_id() -> UUID:
 
 
 def check(request: web.Request) -> None:
-    given = request.headers.get("Authorization", "").encode()
-    if not hmac.compare_digest(given, TOKEN):
+    arguments = request.headers.get("Authorization", "").encode()
+    if not hmac.compare_digest(arguments, TOKEN):
         raise web.HTTPUnauthorized
 
 
@@ -67,10 +67,10 @@ class Api:
             lead_id = UUID(request.match_info["leadId"])
         except ValueError:
             raise web.HTTPUnprocessableEntity from None
-        found = await self.pool.fetchval(SPEC["show_lead"], lead_id)
-        if found is None:
+        row = await self.pool.fetchval(SPEC["show_lead"], lead_id)
+        if row is None:
             raise web.HTTPNotFound
-        return web.Response(text=found, content_type="application/json")
+        return web.Response(text=row, content_type="application/json")
 
     async def post(self, request: web.Request) -> web.Response:
         check(request)
@@ -92,7 +92,7 @@ class Api:
             "country": new.country,
             "company_domain": domain,
         }
-        given = {
+        arguments = {
             "lead_id": made.lead_id,
             "run_id": made.run_id,
             "job_id": made.job_id,
@@ -113,7 +113,7 @@ class Api:
             "payload": encode(payload).decode(),
             "job_key": f"enrichment.run:{made.run_id}:{made.lead_id}",
         }
-        arranged = [given[name] for name in SPEC["add_lead_names"]]
+        arranged = [arguments[name] for name in SPEC["add_lead_names"]]
         if await self.pool.fetchval(SPEC["add_lead"], *arranged) is None:
             raise web.HTTPConflict
         return web.Response(body=encode(made), status=201, content_type="application/json")

@@ -34,7 +34,7 @@ class Going:
     async def handle(
         self, task: dict[str, Any], enqueue: Callable[[int, dict[str, Any]], Awaitable[Any]]
     ) -> None:
-        """Be the handler of every job."""
+        """Handle a job."""
         if sent_ns := task.get("sent_ns"):
             self.waits_ms.append((perf_counter_ns() - sent_ns) / 1e6)
         self.handled += 1
@@ -63,9 +63,9 @@ class Going:
         phase = {"drain": self._drain, "chain": self._chain, "idle": self._idle}
         async with anyio.create_task_group() as group:
             self._start(group, run)
-            found = await phase[self.spec["phase"]](count_left)
+            result = await phase[self.spec["phase"]](count_left)
             group.cancel_scope.cancel()
-        return {**found, "faults": self.faults[:3]}
+        return {**result, "faults": self.faults[:3]}
 
     def _start(self, group: TaskGroup, run: Callable[[], Awaitable[Any]]) -> None:
         async def go() -> None:
@@ -74,26 +74,26 @@ class Going:
         group.start_soon(go)
 
     async def _drain(self, count_left: Callable[[], Awaitable[int]]) -> dict[str, Any]:
-        jobs, began = self.spec["jobs"], perf_counter()
-        end_at = began + self.spec["cut_seconds"]
+        jobs, started_at = self.spec["jobs"], perf_counter()
+        end_at = started_at + self.spec["cut_seconds"]
         while self.handled < jobs and perf_counter() < end_at:
             await CLOCK.sleep(POLL_SECONDS)
         left = await count_left()
         while left and perf_counter() < end_at:
             await CLOCK.sleep(POLL_SECONDS)
             left = await count_left()
-        spent = perf_counter() - began
+        spent = perf_counter() - started_at
         if max(self.times) > 1:
             self.faults.append("a handler ran twice")
         return {"per_s": (jobs - left) / spent, "jobs": jobs - left, "seconds": spent}
 
     async def _chain(self, count_left: Callable[[], Awaitable[int]]) -> dict[str, Any]:
-        began = perf_counter()
+        started_at = perf_counter()
         await CLOCK.sleep(self.spec["seconds"])
         self.is_over = True
-        while await count_left() and perf_counter() < began + self.spec["cut_seconds"]:
+        while await count_left() and perf_counter() < started_at + self.spec["cut_seconds"]:
             await CLOCK.sleep(POLL_SECONDS)
-        spent, hops = perf_counter() - began, sum(self.hops)
+        spent, hops = perf_counter() - started_at, sum(self.hops)
         return {"per_s": hops / spent, "jobs": hops, "seconds": spent}
 
     async def _idle(self, count_left: Callable[[], Awaitable[int]]) -> dict[str, Any]:

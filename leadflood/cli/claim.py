@@ -1,17 +1,17 @@
-"""`leadflood claim`: the one-time link by which the first administrator comes in."""
+"""`leadflood claim`: the one-time link for the first administrator."""
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, with_storage
-from leadflood.cli.talk import print_data, print_json, say
+from leadflood.cli.console import print_data, print_json, print_message
+from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.domain.auth.schemas import OneTimeLink
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
 
-EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - where nobody can be sent to
+WILDCARD_HOSTS = {"", "0.0.0.0", "::"}  # noqa: S104 - no address that a browser can open
 
 
 def claim(*, as_json: AsJson = False) -> None:
-    """Print a fresh claim link while nobody has claimed; the former one is void."""
+    """Print a new claim link while there is no administrator; the former link is void."""
 
     async def make(storage: Storage) -> tuple[OneTimeLink, str]:
         await storage.accounts.start()
@@ -22,29 +22,33 @@ def claim(*, as_json: AsJson = False) -> None:
                 " `leadflood users reset-password EMAIL` prints a way back in",
                 code="auth.claim.done",
             )
-        return link, address_of(storage.settings)
+        return link, base_url(storage.settings)
 
     link, address = with_storage(make)
     if as_json:
         print_json({"link": address + link.path, "expiresAt": link.expires_at})
         return
     print_data(address + link.path)
-    say(f"open it and set your password; it works once, until {link.expires_at:%Y-%m-%d %H:%M} UTC")
+    print_message(
+        f"open it and set your password; it works once, until {link.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
 
 
 async def show_claim_link(storage: Storage, address: str) -> None:
-    """Say where to claim, when nobody has: at each start a fresh link."""
+    """Print a new claim link at each start until somebody has claimed."""
     link = await storage.accounts.use.registration.make_claim_link()
     if link is not None:
         port = int(address.rpartition(":")[2])
-        base = address_of(storage.settings, port)
-        say("there is no user yet: open this link once to become the administrator (24 h):")
-        say(f"  {base}{link.path}")
+        base = base_url(storage.settings, port)
+        print_message(
+            "there is no user yet: open this link once to become the administrator (24 h):"
+        )
+        print_message(f"  {base}{link.path}")
 
 
-def address_of(settings: Settings, port: int | None = None) -> str:
-    """Tell how the outside reaches us, as far as the settings know; `port` where it is known."""
+def base_url(settings: Settings, port: int | None = None) -> str:
+    """Return our URL for the outside, as far as the settings know it."""
     http = settings.http
-    host = "localhost" if http.host in EVERYWHERE else http.host
+    host = "localhost" if http.host in WILDCARD_HOSTS else http.host
     host = f"[{host}]" if ":" in host else host
     return http.public_url.rstrip("/") or f"http://{host}:{http.port if port is None else port}"

@@ -1,4 +1,4 @@
-"""`leadflood dead-letters`: look at what was given up, try it again, give a hopeless job up."""
+"""`leadflood dead-letters`: list, show and replay dead letters; bury a hopeless job."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,9 +8,9 @@ import msgspec
 import typer
 
 from leadflood.app import STAGE_NAMES, Storage
-from leadflood.cli.opened import AsJson, one_of, print_table, who, with_storage
+from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_message, print_table
+from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import USAGE, print_data, print_json, say
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.sending.stage import SendStage
@@ -18,14 +18,14 @@ from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
 
-PAGE = 500
+PAGE_SIZE = 500
 BURIED = "engine.buried"
-app = typer.Typer(no_args_is_help=True, help="What was given up: list, show, replay, bury.")
+app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, bury.")
 
 StageOption = Annotated[str | None, typer.Option("--stage", help="Only of this stage.")]
 CodeOption = Annotated[str | None, typer.Option("--code", help="Only with this error code.")]
 RunOption = Annotated[UUID | None, typer.Option("--run", help="Only of this run.")]
-_WORDS = {
+_ENDING_TEXTS = {
     Ending.QUEUED: "queued again",
     Ending.ALREADY_QUEUED: "already_queued: a job with its key is alive",
     Ending.RUN_CANCELLED: "refused: its run was cancelled",
@@ -36,7 +36,7 @@ _WORDS = {
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """What a payload may name."""
+    """The lead and the send that a payload names, if any."""
 
     lead_id: UUID | None = None
     intent_id: UUID | None = None
@@ -52,32 +52,40 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first."""
-    wanted = _filter(stage, code, run)
-    found = with_storage(lambda one: dead_letters.list_letters(one.db, wanted, limit=limit))
+    letter_filter = _filter(stage, code, run)
+    letters = with_storage(
+        lambda storage: dead_letters.list_letters(storage.db, letter_filter, limit=limit)
+    )
     if as_json:
-        print_json([_brief(letter) for letter in found])
+        print_json([_summary(letter) for letter in letters])
         return
     print_table(
         ("id", "died", "stage", "code", "tries", "error"),
         [
-            (one.id, f"{one.died_at:%Y-%m-%d %H:%M}", one.stage, one.error_code, one.attempts,
-             one.error[:80])
-            for one in found
+            (
+                letter.id,
+                f"{letter.died_at:%Y-%m-%d %H:%M}",
+                letter.stage,
+                letter.error_code,
+                letter.attempts,
+                letter.error[:80],
+            )
+            for letter in letters
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
 def show(letter: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> None:
     """Show one dead letter with its payload and the chain of its errors."""
-    found = with_storage(lambda one: dead_letters.get(one.db, letter))
+    dead_letter = with_storage(lambda storage: dead_letters.get(storage.db, letter))
     if as_json:
-        print_json(found)
+        print_json(dead_letter)
         return
-    for name, value in msgspec.to_builtins(found).items():
+    for name, value in msgspec.to_builtins(dead_letter).items():
         if name != "chain":
             print_data(f"{name}: {value}")
-    print_data(found.chain)
+    print_data(dead_letter.chain)
 
 
 @app.command()
@@ -91,88 +99,86 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Try dead letters again: by id, by filter, or all. Exits with 1 when one was not queued."""
-    wanted = _filter(stage, code, run)
-    if bool(letters) == (everything or wanted != DeadLetterFilter()):
+    letter_filter = _filter(stage, code, run)
+    if bool(letters) == (everything or letter_filter != DeadLetterFilter()):
         raise Invalid(
-            "name the dead letters by id, or by --stage, --code, --run or --all", code=USAGE
+            "name the dead letters by id, or by --stage, --code, --run or --all", code=USAGE_ERROR
         )
-    ended = with_storage(lambda one: _replay(one, letters, wanted))
+    replayed = with_storage(lambda storage: _replay(storage, letters, letter_filter))
     if as_json:
-        print_json(ended)
+        print_json(replayed)
     else:
-        for one in ended:
-            print_data(f"{one.id} {_WORDS[one.ending]}")
-    queued = sum(one.ending is Ending.QUEUED for one in ended)
-    say(f"{queued} of {len(ended)} queued again")
-    raise typer.Exit(0 if queued == len(ended) else 1)
+        for result in replayed:
+            print_data(f"{result.id} {_ENDING_TEXTS[result.ending]}")
+    queued = sum(result.ending is Ending.QUEUED for result in replayed)
+    print_message(f"{queued} of {len(replayed)} queued again")
+    raise typer.Exit(0 if queued == len(replayed) else 1)
 
 
 @app.command()
 def bury(job: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> None:
     """Give a waiting job up (one that crashes its node, say): it becomes a dead letter."""
-    letter = with_storage(lambda one: _bury(one, job))
+    letter = with_storage(lambda storage: _bury(storage, job))
     if as_json:
-        print_json(_brief(letter))
+        print_json(_summary(letter))
         return
     print_data(f"{letter.id} is a dead letter now")
 
 
 def _filter(stage: str | None, code: str | None, run: UUID | None) -> DeadLetterFilter:
     if stage is not None:
-        one_of("--stage", stage, STAGE_NAMES)
+        require_name("--stage", stage, STAGE_NAMES)
     return DeadLetterFilter(stage=stage, error_code=code, run_id=run)
 
 
-def _brief(letter: DeadLetter) -> dict[str, Any]:
+def _summary(letter: DeadLetter) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.to_builtins(letter)
     del built["chain"]
     return built
 
 
 async def _replay(
-    storage: Storage, letters: Sequence[UUID] | None, wanted: DeadLetterFilter
+    storage: Storage, letters: Sequence[UUID] | None, letter_filter: DeadLetterFilter
 ) -> list[Replayed]:
     if letters:
         return await _replay_some(storage, letters)
-    ended: list[Replayed] = []
+    replayed: list[Replayed] = []
     before: UUID | None = None
     while True:
-        page = await dead_letters.list_letters(storage.db, wanted, before=before, limit=PAGE)
+        page = await dead_letters.list_letters(
+            storage.db, letter_filter, before=before, limit=PAGE_SIZE
+        )
         if not page:
-            return ended
+            return replayed
         before = page[-1].id
-        ended += await _replay_some(storage, [one.id for one in page])
+        replayed += await _replay_some(storage, [letter.id for letter in page])
 
 
 async def _replay_some(storage: Storage, letter_ids: Sequence[UUID]) -> list[Replayed]:
     doubtful = await _find_doubtful(storage, letter_ids)
     async with storage.db.transaction() as tx:
-        ended = await dead_letters.replay(
+        replayed = await dead_letters.replay(
             tx, letter_ids, storage.ids, storage.clock.now(), doubtful
         )
-    for stage in sorted({one.stage for one in ended if one.ending is Ending.QUEUED}):
+    for stage in sorted({result.stage for result in replayed if result.ending is Ending.QUEUED}):
         await repository.notify(storage.db, stage)
-    return ended
+    return replayed
 
 
 async def _find_doubtful(storage: Storage, letter_ids: Sequence[UUID]) -> list[UUID]:
-    """Find the sends of which nobody knows whether they arrived."""
-    intent_of: dict[UUID, UUID] = {}
-    for letter_id in letter_ids:
-        row = await storage.db.fetch_one(repository.SQL.find_dead_letter, id=letter_id)
-        if row is not None and row["stage"] == SendStage.name:
-            subject = _subject_of(row["payload"])
-            if subject.intent_id is not None:
-                intent_of[letter_id] = subject.intent_id
-    unsettled = await messaging_of(storage).unknown_sends.find_unsettled(list(intent_of.values()))
-    return [letter_id for letter_id, intent_id in intent_of.items() if intent_id in unsettled]
+    """Return the letters whose send may have arrived."""
+    payloads = await dead_letters.find_payloads(storage.db, letter_ids, SendStage.name)
+    subjects = {letter_id: _subject_of(payload) for letter_id, payload in payloads.items()}
+    intent_ids = [subject.intent_id for subject in subjects.values() if subject.intent_id]
+    unsettled = await messaging_of(storage).unknown_sends.find_unsettled(intent_ids)
+    return [letter_id for letter_id, subject in subjects.items() if subject.intent_id in unsettled]
 
 
 async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:
-    """Bury, and say of its lead that it has failed: nobody else will."""
+    """Bury the job and mark its lead as failed: no other code will."""
     now = storage.clock.now()
     async with storage.db.transaction() as tx:
-        letter = await dead_letters.bury(tx, job_id, who(), now)
+        letter = await dead_letters.bury(tx, job_id, terminal_user(), now)
         lead_id = _subject_of(letter.payload).lead_id
         if lead_id is not None and not letter.stage.startswith("message."):
             await leads.set_status(tx, [lead_id], LeadStatus.FAILED, now, BURIED)

@@ -1,4 +1,4 @@
-"""`leadflood events`: everything that can happen, in the log of events and in the logs."""
+"""`leadflood events`: the catalogue of events and log lines."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 import leadflood
-from leadflood.cli.opened import AsJson, print_table
-from leadflood.cli.talk import print_data, print_json
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson
 from leadflood.engine.queue.event import Event, name_of
 from leadflood.pipeline import STEPS
 
@@ -18,7 +18,7 @@ LEVELS = ("debug", "info", "warning", "error", "critical", "exception")
 
 
 class EventType(msgspec.Struct, frozen=True, rename="camel"):
-    """A kind of event: is it written to the event log, what it means, what it carries."""
+    """A type of event: its meaning, its fields, the stages it starts; `kept`: it is logged."""
 
     name: str
     kept: bool
@@ -28,7 +28,7 @@ class EventType(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class LogType(msgspec.Struct, frozen=True, rename="camel"):
-    """A line that the logs may hold: its level and fields."""
+    """A log line: its level and fields."""
 
     name: str
     level: str
@@ -42,40 +42,52 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """List every event by name: what it means, what it carries, which stage it starts."""
-    kinds = [one for one in list_events() if area is None or one.name.startswith(f"{area}.")]
-    lines = [one for one in list_log_lines() if area is None or one.name.startswith(f"{area}.")]
+    event_types = [
+        entry for entry in list_events() if area is None or entry.name.startswith(f"{area}.")
+    ]
+    log_lines = [
+        entry for entry in list_log_lines() if area is None or entry.name.startswith(f"{area}.")
+    ]
     if as_json:
-        print_json({"events": kinds, "logs": lines})
+        print_json({"events": event_types, "logs": log_lines})
         return
     print_table(
         ("event", "kept", "starts", "fields", "means"),
         [
-            (one.name, "yes" if one.kept else "no", ", ".join(one.starts), ", ".join(one.fields),
-             one.means)
-            for one in kinds
+            (
+                entry.name,
+                "yes" if entry.kept else "no",
+                ", ".join(entry.starts),
+                ", ".join(entry.fields),
+                entry.means,
+            )
+            for entry in event_types
         ],
-    )  # fmt: skip
+    )
     print_data("")
     print_table(
         ("log line", "level", "fields", "written in"),
-        [(one.name, one.level, ", ".join(one.fields), one.written_in) for one in lines],
+        [
+            (entry.name, entry.level, ", ".join(entry.fields), entry.written_in)
+            for entry in log_lines
+        ],
     )
 
 
 def list_events() -> list[EventType]:
-    """List the kinds of events of the product, by name."""
-    return sorted((_event_type(kind) for kind in set(_kinds(Event))), key=lambda one: one.name)
+    """Return the types of events, by name."""
+    return sorted((_event_type(kind) for kind in set(_kinds(Event))), key=lambda entry: entry.name)
 
 
 def list_log_lines() -> list[LogType]:
-    """List the lines that the logs may hold, read from the source."""
+    """Return the log lines, read from the source."""
     root = Path(leadflood.__file__).parent
-    found = {
+    match = {
         (line.name, line.level): line
         for path in sorted(root.rglob("*.py"))
         for line in _lines_of(path, root)
     }
-    return [found[key] for key in sorted(found)]
+    return [match[key] for key in sorted(match)]
 
 
 def _kinds(base: type[Event]) -> Iterator[type[Event]]:
@@ -102,17 +114,25 @@ def _lines_of(path: Path, root: Path) -> Iterator[LogType]:
     if "log." not in text:
         return
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and (found := _log_call(node)) is not None:
-            name, level, fields = found
+        if isinstance(node, ast.Call) and (match := _log_call(node)) is not None:
+            name, level, fields = match
             yield LogType(name, level, tuple(fields), path.relative_to(root).as_posix())
 
 
 def _log_call(node: ast.Call) -> tuple[str, str, Sequence[str]] | None:
-    called = node.func
-    if not isinstance(called, ast.Attribute) or called.attr not in LEVELS or not node.args:
+    function = node.func
+    if not isinstance(function, ast.Attribute) or function.attr not in LEVELS or not node.args:
         return None
-    first = node.args[0]
-    is_log = isinstance(called.value, ast.Name) and called.value.id == "log"
-    if not is_log or not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+    name_node = node.args[0]
+    is_log = isinstance(function.value, ast.Name) and function.value.id == "log"
+    if (
+        not is_log
+        or not isinstance(name_node, ast.Constant)
+        or not isinstance(name_node.value, str)
+    ):
         return None
-    return first.value, called.attr, [word.arg for word in node.keywords if word.arg is not None]
+    return (
+        name_node.value,
+        function.attr,
+        [word.arg for word in node.keywords if word.arg is not None],
+    )

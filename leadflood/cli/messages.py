@@ -6,9 +6,9 @@ from uuid import UUID
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import print_data, print_json
 from leadflood.domain.messages.schemas import (
     Decider,
     MessageDetail,
@@ -71,7 +71,7 @@ def approve(message: MessageId, *, as_json: AsJson = False) -> None:
         publisher = storage.producer()
         approval = storage.messaging(publisher).approval
         async with publisher.transaction() as publication:
-            return await approval.approve(publication, message, Decider(by=who()))
+            return await approval.approve(publication, message, Decider(by=terminal_user()))
 
     _print_state(with_storage(work), as_json=as_json)
 
@@ -84,7 +84,7 @@ def reject(message: MessageId, reason: Reason = "", *, as_json: AsJson = False) 
         publisher = storage.producer()
         approval = storage.messaging(publisher).approval
         async with publisher.transaction() as publication:
-            return await approval.reject(publication, message, Decider(by=who()), reason)
+            return await approval.reject(publication, message, Decider(by=terminal_user()), reason)
 
     _print_state(with_storage(work), as_json=as_json)
 

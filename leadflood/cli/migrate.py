@@ -1,4 +1,4 @@
-"""`leadflood migrate`: the tables up, down, and how they stand."""
+"""`leadflood migrate`: migrations up, down, status."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -6,12 +6,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from leadflood.app import Storage, open_storage
-from leadflood.cli.opened import AsJson, log_errors_only
-from leadflood.cli.talk import print_data, print_json, run_async, say
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.engine.db import migrations
 from leadflood.engine.db.migrations import MigrationStatus
-from leadflood.settings import load_settings
+from leadflood.engine.db.pool import Settings as DatabaseSettings
 
 app = typer.Typer(no_args_is_help=True, help="Migrations: up, down, status.")
 
@@ -19,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Migrations: up, down, status.")
 @app.command()
 def up(*, as_json: AsJson = False) -> None:
     """Bring the database to the newest migration (every start does so, too)."""
-    _tell(_with(lambda storage: migrations.upgrade(storage.database)), as_json=as_json)
+    _print(_on_database(migrations.upgrade), as_json=as_json)
 
 
 @app.command()
@@ -32,32 +31,27 @@ def down(
     """Take the database back. What the later tables hold is lost."""
     if not yes:
         raise typer.BadParameter("this throws data away: add --yes to do it")
-    _tell(_with(lambda storage: migrations.downgrade(storage.database, revision)), as_json=as_json)
+    _print(_on_database(lambda database: migrations.downgrade(database, revision)), as_json=as_json)
 
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Tell where the database stands. Exits with 1 when something is left to do."""
-    found = _with(lambda storage: migrations.status(storage.database))
-    _tell(found, as_json=as_json)
-    raise typer.Exit(0 if found.is_current else 1)
+    """Show which migration the database is at. Exits with 1 when some are left to run."""
+    state = _on_database(migrations.status)
+    _print(state, as_json=as_json)
+    raise typer.Exit(0 if state.is_current else 1)
 
 
-def _with(work: Callable[[Storage], Awaitable[MigrationStatus]]) -> MigrationStatus:
-    settings = load_settings()
-    log_errors_only()
-
-    async def opened() -> MigrationStatus:
-        async with open_storage(settings, report=say, migrate=False) as storage:
-            return await work(storage)
-
-    return run_async(opened)
+def _on_database(
+    work: Callable[[DatabaseSettings], Awaitable[MigrationStatus]],
+) -> MigrationStatus:
+    return with_storage(lambda storage: work(storage.database), migrate=False)
 
 
-def _tell(found: MigrationStatus, *, as_json: bool) -> None:
+def _print(state: MigrationStatus, *, as_json: bool) -> None:
     if as_json:
-        print_json(msgspec.structs.asdict(found) | {"isCurrent": found.is_current})
+        print_json(msgspec.structs.asdict(state) | {"isCurrent": state.is_current})
         return
-    print_data(f"at {found.current or 'nothing'}, newest is {found.newest}")
-    if found.pending:
-        print_data(f"left to do: {', '.join(found.pending)}")
+    print_data(f"at {state.current or 'nothing'}, newest is {state.newest}")
+    if state.pending:
+        print_data(f"left to do: {', '.join(state.pending)}")

@@ -3,7 +3,7 @@
 import msgspec
 
 from leadflood.api.routes import describe_api
-from leadflood.cli.talk import print_data
+from leadflood.cli.console import print_data
 
 
 def openapi() -> None:

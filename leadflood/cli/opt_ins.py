@@ -7,9 +7,9 @@ from uuid import UUID
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import print_data, print_json
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
@@ -39,7 +39,7 @@ def add(
         publisher = storage.producer()
         opt_ins = storage.messaging(publisher).opt_ins
         async with publisher.transaction() as publication:
-            return await opt_ins.record(publication, lead, channel, evidence, who())
+            return await opt_ins.record(publication, lead, channel, evidence, terminal_user())
 
     opt_in = with_storage(record)
     if as_json:
@@ -56,7 +56,7 @@ def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
         publisher = storage.producer()
         opt_ins = storage.messaging(publisher).opt_ins
         async with publisher.transaction() as publication:
-            await opt_ins.withdraw(publication, lead, channel, who(), reason)
+            await opt_ins.withdraw(publication, lead, channel, terminal_user(), reason)
 
     with_storage(withdraw)
     print_data(f"lead {lead} no longer agrees to {channel}")

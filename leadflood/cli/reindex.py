@@ -1,10 +1,10 @@
-"""`leadflood reindex`: fill in what lists of leads show, from all that is said of them."""
+"""`leadflood reindex`: rebuild the columns that lists of leads show and search."""
 
 from uuid import UUID
 
 from leadflood.app import Storage
-from leadflood.cli.opened import with_storage
-from leadflood.cli.talk import say
+from leadflood.cli.console import print_message
+from leadflood.cli.database_command import with_storage
 from leadflood.domain.leads.schemas import NewScore
 from leadflood.domain.leads.service import kernel as leads
 
@@ -12,31 +12,31 @@ CHUNK = 500
 
 
 def reindex() -> None:
-    """Fill in again what lists show of leads and find them by; while the product runs.
+    """Rebuild the columns that lists of leads show and search; safe while the product runs.
 
-    Needed once after an upgrade of a database with leads from before lists were kept; harmless
-    and repeatable otherwise: what is right already is not written.
+    Needed once after an upgrade of a database with older leads; harmless and repeatable
+    otherwise: correct rows are not written.
     """
     count = with_storage(reindex_all)
-    say(f"{count} leads looked at: lists show what is said of them")
+    print_message(f"{count} leads checked: their lists are up to date")
 
 
 async def reindex_all(storage: Storage) -> int:
-    """Go through all leads, a short transaction each few hundred."""
+    """Rebuild all leads, a short transaction for each few hundred."""
     count, after = 0, UUID(int=0)
     while lead_ids := await leads.list_ids(storage.db, after, CHUNK):
-        found = await storage.scores.scores_of(lead_ids)
+        predictions = await storage.scores.scores_of(lead_ids)
         scores = [
             NewScore(
                 lead_id=lead_id,
-                score_id=one.id,
-                score_milli=one.score.score_milli,
-                band=one.score.band,
-                icp_id=one.icp_id,
-                run_id=one.run_id,
-                scored_at=one.created_at,
+                score_id=prediction.id,
+                score_milli=prediction.score.score_milli,
+                band=prediction.score.band,
+                icp_id=prediction.icp_id,
+                run_id=prediction.run_id,
+                scored_at=prediction.created_at,
             )
-            for lead_id, one in found.items()
+            for lead_id, prediction in predictions.items()
         ]
         async with storage.db.transaction() as tx:
             await leads.lock(tx, lead_ids)

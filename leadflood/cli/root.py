@@ -9,23 +9,24 @@ from leadflood.cli import (
     messages,
     migrate,
     opt_ins,
+    provider,
     sending,
-    suppress,
+    stage,
+    suppressions,
     templates,
     users,
 )
 from leadflood.cli.claim import claim
-from leadflood.cli.demo import demo
-from leadflood.cli.doctor import doctor
+from leadflood.cli.console import exit_with_error
+from leadflood.cli.demo.command import demo
+from leadflood.cli.doctor.command import doctor
 from leadflood.cli.events import events
 from leadflood.cli.openapi import openapi
 from leadflood.cli.reindex import reindex
-from leadflood.cli.run import run
+from leadflood.cli.run.command import run
 from leadflood.cli.sandbox import sandbox
 from leadflood.cli.serve import serve
-from leadflood.cli.stages import provider_app, stage_app
 from leadflood.cli.status import status
-from leadflood.cli.talk import fail
 from leadflood.cli.version import root, version
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db.tx import sqlstate_of
@@ -42,12 +43,12 @@ app = typer.Typer(
 COMMANDS = (demo, run, serve, claim, sandbox, doctor, status, events, openapi, reindex, version)
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(stage_app, name="stage")
-app.add_typer(provider_app, name="provider")
+app.add_typer(stage.app, name="stage")
+app.add_typer(provider.app, name="provider")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(sending.app, name="sending")
 app.add_typer(messages.app, name="messages")
-app.add_typer(suppress.app, name="suppress")
+app.add_typer(suppressions.app, name="suppress")
 app.add_typer(opt_ins.app, name="opt-ins")
 app.add_typer(templates.app, name="templates")
 app.add_typer(users.app, name="users")
@@ -55,20 +56,20 @@ app.add_typer(migrate.app, name="migrate")
 
 
 def main() -> None:
-    """Run the command; an expected error is a sentence and an exit code, never a trace."""
+    """Run the command; an expected error ends in a sentence and an exit code, not a traceback."""
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        expected = expected_of(error)
+        expected = expected_error(error)
         if expected is None:
             raise
-        fail(expected)
+        exit_with_error(expected)
 
 
-def expected_of(error: Exception) -> LeadfloodError | None:
-    """Find the error that a person can do something about; None: it is a mistake of ours."""
+def expected_error(error: Exception) -> LeadfloodError | None:
+    """Return the error that the user can mend; None: it is a bug of ours."""
     cause = first_cause(error)
     if isinstance(cause, LeadfloodError):
         return cause

@@ -7,8 +7,8 @@ from uuid import UUID
 import typer
 
 from leadflood.app import Messaging, Storage
-from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
-from leadflood.cli.talk import print_data, print_json
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.sending.schemas import IntentState, IntentView, SendingStatus
 
 app = typer.Typer(no_args_is_help=True, help="Hold or release sending; settle unknown sends.")
@@ -34,7 +34,7 @@ def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
 
     async def work(storage: Storage) -> SendingStatus:
         async with storage.db.transaction() as tx:
-            return await messaging_of(storage).sending.hold(tx, who(), reason)
+            return await messaging_of(storage).sending.hold(tx, terminal_user(), reason)
 
     _print_status(with_storage(work), as_json=as_json)
 
@@ -45,7 +45,7 @@ def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
 
     async def work(storage: Storage) -> SendingStatus:
         async with storage.db.transaction() as tx:
-            return await messaging_of(storage).sending.release(tx, who(), reason)
+            return await messaging_of(storage).sending.release(tx, terminal_user(), reason)
 
     _print_status(with_storage(work), as_json=as_json)
 
@@ -83,7 +83,7 @@ def resolve(
         publisher = storage.producer()
         unknown_sends = storage.messaging(publisher).unknown_sends
         async with publisher.transaction() as publication:
-            return await unknown_sends.resolve(publication, send, sent=is_sent, by=who())
+            return await unknown_sends.resolve(publication, send, sent=is_sent, by=terminal_user())
 
     state = with_storage(work)
     if as_json:

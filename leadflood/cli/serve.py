@@ -1,8 +1,7 @@
-"""`leadflood serve`: a node at work behind its API, until it is told to stop."""
+"""`leadflood serve`: a node with its API, until a signal."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from leadflood.api.application import serve_api
 from leadflood.api.http.settings import warning_of
 from leadflood.app import Storage, open_node, open_storage
 from leadflood.cli.claim import show_claim_link
-from leadflood.cli.talk import say
+from leadflood.cli.console import backend_options, print_message
 from leadflood.engine.obs import log as logs
 from leadflood.engine.obs.log import log
 from leadflood.settings import Settings, load_settings
@@ -25,13 +24,13 @@ def serve(
     port: Annotated[int | None, typer.Option(help="0 takes a free one; else http.port.")] = None,
     config: Annotated[Path | None, typer.Option(help="The settings file.")] = None,
 ) -> None:
-    """Work and serve the API until SIGTERM or Ctrl-C; a second one ends at once."""
+    """Work and serve the API until SIGTERM or Ctrl-C; a second signal stops at once."""
     settings = _with_address(load_settings(config), host, port)
     logs.configure(settings.log)
     if warning := warning_of(settings.http):
         log.warning("http.binding.open", host=settings.http.host)
-        say(f"serve: {warning}")
-    anyio.run(_serve, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+        print_message(f"serve: {warning}")
+    anyio.run(_serve, settings, backend_options=backend_options())
 
 
 def _with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -47,31 +46,31 @@ async def _serve(settings: Settings) -> None:
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
             group.start_soon(_stop_on_signal, scope)
-            async with open_storage(settings, report=say) as storage:
-                await _work(storage)
+            async with open_storage(settings, report=print_message) as storage:
+                await _run_node(storage)
         group.cancel_scope.cancel()
-    say("serve: stopped")
+    print_message("serve: stopped")
 
 
-async def _work(storage: Storage) -> None:
+async def _run_node(storage: Storage) -> None:
     """Stop accepting first, then let the engine finish, then close what it stands on."""
     async with open_node(storage) as node:
 
-        async def tell(address: str) -> None:
-            say(f"serve: ready, listening on {address} (docs: {address}/docs)")
+        async def announce(address: str) -> None:
+            print_message(f"serve: ready, listening on {address} (docs: {address}/docs)")
             log.info("http.server.started", address=address)
             await show_claim_link(storage, address)
 
-        await serve_api(node, storage.settings.http, tell)
+        await serve_api(node, storage.settings.http, announce)
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:
-    """End in order on the first signal, at once on the second."""
+    """Stop in order on the first signal, at once on the second."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
             if scope.cancel_called:
-                say("serve: stopping at once")
+                print_message("serve: stopping at once")
                 os._exit(128 + number)
-            say("serve: stopping: finishing what is in hand (again: at once)")
+            print_message("serve: stopping: finishing the jobs in flight (again: at once)")
             log.info("http.server.stopping", signal=int(number))
             scope.cancel()

@@ -8,9 +8,9 @@ import msgspec
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, print_table, who, with_storage
+from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import USAGE, print_data, print_json
 from leadflood.domain.drafting.schemas import TemplateInput, TemplatePreview, TemplateView
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 
@@ -70,7 +70,7 @@ def set_template(file: File, *, as_json: AsJson = False) -> None:
 
     async def work(storage: Storage) -> TemplateView:
         async with storage.db.transaction() as tx:
-            return await messaging_of(storage).templates.add(tx, template_input, who())
+            return await messaging_of(storage).templates.add(tx, template_input, terminal_user())
 
     template = with_storage(work)
     if as_json:
@@ -105,10 +105,10 @@ def read_template(file: Path) -> TemplateInput:
     try:
         return msgspec.toml.decode(file.read_bytes(), type=TemplateInput)
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {file}", code=USAGE) from error
+        raise NotFound(f"there is no file {file}", code=USAGE_ERROR) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = FieldProblem(str(file), str(error))
-        raise Invalid(f"{file}: {error}", (problem,), code=USAGE) from error
+        raise Invalid(f"{file}: {error}", (problem,), code=USAGE_ERROR) from error
 
 
 def _id_of(text: str) -> UUID | None:

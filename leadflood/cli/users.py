@@ -1,4 +1,4 @@
-"""`leadflood users`: people from the terminal; the way back for who locked himself out."""
+"""`leadflood users`: invite users; the way back in for locked-out ones."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -6,9 +6,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.claim import address_of
-from leadflood.cli.opened import AsJson, print_table, who, with_storage
-from leadflood.cli.talk import print_data, print_json, say
+from leadflood.cli.claim import base_url
+from leadflood.cli.console import print_data, print_json, print_message, print_table
+from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.domain.audit.schemas import Actor, AuditEntry
 from leadflood.domain.auth.schemas import (
     ALL,
@@ -23,87 +23,94 @@ from leadflood.domain.users.schemas import IssuedLink, UserFilter
 from leadflood.engine.db.tx import Tx
 
 ResultT = TypeVar("ResultT")
-MOST = 10_000
+MAX_USERS = 10_000
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 
-app = typer.Typer(no_args_is_help=True, help="People: list, invite, reset a password.")
+app = typer.Typer(no_args_is_help=True, help="Users: list, invite, reset a password.")
 
 
 @app.command("list")
 def list_users(
-    role: Annotated[Role | None, typer.Option(help="Only these.")] = None,
-    state: Annotated[UserState | None, typer.Option(help="Only these.")] = None,
+    role: Annotated[Role | None, typer.Option(help="Only with this one.")] = None,
+    state: Annotated[UserState | None, typer.Option(help="Only with this one.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List people, newest first."""
+    """List users, newest first."""
 
     async def read(storage: Storage) -> list[UserView]:
-        return await storage.users.list(UserFilter(role=role, state=state), None, MOST)
+        return await storage.users.list(UserFilter(role=role, state=state), None, MAX_USERS)
 
-    found = _with_accounts(read)
+    users = _with_accounts(read)
     if as_json:
-        print_json(found)
+        print_json(users)
         return
     headers = ("email", "name", "role", "state", "second factor", "last login", "id")
     print_table(
         headers,
         [
-            (one.email, one.name, one.role, one.state, "yes" if one.has_totp else "no",
-             f"{one.last_login_at:%Y-%m-%d %H:%M}" if one.last_login_at else "never", one.id)
-            for one in found
+            (
+                user.email,
+                user.name,
+                user.role,
+                user.state,
+                "yes" if user.has_totp else "no",
+                f"{user.last_login_at:%Y-%m-%d %H:%M}" if user.last_login_at else "never",
+                user.id,
+            )
+            for user in users
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command()
 def invite(
     email: Email,
-    role: Annotated[Role, typer.Option(help="What he may.")] = Role.SALES_REP,
-    name: Annotated[str, typer.Option(help="His name.")] = "",
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.SALES_REP,
+    name: Annotated[str, typer.Option(help="Their name.")] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Invite a person: prints a one-time registration link."""
+    """Invite a user: prints a one-time registration link."""
 
-    async def do(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
+    async def act(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
         invited = await storage.users.invite(tx, email, name, role)
         return invited, _entry("user.invited", invited, {"role": role.value})
 
-    _show(_with_act(do), as_json=as_json)
+    _print_link(_with_audit(act), as_json=as_json)
 
 
 @app.command("reset-password")
 def reset_password(
     email: Email,
     removes_totp: Annotated[
-        bool, typer.Option("--remove-totp", help="Take the second factor away too.")
+        bool, typer.Option("--remove-totp", help="Remove the second factor too.")
     ] = False,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Print a one-time link to set a new password; his sessions end when it is used."""
+    """Print a one-time link to set a new password; their sessions end when it is used."""
 
-    async def do(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
+    async def act(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
         user = await storage.users.get_by_email(email, tx)
         is_new = user.state is UserState.INVITED
         kind = LinkKind.INVITATION if is_new else LinkKind.RESET
-        made = await storage.users.make_link(tx, user.id, kind, removes_totp=removes_totp)
-        return made, _entry("user.reset_link_made", made, {"removesTotp": removes_totp})
+        issued = await storage.users.make_link(tx, user.id, kind, removes_totp=removes_totp)
+        return issued, _entry("user.reset_link_made", issued, {"removesTotp": removes_totp})
 
-    _show(_with_act(do), as_json=as_json)
+    _print_link(_with_audit(act), as_json=as_json)
 
 
 @app.command("rotate-signing-key")
 def rotate_signing_key(*, as_json: AsJson = False) -> None:
-    """Sign access tokens with a new key; those signed before stay valid until they end."""
+    """Sign access tokens with a new key; those signed before stay valid until they expire."""
 
-    async def do(storage: Storage, tx: Tx) -> tuple[str, AuditEntry]:
+    async def act(storage: Storage, tx: Tx) -> tuple[str, AuditEntry]:
         kid = await storage.accounts.use.signing_keys.rotate(tx)
         entry = AuditEntry(action="signing_key.rotated", subject_kind="signing_key", subject_id=kid)
         return kid, entry
 
-    kid, _ = _with_act(do)
+    kid, _ = _with_audit(act)
     if as_json:
         print_json({"kid": kid})
         return
@@ -114,59 +121,60 @@ def rotate_signing_key(*, as_json: AsJson = False) -> None:
 def adopt_secret(
     *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
-    """Begin anew with this node's accounts.secret: sessions end, second factors are void."""
+    """Adopt this node's accounts.secret: sessions end, second factors are void."""
     if not yes:
-        typer.confirm("End all sessions and take all second factors away?", abort=True, err=True)
+        typer.confirm("End all sessions and remove all second factors?", abort=True, err=True)
 
-    async def opened(storage: Storage) -> None:
+    async def run(storage: Storage) -> None:
         await storage.accounts.start(adopts=True)
         entry = AuditEntry(action="accounts.secret_replaced", subject_kind="accounts")
         async with storage.db.transaction() as tx:
             await storage.audit.record(tx, _terminal(), [entry])
 
-    with_storage(opened)
-    print_data("this secret is the database's now: everybody logs in again")
+    with_storage(run)
+    print_data("the database uses this secret now: everybody has to log in again")
 
 
 def _with_accounts(work: Callable[[Storage], Awaitable[ResultT]]) -> ResultT:
-    async def opened(storage: Storage) -> ResultT:
+    async def run(storage: Storage) -> ResultT:
         await storage.accounts.start()
         return await work(storage)
 
-    return with_storage(opened)
+    return with_storage(run)
 
 
-def _with_act(
+def _with_audit(
     work: Callable[[Storage, Tx], Awaitable[tuple[ResultT, AuditEntry]]],
 ) -> tuple[ResultT, str]:
-    """Do and audit in one transaction, as whoever sits at the terminal."""
+    """Run and audit in one transaction, as the user at the terminal."""
 
-    async def opened(storage: Storage) -> tuple[ResultT, str]:
+    async def run(storage: Storage) -> tuple[ResultT, str]:
         await storage.accounts.start()
         async with storage.db.transaction() as tx:
             result, entry = await work(storage, tx)
             await storage.audit.record(tx, _terminal(), [entry])
-        return result, address_of(storage.settings)
+        return result, base_url(storage.settings)
 
-    return with_storage(opened)
+    return with_storage(run)
 
 
 def _terminal() -> Actor:
-    operator = Principal(kind=PrincipalKind.OPERATOR, name=who(), permissions=ALL)
+    operator = Principal(kind=PrincipalKind.OPERATOR, name=terminal_user(), permissions=ALL)
     return Actor(principal=operator, address="", request_id="command line")
 
 
-def _show(told: tuple[IssuedLink, str], *, as_json: bool) -> None:
-    made, address = told
-    link = address + made.link.path
+def _print_link(result: tuple[IssuedLink, str], *, as_json: bool) -> None:
+    issued, base = result
+    link = base + issued.link.path
     if as_json:
-        print_json({"link": link, "expiresAt": made.link.expires_at, "user": made.user})
+        print_json({"link": link, "expiresAt": issued.link.expires_at, "user": issued.user})
         return
     print_data(link)
-    say(f"for {made.user.email} alone; works once, until {made.link.expires_at:%Y-%m-%d %H:%M} UTC")
+    expires_at = f"{issued.link.expires_at:%Y-%m-%d %H:%M} UTC"
+    print_message(f"for {issued.user.email} only; works once, until {expires_at}")
 
 
-def _entry(action: str, made: IssuedLink, detail: dict[str, object]) -> AuditEntry:
+def _entry(action: str, issued: IssuedLink, detail: dict[str, object]) -> AuditEntry:
     return AuditEntry(
-        action=action, subject_kind="user", subject_id=str(made.user.id), detail=detail
+        action=action, subject_kind="user", subject_id=str(issued.user.id), detail=detail
     )

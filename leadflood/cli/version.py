@@ -1,12 +1,12 @@
-"""`leadflood version`: which release this is."""
+"""`leadflood version`: the release."""
 
 from typing import Annotated
 
 import typer
 
 from leadflood import __version__
-from leadflood.cli.opened import AsJson
-from leadflood.cli.talk import print_data, print_json
+from leadflood.cli.console import print_data, print_json
+from leadflood.cli.database_command import AsJson
 
 
 def version(*, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 MARK = "'"
 """The prefix of such a cell, and of a cell that begins with the mark, so that it can be undone."""
@@ -20,10 +21,18 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 def write_csv(rows: Iterable[Sequence[str]]) -> bytes:
     """Return rows as CSV, every cell neutral."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    write_rows(text, rows)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> int:
+    """Write rows to an open file as CSV, every cell neutral; return the number of rows."""
+    writer = csv.writer(file)
+    count = 0
     for row in rows:
         writer.writerow([neutral(cell) for cell in row])
-    return text.getvalue().encode("utf-8", "replace")
+        count += 1
+    return count
 
 
 def neutral(cell: str) -> str:

@@ -1,11 +1,12 @@
 """The catalog: every provider, one line each; everything else that knows providers reads it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from leadflood.contracts.parts import Ports
 from leadflood.contracts.ports.account import AccountReader
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PeopleSource, PersonEnricher
@@ -72,6 +73,42 @@ def credits_of(spec: ProviderSpec, port: type) -> Decimal:
 def is_paid_per_lead(spec: ProviderSpec) -> bool:
     """Whether enriching a lead there takes credits."""
     return any(credits_of(spec, port) > 0 for port in (PersonEnricher, EmailVerifier))
+
+
+def is_configured(name: str, settings: Mapping[str, ProviderSettings]) -> bool:
+    """Whether a provider is enabled and has its secrets."""
+    provider, spec = settings[name], CATALOG[name].spec
+    return provider.enabled and all(getattr(provider, secret, "") for secret in spec.secrets)
+
+
+def build_adapters(
+    settings: Mapping[str, ProviderSettings], gate: Gate, http: Http, clock: Clock
+) -> dict[str, Any]:
+    """Build the providers that are configured."""
+    return {
+        name: entry.build(settings[name], gate, http, clock)
+        for name, entry in CATALOG.items()
+        if is_configured(name, settings)
+    }
+
+
+def group_by_port(adapters: Mapping[str, Any]) -> Ports:
+    """Group adapters by the ports they implement; the first verifier and writer count."""
+    senders: dict[Channel, Sender] = {}
+    for sender in adapters.values():
+        if isinstance(sender, Sender):
+            senders.setdefault(sender.channel, sender)
+    verifiers = (port for port in adapters.values() if isinstance(port, EmailVerifier))
+    writers = (port for port in adapters.values() if isinstance(port, TextWriter))
+    return Ports(
+        sources={name: port for name, port in adapters.items() if isinstance(port, PeopleSource)},
+        enrichers={
+            name: port for name, port in adapters.items() if isinstance(port, PersonEnricher)
+        },
+        verifier=next(verifiers, None),
+        writer=next(writers, None),
+        senders=senders,
+    )
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -23,7 +23,7 @@ from leadflood.domain.auth.rules.access_tokens import SigningKey
 from leadflood.domain.auth.schemas import PERMISSIONS, Permission, Role
 
 from tests.support.api import Answer, Client
-from tests.support.routes import REACHED, path_of, sealed, serving
+from tests.support.routes import REACHED, path_of, seal_routes, serving
 
 pytestmark = pytest.mark.pg
 ADMIN, MANAGER, REP, ANALYST, VIEWER = "ADMIN", "MANAGER", "SALES_REP", "ANALYST", "VIEWER"
@@ -234,7 +234,7 @@ def ran() -> list[str]:
 
 @pytest.fixture(scope="module")
 def table(ran: list[str]) -> list[Route]:
-    return sealed(list_routes(), ran)
+    return seal_routes(list_routes(), ran)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 STAGE = "/v1/admin/stages/suppressions.add"

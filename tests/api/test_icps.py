@@ -5,7 +5,7 @@ import pytest
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

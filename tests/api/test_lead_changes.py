@@ -10,7 +10,8 @@ from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead, scored
 from tests.support.api import Answer, Client
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 Made = Callable[..., Awaitable[Any]]

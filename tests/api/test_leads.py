@@ -8,7 +8,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.queue import runs
 
 from tests.support.api import Answer, Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 NOBODY = UUID(int=1)

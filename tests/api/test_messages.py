@@ -8,7 +8,8 @@ from leadflood.contracts.values import Channel
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Answer, Client
-from tests.support.messaging import CountingSender, World, sql
+from tests.support.messaging import CountingSender, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

@@ -30,7 +30,7 @@ async def tell(node: Node, count: int) -> None:
             subject=("run", str(uuid4())),
         )
         async with node.publisher.transaction() as publication:
-            await node.notifier.publish(publication, [one])
+            await node.life.notifier.publish(publication, [one])
 
 
 async def test_notifications_are_listed_read_and_counted(node: Node, api: Client) -> None:

@@ -12,7 +12,7 @@ from leadflood.sandbox.world import WorldConfig, serve
 from tests.api.test_lead_changes import audited
 from tests.support.api import Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 PHONE = "+447700900123"

@@ -16,7 +16,8 @@ from leadflood.domain.messages.schemas import Edit, MessageFilter, MessageView
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
 
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 ALL = MessageQuery()

@@ -3,7 +3,8 @@ from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Client
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

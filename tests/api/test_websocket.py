@@ -19,7 +19,7 @@ from leadflood.engine.obs.event_feed import Cursor
 
 from tests.api.test_leads import a_lead
 from tests.support.api import Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 CUTS = 100

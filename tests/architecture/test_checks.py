@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.lint import COMMANDS, Checks, Ended
+from tests.support.lint import COMMANDS, CheckResult, Checks
 from tests.support.tree import ROOT
 
 SHELL = {
@@ -26,14 +26,14 @@ def checks(tmp_path: Path) -> Iterator[Checks]:
 def test_a_selected_check_runs_and_another_does_not(checks: Checks) -> None:
     checks.start(["tests/test_a.py::test_good", "tests/test_b.py::test_other"])
 
-    assert checks.wait_for("test_good") == Ended(0, "fine\n")
+    assert checks.wait_for("test_good") == CheckResult(0, "fine\n")
     assert [path.name for path in checks.folder.glob("*.out")] == ["test_good.out"]
 
 
 def test_a_failure_is_told_with_what_was_printed(checks: Checks) -> None:
     checks.start(["tests/test_a.py::test_bad"])
 
-    assert checks.wait_for("test_bad") == Ended(3, "no\n")
+    assert checks.wait_for("test_bad") == CheckResult(3, "no\n")
 
 
 def test_no_check_outlives_its_session(checks: Checks) -> None:

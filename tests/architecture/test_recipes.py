@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from leadflood.engine.db.pool import Database
 from tests.support.cli import EXAMPLE_ICP, inherited_environment, rows_of, write_lines
-from tests.support.messaging import sql
-from tests.support.tapes import Answer, Tape, played
+from tests.support.statements import sql
+from tests.support.tapes import Answer, Tape, playing
 from tests.support.tree import ROOT
 
 pytestmark = pytest.mark.pg
@@ -58,7 +58,7 @@ anyio.run(request_a_review)
 SUITES = (
     "tests/providers/test_conformance.py",
     "tests/domain/reviews/test_stage.py",
-    "tests/cli/test_config.py",
+    "tests/test_settings.py",
     "tests/architecture/test_shape.py",
 )
 CHOSEN = "acme or reviews or catalog or settings_file or slice"
@@ -109,7 +109,7 @@ def tree(tmp_path: Path) -> Path:
 @pytest.fixture
 async def acme() -> AsyncIterator[Tape]:
     """The service of the recipe, which knows one title."""
-    async with played(Answer(body=b'{"title": "VP Operations"}')) as tape:
+    async with playing(Answer(body=b'{"title": "VP Operations"}')) as tape:
         yield tape
 
 

@@ -1,4 +1,4 @@
-"""The product runs in processes of its own here; this one only starts, kills and counts."""
+"""Fixtures of chaos: the product runs in child processes; this one starts, kills and counts."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from tests.support.chaos import Nursery, open_nursery
 
 @pytest.fixture(autouse=True)
 def blockbuster() -> None:
-    """Let the test's own process read and write small files."""
+    """Allow blocking calls: the test's process reads and writes small files."""
 
 
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
-    """Where workers and worlds come from."""
-    with open_nursery() as opened:
-        yield opened
+    """The nursery of workers and worlds."""
+    with open_nursery() as started:
+        yield started

@@ -1,4 +1,4 @@
-"""kill -9, again and again, over leads that are on their way.
+"""kill -9, repeated while leads pass through the pipeline.
 
     python -m tests.chaos.kills --kills 200 --leads 5000 [--json]
 
@@ -19,7 +19,14 @@ import msgspec
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
 
-from tests.support.chaos import Field, Nursery, Reckoning, open_field, open_nursery, reckon
+from tests.support.chaos import (
+    ChaosField,
+    ChaosReport,
+    Nursery,
+    make_report,
+    open_chaos_field,
+    open_nursery,
+)
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
 
@@ -36,8 +43,8 @@ class Kill(msgspec.Struct, frozen=True):
     let_through: int
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole series of kills."""
+class KillSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a series of kills."""
 
     kills: int
     with_a_call_in_flight: int
@@ -45,13 +52,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     let_through: int
     seconds: float
     histogram: dict[str, int]
-    reckoning: Reckoning
+    reckoning: ChaosReport
 
 
-async def kill_often(field: Field, kills: int, rng: random.Random) -> list[Kill]:
-    """Kill one worker after the other, until so many are dead or the work is done."""
-    done: list[Kill] = []
-    while len(done) < kills:
+async def kill_often(field: ChaosField, kills: int, rng: random.Random) -> list[Kill]:
+    """Kill one worker after the other, until enough are killed or the work is done."""
+    killed: list[Kill] = []
+    while len(killed) < kills:
         worker = await field.worker()
         await worker.hear("ready")
         after = rng.uniform(SOONEST_SECONDS, LATEST_SECONDS)
@@ -65,29 +72,29 @@ async def kill_often(field: Field, kills: int, rng: random.Random) -> list[Kill]
         if code != -signal.SIGKILL:
             break
         sends = sum(call.provider in {"smtp", "trengo"} for call in open_)
-        done.append(Kill(after, len(open_), sends, let_through))
-    return done
+        killed.append(Kill(after, len(open_), sends, let_through))
+    return killed
 
 
-def sum_up(kills: list[Kill], reckoning: Reckoning, seconds: float) -> Outcome:
-    """Put a series into numbers."""
+def summarize(kills: list[Kill], reckoning: ChaosReport, seconds: float) -> KillSeries:
+    """Return a series in numbers."""
     width = (LATEST_SECONDS - SOONEST_SECONDS) / BUCKETS
-    places = Counter(int((kill.after_seconds - SOONEST_SECONDS) / width) for kill in kills)
-    return Outcome(
+    counts = Counter(int((kill.after_seconds - SOONEST_SECONDS) / width) for kill in kills)
+    return KillSeries(
         kills=len(kills),
         with_a_call_in_flight=sum(kill.open_calls > 0 for kill in kills),
         with_a_send_in_flight=sum(kill.let_through > 0 for kill in kills),
         let_through=sum(kill.let_through for kill in kills),
         seconds=round(seconds, 1),
         histogram={
-            f"{SOONEST_SECONDS + place * width:.2f}": places[place] for place in range(BUCKETS)
+            f"{SOONEST_SECONDS + bucket * width:.2f}": counts[bucket] for bucket in range(BUCKETS)
         },
         reckoning=reckoning,
     )
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """How long the long form is."""
+class SeriesOptions(msgspec.Struct, frozen=True):
+    """The length and seed of a series."""
 
     kills: int
     leads: int
@@ -95,18 +102,18 @@ class Asked(msgspec.Struct, frozen=True):
     plan: Plan
 
 
-async def run(asked: Asked, nursery: Nursery, folder: Path) -> Outcome:
-    """Do the long form on a durable server of its own."""
-    began = time.perf_counter()
-    phones = min(asked.leads // 12, 280)
+async def run(options: SeriesOptions, nursery: Nursery, folder: Path) -> KillSeries:
+    """Run the series on a durable server of its own."""
+    started_at = time.perf_counter()
+    phones = min(options.leads // 12, 280)
     async with (
         embedded_postgres(folder / "server", REAL_TIME) as server,
-        open_field(nursery, server.url, folder, asked.plan) as field,
+        open_chaos_field(nursery, server.url, folder, options.plan) as field,
     ):
-        await field.start_run(discovered=asked.leads - phones, phones=phones)
-        done = await kill_often(field, asked.kills, random.Random(asked.seed))  # noqa: S311 - when to kill
+        await field.start_run(discovered=options.leads - phones, phones=phones)
+        killed = await kill_often(field, options.kills, random.Random(options.seed))  # noqa: S311 - when to kill
         await field.finish(seconds=1_200)
-        return sum_up(done, await reckon(field), time.perf_counter() - began)
+        return summarize(killed, await make_report(field), time.perf_counter() - started_at)
 
 
 def main() -> None:
@@ -116,22 +123,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plan", type=int, default=2, help="times the documented limits")
     parser.add_argument("--json", action="store_true", help="only the JSON object")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     plan = Plan(
-        times=asked.plan,
+        times=options.plan,
         people_count=40_000,
         latency_seconds={
-            "apollo": 0.1, "hunter": 0.1, "pdl": 0.1, "openai": 0.1, "trengo": 0.1, "smtp": 0.02,
+            "apollo": 0.1,
+            "hunter": 0.1,
+            "pdl": 0.1,
+            "openai": 0.1,
+            "trengo": 0.1,
+            "smtp": 0.02,
         },
-    )  # fmt: skip
-    order = Asked(asked.kills, asked.leads, asked.seed, plan)
+    )
+    series_options = SeriesOptions(options.kills, options.leads, options.seed, plan)
     folder = open_folder("leadflood-kills-")
     try:
         with open_nursery() as nursery:
-            outcome = anyio.run(run, order, nursery, folder)
+            outcome = anyio.run(run, series_options, nursery, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if not asked.json:
+    if not options.json:
         for start, count in outcome.histogram.items():
             sys.stderr.write(f"{start:>5} s  {'#' * count} {count}\n")
     sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")

@@ -1,6 +1,6 @@
 """Starts workers and worlds quickly: everything is imported once, each child is a fork of that.
 
-    python -m tests.chaos.nursery   (one JSON order a line on stdin, one line of news on stdout)
+    python -m tests.chaos.nursery   (JSON orders on stdin, JSON reports on stdout, one a line)
 
 Ends, and ends its children, when its stdin closes.
 """
@@ -18,29 +18,29 @@ from leadflood.engine.obs import log as logs
 from leadflood.sandbox.main import run_sandbox
 from leadflood.sandbox.world import WorldConfig
 
-from tests.chaos.worker import Orders, run as run_worker
+from tests.chaos.worker import WorkerOrders, run as run_worker
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 CHUNK_BYTES = 1_000_000
 
 
-class Start(msgspec.Struct, frozen=True, kw_only=True):
+class ChildOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Start a worker or a world; stdout goes to `out`, stderr to `out` with `.log` behind it."""
 
     out: str
-    worker: Orders | None = None
+    worker: WorkerOrders | None = None
     world: WorldConfig | None = None
 
 
-class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ChildReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A child was started, or has ended with a code (negative: the signal that killed it)."""
 
     pid: int
     code: int | None = None
 
 
-def run_child(start: Start) -> None:
-    """Be the child."""
+def run_child(start: ChildOrder) -> None:
+    """Run the child: a worker or a world."""
     for number, path in ((1, start.out), (2, start.out + ".log")):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(handle, number)
@@ -52,7 +52,7 @@ def run_child(start: Start) -> None:
         anyio.run(run_sandbox, config, SystemClock(), backend_options={"use_uvloop": True})
 
 
-def fork(start: Start) -> int:
+def fork(start: ChildOrder) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -70,27 +70,27 @@ def fork(start: Start) -> int:
         os._exit(code)
 
 
-def tell(news: News) -> None:
-    os.write(1, msgspec.json.encode(news) + b"\n")
+def send_report(report: ChildReport) -> None:
+    os.write(1, msgspec.json.encode(report) + b"\n")
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     children: set[int] = set()
-    decoder = msgspec.json.Decoder(Start)
-    left = b""
+    decoder = msgspec.json.Decoder(ChildOrder)
+    rest = b""
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
     while True:
-        if selector.select(LOOK_SECONDS):
+        if selector.select(POLL_SECONDS):
             chunk = os.read(0, CHUNK_BYTES)
             if not chunk:
                 break
-            *lines, left = (left + chunk).split(b"\n")
+            *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 pid = fork(decoder.decode(line))
                 children.add(pid)
-                tell(News(pid=pid))
+                send_report(ChildReport(pid=pid))
         reap(children)
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
@@ -103,7 +103,7 @@ def reap(children: set[int]) -> None:
         if pid == 0:
             return
         children.discard(pid)
-        tell(News(pid=pid, code=os.waitstatus_to_exitcode(status)))
+        send_report(ChildReport(pid=pid, code=os.waitstatus_to_exitcode(status)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The process ends itself at each named moment of the pipeline, one after the other.
+"""The process kills itself at each crash point of the pipeline, one after the other.
 
     python -m tests.chaos.points   (all of them, on a server of its own; prints one JSON object)
 
-A moment is before or after: the commit of each stage, the reservation of each outside call, the
-call itself, its settlement, and `authorize`. `before` a commit is the last moment before COMMIT.
+A crash point is before or after: the commit of each stage, the reservation of each outside call,
+the call itself, its settlement, and `authorize`. `before` a commit is the last moment before it.
 """
 
 import shutil
@@ -19,16 +19,27 @@ from leadflood.app import STAGE_NAMES
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
 
-from tests.support.chaos import Field, Nursery, Reckoning, open_field, open_nursery, reckon
+from tests.support.chaos import (
+    ChaosField,
+    ChaosReport,
+    Nursery,
+    make_report,
+    open_chaos_field,
+    open_nursery,
+)
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
 
 SIDES = ("before", "after")
 STEPS = ("reserve", "send", "settle")
 QUESTIONS = (
-    "apollo.people.search", "apollo.people.match", "hunter.email.find", "hunter.email.verify",
-    "pdl.person.enrich", "openai.text.write",
-)  # fmt: skip
+    "apollo.people.search",
+    "apollo.people.match",
+    "hunter.email.find",
+    "hunter.email.verify",
+    "pdl.person.enrich",
+    "openai.text.write",
+)
 SENDS = ("smtp.message.send", "trengo.message.send")
 LOOK_UP = "trengo.message.look_up"
 SUPPRESSION = "suppressions.add"
@@ -45,7 +56,7 @@ ON_REQUEST = frozenset({"bulk.run", "imports.run"})
 COMMITS = _points([name for name in STAGE_NAMES if name not in ON_REQUEST], ("commit",))
 EFFECTS = _points(SENDS, ("authorize", *STEPS))
 USUAL = (*COMMITS, *_points(QUESTIONS, STEPS), *EFFECTS)
-"""What a run without any trouble passes."""
+"""The crash points of a run without faults."""
 
 ALL = (*USUAL, *_points((LOOK_UP,), STEPS))
 """The look-ups come last, when a sending is left that nobody knows the end of."""
@@ -66,27 +77,27 @@ SOME = (
 """One of each kind, for the short form."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it."""
+class PointsResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of all crash points."""
 
     points: int
     seconds: float
-    reckoning: Reckoning
+    reckoning: ChaosReport
 
 
-async def start_small_run(field: Field, place: int, claimed: int = 0) -> None:
-    """Start a run so small that it is quick, and so chosen that it passes every moment.
+async def start_small_run(field: ChaosField, index: int, claimed: int = 0) -> None:
+    """Start a small run that passes every crash point.
 
     Only somebody who `claimed` to be left alone passes the suppression's.
     """
-    await field.start_run(discovered=3, phones=1, doubtful=1, sure=1, claimed=claimed, place=place)
+    await field.start_run(discovered=3, phones=1, doubtful=1, sure=1, claimed=claimed, index=index)
 
 
-async def crash_at_each(field: Field, points: Sequence[str]) -> None:
-    """Let a worker die at each moment; the next one finds what it left, and new work."""
-    for place, point in enumerate(points):
+async def crash_at_each(field: ChaosField, points: Sequence[str]) -> None:
+    """Kill a worker at each crash point; the next one finds the rest of its work, and new work."""
+    for index, point in enumerate(points):
         if LOOK_UP not in point:
-            await start_small_run(field, place, claimed=SUPPRESSION in point)
+            await start_small_run(field, index, claimed=SUPPRESSION in point)
         worker = await field.worker(crash_at=point)
         await worker.hear("ready")
         code = await worker.wait()
@@ -94,18 +105,18 @@ async def crash_at_each(field: Field, points: Sequence[str]) -> None:
         await field.after_a_kill()
 
 
-async def run(nursery: Nursery, folder: Path) -> Outcome:
-    """Do all of them."""
-    began = time.perf_counter()
+async def run(nursery: Nursery, folder: Path) -> PointsResult:
+    """Crash at all of them."""
+    started_at = time.perf_counter()
     async with (
         embedded_postgres(folder / "server", REAL_TIME) as server,
-        open_field(nursery, server.url, folder, SMALL) as field,
+        open_chaos_field(nursery, server.url, folder, SMALL) as field,
     ):
         await crash_at_each(field, ALL)
         await field.finish()
-        reckoning = await reckon(field)
-        seconds = round(time.perf_counter() - began, 1)
-        return Outcome(points=len(ALL), seconds=seconds, reckoning=reckoning)
+        reckoning = await make_report(field)
+        seconds = round(time.perf_counter() - started_at, 1)
+        return PointsResult(points=len(ALL), seconds=seconds, reckoning=reckoning)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.clock import REAL_TIME
 
 from tests.chaos.points import SMALL
-from tests.support.chaos import Field, Nursery, open_field
+from tests.support.chaos import ChaosField, Nursery, open_chaos_field
 from tests.support.leads import hash_of_leads, make_leads
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.02
 async def test_a_bulk_action_killed_again_and_again_is_finished_and_undone_exactly(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, SMALL) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, SMALL) as field:
         storage = field.storage
         ids = await make_leads(storage, LEADS)
         before = await hash_of_leads(storage.db, ids)
@@ -75,14 +75,14 @@ async def view_of(storage: Storage, action: StartedAction) -> BulkView:
     return await actions_of(storage).get(action.run_id, OPERATOR)
 
 
-async def die_at(field: Field, point: str) -> None:
+async def die_at(field: ChaosField, point: str) -> None:
     """Let a worker begin and end itself at a named moment."""
     worker = await field.worker(crash_at=point)
     assert await worker.wait() == -9
     await field.after_a_kill()
 
 
-async def kill_in_the_middle(field: Field, action: StartedAction) -> None:
+async def kill_in_the_middle(field: ChaosField, action: StartedAction) -> None:
     """Kill a worker once it has done something more, wherever it is then."""
     before = (await view_of(field.storage, action)).left_count
     worker = await field.worker()
@@ -94,7 +94,7 @@ async def kill_in_the_middle(field: Field, action: StartedAction) -> None:
     await field.after_a_kill()
 
 
-async def finish(field: Field, action: StartedAction) -> None:
+async def finish(field: ChaosField, action: StartedAction) -> None:
     """Let a worker do what is left."""
     worker = await field.worker()
     with anyio.fail_after(20):

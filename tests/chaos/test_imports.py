@@ -20,7 +20,7 @@ from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 
-from tests.support.chaos import Field, Nursery, open_field
+from tests.support.chaos import ChaosField, Nursery, open_chaos_field
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -67,7 +67,7 @@ def imports_of(storage: Storage) -> ImportService:
     return ImportService(storage.db, storage.clock, storage.icps, owners, storage.runs, ())
 
 
-async def start(field: Field, raw: bytes) -> UUID:
+async def start(field: ChaosField, raw: bytes) -> UUID:
     """Upload a file, map it and start it, as the routes do."""
     storage = field.storage
     imports, uploads = imports_of(storage), ImportUploads(storage.ids, storage.clock)
@@ -86,16 +86,18 @@ async def start(field: Field, raw: bytes) -> UUID:
     return import_id
 
 
-async def undo(field: Field, import_id: UUID) -> None:
+async def undo(field: ChaosField, import_id: UUID) -> None:
     async with field.storage.producer().transaction() as publication:
         await imports_of(field.storage).undo(publication, import_id, OPERATOR)
 
 
-async def view_of(field: Field, import_id: UUID) -> ImportView:
+async def view_of(field: ChaosField, import_id: UUID) -> ImportView:
     return await imports_of(field.storage).get(import_id, EVERYTHING)
 
 
-async def end_with_kills(field: Field, import_id: UUID, state: ImportState, kill_count: int) -> int:
+async def end_with_kills(
+    field: ChaosField, import_id: UUID, state: ImportState, kill_count: int
+) -> int:
     """Kill one worker after the other at named moments and at any time; tell how many died."""
     rng = random.Random(11)  # noqa: S311 - when to kill, no secret
     kills = 0
@@ -122,7 +124,7 @@ async def end_with_kills(field: Field, import_id: UUID, state: ImportState, kill
 async def test_an_import_and_its_undo_survive_kills_and_leave_no_trace(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, QUICK) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, QUICK) as field:
         db = field.storage.db
         earlier = await start(field, a_file(0, 300, "CTO"))
         await end_with_kills(field, earlier, ImportState.COMPLETED, 0)

@@ -11,7 +11,7 @@ import pytest
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 
-from tests.support.chaos import Child, Field, Nursery, open_field, reckon
+from tests.support.chaos import ChaosField, Child, Nursery, make_report, open_chaos_field
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -49,7 +49,7 @@ class Charge(msgspec.Struct, frozen=True):
 async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, TWO) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, TWO) as field:
         await field.start_run(discovered=70, phones=10)
         killed = await field.worker()
         await killed.hear("ready")
@@ -62,7 +62,7 @@ async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
         await field.after_a_kill(is_alone=False)
         await other.hear("ended")
 
-        reckoning = await reckon(field)
+        reckoning = await make_report(field)
         shares = {row[0]: row[1] for row in await field.storage.db.fetch(SHARES)}
         assert reckoning.problems == ()
         assert reckoning.leads >= 70
@@ -74,7 +74,7 @@ async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
 async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_twice(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, TWO) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, TWO) as field:
         await field.start_run(discovered=400, phones=10)
         sleeper = await field.worker()
         await sleeper.hear("ready")
@@ -89,7 +89,7 @@ async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_
         await sleeper.hear("ended")
         await other.hear("ended")
 
-        reckoning = await reckon(field)
+        reckoning = await make_report(field)
         assert reckoning.problems == ()
         assert reckoning.leads >= 350
         assert "engine.node.restarting" in sleeper.log()
@@ -98,7 +98,7 @@ async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_
 async def test_after_hold_has_answered_only_what_it_listed_arrives(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, SLOW_SENDS) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, SLOW_SENDS) as field:
         db, sending = field.storage.db, field.storage.messaging(field.storage.producer()).sending
         async with db.transaction() as tx:
             await sending.hold(tx, "test", "until there is a crowd")
@@ -124,12 +124,12 @@ async def test_after_hold_has_answered_only_what_it_listed_arrives(
         async with db.transaction() as tx:
             await sending.release(tx, "test", "go on")
         await worker.hear("ended")
-        reckoning = await reckon(field)
+        reckoning = await make_report(field)
         assert reckoning.problems == ()
         assert reckoning.intents["accepted"] >= 100
 
 
-async def _wait_for_burial(field: Field, witness: Child) -> None:
+async def _wait_for_burial(field: ChaosField, witness: Child) -> None:
     """Wait until the sleeper is taken for dead; a transaction it slept in is ended for it.
 
     A statement whose answer nobody takes ends only by its time-out of 60 s.
@@ -140,13 +140,13 @@ async def _wait_for_burial(field: Field, witness: Child) -> None:
             await REAL_TIME.sleep(0.5)
 
 
-async def _wait_for_intents(field: Field, count: int) -> None:
+async def _wait_for_intents(field: ChaosField, count: int) -> None:
     with anyio.fail_after(60):
         while await field.storage.db.fetch_value(READY, run_ids=field.run_ids) < count:
             await REAL_TIME.sleep(0.05)
 
 
-async def _arrived_after(field: Field, instant: datetime) -> set[UUID]:
+async def _arrived_after(field: ChaosField, instant: datetime) -> set[UUID]:
     intents = {row[0]: row[1] for row in await field.storage.db.fetch(INTENT_OF)}
     charges = await field.ask("invoices", list[Charge])
     return {

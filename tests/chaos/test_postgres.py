@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
 
-from tests.support.chaos import Child, Field, Nursery, open_field, reckon
+from tests.support.chaos import ChaosField, Child, Nursery, make_report, open_chaos_field
 from tests.support.cutter import Cutter, cutting_proxy
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
@@ -32,8 +32,8 @@ FULL = """
 
 
 @asynccontextmanager
-async def a_field(nursery: Nursery, url: str, folder: Path) -> AsyncIterator[Field]:
-    async with open_field(nursery, url, folder, PLAN) as field:
+async def a_field(nursery: Nursery, url: str, folder: Path) -> AsyncIterator[ChaosField]:
+    async with open_chaos_field(nursery, url, folder, PLAN) as field:
         await field.start_run(discovered=45, phones=5)
         yield field
 
@@ -46,10 +46,10 @@ async def statement(url: str, text: str) -> None:
         await connection.close()
 
 
-async def finish_unharmed(field: Field, worker: Child) -> None:
+async def finish_unharmed(field: ChaosField, worker: Child) -> None:
     """The worker lives on, and nothing is even in doubt: it was never killed."""
     await worker.hear("ended")
-    reckoning = await reckon(field)
+    reckoning = await make_report(field)
     assert reckoning.problems == ()
     assert reckoning.leads >= 40
     assert reckoning.intents.keys() <= {"accepted", "cancelled"}  # of leads that were merged

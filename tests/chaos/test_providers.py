@@ -9,7 +9,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 from leadflood.sandbox.faults import Fault, FaultInjector, FaultProfile
 
-from tests.support.chaos import Field, Nursery, Reckoning, open_field, reckon
+from tests.support.chaos import ChaosField, ChaosReport, Nursery, make_report, open_chaos_field
 from tests.support.pretend import Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.pg]
@@ -39,7 +39,7 @@ def doubts_of(counted: Counted) -> int:
     )
 
 
-async def without_doubts(field: Field, reckoning: Reckoning) -> list[str]:
+async def without_doubts(field: ChaosField, reckoning: ChaosReport) -> list[str]:
     """Leave out the sends in doubt where the world has caused as many doubts."""
     doubts = [line for line in reckoning.problems if line.startswith("unknown without a reason")]
     assert len(doubts) <= doubts_of(await field.ask("counters", Counted))
@@ -58,7 +58,7 @@ async def test_on_a_bad_day_nothing_is_lost(
     faults: FaultProfile, nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
     plan = msgspec.structs.replace(QUICK, faults=faults)
-    async with open_field(nursery, database_url, tmp_path, plan) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, plan) as field:
         await field.start_run(discovered=50, phones=8)
         worker = await field.worker()
         await worker.hear("ready")
@@ -71,7 +71,7 @@ async def test_on_a_bad_day_nothing_is_lost(
         await field.let_time_pass()
         await field.finish()
 
-        reckoning = await reckon(field)
+        reckoning = await make_report(field)
         assert await without_doubts(field, reckoning) == []
         assert reckoning.leads >= 45
         assert (await field.ask("counters", Counted)).faults
@@ -80,7 +80,7 @@ async def test_on_a_bad_day_nothing_is_lost(
 async def test_the_breaker_opens_says_why_and_closes_again(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_field(nursery, database_url, tmp_path, QUICK) as field:
+    async with open_chaos_field(nursery, database_url, tmp_path, QUICK) as field:
         down = FaultInjector(rates={Fault.SERVER_ERROR: 1.0}, providers=("apollo", "hunter", "pdl"))
         await field.start_run(discovered=0, sure=40)
         await field.ask("faults", FaultInjector, "POST", down)
@@ -91,14 +91,14 @@ async def test_the_breaker_opens_says_why_and_closes_again(
         await field.ask("faults", FaultInjector, "POST", FaultInjector())
         await worker.hear("ended")
 
-        reckoning = await reckon(field)
+        reckoning = await make_report(field)
         asked = await field.storage.db.fetch(ASKED)
         assert "times in a row; it is left alone for" in reason
         assert reckoning.problems == ()
         assert any(row["state"] == "COMPLETED" for row in asked)  # others may have been quicker
 
 
-async def _wait_for_reason(field: Field) -> str:
+async def _wait_for_reason(field: ChaosField) -> str:
     with anyio.fail_after(30):
         while True:
             for row in await field.storage.db.fetch(WHY):

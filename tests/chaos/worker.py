@@ -1,9 +1,9 @@
-"""A whole node in a process that is there to be killed.
+"""A whole node in a process of its own, to be killed.
 
     python -m tests.chaos.worker ORDERS.json
 
-Says `ready` on stdout, works, and says `ended` with the named moments it passed once its runs are
-done and what can be settled is settled. Without runs it works until it is killed.
+Prints `ready`, works, and prints `ended` with the crash points it passed once its runs are done
+and its sends are settled. Without runs it works until it is killed.
 """
 
 import os
@@ -27,12 +27,12 @@ from leadflood.settings import Settings
 
 from tests.support.pretend import Plan, settings_for
 
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 LOOK_UP_SECONDS = 0.5
 
 
-class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told: where, on which world, for which runs, and where to die."""
+class WorkerOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """The orders of a worker: where, on which world, for which runs, and where to crash."""
 
     database_url: str
     data: str
@@ -48,18 +48,18 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Ended(msgspec.Struct, frozen=True):
-    """The last word of a worker that was not killed."""
+class WorkerResult(msgspec.Struct, frozen=True):
+    """The result of a worker that was not killed: how often it passed each crash point."""
 
     points: dict[str, int]
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     os.write(1, line.encode() + b"\n")
 
 
-class Points:
-    """Counts the named moments, and ends the process at the ordered one."""
+class CrashPoints:
+    """Counts the crash points, and kills the process at the ordered one."""
 
     def __init__(self, crash_at: str) -> None:
         self._crash_at = crash_at
@@ -71,22 +71,22 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def work(orders: Orders, tell: Callable[[str], None] = say) -> None:
-    """Be a node until the runs are done."""
-    points = Points(orders.crash_at)
+async def work(orders: WorkerOrders, print_event: Callable[[str], None] = print_line) -> None:
+    """Run a node until the runs are done."""
+    points = CrashPoints(orders.crash_at)
     async with (
         open_storage(orders.settings()) as storage,
         open_node(storage, crash_point=points) as node,
     ):
-        tell("ready")
+        print_event("ready")
         if not orders.run_ids:
             await anyio.sleep_forever()
         await _wait_until_done(node, storage, orders.run_ids)
-    tell("ended " + msgspec.json.encode(Ended(dict(points.passed))).decode())
+    print_event("ended " + msgspec.json.encode(WorkerResult(dict(points.passed))).decode())
 
 
 async def _wait_until_done(node: Node, storage: Storage, run_ids: tuple[UUID, ...]) -> None:
-    """Look again and again; a database that is away is waited for."""
+    """Poll until the runs are done; wait for a database that is away."""
     while True:
         try:
             if await _is_done(node, storage, run_ids):
@@ -94,13 +94,13 @@ async def _wait_until_done(node: Node, storage: Storage, run_ids: tuple[UUID, ..
         except Exception as error:
             if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
                 raise
-        await REAL_TIME.sleep(LOOK_SECONDS)
+        await REAL_TIME.sleep(POLL_SECONDS)
 
 
 async def _is_done(node: Node, storage: Storage, run_ids: tuple[UUID, ...]) -> bool:
-    """Tell whether the runs are over, and Trengo has told what nobody knew; that may start anew."""
-    found = await runs.find(storage.db, run_ids)
-    if any(run.state == "running" for run in found.values()) or not await _is_settled(node):
+    """Whether the runs are over and Trengo has answered the look-ups, which may restart a run."""
+    runs_by_id = await runs.find(storage.db, run_ids)
+    if any(run.state == "running" for run in runs_by_id.values()) or not await _is_settled(node):
         return False
     return not any([await runs.count_live(storage.db, run_id) for run_id in run_ids])
 
@@ -117,11 +117,11 @@ async def _is_settled(node: Node) -> bool:
     return False
 
 
-def run(orders: Orders) -> None:
-    """Do it in this process."""
+def run(orders: WorkerOrders) -> None:
+    """Run a worker in this process."""
     logs.configure(logs.Settings(level="info", format="text"))
     anyio.run(work, orders, backend_options={"use_uvloop": True})
 
 
 if __name__ == "__main__":
-    run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Orders))
+    run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=WorkerOrders))

@@ -1,4 +1,4 @@
-"""A command line on a database of its own."""
+"""Commands on a database of their own."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,12 +16,12 @@ OnDatabase = Callable[[Callable[[Database], Awaitable[Any]]], Any]
 
 @pytest.fixture(autouse=True)
 def blockbuster() -> None:
-    """Let a command block its loop: it has it for itself, and reads and writes files."""
+    """Allow blocking calls: a command has the loop to itself, and reads and writes files."""
 
 
 @pytest.fixture
 def database_settings(database_server: TestServer) -> Iterator[Settings]:
-    """A fresh clone for tests that are not async: a command has a loop of its own."""
+    """A fresh clone for tests that are not async: a command runs its own loop."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(cloned_database(database_server)) as settings,
@@ -50,13 +50,13 @@ def cli(
 
 @pytest.fixture
 def on_database(database_settings: Settings) -> OnDatabase:
-    """Do something with the same database, from a test that is not async."""
+    """Run work on the same database, from a test that is not async."""
 
-    def do(work: Callable[[Database], Awaitable[Any]]) -> Any:
+    def execute(work: Callable[[Database], Awaitable[Any]]) -> Any:
         async def opened() -> Any:
             async with open_database(database_settings) as database:
                 return await work(database)
 
         return anyio.run(opened)
 
-    return do
+    return execute

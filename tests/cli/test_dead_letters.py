@@ -8,7 +8,8 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Unsure
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 RUN = UUID(int=0x70)
 
@@ -27,8 +28,13 @@ def bury_letter(
         "INSERT INTO dead_letter (id, run_id, stage, key, turn, priority, attempts, losses,"
         " payload, error_code, error, chain, created_at, died_at)"
         " VALUES ($1, $2, $3, $4, 5, 1, 8, 0, $5, $6, 'it broke', 'the chain', now(), now())",
-        "id", "run_id", "stage", "key", "payload", "code",
-    )  # fmt: skip
+        "id",
+        "run_id",
+        "stage",
+        "key",
+        "payload",
+        "code",
+    )
     on_database(
         lambda database: database.execute(
             statement, id=letter_id, run_id=RUN, stage=stage, key=key, payload=payload, code=code
@@ -57,8 +63,8 @@ def test_dead_letters_are_listed_by_filter_and_shown_whole(
     filtered = cli("dead-letters", "list", "--code", "engine.bug", "--json").json
     shown = cli("dead-letters", "show", bug)
 
-    assert [one["stage"] for one in listed] == ["scoring.compute", "enrichment.run"]
-    assert [UUID(one["id"]) for one in filtered] == [bug]
+    assert [entry["stage"] for entry in listed] == ["scoring.compute", "enrichment.run"]
+    assert [UUID(entry["id"]) for entry in filtered] == [bug]
     assert "the chain" in shown.out
 
 
@@ -67,60 +73,60 @@ def test_a_replay_keeps_run_stage_and_payload_and_starts_afresh(
 ) -> None:
     letter = bury_letter(on_database, 1, key="k1")
 
-    ended = cli("dead-letters", "replay", letter, "--json")
+    result = cli("dead-letters", "replay", letter, "--json")
 
-    assert ended.code == 0, ended.err
-    told = ended.json
+    assert result.code == 0, result.err
+    data = result.json
     [job] = jobs(on_database)
-    assert told[0]["ending"] == "queued"
-    assert UUID(told[0]["jobId"]) == job["id"] != letter
+    assert data[0]["ending"] == "queued"
+    assert UUID(data[0]["jobId"]) == job["id"] != letter
     assert (job["run_id"], job["stage"], job["key"]) == (RUN, "enrichment.run", "k1")
     assert (job["attempts"], job["losses"], job["state"]) == (0, 0, 0)
     assert job["payload"] == '{"type":"leads.lead.created"}'
     assert cli("dead-letters", "list", "--json").json == []
 
 
-def test_many_are_replayed_by_filter(cli: Cli, on_database: OnDatabase) -> None:
+def test_dead_letters_are_replayed_by_filter(cli: Cli, on_database: OnDatabase) -> None:
     for number in range(1, 8):
         bury_letter(on_database, number)
     other = bury_letter(on_database, 9, code="provider.refused")
 
-    ended = cli("dead-letters", "replay", "--code", "engine.bug")
+    result = cli("dead-letters", "replay", "--code", "engine.bug")
 
-    assert ended.code == 0, ended.err
+    assert result.code == 0, result.err
     assert len(jobs(on_database)) == 7
-    left = cli("dead-letters", "list", "--json").json
-    assert [UUID(one["id"]) for one in left] == [other]
+    remaining = cli("dead-letters", "list", "--json").json
+    assert [UUID(entry["id"]) for entry in remaining] == [other]
 
 
-def test_a_key_that_is_alive_answers_already_queued(cli: Cli, on_database: OnDatabase) -> None:
+def test_a_live_key_is_answered_already_queued(cli: Cli, on_database: OnDatabase) -> None:
     first = bury_letter(on_database, 1, key="same")
     second = bury_letter(on_database, 2, key="same")
 
-    one = cli("dead-letters", "replay", first, "--json")
+    entry = cli("dead-letters", "replay", first, "--json")
     two = cli("dead-letters", "replay", second)
 
-    told = one.json
-    assert told[0]["ending"] == "queued"
+    data = entry.json
+    assert data[0]["ending"] == "queued"
     assert two.code == 1
     assert "already_queued" in two.out
     assert len(jobs(on_database)) == 1
-    left = cli("dead-letters", "list", "--json").json
-    assert [UUID(one["id"]) for one in left] == [second]
+    remaining = cli("dead-letters", "list", "--json").json
+    assert [UUID(entry["id"]) for entry in remaining] == [second]
 
 
 def test_equal_keys_in_one_replay_are_queued_once(cli: Cli, on_database: OnDatabase) -> None:
     bury_letter(on_database, 1, key="same")
     bury_letter(on_database, 2, key="same")
 
-    ended = cli("dead-letters", "replay", "--all", "--json")
+    result = cli("dead-letters", "replay", "--all", "--json")
 
-    told = ended.json
-    assert sorted(one["ending"] for one in told) == ["already_queued", "queued"]
+    data = result.json
+    assert sorted(entry["ending"] for entry in data) == ["already_queued", "queued"]
     assert len(jobs(on_database)) == 1
 
 
-def test_a_letter_of_a_cancelled_run_stays_a_letter(cli: Cli, on_database: OnDatabase) -> None:
+def test_a_letter_of_a_cancelled_run_is_not_replayed(cli: Cli, on_database: OnDatabase) -> None:
     letter = bury_letter(on_database, 1)
     statement = sql(
         "INSERT INTO run (id, kind, state, created_at, cancelled_at)"
@@ -129,10 +135,10 @@ def test_a_letter_of_a_cancelled_run_stays_a_letter(cli: Cli, on_database: OnDat
     )
     on_database(lambda database: database.execute(statement, id=RUN))
 
-    ended = cli("dead-letters", "replay", letter)
+    result = cli("dead-letters", "replay", letter)
 
-    assert ended.code == 1
-    assert "its run was cancelled" in ended.out
+    assert result.code == 1
+    assert "its run was cancelled" in result.out
     assert jobs(on_database) == []
 
 
@@ -156,15 +162,13 @@ def test_a_send_that_may_have_arrived_is_not_replayed(
         on_database, 1, stage="message.send", code="engine.commit_failed", payload=payload
     )
 
-    ended = cli("dead-letters", "replay", letter)
+    result = cli("dead-letters", "replay", letter)
 
-    assert ended.code == code
-    assert ("sending unknown resolve" in ended.out) is not is_known
+    assert result.code == code
+    assert ("sending unknown resolve" in result.out) is not is_known
 
 
-def test_a_waiting_job_is_given_up_and_its_lead_has_failed(
-    cli: Cli, on_database: OnDatabase
-) -> None:
+def test_a_buried_job_marks_its_lead_as_failed(cli: Cli, on_database: OnDatabase) -> None:
     async def queue(database: Database) -> tuple[UUID, UUID]:
         lead_id = await World(database).lead()
         payload = f'{{"type":"leads.lead.created","lead_id":"{lead_id}","icp_id":"{lead_id}"}}'
@@ -184,10 +188,10 @@ def test_a_waiting_job_is_given_up_and_its_lead_has_failed(
     buried = cli("dead-letters", "bury", job_id, "--json")
     again = cli("dead-letters", "bury", job_id)
 
-    assert [UUID(one["id"]) for one in looped["crashLoops"]] == [job_id]
+    assert [UUID(entry["id"]) for entry in looped["crashLoops"]] == [job_id]
     assert buried.code == 0, buried.err
-    told = buried.json
-    assert told["errorCode"] == "engine.buried"
+    data = buried.json
+    assert data["errorCode"] == "engine.buried"
     failed = on_database(
         lambda database: database.fetch_value(
             sql("SELECT failed_code FROM lead WHERE id = $1", "id"), id=lead_id
@@ -198,7 +202,7 @@ def test_a_waiting_job_is_given_up_and_its_lead_has_failed(
     assert "no job" in again.err
 
 
-def test_a_replay_that_names_nothing_is_refused(cli: Cli) -> None:
+def test_a_replay_without_ids_or_filter_is_refused(cli: Cli) -> None:
     assert cli("dead-letters", "replay").code == 2
     assert cli("dead-letters", "replay", UUID(int=1), "--all").code == 2
     assert cli("dead-letters", "replay", "no-id").code == 2

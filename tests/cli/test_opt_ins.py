@@ -21,7 +21,7 @@ def listed(cli: Cli, lead: UUID) -> Any:
     return cli("opt-ins", "list", lead, "--json").json
 
 
-def test_an_agreement_is_added_listed_and_removed(cli: Cli, on_database: OnDatabase) -> None:
+def test_an_opt_in_is_added_listed_and_removed(cli: Cli, on_database: OnDatabase) -> None:
     lead = a_lead(on_database)
 
     added = cli("opt-ins", "add", lead, "whatsapp", *GIVEN)
@@ -31,11 +31,11 @@ def test_an_agreement_is_added_listed_and_removed(cli: Cli, on_database: OnDatab
     assert (added.code, removed.code) == (0, 0), added.err + removed.err
     assert "+31***00 has agreed to whatsapp" in added.out
     assert (live["wording"], live["obtainedAt"]) == ("Write to me", "2026-01-02T10:00:00Z")
-    assert [one["withdrawnReason"] for one in listed(cli, lead)] == ["asked"]
+    assert [entry["withdrawnReason"] for entry in listed(cli, lead)] == ["asked"]
     assert "a fair" in cli("opt-ins", "list", lead).out
 
 
-def test_what_cannot_be_recorded_is_told(cli: Cli, on_database: OnDatabase) -> None:
+def test_an_opt_in_that_cannot_be_recorded_is_refused(cli: Cli, on_database: OnDatabase) -> None:
     lead = a_lead(on_database)
 
     for words in (("add", lead, "fax", *GIVEN), ("add", UUID(int=1), "sms", *GIVEN)):

@@ -7,7 +7,7 @@ from leadflood.engine.ids import Ids
 from tests.cli.conftest import OnDatabase
 from tests.domain.leads.people import SEEN_AT, a_person
 from tests.support.cli import Cli
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 SHOWN = sql(
     "SELECT lead.full_name, lead.title, lead.email, lead.sort_name, lead_text.words::text AS words"
@@ -15,9 +15,7 @@ SHOWN = sql(
 )
 
 
-def test_what_lists_show_is_filled_in_for_leads_of_before(
-    cli: Cli, on_database: OnDatabase
-) -> None:
+def test_lists_are_rebuilt_for_older_leads(cli: Cli, on_database: OnDatabase) -> None:
     async def bring(database: Database) -> list[Any]:
         people = [
             a_person(full_name=f"Zoë {n}", email=f"p{n}@firm.example", title="COO")
@@ -37,8 +35,8 @@ def test_what_lists_show_is_filled_in_for_leads_of_before(
 
     right = on_database(bring)
 
-    told = cli("reindex")
+    data = cli("reindex")
 
-    assert told.code == 0
+    assert data.code == 0
     assert on_database(look) == right
     assert right[0][4] is not None

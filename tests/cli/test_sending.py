@@ -38,37 +38,37 @@ def lose_one(on_database: OnDatabase) -> None:
 
 def test_sending_is_held_and_released_with_who_and_why(cli: Cli) -> None:
     held = cli("sending", "hold", "--reason", "a look", "--json").json
-    told = cli("sending", "status")
+    data = cli("sending", "status")
     released = cli("sending", "release", "--json").json
 
     assert (held["held"], held["reason"]) == (True, "a look")
-    assert "HELD" in told.out
+    assert "HELD" in data.out
     assert released["held"] is False
 
 
 @pytest.mark.parametrize(("word", "state"), [("sent", "accepted"), ("not-sent", "ready")])
-def test_an_unknown_send_is_settled_by_a_person(
+def test_an_unknown_send_is_resolved_by_an_operator(
     cli: Cli, on_database: OnDatabase, word: str, state: str
 ) -> None:
     lose_one(on_database)
     [lost] = cli("sending", "unknown", "list", "--json").json
 
-    ended = cli("sending", "unknown", "resolve", lost["id"], word, "--json")
+    result = cli("sending", "unknown", "resolve", lost["id"], word, "--json")
     again = cli("sending", "unknown", "resolve", lost["id"], word)
 
-    assert ended.code == 0, ended.err
-    told = ended.json
-    assert told["state"] == state
+    assert result.code == 0, result.err
+    data = result.json
+    assert data["state"] == state
     assert again.code == 1
     assert "only an unknown one is resolved" in again.err
 
 
-def test_an_unknown_send_is_settled_with_one_of_two_words(cli: Cli) -> None:
+def test_an_unknown_send_is_resolved_as_sent_or_not_sent(cli: Cli) -> None:
     assert cli("sending", "unknown", "resolve", UUID(int=1), "maybe").code == 2
     assert cli("sending", "unknown", "resolve", UUID(int=1), "sent").code == 1
 
 
-def test_a_draft_is_read_with_its_facts_and_approved(cli: Cli, on_database: OnDatabase) -> None:
+def test_a_draft_is_shown_with_its_facts_and_approved(cli: Cli, on_database: OnDatabase) -> None:
     draft_one(on_database)
     [listed] = cli("messages", "list", "--state", "waiting", "--json").json
 
@@ -79,8 +79,8 @@ def test_a_draft_is_read_with_its_facts_and_approved(cli: Cli, on_database: OnDa
     assert "fact 1:" in shown.out
     assert refused.code == 1
     assert "messaging.sender_name" in refused.err
-    told = approved.json
-    assert (approved.code, told["state"], told["intentState"]) == (0, "approved", "ready")
+    data = approved.json
+    assert (approved.code, data["state"], data["intentState"]) == (0, "approved", "ready")
 
 
 def test_a_draft_is_rejected(cli: Cli, on_database: OnDatabase) -> None:
@@ -95,7 +95,7 @@ def test_a_draft_is_rejected(cli: Cli, on_database: OnDatabase) -> None:
     assert "is rejected" in approved.err
 
 
-def test_a_message_that_is_not_there_is_a_sentence(cli: Cli) -> None:
+def test_a_message_that_does_not_exist_is_reported(cli: Cli) -> None:
     assert cli("messages", "show", UUID(int=1)).code == 1
     assert cli("messages", "show", "x").code == 2
     assert cli("messages", "list", "--state", "lost").code == 2
@@ -108,14 +108,14 @@ def test_the_suppression_list_is_kept_by_hash_and_hint(cli: Cli) -> None:
     by_id = cli("suppress", "remove", line["id"])
     listed = cli("suppress", "list")
 
-    told = added.json
-    assert (told["kind"], told["reason"]) == ("address", "asked")
+    data = added.json
+    assert (data["kind"], data["reason"]) == ("address", "asked")
     assert "ann@firm.example" not in added.out.lower()
     assert (by_value.code, by_id.code) == (0, 0)
     assert "firm.example" not in listed.out
 
 
-def test_what_cannot_be_suppressed_is_named(cli: Cli) -> None:
+def test_a_value_that_cannot_be_suppressed_is_refused(cli: Cli) -> None:
     assert cli("suppress", "add", "address", "nobody").code == 1
     assert cli("suppress", "add", "planet", "earth").code == 2
     assert cli("suppress", "remove", "x").code == 2

@@ -13,7 +13,7 @@ TEXT = (
 )
 
 
-def test_a_text_is_listed_set_shown_and_written_from(
+def test_a_template_is_listed_set_shown_and_used_for_drafts(
     cli: Cli, on_database: OnDatabase, tmp_path: Path
 ) -> None:
     file = write_lines(tmp_path / "text.toml", TEXT)
@@ -36,7 +36,7 @@ def test_a_text_is_listed_set_shown_and_written_from(
     assert on_database(subject) == "Hello Ada"
 
 
-def test_a_text_is_tried_before_it_is_kept(cli: Cli, tmp_path: Path) -> None:
+def test_a_template_is_previewed_before_it_is_recorded(cli: Cli, tmp_path: Path) -> None:
     good = write_lines(tmp_path / "good.toml", TEXT)
     bad = write_lines(tmp_path / "bad.toml", [*TEXT[:3], 'body = "Hi {{ frist_name }}"'])
     odd = write_lines(tmp_path / "odd.toml", ["name ="])

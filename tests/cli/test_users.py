@@ -19,7 +19,7 @@ def test_a_link_names_an_address_that_a_browser_can_open(cli: Cli) -> None:
     assert public.out.startswith("https://leads.example/claim/")
 
 
-def test_people_are_invited_listed_and_get_a_way_back_in(cli: Cli) -> None:
+def test_users_are_invited_listed_and_get_a_new_link(cli: Cli) -> None:
     invited = cli("users", "invite", "Ann@Team.example", "--role", "ADMIN", "--json").json
     again = cli("users", "invite", "ann@team.example")
     listed = cli("users", "list", "--role", "ADMIN")
@@ -37,13 +37,13 @@ def test_people_are_invited_listed_and_get_a_way_back_in(cli: Cli) -> None:
 
 
 def test_the_signing_key_is_rotated(cli: Cli) -> None:
-    one = cli("users", "rotate-signing-key", "--json").json["kid"]
+    entry = cli("users", "rotate-signing-key", "--json").json["kid"]
     two = cli("users", "rotate-signing-key", "--json").json["kid"]
 
-    assert one != two
+    assert entry != two
 
 
-def test_a_name_does_not_steer_the_terminal_of_who_lists_people(cli: Cli) -> None:
+def test_a_name_does_not_steer_the_terminal(cli: Cli) -> None:
     cli("users", "invite", "eve@team.example", "--name", "Eve\x1b[2J\x1b]0;mine\x07\nroot")
 
     listed = cli("users", "list")

@@ -22,5 +22,5 @@ def test_the_version_is_printed_as_json(cli: Cli) -> None:
     assert cli("version", "--json").json == {"version": leadflood.__version__}
 
 
-def test_the_contract_of_the_api_bears_the_same_version() -> None:
+def test_the_openapi_document_has_the_same_version() -> None:
     assert describe_api()["info"]["version"] == leadflood.__version__

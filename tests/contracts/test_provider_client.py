@@ -36,7 +36,7 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured, Unsure
 from leadflood.engine.net.calls import BulkReply, Http, HttpReply, Item, Reply, Unreached, Window
 from tests.support.gate import DirectGate
-from tests.support.tapes import Answer, cut_after_request, never_answer, played, raw_server
+from tests.support.tapes import Answer, cut_after_request, never_answer, playing, raw_server
 
 SPEC = ProviderSpec(
     name="acme",
@@ -118,7 +118,7 @@ async def test_an_answer_becomes_values_with_source_hash_and_cost(
     make: Any, gate: DirectGate
 ) -> None:
     body = b'{"id": "p1", "mail": "mira@example.com", "job": "COO"}'
-    async with played(Answer(200, body)) as tape:
+    async with playing(Answer(200, body)) as tape:
         answer = await make(tape.url).enrich(MIRA)
 
     assert {value.field: value.value for value in answer.values} == {
@@ -137,7 +137,7 @@ async def test_an_answer_becomes_values_with_source_hash_and_cost(
 
 
 async def test_a_miss_is_free(make: Any) -> None:
-    async with played(Answer(404, b"{}")) as tape:
+    async with playing(Answer(404, b"{}")) as tape:
         answer = await make(tape.url).enrich(MIRA)
 
     assert (answer.found, answer.values, answer.cost_micros) == (False, (), 0)
@@ -161,7 +161,7 @@ async def test_a_miss_is_free(make: Any) -> None:
 async def test_what_is_no_answer_is_an_error_by_the_table(
     make: Any, gate: DirectGate, answer: Answer, error: type[Exception]
 ) -> None:
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         with pytest.raises(error) as caught:
             await make(tape.url).enrich(MIRA)
 
@@ -171,7 +171,7 @@ async def test_what_is_no_answer_is_an_error_by_the_table(
 
 
 async def test_a_vendors_own_meaning_comes_before_the_table(make: Any) -> None:
-    async with played(Answer(418, b"short and stout")) as tape:
+    async with playing(Answer(418, b"short and stout")) as tape:
         with pytest.raises(ProviderRefused, match="short and stout") as caught:
             await make(tape.url).enrich(MIRA)
 
@@ -192,7 +192,7 @@ async def test_retry_after_is_honored_in_both_forms(
     gate: DirectGate, http: Http, headers: dict[str, str], seconds: float
 ) -> None:
     clock = ManualClock(_AT)
-    async with played(Answer(429, b"", headers)) as tape:
+    async with playing(Answer(429, b"", headers)) as tape:
         acme = Acme(ProviderSettings(base_url=tape.url, api_key="k"), gate, http, clock)
         with pytest.raises(ProviderThrottled) as caught:
             await acme.enrich(MIRA)
@@ -224,7 +224,7 @@ async def test_a_cut_is_down_and_for_an_effect_unsure(make: Any) -> None:
 async def test_only_a_refusal_proves_that_an_effect_did_not_happen(
     make: Any, status: int, error: type[Exception]
 ) -> None:
-    async with played(Answer(status, b"")) as tape:
+    async with playing(Answer(status, b"")) as tape:
         with pytest.raises(error):
             await make(tape.url).client.ask(
                 SEND, Question(body=b"{}"), lambda reply: Reply(body=reply.body)
@@ -253,7 +253,7 @@ async def test_a_bulk_call_asks_for_its_items_and_is_priced_by_their_count(
         assert len(items) == 3
         return share_cost([reply.body] * 3, [True, False, True], 4)
 
-    async with played(Answer(200, b"{}")) as tape:
+    async with playing(Answer(200, b"{}")) as tape:
         replies = await make(tape.url).client.ask_many(BULK, items, write, read)
 
     assert tape.seen[0].json() == [{"id": 0}, {"id": 1}, {"id": 2}]

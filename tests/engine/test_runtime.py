@@ -18,76 +18,76 @@ from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.runtime import Engine, running_engine
 from tests.support.engine import (
     MAKE,
-    QUICK,
+    QUICK_SETTINGS,
     USE,
-    BatchMake,
-    Bench,
-    Made,
-    Make,
-    Use,
-    Wanted,
-    dead_letter_rows,
-    history,
-    job_rows,
+    BatchStage,
+    EngineBench,
+    MakeStage,
+    ThingMade,
+    ThingRequested,
+    UseStage,
+    list_dead_letters,
+    list_history,
+    list_jobs,
+    list_toys,
     make_parts,
     pause,
-    sql,
-    toys,
-    until,
-    until_settled,
+    wait_until,
+    wait_until_settled,
 )
+from tests.support.statements import sql
 from typing_extensions import override
 
 
-async def publish(engine: Engine, *wanted: Wanted, **how: Any) -> None:
+async def publish(engine: Engine, *wanted: ThingRequested, **how: Any) -> None:
     async with engine.publisher.transaction() as publication:
         await publication.publish(wanted, **how)
 
 
-async def node_ids(bench: Bench) -> list[int]:
+async def node_ids(bench: EngineBench) -> list[int]:
     return [row[0] for row in await bench.db.fetch(sql("SELECT id FROM node ORDER BY id"))]
 
 
-async def test_two_engines_share_the_work_and_do_nothing_twice(bench: Bench) -> None:
-    follow = lambda one: [one.follow_up(Made(one.task.number))]  # noqa: E731 - a stage's own habit
+async def test_two_engines_share_the_work_and_do_nothing_twice(bench: EngineBench) -> None:
+    follow = lambda one: [one.follow_up(ThingMade(one.task.number))]  # noqa: E731 - a stage's own habit
     worked: dict[str, int] = {"one": 0, "other": 0}
 
-    def counting(name: str) -> Make:
-        async def work(item: Wanted) -> Outcome[Any]:
+    def counting(name: str) -> MakeStage:
+        async def work(item: ThingRequested) -> Outcome[Any]:
             worked[name] += 1
             await REAL_TIME.sleep(0.001)
             return Done(item)
 
-        return Make(Policy(concurrency=4), do=work, follow=follow)
+        return MakeStage(Policy(concurrency=4), do=work, follow=follow)
 
-    one = await bench.run(counting("one"), Use())
-    await bench.run(counting("other"), Use())
-    await until(lambda: one.node.has_peers)
+    one = await bench.run(counting("one"), UseStage())
+    await bench.run(counting("other"), UseStage())
+    await wait_until(lambda: one.node.has_peers)
 
-    await publish(one, *[Wanted(number) for number in range(1_000)])
-    await until_settled(bench.db, 25)
+    await publish(one, *[ThingRequested(number) for number in range(1_000)])
+    await wait_until_settled(bench.db, 25)
 
     for stage in (MAKE, USE):
-        assert sorted(await toys(bench.db, stage)) == [(at, "Done") for at in range(1_000)]
+        assert sorted(await list_toys(bench.db, stage)) == [(at, "Done") for at in range(1_000)]
     assert worked["one"] + worked["other"] == 1_000
     assert min(worked.values()) > 0
 
 
-async def test_work_queued_by_one_node_wakes_the_other(bench: Bench) -> None:
+async def test_work_queued_by_one_node_wakes_the_other(bench: EngineBench) -> None:
     one = await bench.run()
     other = await bench.run()
-    await until(lambda: one.node.has_peers and other.node.has_peers)
+    await wait_until(lambda: one.node.has_peers and other.node.has_peers)
     one.runners[MAKE].stop_claiming()
     await REAL_TIME.sleep(0.1)
 
     began = REAL_TIME.monotonic()
-    await publish(one, Wanted(1))
-    await until_settled(bench.db)
+    await publish(one, ThingRequested(1))
+    await wait_until_settled(bench.db)
 
     assert REAL_TIME.monotonic() - began < 2.0
 
 
-async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: Bench) -> None:
+async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: EngineBench) -> None:
     engine = await bench.run()
     producer = Publisher(
         bench.db,
@@ -100,94 +100,94 @@ async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: Bench) -> None:
 
     began = REAL_TIME.monotonic()
     async with producer.transaction() as publication:
-        await publication.publish([Wanted(1)])
+        await publication.publish([ThingRequested(1)])
         await publication.publish(
-            [Wanted(2)],
+            [ThingRequested(2)],
             run_at=datetime.now(UTC) + timedelta(seconds=0.1),  # noqa: TID251 - a real timer
         )
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
     assert REAL_TIME.monotonic() - began < 2.0
-    assert sorted(await toys(bench.db)) == [(1, "Done"), (2, "Done")]
+    assert sorted(await list_toys(bench.db)) == [(1, "Done"), (2, "Done")]
     assert engine.node.id
 
 
 async def test_an_evicted_node_starts_again_under_a_new_id_with_an_empty_memory(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     lives: list[Engine] = []
     gate = anyio.Event()
 
-    async def work(item: Wanted) -> Outcome[Any]:
+    async def work(item: ThingRequested) -> Outcome[Any]:
         await gate.wait()
         return Done(item)
 
     parts = make_parts(bench.db, bench.settings)
 
     def make(_: Engine) -> Sequence[Any]:
-        return Make(do=work), Use()
+        return MakeStage(do=work), UseStage()
 
     async with running_engine(parts, make, None, lives.append) as first:
-        await publish(first, *[Wanted(number) for number in range(10)])
-        await until(lambda: first.runners[MAKE].pool.in_flight() > 0)
+        await publish(first, *[ThingRequested(number) for number in range(10)])
+        await wait_until(lambda: first.runners[MAKE].pool.in_flight() > 0)
         await bench.db.execute(sql("DELETE FROM node"))
-        await until(lambda: len(lives) == 2)
+        await wait_until(lambda: len(lives) == 2)
         second = lives[1]
         assert second.node.id > first.node.id
         assert await node_ids(bench) == [second.node.id]
         gate.set()
-        await until_settled(bench.db)
+        await wait_until_settled(bench.db)
 
-    assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(10)]
-    assert all(row["losses"] >= 1 and row["attempts"] == 0 for row in await history(bench.db))
+    assert sorted(await list_toys(bench.db)) == [(number, "Done") for number in range(10)]
+    assert all(row["losses"] >= 1 and row["attempts"] == 0 for row in await list_history(bench.db))
 
 
-async def test_claims_of_a_node_that_died_are_done_by_the_next_start(bench: Bench) -> None:
+async def test_claims_of_a_node_that_died_are_done_by_the_next_start(bench: EngineBench) -> None:
     dead = await bench.node()
-    await dead.queue(*[Wanted(number) for number in range(20)])
+    await dead.queue(*[ThingRequested(number) for number in range(20)])
     await dead.claim()
     await dead.die()
 
     await bench.run()
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
-    assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(20)]
+    assert sorted(await list_toys(bench.db)) == [(number, "Done") for number in range(20)]
 
 
-async def test_a_silent_node_is_evicted_and_its_work_done_by_the_other(bench: Bench) -> None:
+async def test_a_silent_node_is_evicted_and_its_work_done_by_the_other(bench: EngineBench) -> None:
     silent = await bench.node()
-    await silent.queue(*[Wanted(number) for number in range(5)])
+    await silent.queue(*[ThingRequested(number) for number in range(5)])
     await silent.claim()
     quick = msgspec.structs.replace(
-        QUICK, heartbeat=HeartbeatSettings(beat_seconds=0.02, dead_after_seconds=0.2)
+        QUICK_SETTINGS, heartbeat=HeartbeatSettings(beat_seconds=0.02, dead_after_seconds=0.2)
     )
 
     await bench.run(settings=quick)
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
-    assert len(await toys(bench.db)) == 5
+    assert len(await list_toys(bench.db)) == 5
     assert silent.node.id not in await node_ids(bench)
 
 
 async def test_shutdown_gives_unstarted_claims_back_uncounted_and_finishes_the_rest(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     gate = anyio.Event()
 
-    async def work(item: Wanted) -> Outcome[Any]:
+    async def work(item: ThingRequested) -> Outcome[Any]:
         await gate.wait()
         return Done(item)
 
-    async with bench.running(Make(Policy(concurrency=4), do=work), Use()) as engine:
-        await publish(engine, *[Wanted(number) for number in range(30)])
-        await until(lambda: engine.runners[MAKE].pool.in_flight() == 4)
+    async with bench.running(MakeStage(Policy(concurrency=4), do=work), UseStage()) as engine:
+        await publish(engine, *[ThingRequested(number) for number in range(30)])
+        await wait_until(lambda: engine.runners[MAKE].pool.in_flight() == 4)
         gate_timer = anyio.create_task_group()
         async with gate_timer as group:
             group.start_soon(_open_later, gate)
 
-    rows = await job_rows(bench.db)
+    rows = await list_jobs(bench.db)
     assert {(row["state"], row["losses"], row["attempts"]) for row in rows} <= {(0, 0, 0)}
-    assert len(await toys(bench.db)) + len(rows) == 30
+    assert len(await list_toys(bench.db)) + len(rows) == 30
     assert not await node_ids(bench)
 
 
@@ -196,56 +196,56 @@ async def _open_later(gate: anyio.Event) -> None:
     gate.set()
 
 
-async def test_shutdown_waits_for_a_batch_that_is_at_work(bench: Bench) -> None:
+async def test_shutdown_waits_for_a_batch_that_is_at_work(bench: EngineBench) -> None:
     began = anyio.Event()
 
-    class SlowBatch(BatchMake):
+    class SlowBatch(BatchStage):
         @override
         async def work_batch(self, items: Sequence[Any]) -> Sequence[Outcome[Any]]:
             began.set()
             await REAL_TIME.sleep(0.2)
             return [Done(item) for item in items]
 
-    async with bench.running(SlowBatch(list), Use()) as engine:
-        await publish(engine, *[Wanted(number) for number in range(5)])
+    async with bench.running(SlowBatch(list), UseStage()) as engine:
+        await publish(engine, *[ThingRequested(number) for number in range(5)])
         await began.wait()
 
-    done = len(await toys(bench.db))
-    rows = await job_rows(bench.db)
+    done = len(await list_toys(bench.db))
+    rows = await list_jobs(bench.db)
     assert done > 0
     assert done + len(rows) == 5
     assert {(row["state"], row["losses"]) for row in rows} <= {(0, 0)}
 
 
 async def test_work_that_outlasts_the_grace_period_is_left_to_the_next_node(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
-    async def hang(item: Wanted) -> Outcome[Any]:
+    async def hang(item: ThingRequested) -> Outcome[Any]:
         await anyio.sleep_forever()
         return Done(item)
 
-    settings = msgspec.structs.replace(QUICK, grace_seconds=0.1)
-    async with bench.running(Make(do=hang), Use(), settings=settings) as engine:
-        await publish(engine, Wanted(1))
-        await until(lambda: engine.runners[MAKE].pool.in_flight() == 1)
+    settings = msgspec.structs.replace(QUICK_SETTINGS, grace_seconds=0.1)
+    async with bench.running(MakeStage(do=hang), UseStage(), settings=settings) as engine:
+        await publish(engine, ThingRequested(1))
+        await wait_until(lambda: engine.runners[MAKE].pool.in_flight() == 1)
 
     await bench.run()
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
-    assert await toys(bench.db) == [(1, "Done")]
+    assert await list_toys(bench.db) == [(1, "Done")]
 
 
-async def test_cut_connections_lose_nothing_and_fail_no_job(bench: Bench) -> None:
-    async def work(item: Wanted) -> Outcome[Any]:
+async def test_cut_connections_lose_nothing_and_fail_no_job(bench: EngineBench) -> None:
+    async def work(item: ThingRequested) -> Outcome[Any]:
         await REAL_TIME.sleep(0.002)
         return Done(item)
 
-    follow = lambda one: [one.follow_up(Made(one.task.number))]  # noqa: E731 - a stage's own habit
+    follow = lambda one: [one.follow_up(ThingMade(one.task.number))]  # noqa: E731 - a stage's own habit
     async with open_database(bench.settings) as database:
         parts = make_parts(database, bench.settings)
-        stages = (Make(Policy(concurrency=4), do=work, follow=follow), Use())
+        stages = (MakeStage(Policy(concurrency=4), do=work, follow=follow), UseStage())
         async with running_engine(parts, lambda _: stages) as engine:
-            await publish(engine, *[Wanted(number) for number in range(600)])
+            await publish(engine, *[ThingRequested(number) for number in range(600)])
             for _ in range(4):
                 await REAL_TIME.sleep(0.1)
                 await bench.db.execute(
@@ -254,28 +254,28 @@ async def test_cut_connections_lose_nothing_and_fail_no_job(bench: Bench) -> Non
                         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                     )
                 )
-            await until_settled(bench.db, 25)
+            await wait_until_settled(bench.db, 25)
 
     for stage in (MAKE, USE):
-        assert sorted(await toys(bench.db, stage)) == [(at, "Done") for at in range(600)]
-    assert not await dead_letter_rows(bench.db)
+        assert sorted(await list_toys(bench.db, stage)) == [(at, "Done") for at in range(600)]
+    assert not await list_dead_letters(bench.db)
 
 
-async def test_an_exhausted_pool_delays_work_and_fails_no_job(bench: Bench) -> None:
+async def test_an_exhausted_pool_delays_work_and_fails_no_job(bench: EngineBench) -> None:
     tight = msgspec.structs.replace(bench.settings, pool_size=2, acquire_timeout_seconds=0.05)
     async with open_database(tight) as database:
         parts = make_parts(database, tight)
-        stages = (Make(Policy(attempts=1)), Use())
+        stages = (MakeStage(Policy(attempts=1)), UseStage())
         async with running_engine(parts, lambda _: stages) as engine:
-            await publish(engine, *[Wanted(number) for number in range(100)])
+            await publish(engine, *[ThingRequested(number) for number in range(100)])
             async with database.session(), anyio.create_task_group() as group:
                 group.start_soon(_hold_another, database)
                 await REAL_TIME.sleep(0.5)
                 group.cancel_scope.cancel()
-            await until_settled(bench.db, 25)
+            await wait_until_settled(bench.db, 25)
 
-    assert sorted(await toys(bench.db)) == [(at, "Done") for at in range(100)]
-    assert not await dead_letter_rows(bench.db)
+    assert sorted(await list_toys(bench.db)) == [(at, "Done") for at in range(100)]
+    assert not await list_dead_letters(bench.db)
 
 
 async def _hold_another(database: Any) -> None:
@@ -287,7 +287,7 @@ async def _hold_another(database: Any) -> None:
             continue
 
 
-async def test_an_actor_that_keeps_failing_ends_the_process(bench: Bench) -> None:
+async def test_an_actor_that_keeps_failing_ends_the_process(bench: EngineBench) -> None:
     async def fail() -> None:
         raise ZeroDivisionError
 
@@ -295,7 +295,7 @@ async def test_an_actor_that_keeps_failing_ends_the_process(bench: Bench) -> Non
 
     async def live() -> None:
         async with running_engine(
-            parts, lambda _: (Make(), Use()), lambda _: [Child("broken", fail)]
+            parts, lambda _: (MakeStage(), UseStage()), lambda _: [Child("broken", fail)]
         ):
             await anyio.sleep_forever()
 
@@ -306,36 +306,38 @@ async def test_an_actor_that_keeps_failing_ends_the_process(bench: Bench) -> Non
     assert raised.group_contains(TooManyRestarts)
 
 
-async def test_memory_stays_flat_while_very_many_are_queued(bench: Bench) -> None:
+async def test_memory_stays_flat_while_very_many_are_queued(bench: EngineBench) -> None:
     most = 0
 
-    async def work(item: Wanted) -> Outcome[Any]:
+    async def work(item: ThingRequested) -> Outcome[Any]:
         nonlocal most
         most = max(most, len(engine.node.held))
         return Done(item)
 
-    engine = await bench.run(Make(Policy(concurrency=8, keeps_history=False), do=work), Use())
+    engine = await bench.run(
+        MakeStage(Policy(concurrency=8, keeps_history=False), do=work), UseStage()
+    )
     await pause(engine)
-    await publish(engine, *[Wanted(number) for number in range(8_000)])
+    await publish(engine, *[ThingRequested(number) for number in range(8_000)])
     await bench.db.execute(sql("DELETE FROM switch"))
-    await until_settled(bench.db, 25)
+    await wait_until_settled(bench.db, 25)
 
-    assert len(await toys(bench.db)) == 8_000
+    assert len(await list_toys(bench.db)) == 8_000
     assert most < 6_000
 
 
-async def test_a_claim_the_stage_lost_by_restarting_is_worked_on_again(bench: Bench) -> None:
+async def test_a_claim_the_stage_lost_by_restarting_is_worked_on_again(bench: EngineBench) -> None:
     left = [1]
 
-    async def work(item: Wanted) -> Outcome[Any]:
+    async def work(item: ThingRequested) -> Outcome[Any]:
         if item.number == 3 and left and left.pop():
             engine.runners[MAKE].pool._group.cancel_scope.cancel()  # type: ignore[union-attr]
             raise anyio.get_cancelled_exc_class()
         return Done(item)
 
-    engine = await bench.run(Make(do=work), Use())
+    engine = await bench.run(MakeStage(do=work), UseStage())
     feeder = engine.runners[MAKE].fetcher
-    await publish(engine, *[Wanted(number) for number in range(10)])
+    await publish(engine, *[ThingRequested(number) for number in range(10)])
 
     async def fail(limit: int) -> Any:
         del limit
@@ -344,6 +346,6 @@ async def test_a_claim_the_stage_lost_by_restarting_is_worked_on_again(bench: Be
 
     fetch, feeder._fetch = feeder._fetch, fail  # type: ignore[method-assign]
     feeder.wake()
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
-    assert sorted(await toys(bench.db)) == [(number, "Done") for number in range(10)]
+    assert sorted(await list_toys(bench.db)) == [(number, "Done") for number in range(10)]

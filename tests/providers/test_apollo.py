@@ -25,7 +25,7 @@ from leadflood.providers.apollo import Apollo
 
 from tests.support.conformance import SUBJECT, Samples
 from tests.support.gate import CachedGate, DirectGate
-from tests.support.tapes import Answer, Seen, Tape, played, sample
+from tests.support.tapes import Answer, RecordedRequest, Tape, playing, sample
 
 MIRA, TOBIAS, ADAEZE = (f"67bdafd0c3a4c50001aa000{n}" for n in (1, 2, 3))
 CONFORMANCE = Samples(
@@ -63,7 +63,7 @@ def a_subject(**over: Any) -> PersonSubject:
 
 
 async def test_a_search_page_becomes_people_without_a_surname(make: Make) -> None:
-    async with played(sample("apollo.people_search.page1.json")) as tape:
+    async with playing(sample("apollo.people_search.page1.json")) as tape:
         page = await make(tape).find_people(PeopleQuery(page_size=2), None)
 
     assert page.total == 3
@@ -79,7 +79,7 @@ async def test_a_search_page_becomes_people_without_a_surname(make: Make) -> Non
 
 async def test_search_goes_on_while_the_total_says_so_and_stops_on_a_short_page(make: Make) -> None:
     first, last = (sample(f"apollo.people_search.{name}.json") for name in ("page1", "last_page"))
-    async with played(first, last) as tape:
+    async with playing(first, last) as tape:
         apollo = make(tape)
         page = await apollo.find_people(PeopleQuery(page_size=2), None)
         end = await apollo.find_people(PeopleQuery(page_size=2), page.next_cursor)
@@ -94,7 +94,7 @@ async def test_search_stops_when_the_total_is_reached_and_at_page_500(make: Make
     two = [{"id": "a", "first_name": "A"}, {"id": "b", "first_name": "B"}]
     exact = Answer(body=msgspec.json.encode({"total_entries": 4, "people": two}))
     endless = Answer(body=msgspec.json.encode({"total_entries": 9_999, "people": two}))
-    async with played(exact, endless) as tape:
+    async with playing(exact, endless) as tape:
         reached = await make(tape).find_people(PeopleQuery(page_size=2), "2")
         ceiling = await make(tape).find_people(PeopleQuery(page_size=2), "500")
 
@@ -103,7 +103,7 @@ async def test_search_stops_when_the_total_is_reached_and_at_page_500(make: Make
 
 
 async def test_an_empty_search_is_an_empty_last_page(make: Make) -> None:
-    async with played(sample("apollo.people_search.empty.json")) as tape:
+    async with playing(sample("apollo.people_search.empty.json")) as tape:
         page = await make(tape).find_people(PeopleQuery(), None)
 
     assert (page.people, page.total, page.next_cursor) == ((), 0, None)
@@ -120,7 +120,7 @@ async def test_filters_are_written_in_apollos_words(make: Make, gate: DirectGate
         keywords="ports",
         page_size=500,
     )
-    async with played(sample("apollo.people_search.page1.json")) as tape:
+    async with playing(sample("apollo.people_search.page1.json")) as tape:
         page = await make(tape).find_people(query, None)
 
     assert request_body(tape) == {
@@ -142,7 +142,7 @@ async def test_filters_are_written_in_apollos_words(make: Make, gate: DirectGate
 
 
 async def test_settings_choose_whose_country_is_meant(make: Any) -> None:
-    async with played(sample("apollo.people_search.empty.json")) as tape:
+    async with playing(sample("apollo.people_search.empty.json")) as tape:
         apollo = make(tape, countries_mean="organization", similar_titles=False)
         await apollo.find_people(PeopleQuery(countries=("DE",)), None)
 
@@ -158,7 +158,7 @@ async def test_unusable_records_are_refused_one_by_one(make: Make) -> None:
         {"id": "ok", "title": "CTO"},
     ]
     answer = Answer(body=msgspec.json.encode({"total_entries": 4, "people": people}))
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         page = await make(tape).find_people(PeopleQuery(page_size=4), None)
 
     assert [person.provider_id for person in page.people] == ["ok"]
@@ -172,7 +172,7 @@ async def test_unusable_records_are_refused_one_by_one(make: Make) -> None:
 
 @pytest.mark.parametrize("cursor", ["0", "501", "x", "-1", "", "٣"])
 async def test_a_foreign_cursor_is_invalid(make: Make, cursor: str) -> None:
-    async with played(sample("apollo.people_search.empty.json")) as tape:
+    async with playing(sample("apollo.people_search.empty.json")) as tape:
         with pytest.raises(Invalid, match="cursor"):
             await make(tape).find_people(PeopleQuery(), cursor)
 
@@ -189,7 +189,7 @@ async def test_rate_headers_become_hints_and_an_unlimited_window_is_left_out(
         "x-rate-limit-hourly": "",
     }
     old_names = {"x-rate-limit-daily": "600", "x-daily-requests-left": "5"}
-    async with played(page, Answer(200, page.body, unlimited | old_names)) as tape:
+    async with playing(page, Answer(200, page.body, unlimited | old_names)) as tape:
         await make(tape).find_people(PeopleQuery(), None)
         await make(tape).find_people(PeopleQuery(), None)
 
@@ -206,7 +206,7 @@ async def test_rate_headers_become_hints_and_an_unlimited_window_is_left_out(
 
 async def test_a_match_by_id_tells_person_work_and_company(make: Make, gate: DirectGate) -> None:
     answer = sample("apollo.people_match.success.json")
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         subject = a_subject(provider_ids={"apollo": MIRA}, first_name="Mira")
         result = await make(tape).enrich(subject)
 
@@ -248,7 +248,7 @@ async def test_a_match_by_id_tells_person_work_and_company(make: Make, gate: Dir
 
 
 async def test_without_an_id_all_that_is_known_is_asked(make: Make) -> None:
-    async with played(sample("apollo.people_match.no_match.json")) as tape:
+    async with playing(sample("apollo.people_match.no_match.json")) as tape:
         subject = a_subject(
             first_name="Mira",
             last_name="Okafor",
@@ -266,7 +266,7 @@ async def test_without_an_id_all_that_is_known_is_asked(make: Make) -> None:
 
 
 async def test_a_placeholder_address_is_no_address(make: Make) -> None:
-    async with played(sample("apollo.people_match.placeholder_email.json")) as tape:
+    async with playing(sample("apollo.people_match.placeholder_email.json")) as tape:
         result = await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
     assert result.found
@@ -281,7 +281,7 @@ async def test_employment_fills_in_for_a_missing_title_and_company(make: Make) -
             {"current": True, "title": "CTO", "organization_name": "Now Ltd"},
         ],
     }
-    async with played(Answer(body=msgspec.json.encode({"person": person}))) as tape:
+    async with playing(Answer(body=msgspec.json.encode({"person": person}))) as tape:
         result = await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
     assert by_field(result.values) == {FieldName.TITLE: "CTO", FieldName.COMPANY_NAME: "Now Ltd"}
@@ -313,7 +313,7 @@ async def test_a_bulk_match_is_keyed_on_the_id_whatever_its_order(
         PersonSubject(subject_id=f"lead-{n}", provider_ids={"apollo": apollo_id})
         for n, apollo_id in enumerate((MIRA, ADAEZE, TOBIAS))
     ]
-    async with played(recorded, shuffled) as tape:
+    async with playing(recorded, shuffled) as tape:
         aligned = await make(tape).enrich_many(subjects)
         reordered = await make(tape).enrich_many(subjects)
 
@@ -333,7 +333,7 @@ async def test_fractional_credits_of_a_bulk_call_sum_exactly(make: Make, gate: D
         PersonSubject(subject_id=apollo_id, provider_ids={"apollo": apollo_id})
         for apollo_id in (MIRA, ADAEZE, TOBIAS)
     ]
-    async with played(Answer(body=msgspec.json.encode(recorded_body))) as tape:
+    async with playing(Answer(body=msgspec.json.encode(recorded_body))) as tape:
         await make(tape).enrich_many(subjects)
 
     assert [reply.cost_micros for reply in gate.bulk[-1].items] == [22_500, 0, 22_500]
@@ -347,7 +347,7 @@ async def test_bulk_items_asked_without_an_id_are_told_apart_by_place_or_name(ma
         PersonSubject(subject_id="2", full_name="Lena Nobody", company_domain="example.com"),
         PersonSubject(subject_id="3", full_name="Tobias Fennwick", company_domain="example.org"),
     ]
-    async with played(
+    async with playing(
         Answer(body=msgspec.json.encode(recorded_body)), Answer(body=msgspec.json.encode(short))
     ) as tape:
         by_place = await make(tape).enrich_many(subjects)
@@ -358,7 +358,7 @@ async def test_bulk_items_asked_without_an_id_are_told_apart_by_place_or_name(ma
 
 
 async def test_a_waterfall_answer_without_credits_counts_the_matches(make: Make) -> None:
-    async with played(sample("apollo.people_bulk_match.waterfall.json")) as tape:
+    async with playing(sample("apollo.people_bulk_match.waterfall.json")) as tape:
         answers = await make(tape).enrich_many([a_subject(provider_ids={"apollo": MIRA})])
 
     assert answers[0].found
@@ -368,7 +368,7 @@ async def test_a_waterfall_answer_without_credits_counts_the_matches(make: Make)
 async def test_more_than_ten_in_bulk_are_refused_before_the_call(
     make: Make, gate: DirectGate
 ) -> None:
-    async with played(sample("apollo.people_bulk_match.400_too_many.json")) as tape:
+    async with playing(sample("apollo.people_bulk_match.400_too_many.json")) as tape:
         with pytest.raises(Invalid, match="at most 10"):
             await make(tape).enrich_many([a_subject()] * 11)
 
@@ -387,7 +387,7 @@ async def test_more_than_ten_in_bulk_are_refused_before_the_call(
     ],
 )
 async def test_search_errors_are_translated(make: Make, name: str, error: type[Exception]) -> None:
-    async with played(sample(name)) as tape:
+    async with playing(sample(name)) as tape:
         with pytest.raises(error) as caught:
             await make(tape).find_people(PeopleQuery(), None)
 
@@ -408,20 +408,20 @@ async def test_search_errors_are_translated(make: Make, name: str, error: type[E
     ids=["code", "sentence", "402"],
 )
 async def test_credits_gone_is_unfunded(make: Make, answer: Answer) -> None:
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         with pytest.raises(ProviderUnfunded):
             await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
 
 @pytest.mark.parametrize("name", ["400_missing", "400_too_many"])
 async def test_bulk_refusals_are_final(make: Make, name: str) -> None:
-    async with played(sample(f"apollo.people_bulk_match.{name}.json")) as tape:
+    async with playing(sample(f"apollo.people_bulk_match.{name}.json")) as tape:
         with pytest.raises(ProviderRefused):
             await make(tape).enrich_many([a_subject(provider_ids={"apollo": MIRA})])
 
 
 async def test_a_throttled_match_says_how_long(make: Make) -> None:
-    async with played(sample("apollo.people_match.429.json")) as tape:
+    async with playing(sample("apollo.people_match.429.json")) as tape:
         with pytest.raises(ProviderThrottled) as caught:
             await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
@@ -431,7 +431,7 @@ async def test_a_throttled_match_says_how_long(make: Make) -> None:
 async def test_a_body_that_no_longer_fits_is_changed_and_never_kept(
     make: Make, gate: DirectGate
 ) -> None:
-    async with played(Answer(body=b'{"person": 3}')) as tape:
+    async with playing(Answer(body=b'{"person": 3}')) as tape:
         with pytest.raises(ProviderChanged):
             await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 
@@ -439,7 +439,7 @@ async def test_a_body_that_no_longer_fits_is_changed_and_never_kept(
 
 
 async def test_what_may_be_asked(make: Make) -> None:
-    async with played(Answer()) as tape:
+    async with playing(Answer()) as tape:
         apollo = make(tape)
 
         assert apollo.may_ask(a_subject(provider_ids={"apollo": MIRA}))
@@ -459,11 +459,11 @@ async def test_a_missing_key_names_the_setting(
 
 
 async def test_health_and_usage_are_read(make: Make) -> None:
-    def script(seen: Seen) -> Answer:
+    def script(seen: RecordedRequest) -> Answer:
         name = "auth_health" if seen.path == "/auth/health" else "credit_usage"
         return sample(f"apollo.{name}.success.json")
 
-    async with played(script=script) as tape:
+    async with playing(script=script) as tape:
         apollo = make(tape)
         await apollo.check_key()
         usage = await apollo.read_usage()
@@ -473,13 +473,13 @@ async def test_health_and_usage_are_read(make: Make) -> None:
 
 
 async def test_a_key_that_is_not_logged_in_is_refused(make: Make) -> None:
-    async with played(Answer(body=b'{"healthy": true, "is_logged_in": false}')) as tape:
+    async with playing(Answer(body=b'{"healthy": true, "is_logged_in": false}')) as tape:
         with pytest.raises(ProviderKeyRefused):
             await make(tape).check_key()
 
 
 async def test_a_server_error_is_down_with_its_retry_after(make: Make) -> None:
-    async with played(Answer(503, b"busy", {"retry-after": "7"})) as tape:
+    async with playing(Answer(503, b"busy", {"retry-after": "7"})) as tape:
         with pytest.raises(ProviderDown) as caught:
             await make(tape).enrich(a_subject(provider_ids={"apollo": MIRA}))
 

@@ -28,7 +28,7 @@ from tests.support.tapes import (
     cut_after_request,
     cut_in_answer,
     never_answer,
-    played,
+    playing,
     raw_server,
 )
 from tests.support.tree import ROOT
@@ -110,7 +110,7 @@ def test_the_page_of_providers_is_written_from_the_catalog() -> None:
 async def test_every_call_uses_a_limit_of_the_card_and_carries_our_reference(
     make: Make, gate: DirectGate, ask: Ask
 ) -> None:
-    async with played(Answer(500, b"{}")) as tape:
+    async with playing(Answer(500, b"{}")) as tape:
         with pytest.raises((ProviderDown, Unsure)):
             await ask.run(make(ask.provider, tape.url))
 
@@ -124,7 +124,7 @@ async def test_every_call_uses_a_limit_of_the_card_and_carries_our_reference(
 
 @every_ask
 async def test_a_wrong_key_is_refused_and_names_its_setting(make: Make, ask: Ask) -> None:
-    async with played(Answer(401, b"no", content_type="text/plain")) as tape:
+    async with playing(Answer(401, b"no", content_type="text/plain")) as tape:
         with pytest.raises(ProviderKeyRefused, match=rf"providers\.{ask.provider}\."):
             await ask.run(make(ask.provider, tape.url))
 
@@ -143,7 +143,7 @@ async def test_a_missing_key_is_told_before_any_call(
 
 @every_ask
 async def test_throttling_says_how_long_and_is_nobodys_fault(make: Make, ask: Ask) -> None:
-    async with played(Answer(ask.samples.throttled, b"slow down", {"retry-after": "9"})) as tape:
+    async with playing(Answer(ask.samples.throttled, b"slow down", {"retry-after": "9"})) as tape:
         with pytest.raises(ProviderThrottled) as caught:
             await ask.run(make(ask.provider, tape.url))
 
@@ -155,7 +155,7 @@ async def test_throttling_says_how_long_and_is_nobodys_fault(make: Make, ask: As
 async def test_a_server_error_is_down_or_for_an_effect_unsure(
     make: Make, ask: Ask, status: int
 ) -> None:
-    async with played(Answer(status, b"<html>oops", content_type="text/html")) as tape:
+    async with playing(Answer(status, b"<html>oops", content_type="text/html")) as tape:
         with pytest.raises(Unsure if ask.is_effect else ProviderDown):
             await ask.run(make(ask.provider, tape.url))
 
@@ -165,7 +165,7 @@ async def test_a_server_error_is_down_or_for_an_effect_unsure(
 async def test_garbage_is_changed_and_never_kept_or_for_an_effect_accepted(
     make: Make, gate: DirectGate, ask: Ask, body: bytes
 ) -> None:
-    async with played(Answer(200, body)) as tape:
+    async with playing(Answer(200, body)) as tape:
         adapter = make(ask.provider, tape.url)
         if ask.is_effect:
             await ask.run(adapter)
@@ -179,7 +179,7 @@ async def test_garbage_is_changed_and_never_kept_or_for_an_effect_accepted(
 @every_ask
 @pytest.mark.parametrize("status", [400, 405, 418])
 async def test_any_other_4xx_is_refused_for_good(make: Make, ask: Ask, status: int) -> None:
-    async with played(Answer(status, b"{}")) as tape:
+    async with playing(Answer(status, b"{}")) as tape:
         with pytest.raises(ProviderRefused) as caught:
             await ask.run(make(ask.provider, tape.url))
 
@@ -214,7 +214,7 @@ async def test_a_refused_connection_certainly_did_nothing(
 
 @every_enricher
 async def test_a_miss_is_an_answer_and_free(make: Make, gate: DirectGate, ask: Ask) -> None:
-    async with played(_answer(ask.samples.miss)) as tape:
+    async with playing(_answer(ask.samples.miss)) as tape:
         answer = await ask.run(make(ask.provider, tape.url))
 
     assert (answer.found, answer.values, answer.cost_micros) == (False, (), 0)
@@ -226,7 +226,7 @@ async def test_a_miss_is_an_answer_and_free(make: Make, gate: DirectGate, ask: A
 async def test_a_kept_answer_is_parsed_as_the_fresh_one(
     make: Make, gate: DirectGate, http: Http, clock: ManualClock, ask: Ask
 ) -> None:
-    async with played(_answer(ask.samples.hit)) as tape:
+    async with playing(_answer(ask.samples.hit)) as tape:
         fresh = await ask.run(make(ask.provider, tape.url))
     kept = msgspec.structs.replace(gate.replies[-1], cached=True, hints=())
     again = CATALOG[ask.provider].build(
@@ -245,7 +245,7 @@ async def test_a_kept_answer_is_parsed_as_the_fresh_one(
 @every_enricher
 async def test_many_are_answered_in_order_or_not_supported(make: Make, ask: Ask) -> None:
     two = [ask.samples.subject, ask.samples.subject]
-    async with played(ask.samples.misses or Answer()) as tape:
+    async with playing(ask.samples.misses or Answer()) as tape:
         adapter = make(ask.provider, tape.url)
         if ask.samples.misses is None:
             with pytest.raises(Unsupported):

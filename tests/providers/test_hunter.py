@@ -25,7 +25,7 @@ from leadflood.providers.hunter import Hunter
 
 from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
-from tests.support.tapes import Answer, Seen, Tape, played, sample
+from tests.support.tapes import Answer, RecordedRequest, Tape, playing, sample
 
 CONFORMANCE = Samples(
     hit=sample("hunter.email_finder.success.json"),
@@ -53,7 +53,7 @@ async def test_a_found_address_comes_with_its_status_and_score(
     make: Make, gate: DirectGate
 ) -> None:
     answer = sample("hunter.email_finder.success.json")
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         result = await make(tape).enrich(MIRA)
 
     assert {value.field: value.value for value in result.values} == {
@@ -75,7 +75,7 @@ async def test_a_found_address_comes_with_its_status_and_score(
 
 @pytest.mark.parametrize("name", ["hunter.email_finder.not_found.json", "hunter.any.404.json"])
 async def test_not_found_is_a_free_miss(make: Make, gate: DirectGate, name: str) -> None:
-    async with played(sample(name)) as tape:
+    async with playing(sample(name)) as tape:
         result = await make(tape).enrich(MIRA)
 
     assert (result.found, result.values, result.cost_micros) == (False, (), 0)
@@ -83,7 +83,7 @@ async def test_not_found_is_a_free_miss(make: Make, gate: DirectGate, name: str)
 
 
 async def test_only_a_whole_name_with_a_domain_may_be_asked(make: Make) -> None:
-    async with played(Answer()) as tape:
+    async with playing(Answer()) as tape:
         hunter = make(tape)
 
         assert hunter.may_ask(MIRA)
@@ -108,7 +108,7 @@ async def test_only_a_whole_name_with_a_domain_may_be_asked(make: Make) -> None:
     ],
 )
 async def test_a_verdict_is_told_in_our_words(make: Make, name: str, status: EmailStatus) -> None:
-    async with played(sample(f"hunter.email_verifier.{name}.json")) as tape:
+    async with playing(sample(f"hunter.email_verifier.{name}.json")) as tape:
         verdict = await make(tape).verify("mira.okafor@example.com", "lead-1")
 
     assert verdict.status is status
@@ -119,7 +119,7 @@ async def test_a_verdict_is_told_in_our_words(make: Make, name: str, status: Ema
 
 async def test_an_unknown_word_is_an_unknown_status(make: Make) -> None:
     answer = Answer(body=msgspec.json.encode({"data": {"status": "brand_new"}}))
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         verdict = await make(tape).verify("a@example.com", "lead-1")
 
     assert verdict.status is EmailStatus.UNKNOWN
@@ -127,7 +127,7 @@ async def test_an_unknown_word_is_an_unknown_status(make: Make) -> None:
 
 async def test_a_malformed_address_is_invalid_and_free(make: Make) -> None:
     answer = Answer(400, b'{"errors":[{"id":"invalid_email","code":400,"details":"no"}]}')
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         verdict = await make(tape).verify("not an address", "lead-1")
 
     assert (verdict.status, verdict.cost_micros) == (EmailStatus.INVALID, 0)
@@ -138,7 +138,7 @@ async def test_a_running_check_is_asked_again_and_billed_once(
     make: Make, gate: DirectGate, name: str
 ) -> None:
     pending = sample(f"hunter.email_verifier.{name}.json")
-    async with played(pending, sample("hunter.email_verifier.valid.json")) as tape:
+    async with playing(pending, sample("hunter.email_verifier.valid.json")) as tape:
         hunter = make(tape)
         with pytest.raises(ProviderThrottled) as caught:
             await hunter.verify("mira.okafor@example.com", "lead-1")
@@ -164,7 +164,7 @@ async def test_a_running_check_is_asked_again_and_billed_once(
     ],
 )
 async def test_errors_are_translated(make: Make, name: str, error: type[Exception]) -> None:
-    async with played(sample(name)) as tape:
+    async with playing(sample(name)) as tape:
         with pytest.raises(error) as caught:
             await make(tape).enrich(MIRA)
 
@@ -172,17 +172,17 @@ async def test_errors_are_translated(make: Make, name: str, error: type[Exceptio
 
 
 async def test_a_claimed_address_is_a_person_who_opted_out(make: Make) -> None:
-    async with played(sample("hunter.any.451_claimed.json")) as tape:
+    async with playing(sample("hunter.any.451_claimed.json")) as tape:
         with pytest.raises(PersonOptedOut):
             await make(tape).verify("mira.okafor@example.com", "lead-1")
 
 
 async def test_a_spent_quota_waits_for_the_accounts_renewal(make: Make, clock: ManualClock) -> None:
-    def script(seen: Seen) -> Answer:
+    def script(seen: RecordedRequest) -> Answer:
         name = "hunter.account.success" if seen.path == "/account" else "hunter.any.429_quota"
         return sample(f"{name}.json")
 
-    async with played(script=script) as tape:
+    async with playing(script=script) as tape:
         hunter = make(tape)
         waits = []
         for _ in range(2):
@@ -196,7 +196,7 @@ async def test_a_spent_quota_waits_for_the_accounts_renewal(make: Make, clock: M
 
 
 async def test_usage_is_what_is_used_and_left(make: Make) -> None:
-    async with played(sample("hunter.account.success.json")) as tape:
+    async with playing(sample("hunter.account.success.json")) as tape:
         hunter = make(tape)
         await hunter.check_key()
         usage = await hunter.read_usage()
@@ -206,13 +206,13 @@ async def test_usage_is_what_is_used_and_left(make: Make) -> None:
 
 
 async def test_bulk_is_not_supported(make: Make) -> None:
-    async with played(Answer()) as tape:
+    async with playing(Answer()) as tape:
         with pytest.raises(Unsupported):
             await make(tape).enrich_many([MIRA])
 
 
 async def test_a_verdict_without_a_status_is_changed(make: Make, gate: DirectGate) -> None:
-    async with played(Answer(body=b'{"data": {}}')) as tape:
+    async with playing(Answer(body=b'{"data": {}}')) as tape:
         with pytest.raises(ProviderChanged):
             await make(tape).verify("a@example.com", "lead-1")
 
@@ -222,7 +222,7 @@ async def test_a_verdict_without_a_status_is_changed(make: Make, gate: DirectGat
 async def test_the_wait_of_a_search_there_can_be_set(
     gate: DirectGate, http: Http, clock: ManualClock
 ) -> None:
-    async with played(sample("hunter.email_finder.not_found.json")) as tape:
+    async with playing(sample("hunter.email_finder.not_found.json")) as tape:
         extra: dict[str, Any] = {"max_duration": 20}
         settings = ProviderSettings(base_url=tape.url, api_key="k", extra=extra)
         await Hunter(settings, gate, http, clock).enrich(MIRA)

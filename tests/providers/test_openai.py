@@ -28,7 +28,7 @@ from tests.support.tapes import (
     cut_after_request,
     cut_in_answer,
     never_answer,
-    played,
+    playing,
     raw_server,
     read_request,
     sample,
@@ -87,7 +87,7 @@ def completion(content: Any, name: str = "success", **over: Any) -> Answer:
 
 
 async def test_a_draft_is_written_from_one_json_message(make: Make, gate: DirectGate) -> None:
-    async with played(completion(DRAFT)) as tape:
+    async with playing(completion(DRAFT)) as tape:
         draft = await make(tape.url, **PRICES).write_draft(REQUEST)
 
     assert (draft.subject, draft.body, draft.parameters) == ("Your widget line", "Hi Ada, ...", ())
@@ -106,7 +106,7 @@ async def test_a_draft_is_written_from_one_json_message(make: Make, gate: Direct
 
 
 async def test_the_user_message_is_clean_capped_data(make: Make) -> None:
-    async with played(completion(DRAFT)) as tape:
+    async with playing(completion(DRAFT)) as tape:
         await make(tape.url).write_draft(REQUEST)
 
     request_body: Any = tape.seen[-1].json()
@@ -126,7 +126,7 @@ async def test_the_user_message_is_clean_capped_data(make: Make) -> None:
 
 
 async def test_the_schema_is_strict_and_holds_exactly_four_properties(make: Make) -> None:
-    async with played(completion(DRAFT)) as tape:
+    async with playing(completion(DRAFT)) as tape:
         await make(tape.url).write_draft(REQUEST)
 
     request_body: Any = tape.seen[-1].json()
@@ -139,7 +139,7 @@ async def test_the_schema_is_strict_and_holds_exactly_four_properties(make: Make
 
 
 async def test_a_compatible_server_is_asked_in_its_own_way(make: Make) -> None:
-    async with played(completion(DRAFT)) as tape:
+    async with playing(completion(DRAFT)) as tape:
         writer = make(
             tape.url,
             key="",
@@ -163,7 +163,7 @@ async def test_a_compatible_server_is_asked_in_its_own_way(make: Make) -> None:
 
 async def test_prose_and_fences_around_the_json_are_taken_off(make: Make) -> None:
     fenced = f"Here is the JSON:\n```json\n{msgspec.json.encode(DRAFT).decode()}\n```"
-    async with played(completion(fenced, "success_compatible_minimal")) as tape:
+    async with playing(completion(fenced, "success_compatible_minimal")) as tape:
         draft = await make(tape.url, structured="prompt").write_draft(REQUEST)
 
     assert draft.subject == "Your widget line"
@@ -187,7 +187,7 @@ async def test_prose_and_fences_around_the_json_are_taken_off(make: Make) -> Non
 async def test_a_broken_answer_is_asked_for_once_more(
     make: Make, gate: DirectGate, broken: Answer
 ) -> None:
-    async with played(broken, completion(DRAFT)) as tape:
+    async with playing(broken, completion(DRAFT)) as tape:
         draft = await make(tape.url).write_draft(REQUEST)
 
     assert draft.subject == "Your widget line"
@@ -197,7 +197,7 @@ async def test_a_broken_answer_is_asked_for_once_more(
 
 
 async def test_a_schema_broken_twice_is_refused(make: Make) -> None:
-    async with played(sample("openai.chat.schema_violation.json")) as tape:
+    async with playing(sample("openai.chat.schema_violation.json")) as tape:
         with pytest.raises(ProviderRefused) as caught:
             await make(tape.url).write_draft(REQUEST)
 
@@ -211,7 +211,7 @@ async def test_a_schema_broken_twice_is_refused(make: Make) -> None:
 async def test_a_refusal_is_final_and_was_paid_for(
     make: Make, gate: DirectGate, name: str, code: str
 ) -> None:
-    async with played(sample(f"openai.chat.{name}.json")) as tape:
+    async with playing(sample(f"openai.chat.{name}.json")) as tape:
         with pytest.raises(ProviderRefused) as caught:
             await make(tape.url, **PRICES).write_draft(REQUEST)
 
@@ -221,13 +221,13 @@ async def test_a_refusal_is_final_and_was_paid_for(
 
 
 async def test_the_finish_reason_is_looked_at_before_the_content(make: Make) -> None:
-    async with played(completion(DRAFT, finish_reason="length")) as tape:
+    async with playing(completion(DRAFT, finish_reason="length")) as tape:
         with pytest.raises(ProviderRefused):
             await make(tape.url).write_draft(REQUEST)
 
 
 async def test_without_usage_the_most_is_booked(make: Make, gate: DirectGate) -> None:
-    async with played(completion(DRAFT, "success_no_usage")) as tape:
+    async with playing(completion(DRAFT, "success_no_usage")) as tape:
         draft = await make(tape.url, **PRICES).write_draft(REQUEST)
 
     assert draft.cost_micros == gate.calls[-1].max_cost_micros
@@ -237,7 +237,7 @@ async def test_without_usage_the_most_is_booked(make: Make, gate: DirectGate) ->
 async def test_without_token_prices_a_call_has_the_credits_price(
     make: Make, gate: DirectGate
 ) -> None:
-    async with played(completion(DRAFT)) as tape:
+    async with playing(completion(DRAFT)) as tape:
         draft = await make(tape.url).write_draft(REQUEST)
 
     assert draft.cost_micros == gate.calls[-1].max_cost_micros == 500
@@ -259,7 +259,7 @@ async def test_without_token_prices_a_call_has_the_credits_price(
 async def test_errors_are_translated_and_never_retried_by_the_package(
     make: Make, name: str, error: type[Exception]
 ) -> None:
-    async with played(sample(f"openai.error.{name}.json")) as tape:
+    async with playing(sample(f"openai.error.{name}.json")) as tape:
         with pytest.raises(error) as caught:
             await make(tape.url).write_draft(REQUEST)
 
@@ -307,7 +307,7 @@ async def test_an_endless_answer_is_not_read_to_its_end(make: Make, gate: Direct
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b'{"choices": 1}'])
 async def test_garbage_is_changed_and_not_kept(make: Make, gate: DirectGate, body: bytes) -> None:
-    async with played(Answer(200, body)) as tape:
+    async with playing(Answer(200, body)) as tape:
         with pytest.raises(ProviderChanged):
             await make(tape.url).write_draft(REQUEST)
 
@@ -315,7 +315,7 @@ async def test_garbage_is_changed_and_not_kept(make: Make, gate: DirectGate, bod
 
 
 async def test_headers_become_a_hint(make: Make, gate: DirectGate) -> None:
-    async with played(completion(DRAFT)) as tape:
+    async with playing(completion(DRAFT)) as tape:
         await make(tape.url).write_draft(REQUEST)
 
     assert gate.replies[-1].hints == (LimitHint(60, remaining=4_999, resets_in_seconds=0.012),)

@@ -23,7 +23,7 @@ from leadflood.providers.pdl import Pdl
 
 from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
-from tests.support.tapes import Answer, Tape, played, sample
+from tests.support.tapes import Answer, Tape, playing, sample
 
 CONFORMANCE = Samples(
     hit=sample("pdl.person_enrich.success.json"),
@@ -56,7 +56,7 @@ def request_body(tape: Tape) -> Any:
 
 async def test_a_person_is_told_in_our_words(make: Make, gate: DirectGate) -> None:
     answer = sample("pdl.person_enrich.success.json")
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         result = await make(tape).enrich(MIRA)
 
     assert {value.field: value.value for value in result.values} == {
@@ -98,7 +98,7 @@ async def test_a_person_is_told_in_our_words(make: Make, gate: DirectGate) -> No
 
 
 async def test_the_free_plans_true_is_no_value(make: Make) -> None:
-    async with played(sample("pdl.person_enrich.success_free_plan.json")) as tape:
+    async with playing(sample("pdl.person_enrich.success_free_plan.json")) as tape:
         result = await make(tape).enrich(MIRA)
 
     fields = {value.field for value in result.values}
@@ -109,7 +109,7 @@ async def test_the_free_plans_true_is_no_value(make: Make) -> None:
 
 async def test_a_likelihood_at_the_least_is_believed_and_below_it_is_not(make: Make) -> None:
     six = sample("pdl.person_enrich.success_matched.json")
-    async with played(six) as tape:
+    async with playing(six) as tape:
         enough = await make(tape).enrich(MIRA)
         guess = await make(tape, min_likelihood=7).enrich(MIRA)
 
@@ -119,7 +119,7 @@ async def test_a_likelihood_at_the_least_is_believed_and_below_it_is_not(make: M
 
 
 async def test_no_record_is_a_free_miss(make: Make, gate: DirectGate) -> None:
-    async with played(sample("pdl.person_enrich.404.json")) as tape:
+    async with playing(sample("pdl.person_enrich.404.json")) as tape:
         result = await make(tape).enrich(MIRA)
 
     assert (result.found, result.cost_micros) == (False, 0)
@@ -128,7 +128,7 @@ async def test_no_record_is_a_free_miss(make: Make, gate: DirectGate) -> None:
 
 async def test_an_id_overrides_the_rest_and_required_is_a_setting(make: Make) -> None:
     subject = PersonSubject(subject_id="1", provider_ids={"pdl": MIRA_ID}, email="m@example.com")
-    async with played(sample("pdl.person_enrich.404.json")) as tape:
+    async with playing(sample("pdl.person_enrich.404.json")) as tape:
         await make(tape).enrich(subject)
         by_id = request_body(tape)
         await make(tape, required="emails", min_likelihood=0).enrich(
@@ -143,7 +143,7 @@ async def test_a_bulk_call_answers_in_order_and_bills_the_hits(
     make: Make, gate: DirectGate
 ) -> None:
     subjects = [PersonSubject(subject_id=str(n), email=f"person{n}@example.com") for n in range(3)]
-    async with played(sample("pdl.person_bulk.mixed.json")) as tape:
+    async with playing(sample("pdl.person_bulk.mixed.json")) as tape:
         answers = await make(tape).enrich_many(subjects)
 
     assert [answer.found for answer in answers] == [True, False, False]
@@ -157,7 +157,7 @@ async def test_a_bulk_call_answers_in_order_and_bills_the_hits(
 
 async def test_single_and_bulk_ask_the_same_question(make: Make, gate: DirectGate) -> None:
     bulk = msgspec.json.decode(sample("pdl.person_bulk.mixed.json").body)[:1]
-    async with played(
+    async with playing(
         sample("pdl.person_enrich.success.json"), Answer(body=msgspec.json.encode(bulk))
     ) as tape:
         pdl = make(tape)
@@ -169,7 +169,7 @@ async def test_single_and_bulk_ask_the_same_question(make: Make, gate: DirectGat
 
 
 async def test_a_bulk_answer_of_another_length_is_changed(make: Make) -> None:
-    async with played(sample("pdl.person_bulk.mixed.json")) as tape:
+    async with playing(sample("pdl.person_bulk.mixed.json")) as tape:
         with pytest.raises(ProviderChanged, match="3 of 1"):
             await make(tape).enrich_many([MIRA])
 
@@ -177,7 +177,7 @@ async def test_a_bulk_answer_of_another_length_is_changed(make: Make) -> None:
 async def test_more_than_a_hundred_are_refused_before_the_call(
     make: Make, gate: DirectGate
 ) -> None:
-    async with played(Answer()) as tape:
+    async with playing(Answer()) as tape:
         with pytest.raises(Invalid, match="at most 100"):
             await make(tape).enrich_many([MIRA] * 101)
 
@@ -196,7 +196,7 @@ async def test_more_than_a_hundred_are_refused_before_the_call(
     ],
 )
 async def test_errors_are_translated(make: Make, name: str, error: type[Exception]) -> None:
-    async with played(sample(f"pdl.any.{name}.json")) as tape:
+    async with playing(sample(f"pdl.any.{name}.json")) as tape:
         with pytest.raises(error) as caught:
             await make(tape).enrich(MIRA)
 
@@ -209,7 +209,7 @@ async def test_throttling_waits_to_the_reset_but_never_longer_than_the_window(
     answer = sample("pdl.any.429.json")  # resets at 2026-11-22 17:21:00
     near = ManualClock(datetime(2026, 11, 22, 17, 20, 48, tzinfo=UTC))
     waits = []
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         for clock in (near, ManualClock(), ManualClock(datetime(2027, 1, 1, tzinfo=UTC))):
             settings = ProviderSettings(base_url=tape.url, api_key="k")
             with pytest.raises(ProviderThrottled) as caught:
@@ -223,7 +223,7 @@ async def test_headers_become_hints_in_either_form(gate: DirectGate, http: Http)
     recorded = sample("pdl.person_enrich.404.json")
     python_like = {"x-ratelimit-remaining": "{'minute': 5, 'day': 90, 'month': None}"}
     clock = ManualClock(datetime(2026, 11, 22, 17, 20, 30, tzinfo=UTC))
-    async with played(
+    async with playing(
         recorded, Answer(404, recorded.body, python_like), Answer(404, recorded.body)
     ) as tape:
         pdl = Pdl(ProviderSettings(base_url=tape.url, api_key="k"), gate, http, clock)
@@ -238,7 +238,7 @@ async def test_headers_become_hints_in_either_form(gate: DirectGate, http: Http)
 
 
 async def test_what_may_be_asked(make: Make) -> None:
-    async with played(Answer()) as tape:
+    async with playing(Answer()) as tape:
         pdl = make(tape)
 
         assert pdl.may_ask(MIRA)

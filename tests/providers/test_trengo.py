@@ -23,10 +23,10 @@ from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
 from tests.support.tapes import (
     Answer,
-    Seen,
+    RecordedRequest,
     cut_after_request,
     never_answer,
-    played,
+    playing,
     raw_server,
     sample,
 )
@@ -68,7 +68,7 @@ def a_message(**over: Any) -> OutgoingMessage:
 
 
 async def test_a_template_goes_out_as_documented(make: Make, gate: DirectGate) -> None:
-    async with played(sample("trengo.send_template.success.json")) as tape:
+    async with playing(sample("trengo.send_template.success.json")) as tape:
         receipt = await make(tape.url).send(a_message())
 
     seen = tape.seen[-1]
@@ -90,7 +90,7 @@ async def test_a_template_goes_out_as_documented(make: Make, gate: DirectGate) -
 
 
 async def test_the_type_of_a_parameter_can_be_left_out(make: Make) -> None:
-    async with played(sample("trengo.send_template.success.json")) as tape:
+    async with playing(sample("trengo.send_template.success.json")) as tape:
         await make(tape.url, parameter_type="").send(a_message(parameters=("Ada",)))
 
     sent: Any = tape.seen[-1].json()
@@ -111,7 +111,7 @@ async def test_the_type_of_a_parameter_can_be_left_out(make: Make) -> None:
 async def test_whatever_a_2xx_says_the_message_went(
     make: Make, answer: Answer, remote_id: str, detail: str
 ) -> None:
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         receipt = await make(tape.url).send(a_message())
 
     assert (receipt.remote_id, receipt.detail) == (remote_id, detail)
@@ -132,7 +132,7 @@ async def test_whatever_a_2xx_says_the_message_went(
 async def test_a_refused_send_is_told_apart_from_an_unsure_one(
     make: Make, answer: Answer, error: type[Exception]
 ) -> None:
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         with pytest.raises(error) as caught:
             await make(tape.url).send(a_message())
 
@@ -175,7 +175,7 @@ async def test_a_refused_connection_is_transient(make: Make) -> None:
 async def test_what_whatsapp_would_refuse_is_not_sent(
     make: Make, gate: DirectGate, over: dict[str, Any]
 ) -> None:
-    async with played(Answer()) as tape:
+    async with playing(Answer()) as tape:
         with pytest.raises(Invalid) as caught:
             await make(tape.url).send(a_message(**over))
 
@@ -185,16 +185,16 @@ async def test_what_whatsapp_would_refuse_is_not_sent(
 
 async def test_headers_become_a_hint(make: Make, gate: DirectGate) -> None:
     headers = {"X-RateLimit-Limit": "120", "X-RateLimit-Remaining": "119"}
-    async with played(Answer(200, b"{}", headers)) as tape:
+    async with playing(Answer(200, b"{}", headers)) as tape:
         await make(tape.url).send(a_message())
 
     assert gate.replies[-1].hints == (LimitHint(60, limit=120, remaining=119),)
 
 
-def an_account(**over: Answer) -> Callable[[Seen], Answer]:
+def an_account(**over: Answer) -> Callable[[RecordedRequest], Answer]:
     """Answer the three listings as recorded, or as the test says."""
 
-    def script(seen: Seen) -> Answer:
+    def script(seen: RecordedRequest) -> Answer:
         name = (
             "list_ticket_messages"
             if seen.path.endswith("/messages")
@@ -211,7 +211,7 @@ def messages(*rows: dict[str, Any], **meta: Any) -> Answer:
 
 @pytest.mark.parametrize("text", [TEXT, ""], ids=["by text", "by parameters"])
 async def test_a_listed_message_was_sent(make: Make, gate: DirectGate, text: str) -> None:
-    async with played(script=an_account()) as tape:
+    async with playing(script=an_account()) as tape:
         arrival = await make(tape.url).look_up(a_message(text=text), SENT_AT)
 
     assert arrival is Arrival.SENT
@@ -225,7 +225,7 @@ async def test_a_listed_message_was_sent(make: Make, gate: DirectGate, text: str
 
 async def test_a_bare_array_of_contacts_is_read_too(make: Make) -> None:
     bare = sample("trengo.list_contacts.bare_array.json")
-    async with played(script=an_account(list_contacts=bare)) as tape:
+    async with playing(script=an_account(list_contacts=bare)) as tape:
         arrival = await make(tape.url).look_up(a_message(), SENT_AT)
 
     assert arrival is Arrival.SENT
@@ -244,7 +244,7 @@ async def test_a_bare_array_of_contacts_is_read_too(make: Make) -> None:
 async def test_a_whole_list_without_it_means_not_sent(
     make: Make, rows: tuple[dict[str, Any], ...]
 ) -> None:
-    async with played(script=an_account(list_ticket_messages=messages(*rows))) as tape:
+    async with playing(script=an_account(list_ticket_messages=messages(*rows))) as tape:
         arrival = await make(tape.url).look_up(a_message(text=TEXT), SENT_AT)
 
     assert arrival is Arrival.NOT_SENT
@@ -252,7 +252,7 @@ async def test_a_whole_list_without_it_means_not_sent(
 
 async def test_not_sent_is_not_said_while_it_may_still_be_under_way(make: Make) -> None:
     soon = datetime(2026, 11, 4, 9, 12, 30, tzinfo=UTC)
-    async with played(script=an_account(list_ticket_messages=messages())) as tape:
+    async with playing(script=an_account(list_ticket_messages=messages())) as tape:
         assert await make(tape.url, now=soon).look_up(a_message(), SENT_AT) is Arrival.CANNOT_TELL
         patient = make(tape.url, now=soon, settle_seconds=10)
         assert await patient.look_up(a_message(), SENT_AT) is Arrival.NOT_SENT
@@ -261,7 +261,7 @@ async def test_not_sent_is_not_said_while_it_may_still_be_under_way(make: Make) 
 async def test_a_list_that_never_ends_cannot_tell(make: Make) -> None:
     row = {"type": "INBOUND", "body": "hi", "created_at": "2026-11-04 09:12:31"}
     endless = messages(row, last_page=10_000)
-    async with played(script=an_account(list_ticket_messages=endless)) as tape:
+    async with playing(script=an_account(list_ticket_messages=endless)) as tape:
         arrival = await make(tape.url).look_up(a_message(), SENT_AT)
 
     assert arrival is Arrival.CANNOT_TELL
@@ -270,7 +270,7 @@ async def test_a_list_that_never_ends_cannot_tell(make: Make) -> None:
 
 async def test_a_matching_text_of_unreadable_time_cannot_tell(make: Make) -> None:
     rows = messages({"type": "OUTBOUND", "body": TEXT, "created_at": "yesterday"})
-    async with played(script=an_account(list_ticket_messages=rows)) as tape:
+    async with playing(script=an_account(list_ticket_messages=rows)) as tape:
         arrival = await make(tape.url).look_up(a_message(text=TEXT), SENT_AT)
 
     assert arrival is Arrival.CANNOT_TELL
@@ -280,7 +280,7 @@ async def test_two_contacts_with_the_number_cannot_prove_that_nothing_went(make:
     rows = [{"id": 1, "phone": "+447700900001"}, {"id": 2, "identifier": "447700900001"}]
     twins = Answer(body=msgspec.json.encode({"data": rows, "links": {"next": None}}))
     account = an_account(list_contacts=twins, list_ticket_messages=messages())
-    async with played(script=account) as tape:
+    async with playing(script=account) as tape:
         arrival = await make(tape.url).look_up(a_message(), SENT_AT)
 
     assert arrival is Arrival.CANNOT_TELL
@@ -288,14 +288,14 @@ async def test_two_contacts_with_the_number_cannot_prove_that_nothing_went(make:
 
 async def test_no_contact_cannot_tell_unless_the_operator_says_so(make: Make) -> None:
     nobody = sample("trengo.list_contacts.empty.json")
-    async with played(script=an_account(list_contacts=nobody)) as tape:
+    async with playing(script=an_account(list_contacts=nobody)) as tape:
         assert await make(tape.url).look_up(a_message(), SENT_AT) is Arrival.CANNOT_TELL
         trengo = make(tape.url, absent_contact_means_not_sent=True)
         assert await trengo.look_up(a_message(), SENT_AT) is Arrival.NOT_SENT
 
 
 async def test_a_message_without_text_or_parameters_cannot_be_recognised(make: Make) -> None:
-    async with played(script=an_account()) as tape:
+    async with playing(script=an_account()) as tape:
         arrival = await make(tape.url).look_up(a_message(parameters=()), SENT_AT)
 
     assert arrival is Arrival.CANNOT_TELL
@@ -313,6 +313,6 @@ async def test_a_message_without_text_or_parameters_cannot_be_recognised(make: M
 async def test_a_look_up_that_fails_says_so(
     make: Make, answer: Answer, error: type[Exception]
 ) -> None:
-    async with played(answer) as tape:
+    async with playing(answer) as tape:
         with pytest.raises(error):
             await make(tape.url).look_up(a_message(), SENT_AT)

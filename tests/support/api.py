@@ -26,7 +26,7 @@ CHEAP = {"secret": "s" * 40, "argon2_memory_kib": 64, "argon2_passes": 1}
 """Hashing that costs nothing: what is tested is not how long a guess takes."""
 UNLIMITED = Rates(auth=RateClass())
 NOBODY = "http://127.0.0.1:9"
-"""Where nobody listens: a provider that is configured and down."""
+"""No server listens here: a provider that is configured and down."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,14 +44,14 @@ class Answer(msgspec.Struct, frozen=True):
     def problem(self) -> Any:
         """The problem document; fails when it is none."""
         assert self.headers["Content-Type"] == "application/problem+json", self.body
-        told = self.json
-        assert told["status"] == self.status
-        assert told["requestId"] == self.headers["X-Request-ID"]
-        return told
+        problem = self.json
+        assert problem["status"] == self.status
+        assert problem["requestId"] == self.headers["X-Request-ID"]
+        return problem
 
 
 class Client:
-    """Asks one API: as the operator, as who a credential names, or as nobody."""
+    """Calls one API: as the operator, as the owner of a credential, or anonymously."""
 
     def __init__(self, address: str, session: aiohttp.ClientSession, credential: str = "") -> None:
         self.address = address
@@ -62,30 +62,30 @@ class Client:
 
     @property
     def auth(self) -> dict[str, str]:
-        """The header that says who asks."""
+        """The header with the credential."""
         return {"Authorization": f"Bearer {self.credential}"} if self.credential else {}
 
     def holding(self, credential: str) -> "Client":
-        """The same API, asked with another credential; empty: with none."""
+        """The same API with another credential; empty: with none."""
         return Client(self.address, self.session, credential)
 
     async def client_of(self, role: Role | str, *, email: str = "") -> "Client":
-        """Invite a new user of that role, register and log in; ask as an ADMIN or operator.
+        """Invite a new user of that role, register and log in; needs an ADMIN or the operator.
 
-        The client given back has `credential` (the access token), `refresh_token` and `user_id`.
+        The returned client has `credential` (the access token), `refresh_token` and `user_id`.
         """
         email = email or f"{Role(role).lower()}-{uuid4().hex[:12]}@team.example"
-        invited = await self.post("/v1/users", {"email": email, "role": Role(role)})
-        assert invited.status == 201, invited.body
-        given = {"token": invited.json["token"], "password": PASSWORD}
-        registered = await self.post("/v1/auth/register", given)
-        assert registered.status == 201, registered.body
+        invitation = await self.post("/v1/users", {"email": email, "role": Role(role)})
+        assert invitation.status == 201, invitation.body
+        credentials = {"token": invitation.json["token"], "password": PASSWORD}
+        registration = await self.post("/v1/auth/register", credentials)
+        assert registration.status == 201, registration.body
         return await self.log_in(email)
 
     async def log_in(self, email: str, password: str = PASSWORD, **more: Any) -> "Client":
-        """Log in; gives a client that asks as this user."""
-        given = {"email": email, "password": password, **more}
-        answer = await self.post("/v1/auth/login", given)
+        """Log in; return a client of this user."""
+        credentials = {"email": email, "password": password, **more}
+        answer = await self.post("/v1/auth/login", credentials)
         assert answer.status == 200, answer.body
         client = self.holding(answer.json["accessToken"])
         client.user_id = answer.json["user"]["id"]
@@ -102,9 +102,9 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         data = raw if raw is not None else None if body is None else msgspec.json.encode(body)
-        given = {**self.auth, **(JSON if data is not None else {}), **(headers or {})}
+        all_headers = {**self.auth, **(JSON if data is not None else {}), **(headers or {})}
         async with self.session.request(
-            method, self.address + path, data=data, headers=given
+            method, self.address + path, data=data, headers=all_headers
         ) as response:
             return Answer(response.status, response.headers, await response.read())
 
@@ -115,7 +115,7 @@ class Client:
         return await self.ask("POST", path, body, **more)
 
     async def wait_for_job(self, job_id: str) -> Any:
-        """Look at a job until it is settled."""
+        """Poll a job until it is settled; return it."""
         with anyio.fail_after(10):
             while (job := (await self.get(f"/v1/jobs/{job_id}")).json)["finishedAt"] is None:
                 await anyio.lowlevel.checkpoint()
@@ -135,7 +135,7 @@ async def running_node(
     database: Database, settings: DatabaseSettings, folder: Path, **more: Mapping[str, Any]
 ) -> AsyncIterator[Node]:
     """Run a node on a test's database; Apollo is configured and down. `more` replaces settings."""
-    wanted = {
+    tree = {
         "mode": "sandbox",
         "data": str(folder),
         "http": {"public_url": "https://leads.example"},
@@ -149,7 +149,7 @@ async def running_node(
         "accounts": CHEAP,
         **more,
     }
-    storage = Storage(convert(wanted), SystemClock(), settings, database, None)
+    storage = Storage(convert(tree), SystemClock(), settings, database, None)
     async with open_node(storage) as node:
         yield node
 

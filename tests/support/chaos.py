@@ -1,6 +1,6 @@
-"""A field for chaos: one database, one pretend world, workers that are killed, and the reckoning.
+"""Chaos: one database, one pretend world, workers that are killed, and the final report.
 
-The reckoning is the same after every disaster: nothing lost, nothing sent twice, the ledger equal
+The report is the same after every disaster: nothing lost, nothing sent twice, the ledger equal
 to the invoices.
 """
 
@@ -34,8 +34,8 @@ from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.sandbox.main import Announcement
 
-from tests.chaos.nursery import News, Start
-from tests.chaos.worker import Ended, Orders
+from tests.chaos.nursery import ChildOrder, ChildReport
+from tests.chaos.worker import WorkerOrders, WorkerResult
 from tests.support.leads import create_lead
 from tests.support.pretend import (
     Plan,
@@ -153,7 +153,7 @@ BUDGETS = Query(
 
 
 class OpenCall(msgspec.Struct, frozen=True):
-    """A call that the world has and has not answered."""
+    """A call that the world has received and not answered yet."""
 
     provider: str
     operation: str
@@ -161,7 +161,7 @@ class OpenCall(msgspec.Struct, frozen=True):
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """A charge in the world's books."""
+    """A charge in the world's journal."""
 
     provider: str
     operation: str
@@ -170,7 +170,7 @@ class Invoice(msgspec.Struct, frozen=True):
     credits: Decimal
 
 
-class Arrived(msgspec.Struct, frozen=True):
+class DeliveredMessage(msgspec.Struct, frozen=True):
     """A message as the world counted it."""
 
     provider: str
@@ -190,11 +190,11 @@ class Child:
 
     @property
     def code(self) -> int | None:
-        """Tell how it ended; None while it lives."""
+        """Return its exit code; None while it lives."""
         return self._nursery.codes.get(self.pid)
 
     def said(self) -> str:
-        """Read what it has said so far."""
+        """Read its output so far."""
         return self.out.read_text() if self.out.exists() else ""
 
     def log(self) -> str:
@@ -203,7 +203,7 @@ class Child:
         return path.read_text(errors="replace") if path.exists() else ""
 
     async def hear(self, word: str, seconds: float = PATIENCE_SECONDS) -> str:
-        """Wait until it says a word, and tell the line."""
+        """Wait until a line of its output starts with a word; return the line."""
         with anyio.fail_after(seconds):
             while True:
                 is_over = self.code is not None
@@ -219,7 +219,7 @@ class Child:
         os.kill(self.pid, number)
 
     async def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
-        """Wait until it has ended, and tell its code."""
+        """Wait until it has ended; return its exit code."""
         with anyio.fail_after(seconds):
             while self.code is None:
                 await REAL_TIME.sleep(POLL_SECONDS)
@@ -227,7 +227,7 @@ class Child:
 
 
 class Nursery:
-    """Starts children; made by `open_nursery`. A thread keeps up with who has ended."""
+    """Starts children; made by `open_nursery`. A thread records who has ended."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -235,13 +235,13 @@ class Nursery:
         self._count = 0
         self.codes: dict[int, int] = {}
 
-    async def start(self, folder: Path, **what: Any) -> Child:
+    async def start(self, folder: Path, **path: Any) -> Child:
         """Start a worker or a world that writes into a folder."""
         self._count += 1
         out = folder / f"child-{self._count}"
         if self._process.stdin is None:
             raise RuntimeError("the nursery has no stdin")
-        self._process.stdin.write(msgspec.json.encode(Start(out=str(out), **what)) + b"\n")
+        self._process.stdin.write(msgspec.json.encode(ChildOrder(out=str(out), **path)) + b"\n")
         self._process.stdin.flush()
         with anyio.fail_after(PATIENCE_SECONDS):
             while len(self._born) < self._count:
@@ -249,9 +249,9 @@ class Nursery:
         return Child(self._born[-1], out, self)
 
     def read_news(self) -> None:
-        """Keep up until the nursery closes."""
+        """Read reports of children until the nursery closes."""
         for line in self._process.stdout or ():
-            news = msgspec.json.decode(line, type=News)
+            news = msgspec.json.decode(line, type=ChildReport)
             if news.code is None:
                 self._born.append(news.pid)
             else:
@@ -277,8 +277,8 @@ def open_nursery() -> Iterator[Nursery]:
             reader.join(10)
 
 
-class Field:
-    """Where it happens: storage of our own (no node), a world, and workers."""
+class ChaosField:
+    """The place of a disaster: storage of our own (no node), a world, and workers."""
 
     def __init__(
         self, nursery: Nursery, storage: Storage, http: Http, world: Announcement, plan: Plan
@@ -299,7 +299,7 @@ class Field:
 
     async def worker(self, **over: Any) -> Child:
         """Start a worker on all runs so far."""
-        orders = Orders(
+        orders = WorkerOrders(
             database_url=self._url,
             data=str(self.storage.settings.data_folder()),
             world=self.world,
@@ -312,28 +312,34 @@ class Field:
         return child
 
     def close(self) -> None:
-        """End whoever still lives; one may have ended without its code having been read yet."""
+        """Kill the children that still live; one may have ended before its code was read."""
         for child in self._children:
             if child.code is None:
                 with suppress(ProcessLookupError):
                     child.kill()
 
     async def start_run(
-        self, *, discovered: int = 0, phones: int = 0, doubtful: int = 0, sure: int = 0,
-        claimed: int = 0, place: int = -1,
-    ) -> UUID:  # fmt: skip
-        """Start a run of people nobody has met yet: found by search, and typed in by hand."""
-        chosen = [
+        self,
+        *,
+        discovered: int = 0,
+        phones: int = 0,
+        doubtful: int = 0,
+        sure: int = 0,
+        claimed: int = 0,
+        index: int = -1,
+    ) -> UUID:
+        """Start a run of new people: found by search, and typed in by hand."""
+        strangers = [
             *self._next("phones", reachable_by_phone_only(self.people), phones),
             *self._next("doubtful", doubtful_address(self.people), doubtful),
             *self._next("sure", sure_address(self.people), sure),
             *self._next("claimed", left_alone(self.people), claimed),
         ]
-        return await self._start(an_icp(place), discovered, chosen)
+        return await self._start(an_icp(index), discovered, strangers)
 
-    async def _start(self, wanted: IcpInput, discovered: int, people: Sequence[Any]) -> UUID:
+    async def _start(self, target: IcpInput, discovered: int, people: Sequence[Any]) -> UUID:
         storage = self.storage
-        icp = await storage.icps.record(wanted)
+        icp = await storage.icps.record(target)
         publisher = storage.producer()
         opt_ins = storage.messaging(publisher).opt_ins
         run_id = storage.ids.new()
@@ -345,19 +351,22 @@ class Field:
             if discovered:
                 discovery = DiscoveryService(storage.clock, ["apollo"])
                 order = NewDiscovery(
-                    run_id=run_id, icp_id=icp.id, provider="apollo", query=people_query(wanted),
+                    run_id=run_id,
+                    icp_id=icp.id,
+                    provider="apollo",
+                    query=people_query(target),
                     wanted_count=discovered,
-                )  # fmt: skip
+                )
                 events.append(await discovery.start(tx, order))
             for person in people:
-                made = await create_lead(
+                created = await create_lead(
                     tx, lead_of(self.people, person), icp.id, storage.ids, storage.clock
                 )
-                self.made.append((run_id, made.lead_id))
-                events.append(made)
+                self.made.append((run_id, created.lead_id))
+                events.append(created)
                 if phone_of(person):
                     await opt_ins.record(
-                        publication, made.lead_id, Channel.WHATSAPP, AT_A_FAIR, "test"
+                        publication, created.lead_id, Channel.WHATSAPP, AT_A_FAIR, "test"
                     )
             await publication.publish(events, run_id=run_id)
         self.run_ids.append(run_id)
@@ -366,29 +375,30 @@ class Field:
     def _next(self, kind: str, people: Iterable[T], count: int) -> list[T]:
         start = self._used[kind]
         self._used[kind] += count
-        found = list(islice(people, start, start + count))
-        assert len(found) == count, f"the world has no more people for {kind}"
-        return found
+        next_people = list(islice(people, start, start + count))
+        assert len(next_people) == count, f"the world has no more people for {kind}"
+        return next_people
 
-    async def ask(self, what: str, wanted: type[T], method: str = "GET", body: Any = None) -> T:
-        """Ask the world itself."""
+    async def ask(self, path: str, target: type[T], method: str = "GET", body: Any = None) -> T:
+        """Call the admin API of the world."""
         reply = await self._http.request(
             method,
-            f"{self.world.addresses.admin.rstrip('/')}/{what}",
+            f"{self.world.addresses.admin.rstrip('/')}/{path}",
             body=None if body is None else msgspec.json.encode(body),
             headers={"content-type": "application/json"},
         )
         assert reply.status == 200, reply
-        return msgspec.json.decode(reply.body, type=wanted, strict=False)
+        return msgspec.json.decode(reply.body, type=target, strict=False)
 
     async def open_calls(self) -> list[OpenCall]:
-        """List what the world is being asked at this moment."""
+        """Return the calls that the world has not answered yet."""
         return await self.ask("open", list[OpenCall])
 
     async def after_a_kill(self, *, is_alone: bool = True) -> int:
-        """Note what authorize had let through; tell how many. What it was in the middle of ends.
+        """Record the sends that were under way at a kill; return how many.
 
-        Where others live on, theirs is noted too.
+        Waits for the server to end the killed statements. Where other workers live on, theirs
+        are recorded too.
         """
         with anyio.move_on_after(PATIENCE_SECONDS if is_alone else 0.3):
             while await self.storage.db.fetch_value(BACKENDS):
@@ -398,20 +408,20 @@ class Field:
         return len(rows)
 
     async def let_time_pass(self) -> None:
-        """Let what a provider asked to wait for be over: postponed jobs are due, lanes are free."""
+        """Let waiting times pass: postponed jobs are due, rate limits are free."""
         await self.storage.db.execute(DUE)
         await self.storage.db.execute(FREE)
 
     async def finish(self, seconds: float = PATIENCE_SECONDS, **over: Any) -> dict[str, int]:
-        """Let a last worker do everything that is left; tell which moments it passed."""
+        """Let a last worker do the rest; return the crash points it passed."""
         worker = await self.worker(**over)
         line = await worker.hear("ended", seconds)
         assert await worker.wait() == 0
-        return msgspec.json.decode(line.removeprefix("ended "), type=Ended).points
+        return msgspec.json.decode(line.removeprefix("ended "), type=WorkerResult).points
 
 
-class Reckoning(msgspec.Struct, frozen=True, kw_only=True):
-    """What came out in the end; `problems` is empty when all promises were kept."""
+class ChaosReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a disaster; `problems` is empty when all promises were kept."""
 
     leads: int
     scores: int
@@ -429,17 +439,17 @@ class Reckoning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_field(
+async def open_chaos_field(
     nursery: Nursery, database_url: str, folder: Path, plan: Plan | None = None
-) -> AsyncIterator[Field]:
-    """Make a field on an empty database."""
+) -> AsyncIterator[ChaosField]:
+    """Open a field on an empty database."""
     plan = plan or Plan()
     world_child = await nursery.start(folder, world=world_config(plan, folder / "world"))
     world = msgspec.json.decode(await world_child.hear("{"), type=Announcement)
     settings = settings_for(world, plan, folder / "data", database_url, 4)
     try:
         async with open_storage(settings) as storage, open_client() as http:
-            field = Field(nursery, storage, http, world, plan)
+            field = ChaosField(nursery, storage, http, world, plan)
             try:
                 yield field
             finally:
@@ -449,14 +459,14 @@ async def open_field(
             world_child.kill()
 
 
-async def reckon(field: Field) -> Reckoning:
-    """Put our books beside the world's, and list every promise that was broken."""
+async def make_report(field: ChaosField) -> ChaosReport:
+    """Compare our records with the world's, and list every broken promise."""
     db, run_ids = field.storage.db, field.run_ids
     counts = await db.fetch_one(COUNTS, run_ids=run_ids)
     assert counts is not None
     intents = await db.fetch(INTENTS, run_ids=run_ids)
     lines = await db.fetch(LINES)
-    arrived = await field.ask("messages", list[Arrived])
+    arrived = await field.ask("messages", list[DeliveredMessage])
     invoices = await field.ask("invoices", list[Invoice])
     dead = await db.fetch(DEAD)
     unfinished = await db.fetch(
@@ -483,7 +493,7 @@ async def reckon(field: Field) -> Reckoning:
         ],
     ]
     accepted = sum(row["state"] == "accepted" for row in intents)
-    return Reckoning(
+    return ChaosReport(
         leads=counts["leads"],
         scores=counts["scores"],
         high=counts["high"],
@@ -500,28 +510,30 @@ async def reckon(field: Field) -> Reckoning:
     )
 
 
-def _wrong_sends(field: Field, intents: Sequence[Any], arrived: Sequence[Arrived]) -> Iterable[str]:
-    """Say what was sent twice, lost, or is unknown without a reason."""
+def _wrong_sends(
+    field: ChaosField, intents: Sequence[Any], arrived: Sequence[DeliveredMessage]
+) -> Iterable[str]:
+    """Yield sends that are doubled, lost, or unknown without a reason."""
     yield from (f"arrived {mail.count} times: {mail}" for mail in arrived if mail.count != 1)
     keys = {mail.key for mail in arrived if mail.provider == "smtp"}
     phones = {_digits(mail.recipient) for mail in arrived if mail.provider == "trengo"}
     for row in intents:
         is_mail = row["channel"] == "email"
         has_arrived = row["reference"] in keys if is_mail else _digits(row["to_address"]) in phones
-        if wrong := _wrong_intent(field, row, is_mail=is_mail, has_arrived=has_arrived):
-            yield f"{wrong}: {dict(row.items())}"
-    known = {row["reference"] for row in intents}
-    yield from (f"nobody wanted it sent: {key}" for key in keys - known)
+        if problem := _wrong_intent(field, row, is_mail=is_mail, has_arrived=has_arrived):
+            yield f"{problem}: {dict(row.items())}"
+    references = {row["reference"] for row in intents}
+    yield from (f"sent without an intent: {key}" for key in keys - references)
 
 
-def _wrong_intent(field: Field, row: Any, *, is_mail: bool, has_arrived: bool) -> str:
+def _wrong_intent(field: ChaosField, row: Any, *, is_mail: bool, has_arrived: bool) -> str:
     match row["state"]:
         case "accepted":
             return "" if has_arrived else "accepted, but never arrived"
         case "unknown" if row["id"] not in field.may_be_unknown:
             return "unknown without a reason"
         case "unknown":
-            return "" if is_mail else "Trengo could have told"
+            return "" if is_mail else "Trengo would have answered"
         case "refused" | "cancelled":
             return "arrived, but not accepted" if has_arrived else ""
         case _:

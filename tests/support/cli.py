@@ -1,4 +1,4 @@
-"""The real command: in this process, where it is quick, or as one of its own."""
+"""The real command: in this process, which is quick, or in its own."""
 
 import csv
 import os
@@ -14,11 +14,12 @@ import structlog
 from leadflood.cli.root import main
 
 CSV = Path(__file__).parent.parent / "domain" / "imports" / "data"
+CSV_DATA = Path(__file__).parent.parent / "domain" / "imports" / "data"
 EXAMPLE_ICP = Path(__file__).parent.parent.parent / "config" / "icp.example.toml"
 
 
-class Ended(msgspec.Struct, frozen=True):
-    """How a command ended, and what it said where."""
+class CommandResult(msgspec.Struct, frozen=True):
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -42,8 +43,8 @@ class Cli:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def __call__(self, *words: object, **environment: str) -> Ended:
-        """Run a command here; an exception that leaves it is a trace on the terminal."""
+    def __call__(self, *words: object, **environment: str) -> CommandResult:
+        """Run a command in this process; an exception that leaves it fails the test."""
         self._capsys.readouterr()
         with self._monkeypatch.context() as patch:
             for name, value in (self.environment | environment).items():
@@ -52,12 +53,12 @@ class Cli:
             try:
                 main()
                 code = 0
-            except SystemExit as ended:
-                code = ended.code if isinstance(ended.code, int) else 1
+            except SystemExit as error:
+                code = error.code if isinstance(error.code, int) else 1
             finally:
                 structlog.reset_defaults()
-        told = self._capsys.readouterr()
-        return Ended(code, told.out, told.err)
+        captured = self._capsys.readouterr()
+        return CommandResult(code, captured.out, captured.err)
 
     def start(self, *words: object, **environment: str) -> subprocess.Popen[str]:
         """Start a command as a process of its own, in a session of its own."""
@@ -71,11 +72,11 @@ class Cli:
             start_new_session=True,
         )
 
-    def run(self, *words: object, **environment: str) -> Ended:
+    def run(self, *words: object, **environment: str) -> CommandResult:
         """Run a command as a process of its own."""
         with self.start(*words, **environment) as process:
             out, err = process.communicate(timeout=60)
-        return Ended(process.returncode, out, err)
+        return CommandResult(process.returncode, out, err)
 
 
 def inherited_environment() -> dict[str, str]:

@@ -78,9 +78,9 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
 def samples_of(provider: str) -> Samples:
     """Return the answers that `tests/providers/test_NAME.py` names."""
     module = importlib.import_module(f"tests.providers.test_{provider}")
-    found = module.CONFORMANCE
-    assert isinstance(found, Samples)
-    return found
+    samples = module.CONFORMANCE
+    assert isinstance(samples, Samples)
+    return samples
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ class TestServer(msgspec.Struct, frozen=True):
     numbers: "itertools.count[int]"
 
     def settings(self, database: str) -> Settings:
-        """Say how to use one of its databases; small waits, so that a stuck test ends."""
+        """Return the settings of one of its databases; small waits, so that a stuck test ends."""
         return Settings(
             url=self.server.url_of(database),
             pool_size=10,

@@ -1,4 +1,10 @@
-"""Toy stages and nodes: an engine whose parts a test steps by hand, or one that runs whole."""
+"""Toy stages on a real engine: nodes that a test steps by hand, or that run whole.
+
+`toy.make` starts on ThingRequested, `toy.use` on ThingMade and ThingRouted. Each commit of a toy
+stage writes one `toy` row for each finished job, so that lost and doubled work is seen.
+EngineBench holds the database; `await bench.node()` enters a SteppedNode, on which a test calls
+claim, settle and publish itself; `await bench.run()` runs an engine in real time.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +33,9 @@ from leadflood.engine.queue.switches import pause_stage
 from leadflood.engine.runtime import Engine, Parts, Settings, running_engine
 from typing_extensions import override
 
-QUICK = Settings(
+from tests.support.statements import sql
+
+QUICK_SETTINGS = Settings(
     grace_seconds=2.0,
     heartbeat=HeartbeatSettings(beat_seconds=0.05, dead_after_seconds=1.0),
     maintenance=MaintenanceSettings(
@@ -36,7 +44,7 @@ QUICK = Settings(
 )
 
 
-class Wanted(Event, frozen=True, tag="toy.thing.wanted"):
+class ThingRequested(Event, frozen=True, tag="toy.thing.wanted"):
     """Starts `toy.make`; `key` makes its job unique within its run."""
 
     number: int = 0
@@ -47,20 +55,20 @@ class Wanted(Event, frozen=True, tag="toy.thing.wanted"):
         return self.key
 
 
-class Made(Event, frozen=True, tag="toy.thing.made"):
+class ThingMade(Event, frozen=True, tag="toy.thing.made"):
     """Starts `toy.use`."""
 
     number: int = 0
 
 
-class Noted(Event, frozen=True, tag="toy.thing.noted"):
-    """Starts nothing: it is only written to the event log."""
+class ThingLogged(Event, frozen=True, tag="toy.thing.noted"):
+    """Starts no stage: it is only written to the event log."""
 
     number: int = 0
 
 
-class Whispered(Event, frozen=True, tag="toy.thing.whispered"):
-    """Is only routed, never logged."""
+class ThingRouted(Event, frozen=True, tag="toy.thing.whispered"):
+    """Starts `toy.use`, but is never written to the event log."""
 
     internal = True
     number: int = 0
@@ -68,29 +76,29 @@ class Whispered(Event, frozen=True, tag="toy.thing.whispered"):
 
 MAKE, USE = "toy.make", "toy.use"
 
-Read = Callable[[Sequence[Any]], Sequence[Any]]
-Do = Callable[[Any], Awaitable[Outcome[Any]]]
-Spoil = Callable[[Tx, Sequence[FinishedTask[Any, Any]]], Awaitable[None]]
+LoadInputs = Callable[[Sequence[Any]], Sequence[Any]]
+Work = Callable[[Any], Awaitable[Outcome[Any]]]
+BeforeCommit = Callable[[Tx, Sequence[FinishedTask[Any, Any]]], Awaitable[None]]
 
 
-async def done(item: Any) -> Outcome[Any]:
+async def complete(item: Any) -> Outcome[Any]:
     return Done(item)
 
 
-async def let_pass(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
-    del tx, ended
+async def do_nothing(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
+    del tx, finished
 
 
-class Toy(Stage[Any, Any, Any]):
-    """A stage that does what a test says; its commit writes one `toy` row for each end."""
+class ToyStage(Stage[Any, Any, Any]):
+    """A stage whose work is a function of the test; its commit writes `toy` rows."""
 
     def __init__(
         self,
         policy: Policy | None = None,
         *,
-        do: Do = done,
+        do: Work = complete,
         follow: Callable[[FinishedTask[Any, Any]], Sequence[FollowUp]] = lambda _: (),
-        before_commit: Spoil = let_pass,
+        before_commit: BeforeCommit = do_nothing,
     ) -> None:
         super().__init__(policy or Policy(concurrency=8, backoff_base_seconds=0.001))
         self.do = do
@@ -103,38 +111,44 @@ class Toy(Stage[Any, Any, Any]):
         return await self.do(item)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> Sequence[FollowUp]:
-        self.batches.append(len(ended))
-        await self.before_commit(tx, ended)
+    async def commit(
+        self, tx: Tx, finished: Sequence[FinishedTask[Any, Any]]
+    ) -> Sequence[FollowUp]:
+        self.batches.append(len(finished))
+        await self.before_commit(tx, finished)
         await tx.execute(
             INSERT_TOYS,
-            job_ids=[one.claimed.job_id for one in ended],
-            stages=[self.name for _ in ended],
-            numbers=[one.task.number for one in ended],
-            outcomes=[type(one.outcome).__name__ for one in ended],
+            job_ids=[item.claimed.job_id for item in finished],
+            stages=[self.name for _ in finished],
+            numbers=[item.task.number for item in finished],
+            outcomes=[type(item.outcome).__name__ for item in finished],
         )
-        return [follow for one in ended for follow in self.follow(one)]
+        return [follow for item in finished for follow in self.follow(item)]
 
 
-class Make(Toy):
+class MakeStage(ToyStage):
     name = MAKE
-    task = Wanted
+    task = ThingRequested
 
 
-class Use(Toy):
+class UseStage(ToyStage):
     name = USE
-    task = Made | Whispered
+    task = ThingMade | ThingRouted
 
 
 ROUTES = EventRoutes(
-    [Step(on=Wanted, run=Make), Step(on=Made, run=Use), Step(on=Whispered, run=Use)]
+    [
+        Step(on=ThingRequested, run=MakeStage),
+        Step(on=ThingMade, run=UseStage),
+        Step(on=ThingRouted, run=UseStage),
+    ]
 )
 
 
-class LoadingMake(Make):
-    """Loads before it works: `work` gets what `read` told for each task."""
+class LoadingStage(MakeStage):
+    """Loads before it works: `work` gets what `read` returned for each task."""
 
-    def __init__(self, read: Read, policy: Policy | None = None, **over: Any) -> None:
+    def __init__(self, read: LoadInputs, policy: Policy | None = None, **over: Any) -> None:
         super().__init__(policy, **over)
         self.read = read
 
@@ -144,12 +158,12 @@ class LoadingMake(Make):
         return self.read(tasks)
 
 
-class BatchMake(Make):
+class BatchStage(MakeStage):
     """Works on a whole batch at once."""
 
     in_batches = True
 
-    def __init__(self, do_batch: Read, policy: Policy | None = None, **over: Any) -> None:
+    def __init__(self, do_batch: LoadInputs, policy: Policy | None = None, **over: Any) -> None:
         super().__init__(policy, **over)
         self.do_batch = do_batch
 
@@ -166,13 +180,8 @@ INSERT_TOYS = Query(
 )
 
 
-def sql(text: str, *parameters: str) -> Query:
-    """Make a statement of a test's own, its parameters in the order of `$1, $2, …`."""
-    return Query("of_a_test", text, parameters)
-
-
 async def make_toy_table(database: Database) -> None:
-    """Make the toy slice's table: one row for each end of a job, so that doubles are seen."""
+    """Create the table of toy stages: one row for each finished job."""
     await database.execute(
         sql(
             "CREATE TABLE toy (job_id uuid, stage text, number int CHECK (number < 1000000), "
@@ -181,8 +190,8 @@ async def make_toy_table(database: Database) -> None:
     )
 
 
-async def toys(database: Database, stage: str | None = None) -> list[tuple[int, str]]:
-    """List (number, outcome) of what was committed, in order."""
+async def list_toys(database: Database, stage: str | None = None) -> list[tuple[int, str]]:
+    """Return (number, outcome) of the committed tasks, in order."""
     rows = await database.fetch(
         sql(
             "SELECT number, outcome FROM toy WHERE $1::text IS NULL OR stage = $1 ORDER BY at",
@@ -193,30 +202,30 @@ async def toys(database: Database, stage: str | None = None) -> list[tuple[int, 
     return [(row[0], row[1]) for row in rows]
 
 
-async def job_rows(database: Database) -> Sequence[Row]:
-    """List the live jobs in the order of the queue."""
+async def list_jobs(database: Database) -> Sequence[Row]:
+    """Return the live jobs in the order of the queue."""
     return await database.fetch(
         sql("SELECT *, payload::jsonb->>'number' AS number FROM job ORDER BY priority, turn, id")
     )
 
 
-async def history(database: Database) -> Sequence[Row]:
-    """List the settled jobs by id."""
+async def list_history(database: Database) -> Sequence[Row]:
+    """Return the settled jobs by id."""
     return await database.fetch(sql("SELECT * FROM history ORDER BY id"))
 
 
-async def dead_letter_rows(database: Database) -> Sequence[Row]:
-    """List the dead letters by id."""
+async def list_dead_letters(database: Database) -> Sequence[Row]:
+    """Return the dead letters by id."""
     return await database.fetch(sql("SELECT * FROM dead_letter ORDER BY id"))
 
 
-async def events(database: Database) -> Sequence[Row]:
-    """List the event log."""
+async def list_events(database: Database) -> Sequence[Row]:
+    """Return the event log."""
     return await database.fetch(sql("SELECT * FROM event ORDER BY xid, id"))
 
 
-class Stepped:
-    """A node whose engine does not run: a test steps its parts."""
+class SteppedNode:
+    """A node whose engine does not run: the test steps its parts."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -236,7 +245,7 @@ class Stepped:
         return channel.drain()
 
     def take(self, stage: str = MAKE) -> list[Job]:
-        """Take what was handed to a stage through memory."""
+        """Take the jobs that were handed to a stage through memory."""
         return self.runner(stage).channel.drain()
 
     async def settle(self, jobs: Sequence[Job], stage: str = MAKE) -> None:
@@ -245,19 +254,19 @@ class Stepped:
             job.outcome = job.outcome or Done(job.task)
         await self.runner(stage).committer._settle(list(jobs))
 
-    async def publish(self, *happened: Event, **how: Any) -> list[UUID]:
+    async def publish(self, *events: Event, **how: Any) -> list[UUID]:
         """Publish from outside a stage; with a closed channel all of it is queued."""
         async with self.engine.publisher.transaction() as publication:
-            return await publication.publish(happened, **how)
+            return await publication.publish(events, **how)
 
-    async def queue(self, *happened: Event, **how: Any) -> list[UUID]:
+    async def queue(self, *events: Event, **how: Any) -> list[UUID]:
         """Publish so that nothing is handed over through memory."""
         channels = self.engine.channels.values()
         were_open = [channel.is_open for channel in channels]
         for channel in channels:
             channel.is_open = False
         try:
-            return await self.publish(*happened, **how)
+            return await self.publish(*events, **how)
         finally:
             for channel, was_open in zip(channels, were_open, strict=True):
                 channel.is_open = was_open
@@ -269,7 +278,7 @@ class Stepped:
         return await runs.create(self.db, new, parts.clock.now())
 
     async def die(self) -> None:
-        """Lose the node's row, as when another node buries it."""
+        """Lose the node's row, as when another node evicts it."""
         await self.db.execute(sql("DELETE FROM node WHERE id = $1", "id"), id=self.node.id)
 
 
@@ -280,38 +289,38 @@ def make_parts(
     /,
     **over: Any,
 ) -> Parts:
-    """Say what a toy engine is built from."""
+    """Return the parts of a toy engine."""
     clock = clock or SystemClock()
-    given: dict[str, Any] = {
+    parts: dict[str, Any] = {
         "db": database,
         "database": settings,
         "clock": clock,
         "ids": Ids(clock),
         "routes": ROUTES,
-        "settings": QUICK,
+        "settings": QUICK_SETTINGS,
         **over,
     }
-    return Parts(**given)
+    return Parts(**parts)
 
 
-async def enter_node(parts: Parts, *stages: Stage[Any, Any, Any]) -> Stepped:
+async def enter_node(parts: Parts, *stages: Stage[Any, Any, Any]) -> SteppedNode:
     """Enter a node that the test steps by hand."""
     row_id = await parts.db.fetch_value(
         SQL.insert_node, name="toy", lock_path=None, now=parts.clock.now()
     )
     engine = Engine(parts, Node(row_id))
-    engine.add_stages(stages or (Make(), Use()))
+    engine.add_stages(stages or (MakeStage(), UseStage()))
     engine.build_tree()
-    return Stepped(engine)
+    return SteppedNode(engine)
 
 
 async def pause(engine: Engine, stage: str = MAKE) -> None:
-    """Pause a stage and wait until this engine has heard of it."""
+    """Pause a stage and let this engine read the switch."""
     await pause_stage(engine.parts.db, engine.parts.clock, stage, "a test", "to look")
     await engine.switches.refresh()
 
 
-class Bench:
+class EngineBench:
     """A database with the toy table, and nodes on it."""
 
     def __init__(
@@ -322,7 +331,7 @@ class Bench:
         self.clock = ManualClock()
         self._stack = stack
 
-    async def node(self, *stages: Stage[Any, Any, Any], **over: Any) -> Stepped:
+    async def node(self, *stages: Stage[Any, Any, Any], **over: Any) -> SteppedNode:
         """Enter a stepped node on the bench's manual clock."""
         return await enter_node(make_parts(self.db, self.settings, self.clock, **over), *stages)
 
@@ -336,32 +345,32 @@ class Bench:
         on_engine = over.pop("on_engine", None)
         clock = over.pop("clock", None)
         parts = make_parts(self.db, self.settings, clock, **over)
-        made = stages or (Make(), Use())
-        async with running_engine(parts, lambda _: made, None, on_engine) as engine:
+        running_stages = stages or (MakeStage(), UseStage())
+        async with running_engine(parts, lambda _: running_stages, None, on_engine) as engine:
             yield engine
 
 
-async def until(is_so: Callable[[], Any], seconds: float = 8.0) -> None:
-    """Wait until something is so; fails the test when it does not come."""
+async def wait_until(is_so: Callable[[], Any], seconds: float = 8.0) -> None:
+    """Wait until a condition holds; fail the test when it never does."""
     with anyio.fail_after(seconds):
         while True:
-            answer = is_so()
-            if answer if not hasattr(answer, "__await__") else await answer:
+            result = is_so()
+            if result if not hasattr(result, "__await__") else await result:
                 return
             await REAL_TIME.sleep(0.005)
 
 
-async def until_settled(database: Database, seconds: float = 15.0) -> None:
-    """Wait until no job lives."""
+async def wait_until_settled(database: Database, seconds: float = 15.0) -> None:
+    """Wait until no live job is left."""
 
     async def is_empty() -> bool:
         return not await database.fetch_value(sql("SELECT count(*) FROM job"))
 
-    await until(is_empty, seconds)
+    await wait_until(is_empty, seconds)
 
 
-def numbers(jobs: Sequence[Job]) -> list[int]:
-    """List the numbers of jobs' tasks."""
+def task_numbers(jobs: Sequence[Job]) -> list[int]:
+    """Return the numbers of the jobs' tasks."""
     return [job.task.number for job in jobs]
 
 

@@ -15,30 +15,30 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
 
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 OWN = sql("UPDATE lead SET owner = $2 WHERE id = ANY($1)", "ids", "owner")
 HASH = sql(
     """
-    SELECT md5(string_agg(told.line, '|' ORDER BY told.line)) FROM (
+    SELECT md5(string_agg(lines.line, '|' ORDER BY lines.line)) FROM (
         SELECT (to_jsonb(lead) - 'version' - 'updated_at')::text AS line
         FROM lead WHERE id = ANY($1)
         UNION ALL
         SELECT to_jsonb(identity)::text FROM identity WHERE lead_id = ANY($1)
         UNION ALL
         SELECT to_jsonb(field_value)::text FROM field_value WHERE subject_id = ANY($1)
-    ) AS told
+    ) AS lines
     """,
     "ids",
 )
 
 
 async def create_lead(
-    tx: Tx, given: LeadInput, icp_id: UUID, ids: Ids, clock: Clock
+    tx: Tx, lead_input: LeadInput, icp_id: UUID, ids: Ids, clock: Clock
 ) -> LeadCreated:
     """Create one lead. Raises: Invalid; Conflict when the person is a lead already."""
     now = clock.now()
-    request = LeadRequest(prepared=read_lead(given, now), icp_id=icp_id)
+    request = LeadRequest(prepared=read_lead(lead_input, now), icp_id=icp_id)
     (result,) = await create_leads(tx, [request], ids, now)
     if isinstance(result, Conflict):
         raise result
@@ -52,23 +52,28 @@ async def find_view(db: Reader, lead_id: UUID) -> LeadView | None:
 
 
 async def make_leads(storage: Storage, count: int, owner: str | None = None) -> list[str]:
-    """Bring in people nobody has met; tell their ids."""
+    """Insert new people as leads; return their ids."""
     now = storage.clock.now()
     people = [
         NewPerson(
             source="csv",
             values=(
                 FoundValue(
-                    field=FieldName.EMAIL, value=f"{uuid4().hex}@bulk.example", source="csv",
-                    method="import", observed_at=now, confidence=0.9, evidence_hash=uuid4().hex,
+                    field=FieldName.EMAIL,
+                    value=f"{uuid4().hex}@bulk.example",
+                    source="csv",
+                    method="import",
+                    observed_at=now,
+                    confidence=0.9,
+                    evidence_hash=uuid4().hex,
                 ),
             ),
         )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
     async with storage.db.transaction() as tx:
-        made = await upsert(tx, people, storage.ids, now)
-        ids = [one.lead_id for one in made]
+        results = await upsert(tx, people, storage.ids, now)
+        ids = [row.lead_id for row in results]
         if owner is not None:
             await tx.execute(OWN, ids=ids, owner=owner)
     return [str(lead_id) for lead_id in ids]
@@ -76,5 +81,5 @@ async def make_leads(storage: Storage, count: int, owner: str | None = None) -> 
 
 async def hash_of_leads(db: Reader, ids: Sequence[str]) -> str:
     """Hash leads' rows, keys and values, but for the version and the time of the last change."""
-    told: str = await db.fetch_value(HASH, ids=[UUID(lead_id) for lead_id in ids])
-    return told
+    digest: str = await db.fetch_value(HASH, ids=[UUID(lead_id) for lead_id in ids])
+    return digest

@@ -39,7 +39,7 @@ _POLL_SECONDS = 0.2
 _SCRIPT = 'nice -n 5 "$@" > "$0.out" 2>&1; echo $? > "$0.tmp"; mv "$0.tmp" "$0.code"'
 
 
-class Ended(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """How a check ended, and what it printed."""
 
     code: int
@@ -68,13 +68,13 @@ class Checks:
             start_new_session=True,
         )
 
-    def wait_for(self, name: str) -> Ended:
+    def wait_for(self, name: str) -> CheckResult:
         """Return how a check ended. Raises: TimeoutError."""
         code = self.folder / f"{name}.code"
         for _ in range(int(PATIENCE_SECONDS / _POLL_SECONDS)):
             if code.exists():
                 output = (self.folder / f"{name}.out").read_text("utf-8", errors="replace")
-                return Ended(int(code.read_text("ascii")), output)
+                return CheckResult(int(code.read_text("ascii")), output)
             time.sleep(_POLL_SECONDS)
         raise TimeoutError(f"{name} has not ended after {PATIENCE_SECONDS} s")
 
@@ -91,7 +91,7 @@ CHECKS = pytest.StashKey[Checks]()
 
 
 @pytest.fixture
-def ended_check(request: pytest.FixtureRequest) -> Ended:
+def check_result(request: pytest.FixtureRequest) -> CheckResult:
     """Wait for what the test that asks runs."""
     return request.config.stash[CHECKS].wait_for(request.node.name)
 
@@ -128,7 +128,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give a worker the folder."""
+    """Pass the folder to a worker."""
     node.workerinput["lint_folder"] = str(node.config.stash[CHECKS].folder)
 
 

@@ -1,4 +1,4 @@
-"""A real gate on a test's database, and what to ask it."""
+"""A real gateway on a test's database, calls to make through it, and a provider behind it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -37,8 +37,8 @@ ADD_RUN = Query(
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between tests."""
+class GatewaySetup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test may change of the gateway."""
 
     ledger: LedgerSettings = LedgerSettings()
     providers: dict[str, Provider] = {}
@@ -47,11 +47,11 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock = SystemClock()
 
 
-PLAIN = Setup()
+DEFAULT_SETUP = GatewaySetup()
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """A running gate, the node it acts for, and its allowance table."""
+class RunningGateway(msgspec.Struct, frozen=True):
+    """A running gateway, its node and its limiter."""
 
     gate: ProviderGateway
     node_id: int
@@ -59,8 +59,10 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator[Opened]:
-    """Run a gate for a node of its own."""
+async def running_gateway(
+    database: Database, setup: GatewaySetup = DEFAULT_SETUP
+) -> AsyncIterator[RunningGateway]:
+    """Run a gateway for a node of its own."""
     node_id = await add_node(database)
     clock = setup.clock
     limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
@@ -80,18 +82,18 @@ async def opened_gate(database: Database, setup: Setup = PLAIN) -> AsyncIterator
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gate.run)
         await anyio.wait_all_tasks_blocked()
-        yield Opened(gate, node_id, limiter)
+        yield RunningGateway(gate, node_id, limiter)
         tasks.cancel_scope.cancel()
 
 
 async def add_node(database: Database) -> int:
-    """Give a node its row."""
+    """Insert a node's row; return its id."""
     node_id: int = await database.fetch_value(ADD_NODE, now=NOW)
     return node_id
 
 
-async def bury(database: Database, node_id: int) -> None:
-    """Take a node for dead."""
+async def remove_node(database: Database, node_id: int) -> None:
+    """Delete a node's row, as when it is evicted."""
     await database.execute(DROP_NODE, id=node_id)
 
 
@@ -103,7 +105,7 @@ async def add_run(
     providers: list[str] | None = None,
     is_cancelled: bool = False,
 ) -> UUID:
-    """Start a run with caps."""
+    """Insert a run with caps; return its id."""
     run_id = uuid4()
     await database.execute(
         ADD_RUN,
@@ -118,8 +120,8 @@ async def add_run(
 
 
 def a_call(question: str = "who", **over: object) -> Call:
-    """Make a call that costs at most 10 micros and keeps its answer for an hour."""
-    given: dict[str, object] = {
+    """Return a call that costs at most 10 micros and keeps its answer for an hour."""
+    arguments: dict[str, object] = {
         "provider": "acme",
         "operation": "people.match",
         "question": question.encode(),
@@ -130,16 +132,16 @@ def a_call(question: str = "who", **over: object) -> Call:
         "miss_seconds": 3600.0,
         "timeout_seconds": 5.0,
     }
-    return Call(**(given | over))  # type: ignore[arg-type]
+    return Call(**(arguments | over))  # type: ignore[arg-type]
 
 
 @contextmanager
-def in_job(
+def running_job(
     run_id: UUID | None = None,
     authorize: Authorize | None = None,
     record: Record | None = None,
 ) -> Iterator[JobContext]:
-    """Be a stage at work on a job."""
+    """Make the block the work of a stage on a job."""
     job = JobContext("test.stage", uuid4(), 1, run_id, authorize=authorize)
     job.record = record
     token = CURRENT_JOB.set(job)
@@ -149,8 +151,8 @@ def in_job(
         CURRENT_JOB.reset(token)
 
 
-class Other:
-    """The other side: counts what it is asked, and answers or fails as told."""
+class FakeProvider:
+    """A provider that records its references, and answers or fails as the test says."""
 
     def __init__(
         self, cost: int = 7, answer: Callable[[UUID], Awaitable[Reply]] | None = None
@@ -160,17 +162,17 @@ class Other:
         self._answer = answer
 
     async def __call__(self, reference: UUID) -> Reply:
-        """Be asked."""
+        """Answer a call."""
         self.references.append(reference)
         if self._answer is not None:
             return await self._answer(reference)
         return Reply(body=b"answer", cost_micros=self._cost)
 
 
-def failing(error: Exception) -> Other:
-    """Make another side that always fails."""
+def failing_provider(error: Exception) -> FakeProvider:
+    """Return a provider that always fails."""
 
     async def answer(_: UUID) -> Reply:
         raise error
 
-    return Other(answer=answer)
+    return FakeProvider(answer=answer)

@@ -38,13 +38,14 @@ from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeServi
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.context import SendDecision
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Discard, Done
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
+
+from tests.support.statements import sql
 
 SETTINGS = Settings(
     sender_name="Grace Sample",
@@ -68,11 +69,6 @@ ADA: dict[FieldName, Scalar] = {
 }
 
 
-def sql(text: str, *parameters: str) -> Query:
-    """A statement of a test, its parameters in the order of `$1, $2, …`."""
-    return Query("test", text, parameters)
-
-
 class Published:
     """A publication that remembers what was events."""
 
@@ -88,7 +84,7 @@ class Published:
         return ()
 
 
-class RememberingPublisher:
+class RecordingPublisher:
     """Opens real transactions; events of those that commit are in `events`."""
 
     def __init__(self, db: Database) -> None:
@@ -104,7 +100,7 @@ class RememberingPublisher:
 
 
 class CountingSender:
-    """Takes messages, or raises what it is told to."""
+    """Records messages, or raises the error of the test."""
 
     name = "counting"
 
@@ -126,7 +122,7 @@ class CountingSender:
 
 
 class World:
-    """Everything messages touch, on one database."""
+    """Everything that messages touch, on one database."""
 
     def __init__(
         self, db: Database, settings: Settings = SETTINGS, writer: TextWriter | None = None
@@ -136,7 +132,7 @@ class World:
         self.ids = Ids(self.clock, seed=1)
         self.sender = CountingSender()
         self.settings = settings
-        self.publisher = RememberingPublisher(db)
+        self.publisher = RecordingPublisher(db)
         senders = {Channel.EMAIL: self.sender, Channel.WHATSAPP: CountingSender(Channel.WHATSAPP)}
         self.generate = GenerateStage(Policy(), settings, self.clock, self.ids, writer)
         self.send = SendStage(Policy(), settings, self.clock, senders)
@@ -199,18 +195,18 @@ class World:
         return ClaimedTask(task, self.ids.new(), claim, run_id, 0, self.clock.now())
 
     async def drafted(self, lead_ids: Sequence[UUID], run_id: UUID, icp_id: UUID) -> list[Event]:
-        """Run `message.generate` on leads; tell the events."""
+        """Run `message.generate` on leads; return the events."""
         claims = [
             self.claim(LeadQualified(lead_id, icp_id, self.ids.new()), run_id)
             for lead_id in lead_ids
         ]
         inputs = await self.generate.load(self.db, claims)
-        ended = []
+        finished = []
         for claimed, loaded in zip(claims, inputs, strict=True):
             outcome = loaded if isinstance(loaded, Discard) else await self.generate.work(loaded)  # type: ignore[arg-type]
-            ended.append(FinishedTask(claimed, outcome, loaded))  # type: ignore[arg-type]
+            finished.append(FinishedTask(claimed, outcome, loaded))  # type: ignore[arg-type]
         async with self.db.transaction() as tx:
-            follows = await self.generate.commit(tx, ended)
+            follows = await self.generate.commit(tx, finished)
         return [follow.event for follow in follows]
 
     async def approved(self, count: int = 1, **values: Scalar) -> list[MessageApproved]:
@@ -277,7 +273,7 @@ class World:
             return await self.templates.add(tx, template, by)
 
     async def load_send(self, event: MessageApproved, claim: int = 1) -> "ClaimedTask[Any]":
-        """Claim a sending and load it; its input, or the outcome in its place, is in `input`."""
+        """Claim a send and load it; its input, or the outcome in its place, is in `input`."""
         run_id = await self.db.fetch_value(
             sql("SELECT run_id FROM intent WHERE id = $1", "id"), id=event.intent_id
         )
@@ -294,7 +290,7 @@ class World:
             await self.send.record(tx, job, error, None)
 
     async def end_send(self, job: "ClaimedTask[Any]", outcome: Any) -> list[Event]:
-        """Commit one sending's outcome; tell the events."""
+        """Commit one send's outcome; return the events."""
         if isinstance(outcome, Exception):
             outcome = Discard(outcome)
         elif isinstance(outcome, Receipt):
@@ -310,7 +306,7 @@ class World:
         return str(state)
 
     async def job_row(self, job: "ClaimedTask[Any]", state: int = 1) -> None:
-        """Give a claimed job its row, as the engine keeps it."""
+        """Insert the row of a claimed job, as the engine keeps it."""
         await self.db.execute(
             sql(
                 "INSERT INTO job (id, run_id, created_at, claim, state, stage, payload)"

@@ -122,13 +122,13 @@ def _limits(name: str, times: int) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def an_icp(place: int = -1) -> IcpInput:
-    """Want nearly anybody and write to all of them; each place is another few of the people."""
+def an_icp(index: int = -1) -> IcpInput:
+    """Return an ICP that nearly everybody fits; each index is another few of the people."""
     target = Target(industries=INDUSTRIES, countries=COUNTRIES)
-    if place >= 0:
-        target = Target(industries=(INDUSTRIES[place % 5],), countries=(COUNTRIES[place // 5 % 5],))
+    if index >= 0:
+        target = Target(industries=(INDUSTRIES[index % 5],), countries=(COUNTRIES[index // 5 % 5],))
     return IcpInput(
-        name=f"Anybody of place {place}",
+        name=f"Anybody of part {index}",
         offer="We cut the time from purchase request to order by half.",
         autopilot=Autopilot.HIGH,
         target=target,

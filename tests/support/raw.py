@@ -18,14 +18,14 @@ async def connected(api: Client) -> AsyncIterator[BufferedByteStream]:
         yield socket
 
 
-async def tell(api: Client, raw: bytes) -> Answer:
+async def send_raw(api: Client, raw: bytes) -> Answer:
     """Send bytes; read the one answer."""
     async with connected(api) as socket:
         await socket.send(raw)
-        return await answer_on(socket)
+        return await read_answer(socket)
 
 
-async def answer_on(socket: BufferedByteStream) -> Answer:
+async def read_answer(socket: BufferedByteStream) -> Answer:
     """Read an answer to its end, by its Content-Length."""
     with anyio.fail_after(10):
         status, headers = read_head(await socket.receive_until(b"\r\n\r\n", LONGEST_HEAD))

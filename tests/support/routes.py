@@ -20,7 +20,7 @@ from leadflood.app import Node
 from tests.support.api import OPERATOR_TOKEN, Client
 
 REACHED = HTTPStatus.IM_A_TEAPOT
-"""What a sealed route answers: whoever gets this was let in."""
+"""The answer of a sealed route: the caller was let in."""
 OFF = RateClass()
 UNLIMITED = Rates(normal=OFF, auth=OFF, heavy=OFF, public=OFF)
 SOMETHING = UUID(int=1)
@@ -28,7 +28,7 @@ SOMETHING = UUID(int=1)
 
 @asynccontextmanager
 async def serving(node: Node, routes: Sequence[Route], **http: Any) -> AsyncIterator[Client]:
-    """Serve a table of one's own behind the door, as the operator."""
+    """Serve a route table of the test behind the middleware; the client is the operator."""
     settings = HttpSettings(**{"port": 0, "token": OPERATOR_TOKEN, "rates": UNLIMITED, **http})
     async with (
         listening(node, settings, routes) as address,
@@ -37,8 +37,8 @@ async def serving(node: Node, routes: Sequence[Route], **http: Any) -> AsyncIter
         yield Client(address, session, OPERATOR_TOKEN)
 
 
-def sealed(routes: Sequence[Route], ran: list[str]) -> list[Route]:
-    """Put a note that it ran in the place of each handler: who may ask is all that is left."""
+def seal_routes(routes: Sequence[Route], ran: list[str]) -> list[Route]:
+    """Replace each handler by one that records its name: only the access rules are left."""
     return [msgspec.structs.replace(route, handler=_seal(route, ran)) for route in routes]
 
 
@@ -46,13 +46,13 @@ def _seal(route: Route, ran: list[str]) -> Any:
     @functools.wraps(route.handler)
     async def reached(**_: object) -> None:
         ran.append(route.name)
-        raise HttpRefused(REACHED, "http.test.reached", "somebody was let in")
+        raise HttpRefused(REACHED, "http.test.reached", "the caller was let in")
 
     return reached
 
 
 def path_of(route: Route) -> str:
-    """Fill the names in a route's path in with something of the right kind."""
+    """Return a route's path with a valid value for each name."""
     path = route.path
     for name, kind in Signature.of(route).path.items():
         path = path.replace("{" + name + "}", _something(kind))

@@ -6,7 +6,7 @@ import pytest
 from leadflood.engine.db.pool import Database
 
 from tests.support.db import TestServer, opened_clone
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 __all__ = ["database", "shared_database"]
 

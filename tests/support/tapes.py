@@ -1,4 +1,4 @@
-"""Recorded answers behind a real socket: what a vendor is known to say, replayed."""
+"""Recorded answers of vendors, replayed behind a real socket."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ class Answer(msgspec.Struct, frozen=True):
     content_type: str = "application/json; charset=utf-8"
 
 
-class Seen(msgspec.Struct, frozen=True):
+class RecordedRequest(msgspec.Struct, frozen=True):
     """One request as it arrived; header names are lower case."""
 
     method: str
@@ -34,35 +34,35 @@ class Seen(msgspec.Struct, frozen=True):
         return msgspec.json.decode(self.body)
 
 
-Script = Callable[[Seen], Answer]
+Script = Callable[[RecordedRequest], Answer]
 
 
 class Tape:
-    """A server that plays answers in turn (the last one again and again), or asks a script."""
+    """A server that plays answers in turn (the last one repeatedly), or those of a script."""
 
     def __init__(self, *answers: Answer, script: Script | None = None) -> None:
         self._answers = list(answers)
         self._script = script
-        self.seen: list[Seen] = []
+        self.seen: list[RecordedRequest] = []
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await request.read()
-        seen = Seen(request.method, request.path, dict(request.query), headers, body)
-        self.seen.append(seen)
-        answer = self._next(seen)
-        told = {"content-type": answer.content_type, **answer.headers}
-        return web.Response(status=answer.status, body=answer.body, headers=told)
+        received = RecordedRequest(request.method, request.path, dict(request.query), headers, body)
+        self.seen.append(received)
+        answer = self._next(received)
+        entries = {"content-type": answer.content_type, **answer.headers}
+        return web.Response(status=answer.status, body=answer.body, headers=entries)
 
-    def _next(self, seen: Seen) -> Answer:
+    def _next(self, received: RecordedRequest) -> Answer:
         if self._script:
-            return self._script(seen)
+            return self._script(received)
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
 @asynccontextmanager
-async def played(*answers: Answer, script: Script | None = None) -> AsyncIterator[Tape]:
+async def playing(*answers: Answer, script: Script | None = None) -> AsyncIterator[Tape]:
     """Serve a tape on 127.0.0.1."""
     tape = Tape(*answers, script=script)
     app = web.Application()
@@ -78,12 +78,12 @@ async def played(*answers: Answer, script: Script | None = None) -> AsyncIterato
         await runner.cleanup()
 
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def raw_server(talk: Talk) -> AsyncIterator[int]:
-    """Serve bytes by hand on 127.0.0.1: for cuts, silence and rubbish. Yields the port."""
+async def raw_server(talk: Conversation) -> AsyncIterator[int]:
+    """Serve raw bytes on 127.0.0.1, for cuts, silence and garbage. Yields the port."""
     talks: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,13 +113,13 @@ async def read_request(reader: asyncio.StreamReader) -> None:
 
 
 async def cut_after_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take the request, then hang up without a word."""
+    """Read the request, then hang up without an answer."""
     await read_request(reader)
     writer.close()
 
 
 async def cut_in_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Promise a hundred bytes, give ten."""
+    """Announce a hundred bytes, send ten."""
     await read_request(reader)
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
@@ -129,22 +129,22 @@ async def cut_in_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take the request and stay silent until the other side gives up."""
+    """Read the request and stay silent until the client gives up."""
     del writer
     while await reader.read(65_536):
         pass
 
 
 def _recorded() -> dict[str, Answer]:
-    told = json.loads((SAMPLES / "MANIFEST.json").read_text())
+    entries = json.loads((SAMPLES / "MANIFEST.json").read_text())
     return {
         name: Answer(
-            status=about["status"],
+            status=entry["status"],
             body=(SAMPLES / name).read_bytes(),
-            headers=about["headers"],
-            content_type=about["content_type"],
+            headers=entry["headers"],
+            content_type=entry["content_type"],
         )
-        for name, about in told.items()
+        for name, entry in entries.items()
     }
 
 

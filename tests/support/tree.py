@@ -20,7 +20,7 @@ def query_files() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """Tell a file as a reader of the tree would."""
+    """Return a file's path from the root of the tree."""
     return path.relative_to(ROOT).as_posix()
 
 

@@ -7,7 +7,7 @@ NOBODY = 65534
 
 
 def unprivileged() -> list[str] | None:
-    """Give the words before a command that make it run as nobody; None where that cannot be done.
+    """Return the prefix that runs a command as nobody; None where that cannot be done.
 
     It may read what root may (the interpreter often lives in root's home), but write nothing.
     """

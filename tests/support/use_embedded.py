@@ -15,7 +15,7 @@ from leadflood.engine.errors import LeadfloodError
 
 async def main(folder: Path, *, watches: bool) -> None:
     async with (
-        embedded_postgres(folder, SystemClock(), tell, durable=False) as server,
+        embedded_postgres(folder, SystemClock(), print_line, durable=False) as server,
         anyio.create_task_group() as tasks,
     ):
         if watches:
@@ -25,7 +25,7 @@ async def main(folder: Path, *, watches: bool) -> None:
         tasks.cancel_scope.cancel()
 
 
-def tell(text: str) -> None:
+def print_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 -- the test reads it
 
 
@@ -33,5 +33,5 @@ if __name__ == "__main__":
     try:
         anyio.run(lambda: main(Path(sys.argv[1]), watches="--watch" in sys.argv))
     except LeadfloodError as error:
-        tell(f"{error.error_code}: {error}")
+        print_line(f"{error.error_code}: {error}")
         sys.exit(3)

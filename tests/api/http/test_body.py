@@ -10,7 +10,7 @@ import pytest
 from leadflood.app import Node
 
 from tests.support.api import OPERATOR_TOKEN, Answer, Client, running_api
-from tests.support.raw import answer_on, connected, tell
+from tests.support.raw import connected, read_answer, send_raw
 
 pytestmark = pytest.mark.pg
 HEAD = (
@@ -57,7 +57,7 @@ async def send(api: Client, headers: bytes, pieces: Callable[[], AsyncIterator[b
     async with connected(api) as socket, anyio.create_task_group() as group:
         await socket.send(HEAD + headers + b"\r\n")
         group.start_soon(send_all)
-        answer = await answer_on(socket)
+        answer = await read_answer(socket)
         group.cancel_scope.cancel()
     return answer
 
@@ -154,7 +154,7 @@ async def test_a_body_that_drips_is_cut_off(node: Node) -> None:
 
     async with running_api(node, read_seconds=0.1) as api:
         dripping = await send(api, b"Content-Length: 1000000\r\n", drops)
-        silent = await tell(api, HEAD + b"Content-Length: 10\r\n\r\n{")
+        silent = await send_raw(api, HEAD + b"Content-Length: 10\r\n\r\n{")
 
     assert (dripping.status, silent.status) == (408, 408)
     assert dripping.headers["Connection"] == silent.headers["Connection"] == "close"

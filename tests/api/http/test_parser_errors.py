@@ -5,7 +5,7 @@ import pytest
 from leadflood.api.http.parser_errors import HEADER_BYTES, LINE_BYTES, MOST_HEADERS
 
 from tests.support.api import OPERATOR_TOKEN, Client
-from tests.support.raw import answer_on, connected, tell
+from tests.support.raw import connected, read_answer, send_raw
 
 pytestmark = pytest.mark.pg
 HOST = b"Host: localhost\r\n"
@@ -82,7 +82,7 @@ NOT_READ: dict[str, tuple[bytes, int]] = {
 async def test_an_unreadable_request_is_answered_with_a_problem(api: Client, name: str) -> None:
     raw, status = NOT_READ[name]
 
-    answer = await tell(api, raw)
+    answer = await send_raw(api, raw)
 
     assert answer.status == status, answer.body
     assert answer.problem["code"].startswith("http.")
@@ -96,9 +96,9 @@ async def test_an_unreadable_request_is_answered_with_a_problem(api: Client, nam
 async def test_nonsense_ends_its_connection(api: Client) -> None:
     async with connected(api) as socket:
         await socket.send(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
-        good = await answer_on(socket)
+        good = await read_answer(socket)
         await socket.send(b"nonsense\r\n\r\n")
-        bad = await answer_on(socket)
+        bad = await read_answer(socket)
         with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
             await socket.receive()
 
@@ -112,8 +112,8 @@ async def test_a_body_is_asked_for_only_when_it_is_wanted(api: Client) -> None:
         with anyio.fail_after(5):
             go_on = await socket.receive_exactly(len(GO_ON))
         await socket.send(b'{"name": "Wow"}')
-        created = await answer_on(socket)
-    refused = await tell(api, POST.replace(b"application/json", b"text/html") + expecting)
+        created = await read_answer(socket)
+    refused = await send_raw(api, POST.replace(b"application/json", b"text/html") + expecting)
 
     assert go_on == GO_ON
     assert created.status == 201
@@ -128,6 +128,6 @@ async def test_a_body_that_is_cut_ends_its_connection_and_nothing_else(api: Clie
 
 
 async def test_an_upgrade_of_a_route_that_streams_nothing_is_answered_plainly(api: Client) -> None:
-    answer = await tell(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
+    answer = await send_raw(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
 
     assert answer.status == 200

@@ -16,8 +16,8 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict
 
 from tests.support.api import Client
-from tests.support.engine import sql
 from tests.support.routes import serving
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 ran: list[str] = []

@@ -8,7 +8,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.net.calls import Window
 
 from tests.support.api import Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 APOLLO = "/v1/admin/providers/apollo"
@@ -45,20 +45,20 @@ async def test_every_provider_is_shown_with_its_limits_money_breaker_and_speed(
     assert listed_apollo["version"] == apollo["version"]
     assert (apollo["isConfigured"], apollo["isOff"], apollo["off"]) == (True, False, None)
     assert {limit["name"] for limit in apollo["limits"]} == set(
-        node.gate.providers.configured("apollo").limits
+        node.life.gate.providers.configured("apollo").limits
     )
     assert apollo["budget"]["day"]["capMicros"] is None
     assert apollo["isBreakerOpen"] == apollo["breaker"]["isOpen"]
 
 
 async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node: Node) -> None:
-    name, windows = next(iter(node.gate.providers.configured("apollo").limits.items()))
+    name, windows = next(iter(node.life.gate.providers.configured("apollo").limits.items()))
     seconds = windows[0].seconds
 
     lowered = await api.ask(
         "PATCH", APOLLO, {"limits": {name: [{"calls": 3, "seconds": seconds}]}, "reason": "bill"}
     )
-    force = node.gate.providers.limits("apollo")[name]
+    force = node.life.gate.providers.limits("apollo")[name]
     limit = next(limit for limit in lowered.json["limits"] if limit["name"] == name)
     back = await api.ask("PATCH", APOLLO, {"limits": {name: None}})
 
@@ -67,7 +67,7 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
     assert (limit["windows"][0]["calls"], limit["windows"][0]["liveCalls"]) == (3, 3)
     assert lowered.json["lastSet"]["reason"] == "bill"
     assert back.json["version"] == lowered.json["version"] + 1
-    assert node.gate.providers.limits("apollo")[name] == windows
+    assert node.life.gate.providers.limits("apollo")[name] == windows
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
 async def test_no_limit_is_raised_above_what_is_documented_or_set(
     api: Client, node: Node, limits: dict[str, Any]
 ) -> None:
-    known_limit = next(iter(node.gate.providers.configured("apollo").limits))
+    known_limit = next(iter(node.life.gate.providers.configured("apollo").limits))
     requested = {
         known_limit if name == "search" else name: windows for name, windows in limits.items()
     }
@@ -114,7 +114,7 @@ async def test_a_cap_set_by_hand_is_enforced_and_outlives_the_node(
     )
 
     assert changed.json["use"]["month"]["capMicros"] == 7
-    assert node.live_overrides.caps.all.month_micros == 7
+    assert node.life.live_overrides.caps.all.month_micros == 7
     assert '"month_cap_micros":7' in stored
     assert await audited(node_database, "budget.changed") == before + 1
 
@@ -129,10 +129,10 @@ async def test_a_change_of_another_node_is_followed(node: Node, node_database: D
     )
 
     with anyio.fail_after(3):
-        while node.live_overrides.get("hunter").version != 9:
+        while node.life.live_overrides.get("hunter").version != 9:
             await anyio.lowlevel.checkpoint()
 
-    assert node.live_overrides.caps.providers["hunter"].day_micros == 11
+    assert node.life.live_overrides.caps.providers["hunter"].day_micros == 11
 
 
 async def test_raising_a_cap_resumes_the_jobs_that_waited_for_it(
@@ -174,7 +174,7 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
 
 
 async def test_an_open_breaker_shows_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
-    breaker = node.gate.providers.breaker("apollo")
+    breaker = node.life.gate.providers.breaker("apollo")
     for _ in range(8):
         breaker.record_result(is_failure=True, reason="net.timeout")
 

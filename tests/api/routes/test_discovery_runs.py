@@ -13,7 +13,7 @@ from leadflood.engine.queue.outcome import Done
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 
 from tests.support.api import Answer, Client, running_api
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

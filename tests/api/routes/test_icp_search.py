@@ -13,7 +13,8 @@ from leadflood.engine.db.pool import Database
 
 from tests.domain.icp.icps import a_flag
 from tests.support.api import Client
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

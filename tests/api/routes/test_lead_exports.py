@@ -16,7 +16,7 @@ from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead, scored
 from tests.support.api import Client
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 NAMES = ["=cmd|' /C calc'!A0", 'Zoë "Q" Abel', "'s-Hertog, Jan", "+49 Plus", "Li\nBo"]

@@ -8,7 +8,8 @@ from leadflood.domain.messages.schemas import Message, MessageState
 from leadflood.domain.messages.service.approval import make_intent
 from leadflood.domain.messages.service.drafts import DraftedMessage, record_drafts
 from leadflood.engine.db.pool import Database
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

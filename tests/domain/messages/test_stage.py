@@ -14,7 +14,8 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue.outcome import Discard
 from leadflood.engine.queue.stage import FinishedTask
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 HONEST = Draft(

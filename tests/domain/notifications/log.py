@@ -14,7 +14,8 @@ from leadflood.domain.notifications.schemas import (
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
 from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.engine.queue.publisher import Publication, Publisher
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 ANN = NotificationReader(
     name="user:ann", user_id=UUID(int=1), permissions=("discovery:read", "leads:read")

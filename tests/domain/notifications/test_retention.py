@@ -14,7 +14,8 @@ from tests.domain.notifications.log import (
     notifications_of,
     publish,
 )
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

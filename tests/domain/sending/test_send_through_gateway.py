@@ -18,7 +18,7 @@ from leadflood.engine.errors import Throttled, Unsure
 from leadflood.engine.net.calls import Call, Cut, Gate, Reply, Unreached
 from leadflood.engine.queue.outcome import Done
 from leadflood.engine.queue.stage import ClaimedTask, Policy
-from tests.support.live_gate import opened_gate
+from tests.support.live_gate import running_gateway
 from tests.support.messaging import World
 
 pytestmark = pytest.mark.pg
@@ -83,7 +83,7 @@ class Post:
 async def opened_post(database: Database) -> AsyncIterator[Post]:
     world = World(database)
     await world.release()
-    async with opened_gate(database) as opened:
+    async with running_gateway(database) as opened:
         yield Post(world, opened.gate)
 
 

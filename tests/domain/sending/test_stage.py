@@ -20,7 +20,8 @@ from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Snooze
 from leadflood.engine.queue.stage import FinishedTask
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

@@ -14,7 +14,7 @@ from leadflood.engine.actors.supervisor import (
     describe,
     first_cause,
 )
-from tests.support.engine import until
+from tests.support.engine import wait_until
 
 Run = Callable[[], Awaitable[None]]
 
@@ -58,7 +58,7 @@ def failing(times: int, error: Exception | None = None) -> tuple[Run, list[int]]
 async def run_until(supervisor: Supervisor, is_so: Callable[[], object]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(supervisor.run)
-        await until(is_so)
+        await wait_until(is_so)
         group.cancel_scope.cancel()
 
 

@@ -3,10 +3,10 @@ import pytest
 from leadflood.engine.control.stages import StageControl
 from leadflood.engine.errors import NotFound
 from leadflood.engine.queue.outcome import Done, Outcome
-from tests.support.engine import MAKE, Bench, Make, Use, Wanted, until
+from tests.support.engine import MAKE, EngineBench, MakeStage, ThingRequested, UseStage, wait_until
 
 
-async def test_a_paused_stage_is_shown_paused_once_that_is_committed(bench: Bench) -> None:
+async def test_a_paused_stage_is_shown_paused_once_that_is_committed(bench: EngineBench) -> None:
     async with bench.running() as engine:
         stages = StageControl(engine)
         async with bench.db.transaction() as tx:
@@ -24,7 +24,9 @@ async def test_a_paused_stage_is_shown_paused_once_that_is_committed(bench: Benc
         assert (await stages.get_refreshed(MAKE)).state == "running"
 
 
-async def test_a_stage_that_does_not_exist_is_answered_with_those_that_do(bench: Bench) -> None:
+async def test_a_stage_that_does_not_exist_is_answered_with_those_that_do(
+    bench: EngineBench,
+) -> None:
     async with bench.running() as engine:
         stages = StageControl(engine)
 
@@ -36,22 +38,24 @@ async def test_a_stage_that_does_not_exist_is_answered_with_those_that_do(bench:
     assert refused.value.error_code == "engine.stage.not_found"
 
 
-async def test_a_drain_waits_for_what_is_in_flight_and_no_longer_than_it_may(bench: Bench) -> None:
+async def test_a_drain_waits_for_what_is_in_flight_and_no_longer_than_it_may(
+    bench: EngineBench,
+) -> None:
     may_end = anyio.Event()
 
     async def wait(item: object) -> Outcome[object]:
         await may_end.wait()
         return Done(item)
 
-    async with bench.running(Make(do=wait), Use()) as engine:
+    async with bench.running(MakeStage(do=wait), UseStage()) as engine:
         stages = StageControl(engine)
         async with engine.publisher.transaction() as publication:
-            await publication.publish([Wanted(1)])
+            await publication.publish([ThingRequested(1)])
 
         async def is_at_work() -> bool:
             return stages.get(MAKE).in_flight == 1
 
-        await until(is_at_work, 3.0)
+        await wait_until(is_at_work, 3.0)
         async with bench.db.transaction() as tx:
             await stages.pause(tx, MAKE, "user:eve", "look")
         draining = await stages.wait_until_drained(MAKE, 0.05)
@@ -62,7 +66,7 @@ async def test_a_drain_waits_for_what_is_in_flight_and_no_longer_than_it_may(ben
     assert (drained.state, drained.in_hand) == ("drained", 0)
 
 
-async def test_the_tree_shows_each_stage_with_its_actors(bench: Bench) -> None:
+async def test_the_tree_shows_each_stage_with_its_actors(bench: EngineBench) -> None:
     async with bench.running() as engine:
         tree = StageControl(engine).show_tree()
         [node] = await StageControl(engine).list_nodes()

@@ -9,7 +9,6 @@ import anyio
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ledger.repository import (
-    SQL,
     PostgresAllowance,
     PostgresLedger,
     find_budgets,
@@ -20,7 +19,15 @@ from leadflood.engine.ledger.repository import (
 from leadflood.engine.net.calls import BulkReply, Item, Reply
 from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt, StoredAnswer
 from leadflood.engine.net.shares import split_evenly
-from tests.support.live_gate import NOW, Other, a_call, add_node, add_run, in_job, opened_gate
+from tests.support.live_gate import (
+    NOW,
+    FakeProvider,
+    a_call,
+    add_node,
+    add_run,
+    running_gateway,
+    running_job,
+)
 from typing_extensions import override
 
 
@@ -182,18 +189,12 @@ async def test_a_lost_reply_to_commit_books_nothing_twice(database: Database) ->
     async def send(_: UUID, items: list[Item]) -> BulkReply:
         return BulkReply(items=tuple(Reply(body=b"", cost_micros=4) for _ in items))
 
-    async with opened_gate(losing) as opened:
-        with in_job(run_id):
-            await opened.gate.call(a_call("one"), Other(cost=7))
+    async with running_gateway(losing) as opened:
+        with running_job(run_id):
+            await opened.gate.call(a_call("one"), FakeProvider(cost=7))
             items = [Item(b"two", "a"), Item(b"three", "b")]
             await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)  # type: ignore[arg-type]
 
     assert losing.commits > 6
     assert [line.settled_micros for line in await list_lines(database)] == [7, 8]
     assert await used(database, f"run:{run_id}") == (15, 0)
-
-
-async def test_every_query_prepares(database: Database) -> None:
-    async with database._pool.acquire() as connection:
-        for query in SQL:
-            await connection.prepare(query.text)

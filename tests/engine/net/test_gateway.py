@@ -33,17 +33,17 @@ from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.net.providers import Provider
 from leadflood.engine.net.reservation import NodeFenced
 from tests.support.live_gate import (
+    DEFAULT_SETUP,
     NOW,
-    PLAIN,
-    Opened,
-    Other,
-    Setup,
+    FakeProvider,
+    GatewaySetup,
+    RunningGateway,
     a_call,
     add_run,
-    bury,
-    failing,
-    in_job,
-    opened_gate,
+    failing_provider,
+    remove_node,
+    running_gateway,
+    running_job,
 )
 
 QUICK = Settings(grace_seconds=0.05)
@@ -61,9 +61,9 @@ class TestLedger:
     async def test_a_call_is_reserved_sent_and_settled_at_what_it_cost(
         self, database: Database
     ) -> None:
-        other = Other(cost=7)
+        other = FakeProvider(cost=7)
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             reply = await opened.gate.call(a_call(), other)
 
         assert (reply.body, reply.cached) == (b"answer", False)
@@ -81,19 +81,21 @@ class TestLedger:
             seen.extend(line.state for line in await list_lines(database))
             return Reply(body=b"")
 
-        async with opened_gate(database) as opened:
-            await opened.gate.call(a_call(), Other(answer=answer))
+        async with running_gateway(database) as opened:
+            await opened.gate.call(a_call(), FakeProvider(answer=answer))
 
         assert seen == [LineState.RESERVED]
 
     async def test_a_refusal_by_the_other_side_releases_the_money(self, database: Database) -> None:
         run_id = await add_run(database, cap=10)
 
-        async with opened_gate(database) as opened:
-            with in_job(run_id):
+        async with running_gateway(database) as opened:
+            with running_job(run_id):
                 with pytest.raises(Permanent):
-                    await opened.gate.call(a_call(), failing(Permanent("no", code="x.refused")))
-                await opened.gate.call(a_call(), Other(cost=10))
+                    await opened.gate.call(
+                        a_call(), failing_provider(Permanent("no", code="x.refused"))
+                    )
+                await opened.gate.call(a_call(), FakeProvider(cost=10))
 
         assert await states(database) == [
             (LineState.RELEASED, None, "x.refused"),
@@ -106,9 +108,9 @@ class TestLedger:
         error = Permanent("no match, but charged", code="x.charged")
         error.cost_micros = 3  # type: ignore[attr-defined]
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             with pytest.raises(Permanent):
-                await opened.gate.call(a_call(), failing(error))
+                await opened.gate.call(a_call(), failing_provider(error))
 
         assert await states(database) == [(LineState.SETTLED, 3, "x.charged")]
 
@@ -125,9 +127,9 @@ class TestLedger:
     async def test_what_may_have_been_charged_stays_unresolved_at_its_reserved_price(
         self, database: Database, error: Exception, state: LineState
     ) -> None:
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             with pytest.raises(type(error)):
-                await opened.gate.call(a_call(), failing(error))
+                await opened.gate.call(a_call(), failing_provider(error))
 
         ((told, settled, _),) = await states(database)
         assert (told, settled) == (state, None)
@@ -139,9 +141,9 @@ class TestLedger:
         async def answer(_: UUID) -> Reply:
             raise Transient("down", code="provider.down") from Cut("cut")
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             with pytest.raises(Transient):
-                await opened.gate.call(a_call(), Other(answer=answer))
+                await opened.gate.call(a_call(), FakeProvider(answer=answer))
 
         assert await states(database) == [(LineState.UNRESOLVED, None, "provider.down")]
 
@@ -150,9 +152,9 @@ class TestLedger:
             await anyio.sleep_forever()
             raise AssertionError
 
-        async with opened_gate(database, Setup(settings=QUICK)) as opened:
+        async with running_gateway(database, GatewaySetup(settings=QUICK)) as opened:
             with pytest.raises(Cut):
-                await opened.gate.call(a_call(timeout_seconds=0.05), Other(answer=answer))
+                await opened.gate.call(a_call(timeout_seconds=0.05), FakeProvider(answer=answer))
 
         assert await states(database) == [(LineState.UNRESOLVED, None, "net.timeout")]
 
@@ -164,8 +166,8 @@ class TestLedger:
             await anyio.sleep_forever()
             raise AssertionError
 
-        async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
-            tasks.start_soon(opened.gate.call, a_call(), Other(answer=answer))
+        async with running_gateway(database) as opened, anyio.create_task_group() as tasks:
+            tasks.start_soon(opened.gate.call, a_call(), FakeProvider(answer=answer))
             await is_out.wait()
             tasks.cancel_scope.cancel()
 
@@ -175,13 +177,13 @@ class TestLedger:
         buried: list[int] = []
 
         async def answer(_: UUID) -> Reply:
-            await bury(database, buried[0])
+            await remove_node(database, buried[0])
             buried.append(await resolve_orphans(database, NOW))
             return Reply(body=b"late", cost_micros=4)
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             buried.append(opened.node_id)
-            await opened.gate.call(a_call(), Other(answer=answer))
+            await opened.gate.call(a_call(), FakeProvider(answer=answer))
 
         assert buried[1] == 1
         assert await states(database) == [(LineState.SETTLED, 4, "found")]
@@ -193,17 +195,17 @@ class TestLedger:
             found.append(await resolve_orphans(database, NOW))
             return Reply(body=b"")
 
-        async with opened_gate(database) as opened:
-            await opened.gate.call(a_call(), Other(answer=answer))
+        async with running_gateway(database) as opened:
+            await opened.gate.call(a_call(), FakeProvider(answer=answer))
 
         assert found == [0]
 
 
 class TestAnswers:
     async def test_a_kept_answer_costs_nothing_and_writes_no_line(self, database: Database) -> None:
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             await opened.gate.call(a_call(), other)
             again = await opened.gate.call(a_call(), other)
 
@@ -215,10 +217,10 @@ class TestAnswers:
         async def nothing(_: UUID) -> Reply:
             return Reply(body=b"", found=False)
 
-        other = Other(answer=nothing)
+        other = FakeProvider(answer=nothing)
         clock = ManualClock()
 
-        async with opened_gate(database, Setup(clock=clock)) as opened:
+        async with running_gateway(database, GatewaySetup(clock=clock)) as opened:
             call = a_call(miss_seconds=60.0)
             await opened.gate.call(call, other)
             clock.advance(59)
@@ -233,9 +235,9 @@ class TestAnswers:
     async def test_work_that_needs_fresh_answers_uses_none_from_before_it_began(
         self, database: Database
     ) -> None:
-        other, clock = Other(), ManualClock()
+        other, clock = FakeProvider(), ManualClock()
 
-        async with opened_gate(database, Setup(clock=clock)) as opened:
+        async with running_gateway(database, GatewaySetup(clock=clock)) as opened:
             await opened.gate.call(a_call(), other)
             clock.advance(1)
             token = ANSWERS_SINCE.set(clock.now())
@@ -248,9 +250,9 @@ class TestAnswers:
         assert len(other.references) == 2
 
     async def test_nothing_is_kept_where_nothing_may_be(self, database: Database) -> None:
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             for _ in range(2):
                 await opened.gate.call(a_call(answer_seconds=0.0, miss_seconds=0.0), other)
 
@@ -263,13 +265,13 @@ class TestAnswers:
             await may_answer.wait()
             return Reply(body=b"one", cost_micros=5)
 
-        other = Other(answer=answer)
+        other = FakeProvider(answer=answer)
         replies: list[Reply] = []
 
         async def ask(gate: ProviderGateway) -> None:
             replies.append(await gate.call(a_call(), other))
 
-        async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
+        async with running_gateway(database) as opened, anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(ask, opened.gate)
             await anyio.wait_all_tasks_blocked()
@@ -289,13 +291,13 @@ class TestAnswers:
                 await anyio.sleep_forever()
             return Reply(body=b"second")
 
-        other = Other(answer=answer)
+        other = FakeProvider(answer=answer)
 
         async def lead(gate: ProviderGateway, scope: anyio.CancelScope) -> None:
             with scope:
                 await gate.call(a_call(), other)
 
-        async with opened_gate(database) as opened, anyio.create_task_group() as tasks:
+        async with running_gateway(database) as opened, anyio.create_task_group() as tasks:
             leading = anyio.CancelScope()
             tasks.start_soon(lead, opened.gate, leading)
             await is_out.wait()
@@ -321,10 +323,10 @@ class TestAnswers:
 
         items = [Item(name.encode(), name) for name in ("a", "b", "c", "b")]
 
-        async with opened_gate(database) as opened:
-            await opened.gate.call(a_call("a", subjects=("a",)), Other(cost=1))
+        async with running_gateway(database) as opened:
+            await opened.gate.call(a_call("a", subjects=("a",)), FakeProvider(cost=1))
             replies = await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)
-            single = await opened.gate.call(a_call("c"), Other())
+            single = await opened.gate.call(a_call("c"), FakeProvider())
 
         assert asked == [("b", "c")]
         assert [reply.body for reply in replies] == [b"answer", b"b", b"c", b"b"]
@@ -346,27 +348,33 @@ class TestPermission:
         await self._refused(database, run_id, "run.provider_denied")
 
     async def test_a_provider_switched_off_is_not_called(self, database: Database) -> None:
-        await self._refused(database, None, "provider.off", Setup(is_allowed=lambda _: False))
+        await self._refused(
+            database, None, "provider.off", GatewaySetup(is_allowed=lambda _: False)
+        )
 
     async def _refused(
-        self, database: Database, run_id: UUID | None, code: str, setup: Setup = PLAIN
+        self,
+        database: Database,
+        run_id: UUID | None,
+        code: str,
+        setup: GatewaySetup = DEFAULT_SETUP,
     ) -> None:
-        other = Other()
-        async with opened_gate(database, setup) as opened:
-            with in_job(run_id), pytest.raises(Denied) as told:
+        other = FakeProvider()
+        async with running_gateway(database, setup) as opened:
+            with running_job(run_id), pytest.raises(Denied) as told:
                 await opened.gate.call(a_call(), other)
         assert told.value.error_code == code
         assert other.references == []
         assert await list_lines(database) == []
 
     async def test_an_evicted_node_can_neither_buy_nor_send(self, database: Database) -> None:
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as opened:
-            await bury(database, opened.node_id)
+        async with running_gateway(database) as opened:
+            await remove_node(database, opened.node_id)
             with pytest.raises(NodeFenced):
                 await opened.gate.call(a_call(), other)
-            with in_job(authorize=go), pytest.raises(NodeFenced):
+            with running_job(authorize=go), pytest.raises(NodeFenced):
                 await opened.gate.call(a_call(effect=True), other)
 
         assert other.references == []
@@ -377,23 +385,23 @@ class TestCaps:
     async def test_a_runs_cap_ends_the_paid_part(self, database: Database) -> None:
         run_id = await add_run(database, cap=25)
 
-        async with opened_gate(database) as opened:
-            with in_job(run_id):
+        async with running_gateway(database) as opened:
+            with running_job(run_id):
                 for question in "ab":
-                    await opened.gate.call(a_call(question), Other(cost=10))
+                    await opened.gate.call(a_call(question), FakeProvider(cost=10))
                 with pytest.raises(CapSpent):
-                    await opened.gate.call(a_call("c"), Other())
-                await opened.gate.call(a_call("free", max_cost_micros=0), Other(cost=0))
+                    await opened.gate.call(a_call("c"), FakeProvider())
+                await opened.gate.call(a_call("free", max_cost_micros=0), FakeProvider(cost=0))
 
     async def test_a_leads_cap_counts_for_that_lead_only(self, database: Database) -> None:
         run_id = await add_run(database, lead_cap=10)
 
-        async with opened_gate(database) as opened:
-            with in_job(run_id):
-                await opened.gate.call(a_call("a"), Other(cost=10))
+        async with running_gateway(database) as opened:
+            with running_job(run_id):
+                await opened.gate.call(a_call("a"), FakeProvider(cost=10))
                 with pytest.raises(CapSpent):
-                    await opened.gate.call(a_call("b"), Other())
-                await opened.gate.call(a_call("b", subjects=("lead-2",)), Other(cost=10))
+                    await opened.gate.call(a_call("b"), FakeProvider())
+                await opened.gate.call(a_call("b", subjects=("lead-2",)), FakeProvider(cost=10))
 
     @pytest.mark.parametrize(
         ("caps", "wait"),
@@ -410,12 +418,12 @@ class TestCaps:
     ) -> None:
         clock = ManualClock()  # starts on 5 January at 9
 
-        async with opened_gate(database, Setup(ledger=caps, clock=clock)) as opened:
-            await opened.gate.call(a_call("a"), Other(cost=10))
+        async with running_gateway(database, GatewaySetup(ledger=caps, clock=clock)) as opened:
+            await opened.gate.call(a_call("a"), FakeProvider(cost=10))
             with pytest.raises(Unfunded) as told:
-                await opened.gate.call(a_call("b"), Other())
+                await opened.gate.call(a_call("b"), FakeProvider())
             clock.advance(wait.total_seconds() + 1)
-            await opened.gate.call(a_call("b"), Other())
+            await opened.gate.call(a_call("b"), FakeProvider())
 
         assert told.value.retry_after_seconds == pytest.approx(wait.total_seconds())
 
@@ -429,9 +437,9 @@ class TestCaps:
             clock.advance(5)
             return Reply(body=b"answer", cost_micros=7)
 
-        async with opened_gate(database, Setup(ledger=caps, clock=clock)) as opened:
-            await opened.gate.call(a_call("a"), Other(answer=over_midnight))
-            await opened.gate.call(a_call("b"), Other(cost=10))
+        async with running_gateway(database, GatewaySetup(ledger=caps, clock=clock)) as opened:
+            await opened.gate.call(a_call("a"), FakeProvider(answer=over_midnight))
+            await opened.gate.call(a_call("b"), FakeProvider(cost=10))
 
         days = await find_budgets(database, ["all:day:2026-01-05", "all:day:2026-01-06"])
         assert [(day.spent_micros, day.reserved_micros) for day in days] == [(7, 0), (10, 0)]
@@ -440,12 +448,14 @@ class TestCaps:
         self, database: Database
     ) -> None:
         run_id = await add_run(database, cap=1000, lead_cap=130)
-        setup = Setup(settings=Settings(breaker=BreakerSettings(failures=999, failure_ratio=2.0)))
+        setup = GatewaySetup(
+            settings=Settings(breaker=BreakerSettings(failures=999, failure_ratio=2.0))
+        )
         refused: list[CapSpent] = []
 
         async with (
-            opened_gate(database, setup) as one,
-            opened_gate(database, setup) as two,
+            running_gateway(database, setup) as one,
+            running_gateway(database, setup) as two,
             anyio.create_task_group() as tasks,
         ):
             for number in range(8):
@@ -479,11 +489,11 @@ async def mixed_fortune(reference: UUID) -> Reply:
 async def buy_much(
     gate: ProviderGateway, run_id: UUID, number: int, refused: list[CapSpent]
 ) -> None:
-    with in_job(run_id):
+    with running_job(run_id):
         for turn in range(40):
             call = a_call(f"{number}:{turn}", subjects=(f"lead-{turn % 12}",))
             try:
-                await gate.call(call, Other(answer=mixed_fortune))
+                await gate.call(call, FakeProvider(answer=mixed_fortune))
             except CapSpent as error:
                 refused.append(error)
             except (Cut, Permanent):
@@ -492,9 +502,9 @@ async def buy_much(
 
 class TestEffects:
     async def test_an_effect_that_no_stage_authorizes_is_a_bug(self, database: Database) -> None:
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             with pytest.raises(Bug):
-                await opened.gate.call(a_call(effect=True), Other())
+                await opened.gate.call(a_call(effect=True), FakeProvider())
 
     @pytest.mark.parametrize(
         ("verdict", "error", "code"),
@@ -509,10 +519,10 @@ class TestEffects:
         async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
             return [verdict for _ in jobs]
 
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as opened:
-            with in_job(authorize=authorize), pytest.raises(error) as told:
+        async with running_gateway(database) as opened:
+            with running_job(authorize=authorize), pytest.raises(error) as told:
                 await opened.gate.call(a_call(effect=True), other)
 
         assert getattr(told.value, "error_code", "") == code
@@ -530,8 +540,8 @@ class TestEffects:
             authorized.update({job.job_id: clock.monotonic() for job in jobs})
             return [Allow() for _ in jobs]
 
-        async def send(opened: Opened, question: str) -> None:
-            with in_job(authorize=authorize) as job:
+        async def send(opened: RunningGateway, question: str) -> None:
+            with running_job(authorize=authorize) as job:
 
                 async def other(_: UUID) -> Reply:
                     early_seconds.append(clock.monotonic() - authorized[job.job_id])
@@ -541,7 +551,7 @@ class TestEffects:
 
         limits = {"acme": Provider({"default": (Window(480, 60),)})}
         async with (
-            opened_gate(database, Setup(providers=limits)) as opened,
+            running_gateway(database, GatewaySetup(providers=limits)) as opened,
             anyio.create_task_group() as tasks,
         ):
             for question in "abcdefgh":
@@ -558,11 +568,11 @@ class TestEffects:
             return [Allow() for _ in jobs]
 
         async def send(gate: ProviderGateway, number: int) -> None:
-            with in_job(authorize=authorize):
-                await gate.call(a_call(str(number), effect=True), Other())
+            with running_job(authorize=authorize):
+                await gate.call(a_call(str(number), effect=True), FakeProvider())
 
-        async with opened_gate(database) as opened:
-            await opened.gate.call(a_call("probe"), Other())
+        async with running_gateway(database) as opened:
+            await opened.gate.call(a_call("probe"), FakeProvider())
             async with anyio.create_task_group() as tasks:
                 for number in range(50):
                     tasks.start_soon(send, opened.gate, number)
@@ -591,9 +601,9 @@ class TestEffects:
         ) -> None:
             recorded.append(told)
 
-        async with opened_gate(database) as opened:
-            with in_job(authorize=go, record=record), pytest.raises(raised) as told:
-                await opened.gate.call(a_call(effect=True), failing(error))
+        async with running_gateway(database) as opened:
+            with running_job(authorize=go, record=record), pytest.raises(raised) as told:
+                await opened.gate.call(a_call(effect=True), failing_provider(error))
 
         assert [line.state for line in await list_lines(database)] == [state]
         assert recorded == [told.value]
@@ -604,18 +614,18 @@ class TestEffects:
         async def record(*_: object) -> None:
             raise ValueError("broken")
 
-        async with opened_gate(database) as opened:
-            with in_job(authorize=go, record=record), pytest.raises(Unsure):
-                await opened.gate.call(a_call(effect=True), Other(cost=2))
+        async with running_gateway(database) as opened:
+            with running_job(authorize=go, record=record), pytest.raises(Unsure):
+                await opened.gate.call(a_call(effect=True), FakeProvider(cost=2))
 
         assert await states(database) == [(LineState.SETTLED, 2, "found")]
 
     async def test_effects_are_never_answered_from_memory(self, database: Database) -> None:
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             for _ in range(2):
-                with in_job(authorize=go):
+                with running_job(authorize=go):
                     await opened.gate.call(a_call(effect=True), other)
 
         assert len(other.references) == 2
@@ -626,9 +636,9 @@ class TestLimits:
         self, database: Database
     ) -> None:
         provider = Provider(limits={"default": (Window(2, 60),)})
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database, Setup(providers={"acme": provider})) as opened:
+        async with running_gateway(database, GatewaySetup(providers={"acme": provider})) as opened:
             await opened.gate.call(a_call("a"), other)
             with pytest.raises(Throttled) as told:
                 await opened.gate.call(a_call("b"), other)
@@ -640,11 +650,11 @@ class TestLimits:
     async def test_a_retry_after_of_a_provider_holds_for_all_nodes(
         self, database: Database
     ) -> None:
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as one, opened_gate(database) as two:
+        async with running_gateway(database) as one, running_gateway(database) as two:
             with pytest.raises(Throttled):
-                await one.gate.call(a_call("a"), failing(Throttled("slow down", 30.0)))
+                await one.gate.call(a_call("a"), failing_provider(Throttled("slow down", 30.0)))
             for opened in (one, two):
                 with pytest.raises(Throttled) as told:
                     await opened.gate.call(a_call("b"), other)
@@ -653,11 +663,13 @@ class TestLimits:
         assert other.references == []
 
     async def test_credits_that_are_gone_hold_nobody_back(self, database: Database) -> None:
-        other = Other()
+        other = FakeProvider()
 
-        async with opened_gate(database) as opened:
+        async with running_gateway(database) as opened:
             with pytest.raises(Unfunded):
-                await opened.gate.call(a_call("a"), failing(Unfunded("no credits", 3600.0)))
+                await opened.gate.call(
+                    a_call("a"), failing_provider(Unfunded("no credits", 3600.0))
+                )
             await opened.gate.call(a_call("b"), other)
 
         assert len(other.references) == 1
@@ -665,13 +677,13 @@ class TestLimits:
     async def test_the_breaker_opens_and_refuses_before_money_is_touched(
         self, database: Database
     ) -> None:
-        setup = Setup(settings=Settings(breaker=BreakerSettings(failures=3)))
+        setup = GatewaySetup(settings=Settings(breaker=BreakerSettings(failures=3)))
 
-        async with opened_gate(database, setup) as opened:
+        async with running_gateway(database, setup) as opened:
             for number in range(3):
                 with pytest.raises(Unreached):
-                    await opened.gate.call(a_call(str(number)), failing(Unreached("down")))
+                    await opened.gate.call(a_call(str(number)), failing_provider(Unreached("down")))
             with pytest.raises(BreakerOpen):
-                await opened.gate.call(a_call("last"), Other())
+                await opened.gate.call(a_call("last"), FakeProvider())
 
         assert len(await list_lines(database)) == 3

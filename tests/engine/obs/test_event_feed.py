@@ -20,7 +20,7 @@ from leadflood.engine.obs.event_feed import (
     EventHub,
     Subscriber,
 )
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=3)

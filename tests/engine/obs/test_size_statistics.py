@@ -1,7 +1,7 @@
 import pytest
 from leadflood.engine.db.pool import Database
 from leadflood.engine.obs.size_statistics import COUNTED_UP_TO, count_queue, list_tables
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 FILL = sql(

@@ -9,103 +9,109 @@ from leadflood.engine.queue.stage import FinishedTask, FollowUp, Policy
 from tests.support.engine import (
     MAKE,
     USE,
-    Bench,
-    Made,
-    Make,
-    Use,
-    Wanted,
-    dead_letter_rows,
-    history,
-    job_rows,
-    numbers,
-    sql,
-    toys,
+    EngineBench,
+    MakeStage,
+    ThingMade,
+    ThingRequested,
+    UseStage,
+    list_dead_letters,
+    list_history,
+    list_jobs,
+    list_toys,
+    task_numbers,
 )
+from tests.support.statements import sql
 
 
-async def test_jobs_are_claimed_by_priority_then_turn_then_id(bench: Bench) -> None:
+async def test_jobs_are_claimed_by_priority_then_turn_then_id(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1), Wanted(2), priority=5)
-    await node.queue(Wanted(3), Wanted(4))
+    await node.queue(ThingRequested(1), ThingRequested(2), priority=5)
+    await node.queue(ThingRequested(3), ThingRequested(4))
     await bench.db.execute(sql("UPDATE job SET turn = 9 WHERE payload LIKE '%\"number\":3%'"))
 
     claimed = [(await node.claim(most=1))[0] for _ in range(4)]
 
-    assert numbers(claimed) == [4, 3, 1, 2]
+    assert task_numbers(claimed) == [4, 3, 1, 2]
 
 
-async def test_a_claim_raises_the_claim_number_and_names_the_node(bench: Bench) -> None:
+async def test_a_claim_raises_the_claim_number_and_names_the_node(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
 
     [job] = await node.claim()
 
-    [row] = await job_rows(bench.db)
+    [row] = await list_jobs(bench.db)
     assert (row["state"], row["node_id"], row["claim"]) == (RUNNING, node.node.id, 1)
     assert (job.claim, node.node.held) == (1, {job.job_id: 1})
 
 
-async def test_two_nodes_never_claim_the_same_job(bench: Bench) -> None:
+async def test_two_nodes_never_claim_the_same_job(bench: EngineBench) -> None:
     one, other = await bench.node(), await bench.node()
-    await one.queue(*[Wanted(number) for number in range(50)])
+    await one.queue(*[ThingRequested(number) for number in range(50)])
 
     first, second = await one.claim(most=20), await other.claim(most=50)
 
     assert len(first) == 20
     assert len(second) == 30
-    assert sorted(numbers(first) + numbers(second)) == list(range(50))
+    assert sorted(task_numbers(first) + task_numbers(second)) == list(range(50))
 
 
-async def test_a_claim_skips_what_another_transaction_has_locked(bench: Bench) -> None:
+async def test_a_claim_skips_what_another_transaction_has_locked(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1), Wanted(2))
+    await node.queue(ThingRequested(1), ThingRequested(2))
 
     async with bench.db.transaction() as tx:
         await tx.execute(sql("SELECT id FROM job ORDER BY id LIMIT 1 FOR UPDATE"))
         claimed = await node.claim()
 
-    assert numbers(claimed) == [2]
+    assert task_numbers(claimed) == [2]
 
 
-async def test_follow_ups_are_handed_off_through_memory_already_claimed(bench: Bench) -> None:
-    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(one.task.number))]), Use())
-    await node.queue(Wanted(7))
+async def test_follow_ups_are_handed_off_through_memory_already_claimed(bench: EngineBench) -> None:
+    node = await bench.node(
+        MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))]), UseStage()
+    )
+    await node.queue(ThingRequested(7))
 
     await node.settle(await node.claim())
 
-    [row] = await job_rows(bench.db)
+    [row] = await list_jobs(bench.db)
     assert (row["stage"], row["state"], row["node_id"]) == (USE, RUNNING, node.node.id)
     handed = node.take(USE)
-    assert numbers(handed) == [7]
+    assert task_numbers(handed) == [7]
     assert node.node.held == {handed[0].job_id: 1}
 
 
-async def test_follow_ups_without_a_free_slot_are_queued_in_the_database(bench: Bench) -> None:
-    many = [Made(number) for number in range(100)]
-    node = await bench.node(Make(follow=lambda one: [one.follow_up(made) for made in many]), Use())
-    await node.queue(Wanted(0))
+async def test_follow_ups_without_a_free_slot_are_queued_in_the_database(
+    bench: EngineBench,
+) -> None:
+    many = [ThingMade(number) for number in range(100)]
+    node = await bench.node(
+        MakeStage(follow=lambda one: [one.follow_up(made) for made in many]), UseStage()
+    )
+    await node.queue(ThingRequested(0))
     capacity = node.runner(USE).channel.capacity
 
     await node.settle(await node.claim())
 
-    states = [row["state"] for row in await job_rows(bench.db)]
+    states = [row["state"] for row in await list_jobs(bench.db)]
     assert states.count(RUNNING) == len(node.take(USE)) == capacity
     assert states.count(QUEUED) == 100 - capacity
 
 
-async def test_hand_offs_take_half_of_the_slots_while_a_backlog_waits(bench: Bench) -> None:
+async def test_hand_offs_take_half_of_the_slots_while_a_backlog_waits(bench: EngineBench) -> None:
     node = await bench.node()
     channel = node.runner().channel
     channel.has_backlog = True
 
-    await node.publish(*[Wanted(number) for number in range(100)])
+    await node.publish(*[ThingRequested(number) for number in range(100)])
 
     assert len(node.take()) == channel.capacity // 2
 
 
-async def test_a_fetcher_that_filled_its_claim_reports_a_backlog(bench: Bench) -> None:
+async def test_a_fetcher_that_filled_its_claim_reports_a_backlog(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(*[Wanted(number) for number in range(33)])
+    await node.queue(*[ThingRequested(number) for number in range(33)])
 
     await node.claim(most=32)
 
@@ -114,52 +120,52 @@ async def test_a_fetcher_that_filled_its_claim_reports_a_backlog(bench: Bench) -
     assert not node.runner().channel.has_backlog
 
 
-async def test_a_paused_or_stopping_stage_takes_no_hand_off(bench: Bench) -> None:
+async def test_a_paused_or_stopping_stage_takes_no_hand_off(bench: EngineBench) -> None:
     node = await bench.node()
 
     node.runner().apply_pause(is_paused=True)
-    await node.publish(Wanted(1))
+    await node.publish(ThingRequested(1))
     node.runner().apply_pause(is_paused=False)
     node.runner().stop_claiming()
-    await node.publish(Wanted(2))
+    await node.publish(ThingRequested(2))
 
     assert not node.take()
-    assert [row["state"] for row in await job_rows(bench.db)] == [QUEUED, QUEUED]
+    assert [row["state"] for row in await list_jobs(bench.db)] == [QUEUED, QUEUED]
 
 
-async def test_slots_of_a_transaction_that_rolled_back_are_free_again(bench: Bench) -> None:
+async def test_slots_of_a_transaction_that_rolled_back_are_free_again(bench: EngineBench) -> None:
     node = await bench.node()
     channel = node.runner().channel
 
     async def publish_and_fail() -> None:
         async with node.engine.publisher.transaction() as publication:
-            await publication.publish([Wanted(number) for number in range(10)])
+            await publication.publish([ThingRequested(number) for number in range(10)])
             await publication.tx.execute(sql("SELECT 1", "missing"))
 
     with pytest.raises(TypeError):
         await publish_and_fail()
 
     assert (channel.reserved, len(channel)) == (0, 0)
-    assert not await job_rows(bench.db)
+    assert not await list_jobs(bench.db)
 
 
-async def test_claims_unknown_to_memory_go_back_uncounted(bench: Bench) -> None:
+async def test_claims_unknown_to_memory_go_back_uncounted(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1), Wanted(2))
+    await node.queue(ThingRequested(1), ThingRequested(2))
     lost, kept = await node.claim()
     del node.node.held[lost.job_id]
 
     given_back = await node.engine.reconciler.reconcile()
 
     assert given_back == 1
-    rows = {row["id"]: row for row in await job_rows(bench.db)}
+    rows = {row["id"]: row for row in await list_jobs(bench.db)}
     assert (rows[lost.job_id]["state"], rows[lost.job_id]["losses"]) == (QUEUED, 0)
     assert rows[kept.job_id]["state"] == RUNNING
 
 
-async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: Bench) -> None:
+async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
     [job] = await node.claim()
     await bench.db.execute(sql("UPDATE job SET node_id = 999, claim = 2"))
     node.node.held.clear()
@@ -169,26 +175,26 @@ async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: Ben
     ).reconcile()
 
     assert given_back == 0
-    assert [row["claim"] for row in await job_rows(bench.db)] == [job.claim + 1]
+    assert [row["claim"] for row in await list_jobs(bench.db)] == [job.claim + 1]
 
 
-async def test_the_channel_and_memory_stay_bounded_while_many_wait(bench: Bench) -> None:
+async def test_the_channel_and_memory_stay_bounded_while_many_wait(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(*[Wanted(number) for number in range(3_000)])
+    await node.queue(*[ThingRequested(number) for number in range(3_000)])
 
     await node.runner().fetcher._claim()
     await node.runner().fetcher._claim()
-    await node.publish(*[Wanted(number) for number in range(500)])
+    await node.publish(*[ThingRequested(number) for number in range(500)])
 
     capacity = node.runner().channel.capacity
     assert len(node.runner().channel) <= capacity
     assert len(node.node.held) <= capacity
 
 
-async def test_nothing_is_claimed_while_the_committer_is_far_behind(bench: Bench) -> None:
+async def test_nothing_is_claimed_while_the_committer_is_far_behind(bench: EngineBench) -> None:
     node = await bench.node()
     line = node.runner()
-    await node.queue(*[Wanted(number) for number in range(32)])
+    await node.queue(*[ThingRequested(number) for number in range(32)])
     jobs = await node.claim()
 
     for _ in range(200):
@@ -196,81 +202,86 @@ async def test_nothing_is_claimed_while_the_committer_is_far_behind(bench: Bench
             line.committer.add(job)
 
     assert not line._may_claim()
-    await node.publish(Wanted(99))
+    await node.publish(ThingRequested(99))
     assert not node.take()
 
 
-async def test_a_task_that_cannot_be_read_ends_as_a_dead_letter_alone(bench: Bench) -> None:
+async def test_a_task_that_cannot_be_read_ends_as_a_dead_letter_alone(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1), Wanted(2), Wanted(3))
+    await node.queue(ThingRequested(1), ThingRequested(2), ThingRequested(3))
     await bench.db.execute(
         sql('UPDATE job SET payload = \'{"type":"old"}\' WHERE payload LIKE \'%"number":2%\'')
     )
 
     await node.settle(await node.claim())
 
-    [letter] = await dead_letter_rows(bench.db)
+    [letter] = await list_dead_letters(bench.db)
     assert letter["error_code"] == "engine.task.unreadable"
     assert letter["payload"] == '{"type":"old"}'
-    assert await toys(bench.db) == [(1, "Done"), (3, "Done")]
-    assert sorted(row["state"] for row in await history(bench.db)) == [3, 3, 4]
+    assert await list_toys(bench.db) == [(1, "Done"), (3, "Done")]
+    assert sorted(row["state"] for row in await list_history(bench.db)) == [3, 3, 4]
 
 
-async def test_a_run_of_ten_begun_inside_a_long_one_is_served_beside_it(bench: Bench) -> None:
+async def test_a_run_of_ten_begun_inside_a_long_one_is_served_beside_it(bench: EngineBench) -> None:
     """Fairness: by the order of claims, the small run ends after about as many of the long one."""
 
-    def fan_out(one: FinishedTask[Wanted, Wanted]) -> list[FollowUp]:
+    def fan_out(one: FinishedTask[ThingRequested, ThingRequested]) -> list[FollowUp]:
         return [
-            one.follow_up(Made(one.task.number + at)) for at in range(one.task.number % 1_000_000)
+            one.follow_up(ThingMade(one.task.number + at))
+            for at in range(one.task.number % 1_000_000)
         ]
 
-    node = await bench.node(Make(follow=fan_out), Use(Policy(concurrency=1)))
+    node = await bench.node(MakeStage(follow=fan_out), UseStage(Policy(concurrency=1)))
     node.runner(USE).channel.is_open = False
-    await node.queue(Wanted(1_000))
+    await node.queue(ThingRequested(1_000))
     await node.settle(await node.claim())
     for _ in range(20):
         for job in await node.claim(USE, most=10):
             job.outcome = Done(None)
             await node.settle([job], USE)
 
-    await node.queue(Wanted(10))
+    await node.queue(ThingRequested(10))
     await node.settle(await node.claim())
     order: list[int] = []
     while len(order) < 100:
         node.runner(USE).fetcher._place = repository.START
-        order += numbers(await node.claim(USE, most=10))
+        order += task_numbers(await node.claim(USE, most=10))
 
     places = [at for at, number in enumerate(order) if number < 20]
     assert len(places) == 10
     assert places[-1] < 30
 
 
-async def test_a_new_run_enters_at_the_smallest_turn_that_waits(bench: Bench) -> None:
+async def test_a_new_run_enters_at_the_smallest_turn_that_waits(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
     await bench.db.execute(sql("UPDATE job SET turn = 500"))
 
-    await node.queue(Wanted(2))
+    await node.queue(ThingRequested(2))
 
-    assert [row["turn"] for row in await job_rows(bench.db)] == [500, 500]
+    assert [row["turn"] for row in await list_jobs(bench.db)] == [500, 500]
 
 
-async def test_a_follow_up_takes_its_parents_turn_plus_its_position(bench: Bench) -> None:
-    many = [Made(number) for number in range(3)]
-    node = await bench.node(Make(follow=lambda one: [one.follow_up(made) for made in many]), Use())
+async def test_a_follow_up_takes_its_parents_turn_plus_its_position(bench: EngineBench) -> None:
+    many = [ThingMade(number) for number in range(3)]
+    node = await bench.node(
+        MakeStage(follow=lambda one: [one.follow_up(made) for made in many]), UseStage()
+    )
     node.runner(USE).channel.is_open = False
-    await node.queue(Wanted(0))
+    await node.queue(ThingRequested(0))
     await bench.db.execute(sql("UPDATE job SET turn = 40, priority = 2"))
 
     await node.settle(await node.claim())
 
-    rows = await job_rows(bench.db)
+    rows = await list_jobs(bench.db)
     assert [(row["priority"], row["turn"]) for row in rows] == [(2, 40), (2, 41), (2, 42)]
 
 
-async def test_a_claim_behind_the_last_place_finds_earlier_work_when_woken(bench: Bench) -> None:
+async def test_a_claim_behind_the_last_place_finds_earlier_work_when_woken(
+    bench: EngineBench,
+) -> None:
     node = await bench.node()
-    await node.queue(*[Wanted(number) for number in range(40)])
+    await node.queue(*[ThingRequested(number) for number in range(40)])
     await bench.db.execute(sql("UPDATE job SET turn = 7"))
     await node.claim(most=10)
     await bench.db.execute(
@@ -280,30 +291,32 @@ async def test_a_claim_behind_the_last_place_finds_earlier_work_when_woken(bench
 
     found = await node.claim(most=1)
 
-    assert numbers(found) == [39]
+    assert task_numbers(found) == [39]
 
 
-async def test_only_the_named_runs_are_claimed_by_a_node_of_its_own(bench: Bench) -> None:
+async def test_only_the_named_runs_are_claimed_by_a_node_of_its_own(bench: EngineBench) -> None:
     everyone = await bench.node()
     mine, others = await everyone.open_run(), await everyone.open_run()
-    await everyone.queue(Wanted(1), run_id=others)
-    await everyone.queue(Wanted(2), run_id=mine)
+    await everyone.queue(ThingRequested(1), run_id=others)
+    await everyone.queue(ThingRequested(2), run_id=mine)
     helper = await bench.node(only_runs=(mine,))
 
     claimed = await helper.claim()
 
-    assert numbers(claimed) == [2]
-    assert [row["stage"] for row in await job_rows(bench.db)] == [MAKE, MAKE]
+    assert task_numbers(claimed) == [2]
+    assert [row["stage"] for row in await list_jobs(bench.db)] == [MAKE, MAKE]
 
 
 async def test_jobs_and_their_follow_ups_carry_the_request_and_the_span_that_began_them(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     origin = {"request_id": "r-1", "trace_parent": f"00-{'4b' * 16}-{'0f' * 8}-01"}
-    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(one.task.number))]), Use())
-    await node.queue(Wanted(1), **origin)
-    await node.queue(Wanted(2, key="k"), **origin)
-    await node.queue(Wanted(3), run_at=bench.clock.now(), **origin)
+    node = await bench.node(
+        MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))]), UseStage()
+    )
+    await node.queue(ThingRequested(1), **origin)
+    await node.queue(ThingRequested(2, key="k"), **origin)
+    await node.queue(ThingRequested(3), run_at=bench.clock.now(), **origin)
     await bench.db.execute(sql("UPDATE job SET state = 0, run_at = NULL WHERE state = 2"))
 
     claimed = await node.claim()

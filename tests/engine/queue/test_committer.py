@@ -23,23 +23,23 @@ from leadflood.engine.queue.stage import FinishedTask, Policy
 from leadflood.engine.queue.worker_pool import outcome_of
 from tests.support.engine import (
     USE,
-    Bench,
-    Made,
-    Make,
-    Noted,
-    Use,
-    Wanted,
-    Whispered,
+    EngineBench,
+    MakeStage,
+    ThingLogged,
+    ThingMade,
+    ThingRequested,
+    ThingRouted,
+    UseStage,
     crash_at,
-    dead_letter_rows,
-    events,
-    history,
-    job_rows,
-    numbers,
-    sql,
-    toys,
-    until,
+    list_dead_letters,
+    list_events,
+    list_history,
+    list_jobs,
+    list_toys,
+    task_numbers,
+    wait_until,
 )
+from tests.support.statements import sql
 
 
 @pytest.fixture(autouse=True)
@@ -94,119 +94,128 @@ async def lose_subject(tx: Tx) -> None:
     await tx.execute(sql("INSERT INTO toy_child VALUES (7)"))
 
 
-async def test_everything_of_a_batch_is_written_in_one_transaction(bench: Bench) -> None:
-    stage = Make(follow=lambda one: [one.follow_up(Made(one.task.number)), one.follow_up(Noted(1))])
-    node = await bench.node(stage, Use())
-    await node.queue(*[Wanted(number) for number in range(20)])
+async def test_everything_of_a_batch_is_written_in_one_transaction(bench: EngineBench) -> None:
+    stage = MakeStage(
+        follow=lambda one: [
+            one.follow_up(ThingMade(one.task.number)),
+            one.follow_up(ThingLogged(1)),
+        ]
+    )
+    node = await bench.node(stage, UseStage())
+    await node.queue(*[ThingRequested(number) for number in range(20)])
 
     await node.settle(await node.claim())
 
     assert stage.batches == [20]
-    rows = await events(bench.db)
+    rows = await list_events(bench.db)
     made = [row for row in rows if row["type"] == "toy.thing.made"]
     assert len({row["xid"] for row in made}) == 1
     assert len(made) == 20
-    assert [row["state"] for row in await history(bench.db)] == [3] * 20
-    assert {row["stage"] for row in await job_rows(bench.db)} == {USE}
+    assert [row["state"] for row in await list_history(bench.db)] == [3] * 20
+    assert {row["stage"] for row in await list_jobs(bench.db)} == {USE}
 
 
-async def test_an_internal_event_is_routed_but_not_logged(bench: Bench) -> None:
-    node = await bench.node(Make(follow=lambda one: [one.follow_up(Whispered(4))]), Use())
-    await node.queue(Wanted(1))
+async def test_an_internal_event_is_routed_but_not_logged(bench: EngineBench) -> None:
+    node = await bench.node(
+        MakeStage(follow=lambda one: [one.follow_up(ThingRouted(4))]), UseStage()
+    )
+    await node.queue(ThingRequested(1))
 
     await node.settle(await node.claim())
 
-    assert numbers(node.take(USE)) == [4]
-    assert [row["type"] for row in await events(bench.db)] == ["toy.thing.wanted"]
+    assert task_numbers(node.take(USE)) == [4]
+    assert [row["type"] for row in await list_events(bench.db)] == ["toy.thing.wanted"]
 
 
-async def test_a_rolled_back_batch_leaves_nothing_behind(bench: Bench) -> None:
+async def test_a_rolled_back_batch_leaves_nothing_behind(bench: EngineBench) -> None:
     crash_point = crash_at("commit.before", KeyboardInterrupt())
     node = await bench.node(crash_point=crash_point)
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
     jobs = await node.claim()
 
     with pytest.raises(KeyboardInterrupt):
         await node.settle(jobs)
 
-    assert not await toys(bench.db)
-    assert not await history(bench.db)
-    assert len(await job_rows(bench.db)) == 1
+    assert not await list_toys(bench.db)
+    assert not await list_history(bench.db)
+    assert len(await list_jobs(bench.db)) == 1
 
 
 @pytest.mark.parametrize("by", [break_check, divide_by_zero, raise_in_trigger, crash])
 async def test_two_faulty_jobs_in_a_batch_of_a_hundred_fail_alone(
-    bench: Bench, by: Refusal
+    bench: EngineBench, by: Refusal
 ) -> None:
-    node = await bench.node(Make(before_commit=refuse(13, 77, by=by)), Use())
-    await node.queue(*[Wanted(number) for number in range(100)])
+    node = await bench.node(MakeStage(before_commit=refuse(13, 77, by=by)), UseStage())
+    await node.queue(*[ThingRequested(number) for number in range(100)])
 
     await node.settle(await node.claim(most=100))
 
-    ends = await toys(bench.db)
+    ends = await list_toys(bench.db)
     assert sorted(ends) == sorted(
         (number, "Discard" if number in {13, 77} else "Done") for number in range(100)
     )
-    states = [row["state"] for row in await history(bench.db)]
+    states = [row["state"] for row in await list_history(bench.db)]
     assert (states.count(3), states.count(4)) == (98, 2)
-    assert len(await dead_letter_rows(bench.db)) == 2
-    assert not await job_rows(bench.db)
+    assert len(await list_dead_letters(bench.db)) == 2
+    assert not await list_jobs(bench.db)
     assert not node.node.held
 
 
-async def test_a_faulty_job_passes_through_commit_once_more_as_a_failure(bench: Bench) -> None:
-    node = await bench.node(Make(before_commit=refuse(1, by=break_check)), Use())
-    await node.queue(Wanted(1))
+async def test_a_faulty_job_passes_through_commit_once_more_as_a_failure(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node(MakeStage(before_commit=refuse(1, by=break_check)), UseStage())
+    await node.queue(ThingRequested(1))
 
     await node.settle(await node.claim())
 
-    assert await toys(bench.db) == [(1, "Discard")]
-    [letter] = await dead_letter_rows(bench.db)
+    assert await list_toys(bench.db) == [(1, "Discard")]
+    [letter] = await list_dead_letters(bench.db)
     assert letter["error_code"] == "engine.commit.23514"
     assert "CheckViolationError" in letter["chain"]
 
 
 async def test_a_job_whose_failure_is_refused_too_is_settled_without_its_slice(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     refusing = refuse(1, by=crash, also_failures=True)
-    node = await bench.node(Make(before_commit=refusing), Use())
-    await node.queue(Wanted(1), Wanted(2))
+    node = await bench.node(MakeStage(before_commit=refusing), UseStage())
+    await node.queue(ThingRequested(1), ThingRequested(2))
 
     await node.settle(await node.claim())
 
-    assert await toys(bench.db) == [(2, "Done")]
-    assert len(await dead_letter_rows(bench.db)) == 1
-    assert not await job_rows(bench.db)
+    assert await list_toys(bench.db) == [(2, "Done")]
+    assert len(await list_dead_letters(bench.db)) == 1
+    assert not await list_jobs(bench.db)
 
 
-async def test_a_subject_that_is_gone_discards_the_job(bench: Bench) -> None:
-    node = await bench.node(Make(before_commit=refuse(1, by=lose_subject)), Use())
-    await node.queue(Wanted(1))
+async def test_a_subject_that_is_gone_discards_the_job(bench: EngineBench) -> None:
+    node = await bench.node(MakeStage(before_commit=refuse(1, by=lose_subject)), UseStage())
+    await node.queue(ThingRequested(1))
 
     await node.settle(await node.claim())
 
-    [letter] = await dead_letter_rows(bench.db)
+    [letter] = await list_dead_letters(bench.db)
     assert letter["error_code"] == "engine.subject_gone"
 
 
 async def test_a_job_that_waits_too_long_in_the_database_comes_back_unattempted(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
-    node = await bench.node(Make(before_commit=refuse(2, by=time_out)), Use())
-    await node.queue(Wanted(1), Wanted(2))
+    node = await bench.node(MakeStage(before_commit=refuse(2, by=time_out)), UseStage())
+    await node.queue(ThingRequested(1), ThingRequested(2))
 
     await node.settle(await node.claim())
 
-    assert await toys(bench.db) == [(1, "Done")]
-    [row] = await job_rows(bench.db)
+    assert await list_toys(bench.db) == [(1, "Done")]
+    [row] = await list_jobs(bench.db)
     assert (row["state"], row["attempts"], row["number"]) == (SCHEDULED, 0, "2")
 
 
-async def test_a_lost_claim_is_left_out_before_commit_runs(bench: Bench) -> None:
-    stage = Make()
-    node = await bench.node(stage, Use())
-    await node.queue(Wanted(1), Wanted(2), Wanted(3))
+async def test_a_lost_claim_is_left_out_before_commit_runs(bench: EngineBench) -> None:
+    stage = MakeStage()
+    node = await bench.node(stage, UseStage())
+    await node.queue(ThingRequested(1), ThingRequested(2), ThingRequested(3))
     jobs = await node.claim()
     await bench.db.execute(
         sql("UPDATE job SET claim = claim + 1 WHERE id = $1", "id"), id=jobs[1].job_id
@@ -214,62 +223,62 @@ async def test_a_lost_claim_is_left_out_before_commit_runs(bench: Bench) -> None
 
     await node.settle(jobs)
 
-    assert await toys(bench.db) == [(1, "Done"), (3, "Done")]
-    assert [row["number"] for row in await job_rows(bench.db)] == ["2"]
+    assert await list_toys(bench.db) == [(1, "Done"), (3, "Done")]
+    assert [row["number"] for row in await list_jobs(bench.db)] == ["2"]
     assert node.runner().metrics.lost_claims == 1
     assert not node.node.held
 
 
 async def test_a_claim_taken_back_and_queued_again_cannot_be_settled_by_the_old_holder(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
     [job] = await node.claim()
     await node.die()
     await node.engine.rescuer.rescue()
 
     await node.settle([job])
 
-    assert not await toys(bench.db)
-    [row] = await job_rows(bench.db)
+    assert not await list_toys(bench.db)
+    [row] = await list_jobs(bench.db)
     assert (row["state"], row["losses"]) == (QUEUED, 1)
 
 
-async def test_a_lost_commit_reply_settles_nothing_twice(bench: Bench) -> None:
-    stage = Make(follow=lambda one: [one.follow_up(Made(one.task.number))])
+async def test_a_lost_commit_reply_settles_nothing_twice(bench: EngineBench) -> None:
+    stage = MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))])
     lost = asyncpg.ConnectionDoesNotExistError("the reply was lost")
-    node = await bench.node(stage, Use(), crash_point=crash_at("commit.after", lost))
-    await node.queue(Wanted(1), Wanted(2))
+    node = await bench.node(stage, UseStage(), crash_point=crash_at("commit.after", lost))
+    await node.queue(ThingRequested(1), ThingRequested(2))
     jobs = await node.claim()
 
     await node.settle(jobs)
 
-    assert await toys(bench.db) == [(1, "Done"), (2, "Done")]
-    assert [row["state"] for row in await history(bench.db)] == [3, 3]
+    assert await list_toys(bench.db) == [(1, "Done"), (2, "Done")]
+    assert [row["state"] for row in await list_history(bench.db)] == [3, 3]
     assert not node.node.held
     assert node.runner().committer.stall_reason is None
 
 
-async def test_hand_offs_of_a_lost_commit_reply_are_given_back(bench: Bench) -> None:
-    stage = Make(follow=lambda one: [one.follow_up(Made(one.task.number))])
+async def test_hand_offs_of_a_lost_commit_reply_are_given_back(bench: EngineBench) -> None:
+    stage = MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))])
     lost = asyncpg.ConnectionDoesNotExistError("the reply was lost")
-    node = await bench.node(stage, Use(), crash_point=crash_at("commit.after", lost))
-    await node.queue(Wanted(1))
+    node = await bench.node(stage, UseStage(), crash_point=crash_at("commit.after", lost))
+    await node.queue(ThingRequested(1))
     await node.settle(await node.claim())
 
     assert not node.take(USE)
     assert node.node.wants_reconcile.is_set()
     await node.engine.reconciler.reconcile()
 
-    assert numbers(await node.claim(USE)) == [1]
+    assert task_numbers(await node.claim(USE)) == [1]
     assert node.runner(USE).channel.reserved == 0
 
 
-async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: Bench) -> None:
+async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: EngineBench) -> None:
     away = asyncpg.CannotConnectNowError("starting up")
     node = await bench.node(crash_point=crash_at("commit.before", away))
-    await node.queue(Wanted(1), Wanted(2))
+    await node.queue(ThingRequested(1), ThingRequested(2))
     jobs = await node.claim()
     await bench.db.execute(
         sql("UPDATE job SET claim = claim + 1 WHERE id = $1", "id"), id=jobs[0].job_id
@@ -277,10 +286,12 @@ async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: Bench)
 
     await node.settle(jobs)
 
-    assert await toys(bench.db) == [(2, "Done")]
+    assert await list_toys(bench.db) == [(2, "Done")]
 
 
-async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(bench: Bench) -> None:
+async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(
+    bench: EngineBench,
+) -> None:
     left = 5
 
     async def full_disk(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
@@ -294,8 +305,8 @@ async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(bench: 
 
     reasons: list[str | None] = []
     may_claim: list[bool] = []
-    node = await bench.node(Make(before_commit=full_disk), Use())
-    await node.queue(Wanted(1))
+    node = await bench.node(MakeStage(before_commit=full_disk), UseStage())
+    await node.queue(ThingRequested(1))
 
     await node.settle(await node.claim())
 
@@ -304,29 +315,29 @@ async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(bench: 
     assert may_claim == [True, True, True, True, False]
     assert node.runner().committer.stall_reason is None
     assert node.runner()._may_claim()
-    assert await toys(bench.db) == [(1, "Done")]
-    assert [row["attempts"] for row in await history(bench.db)] == [0]
+    assert await list_toys(bench.db) == [(1, "Done")]
+    assert [row["attempts"] for row in await list_history(bench.db)] == [0]
 
 
-async def test_a_stall_ends_though_the_batch_has_gone_meanwhile(bench: Bench) -> None:
+async def test_a_stall_ends_though_the_batch_has_gone_meanwhile(bench: EngineBench) -> None:
     async def away(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
         del tx, ended
         raise asyncpg.DiskFullError("no space left on device")
 
-    node = await bench.node(Make(before_commit=away), Use())
-    await node.queue(Wanted(1))
+    node = await bench.node(MakeStage(before_commit=away), UseStage())
+    await node.queue(ThingRequested(1))
     jobs = await node.claim()
 
     async with anyio.create_task_group() as group:
         group.start_soon(node.settle, jobs)
-        await until(lambda: node.runner().committer.stall_reason)
+        await wait_until(lambda: node.runner().committer.stall_reason)
         await bench.db.execute(sql("UPDATE job SET claim = claim + 1"))
 
     assert node.runner().committer.stall_reason is None
     assert not node.node.held
 
 
-async def test_a_trigger_that_reports_a_full_disk_is_waited_for(bench: Bench) -> None:
+async def test_a_trigger_that_reports_a_full_disk_is_waited_for(bench: EngineBench) -> None:
     await bench.db.execute(
         sql(
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
@@ -341,62 +352,62 @@ async def test_a_trigger_that_reports_a_full_disk_is_waited_for(bench: Bench) ->
     )
     engine = await bench.run()
     async with engine.publisher.transaction() as publication:
-        await publication.publish([Wanted(number) for number in range(30)])
+        await publication.publish([ThingRequested(number) for number in range(30)])
 
-    await until(engine.why_not_ready)
+    await wait_until(engine.why_not_ready)
     await bench.db.execute(sql("DROP TRIGGER full_disk ON history"))
-    await until(lambda: not engine.why_not_ready())
+    await wait_until(lambda: not engine.why_not_ready())
 
     async def are_done() -> bool:
-        return len(await toys(bench.db)) == 30
+        return len(await list_toys(bench.db)) == 30
 
-    await until(are_done)
-    assert not await dead_letter_rows(bench.db)
+    await wait_until(are_done)
+    assert not await list_dead_letters(bench.db)
 
 
-async def test_a_retry_spends_an_attempt_and_waits_its_backoff(bench: Bench) -> None:
-    node = await bench.node(Make(Policy(backoff_base_seconds=8.0)), Use())
-    await node.queue(Wanted(1))
+async def test_a_retry_spends_an_attempt_and_waits_its_backoff(bench: EngineBench) -> None:
+    node = await bench.node(MakeStage(Policy(backoff_base_seconds=8.0)), UseStage())
+    await node.queue(ThingRequested(1))
     [job] = await node.claim()
     job.outcome = Retry(Transient("busy\x00 \udc80"))
 
     await node.settle([job])
 
-    [row] = await job_rows(bench.db)
+    [row] = await list_jobs(bench.db)
     assert (row["state"], row["attempts"]) == (SCHEDULED, 1)
     assert 0 <= (row["run_at"] - bench.clock.now()).total_seconds() <= 8
     assert row["last_error"] == "busy ?"
 
 
-async def test_retry_after_is_honoured(bench: Bench) -> None:
+async def test_retry_after_is_honoured(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
     [job] = await node.claim()
     job.outcome = outcome_of(Transient("busy", retry_after_seconds=37.0))
 
     await node.settle([job])
 
-    [row] = await job_rows(bench.db)
+    [row] = await list_jobs(bench.db)
     assert (row["run_at"] - bench.clock.now()).total_seconds() == 37
 
 
-async def test_a_throttled_job_is_snoozed_without_spending_an_attempt(bench: Bench) -> None:
+async def test_a_throttled_job_is_snoozed_without_spending_an_attempt(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
     [job] = await node.claim()
     job.outcome = outcome_of(Throttled("too fast\x00", 5.0))
 
     await node.settle([job])
 
-    [row] = await job_rows(bench.db)
+    [row] = await list_jobs(bench.db)
     assert (row["state"], row["attempts"]) == (SCHEDULED, 0)
     assert (row["run_at"] - bench.clock.now()).total_seconds() == 5
 
 
-async def try_until_it_ends(bench: Bench, node: Any, error: Exception) -> int:
+async def try_until_it_ends(bench: EngineBench, node: Any, error: Exception) -> int:
     """Fail a job with the same error until no row is left; tell how often it was tried."""
     tries = 0
-    while await job_rows(bench.db):
+    while await list_jobs(bench.db):
         await bench.db.execute(sql("UPDATE job SET state = 0, run_at = NULL WHERE state = 2"))
         [job] = await node.claim()
         job.outcome = outcome_of(error)
@@ -406,25 +417,25 @@ async def try_until_it_ends(bench: Bench, node: Any, error: Exception) -> int:
 
 
 async def test_after_the_last_attempt_it_is_a_dead_letter_with_payload_and_chain(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
-    node = await bench.node(Make(Policy(attempts=3)), Use())
-    await node.queue(Wanted(41))
+    node = await bench.node(MakeStage(Policy(attempts=3)), UseStage())
+    await node.queue(ThingRequested(41))
 
     assert await try_until_it_ends(bench, node, Transient("still busy")) == 3
 
-    [letter] = await dead_letter_rows(bench.db)
+    [letter] = await list_dead_letters(bench.db)
     assert letter["attempts"] == 3
     assert letter["error_code"] == "engine.transient"
     assert '"number":41' in letter["payload"]
     assert "still busy" in letter["chain"]
-    [settled] = await history(bench.db)
+    [settled] = await list_history(bench.db)
     assert (settled["state"], settled["error_code"], settled["attempts"]) == (
         4,
         "engine.transient",
         3,
     )
-    assert await toys(bench.db) == [(41, "Discard")]
+    assert await list_toys(bench.db) == [(41, "Discard")]
 
 
 @pytest.mark.parametrize(
@@ -438,24 +449,26 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_with_payload_and_chain
     ],
 )
 async def test_each_error_is_tried_as_often_as_its_class_says(
-    bench: Bench, error: Exception, tries: int
+    bench: EngineBench, error: Exception, tries: int
 ) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
 
     assert await try_until_it_ends(bench, node, error) == tries
 
-    assert len(await dead_letter_rows(bench.db)) == 1
+    assert len(await list_dead_letters(bench.db)) == 1
 
 
-async def test_an_unsure_effect_is_never_tried_again_and_is_no_dead_letter(bench: Bench) -> None:
+async def test_an_unsure_effect_is_never_tried_again_and_is_no_dead_letter(
+    bench: EngineBench,
+) -> None:
     node = await bench.node()
-    await node.queue(Wanted(1))
+    await node.queue(ThingRequested(1))
 
     assert await try_until_it_ends(bench, node, Unsure("perhaps sent")) == 1
 
-    assert not await dead_letter_rows(bench.db)
-    assert await toys(bench.db) == [(1, "Discard")]
+    assert not await list_dead_letters(bench.db)
+    assert await list_toys(bench.db) == [(1, "Discard")]
 
 
 @pytest.mark.parametrize(
@@ -478,37 +491,37 @@ def test_each_class_of_error_has_its_outcome(error: Exception, expected: type) -
     assert type(outcome_of(error)) is expected
 
 
-async def test_work_that_ends_without_an_outcome_is_a_bug_of_the_stage(bench: Bench) -> None:
+async def test_work_that_ends_without_an_outcome_is_a_bug_of_the_stage(bench: EngineBench) -> None:
     async def forget(item: Any) -> Any:
         del item
 
-    stage = Make(Policy(attempts=1), do=forget)
-    engine = await bench.run(stage, Use())
+    stage = MakeStage(Policy(attempts=1), do=forget)
+    engine = await bench.run(stage, UseStage())
     async with engine.publisher.transaction() as publication:
-        await publication.publish([Wanted(1)])
+        await publication.publish([ThingRequested(1)])
 
     async def has_letter() -> bool:
-        return bool(await dead_letter_rows(bench.db))
+        return bool(await list_dead_letters(bench.db))
 
-    await until(has_letter)
-    assert (await dead_letter_rows(bench.db))[0]["error_code"] == "engine.bug"
+    await wait_until(has_letter)
+    assert (await list_dead_letters(bench.db))[0]["error_code"] == "engine.bug"
 
 
-async def test_a_stage_that_keeps_no_history_leaves_none(bench: Bench) -> None:
-    node = await bench.node(Make(Policy(keeps_history=False)), Use())
-    await node.queue(Wanted(1), Wanted(2))
+async def test_a_stage_that_keeps_no_history_leaves_none(bench: EngineBench) -> None:
+    node = await bench.node(MakeStage(Policy(keeps_history=False)), UseStage())
+    await node.queue(ThingRequested(1), ThingRequested(2))
     first, second = await node.claim()
     second.outcome = Discard(Permanent("no"))
 
     await node.settle([first, second])
 
-    assert not await history(bench.db)
-    assert len(await toys(bench.db)) == 2
+    assert not await list_history(bench.db)
+    assert len(await list_toys(bench.db)) == 2
 
 
-async def test_outcomes_of_all_kinds_settle_in_one_batch(bench: Bench) -> None:
+async def test_outcomes_of_all_kinds_settle_in_one_batch(bench: EngineBench) -> None:
     node = await bench.node()
-    await node.queue(*[Wanted(number) for number in range(4)])
+    await node.queue(*[ThingRequested(number) for number in range(4)])
     jobs = await node.claim()
     jobs[0].outcome = Done(None)
     jobs[1].outcome = Retry(Transient("busy"))
@@ -517,29 +530,29 @@ async def test_outcomes_of_all_kinds_settle_in_one_batch(bench: Bench) -> None:
 
     await node.settle(jobs)
 
-    assert await toys(bench.db) == [(0, "Done"), (3, "Discard")]
-    assert {row["number"]: row["attempts"] for row in await job_rows(bench.db)} == {"1": 1, "2": 0}
+    assert await list_toys(bench.db) == [(0, "Done"), (3, "Discard")]
+    assert {row["number"]: row["attempts"] for row in await list_jobs(bench.db)} == {"1": 1, "2": 0}
     metrics = node.runner().metrics
     assert (metrics.completed, metrics.failed, metrics.postponed) == (1, 1, 2)
 
 
 async def test_an_idle_committer_settles_a_single_job_at_once_and_a_busy_one_in_batches(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
-    stage = Make(Policy(concurrency=64))
-    engine = await bench.run(stage, Use())
+    stage = MakeStage(Policy(concurrency=64))
+    engine = await bench.run(stage, UseStage())
 
     async with engine.publisher.transaction() as publication:
-        await publication.publish([Wanted(0)])
-    await until(lambda: stage.batches == [1])
+        await publication.publish([ThingRequested(0)])
+    await wait_until(lambda: stage.batches == [1])
     async with engine.publisher.transaction() as publication:
-        await publication.publish([Wanted(number) for number in range(1, 1001)])
-    await until(lambda: sum(stage.batches) == 1001)
+        await publication.publish([ThingRequested(number) for number in range(1, 1001)])
+    await wait_until(lambda: sum(stage.batches) == 1001)
 
     assert len(stage.batches) < 200
 
 
-async def test_a_cancelled_committer_gives_its_batch_back(bench: Bench) -> None:
+async def test_a_cancelled_committer_gives_its_batch_back(bench: EngineBench) -> None:
     """A stage actor that is restarted in the middle of a transaction loses no claim."""
     left = [ValueError("the committer itself fails")]
     engine = await bench.run()
@@ -553,10 +566,10 @@ async def test_a_cancelled_committer_gives_its_batch_back(bench: Bench) -> None:
 
     failing._settle = fail_once  # type: ignore[method-assign]
     async with engine.publisher.transaction() as publication:
-        await publication.publish([Wanted(number) for number in range(10)])
+        await publication.publish([ThingRequested(number) for number in range(10)])
 
     async def are_done() -> bool:
-        return len(await toys(bench.db)) == 10
+        return len(await list_toys(bench.db)) == 10
 
-    await until(are_done)
-    assert sorted(number for number, _ in await toys(bench.db)) == list(range(10))
+    await wait_until(are_done)
+    assert sorted(number for number, _ in await list_toys(bench.db)) == list(range(10))

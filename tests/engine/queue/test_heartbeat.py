@@ -20,17 +20,18 @@ from leadflood.engine.queue.heartbeat import (
     list_dead_locks,
     register_installation,
 )
-from tests.support.engine import Bench, sql, until
+from tests.support.engine import EngineBench, wait_until
+from tests.support.statements import sql
 
 QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
 
 
-def make_beat(bench: Bench, folder: Path | None = None, **over: Any) -> Heartbeat:
+def make_beat(bench: EngineBench, folder: Path | None = None, **over: Any) -> Heartbeat:
     settings = over.pop("settings", QUICK)
     return Heartbeat(bench.settings, SystemClock(), settings, "toy", folder, lambda: None)
 
 
-async def nodes(bench: Bench) -> list[int]:
+async def nodes(bench: EngineBench) -> list[int]:
     return [row[0] for row in await bench.db.fetch(sql("SELECT id FROM node ORDER BY id"))]
 
 
@@ -39,7 +40,7 @@ async def sending(database: Database) -> tuple[str, str]:
     return switch["state"], switch["by_whom"]
 
 
-async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: Bench) -> None:
+async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
 
     async with make_beat(bench).enter(1) as first:
@@ -51,7 +52,7 @@ async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: Bench
     assert not await nodes(bench)
 
 
-async def test_a_node_raises_its_counter(bench: Bench) -> None:
+async def test_a_node_raises_its_counter(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
@@ -60,11 +61,11 @@ async def test_a_node_raises_its_counter(bench: Bench) -> None:
 
     async with beat.enter(1) as node, anyio.create_task_group() as group:
         group.start_soon(beat.run, node)
-        await until(has_beaten)
+        await wait_until(has_beaten)
         group.cancel_scope.cancel()
 
 
-async def test_a_node_whose_counter_stands_still_is_evicted_by_another(bench: Bench) -> None:
+async def test_a_node_whose_counter_stands_still_is_evicted_by_another(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     silent = make_beat(bench)
     living = make_beat(bench)
@@ -74,15 +75,15 @@ async def test_a_node_whose_counter_stands_still_is_evicted_by_another(bench: Be
 
     async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
         group.start_soon(living.run, node)
-        await until(lambda: node.has_peers)
-        await until(is_buried)
+        await wait_until(lambda: node.has_peers)
+        await wait_until(is_buried)
         group.cancel_scope.cancel()
 
     assert await bench.db.fetch_value(sql("SELECT last_beat_at IS NOT NULL FROM installation"))
 
 
 async def test_a_dead_node_that_still_locks_its_row_does_not_stop_other_heartbeats(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     silent, living = make_beat(bench), make_beat(bench)
@@ -97,23 +98,23 @@ async def test_a_dead_node_that_still_locks_its_row_does_not_stop_other_heartbea
             with anyio.move_on_after(2 * QUICK.dead_after_seconds):
                 await anyio.sleep_forever()
             before = await bench.db.fetch_value(beats, id=node.id)
-            await until(lambda: _is_above(bench, node.id, before))
+            await wait_until(lambda: _is_above(bench, node.id, before))
             assert dead.id in await nodes(bench)
 
-        await until(lambda: _is_gone(bench, dead.id))
+        await wait_until(lambda: _is_gone(bench, dead.id))
         group.cancel_scope.cancel()
 
 
-async def _is_above(bench: Bench, node_id: int, beat: int) -> bool:
+async def _is_above(bench: EngineBench, node_id: int, beat: int) -> bool:
     query = sql("SELECT beat > $2 FROM node WHERE id = $1", "id", "beat")
     return bool(await bench.db.fetch_value(query, id=node_id, beat=beat))
 
 
-async def _is_gone(bench: Bench, node_id: int) -> bool:
+async def _is_gone(bench: EngineBench, node_id: int) -> bool:
     return node_id not in await nodes(bench)
 
 
-async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
+async def test_a_counter_that_moves_keeps_a_node_alive(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     one, other = make_beat(bench), make_beat(bench)
 
@@ -128,7 +129,7 @@ async def test_a_counter_that_moves_keeps_a_node_alive(bench: Bench) -> None:
         assert await nodes(bench) == [first.id, second.id]
 
 
-async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: Bench) -> None:
+async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
@@ -138,7 +139,7 @@ async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: Bench) -> 
             await beat.run(node)
 
 
-async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
+async def test_a_lost_connection_alone_changes_nothing(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
@@ -147,7 +148,7 @@ async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
 
     async with beat.enter(1) as node, anyio.create_task_group() as group:
         group.start_soon(beat.run, node)
-        await until(lambda: beats_at_least(2))
+        await wait_until(lambda: beats_at_least(2))
         before = await bench.db.fetch_value(sql("SELECT beat FROM node"))
         await bench.db.execute(
             sql(
@@ -155,13 +156,13 @@ async def test_a_lost_connection_alone_changes_nothing(bench: Bench) -> None:
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
-        await until(lambda: beats_at_least(before + 3))
+        await wait_until(lambda: beats_at_least(before + 3))
         assert await nodes(bench) == [node.id]
         group.cancel_scope.cancel()
 
 
 async def test_a_starting_process_evicts_at_once_the_node_whose_lock_file_is_free(
-    bench: Bench, tmp_path: Path
+    bench: EngineBench, tmp_path: Path
 ) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     folder = tmp_path / "nodes"
@@ -189,13 +190,13 @@ def test_a_lock_file_that_a_living_process_holds_is_left_alone(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_new_live_database_starts_with_sending_held(bench: Bench) -> None:
+async def test_a_new_live_database_starts_with_sending_held(bench: EngineBench) -> None:
     assert await register_installation(bench.db, SystemClock(), "live") == 1
 
     assert await sending(bench.db) == ("held", "leadflood")
 
 
-async def test_a_new_sandbox_database_starts_with_sending_released(bench: Bench) -> None:
+async def test_a_new_sandbox_database_starts_with_sending_released(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "sandbox")
 
     assert await sending(bench.db) == ("released", "leadflood")
@@ -205,7 +206,7 @@ async def test_a_new_sandbox_database_starts_with_sending_released(bench: Bench)
     ("clock", "mode"), [(ManualClock(), "live"), (SystemClock(), "sandbox")], ids=["clock", "mode"]
 )
 async def test_a_process_of_another_clock_or_mode_is_refused(
-    bench: Bench, clock: ManualClock, mode: str
+    bench: EngineBench, clock: ManualClock, mode: str
 ) -> None:
     await register_installation(bench.db, SystemClock(), "live")
 
@@ -223,7 +224,7 @@ async def test_a_process_of_another_clock_or_mode_is_refused(
     ids=["dump", "point in time", "copy"],
 )
 async def test_a_restored_database_raises_the_era_and_holds_sending(
-    bench: Bench, change: str
+    bench: EngineBench, change: str
 ) -> None:
     await register_installation(bench.db, SystemClock(), "sandbox")
     await bench.db.execute(sql(change))
@@ -234,7 +235,7 @@ async def test_a_restored_database_raises_the_era_and_holds_sending(
     assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
 
 
-async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: Bench) -> None:
+async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "sandbox")
     await bench.db.execute(
         sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '59 min'")
@@ -250,7 +251,7 @@ async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: Bench
     assert await sending(bench.db) == ("held", "guard")
 
 
-async def test_sending_goes_on_after_a_silence_while_another_node_lived(bench: Bench) -> None:
+async def test_sending_goes_on_after_a_silence_while_another_node_lived(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "sandbox")
     await bench.db.execute(
         sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '2 days'")

@@ -7,7 +7,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import job_queries
 from leadflood.engine.queue.job_queries import JobFilter, JobState, JobView
-from tests.support.engine import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

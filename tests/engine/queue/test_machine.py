@@ -36,16 +36,16 @@ from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import Policy
 from tests.support.db import TestServer, cloned_database
 from tests.support.engine import (
-    Make,
-    Stepped,
-    Use,
-    Wanted,
+    MakeStage,
+    SteppedNode,
+    ThingRequested,
+    UseStage,
     enter_node,
-    job_rows,
+    list_jobs,
     make_parts,
     make_toy_table,
-    sql,
 )
+from tests.support.statements import sql
 from typing_extensions import override
 
 CLEAN = sql("TRUNCATE job, history, dead_letter, event, run, node, toy CASCADE")
@@ -80,9 +80,9 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
-        self.nodes: list[Stepped] = []
+        self.nodes: list[SteppedNode] = []
         self.hands: list[list[Job]] = [[], []]
-        self.ghosts: list[tuple[Stepped, list[Job]]] = []
+        self.ghosts: list[tuple[SteppedNode, list[Job]]] = []
         self.runs: list[UUID] = []
         self.expected: set[int] = set()
         self.replays: Counter[int] = Counter()
@@ -97,16 +97,16 @@ class QueueMachine(RuleBasedStateMachine):
     def live(self) -> list[Row]:
         return list(self.call(self.database.fetch, LIVE))
 
-    def enter(self) -> Stepped:
+    def enter(self) -> SteppedNode:
         parts = make_parts(self.database, self.database_settings, self.clock)
-        stages = Make(Policy(attempts=3, backoff_base_seconds=2.0)), Use()
+        stages = MakeStage(Policy(attempts=3, backoff_base_seconds=2.0)), UseStage()
         return self.call(enter_node, parts, *stages)  # type: ignore[no-any-return]
 
-    def new(self, key: str | None) -> Wanted:
+    def new(self, key: str | None) -> ThingRequested:
         self.number += 1
-        return Wanted(self.number, key=key)
+        return ThingRequested(self.number, key=key)
 
-    def expect(self, wanted: Wanted, run_id: UUID | None, rows: list[Row]) -> None:
+    def expect(self, wanted: ThingRequested, run_id: UUID | None, rows: list[Row]) -> None:
         """Note what must not be lost: a joined job is its key's, a later `again` the only one."""
         key = f"toy.make:{run_id}:{wanted.key}" if wanted.key is not None else None
         found = [row for row in rows if key is not None and row["key"] == key]
@@ -188,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.outcome = outcome_called(outcome)
         self.settle_jobs(self.nodes[at], jobs)
 
-    def settle_jobs(self, node: Stepped, jobs: list[Job]) -> None:
+    def settle_jobs(self, node: SteppedNode, jobs: list[Job]) -> None:
         self.has_failed |= any(isinstance(job.outcome, Discard) for job in jobs)
         rows = {row["id"]: row for row in self.live()}
         ours = [job for job in jobs if self.is_ours(rows.get(job.job_id), job)]
@@ -304,7 +304,7 @@ class QueueMachine(RuleBasedStateMachine):
         )
         if not letters:
             return
-        number = msgspec.json.decode(letters[0].payload, type=Wanted).number
+        number = msgspec.json.decode(letters[0].payload, type=ThingRequested).number
 
         ending = self.call(self.replay_one, letters[0].id)
 
@@ -362,7 +362,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     async def finish(self) -> None:
         node = self.nodes[0]
-        while await job_rows(self.database):
+        while await list_jobs(self.database):
             await node.engine.rescuer.rescue()
             self.clock.advance(100)
             await self.database.fetch(SQL.wake_scheduled, now=self.clock.now(), limit=1_000)

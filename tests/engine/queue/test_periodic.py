@@ -13,7 +13,7 @@ from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.pipeline import STEPS
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

@@ -1,6 +1,6 @@
 """A maintenance loop: repeats its work in real time and waits for a database that is away."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from leadflood.engine.clock import REAL_TIME
@@ -28,3 +28,11 @@ async def attempt(duty: Callable[[], Any], name: str) -> bool:
         log.warning("engine.maintenance.delayed", duty=name, error=str(error)[:200])
         return False
     return True
+
+
+async def drain(delete: Callable[[], Awaitable[int]]) -> int:
+    """Repeat a bounded deletion until it deletes nothing; return how many rows it deleted."""
+    total = 0
+    while count := await delete():
+        total += count
+    return total

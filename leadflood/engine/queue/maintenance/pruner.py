@@ -7,7 +7,7 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.ids import id_at
-from leadflood.engine.queue.maintenance.loop import repeat
+from leadflood.engine.queue.maintenance.loop import drain, repeat
 from leadflood.engine.queue.maintenance.settings import Settings
 from leadflood.engine.queue.repository import SQL
 
@@ -36,8 +36,4 @@ class Pruner:
         )
 
     async def _drain(self, query: Query, before: UUID | datetime) -> int:
-        """Repeat a bounded deletion until it finds nothing, and return how many rows it deleted."""
-        total = 0
-        while count := await self._db.execute(query, before=before, limit=MAX_PRUNED):
-            total += count
-        return total
+        return await drain(lambda: self._db.execute(query, before=before, limit=MAX_PRUNED))

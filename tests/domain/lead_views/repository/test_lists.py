@@ -12,7 +12,7 @@ from leadflood.domain.lead_views.schemas import LeadSort
 from leadflood.engine.db.pool import Database, open_database
 from leadflood.engine.db.sql import Query
 from tests.support.db import TestServer, cloned_database
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 SOME = UUID(int=7)

@@ -10,7 +10,7 @@ from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 from tests.domain.leads.people import SEEN_AT, a_person
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 ALL = LeadFilter()

@@ -21,7 +21,7 @@ from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from tests.domain.leads.people import SEEN_AT, a_person, a_value
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 CLOCK = ManualClock()

@@ -9,7 +9,8 @@ from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, NotConfigured, NotFound, PreconditionFailed
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 ANN = Decider(by="ann")

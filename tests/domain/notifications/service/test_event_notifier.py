@@ -17,7 +17,8 @@ from tests.domain.notifications.log import (
     poll_until_new,
     publish,
 )
-from tests.support.messaging import World, sql
+from tests.support.messaging import World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

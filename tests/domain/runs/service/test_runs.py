@@ -18,7 +18,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.runs import RunFilter
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 BUDGET = BudgetDefaults(currency="EUR", run_micros=5_000, lead_micros=70)

@@ -3,7 +3,8 @@ import pytest
 from leadflood.domain.suppressions.schemas import SuppressionKind, SuppressionView
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid, NotConfigured, NotFound
-from tests.support.messaging import SETTINGS, World, sql
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 

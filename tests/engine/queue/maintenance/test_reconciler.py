@@ -6,16 +6,13 @@ from typing import Any
 import anyio
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.queue.job import QUEUED, RUNNING
-from tests.support.engine import (
-    Bench,
-    Wanted,
-    job_rows,
-    sql,
-    until,
-)
+from tests.support.engine import EngineBench, ThingRequested, list_jobs, wait_until
+from tests.support.statements import sql
 
 
-async def test_reconciling_waits_for_claims_that_memory_does_not_know_yet(bench: Bench) -> None:
+async def test_reconciling_waits_for_claims_that_memory_does_not_know_yet(
+    bench: EngineBench,
+) -> None:
     node = await bench.node()
     fetch, is_claimed, may_go_on = node.runner().fetcher._fetch, anyio.Event(), anyio.Event()
 
@@ -26,7 +23,7 @@ async def test_reconciling_waits_for_claims_that_memory_does_not_know_yet(bench:
         return rows
 
     node.runner().fetcher._fetch = claim_slowly  # type: ignore[method-assign]
-    await node.queue(Wanted(1), Wanted(2))
+    await node.queue(ThingRequested(1), ThingRequested(2))
     async with anyio.create_task_group() as group:
         group.start_soon(node.runner().fetcher._claim)
         await is_claimed.wait()
@@ -34,11 +31,11 @@ async def test_reconciling_waits_for_claims_that_memory_does_not_know_yet(bench:
         await REAL_TIME.sleep(0.05)
         may_go_on.set()
 
-    assert [row["state"] for row in await job_rows(bench.db)] == [RUNNING, RUNNING]
+    assert [row["state"] for row in await list_jobs(bench.db)] == [RUNNING, RUNNING]
     assert len(node.node.held) == 2
 
 
-async def test_the_reconciler_looks_soon_after_something_was_lost(bench: Bench) -> None:
+async def test_the_reconciler_looks_soon_after_something_was_lost(bench: EngineBench) -> None:
     engine = await bench.run()
     await bench.db.execute(
         sql(
@@ -52,6 +49,6 @@ async def test_the_reconciler_looks_soon_after_something_was_lost(bench: Bench) 
     engine.node.wants_reconcile.set()
 
     async def is_given_back() -> bool:
-        return [row["state"] for row in await job_rows(bench.db)] == [QUEUED]
+        return [row["state"] for row in await list_jobs(bench.db)] == [QUEUED]
 
-    await until(is_given_back, 3.0)
+    await wait_until(is_given_back, 3.0)

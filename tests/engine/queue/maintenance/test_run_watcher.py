@@ -18,35 +18,36 @@ from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import FinishedTask, Stage
 from tests.support.engine import (
     MAKE,
-    QUICK,
+    QUICK_SETTINGS,
     USE,
-    Bench,
-    LoadingMake,
-    Made,
-    Make,
-    Stepped,
-    Use,
-    Wanted,
-    dead_letter_rows,
-    events,
-    history,
-    job_rows,
+    EngineBench,
+    LoadingStage,
+    MakeStage,
+    SteppedNode,
+    ThingMade,
+    ThingRequested,
+    UseStage,
+    list_dead_letters,
+    list_events,
+    list_history,
+    list_jobs,
+    list_toys,
     pause,
-    sql,
-    toys,
-    until_settled,
+    wait_until_settled,
 )
+from tests.support.statements import sql
 from typing_extensions import override
 
 SLOW_POLLS = msgspec.structs.replace(
-    QUICK, maintenance=msgspec.structs.replace(QUICK.maintenance, runs_seconds=60.0)
+    QUICK_SETTINGS,
+    maintenance=msgspec.structs.replace(QUICK_SETTINGS.maintenance, runs_seconds=60.0),
 )
 
 
-async def test_a_run_has_ended_when_no_live_job_carries_it(bench: Bench) -> None:
-    node = await bench.node(Make(follow=lambda one: [one.follow_up(Made(1))]), Use())
+async def test_a_run_has_ended_when_no_live_job_carries_it(bench: EngineBench) -> None:
+    node = await bench.node(MakeStage(follow=lambda one: [one.follow_up(ThingMade(1))]), UseStage())
     run_id = await node.open_run()
-    await node.queue(Wanted(1), run_id=run_id)
+    await node.queue(ThingRequested(1), run_id=run_id)
     look = node.engine.run_watcher.poll
 
     async def state() -> str:
@@ -65,7 +66,7 @@ async def test_a_run_has_ended_when_no_live_job_carries_it(bench: Bench) -> None
     assert await state() == "completed"
 
 
-async def test_run_completed_is_written_once_by_two_watchers(bench: Bench) -> None:
+async def test_run_completed_is_written_once_by_two_watchers(bench: EngineBench) -> None:
     one, other = await bench.node(), await bench.node()
     run_ids = [await one.open_run() for _ in range(20)]
 
@@ -73,7 +74,9 @@ async def test_run_completed_is_written_once_by_two_watchers(bench: Bench) -> No
         for node in (one, other):
             group.start_soon(node.engine.run_watcher.poll)
 
-    written = [row["subject"] for row in await events(bench.db) if row["type"] == "run.completed"]
+    written = [
+        row["subject"] for row in await list_events(bench.db) if row["type"] == "run.completed"
+    ]
     assert sorted(written) == sorted(run_ids)
 
 
@@ -86,10 +89,10 @@ class Closing(Stage[Any, Any, Any]):
         return Done(item)
 
 
-async def test_a_stage_may_listen_to_the_end_of_a_run(bench: Bench) -> None:
+async def test_a_stage_may_listen_to_the_end_of_a_run(bench: EngineBench) -> None:
     """The hand-off of the watcher is a claim like any other: reconciling leaves it alone."""
     routes = EventRoutes([Step(on=RunCompleted, run=Closing)])
-    node = await bench.node(Closing(Make().policy), routes=routes)
+    node = await bench.node(Closing(MakeStage().policy), routes=routes)
     await node.open_run()
 
     await node.engine.run_watcher.poll()
@@ -98,7 +101,7 @@ async def test_a_stage_may_listen_to_the_end_of_a_run(bench: Bench) -> None:
     assert await node.engine.reconciler.reconcile() == 0
 
 
-async def test_a_run_that_is_being_filled_does_not_end(bench: Bench) -> None:
+async def test_a_run_that_is_being_filled_does_not_end(bench: EngineBench) -> None:
     node = await bench.node()
     run_id = await node.open_run(is_loading=True)
 
@@ -110,7 +113,7 @@ async def test_a_run_that_is_being_filled_does_not_end(bench: Bench) -> None:
     assert (await runs.get(bench.db, run_id)).state == "completed"
 
 
-async def test_equal_keys_are_one_run(bench: Bench) -> None:
+async def test_equal_keys_are_one_run(bench: EngineBench) -> None:
     node = await bench.node()
 
     assert await node.open_run("demo:1") == await node.open_run("demo:1")
@@ -118,30 +121,32 @@ async def test_equal_keys_are_one_run(bench: Bench) -> None:
 
 
 async def test_a_cancelled_run_discards_what_is_claimed_queued_and_scheduled(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
-    stage = LoadingMake(
+    stage = LoadingStage(
         lambda tasks: [one.task for one in tasks], before_commit=(inputs := Notes())
     )
-    node = await bench.node(stage, Use())
+    node = await bench.node(stage, UseStage())
     run_id = await node.open_run()
-    await node.queue(Wanted(1), run_id=run_id)
+    await node.queue(ThingRequested(1), run_id=run_id)
     claimed = await node.claim()
-    await node.queue(Wanted(2), run_id=run_id)
-    await node.publish(Wanted(3), run_id=run_id, run_at=bench.clock.now() + timedelta(seconds=500))
-    await node.queue(Wanted(4))
+    await node.queue(ThingRequested(2), run_id=run_id)
+    await node.publish(
+        ThingRequested(3), run_id=run_id, run_at=bench.clock.now() + timedelta(seconds=500)
+    )
+    await node.queue(ThingRequested(4))
 
     assert await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
     await node.engine.run_watcher.poll()
     await node.settle(claimed)
     await settle_swept(node)
 
-    assert sorted(await toys(bench.db)) == [(1, "Discard"), (2, "Discard"), (3, "Discard")]
-    assert [row["number"] for row in await job_rows(bench.db)] == ["4"]
-    assert {(row["state"], row["error_code"]) for row in await history(bench.db)} == {
+    assert sorted(await list_toys(bench.db)) == [(1, "Discard"), (2, "Discard"), (3, "Discard")]
+    assert [row["number"] for row in await list_jobs(bench.db)] == ["4"]
+    assert {(row["state"], row["error_code"]) for row in await list_history(bench.db)} == {
         (5, "run.cancelled")
     }
-    assert not await dead_letter_rows(bench.db)
+    assert not await list_dead_letters(bench.db)
     assert inputs.seen[2] is None
 
 
@@ -156,7 +161,7 @@ class Notes:
         self.seen |= {one.task.number: one.input for one in ended}
 
 
-async def settle_swept(node: Stepped) -> None:
+async def settle_swept(node: SteppedNode) -> None:
     committer = node.runner().committer
     swept = list(committer._finished)
     committer._finished.clear()
@@ -164,11 +169,11 @@ async def settle_swept(node: Stepped) -> None:
 
 
 async def test_two_nodes_sweep_a_cancelled_run_without_doing_anything_twice(
-    bench: Bench,
+    bench: EngineBench,
 ) -> None:
     one, other = await bench.node(), await bench.node()
     run_id = await one.open_run()
-    await one.queue(*[Wanted(number) for number in range(300)], run_id=run_id)
+    await one.queue(*[ThingRequested(number) for number in range(300)], run_id=run_id)
     await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
 
     async with anyio.create_task_group() as group:
@@ -177,34 +182,34 @@ async def test_two_nodes_sweep_a_cancelled_run_without_doing_anything_twice(
     for node in (one, other):
         await settle_swept(node)
 
-    assert sorted(await toys(bench.db)) == [(number, "Discard") for number in range(300)]
-    assert not await job_rows(bench.db)
+    assert sorted(await list_toys(bench.db)) == [(number, "Discard") for number in range(300)]
+    assert not await list_jobs(bench.db)
 
 
-async def test_jobs_of_a_cancelled_run_are_not_worked_on(bench: Bench) -> None:
+async def test_jobs_of_a_cancelled_run_are_not_worked_on(bench: EngineBench) -> None:
     worked: list[int] = []
 
-    async def work(item: Wanted) -> Outcome[Any]:
+    async def work(item: ThingRequested) -> Outcome[Any]:
         worked.append(item.number)
         return Done(item)
 
-    engine = await bench.run(Make(do=work), Use())
+    engine = await bench.run(MakeStage(do=work), UseStage())
     await pause(engine)
     run_id = Ids(SystemClock()).new()
     new = runs.NewRun(id=run_id, kind="toy")
     now = SystemClock().now()
     async with engine.publisher.transaction() as publication:
         await runs.create(publication.tx, new, now)
-        await publication.publish([Wanted(number) for number in range(50)], run_id=run_id)
+        await publication.publish([ThingRequested(number) for number in range(50)], run_id=run_id)
     await runs.cancel(bench.db, run_id, "a person", now)
 
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
     assert not worked
-    assert len(await toys(bench.db)) == 50
+    assert len(await list_toys(bench.db)) == 50
 
 
-async def test_a_long_run_is_swept_in_one_poll_with_a_bounded_memory(bench: Bench) -> None:
+async def test_a_long_run_is_swept_in_one_poll_with_a_bounded_memory(bench: EngineBench) -> None:
     most = 0
 
     async def watch(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
@@ -212,22 +217,24 @@ async def test_a_long_run_is_swept_in_one_poll_with_a_bounded_memory(bench: Benc
         del tx, ended
         most = max(most, engine.runners[MAKE].committer.unsettled())
 
-    engine = await bench.run(Make(before_commit=watch), Use(), settings=SLOW_POLLS)
+    engine = await bench.run(MakeStage(before_commit=watch), UseStage(), settings=SLOW_POLLS)
     await pause(engine)
     run_id = Ids(SystemClock()).new()
     async with engine.publisher.transaction() as publication:
         await runs.create(publication.tx, runs.NewRun(id=run_id, kind="toy"), SystemClock().now())
-        await publication.publish([Wanted(number) for number in range(6_000)], run_id=run_id)
+        await publication.publish(
+            [ThingRequested(number) for number in range(6_000)], run_id=run_id
+        )
     await runs.cancel(bench.db, run_id, "a person", SystemClock().now())
 
     await engine.run_watcher.poll()
-    await until_settled(bench.db)
+    await wait_until_settled(bench.db)
 
-    assert len(await toys(bench.db)) == 6_000
+    assert len(await list_toys(bench.db)) == 6_000
     assert most <= 2_000
 
 
-async def test_a_run_that_has_ended_cannot_be_cancelled(bench: Bench) -> None:
+async def test_a_run_that_has_ended_cannot_be_cancelled(bench: EngineBench) -> None:
     node = await bench.node()
     run_id = await node.open_run()
     await node.engine.run_watcher.poll()
@@ -236,7 +243,7 @@ async def test_a_run_that_has_ended_cannot_be_cancelled(bench: Bench) -> None:
     assert not (await runs.get(bench.db, run_id)).cancelled
 
 
-async def test_what_may_be_done_for_a_run_is_written_in_it(bench: Bench) -> None:
+async def test_what_may_be_done_for_a_run_is_written_in_it(bench: EngineBench) -> None:
     node = await bench.node()
     new = runs.NewRun(
         id=node.engine.parts.ids.new(),

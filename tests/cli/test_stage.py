@@ -5,7 +5,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.queue import repository, switches
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 STAGE = "enrichment.run"
 
@@ -38,24 +38,24 @@ def test_a_stage_is_paused_and_resumed_for_all_nodes(cli: Cli, on_database: OnDa
     assert f"stage:{STAGE}" not in switch_states(on_database)
 
 
-def test_resuming_what_is_not_paused_says_so(cli: Cli) -> None:
-    ended = cli("stage", "resume", STAGE)
+def test_resuming_a_stage_that_is_not_paused_is_refused(cli: Cli) -> None:
+    result = cli("stage", "resume", STAGE)
 
-    assert ended.code == 1
-    assert "is not paused" in ended.err
+    assert result.code == 1
+    assert "is not paused" in result.err
 
 
-def test_a_drain_waits_until_nothing_is_in_hand(cli: Cli, on_database: OnDatabase) -> None:
+def test_a_drain_waits_until_no_job_is_in_flight(cli: Cli, on_database: OnDatabase) -> None:
     queue_job(on_database, state=0)
 
     idle = cli("stage", "drain", STAGE, "--json")
     queue_job(on_database, state=1)
     busy = cli("stage", "drain", STAGE, "--timeout", "0.1")
 
-    told = idle.json
-    assert (idle.code, told["running"]) == (0, 0)
+    data = idle.json
+    assert (idle.code, data["running"]) == (0, 0)
     assert busy.code == 1
-    assert "still has jobs in hand" in busy.err
+    assert "still has jobs in flight" in busy.err
 
 
 def test_a_scale_is_a_switch_that_every_node_follows(cli: Cli, on_database: OnDatabase) -> None:
@@ -70,7 +70,7 @@ def test_a_scale_is_a_switch_that_every_node_follows(cli: Cli, on_database: OnDa
     assert "as before" in again.out
 
 
-def test_wrong_words_are_named_with_those_that_would_do(cli: Cli) -> None:
+def test_wrong_arguments_are_refused_with_the_valid_ones(cli: Cli) -> None:
     for words, sentence in (
         (("stage", "pause", "enrich"), "discovery.run, enrichment.run"),
         (("stage", "scale", STAGE, "many"), "write a whole number"),
@@ -79,11 +79,11 @@ def test_wrong_words_are_named_with_those_that_would_do(cli: Cli) -> None:
         (("provider", "off", "google"), "write one of apollo"),
         (("stage", "drain"), "STAGE"),
     ):
-        ended = cli(*words)
+        result = cli(*words)
 
-        assert ended.code == 2, words
-        assert sentence in ended.err
-        assert ended.out == ""
+        assert result.code == 2, words
+        assert sentence in result.err
+        assert result.out == ""
 
 
 def test_a_provider_is_switched_off_and_on(cli: Cli, on_database: OnDatabase) -> None:

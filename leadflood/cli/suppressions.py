@@ -6,9 +6,9 @@ from uuid import UUID
 import typer
 
 from leadflood.app import Storage
-from leadflood.cli.opened import AsJson, Reason, print_table, who, with_storage
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.cli.talk import print_data, print_json
 from leadflood.domain.suppressions.schemas import (
     SuppressionInput,
     SuppressionKind,
@@ -34,7 +34,7 @@ def add(
     async def work(storage: Storage) -> SuppressionView:
         suppressions = messaging_of(storage).suppressions
         async with storage.db.transaction() as tx:
-            return await suppressions.add(tx, suppression, by=who(), source=SOURCE)
+            return await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
 
     _print_line(with_storage(work), "is suppressed", as_json=as_json)
 
@@ -79,7 +79,7 @@ def remove(
         suppressions = messaging_of(storage).suppressions
         line_id = line if isinstance(line, UUID) else (await suppressions.get(*line)).id
         async with storage.db.transaction() as tx:
-            return await suppressions.lift(tx, line_id, who())
+            return await suppressions.lift(tx, line_id, terminal_user())
 
     _print_line(with_storage(lift), "is no longer suppressed", as_json=as_json)
 

@@ -5,13 +5,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from leadflood.cli.checks import Check, Light, check_everything, failed
-from leadflood.cli.opened import AsJson, log_errors_only
-from leadflood.cli.talk import print_data, print_json, run_async
+from leadflood.cli.console import print_data, print_json, run_async
+from leadflood.cli.database_command import AsJson, log_errors_only
+from leadflood.cli.doctor.check import Check, CheckStatus, failed_by
+from leadflood.cli.doctor.checks import check_everything
 from leadflood.engine.errors import Invalid
 from leadflood.settings import list_settings, load_settings
 
-_MARKS = {Light.GREEN: "ok  ", Light.YELLOW: "note", Light.RED: "RED "}
+_MARKS = {CheckStatus.GREEN: "ok  ", CheckStatus.YELLOW: "note", CheckStatus.RED: "RED "}
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,19 +35,20 @@ def doctor(
     try:
         settings = load_settings()
     except Invalid as error:
-        _tell(Diagnosis(ok=False, settings={}, checks=[failed("settings", error)]), as_json=as_json)
+        diagnosis = Diagnosis(ok=False, settings={}, checks=[failed_by("settings", error)])
+        _print(diagnosis, as_json=as_json)
         raise typer.Exit(1) from error
     checks = run_async(lambda: check_everything(settings, online=online))
     diagnosis = Diagnosis(
-        ok=all(check.light is not Light.RED for check in checks),
+        ok=all(check.status is not CheckStatus.RED for check in checks),
         settings=dict(list_settings(settings)),
         checks=checks,
     )
-    _tell(diagnosis, as_json=as_json)
+    _print(diagnosis, as_json=as_json)
     raise typer.Exit(0 if diagnosis.ok else 1)
 
 
-def _tell(diagnosis: Diagnosis, *, as_json: bool) -> None:
+def _print(diagnosis: Diagnosis, *, as_json: bool) -> None:
     if as_json:
         print_json(diagnosis)
         return
@@ -54,6 +56,6 @@ def _tell(diagnosis: Diagnosis, *, as_json: bool) -> None:
         print_data(f"{path} = {value}")
     print_data("")
     for check in diagnosis.checks:
-        print_data(f"{_MARKS[check.light]}  {check.name}: {check.found}")
+        print_data(f"{_MARKS[check.status]}  {check.name}: {check.finding}")
         if check.fix:
             print_data(f"        fix: {check.fix}")

@@ -8,15 +8,15 @@ from typing import Any
 import anyio
 import pytest
 from leadflood.app import open_node, open_storage
-from leadflood.cli.run import read_budget
+from leadflood.cli.run.command import parse_budget
 from leadflood.contracts.csv_safety import neutral
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from leadflood.settings import load_settings
 from tests.cli.conftest import OnDatabase
-from tests.support.cli import CSV, EXAMPLE_ICP, Cli, rows_of, write_lines
-from tests.support.messaging import sql
+from tests.support.cli import CSV_DATA, EXAMPLE_ICP, Cli, rows_of, write_lines
+from tests.support.statements import sql
 
 PEOPLE = 800
 
@@ -42,15 +42,15 @@ def count_of(on_database: OnDatabase, table: str) -> int:
     return int(on_database(count))
 
 
-def test_a_file_without_any_key_is_scored_by_what_it_says(cli: Cli, output: Path) -> None:
-    given = CSV / "hubspot_b.csv"
+def test_without_any_key_a_file_is_scored_by_its_own_values(cli: Cli, output: Path) -> None:
+    input_file = CSV_DATA / "hubspot_b.csv"
 
-    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
 
-    assert ended.code == 0, ended.err
-    told = ended.json
-    assert (told["rows"], told["leads"], told["scored"], told["badRows"]) == (4, 4, 4, 0)
-    assert told["spentMicros"] == 0
+    assert result.code == 0, result.err
+    data = result.json
+    assert (data["rows"], data["leads"], data["scored"], data["badRows"]) == (4, 4, 4, 0)
+    assert data["spentMicros"] == 0
     jane = rows_of(output)[0]
     assert jane["Email"] == "jane@acme.de"
     assert (jane["band"], jane["status"]) == ("LOW", "scored")
@@ -61,20 +61,20 @@ def test_a_file_without_any_key_is_scored_by_what_it_says(cli: Cli, output: Path
 
 
 def test_how_the_file_was_understood_is_shown(cli: Cli, output: Path) -> None:
-    given = CSV / "linkedin_connections_notes.csv"
+    input_file = CSV_DATA / "linkedin_connections_notes.csv"
 
-    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output)
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output)
 
-    assert ended.out == ""
-    assert "utf-8, cells parted by comma" in ended.err
-    assert "'Notes:'" in ended.err
-    assert "Position = title" in ended.err
+    assert result.out == ""
+    assert "utf-8, cells separated by comma" in result.err
+    assert "'Notes:'" in result.err
+    assert "Position = title" in result.err
 
 
-def test_every_row_stands_once_in_the_output_or_with_its_reason_beside_it(
+def test_every_row_is_in_the_output_once_or_in_the_bad_rows_with_its_reason(
     cli: Cli, output: Path, tmp_path: Path
 ) -> None:
-    given = write_lines(
+    input_file = write_lines(
         tmp_path / "in.csv",
         [
             "Name;E-Mail;Company;Memo",
@@ -86,43 +86,61 @@ def test_every_row_stands_once_in_the_output_or_with_its_reason_beside_it(
         ],
     )
 
-    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
 
-    assert ended.code == 0, ended.err
-    told = ended.json
-    assert (told["rows"], told["leads"], told["badRows"]) == (3, 2, 2)
+    assert result.code == 0, result.err
+    data = result.json
+    assert (data["rows"], data["leads"], data["badRows"]) == (3, 2, 2)
     rows = rows_of(output)
     assert [row["E-Mail"] for row in rows] == [
-        "ann@firm.example", "ANN@firm.example", "cy@firm.example",
-    ]  # fmt: skip
+        "ann@firm.example",
+        "ANN@firm.example",
+        "cy@firm.example",
+    ]
     assert rows[0]["Memo"] == "'=HYPERLINK(1)"
     assert rows[0]["lead_id"] == rows[1]["lead_id"] != rows[2]["lead_id"]
     assert "the same lead as line 2" in rows[1]["note"]
-    bad = rows_of(Path(told["badOutput"]))
+    bad = rows_of(Path(data["badOutput"]))
     assert [(row["line"], row["Name"]) for row in bad] == [("3", "Bob"), ("5", "")]
     assert all(row["reason"] for row in bad)
 
 
-def test_the_same_command_again_finds_what_was_done(
+def test_the_same_command_again_writes_the_same_output(
     cli: Cli, output: Path, on_database: OnDatabase
 ) -> None:
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+    words = (
+        "run",
+        "--icp",
+        EXAMPLE_ICP,
+        "--input",
+        CSV_DATA / "apollo_b.csv",
+        "--output",
+        output,
+    )
     first = cli(*words, "--json").json
     before = output.read_bytes()
     output.unlink()
 
     again = cli(*words, "--json")
 
-    told = again.json
-    assert told["runId"] == first["runId"]
+    data = again.json
+    assert data["runId"] == first["runId"]
     assert "started before" in again.err
     assert output.read_bytes() == before
     assert count_of(on_database, "run") == 1
-    assert count_of(on_database, "score_prediction") == told["leads"]
+    assert count_of(on_database, "score_prediction") == data["leads"]
 
 
 def test_another_budget_is_another_run(cli: Cli, output: Path) -> None:
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+    words = (
+        "run",
+        "--icp",
+        EXAMPLE_ICP,
+        "--input",
+        CSV_DATA / "apollo_b.csv",
+        "--output",
+        output,
+    )
 
     first = cli(*words, "--json", "--budget", "1").json
     second = cli(*words, "--json", "--budget", "2").json
@@ -130,11 +148,11 @@ def test_another_budget_is_another_run(cli: Cli, output: Path) -> None:
     assert first["runId"] != second["runId"]
 
 
-def test_a_killed_run_goes_on_and_imports_no_lead_twice(
+def test_a_killed_run_continues_and_imports_no_lead_twice(
     cli: Cli, output: Path, tmp_path: Path, on_database: OnDatabase
 ) -> None:
-    given = many_people(tmp_path / "in.csv")
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+    input_file = many_people(tmp_path / "in.csv")
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
     with cli.start(*words) as process:
         wait_until(lambda: count_of(on_database, "import_row") > 0)
         os.killpg(process.pid, signal.SIGKILL)
@@ -142,12 +160,12 @@ def test_a_killed_run_goes_on_and_imports_no_lead_twice(
     assert not output.exists()
     imported = count_of(on_database, "import_row")
 
-    ended = cli.run(*words)
+    result = cli.run(*words)
 
-    assert ended.code == 0, ended.err
+    assert result.code == 0, result.err
     assert 0 < imported <= PEOPLE
-    assert "going on where it stopped" in ended.err
-    assert ended.err.count("Traceback") == 0
+    assert "continuing" in result.err
+    assert result.err.count("Traceback") == 0
     rows = rows_of(output)
     assert [row["Email"] for row in rows] == [
         f"pat{number}@firm{number % 97}.example" for number in range(PEOPLE)
@@ -165,39 +183,39 @@ def wait_until(is_so: Any, seconds: float = 30.0) -> None:
         assert time.monotonic() < until, "waited for too long"  # noqa: TID251 - same
 
 
-async def test_a_run_is_handed_to_the_node_that_lives_there(
+async def test_a_run_is_handed_to_a_running_node(
     cli: Cli, output: Path, tmp_path: Path, database: Database
 ) -> None:
-    given = many_people(tmp_path / "in.csv", 300)
+    input_file = many_people(tmp_path / "in.csv", 300)
     settings = load_settings(environment=cli.environment)
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
 
     async with open_storage(settings) as storage, open_node(storage) as node:
-        ended = await anyio.to_thread.run_sync(cli.run, *words)
+        result = await anyio.to_thread.run_sync(cli.run, *words)
         worked = sum(line.completed for line in node.engine.status())
 
-    assert ended.code == 0, ended.err
-    told = ended.json
-    assert told["handedOver"] is True
+    assert result.code == 0, result.err
+    data = result.json
+    assert data["handedOver"] is True
     assert worked == 300 * 3
     assert len(rows_of(output)) == 300
     assert await database.fetch_value(sql("SELECT count(*) FROM node")) == 0
 
 
-def test_a_run_whose_node_is_dead_works_by_itself(
+def test_a_run_does_its_own_work_when_the_node_is_dead(
     cli: Cli, output: Path, on_database: OnDatabase
 ) -> None:
     enter_dead_node(on_database)
-    given = CSV / "apollo_b.csv"
+    input_file = CSV_DATA / "apollo_b.csv"
 
-    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output, "--json")
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output, "--json")
 
-    assert ended.code == 0, ended.err
-    told = ended.json
-    assert told["handedOver"] is False
+    assert result.code == 0, result.err
+    data = result.json
+    assert data["handedOver"] is False
 
 
-def test_a_run_that_works_by_itself_leaves_the_jobs_of_others_alone(
+def test_a_run_that_does_its_own_work_leaves_other_jobs_alone(
     cli: Cli, output: Path, on_database: OnDatabase
 ) -> None:
     statement = sql(
@@ -206,41 +224,43 @@ def test_a_run_that_works_by_itself_leaves_the_jobs_of_others_alone(
     )
     on_database(lambda database: database.execute(statement))
 
-    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+    result = cli(
+        "run", "--icp", EXAMPLE_ICP, "--input", CSV_DATA / "apollo_b.csv", "--output", output
+    )
 
-    left = sql("SELECT count(*) FROM job WHERE state = 0 AND claim = 0")
-    assert ended.code == 0, ended.err
-    assert on_database(lambda database: database.fetch_value(left)) == 1
+    remaining = sql("SELECT count(*) FROM job WHERE state = 0 AND claim = 0")
+    assert result.code == 0, result.err
+    assert on_database(lambda database: database.fetch_value(remaining)) == 1
     assert count_of(on_database, "job") == 1
 
 
 def test_the_same_run_twice_at_once_is_refused(
     cli: Cli, output: Path, on_database: OnDatabase
 ) -> None:
-    given = CSV / "apollo_b.csv"
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", given, "--output", output)
+    input_file = CSV_DATA / "apollo_b.csv"
+    words = ("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output)
     cli(*words)
     [lock] = (Path(cli.environment["LEADFLOOD_DATA"]) / "runs").iterdir()
     held = FileLock(lock)
     assert held.try_alone()
 
-    ended = cli(*words)
+    result = cli(*words)
 
     held.close()
-    assert ended.code == 1
-    assert "the same run is going on" in ended.err
+    assert result.code == 1
+    assert "the same run is active" in result.err
     assert count_of(on_database, "run") == 1
 
 
-def test_a_stage_that_is_paused_is_named_before_the_run_waits_for_it(
-    cli: Cli, output: Path
-) -> None:
+def test_a_paused_stage_is_named_before_the_run_waits_for_it(cli: Cli, output: Path) -> None:
     cli("stage", "pause", "message.generate")
 
-    ended = cli("run", "--icp", EXAMPLE_ICP, "--input", CSV / "apollo_b.csv", "--output", output)
+    result = cli(
+        "run", "--icp", EXAMPLE_ICP, "--input", CSV_DATA / "apollo_b.csv", "--output", output
+    )
 
-    assert ended.code == 0, ended.err
-    assert "leadflood stage resume message.generate" in ended.err
+    assert result.code == 0, result.err
+    assert "leadflood stage resume message.generate" in result.err
 
 
 def enter_dead_node(on_database: OnDatabase) -> None:
@@ -251,36 +271,44 @@ def enter_dead_node(on_database: OnDatabase) -> None:
     on_database(lambda database: database.execute(statement))
 
 
-def test_a_dry_run_says_what_it_would_cost_and_imports_nothing(cli: Cli, output: Path) -> None:
+def test_a_dry_run_shows_the_cost_and_imports_nothing(cli: Cli, output: Path) -> None:
     keys = {
         "LEADFLOOD_PROVIDERS__APOLLO__API_KEY": "k",
         "LEADFLOOD_PROVIDERS__APOLLO__CREDIT_PRICE_MICROS": "40000",
         "LEADFLOOD_PROVIDERS__HUNTER__API_KEY": "k",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
     }
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "hubspot_b.csv", "--output", output)
+    words = (
+        "run",
+        "--icp",
+        EXAMPLE_ICP,
+        "--input",
+        CSV_DATA / "hubspot_b.csv",
+        "--output",
+        output,
+    )
 
-    ended = cli(*words, "--dry-run", "--budget", "0.10", "--json", **keys)
+    result = cli(*words, "--dry-run", "--budget", "0.10", "--json", **keys)
 
-    assert ended.code == 0, ended.err
-    told = ended.json
-    assert [price["provider"] for price in told["dryRun"]["asked"]] == ["apollo", "hunter"]
-    assert told["dryRun"]["asked"][0]["mostMicros"] == 4 * 40_000
-    assert told["dryRun"]["mostMicros"] == 100_000
-    assert "NO PRICE SET (providers.hunter.credit_price_micros)" in ended.err
+    assert result.code == 0, result.err
+    data = result.json
+    assert [price["provider"] for price in data["dryRun"]["asked"]] == ["apollo", "hunter"]
+    assert data["dryRun"]["asked"][0]["mostMicros"] == 4 * 40_000
+    assert data["dryRun"]["mostMicros"] == 100_000
+    assert "NO PRICE SET (providers.hunter.credit_price_micros)" in result.err
     assert not output.exists()
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "nan", "inf", "1.0000001", "", "1e12"])
 def test_a_budget_that_is_no_money_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="--budget"):
-        read_budget(text)
+        parse_budget(text)
 
 
 def test_a_budget_is_read_to_the_micro_unit() -> None:
-    assert read_budget("5.00") == 5_000_000
-    assert read_budget("0,000001") == 1
-    assert read_budget("0") == 0
+    assert parse_budget("5.00") == 5_000_000
+    assert parse_budget("0,000001") == 1
+    assert parse_budget("0") == 0
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
@@ -289,7 +317,7 @@ def test_a_cell_that_would_be_computed_is_made_harmless(cell: str) -> None:
 
 
 def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
-    good = str(CSV / "hubspot_b.csv")
+    good = str(CSV_DATA / "hubspot_b.csv")
     icp, out = str(EXAMPLE_ICP), str(folder / "out.csv")
     broken = write_lines(folder / "broken.toml", ['name = "x"', 'offer = "y"', "bandz = 3"])
     workbook = folder / "book.xlsx"
@@ -323,21 +351,29 @@ def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
     yield ["--icp", icp, "--input", good], 2, "--output"
 
 
-def test_bad_input_is_a_sentence_that_names_the_fix(cli: Cli, tmp_path: Path) -> None:
+def test_bad_input_is_reported_with_its_fix(cli: Cli, tmp_path: Path) -> None:
     for words, code, sentence in bad_files(tmp_path):
-        ended = cli("run", *words)
+        result = cli("run", *words)
 
-        assert ended.code == code, ended.err
-        assert sentence in ended.err
-        assert "Traceback" not in ended.err
-        assert ended.out == ""
+        assert result.code == code, result.err
+        assert sentence in result.err
+        assert "Traceback" not in result.err
+        assert result.out == ""
 
 
-def test_a_database_that_is_away_is_a_sentence(cli: Cli, output: Path) -> None:
-    words = ("run", "--icp", EXAMPLE_ICP, "--input", CSV / "hubspot_b.csv", "--output", output)
+def test_an_unreachable_database_is_reported_in_a_sentence(cli: Cli, output: Path) -> None:
+    words = (
+        "run",
+        "--icp",
+        EXAMPLE_ICP,
+        "--input",
+        CSV_DATA / "hubspot_b.csv",
+        "--output",
+        output,
+    )
 
-    ended = cli(*words, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+    result = cli(*words, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
 
-    assert ended.code == 1
-    assert "leadflood doctor" in ended.err
+    assert result.code == 1
+    assert "leadflood doctor" in result.err
     assert not output.exists()

@@ -20,7 +20,7 @@ from leadflood.settings import (
     load_settings,
 )
 
-CONFIG = Path(__file__).parent.parent.parent / "config"
+CONFIG = Path(__file__).parents[1] / "config"
 
 
 def paths_of(tree: Any, path: str = "") -> Iterator[str]:
@@ -125,10 +125,10 @@ def test_a_stage_keeps_its_own_defaults_where_the_settings_say_nothing(
 
 
 def test_the_waterfall_goes_through_the_catalog_in_its_order_by_default() -> None:
-    given = {"LEADFLOOD_ENRICHMENT__VERIFY": "false"}
+    input_file = {"LEADFLOOD_ENRICHMENT__VERIFY": "false"}
 
     assert load_settings(environment={}).enrichment.order == ENRICHER_NAMES
-    assert load_settings(environment=given).enrichment.order == ENRICHER_NAMES
+    assert load_settings(environment=input_file).enrichment.order == ENRICHER_NAMES
 
 
 def test_a_table_that_the_file_has_as_one_value_is_named(tmp_path: Path) -> None:
@@ -160,13 +160,13 @@ def test_a_cap_can_be_taken_away() -> None:
 
 
 def test_no_listing_tells_a_password() -> None:
-    given = {
+    input_file = {
         "DATABASE_URL": "postgresql://me:hunter2@h/x",
         "LEADFLOOD_PROVIDERS__SMTP__BASE_URL": "smtp://me:hunter2@mail.example:587",
         "LEADFLOOD_HTTP__TOKEN": "hunter2",
     }
 
-    listed = dict(list_settings(load_settings(environment=given)))
+    listed = dict(list_settings(load_settings(environment=input_file)))
 
     assert "hunter2" not in str(listed)
     assert listed["providers.smtp.base_url"] == "smtp://me:******@mail.example:587"

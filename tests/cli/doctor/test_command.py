@@ -6,7 +6,7 @@ import pytest
 from leadflood.pipeline import STEPS
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
-from tests.support.messaging import sql
+from tests.support.statements import sql
 
 DAMAGE = {
     "dead letters": "INSERT INTO dead_letter (id, stage, turn, priority, attempts, losses, payload,"
@@ -20,74 +20,75 @@ DAMAGE = {
 }
 
 
-def lights(told: Any) -> dict[str, str]:
-    return {check["name"]: check["light"] for check in told["checks"]}
+def lights(data: Any) -> dict[str, str]:
+    return {check["name"]: check["light"] for check in data["checks"]}
 
 
-def undo_fsync_warning(told: dict[str, str]) -> dict[str, str]:
+def undo_fsync_warning(data: dict[str, str]) -> dict[str, str]:
     """The tests' own server runs without fsync, which the doctor rightly shows red."""
-    return {name: light for name, light in told.items() if name != "postgres"}
+    return {name: light for name, light in data.items() if name != "postgres"}
 
 
-def test_the_doctor_prints_what_is_in_force_and_masks_secrets(cli: Cli) -> None:
-    ended = cli("doctor", LEADFLOOD_PROVIDERS__APOLLO__API_KEY="a-long-secret-key-42")
+def test_the_doctor_prints_the_effective_settings_and_masks_secrets(cli: Cli) -> None:
+    result = cli("doctor", LEADFLOOD_PROVIDERS__APOLLO__API_KEY="a-long-secret-key-42")
 
-    assert "providers.apollo.api_key = ******42" in ended.out
-    assert "a-long-secret" not in ended.out + ended.err
-    assert "engine.heartbeat.beat_seconds = 0.2" in ended.out
-    assert cli.environment["DATABASE_URL"] not in ended.out
+    assert "providers.apollo.api_key = ******42" in result.out
+    assert "a-long-secret" not in result.out + result.err
+    assert "engine.heartbeat.beat_seconds = 0.2" in result.out
+    assert cli.environment["DATABASE_URL"] not in result.out
 
 
-def test_a_healthy_database_has_no_red_line_but_the_tests_own_fsync(cli: Cli) -> None:
-    ended = cli("doctor", "--json")
+def test_a_healthy_database_has_no_red_check_except_the_test_servers_fsync(cli: Cli) -> None:
+    result = cli("doctor", "--json")
 
-    told = ended.json
-    assert ended.code == 1
-    assert "fsync is off" in next(x["fix"] for x in told["checks"] if x["name"] == "postgres")
-    assert "red" not in undo_fsync_warning(lights(told)).values()
+    data = result.json
+    assert result.code == 1
+    assert "fsync is off" in next(x["fix"] for x in data["checks"] if x["name"] == "postgres")
+    assert "red" not in undo_fsync_warning(lights(data)).values()
 
 
 @pytest.mark.parametrize("what", sorted(DAMAGE))
-def test_what_is_damaged_is_red_with_its_fix(cli: Cli, on_database: OnDatabase, what: str) -> None:
+def test_damage_is_red_with_its_fix(cli: Cli, on_database: OnDatabase, what: str) -> None:
     statement = sql(DAMAGE[what])
     on_database(lambda database: database.execute(statement))
 
-    told = cli("doctor", "--json").json
+    data = cli("doctor", "--json").json
 
-    assert lights(told)[what] == "red"
-    assert next(check["fix"] for check in told["checks"] if check["name"] == what)
+    assert lights(data)[what] == "red"
+    assert next(check["fix"] for check in data["checks"] if check["name"] == what)
 
 
-def test_what_an_operator_has_switched_is_noted(cli: Cli) -> None:
+def test_switches_of_an_operator_are_yellow(cli: Cli) -> None:
     cli("provider", "off", "pdl")
     cli("stage", "pause", "message.send")
     cli("sending", "hold", "--reason", "a look")
 
-    told = cli("doctor", "--json").json
+    data = cli("doctor", "--json").json
 
-    found = lights(told)
-    assert found["provider switches"] == found["stages"] == found["sending"] == "yellow"
-    fixes = {check["name"]: check["fix"] for check in told["checks"]}
+    by_name = lights(data)
+    assert by_name["provider switches"] == by_name["stages"] == by_name["sending"] == "yellow"
+    fixes = {check["name"]: check["fix"] for check in data["checks"]}
     assert "leadflood stage resume message.send" in fixes["stages"]
     assert "leadflood provider on pdl" in fixes["provider switches"]
 
 
-def test_what_is_missing_of_a_provider_or_of_mail_is_named(cli: Cli) -> None:
-    told = cli(
-        "doctor", "--json",
+def test_missing_settings_of_providers_and_mail_are_named(cli: Cli) -> None:
+    data = cli(
+        "doctor",
+        "--json",
         LEADFLOOD_PROVIDERS__SMTP__BASE_URL="smtp://me@127.0.0.1:9",
         LEADFLOOD_PROVIDERS__SMTP__API_KEY="k",
         LEADFLOOD_PROVIDERS__HUNTER__API_KEY="k",
-    ).json  # fmt: skip
+    ).json
 
-    checks = {check["name"]: check for check in told["checks"]}
+    checks = {check["name"]: check for check in data["checks"]}
     assert checks["mail settings"]["light"] == "red"
     assert "messaging.postal_address" in checks["mail settings"]["fix"]
     assert "LEADFLOOD_PROVIDERS__APOLLO__API_KEY" in checks["provider apollo"]["fix"]
     assert "credit_price_micros" in checks["provider hunter"]["fix"]
 
 
-def test_keys_are_tried_only_when_asked(cli: Cli) -> None:
+def test_keys_are_checked_only_online(cli: Cli) -> None:
     keys = {
         "LEADFLOOD_PROVIDERS__HUNTER__API_KEY": "k",
         "LEADFLOOD_PROVIDERS__HUNTER__BASE_URL": "http://127.0.0.1:9",
@@ -111,45 +112,45 @@ def test_keys_are_tried_only_when_asked(cli: Cli) -> None:
         ({"DATABASE_URL": "mysql://x"}, "postgres", "DATABASE_URL"),
     ],
 )
-def test_wrong_settings_are_red_and_name_the_mending(
+def test_wrong_settings_are_red_with_their_fix(
     cli: Cli, environment: dict[str, str], name: str, words: str
 ) -> None:
-    ended = cli("doctor", "--json", **environment)
+    result = cli("doctor", "--json", **environment)
 
-    told = ended.json
-    check = next(check for check in told["checks"] if check["name"] == name)
-    assert (ended.code, check["light"]) == (1, "red")
+    data = result.json
+    check = next(check for check in data["checks"] if check["name"] == name)
+    assert (result.code, check["light"]) == (1, "red")
     assert words in check["found"] + check["fix"]
 
 
 def test_a_folder_that_cannot_be_written_is_red(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    told = cli("doctor", "--json", LEADFLOOD_DATA=str(tmp_path / "file" / "data")).json
+    data = cli("doctor", "--json", LEADFLOOD_DATA=str(tmp_path / "file" / "data")).json
 
-    assert lights(told)["data folder"] == "red"
+    assert lights(data)["data folder"] == "red"
 
 
 def test_wrong_settings_end_any_command_with_a_sentence(cli: Cli) -> None:
-    ended = cli("status", LEADFLOOD_HTTP__PORTT="1")
+    result = cli("status", LEADFLOOD_HTTP__PORTT="1")
 
-    assert ended.code == 1
-    assert "http" in ended.err
-    assert "portt" in ended.err
+    assert result.code == 1
+    assert "http" in result.err
+    assert "portt" in result.err
 
 
-def test_the_status_tells_stages_runs_and_sending(cli: Cli) -> None:
+def test_the_status_shows_stages_runs_and_sending(cli: Cli) -> None:
     cli("stage", "pause", "message.send")
 
-    told = cli("status", "--json").json
-    shown = cli("status")
+    data = cli("status", "--json").json
+    status_result = cli("status")
 
-    paused = {stage["name"]: stage["paused"] for stage in told["stages"]}
+    paused = {stage["name"]: stage["paused"] for stage in data["stages"]}
     assert paused["message.send"] is True
     assert set(paused) == {step.run.name for step in STEPS}
-    assert told["nodes"] == told["runs"] == told["crashLoops"] == []
-    assert told["tree"] is None
-    assert "no node is at work" in shown.out
+    assert data["nodes"] == data["runs"] == data["crashLoops"] == []
+    assert data["tree"] is None
+    assert "no node is running" in status_result.out
 
 
 def test_the_migrations_go_down_and_up(cli: Cli) -> None:
@@ -165,29 +166,29 @@ def test_the_migrations_go_down_and_up(cli: Cli) -> None:
     assert up["isCurrent"] is True
 
 
-def test_a_migration_that_does_not_exist_is_a_sentence(cli: Cli) -> None:
-    ended = cli("migrate", "down", "4711", "--yes")
+def test_a_migration_that_does_not_exist_is_reported_in_a_sentence(cli: Cli) -> None:
+    result = cli("migrate", "down", "4711", "--yes")
 
-    assert ended.code == 1
-    assert "Traceback" not in ended.err
+    assert result.code == 1
+    assert "Traceback" not in result.err
 
 
 def test_the_catalogue_holds_every_event_of_the_pipeline_and_of_the_logs(cli: Cli) -> None:
-    told = cli("events", "--json").json
+    data = cli("events", "--json").json
 
-    kinds = {one["name"]: one for one in told["events"]}
+    kinds = {entry["name"]: entry for entry in data["events"]}
     for step in STEPS:
         assert step.run.name in kinds[str(step.on.__struct_config__.tag)]["starts"]
-    assert all(one["means"] for one in told["events"])
-    assert "engine.node.entered" in {one["name"] for one in told["logs"]}
+    assert all(entry["means"] for entry in data["events"])
+    assert "engine.node.entered" in {entry["name"] for entry in data["logs"]}
     assert kinds["scoring.lead.qualified"]["kept"] is False
-    names = [*kinds, *(one["name"] for one in told["logs"])]
+    names = [*kinds, *(entry["name"] for entry in data["logs"])]
     assert not [name for name in names if not all(x.isidentifier() for x in name.split("."))]
 
 
-def test_the_command_is_there_as_a_module_of_its_own(cli: Cli) -> None:
-    ended = cli.run("sending", "unknown", "resolve", UUID(int=1), "sent")
+def test_the_command_runs_as_a_module(cli: Cli) -> None:
+    result = cli.run("sending", "unknown", "resolve", UUID(int=1), "sent")
 
-    assert ended.code == 1
-    assert ended.err.startswith("error [")
-    assert ended.out == ""
+    assert result.code == 1
+    assert result.err.startswith("error [")
+    assert result.out == ""

@@ -1,0 +1,1 @@
+"""`leadflood demo`: the product on a pretend world, and its report."""

@@ -1,0 +1,1 @@
+"""`leadflood doctor`: what is checked, and the fix for each fault."""

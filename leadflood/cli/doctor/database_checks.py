@@ -1,0 +1,115 @@
+"""Checks of the database: the server, the tables, sending, the ledger, switches."""
+
+from collections.abc import AsyncIterator
+
+from leadflood.app import Storage
+from leadflood.cli.console import format_money
+from leadflood.cli.doctor.check import Check, failed, passed, warning
+from leadflood.cli.doctor.key_checks import check_keys
+from leadflood.cli.doctor.settings_checks import check_mail
+from leadflood.cli.doctor.work_checks import check_work
+from leadflood.cli.sending import messaging_of
+from leadflood.domain.sending.schemas import IntentState
+from leadflood.engine.control import inspection
+from leadflood.engine.db import migrations
+from leadflood.engine.db.server_checks import inspect
+from leadflood.engine.ledger.repository import sum_lines
+from leadflood.engine.net.ledger_port import LineState
+from leadflood.engine.queue import repository
+
+DURABLE_COMMIT = {"on", "remote_apply", "remote_write", "local"}
+
+
+async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Check]:
+    """Check the server, the tables and the work in them; `online` also the providers' keys."""
+    yield await _check_server(storage)
+    state = await migrations.status(storage.database)
+    if state.current is None:
+        yield warning(
+            "migrations", "the database is empty", "none: the first start makes the tables"
+        )
+        return
+    if not state.is_current:
+        pending = ", ".join(state.pending)
+        yield failed("migrations", f"left to do: {pending}", "run `leadflood migrate up`")
+        return
+    yield passed("migrations", f"at {state.current}, the newest")
+    yield await _check_installation(storage)
+    for check in await check_work(storage):
+        yield check
+    for check in await _check_messaging(storage):
+        yield check
+    yield await _check_ledger(storage)
+    yield await _check_switches(storage)
+    if online:
+        for check in await check_keys(storage):
+            yield check
+
+
+async def _check_server(storage: Storage) -> Check:
+    facts = await inspect(storage.database)
+    where = "embedded" if storage.server is not None else "DATABASE_URL"
+    finding = (
+        f"{where}, PostgreSQL {facts.version}, fsync {_on_off(facts.fsync)}, full_page_writes "
+        f"{_on_off(facts.full_page_writes)}, synchronous_commit {facts.synchronous_commit}"
+    )
+    if problems := [*facts.obstacles(), *facts.dangers()]:
+        return failed("postgres", finding, "; ".join(problems))
+    if facts.synchronous_commit not in DURABLE_COMMIT:
+        fix = "a crash may lose the last commits; set synchronous_commit = on"
+        return failed("postgres", finding, fix)
+    return passed("postgres", finding)
+
+
+def _on_off(is_on: bool) -> str:
+    return "on" if is_on else "off"
+
+
+async def _check_installation(storage: Storage) -> Check:
+    row = await repository.find_installation(storage.db)
+    if row is None:
+        return passed("installation", "new: the first start writes whose database this is")
+    finding = f"{row['mode']} mode, {row['clock_kind']} clock, era {row['era']}"
+    if (row["mode"], row["clock_kind"]) != (storage.settings.mode, storage.clock.kind):
+        return failed(
+            "installation",
+            f"{finding}, but the settings say {storage.settings.mode} mode",
+            "set `mode` to the database's, or use another database: the two never mix",
+        )
+    return passed("installation", finding)
+
+
+async def _check_messaging(storage: Storage) -> list[Check]:
+    sending = await messaging_of(storage).sending.status()
+    checks = [passed("sending", "released")]
+    if sending.held:
+        finding = f"held by {sending.by}: {sending.reason}" if sending.by else "held"
+        checks = [warning("sending", finding, "when all is well: `leadflood sending release`")]
+    unknown = sending.counts.get(IntentState.UNKNOWN, 0)
+    if unknown:
+        fix = "`leadflood sending unknown list`, then resolve each"
+        checks.append(failed("unknown sends", f"{unknown} may or may not have arrived", fix))
+    else:
+        checks.append(passed("unknown sends", "none"))
+    return [*checks, check_mail(storage.settings)]
+
+
+async def _check_ledger(storage: Storage) -> Check:
+    totals = await sum_lines(storage.db)
+    unresolved = [total for total in totals if total.state is LineState.UNRESOLVED]
+    if not unresolved:
+        return passed("ledger", "no unresolved lines")
+    descriptions = ", ".join(
+        f"{total.lines} {total.provider} ({format_money(total.reserved_micros, 2)})"
+        for total in unresolved
+    )
+    fix = "compare with the provider's invoice; they count at their reserved price"
+    return warning("ledger", f"unresolved: {descriptions}", fix)
+
+
+async def _check_switches(storage: Storage) -> Check:
+    names = await inspection.list_providers_off(storage.db)
+    if not names:
+        return passed("provider switches", "all on")
+    fix = "; ".join(f"`leadflood provider on {name}`" for name in names)
+    return warning("provider switches", f"off: {', '.join(names)}", fix)

@@ -1,0 +1,84 @@
+"""Checks of the settings: the data folder, the HTTP address, providers, mail."""
+
+import tempfile
+
+from anyio import to_thread
+
+from leadflood.api.http.settings import warning_of
+from leadflood.app import messaging_settings
+from leadflood.cli.doctor.check import Check, failed, passed, warning
+from leadflood.contracts.values import Channel
+from leadflood.domain.sending.rules.compose import missing_settings
+from leadflood.providers import catalog
+from leadflood.settings import Settings
+
+
+async def check_folder(settings: Settings) -> Check:
+    """Check that the data folder can be written."""
+    folder = settings.data_folder()
+
+    def probe() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+    try:
+        await to_thread.run_sync(probe)
+    except OSError as error:
+        return failed(
+            "data folder",
+            f"{folder} cannot be written ({error.strerror or error})",
+            "run as its owner, or set LEADFLOOD_DATA to a folder that may be written",
+        )
+    return passed("data folder", f"{folder} can be written")
+
+
+def check_http(settings: Settings) -> Check:
+    """Check that the API does not listen to the network without TLS."""
+    http = settings.http
+    where = f"{http.host}:{http.port}"
+    if binding_warning := warning_of(http):
+        return warning(
+            "http", binding_warning, "put a proxy that speaks TLS before it and name its address"
+        )
+    return passed("http", f"serves on {where}")
+
+
+def check_providers(settings: Settings) -> list[Check]:
+    """Check that each provider has what it needs: keys and a price."""
+    return [_check_provider(settings, name) for name in catalog.CATALOG]
+
+
+def _check_provider(settings: Settings, name: str) -> Check:
+    provider, spec = settings.providers[name], catalog.CATALOG[name].spec
+    title = f"provider {name}"
+    if not provider.enabled:
+        return passed(title, "disabled in the settings")
+    if not catalog.is_configured(name, settings.providers):
+        missing = [secret for secret in spec.secrets if not getattr(provider, secret, "")]
+        names = ", ".join(
+            f"LEADFLOOD_PROVIDERS__{name.upper()}__{secret.upper()}" for secret in missing
+        )
+        return warning(title, "not configured: it is not called", f"set {names} to use it")
+    if catalog.is_paid_per_lead(spec) and not provider.credit_price_micros:
+        return warning(
+            title,
+            "configured, but without a price: no budget can hold it",
+            f"set providers.{name}.credit_price_micros to what one credit costs",
+        )
+    return passed(title, f"configured ({provider.base_url or spec.base_url})")
+
+
+def check_mail(settings: Settings) -> Check:
+    """Check that the settings name a sender and what the law asks for."""
+    missing = missing_settings(Channel.EMAIL, messaging_settings(settings))
+    if not missing:
+        return passed("mail settings", "complete")
+    fix = f"set {', '.join(missing)}"
+    is_sending = any(
+        catalog.is_configured(name, settings.providers)
+        for name in catalog.list_senders(Channel.EMAIL)
+    )
+    if is_sending:
+        return failed("mail settings", "incomplete: every e-mail is refused", fix)
+    return warning("mail settings", "incomplete, and no mail server is set: nothing is sent", fix)

@@ -1,0 +1,61 @@
+"""`leadflood provider`: list providers; switch one off and on for all nodes."""
+
+from typing import Annotated
+
+import typer
+
+from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.database_command import (
+    AsJson,
+    Reason,
+    require_name,
+    terminal_user,
+    with_storage,
+)
+from leadflood.cli.switch_result import SwitchResult, print_switch
+from leadflood.engine.queue import switches
+from leadflood.providers import catalog
+from leadflood.settings import PROVIDER_NAMES
+
+app = typer.Typer(no_args_is_help=True, help="List providers; switch one off and on.")
+
+ProviderName = Annotated[str, typer.Argument(metavar="NAME", help=", ".join(PROVIDER_NAMES))]
+
+
+@app.command("list")
+def list_providers(
+    *,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page docs/providers.md.")] = False,
+) -> None:
+    """List what each provider can do, allows and charges."""
+    rows = catalog.feature_matrix()
+    if as_json:
+        print_json(rows)
+    elif markdown:
+        print_data(catalog.write_page().rstrip("\n"))
+    else:
+        print_table(
+            ("provider", "does", "plan", "most credits"),
+            [(row.name, ", ".join(row.does), row.plan, row.credits) for row in rows],
+        )
+
+
+@app.command()
+def off(name: ProviderName, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Stop calling a provider, on all nodes."""
+    require_name("NAME", name, PROVIDER_NAMES)
+    with_storage(
+        lambda storage: switches.switch_provider_off(
+            storage.db, storage.clock, name, terminal_user(), reason
+        )
+    )
+    print_switch(SwitchResult(f"provider:{name}", "off", changed=True), as_json=as_json)
+
+
+@app.command()
+def on(name: ProviderName, *, as_json: AsJson = False) -> None:
+    """Call a provider again."""
+    require_name("NAME", name, PROVIDER_NAMES)
+    changed = with_storage(lambda storage: switches.switch_provider_on(storage.db, name))
+    print_switch(SwitchResult(f"provider:{name}", "on", changed), as_json=as_json)

@@ -1,0 +1,1 @@
+"""`leadflood run`: read a CSV, import it, work on it, write the scored CSV."""

@@ -1,0 +1,209 @@
+"""`leadflood run`: the pipeline on a CSV file; nothing is ever sent."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import typer
+
+from leadflood.app import Storage, open_storage
+from leadflood.cli.console import USAGE_ERROR, print_json, print_message, run_async
+from leadflood.cli.database_command import log_errors_only
+from leadflood.cli.run.estimate import estimate, show_estimate
+from leadflood.cli.run.input import RunInput, read_input, show_input, write_bad_rows
+from leadflood.cli.run.output import check_writable, write_output
+from leadflood.cli.run.report import RunReport, print_report
+from leadflood.cli.run.worker import work_until_done
+from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.icp.service.icps import content_hash
+from leadflood.domain.imports.schemas.views import NewImport
+from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.service.reports import RunReports
+from leadflood.engine.db.filelock import FileLock
+from leadflood.engine.errors import Conflict, Invalid
+from leadflood.providers import catalog
+from leadflood.settings import PROVIDER_NAMES, Settings, load_settings
+
+MICROS = 1_000_000
+MAX_BUDGET = Decimal(1_000_000_000)
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command line; `cap_micros` None: no cap."""
+
+    icp: Path
+    input: Path
+    output: Path
+    cap_micros: int | None
+    as_json: bool
+    started_at: float
+
+
+class PreparedRun(msgspec.Struct, frozen=True):
+    """A run whose input was read; `bad_path` None: every row can be used."""
+
+    options: RunOptions
+    run_input: RunInput
+    key: str
+    bad_path: Path | None
+
+
+def run(
+    icp: Annotated[Path, typer.Option(help="The ICP: a TOML file.")],
+    input_file: Annotated[Path, typer.Option("--input", help="People or companies: a CSV file.")],
+    output: Annotated[Path, typer.Option(help="Where the scored CSV goes.")],
+    budget: Annotated[
+        str | None, typer.Option(help="The most this run may cost, such as 5.00.")
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+) -> None:
+    """Enrich and score the leads of a CSV file. After a kill, the same command continues."""
+    started_at = time.perf_counter()
+    settings = load_settings()
+    log_errors_only()
+    cap = parse_budget(budget) if budget is not None else settings.budget.run_micros
+    options = RunOptions(
+        icp=icp,
+        input=input_file,
+        output=output,
+        cap_micros=cap,
+        as_json=as_json,
+        started_at=started_at,
+    )
+    if not dry_run:
+        check_writable(output, input_file)
+    run_input = read_input(icp, input_file)
+    show_input(input_file, run_input)
+    start = _show_estimate if dry_run else _start
+    raise typer.Exit(start(settings, options, run_input))
+
+
+def parse_budget(text: str) -> int:
+    """Return an amount of money as micro-units. Raises: Invalid."""
+    try:
+        amount = Decimal(text.strip().replace(",", "."))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or not 0 <= amount <= MAX_BUDGET or amount * MICROS % 1:
+        problem = "write an amount such as 5.00, at most six decimals, 0 for nothing paid"
+        raise Invalid.field(
+            "--budget",
+            problem,
+            detail=f"--budget: {text!r} is no amount of money: {problem}",
+            code=USAGE_ERROR,
+        )
+    return int(amount * MICROS)
+
+
+def _show_estimate(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
+    """Show what the run would cost at most, and do nothing."""
+    estimated = estimate(settings, len(run_input.csv.rows), options.cap_micros)
+    show_estimate(settings, estimated)
+    if options.as_json:
+        print_json({"dryRun": estimated, "input": run_input.summary()})
+    return 0
+
+
+def _start(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
+    bad_path = write_bad_rows(options.output, run_input)
+    if not run_input.csv.rows:
+        raise Invalid(
+            f"{options.input}: no row can be used; the reasons are in {bad_path}",
+            code="run.input.unusable",
+        )
+    key = run_key(settings, options, run_input)
+    prepared = PreparedRun(options, run_input, key, bad_path)
+    with _exclusive_run(settings.data_folder() / "runs", key):
+        try:
+            return run_async(lambda: _run(settings, prepared))
+        except KeyboardInterrupt:
+            print_message("stopped: the same command continues where this one stopped")
+            raise
+
+
+def run_key(settings: Settings, options: RunOptions, run_input: RunInput) -> str:
+    """Return a key of all that decides the result: the same command finds its run again."""
+    parts = [
+        run_input.csv.sha256.hex(),
+        content_hash(run_input.icp).hex(),
+        str(options.cap_micros),
+        str(settings.budget.lead_micros),
+        ",".join(
+            name for name in PROVIDER_NAMES if catalog.is_configured(name, settings.providers)
+        ),
+    ]
+    return "run:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def _exclusive_run(folder: Path, key: str) -> Iterator[None]:
+    """Refuse the same run twice at once on this machine: both would write the same file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{key.partition(':')[2][:32]}.lock")
+    try:
+        if not lock.try_alone():
+            raise Conflict(
+                "the same run is active in another process: wait for it, or stop it and start"
+                " again (it continues where it stopped)",
+                code="run.running",
+            )
+        yield
+    finally:
+        lock.close()
+
+
+async def _run(settings: Settings, prepared: PreparedRun) -> int:
+    """Run the pipeline and write the output; return the exit code."""
+    options, csv = prepared.options, prepared.run_input.csv
+    async with open_storage(settings, report=print_message) as storage:
+        icp = await storage.icps.record(prepared.run_input.icp)
+        run_id = await _open_run(storage, options, prepared.key)
+        new = NewImport(run_id=run_id, icp_id=icp.id, name=options.input.name)
+        was_handed_over = await work_until_done(storage, new, csv, options.started_at)
+        counts = await write_output(storage, new, csv, options.output)
+        funnel = await RunReports(storage.db).count_funnel(run_id)
+    report = RunReport(
+        run_id=run_id,
+        output=str(options.output),
+        bad_output=None if prepared.bad_path is None else str(prepared.bad_path),
+        bad_rows=len(csv.bad),
+        spent_micros=funnel.spent_micros,
+        seconds=round(time.perf_counter() - options.started_at, 3),
+        handed_over=was_handed_over,
+        **msgspec.structs.asdict(counts),
+    )
+    print_report(report, settings.budget.currency)
+    if options.as_json:
+        print_json(report)
+    return 0 if counts.unfinished == 0 else 1
+
+
+async def _open_run(storage: Storage, options: RunOptions, key: str) -> UUID:
+    """Open the run, or find the one that the same command opened before."""
+    limits = RunLimits(
+        sends=SendsPolicy.NEVER,
+        cap_micros=options.cap_micros,
+        lead_cap_micros=storage.settings.budget.lead_micros,
+        has_default_caps=False,
+    )
+    run_id, is_new = await storage.runs.resume_or_open_run(
+        storage.db, "csv", limits, title=options.input.name, key=key, is_loading=True
+    )
+    if not is_new:
+        run = await storage.runs.get(run_id)
+        is_running = run.state == "running"
+        state = "continuing" if is_running else "it had ended: its results are written again"
+        print_message(
+            f"run:     {run_id} was started before with this input, ICP and options; {state}"
+        )
+    return run_id
