@@ -79,7 +79,7 @@ from leadflood.engine.ledger.repository import (
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
-from leadflood.engine.net.gateway import Parts as GateParts, ProviderGateway
+from leadflood.engine.net.gateway import GatewayParts as GateParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.net.providers import Provider as GateProvider
 from leadflood.engine.obs.log import log
@@ -93,7 +93,7 @@ from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.wakeups import Wakeups
-from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
+from leadflood.engine.runtime import Engine, EngineParts, running_engine
 from leadflood.pipeline import STAGES, STEPS
 from leadflood.providers import catalog
 from leadflood.settings import Settings, explain_settings

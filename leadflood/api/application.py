@@ -12,14 +12,14 @@ from leadflood.api.http.settings import Settings
 from leadflood.api.lead_batches import LeadBatches
 from leadflood.api.routes import list_routes, make_document
 from leadflood.api.routes.docs import ApiDocument
-from leadflood.api.services import Node, Services
+from leadflood.api.services import Services, ServiceSource
 from leadflood.engine.obs.event_feed import EventFeed, EventHub
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 Announce = Callable[[str], Awaitable[None]]
 
 
-async def serve_api(node: Node, http: Settings, announce: Announce | None = None) -> None:
+async def serve_api(node: ServiceSource, http: Settings, announce: Announce | None = None) -> None:
     """Serve until cancelled; then stop accepting first, and finish what is being answered.
 
     `announce` is called with the address. Raises: Conflict (port taken, another master secret).
@@ -32,7 +32,7 @@ async def serve_api(node: Node, http: Settings, announce: Announce | None = None
 
 @asynccontextmanager
 async def listening(
-    node: Node, http: Settings, routes: Sequence[Route] | None = None
+    node: ServiceSource, http: Settings, routes: Sequence[Route] | None = None
 ) -> AsyncIterator[str]:
     """Serve while the block runs, all routes or those given; yield the address."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from leadflood.api.http.batched_unit_of_work import BatchedUnitOfWork
 from leadflood.api.http.request_context import Caller
-from leadflood.api.services import Node
+from leadflood.api.services import ServiceSource
 from leadflood.domain.lead_views.schemas import LeadPage
 from leadflood.domain.leads.schemas import LeadMade
 from leadflood.domain.leads.service.creation import LeadOrder
@@ -20,7 +20,7 @@ from leadflood.engine.queue.publisher import Publication
 class LeadCreationBatch:
     """Creates the leads of a batch of requests; see `BatchedWork`."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ServiceSource) -> None:
         self._node = node
 
     async def prepare(self, requests: Sequence[LeadRequest]) -> list[LeadRequest | LeadfloodError]:
@@ -38,7 +38,7 @@ class LeadCreationBatch:
 class LeadBatches:
     """Reads and creates leads, those of concurrent requests at once."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ServiceSource) -> None:
         self._node = node
         self._reads: Batcher[UUID, LeadPage | None] = Batcher(
             lambda lead_ids, _: node.services.lead_pages.find_many(lead_ids)

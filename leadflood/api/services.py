@@ -94,7 +94,7 @@ class Services(Platform, frozen=True, kw_only=True):
     public_url: str
 
 
-class Node(Protocol):
+class ServiceSource(Protocol):
     """The node this process is. Ask it each time: after a burial its services are new ones."""
 
     @property

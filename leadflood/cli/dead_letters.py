@@ -35,7 +35,7 @@ _ENDING_TEXTS = {
 }
 
 
-class Subject(msgspec.Struct, frozen=True):
+class LetterSubject(msgspec.Struct, frozen=True):
     """The lead and the send that a payload names, if any."""
 
     lead_id: UUID | None = None
@@ -185,8 +185,8 @@ async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:
     return letter
 
 
-def _subject_of(payload: str) -> Subject:
+def _subject_of(payload: str) -> LetterSubject:
     try:
-        return msgspec.json.decode(payload, type=Subject)
+        return msgspec.json.decode(payload, type=LetterSubject)
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return Subject()
+        return LetterSubject()

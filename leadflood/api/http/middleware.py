@@ -28,7 +28,7 @@ from leadflood.engine.errors import Transient
 from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
-from leadflood.engine.obs.tracing import Active, read_traceparent, spanned
+from leadflood.engine.obs.tracing import ActiveTracer, read_traceparent, spanned
 
 ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "traceparent"
@@ -77,7 +77,7 @@ ENVIRONMENT: Final = web.AppKey("environment", Environment)
 @web.middleware
 async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Put the request in a span, where traces are written."""
-    if not Active.tracer.is_on:
+    if not ActiveTracer.tracer.is_on:
         return await handler(request)
     parent = read_traceparent(request.headers.get(TRACE_HEADER, ""))
     with spanned("request", "server", parent) as span:

@@ -15,7 +15,7 @@ from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.http.uploads import Upload
-from leadflood.api.routes.auth import Claim, Registration, complete_registration
+from leadflood.api.routes.auth import ClaimBody, Registration, complete_registration
 from leadflood.api.services import Services
 from leadflood.domain.auth.schemas import LinkHolder, LinkKind
 from leadflood.engine.errors import Conflict, Invalid, NotFound
@@ -80,7 +80,7 @@ async def submit_claim(
     form = await _read_form(upload, ClaimForm)
     try:
         _require_same(form.password, form.again)
-        body = _to_body(form, Claim, token)
+        body = _to_body(form, ClaimBody, token)
         prepared = await services.accounts.use.registration.prepare_claim(
             body.token, body.email, body.name, body.password
         )

@@ -8,10 +8,10 @@ import msgspec
 
 from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.bulk_actions.schemas import (
+    ActionItem,
     BulkAction,
     ChunkWanted,
     CodeCount,
-    Item,
     ItemProblem,
     ItemResult,
     ItemState,
@@ -94,7 +94,7 @@ async def find_undo(db: Reader, run_id: UUID) -> UUID | None:
     return undo_id
 
 
-async def list_waiting(db: Reader, chunks: Sequence[ChunkWanted]) -> list[Item]:
+async def list_waiting(db: Reader, chunks: Sequence[ChunkWanted]) -> list[ActionItem]:
     """List the items of these chunks that are still waiting."""
     rows = await db.fetch(
         SQL.list_waiting,
@@ -177,8 +177,8 @@ def _action(row: Row) -> StoredAction:
     )
 
 
-def _item(row: Row) -> Item:
-    return Item(
+def _item(row: Row) -> ActionItem:
+    return ActionItem(
         run_id=row["run_id"],
         number=row["number"],
         lead_id=row["lead_id"],

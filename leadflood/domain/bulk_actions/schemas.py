@@ -129,7 +129,7 @@ class PreviousState(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class ActionItem(msgspec.Struct, frozen=True, kw_only=True):
     """One lead of an action; `previous` is what the action that is undone stored of it."""
 
     run_id: UUID
@@ -150,7 +150,7 @@ class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
 class ItemResult(msgspec.Struct, frozen=True):
     """An item, what was planned for it, and its lead before; None: the lead is gone."""
 
-    item: Item
+    item: ActionItem
     change: PlannedChange
     before: LeadState | None
 

@@ -10,9 +10,9 @@ from leadflood.domain.bulk_actions import repository
 from leadflood.domain.bulk_actions.repository import ClosedChunk
 from leadflood.domain.bulk_actions.rules import plan_change, plan_undo
 from leadflood.domain.bulk_actions.schemas import (
+    ActionItem,
     BulkAction,
     ChunkWanted,
-    Item,
     ItemResult,
     ItemState,
     StoredAction,
@@ -84,7 +84,11 @@ class BulkActionStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
         return follow_ups
 
     async def _run(
-        self, tx: Tx, action: StoredAction, items: Sequence[Item], chunks: Sequence[FinishedChunk]
+        self,
+        tx: Tx,
+        action: StoredAction,
+        items: Sequence[ActionItem],
+        chunks: Sequence[FinishedChunk],
     ) -> list[FollowUp]:
         """Do what is left of some chunks of one action."""
         now = self._clock.now()
@@ -115,7 +119,7 @@ def _close(chunk: FinishedChunk) -> ClosedChunk:
     return ClosedChunk(chunk.task, ItemState.FAILED, code_of(error))
 
 
-def _chunk_of(item: Item, chunks: Sequence[FinishedChunk]) -> FinishedChunk:
+def _chunk_of(item: ActionItem, chunks: Sequence[FinishedChunk]) -> FinishedChunk:
     return next(chunk for chunk in chunks if chunk.task.first <= item.number <= chunk.task.last)
 
 

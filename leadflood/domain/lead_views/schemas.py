@@ -169,7 +169,7 @@ class ListedLead(msgspec.Struct, frozen=True):
     position: LeadPosition
 
 
-class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Something that happened to a lead; `run_id` None: outside a run."""
 
     id: UUID

@@ -1,13 +1,13 @@
 import asyncpg
 import pytest
-from leadflood.domain.audit.schemas import Actor, AuditEntry
+from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings
 from leadflood.engine.ids import Ids
 
-ACTOR = Actor(
+ACTOR = AuditActor(
     principal=Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL),
     address="203.0.113.7",
     request_id="r-1",

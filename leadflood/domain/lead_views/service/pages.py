@@ -8,10 +8,10 @@ from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.lead_views.repository import pages
 from leadflood.domain.lead_views.schemas import (
     LeadDetail,
-    LeadEvent,
     LeadPage,
     LeadRecord,
     ScoreView,
+    TimelineEvent,
 )
 from leadflood.domain.lead_views.service.page_cache import LeadPageCache
 from leadflood.domain.lead_views.service.scores import ScoreViews
@@ -77,7 +77,7 @@ class LeadPages:
 
     async def list_events(
         self, lead_id: UUID, visibility: Visibility, before: UUID | None, limit: int
-    ) -> list[LeadEvent]:
+    ) -> list[TimelineEvent]:
         """List what happened to a lead, newest first, behind a position. Raises: NotFound."""
         view = await self._leads.get(self._db, lead_id)
         if not visibility.allows(view.owner):
