@@ -13,7 +13,7 @@ from uuid import UUID
 import anyio
 import msgspec
 import uvloop
-from leadflood.app import Node, Storage, open_node, open_storage
+from leadflood.app import Node, open_node, open_storage
 from leadflood.cli.demo.command import ICP
 from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
 from leadflood.contracts.ports.people import PeopleQuery
@@ -23,6 +23,7 @@ from leadflood.engine.obs import log
 from leadflood.engine.queue import runs
 from leadflood.providers import catalog
 from leadflood.settings import Settings, convert
+from leadflood.wiring.storage import Storage
 
 from benchmarks import memory_world
 from benchmarks.world import CLOCK, SQL, print_line, rss_mb

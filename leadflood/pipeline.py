@@ -44,3 +44,4 @@ STEPS = (
     Step(on=ChunkWanted, run=BulkActionStage),
 )
 STAGES: dict[str, type[Stage[Any, Any, Any]]] = {step.run.name: step.run for step in STEPS}
+STAGE_NAMES = tuple(STAGES)

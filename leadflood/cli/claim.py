@@ -1,11 +1,11 @@
 """`leadflood claim`: the one-time link for the first administrator."""
 
-from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_message
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.domain.auth.schemas import OneTimeLink
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
+from leadflood.wiring.storage import Storage
 
 WILDCARD_HOSTS = {"", "0.0.0.0", "::"}  # noqa: S104 - no address that a browser can open
 

@@ -7,11 +7,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from leadflood.app import Storage, open_storage
+from leadflood.app import open_storage
 from leadflood.cli.console import USAGE_ERROR, print_message, run_async
 from leadflood.engine.errors import Invalid
 from leadflood.engine.obs import log as logs
 from leadflood.settings import load_settings
+from leadflood.wiring.storage import Storage
 
 ResultT = TypeVar("ResultT")
 

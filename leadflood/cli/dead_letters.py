@@ -7,16 +7,16 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
-from leadflood.cli.sending import messaging_of
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.sending.stage import SendStage
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
+from leadflood.pipeline import STAGE_NAMES
+from leadflood.wiring.storage import Storage
 
 PAGE_SIZE = 500
 BURIED = "engine.buried"
@@ -170,7 +170,7 @@ async def _find_doubtful(storage: Storage, letter_ids: Sequence[UUID]) -> list[U
     payloads = await dead_letters.find_payloads(storage.db, letter_ids, SendStage.name)
     subjects = {letter_id: _subject_of(payload) for letter_id, payload in payloads.items()}
     intent_ids = [subject.intent_id for subject in subjects.values() if subject.intent_id]
-    unsettled = await messaging_of(storage).unknown_sends.find_unsettled(intent_ids)
+    unsettled = await storage.messaging().unknown_sends.find_unsettled(intent_ids)
     return [letter_id for letter_id, subject in subjects.items() if subject.intent_id in unsettled]
 
 

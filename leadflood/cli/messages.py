@@ -5,10 +5,8 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
-from leadflood.cli.sending import messaging_of
 from leadflood.domain.messages.schemas import (
     Decider,
     MessageDetail,
@@ -16,6 +14,7 @@ from leadflood.domain.messages.schemas import (
     MessageState,
     MessageView,
 )
+from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, approve, reject.")
 MessageId = Annotated[UUID, typer.Argument(metavar="ID")]
@@ -32,7 +31,7 @@ def list_messages(
     """List messages, newest first."""
     message_filter = MessageFilter(state=state, run_id=run)
     messages = with_storage(
-        lambda storage: messaging_of(storage).messages.list(message_filter, limit=limit)
+        lambda storage: storage.messaging().messages.list(message_filter, limit=limit)
     )
     if as_json:
         print_json(messages)
@@ -56,7 +55,7 @@ def list_messages(
 @app.command()
 def show(message: MessageId, *, as_json: AsJson = False) -> None:
     """Show a message with the facts that carry it."""
-    detail = with_storage(lambda storage: messaging_of(storage).messages.get(message))
+    detail = with_storage(lambda storage: storage.messaging().messages.get(message))
     if as_json:
         print_json(detail)
         return

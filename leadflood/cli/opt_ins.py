@@ -6,13 +6,12 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
-from leadflood.cli.sending import messaging_of
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
+from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")
 LeadId = Annotated[UUID, typer.Argument(metavar="LEAD")]
@@ -65,7 +64,7 @@ def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
 @app.command("list")
 def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
     """List what a lead agreed to, live and withdrawn, newest first."""
-    opt_ins = with_storage(lambda storage: messaging_of(storage).opt_ins.list(lead))
+    opt_ins = with_storage(lambda storage: storage.messaging().opt_ins.list(lead))
     if as_json:
         print_json(opt_ins)
         return

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from leadflood.app import Storage
 from leadflood.cli.console import print_message
 from leadflood.cli.database_command import with_storage
 from leadflood.domain.leads.schemas import NewScore
 from leadflood.domain.leads.service import kernel as leads
+from leadflood.wiring.storage import Storage
 
 CHUNK = 500
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Messaging, Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.sending.schemas import IntentState, IntentView, SendingStatus
+from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Hold or release sending; settle unknown sends.")
 unknown_app = typer.Typer(no_args_is_help=True, help="Sends that may or may not have arrived.")
@@ -23,18 +23,13 @@ class ArrivalAnswer(StrEnum):
     NOT_SENT = "not-sent"
 
 
-def messaging_of(storage: Storage) -> Messaging:
-    """Build the services of messages for a process that is no node."""
-    return storage.messaging(storage.producer())
-
-
 @app.command()
 def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Stop all sending. Once this answers, only the listed sends may still arrive."""
 
     async def work(storage: Storage) -> SendingStatus:
         async with storage.db.transaction() as tx:
-            return await messaging_of(storage).sending.hold(tx, terminal_user(), reason)
+            return await storage.messaging().sending.hold(tx, terminal_user(), reason)
 
     _print_status(with_storage(work), as_json=as_json)
 
@@ -45,7 +40,7 @@ def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
 
     async def work(storage: Storage) -> SendingStatus:
         async with storage.db.transaction() as tx:
-            return await messaging_of(storage).sending.release(tx, terminal_user(), reason)
+            return await storage.messaging().sending.release(tx, terminal_user(), reason)
 
     _print_status(with_storage(work), as_json=as_json)
 
@@ -53,7 +48,7 @@ def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Tell whether sending is held, and what may still arrive."""
-    state = with_storage(lambda storage: messaging_of(storage).sending.status())
+    state = with_storage(lambda storage: storage.messaging().sending.status())
     _print_status(state, as_json=as_json)
 
 
@@ -62,7 +57,7 @@ def list_unknown(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
     """List the sends of which nobody knows whether they arrived, oldest first."""
-    intents = with_storage(lambda storage: messaging_of(storage).unknown_sends.list(limit=limit))
+    intents = with_storage(lambda storage: storage.messaging().unknown_sends.list(limit=limit))
     if as_json:
         print_json(intents)
         return

@@ -9,14 +9,14 @@ import anyio
 import msgspec
 import typer
 
-from leadflood.api.application import serve_api
 from leadflood.api.http.settings import warning_of
-from leadflood.app import Storage, open_node, open_storage
+from leadflood.app import open_node, open_storage, serve_node
 from leadflood.cli.claim import show_claim_link
 from leadflood.cli.console import backend_options, print_message
 from leadflood.engine.obs import log as logs
 from leadflood.engine.obs.log import log
 from leadflood.settings import Settings, load_settings
+from leadflood.wiring.storage import Storage
 
 
 def serve(
@@ -61,7 +61,7 @@ async def _run_node(storage: Storage) -> None:
             log.info("http.server.started", address=address)
             await show_claim_link(storage, address)
 
-        await serve_api(node, storage.settings.http, announce)
+        await serve_node(node, announce)
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:

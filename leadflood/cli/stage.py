@@ -5,7 +5,6 @@ from typing import Annotated
 import anyio
 import typer
 
-from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import USAGE_ERROR, print_message
 from leadflood.cli.database_command import AsJson, Reason, require_name, terminal_user, with_storage
 from leadflood.cli.switch_result import SwitchResult, print_switch
@@ -13,7 +12,8 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.control import inspection
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.queue import switches
-from leadflood.pipeline import STAGES
+from leadflood.pipeline import STAGE_NAMES, STAGES
+from leadflood.wiring.storage import Storage
 
 POLL_SECONDS = 0.25
 DEFAULT = "default"

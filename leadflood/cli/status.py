@@ -6,10 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, with_storage
-from leadflood.cli.sending import messaging_of
 from leadflood.domain.sending.schemas import SendingStatus
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import CrashLoop, NodeRow, StageOverview
@@ -17,7 +15,9 @@ from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.client import open_client
 from leadflood.engine.queue import dead_letters, runs
 from leadflood.engine.queue.dead_letters import DeadLetterCount
+from leadflood.pipeline import STAGE_NAMES
 from leadflood.settings import Settings
+from leadflood.wiring.storage import Storage
 
 TREE_PATH = "/v1/admin/tree"
 TREE_SECONDS = 2.0
@@ -63,7 +63,7 @@ async def _read_status(storage: Storage) -> Status:
         nodes=await inspection.list_nodes(db, now),
         stages=await inspection.list_stages(db, STAGE_NAMES, now),
         runs=await _list_runs(storage),
-        sending=await messaging_of(storage).sending.status(),
+        sending=await storage.messaging().sending.status(),
         providers_off=await inspection.list_providers_off(db),
         crash_loops=await list_crash_loops(storage),
         dead_letters=await dead_letters.count(db),

@@ -5,15 +5,14 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
-from leadflood.cli.sending import messaging_of
 from leadflood.domain.suppressions.schemas import (
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
 )
+from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove.")
 Kind = Annotated[SuppressionKind, typer.Argument()]
@@ -32,7 +31,7 @@ def add(
     suppression = SuppressionInput(kind=kind, value=value, reason=reason)
 
     async def work(storage: Storage) -> SuppressionView:
-        suppressions = messaging_of(storage).suppressions
+        suppressions = storage.messaging().suppressions
         async with storage.db.transaction() as tx:
             return await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
 
@@ -44,7 +43,7 @@ def list_lines(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
     """List the suppression list, newest first."""
-    lines = with_storage(lambda storage: messaging_of(storage).suppressions.list(limit=limit))
+    lines = with_storage(lambda storage: storage.messaging().suppressions.list(limit=limit))
     if as_json:
         print_json(lines)
         return
@@ -76,7 +75,7 @@ def remove(
     line = _id_of(kind_or_id) if value is None else (_kind_of(kind_or_id), value)
 
     async def lift(storage: Storage) -> SuppressionView:
-        suppressions = messaging_of(storage).suppressions
+        suppressions = storage.messaging().suppressions
         line_id = line if isinstance(line, UUID) else (await suppressions.get(*line)).id
         async with storage.db.transaction() as tx:
             return await suppressions.lift(tx, line_id, terminal_user())

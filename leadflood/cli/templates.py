@@ -7,12 +7,11 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.app import Storage
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
-from leadflood.cli.sending import messaging_of
 from leadflood.domain.drafting.schemas import TemplateInput, TemplatePreview, TemplateView
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
+from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="The texts of drafts: list, show, set, preview.")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML.", dir_okay=False)]
@@ -21,7 +20,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML."
 @app.command("list")
 def list_templates(*, as_json: AsJson = False) -> None:
     """List the newest version of each text, and the built-in ones in use."""
-    templates = with_storage(lambda storage: messaging_of(storage).templates.list())
+    templates = with_storage(lambda storage: storage.messaging().templates.list())
     if as_json:
         print_json(templates)
         return
@@ -49,12 +48,12 @@ def show(
     """Show a version of a text by its id, or the newest ones of a name."""
     template_id = _id_of(text)
     if template_id is None:
-        listed = with_storage(lambda storage: messaging_of(storage).templates.list())
+        listed = with_storage(lambda storage: storage.messaging().templates.list())
         templates = [template for template in listed if template.name == text]
         if not templates:
             raise NotFound(f"there is no template {text!r}", code="template.not_found")
     else:
-        detail = with_storage(lambda storage: messaging_of(storage).templates.get(template_id))
+        detail = with_storage(lambda storage: storage.messaging().templates.get(template_id))
         templates = [detail.template]
     if as_json:
         print_json(templates)
@@ -70,7 +69,7 @@ def set_template(file: File, *, as_json: AsJson = False) -> None:
 
     async def work(storage: Storage) -> TemplateView:
         async with storage.db.transaction() as tx:
-            return await messaging_of(storage).templates.add(tx, template_input, terminal_user())
+            return await storage.messaging().templates.add(tx, template_input, terminal_user())
 
     template = with_storage(work)
     if as_json:
@@ -92,7 +91,7 @@ def preview(
     """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
     template = read_template(file)
     filled = with_storage(
-        lambda storage: messaging_of(storage).templates.preview(template, lead_id=lead, offer=offer)
+        lambda storage: storage.messaging().templates.preview(template, lead_id=lead, offer=offer)
     )
     if as_json:
         print_json(filled)

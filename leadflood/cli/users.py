@@ -5,7 +5,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from leadflood.app import Storage
 from leadflood.cli.claim import base_url
 from leadflood.cli.console import print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
@@ -21,6 +20,7 @@ from leadflood.domain.auth.schemas import (
 )
 from leadflood.domain.users.schemas import IssuedLink, UserFilter
 from leadflood.engine.db.tx import Tx
+from leadflood.wiring.storage import Storage
 
 ResultT = TypeVar("ResultT")
 MAX_USERS = 10_000

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from leadflood.app import STAGE_NAMES
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
+from leadflood.pipeline import STAGE_NAMES
 
 from tests.support.chaos import (
     ChaosField,

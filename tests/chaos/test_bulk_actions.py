@@ -4,7 +4,6 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.api.http.request_context import OPERATOR
-from leadflood.app import Storage
 from leadflood.domain.bulk_actions.schemas import (
     BulkAction,
     BulkView,
@@ -15,6 +14,7 @@ from leadflood.domain.bulk_actions.schemas import (
 from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.clock import REAL_TIME
+from leadflood.wiring.storage import Storage
 
 from tests.chaos.points import SMALL
 from tests.support.chaos import ChaosField, Nursery, open_chaos_field

@@ -10,7 +10,6 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.api.http.request_context import OPERATOR
-from leadflood.app import Storage
 from leadflood.domain.auth.schemas import EVERYTHING
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
@@ -19,6 +18,7 @@ from leadflood.domain.imports.service.uploads import ImportUploads, UploadedFile
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
+from leadflood.wiring.storage import Storage
 
 from tests.support.chaos import ChaosField, Nursery, open_chaos_field
 from tests.support.pretend import Plan

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import anyio
 import msgspec
-from leadflood.app import Node, Storage, open_node, open_storage
+from leadflood.app import Node, open_node, open_storage
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
@@ -24,6 +24,7 @@ from leadflood.engine.obs import log as logs
 from leadflood.engine.queue import runs
 from leadflood.sandbox.main import Announcement
 from leadflood.settings import Settings
+from leadflood.wiring.storage import Storage
 
 from tests.support.pretend import Plan, settings_for
 

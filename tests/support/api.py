@@ -12,11 +12,12 @@ import msgspec
 from leadflood.api.application import listening
 from leadflood.api.http.rate_limit import RateClass, Settings as Rates
 from leadflood.api.http.settings import Settings as HttpSettings
-from leadflood.app import Node, Storage, open_node
+from leadflood.app import Node, open_node
 from leadflood.domain.auth.schemas import Role
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
 from leadflood.settings import convert
+from leadflood.wiring.storage import Storage
 
 JSON = {"Content-Type": "application/json"}
 OPERATOR_TOKEN = "the operator of these tests"  # noqa: S105 - opens nothing but a test's own server

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import anyio
 import msgspec
-from leadflood.app import Storage, open_storage
+from leadflood.app import open_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
@@ -33,6 +33,7 @@ from leadflood.engine.net.client import open_client
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
 from leadflood.sandbox.main import Announcement
+from leadflood.wiring.storage import Storage
 
 from tests.chaos.nursery import ChildOrder, ChildReport
 from tests.chaos.worker import WorkerOrders, WorkerResult

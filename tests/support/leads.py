@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-from leadflood.app import Storage
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.profiles import find_views
@@ -14,6 +13,7 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
+from leadflood.wiring.storage import Storage
 
 from tests.support.statements import sql
 

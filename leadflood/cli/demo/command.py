@@ -13,7 +13,7 @@ import anyio
 import msgspec
 import typer
 
-from leadflood.app import Node, Storage, open_node, open_storage
+from leadflood.app import Node, open_node, open_storage, serve_node
 from leadflood.cli.claim import show_claim_link
 from leadflood.cli.console import print_json, print_message, run_async
 from leadflood.cli.database_command import log_errors_only
@@ -32,6 +32,7 @@ from leadflood.engine.queue.publisher import Publication
 from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.main import Announcement
 from leadflood.settings import load_settings
+from leadflood.wiring.storage import Storage
 
 DEFAULT_LEADS = 200
 HIGH_LEADS_EXPECTED = range(20, 81)
@@ -221,12 +222,10 @@ def _list_broken_promises(outcome: DemoOutcome) -> list[str]:
 
 
 async def _keep_serving(node: Node, storage: Storage) -> None:
-    from leadflood.api.application import serve_api  # noqa: PLC0415 - only where it is needed
-
     async def announce(address: str) -> None:
         print_message(f"demo: serving on {address} until Ctrl-C (docs: {address}/docs)")
         await show_claim_link(storage, address)
 
     with anyio.CancelScope():
-        await serve_api(node, storage.settings.http, announce)
+        await serve_node(node, announce)
     await REAL_TIME.sleep(0)

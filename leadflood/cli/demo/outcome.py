@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.app import Storage
 from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.runs.schemas import Funnel
@@ -16,6 +15,7 @@ from leadflood.engine.ledger.repository import Line, list_lines
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.providers import catalog
+from leadflood.wiring.storage import Storage
 
 RecordT = TypeVar("RecordT")
 

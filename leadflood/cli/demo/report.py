@@ -5,7 +5,7 @@ from uuid import UUID
 
 from rich.table import Table
 
-from leadflood.app import Node, Storage
+from leadflood.app import Node
 from leadflood.cli.console import format_money, print_message, stderr_console
 from leadflood.cli.demo.outcome import DemoOutcome
 from leadflood.cli.demo.progress import RunTimes
@@ -16,6 +16,7 @@ from leadflood.domain.messages.schemas import MessageFilter
 from leadflood.domain.runs.schemas import Funnel
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.schemas import Prediction
+from leadflood.wiring.storage import Storage
 
 TOP_COUNT = 5
 MAX_MISMATCHES = 10

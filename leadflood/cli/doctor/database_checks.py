@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from leadflood.app import Storage
 from leadflood.cli.console import format_money
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.cli.doctor.key_checks import check_keys
 from leadflood.cli.doctor.settings_checks import check_mail
 from leadflood.cli.doctor.work_checks import check_work
-from leadflood.cli.sending import messaging_of
 from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
@@ -16,6 +14,7 @@ from leadflood.engine.db.server_checks import inspect
 from leadflood.engine.ledger.repository import sum_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.queue import repository
+from leadflood.wiring.storage import Storage
 
 DURABLE_COMMIT = {"on", "remote_apply", "remote_write", "local"}
 
@@ -80,7 +79,7 @@ async def _check_installation(storage: Storage) -> DoctorCheck:
 
 
 async def _check_messaging(storage: Storage) -> list[DoctorCheck]:
-    sending = await messaging_of(storage).sending.status()
+    sending = await storage.messaging().sending.status()
     checks = [passed("sending", "released")]
     if sending.held:
         finding = f"held by {sending.by}: {sending.reason}" if sending.by else "held"

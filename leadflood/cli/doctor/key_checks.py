@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from leadflood.app import Storage, open_node
+from leadflood.app import open_node
 from leadflood.cli.doctor.check import DoctorCheck, failed_by, is_expected, passed
 from leadflood.contracts.ports.account import AccountReader
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.errors import LeadfloodError
+from leadflood.wiring.storage import Storage
 
 NO_RUN = UUID(int=0)
 """A node for this run only works on nothing at all."""

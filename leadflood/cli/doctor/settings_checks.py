@@ -5,12 +5,12 @@ import tempfile
 from anyio import to_thread
 
 from leadflood.api.http.settings import warning_of
-from leadflood.app import messaging_settings
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending.rules.compose import missing_settings
 from leadflood.providers import catalog
 from leadflood.settings import Settings
+from leadflood.wiring.messaging import messaging_settings
 
 
 async def check_folder(settings: Settings) -> DoctorCheck:

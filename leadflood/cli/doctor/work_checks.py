@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from leadflood.app import STAGE_NAMES, WHOLE_NODE, Storage
+from leadflood.app import WHOLE_NODE
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.cli.status import list_crash_loops
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import NodeRow, StageOverview
 from leadflood.engine.queue import dead_letters
+from leadflood.pipeline import STAGE_NAMES
+from leadflood.wiring.storage import Storage
 
 STALLED_SECONDS = 600.0
 

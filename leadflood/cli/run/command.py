@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.app import Storage, open_storage
+from leadflood.app import open_storage
 from leadflood.cli.console import USAGE_ERROR, print_json, print_message, run_async
 from leadflood.cli.database_command import log_errors_only
 from leadflood.cli.run.estimate import estimate, show_estimate
@@ -29,6 +29,7 @@ from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.providers import catalog
 from leadflood.settings import PROVIDER_NAMES, Settings, load_settings
+from leadflood.wiring.storage import Storage
 
 MICROS = 1_000_000
 MAX_BUDGET = Decimal(1_000_000_000)

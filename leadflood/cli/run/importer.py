@@ -2,7 +2,6 @@
 
 import msgspec
 
-from leadflood.app import Storage
 from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
@@ -10,6 +9,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.publisher import Publisher
+from leadflood.wiring.storage import Storage
 
 CHUNK_SIZE = 500
 MAX_TRIES = 5

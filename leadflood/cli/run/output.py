@@ -6,7 +6,6 @@ from uuid import UUID
 
 from anyio import to_thread
 
-from leadflood.app import Storage
 from leadflood.cli.console import USAGE_ERROR
 from leadflood.cli.run.csv_file import write_csv_file
 from leadflood.cli.run.result_table import ADDED_COLUMNS, LeadResults, OutputCounts, ResultTable
@@ -16,6 +15,7 @@ from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.errors import Invalid
+from leadflood.wiring.storage import Storage
 
 CHUNK_SIZE = 500
 

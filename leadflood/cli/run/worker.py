@@ -5,7 +5,7 @@ from uuid import UUID
 
 import anyio
 
-from leadflood.app import STAGE_NAMES, WHOLE_NODE, Storage, open_node
+from leadflood.app import WHOLE_NODE, open_node
 from leadflood.cli.console import print_message
 from leadflood.cli.run.importer import ImportProgress, import_rows
 from leadflood.cli.run.progress import ProgressDisplay, RunSnapshot
@@ -16,6 +16,8 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.control import inspection
 from leadflood.engine.queue.heartbeat import register_installation
 from leadflood.engine.queue.liveness import LivenessProbe
+from leadflood.pipeline import STAGE_NAMES
+from leadflood.wiring.storage import Storage
 
 POLL_SECONDS = 0.3
 

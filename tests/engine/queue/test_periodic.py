@@ -3,7 +3,6 @@ from typing import Any
 
 import anyio
 import pytest
-from leadflood.app import STAGE_NAMES
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -12,7 +11,7 @@ from leadflood.engine.queue.event_routes import EventRoutes
 from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.wakeups import Wakeups
-from leadflood.pipeline import STEPS
+from leadflood.pipeline import STAGE_NAMES, STEPS
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg

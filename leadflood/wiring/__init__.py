@@ -1,0 +1,1 @@
+"""Wiring: how the parts that `app` names are built from each other."""

@@ -1,0 +1,95 @@
+"""Storage: a usable database with the services that need no node."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from leadflood.contracts.ports.sender import Sender
+from leadflood.contracts.values import Channel
+from leadflood.domain.audit.service import AuditTrail
+from leadflood.domain.auth.service.accounts import Accounts
+from leadflood.domain.auth.service.one_time_links import OneTimeLinks
+from leadflood.domain.auth.service.user_accounts import UserAccounts
+from leadflood.domain.icp.service.icps import IcpService
+from leadflood.domain.runs.schemas import BudgetDefaults
+from leadflood.domain.runs.service.runs import RunService
+from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.users.service.team_settings import TeamSettings
+from leadflood.domain.users.service.users import Users
+from leadflood.engine import secret_files
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.embedded import EmbeddedServer
+from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue.dispatcher import Dispatcher
+from leadflood.engine.queue.event_routes import EventRoutes
+from leadflood.engine.queue.publisher import Publisher
+from leadflood.engine.queue.wakeups import Wakeups
+from leadflood.pipeline import STAGES, STEPS
+from leadflood.settings import Settings, explain_settings
+from leadflood.wiring.messaging import Messaging, build_messaging, messaging_settings
+
+
+class Storage:
+    """A migrated, usable database, with the services that need no node.
+
+    `server` is the embedded server; None where DATABASE_URL names another one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        database: DatabaseSettings,
+        db: Database,
+        server: EmbeddedServer | None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.database = database
+        self.db = db
+        self.server = server
+        self.ids = Ids(clock)
+        self.audit = AuditTrail(self.ids, clock)
+        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._read_accounts_secret)
+        self.users = Users(
+            db, UserAccounts(clock, self.ids), OneTimeLinks(clock, settings.accounts)
+        )
+        self.team = TeamSettings(db)
+        self.icps = IcpService(db, self.ids, clock)
+        self.budget = msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True)
+        self.runs = RunService(db, self.ids, clock, self.budget)
+        self.scores = ScoringService(db)
+
+    def explain_settings(self) -> Sequence[tuple[str, str, str]]:
+        """Return every effective setting: path, value (secrets masked), source."""
+        return explain_settings(self.settings)
+
+    def producer(self) -> Publisher:
+        """Return a publisher for a process that is no node: its jobs are queued for the nodes."""
+        wakeups = Wakeups()
+        channels: dict[str, Any] = dict.fromkeys(STAGES)
+        dispatcher = Dispatcher(EventRoutes(STEPS), channels, None, wakeups, self.ids, self.clock)
+        return Publisher(self.db, dispatcher, None, wakeups)
+
+    def messaging(
+        self,
+        publisher: Publisher | None = None,
+        senders: Mapping[Channel, Sender] | None = None,
+    ) -> Messaging:
+        """Build the services of messages; without a publisher, those of a process that is no node.
+
+        `senders` are the providers that can be asked whether a message arrived.
+        """
+        return build_messaging(
+            messaging_settings(self.settings),
+            self.db,
+            self.ids,
+            self.clock,
+            publisher or self.producer(),
+            senders,
+        )
+
+    def _read_accounts_secret(self) -> str:
+        return secret_files.read_or_create(self.settings.data_folder() / "accounts.secret")

@@ -1,0 +1,86 @@
+"""Upkeep: what a node does beside its stages, each duty an actor of its own."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from leadflood.api.http import idempotency
+from leadflood.domain.auth.retention import prune as prune_auth
+from leadflood.domain.imports.retention import prune as prune_uploads
+from leadflood.domain.notifications.retention import prune as prune_notifications
+from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.engine.actors.supervisor import Child
+from leadflood.engine.ledger.repository import forget_answers, resolve_orphans
+from leadflood.engine.net.gateway import ProviderGateway
+from leadflood.engine.obs.log import log
+from leadflood.engine.queue.maintenance.loop import drain, repeat
+from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
+from leadflood.engine.queue.publisher import Publisher
+from leadflood.wiring.storage import Storage
+
+ORPHANS_SECONDS = 2.0
+LOOK_UP_SECONDS = 30.0
+PRUNE_SECONDS = 600.0
+
+
+class Upkeep:
+    """The duties of a node beside its stages."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        publisher: Publisher,
+        gateway: ProviderGateway,
+        unknown_sends: UnknownSends,
+        notifier: EventNotifier,
+    ) -> None:
+        self._storage = storage
+        self._publisher = publisher
+        self._gateway = gateway
+        self._unknown_sends = unknown_sends
+        self._notifier = notifier
+
+    def actors(self) -> Sequence[Child]:
+        """Return an actor for each duty."""
+        storage = self._storage
+        schedule = Scheduler(storage.db, storage.clock, self._publisher, (SYSTEM_HEARTBEAT,))
+        children = [
+            Child("schedule", schedule.run),
+            Child("gate", self._gateway.run),
+            _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
+            _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
+            _repeating("answers", PRUNE_SECONDS, self._prune),
+            _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
+        ]
+        if storage.server is not None:
+            children.append(Child("postgres", storage.server.watch))
+        return children
+
+    async def _settle_orphans(self) -> None:
+        """Settle the money and sends of lost nodes: unresolved lines, unknown intents."""
+        lines = await resolve_orphans(self._storage.db, self._storage.clock.now())
+        intents = await self._unknown_sends.settle_lost()
+        if lines or intents:
+            log.info("engine.orphans.settled", lines=lines, intents=intents)
+
+    async def _notify(self) -> None:
+        await self._notifier.poll(self._publisher)
+
+    async def _prune(self) -> None:
+        """Delete what is past its retention, slice by slice."""
+        db, settings, now = self._storage.db, self._storage.settings, self._storage.clock.now()
+        await drain(lambda: prune_notifications(db, settings.notifications, now))
+        await drain(lambda: forget_answers(db, now))
+        await drain(lambda: idempotency.prune(db, now))
+        await drain(lambda: prune_auth(db, settings.accounts, now))
+        await drain(self._prune_uploads)
+
+    async def _prune_uploads(self) -> int:
+        storage = self._storage
+        async with storage.db.transaction() as tx:
+            return await prune_uploads(tx, storage.clock.now())
+
+
+def _repeating(
+    name: str, seconds: float, duty: Callable[[], Awaitable[object]], *, optional: bool = True
+) -> Child:
+    return Child(name, lambda: repeat(seconds, duty, name), optional=optional)
