@@ -6,6 +6,7 @@
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 import anyio
@@ -50,6 +51,11 @@ def _cell(value: object) -> str:
     """Return a value as one line; characters that would steer the terminal are made visible."""
     text = " ".join(("" if value is None else str(value)).split())
     return "".join([char if char.isprintable() else "\ufffd" for char in text])
+
+
+def format_time(moment: datetime | None) -> str:
+    """Return a moment to the minute; empty for None."""
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def format_money(micros: int, digits: int = 4) -> str:

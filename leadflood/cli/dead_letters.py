@@ -7,11 +7,17 @@ from uuid import UUID
 import msgspec
 import typer
 
-from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_message, print_table
+from leadflood.cli.console import (
+    USAGE_ERROR,
+    format_time,
+    print_data,
+    print_json,
+    print_message,
+    print_table,
+)
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.sending.stage import SendStage
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
@@ -36,10 +42,9 @@ _ENDING_TEXTS = {
 
 
 class LetterSubject(msgspec.Struct, frozen=True):
-    """The lead and the send that a payload names, if any."""
+    """The lead that a payload names, if any."""
 
     lead_id: UUID | None = None
-    intent_id: UUID | None = None
 
 
 @app.command("list")
@@ -64,7 +69,7 @@ def list_letters(
         [
             (
                 letter.id,
-                f"{letter.died_at:%Y-%m-%d %H:%M}",
+                format_time(letter.died_at),
                 letter.stage,
                 letter.error_code,
                 letter.attempts,
@@ -155,23 +160,15 @@ async def _replay(
 
 
 async def _replay_some(storage: Storage, letter_ids: Sequence[UUID]) -> list[Replayed]:
-    doubtful = await _find_doubtful(storage, letter_ids)
+    unknown_sends = storage.messaging().unknown_sends
     async with storage.db.transaction() as tx:
+        doubtful = await unknown_sends.find_doubtful(tx, letter_ids)
         replayed = await dead_letters.replay(
             tx, letter_ids, storage.ids, storage.clock.now(), doubtful
         )
     for stage in sorted({result.stage for result in replayed if result.ending is Ending.QUEUED}):
         await repository.notify(storage.db, stage)
     return replayed
-
-
-async def _find_doubtful(storage: Storage, letter_ids: Sequence[UUID]) -> list[UUID]:
-    """Return the letters whose send may have arrived."""
-    payloads = await dead_letters.find_payloads(storage.db, letter_ids, SendStage.name)
-    subjects = {letter_id: _subject_of(payload) for letter_id, payload in payloads.items()}
-    intent_ids = [subject.intent_id for subject in subjects.values() if subject.intent_id]
-    unsettled = await storage.messaging().unknown_sends.find_unsettled(intent_ids)
-    return [letter_id for letter_id, subject in subjects.items() if subject.intent_id in unsettled]
 
 
 async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:

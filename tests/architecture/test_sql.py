@@ -54,6 +54,7 @@ GUESTS = {
 Values name companies, and the end of a merge is noted, in the statements of their leads.
 """
 
+RUNNING = {"fetch", "fetch_one", "fetch_value", "execute"}
 WRITES = re.compile(
     r"\b(?:INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|(?<!DO )(?<!FOR )(?<!KEY )UPDATE)"
     r"\s+(?:ONLY\s+)?(\w+)"
@@ -186,6 +187,33 @@ def test_sql_stands_in_query_files_only(folder: str) -> None:
     ]
 
     assert not stray
+
+
+@pytest.mark.parametrize("folder", ["leadflood/api/routes", "leadflood/cli"])
+def test_routes_and_commands_run_no_query_themselves(folder: str) -> None:
+    running = {
+        name_of(path): lines
+        for path in sources(ROOT / folder)
+        if (lines := query_lines(path.read_text("utf-8")))
+    }
+
+    assert not running
+
+
+def test_a_query_in_a_command_is_seen() -> None:
+    assert query_lines("async def f(db):\n    return await db.fetch_one(x)\n") == [2]
+    assert query_lines("rows = SQL.find_lead\n") == [1]
+    assert query_lines("leads = service.list(limit=query.fetch_limit)\n") == []
+
+
+def query_lines(text: str) -> list[int]:
+    """Return the lines that name a statement or run one."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute)
+        and (node.attr in RUNNING or (isinstance(node.value, ast.Name) and node.value.id == "SQL"))
+    ]
 
 
 @pytest.mark.parametrize("path", query_files(), ids=name_of)

@@ -20,7 +20,6 @@ from leadflood.engine.queue import dead_letters
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
 
 PATH = "/v1/admin/dead-letters"
-SEND = "message.send"
 MOST_AT_ONCE = 1_000
 StageName = Annotated[str, msgspec.Meta(max_length=100)]
 ErrorCode = Annotated[str, msgspec.Meta(max_length=200)]
@@ -74,12 +73,6 @@ class Discards(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     next_cursor: str | None
 
 
-class SendTask(msgspec.Struct, frozen=True):
-    """What a sending's payload names."""
-
-    intent_id: UUID | None = None
-
-
 @get(PATH, permission="admin:read")
 async def list_dead_letters(query: LetterQuery, services: Services) -> Listed[DeadLetter]:
     """List dead letters, newest first."""
@@ -116,7 +109,7 @@ async def replay_dead_letters(body: Chosen, services: Services, uow: UnitOfWork)
     """Queue dead letters again; what may have happened outside is refused as `doubtful`."""
     _require_choice(body)
     letter_ids, next_cursor = await _choose(uow.tx, body)
-    doubtful = await _find_doubtful(services, uow.tx, letter_ids)
+    doubtful = await services.unknown_sends.find_doubtful(uow.tx, letter_ids)
     results = await dead_letters.replay(
         uow.tx, letter_ids, services.ids, services.clock.now(), doubtful
     )
@@ -143,22 +136,6 @@ async def bury_job(job_id: UUID, caller: Caller, services: Services, uow: UnitOf
     letter = await dead_letters.bury(uow.tx, job_id, caller.by, services.clock.now())
     await uow.audit("job.buried", job_id, stage=letter.stage)
     return letter
-
-
-async def _find_doubtful(services: Services, tx: Tx, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Find the sends of which nobody knows whether they arrived."""
-    payloads = await dead_letters.find_payloads(tx, letter_ids, SEND)
-    subjects = {letter_id: _SUBJECT.decode(payload) for letter_id, payload in payloads.items()}
-    intent_of = {
-        letter_id: subject.intent_id
-        for letter_id, subject in subjects.items()
-        if subject.intent_id is not None
-    }
-    unsettled = await services.unknown_sends.find_unsettled(list(intent_of.values()))
-    return [letter_id for letter_id, intent in intent_of.items() if intent in unsettled]
-
-
-_SUBJECT = msgspec.json.Decoder(SendTask)
 
 
 def _require_choice(body: Chosen) -> None:

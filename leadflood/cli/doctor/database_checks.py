@@ -90,7 +90,7 @@ async def _check_messaging(storage: Storage) -> list[DoctorCheck]:
         checks.append(failed("unknown sends", f"{unknown} may or may not have arrived", fix))
     else:
         checks.append(passed("unknown sends", "none"))
-    return [*checks, check_mail(storage.settings)]
+    return [*checks, check_mail(storage)]
 
 
 async def _check_ledger(storage: Storage) -> DoctorCheck:

@@ -7,10 +7,9 @@ from anyio import to_thread
 from leadflood.api.http.settings import warning_of
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.contracts.values import Channel
-from leadflood.domain.sending.rules.compose import missing_settings
 from leadflood.providers import catalog
 from leadflood.settings import Settings
-from leadflood.wiring.messaging import messaging_settings
+from leadflood.wiring.storage import Storage
 
 
 async def check_folder(settings: Settings) -> DoctorCheck:
@@ -69,14 +68,14 @@ def _check_provider(settings: Settings, name: str) -> DoctorCheck:
     return passed(title, f"configured ({provider.base_url or spec.base_url})")
 
 
-def check_mail(settings: Settings) -> DoctorCheck:
+def check_mail(storage: Storage) -> DoctorCheck:
     """Check that the settings name a sender and what the law asks for."""
-    missing = missing_settings(Channel.EMAIL, messaging_settings(settings))
+    missing = storage.messaging().outbox.missing_settings(Channel.EMAIL)
     if not missing:
         return passed("mail settings", "complete")
     fix = f"set {', '.join(missing)}"
     is_sending = any(
-        catalog.is_configured(name, settings.providers)
+        catalog.is_configured(name, storage.settings.providers)
         for name in catalog.list_senders(Channel.EMAIL)
     )
     if is_sending:

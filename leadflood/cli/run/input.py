@@ -9,8 +9,8 @@ from leadflood.cli.console import print_message
 from leadflood.cli.run.csv_file import write_csv_file
 from leadflood.domain.icp.schemas import IcpInput
 from leadflood.domain.icp.service.icp_file import read_icp_file
-from leadflood.domain.imports.rules.row_parser import read_csv
 from leadflood.domain.imports.schemas.rows import ReadCsv
+from leadflood.domain.imports.service.command_imports import read_file
 from leadflood.engine.errors import Invalid
 
 MAX_INPUT_BYTES = 500_000_000
@@ -57,7 +57,7 @@ def _read_csv_file(file: Path) -> ReadCsv:
             code="run.input.too_large",
         )
     try:
-        return read_csv(raw)
+        return read_file(raw)
     except Invalid as error:
         raise Invalid(
             f"--input: {file}: {error.detail}", error.fields, code=error.error_code

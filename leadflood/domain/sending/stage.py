@@ -25,6 +25,7 @@ from leadflood.domain.sending.schemas import (
 )
 from leadflood.domain.sending.service.call_outcomes import explain, final_outcome_of, outcome_of
 from leadflood.domain.sending.service.send_reports import record_reports
+from leadflood.domain.sending.service.unknown_sends import SEND_STAGE
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Allow, Defer, Deny, JobContext, SendDecision
@@ -48,7 +49,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
     `record` is called by the gateway: what happened is written at once.
     """
 
-    name = "message.send"
+    name = SEND_STAGE
     task: ClassVar[Any] = MessageApproved
     default_policy: ClassVar[Policy] = Policy(concurrency=64, timeout_seconds=120.0)
     effect = True

@@ -10,6 +10,7 @@ from leadflood.domain.imports.repository import (
     rows as row_table,
 )
 from leadflood.domain.imports.repository.progress import Progress
+from leadflood.domain.imports.rules.row_parser import read_csv
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult, RowState
 from leadflood.domain.imports.schemas.views import ImportState, NewImport
@@ -20,6 +21,14 @@ from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
+
+
+def read_file(raw: bytes) -> ReadCsv:
+    """Read a CSV file whole, with the fields that its headers name.
+
+    Raises: Invalid when it is no CSV, or no column is understood.
+    """
+    return read_csv(raw)
 
 
 class CommandImports:

@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from leadflood.contracts.ports.sender import Arrival, Sender
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending import repository
@@ -21,11 +23,14 @@ from leadflood.domain.sending.schemas import (
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import Conflict, LeadfloodError, NotFound
 from leadflood.engine.ids import OLDEST
+from leadflood.engine.queue import dead_letters
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.publisher import PublishingTransaction
 
+SEND_STAGE = "message.send"
 _UNSETTLED = frozenset({IntentState.UNKNOWN, IntentState.SENDING})
 
 
@@ -34,6 +39,12 @@ class EventPublisher(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[PublishingTransaction]:
         """Open one."""
+
+
+class _SendTask(msgspec.Struct, frozen=True):
+    """The part of a sending's payload that names its intent, whatever wrote it."""
+
+    intent_id: UUID | None = None
 
 
 class UnknownSends:
@@ -61,10 +72,12 @@ class UnknownSends:
             self._db, IntentState.UNKNOWN, after=after, limit=limit
         )
 
-    async def find_unsettled(self, intent_ids: Sequence[UUID]) -> set[UUID]:
-        """Return those that may have arrived, or may just be on their way."""
-        intents = await repository.find_intents(self._db, intent_ids)
-        return {intent.id for intent in intents.values() if intent.state in _UNSETTLED}
+    async def find_doubtful(self, db: Reader, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Return the dead letters whose send may have arrived: they are not replayed."""
+        payloads = await dead_letters.find_payloads(db, letter_ids, SEND_STAGE)
+        intents = {letter_id: _intent_of(payload) for letter_id, payload in payloads.items()}
+        unsettled = await self._find_unsettled([intent for intent in intents.values() if intent])
+        return [letter_id for letter_id, intent in intents.items() if intent in unsettled]
 
     async def resolve(
         self, publication: PublishingTransaction, intent_id: UUID, *, sent: bool, by: str
@@ -114,6 +127,11 @@ class UnknownSends:
             cannot_tell=counts[Arrival.CANNOT_TELL],
         )
 
+    async def _find_unsettled(self, intent_ids: Sequence[UUID]) -> set[UUID]:
+        """Return those that may have arrived, or may just be on their way."""
+        intents = await repository.find_intents(self._db, intent_ids)
+        return {intent.id for intent in intents.values() if intent.state in _UNSETTLED}
+
     async def _next_unknown(self, limit: int) -> AsyncIterator[Intent]:
         """Go through the unknown page by page, so that those nobody can tell hide no others."""
         views = await self.list(after=self._cursor, limit=limit)
@@ -144,6 +162,14 @@ class UnknownSends:
                 await self.resolve(publication, intent_id, sent=is_sent, by="look-up")
         except Conflict:
             return  # a person or the call itself was faster
+
+
+def _intent_of(payload: str) -> UUID | None:
+    """Return the intent that a job of sending names; None: its payload cannot be read."""
+    try:
+        return msgspec.json.decode(payload, type=_SendTask).intent_id
+    except msgspec.DecodeError:
+        return None
 
 
 def _events_of(change: StateChange) -> Sequence[Event]:
