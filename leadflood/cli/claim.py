@@ -1,6 +1,6 @@
 """`leadflood claim`: the one-time link for the first administrator."""
 
-from leadflood.cli.console import print_data, print_json, print_message
+from leadflood.cli.console import format_time, print_data, print_json, print_message
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.domain.auth.schemas import OneTimeLink
 from leadflood.engine.errors import Conflict
@@ -30,7 +30,7 @@ def claim(*, as_json: AsJson = False) -> None:
         return
     print_data(address + link.path)
     print_message(
-        f"open it and set your password; it works once, until {link.expires_at:%Y-%m-%d %H:%M} UTC"
+        f"open it and set your password; it works once, until {format_time(link.expires_at)} UTC"
     )
 
 

@@ -1,11 +1,11 @@
-"""`leadflood messages`: read drafts with their facts, let them go or not."""
+"""`leadflood messages`: list and show messages; approve or reject drafts."""
 
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.messages.schemas import (
     Decider,
@@ -16,7 +16,7 @@ from leadflood.domain.messages.schemas import (
 )
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, approve, reject.")
+app = typer.Typer(no_args_is_help=True, help="Messages: list, show, approve, reject.")
 MessageId = Annotated[UUID, typer.Argument(metavar="ID")]
 
 
@@ -41,7 +41,7 @@ def list_messages(
         [
             (
                 message.id,
-                f"{message.drafted_at:%Y-%m-%d %H:%M}",
+                format_time(message.drafted_at),
                 message.state,
                 message.intent_state,
                 message.to_address,
@@ -53,9 +53,9 @@ def list_messages(
 
 
 @app.command()
-def show(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Show a message with the facts that carry it."""
-    detail = with_storage(lambda storage: storage.messaging().messages.get(message))
+def show(message_id: MessageId, *, as_json: AsJson = False) -> None:
+    """Show a message with the facts it cites and the problems of its check."""
+    detail = with_storage(lambda storage: storage.messaging().messages.get(message_id))
     if as_json:
         print_json(detail)
         return
@@ -63,29 +63,30 @@ def show(message: MessageId, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def approve(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Let a waiting message go."""
-
-    async def work(storage: Storage) -> MessageView:
-        publisher = storage.producer()
-        approval = storage.messaging(publisher).approval
-        async with publisher.transaction() as publication:
-            return await approval.approve(publication, message, Decider(by=terminal_user()))
-
-    _print_state(with_storage(work), as_json=as_json)
+def approve(message_id: MessageId, *, as_json: AsJson = False) -> None:
+    """Approve a waiting message: it is sent."""
+    _print_state(with_storage(lambda storage: _approve(storage, message_id)), as_json=as_json)
 
 
 @app.command()
-def reject(message: MessageId, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Keep a draft from going."""
+def reject(message_id: MessageId, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Reject a waiting message: it is not sent."""
+    message = with_storage(lambda storage: _reject(storage, message_id, reason))
+    _print_state(message, as_json=as_json)
 
-    async def work(storage: Storage) -> MessageView:
-        publisher = storage.producer()
-        approval = storage.messaging(publisher).approval
-        async with publisher.transaction() as publication:
-            return await approval.reject(publication, message, Decider(by=terminal_user()), reason)
 
-    _print_state(with_storage(work), as_json=as_json)
+async def _approve(storage: Storage, message_id: UUID) -> MessageView:
+    publisher = storage.producer()
+    approval = storage.messaging(publisher).approval
+    async with publisher.transaction() as publication:
+        return await approval.approve(publication, message_id, Decider(by=terminal_user()))
+
+
+async def _reject(storage: Storage, message_id: UUID, reason: str) -> MessageView:
+    publisher = storage.producer()
+    approval = storage.messaging(publisher).approval
+    async with publisher.transaction() as publication:
+        return await approval.reject(publication, message_id, Decider(by=terminal_user()), reason)
 
 
 def _print_state(message: MessageView, *, as_json: bool) -> None:

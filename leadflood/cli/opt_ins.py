@@ -1,4 +1,4 @@
-"""`leadflood opt-ins`: which channels a lead has agreed to, and what proves it."""
+"""`leadflood opt-ins`: list, add and remove the opt-ins of a lead, with their evidence."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,41 +6,34 @@ from uuid import UUID
 
 import typer
 
-from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")
+app = typer.Typer(no_args_is_help=True, help="Opt-ins of leads: add, remove, list.")
 LeadId = Annotated[UUID, typer.Argument(metavar="LEAD")]
 ChannelName = Annotated[Channel, typer.Argument(metavar="CHANNEL")]
 
 
 @app.command()
 def add(
-    lead: LeadId,
+    lead_id: LeadId,
     channel: ChannelName,
-    wording: Annotated[str, typer.Option(help="The words the person agreed to.")],
-    source: Annotated[str, typer.Option(help="Where: a form's address, a file, a call.")],
-    obtained_at: Annotated[datetime | None, typer.Option(help="When, in UTC; now if left out.")] = (
-        None
-    ),
+    wording: Annotated[str, typer.Option(help="The wording the person agreed to.")],
+    source: Annotated[str, typer.Option(help="Where they agreed: a form, a file, a call.")],
+    obtained_at: Annotated[
+        datetime | None, typer.Option(help="When they agreed, in UTC; default: now.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write down that a lead agreed to be written to on a channel."""
-    obtained = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
-    evidence = OptInEvidence(wording=wording, source=source, obtained_at=obtained)
-
-    async def record(storage: Storage) -> OptInView:
-        publisher = storage.producer()
-        opt_ins = storage.messaging(publisher).opt_ins
-        async with publisher.transaction() as publication:
-            return await opt_ins.record(publication, lead, channel, evidence, terminal_user())
-
-    opt_in = with_storage(record)
+    """Record that a lead opted in to a channel."""
+    moment = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
+    evidence = OptInEvidence(wording=wording, source=source, obtained_at=moment)
+    opt_in = with_storage(lambda storage: _record(storage, lead_id, channel, evidence))
     if as_json:
         print_json(opt_in)
         return
@@ -48,23 +41,16 @@ def add(
 
 
 @app.command()
-def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
-    """Write down that a lead took its agreement back: nothing more is sent there."""
-
-    async def withdraw(storage: Storage) -> None:
-        publisher = storage.producer()
-        opt_ins = storage.messaging(publisher).opt_ins
-        async with publisher.transaction() as publication:
-            await opt_ins.withdraw(publication, lead, channel, terminal_user(), reason)
-
-    with_storage(withdraw)
-    print_data(f"lead {lead} no longer agrees to {channel}")
+def remove(lead_id: LeadId, channel: ChannelName, reason: Reason = "") -> None:
+    """Withdraw the opt-in of a lead: nothing more is sent on that channel."""
+    with_storage(lambda storage: _withdraw(storage, lead_id, channel, reason))
+    print_data(f"lead {lead_id} no longer agrees to {channel}")
 
 
 @app.command("list")
-def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
-    """List what a lead agreed to, live and withdrawn, newest first."""
-    opt_ins = with_storage(lambda storage: storage.messaging().opt_ins.list(lead))
+def list_opt_ins(lead_id: LeadId, *, as_json: AsJson = False) -> None:
+    """List the opt-ins of a lead, withdrawn ones too, newest first."""
+    opt_ins = with_storage(lambda storage: storage.messaging().opt_ins.list(lead_id))
     if as_json:
         print_json(opt_ins)
         return
@@ -74,8 +60,8 @@ def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
             (
                 opt_in.channel,
                 opt_in.hint,
-                f"{opt_in.obtained_at:%Y-%m-%d %H:%M}",
-                opt_in.withdrawn_at and f"{opt_in.withdrawn_at:%Y-%m-%d %H:%M}",
+                format_time(opt_in.obtained_at),
+                format_time(opt_in.withdrawn_at),
                 opt_in.source,
                 opt_in.wording,
                 opt_in.recorded_by,
@@ -83,3 +69,19 @@ def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
             for opt_in in opt_ins
         ],
     )
+
+
+async def _record(
+    storage: Storage, lead_id: UUID, channel: Channel, evidence: OptInEvidence
+) -> OptInView:
+    publisher = storage.producer()
+    opt_ins = storage.messaging(publisher).opt_ins
+    async with publisher.transaction() as publication:
+        return await opt_ins.record(publication, lead_id, channel, evidence, terminal_user())
+
+
+async def _withdraw(storage: Storage, lead_id: UUID, channel: Channel, reason: str) -> None:
+    publisher = storage.producer()
+    opt_ins = storage.messaging(publisher).opt_ins
+    async with publisher.transaction() as publication:
+        await opt_ins.withdraw(publication, lead_id, channel, terminal_user(), reason)

@@ -1,4 +1,4 @@
-"""`leadflood sending`: hold everything, release it, settle what nobody knows."""
+"""`leadflood sending`: hold and release all sending; resolve unknown sends."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,18 +6,18 @@ from uuid import UUID
 
 import typer
 
-from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.sending.schemas import IntentState, IntentView, SendingStatus
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="Hold or release sending; settle unknown sends.")
+app = typer.Typer(no_args_is_help=True, help="Hold or release sending; resolve unknown sends.")
 unknown_app = typer.Typer(no_args_is_help=True, help="Sends that may or may not have arrived.")
 app.add_typer(unknown_app, name="unknown")
 
 
 class ArrivalAnswer(StrEnum):
-    """What a person knows of an unknown send."""
+    """Whether an unknown send arrived, as a person found out."""
 
     SENT = "sent"
     NOT_SENT = "not-sent"
@@ -25,38 +25,30 @@ class ArrivalAnswer(StrEnum):
 
 @app.command()
 def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Stop all sending. Once this answers, only the listed sends may still arrive."""
-
-    async def work(storage: Storage) -> SendingStatus:
-        async with storage.db.transaction() as tx:
-            return await storage.messaging().sending.hold(tx, terminal_user(), reason)
-
-    _print_status(with_storage(work), as_json=as_json)
+    """Hold all sending; only the sends that this command lists may still arrive."""
+    status = with_storage(lambda storage: _hold(storage, reason))
+    _print_status(status, as_json=as_json)
 
 
 @app.command()
 def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Let sending go on."""
-
-    async def work(storage: Storage) -> SendingStatus:
-        async with storage.db.transaction() as tx:
-            return await storage.messaging().sending.release(tx, terminal_user(), reason)
-
-    _print_status(with_storage(work), as_json=as_json)
+    """Release sending."""
+    status = with_storage(lambda storage: _release(storage, reason))
+    _print_status(status, as_json=as_json)
 
 
-@app.command()
-def status(*, as_json: AsJson = False) -> None:
-    """Tell whether sending is held, and what may still arrive."""
-    state = with_storage(lambda storage: storage.messaging().sending.status())
-    _print_status(state, as_json=as_json)
+@app.command("status")
+def show_status(*, as_json: AsJson = False) -> None:
+    """Show whether sending is held, and which sends may still arrive."""
+    status = with_storage(lambda storage: storage.messaging().sending.status())
+    _print_status(status, as_json=as_json)
 
 
 @unknown_app.command("list")
 def list_unknown(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
-    """List the sends of which nobody knows whether they arrived, oldest first."""
+    """List the sends that may or may not have arrived, oldest first."""
     intents = with_storage(lambda storage: storage.messaging().unknown_sends.list(limit=limit))
     if as_json:
         print_json(intents)
@@ -66,40 +58,52 @@ def list_unknown(
 
 @unknown_app.command()
 def resolve(
-    send: Annotated[UUID, typer.Argument(metavar="ID")],
-    arrived: Annotated[ArrivalAnswer, typer.Argument()],
+    send_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    answer: Annotated[ArrivalAnswer, typer.Argument(help="Whether it arrived.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether an unknown send arrived; one that did not goes again."""
-    is_sent = arrived is ArrivalAnswer.SENT
-
-    async def work(storage: Storage) -> IntentState:
-        publisher = storage.producer()
-        unknown_sends = storage.messaging(publisher).unknown_sends
-        async with publisher.transaction() as publication:
-            return await unknown_sends.resolve(publication, send, sent=is_sent, by=terminal_user())
-
-    state = with_storage(work)
+    """Record whether an unknown send arrived; one that did not is sent again."""
+    has_arrived = answer is ArrivalAnswer.SENT
+    state = with_storage(lambda storage: _resolve(storage, send_id, has_arrived=has_arrived))
     if as_json:
-        print_json({"id": send, "state": state})
+        print_json({"id": send_id, "state": state})
         return
-    print_data(f"{send} is {state} now")
+    print_data(f"{send_id} is {state} now")
 
 
-def _print_status(sending: SendingStatus, *, as_json: bool) -> None:
+async def _hold(storage: Storage, reason: str) -> SendingStatus:
+    async with storage.db.transaction() as tx:
+        return await storage.messaging().sending.hold(tx, terminal_user(), reason)
+
+
+async def _release(storage: Storage, reason: str) -> SendingStatus:
+    async with storage.db.transaction() as tx:
+        return await storage.messaging().sending.release(tx, terminal_user(), reason)
+
+
+async def _resolve(storage: Storage, send_id: UUID, *, has_arrived: bool) -> IntentState:
+    publisher = storage.producer()
+    unknown_sends = storage.messaging(publisher).unknown_sends
+    async with publisher.transaction() as publication:
+        return await unknown_sends.resolve(
+            publication, send_id, sent=has_arrived, by=terminal_user()
+        )
+
+
+def _print_status(status: SendingStatus, *, as_json: bool) -> None:
     if as_json:
-        print_json(sending)
+        print_json(status)
         return
-    switch = "HELD" if sending.held else "released"
-    reason = f" ({sending.reason})" if sending.reason else ""
-    since = f" since {sending.changed_at:%Y-%m-%d %H:%M} UTC" if sending.changed_at else ""
-    print_data(f"sending is {switch} by {sending.by}{since}{reason}")
-    counts = ", ".join(f"{count} {state}" for state, count in sending.counts.items() if count)
+    state = "HELD" if status.held else "released"
+    reason = f" ({status.reason})" if status.reason else ""
+    since = f" since {format_time(status.changed_at)} UTC" if status.changed_at else ""
+    print_data(f"sending is {state} by {status.by}{since}{reason}")
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
     print_data(f"sends: {counts or 'none'}")
-    if sending.sending:
+    if status.sending:
         print_data("may still arrive:")
-        _print_intents(sending.sending)
+        _print_intents(status.sending)
 
 
 def _print_intents(intents: tuple[IntentView, ...]) -> None:

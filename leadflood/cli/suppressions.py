@@ -1,11 +1,11 @@
-"""`leadflood suppress`: whom nothing is ever sent to. Only keyed hashes are kept."""
+"""`leadflood suppress`: list and change the suppression list, kept as keyed hashes."""
 
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from leadflood.cli.console import print_data, print_json, print_table
+from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.suppressions.schemas import (
     SuppressionInput,
@@ -15,51 +15,46 @@ from leadflood.domain.suppressions.schemas import (
 from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove.")
-Kind = Annotated[SuppressionKind, typer.Argument()]
 SOURCE = "manual"
+DEFAULT_REASON = "asked on the command line"
 
 
 @app.command()
 def add(
-    kind: Kind,
+    kind: Annotated[SuppressionKind, typer.Argument()],
     value: Annotated[str, typer.Argument(help="The address, domain, channel or lead id.")],
-    reason: Reason = "asked on the command line",
+    reason: Reason = DEFAULT_REASON,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Never write to an address, a domain with all below it, a channel or a lead again."""
-    suppression = SuppressionInput(kind=kind, value=value, reason=reason)
-
-    async def work(storage: Storage) -> SuppressionView:
-        suppressions = storage.messaging().suppressions
-        async with storage.db.transaction() as tx:
-            return await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
-
-    _print_line(with_storage(work), "is suppressed", as_json=as_json)
+    """Suppress an address, a domain with its subdomains, a channel or a lead."""
+    suppression_input = SuppressionInput(kind=kind, value=value, reason=reason)
+    suppression = with_storage(lambda storage: _add(storage, suppression_input))
+    _print_suppression(suppression, "is suppressed", as_json=as_json)
 
 
 @app.command("list")
-def list_lines(
+def list_suppressions(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
-    """List the suppression list, newest first."""
-    lines = with_storage(lambda storage: storage.messaging().suppressions.list(limit=limit))
+    """List suppressions, newest first."""
+    suppressions = with_storage(lambda storage: storage.messaging().suppressions.list(limit=limit))
     if as_json:
-        print_json(lines)
+        print_json(suppressions)
         return
     print_table(
         ("id", "since", "kind", "hint", "reason", "source", "by"),
         [
             (
-                line.id,
-                f"{line.created_at:%Y-%m-%d %H:%M}",
-                line.kind,
-                line.hint,
-                line.reason,
-                line.source,
-                line.by,
+                suppression.id,
+                format_time(suppression.created_at),
+                suppression.kind,
+                suppression.hint,
+                suppression.reason,
+                suppression.source,
+                suppression.by,
             )
-            for line in lines
+            for suppression in suppressions
         ],
     )
 
@@ -71,26 +66,33 @@ def remove(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Take a line off the list: by its id, or by kind and value."""
-    line = _id_of(kind_or_id) if value is None else (_kind_of(kind_or_id), value)
-
-    async def lift(storage: Storage) -> SuppressionView:
-        suppressions = storage.messaging().suppressions
-        line_id = line if isinstance(line, UUID) else (await suppressions.get(*line)).id
-        async with storage.db.transaction() as tx:
-            return await suppressions.lift(tx, line_id, terminal_user())
-
-    _print_line(with_storage(lift), "is no longer suppressed", as_json=as_json)
+    """Remove a suppression by its id, or by kind and value."""
+    key = _parse_id(kind_or_id) if value is None else (_parse_kind(kind_or_id), value)
+    suppression = with_storage(lambda storage: _remove(storage, key))
+    _print_suppression(suppression, "is no longer suppressed", as_json=as_json)
 
 
-def _id_of(text: str) -> UUID:
+async def _add(storage: Storage, suppression: SuppressionInput) -> SuppressionView:
+    suppressions = storage.messaging().suppressions
+    async with storage.db.transaction() as tx:
+        return await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
+
+
+async def _remove(storage: Storage, key: UUID | tuple[SuppressionKind, str]) -> SuppressionView:
+    suppressions = storage.messaging().suppressions
+    suppression_id = key if isinstance(key, UUID) else (await suppressions.get(*key)).id
+    async with storage.db.transaction() as tx:
+        return await suppressions.lift(tx, suppression_id, terminal_user())
+
+
+def _parse_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
         raise typer.BadParameter("write an id, or a kind and a value") from error
 
 
-def _kind_of(text: str) -> SuppressionKind:
+def _parse_kind(text: str) -> SuppressionKind:
     try:
         return SuppressionKind(text)
     except ValueError as error:
@@ -98,8 +100,8 @@ def _kind_of(text: str) -> SuppressionKind:
         raise typer.BadParameter(f"{text!r} is no kind: write one of {kinds}") from error
 
 
-def _print_line(line: SuppressionView, end: str, *, as_json: bool) -> None:
+def _print_suppression(suppression: SuppressionView, outcome: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(line)
+        print_json(suppression)
         return
-    print_data(f"{line.kind} {line.hint} {end} ({line.id})")
+    print_data(f"{suppression.kind} {suppression.hint} {outcome} ({suppression.id})")

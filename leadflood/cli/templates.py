@@ -1,4 +1,4 @@
-"""`leadflood templates`: the texts that drafts are written from."""
+"""`leadflood templates`: list, show, set and preview the templates of drafts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +13,13 @@ from leadflood.domain.drafting.schemas import TemplateInput, TemplatePreview, Te
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="The texts of drafts: list, show, set, preview.")
+app = typer.Typer(no_args_is_help=True, help="Templates of drafts: list, show, set, preview.")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML.", dir_okay=False)]
 
 
 @app.command("list")
 def list_templates(*, as_json: AsJson = False) -> None:
-    """List the newest version of each text, and the built-in ones in use."""
+    """List the newest version of each template, and the built-in ones in use."""
     templates = with_storage(lambda storage: storage.messaging().templates.list())
     if as_json:
         print_json(templates)
@@ -43,18 +43,10 @@ def list_templates(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    text: Annotated[str, typer.Argument(metavar="NAME|ID")], *, as_json: AsJson = False
+    name_or_id: Annotated[str, typer.Argument(metavar="NAME|ID")], *, as_json: AsJson = False
 ) -> None:
-    """Show a version of a text by its id, or the newest ones of a name."""
-    template_id = _id_of(text)
-    if template_id is None:
-        listed = with_storage(lambda storage: storage.messaging().templates.list())
-        templates = [template for template in listed if template.name == text]
-        if not templates:
-            raise NotFound(f"there is no template {text!r}", code="template.not_found")
-    else:
-        detail = with_storage(lambda storage: storage.messaging().templates.get(template_id))
-        templates = [detail.template]
+    """Show a version of a template by its id, or the newest versions of a name."""
+    templates = with_storage(lambda storage: _find_templates(storage, name_or_id))
     if as_json:
         print_json(templates)
         return
@@ -64,14 +56,9 @@ def show(
 
 @app.command("set")
 def set_template(file: File, *, as_json: AsJson = False) -> None:
-    """Write a text, or a new version of it: drafts are written from it from now on."""
+    """Add a template, or a new version of it; new drafts use it."""
     template_input = read_template(file)
-
-    async def work(storage: Storage) -> TemplateView:
-        async with storage.db.transaction() as tx:
-            return await storage.messaging().templates.add(tx, template_input, terminal_user())
-
-    template = with_storage(work)
+    template = with_storage(lambda storage: _add(storage, template_input))
     if as_json:
         print_json(template)
         return
@@ -80,23 +67,25 @@ def set_template(file: File, *, as_json: AsJson = False) -> None:
     )
 
 
-@app.command()
-def preview(
+@app.command("preview")
+def preview_template(
     file: File,
-    lead: Annotated[UUID | None, typer.Option(help="For this lead; left out: made up.")] = None,
-    offer: Annotated[str, typer.Option(help="The offer; left out: made up.")] = "",
+    lead: Annotated[
+        UUID | None, typer.Option(help="Fill it in for this lead; default: a sample.")
+    ] = None,
+    offer: Annotated[str, typer.Option(help="The offer; default: a sample.")] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
+    """Fill in a template for a lead or a sample, and check it as drafts are checked."""
     template = read_template(file)
-    filled = with_storage(
+    preview = with_storage(
         lambda storage: storage.messaging().templates.preview(template, lead_id=lead, offer=offer)
     )
     if as_json:
-        print_json(filled)
+        print_json(preview)
         return
-    _print_preview(filled)
+    _print_preview(preview)
 
 
 def read_template(file: Path) -> TemplateInput:
@@ -110,7 +99,23 @@ def read_template(file: Path) -> TemplateInput:
         raise Invalid(f"{file}: {error}", (problem,), code=USAGE_ERROR) from error
 
 
-def _id_of(text: str) -> UUID | None:
+async def _find_templates(storage: Storage, name_or_id: str) -> list[TemplateView]:
+    service = storage.messaging().templates
+    template_id = _parse_id(name_or_id)
+    if template_id is not None:
+        return [(await service.get(template_id)).template]
+    templates = [template for template in await service.list() if template.name == name_or_id]
+    if not templates:
+        raise NotFound(f"there is no template {name_or_id!r}", code="template.not_found")
+    return templates
+
+
+async def _add(storage: Storage, template: TemplateInput) -> TemplateView:
+    async with storage.db.transaction() as tx:
+        return await storage.messaging().templates.add(tx, template, terminal_user())
+
+
+def _parse_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
@@ -121,7 +126,7 @@ def _print_template(template: TemplateView) -> None:
     head = f"{template.name} · {template.channel} · {template.language}"
     print_data(f"{head} · version {template.version} · {template.id or 'built in'}")
     if template.whatsapp_template_id:
-        print_data(f"template of the provider: {template.whatsapp_template_id}")
+        print_data(f"provider template: {template.whatsapp_template_id}")
     for placeholder, parameter in zip(template.placeholders, template.parameters, strict=True):
         print_data(f"{placeholder}: {parameter}")
     if template.body:
@@ -136,4 +141,4 @@ def _print_preview(preview: TemplatePreview) -> None:
     for problem in preview.problems:
         print_data(f"problem: {problem.code}: {problem.detail}")
     if preview.reason:
-        print_data(f"would not go: {preview.reason}")
+        print_data(f"would not be sent: {preview.reason}")

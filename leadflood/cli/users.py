@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from leadflood.cli.claim import base_url
-from leadflood.cli.console import print_data, print_json, print_message, print_table
+from leadflood.cli.console import format_time, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.auth.schemas import (
@@ -55,7 +55,7 @@ def list_users(
                 user.role,
                 user.state,
                 "yes" if user.has_totp else "no",
-                f"{user.last_login_at:%Y-%m-%d %H:%M}" if user.last_login_at else "never",
+                format_time(user.last_login_at) or "never",
                 user.id,
             )
             for user in users
@@ -170,7 +170,7 @@ def _print_link(result: tuple[IssuedLink, str], *, as_json: bool) -> None:
         print_json({"link": link, "expiresAt": issued.link.expires_at, "user": issued.user})
         return
     print_data(link)
-    expires_at = f"{issued.link.expires_at:%Y-%m-%d %H:%M} UTC"
+    expires_at = f"{format_time(issued.link.expires_at)} UTC"
     print_message(f"for {issued.user.email} only; works once, until {expires_at}")
 
 
