@@ -95,15 +95,21 @@ def _print_status(status: SendingStatus, *, as_json: bool) -> None:
     if as_json:
         print_json(status)
         return
-    state = "HELD" if status.held else "released"
-    reason = f" ({status.reason})" if status.reason else ""
-    since = f" since {format_time(status.changed_at)} UTC" if status.changed_at else ""
-    print_data(f"sending is {state} by {status.by}{since}{reason}")
+    print_data(format_switch(status))
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
     print_data(f"sends: {counts or 'none'}")
     if status.sending:
         print_data("may still arrive:")
         _print_intents(status.sending)
+
+
+def format_switch(status: SendingStatus) -> str:
+    """Return whether sending is held, by whom, since when and why."""
+    state = "HELD" if status.held else "released"
+    operator = f" by {status.by}" if status.by else ""
+    since = f" since {format_time(status.changed_at)} UTC" if status.changed_at else ""
+    reason = f" ({status.reason})" if status.reason else ""
+    return f"sending is {state}{operator}{since}{reason}"
 
 
 def _print_intents(intents: tuple[IntentView, ...]) -> None:

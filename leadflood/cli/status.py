@@ -8,6 +8,7 @@ import msgspec
 
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, with_storage
+from leadflood.cli.sending import format_switch
 from leadflood.domain.sending.schemas import SendingStatus
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import CrashLoop, NodeRow, StageOverview
@@ -112,9 +113,7 @@ def _print_status(current: Status) -> None:
     print_data("")
     for run in current.runs:
         print_data(f"run {run.id} {run.kind} {run.title!r}: {run.live_jobs} jobs, {run.sends}")
-    state = "HELD" if current.sending.held else "released"
-    reason = f" ({current.sending.reason})" if current.sending.reason else ""
-    print_data(f"sending is {state} by {current.sending.by}{reason}")
+    print_data(format_switch(current.sending))
     _print_troubles(current)
     if current.tree is not None:
         print_data("")
