@@ -139,12 +139,12 @@ class Bench:
             servers = {"leadflood": await stack.enter_async_context(leadflood(url))}
             for open_other in (bare, fastify) if with_peers else ():
                 try:
-                    other = await stack.enter_async_context(open_other(url))
+                    server = await stack.enter_async_context(open_other(url))
                 except Unavailable as error:
                     self.skipped[open_other.__name__] = str(error)
                     print_message(f"{open_other.__name__}: skipped: {error}")
                 else:
-                    servers[other.name] = other
+                    servers[server.name] = server
             yield servers
 
     async def _requests(self, servers: Mapping[str, RunningServer]) -> None:

@@ -69,12 +69,14 @@ class Listener(asyncio.Protocol):
             self.opened.set()
         if data.startswith(PING):
             self._transport.write(PONG)
-        whole = self._rest + data
-        count = whole.count(TYPE)
+        buffer = self._rest + data
+        count = buffer.count(TYPE)
         self.heard += count
         # an event that is cut is counted with the next read: so much of this one is kept
-        self._rest = whole[whole.rfind(TYPE) + len(TYPE) :][-len(TYPE) :] if count else whole[-500:]
-        if count and (at := _AT.search(whole)):
+        self._rest = (
+            buffer[buffer.rfind(TYPE) + len(TYPE) :][-len(TYPE) :] if count else buffer[-500:]
+        )
+        if count and (at := _AT.search(buffer)):
             self._waits_ms.append((CLOCK.now() - _instant(at[1])).total_seconds() * 1000)
 
     @override

@@ -53,11 +53,11 @@ class Spent:
         """Wrap an async function with a watch."""
 
         async def timed(*args: Any) -> Any:
-            began = perf_counter()
+            started_at = perf_counter()
             try:
                 return await act(*args)
             finally:
-                self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+                self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started_at
                 self.counts[name] = self.counts.get(name, 0) + 1
 
         return timed
@@ -82,20 +82,20 @@ def watch_stages(node: Node) -> dict[str, Spent]:
     return watches
 
 
-def tell_stages(
+def measure_stages(
     node: Node, watches: dict[str, Spent], before: dict[str, int], seconds: float
 ) -> dict[str, Any]:
     """Return where the time went, by stage."""
     result = {}
     for name, line in node.engine.runners.items():
-        spent, done = watches[name], line.metrics.completed - before[name]
+        spent, completed = watches[name], line.metrics.completed - before[name]
         batches = spent.counts.get("transaction", 0)
-        if not done:
+        if not completed:
             continue
         result[name] = {
-            "tasks": done,
+            "tasks": completed,
             "batches": batches,
-            "tasks_per_batch": round(done / batches, 1) if batches else 0.0,
+            "tasks_per_batch": round(completed / batches, 1) if batches else 0.0,
             "busy_ratio": round(spent.seconds.get("transaction", 0.0) / seconds, 3),
             **{f"{part}_seconds": round(used, 2) for part, used in sorted(spent.seconds.items())},
         }
@@ -203,11 +203,11 @@ async def measure(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         before = {name: line.metrics.completed for name, line in node.engine.runners.items()}
         for spent in watches.values():
             spent.reset()
-        began, cpu = perf_counter(), process_time()
+        started_at, cpu = perf_counter(), process_time()
         run_ids = await start_runs(storage, node, icp, spec["warmup"], spec["leads"])
         await finish(storage, node, run_ids, before["scoring.compute"] + spec["leads"] * 9 // 10)
-        seconds, cpu = perf_counter() - began, process_time() - cpu
-        stages = tell_stages(node, watches, before, seconds)
+        seconds, cpu = perf_counter() - started_at, process_time() - cpu
+        stages = measure_stages(node, watches, before, seconds)
         result_rows = await check(storage, node, run_ids, spec)
         return {
             "per_s": result_rows["final"] / seconds,

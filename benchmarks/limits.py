@@ -41,6 +41,8 @@ from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.net.providers import Provider
 from leadflood.engine.queue import repository as queue_store
 
+from benchmarks.report import make_parser, parse_options
+
 RULES = {
     "fixed": Window(600, 60, WindowKind.FIXED),
     "sliding": Window(100, 10, WindowKind.SLIDING),
@@ -98,9 +100,9 @@ class SlidingRule:
 
     def oracle(self, seconds: float) -> float:
         """Count what a greedy caller at the offered load gets accepted."""
-        whole, rest = divmod(seconds, self.window.seconds)
+        full_windows, rest = divmod(seconds, self.window.seconds)
         offered = OFFERED * self.window.calls / self.window.seconds
-        return whole * self.window.calls + min(self.window.calls, rest * offered)
+        return full_windows * self.window.calls + min(self.window.calls, rest * offered)
 
 
 class BucketRule:
@@ -308,7 +310,7 @@ class WorkerPool:
     """The worker processes; `kill_one` kills and starts again."""
 
     def __init__(self, job: WorkerJob) -> None:
-        self._told = msgspec.json.encode(job).decode()
+        self._job_json = msgspec.json.encode(job).decode()
         self._workers = [self._start() for _ in range(WORKERS)]
         self._turn = 0
 
@@ -326,7 +328,7 @@ class WorkerPool:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "benchmarks.limits", "--worker", self._told]
+            [sys.executable, "-m", "benchmarks.limits", "--worker", self._job_json]
         )
 
 
@@ -362,13 +364,11 @@ async def watch(scenarios: dict[str, Scenario], crew: WorkerPool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one object on stdout")
+    parser = make_parser("benchmarks.limits", __doc__, tuple(RULES))
     parser.add_argument("--seconds", type=float, default=120.0, help="for sliding and bucket")
     parser.add_argument("--windows", type=int, default=5, help="of the fixed rule")
-    parser.add_argument("--only", default="fixed,sliding,bucket", help="rules, comma-separated")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse_options(parser, tuple(RULES))
     if options.worker:
         anyio.run(
             work,
@@ -376,7 +376,7 @@ def main() -> None:
             backend_options={"use_uvloop": True},
         )
         return
-    names = [(name, source) for name in options.only.split(",") for source in LIMIT_SOURCES]
+    names = [(name, source) for name in RULES if name in options.only for source in LIMIT_SOURCES]
     scenarios = {
         f"{name}-{source}": Scenario(
             name,

@@ -98,11 +98,11 @@ async def put_load(task: Task) -> Tally:
     wrk = shutil.which("wrk")
     command = _wrk_command(wrk, task) if wrk else [*python("benchmarks.load"), _words(task)]
     with anyio.fail_after(task.seconds + MARGIN_SECONDS):
-        done = await anyio.run_process(command, cwd=ROOT, check=False)
-    for line in reversed(done.stdout.decode().splitlines()):
+        result = await anyio.run_process(command, cwd=ROOT, check=False)
+    for line in reversed(result.stdout.decode().splitlines()):
         if line.startswith("{"):
             return msgspec.json.decode(line, type=Tally)
-    raise SubjectFailed(f"{command[0]}: {done.stderr.decode()[-500:]}")
+    raise SubjectFailed(f"{command[0]}: {result.stderr.decode()[-500:]}")
 
 
 def tool() -> str:
@@ -184,13 +184,13 @@ class _Client:
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             while perf_counter() < until:
-                began = perf_counter()
+                started_at = perf_counter()
                 writer.write(self._ask())
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
                 await reader.readexactly(length)
                 self.statuses[int(head[9:12])] += 1
-                self.waits_ms.append((perf_counter() - began) * 1000)
+                self.waits_ms.append((perf_counter() - started_at) * 1000)
         except (OSError, asyncio.IncompleteReadError):
             self.broken += 1
         finally:
@@ -199,16 +199,16 @@ class _Client:
 
 async def _main(task: Task) -> None:
     client = _Client(task)
-    began = perf_counter()
+    started_at = perf_counter()
     async with anyio.create_task_group() as group:
         for _ in range(task.connections):
-            group.start_soon(client.hold, began + task.seconds)
+            group.start_soon(client.hold, started_at + task.seconds)
     answered = sum(client.statuses.values())
     good = sum(count for status, count in client.statuses.items() if status // 100 == 2)  # noqa: PLR2004
     print_line(
         {
             "answered": answered,
-            "seconds": perf_counter() - began,
+            "seconds": perf_counter() - started_at,
             "refused": answered - good,
             "broken": client.broken,
             "p50_ms": percentile(client.waits_ms, 0.5),

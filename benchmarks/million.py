@@ -145,10 +145,10 @@ async def fill(database: Database, count: int = 1_000_000, seed: int = 7) -> Fil
 
 
 async def _drop_indexes(database: Database) -> list[str]:
-    found = await database.fetch(SQL.find_indexes)
-    for row in found:
+    indexes = await database.fetch(SQL.find_indexes)
+    for row in indexes:
         await database.execute(Query("drop_index", row["dropping"], ()))
-    return [row["making"] for row in found]
+    return [row["making"] for row in indexes]
 
 
 async def _add_facts(database: Database, from_at: datetime, to_at: datetime) -> None:

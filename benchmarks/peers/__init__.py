@@ -91,14 +91,14 @@ def _install(peer: Peer) -> Path:
 
 def _run_npm(command: list[str]) -> None:
     try:
-        done = subprocess.run(  # noqa: S603 - npm, found above, with words of our own
+        result = subprocess.run(  # noqa: S603 - npm, found above, with words of our own
             command, cwd=CACHE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable("npm did not finish installing") from error
-    if done.returncode != 0:
+    if result.returncode != 0:
         (CACHE / "package.json").unlink(missing_ok=True)
-        raise Unavailable(f"npm install failed: {done.stderr.strip()[-300:]}")
+        raise Unavailable(f"npm install failed: {result.stderr.strip()[-300:]}")
 
 
 def version_of(peer: Peer) -> str:

@@ -83,8 +83,8 @@ class Api:
         domain = email.partition("@")[2]
         if not domain:
             raise web.HTTPUnprocessableEntity
-        made = Made(new_id(), new_id(), new_id())
-        payload = {"type": "leads.lead.created", "lead_id": made.lead_id, "icp_id": new.icp_id}
+        created = Made(new_id(), new_id(), new_id())
+        payload = {"type": "leads.lead.created", "lead_id": created.lead_id, "icp_id": new.icp_id}
         values = {
             "email": email,
             "full_name": new.full_name,
@@ -93,9 +93,9 @@ class Api:
             "company_domain": domain,
         }
         arguments = {
-            "lead_id": made.lead_id,
-            "run_id": made.run_id,
-            "job_id": made.job_id,
+            "lead_id": created.lead_id,
+            "run_id": created.run_id,
+            "job_id": created.job_id,
             "event_id": new_id(),
             "company_id": uuid5(NAMESPACE_DNS, domain),
             "email": email,
@@ -111,12 +111,12 @@ class Api:
             "fields": list(values),
             "values": [encode(value).decode() for value in values.values()],
             "payload": encode(payload).decode(),
-            "job_key": f"enrichment.run:{made.run_id}:{made.lead_id}",
+            "job_key": f"enrichment.run:{created.run_id}:{created.lead_id}",
         }
         arranged = [arguments[name] for name in SPEC["add_lead_names"]]
         if await self.pool.fetchval(SPEC["add_lead"], *arranged) is None:
             raise web.HTTPConflict
-        return web.Response(body=encode(made), status=201, content_type="application/json")
+        return web.Response(body=encode(created), status=201, content_type="application/json")
 
 
 async def main() -> None:

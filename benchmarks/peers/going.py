@@ -78,14 +78,14 @@ class Going:
         end_at = started_at + self.spec["cut_seconds"]
         while self.handled < jobs and perf_counter() < end_at:
             await CLOCK.sleep(POLL_SECONDS)
-        left = await count_left()
-        while left and perf_counter() < end_at:
+        remaining = await count_left()
+        while remaining and perf_counter() < end_at:
             await CLOCK.sleep(POLL_SECONDS)
-            left = await count_left()
+            remaining = await count_left()
         spent = perf_counter() - started_at
         if max(self.times) > 1:
             self.faults.append("a handler ran twice")
-        return {"per_s": (jobs - left) / spent, "jobs": jobs - left, "seconds": spent}
+        return {"per_s": (jobs - remaining) / spent, "jobs": jobs - remaining, "seconds": spent}
 
     async def _chain(self, count_left: Callable[[], Awaitable[int]]) -> dict[str, Any]:
         started_at = perf_counter()
@@ -102,9 +102,9 @@ class Going:
         jobs, end_at = self.spec["jobs"], perf_counter() + 60
         while self.handled < jobs and perf_counter() < end_at:
             await CLOCK.sleep(POLL_SECONDS)
-        while (left := await count_left()) and perf_counter() < end_at:
+        while (remaining := await count_left()) and perf_counter() < end_at:
             await CLOCK.sleep(POLL_SECONDS)
-        if self.handled != jobs or left:
+        if self.handled != jobs or remaining:
             self.faults.append(f"{self.handled} of {jobs} jobs arrived")
         return {"p50": percentile(self.waits_ms, 0.5), "p99": percentile(self.waits_ms, 0.99)}
 

@@ -59,8 +59,8 @@ async def main(spec: dict[str, Any]) -> None:
 
     async with open_database(DatabaseSettings(url=spec["url"])) as db:
         await db.execute(SQL.vacuum_all)
-        found = await going.measure(run, lambda: db.fetch_value(SQL.count_pgqueuer))
-    print_line(found)
+        figures = await going.measure(run, lambda: db.fetch_value(SQL.count_pgqueuer))
+    print_line(figures)
 
 
 if __name__ == "__main__":
