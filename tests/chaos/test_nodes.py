@@ -53,21 +53,21 @@ async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
         await field.start_run(discovered=70, phones=10)
         killed = await field.worker()
         await killed.hear("ready")
-        other = await field.worker()
-        await other.hear("ready")
+        second = await field.worker()
+        await second.hear("ready")
         await REAL_TIME.sleep(1.0)
 
         killed.kill()
         await killed.wait()
         await field.after_a_kill(is_alone=False)
-        await other.hear("ended")
+        await second.hear("ended")
 
         reckoning = await make_report(field)
         shares = {row[0]: row[1] for row in await field.storage.db.fetch(SHARES)}
         assert reckoning.problems == ()
         assert reckoning.leads >= 70
         assert len(shares) == 2
-        assert "engine.node.buried" in other.log()
+        assert "engine.node.buried" in second.log()
 
 
 @pytest.mark.long
@@ -78,16 +78,16 @@ async def test_a_node_that_slept_and_was_buried_starts_anew_and_nothing_is_done_
         await field.start_run(discovered=400, phones=10)
         sleeper = await field.worker()
         await sleeper.hear("ready")
-        other = await field.worker()
-        await other.hear("ready")
+        second = await field.worker()
+        await second.hear("ready")
         await REAL_TIME.sleep(0.4)  # in the middle: what it holds keeps the run open
 
         sleeper.kill(signal.SIGSTOP)
         await field.after_a_kill(is_alone=False)
-        await _wait_for_burial(field, other)
+        await _wait_for_burial(field, second)
         sleeper.kill(signal.SIGCONT)
         await sleeper.hear("ended")
-        await other.hear("ended")
+        await second.hear("ended")
 
         reckoning = await make_report(field)
         assert reckoning.problems == ()

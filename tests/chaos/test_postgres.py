@@ -73,9 +73,9 @@ def through_cutter(database_url: str) -> Iterator[tuple[str, Cutter]]:
 async def postmaster_of(data_folder: Path) -> int:
     """Find the server's process; it may be on its way up."""
     with anyio.fail_after(30):
-        while not (found := _read_pid(data_folder)):
+        while not (pid := _read_pid(data_folder)):
             await REAL_TIME.sleep(0.05)
-    return found
+    return pid
 
 
 def _read_pid(data_folder: Path) -> int:

@@ -28,13 +28,13 @@ class Counted(msgspec.Struct, frozen=True):
     faults: dict[str, dict[str, int]]
 
 
-def doubts_of(counted: Counted) -> int:
+def doubts_of(counts: Counted) -> int:
     """Count the faults after which nobody can know what became of a send."""
     harmless = {Fault.THROTTLED.value, Fault.THROTTLED_BARE.value, Fault.SLOW.value}
     return sum(
         count
         for provider in ("smtp", "trengo")
-        for fault, count in counted.faults.get(provider, {}).items()
+        for fault, count in counts.faults.get(provider, {}).items()
         if fault not in harmless
     )
 
@@ -92,10 +92,10 @@ async def test_the_breaker_opens_says_why_and_closes_again(
         await worker.hear("ended")
 
         reckoning = await make_report(field)
-        asked = await field.storage.db.fetch(ASKED)
+        rows = await field.storage.db.fetch(ASKED)
         assert "times in a row; it is left alone for" in reason
         assert reckoning.problems == ()
-        assert any(row["state"] == "COMPLETED" for row in asked)  # others may have been quicker
+        assert any(row["state"] == "COMPLETED" for row in rows)  # others may have been quicker
 
 
 async def _wait_for_reason(field: ChaosField) -> str:

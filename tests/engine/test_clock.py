@@ -15,11 +15,11 @@ def test_the_system_clock_tells_utc() -> None:
 
 
 async def test_the_system_clock_waits_in_real_time() -> None:
-    began = REAL_TIME.monotonic()
+    started_at = REAL_TIME.monotonic()
 
     await SystemClock().sleep(0.02)
 
-    assert REAL_TIME.monotonic() - began >= 0.015
+    assert REAL_TIME.monotonic() - started_at >= 0.015
 
 
 async def test_manual_time_stands_still_until_it_is_moved() -> None:

@@ -9,11 +9,11 @@ from leadflood.engine.ids import Ids, id_at
 
 
 def test_ids_are_version_seven_of_the_standard() -> None:
-    made = Ids(ManualClock()).new()
+    ids_ = Ids(ManualClock()).new()
 
-    assert (made.version, made.variant) == (7, RFC_4122)
-    assert UUID(str(made)) == made
-    assert hash(UUID(str(made))) == hash(made)
+    assert (ids_.version, ids_.variant) == (7, RFC_4122)
+    assert UUID(str(ids_)) == ids_
+    assert hash(UUID(str(ids_))) == hash(ids_)
 
 
 @settings(max_examples=30)
@@ -22,36 +22,36 @@ def test_each_id_is_greater_than_all_before_even_if_the_clock_goes_back(
     steps: list[tuple[int, int]],
 ) -> None:
     clock = ManualClock()
-    ids, made = Ids(clock), []
+    ids, ids_ = Ids(clock), []
 
     for count, move_ms in steps:
-        made += ids.take(count)
+        ids_ += ids.take(count)
         clock.advance(move_ms / 1000)
 
-    assert made == sorted(made)
-    assert len(set(made)) == len(made)
-    assert all(one.version == 7 for one in made)
+    assert ids_ == sorted(ids_)
+    assert len(set(ids_)) == len(ids_)
+    assert all(one.version == 7 for one in ids_)
 
 
-def made_at(made: UUID) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=made.int >> 80)
+def made_at(id_: UUID) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=id_.int >> 80)
 
 
 def test_an_id_tells_when_it_was_made() -> None:
     clock = ManualClock()
 
-    made = Ids(clock).new()
+    ids_ = Ids(clock).new()
 
-    assert made_at(made) == clock.now()
+    assert made_at(ids_) == clock.now()
 
 
 def test_ids_of_an_instant_stand_between_its_bounds() -> None:
     clock = ManualClock()
 
-    made = Ids(clock).take(4_000)
+    ids_ = Ids(clock).take(4_000)
 
-    assert id_at(clock.now()) <= made[0]
-    assert made[-1] < id_at(clock.now() + timedelta(milliseconds=1))
+    assert id_at(clock.now()) <= ids_[0]
+    assert ids_[-1] < id_at(clock.now() + timedelta(milliseconds=1))
 
 
 def test_the_bound_of_an_instant_is_a_version_seven_id() -> None:
@@ -62,10 +62,10 @@ def test_the_bound_of_an_instant_is_a_version_seven_id() -> None:
 
 
 def test_equal_seeds_make_equal_ids_and_others_do_not() -> None:
-    one, same, other = (Ids(ManualClock(), seed).take(3) for seed in (1, 1, 2))
+    first, repeated, different = (Ids(ManualClock(), seed).take(3) for seed in (1, 1, 2))
 
-    assert one == same
-    assert one != other
+    assert first == repeated
+    assert first != different
 
 
 def test_an_id_tells_its_age() -> None:

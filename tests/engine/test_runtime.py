@@ -29,6 +29,7 @@ from tests.support.engine import (
     list_dead_letters,
     list_history,
     list_jobs,
+    list_node_ids,
     list_toys,
     make_parts,
     pause,
@@ -39,17 +40,13 @@ from tests.support.statements import sql
 from typing_extensions import override
 
 
-async def publish(engine: Engine, *wanted: ThingRequested, **how: Any) -> None:
+async def publish(engine: Engine, *tasks: ThingRequested, **how: Any) -> None:
     async with engine.publisher.transaction() as publication:
-        await publication.publish(wanted, **how)
-
-
-async def node_ids(bench: EngineBench) -> list[int]:
-    return [row[0] for row in await bench.db.fetch(sql("SELECT id FROM node ORDER BY id"))]
+        await publication.publish(tasks, **how)
 
 
 async def test_two_engines_share_the_work_and_do_nothing_twice(bench: EngineBench) -> None:
-    follow = lambda one: [one.follow_up(ThingMade(one.task.number))]  # noqa: E731 - a stage's own habit
+    follow = lambda finished: [finished.follow_up(ThingMade(finished.task.number))]  # noqa: E731 - a stage's own habit
     worked: dict[str, int] = {"one": 0, "other": 0}
 
     def counting(name: str) -> MakeStage:
@@ -60,11 +57,11 @@ async def test_two_engines_share_the_work_and_do_nothing_twice(bench: EngineBenc
 
         return MakeStage(Policy(concurrency=4), do=work, follow=follow)
 
-    one = await bench.run(counting("one"), UseStage())
+    finished = await bench.run(counting("one"), UseStage())
     await bench.run(counting("other"), UseStage())
-    await wait_until(lambda: one.node.has_peers)
+    await wait_until(lambda: finished.node.has_peers)
 
-    await publish(one, *[ThingRequested(number) for number in range(1_000)])
+    await publish(finished, *[ThingRequested(number) for number in range(1_000)])
     await wait_until_settled(bench.db, 25)
 
     for stage in (MAKE, USE):
@@ -74,17 +71,17 @@ async def test_two_engines_share_the_work_and_do_nothing_twice(bench: EngineBenc
 
 
 async def test_work_queued_by_one_node_wakes_the_other(bench: EngineBench) -> None:
-    one = await bench.run()
-    other = await bench.run()
-    await wait_until(lambda: one.node.has_peers and other.node.has_peers)
-    one.runners[MAKE].stop_claiming()
+    first = await bench.run()
+    second = await bench.run()
+    await wait_until(lambda: first.node.has_peers and second.node.has_peers)
+    first.runners[MAKE].stop_claiming()
     await REAL_TIME.sleep(0.1)
 
-    began = REAL_TIME.monotonic()
-    await publish(one, ThingRequested(1))
+    started_at = REAL_TIME.monotonic()
+    await publish(first, ThingRequested(1))
     await wait_until_settled(bench.db)
 
-    assert REAL_TIME.monotonic() - began < 2.0
+    assert REAL_TIME.monotonic() - started_at < 2.0
 
 
 async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: EngineBench) -> None:
@@ -98,7 +95,7 @@ async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: EngineBench) ->
     producer._dispatcher._node = None
     await REAL_TIME.sleep(0.1)
 
-    began = REAL_TIME.monotonic()
+    started_at = REAL_TIME.monotonic()
     async with producer.transaction() as publication:
         await publication.publish([ThingRequested(1)])
         await publication.publish(
@@ -107,7 +104,7 @@ async def test_a_producer_that_is_no_node_wakes_the_nodes(bench: EngineBench) ->
         )
     await wait_until_settled(bench.db)
 
-    assert REAL_TIME.monotonic() - began < 2.0
+    assert REAL_TIME.monotonic() - started_at < 2.0
     assert sorted(await list_toys(bench.db)) == [(1, "Done"), (2, "Done")]
     assert engine.node.id
 
@@ -134,7 +131,7 @@ async def test_an_evicted_node_starts_again_under_a_new_id_with_an_empty_memory(
         await wait_until(lambda: len(lives) == 2)
         second = lives[1]
         assert second.node.id > first.node.id
-        assert await node_ids(bench) == [second.node.id]
+        assert await list_node_ids(bench.db) == [second.node.id]
         gate.set()
         await wait_until_settled(bench.db)
 
@@ -166,7 +163,7 @@ async def test_a_silent_node_is_evicted_and_its_work_done_by_the_other(bench: En
     await wait_until_settled(bench.db)
 
     assert len(await list_toys(bench.db)) == 5
-    assert silent.node.id not in await node_ids(bench)
+    assert silent.node.id not in await list_node_ids(bench.db)
 
 
 async def test_shutdown_gives_unstarted_claims_back_uncounted_and_finishes_the_rest(
@@ -188,7 +185,7 @@ async def test_shutdown_gives_unstarted_claims_back_uncounted_and_finishes_the_r
     rows = await list_jobs(bench.db)
     assert {(row["state"], row["losses"], row["attempts"]) for row in rows} <= {(0, 0, 0)}
     assert len(await list_toys(bench.db)) + len(rows) == 30
-    assert not await node_ids(bench)
+    assert not await list_node_ids(bench.db)
 
 
 async def _open_later(gate: anyio.Event) -> None:
@@ -197,23 +194,23 @@ async def _open_later(gate: anyio.Event) -> None:
 
 
 async def test_shutdown_waits_for_a_batch_that_is_at_work(bench: EngineBench) -> None:
-    began = anyio.Event()
+    is_working = anyio.Event()
 
     class SlowBatch(BatchStage):
         @override
         async def work_batch(self, items: Sequence[Any]) -> Sequence[Outcome[Any]]:
-            began.set()
+            is_working.set()
             await REAL_TIME.sleep(0.2)
             return [Done(item) for item in items]
 
     async with bench.running(SlowBatch(list), UseStage()) as engine:
         await publish(engine, *[ThingRequested(number) for number in range(5)])
-        await began.wait()
+        await is_working.wait()
 
-    done = len(await list_toys(bench.db))
+    count = len(await list_toys(bench.db))
     rows = await list_jobs(bench.db)
-    assert done > 0
-    assert done + len(rows) == 5
+    assert count > 0
+    assert count + len(rows) == 5
     assert {(row["state"], row["losses"]) for row in rows} <= {(0, 0)}
 
 
@@ -240,7 +237,7 @@ async def test_cut_connections_lose_nothing_and_fail_no_job(bench: EngineBench) 
         await REAL_TIME.sleep(0.002)
         return Done(item)
 
-    follow = lambda one: [one.follow_up(ThingMade(one.task.number))]  # noqa: E731 - a stage's own habit
+    follow = lambda finished: [finished.follow_up(ThingMade(finished.task.number))]  # noqa: E731 - a stage's own habit
     async with open_database(bench.settings) as database:
         parts = make_parts(database, bench.settings)
         stages = (MakeStage(Policy(concurrency=4), do=work, follow=follow), UseStage())
@@ -327,10 +324,10 @@ async def test_memory_stays_flat_while_very_many_are_queued(bench: EngineBench) 
 
 
 async def test_a_claim_the_stage_lost_by_restarting_is_worked_on_again(bench: EngineBench) -> None:
-    left = [1]
+    failures = [1]
 
     async def work(item: ThingRequested) -> Outcome[Any]:
-        if item.number == 3 and left and left.pop():
+        if item.number == 3 and failures and failures.pop():
             engine.runners[MAKE].pool._group.cancel_scope.cancel()  # type: ignore[union-attr]
             raise anyio.get_cancelled_exc_class()
         return Done(item)

@@ -22,7 +22,7 @@ from leadflood.providers.smtp import Smtp, build_mail, classify
 
 from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
-from tests.support.tapes import SAMPLES, raw_server
+from tests.support.tapes import SAMPLES, never_answer, raw_server
 
 CONFORMANCE = Samples(not_over_http="it speaks SMTP: this module holds it to the same")
 NOW = datetime(2026, 11, 4, 9, 12, 31, tzinfo=UTC)
@@ -232,12 +232,6 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    del writer
-    while await reader.read(65_536):
-        pass
-
-
 def after_the_dot(then: bytes | None) -> Step:
     """Take the mail with its dot; then say something, or hang up."""
 
@@ -252,7 +246,7 @@ def after_the_dot(then: bytes | None) -> Step:
 
 
 @pytest.mark.parametrize("last", ["EHLO", "MAIL", "RCPT", "DATA"])
-@pytest.mark.parametrize("then", [hang_up, keep_silent])
+@pytest.mark.parametrize("then", [hang_up, never_answer])
 async def test_a_cut_or_silence_before_the_final_dot_is_transient(
     make: Make, last: str, then: Step
 ) -> None:
@@ -283,7 +277,7 @@ async def test_a_lost_verdict_after_the_final_dot_is_unsure(make: Make, then: by
 async def test_silence_after_the_final_dot_is_unsure(make: Make) -> None:
     async def step(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"354 go\r\n")
-        await keep_silent(reader, writer)
+        await never_answer(reader, writer)
 
     async with raw_server(dialogue("DATA", step)) as port:
         with pytest.raises(Unsure):

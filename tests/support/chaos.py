@@ -556,9 +556,9 @@ def _wrong_lines(lines: Sequence[Any], invoices: Sequence[Invoice]) -> Iterable[
         if count != 1:
             yield f"invoiced {count} times: {reference}"
         if row is None or row["state"] not in {"settled", "unresolved"}:
-            told = None if row is None else dict(row.items())
-            invoice = next(each for each in charged if each.reference == reference)
-            yield f"invoiced, but not in the ledger: {invoice} {told}"
+            line = None if row is None else dict(row.items())
+            invoice = next(charge for charge in charged if charge.reference == reference)
+            yield f"invoiced, but not in the ledger: {invoice} {line}"
     for name, row in by_id.items():
         if row["state"] == "reserved":
             yield f"still reserved: {dict(row.items())}"

@@ -91,10 +91,10 @@ class Question(msgspec.Struct, frozen=True):
     is_effect: bool = False
 
 
-ENRICH_MANY = Question("enrich many", lambda to, given: to.enrich_many([given.subject]))
+ENRICH_MANY = Question("enrich many", lambda to, sample: to.enrich_many([sample.subject]))
 QUESTIONS: dict[type, tuple[Question, ...]] = {
     PeopleSource: (Question("find people", lambda to, _: to.find_people(PeopleQuery(), None)),),
-    PersonEnricher: (Question("enrich", lambda to, given: to.enrich(given.subject)), ENRICH_MANY),
+    PersonEnricher: (Question("enrich", lambda to, sample: to.enrich(sample.subject)), ENRICH_MANY),
     EmailVerifier: (Question("verify", lambda to, _: to.verify("a@example.com", "1")),),
     TextWriter: (Question("write", lambda to, _: to.write_draft(DRAFT)),),
     Sender: (

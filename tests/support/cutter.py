@@ -74,8 +74,8 @@ def hang_up(end: socket.socket) -> None:
 def cutting_proxy(database_url: str, every: int) -> Iterator[tuple[str, Cutter]]:
     """Stand between a worker and the server behind a socket; tell the URL that leads through."""
     parts = urlsplit(database_url)
-    asked = parse_qs(parts.query)
-    cutter = Cutter(f"{asked['host'][0]}/.s.PGSQL.{asked['port'][0]}", every)
+    params = parse_qs(parts.query)
+    cutter = Cutter(f"{params['host'][0]}/.s.PGSQL.{params['port'][0]}", every)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=cutter.serve, args=(listener,), daemon=True).start()
         user, port = parts.netloc.removesuffix("@"), listener.getsockname()[1]

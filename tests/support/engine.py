@@ -369,6 +369,11 @@ async def wait_until_settled(database: Database, seconds: float = 15.0) -> None:
     await wait_until(is_empty, seconds)
 
 
+async def list_node_ids(database: Database) -> list[int]:
+    """Return the ids of the nodes in the database, in order."""
+    return [row["id"] for row in await database.fetch(sql("SELECT id FROM node ORDER BY id"))]
+
+
 def task_numbers(jobs: Sequence[Job]) -> list[int]:
     """Return the numbers of the jobs' tasks."""
     return [job.task.number for job in jobs]

@@ -56,9 +56,9 @@ class DirectGate:
 class CachedGate(DirectGate):
     """Answers every call from the last real answer, marked as kept."""
 
-    def __init__(self, kept: Reply) -> None:
+    def __init__(self, reply: Reply) -> None:
         super().__init__()
-        self._kept = kept
+        self._kept = reply
 
     @override
     async def call(self, call: Call, send: Send) -> Reply:

@@ -103,8 +103,10 @@ def _worker_input(config: pytest.Config) -> dict[str, Any] | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the folder: a worker is given that of its session."""
-    given = _worker_input(config)
-    folder = given["lint_folder"] if given else tempfile.mkdtemp(prefix="leadflood-lint-")
+    worker_input = _worker_input(config)
+    folder = (
+        worker_input["lint_folder"] if worker_input else tempfile.mkdtemp(prefix="leadflood-lint-")
+    )
     config.stash[CHECKS] = Checks(Path(folder))
 
 

@@ -65,10 +65,10 @@ async def _relay(
     message: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Streams
 ) -> None:
     """Carry one client's transaction: messages up to Sync, answers up to idle."""
-    ends = {b"S": {b"Z"}, b"Q": {b"Z"}, b"H": {b"T", b"n", b"E"}}  # Flush follows Describe
+    endings = {b"S": {b"Z"}, b"Q": {b"Z"}, b"H": {b"T", b"n", b"E"}}  # Flush follows Describe
     while True:
         server[1].write(message)
-        last = ends.get(message[:1])
+        last = endings.get(message[:1])
         answer = b""
         while last is not None and answer[:1] not in last:
             answer = await _read_message(server[0])

@@ -13,8 +13,8 @@ __all__ = ["database", "shared_database"]
 
 @pytest.fixture(scope="package")
 async def shared_database(database_server: TestServer) -> AsyncIterator[Database]:
-    async with opened_clone(database_server) as opened:
-        yield opened
+    async with opened_clone(database_server) as clone:
+        yield clone
 
 
 @pytest.fixture

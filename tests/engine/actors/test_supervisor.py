@@ -160,19 +160,19 @@ async def test_a_child_that_returns_is_done_for_good() -> None:
 
 
 async def test_cancelling_a_supervisor_ends_all_its_children() -> None:
-    ended: list[str] = []
+    names: list[str] = []
 
     async def run() -> None:
         try:
             await anyio.sleep_forever()
         finally:
-            ended.append("one")
+            names.append("one")
 
     for strategy in Strategy:
         with anyio.move_on_after(0.02):
             await Supervisor("top", [Child("a", run), Child("b", run)], strategy).run()
 
-    assert len(ended) == 4
+    assert len(names) == 4
 
 
 def test_an_error_is_described_in_a_line() -> None:

@@ -226,7 +226,7 @@ async def test_whatever_happens_every_item_gets_its_own_answer_and_is_handled_on
     seed: int,
 ) -> None:
     rng = random.Random(seed)  # noqa: S311 - a test's dice
-    done: list[int] = []
+    handled: list[int] = []
 
     async def handle(items: Sequence[int], _is_repeat: bool) -> Answers:  # noqa: FBT001 - Handle
         for _ in range(rng.randrange(4)):
@@ -234,11 +234,11 @@ async def test_whatever_happens_every_item_gets_its_own_answer_and_is_handled_on
         if any(item % 17 == 0 for item in items):
             raise ValueError
         answers: list[int | Exception | Redo] = []
-        for place, item in enumerate(items):
-            if place and rng.random() < 0.2:
+        for position, item in enumerate(items):
+            if position and rng.random() < 0.2:
                 answers.append(REDO)
             else:
-                done.append(item)
+                handled.append(item)
                 answers.append(Permanent("odd") if item % 11 == 0 else item * 2)
         return answers
 
@@ -262,5 +262,5 @@ async def test_whatever_happens_every_item_gets_its_own_answer_and_is_handled_on
         for item in range(1, 120):
             tasks.start_soon(submit, batcher, item)
 
-    assert len(done) == len(set(done))
-    assert {item for item in range(1, 120) if item % 5 and item % 17} <= set(done)
+    assert len(handled) == len(set(handled))
+    assert {item for item in range(1, 120) if item % 5 and item % 17} <= set(handled)

@@ -76,7 +76,7 @@ def empty() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
+def template() -> Iterator[Path]:
     """A data folder whose server has stopped, to copy from."""
     folder = open_folder()
     with using(folder / "data"):
@@ -86,16 +86,16 @@ def made() -> Iterator[Path]:
 
 
 @pytest.fixture
-def data(made: Path, empty: Path) -> Path:
+def data(template: Path, empty: Path) -> Path:
     """A data folder with database files in it."""
-    return copy_of(made, empty)
+    return copy_of(template, empty)
 
 
-def copy_of(made: Path, place: Path) -> Path:
+def copy_of(template: Path, target: Path) -> Path:
     """Copy a stopped server's folder, owners included; faster than to make one."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["/bin/cp", "-a", str(made), str(place)], check=True)  # noqa: S603 -- our paths
-    return place
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["/bin/cp", "-a", str(template), str(target)], check=True)  # noqa: S603 -- our paths
+    return target
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def using(data: Path, *options: str) -> Iterator[User]:
 
 
 def pid_of(data: Path) -> int | None:
-    """Tell the live server's process."""
+    """Return the process of the live server."""
     postmaster = PostgresProcess(data, durable=False).find_postmaster()
     return postmaster.pid if postmaster is not None else None
 
@@ -123,7 +123,7 @@ def kill_server(data: Path) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    gone = threading.Event()
+    has_ended = threading.Event()
     for _ in range(PATIENCE_SECONDS * 50):
         stat = Path(f"/proc/{pid}/stat")
         try:
@@ -131,7 +131,7 @@ def wait_until_gone(pid: int) -> None:
                 return
         except OSError:
             return
-        gone.wait(0.02)
+        has_ended.wait(0.02)
     pytest.fail(f"process {pid} does not end")
 
 
@@ -237,9 +237,9 @@ def test_database_files_cut_short_while_they_were_made_are_made_again(empty: Pat
 
 
 async def test_a_killed_server_comes_back_while_its_user_lives(data: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
-    async with embedded_postgres(data, SystemClock(), said.append, durable=False) as server:
+    async with embedded_postgres(data, SystemClock(), messages.append, durable=False) as server:
         pid = await anyio.to_thread.run_sync(pid_of, data)
         await anyio.to_thread.run_sync(kill_server, data)
         await server.ensure_running()
@@ -253,12 +253,12 @@ async def test_a_killed_server_comes_back_while_its_user_lives(data: Path) -> No
 async def test_the_watch_brings_a_killed_server_back(data: Path) -> None:
     revived = anyio.Event()
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         if "starting it again" in text:
             revived.set()
 
     async with (
-        embedded_postgres(data, SystemClock(), tell, durable=False) as server,
+        embedded_postgres(data, SystemClock(), report, durable=False) as server,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(server.watch)
@@ -288,8 +288,8 @@ def test_the_server_listens_on_its_closed_folder_only(data: Path) -> None:
         assert (data / "postgres/socket").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_data_path_too_long_for_a_socket_uses_a_short_folder(made: Path, empty: Path) -> None:
-    deep = copy_of(made, empty / ("d" * 60) / ("e" * 60))
+def test_a_data_path_too_long_for_a_socket_uses_a_short_folder(template: Path, empty: Path) -> None:
+    deep = copy_of(template, empty / ("d" * 60) / ("e" * 60))
     user = User(deep)
     url = user.url()
     folder = Path(url.partition("?host=")[2].partition("&")[0])
@@ -301,8 +301,8 @@ def test_a_data_path_too_long_for_a_socket_uses_a_short_folder(made: Path, empty
     assert not folder.exists()
 
 
-def test_a_data_path_with_odd_letters_works(made: Path, empty: Path) -> None:
-    user = User(copy_of(made, empty / "my, data ü"))
+def test_a_data_path_with_odd_letters_works(template: Path, empty: Path) -> None:
+    user = User(copy_of(template, empty / "my, data ü"))
 
     assert ask(user.url()) == 1
     assert user.leave()[0] == 0
@@ -344,11 +344,11 @@ def test_as_root_the_server_runs_as_another_user(empty: Path) -> None:
 
 @pytest.mark.skipif(unprivileged() is None, reason="needs root and setpriv")
 def test_as_root_a_folder_closed_to_the_servers_user_works_and_stays_closed(
-    made: Path, empty: Path
+    template: Path, empty: Path
 ) -> None:
     closed = empty.parent / "closed"
     closed.mkdir(mode=0o700)
-    user = User(copy_of(made, closed / "data"))
+    user = User(copy_of(template, closed / "data"))
 
     answer = ask(user.url())
     owner = Path(f"/proc/{pid_of(closed / 'data')}").stat().st_uid
@@ -441,8 +441,8 @@ def test_a_lock_file_that_cannot_be_made_is_refused_with_a_way_out(tmp_path: Pat
 
 
 def test_a_socket_left_by_a_killed_server_does_not_stop_the_start(data: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(data / "postgres/socket/.s.PGSQL.5432"))
+    with socket.socket(socket.AF_UNIX) as leftover:
+        leftover.bind(str(data / "postgres/socket/.s.PGSQL.5432"))
 
     with using(data):
         assert pid_of(data) is not None

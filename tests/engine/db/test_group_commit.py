@@ -130,20 +130,20 @@ async def test_a_lost_connection_repeats_the_batch_and_says_so(database: Databas
 
 
 async def test_halves_of_a_repeated_batch_count_as_repeated(database: Database) -> None:
-    told: list[tuple[int, bool]] = []
+    calls: list[tuple[int, bool]] = []
 
     async def write(tx: Tx, items: Sequence[int], is_repeat: bool) -> list[int | Exception]:  # noqa: FBT001
-        told.append((len(items), is_repeat))
-        if len(told) == 1:
+        calls.append((len(items), is_repeat))
+        if len(calls) == 1:
             await tx.execute(DIE)
         return await add_and_divide(tx, items, is_repeat)
 
     async with running(database, write) as group:
         await submit_all(group, [0, 1, 2])
 
-    assert told[0] == (3, False)
-    assert {is_repeat for _, is_repeat in told[1:]} == {True}
-    assert min(size for size, _ in told) == 1
+    assert calls[0] == (3, False)
+    assert {is_repeat for _, is_repeat in calls[1:]} == {True}
+    assert min(size for size, _ in calls) == 1
 
 
 async def test_answers_that_do_not_match_the_items_are_a_bug(database: Database) -> None:
@@ -183,7 +183,7 @@ async def test_submitting_to_a_group_that_does_not_run_fails_clearly(database: D
 
 
 async def test_callers_who_wait_when_it_stops_are_refused(database: Database) -> None:
-    told: list[Exception] = []
+    errors: list[Exception] = []
 
     async def write(*_: object) -> list[int | Exception]:
         await anyio.sleep_forever()
@@ -193,10 +193,10 @@ async def test_callers_who_wait_when_it_stops_are_refused(database: Database) ->
         try:
             await group.submit(1)
         except NotRunning as error:
-            told.append(error)
+            errors.append(error)
 
     async with anyio.create_task_group() as tasks, running(database, write) as group:
         tasks.start_soon(submit, group)
         await anyio.wait_all_tasks_blocked()
 
-    assert len(told) == 1
+    assert len(errors) == 1

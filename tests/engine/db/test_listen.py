@@ -16,9 +16,9 @@ TERMINATE_OTHERS = Query(
 )
 
 
-async def next_of(heard: AsyncIterator[str]) -> str:
+async def next_of(notifications: AsyncIterator[str]) -> str:
     with anyio.fail_after(10):
-        return await anext(heard)
+        return await anext(notifications)
 
 
 async def test_notifications_of_its_channels_arrive_in_order(
@@ -26,11 +26,11 @@ async def test_notifications_of_its_channels_arrive_in_order(
 ) -> None:
     listener = Listener(database_settings, ["wake", "stop"], SystemClock())
 
-    async with aclosing(listener.watch()) as heard:
-        first = await next_of(heard)
+    async with aclosing(listener.watch()) as notifications:
+        first = await next_of(notifications)
         for channel, payload in (("wake", "a"), ("other", "b"), ("stop", "c")):
             await database.fetch(NOTIFY, channel=channel, payload=payload)
-        rest = [await next_of(heard), await next_of(heard)]
+        rest = [await next_of(notifications), await next_of(notifications)]
 
     assert first == MISSED
     assert rest == ["a", "c"]
@@ -41,12 +41,12 @@ async def test_a_cut_connection_comes_back_and_says_that_some_may_be_missed(
 ) -> None:
     listener = Listener(database_settings, ["wake"], SystemClock())
 
-    async with aclosing(listener.watch()) as heard:
-        await next_of(heard)
+    async with aclosing(listener.watch()) as notifications:
+        await next_of(notifications)
         await database.fetch(TERMINATE_OTHERS)
-        again = await next_of(heard)
+        again = await next_of(notifications)
         await database.fetch(NOTIFY, channel="wake", payload="after")
-        after = await next_of(heard)
+        after = await next_of(notifications)
 
     assert again == MISSED
     assert after == "after"
@@ -61,8 +61,10 @@ async def test_closing_it_closes_its_connection(
         " WHERE datname = current_database() AND query ILIKE 'LISTEN%'",
         (),
     )
-    async with aclosing(Listener(database_settings, ["wake"], SystemClock()).watch()) as heard:
-        await next_of(heard)
+    async with aclosing(
+        Listener(database_settings, ["wake"], SystemClock()).watch()
+    ) as notifications:
+        await next_of(notifications)
         during = await database.fetch_value(listening)
 
     with anyio.fail_after(10):
@@ -72,9 +74,9 @@ async def test_closing_it_closes_its_connection(
 
 
 async def test_a_notification_that_comes_while_the_listener_closes_is_dropped() -> None:
-    told, heard = anyio.create_memory_object_stream[str](1)
-    forward = _forward_to(told)
-    told.close()
-    heard.close()
+    sender, notifications = anyio.create_memory_object_stream[str](1)
+    forward = _forward_to(sender)
+    sender.close()
+    notifications.close()
 
     forward(None, 1, "leadflood", "late")

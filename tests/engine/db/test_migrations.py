@@ -46,23 +46,23 @@ def folder(tmp_path: Path) -> Folder:
     """A folder of small migrations: one more statement for each."""
 
     def make(*more: str, name: str = "migrations") -> Path:
-        place = tmp_path / name
-        (place / "versions").mkdir(parents=True)
-        (place / "env.py").write_bytes((package_folder("migrations") / "env.py").read_bytes())
+        folder_path = tmp_path / name
+        (folder_path / "versions").mkdir(parents=True)
+        (folder_path / "env.py").write_bytes((package_folder("migrations") / "env.py").read_bytes())
         before = None
         for position, statement in enumerate(more, 1):
             number = f"{position:04}"
             text = STEP.format(number=number, before=before, more=statement)
-            (place / "versions" / f"{number}_step.py").write_text(text)
+            (folder_path / "versions" / f"{number}_step.py").write_text(text)
             before = number
-        return place
+        return folder_path
 
     return make
 
 
-def start_migrating(settings: Settings, place: Path) -> subprocess.Popen[bytes]:
+def start_migrating(settings: Settings, folder_path: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 -- this interpreter, our module
-        [sys.executable, "-m", "tests.support.migrate", settings.url, str(place)]
+        [sys.executable, "-m", "tests.support.migrate", settings.url, str(folder_path)]
     )
 
 
@@ -75,17 +75,17 @@ async def tables(settings: Settings) -> list[str]:
 
 
 async def test_the_whole_chain_goes_up_down_and_up_again(empty: Settings) -> None:
-    done = await migrations.upgrade(empty)
-    made = await tables(empty)
+    applied = await migrations.upgrade(empty)
+    created = await tables(empty)
     undone = await migrations.downgrade(empty, "base")
-    left = await tables(empty)
+    remaining = await tables(empty)
     again = await migrations.upgrade(empty)
 
-    assert done.is_current
-    assert done == again
+    assert applied.is_current
+    assert applied == again
     assert undone.current is None
-    assert left == []
-    assert await tables(empty) == made != []
+    assert remaining == []
+    assert await tables(empty) == created != []
 
 
 async def test_every_migration_undoes_its_own_step(empty: Settings) -> None:
@@ -95,21 +95,21 @@ async def test_every_migration_undoes_its_own_step(empty: Settings) -> None:
 
     for _ in range(count):
         await migrations.downgrade(empty, "-1")
-    left = await tables(empty)
+    remaining = await tables(empty)
     await migrations.upgrade(empty)
 
-    assert left == []
+    assert remaining == []
     assert await tables(empty) == everything
 
 
 async def test_status_names_what_is_pending_and_changes_nothing(
     empty: Settings, folder: Folder
 ) -> None:
-    place = folder("SELECT 1", "SELECT 1")
+    folder_path = folder("SELECT 1", "SELECT 1")
 
-    before = await migrations.status(empty, place)
-    await migrations.upgrade(empty, place)
-    after = await migrations.status(empty, place)
+    before = await migrations.status(empty, folder_path)
+    await migrations.upgrade(empty, folder_path)
+    after = await migrations.status(empty, folder_path)
 
     assert before == migrations.MigrationStatus(None, "0002", ("0001", "0002"))
     assert not before.is_current
@@ -121,17 +121,17 @@ async def test_a_step_that_fails_is_undone_alone_and_runs_again_later(
 ) -> None:
     with pytest.raises(Exception, match="division by zero"):
         await migrations.upgrade(empty, folder("SELECT 1", "SELECT 1 / 0"))
-    left = await tables(empty)
-    done = await migrations.upgrade(empty, folder("SELECT 1", "SELECT 1", name="mended"))
+    remaining = await tables(empty)
+    applied = await migrations.upgrade(empty, folder("SELECT 1", "SELECT 1", name="mended"))
 
-    assert left == ["step_0001"]
-    assert done.is_current
+    assert remaining == ["step_0001"]
+    assert applied.is_current
     assert await tables(empty) == ["step_0001", "step_0002"]
 
 
 async def test_a_process_killed_while_migrating_resumes(empty: Settings, folder: Folder) -> None:
-    place = folder("SELECT 1", "SELECT pg_sleep(600)")
-    killed = start_migrating(empty, place)
+    folder_path = folder("SELECT 1", "SELECT pg_sleep(600)")
+    killed = start_migrating(empty, folder_path)
     async with own_connection(empty) as watching:
         with anyio.fail_after(30):
             while not await watching.fetchval(
@@ -141,18 +141,18 @@ async def test_a_process_killed_while_migrating_resumes(empty: Settings, folder:
                 await checkpoint()
     killed.kill()
     await to_thread.run_sync(killed.wait)
-    left = await tables(empty)
-    done = await migrations.upgrade(empty, folder("SELECT 1", "SELECT 1", name="mended"))
+    remaining = await tables(empty)
+    applied = await migrations.upgrade(empty, folder("SELECT 1", "SELECT 1", name="mended"))
 
-    assert left == ["step_0001"]
-    assert done.is_current
+    assert remaining == ["step_0001"]
+    assert applied.is_current
 
 
 async def test_two_processes_at_once_migrate_once(empty: Settings, folder: Folder) -> None:
-    place = folder("SELECT pg_sleep(0.2)", "SELECT pg_sleep(0.2)")
-    both = [start_migrating(empty, place) for _ in range(2)]
+    folder_path = folder("SELECT pg_sleep(0.2)", "SELECT pg_sleep(0.2)")
+    processes = [start_migrating(empty, folder_path) for _ in range(2)]
 
-    codes = [await to_thread.run_sync(one.wait) for one in both]
+    codes = [await to_thread.run_sync(process.wait) for process in processes]
 
     assert codes == [0, 0]
     assert await tables(empty) == ["step_0001", "step_0002"]
@@ -168,11 +168,11 @@ async def test_a_database_newer_than_the_code_is_refused(empty: Settings, folder
 
 @pytest.mark.filterwarnings("ignore:Revision 0001:UserWarning")
 async def test_a_chain_with_a_hole_is_refused(empty: Settings, folder: Folder) -> None:
-    place = folder("SELECT 1", "SELECT 1")
-    (place / "versions" / "0001_step.py").unlink()
+    folder_path = folder("SELECT 1", "SELECT 1")
+    (folder_path / "versions" / "0001_step.py").unlink()
 
     with pytest.raises(DatabaseRefused, match="one chain"):
-        await migrations.upgrade(empty, place)
+        await migrations.upgrade(empty, folder_path)
 
 
 async def test_a_statement_may_hold_percent_signs_and_colons(
@@ -190,14 +190,14 @@ async def test_a_migration_does_not_wait_for_ever_on_a_locked_table(
 ) -> None:
     await migrations.upgrade(empty, folder("SELECT 1"))
     impatient = Settings(url=empty.url, lock_timeout_seconds=0.1)
-    place = folder("SELECT 1", "ALTER TABLE step_0001 ADD a int", name="second")
+    folder_path = folder("SELECT 1", "ALTER TABLE step_0001 ADD a int", name="second")
 
     async with own_connection(empty) as holder, holder.transaction():
         await holder.execute("LOCK TABLE step_0001")
         with pytest.raises(Exception, match="lock timeout"):
-            await migrations.upgrade(impatient, place)
+            await migrations.upgrade(impatient, folder_path)
 
-    assert (await migrations.upgrade(impatient, place)).is_current
+    assert (await migrations.upgrade(impatient, folder_path)).is_current
 
 
 @pytest.fixture(scope="module")

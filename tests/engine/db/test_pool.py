@@ -17,8 +17,8 @@ from tests.support.db import open_folder
 
 ONE = Query("one", "SELECT 1", ())
 PID = Query("pid", "SELECT pg_backend_pid()", ())
-ECHO = Query("echo", "SELECT $1::text", ("given",))
-NUMBER = Query("number", "SELECT $1::int", ("given",))
+ECHO = Query("echo", "SELECT $1::text", ("value",))
+NUMBER = Query("number", "SELECT $1::int", ("value",))
 DIVIDE = Query("divide", "SELECT 1 / 0", ())
 TABLE = Query("table", "CREATE TABLE t (a int PRIMARY KEY)", ())
 INSERT = Query("insert", "INSERT INTO t VALUES (1), (2)", ())
@@ -113,14 +113,14 @@ async def test_an_exhausted_pool_counts_as_a_lost_connection(database_settings: 
 
 
 @pytest.mark.parametrize(
-    ("query", "given"),
+    ("query", "value"),
     [(ECHO, "\ud800"), (ECHO, "a\x00b"), (NUMBER, 2**40), (NUMBER, "no number")],
 )
 async def test_a_value_that_cannot_be_stored_is_the_rows_fault(
-    database: Database, query: Query, given: object
+    database: Database, query: Query, value: object
 ) -> None:
     with pytest.raises(Exception, match=r".") as refused:
-        await database.fetch_value(query, given=given)
+        await database.fetch_value(query, value=value)
 
     state = sqlstate_of(refused.value)
     assert state is not None
@@ -188,14 +188,14 @@ def kill_server(data: Path) -> None:
 
 
 async def test_many_tasks_share_the_pool(database: Database) -> None:
-    seen: list[int] = []
+    values: list[int] = []
 
     async def use() -> None:
-        seen.append(await database.fetch_value(ONE))
+        values.append(await database.fetch_value(ONE))
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(50):
             tasks.create_task(use())
 
-    assert seen == [1] * 50
+    assert values == [1] * 50
     assert database.in_use()[0] == 0

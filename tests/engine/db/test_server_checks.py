@@ -27,26 +27,26 @@ def facts(**over: object) -> ServerFacts:
 
 
 async def test_the_facts_of_a_server_are_read(database_settings: Settings) -> None:
-    found = await inspect(database_settings)
+    facts = await inspect(database_settings)
 
-    assert found.version_number >= 150_000
-    assert found.encoding == "UTF8"
-    assert found.synchronous_commit == "on"
-    assert not found.fsync  # the tests' own server
-    assert found.system_identifier != 0
-    assert found.timeline == 1
-    assert found.database_oid > 0
-    assert not found.in_recovery
+    assert facts.version_number >= 150_000
+    assert facts.encoding == "UTF8"
+    assert facts.synchronous_commit == "on"
+    assert not facts.fsync  # the tests' own server
+    assert facts.system_identifier != 0
+    assert facts.timeline == 1
+    assert facts.database_oid > 0
+    assert not facts.in_recovery
 
 
 async def test_two_databases_of_a_server_differ_in_their_oid(
     database_server: TestServer, database_settings: Settings
 ) -> None:
-    here = await inspect(database_settings)
-    there = await inspect(database_server.settings("postgres"))
+    first = await inspect(database_settings)
+    second = await inspect(database_server.settings("postgres"))
 
-    assert here.database_oid != there.database_oid
-    assert here.system_identifier == there.system_identifier
+    assert first.database_oid != second.database_oid
+    assert first.system_identifier == second.system_identifier
 
 
 def test_a_sound_server_has_neither_obstacles_nor_dangers() -> None:

@@ -131,14 +131,14 @@ async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: D
     await reserve(database, ledger, purchase)
     async with database.transaction() as tx:
         await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 4)])
-    asked = [
+    questions = [
         LedgerQuestion("acme", "other", b"hash"),
         LedgerQuestion("acme", "people.match", b"hash"),
     ]
 
     async with database.transaction() as tx:
-        fresh = await ledger.find_answers(tx, asked, NOW)
-        stale = await ledger.find_answers(tx, asked, NOW + timedelta(hours=1))
+        fresh = await ledger.find_answers(tx, questions, NOW)
+        stale = await ledger.find_answers(tx, questions, NOW + timedelta(hours=1))
     forgotten = await forget_answers(database, NOW + timedelta(hours=1))
 
     assert list(fresh) == [None, Reply(body=b"body", cached=True)]
@@ -148,10 +148,10 @@ async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: D
 
 async def test_sums_are_by_provider_and_state(database: Database) -> None:
     ledger, run_id = PostgresLedger(), await add_run(database)
-    one, two = a_purchase(run_id), a_purchase()
-    await reserve(database, ledger, one, two)
+    purchase, two = a_purchase(run_id), a_purchase()
+    await reserve(database, ledger, purchase, two)
     async with database.transaction() as tx:
-        await ledger.settle(tx, [a_receipt(one, LineState.SETTLED, 6)])
+        await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 6)])
 
     totals = await sum_lines(database, run_id)
 
@@ -198,11 +198,11 @@ async def test_a_lost_reply_to_commit_books_nothing_twice(database: Database) ->
     async def send(_: UUID, items: list[BulkCallItem]) -> BulkReply:
         return BulkReply(items=tuple(Reply(body=b"", cost_micros=4) for _ in items))
 
-    async with running_gateway(losing) as opened:
+    async with running_gateway(losing) as gateway:
         with running_job(run_id):
-            await opened.gate.call(a_call("one"), FakeProvider(cost=7))
+            await gateway.gate.call(a_call("one"), FakeProvider(cost=7))
             items = [BulkCallItem(b"two", "a"), BulkCallItem(b"three", "b")]
-            await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)  # type: ignore[arg-type]
+            await gateway.gate.call_bulk(a_call("", max_cost_micros=20), items, send)  # type: ignore[arg-type]
 
     assert losing.commits > 6
     assert [line.settled_micros for line in await list_lines(database)] == [7, 8]

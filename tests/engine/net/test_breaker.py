@@ -22,10 +22,10 @@ def test_failures_in_a_row_open_it_and_say_for_how_long() -> None:
     fail(breaker, 3)
     clock.advance(1)
 
-    with pytest.raises(BreakerOpen) as told:
+    with pytest.raises(BreakerOpen) as exc_info:
         breaker.check()
 
-    assert told.value.retry_after_seconds == 4.0
+    assert exc_info.value.retry_after_seconds == 4.0
 
 
 def test_a_success_in_between_keeps_it_closed() -> None:
@@ -81,9 +81,9 @@ def test_the_probes_failure_doubles_the_cool_down_up_to_its_cap() -> None:
         clock.advance(wait)
         breaker.check()
         fail(breaker, 1)
-        with pytest.raises(BreakerOpen) as told:
+        with pytest.raises(BreakerOpen) as exc_info:
             breaker.check()
-        waits.append(told.value.retry_after_seconds)
+        waits.append(exc_info.value.retry_after_seconds)
 
     assert waits == [10, 15, 15, 15]
 

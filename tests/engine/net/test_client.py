@@ -74,11 +74,11 @@ async def test_a_refused_connection_is_unreached_and_hides_the_query() -> None:
         port = free.getsockname()[1]
 
         async with a_client() as client:
-            with pytest.raises(Unreached) as told:
+            with pytest.raises(Unreached) as exc_info:
                 await client.request("GET", f"http://127.0.0.1:{port}/x", params={"key": "secret"})
 
-    assert "secret" not in str(told.value)
-    assert f"127.0.0.1:{port}/x" in str(told.value)
+    assert "secret" not in str(exc_info.value)
+    assert f"127.0.0.1:{port}/x" in str(exc_info.value)
 
 
 async def test_a_name_that_does_not_resolve_is_unreached() -> None:
@@ -135,27 +135,27 @@ async def say_nothing(stream: SocketStream) -> None:
 @pytest.mark.parametrize("talk", [hang_up, half_an_answer, garbage, say_nothing])
 async def test_a_request_that_was_written_but_not_answered_is_cut(talk: Talk) -> None:
     async with other_side(talk) as url, a_client() as client:
-        with pytest.raises(Cut) as told:
+        with pytest.raises(Cut) as exc_info:
             await client.request("POST", url, body=BODY, timeout_seconds=0.5)
 
-    assert not isinstance(told.value, Oversized)
+    assert not isinstance(exc_info.value, Oversized)
 
 
 async def test_a_get_on_a_closed_connection_is_not_sent_twice() -> None:
-    seen = []
+    requests = []
 
     async def talk(stream: SocketStream) -> None:
-        seen.append(await stream.receive())
-        if len(seen) == 1:
+        requests.append(await stream.receive())
+        if len(requests) == 1:
             await stream.send(OK)
-            seen.append(await stream.receive())
+            requests.append(await stream.receive())
 
     async with other_side(talk) as url, a_client() as client:
         await client.request("GET", url)
         with pytest.raises(Cut):
             await client.request("GET", url, timeout_seconds=1)
 
-    assert len(seen) == 2
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize("head", [b"content-length: 100000000\r\n", b"connection: close\r\n"])

@@ -61,41 +61,41 @@ class TestLedger:
     async def test_a_call_is_reserved_sent_and_settled_at_what_it_cost(
         self, database: Database
     ) -> None:
-        other = FakeProvider(cost=7)
+        fake = FakeProvider(cost=7)
 
-        async with running_gateway(database) as opened:
-            reply = await opened.gate.call(a_call(), other)
+        async with running_gateway(database) as gateway:
+            reply = await gateway.gate.call(a_call(), fake)
 
         assert (reply.body, reply.cached) == (b"answer", False)
         (line,) = await list_lines(database)
-        assert line.id == other.references[0]
+        assert line.id == fake.references[0]
         assert (line.state, line.reserved_micros, line.settled_micros) == (LineState.SETTLED, 10, 7)
         assert (line.subjects, line.shares) == (("lead-1",), (7,))
 
     async def test_the_line_is_reserved_durably_before_the_other_side_is_called(
         self, database: Database
     ) -> None:
-        seen: list[LineState] = []
+        line_states: list[LineState] = []
 
         async def answer(_: UUID) -> Reply:
-            seen.extend(line.state for line in await list_lines(database))
+            line_states.extend(line.state for line in await list_lines(database))
             return Reply(body=b"")
 
-        async with running_gateway(database) as opened:
-            await opened.gate.call(a_call(), FakeProvider(answer=answer))
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call(), FakeProvider(answer=answer))
 
-        assert seen == [LineState.RESERVED]
+        assert line_states == [LineState.RESERVED]
 
     async def test_a_refusal_by_the_other_side_releases_the_money(self, database: Database) -> None:
         run_id = await add_run(database, cap=10)
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with running_job(run_id):
                 with pytest.raises(Permanent):
-                    await opened.gate.call(
+                    await gateway.gate.call(
                         a_call(), failing_provider(Permanent("no", code="x.refused"))
                     )
-                await opened.gate.call(a_call(), FakeProvider(cost=10))
+                await gateway.gate.call(a_call(), FakeProvider(cost=10))
 
         assert await states(database) == [
             (LineState.RELEASED, None, "x.refused"),
@@ -108,9 +108,9 @@ class TestLedger:
         error = Permanent("no match, but charged", code="x.charged")
         error.cost_micros = 3  # type: ignore[attr-defined]
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with pytest.raises(Permanent):
-                await opened.gate.call(a_call(), failing_provider(error))
+                await gateway.gate.call(a_call(), failing_provider(error))
 
         assert await states(database) == [(LineState.SETTLED, 3, "x.charged")]
 
@@ -127,12 +127,12 @@ class TestLedger:
     async def test_what_may_have_been_charged_stays_unresolved_at_its_reserved_price(
         self, database: Database, error: Exception, state: LineState
     ) -> None:
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with pytest.raises(type(error)):
-                await opened.gate.call(a_call(), failing_provider(error))
+                await gateway.gate.call(a_call(), failing_provider(error))
 
-        ((told, settled, _),) = await states(database)
-        assert (told, settled) == (state, None)
+        ((line_state, settled, _),) = await states(database)
+        assert (line_state, settled) == (state, None)
         day = (await list_lines(database))[0].created_at.strftime("%Y-%m-%d")
         (budget,) = await find_budgets(database, [f"all:day:{day}"])
         assert budget.reserved_micros == (10 if state is LineState.UNRESOLVED else 0)
@@ -141,9 +141,9 @@ class TestLedger:
         async def answer(_: UUID) -> Reply:
             raise Transient("down", code="provider.down") from Cut("cut")
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with pytest.raises(Transient):
-                await opened.gate.call(a_call(), FakeProvider(answer=answer))
+                await gateway.gate.call(a_call(), FakeProvider(answer=answer))
 
         assert await states(database) == [(LineState.UNRESOLVED, None, "provider.down")]
 
@@ -152,9 +152,9 @@ class TestLedger:
             await anyio.sleep_forever()
             raise AssertionError
 
-        async with running_gateway(database, GatewaySetup(settings=QUICK)) as opened:
+        async with running_gateway(database, GatewaySetup(settings=QUICK)) as gateway:
             with pytest.raises(Cut):
-                await opened.gate.call(a_call(timeout_seconds=0.05), FakeProvider(answer=answer))
+                await gateway.gate.call(a_call(timeout_seconds=0.05), FakeProvider(answer=answer))
 
         assert await states(database) == [(LineState.UNRESOLVED, None, "net.timeout")]
 
@@ -166,8 +166,8 @@ class TestLedger:
             await anyio.sleep_forever()
             raise AssertionError
 
-        async with running_gateway(database) as opened, anyio.create_task_group() as tasks:
-            tasks.start_soon(opened.gate.call, a_call(), FakeProvider(answer=answer))
+        async with running_gateway(database) as gateway, anyio.create_task_group() as tasks:
+            tasks.start_soon(gateway.gate.call, a_call(), FakeProvider(answer=answer))
             await is_out.wait()
             tasks.cancel_scope.cancel()
 
@@ -181,82 +181,82 @@ class TestLedger:
             buried.append(await resolve_orphans(database, NOW))
             return Reply(body=b"late", cost_micros=4)
 
-        async with running_gateway(database) as opened:
-            buried.append(opened.node_id)
-            await opened.gate.call(a_call(), FakeProvider(answer=answer))
+        async with running_gateway(database) as gateway:
+            buried.append(gateway.node_id)
+            await gateway.gate.call(a_call(), FakeProvider(answer=answer))
 
         assert buried[1] == 1
         assert await states(database) == [(LineState.SETTLED, 4, "found")]
 
     async def test_a_living_nodes_lines_are_no_orphans(self, database: Database) -> None:
-        found = []
+        counts = []
 
         async def answer(_: UUID) -> Reply:
-            found.append(await resolve_orphans(database, NOW))
+            counts.append(await resolve_orphans(database, NOW))
             return Reply(body=b"")
 
-        async with running_gateway(database) as opened:
-            await opened.gate.call(a_call(), FakeProvider(answer=answer))
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call(), FakeProvider(answer=answer))
 
-        assert found == [0]
+        assert counts == [0]
 
 
 class TestAnswers:
     async def test_a_kept_answer_costs_nothing_and_writes_no_line(self, database: Database) -> None:
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as opened:
-            await opened.gate.call(a_call(), other)
-            again = await opened.gate.call(a_call(), other)
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call(), fake)
+            again = await gateway.gate.call(a_call(), fake)
 
         assert (again.body, again.cached, again.cost_micros) == (b"answer", True, 0)
-        assert len(other.references) == 1
+        assert len(fake.references) == 1
         assert len(await list_lines(database)) == 1
 
     async def test_misses_are_kept_with_their_own_time(self, database: Database) -> None:
         async def nothing(_: UUID) -> Reply:
             return Reply(body=b"", found=False)
 
-        other = FakeProvider(answer=nothing)
+        fake = FakeProvider(answer=nothing)
         clock = ManualClock()
 
-        async with running_gateway(database, GatewaySetup(clock=clock)) as opened:
+        async with running_gateway(database, GatewaySetup(clock=clock)) as gateway:
             call = a_call(miss_seconds=60.0)
-            await opened.gate.call(call, other)
+            await gateway.gate.call(call, fake)
             clock.advance(59)
-            kept = await opened.gate.call(call, other)
+            stored = await gateway.gate.call(call, fake)
             clock.advance(2)
-            fresh = await opened.gate.call(call, other)
+            fresh = await gateway.gate.call(call, fake)
 
-        assert (kept.found, kept.cached) == (False, True)
+        assert (stored.found, stored.cached) == (False, True)
         assert fresh.cached is False
         assert {outcome for _, _, outcome in await states(database)} == {"miss"}
 
     async def test_work_that_needs_fresh_answers_uses_none_from_before_it_began(
         self, database: Database
     ) -> None:
-        other, clock = FakeProvider(), ManualClock()
+        fake, clock = FakeProvider(), ManualClock()
 
-        async with running_gateway(database, GatewaySetup(clock=clock)) as opened:
-            await opened.gate.call(a_call(), other)
+        async with running_gateway(database, GatewaySetup(clock=clock)) as gateway:
+            await gateway.gate.call(a_call(), fake)
             clock.advance(1)
             token = ANSWERS_SINCE.set(clock.now())
-            fresh = await opened.gate.call(a_call(), other)
-            again = await opened.gate.call(a_call(), other)
+            fresh = await gateway.gate.call(a_call(), fake)
+            again = await gateway.gate.call(a_call(), fake)
             ANSWERS_SINCE.reset(token)
-            usual = await opened.gate.call(a_call(), other)
+            usual = await gateway.gate.call(a_call(), fake)
 
-        assert [one.cached for one in (fresh, again, usual)] == [False, True, True]
-        assert len(other.references) == 2
+        assert [reply.cached for reply in (fresh, again, usual)] == [False, True, True]
+        assert len(fake.references) == 2
 
     async def test_nothing_is_kept_where_nothing_may_be(self, database: Database) -> None:
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             for _ in range(2):
-                await opened.gate.call(a_call(answer_seconds=0.0, miss_seconds=0.0), other)
+                await gateway.gate.call(a_call(answer_seconds=0.0, miss_seconds=0.0), fake)
 
-        assert len(other.references) == 2
+        assert len(fake.references) == 2
 
     async def test_equal_calls_in_flight_are_made_once(self, database: Database) -> None:
         may_answer = anyio.Event()
@@ -265,19 +265,19 @@ class TestAnswers:
             await may_answer.wait()
             return Reply(body=b"one", cost_micros=5)
 
-        other = FakeProvider(answer=answer)
+        fake = FakeProvider(answer=answer)
         replies: list[Reply] = []
 
         async def ask(gate: ProviderGateway) -> None:
-            replies.append(await gate.call(a_call(), other))
+            replies.append(await gate.call(a_call(), fake))
 
-        async with running_gateway(database) as opened, anyio.create_task_group() as tasks:
+        async with running_gateway(database) as gateway, anyio.create_task_group() as tasks:
             for _ in range(20):
-                tasks.start_soon(ask, opened.gate)
+                tasks.start_soon(ask, gateway.gate)
             await anyio.wait_all_tasks_blocked()
             may_answer.set()
 
-        assert len(other.references) == 1
+        assert len(fake.references) == 1
         assert sum(reply.cost_micros for reply in replies) == 5
 
     async def test_a_follower_asks_itself_when_the_leader_is_cancelled(
@@ -291,29 +291,29 @@ class TestAnswers:
                 await anyio.sleep_forever()
             return Reply(body=b"second")
 
-        other = FakeProvider(answer=answer)
+        fake = FakeProvider(answer=answer)
 
         async def lead(gate: ProviderGateway, scope: anyio.CancelScope) -> None:
             with scope:
-                await gate.call(a_call(), other)
+                await gate.call(a_call(), fake)
 
-        async with running_gateway(database) as opened, anyio.create_task_group() as tasks:
+        async with running_gateway(database) as gateway, anyio.create_task_group() as tasks:
             leading = anyio.CancelScope()
-            tasks.start_soon(lead, opened.gate, leading)
+            tasks.start_soon(lead, gateway.gate, leading)
             await is_out.wait()
-            tasks.start_soon(opened.gate.call, a_call(), other)
+            tasks.start_soon(gateway.gate.call, a_call(), fake)
             await anyio.wait_all_tasks_blocked()
             leading.cancel()
 
-        assert len(other.references) == 2
+        assert len(fake.references) == 2
 
     async def test_a_bulk_call_sends_only_items_without_a_stored_answer(
         self, database: Database
     ) -> None:
-        asked: list[tuple[str, ...]] = []
+        subjects: list[tuple[str, ...]] = []
 
         async def send(_: UUID, items: Sequence[BulkCallItem]) -> BulkReply:
-            asked.append(tuple(item.subject for item in items))
+            subjects.append(tuple(item.subject for item in items))
             return BulkReply(
                 items=tuple(
                     Reply(body=item.question, cost_micros=cost)
@@ -323,12 +323,12 @@ class TestAnswers:
 
         items = [BulkCallItem(name.encode(), name) for name in ("a", "b", "c", "b")]
 
-        async with running_gateway(database) as opened:
-            await opened.gate.call(a_call("a", subjects=("a",)), FakeProvider(cost=1))
-            replies = await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)
-            single = await opened.gate.call(a_call("c"), FakeProvider())
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call("a", subjects=("a",)), FakeProvider(cost=1))
+            replies = await gateway.gate.call_bulk(a_call("", max_cost_micros=20), items, send)
+            single = await gateway.gate.call(a_call("c"), FakeProvider())
 
-        assert asked == [("b", "c")]
+        assert subjects == [("b", "c")]
         assert [reply.body for reply in replies] == [b"answer", b"b", b"c", b"b"]
         assert [reply.cost_micros for reply in replies] == [0, 3, 4, 0]
         assert single.cached
@@ -359,25 +359,25 @@ class TestPermission:
         code: str,
         setup: GatewaySetup = DEFAULT_SETUP,
     ) -> None:
-        other = FakeProvider()
-        async with running_gateway(database, setup) as opened:
-            with running_job(run_id), pytest.raises(Denied) as told:
-                await opened.gate.call(a_call(), other)
-        assert told.value.error_code == code
-        assert other.references == []
+        fake = FakeProvider()
+        async with running_gateway(database, setup) as gateway:
+            with running_job(run_id), pytest.raises(Denied) as exc_info:
+                await gateway.gate.call(a_call(), fake)
+        assert exc_info.value.error_code == code
+        assert fake.references == []
         assert await list_lines(database) == []
 
     async def test_an_evicted_node_can_neither_buy_nor_send(self, database: Database) -> None:
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as opened:
-            await remove_node(database, opened.node_id)
+        async with running_gateway(database) as gateway:
+            await remove_node(database, gateway.node_id)
             with pytest.raises(NodeFenced):
-                await opened.gate.call(a_call(), other)
+                await gateway.gate.call(a_call(), fake)
             with running_job(authorize=go), pytest.raises(NodeFenced):
-                await opened.gate.call(a_call(effect=True), other)
+                await gateway.gate.call(a_call(effect=True), fake)
 
-        assert other.references == []
+        assert fake.references == []
         assert await list_lines(database) == []
 
 
@@ -385,23 +385,23 @@ class TestCaps:
     async def test_a_runs_cap_ends_the_paid_part(self, database: Database) -> None:
         run_id = await add_run(database, cap=25)
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with running_job(run_id):
                 for question in "ab":
-                    await opened.gate.call(a_call(question), FakeProvider(cost=10))
+                    await gateway.gate.call(a_call(question), FakeProvider(cost=10))
                 with pytest.raises(CapSpent):
-                    await opened.gate.call(a_call("c"), FakeProvider())
-                await opened.gate.call(a_call("free", max_cost_micros=0), FakeProvider(cost=0))
+                    await gateway.gate.call(a_call("c"), FakeProvider())
+                await gateway.gate.call(a_call("free", max_cost_micros=0), FakeProvider(cost=0))
 
     async def test_a_leads_cap_counts_for_that_lead_only(self, database: Database) -> None:
         run_id = await add_run(database, lead_cap=10)
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with running_job(run_id):
-                await opened.gate.call(a_call("a"), FakeProvider(cost=10))
+                await gateway.gate.call(a_call("a"), FakeProvider(cost=10))
                 with pytest.raises(CapSpent):
-                    await opened.gate.call(a_call("b"), FakeProvider())
-                await opened.gate.call(a_call("b", subjects=("lead-2",)), FakeProvider(cost=10))
+                    await gateway.gate.call(a_call("b"), FakeProvider())
+                await gateway.gate.call(a_call("b", subjects=("lead-2",)), FakeProvider(cost=10))
 
     @pytest.mark.parametrize(
         ("caps", "wait"),
@@ -418,14 +418,14 @@ class TestCaps:
     ) -> None:
         clock = ManualClock()  # starts on 5 January at 9
 
-        async with running_gateway(database, GatewaySetup(ledger=caps, clock=clock)) as opened:
-            await opened.gate.call(a_call("a"), FakeProvider(cost=10))
-            with pytest.raises(Unfunded) as told:
-                await opened.gate.call(a_call("b"), FakeProvider())
+        async with running_gateway(database, GatewaySetup(ledger=caps, clock=clock)) as gateway:
+            await gateway.gate.call(a_call("a"), FakeProvider(cost=10))
+            with pytest.raises(Unfunded) as exc_info:
+                await gateway.gate.call(a_call("b"), FakeProvider())
             clock.advance(wait.total_seconds() + 1)
-            await opened.gate.call(a_call("b"), FakeProvider())
+            await gateway.gate.call(a_call("b"), FakeProvider())
 
-        assert told.value.retry_after_seconds == pytest.approx(wait.total_seconds())
+        assert exc_info.value.retry_after_seconds == pytest.approx(wait.total_seconds())
 
     async def test_a_call_that_is_out_over_midnight_counts_for_the_day_it_was_bought(
         self, database: Database
@@ -437,9 +437,9 @@ class TestCaps:
             clock.advance(5)
             return Reply(body=b"answer", cost_micros=7)
 
-        async with running_gateway(database, GatewaySetup(ledger=caps, clock=clock)) as opened:
-            await opened.gate.call(a_call("a"), FakeProvider(answer=over_midnight))
-            await opened.gate.call(a_call("b"), FakeProvider(cost=10))
+        async with running_gateway(database, GatewaySetup(ledger=caps, clock=clock)) as gateway:
+            await gateway.gate.call(a_call("a"), FakeProvider(answer=over_midnight))
+            await gateway.gate.call(a_call("b"), FakeProvider(cost=10))
 
         days = await find_budgets(database, ["all:day:2026-01-05", "all:day:2026-01-06"])
         assert [(day.spent_micros, day.reserved_micros) for day in days] == [(7, 0), (10, 0)]
@@ -454,12 +454,14 @@ class TestCaps:
         refused: list[CapSpent] = []
 
         async with (
-            running_gateway(database, setup) as one,
-            running_gateway(database, setup) as two,
+            running_gateway(database, setup) as first,
+            running_gateway(database, setup) as second,
             anyio.create_task_group() as tasks,
         ):
             for number in range(8):
-                tasks.start_soon(buy_much, (one, two)[number % 2].gate, run_id, number, refused)
+                tasks.start_soon(
+                    buy_much, (first, second)[number % 2].gate, run_id, number, refused
+                )
 
         lines = await list_lines(database)
         spent = sum(line.settled_micros or 0 for line in lines)
@@ -502,9 +504,9 @@ async def buy_much(
 
 class TestEffects:
     async def test_an_effect_that_no_stage_authorizes_is_a_bug(self, database: Database) -> None:
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with pytest.raises(Bug):
-                await opened.gate.call(a_call(effect=True), FakeProvider())
+                await gateway.gate.call(a_call(effect=True), FakeProvider())
 
     @pytest.mark.parametrize(
         ("verdict", "error", "code"),
@@ -519,14 +521,14 @@ class TestEffects:
         async def authorize(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
             return [verdict for _ in jobs]
 
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as opened:
-            with running_job(authorize=authorize), pytest.raises(error) as told:
-                await opened.gate.call(a_call(effect=True), other)
+        async with running_gateway(database) as gateway:
+            with running_job(authorize=authorize), pytest.raises(error) as exc_info:
+                await gateway.gate.call(a_call(effect=True), fake)
 
-        assert getattr(told.value, "error_code", "") == code
-        assert other.references == []
+        assert getattr(exc_info.value, "error_code", "") == code
+        assert fake.references == []
         assert await list_lines(database) == []
 
     async def test_an_effect_is_authorized_shortly_before_its_moment_and_no_earlier(
@@ -540,22 +542,22 @@ class TestEffects:
             authorized.update({job.job_id: clock.monotonic() for job in jobs})
             return [Allow() for _ in jobs]
 
-        async def send(opened: RunningGateway, question: str) -> None:
+        async def send(gateway: RunningGateway, question: str) -> None:
             with running_job(authorize=authorize) as job:
 
-                async def other(_: UUID) -> Reply:
+                async def fake(_: UUID) -> Reply:
                     early_seconds.append(clock.monotonic() - authorized[job.job_id])
                     return Reply(body=b"taken")
 
-                await opened.gate.call(a_call(question, effect=True), other)
+                await gateway.gate.call(a_call(question, effect=True), fake)
 
         limits = {"acme": Provider({"default": (Window(480, 60),)})}
         async with (
-            running_gateway(database, GatewaySetup(providers=limits)) as opened,
+            running_gateway(database, GatewaySetup(providers=limits)) as gateway,
             anyio.create_task_group() as tasks,
         ):
             for question in "abcdefgh":
-                tasks.start_soon(send, opened, question)
+                tasks.start_soon(send, gateway, question)
 
         assert len(early_seconds) == 8
         assert sorted(early_seconds)[4] < 0.15  # in doubt, should we be killed; before: 0.3
@@ -571,11 +573,11 @@ class TestEffects:
             with running_job(authorize=authorize):
                 await gate.call(a_call(str(number), effect=True), FakeProvider())
 
-        async with running_gateway(database) as opened:
-            await opened.gate.call(a_call("probe"), FakeProvider())
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call("probe"), FakeProvider())
             async with anyio.create_task_group() as tasks:
                 for number in range(50):
-                    tasks.start_soon(send, opened.gate, number)
+                    tasks.start_soon(send, gateway.gate, number)
 
         assert sum(batches) == 50
         assert len(batches) < 10
@@ -597,16 +599,16 @@ class TestEffects:
         recorded: list[BaseException | None] = []
 
         async def record(
-            _: object, __: JobContext, told: BaseException | None, ___: object
+            _: object, __: JobContext, error: BaseException | None, ___: object
         ) -> None:
-            recorded.append(told)
+            recorded.append(error)
 
-        async with running_gateway(database) as opened:
-            with running_job(authorize=go, record=record), pytest.raises(raised) as told:
-                await opened.gate.call(a_call(effect=True), failing_provider(error))
+        async with running_gateway(database) as gateway:
+            with running_job(authorize=go, record=record), pytest.raises(raised) as exc_info:
+                await gateway.gate.call(a_call(effect=True), failing_provider(error))
 
         assert [line.state for line in await list_lines(database)] == [state]
-        assert recorded == [told.value]
+        assert recorded == [exc_info.value]
 
     async def test_an_effect_is_booked_even_when_its_stage_cannot_record_it(
         self, database: Database
@@ -614,21 +616,21 @@ class TestEffects:
         async def record(*_: object) -> None:
             raise ValueError("broken")
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with running_job(authorize=go, record=record), pytest.raises(Unsure):
-                await opened.gate.call(a_call(effect=True), FakeProvider(cost=2))
+                await gateway.gate.call(a_call(effect=True), FakeProvider(cost=2))
 
         assert await states(database) == [(LineState.SETTLED, 2, "found")]
 
     async def test_effects_are_never_answered_from_memory(self, database: Database) -> None:
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             for _ in range(2):
                 with running_job(authorize=go):
-                    await opened.gate.call(a_call(effect=True), other)
+                    await gateway.gate.call(a_call(effect=True), fake)
 
-        assert len(other.references) == 2
+        assert len(fake.references) == 2
 
 
 class TestLimits:
@@ -636,54 +638,56 @@ class TestLimits:
         self, database: Database
     ) -> None:
         provider = Provider(limits={"default": (Window(2, 60),)})
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database, GatewaySetup(providers={"acme": provider})) as opened:
-            await opened.gate.call(a_call("a"), other)
-            with pytest.raises(Throttled) as told:
-                await opened.gate.call(a_call("b"), other)
+        async with running_gateway(database, GatewaySetup(providers={"acme": provider})) as gateway:
+            await gateway.gate.call(a_call("a"), fake)
+            with pytest.raises(Throttled) as exc_info:
+                await gateway.gate.call(a_call("b"), fake)
 
-        assert told.value.error_code == "net.limit"
-        assert 28 < told.value.retry_after_seconds < 32
-        assert len(other.references) == 1
+        assert exc_info.value.error_code == "net.limit"
+        assert 28 < exc_info.value.retry_after_seconds < 32
+        assert len(fake.references) == 1
 
     async def test_a_retry_after_of_a_provider_holds_for_all_nodes(
         self, database: Database
     ) -> None:
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as one, running_gateway(database) as two:
+        async with running_gateway(database) as first, running_gateway(database) as second:
             with pytest.raises(Throttled):
-                await one.gate.call(a_call("a"), failing_provider(Throttled("slow down", 30.0)))
-            for opened in (one, two):
-                with pytest.raises(Throttled) as told:
-                    await opened.gate.call(a_call("b"), other)
-                assert told.value.retry_after_seconds > 25
+                await first.gate.call(a_call("a"), failing_provider(Throttled("slow down", 30.0)))
+            for gateway in (first, second):
+                with pytest.raises(Throttled) as exc_info:
+                    await gateway.gate.call(a_call("b"), fake)
+                assert exc_info.value.retry_after_seconds > 25
 
-        assert other.references == []
+        assert fake.references == []
 
     async def test_credits_that_are_gone_hold_nobody_back(self, database: Database) -> None:
-        other = FakeProvider()
+        fake = FakeProvider()
 
-        async with running_gateway(database) as opened:
+        async with running_gateway(database) as gateway:
             with pytest.raises(Unfunded):
-                await opened.gate.call(
+                await gateway.gate.call(
                     a_call("a"), failing_provider(Unfunded("no credits", 3600.0))
                 )
-            await opened.gate.call(a_call("b"), other)
+            await gateway.gate.call(a_call("b"), fake)
 
-        assert len(other.references) == 1
+        assert len(fake.references) == 1
 
     async def test_the_breaker_opens_and_refuses_before_money_is_touched(
         self, database: Database
     ) -> None:
         setup = GatewaySetup(settings=Settings(breaker=BreakerSettings(failures=3)))
 
-        async with running_gateway(database, setup) as opened:
+        async with running_gateway(database, setup) as gateway:
             for number in range(3):
                 with pytest.raises(Unreached):
-                    await opened.gate.call(a_call(str(number)), failing_provider(Unreached("down")))
+                    await gateway.gate.call(
+                        a_call(str(number)), failing_provider(Unreached("down"))
+                    )
             with pytest.raises(BreakerOpen):
-                await opened.gate.call(a_call("last"), FakeProvider())
+                await gateway.gate.call(a_call("last"), FakeProvider())
 
         assert len(await list_lines(database)) == 3

@@ -126,8 +126,8 @@ class TestHeaders:
     def learn(self, *hints: LimitHint, windows: tuple[Window, ...] = ()) -> AllowanceState:
         allowed = AllowanceState()
         lease(allowed, windows, LeaseRequest(count=1, now=START))
-        told = LimitFeedback(START, START + 0.04, hints, ends_probe=True)
-        apply_feedback(allowed, windows, told, 0.0)
+        feedback = LimitFeedback(START, START + 0.04, hints, ends_probe=True)
+        apply_feedback(allowed, windows, feedback, 0.0)
         return allowed
 
     def test_one_call_goes_first_where_nobody_knows_the_limit(self) -> None:

@@ -50,43 +50,43 @@ async def a_lane(
         tasks.cancel_scope.cancel()
 
 
-async def take(lane: Lane, taken: list[tuple[str, float]], name: str, priority: int) -> None:
+async def take(lane: Lane, departures: list[tuple[str, float]], name: str, priority: int) -> None:
     job = JobContext("test", uuid4(), 1, None)
     job.priority = priority
     slot = await lane.acquire(job)
-    taken.append((name, slot.at))
+    departures.append((name, slot.at))
 
 
 async def test_moments_are_evenly_spaced_and_given_out_by_priority() -> None:
-    clock, taken = ManualClock(), list[tuple[str, float]]()
+    clock, departures = ManualClock(), list[tuple[str, float]]()
 
     async with a_lane(clock) as lane, anyio.create_task_group() as tasks:
         for name, priority in (("c", 5), ("a", 0), ("d", 5), ("b", 1)):
-            tasks.start_soon(take, lane, taken, name, priority)
-        while len(taken) < 4:
+            tasks.start_soon(take, lane, departures, name, priority)
+        while len(departures) < 4:
             await anyio.wait_all_tasks_blocked()
             clock.advance(0.05)
 
-    assert [name for name, _ in taken] == ["a", "b", "c", "d"]
-    gaps = [later[1] - earlier[1] for earlier, later in pairwise(taken)]
+    assert [name for name, _ in departures] == ["a", "b", "c", "d"]
+    gaps = [later[1] - earlier[1] for earlier, later in pairwise(departures)]
     assert all(0.1 < gap < 0.12 for gap in gaps)
 
 
 async def test_two_processes_share_one_allowance() -> None:
-    clock, taken, table = ManualClock(), list[tuple[str, float]](), Table()
+    clock, departures, table = ManualClock(), list[tuple[str, float]](), Table()
 
     async with (
-        a_lane(clock, table) as one,
-        a_lane(clock, table) as two,
+        a_lane(clock, table) as first,
+        a_lane(clock, table) as second,
         anyio.create_task_group() as tasks,
     ):
         for number in range(12):
-            tasks.start_soon(take, (one, two)[number % 2], taken, str(number), 0)
-        while len(taken) < 12:
+            tasks.start_soon(take, (first, second)[number % 2], departures, str(number), 0)
+        while len(departures) < 12:
             await anyio.wait_all_tasks_blocked()
             clock.advance(0.05)
 
-    moments = sorted(at for _, at in taken)
+    moments = sorted(at for _, at in departures)
     assert all(b - a > 0.1 for a, b in pairwise(moments))
 
 
@@ -104,7 +104,7 @@ async def test_a_missed_moment_is_not_used() -> None:
 
 async def test_a_loop_that_stalls_again_and_again_still_lets_most_calls_leave_in_time() -> None:
     clock = SystemClock()
-    left: list[float] = []
+    departures: list[float] = []
 
     async def call(lane: Lane) -> None:
         while True:
@@ -115,7 +115,7 @@ async def test_a_loop_that_stalls_again_and_again_still_lets_most_calls_leave_in
                 continue
             while not await lane.wait_for_start(slot):
                 slot = await lane.acquire(is_again=True)
-            left.append(clock.monotonic())
+            departures.append(clock.monotonic())
 
     async with a_lane(clock, windows=(Window(1_000, 60),)) as lane, anyio.create_task_group() as tg:
         for _ in range(60):
@@ -125,7 +125,7 @@ async def test_a_loop_that_stalls_again_and_again_still_lets_most_calls_leave_in
             time.sleep(0.15)  # noqa: ASYNC251 - a loop that has too much to do
         tg.cancel_scope.cancel()
 
-    assert len(left) >= 20  # 67 moments, of which the stalls leave time for 40; before: 5
+    assert len(departures) >= 20  # 67 moments, of which the stalls leave time for 40; before: 5
 
 
 async def test_a_call_leaves_at_its_moment() -> None:
@@ -144,17 +144,17 @@ async def test_a_call_that_would_wait_more_than_two_seconds_is_refused_at_once()
 
     async with a_lane(clock, windows=(Window(6, 60),)) as lane:
         await lane.acquire()
-        with pytest.raises(Throttled) as told:
+        with pytest.raises(Throttled) as exc_info:
             await lane.acquire()
 
-    assert 9 < told.value.retry_after_seconds < 11
+    assert 9 < exc_info.value.retry_after_seconds < 11
 
 
 async def test_a_moment_given_back_goes_to_the_next() -> None:
-    clock, given = ManualClock(), list[Slot]()
+    clock, slots = ManualClock(), list[Slot]()
 
     async def wait(lane: Lane) -> None:
-        given.append(await lane.acquire())
+        slots.append(await lane.acquire())
 
     async with a_lane(clock, windows=(Window(60, 60),)) as lane, anyio.create_task_group() as tasks:
         first = await lane.acquire()
@@ -163,7 +163,7 @@ async def test_a_moment_given_back_goes_to_the_next() -> None:
         future = Slot(clock.monotonic() + 0.5, 0.0, first.tolerance_seconds)
         lane.release(future)
 
-    assert given == [future]
+    assert slots == [future]
 
 
 async def test_a_cancelled_waiter_leaves_the_queue() -> None:
@@ -186,17 +186,17 @@ async def test_a_cancelled_waiter_leaves_the_queue() -> None:
 async def test_waiters_fail_when_the_database_does_not_answer() -> None:
     clock, table = ManualClock(), Table()
     table.is_down = True
-    told: list[Transient] = []
+    errors: list[Transient] = []
 
     async def wait(lane: Lane) -> None:
         try:
             await lane.acquire()
         except Transient as error:
-            told.append(error)
+            errors.append(error)
 
     async with a_lane(clock, table) as lane, anyio.create_task_group() as tasks:
         tasks.start_soon(wait, lane)
-        while not told:
+        while not errors:
             await anyio.wait_all_tasks_blocked()
             clock.advance(1)
 
@@ -221,20 +221,20 @@ async def test_a_lane_without_any_limit_asks_the_database_once_a_second() -> Non
 
 
 async def test_one_call_goes_first_and_its_headers_are_the_limit_for_the_rest() -> None:
-    clock, taken = ManualClock(), list[tuple[str, float]]()
+    clock, departures = ManualClock(), list[tuple[str, float]]()
 
     async with a_lane(clock, windows=()) as lane, anyio.create_task_group() as tasks:
         for number in range(5):
-            tasks.start_soon(take, lane, taken, str(number), 0)
+            tasks.start_soon(take, lane, departures, str(number), 0)
         await anyio.wait_all_tasks_blocked()
-        first = len(taken)
+        first = len(departures)
         now = clock.now().timestamp()
         lane.record_feedback(
             LimitFeedback(now, now, (LimitHint(60, 600, 599, 60.0),), ends_probe=True)
         )
-        while len(taken) < 5:
+        while len(departures) < 5:
             clock.advance(0.05)
             await anyio.wait_all_tasks_blocked()
 
     assert first == 1
-    assert taken[4][1] - taken[1][1] == pytest.approx(0.3, abs=0.05)
+    assert departures[4][1] - departures[1][1] == pytest.approx(0.3, abs=0.05)

@@ -37,15 +37,15 @@ def test_a_bucket_s_burst_is_no_larger_than_its_calls() -> None:
 
 
 def test_a_limit_that_cannot_be_set_is_named_by_its_path() -> None:
-    wanted = {
+    values = {
         "nothing": (WindowOverride(1, 60.0),),
         "search": (WindowOverride(101, 60.0), WindowOverride(0, 1.0)),
         "match": (WindowOverride(1, 1.0), WindowOverride(1, 1.0)),
     }
 
-    problems = find_problems(BASE, wanted)
+    problems = find_problems(BASE, values)
 
-    assert [one.path for one in problems] == [
+    assert [problem.path for problem in problems] == [
         "limits.nothing",
         "limits.search[0]",
         "limits.search[1]",
@@ -53,7 +53,7 @@ def test_a_limit_that_cannot_be_set_is_named_by_its_path() -> None:
     ]
     assert find_problems(BASE, {"search": None}) == []
     many = tuple(WindowOverride(1, float(n)) for n in range(1, MOST_WINDOWS + 2))
-    assert [one.path for one in find_problems(BASE, {"match": many})] == ["limits.match"]
+    assert [problem.path for problem in find_problems(BASE, {"match": many})] == ["limits.match"]
 
 
 def test_overrides_that_loosen_are_distinguished_from_those_that_tighten() -> None:

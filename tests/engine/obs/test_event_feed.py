@@ -44,10 +44,10 @@ ADD_IN = sql(
 async def happen(
     db: Database | Tx, count: int = 1, name: str = "test.thing.happened"
 ) -> list[UUID]:
-    made = IDS.take(count)
-    for one in made:
-        await db.execute(ADD, id=one, at=CLOCK.now(), type=name)
-    return made
+    event_ids = IDS.take(count)
+    for event_id in event_ids:
+        await db.execute(ADD, id=event_id, at=CLOCK.now(), type=name)
+    return event_ids
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ async def feed(database: Database) -> EventFeed:
 
 @pytest.fixture
 async def hub(feed: EventFeed) -> AsyncIterator[EventHub]:
-    made = EventHub(feed)
+    event_hub = EventHub(feed)
     async with anyio.create_task_group() as group:
-        group.start_soon(made.run)
-        yield made
+        group.start_soon(event_hub.run)
+        yield event_hub
         group.cancel_scope.cancel()
 
 
@@ -68,15 +68,15 @@ async def hub(feed: EventFeed) -> AsyncIterator[EventHub]:
 async def test_everything_is_read_once_in_pages_from_the_oldest(
     feed: EventFeed, database: Database
 ) -> None:
-    made = await happen(database, 7)
-    seen: list[UUID] = []
+    written_ids = await happen(database, 7)
+    read_ids: list[UUID] = []
     after = await feed.oldest()
 
     while page := await feed.read(after, limit=3):
-        seen += [event.id for event in page]
+        read_ids += [event.id for event in page]
         after = page[-1].cursor
 
-    assert seen == made
+    assert read_ids == written_ids
 
 
 @pytest.mark.pg
@@ -117,45 +117,45 @@ async def test_nothing_appears_behind_a_cursor_while_an_older_transaction_is_ope
 async def test_a_subscriber_gets_past_and_new_events_without_gap_or_double(
     hub: EventHub, database: Database
 ) -> None:
-    made = await happen(database, 5)
-    seen: list[UUID] = []
+    written_ids = await happen(database, 5)
+    read_ids: list[UUID] = []
 
     with anyio.fail_after(10):
         async with aclosing(hub.watch(await hub.feed.oldest())) as pages:
             async for page in pages:
-                seen += [event.id for event in page.events]
-                if len(made) < 20:
-                    made += await happen(database, 3)
-                elif len(seen) >= len(made):
+                read_ids += [event.id for event in page.events]
+                if len(written_ids) < 20:
+                    written_ids += await happen(database, 3)
+                elif len(read_ids) >= len(written_ids):
                     break
 
-    assert seen == made
+    assert read_ids == written_ids
 
 
 @pytest.mark.pg
 async def test_a_hundred_cuts_lose_nothing(hub: EventHub, database: Database) -> None:
-    made: list[UUID] = []
-    seen: list[UUID] = []
-    place = await hub.feed.oldest()
+    written_ids: list[UUID] = []
+    read_ids: list[UUID] = []
+    cursor = await hub.feed.oldest()
 
     with anyio.fail_after(30):
         for _ in range(100):
-            made += await happen(database)
-            async with aclosing(hub.watch(place)) as pages:
+            written_ids += await happen(database)
+            async with aclosing(hub.watch(cursor)) as pages:
                 async for page in pages:
-                    seen += [event.id for event in page.events]
-                    place = page.end
+                    read_ids += [event.id for event in page.events]
+                    cursor = page.end
                     break
 
-    assert seen == made
+    assert read_ids == written_ids
 
 
 @pytest.mark.pg
 async def test_a_subscriber_that_takes_at_once_gets_each_event_once_and_refused_ones_later(
     hub: EventHub, database: Database
 ) -> None:
-    made = await happen(database, 3)
-    seen: list[UUID] = []
+    written_ids = await happen(database, 3)
+    read_ids: list[UUID] = []
     refused = 0
 
     def take(page: EventBatch) -> bool:
@@ -163,43 +163,43 @@ async def test_a_subscriber_that_takes_at_once_gets_each_event_once_and_refused_
         if len(page.events) % 2 == 0:
             refused += 1
             return False
-        seen.extend(event.id for event in page.events)
+        read_ids.extend(event.id for event in page.events)
         return True
 
     async def watch() -> None:
         async with aclosing(hub.watch(await hub.feed.oldest(), take)) as pages:
             async for page in pages:
-                seen.extend(event.id for event in page.events)
+                read_ids.extend(event.id for event in page.events)
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             for count in (1, 2, 3, 2, 2, 1, 4, 1, 1):
-                made += await happen(database, count)
-                while len(seen) < len(made):
+                written_ids += await happen(database, count)
+                while len(read_ids) < len(written_ids):
                     await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
 
-    assert seen == made
+    assert read_ids == written_ids
     assert refused
 
 
 @pytest.mark.pg
 async def test_closing_ends_all_subscribers(hub: EventHub) -> None:
-    ended = anyio.Event()
+    has_ended = anyio.Event()
 
     async def watch() -> None:
         async with aclosing(hub.watch(None)) as pages:
             async for _ in pages:
                 pass
-        ended.set()
+        has_ended.set()
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             await anyio.wait_all_tasks_blocked()
             hub.close()
-            await ended.wait()
+            await has_ended.wait()
 
 
 async def test_a_subscriber_too_far_behind_is_dropped_with_what_it_had() -> None:
@@ -234,8 +234,8 @@ async def test_a_cursor_older_than_the_retention_is_refused_unless_its_event_is_
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**63), st.uuids(), st.integers(0, 2**43))
-def test_a_cursor_is_read_as_it_was_written(era: int, xid: int, made: UUID, at_ms: int) -> None:
-    cursor = Cursor(era, xid, made, at_ms)
+def test_a_cursor_is_read_as_it_was_written(era: int, xid: int, event_id: UUID, at_ms: int) -> None:
+    cursor = Cursor(era, xid, event_id, at_ms)
 
     assert Cursor.read(cursor.write()) == cursor
 

@@ -54,31 +54,31 @@ def test_every_number_is_written_as_prometheus_reads_it() -> None:
     metrics.work_seconds.observe(7.0)
     routes.answered("GET /x", 200, 0.02)
 
-    told = samples(write(a_reading(metrics, routes)))
+    numbers = samples(write(a_reading(metrics, routes)))
 
-    assert told["leadflood_jobs_completed_total|s"] == 5
-    assert told["leadflood_jobs_failed_total|s"] == 1
-    assert told["leadflood_jobs_postponed_total|s"] == 2
-    assert told["leadflood_queue_jobs|s|queued"] == 7
-    assert told["leadflood_queue_oldest_seconds|s"] == 4.5
-    assert told["leadflood_work_seconds_bucket|0.005|s"] == 1
-    assert told["leadflood_work_seconds_bucket|10.0|s"] == 2
-    assert told["leadflood_work_seconds_count|s"] == 2
-    assert told["leadflood_work_seconds_sum|s"] == 7.003
-    assert told["leadflood_commit_batch_jobs_count|s"] == 1
-    assert told["leadflood_stage_paused|s"] == 1
-    assert told["leadflood_actor_restarts_total|timer"] == 2
-    assert told["leadflood_http_answers_total|GET /x|200"] == 1
-    assert told["leadflood_pool_connections_in_use"] == 4
-    assert told["leadflood_feed_lag_seconds"] == 0.25
+    assert numbers["leadflood_jobs_completed_total|s"] == 5
+    assert numbers["leadflood_jobs_failed_total|s"] == 1
+    assert numbers["leadflood_jobs_postponed_total|s"] == 2
+    assert numbers["leadflood_queue_jobs|s|queued"] == 7
+    assert numbers["leadflood_queue_oldest_seconds|s"] == 4.5
+    assert numbers["leadflood_work_seconds_bucket|0.005|s"] == 1
+    assert numbers["leadflood_work_seconds_bucket|10.0|s"] == 2
+    assert numbers["leadflood_work_seconds_count|s"] == 2
+    assert numbers["leadflood_work_seconds_sum|s"] == 7.003
+    assert numbers["leadflood_commit_batch_jobs_count|s"] == 1
+    assert numbers["leadflood_stage_paused|s"] == 1
+    assert numbers["leadflood_actor_restarts_total|timer"] == 2
+    assert numbers["leadflood_http_answers_total|GET /x|200"] == 1
+    assert numbers["leadflood_pool_connections_in_use"] == 4
+    assert numbers["leadflood_feed_lag_seconds"] == 0.25
 
 
 def test_a_database_that_cannot_be_asked_leaves_its_numbers_out() -> None:
     reading = a_reading(StageMetrics("s"), RouteMetrics())
 
-    told = samples(write(msgspec.structs.replace(reading, feed_lag_seconds=None)))
+    numbers = samples(write(msgspec.structs.replace(reading, feed_lag_seconds=None)))
 
-    assert "leadflood_feed_lag_seconds" not in told
+    assert "leadflood_feed_lag_seconds" not in numbers
 
 
 async def test_the_loop_s_lag_is_measured() -> None:

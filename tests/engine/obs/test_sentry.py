@@ -28,7 +28,7 @@ class Kept(sentry_sdk.transport.Transport):
 
 
 @pytest.fixture
-def written() -> Iterator[StringIO]:
+def output() -> Iterator[StringIO]:
     stream = StringIO()
     logs.configure(logs.Settings(), stream)
     yield stream
@@ -47,23 +47,23 @@ def log_a_bug() -> None:
 
 
 def test_a_bug_is_reported_under_its_request_s_id_without_what_names_people(
-    written: StringIO,
+    output: StringIO,
 ) -> None:
-    kept = Kept()
+    transport = Kept()
 
-    with reporting(Settings(dsn=DSN), kept):
+    with reporting(Settings(dsn=DSN), transport):
         log_a_bug()
         log.error("http.request.refused", requestId="r-2")
 
-    (event,) = kept.events
+    (event,) = transport.events
     assert event["tags"] == {"event": "http.request.failed", "requestId": "r-1"}
     assert event["exception"]["values"][0]["type"] == "ZeroDivisionError"
     assert PERSON not in msgspec.json.encode(event, enc_hook=str).decode()
-    assert "r-1" in written.getvalue()
+    assert "r-1" in output.getvalue()
 
 
-def test_without_a_dsn_nothing_is_reported(written: StringIO) -> None:
+def test_without_a_dsn_nothing_is_reported(output: StringIO) -> None:
     with reporting(Settings()):
         log_a_bug()
 
-    assert "ZeroDivisionError" in written.getvalue()
+    assert "ZeroDivisionError" in output.getvalue()

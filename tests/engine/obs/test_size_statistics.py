@@ -19,12 +19,12 @@ async def test_a_short_queue_is_counted_exactly(database: Database) -> None:
     for state, count in ((0, 3), (1, 2), (2, 1)):
         await database.execute(FILL, stage="a.b", count=count, state=state)
 
-    [empty, some] = await count_queue(database, ["a.a", "a.b"])
+    [empty, short] = await count_queue(database, ["a.a", "a.b"])
 
     assert (empty.queued, empty.oldest_at) == (0, None)
-    assert (some.queued, some.running, some.scheduled, some.is_estimate) == (3, 2, 1, False)
-    assert some.oldest_at is not None
-    assert some.oldest_at.second == 1
+    assert (short.queued, short.running, short.scheduled, short.is_estimate) == (3, 2, 1, False)
+    assert short.oldest_at is not None
+    assert short.oldest_at.second == 1
 
 
 async def test_the_depth_of_a_long_queue_is_estimated(database: Database) -> None:

@@ -46,10 +46,10 @@ async def test_a_claim_raises_the_claim_number_and_names_the_node(bench: EngineB
 
 
 async def test_two_nodes_never_claim_the_same_job(bench: EngineBench) -> None:
-    one, other = await bench.node(), await bench.node()
-    await one.queue(*[ThingRequested(number) for number in range(50)])
+    finished, other = await bench.node(), await bench.node()
+    await finished.queue(*[ThingRequested(number) for number in range(50)])
 
-    first, second = await one.claim(most=20), await other.claim(most=50)
+    first, second = await finished.claim(most=20), await other.claim(most=50)
 
     assert len(first) == 20
     assert len(second) == 30
@@ -69,7 +69,8 @@ async def test_a_claim_skips_what_another_transaction_has_locked(bench: EngineBe
 
 async def test_follow_ups_are_handed_off_through_memory_already_claimed(bench: EngineBench) -> None:
     node = await bench.node(
-        MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))]), UseStage()
+        MakeStage(follow=lambda finished: [finished.follow_up(ThingMade(finished.task.number))]),
+        UseStage(),
     )
     await node.queue(ThingRequested(7))
 
@@ -77,9 +78,9 @@ async def test_follow_ups_are_handed_off_through_memory_already_claimed(bench: E
 
     [row] = await list_jobs(bench.db)
     assert (row["stage"], row["state"], row["node_id"]) == (USE, RUNNING, node.node.id)
-    handed = node.take(USE)
-    assert task_numbers(handed) == [7]
-    assert node.node.held == {handed[0].job_id: 1}
+    jobs = node.take(USE)
+    assert task_numbers(jobs) == [7]
+    assert node.node.held == {jobs[0].job_id: 1}
 
 
 async def test_follow_ups_without_a_free_slot_are_queued_in_the_database(
@@ -87,7 +88,7 @@ async def test_follow_ups_without_a_free_slot_are_queued_in_the_database(
 ) -> None:
     many = [ThingMade(number) for number in range(100)]
     node = await bench.node(
-        MakeStage(follow=lambda one: [one.follow_up(made) for made in many]), UseStage()
+        MakeStage(follow=lambda finished: [finished.follow_up(made) for made in many]), UseStage()
     )
     await node.queue(ThingRequested(0))
     capacity = node.runner(USE).channel.capacity
@@ -152,7 +153,7 @@ async def test_slots_of_a_transaction_that_rolled_back_are_free_again(bench: Eng
 async def test_claims_unknown_to_memory_go_back_uncounted(bench: EngineBench) -> None:
     node = await bench.node()
     await node.queue(ThingRequested(1), ThingRequested(2))
-    lost, kept = await node.claim()
+    lost, alive = await node.claim()
     del node.node.held[lost.job_id]
 
     given_back = await node.engine.reconciler.reconcile()
@@ -160,7 +161,7 @@ async def test_claims_unknown_to_memory_go_back_uncounted(bench: EngineBench) ->
     assert given_back == 1
     rows = {row["id"]: row for row in await list_jobs(bench.db)}
     assert (rows[lost.job_id]["state"], rows[lost.job_id]["losses"]) == (QUEUED, 0)
-    assert rows[kept.job_id]["state"] == RUNNING
+    assert rows[alive.job_id]["state"] == RUNNING
 
 
 async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: EngineBench) -> None:
@@ -225,10 +226,10 @@ async def test_a_task_that_cannot_be_read_ends_as_a_dead_letter_alone(bench: Eng
 async def test_a_run_of_ten_begun_inside_a_long_one_is_served_beside_it(bench: EngineBench) -> None:
     """Fairness: by the order of claims, the small run ends after about as many of the long one."""
 
-    def fan_out(one: FinishedTask[ThingRequested, ThingRequested]) -> list[FollowUp]:
+    def fan_out(finished: FinishedTask[ThingRequested, ThingRequested]) -> list[FollowUp]:
         return [
-            one.follow_up(ThingMade(one.task.number + at))
-            for at in range(one.task.number % 1_000_000)
+            finished.follow_up(ThingMade(finished.task.number + at))
+            for at in range(finished.task.number % 1_000_000)
         ]
 
     node = await bench.node(MakeStage(follow=fan_out), UseStage(Policy(concurrency=1)))
@@ -265,7 +266,7 @@ async def test_a_new_run_enters_at_the_smallest_turn_that_waits(bench: EngineBen
 async def test_a_follow_up_takes_its_parents_turn_plus_its_position(bench: EngineBench) -> None:
     many = [ThingMade(number) for number in range(3)]
     node = await bench.node(
-        MakeStage(follow=lambda one: [one.follow_up(made) for made in many]), UseStage()
+        MakeStage(follow=lambda finished: [finished.follow_up(made) for made in many]), UseStage()
     )
     node.runner(USE).channel.is_open = False
     await node.queue(ThingRequested(0))
@@ -289,17 +290,17 @@ async def test_a_claim_behind_the_last_place_finds_earlier_work_when_woken(
     )
     node.runner().fetcher._rescan_at = 0.0
 
-    found = await node.claim(most=1)
+    jobs = await node.claim(most=1)
 
-    assert task_numbers(found) == [39]
+    assert task_numbers(jobs) == [39]
 
 
 async def test_only_the_named_runs_are_claimed_by_a_node_of_its_own(bench: EngineBench) -> None:
-    everyone = await bench.node()
-    mine, others = await everyone.open_run(), await everyone.open_run()
-    await everyone.queue(ThingRequested(1), run_id=others)
-    await everyone.queue(ThingRequested(2), run_id=mine)
-    helper = await bench.node(only_runs=(mine,))
+    node = await bench.node()
+    own_run, other_run = await node.open_run(), await node.open_run()
+    await node.queue(ThingRequested(1), run_id=other_run)
+    await node.queue(ThingRequested(2), run_id=own_run)
+    helper = await bench.node(only_runs=(own_run,))
 
     claimed = await helper.claim()
 
@@ -312,7 +313,8 @@ async def test_jobs_and_their_follow_ups_carry_the_request_and_the_span_that_beg
 ) -> None:
     origin = {"request_id": "r-1", "trace_parent": f"00-{'4b' * 16}-{'0f' * 8}-01"}
     node = await bench.node(
-        MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))]), UseStage()
+        MakeStage(follow=lambda finished: [finished.follow_up(ThingMade(finished.task.number))]),
+        UseStage(),
     )
     await node.queue(ThingRequested(1), **origin)
     await node.queue(ThingRequested(2, key="k"), **origin)

@@ -58,10 +58,10 @@ class ProviderGone(Permanent):
 def refuse(*culprits: int, by: Refusal, also_failures: bool = False) -> Any:
     """Make a commit that the database (or its own code) refuses for some numbers."""
 
-    async def spoil(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
-        for one in ended:
-            is_failure = isinstance(one.outcome, Discard)
-            if one.task.number in culprits and (also_failures or not is_failure):
+    async def spoil(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
+        for task in finished:
+            is_failure = isinstance(task.outcome, Discard)
+            if task.task.number in culprits and (also_failures or not is_failure):
                 await by(tx)
 
     return spoil
@@ -96,9 +96,9 @@ async def lose_subject(tx: Tx) -> None:
 
 async def test_everything_of_a_batch_is_written_in_one_transaction(bench: EngineBench) -> None:
     stage = MakeStage(
-        follow=lambda one: [
-            one.follow_up(ThingMade(one.task.number)),
-            one.follow_up(ThingLogged(1)),
+        follow=lambda finished: [
+            finished.follow_up(ThingMade(finished.task.number)),
+            finished.follow_up(ThingLogged(1)),
         ]
     )
     node = await bench.node(stage, UseStage())
@@ -108,16 +108,16 @@ async def test_everything_of_a_batch_is_written_in_one_transaction(bench: Engine
 
     assert stage.batches == [20]
     rows = await list_events(bench.db)
-    made = [row for row in rows if row["type"] == "toy.thing.made"]
-    assert len({row["xid"] for row in made}) == 1
-    assert len(made) == 20
+    rows_made = [row for row in rows if row["type"] == "toy.thing.made"]
+    assert len({row["xid"] for row in rows_made}) == 1
+    assert len(rows_made) == 20
     assert [row["state"] for row in await list_history(bench.db)] == [3] * 20
     assert {row["stage"] for row in await list_jobs(bench.db)} == {USE}
 
 
 async def test_an_internal_event_is_routed_but_not_logged(bench: EngineBench) -> None:
     node = await bench.node(
-        MakeStage(follow=lambda one: [one.follow_up(ThingRouted(4))]), UseStage()
+        MakeStage(follow=lambda finished: [finished.follow_up(ThingRouted(4))]), UseStage()
     )
     await node.queue(ThingRequested(1))
 
@@ -150,8 +150,8 @@ async def test_two_faulty_jobs_in_a_batch_of_a_hundred_fail_alone(
 
     await node.settle(await node.claim(most=100))
 
-    ends = await list_toys(bench.db)
-    assert sorted(ends) == sorted(
+    toys = await list_toys(bench.db)
+    assert sorted(toys) == sorted(
         (number, "Discard" if number in {13, 77} else "Done") for number in range(100)
     )
     states = [row["state"] for row in await list_history(bench.db)]
@@ -246,7 +246,7 @@ async def test_a_claim_taken_back_and_queued_again_cannot_be_settled_by_the_old_
 
 
 async def test_a_lost_commit_reply_settles_nothing_twice(bench: EngineBench) -> None:
-    stage = MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))])
+    stage = MakeStage(follow=lambda finished: [finished.follow_up(ThingMade(finished.task.number))])
     lost = asyncpg.ConnectionDoesNotExistError("the reply was lost")
     node = await bench.node(stage, UseStage(), crash_point=crash_at("commit.after", lost))
     await node.queue(ThingRequested(1), ThingRequested(2))
@@ -261,7 +261,7 @@ async def test_a_lost_commit_reply_settles_nothing_twice(bench: EngineBench) -> 
 
 
 async def test_hand_offs_of_a_lost_commit_reply_are_given_back(bench: EngineBench) -> None:
-    stage = MakeStage(follow=lambda one: [one.follow_up(ThingMade(one.task.number))])
+    stage = MakeStage(follow=lambda finished: [finished.follow_up(ThingMade(finished.task.number))])
     lost = asyncpg.ConnectionDoesNotExistError("the reply was lost")
     node = await bench.node(stage, UseStage(), crash_point=crash_at("commit.after", lost))
     await node.queue(ThingRequested(1))
@@ -292,13 +292,13 @@ async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: Engine
 async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(
     bench: EngineBench,
 ) -> None:
-    left = 5
+    failures = 5
 
-    async def full_disk(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
-        nonlocal left
-        del tx, ended
-        if left:
-            left -= 1
+    async def full_disk(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
+        nonlocal failures
+        del tx, finished
+        if failures:
+            failures -= 1
             reasons.append(node.runner().committer.stall_reason)
             may_claim.append(node.runner()._may_claim())
             raise asyncpg.DiskFullError("no space left on device")
@@ -320,8 +320,8 @@ async def test_a_database_that_is_away_stalls_the_stage_and_fails_no_job(
 
 
 async def test_a_stall_ends_though_the_batch_has_gone_meanwhile(bench: EngineBench) -> None:
-    async def away(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
-        del tx, ended
+    async def away(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
+        del tx, finished
         raise asyncpg.DiskFullError("no space left on device")
 
     node = await bench.node(MakeStage(before_commit=away), UseStage())
@@ -554,14 +554,14 @@ async def test_an_idle_committer_settles_a_single_job_at_once_and_a_busy_one_in_
 
 async def test_a_cancelled_committer_gives_its_batch_back(bench: EngineBench) -> None:
     """A stage actor that is restarted in the middle of a transaction loses no claim."""
-    left = [ValueError("the committer itself fails")]
+    failures = [ValueError("the committer itself fails")]
     engine = await bench.run()
     failing = engine.runners["toy.make"].committer
     settle = failing._settle
 
     async def fail_once(batch: Any) -> None:
-        if left and batch:
-            raise left.pop()
+        if failures and batch:
+            raise failures.pop()
         await settle(batch)
 
     failing._settle = fail_once  # type: ignore[method-assign]

@@ -20,7 +20,7 @@ from leadflood.engine.queue.heartbeat import (
     list_dead_locks,
     register_installation,
 )
-from tests.support.engine import EngineBench, wait_until
+from tests.support.engine import EngineBench, list_node_ids, wait_until
 from tests.support.statements import sql
 
 QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
@@ -29,10 +29,6 @@ QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
 def make_beat(bench: EngineBench, folder: Path | None = None, **over: Any) -> Heartbeat:
     settings = over.pop("settings", QUICK)
     return Heartbeat(bench.settings, SystemClock(), settings, "toy", folder, lambda: None)
-
-
-async def nodes(bench: EngineBench) -> list[int]:
-    return [row[0] for row in await bench.db.fetch(sql("SELECT id FROM node ORDER BY id"))]
 
 
 async def sending(database: Database) -> tuple[str, str]:
@@ -44,12 +40,12 @@ async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: Engin
     await register_installation(bench.db, SystemClock(), "live")
 
     async with make_beat(bench).enter(1) as first:
-        assert await nodes(bench) == [first.id]
+        assert await list_node_ids(bench.db) == [first.id]
     async with make_beat(bench).enter(1) as second:
-        assert await nodes(bench) == [second.id]
+        assert await list_node_ids(bench.db) == [second.id]
 
     assert second.id > first.id
-    assert not await nodes(bench)
+    assert not await list_node_ids(bench.db)
 
 
 async def test_a_node_raises_its_counter(bench: EngineBench) -> None:
@@ -71,7 +67,7 @@ async def test_a_node_whose_counter_stands_still_is_evicted_by_another(bench: En
     living = make_beat(bench)
 
     async def is_buried() -> bool:
-        return dead.id not in await nodes(bench)
+        return dead.id not in await list_node_ids(bench.db)
 
     async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
         group.start_soon(living.run, node)
@@ -99,7 +95,7 @@ async def test_a_dead_node_that_still_locks_its_row_does_not_stop_other_heartbea
                 await anyio.sleep_forever()
             before = await bench.db.fetch_value(beats, id=node.id)
             await wait_until(lambda: _is_above(bench, node.id, before))
-            assert dead.id in await nodes(bench)
+            assert dead.id in await list_node_ids(bench.db)
 
         await wait_until(lambda: _is_gone(bench, dead.id))
         group.cancel_scope.cancel()
@@ -111,7 +107,7 @@ async def _is_above(bench: EngineBench, node_id: int, beat: int) -> bool:
 
 
 async def _is_gone(bench: EngineBench, node_id: int) -> bool:
-    return node_id not in await nodes(bench)
+    return node_id not in await list_node_ids(bench.db)
 
 
 async def test_a_counter_that_moves_keeps_a_node_alive(bench: EngineBench) -> None:
@@ -126,7 +122,7 @@ async def test_a_counter_that_moves_keeps_a_node_alive(bench: EngineBench) -> No
                 await anyio.sleep_forever()
             group.cancel_scope.cancel()
 
-        assert await nodes(bench) == [first.id, second.id]
+        assert await list_node_ids(bench.db) == [first.id, second.id]
 
 
 async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: EngineBench) -> None:
@@ -157,7 +153,7 @@ async def test_a_lost_connection_alone_changes_nothing(bench: EngineBench) -> No
             )
         )
         await wait_until(lambda: beats_at_least(before + 3))
-        assert await nodes(bench) == [node.id]
+        assert await list_node_ids(bench.db) == [node.id]
         group.cancel_scope.cancel()
 
 
@@ -178,7 +174,7 @@ async def test_a_starting_process_evicts_at_once_the_node_whose_lock_file_is_fre
     lock._lock.close()  # as the kernel does for a killed process
 
     async with make_beat(bench, folder).enter(1) as node:
-        assert await nodes(bench) == [node.id]
+        assert await list_node_ids(bench.db) == [node.id]
 
 
 def test_a_lock_file_that_a_living_process_holds_is_left_alone(tmp_path: Path) -> None:

@@ -62,49 +62,49 @@ async def bury(db: Database, job_id: UUID, key: str = "") -> None:
     )
 
 
-async def read_all(db: Database, wanted: JobFilter, limit: int) -> list[JobView]:
-    seen: list[JobView] = []
-    place: UUID | None = None
+async def read_all(db: Database, job_filter: JobFilter, limit: int) -> list[JobView]:
+    jobs: list[JobView] = []
+    position: UUID | None = None
     while True:
-        page = await job_queries.list_page(db, wanted, place, limit)
+        page = await job_queries.list_page(db, job_filter, position, limit)
         assert len(page.jobs) <= limit
-        seen.extend(page.jobs)
-        place = page.next_place
-        if place is None:
-            return seen
+        jobs.extend(page.jobs)
+        position = page.next_place
+        if position is None:
+            return jobs
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
 async def test_live_settled_and_dead_jobs_are_one_list_newest_first(
     database: Database, ids: Ids, limit: int
 ) -> None:
-    made = [await add(database, ids.new(), state) for state in (*STATES, *STATES)]
+    job_ids = [await add(database, ids.new(), state) for state in (*STATES, *STATES)]
 
-    seen = await read_all(database, JobFilter(), limit)
+    jobs = await read_all(database, JobFilter(), limit)
 
-    assert [job.id for job in seen] == made[::-1]
-    assert [job.state for job in seen] == [*STATES, *STATES][::-1]
+    assert [job.id for job in jobs] == job_ids[::-1]
+    assert [job.state for job in jobs] == [*STATES, *STATES][::-1]
 
 
 @pytest.mark.parametrize("state", list(JobState))
 async def test_each_state_finds_its_own(database: Database, ids: Ids, state: JobState) -> None:
-    made = {name: [await add(database, ids.new(), name) for _ in range(3)] for name in STATES}
+    job_ids = {name: [await add(database, ids.new(), name) for _ in range(3)] for name in STATES}
 
-    seen = await read_all(database, JobFilter(state=state), 2)
+    jobs = await read_all(database, JobFilter(state=state), 2)
 
-    assert [job.id for job in seen] == made[state][::-1]
+    assert [job.id for job in jobs] == job_ids[state][::-1]
 
 
 async def test_a_run_and_a_stage_narrow_the_list(database: Database, ids: Ids) -> None:
     run_id = ids.new()
-    wanted = await add(database, ids.new(), "completed", run_id=run_id, stage="b.run")
+    job_id = await add(database, ids.new(), "completed", run_id=run_id, stage="b.run")
     for state in STATES:
         await add(database, ids.new(), state, run_id=run_id)
         await add(database, ids.new(), state, stage="b.run")
 
-    seen = await read_all(database, JobFilter(run_id=run_id, stage="b.run"), 2)
+    jobs = await read_all(database, JobFilter(run_id=run_id, stage="b.run"), 2)
 
-    assert [job.id for job in seen] == [wanted]
+    assert [job.id for job in jobs] == [job_id]
 
 
 async def test_rare_jobs_are_found_stretch_by_stretch(
@@ -117,11 +117,11 @@ async def test_rare_jobs_are_found_stretch_by_stretch(
     rare.append(await add(database, ids.new(), "completed", stage="rare.run"))
 
     first = await job_queries.list_page(database, JobFilter(stage="rare.run"), None, 10)
-    seen = await read_all(database, JobFilter(stage="rare.run"), 10)
+    jobs = await read_all(database, JobFilter(stage="rare.run"), 10)
 
     assert [job.id for job in first.jobs] == [rare[1]]
     assert first.next_place is not None
-    assert [job.id for job in seen] == rare[::-1]
+    assert [job.id for job in jobs] == rare[::-1]
 
 
 async def test_dead_jobs_show_their_error_whether_history_is_kept_or_not(
@@ -132,9 +132,9 @@ async def test_dead_jobs_show_their_error_whether_history_is_kept_or_not(
     for job_id in (kept, pruned):
         await bury(database, job_id)
 
-    seen = await read_all(database, JobFilter(state=JobState.FAILED), 1)
+    jobs = await read_all(database, JobFilter(state=JobState.FAILED), 1)
 
-    assert [(job.id, job.error) for job in seen] == [(pruned, "it broke"), (kept, "it broke")]
+    assert [(job.id, job.error) for job in jobs] == [(pruned, "it broke"), (kept, "it broke")]
 
 
 async def test_jobs_about_a_thing_are_found_while_they_live_and_when_they_are_dead(
@@ -165,6 +165,6 @@ async def test_jobs_about_a_thing_are_found_while_they_live_and_when_they_are_de
         run=run_id,
     )
 
-    seen = await read_all(database, JobFilter(subject=subject, stages=("a.run", "b.run")), 1)
+    jobs = await read_all(database, JobFilter(subject=subject, stages=("a.run", "b.run")), 1)
 
-    assert [job.id for job in seen] == [dead, live]
+    assert [job.id for job in jobs] == [dead, live]

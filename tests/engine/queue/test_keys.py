@@ -158,21 +158,23 @@ async def test_a_key_queued_again_runs_again_though_the_first_failed(bench: Engi
 
 
 async def test_a_key_queued_again_survives_a_crash(bench: EngineBench) -> None:
-    node, other = await bench.node(), await bench.node()
+    node, second = await bench.node(), await bench.node()
     await node.queue(ThingRequested(1, key="k"))
     await node.claim()
     await node.publish(ThingRequested(2, key="k"))
 
     await node.die()
-    await other.engine.rescuer.rescue()
-    await other.settle(await other.claim())
+    await second.engine.rescuer.rescue()
+    await second.settle(await second.claim())
 
     assert [row["number"] for row in await list_jobs(bench.db)] == ["2"]
 
 
 async def test_a_job_may_name_its_own_key_as_its_next(bench: EngineBench) -> None:
     node = await bench.node(
-        MakeStage(follow=lambda one: [one.follow_up(ThingRequested(one.task.number + 1, key="k"))]),
+        MakeStage(
+            follow=lambda first: [first.follow_up(ThingRequested(first.task.number + 1, key="k"))]
+        ),
         UseStage(),
     )
     await node.queue(ThingRequested(1, key="k"))
@@ -186,12 +188,12 @@ async def test_a_job_may_name_its_own_key_as_its_next(bench: EngineBench) -> Non
 async def test_two_nodes_that_insert_the_same_keys_at_once_make_one_job_each(
     bench: EngineBench,
 ) -> None:
-    one, other = await bench.node(), await bench.node()
-    wanted = [ThingRequested(number, key=f"k{number}") for number in range(50)]
+    first, second = await bench.node(), await bench.node()
+    tasks = [ThingRequested(number, key=f"k{number}") for number in range(50)]
 
     async with anyio.create_task_group() as group:
-        group.start_soon(one.queue, *wanted)
-        group.start_soon(other.queue, *reversed(wanted))
+        group.start_soon(first.queue, *tasks)
+        group.start_soon(second.queue, *reversed(tasks))
 
     assert sorted(int(row["number"]) for row in await list_jobs(bench.db)) == list(range(50))
 

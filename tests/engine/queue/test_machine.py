@@ -91,8 +91,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     # what a step needs
 
-    def call(self, function: Any, *given: Any, **named: Any) -> Any:
-        return self.portal.call(lambda: function(*given, **named))
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.portal.call(lambda: function(*args, **kwargs))
 
     def live(self) -> list[Row]:
         return list(self.call(self.database.fetch, LIVE))
@@ -106,15 +106,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.number += 1
         return ThingRequested(self.number, key=key)
 
-    def expect(self, wanted: ThingRequested, run_id: UUID | None, rows: list[Row]) -> None:
+    def expect(self, task: ThingRequested, run_id: UUID | None, rows: list[Row]) -> None:
         """Note what must not be lost: a joined job is its key's, a later `again` the only one."""
-        key = f"toy.make:{run_id}:{wanted.key}" if wanted.key is not None else None
-        found = [row for row in rows if key is not None and row["key"] == key]
-        if found and found[0]["state"] != RUNNING:
+        key = f"toy.make:{run_id}:{task.key}" if task.key is not None else None
+        matches = [row for row in rows if key is not None and row["key"] == key]
+        if matches and matches[0]["state"] != RUNNING:
             return
-        if found and found[0]["again"] is not None:
-            self.expected.discard(found[0]["again"])
-        self.expected.add(wanted.number)
+        if matches and matches[0]["again"] is not None:
+            self.expected.discard(matches[0]["again"])
+        self.expected.add(task.number)
 
     @initialize()
     def begin(self) -> None:
@@ -135,18 +135,18 @@ class QueueMachine(RuleBasedStateMachine):
         self, at: int, key: str | None, priority: int, run: int, far: float | None, *, by_hand: bool
     ) -> None:
         node, run_id = self.nodes[at], self.runs[run] if run < len(self.runs) else None
-        wanted, before = self.new(key), self.live()
-        self.expect(wanted, run_id, before)
+        task, before = self.new(key), self.live()
+        self.expect(task, run_id, before)
         run_at = self.clock.now() + timedelta(seconds=far) if far is not None else None
         publish = node.publish if by_hand else node.queue
 
-        self.call(publish, wanted, run_id=run_id, priority=priority, run_at=run_at)
+        self.call(publish, task, run_id=run_id, priority=priority, run_at=run_at)
 
         self.hands[at] += node.take()
         queued = sorted(
             (row["priority"], row["turn"], row["id"]) for row in before if row["state"] == QUEUED
         )
-        entry = [row for row in self.live() if row["number"] == wanted.number]
+        entry = [row for row in self.live() if row["number"] == task.number]
         assert all(row["turn"] == (queued[0][1] if queued else 0) for row in entry)
 
     @rule(at=NODES, priorities=st.lists(st.integers(0, 2), min_size=2, max_size=4))
@@ -166,7 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
 
         claimed = self.call(node.claim, most=most)
 
-        assert {job.job_id for job in claimed} == {place[2] for place in waiting[:most]}
+        assert {job.job_id for job in claimed} == {entry[2] for entry in waiting[:most]}
         self.hands[at] += claimed
 
     @precondition(lambda self: any(job.key for hand in self.hands for job in hand))
@@ -174,10 +174,10 @@ class QueueMachine(RuleBasedStateMachine):
     def want_again(self, at: int) -> None:
         """Publish with the key of a job that runs."""
         job = next(job for hand in self.hands for job in hand if job.key)
-        wanted, rows = self.new(job.task.key), self.live()
-        self.expect(wanted, job.run_id, rows)
+        task, rows = self.new(job.task.key), self.live()
+        self.expect(task, job.run_id, rows)
 
-        self.call(self.nodes[at].publish, wanted, run_id=job.run_id)
+        self.call(self.nodes[at].publish, task, run_id=job.run_id)
 
     @precondition(lambda self: any(self.hands))
     @rule(outcome=OUTCOMES, count=st.integers(1, 3))
@@ -197,8 +197,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.call(node.settle, jobs)
 
         after = self.call(self.database.fetch_one, COUNTS)[0]
-        ended = [job for job in ours if isinstance(job.outcome, Done | Discard)]
-        assert after - before == len(ended)
+        finished = [job for job in ours if isinstance(job.outcome, Done | Discard)]
+        assert after - before == len(finished)
         for job in jobs:
             assert node.node.held.get(job.job_id) != job.claim
 
@@ -262,9 +262,9 @@ class QueueMachine(RuleBasedStateMachine):
     def open_run(self) -> None:
         run_id = self.call(self.nodes[0].open_run, None)
         self.runs.append(run_id)
-        wanted = self.new(None)
-        self.expected.add(wanted.number)
-        self.call(self.nodes[0].queue, wanted, run_id=run_id)
+        task = self.new(None)
+        self.expected.add(task.number)
+        self.call(self.nodes[0].queue, task, run_id=run_id)
 
     @precondition(lambda self: self.runs)
     @rule(at=st.integers(0, 3), sweeper=NODES)
@@ -275,8 +275,8 @@ class QueueMachine(RuleBasedStateMachine):
         for _ in range(2):  # a key asked again comes back once more
             self.look(sweeper)
 
-        left = [row for row in self.live() if row["run_id"] == run_id]
-        assert all(row["state"] == RUNNING for row in left)
+        remaining = [row for row in self.live() if row["run_id"] == run_id]
+        assert all(row["state"] == RUNNING for row in remaining)
 
     @rule(at=NODES)
     def look(self, at: int) -> None:
@@ -327,24 +327,24 @@ class QueueMachine(RuleBasedStateMachine):
             return
         rows = self.live()
         live = {row["number"] for row in rows} | {row["again"] for row in rows}
-        ends = self.call(self.database.fetch, ENDED)
-        ended = Counter(row["number"] for row in ends)
-        assert self.expected <= live | set(ended)
-        assert all(count <= 1 + self.replays[number] for number, count in ended.items())
+        toys = self.call(self.database.fetch, ENDED)
+        counts = Counter(row["number"] for row in toys)
+        assert self.expected <= live | set(counts)
+        assert all(count <= 1 + self.replays[number] for number, count in counts.items())
 
         keys = Counter(row["key"] for row in rows if row["key"] is not None)
         assert all(count == 1 for count in keys.values())
 
-        held = Counter(job.job_id for hand in self.hands for job in hand)
-        assert all(count == 1 for count in held.values())
+        claims = Counter(job.job_id for hand in self.hands for job in hand)
+        assert all(count == 1 for count in claims.values())
         by_id = {row["id"]: row for row in rows}
         for at, hand in enumerate(self.hands):
             for job in hand:
                 assert self.is_ours(by_id.get(job.job_id), job)
                 assert by_id[job.job_id]["node_id"] == self.nodes[at].node.id
 
-        assert len({row["job_id"] for row in ends}) == len(ends)
-        assert self.call(self.database.fetch_one, COUNTS)[0] == len(ends)
+        assert len({row["job_id"] for row in toys}) == len(toys)
+        assert self.call(self.database.fetch_one, COUNTS)[0] == len(toys)
 
     @override
     def teardown(self) -> None:
@@ -357,8 +357,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.call(self.nodes[at].settle, self.hands[at])
         self.hands = [[], []]
         self.call(self.finish)
-        ended = {row["number"] for row in self.call(self.database.fetch, ENDED)}
-        assert self.expected <= ended
+        numbers = {row["number"] for row in self.call(self.database.fetch, ENDED)}
+        assert self.expected <= numbers
 
     async def finish(self) -> None:
         node = self.nodes[0]

@@ -35,16 +35,16 @@ async def test_a_tick_is_taken_once_among_all_nodes(database: Database) -> None:
     for node in nodes:
         await node.register()
     clock.advance(60)
-    taken: list[bool] = []
+    claims: list[bool] = []
 
     async def take(node: Scheduler) -> None:
-        taken.append(await node.claim_tick(SYSTEM_HEARTBEAT))
+        claims.append(await node.claim_tick(SYSTEM_HEARTBEAT))
 
     async with anyio.create_task_group() as group:
         for node in nodes:
             group.start_soon(take, node)
 
-    assert sorted(taken) == [False, False, False, True]
+    assert sorted(claims) == [False, False, False, True]
     assert len(await ticks(database)) == 1
 
 

@@ -18,10 +18,10 @@ GIVEN = {
 
 async def plan_of(connection: asyncpg.Connection, name: str) -> str:
     query = getattr(SQL, name)
-    given = ", ".join(GIVEN.get(parameter, "NULL") for parameter in query.parameters)
+    arguments = ", ".join(GIVEN.get(parameter, "NULL") for parameter in query.parameters)
     await connection.execute(f"PREPARE q AS {query.text}")
     await connection.execute("SET plan_cache_mode = force_custom_plan")
-    rows = await connection.fetch(f"EXPLAIN EXECUTE q({given})")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE q({arguments})")
     return "\n".join(row[0] for row in rows)
 
 

@@ -7,16 +7,16 @@ from tests.support.engine import MAKE, EngineBench, ThingRequested, list_jobs, l
 
 
 async def test_a_pause_holds_on_all_nodes_and_records_who_and_why(bench: EngineBench) -> None:
-    one, other = await bench.node(), await bench.node()
+    first, second = await bench.node(), await bench.node()
 
     await switches.pause_stage(bench.db, bench.clock, MAKE, "eve@example.com", "provider is down")
-    for node in (one, other):
+    for node in (first, second):
         await node.engine.switches.refresh()
 
-    assert one.runner().is_paused
-    assert other.runner().is_paused
-    assert other.runner().status().state == "paused"
-    switch = other.engine.switches.states[f"stage:{MAKE}"]
+    assert first.runner().is_paused
+    assert second.runner().is_paused
+    assert second.runner().status().state == "paused"
+    switch = second.engine.switches.states[f"stage:{MAKE}"]
     assert (switch.by_whom, switch.reason) == ("eve@example.com", "provider is down")
 
 

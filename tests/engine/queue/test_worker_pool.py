@@ -39,9 +39,9 @@ def _close_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "AWAY_SECONDS", 0.01)
 
 
-async def publish(engine: Engine, *wanted: ThingRequested) -> None:
+async def publish(engine: Engine, *tasks: ThingRequested) -> None:
     async with engine.publisher.transaction() as publication:
-        await publication.publish(wanted)
+        await publication.publish(tasks)
 
 
 async def settle_all(bench: EngineBench, engine: Engine, count: int) -> list[tuple[int, str]]:
@@ -140,26 +140,26 @@ async def test_a_worker_that_leaves_hands_its_wake_up_on(bench: EngineBench) -> 
 
 async def test_a_task_that_load_cannot_read_fails_alone(bench: EngineBench) -> None:
     def read(tasks: Sequence[ClaimedTask[Any]]) -> list[Any]:
-        if any(one.task.number in {3, 40} for one in tasks):
+        if any(job.task.number in {3, 40} for job in tasks):
             raise Permanent("this one is broken", code="toy.broken")
-        return [one.task for one in tasks]
+        return [job.task for job in tasks]
 
     engine = await bench.run(LoadingStage(read), UseStage())
 
-    ends = await settle_all(bench, engine, 50)
+    toys = await settle_all(bench, engine, 50)
 
-    assert ends == sorted((at, "Discard" if at in {3, 40} else "Done") for at in range(50))
+    assert toys == sorted((at, "Discard" if at in {3, 40} else "Done") for at in range(50))
 
 
 async def test_load_may_end_a_task_whose_subject_is_gone(bench: EngineBench) -> None:
     inputs: list[Any] = []
 
     def read(tasks: Sequence[ClaimedTask[Any]]) -> list[Any]:
-        return [Discard(NotFound("gone")) if one.task.number else "input" for one in tasks]
+        return [Discard(NotFound("gone")) if job.task.number else "input" for job in tasks]
 
-    async def note(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
+    async def note(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
         del tx
-        inputs.extend((one.task.number, one.input) for one in ended)
+        inputs.extend((task.task.number, task.input) for task in finished)
 
     engine = await bench.run(LoadingStage(read, before_commit=note), UseStage())
 
@@ -168,12 +168,12 @@ async def test_load_may_end_a_task_whose_subject_is_gone(bench: EngineBench) -> 
 
 
 async def test_a_database_that_is_away_while_loading_spends_no_attempt(bench: EngineBench) -> None:
-    left = [asyncpg.ConnectionDoesNotExistError("away"), TimeoutError(), TimeoutError()]
+    errors = [asyncpg.ConnectionDoesNotExistError("away"), TimeoutError(), TimeoutError()]
 
     def read(tasks: Sequence[ClaimedTask[Any]]) -> list[Any]:
-        if left:
-            raise left.pop()
-        return [one.task for one in tasks]
+        if errors:
+            raise errors.pop()
+        return [job.task for job in tasks]
 
     engine = await bench.run(LoadingStage(read, Policy(attempts=2)), UseStage())
 
@@ -203,9 +203,9 @@ async def test_a_batch_stage_works_on_many_at_once_and_only_the_faulty_task_fail
 
     engine = await bench.run(BatchStage(work), UseStage())
 
-    ends = await settle_all(bench, engine, 20)
+    toys = await settle_all(bench, engine, 20)
 
-    assert ends == sorted((at, "Discard" if at == 7 else "Done") for at in range(20))
+    assert toys == sorted((at, "Discard" if at == 7 else "Done") for at in range(20))
     assert max(sizes) > 1
 
 
@@ -275,10 +275,10 @@ class SendStage(MakeStage):
 
 
 async def test_an_effect_carries_its_own_authorize_and_record(bench: EngineBench) -> None:
-    seen: list[JobContext | None] = []
+    jobs: list[JobContext | None] = []
 
     async def look(item: ThingRequested) -> Outcome[Any]:
-        seen.append(CURRENT_JOB.get())
+        jobs.append(CURRENT_JOB.get())
         return Done(item)
 
     stage = SendStage(do=look)
@@ -286,24 +286,24 @@ async def test_an_effect_carries_its_own_authorize_and_record(bench: EngineBench
 
     await settle_all(bench, engine, 1)
 
-    [job] = seen
+    [job] = jobs
     assert job is not None
     assert (job.authorize, job.record) == (stage.authorize, stage.record)
     assert (job.stage, job.claim) == (MAKE, 1)
 
 
 async def test_a_stage_without_effects_carries_neither(bench: EngineBench) -> None:
-    seen: list[JobContext | None] = []
+    jobs: list[JobContext | None] = []
 
     async def look(item: ThingRequested) -> Outcome[Any]:
-        seen.append(CURRENT_JOB.get())
+        jobs.append(CURRENT_JOB.get())
         return Done(item)
 
     engine = await bench.run(MakeStage(do=look), UseStage())
 
     await settle_all(bench, engine, 1)
 
-    [job] = seen
+    [job] = jobs
     assert job is not None
     assert (job.authorize, job.record) == (None, None)
 

@@ -10,7 +10,7 @@ async def test_every_claim_whose_node_is_no_row_is_taken_back(bench: EngineBench
     dead, alive = await bench.node(), await bench.node()
     await dead.queue(*[ThingRequested(number) for number in range(6)])
     lost = await dead.claim(most=4)
-    kept = await alive.claim()
+    jobs = await alive.claim()
     await dead.die()
     await bench.db.execute(
         sql("UPDATE job SET node_id = 123456 WHERE id = $1", "id"), id=lost[0].job_id
@@ -22,7 +22,7 @@ async def test_every_claim_whose_node_is_no_row_is_taken_back(bench: EngineBench
     assert all(rows[job.job_id]["state"] == QUEUED for job in lost)
     assert all(rows[job.job_id]["losses"] == 1 for job in lost)
     assert all(rows[job.job_id]["attempts"] == 0 for job in lost)
-    assert all(rows[job.job_id]["state"] == RUNNING for job in kept)
+    assert all(rows[job.job_id]["state"] == RUNNING for job in jobs)
 
 
 async def test_from_the_fifth_loss_on_a_job_comes_back_with_a_backoff(bench: EngineBench) -> None:

@@ -45,13 +45,15 @@ SLOW_POLLS = msgspec.structs.replace(
 
 
 async def test_a_run_has_ended_when_no_live_job_carries_it(bench: EngineBench) -> None:
-    node = await bench.node(MakeStage(follow=lambda one: [one.follow_up(ThingMade(1))]), UseStage())
+    node = await bench.node(
+        MakeStage(follow=lambda finished: [finished.follow_up(ThingMade(1))]), UseStage()
+    )
     run_id = await node.open_run()
     await node.queue(ThingRequested(1), run_id=run_id)
-    look = node.engine.run_watcher.poll
+    poll = node.engine.run_watcher.poll
 
     async def state() -> str:
-        await look()
+        await poll()
         return (await runs.get(bench.db, run_id)).state
 
     assert await state() == "running"
@@ -67,17 +69,17 @@ async def test_a_run_has_ended_when_no_live_job_carries_it(bench: EngineBench) -
 
 
 async def test_run_completed_is_written_once_by_two_watchers(bench: EngineBench) -> None:
-    one, other = await bench.node(), await bench.node()
-    run_ids = [await one.open_run() for _ in range(20)]
+    first, second = await bench.node(), await bench.node()
+    run_ids = [await first.open_run() for _ in range(20)]
 
     async with anyio.create_task_group() as group:
-        for node in (one, other):
+        for node in (first, second):
             group.start_soon(node.engine.run_watcher.poll)
 
-    written = [
+    events = [
         row["subject"] for row in await list_events(bench.db) if row["type"] == "run.completed"
     ]
-    assert sorted(written) == sorted(run_ids)
+    assert sorted(events) == sorted(run_ids)
 
 
 class Closing(Stage[Any, Any, Any]):
@@ -156,9 +158,9 @@ class Notes:
     def __init__(self) -> None:
         self.seen: dict[int, Any] = {}
 
-    async def __call__(self, tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
+    async def __call__(self, tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
         del tx
-        self.seen |= {one.task.number: one.input for one in ended}
+        self.seen |= {task.task.number: task.input for task in finished}
 
 
 async def settle_swept(node: SteppedNode) -> None:
@@ -171,15 +173,15 @@ async def settle_swept(node: SteppedNode) -> None:
 async def test_two_nodes_sweep_a_cancelled_run_without_doing_anything_twice(
     bench: EngineBench,
 ) -> None:
-    one, other = await bench.node(), await bench.node()
-    run_id = await one.open_run()
-    await one.queue(*[ThingRequested(number) for number in range(300)], run_id=run_id)
+    first, second = await bench.node(), await bench.node()
+    run_id = await first.open_run()
+    await first.queue(*[ThingRequested(number) for number in range(300)], run_id=run_id)
     await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
 
     async with anyio.create_task_group() as group:
-        for node in (one, other):
+        for node in (first, second):
             group.start_soon(node.engine.run_watcher.poll)
-    for node in (one, other):
+    for node in (first, second):
         await settle_swept(node)
 
     assert sorted(await list_toys(bench.db)) == [(number, "Discard") for number in range(300)]
@@ -212,9 +214,9 @@ async def test_jobs_of_a_cancelled_run_are_not_worked_on(bench: EngineBench) -> 
 async def test_a_long_run_is_swept_in_one_poll_with_a_bounded_memory(bench: EngineBench) -> None:
     most = 0
 
-    async def watch(tx: Tx, ended: Sequence[FinishedTask[Any, Any]]) -> None:
+    async def watch(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
         nonlocal most
-        del tx, ended
+        del tx, finished
         most = max(most, engine.runners[MAKE].committer.unsettled())
 
     engine = await bench.run(MakeStage(before_commit=watch), UseStage(), settings=SLOW_POLLS)
