@@ -36,7 +36,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.ledger.repository import PostgresAllowance, PostgresLedger
 from leadflood.engine.net.calls import Call, HttpReply, LimitHint, Reply, Window, WindowKind
 from leadflood.engine.net.client import HttpClient, open_client
-from leadflood.engine.net.gateway import Parts, ProviderGateway
+from leadflood.engine.net.gateway import GatewayParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.net.providers import Provider
 from leadflood.engine.queue import repository as queue_store
@@ -229,7 +229,7 @@ async def work(job: WorkerJob) -> None:
             for name, source in job.scenarios
         }
         gate = ProviderGateway(
-            Parts(
+            GatewayParts(
                 db=db,
                 ledger=PostgresLedger(),
                 limiter=Limiter(PostgresAllowance(db), CLOCK),

@@ -16,7 +16,7 @@ from uuid import UUID
 import anyio
 import msgspec
 from leadflood.domain.icp.schemas import IcpInput
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.rules.prepared_values import company_id_of
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings, open_database
@@ -96,7 +96,8 @@ async def fill(database: Database, count: int = 1_000_000, seed: int = 7) -> Fil
     clock, ids = SystemClock(), Ids(SystemClock(), seed=seed)
     begin = datetime(2026, 1, 5, 9, tzinfo=UTC) - STEP * count
     icps = IcpService(database, ids, clock)
-    icp_ids = [(await icps.create(IcpInput(name=name))).id for name in ICPS]
+    async with database.transaction() as tx:
+        icp_ids = [(await icps.create(tx, IcpInput(name=name))).id for name in ICPS]
     firms = range(1, max(int(count * COMPANIES_PER_LEAD), 1) + 1)
     domains = [f"firm{number}.example" for number in firms]
     company_ids = [company_id_of(domain) for domain in domains]

@@ -43,7 +43,7 @@ from leadflood.engine.queue.outcome import Done, Outcome
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import FinishedTask, FollowUp, Policy, Stage
 from leadflood.engine.queue.wakeups import Wakeups
-from leadflood.engine.runtime import Engine, Parts, Settings, running_engine
+from leadflood.engine.runtime import Engine, EngineParts, Settings, running_engine
 from typing_extensions import override
 
 from benchmarks.world import CLOCK, SQL, Peak, SubjectFailed, percentile, print_line, rss_mb
@@ -178,7 +178,7 @@ async def engine_on(
 ) -> AsyncIterator[Engine]:
     """Run a node on these stages."""
     with TemporaryDirectory() as folder:
-        parts = Parts(
+        parts = EngineParts(
             db=db,
             database=settings,
             clock=CLOCK,

@@ -21,28 +21,41 @@ from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
-from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.drafting.schemas import Settings as MessagingSettings
+from leadflood.domain.drafting.service.templates import TemplateService
+from leadflood.domain.icp.service.icps import IcpService
+from leadflood.domain.imports.retention import prune as prune_uploads
+from leadflood.domain.imports.service.dry_run import ImportPreviews
+from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads
 from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.lead_views.service.pages import LeadPages
-from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service.creation import LeadCreation
 from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
-from leadflood.domain.messaging.schemas import Settings as MessagingSettings
-from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service import NotificationService, Watcher
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.messages.service.messages import MessageService
+from leadflood.domain.notifications.retention import prune as prune_notifications
+from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.sending.service.switch import SendingSwitch
+from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.suppressions.service.opt_ins import OptInService
+from leadflood.domain.suppressions.service.suppressions import SuppressionService
+from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
@@ -66,7 +79,7 @@ from leadflood.engine.ledger.repository import (
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
-from leadflood.engine.net.gateway import Parts as GateParts, ProviderGateway
+from leadflood.engine.net.gateway import GatewayParts as GateParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.net.providers import Provider as GateProvider
 from leadflood.engine.obs.log import log
@@ -80,7 +93,7 @@ from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Stage
 from leadflood.engine.queue.wakeups import Wakeups
-from leadflood.engine.runtime import Engine, Parts as EngineParts, running_engine
+from leadflood.engine.runtime import Engine, EngineParts, running_engine
 from leadflood.pipeline import STAGES, STEPS
 from leadflood.providers import catalog
 from leadflood.settings import Settings, explain_settings
@@ -93,6 +106,20 @@ WHOLE_NODE = "leadflood"
 HELPER_NODE = "leadflood run"
 """The name of a node that works for its own runs only: nobody may hand it work."""
 STAGE_NAMES = tuple(STAGES)
+
+
+class Messaging(msgspec.Struct, frozen=True, kw_only=True):
+    """The services of messages, from drafts to suppressions."""
+
+    messages: MessageService
+    approval: MessageApproval
+    templates: TemplateService
+    outbox: Outbox
+    sending: SendingSwitch
+    unknown_sends: UnknownSends
+    suppressions: SuppressionService
+    opt_ins: OptInService
+    unsubscribing: UnsubscribeService
 
 
 class Storage:
@@ -139,15 +166,21 @@ class Storage:
 
     def messaging(
         self, publisher: Publisher, senders: Mapping[Channel, Sender] | None = None
-    ) -> MessagingService:
+    ) -> Messaging:
         """Build the services of messages."""
-        return MessagingService(
-            db=self.db,
-            publisher=publisher,
-            settings=messaging_settings(self.settings),
-            clock=self.clock,
-            ids=self.ids,
-            senders=senders,
+        db, ids, clock = self.db, self.ids, self.clock
+        settings = messaging_settings(self.settings)
+        outbox = Outbox(settings, clock, senders)
+        return Messaging(
+            messages=MessageService(db),
+            approval=MessageApproval(settings, clock, ids, outbox),
+            templates=TemplateService(db, settings, ids, clock),
+            outbox=outbox,
+            sending=SendingSwitch(db, clock),
+            unknown_sends=UnknownSends(db, publisher, settings, clock, senders),
+            suppressions=SuppressionService(db, settings, ids, clock),
+            opt_ins=OptInService(db, settings, ids, clock),
+            unsubscribing=UnsubscribeService(db, settings, ids, clock),
         )
 
 
@@ -221,13 +254,14 @@ class NodeLife:
         self.ports = catalog.group_by_port(self.adapters)
         self.messaging = storage.messaging(self.publisher, self.ports.senders)
         self.discovery = DiscoveryService(storage.clock, list(self.ports.sources))
-        self.watcher = Watcher(storage.clock, storage.ids, settings.notifications)
+        self.notifier = EventNotifier(storage.clock, storage.ids)
         self.services = self._make_services()
 
     def _make_services(self) -> Services:
         storage, settings = self.storage, self.storage.settings
         db, ids, clock = storage.db, storage.ids, storage.clock
         leads, lead_lists, owners = LeadService(), LeadLists(db), LeadOwnership(db)
+        lead_owners = LeadOwners(storage.users)
         return Services(
             db=db,
             ids=ids,
@@ -247,21 +281,32 @@ class NodeLife:
             ),
             lead_editing=LeadEditing(ids, clock),
             lead_merging=LeadMerging(ids, clock),
-            lead_owners=LeadOwners(storage.users),
+            lead_owners=lead_owners,
             lead_reprocessing=LeadReprocessing(storage.runs),
             lead_lists=lead_lists,
-            lead_pages=LeadPages(db, leads, self.messaging),
+            lead_pages=LeadPages(db, leads, self.messaging.messages, self.messaging.opt_ins),
             exports=LeadExports(db, lead_lists, storage.audit),
             previews=IcpPreviews(storage.scores),
             companies=CompanyService(ids, clock),
             activities=ActivityService(ids, clock),
-            imports=ImportService(ids, clock),
-            bulk=BulkService(ids, clock),
-            learning=LearningService(ids, clock),
+            imports=ImportService(
+                db, clock, storage.icps, lead_owners, storage.runs, tuple(settings.providers)
+            ),
+            import_uploads=ImportUploads(ids, clock),
+            import_previews=ImportPreviews(db, clock),
+            bulk=BulkActionService(db, clock, storage.runs, lead_lists),
+            learning=LearningService(db, ids, clock, leads, storage.icps),
             owners=owners,
             notifications=NotificationService(db, clock),
             scores=storage.scores,
-            messaging=self.messaging,
+            messages=self.messaging.messages,
+            approval=self.messaging.approval,
+            templates=self.messaging.templates,
+            sending=self.messaging.sending,
+            unknown_sends=self.messaging.unknown_sends,
+            suppressions=self.messaging.suppressions,
+            opt_ins=self.messaging.opt_ins,
+            unsubscribing=self.messaging.unsubscribing,
             discovery=self.discovery,
             searches=SearchService(db, ids, self.discovery, storage.icps, storage.runs),
             engine=self.engine,
@@ -317,7 +362,7 @@ class NodeLife:
             Child("schedule", schedule.run),
             Child("gate", self.gate.run),
             _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
-            _repeating("look-up", LOOK_UP_SECONDS, self.messaging.settle_unknown_by_lookup),
+            _repeating("look-up", LOOK_UP_SECONDS, self.messaging.unknown_sends.settle_by_lookup),
             _repeating("answers", FORGET_SECONDS, self._prune),
             _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
         ]
@@ -328,17 +373,17 @@ class NodeLife:
     async def _settle_orphans(self) -> None:
         """Settle the money and sends of lost nodes: unresolved lines, unknown intents."""
         lines = await resolve_orphans(self.storage.db, self.storage.clock.now())
-        intents = await self.messaging.settle_lost()
+        intents = await self.messaging.unknown_sends.settle_lost()
         if lines or intents:
             log.info("engine.orphans.settled", lines=lines, intents=intents)
 
     async def _notify(self) -> None:
-        await self.watcher.look(self.publisher)
+        await self.notifier.poll(self.publisher)
 
     async def _prune(self) -> None:
         """Delete what is past its retention, slice by slice."""
         db, settings, now = self.storage.db, self.storage.settings, self.storage.clock.now()
-        await self.watcher.prune(db)
+        await drain(lambda: prune_notifications(db, settings.notifications, now))
         await drain(lambda: forget_answers(db, now))
         await drain(lambda: idempotency.prune(db, now))
         await drain(lambda: prune_auth(db, settings.accounts, now))
@@ -347,7 +392,7 @@ class NodeLife:
     async def _forget_uploads(self) -> int:
         storage = self.storage
         async with storage.db.transaction() as tx:
-            return await ImportService(storage.ids, storage.clock).forget_uploads(tx)
+            return await prune_uploads(tx, storage.clock.now())
 
 
 class Node:
@@ -389,7 +434,7 @@ class Node:
         return self.life.publisher
 
     @property
-    def messaging(self) -> MessagingService:
+    def messaging(self) -> Messaging:
         """The services of messages of the present life."""
         return self.life.messaging
 

@@ -1,6 +1,6 @@
 """What happens to a lead, on one page: which event starts a task of which stage.
 
-leads.import ────────┐
+imports.run ─────────┐
 discovery.run → enrichment.run → features.compute → scoring.compute
                                                          │ HIGH only
                                       message.send ← message.generate
@@ -8,21 +8,23 @@ discovery.run → enrichment.run → features.compute → scoring.compute
 
 from typing import Any
 
-from leadflood.domain.bulk.schemas import ChunkWanted
-from leadflood.domain.bulk.stage import BulkStage
+from leadflood.domain.bulk_actions.schemas import ChunkWanted
+from leadflood.domain.bulk_actions.stage import BulkActionStage
 from leadflood.domain.discovery.schemas import LeadDiscovered, PageWanted
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.domain.enrichment.schemas import LeadEnriched, PersonClaimed
 from leadflood.domain.enrichment.stage import EnrichmentStage
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
-from leadflood.domain.leads.import_schemas import ImportPartWanted, UndoPartWanted
-from leadflood.domain.leads.import_stage import ImportStage
+from leadflood.domain.imports.schemas.events import ImportPartWanted, UndoPartWanted
+from leadflood.domain.imports.stage import ImportStage
 from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
-from leadflood.domain.messaging.schemas import MessageApproved
-from leadflood.domain.messaging.stage import GenerateStage, SendStage, SuppressStage
+from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage
+from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.stage import SendStage
+from leadflood.domain.suppressions.stage import SuppressStage
 from leadflood.engine.queue.event_routes import Step
 from leadflood.engine.queue.stage import Stage
 
@@ -39,6 +41,6 @@ STEPS = (
     Step(on=LeadQualified, run=GenerateStage),
     Step(on=MessageApproved, run=SendStage),
     Step(on=PersonClaimed, run=SuppressStage),
-    Step(on=ChunkWanted, run=BulkStage),
+    Step(on=ChunkWanted, run=BulkActionStage),
 )
 STAGES: dict[str, type[Stage[Any, Any, Any]]] = {step.run.name: step.run for step in STEPS}

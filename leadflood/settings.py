@@ -9,21 +9,17 @@ LEADFLOOD_STAGES__ENRICHMENT__RUN__CONCURRENCY is `stages.enrichment.run.concurr
 An unknown key is refused with its path.
 """
 
+import msgspec
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import msgspec
-
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.domain.auth.schemas import Settings as AccountSettings
+from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
-from leadflood.domain.messaging.schemas import Settings as MessagingSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
@@ -37,6 +33,8 @@ from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
 from leadflood.pipeline import STAGES
 from leadflood.providers import catalog
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 PREFIX = "LEADFLOOD_"
 SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")
@@ -117,9 +115,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         }
 
     def by_struct(self) -> dict[type[msgspec.Struct], msgspec.Struct]:
-        """Return each part's settings by their struct."""
+        """Return each part's settings by their struct, and by those that it extends."""
         parts = (getattr(self, name) for name in self.__struct_fields__)
-        return {type(part): part for part in parts if isinstance(part, msgspec.Struct)}
+        return {
+            kind: part
+            for part in parts
+            if isinstance(part, msgspec.Struct)
+            for kind in type(part).__mro__
+            if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
+        }
 
     def data_folder(self) -> Path:
         """Return the data folder as an absolute path."""

@@ -9,17 +9,17 @@ from anyio import to_thread
 from leadflood.api.http.routing import Route
 from leadflood.api.http.server import Server
 from leadflood.api.http.settings import Settings
-from leadflood.api.lead_desk import LeadDesk
-from leadflood.api.routes import ServerParts, make_document, make_routes
+from leadflood.api.lead_batches import LeadBatches
+from leadflood.api.routes import list_routes, make_document
 from leadflood.api.routes.docs import ApiDocument
-from leadflood.api.services import Node, Services
+from leadflood.api.services import Services, ServiceSource
 from leadflood.engine.obs.event_feed import EventFeed, EventHub
 from leadflood.engine.obs.metrics import LoopLag, RouteMetrics
 
 Announce = Callable[[str], Awaitable[None]]
 
 
-async def serve_api(node: Node, http: Settings, announce: Announce | None = None) -> None:
+async def serve_api(node: ServiceSource, http: Settings, announce: Announce | None = None) -> None:
     """Serve until cancelled; then stop accepting first, and finish what is being answered.
 
     `announce` is called with the address. Raises: Conflict (port taken, another master secret).
@@ -32,9 +32,9 @@ async def serve_api(node: Node, http: Settings, announce: Announce | None = None
 
 @asynccontextmanager
 async def listening(
-    node: Node, http: Settings, routes: Sequence[Route] | None = None
+    node: ServiceSource, http: Settings, routes: Sequence[Route] | None = None
 ) -> AsyncIterator[str]:
-    """Serve while the block runs, all routes or those given; give the address."""
+    """Serve while the block runs, all routes or those given; yield the address."""
 
     def services() -> Services:
         return node.services
@@ -44,26 +44,25 @@ async def listening(
     metrics, lag = RouteMetrics(), LoopLag()
     keeps_days = started.engine.parts.settings.maintenance.event_days
     hub = EventHub(EventFeed(started.db, started.clock, keeps_days))
-    desk = LeadDesk(node)
-    parts = ServerParts(node=node, hub=hub, desk=desk)
+    batches = LeadBatches(node)
     server = Server(services, http, hub, metrics)
     shared: dict[type, object] = {
         EventHub: hub,
         RouteMetrics: metrics,
         LoopLag: lag,
-        LeadDesk: desk,
+        LeadBatches: batches,
         ApiDocument: await to_thread.run_sync(make_document),
     }
     async with server.listening(
-        make_routes(parts) if routes is None else routes, shared, _background(desk, lag)
+        list_routes() if routes is None else routes, shared, _background(batches, lag)
     ) as address:
         yield address
 
 
 @asynccontextmanager
-async def _background(desk: LeadDesk, lag: LoopLag) -> AsyncIterator[None]:
-    """Batch what is asked about leads, and measure how late the loop is."""
-    async with desk.running(), anyio.create_task_group() as group:
+async def _background(batches: LeadBatches, lag: LoopLag) -> AsyncIterator[None]:
+    """Batch what concerns leads, and measure how late the loop is."""
+    async with batches.running(), anyio.create_task_group() as group:
         group.start_soon(lag.run)
         yield
         group.cancel_scope.cancel()

@@ -6,27 +6,36 @@ from typing import Protocol
 from leadflood.api.http.platform import Platform
 from leadflood.domain.activities.service import ActivityService
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
-from leadflood.domain.bulk.service import BulkService
+from leadflood.domain.bulk_actions.service import BulkActionService
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.discovery.service import DiscoveryService, SearchService
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.drafting.service.templates import TemplateService
+from leadflood.domain.icp.service.icps import IcpService
+from leadflood.domain.imports.service.dry_run import ImportPreviews
+from leadflood.domain.imports.service.imports import ImportService
+from leadflood.domain.imports.service.uploads import ImportUploads
 from leadflood.domain.lead_views.service.exports import LeadExports
 from leadflood.domain.lead_views.service.icp_previews import IcpPreviews
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.lead_views.service.pages import LeadPages
-from leadflood.domain.leads.import_service import ImportService
 from leadflood.domain.leads.service.creation import LeadCreation
 from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.leads.service.reprocessing import LeadReprocessing
 from leadflood.domain.learning.service import LearningService
-from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.notifications.service import NotificationService
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.messages.service.messages import MessageService
+from leadflood.domain.notifications.service.notifications import NotificationService
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.sending.service.switch import SendingSwitch
+from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.suppressions.service.opt_ins import OptInService
+from leadflood.domain.suppressions.service.suppressions import SuppressionService
+from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
@@ -61,11 +70,20 @@ class Services(Platform, frozen=True, kw_only=True):
     companies: CompanyService
     activities: ActivityService
     imports: ImportService
-    bulk: BulkService
+    import_uploads: ImportUploads
+    import_previews: ImportPreviews
+    bulk: BulkActionService
     learning: LearningService
     owners: LeadOwnership
     scores: ScoringService
-    messaging: MessagingService
+    messages: MessageService
+    approval: MessageApproval
+    templates: TemplateService
+    sending: SendingSwitch
+    unknown_sends: UnknownSends
+    suppressions: SuppressionService
+    opt_ins: OptInService
+    unsubscribing: UnsubscribeService
     discovery: DiscoveryService
     searches: SearchService
     notifications: NotificationService
@@ -76,7 +94,7 @@ class Services(Platform, frozen=True, kw_only=True):
     public_url: str
 
 
-class Node(Protocol):
+class ServiceSource(Protocol):
     """The node this process is. Ask it each time: after a burial its services are new ones."""
 
     @property

@@ -13,7 +13,7 @@ from leadflood.cli.database_command import AsJson, require_name, terminal_user, 
 from leadflood.cli.sending import messaging_of
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.messaging.stage import SendStage
+from leadflood.domain.sending.stage import SendStage
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
@@ -35,7 +35,7 @@ _ENDING_TEXTS = {
 }
 
 
-class Subject(msgspec.Struct, frozen=True):
+class LetterSubject(msgspec.Struct, frozen=True):
     """The lead and the send that a payload names, if any."""
 
     lead_id: UUID | None = None
@@ -170,7 +170,7 @@ async def _find_doubtful(storage: Storage, letter_ids: Sequence[UUID]) -> list[U
     payloads = await dead_letters.find_payloads(storage.db, letter_ids, SendStage.name)
     subjects = {letter_id: _subject_of(payload) for letter_id, payload in payloads.items()}
     intent_ids = [subject.intent_id for subject in subjects.values() if subject.intent_id]
-    unsettled = await messaging_of(storage).find_unsettled(intent_ids)
+    unsettled = await messaging_of(storage).unknown_sends.find_unsettled(intent_ids)
     return [letter_id for letter_id, subject in subjects.items() if subject.intent_id in unsettled]
 
 
@@ -185,8 +185,8 @@ async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:
     return letter
 
 
-def _subject_of(payload: str) -> Subject:
+def _subject_of(payload: str) -> LetterSubject:
     try:
-        return msgspec.json.decode(payload, type=Subject)
+        return msgspec.json.decode(payload, type=LetterSubject)
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return Subject()
+        return LetterSubject()

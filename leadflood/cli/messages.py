@@ -1,14 +1,21 @@
-"""`leadflood messages`: list drafts, show their facts, approve or reject them."""
+"""`leadflood messages`: read drafts with their facts, let them go or not."""
 
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.messaging.schemas import MessageDetail, MessageState, MessageView
+from leadflood.domain.messages.schemas import (
+    Decider,
+    MessageDetail,
+    MessageFilter,
+    MessageState,
+    MessageView,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, approve, reject.")
 MessageId = Annotated[UUID, typer.Argument(metavar="ID")]
@@ -23,8 +30,9 @@ def list_messages(
     as_json: AsJson = False,
 ) -> None:
     """List messages, newest first."""
+    message_filter = MessageFilter(state=state, run_id=run)
     messages = with_storage(
-        lambda storage: messaging_of(storage).list_messages(state=state, run_id=run, limit=limit)
+        lambda storage: messaging_of(storage).messages.list(message_filter, limit=limit)
     )
     if as_json:
         print_json(messages)
@@ -47,8 +55,8 @@ def list_messages(
 
 @app.command()
 def show(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Show a message with the facts it cites."""
-    detail = with_storage(lambda storage: messaging_of(storage).show(message))
+    """Show a message with the facts that carry it."""
+    detail = with_storage(lambda storage: messaging_of(storage).messages.get(message))
     if as_json:
         print_json(detail)
         return
@@ -57,20 +65,28 @@ def show(message: MessageId, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Approve a waiting message: it is sent."""
-    _print_state(
-        with_storage(lambda storage: messaging_of(storage).approve(message, terminal_user())),
-        as_json=as_json,
-    )
+    """Let a waiting message go."""
+
+    async def work(storage: Storage) -> MessageView:
+        publisher = storage.producer()
+        approval = storage.messaging(publisher).approval
+        async with publisher.transaction() as publication:
+            return await approval.approve(publication, message, Decider(by=terminal_user()))
+
+    _print_state(with_storage(work), as_json=as_json)
 
 
 @app.command()
 def reject(message: MessageId, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Reject a draft: it is not sent."""
-    rejected = with_storage(
-        lambda storage: messaging_of(storage).reject(message, terminal_user(), reason)
-    )
-    _print_state(rejected, as_json=as_json)
+    """Keep a draft from going."""
+
+    async def work(storage: Storage) -> MessageView:
+        publisher = storage.producer()
+        approval = storage.messaging(publisher).approval
+        async with publisher.transaction() as publication:
+            return await approval.reject(publication, message, Decider(by=terminal_user()), reason)
+
+    _print_state(with_storage(work), as_json=as_json)
 
 
 def _print_state(message: MessageView, *, as_json: bool) -> None:

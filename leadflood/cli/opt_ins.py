@@ -1,4 +1,4 @@
-"""`leadflood opt-ins`: the channels a lead has agreed to, with the evidence."""
+"""`leadflood opt-ins`: which channels a lead has agreed to, and what proves it."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,11 +9,12 @@ import typer
 from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
+from leadflood.cli.sending import messaging_of
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
-from leadflood.domain.messaging.schemas import OptInView
+from leadflood.domain.suppressions.schemas import OptInView
 
-app = typer.Typer(no_args_is_help=True, help="Opt-ins of leads: add, remove, list.")
+app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")
 LeadId = Annotated[UUID, typer.Argument(metavar="LEAD")]
 ChannelName = Annotated[Channel, typer.Argument(metavar="CHANNEL")]
 
@@ -30,17 +31,15 @@ def add(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Record that a lead agreed to be contacted on a channel."""
+    """Write down that a lead agreed to be written to on a channel."""
     obtained = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
     evidence = OptInEvidence(wording=wording, source=source, obtained_at=obtained)
 
     async def record(storage: Storage) -> OptInView:
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         async with publisher.transaction() as publication:
-            return await messaging.record_opt_in(
-                publication, lead, channel, evidence, terminal_user()
-            )
+            return await opt_ins.record(publication, lead, channel, evidence, terminal_user())
 
     opt_in = with_storage(record)
     if as_json:
@@ -51,13 +50,13 @@ def add(
 
 @app.command()
 def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
-    """Record that a lead withdrew its agreement: nothing more is sent there."""
+    """Write down that a lead took its agreement back: nothing more is sent there."""
 
     async def withdraw(storage: Storage) -> None:
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         async with publisher.transaction() as publication:
-            await messaging.withdraw_opt_in(publication, lead, channel, terminal_user(), reason)
+            await opt_ins.withdraw(publication, lead, channel, terminal_user(), reason)
 
     with_storage(withdraw)
     print_data(f"lead {lead} no longer agrees to {channel}")
@@ -65,12 +64,8 @@ def remove(lead: LeadId, channel: ChannelName, reason: Reason = "") -> None:
 
 @app.command("list")
 def list_opt_ins(lead: LeadId, *, as_json: AsJson = False) -> None:
-    """List the opt-ins of a lead, live and withdrawn, newest first."""
-
-    async def read(storage: Storage) -> list[OptInView]:
-        return await storage.messaging(storage.producer()).list_opt_ins(lead)
-
-    opt_ins = with_storage(read)
+    """List what a lead agreed to, live and withdrawn, newest first."""
+    opt_ins = with_storage(lambda storage: messaging_of(storage).opt_ins.list(lead))
     if as_json:
         print_json(opt_ins)
         return

@@ -1,4 +1,4 @@
-"""`leadflood sending`: hold and release all sending; resolve unknown sends."""
+"""`leadflood sending`: hold everything, release it, settle what nobody knows."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,61 +6,63 @@ from uuid import UUID
 
 import typer
 
-from leadflood.app import Storage
+from leadflood.app import Messaging, Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
-from leadflood.domain.messaging.schemas import IntentView, SendingStatus
-from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.sending.schemas import IntentState, IntentView, SendingStatus
 
-app = typer.Typer(no_args_is_help=True, help="Hold or release sending; resolve unknown sends.")
+app = typer.Typer(no_args_is_help=True, help="Hold or release sending; settle unknown sends.")
 unknown_app = typer.Typer(no_args_is_help=True, help="Sends that may or may not have arrived.")
 app.add_typer(unknown_app, name="unknown")
 
 
-class SendResult(StrEnum):
-    """What an operator found out about an unknown send."""
+class ArrivalAnswer(StrEnum):
+    """What a person knows of an unknown send."""
 
     SENT = "sent"
     NOT_SENT = "not-sent"
 
 
-def messaging_of(storage: Storage) -> MessagingService:
-    """Return the service of messages for a process that is no node."""
+def messaging_of(storage: Storage) -> Messaging:
+    """Build the services of messages for a process that is no node."""
     return storage.messaging(storage.producer())
 
 
 @app.command()
 def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Stop all sending. Once this answers, only the listed sends may still arrive."""
-    _print_status(
-        with_storage(lambda storage: messaging_of(storage).hold(terminal_user(), reason)),
-        as_json=as_json,
-    )
+
+    async def work(storage: Storage) -> SendingStatus:
+        async with storage.db.transaction() as tx:
+            return await messaging_of(storage).sending.hold(tx, terminal_user(), reason)
+
+    _print_status(with_storage(work), as_json=as_json)
 
 
 @app.command()
 def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Release sending."""
-    _print_status(
-        with_storage(lambda storage: messaging_of(storage).release(terminal_user(), reason)),
-        as_json=as_json,
-    )
+    """Let sending go on."""
+
+    async def work(storage: Storage) -> SendingStatus:
+        async with storage.db.transaction() as tx:
+            return await messaging_of(storage).sending.release(tx, terminal_user(), reason)
+
+    _print_status(with_storage(work), as_json=as_json)
 
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Show whether sending is held, and what may still arrive."""
-    _print_status(
-        with_storage(lambda storage: messaging_of(storage).sending_status()), as_json=as_json
-    )
+    """Tell whether sending is held, and what may still arrive."""
+    state = with_storage(lambda storage: messaging_of(storage).sending.status())
+    _print_status(state, as_json=as_json)
 
 
 @unknown_app.command("list")
 def list_unknown(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
-    """List the sends that may or may not have arrived, oldest first."""
-    intents = with_storage(lambda storage: messaging_of(storage).unknown_list(limit=limit))
+    """List the sends of which nobody knows whether they arrived, oldest first."""
+    intents = with_storage(lambda storage: messaging_of(storage).unknown_sends.list(limit=limit))
     if as_json:
         print_json(intents)
         return
@@ -70,17 +72,20 @@ def list_unknown(
 @unknown_app.command()
 def resolve(
     send: Annotated[UUID, typer.Argument(metavar="ID")],
-    arrived: Annotated[SendResult, typer.Argument()],
+    arrived: Annotated[ArrivalAnswer, typer.Argument()],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Record whether an unknown send arrived; one that did not is sent again."""
-    is_sent = arrived is SendResult.SENT
-    state = with_storage(
-        lambda storage: messaging_of(storage).resolve_unknown(
-            send, sent=is_sent, by=terminal_user()
-        )
-    )
+    """Say whether an unknown send arrived; one that did not goes again."""
+    is_sent = arrived is ArrivalAnswer.SENT
+
+    async def work(storage: Storage) -> IntentState:
+        publisher = storage.producer()
+        unknown_sends = storage.messaging(publisher).unknown_sends
+        async with publisher.transaction() as publication:
+            return await unknown_sends.resolve(publication, send, sent=is_sent, by=terminal_user())
+
+    state = with_storage(work)
     if as_json:
         print_json({"id": send, "state": state})
         return
@@ -91,10 +96,10 @@ def _print_status(sending: SendingStatus, *, as_json: bool) -> None:
     if as_json:
         print_json(sending)
         return
-    state = "HELD" if sending.held else "released"
-    why = f" ({sending.reason})" if sending.reason else ""
-    when = f" since {sending.changed_at:%Y-%m-%d %H:%M} UTC" if sending.changed_at else ""
-    print_data(f"sending is {state} by {sending.by}{when}{why}")
+    switch = "HELD" if sending.held else "released"
+    reason = f" ({sending.reason})" if sending.reason else ""
+    since = f" since {sending.changed_at:%Y-%m-%d %H:%M} UTC" if sending.changed_at else ""
+    print_data(f"sending is {switch} by {sending.by}{since}{reason}")
     counts = ", ".join(f"{count} {state}" for state, count in sending.counts.items() if count)
     print_data(f"sends: {counts or 'none'}")
     if sending.sending:

@@ -10,7 +10,7 @@ from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.messaging.schemas import SendingStatus
+from leadflood.domain.sending.schemas import SendingStatus
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import CrashLoop, NodeRow, StageOverview
 from leadflood.engine.errors import LeadfloodError
@@ -63,7 +63,7 @@ async def _read_status(storage: Storage) -> Status:
         nodes=await inspection.list_nodes(db, now),
         stages=await inspection.list_stages(db, STAGE_NAMES, now),
         runs=await _list_runs(storage),
-        sending=await messaging_of(storage).sending_status(),
+        sending=await messaging_of(storage).sending.status(),
         providers_off=await inspection.list_providers_off(db),
         crash_loops=await list_crash_loops(storage),
         dead_letters=await dead_letters.count(db),

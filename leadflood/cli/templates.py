@@ -1,4 +1,4 @@
-"""`leadflood templates`: the templates that drafts are written from."""
+"""`leadflood templates`: the texts that drafts are written from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,21 @@ from uuid import UUID
 import msgspec
 import typer
 
+from leadflood.app import Storage
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.messaging.schemas import TemplateInput, TemplatePreview, TemplateView
+from leadflood.domain.drafting.schemas import TemplateInput, TemplatePreview, TemplateView
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 
-app = typer.Typer(no_args_is_help=True, help="Templates of drafts: list, show, set, preview.")
+app = typer.Typer(no_args_is_help=True, help="The texts of drafts: list, show, set, preview.")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A template as TOML.", dir_okay=False)]
 
 
 @app.command("list")
 def list_templates(*, as_json: AsJson = False) -> None:
-    """List the newest version of each template, and the built-in ones in use."""
-    templates = with_storage(lambda storage: messaging_of(storage).list_templates())
+    """List the newest version of each text, and the built-in ones in use."""
+    templates = with_storage(lambda storage: messaging_of(storage).templates.list())
     if as_json:
         print_json(templates)
         return
@@ -45,15 +46,15 @@ def list_templates(*, as_json: AsJson = False) -> None:
 def show(
     text: Annotated[str, typer.Argument(metavar="NAME|ID")], *, as_json: AsJson = False
 ) -> None:
-    """Show a version of a template by its id, or the newest ones of a name."""
+    """Show a version of a text by its id, or the newest ones of a name."""
     template_id = _id_of(text)
     if template_id is None:
-        all_templates = with_storage(lambda storage: messaging_of(storage).list_templates())
-        templates = list(filter(lambda template: template.name == text, all_templates))
+        listed = with_storage(lambda storage: messaging_of(storage).templates.list())
+        templates = [template for template in listed if template.name == text]
         if not templates:
             raise NotFound(f"there is no template {text!r}", code="template.not_found")
     else:
-        detail = with_storage(lambda storage: messaging_of(storage).get_template(template_id))
+        detail = with_storage(lambda storage: messaging_of(storage).templates.get(template_id))
         templates = [detail.template]
     if as_json:
         print_json(templates)
@@ -64,11 +65,14 @@ def show(
 
 @app.command("set")
 def set_template(file: File, *, as_json: AsJson = False) -> None:
-    """Record a template, or a new version of it: new drafts are written from it."""
+    """Write a text, or a new version of it: drafts are written from it from now on."""
     template_input = read_template(file)
-    template = with_storage(
-        lambda storage: messaging_of(storage).add_template(template_input, terminal_user())
-    )
+
+    async def work(storage: Storage) -> TemplateView:
+        async with storage.db.transaction() as tx:
+            return await messaging_of(storage).templates.add(tx, template_input, terminal_user())
+
+    template = with_storage(work)
     if as_json:
         print_json(template)
         return
@@ -80,24 +84,20 @@ def set_template(file: File, *, as_json: AsJson = False) -> None:
 @app.command()
 def preview(
     file: File,
-    lead: Annotated[
-        UUID | None, typer.Option(help="For this lead; default: an invented one.")
-    ] = None,
-    offer: Annotated[str, typer.Option(help="The offer; default: an invented one.")] = "",
+    lead: Annotated[UUID | None, typer.Option(help="For this lead; left out: made up.")] = None,
+    offer: Annotated[str, typer.Option(help="The offer; left out: made up.")] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Fill a template for a lead or an invented person, and check it as drafts are checked."""
-    template_input = read_template(file)
-    template_preview = with_storage(
-        lambda storage: messaging_of(storage).preview_template(
-            template_input, lead_id=lead, offer=offer
-        )
+    """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
+    template = read_template(file)
+    filled = with_storage(
+        lambda storage: messaging_of(storage).templates.preview(template, lead_id=lead, offer=offer)
     )
     if as_json:
-        print_json(template_preview)
+        print_json(filled)
         return
-    _print_preview(template_preview)
+    _print_preview(filled)
 
 
 def read_template(file: Path) -> TemplateInput:
@@ -129,12 +129,12 @@ def _print_template(template: TemplateView) -> None:
         print_data(f"subject: {template.subject}\n\n{template.body}")
 
 
-def _print_preview(template_preview: TemplatePreview) -> None:
-    if template_preview.body:
-        print_data(f"subject: {template_preview.subject}\n\n{template_preview.body}\n")
-    for number, parameter in enumerate(template_preview.parameters, 1):
+def _print_preview(preview: TemplatePreview) -> None:
+    if preview.body:
+        print_data(f"subject: {preview.subject}\n\n{preview.body}\n")
+    for number, parameter in enumerate(preview.parameters, 1):
         print_data(f"parameter {number}: {parameter}")
-    for problem in template_preview.problems:
+    for problem in preview.problems:
         print_data(f"problem: {problem.code}: {problem.detail}")
-    if template_preview.reason:
-        print_data(f"would not be sent: {template_preview.reason}")
+    if preview.reason:
+        print_data(f"would not go: {preview.reason}")

@@ -9,7 +9,7 @@ from leadflood.app import Storage
 from leadflood.cli.claim import base_url
 from leadflood.cli.console import print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
-from leadflood.domain.audit.schemas import Actor, AuditEntry
+from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.auth.schemas import (
     ALL,
     LinkKind,
@@ -158,9 +158,9 @@ def _with_audit(
     return with_storage(run)
 
 
-def _terminal() -> Actor:
+def _terminal() -> AuditActor:
     operator = Principal(kind=PrincipalKind.OPERATOR, name=terminal_user(), permissions=ALL)
-    return Actor(principal=operator, address="", request_id="command line")
+    return AuditActor(principal=operator, address="", request_id="command line")
 
 
 def _print_link(result: tuple[IssuedLink, str], *, as_json: bool) -> None:

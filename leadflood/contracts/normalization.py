@@ -1,4 +1,4 @@
-"""Canonical forms: two spellings of one thing become equal, what is not one becomes None.
+"""Normalization: two spellings of one thing become equal, what is not one becomes None.
 
 Everything here is pure and total. Domains come from the bundled public suffix list (no network);
 addresses are checked for syntax only.
@@ -79,7 +79,7 @@ def clean_text(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def normalize_email(text: str) -> str | None:
-    """Tell the address in its one spelling (lower case), or None when it cannot be one."""
+    """Return the address in its one spelling (lower case), or None when it cannot be one."""
     if (plain := _PLAIN_EMAIL.match(text)) and plain[1].casefold() not in _SPECIAL_ENDS:
         return text.lower()
     if len(text) > _MOST_ADDRESS:
@@ -93,7 +93,7 @@ def normalize_email(text: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def registrable_domain(text: str) -> str | None:
-    """Tell the domain a company registers, of a host name, URL or e-mail's domain part.
+    """Return the domain a company registers, of a host name, URL or e-mail's domain part.
 
     Source: publicsuffix.org, the list bundled with tldextract, private section included, so that
     two shops on one hosting platform are two companies.
@@ -111,19 +111,19 @@ def registrable_domain(text: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def company_domain(text: str) -> str | None:
-    """Tell the registrable domain unless it belongs to everybody's mail provider."""
+    """Return the registrable domain unless it belongs to everybody's mail provider."""
     domain = registrable_domain(text)
     return None if domain is None or domain in FREE_MAIL else domain
 
 
 def domain_of_email(email: str) -> str | None:
-    """Tell the company's domain behind an address; None for free mail."""
+    """Return the company's domain behind an address; None for free mail."""
     return company_domain(email.rpartition("@")[2])
 
 
 @lru_cache(maxsize=4096)
 def normalize_phone(text: str, region: str | None = None) -> str | None:
-    """Tell the number as E.164; a national number needs its country (alpha-2)."""
+    """Return the number as E.164; a national number needs its country (alpha-2)."""
     try:
         number = phonenumbers.parse(clean_text(text)[:60], region)
     except phonenumbers.NumberParseException:
@@ -135,18 +135,18 @@ def normalize_phone(text: str, region: str | None = None) -> str | None:
 
 @lru_cache(maxsize=8192)
 def normalize_linkedin(text: str) -> str | None:
-    """Tell a profile's or company page's one address: `https://www.linkedin.com/in/name`."""
+    """Return a profile's or company page's one address: `https://www.linkedin.com/in/name`."""
     url = clean_text(text)
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         host = (parts.hostname or "").lower()
     except ValueError:
         return None
-    found = _LINKEDIN.match(parts.path)
-    if found is None or (host != "linkedin.com" and not host.endswith(".linkedin.com")):
+    match = _LINKEDIN.match(parts.path)
+    if match is None or (host != "linkedin.com" and not host.endswith(".linkedin.com")):
         return None
-    kind = found[1].lower()
-    name = clean_text(unquote(found[2])).casefold()
+    kind = match[1].lower()
+    name = clean_text(unquote(match[2])).casefold()
     return f"https://www.linkedin.com/{kind}/{name}" if name else None
 
 
@@ -154,36 +154,36 @@ def normalize_linkedin(text: str) -> str | None:
 def name_key(name: str) -> str:
     """Fold a person's name: no case, no accents, no punctuation, single spaces."""
     folded = unicodedata.normalize("NFKD", clean_text(name)).casefold()
-    kept = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
-    return _SPACES.sub(" ", kept).strip()
+    letters = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
+    return _SPACES.sub(" ", letters).strip()
 
 
-def people_count(given: Scalar) -> int | None:
-    """Tell a company's size as a number: `51-200` is its middle, `10,001+` its bound."""
-    if isinstance(given, bool | tuple):
+def people_count(value: Scalar) -> int | None:
+    """Return a company's size as a number: `51-200` is its middle, `10,001+` its bound."""
+    if isinstance(value, bool | tuple):
         return None
-    if isinstance(given, int | float):
-        return int(given) if 1 <= given < 10**8 else None
-    text = _THOUSANDS.sub("", clean_text(given)[:60].casefold())
+    if isinstance(value, int | float):
+        return int(value) if 1 <= value < 10**8 else None
+    text = _THOUSANDS.sub("", clean_text(value)[:60].casefold())
     text = text.replace("employees", "").replace("people", "").strip()
-    if found := _SIZE_RANGE.match(text):
-        return _in_bounds((int(found[1]) + int(found[2])) // 2)
-    if found := _SHORT_NUMBER.match(text):
-        return _in_bounds(float(found[1]) * (1_000 if found[2] in "kK" else 1_000_000))
+    if match := _SIZE_RANGE.match(text):
+        return _in_bounds((int(match[1]) + int(match[2])) // 2)
+    if match := _SHORT_NUMBER.match(text):
+        return _in_bounds(float(match[1]) * (1_000 if match[2] in "kK" else 1_000_000))
     digits = text.strip("+<>~ ").removesuffix(".0")
     return _in_bounds(int(digits)) if digits.isascii() and digits.isdigit() else None
 
 
 def normalize(field: FieldName, value: Scalar) -> Scalar | None:
-    """Tell a field's value in its one form; None when there is nothing worth keeping."""
+    """Return a field's value in its one form; None when there is nothing worth keeping."""
     form = _FORMS.get(field)
     if form is not None:
         return form(value)
     if isinstance(value, str):
         return clean_text(value) or None
     if isinstance(value, tuple):
-        kept = tuple(dict.fromkeys(text for item in value if (text := clean_text(item))))
-        return kept or None
+        texts = tuple(dict.fromkeys(text for item in value if (text := clean_text(item))))
+        return texts or None
     return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN is what differs from itself
 
 

@@ -21,13 +21,13 @@ from leadflood.contracts.vendor_http import Failure, Vendor, refused, status_err
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError, NotConfigured, Unsure
 from leadflood.engine.net.calls import (
+    BulkCallItem,
     BulkReply,
     Call,
     Cut,
     Gate,
     Http,
     HttpReply,
-    Item,
     Reply,
     Send,
     Unreached,
@@ -40,7 +40,7 @@ SUCCESSES = frozenset(range(200, 300))
 _DAY_SECONDS = 86_400
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class ProviderEndpoint(msgspec.Struct, frozen=True):
     """One call that the vendor documents.
 
     Attributes:
@@ -155,7 +155,7 @@ class ProviderClient:
         """Return what an amount of credits costs."""
         return price_micros(credits_spent, self._settings)
 
-    def evidence(self, endpoint: Endpoint, reply: Reply) -> Evidence:
+    def evidence(self, endpoint: ProviderEndpoint, reply: Reply) -> Evidence:
         """Return where the values of an answer are gathered."""
         return Evidence(self._spec.name, endpoint.operation, reply, self._clock.now())
 
@@ -172,7 +172,7 @@ class ProviderClient:
                 "check base_url, or update the adapter"
             ) from error
 
-    async def fetch(self, endpoint: Endpoint, question: Question, into: type[T]) -> T:
+    async def fetch(self, endpoint: ProviderEndpoint, question: Question, into: type[T]) -> T:
         """Ask, and return the answer as its struct."""
 
         def read(reply: HttpReply) -> Reply:
@@ -182,7 +182,7 @@ class ProviderClient:
         return self.decode((await self.ask(endpoint, question, read)).body, into)
 
     async def ask(
-        self, endpoint: Endpoint, question: Question, read: Callable[[HttpReply], Reply]
+        self, endpoint: ProviderEndpoint, question: Question, read: Callable[[HttpReply], Reply]
     ) -> Reply:
         """Ask once; `read` says what an answer's status and body come to, and what it cost."""
         self.require_key()
@@ -196,10 +196,10 @@ class ProviderClient:
 
     async def ask_many(
         self,
-        endpoint: Endpoint,
-        items: Sequence[Item],
-        write: Callable[[Sequence[Item]], bytes],
-        read: Callable[[HttpReply, Sequence[Item]], BulkReply],
+        endpoint: ProviderEndpoint,
+        items: Sequence[BulkCallItem],
+        write: Callable[[Sequence[BulkCallItem]], bytes],
+        read: Callable[[HttpReply, Sequence[BulkCallItem]], BulkReply],
     ) -> Sequence[Reply]:
         """Ask for several items in one call; only those that no kept answer covers are sent."""
         self.require_key()
@@ -209,7 +209,7 @@ class ProviderClient:
             count=len(items),
         )
 
-        async def send(reference: UUID, unanswered: Sequence[Item]) -> BulkReply:
+        async def send(reference: UUID, unanswered: Sequence[BulkCallItem]) -> BulkReply:
             body = write(unanswered)
             sent = msgspec.structs.replace(question, body=body)
             http_reply = await self._exchange(endpoint, sent, reference)
@@ -221,7 +221,7 @@ class ProviderClient:
         except (Unreached, Cut) as error:
             raise self._down(error) from error
 
-    def make_call(self, endpoint: Endpoint, question: Question) -> Call:
+    def make_call(self, endpoint: ProviderEndpoint, question: Question) -> Call:
         """Return the call as the gate sees it: priced by the card, kept by the settings."""
         settings = self._settings
         keeps_misses = endpoint.is_kept and endpoint.keeps_misses
@@ -254,7 +254,9 @@ class ProviderClient:
         """Return the error that a reply stands for."""
         return status_error(Failure(self._vendor, reply, self._clock.now()))
 
-    async def _exchange(self, endpoint: Endpoint, question: Question, reference: UUID) -> HttpReply:
+    async def _exchange(
+        self, endpoint: ProviderEndpoint, question: Question, reference: UUID
+    ) -> HttpReply:
         try:
             reply = await self._http.request(
                 endpoint.method,

@@ -11,6 +11,10 @@ from uuid import UUID, SafeUUID
 
 from leadflood.engine.clock import Clock
 
+NEWEST = UUID(int=2**128 - 1)
+"""A cursor behind every id: where a list that goes back in time begins."""
+OLDEST = UUID(int=0)
+"""A cursor before every id: where a list that goes on in time begins."""
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
 _COUNTER_MASK = 0xFFF

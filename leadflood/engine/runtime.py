@@ -14,7 +14,7 @@ from uuid import UUID
 import anyio
 import msgspec
 
-from leadflood.engine.actors.channel import Channel
+from leadflood.engine.actors.channel import JobChannel
 from leadflood.engine.actors.supervisor import Child, Supervisor, first_cause
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.listen import Listener
@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maintenance: MaintenanceSettings = MaintenanceSettings()
 
 
-class Parts(msgspec.Struct, frozen=True):
+class EngineParts(msgspec.Struct, frozen=True):
     """What an engine is built from.
 
     `db` is the pool, `database` how to connect for LISTEN and the heartbeat.
@@ -91,13 +91,13 @@ MakeActors = Callable[["Engine"], Sequence[Child]]
 class Engine:
     """One life of a node: from entering to leaving or being evicted."""
 
-    def __init__(self, parts: Parts, node: Node) -> None:
+    def __init__(self, parts: EngineParts, node: Node) -> None:
         maintenance = parts.settings.maintenance
         self.parts = parts
         self.node = node
         self.wakeups = Wakeups()
         self.wakeups.register_notifier(self._record_outward)
-        self.channels: dict[str, Channel[Job]] = {}
+        self.channels: dict[str, JobChannel[Job]] = {}
         self.dispatcher = Dispatcher(
             parts.routes, self.channels, node, self.wakeups, parts.ids, parts.clock
         )
@@ -116,7 +116,7 @@ class Engine:
     def add_stages(self, stages: Sequence[Stage[Any, Any, Any]]) -> None:
         """Put stages to work on this node."""
         for stage in stages:
-            channel: Channel[Job] = Channel(stage.policy.concurrency)
+            channel: JobChannel[Job] = JobChannel(stage.policy.concurrency)
             self.channels[stage.name] = channel
             self.runners[stage.name] = StageRunner(stage, channel, self.queue, self.parts.only_runs)
 
@@ -195,7 +195,9 @@ class Engine:
         ]
 
 
-def _queue_parts(parts: Parts, node: Node, dispatcher: Dispatcher, wakeups: Wakeups) -> QueueParts:
+def _queue_parts(
+    parts: EngineParts, node: Node, dispatcher: Dispatcher, wakeups: Wakeups
+) -> QueueParts:
     seed = parts.seed if parts.seed is not None else secrets.randbits(64)
     return QueueParts(
         db=parts.db,
@@ -220,7 +222,7 @@ def calm_collector() -> None:
 
 @asynccontextmanager
 async def running_engine(
-    parts: Parts,
+    parts: EngineParts,
     make_stages: MakeStages,
     make_actors: MakeActors | None = None,
     on_engine: Callable[[Engine], None] | None = None,
@@ -251,7 +253,7 @@ class _Lives:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: EngineParts,
         make_stages: MakeStages,
         make_actors: MakeActors | None,
         on_engine: Callable[[Engine], None] | None,

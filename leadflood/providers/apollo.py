@@ -28,8 +28,8 @@ from leadflood.contracts.ports.people import (
     PersonSubject,
 )
 from leadflood.contracts.provider_client import (
-    Endpoint,
     ProviderClient,
+    ProviderEndpoint,
     Question,
     body_question,
     canonical,
@@ -42,11 +42,11 @@ from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, r
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid, LeadfloodError
 from leadflood.engine.net.calls import (
+    BulkCallItem,
     BulkReply,
     Gate,
     Http,
     HttpReply,
-    Item,
     LimitHint,
     Reply,
     Window,
@@ -103,14 +103,14 @@ _WINDOWS: tuple[tuple[float, tuple[str, ...], tuple[str, ...]], ...] = (
     ),
 )
 
-_SEARCH = Endpoint("people.search", "search", "POST", "/mixed_people/api_search")
+_SEARCH = ProviderEndpoint("people.search", "search", "POST", "/mixed_people/api_search")
 # Single and bulk calls share operation and question, so that they share their answers.
-_MATCH = Endpoint("people.match", "enrichment", "POST", "/people/match", is_kept=True)
-_BULK_MATCH = Endpoint(
+_MATCH = ProviderEndpoint("people.match", "enrichment", "POST", "/people/match", is_kept=True)
+_BULK_MATCH = ProviderEndpoint(
     "people.match", "bulk_enrichment", "POST", "/people/bulk_match", is_kept=True
 )
-_HEALTH = Endpoint("account.health", "account", "GET", "/auth/health")
-_USAGE = Endpoint("account.usage", "account", "POST", "/usage_stats/credit_usage_stats")
+_HEALTH = ProviderEndpoint("account.health", "account", "GET", "/auth/health")
+_USAGE = ProviderEndpoint("account.usage", "account", "POST", "/usage_stats/credit_usage_stats")
 
 
 class _Company(msgspec.Struct):
@@ -309,7 +309,9 @@ class Apollo:
             raise Invalid(
                 f"apollo matches at most {_MOST_IN_BULK} people in one call: ask in parts"
             )
-        items = [Item(canonical(_params(subject)), subject.subject_id) for subject in subjects]
+        items = [
+            BulkCallItem(canonical(_params(subject)), subject.subject_id) for subject in subjects
+        ]
         replies = await self._client.ask_many(_BULK_MATCH, items, _write_bulk, self._read_bulk)
         return [self._answer(reply) for reply in replies]
 
@@ -335,7 +337,7 @@ class Apollo:
         cost = self._client.price("people.match") if is_hit else 0
         return Reply(body=reply.body, found=is_hit, cost_micros=cost)
 
-    def _read_bulk(self, reply: HttpReply, items: Sequence[Item]) -> BulkReply:
+    def _read_bulk(self, reply: HttpReply, items: Sequence[BulkCallItem]) -> BulkReply:
         answer = self._client.decode(reply.body, _Matches)
         questions = [msgspec.json.decode(item.question, type=_Params) for item in items]
         people = _align(self._client, questions, answer.matches)
@@ -401,7 +403,7 @@ def _is_last(answer: _Page, page: int, per_page: int) -> bool:
     return answer.total_entries is not None and page * per_page >= answer.total_entries
 
 
-def _write_bulk(items: Sequence[Item]) -> bytes:
+def _write_bulk(items: Sequence[BulkCallItem]) -> bytes:
     return b'{"details":[' + b",".join(item.question for item in items) + b"]}"
 
 

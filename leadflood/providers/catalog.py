@@ -111,7 +111,7 @@ def group_by_port(adapters: Mapping[str, Any]) -> Ports:
     )
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FeatureRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A provider's line of the feature matrix; `credits` and `limits` are texts."""
 
     name: str
@@ -123,17 +123,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     docs_url: str
 
 
-def feature_matrix() -> tuple[Row, ...]:
+def feature_matrix() -> tuple[FeatureRow, ...]:
     """List what each provider can do, allows and charges."""
     return tuple(_row(entry.spec) for entry in CATALOG.values())
 
 
-def _row(spec: ProviderSpec) -> Row:
+def _row(spec: ProviderSpec) -> FeatureRow:
     limits = (
         f"{name} " + ", ".join(f"{each.calls}/{each.seconds:g} s" for each in windows)
         for name, windows in spec.limits.items()
     )
-    return Row(
+    return FeatureRow(
         name=spec.name,
         does=tuple(does for port, does in PORTS.items() if port in spec.implements),
         plan=spec.plan,
@@ -152,7 +152,7 @@ def write_page() -> str:
     return f"# Providers\n\nWritten by `leadflood provider list --markdown`.\n\n{table}\n"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: FeatureRow) -> tuple[str, ...]:
     ports = ("yes" if does in row.does else "" for does in PORTS.values())
     return (row.name, *ports, row.plan, row.limits, row.credits, f"[{row.read_on}]({row.docs_url})")
 

@@ -25,7 +25,12 @@ from leadflood.contracts.evidence import Evidence, likely_email, miss, web_url
 from leadflood.contracts.ports.account import AccountReader, CreditUsage
 from leadflood.contracts.ports.email import EmailVerdict, EmailVerifier
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
-from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, query_question
+from leadflood.contracts.provider_client import (
+    ProviderClient,
+    ProviderEndpoint,
+    Question,
+    query_question,
+)
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
@@ -72,10 +77,10 @@ _RUNNING_TEXTS = {
 }
 _THROTTLED_SECONDS = 5.0
 
-_FINDER = Endpoint(
+_FINDER = ProviderEndpoint(
     "email.find", "finder", "GET", "/email-finder", answers=_HIT_OR_MISS, is_kept=True
 )
-_VERIFIER = Endpoint(
+_VERIFIER = ProviderEndpoint(
     "email.verify",
     "verifier",
     "GET",
@@ -84,8 +89,8 @@ _VERIFIER = Endpoint(
     is_kept=True,
     keeps_misses=False,
 )
-_HEALTH = Endpoint("account.health", "account", "GET", "/account")
-_USAGE = Endpoint("account.usage", "account", "GET", "/account")
+_HEALTH = ProviderEndpoint("account.health", "account", "GET", "/account")
+_USAGE = ProviderEndpoint("account.usage", "account", "GET", "/account")
 
 _FOUND_WORDS = {
     "valid": EmailStatus.VALID,
@@ -286,7 +291,7 @@ class Hunter:
         return CreditUsage(used=pool.used, left=left, renews_at=_midnight(account.reset_date))
 
     async def _ask_paid(
-        self, endpoint: Endpoint, question: Question, read: Callable[[HttpReply], Reply]
+        self, endpoint: ProviderEndpoint, question: Question, read: Callable[[HttpReply], Reply]
     ) -> Reply:
         try:
             return await self._client.ask(endpoint, question, read)

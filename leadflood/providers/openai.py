@@ -5,7 +5,7 @@ Docs: https://platform.openai.com/docs/api-reference/chat and the `openai` packa
 2026-08-21. Chat completions, because the Responses API is not spoken by most other servers.
 
 The instructions are fixed here; all that is known of a lead goes into one user message, as JSON
-strings. That lowers what a hostile text can do and does not remove it: `domain/messaging` checks
+strings. That lowers what a hostile text can do and does not remove it: `domain/drafting` checks
 every draft afterwards.
 """
 
@@ -26,7 +26,12 @@ from anyio import Lock, to_thread
 
 from leadflood.contracts.errors import ProviderRefused, ProviderUnfunded
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, TextWriter
-from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, canonical
+from leadflood.contracts.provider_client import (
+    ProviderClient,
+    ProviderEndpoint,
+    Question,
+    canonical,
+)
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import clean_text
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, down, wait_seconds
@@ -64,7 +69,7 @@ _KEEP_SECONDS = 86_400.0
 _ENVELOPE_TOKENS = 200
 _TRIES = 2
 _PER_MILLION = Decimal(1_000_000)
-_CHAT = Endpoint("text.write", "chat", is_kept=True, keeps_misses=False)
+_CHAT = ProviderEndpoint("text.write", "chat", is_kept=True, keeps_misses=False)
 
 _MOST_FACT_CHARS = 500
 _MOST_OFFER_CHARS = 2_000

@@ -18,8 +18,8 @@ from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.provider_client import (
-    Endpoint,
     ProviderClient,
+    ProviderEndpoint,
     body_question,
     canonical,
     share_cost,
@@ -30,11 +30,11 @@ from leadflood.contracts.vendor_http import DEFAULT_WAIT_SECONDS, Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import Invalid
 from leadflood.engine.net.calls import (
+    BulkCallItem,
     BulkReply,
     Gate,
     Http,
     HttpReply,
-    Item,
     LimitHint,
     Reply,
     Window,
@@ -61,10 +61,10 @@ _WINDOWS = {"minute": _MINUTE, "day": 86_400.0, "month": 2_592_000.0}
 _HIT_OR_MISS = frozenset({200, 404})
 
 # Single and bulk calls share operation and question, so that they share their answers.
-_ENRICH = Endpoint(
+_ENRICH = ProviderEndpoint(
     "person.enrich", "enrich", "POST", "/person/enrich", answers=_HIT_OR_MISS, is_kept=True
 )
-_BULK = Endpoint(
+_BULK = ProviderEndpoint(
     "person.enrich", "bulk", "POST", "/person/bulk", answers=_HIT_OR_MISS, is_kept=True
 )
 
@@ -245,7 +245,7 @@ class Pdl:
         """Ask for up to a hundred (80 are recommended); answers are those that `enrich` gives."""
         if len(subjects) > _MOST_IN_BULK:
             raise Invalid(f"pdl takes at most {_MOST_IN_BULK} people in one call: ask in parts")
-        items = [Item(canonical(self._params(each)), each.subject_id) for each in subjects]
+        items = [BulkCallItem(canonical(self._params(each)), each.subject_id) for each in subjects]
         replies = await self._client.ask_many(_BULK, items, _write_bulk, self._read_bulk)
         return [self._answer(reply) for reply in replies]
 
@@ -273,7 +273,7 @@ class Pdl:
         cost = self._client.cost(_credits_spent(reply, Decimal(1 if is_hit else 0)))
         return Reply(body=reply.body, found=is_hit, cost_micros=cost)
 
-    def _read_bulk(self, reply: HttpReply, items: Sequence[Item]) -> BulkReply:
+    def _read_bulk(self, reply: HttpReply, items: Sequence[BulkCallItem]) -> BulkReply:
         bodies = [bytes(raw) for raw in self._client.decode(reply.body, list[msgspec.Raw])]
         if len(bodies) != len(items):
             raise ProviderChanged(
@@ -301,7 +301,7 @@ class Pdl:
         return evidence.person_answer(match.data.id)
 
 
-def _write_bulk(items: Sequence[Item]) -> bytes:
+def _write_bulk(items: Sequence[BulkCallItem]) -> bytes:
     requests = [_Request(msgspec.Raw(item.question)) for item in items]
     return msgspec.json.encode(_Requests(requests))
 

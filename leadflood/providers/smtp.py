@@ -27,7 +27,12 @@ from anyio import move_on_after
 
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
-from leadflood.contracts.provider_client import Endpoint, ProviderClient, Question, canonical
+from leadflood.contracts.provider_client import (
+    ProviderClient,
+    ProviderEndpoint,
+    Question,
+    canonical,
+)
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import clean_text
 from leadflood.contracts.values import Channel
@@ -51,7 +56,7 @@ SPEC = ProviderSpec(
 )
 
 _VENDOR = Vendor(spec=SPEC, label="the mail server")
-_SEND = Endpoint("message.send", "server", is_effect=True)
+_SEND = ProviderEndpoint("message.send", "server", is_effect=True)
 
 _SENDS_PER_CONNECTION = 20
 _IDLE_SECONDS = 20.0

@@ -18,8 +18,8 @@ import msgspec
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
 from leadflood.contracts.provider_client import (
     SUCCESSES,
-    Endpoint,
     ProviderClient,
+    ProviderEndpoint,
     Question,
     canonical,
 )
@@ -47,7 +47,9 @@ _CLOCKS_APART = timedelta(minutes=2)
 _MOST_PARAMETER_CHARS = 1_024
 
 # A 2xx is an acceptance, whatever its body.
-_SEND = Endpoint("message.send", "api", "POST", "/wa_sessions", answers=SUCCESSES, is_effect=True)
+_SEND = ProviderEndpoint(
+    "message.send", "api", "POST", "/wa_sessions", answers=SUCCESSES, is_effect=True
+)
 
 T = TypeVar("T")
 
@@ -211,7 +213,7 @@ class Trengo:
         return rows, False
 
     async def _get(self, path: str, params: Mapping[str, str]) -> _Listing:
-        endpoint = Endpoint("message.look_up", "api", "GET", path)
+        endpoint = ProviderEndpoint("message.look_up", "api", "GET", path)
         question = Question(key=canonical([path, params]), params=params)
 
         def read(reply: HttpReply) -> Reply:

@@ -26,7 +26,7 @@ from leadflood.sandbox.provider_protocol import (
     Operation,
     ProviderRequest,
     ProviderResponse,
-    Refusal,
+    RequestRefusal,
     json_response,
     read_json_object,
     text_of,
@@ -52,7 +52,7 @@ _INVALID: Final = {"error": "Invalid parameters"}
 _PHONE_MAYBE: Final = "Maybe: please request direct dial via people/bulk_match"
 
 
-class Apollo:
+class PretendApollo:
     """One customer's Apollo."""
 
     name = "apollo"
@@ -84,23 +84,23 @@ class Apollo:
         return headers.get("x-api-key") == self._key
 
     def refuse(
-        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+        self, refusal: RequestRefusal, operation: Operation | None, usage: WindowUsage | None
     ) -> ProviderResponse:
         """Return Apollo's refusal: five shapes of error body."""
         match refusal:
-            case Refusal.UNAUTHORIZED:
+            case RequestRefusal.UNAUTHORIZED:
                 text = b"Invalid API key. See the API documentation for how to make one."
                 return ProviderResponse(body=text, status=401, content_type="text/plain")
-            case Refusal.THROTTLED:
+            case RequestRefusal.THROTTLED:
                 return self._throttle(operation, usage)
-            case Refusal.OUT_OF_CREDITS:
+            case RequestRefusal.OUT_OF_CREDITS:
                 code = {"code": "BILLING.LIMIT.CREDITS_EXHAUSTED"}
                 return json_response(
                     {"error": "You have insufficient credits!", "error_details": code}, 422
                 )
-            case Refusal.SERVER_ERROR:
+            case RequestRefusal.SERVER_ERROR:
                 return json_response({"error": "Internal server error"}, 500)
-            case Refusal.NOT_FOUND:
+            case RequestRefusal.NOT_FOUND:
                 return json_response({"error": "Not found"}, 404)
 
     def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:

@@ -19,7 +19,7 @@ from leadflood.sandbox.provider_protocol import (
     Operation,
     ProviderRequest,
     ProviderResponse,
-    Refusal,
+    RequestRefusal,
     json_response,
     text_of,
 )
@@ -55,7 +55,7 @@ _RESULTS: Final = {
 }
 
 
-class Hunter:
+class PretendHunter:
     """One customer's Hunter. Remembers the addresses whose check it has deferred once."""
 
     name = "hunter"
@@ -85,22 +85,22 @@ class Hunter:
         }
 
     def refuse(
-        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+        self, refusal: RequestRefusal, operation: Operation | None, usage: WindowUsage | None
     ) -> ProviderResponse:
         """Return Hunter's refusal, without any header."""
         del operation, usage
         match refusal:
-            case Refusal.UNAUTHORIZED:
+            case RequestRefusal.UNAUTHORIZED:
                 text = "No user found for the API key supplied"
                 return _error("authentication_failed", 401, text)
-            case Refusal.THROTTLED:
+            case RequestRefusal.THROTTLED:
                 return _error("too_many_requests", 403, "You reached the rate limit of the API")
-            case Refusal.OUT_OF_CREDITS:
+            case RequestRefusal.OUT_OF_CREDITS:
                 text = "You have reached the limit of searches per billing period of your plan"
                 return _error("too_many_requests", 429, text)
-            case Refusal.SERVER_ERROR:
+            case RequestRefusal.SERVER_ERROR:
                 return _error("server_error", 500, "An unexpected error happened")
-            case Refusal.NOT_FOUND:
+            case RequestRefusal.NOT_FOUND:
                 return _error("not_found", 404, "No data found for the supplied parameters")
 
     def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:

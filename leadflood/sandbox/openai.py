@@ -17,7 +17,7 @@ from leadflood.sandbox.provider_protocol import (
     Operation,
     ProviderRequest,
     ProviderResponse,
-    Refusal,
+    RequestRefusal,
     json_response,
     read_json_object,
     text_of,
@@ -79,26 +79,26 @@ class OpenAI:
         return headers.get("authorization") == f"Bearer {self._key}"
 
     def refuse(
-        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+        self, refusal: RequestRefusal, operation: Operation | None, usage: WindowUsage | None
     ) -> ProviderResponse:
         """Return OpenAI's refusal."""
         del operation
         match refusal:
-            case Refusal.UNAUTHORIZED:
+            case RequestRefusal.UNAUTHORIZED:
                 text = "Incorrect API key provided."
                 return _error(401, text, "invalid_request_error", "invalid_api_key")
-            case Refusal.THROTTLED:
+            case RequestRefusal.THROTTLED:
                 text = "Rate limit reached for requests."
                 response = _error(429, text, "requests", "rate_limit_exceeded")
                 headers = {"retry-after": str(whole_seconds(usage))} if usage else {}
                 return msgspec.structs.replace(response, headers=headers)
-            case Refusal.OUT_OF_CREDITS:
+            case RequestRefusal.OUT_OF_CREDITS:
                 text = "You exceeded your current quota, please check your plan and billing."
                 return _error(429, text, "insufficient_quota", "insufficient_quota")
-            case Refusal.SERVER_ERROR:
+            case RequestRefusal.SERVER_ERROR:
                 text = "The server had an error while processing your request."
                 return _error(500, text, "server_error", None)
-            case Refusal.NOT_FOUND:
+            case RequestRefusal.NOT_FOUND:
                 return _error(404, "Invalid URL", "invalid_request_error", None)
 
     def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:

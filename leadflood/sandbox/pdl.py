@@ -4,27 +4,17 @@ Source: `providers/pdl.md` and its samples, checked November 2026. One credit pe
 values are lower case; limits are reported as a JSON object, never by Retry-After.
 """
 
+import msgspec
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
-
-import msgspec
-
 from leadflood.contracts.values import Micros
 from leadflood.sandbox.faults import Fault
 from leadflood.sandbox.population import Company, Person, Population, misspell
-from leadflood.sandbox.provider_protocol import (
-    Operation,
-    ProviderRequest,
-    ProviderResponse,
-    Refusal,
-    json_response,
-    read_json_object,
-    text_of,
-)
+from leadflood.sandbox.provider_protocol import (Operation, ProviderRequest, ProviderResponse, RequestRefusal, json_response, read_json_object, text_of)
 from leadflood.sandbox.quota import WindowUsage
+from typing import Any, Final
 
 _ONE: Final = Decimal(1)
 _DATASET: Final = "35.0"
@@ -46,7 +36,7 @@ _CONTEXT: Final = ("company", "location", "locality", "region", "country", "scho
 _SIZES: Final = (10, 50, 200, 500, 1_000, 5_000, 10_000)
 
 
-class Pdl:
+class PretendPdl:
     """One customer's People Data Labs."""
 
     name = "pdl"
@@ -68,22 +58,22 @@ class Pdl:
         return self._key in {headers.get("x-api-key"), *query.get("api_key", ())}
 
     def refuse(
-        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+        self, refusal: RequestRefusal, operation: Operation | None, usage: WindowUsage | None
     ) -> ProviderResponse:
         """Return PDL's refusal."""
         del operation, usage
         match refusal:
-            case Refusal.UNAUTHORIZED:
+            case RequestRefusal.UNAUTHORIZED:
                 text = "Request contained a missing or invalid key"
                 return _error(401, "authentication_error", text)
-            case Refusal.THROTTLED:
+            case RequestRefusal.THROTTLED:
                 return _error(429, "rate_limit_error", "Too many requests")
-            case Refusal.OUT_OF_CREDITS:
+            case RequestRefusal.OUT_OF_CREDITS:
                 text = "You have reached your account maximum"
                 return _error(402, "payment_required", text)
-            case Refusal.SERVER_ERROR:
+            case RequestRefusal.SERVER_ERROR:
                 return _error(500, "api_error", "Unexpected server condition")
-            case Refusal.NOT_FOUND:
+            case RequestRefusal.NOT_FOUND:
                 return _error(404, "not_found", "The requested resource does not exist")
 
     def rate_headers(self, usages: Sequence[WindowUsage], now: float) -> dict[str, str]:

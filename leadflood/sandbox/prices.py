@@ -48,7 +48,7 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     smtp: str = "sandbox-smtp-key"
 
 
-class WindowKind(StrEnum):
+class QuotaWindowKind(StrEnum):
     """Calendar-like windows, or any stretch of time."""
 
     FIXED = "fixed"
@@ -60,10 +60,10 @@ class Limit(msgspec.Struct, frozen=True):
 
     calls: int
     seconds: float
-    kind: WindowKind = WindowKind.FIXED
+    kind: QuotaWindowKind = QuotaWindowKind.FIXED
 
 
-_FIXED, _SLIDING = WindowKind.FIXED, WindowKind.SLIDING
+_FIXED, _SLIDING = QuotaWindowKind.FIXED, QuotaWindowKind.SLIDING
 
 DOCUMENTED_LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
     "apollo.search": (Limit(200, 60), Limit(6_000, 3_600), Limit(50_000, 86_400)),
@@ -87,7 +87,7 @@ DOCUMENTED_CREDITS: Final[dict[str, Decimal]] = {
 
 
 def limits_of(
-    group: str, multiplier: int, kind: WindowKind | None, override: tuple[Limit, ...] | None
+    group: str, multiplier: int, kind: QuotaWindowKind | None, override: tuple[Limit, ...] | None
 ) -> tuple[Limit, ...]:
     """Return the windows of an endpoint group; `kind` makes all windows of one kind."""
     if override is not None:

@@ -28,7 +28,7 @@ class Operation(msgspec.Struct, frozen=True):
     is_shared: bool = False
 
 
-class Refusal(StrEnum):
+class RequestRefusal(StrEnum):
     """Why a request is refused, whatever the provider calls it."""
 
     UNAUTHORIZED = "unauthorized"
@@ -98,7 +98,7 @@ class PretendProvider(Protocol):
         """Whether the request carries the right key."""
 
     def refuse(
-        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+        self, refusal: RequestRefusal, operation: Operation | None, usage: WindowUsage | None
     ) -> ProviderResponse:
         """Return a refusal in the provider's own words; `usage` is the window that is full."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leadflood.sandbox.prices import Limit, WindowKind
+from leadflood.sandbox.prices import Limit, QuotaWindowKind
 
 
 class WindowUsage(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Quota:
 
     def __init__(self, limits: Sequence[Limit]) -> None:
         self._windows = tuple(
-            _Sliding(limit) if limit.kind is WindowKind.SLIDING else _Fixed(limit)
+            _Sliding(limit) if limit.kind is QuotaWindowKind.SLIDING else _Fixed(limit)
             for limit in limits
         )
 

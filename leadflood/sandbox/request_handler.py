@@ -12,13 +12,13 @@ from aiohttp import web
 from leadflood.engine.clock import Clock
 from leadflood.sandbox.faults import Fault, FaultInjector, Injection
 from leadflood.sandbox.journal import Journal, JournalEntry
-from leadflood.sandbox.prices import Limit, WindowKind, limits_of
+from leadflood.sandbox.prices import Limit, QuotaWindowKind, limits_of
 from leadflood.sandbox.provider_protocol import (
     Operation,
     PretendProvider,
     ProviderRequest,
     ProviderResponse,
-    Refusal,
+    RequestRefusal,
     json_response,
 )
 from leadflood.sandbox.quota import Quota, WindowUsage
@@ -27,9 +27,9 @@ _HUGE_BYTES: Final = 100 * 1024 * 1024
 _CHUNK: Final = b"x" * (1024 * 1024)
 _GARBAGE: Final = b'{"people": [{"id": \xff\xfe<html>'
 _REFUSING: Final = {
-    Fault.THROTTLED: Refusal.THROTTLED,
-    Fault.THROTTLED_BARE: Refusal.THROTTLED,
-    Fault.SERVER_ERROR: Refusal.SERVER_ERROR,
+    Fault.THROTTLED: RequestRefusal.THROTTLED,
+    Fault.THROTTLED_BARE: RequestRefusal.THROTTLED,
+    Fault.SERVER_ERROR: RequestRefusal.SERVER_ERROR,
 }
 
 _ALMOST_OVER: Final = WindowUsage(Limit(200, 60), used=200, resets_in_seconds=1.0)
@@ -50,7 +50,7 @@ class SandboxRules(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     plan_multiplier: int
-    window_kind: WindowKind | None
+    window_kind: QuotaWindowKind | None
     limits: dict[str, tuple[Limit, ...]]
     credits: dict[str, Decimal]
     latency_seconds: dict[str, float]
@@ -215,9 +215,9 @@ class RequestHandler:
 
     def _check_caller(self) -> ProviderResponse | None:
         if not self._provider.accepts_key(self._request.headers, self._query):
-            return self._provider.refuse(Refusal.UNAUTHORIZED, self._operation, None)
+            return self._provider.refuse(RequestRefusal.UNAUTHORIZED, self._operation, None)
         if self._operation is None:
-            return self._provider.refuse(Refusal.NOT_FOUND, None, None)
+            return self._provider.refuse(RequestRefusal.NOT_FOUND, None, None)
         return None
 
     def _inject_fault(self, number: int) -> ProviderResponse | None:
@@ -239,7 +239,7 @@ class RequestHandler:
         quota = state.quota(provider.name, self._operation)
         full = quota.take(now)
         self._headers = provider.rate_headers(quota.usages(now), now)
-        return provider.refuse(Refusal.THROTTLED, self._operation, full) if full else None
+        return provider.refuse(RequestRefusal.THROTTLED, self._operation, full) if full else None
 
     def _work(self, body: bytes, number: int) -> ProviderResponse:
         state, provider = self._state, self._provider
@@ -257,7 +257,7 @@ class RequestHandler:
         )
         response = provider.respond(request)
         if limit is not None and response.credits and used + response.credits > limit:
-            return provider.refuse(Refusal.OUT_OF_CREDITS, operation, None)
+            return provider.refuse(RequestRefusal.OUT_OF_CREDITS, operation, None)
         return response
 
     def _record(self, name: str, response: ProviderResponse | None) -> None:

@@ -17,7 +17,7 @@ from leadflood.sandbox.provider_protocol import (
     Operation,
     ProviderRequest,
     ProviderResponse,
-    Refusal,
+    RequestRefusal,
     json_response,
     read_json_object,
     text_of,
@@ -42,7 +42,7 @@ _NESTED: Final = {
 _PATH_PARTS: Final = 3
 
 
-class Template(msgspec.Struct, frozen=True):
+class WhatsAppTemplate(msgspec.Struct, frozen=True):
     """A message text that WhatsApp has accepted."""
 
     id: int
@@ -63,13 +63,13 @@ class Template(msgspec.Struct, frozen=True):
 
 
 TEMPLATES: Final = (
-    Template(48211, "intro_v1", "Hello {{1}}, this is about {{2}}. Reply STOP to end."),
-    Template(
+    WhatsAppTemplate(48211, "intro_v1", "Hello {{1}}, this is about {{2}}. Reply STOP to end."),
+    WhatsAppTemplate(
         48212,
         "intro_v2",
         "Hello {{1}}, I am writing about {{2}}: {{3}} Reply STOP to end.",
     ),
-    Template(
+    WhatsAppTemplate(
         48213,
         "intro_v3",
         "Hello {{1}}, this is {{4}} writing about {{2}}: {{3}} Reply STOP to end.",
@@ -85,7 +85,7 @@ class _Ticket(msgspec.Struct):
     messages: list[tuple[JournalEntry, Delivery]] = []
 
 
-class Trengo:
+class PretendTrengo:
     """One agency's Trengo."""
 
     name = "trengo"
@@ -125,20 +125,20 @@ class Trengo:
         return headers.get("authorization") == f"Bearer {self._key}"
 
     def refuse(
-        self, refusal: Refusal, operation: Operation | None, usage: WindowUsage | None
+        self, refusal: RequestRefusal, operation: Operation | None, usage: WindowUsage | None
     ) -> ProviderResponse:
         """Return a refusal: Laravel's bodies, and a page of HTML for a path that does not exist."""
         del operation
         match refusal:
-            case Refusal.UNAUTHORIZED:
+            case RequestRefusal.UNAUTHORIZED:
                 return json_response({"message": "Unauthenticated."}, 401)
-            case Refusal.THROTTLED | Refusal.OUT_OF_CREDITS:
+            case RequestRefusal.THROTTLED | RequestRefusal.OUT_OF_CREDITS:
                 headers = {"Retry-After": str(whole_seconds(usage))} if usage else {}
                 response = json_response({"message": "Too Many Attempts."}, 429)
                 return msgspec.structs.replace(response, headers=headers)
-            case Refusal.SERVER_ERROR:
+            case RequestRefusal.SERVER_ERROR:
                 return json_response({"message": "Server Error"}, 500)
-            case Refusal.NOT_FOUND:
+            case RequestRefusal.NOT_FOUND:
                 page = b"<!DOCTYPE html><title>Not found</title>"
                 return ProviderResponse(body=page, status=404, content_type="text/html")
 
@@ -183,7 +183,7 @@ class Trengo:
 
     def _read_target(
         self, fields: Mapping[str, Any]
-    ) -> tuple[Template | ProviderResponse, str | None]:
+    ) -> tuple[WhatsAppTemplate | ProviderResponse, str | None]:
         try:
             template = _BY_ID.get(int(fields.get("hsm_id") or 0))
         except (TypeError, ValueError):
@@ -367,7 +367,7 @@ def _page(
     return json_response({"data": shown, "links": links, "meta": meta})
 
 
-def _template(template: Template) -> dict[str, Any]:
+def _template(template: WhatsAppTemplate) -> dict[str, Any]:
     body = {"id": 91, "type": "BODY", "sub_type": None, "value": template.text}
     return {
         "id": template.id,

@@ -15,12 +15,12 @@ import msgspec
 from aiohttp import web
 
 from leadflood.engine.clock import Clock
-from leadflood.sandbox.apollo import Apollo
+from leadflood.sandbox.apollo import PretendApollo
 from leadflood.sandbox.faults import Fault, FaultInjector, FaultProfile
-from leadflood.sandbox.hunter import Hunter
+from leadflood.sandbox.hunter import PretendHunter
 from leadflood.sandbox.journal import Journal
 from leadflood.sandbox.openai import OpenAI
-from leadflood.sandbox.pdl import Pdl
+from leadflood.sandbox.pdl import PretendPdl
 from leadflood.sandbox.population import Population
 from leadflood.sandbox.prices import (
     DEMO_PLAN_MULTIPLIER,
@@ -28,7 +28,7 @@ from leadflood.sandbox.prices import (
     Keys,
     Limit,
     Prices,
-    WindowKind,
+    QuotaWindowKind,
 )
 from leadflood.sandbox.provider_protocol import PretendProvider
 from leadflood.sandbox.request_handler import (
@@ -38,7 +38,7 @@ from leadflood.sandbox.request_handler import (
     handle_admin_request,
 )
 from leadflood.sandbox.smtp import MailServer
-from leadflood.sandbox.trengo import Trengo
+from leadflood.sandbox.trengo import PretendTrengo
 
 _HOST = "127.0.0.1"
 
@@ -70,7 +70,7 @@ class WorldConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     faults: FaultProfile = FaultProfile.NONE
     fault_rates: dict[Fault, float] | None = None
     plan_multiplier: int = DEMO_PLAN_MULTIPLIER
-    window_kind: WindowKind | None = None
+    window_kind: QuotaWindowKind | None = None
     limits: dict[str, tuple[Limit, ...]] = {}
     credits: dict[str, Decimal] = {}
     prices: Prices = Prices()
@@ -120,11 +120,11 @@ class World:
     def _make_providers(self) -> tuple[PretendProvider, ...]:
         keys, prices = self.config.keys, self.config.prices
         return (
-            Apollo(self.population, keys.apollo, prices.apollo),
-            Hunter(self.population, keys.hunter, prices.hunter),
-            Pdl(self.population, keys.pdl, prices.pdl),
+            PretendApollo(self.population, keys.apollo, prices.apollo),
+            PretendHunter(self.population, keys.hunter, prices.hunter),
+            PretendPdl(self.population, keys.pdl, prices.pdl),
             OpenAI(keys.openai, prices),
-            Trengo(self.journal, keys.trengo, prices.trengo),
+            PretendTrengo(self.journal, keys.trengo, prices.trengo),
         )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from leadflood.app import Node
 from leadflood.domain.icp.schemas import Autopilot, IcpInput
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.engine.db.pool import Database, Settings, open_database
 from typing_extensions import override
 
@@ -78,4 +78,6 @@ class ReadableWorld(World):
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
         choice = Autopilot.HIGH if autopilot else Autopilot.OFF
         given = IcpInput(name="World", offer=offer, autopilot=choice)
-        return (await IcpService(self.db, self.ids, self.clock).create(given)).id
+        icps = IcpService(self.db, self.ids, self.clock)
+        async with self.db.transaction() as tx:
+            return (await icps.create(tx, given)).id

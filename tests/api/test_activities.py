@@ -24,7 +24,7 @@ async def told(api: Client, lead_id: str, **over: Any) -> Any:
     return answer.json
 
 
-async def test_what_was_done_is_listed_newest_first_and_in_the_timeline(
+async def test_activities_are_listed_newest_first_and_in_the_timeline(
     api: Client, lead_id: str
 ) -> None:
     call = await told(api, lead_id, kind="call", text="No answer.", happenedAt=HAPPENED)
@@ -57,7 +57,7 @@ async def test_activities_are_filtered(api: Client, lead_id: str) -> None:
     assert of_operator == [task, call]
 
 
-async def test_who_told_it_may_correct_it_and_take_it_back(
+async def test_the_author_of_an_activity_may_correct_and_delete_it(
     api: Client, lead_id: str, node_database: Database
 ) -> None:
     note = await told(api, lead_id)
@@ -81,7 +81,7 @@ async def test_who_told_it_may_correct_it_and_take_it_back(
     assert [row["action"] for row in rows] == ["activity.changed", "activity.deleted"]
 
 
-async def test_nobody_else_may(api: Client, lead_id: str) -> None:
+async def test_nobody_but_the_author_may_change_an_activity(api: Client, lead_id: str) -> None:
     note = await told(api, lead_id)
     manager = await api.client_of("MANAGER")
 
@@ -130,7 +130,7 @@ async def test_a_creation_is_idempotent(api: Client, lead_id: str) -> None:
     assert len((await api.get(path)).json["data"]) == 1
 
 
-async def test_somebody_who_sees_only_his_own_leads_knows_no_other_s(
+async def test_the_activities_of_hidden_leads_are_hidden(
     api: Client, lead_id: str, icp_id: str
 ) -> None:
     rep = await api.client_of("SALES_REP")

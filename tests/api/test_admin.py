@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 from leadflood.app import Node
-from leadflood.domain.messaging.schemas import IntentState
+from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.db.pool import Database
 
 from tests.api.test_leads import a_lead
@@ -13,7 +13,7 @@ from tests.support.messaging import World
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
-STAGE = "/v1/admin/stages/message.suppress"
+STAGE = "/v1/admin/stages/suppressions.add"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_a_stage_is_paused_for_all_nodes_with_who_and_why_and_goes_on(
 
     assert paused.json["state"] == "paused"
     assert {
-        "name": "stage:message.suppress",
+        "name": "stage:suppressions.add",
         "state": "paused",
         "byWhom": "operator",
         "reason": "too many",
@@ -74,7 +74,7 @@ async def test_a_stage_is_drained_until_nothing_of_it_is_in_hand(api: Client) ->
     after = (await api.get(f"{STAGE}/drain")).json
 
     assert (drained.status, drained.json) == (200, shown)
-    assert shown == {"stage": "message.suppress", "state": "drained", "inHand": 0}
+    assert shown == {"stage": "suppressions.add", "state": "drained", "inHand": 0}
     assert after["state"] == "running"
 
 
@@ -84,7 +84,7 @@ async def test_a_drain_that_is_not_done_tells_how_far_it_is(
     at_work = await node_database.fetch_value(
         sql(
             "INSERT INTO job (id, created_at, state, node_id, stage, payload) SELECT"
-            " gen_random_uuid(), '2026-01-01Z', 1, max(id), 'message.suppress', '{}' FROM node"
+            " gen_random_uuid(), '2026-01-01Z', 1, max(id), 'suppressions.add', '{}' FROM node"
             " RETURNING id"
         )
     )

@@ -22,7 +22,7 @@ async def made(api: Client, **over: Any) -> Any:
     return answer.json
 
 
-async def test_a_company_brought_in_is_shown_with_who_said_what(api: Client) -> None:
+async def test_a_new_company_is_shown_with_the_source_of_each_value(api: Client) -> None:
     domain = a_domain()
     given = {"domain": f"https://www.{domain}/about", "name": "Acme", "industry": "Logistics"}
 
@@ -98,7 +98,7 @@ async def test_a_person_s_word_wins_over_a_provider_s_and_null_over_both(
     assert "company_size" not in shown["values"]
 
 
-async def test_of_two_editors_the_second_is_told(api: Client) -> None:
+async def test_of_two_editors_the_second_gets_a_version_conflict(api: Client) -> None:
     company = await made(api)
     path, seen = f"/v1/companies/{company['id']}", {"If-Match": '"1"'}
     answers = list[Answer]()
@@ -114,7 +114,7 @@ async def test_of_two_editors_the_second_is_told(api: Client) -> None:
     assert (await api.get(path)).json["version"] == 2
 
 
-async def test_a_company_somebody_works_at_stays_and_another_goes_with_all_said_of_it(
+async def test_a_company_with_leads_stays_and_one_without_is_deleted_with_its_values(
     api: Client, icp_id: str, node_database: Database
 ) -> None:
     empty = await made(api, industry="Retail")

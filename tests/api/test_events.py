@@ -31,7 +31,7 @@ async def read(socket: aiohttp.ClientWebSocketResponse) -> Any:
     return msgspec.json.decode(message.data)
 
 
-async def test_a_lead_s_way_is_heard_as_it_happens(
+async def test_the_events_of_a_lead_arrive_as_they_happen(
     api: Client, icp_id: str, session: aiohttp.ClientSession
 ) -> None:
     async with session.ws_connect(f"{api.address}/v1/events?types=leads.*,scoring.*") as socket:
@@ -46,7 +46,7 @@ async def test_a_lead_s_way_is_heard_as_it_happens(
     assert {one["runId"] for one in heard} == {made["runId"]}
 
 
-async def test_who_was_cut_goes_on_from_its_cursor(
+async def test_a_disconnected_listener_resumes_from_its_cursor(
     api: Client, icp_id: str, session: aiohttp.ClientSession
 ) -> None:
     made = (await api.post("/v1/leads", a_lead(icp_id))).json

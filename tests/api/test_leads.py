@@ -138,9 +138,7 @@ async def test_the_creation_is_an_event_in_the_same_transaction_with_the_request
     assert "leads.lead.created" in {row["type"] for row in types}
 
 
-async def test_a_lead_that_nobody_can_be_told_by_is_refused_with_the_fields(
-    api: Client, icp_id: str
-) -> None:
+async def test_a_lead_without_identity_is_refused_with_the_fields(api: Client, icp_id: str) -> None:
     refused = await api.post("/v1/leads", {"title": "COO", "icpId": icp_id})
 
     assert refused.status == 422
@@ -151,7 +149,7 @@ async def test_an_icp_that_is_not_there_is_not_found(api: Client) -> None:
     refused = await api.post("/v1/leads", a_lead(str(uuid4())))
 
     assert refused.status == 404
-    assert refused.problem["code"] == "icp.profile.unknown"
+    assert refused.problem["code"] == "icp.profile.not_found"
 
 
 @pytest.mark.parametrize("path", [f"/v1/leads/{NOBODY}", f"/v1/jobs/{NOBODY}"])
@@ -227,7 +225,7 @@ async def test_a_lead_s_timeline_is_its_events_newest_first(api: Client, icp_id:
     assert (await api.get(f"/v1/leads/{NOBODY}/timeline")).status == 404
 
 
-async def test_in_a_crowd_each_gets_his_own_answer_and_what_is_answered_is_whole(
+async def test_concurrent_requests_get_their_own_answers_and_no_half_written_lead(
     api: Client, icp_id: str, node_database: Database
 ) -> None:
     known = a_lead(icp_id)

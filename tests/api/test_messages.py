@@ -49,7 +49,7 @@ async def test_of_two_editors_of_a_draft_the_later_one_is_told(api: Client, worl
     approved = await api.ask("PUT", f"{path}/approval", headers=tag)
 
     assert (first.status, first.json["version"]) == (200, 2)
-    assert (second.status, second.problem["code"]) == (412, "message.changed")
+    assert (second.status, second.problem["code"]) == (412, "message.version_conflict")
     assert approved.status == 412
     assert (await api.get(path)).json["message"]["subject"] == "First"
 
@@ -59,7 +59,7 @@ async def test_sending_at_once_approves_and_sends_once(
 ) -> None:
     path = await a_draft(api, world)
     senders = {Channel.EMAIL: CountingSender()}
-    monkeypatch.setattr(node.messaging.decisions, "_senders", senders)
+    monkeypatch.setattr(node.messaging.outbox, "_senders", senders)
     answers: list[Answer] = []
 
     async def send() -> None:

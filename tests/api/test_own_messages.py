@@ -1,16 +1,18 @@
-"""Who sees only his own leads: messages, jobs and records of others are not there for him."""
+"""Whoever sees only their own leads: messages, jobs and records of others are not there."""
 
 from uuid import UUID, uuid4
 
 import pytest
 from leadflood.api.http.request_context import Caller
-from leadflood.api.routes import icp_search, jobs
+from leadflood.api.http.routing import Route
+from leadflood.api.http.unit_of_work import run_once
+from leadflood.api.routes import icp_search, jobs, messages
 from leadflood.api.routes.icp_search import PreviewQuery
 from leadflood.api.routes.jobs import JobQuery
-from leadflood.api.routes.messages import MessageQuery, Messages, Rejection
+from leadflood.api.routes.messages import MessageQuery, Rejection
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
-from leadflood.domain.messaging.schemas import Edit
+from leadflood.domain.messages.schemas import Edit, MessageFilter, MessageView
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
 
@@ -18,6 +20,7 @@ from tests.support.messaging import World
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
+ALL = MessageQuery()
 
 
 @pytest.fixture
@@ -39,8 +42,25 @@ async def a_draft(world: World, owner: str) -> tuple[UUID, UUID]:
     )
     run_id = await world.run("hold")
     await world.drafted([lead_id], run_id, await world.icp(autopilot=False))
-    [message] = await world.service.list_messages(run_id=run_id)
+    [message] = await world.messages.list(MessageFilter(run_id=run_id))
     return message.id, lead_id
+
+
+async def list_messages(node: Node, caller: Caller, query: MessageQuery = ALL) -> list[UUID]:
+    page = await messages.list_messages.handler(query, caller, node.services)
+    return [message.id for message in page.data]
+
+
+async def decide(
+    node: Node, caller: Caller, route: Route, message_id: UUID, *body: object
+) -> MessageView:
+    """Call a handler within its unit of work."""
+    return await run_once(
+        node.services,
+        caller,
+        MessageView,
+        lambda uow: route.handler(message_id, *body, caller, node.services, uow),
+    )
 
 
 async def test_messages_to_others_leads_are_neither_listed_nor_shown_nor_decided_on(
@@ -48,25 +68,26 @@ async def test_messages_to_others_leads_are_neither_listed_nor_shown_nor_decided
 ) -> None:
     mine, my_lead = await a_draft(world, str(rep.principal.user_id))
     theirs, their_lead = await a_draft(world, str(uuid4()))
-    routes = Messages(node)
+    get = messages.get_message.handler
 
-    listed = [one.id for one in (await routes.list(MessageQuery(), rep)).data]
-    of_theirs = (await routes.list(MessageQuery(lead_id=their_lead), rep)).data
-    of_mine = (await routes.list(MessageQuery(lead_id=my_lead), rep)).data
+    listed = await list_messages(node, rep)
+    of_theirs = await list_messages(node, rep, MessageQuery(lead_id=their_lead))
+    of_mine = await list_messages(node, rep, MessageQuery(lead_id=my_lead))
 
-    assert listed == [mine] == [one.id for one in of_mine]
+    assert listed == [mine] == of_mine
     assert not of_theirs
-    assert (await routes.get(mine, rep)).message.id == mine
+    assert (await get(mine, rep, node.services)).message.id == mine
     for refused in (
-        routes.get(theirs, rep),
-        routes.edit(theirs, Edit(subject="x"), rep),
-        routes.approve(theirs, rep),
-        routes.reject(theirs, Rejection(), rep),
-        routes.send(theirs, rep),
+        get(theirs, rep, node.services),
+        decide(node, rep, messages.edit_message, theirs, Edit(subject="x")),
+        decide(node, rep, messages.approve_message, theirs),
+        decide(node, rep, messages.reject_message, theirs, Rejection()),
+        decide(node, rep, messages.send_message, theirs),
     ):
         with pytest.raises(NotFound):
             await refused
-    assert (await routes.edit(mine, Edit(subject="Mine"), rep)).subject == "Mine"
+    edited = await decide(node, rep, messages.edit_message, mine, Edit(subject="Mine"))
+    assert edited.subject == "Mine"
 
 
 async def test_messages_to_a_merged_lead_are_those_of_its_survivors_owner(
@@ -88,10 +109,11 @@ async def test_messages_to_a_merged_lead_are_those_of_its_survivors_owner(
         id=merged,
     )
 
-    listed = (await Messages(node).list(MessageQuery(), rep)).data
+    listed = await list_messages(node, rep)
+    detail = await messages.get_message.handler(message, rep, node.services)
 
-    assert [one.id for one in listed] == [message]
-    assert (await Messages(node).get(message, rep)).message.id == message
+    assert listed == [message]
+    assert detail.message.id == message
 
 
 async def test_jobs_about_others_leads_are_not_found(node: Node, world: World, rep: Caller) -> None:

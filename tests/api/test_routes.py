@@ -14,9 +14,8 @@ DOMAIN_WORDS = words(
     "lead leads company companies icp icps enrichment discovery scoring campaign inbox outreach"
 )
 SPOKEN_OF = {
-    # events are named after what they are about, and a stream asks whose lead that is
+    # rules of events stand by their names
     "leadflood/api/http/event_permissions.py": DOMAIN_WORDS,
-    "leadflood/api/http/websocket.py": {"discovery", "lead"},
 }
 
 

@@ -1,5 +1,5 @@
 import pytest
-from leadflood.domain.messaging.keys import Keys
+from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Client
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.pg
 @pytest.fixture(scope="module")
 async def token(world: World) -> str:
     [event] = await world.approved()
-    return Keys(SETTINGS.hash_secret).token_for(event.intent_id)
+    return AddressHasher(SETTINGS.hash_secret).unsubscribe_token(event.intent_id)
 
 
 async def count(database: Database, table: str) -> int:

@@ -13,8 +13,8 @@ NO_VERBS = {"schemas", "store", "rules"}
 NO_SERVICES = {"Struct", "Protocol", "StrEnum", "Exception", "Stage"}
 """Bases of what holds values, or is called by the engine."""
 FOR_LATER = {
-    "leadflood/domain/enrichment/store.py: list_stats",
-    "leadflood/domain/features/store.py: find_snapshots",
+    "leadflood/domain/enrichment/repository.py: list_stats",
+    "leadflood/domain/features/repository.py: find_snapshots",
 }
 """Reads what is kept already for what comes later: the order of providers, and training."""
 
@@ -77,7 +77,7 @@ def bindings(path: Path, tree: ast.Module) -> Iterator[Binding]:
 
 
 def mapped(path: Path, target: ast.expr, value: ast.expr) -> Iterator[Binding]:
-    """`judges = tuple(map(Judge, rules))` holds judges."""
+    """`evaluators = tuple(map(RuleEvaluator, rules))` holds evaluators."""
     for node in ast.walk(value):
         if isinstance(node, ast.Call) and terminal(node.func) == "map":
             yield Binding(path, terminal(target), terminal(node.args[0]))
@@ -146,7 +146,8 @@ def verbs(klass: ast.ClassDef) -> list[str]:
 
 def services(trees: Mapping[Path, ast.Module]) -> Iterator[tuple[Path, ast.ClassDef]]:
     for path, tree in trees.items():
-        if "domain" in path.parts and path.stem.rpartition("_")[2] not in NO_VERBS:
+        kinds = {path.stem.rpartition("_")[2], path.parent.name}
+        if "domain" in path.parts and not kinds & NO_VERBS:
             for node in tree.body:
                 if isinstance(node, ast.ClassDef) and is_service(node):
                     yield path, node

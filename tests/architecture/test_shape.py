@@ -36,8 +36,8 @@ VENDORS = frozenset(CATALOG)
 PLACES_OF_VENDORS = ("leadflood/providers/", "leadflood/sandbox/")
 VENDORS_SPOKEN_OF = {
     # whose exports and words are read: the sources of two tables
-    "leadflood/domain/leads/headers.py": {"apollo"},
-    "leadflood/domain/features/title.py": {"apollo", "pdl"},
+    "leadflood/domain/imports/rules/column_mapping.py": {"apollo"},
+    "leadflood/domain/features/rules/job_titles.py": {"apollo", "pdl"},
     # the protocol that the pretend mail server speaks
     "leadflood/cli/sandbox.py": {"smtp"},
 }

@@ -26,10 +26,11 @@ OWNERS = {
     "leadflood/domain/audit": "audit_event",
     "leadflood/domain/users": "team_setting",
     "leadflood/domain/icp": "icp_profile qualification_rule icp_archive",
-    "leadflood/domain/leads": "lead lead_text identity field_value import import_row tag",
+    "leadflood/domain/leads": "lead lead_text identity field_value tag",
     "leadflood/domain/companies": "company",
     "leadflood/domain/activities": "activity",
-    "leadflood/domain/bulk": "bulk_action bulk_item",
+    "leadflood/domain/imports": "import import_row",
+    "leadflood/domain/bulk_actions": "bulk_action bulk_item",
     "leadflood/domain/learning": "label",
     "leadflood/domain/discovery": "discovery_run discovery_record discovery_page",
     "leadflood/domain/enrichment": "enrichment enrichment_record waterfall_stat",
@@ -38,12 +39,13 @@ OWNERS = {
     "leadflood/domain/notifications": (
         "notification notification_read notification_seen notification_watch"
     ),
-    "leadflood/domain/messaging": (
-        "template message message_fact intent suppression opt_in unsubscribe_token"
-    ),
+    "leadflood/domain/messages": "message message_fact",
+    "leadflood/domain/drafting": "template",
+    "leadflood/domain/sending": "intent",
+    "leadflood/domain/suppressions": "suppression opt_in unsubscribe_token",
 }
 GUESTS = {
-    ("leadflood/domain/messaging", "switch"),
+    ("leadflood/domain/sending", "switch"),
     ("leadflood/domain/leads", "company"),
     ("leadflood/domain/leads", "activity"),
 }
@@ -200,7 +202,7 @@ def test_the_guest_writes_the_switch_of_sending_alone() -> None:
     [text] = [
         query.text
         for path, query in QUERIES
-        if slice_of(path) == "leadflood/domain/messaging"
+        if slice_of(path) == "leadflood/domain/sending"
         if "switch" in WRITES.findall(query.text)
     ]
 

@@ -42,7 +42,7 @@ QUESTIONS = (
 )
 SENDS = ("smtp.message.send", "trengo.message.send")
 LOOK_UP = "trengo.message.look_up"
-SUPPRESSION = "message.suppress"
+SUPPRESSION = "suppressions.add"
 SMALL = Plan(people_count=12_000)
 
 
@@ -50,7 +50,7 @@ def _points(names: Sequence[str], steps: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name}.{step}.{side}" for name in names for step in steps for side in SIDES)
 
 
-ON_REQUEST = frozenset({"leads.bulk", "leads.import"})
+ON_REQUEST = frozenset({"bulk.run", "imports.run"})
 """Stages that no run of leads passes; tests of their own kill them."""
 
 COMMITS = _points([name for name in STAGE_NAMES if name not in ON_REQUEST], ("commit",))

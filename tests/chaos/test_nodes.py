@@ -99,18 +99,21 @@ async def test_after_hold_has_answered_only_what_it_listed_arrives(
     nursery: Nursery, database_url: str, tmp_path: Path
 ) -> None:
     async with open_chaos_field(nursery, database_url, tmp_path, SLOW_SENDS) as field:
-        messaging = field.storage.messaging(field.storage.producer())
-        await messaging.hold("test", "until there is a crowd")
+        db, sending = field.storage.db, field.storage.messaging(field.storage.producer()).sending
+        async with db.transaction() as tx:
+            await sending.hold(tx, "test", "until there is a crowd")
         await field.start_run(discovered=130, phones=8)
         worker = await field.worker()
         await _wait_for_intents(field, 100)
-        await messaging.release("test", "go")
+        async with db.transaction() as tx:
+            await sending.release(tx, "test", "go")
         await REAL_TIME.sleep(1.0)
 
-        status = await messaging.hold("test", "stop")
+        async with db.transaction() as tx:
+            status = await sending.hold(tx, "test", "stop")
         held_at = field.storage.clock.now()
         with anyio.fail_after(30):
-            while (await messaging.sending_status()).sending:
+            while (await sending.status()).sending:
                 await REAL_TIME.sleep(0.1)
 
         listed = {view.id for view in status.sending}
@@ -118,7 +121,8 @@ async def test_after_hold_has_answered_only_what_it_listed_arrives(
         assert len(listed) >= 10
         assert late <= listed
 
-        await messaging.release("test", "go on")
+        async with db.transaction() as tx:
+            await sending.release(tx, "test", "go on")
         await worker.hear("ended")
         reckoning = await make_report(field)
         assert reckoning.problems == ()

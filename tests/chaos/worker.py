@@ -106,13 +106,13 @@ async def _is_done(node: Node, storage: Storage, run_ids: tuple[UUID, ...]) -> b
 
 
 async def _is_settled(node: Node) -> bool:
-    await node.messaging.settle_lost()
-    if (await node.messaging.sending_status()).sending:
+    await node.messaging.unknown_sends.settle_lost()
+    if (await node.messaging.sending.status()).sending:
         return False
-    unknown = await node.messaging.unknown_list(limit=1_000)
+    unknown = await node.messaging.unknown_sends.list(limit=1_000)
     if not any(view.channel is Channel.WHATSAPP for view in unknown):
         return True
-    await node.messaging.settle_unknown_by_lookup(limit=1_000)
+    await node.messaging.unknown_sends.settle_by_lookup(limit=1_000)
     await REAL_TIME.sleep(LOOK_UP_SECONDS)
     return False
 

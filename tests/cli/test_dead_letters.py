@@ -1,6 +1,3 @@
-from typing import Any
-from uuid import UUID
-
 import msgspec
 import pytest
 from leadflood.contracts.ports.sender import Receipt
@@ -10,6 +7,8 @@ from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
 from tests.support.messaging import World
 from tests.support.statements import sql
+from typing import Any
+from uuid import UUID
 
 RUN = UUID(int=0x70)
 
@@ -57,7 +56,7 @@ def test_dead_letters_are_listed_by_filter_and_shown_whole(
     cli: Cli, on_database: OnDatabase
 ) -> None:
     bug = bury_letter(on_database, 1)
-    bury_letter(on_database, 2, stage="scoring.compute", code="scoring.icp.gone")
+    bury_letter(on_database, 2, stage="scoring.compute", code="scoring.icp.not_found")
 
     listed = cli("dead-letters", "list", "--json").json
     filtered = cli("dead-letters", "list", "--code", "engine.bug", "--json").json

@@ -1,6 +1,5 @@
-from pathlib import Path
-
 from leadflood.engine.db.pool import Database
+from pathlib import Path
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli, write_lines
 from tests.support.messaging import World
@@ -21,7 +20,7 @@ def test_a_template_is_listed_set_shown_and_used_for_drafts(
     async def subject(database: Database) -> str:
         world = World(database)
         await world.drafted([await world.lead()], await world.run(), await world.icp())
-        [message] = await world.service.list_messages()
+        [message] = await world.messages.list()
         return message.subject
 
     [built_in] = cli("templates", "list", "--json").json

@@ -21,8 +21,8 @@ from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, Perso
 from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.provider_client import (
     SUCCESSES,
-    Endpoint,
     ProviderClient,
+    ProviderEndpoint,
     Question,
     body_question,
     canonical,
@@ -34,7 +34,15 @@ from leadflood.contracts.values import FieldName
 from leadflood.contracts.vendor_http import Failure, Vendor
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import NotConfigured, Unsure
-from leadflood.engine.net.calls import BulkReply, Http, HttpReply, Item, Reply, Unreached, Window
+from leadflood.engine.net.calls import (
+    BulkCallItem,
+    BulkReply,
+    Http,
+    HttpReply,
+    Reply,
+    Unreached,
+    Window,
+)
 from tests.support.gate import DirectGate
 from tests.support.tapes import Answer, cut_after_request, never_answer, playing, raw_server
 
@@ -49,9 +57,9 @@ SPEC = ProviderSpec(
     limits={"api": (Window(10, 60),)},
     terms="own use",
 )
-FIND = Endpoint("person.find", "api", "GET", "/people", frozenset({200, 404}), is_kept=True)
-BULK = Endpoint("person.bulk", "api", "POST", "/people/bulk", is_kept=True)
-SEND = Endpoint("message.send", "api", "POST", "/messages", SUCCESSES, is_effect=True)
+FIND = ProviderEndpoint("person.find", "api", "GET", "/people", frozenset({200, 404}), is_kept=True)
+BULK = ProviderEndpoint("person.bulk", "api", "POST", "/people/bulk", is_kept=True)
+SEND = ProviderEndpoint("message.send", "api", "POST", "/messages", SUCCESSES, is_effect=True)
 _AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MIRA = PersonSubject(subject_id="lead-1", linkedin_url="https://www.linkedin.com/in/mira")
 
@@ -244,12 +252,12 @@ async def test_an_effect_that_reached_nobody_stays_unreached(make: Any) -> None:
 async def test_a_bulk_call_asks_for_its_items_and_is_priced_by_their_count(
     make: Any, gate: DirectGate
 ) -> None:
-    items = [Item(canonical({"id": number}), f"lead-{number}") for number in range(3)]
+    items = [BulkCallItem(canonical({"id": number}), f"lead-{number}") for number in range(3)]
 
-    def write(items: Sequence[Item]) -> bytes:
+    def write(items: Sequence[BulkCallItem]) -> bytes:
         return b"[" + b",".join(item.question for item in items) + b"]"
 
-    def read(reply: HttpReply, items: Sequence[Item]) -> BulkReply:
+    def read(reply: HttpReply, items: Sequence[BulkCallItem]) -> BulkReply:
         assert len(items) == 3
         return share_cost([reply.body] * 3, [True, False, True], 4)
 

@@ -1,7 +1,7 @@
 """Counting calls against windows."""
 
 from hypothesis import given, strategies as st
-from leadflood.sandbox.prices import Limit, WindowKind
+from leadflood.sandbox.prices import Limit, QuotaWindowKind
 from leadflood.sandbox.quota import Quota
 
 _START = 1_800_000_000.0
@@ -20,7 +20,7 @@ def test_a_fixed_window_starts_anew_at_its_edge() -> None:
 
 
 def test_a_sliding_window_has_no_edge_to_use() -> None:
-    quota = Quota([Limit(2, 60, WindowKind.SLIDING)])
+    quota = Quota([Limit(2, 60, QuotaWindowKind.SLIDING)])
 
     taken = [quota.take(_START + 59), quota.take(_START + 59.5)]
     refused = quota.take(_START + 60.5)
@@ -51,10 +51,10 @@ def test_no_windows_let_everything_through() -> None:
 @given(
     gaps=st.lists(st.floats(0, 5), min_size=1, max_size=80),
     calls=st.integers(1, 5),
-    kind=st.sampled_from(WindowKind),
+    kind=st.sampled_from(QuotaWindowKind),
 )
 def test_no_window_ever_takes_more_than_its_limit(
-    gaps: list[float], calls: int, kind: WindowKind
+    gaps: list[float], calls: int, kind: QuotaWindowKind
 ) -> None:
     quota = Quota([Limit(calls, 10, kind)])
     now, taken = _START, []
@@ -69,7 +69,7 @@ def test_no_window_ever_takes_more_than_its_limit(
             for other in taken
             if (
                 other // 10 == moment // 10
-                if kind is WindowKind.FIXED
+                if kind is QuotaWindowKind.FIXED
                 else moment - 10 < other <= moment
             )
         ]

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from leadflood.engine.clock import ManualClock
 from leadflood.sandbox.faults import Fault, FaultProfile
-from leadflood.sandbox.prices import Limit, WindowKind
+from leadflood.sandbox.prices import Limit, QuotaWindowKind
 
 from tests.sandbox.caller import Caller, Reply
 from tests.sandbox.conftest import Open
@@ -49,7 +49,7 @@ async def test_a_fixed_window_ends_with_the_clocks_minute(open_world: Open) -> N
 
 async def test_a_sliding_window_moves_with_the_calls(open_world: Open) -> None:
     clock = ManualClock()
-    limits = {"apollo.search": (Limit(2, 60, WindowKind.SLIDING),)}
+    limits = {"apollo.search": (Limit(2, 60, QuotaWindowKind.SLIDING),)}
     async with open_world(clock, limits=limits) as world:
         clock.advance(59)
         before = [await _search(world) for _ in range(2)]
@@ -65,7 +65,7 @@ async def test_a_sliding_window_moves_with_the_calls(open_world: Open) -> None:
 
 async def test_all_windows_can_be_made_sliding(open_world: Open) -> None:
     clock = ManualClock()
-    async with open_world(clock, plan_multiplier=1, window_kind=WindowKind.SLIDING) as world:
+    async with open_world(clock, plan_multiplier=1, window_kind=QuotaWindowKind.SLIDING) as world:
         clock.advance(59)
         first = [await _search(world) for _ in range(200)]
         clock.advance(1)

@@ -24,7 +24,7 @@ from leadflood.app import Storage, open_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
-from leadflood.domain.icp.schemas import IcpInput, query_of
+from leadflood.domain.icp.schemas import IcpInput, people_query
 from leadflood.domain.leads.schemas import OptInEvidence
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
@@ -341,7 +341,7 @@ class ChaosField:
         storage = self.storage
         icp = await storage.icps.record(target)
         publisher = storage.producer()
-        messaging = storage.messaging(publisher)
+        opt_ins = storage.messaging(publisher).opt_ins
         run_id = storage.ids.new()
         async with publisher.transaction() as publication:
             tx = publication.tx
@@ -354,7 +354,7 @@ class ChaosField:
                     run_id=run_id,
                     icp_id=icp.id,
                     provider="apollo",
-                    query=query_of(target),
+                    query=people_query(target),
                     wanted_count=discovered,
                 )
                 events.append(await discovery.start(tx, order))
@@ -365,7 +365,7 @@ class ChaosField:
                 self.made.append((run_id, created.lead_id))
                 events.append(created)
                 if phone_of(person):
-                    await messaging.record_opt_in(
+                    await opt_ins.record(
                         publication, created.lead_id, Channel.WHATSAPP, AT_A_FAIR, "test"
                     )
             await publication.publish(events, run_id=run_id)

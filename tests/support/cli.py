@@ -13,7 +13,8 @@ import pytest
 import structlog
 from leadflood.cli.root import main
 
-CSV_DATA = Path(__file__).parent.parent / "domain" / "leads" / "data"
+CSV = Path(__file__).parent.parent / "domain" / "imports" / "data"
+CSV_DATA = Path(__file__).parent.parent / "domain" / "imports" / "data"
 EXAMPLE_ICP = Path(__file__).parent.parent.parent / "config" / "icp.example.toml"
 
 

@@ -30,7 +30,7 @@ from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 from leadflood.engine.queue.stage_runner import StageRunner
 from leadflood.engine.queue.switches import pause_stage
-from leadflood.engine.runtime import Engine, Parts, Settings, running_engine
+from leadflood.engine.runtime import Engine, EngineParts, Settings, running_engine
 from typing_extensions import override
 
 from tests.support.statements import sql
@@ -288,7 +288,7 @@ def make_parts(
     clock: Clock | None = None,
     /,
     **over: Any,
-) -> Parts:
+) -> EngineParts:
     """Return the parts of a toy engine."""
     clock = clock or SystemClock()
     parts: dict[str, Any] = {
@@ -300,10 +300,10 @@ def make_parts(
         "settings": QUICK_SETTINGS,
         **over,
     }
-    return Parts(**parts)
+    return EngineParts(**parts)
 
 
-async def enter_node(parts: Parts, *stages: Stage[Any, Any, Any]) -> SteppedNode:
+async def enter_node(parts: EngineParts, *stages: Stage[Any, Any, Any]) -> SteppedNode:
     """Enter a node that the test steps by hand."""
     row_id = await parts.db.fetch_value(
         SQL.insert_node, name="toy", lock_path=None, now=parts.clock.now()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from leadflood.engine.errors import Unsure
-from leadflood.engine.net.calls import BulkReply, Call, Cut, Item, Reply, Send, SendBulk
+from leadflood.engine.net.calls import BulkCallItem, BulkReply, Call, Cut, Reply, Send, SendBulk
 from typing_extensions import override
 
 
@@ -37,7 +37,9 @@ class DirectGate:
         self.costs[self.references[-1]] = reply.cost_micros
         return reply
 
-    async def call_bulk(self, call: Call, items: Sequence[Item], send: SendBulk) -> Sequence[Reply]:
+    async def call_bulk(
+        self, call: Call, items: Sequence[BulkCallItem], send: SendBulk
+    ) -> Sequence[Reply]:
         self.calls.append(call)
         self.references.append(uuid4())
         try:

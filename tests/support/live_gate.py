@@ -18,7 +18,7 @@ from leadflood.engine.ledger.repository import (
     Settings as LedgerSettings,
 )
 from leadflood.engine.net.calls import Call, Reply
-from leadflood.engine.net.gateway import Parts, ProviderGateway, Settings
+from leadflood.engine.net.gateway import GatewayParts, ProviderGateway, Settings
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.net.providers import Provider
 
@@ -67,7 +67,7 @@ async def running_gateway(
     clock = setup.clock
     limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
     gate = ProviderGateway(
-        Parts(
+        GatewayParts(
             db=database,
             ledger=PostgresLedger(setup.ledger),
             limiter=limiter,

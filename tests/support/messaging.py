@@ -11,12 +11,30 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
+from leadflood.domain.drafting.schemas import Settings, TemplateInput, TemplateView
+from leadflood.domain.drafting.service.templates import TemplateService
 from leadflood.domain.leads.schemas import NewPerson, OptInEvidence
 from leadflood.domain.leads.service.upserting import upsert
-from leadflood.domain.messaging.schemas import MessageApproved, OptInView, Settings
-from leadflood.domain.messaging.service import MessagingService
-from leadflood.domain.messaging.stage import GenerateStage, SendStage
+from leadflood.domain.messages.schemas import Decider, MessageView
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.messages.service.messages import MessageService
+from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
+from leadflood.domain.sending.schemas import IntentState, MessageApproved, SendingStatus
+from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.sending.service.switch import SendingSwitch
+from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.sending.stage import SendStage
+from leadflood.domain.suppressions.schemas import (
+    OptInView,
+    SuppressionInput,
+    SuppressionKind,
+    SuppressionView,
+    Unsubscribed,
+)
+from leadflood.domain.suppressions.service.opt_ins import OptInService
+from leadflood.domain.suppressions.service.suppressions import SuppressionService
+from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.context import SendDecision
 from leadflood.engine.db.pool import Database
@@ -51,8 +69,8 @@ ADA: dict[FieldName, Scalar] = {
 }
 
 
-class RecordedPublication:
-    """A publication that records its events."""
+class Published:
+    """A publication that remembers what was events."""
 
     def __init__(self, tx: Tx, events: list[Event]) -> None:
         self.tx = tx
@@ -74,11 +92,11 @@ class RecordingPublisher:
         self.events: list[Event] = []
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[RecordedPublication]:
-        published: list[Event] = []
+    async def transaction(self) -> AsyncIterator[Published]:
+        events: list[Event] = []
         async with self._db.transaction() as tx:
-            yield RecordedPublication(tx, published)
-        self.events.extend(published)
+            yield Published(tx, events)
+        self.events.extend(events)
 
 
 class CountingSender:
@@ -118,21 +136,22 @@ class World:
         senders = {Channel.EMAIL: self.sender, Channel.WHATSAPP: CountingSender(Channel.WHATSAPP)}
         self.generate = GenerateStage(Policy(), settings, self.clock, self.ids, writer)
         self.send = SendStage(Policy(), settings, self.clock, senders)
-        self.service = MessagingService(
-            db=db,
-            publisher=self.publisher,
-            settings=settings,
-            clock=self.clock,
-            ids=self.ids,
-            senders=senders,
-        )
+        self.outbox = Outbox(settings, self.clock, senders)
+        self.messages = MessageService(db)
+        self.approval = MessageApproval(settings, self.clock, self.ids, self.outbox)
+        self.templates = TemplateService(db, settings, self.ids, self.clock)
+        self.sending = SendingSwitch(db, self.clock)
+        self.unknown_sends = UnknownSends(db, self.publisher, settings, self.clock, senders)
+        self.suppressions = SuppressionService(db, settings, self.ids, self.clock)
+        self.opt_ins = OptInService(db, settings, self.ids, self.clock)
+        self.unsubscribing = UnsubscribeService(db, settings, self.ids, self.clock)
 
     async def run(self, sends: str = "go") -> UUID:
         new = runs.NewRun(id=self.ids.new(), kind="test", sends=sends)  # type: ignore[arg-type]
         return await runs.create(self.db, new, self.clock.now())
 
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
-        row = self.ids.new()
+        icp_id = self.ids.new()
         await self.db.execute(
             sql(
                 "INSERT INTO icp_profile (id, profile_id, version, name, offer, autopilot,"
@@ -143,12 +162,12 @@ class World:
                 "autopilot",
                 "now",
             ),
-            id=row,
+            id=icp_id,
             offer=offer,
             autopilot=autopilot,
             now=self.clock.now(),
         )
-        return row
+        return icp_id
 
     async def lead(self, **values: Scalar) -> UUID:
         fields = ADA | {FieldName(name): value for name, value in values.items()}
@@ -156,10 +175,10 @@ class World:
             self.value(field, value) for field, value in fields.items() if value != ""
         )
         async with self.db.transaction() as tx:
-            [row] = await upsert(
+            [lead] = await upsert(
                 tx, [NewPerson(source="test", values=found_values)], self.ids, self.clock.now()
             )
-        return row.lead_id
+        return lead.lead_id
 
     def value(self, field: FieldName, value: Scalar) -> FoundValue:
         return FoundValue(
@@ -208,14 +227,50 @@ class World:
     ) -> OptInView:
         evidence = OptInEvidence(wording=wording, source="form of 2026-01-02")
         async with self.publisher.transaction() as publication:
-            return await self.service.record_opt_in(publication, lead_id, channel, evidence, "ann")
+            return await self.opt_ins.record(publication, lead_id, channel, evidence, "ann")
 
     async def withdraw(self, lead_id: UUID, channel: Channel = Channel.WHATSAPP) -> None:
         async with self.publisher.transaction() as publication:
-            await self.service.withdraw_opt_in(publication, lead_id, channel, "ann", "asked")
+            await self.opt_ins.withdraw(publication, lead_id, channel, "ann", "asked")
 
-    async def release(self) -> None:
-        await self.service.release("test", "go")
+    async def hold(self, by: str, reason: str) -> SendingStatus:
+        async with self.db.transaction() as tx:
+            return await self.sending.hold(tx, by, reason)
+
+    async def release(self, by: str = "test", reason: str = "go") -> SendingStatus:
+        async with self.db.transaction() as tx:
+            return await self.sending.release(tx, by, reason)
+
+    async def resolve(self, intent_id: UUID, *, sent: bool, by: str) -> IntentState:
+        async with self.publisher.transaction() as publication:
+            return await self.unknown_sends.resolve(publication, intent_id, sent=sent, by=by)
+
+    async def approve(self, message_id: UUID, by: str) -> MessageView:
+        async with self.publisher.transaction() as publication:
+            return await self.approval.approve(publication, message_id, Decider(by=by))
+
+    async def reject(self, message_id: UUID, by: str, reason: str = "") -> MessageView:
+        async with self.publisher.transaction() as publication:
+            return await self.approval.reject(publication, message_id, Decider(by=by), reason)
+
+    async def suppress(
+        self, kind: SuppressionKind, value: str, reason: str, *, by: str
+    ) -> SuppressionView:
+        suppression = SuppressionInput(kind=kind, value=value, reason=reason)
+        async with self.db.transaction() as tx:
+            return await self.suppressions.add(tx, suppression, by=by, source="manual")
+
+    async def lift(self, suppression_id: UUID, by: str) -> SuppressionView:
+        async with self.db.transaction() as tx:
+            return await self.suppressions.lift(tx, suppression_id, by)
+
+    async def unsubscribe(self, token: str) -> Unsubscribed:
+        async with self.publisher.transaction() as publication:
+            return await self.unsubscribing.unsubscribe(publication, token)
+
+    async def add_template(self, template: TemplateInput, by: str) -> TemplateView:
+        async with self.db.transaction() as tx:
+            return await self.templates.add(tx, template, by)
 
     async def load_send(self, event: MessageApproved, claim: int = 1) -> "ClaimedTask[Any]":
         """Claim a send and load it; its input, or the outcome in its place, is in `input`."""

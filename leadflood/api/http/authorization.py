@@ -8,10 +8,10 @@ from aiohttp import web
 
 from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.client_address import ORIGIN
-from leadflood.api.http.rate_limit import Quota, RateLimiter, tightest
+from leadflood.api.http.rate_limit import RateLimiter, RateQuota, tightest
 from leadflood.api.http.request_context import NOBODY, RESPONSE_HEADERS, Caller
 from leadflood.api.http.routing import Route
-from leadflood.api.http.websocket_tickets import Tickets
+from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.errors import Denied
 
@@ -21,7 +21,7 @@ EARLY = "auth"
 Recheck = Callable[[], Awaitable[Principal]]
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class SessionUser(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who asks by a session of their own."""
 
     user_id: UUID
@@ -60,7 +60,7 @@ class Authorizer:
         return principal
 
     async def authorize_stream(
-        self, request: web.Request, route: Route, ticket: str, tickets: Tickets
+        self, request: web.Request, route: Route, ticket: str, tickets: TicketService
     ) -> tuple[Principal, Recheck]:
         """Return who wants to listen, if they may, and how to ask again whether they still may."""
         if not ticket:
@@ -78,7 +78,7 @@ def require_permission(route: Route, principal: Principal) -> None:
         raise Denied(f"{route.name} needs the permission {route.permission}", code="http.denied")
 
 
-def require_session(caller: Caller) -> Person:
+def require_session(caller: Caller) -> SessionUser:
     """Return the session by which a person asks. Raises: Denied for keys and the operator."""
     principal = caller.principal
     if principal.session_id is None or principal.user_id is None:
@@ -86,10 +86,12 @@ def require_session(caller: Caller) -> Person:
             "log in as a person for this: neither an API key nor http.token may",
             code="auth.session.needed",
         )
-    return Person(user_id=principal.user_id, session_id=principal.session_id, email=principal.name)
+    return SessionUser(
+        user_id=principal.user_id, session_id=principal.session_id, email=principal.name
+    )
 
 
-def _show_quota(request: web.Request, *quotas: Quota | None) -> None:
-    """Tell the caller what is left of the tightest limit, whatever the answer becomes."""
+def _show_quota(request: web.Request, *quotas: RateQuota | None) -> None:
+    """Show what is left of the tightest limit, whatever the answer becomes."""
     if (quota := tightest(quotas)) is not None:
         request[RESPONSE_HEADERS].update(quota.headers())

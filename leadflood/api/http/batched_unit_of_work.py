@@ -12,13 +12,13 @@ import msgspec
 from leadflood.api.http.idempotency import find_many, record_many
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
-from leadflood.engine.db.batching import Batcher, Policy, Redo
+from leadflood.engine.db.batching import Batcher, BatchPolicy, Redo
 from leadflood.engine.queue.publisher import Publication
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
-IN_TURN = Policy(lanes=1, pause_ratio=0.4)
+IN_TURN = BatchPolicy(lanes=1, pause_ratio=0.4)
 """Two batches at once would be two halves that wait for each other's locks and fsyncs."""
 
 

@@ -34,7 +34,7 @@ ORIGIN = web.RequestKey("origin", Origin)
 
 
 def address_of(request: web.BaseRequest) -> str:
-    """Tell the client's address: for limits, audit, sessions and logs alike."""
+    """Return the client's address: for limits, audit, sessions and logs alike."""
     return request[ORIGIN].address
 
 
@@ -42,32 +42,32 @@ class Proxies:
     """Knows which peers are proxies of ours."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
-        self._networks = tuple(_network(one) for one in trusted)
+        self._networks = tuple(_network(text) for text in trusted)
 
     def origin_of(self, request: web.BaseRequest) -> Origin:
-        """Tell where a request comes from."""
+        """Return where a request comes from."""
         peer = plain(request.remote or "")
         if not self._networks or not self._is_trusted(peer):
             return Origin(peer, request.secure)
         headers = request.headers
         forwarded = _elements(headers.getall("Forwarded", []))
         classic = _split(headers.getall("X-Forwarded-For", []))
-        told = [self._client(hops, peer) for hops in (_fors(forwarded), classic) if hops]
-        address = told[0] if told and len(set(told)) == 1 else peer
+        clients = [self._client(hops, peer) for hops in (_fors(forwarded), classic) if hops]
+        address = clients[0] if clients and len(set(clients)) == 1 else peer
         proto = _split(headers.getall("X-Forwarded-Proto", [])) or _named(forwarded, "proto")
         return Origin(address, proto[-1].lower() == "https" if proto else request.secure)
 
     def _client(self, hops: list[str], peer: str) -> str:
         """Find the first from the right that is none of ours."""
-        found = peer
+        client = peer
         for hop in reversed(hops[-MOST_HOPS:]):
             address = _read(hop)
             if address is None:
-                return found
-            found = address
+                return client
+            client = address
             if not self._is_trusted(address):
-                return found
-        return found
+                return client
+        return client
 
     def _is_trusted(self, address: str) -> bool:
         return _is_in(address, self._networks)
@@ -75,7 +75,7 @@ class Proxies:
 
 @lru_cache(maxsize=4096)
 def bucket_of(address: str) -> str:
-    """Tell under what an address is counted: an IPv6 customer has a whole /64."""
+    """Return what an address is counted under: an IPv6 customer has a whole /64."""
     parsed = _parse(address)
     if parsed is None or parsed.version == 4:  # noqa: PLR2004 - the Internet Protocol's version
         return address
@@ -116,8 +116,8 @@ def _network(text: str) -> IpNetwork:
 
 def _read(hop: str) -> str | None:
     """Read `1.2.3.4`, `1.2.3.4:5`, `[2001:db8::1]:5` or a bare IPv6 address."""
-    found = _WITH_PORT.fullmatch(hop)
-    parsed = _parse((found[1] or found[2]) if found else hop)
+    match = _WITH_PORT.fullmatch(hop)
+    parsed = _parse((match[1] or match[2]) if match else hop)
     return None if parsed is None else str(parsed)
 
 

@@ -19,18 +19,18 @@ _MAY_READ = (
 
 
 def allowed_origin(request: web.BaseRequest, http: Settings) -> str | None:
-    """Tell the origin of a page that may ask us; None: there is none, or it may not."""
+    """Return the origin of a page that may ask us; None: there is none, or it may not."""
     origin = request.headers.get("Origin")
     return origin if origin in http.cors_origins else None
 
 
 def is_preflight(request: web.Request) -> bool:
-    """Tell whether a browser asks whether it may ask."""
+    """Whether a browser asks whether it may ask."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def answer_preflight(origin: str) -> web.Response:
-    """Say what a page may ask for."""
+    """Return the answer that says what a page may ask for."""
     return web.Response(
         status=204,
         headers={

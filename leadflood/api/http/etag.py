@@ -22,12 +22,12 @@ def write_etag(version: int, more: bytes | None = None) -> str:
     return f'"{version}"' if more is None else f'"{version}-{zlib.crc32(more):08x}"'
 
 
-def read_if_match(given: list[str]) -> frozenset[int] | None:
-    """Tell the versions that If-Match names; None: any (`*`, or no such header).
+def read_if_match(headers: list[str]) -> frozenset[int] | None:
+    """Return the versions that If-Match names; None: any (`*`, or no such header).
 
     Raises: HttpRefused 400 when it is no list of tags.
     """
-    if not given or (text := ", ".join(given).strip()) == "*":
+    if not headers or (text := ", ".join(headers).strip()) == "*":
         return None
     tags = _TAG.findall(text)
     between = _TAG.sub("", text)
@@ -45,10 +45,10 @@ def read_if_match(given: list[str]) -> frozenset[int] | None:
     )
 
 
-def is_known(given: list[str], etag: str) -> bool:
-    """Tell whether If-None-Match names what would be answered; weak tags count as strong ones.
+def is_known(headers: list[str], etag: str) -> bool:
+    """Whether If-None-Match names what would be answered; weak tags count as strong ones.
 
     One that cannot be read names nothing.
     """
-    text = ", ".join(given).strip()
+    text = ", ".join(headers).strip()
     return text == "*" or etag.strip('"') in [tag for _, tag in _TAG.findall(text)]

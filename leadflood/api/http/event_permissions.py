@@ -1,54 +1,60 @@
-"""Who may hear what: each kind of event needs a permission, and may be somebody's own.
+"""Event permissions: each kind of event needs a permission, and may belong to an owner.
 
-An event of a slice that no row names is of the lead that its name speaks of (`area.lead.verb`), and
-else for those who may look into the system: a new event is heard without a row of its own.
+An event that no rule names is about a lead where its name says so (`area.lead.verb`); any other
+needs the permission to look into the system. So a new event is delivered without a rule of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Permission, Principal
+from leadflood.domain.auth.schemas import EVERYTHING, Permission, Principal, Visibility
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
+from leadflood.engine.db.tx import Reader
 from leadflood.engine.obs.event_feed import LoggedEvent
 
+PROGRESS: Final = "run.progress"
+"""What a stream tells of a run; it is no event of the log."""
 
-class About(StrEnum):
-    """What an event tells of: a lead or an import (somebody's own), a user, or the whole team."""
+
+class EventScope(StrEnum):
+    """What an event is about: a lead or an import with an owner, a user, or the whole team."""
 
     OWNED = "owned"
     USER = "user"
     TEAM = "team"
 
 
-class Audience(msgspec.Struct, frozen=True):
-    """Who hears the events whose names begin so."""
+class EventRule(msgspec.Struct, frozen=True):
+    """The permission and the scope of the events whose names begin with `prefix`."""
 
     prefix: str
     permission: Permission
-    about: About
+    scope: EventScope
 
 
-AUDIENCES = (
-    Audience("leads.", Permission.LEADS_READ, About.OWNED),
-    Audience("discovery.lead.", Permission.LEADS_READ, About.OWNED),
-    Audience("discovery.", Permission.DISCOVERY_READ, About.TEAM),
-    Audience("enrichment.", Permission.LEADS_READ, About.OWNED),
-    Audience("features.", Permission.LEADS_READ, About.OWNED),
-    Audience("scoring.", Permission.LEADS_READ, About.OWNED),
-    Audience("learning.", Permission.ANALYTICS_READ, About.TEAM),
-    Audience("messaging.", Permission.MESSAGES_READ, About.OWNED),
-    Audience("notifications.", Permission.SELF, About.USER),
-    Audience("icp.", Permission.ICPS_READ, About.TEAM),
-    Audience("run.", Permission.DISCOVERY_READ, About.TEAM),
-    Audience("accounts.", Permission.USERS_READ, About.TEAM),
+EVENT_RULES = (
+    EventRule("leads.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("discovery.lead.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("discovery.", Permission.DISCOVERY_READ, EventScope.TEAM),
+    EventRule("enrichment.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("features.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("scoring.", Permission.LEADS_READ, EventScope.OWNED),
+    EventRule("learning.", Permission.ANALYTICS_READ, EventScope.TEAM),
+    EventRule("messaging.", Permission.MESSAGES_READ, EventScope.OWNED),
+    EventRule("notifications.", Permission.SELF, EventScope.USER),
+    EventRule("icp.", Permission.ICPS_READ, EventScope.TEAM),
+    EventRule("run.", Permission.DISCOVERY_READ, EventScope.TEAM),
+    EventRule("accounts.", Permission.USERS_READ, EventScope.TEAM),
 )
-"""From the most special to the most general: the first that fits is meant."""
+"""From the most special to the most general: the first that matches applies."""
 
-OF_A_LEAD = Audience("", Permission.LEADS_READ, About.OWNED)
-OF_THE_SYSTEM = Audience("", Permission.ADMIN_READ, About.TEAM)
+LEAD_RULE = EventRule("", Permission.LEADS_READ, EventScope.OWNED)
+SYSTEM_RULE = EventRule("", Permission.ADMIN_READ, EventScope.TEAM)
 
 ALIASES = {
     "leads.lead.created": "lead:created",
@@ -66,20 +72,23 @@ ALIASES = {
     "leads.activity.recorded": "user:activity",
     "notifications.notification.created": "notification",
 }
-"""What older clients call an event; stands beside its own name."""
+"""The older names of events, which stand beside their own."""
 
 
 @lru_cache(maxsize=1_000)
-def audience_of(event_type: str) -> Audience:
-    """Return who hears a kind of event."""
-    default = OF_A_LEAD if event_type.split(".")[1:2] == ["lead"] else OF_THE_SYSTEM
-    return next((row for row in AUDIENCES if event_type.startswith(row.prefix)), default)
+def rule_for(event_type: str) -> EventRule:
+    """Return the rule of a kind of event."""
+    default = LEAD_RULE if event_type.split(".")[1:2] == ["lead"] else SYSTEM_RULE
+    return next((rule for rule in EVENT_RULES if event_type.startswith(rule.prefix)), default)
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What one listener is told: what he asked for of what he may hear.
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that one listener gets: those asked for that they may see.
 
-    `types` empty: all; `sees_owner` None: the things of all. Equal views are told the same.
+    `types`: names or aliases; empty: all.
+    `subject`, `run_id`: what the events must be about; None: anything.
+    `permissions`, `user_id`, `visibility`: the listener's rights.
+    Listeners with equal filters get the same events.
     """
 
     types: tuple[str, ...]
@@ -87,58 +96,80 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     run_id: UUID | None
     permissions: frozenset[Permission]
     user_id: UUID | None
-    sees_owner: UUID | None
+    visibility: Visibility = EVERYTHING
 
-    def of(self, principal: Principal) -> "View":
-        """Tell the view of somebody who asks for the same, or whose rights are others now."""
+    def with_rights_of(self, principal: Principal) -> "EventFilter":
+        """Return the same filter with the rights that a principal has now."""
         return msgspec.structs.replace(
-            self, permissions=principal.permissions, user_id=principal.user_id,
-            sees_owner=principal.sees_owner,
-        )  # fmt: skip
+            self,
+            permissions=principal.permissions,
+            user_id=principal.user_id,
+            visibility=principal.visibility,
+        )
 
-    def shows(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
-        """Tell whether an event is asked for and may be heard; `owners` of what it is about."""
-        return self._wants(event) and self._may_hear(event, owners)
+    @property
+    def follows_run(self) -> bool:
+        """Whether the listener asks for the progress of a run, and may see it."""
+        may_see = Permission.DISCOVERY_READ in self.permissions
+        return self.run_id is not None and may_see and self.requests_type(PROGRESS)
 
-    def wants_type(self, event_type: str) -> bool:
-        """Tell whether a kind of event is asked for, by its name or its alias."""
+    async def select(self, db: Reader, events: Sequence[LoggedEvent]) -> Sequence[LoggedEvent]:
+        """Return the events that pass; owners are looked up only where the rights need them."""
+        owners = await find_owners(db, events) if self.visibility.is_limited else {}
+        return [event for event in events if self.passes(event, owners)]
+
+    def passes(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
+        """Whether an event is asked for and may be seen; `owners` by the subjects of events."""
+        return self._is_requested(event) and self._may_see(event, owners)
+
+    def requests_type(self, event_type: str) -> bool:
+        """Whether a kind of event is asked for, by its name or its alias."""
         alias = ALIASES.get(event_type, "")
-        return not self.types or any(_fits(event_type, alias, name) for name in self.types)
+        return not self.types or any(_matches(event_type, alias, name) for name in self.types)
 
-    def _wants(self, event: LoggedEvent) -> bool:
+    def _is_requested(self, event: LoggedEvent) -> bool:
         if self.subject is not None and event.subject != self.subject:
             return False
         if self.run_id is not None and event.run_id != self.run_id:
             return False
-        return self.wants_type(event.type)
+        return self.requests_type(event.type)
 
-    def _may_hear(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
-        audience = audience_of(event.type)
-        if audience.permission not in self.permissions:
+    def _may_see(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
+        rule = rule_for(event.type)
+        if rule.permission not in self.permissions:
             return False
-        if audience.about is About.USER:
-            return self._is_told(event)
-        if audience.about is About.TEAM or self.sees_owner is None:
-            return True
-        return event.subject is not None and owners.get(event.subject) == str(self.sees_owner)
+        match rule.scope:
+            case EventScope.TEAM:
+                return True
+            case EventScope.USER:
+                return self._is_addressee(event)
+            case EventScope.OWNED:
+                owner = None if event.subject is None else owners.get(event.subject)
+                return self.visibility.allows(owner)
 
-    def _is_told(self, event: LoggedEvent) -> bool:
-        """Tell whether something is for this user, or for everybody with its permission."""
-        told = _TOLD.decode(event.payload)
-        if told.user_id is not None:
-            return told.user_id == self.user_id
-        return told.permission in self.permissions
+    def _is_addressee(self, event: LoggedEvent) -> bool:
+        """Whether an event is for this user, or for everybody with its permission."""
+        addressee = _ADDRESSEE.decode(event.payload)
+        if addressee.user_id is not None:
+            return addressee.user_id == self.user_id
+        return addressee.permission in self.permissions
 
 
-class _Told(msgspec.Struct):
+async def find_owners(db: Reader, events: Sequence[LoggedEvent]) -> Mapping[UUID, str]:
+    """Return the owners of the subjects of events; what nobody owns is left out."""
+    subjects = {event.subject for event in events if event.subject is not None}
+    return await LeadOwnership(db).find_owners(list(subjects))
+
+
+class _Addressee(msgspec.Struct):
     user_id: UUID | None = None
     permission: str = ""
 
 
-_TOLD = msgspec.json.Decoder(_Told)
+_ADDRESSEE = msgspec.json.Decoder(_Addressee)
 
 
-def _fits(event_type: str, alias: str, name: str) -> bool:
+def _matches(event_type: str, alias: str, name: str) -> bool:
     if name.endswith("*"):
         return event_type.startswith(name[:-1])
     return name in {event_type, alias}

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.event_permissions import ALIASES, View
+from leadflood.api.http.event_permissions import ALIASES, EventFilter
 from leadflood.api.http.naming import camel_case
 from leadflood.api.http.pagination import Limit
 from leadflood.domain.auth.schemas import Principal
@@ -30,16 +30,19 @@ class EventQuery(
     ticket: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
     def position(self) -> Cursor | None:
-        """Tell where to go on; None: nothing was said. Raises: Invalid."""
+        """Return where to go on; None: no cursor was given. Raises: Invalid."""
         return Cursor.read(self.cursor) if self.cursor else None
 
-    def view_of(self, principal: Principal) -> View:
-        """Tell what of this somebody is shown."""
-        return View(
+    def filter_for(self, principal: Principal) -> EventFilter:
+        """Return the filter of these events for a principal."""
+        return EventFilter(
             types=tuple([name.strip() for name in self.types.split(",") if name.strip()]),
-            subject=self.subject, run_id=self.run_id, permissions=principal.permissions,
-            user_id=principal.user_id, sees_owner=principal.sees_owner,
-        )  # fmt: skip
+            subject=self.subject,
+            run_id=self.run_id,
+            permissions=principal.permissions,
+            user_id=principal.user_id,
+            visibility=principal.visibility,
+        )
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -61,7 +64,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def show(event: LoggedEvent) -> EventView:
-    """Show an event."""
+    """Return the view of an event."""
     return EventView(
         cursor=event.cursor.write(),
         id=event.id,
@@ -76,5 +79,5 @@ def show(event: LoggedEvent) -> EventView:
 
 
 def show_payload(payload: dict[str, Any]) -> dict[str, Any]:
-    """Show what an event carries: its fields in camelCase; its type stands beside it."""
+    """Return an event's own fields in camelCase; its type stands beside them."""
     return {camel_case(name): value for name, value in payload.items() if name != "type"}

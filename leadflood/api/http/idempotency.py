@@ -100,13 +100,13 @@ async def find_many(tx: Tx, callers: Sequence[Caller], kind: Any, clock: Clock) 
 
 async def record_many(tx: Tx, answers: Sequence[tuple[Caller, Any]], clock: Clock) -> None:
     """Keep the answers of those in a batch who sent a key."""
-    kept = [(caller, answer) for caller, answer in answers if caller.idempotency_key]
-    if kept:
+    sent = [(caller, answer) for caller, answer in answers if caller.idempotency_key]
+    if sent:
         await tx.execute(
             SQL.keep_answers,
-            keys=[key_of(caller) for caller, _ in kept],
-            body_hashes=[caller.body_hash for caller, _ in kept],
-            answers=[msgspec.json.encode(answer) for _, answer in kept],
+            keys=[key_of(caller) for caller, _ in sent],
+            body_hashes=[caller.body_hash for caller, _ in sent],
+            answers=[msgspec.json.encode(answer) for _, answer in sent],
             now=clock.now(),
         )
 

@@ -1,4 +1,4 @@
-"""Letting go of clients that hold a connection and neither ask nor listen."""
+"""Idle connections: clients that hold one and neither ask nor listen are let go."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,11 +40,12 @@ class Connections:
             self.cut_idle(server)
 
     def cut_idle(self, server: web.Server) -> int:
-        """Cut who has been idle too long; tell how many."""
+        """Cut connections that have been idle too long; return how many."""
         now = REAL_TIME.monotonic()
-        here = set(server.connections)
+        open_now = set(server.connections)
         self._idle_since = {
-            connection: self._idle_since.get(connection, now) for connection in here - self._busy
+            connection: self._idle_since.get(connection, now)
+            for connection in open_now - self._busy
         }
         late = [
             connection

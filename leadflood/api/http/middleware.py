@@ -28,7 +28,7 @@ from leadflood.engine.errors import Transient
 from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
-from leadflood.engine.obs.tracing import Active, read_traceparent, spanned
+from leadflood.engine.obs.tracing import ActiveTracer, read_traceparent, spanned
 
 ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "traceparent"
@@ -77,7 +77,7 @@ ENVIRONMENT: Final = web.AppKey("environment", Environment)
 @web.middleware
 async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Put the request in a span, where traces are written."""
-    if not Active.tracer.is_on:
+    if not ActiveTracer.tracer.is_on:
         return await handler(request)
     parent = read_traceparent(request.headers.get(TRACE_HEADER, ""))
     with spanned("request", "server", parent) as span:
@@ -101,14 +101,14 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count the request and its time, and mark its connection as busy."""
     environment = request.app[ENVIRONMENT]
-    began = REAL_TIME.monotonic()
+    started = REAL_TIME.monotonic()
     environment.metrics.open += 1
     with environment.connections.answering(request):
         try:
             response = await handler(request)
         finally:
             environment.metrics.open -= 1
-    _measure(environment, request, response, REAL_TIME.monotonic() - began)
+    _measure(environment, request, response, REAL_TIME.monotonic() - started)
     return response
 
 
@@ -224,7 +224,7 @@ def _refuse(http: Settings, request: web.BaseRequest, error: BaseException) -> w
 
 
 def _translate(error: web.HTTPException, http: Settings) -> HttpRefused:
-    """Say in our words what aiohttp refuses by itself."""
+    """Return the refusal, in our words, of what aiohttp refuses by itself."""
     status = HTTPStatus(error.status)
     if status is HTTPStatus.NOT_FOUND:
         return HttpRefused(

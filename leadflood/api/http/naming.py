@@ -12,5 +12,5 @@ def snake_case(name: str) -> str:
 
 def camel_case(name: str) -> str:
     """Return the name on the wire of a Python name."""
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))

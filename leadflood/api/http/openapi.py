@@ -67,8 +67,8 @@ def _describe_part(
     contract: Signature, schema_of: dict[str, Any], components: dict[str, Any]
 ) -> dict[str, Any]:
     """Describe an answer of which only some fields may have been asked for."""
-    whole = schema_of[_key(contract.answer)]
-    name = whole["$ref"].rpartition("/")[2]
+    schema = schema_of[_key(contract.answer)]
+    name = schema["$ref"].rpartition("/")[2]
     if contract.is_list:
         item = components[name]["properties"]["data"]["items"]["$ref"].rpartition("/")[2]
         components[f"{item}Part"] = _without_required(components[item])
@@ -77,7 +77,7 @@ def _describe_part(
         components[f"{name}Part"] = {**components[name], "properties": properties}
     else:
         components[f"{name}Part"] = _without_required(components[name])
-    return {"anyOf": [whole, {"$ref": REF.format(name=f"{name}Part")}]}
+    return {"anyOf": [schema, {"$ref": REF.format(name=f"{name}Part")}]}
 
 
 def _without_required(schema: dict[str, Any]) -> dict[str, Any]:
@@ -85,12 +85,12 @@ def _without_required(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kinds(contracts: Iterable[Signature]) -> list[Any]:
-    found: dict[Any, Any] = {_key(Problem): Problem}
+    kinds: dict[Any, Any] = {_key(Problem): Problem}
     for contract in contracts:
         for kind in (contract.body, contract.query, contract.answer, *contract.path.values()):
             if kind is not None and kind not in {HtmlPage, Streamed}:
-                found[_key(kind)] = kind
-    return list(found.values())
+                kinds[_key(kind)] = kind
+    return list(kinds.values())
 
 
 def _key(kind: Any) -> str:
@@ -184,12 +184,18 @@ def _selection(names: list[str]) -> dict[str, Any]:
 def _plain_schema(kind: Any) -> dict[str, Any]:
     """Write the schema of a parameter in place: enums and scalars only."""
     (schema,), components = build_schemas([kind], ref_template="{name}")
-    found = components.get(schema.get("$ref", ""), schema)
-    if "anyOf" in found:
-        options = [components.get(one.get("$ref", ""), one) for one in found["anyOf"]]
-        wanted = [option for option in options if option.get("type") != "null"]
-        return wanted[0] if len(wanted) == 1 else {"anyOf": wanted}
-    return dict(found)
+    schema = _resolve(schema, components)
+    if "anyOf" in schema:
+        options = [_resolve(option, components) for option in schema["anyOf"]]
+        options = [option for option in options if option.get("type") != "null"]
+        return options[0] if len(options) == 1 else {"anyOf": options}
+    return dict(schema)
+
+
+def _resolve(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reference stands for; any other schema as it is."""
+    resolved: dict[str, Any] = components.get(schema.get("$ref", ""), schema)
+    return resolved
 
 
 _ROWS = {"type": "array", "items": {"type": "object"}}
@@ -208,7 +214,7 @@ def _content(route: Route, contract: Signature, schema_of: dict[str, Any]) -> di
 
 
 def _refusals(route: Route, contract: Signature) -> set[HTTPStatus]:
-    """Tell how a route can refuse."""
+    """Return the statuses with which a route can refuse."""
     statuses = {status_of(error).status for error in route.errors} | set(_ALWAYS)
     if route.takes_if_match:
         statuses |= {HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED}

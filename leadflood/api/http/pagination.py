@@ -1,4 +1,4 @@
-"""Lists: a page of what was asked for, and where the next one begins."""
+"""Pagination: a page of a list, and the cursor to the next one."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from leadflood.api.http.problems import HttpRefused
 from leadflood.engine.errors import FieldProblem
 
 ItemT = TypeVar("ItemT")
-PlaceT = TypeVar("PlaceT")
+PositionT = TypeVar("PositionT")
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
 PageNumber = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 DEEPEST = 10_000
@@ -43,12 +43,12 @@ class PageRequest:
 
     @property
     def offset(self) -> int:
-        """Tell how many items to skip behind the place."""
+        """How many items to skip behind the position."""
         return 0 if self.page is None else (self.page - 1) * self.limit
 
     @property
     def fetch_limit(self) -> int:
-        """Tell how many items to read where the store cannot skip: `skip` drops the first."""
+        """How many items to read where the repository cannot skip: `skip` drops the first."""
         return self.offset + self.limit + 1
 
     def skip(self, items: Sequence[ItemT]) -> Sequence[ItemT]:
@@ -56,18 +56,18 @@ class PageRequest:
         return items[self.offset :]
 
     def position(self) -> UUID | None:
-        """Tell where to go on in a list by id; None: at the beginning. Raises: HttpRefused."""
+        """Return where to go on in a list by id; None: at the beginning. Raises: HttpRefused."""
         return self.position_in(BY_ID, UUID)
 
-    def position_in(self, sort: str, kind: type[PlaceT]) -> PlaceT | None:
-        """Tell where to go on in a list by another sort: the values that `listed` was given.
+    def position_in(self, sort: str, kind: type[PositionT]) -> PositionT | None:
+        """Return where to go on in a list by another sort: the values that `paginate` was given.
 
         Raises: HttpRefused for a cursor that is none, or belongs to another sort.
         """
         if not self.cursor:
             return None
-        place: PlaceT = read_cursor(self.cursor, sort, kind)
-        return place
+        position: PositionT = read_cursor(self.cursor, sort, kind)
+        return position
 
     def require_sound(self) -> None:
         """Refuse what cannot be answered. Raises: HttpRefused."""
@@ -158,11 +158,11 @@ def make_page(
     sort: str = BY_ID,
 ) -> Listed[ItemT]:
     """Make a page of one more item than it may hold: the last one says whether there is more."""
-    shown = items[: paging.limit]
+    data = items[: paging.limit]
     more = len(items) > paging.limit
     page = Pagination(
         limit=paging.limit,
-        next_cursor=write_cursor(position_of(shown[-1]), sort) if more else None,
+        next_cursor=write_cursor(position_of(data[-1]), sort) if more else None,
         page=None if paging.cursor else paging.page or 1,
     )
     if total is not None:
@@ -172,43 +172,46 @@ def make_page(
             total_is_estimate=total.is_estimate,
             total_pages=-(-total.count // paging.limit),
         )
-    return Listed(data=shown, pagination=page)
+    return Listed(data=data, pagination=page)
 
 
-def write_cursor(place: Any, sort: str = BY_ID) -> str:
-    """Make a place opaque, bound to its sort."""
-    by_id = sort == BY_ID and isinstance(place, UUID)
-    raw = place.bytes if by_id else msgspec.msgpack.encode((sort, place))
+def write_cursor(position: Any, sort: str = BY_ID) -> str:
+    """Make a position opaque, bound to its sort."""
+    by_id = sort == BY_ID and isinstance(position, UUID)
+    raw = position.bytes if by_id else msgspec.msgpack.encode((sort, position))
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def read_cursor(cursor: str, sort: str = BY_ID, kind: Any = UUID) -> Any:
-    """Read a place back. Raises: HttpRefused when we did not write it, or for another sort."""
+    """Read a position back. Raises: HttpRefused when we did not write it, or for another sort."""
     wrong = "cursor: give the nextCursor of the page before, with the same sort, unchanged"
     try:
         raw = base64.b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}".encode(), b"-_", validate=True)
         if sort == BY_ID and kind is UUID:
             return UUID(bytes=raw)
-        written_for, place = msgspec.msgpack.decode(raw, type=GenericAlias(tuple, (str, kind)))
+        written_for, position = msgspec.msgpack.decode(raw, type=GenericAlias(tuple, (str, kind)))
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         raise _refused("cursor", wrong, "is none of ours") from error
     if written_for != sort:
         raise _refused("cursor", wrong, "belongs to another sort")
-    return place
+    return position
 
 
-def names_in(fields: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Read the names of `fields`, each once. Raises: HttpRefused naming the known ones."""
+def names_in(fields: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Read the names of `fields`, each once. Raises: HttpRefused naming those allowed."""
     names = tuple(dict.fromkeys(name.strip() for name in fields.split(",") if name.strip()))
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in allowed]
     if unknown:
-        told = f"there is no field {unknown[0]!r} here; known are {', '.join(known)}"
-        raise _refused("fields", told)
+        raise _refused(
+            "fields", f"there is no field {unknown[0]!r} here; known are {', '.join(allowed)}"
+        )
     return names
 
 
 def _refused(name: str, detail: str, problem: str | None = None) -> HttpRefused:
     return HttpRefused(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "http.query.invalid", detail,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "http.query.invalid",
+        detail,
         (FieldProblem(name, problem or detail),),
-    )  # fmt: skip
+    )

@@ -32,13 +32,13 @@ class Runner(web.AppRunner):
 
     @override
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(made, self._refuse, self._kwargs)
+        server = await super()._make_server()
+        return _Server(server, self._refuse, self._kwargs)
 
 
 class _Server(web.Server):
-    def __init__(self, made: web.Server, refuse: Refuse, settings: dict[str, Any]) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory)
+    def __init__(self, server: web.Server, refuse: Refuse, settings: dict[str, Any]) -> None:
+        super().__init__(server.request_handler, request_factory=server.request_factory)
         self._refuse = refuse
         self._settings = settings
 
@@ -78,7 +78,7 @@ class _Connection(web.RequestHandler):
 
 
 def read_error(error: BaseException) -> HttpRefused | None:
-    """Say in our words why bytes are no request; None: that is not what is wrong."""
+    """Return the refusal of bytes that are no request; None: that is not what is wrong."""
     if isinstance(error, web.RequestPayloadError):
         return _malformed("http.body.broken", "the body is cut or not framed as it says")
     if isinstance(error, http_exceptions.LineTooLong):
@@ -119,5 +119,5 @@ def _headers_too_large() -> HttpRefused:
 
 def _show(reason: str) -> str:
     """Show a parser's words; what the client sent stands in them quoted, so it is cut."""
-    shown = "".join(char if char.isprintable() else "?" for char in reason)
-    return shown[:LONGEST_REASON] or "it cannot be read"
+    printable = "".join(char if char.isprintable() else "?" for char in reason)
+    return printable[:LONGEST_REASON] or "it cannot be read"

@@ -118,23 +118,23 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def refusal_of(error: BaseException, request_id: str) -> Refusal:
-    """Tell an error to the caller; what nobody foresaw is logged whole and told as our bug."""
-    known = error if isinstance(error, LeadfloodError) else _of_database(error)
-    if known is None or isinstance(known, Bug):
+    """Return what the caller is shown of an error; an unforeseen one is logged, and our bug."""
+    foreseen = error if isinstance(error, LeadfloodError) else _of_database(error)
+    if foreseen is None or isinstance(foreseen, Bug):
         log.error("http.request.failed", requestId=request_id, exc_info=error)
-        known = Bug("this is our mistake, not yours; nothing more is known about it here")
-    verdict = verdict_of(known)
+        foreseen = Bug("this is our mistake, not yours; nothing more is known about it here")
+    verdict = verdict_of(foreseen)
     problem = Problem(
-        type=f"urn:leadflood:{known.error_code}",
+        type=f"urn:leadflood:{foreseen.error_code}",
         title=phrase_of(verdict.status),
         status=verdict.status.value,
-        code=known.error_code,
-        detail=known.detail,
+        code=foreseen.error_code,
+        detail=foreseen.detail,
         request_id=request_id,
-        fields=getattr(known, "fields", ()),
+        fields=getattr(foreseen, "fields", ()),
         next=verdict.next,
     )
-    return Refusal(problem, _headers(known))
+    return Refusal(problem, _headers(foreseen))
 
 
 def phrase_of(status: HTTPStatus) -> str:
@@ -151,11 +151,11 @@ def verdict_of(error: LeadfloodError) -> Verdict:
 
 def status_of(error_type: type[LeadfloodError]) -> Verdict:
     """Find what an error class means over HTTP."""
-    return next((verdict for known, verdict in TABLE if issubclass(error_type, known)), _BUG)
+    return next((verdict for kind, verdict in TABLE if issubclass(error_type, kind)), _BUG)
 
 
 def _of_database(error: BaseException) -> LeadfloodError | None:
-    """Tell what a database's error means to a caller; None: our bug."""
+    """Return what an error of the database means to a caller; None: our bug."""
     if isinstance(error, TimeoutError):
         return Transient("the database is busy", RETRY_SECONDS, code="http.database.busy")
     state = sqlstate_of(error)

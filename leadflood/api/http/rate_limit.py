@@ -1,6 +1,6 @@
 """Rate limiting: how often one may ask, counted in this process, by caller and by address.
 
-GCRA: for each class and each who, the one number kept is when the next request would be on time
+GCRA: for each class and each subject, the one number kept is when the next request would be on time
 if nobody were ever early; `burst` is how many may be early. Counting is per process on purpose:
 a shared count would cost each request a round trip. With several processes each allows its share.
 """
@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits_operator: bool = False
 
 
-class Quota(msgspec.Struct, frozen=True):
+class RateQuota(msgspec.Struct, frozen=True):
     """What is left to somebody after a request; `reset_seconds`: until all of the burst is back."""
 
     limit: int
@@ -68,7 +68,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Meter:
-    """Counts one kind of who in one class; who was not seen longest is forgotten first."""
+    """Counts the requests of one kind of subject in one class; the longest idle goes first."""
 
     def __init__(self, rate: Rate, clock: Clock = REAL_TIME) -> None:
         self._clock = clock
@@ -79,7 +79,7 @@ class Meter:
     def __len__(self) -> int:
         return len(self._on_time_at)
 
-    def count(self, key: str) -> Quota | None:
+    def count(self, key: str) -> RateQuota | None:
         """Count a request, unless it is one too many; None: not limited."""
         every = self._every_seconds
         if not every:
@@ -90,12 +90,12 @@ class Meter:
         wait = on_time_at + every - window - now
         if wait > 0:
             self._keep(key, on_time_at)
-            return Quota(self._burst, 0, on_time_at - now, window, wait)
+            return RateQuota(self._burst, 0, on_time_at - now, window, wait)
         on_time_at += every
         self._keep(key, on_time_at)
         ahead = on_time_at - now
-        left = int((window - ahead) / every + 1e-9)
-        return Quota(self._burst, left, ahead, window)
+        remaining = int((window - ahead) / every + 1e-9)
+        return RateQuota(self._burst, remaining, ahead, window)
 
     def _keep(self, key: str, on_time_at: float) -> None:
         self._on_time_at[key] = on_time_at
@@ -114,15 +114,15 @@ class RateLimiter:
             "heavy": settings.heavy,
             "public": settings.public,
         }
-        self._callers = {name: Meter(one.caller, clock) for name, one in classes.items()}
-        self._addresses = {name: Meter(one.address, clock) for name, one in classes.items()}
+        self._callers = {name: Meter(limit.caller, clock) for name, limit in classes.items()}
+        self._addresses = {name: Meter(limit.address, clock) for name, limit in classes.items()}
 
-    def count_address(self, name: str, address: str) -> Quota | None:
+    def count_address(self, name: str, address: str) -> RateQuota | None:
         """Count a request of an address, before anybody knows whose it is. Raises: Throttled."""
         meter = self._addresses.get(name)
         return None if meter is None else _checked(meter.count(bucket_of(address)), "this address")
 
-    def count_caller(self, name: str, principal: Principal) -> Quota | None:
+    def count_caller(self, name: str, principal: Principal) -> RateQuota | None:
         """Count a request of a user or a key. Raises: Throttled."""
         meter = self._callers.get(name)
         if meter is None or self.is_free(principal):
@@ -130,7 +130,7 @@ class RateLimiter:
         return _checked(meter.count(principal.by), "you")
 
     def is_free(self, principal: Principal) -> bool:
-        """Whether somebody is not limited: who runs the machine, unless told otherwise."""
+        """Whether a caller is not limited: the operator, unless the settings say otherwise."""
         return principal.kind is PrincipalKind.OPERATOR and not self._limits_operator
 
 
@@ -139,22 +139,22 @@ class RateLimited(Throttled):
 
     code = CODE
 
-    def __init__(self, detail: str, quota: Quota) -> None:
+    def __init__(self, detail: str, quota: RateQuota) -> None:
         super().__init__(detail, quota.wait_seconds)
         self.quota = quota
 
 
-def _checked(quota: Quota | None, who: str) -> Quota | None:
+def _checked(quota: RateQuota | None, subject: str) -> RateQuota | None:
     if quota is not None and quota.wait_seconds:
         raise RateLimited(
-            f"{who} asked too often: {quota.limit} requests at once, then one every"
+            f"{subject} asked too often: {quota.limit} requests at once, then one every"
             f" {quota.window_seconds / quota.limit:.3g} s",
             quota,
         )
     return quota
 
 
-def tightest(quotas: Iterable[Quota | None]) -> Quota | None:
+def tightest(quotas: Iterable[RateQuota | None]) -> RateQuota | None:
     """Return the limit that leaves least; None: there is none."""
     limits = [quota for quota in quotas if quota is not None]
     return min(limits, key=lambda quota: quota.remaining, default=None)

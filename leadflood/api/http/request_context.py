@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
-from leadflood.domain.audit.schemas import Actor
+from leadflood.domain.audit.schemas import AuditActor
 from leadflood.domain.auth.schemas import ALL, Editor, Principal, PrincipalKind, Visibility
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
@@ -60,9 +60,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return Editor(by=self.by, visibility=self.visibility, if_match=self.if_match)
 
     @property
-    def actor(self) -> Actor:
+    def actor(self) -> AuditActor:
         """Who this is as the audit record wants it."""
-        return Actor(principal=self.principal, address=self.address, request_id=self.request_id)
+        return AuditActor(
+            principal=self.principal, address=self.address, request_id=self.request_id
+        )
 
 
 class NamedRoute(Protocol):

@@ -30,8 +30,8 @@ class HtmlPage(msgspec.Struct, frozen=True, kw_only=True):
 class PartialResponse(msgspec.Struct, frozen=True):
     """An answer of which only some fields are shown; the ETag is that of the whole."""
 
-    whole: Any
-    shown: Any
+    resource: Any
+    fields: Any
 
 
 def created_or_existing(answer: msgspec.Struct, *, is_new: bool) -> HtmlPage:

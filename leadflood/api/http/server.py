@@ -15,6 +15,7 @@ from leadflood.api.http.authorization import Authorizer
 from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
 from leadflood.api.http.client_address import Proxies
 from leadflood.api.http.decoding import decode_query
+from leadflood.api.http.endpoint import Endpoint, Parts
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.event_views import EventQuery
 from leadflood.api.http.idle_connections import Connections
@@ -36,11 +37,11 @@ from leadflood.api.http.request_context import (
     make_caller,
 )
 from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
-from leadflood.api.http.routing import Endpoint, Parts, Route
+from leadflood.api.http.routing import Route
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
-from leadflood.api.http.websocket import Streams, is_upgrade, require_own_origin
-from leadflood.api.http.websocket_tickets import Tickets
+from leadflood.api.http.websocket import EventStreams, is_upgrade, require_own_origin
+from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.metrics import RouteMetrics
@@ -60,8 +61,8 @@ class Server:
         self._services = services
         self._http = http
         self._hub = hub
-        self._streams = Streams(platform, hub, metrics)
-        self._tickets = Tickets(platform)
+        self._streams = EventStreams(platform, hub, metrics)
+        self._tickets = TicketService(platform)
         self._authorizer = Authorizer(Authenticator(platform, http), RateLimiter(http.rates))
         self._environment = Environment(
             http=http,
@@ -87,17 +88,17 @@ class Server:
             lingering_time=LINGER_SECONDS,
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
-        taken: Conflict | None = None
+        refused: Conflict | None = None
         async with background, _set_up(runner):
             try:
                 address = await _listen(runner, self._http)
             except Conflict as error:  # raised outside of the task groups, which would wrap it
-                taken = error
+                refused = error
             else:
                 async with self._watching(runner):
                     yield address
-        if taken is not None:
-            raise taken
+        if refused is not None:
+            raise refused
 
     @asynccontextmanager
     async def _watching(self, runner: Runner) -> AsyncIterator[None]:
@@ -122,18 +123,18 @@ class Server:
         app[ENVIRONMENT] = self._environment
         app.on_shutdown.append(end_streams)
         endpoints = [Endpoint(route, self._services, parts) for route in routes]
-        shown = {each.route.path: each for each in endpoints if each.route.method == "GET"}
+        readers = {each.route.path: each for each in endpoints if each.route.method == "GET"}
         for endpoint in endpoints:
             route = endpoint.route
-            handle = self._choose_handler(endpoint, shown.get(route.path))
+            handle = self._choose_handler(endpoint, readers.get(route.path))
             for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
                 app.router.add_route(method, route.path, handle, expect_handler=expect_nothing)
         return app
 
     def _choose_handler(
-        self, endpoint: Endpoint, shown: Endpoint | None
+        self, endpoint: Endpoint, reader: Endpoint | None
     ) -> Callable[[web.Request], Any]:
-        handler = RouteHandler(endpoint, self._authorizer, self._http, shown)
+        handler = RouteHandler(endpoint, self._authorizer, self._http, reader)
         if not endpoint.route.streams:
             return handler.handle
         return StreamHandler(handler, self._streams, self._tickets).handle
@@ -165,10 +166,10 @@ async def _listen(runner: web.AppRunner, http: Settings) -> str:
 
 
 class RouteHandler:
-    """One route as aiohttp calls it; `shown` shows what it changes, where that can be shown."""
+    """One route as aiohttp calls it; `reader` shows what it changes, where that can be shown."""
 
     def __init__(
-        self, endpoint: Endpoint, authorizer: Authorizer, http: Settings, shown: Endpoint | None
+        self, endpoint: Endpoint, authorizer: Authorizer, http: Settings, reader: Endpoint | None
     ) -> None:
         self.route = endpoint.route
         self.name = endpoint.route.name
@@ -177,7 +178,7 @@ class RouteHandler:
         self.http = http
         self._endpoint = endpoint
         self._takes_body = endpoint.signature.body is not None
-        self._shown = shown
+        self._reader = reader
         deprecation = endpoint.route.deprecation
         self._deprecation = {} if deprecation is None else deprecation.headers()
 
@@ -223,8 +224,8 @@ class RouteHandler:
                 code="http.condition.unknown",
             )
         version = max(versions)
-        if len(versions) > 1 and self._shown is not None and self._shown.is_versioned:
-            present = await self._shown.answer(request.match_info, [], b"", caller)
+        if len(versions) > 1 and self._reader is not None and self._reader.is_versioned:
+            present = await self._reader.answer(request.match_info, [], b"", caller)
             version = present.version if present.version in versions else NO_VERSION
         return msgspec.structs.replace(caller, if_match=version)
 
@@ -232,7 +233,9 @@ class RouteHandler:
 class StreamHandler:
     """A route that can also be a WebSocket."""
 
-    def __init__(self, handler: RouteHandler, streams: Streams, tickets: Tickets) -> None:
+    def __init__(
+        self, handler: RouteHandler, streams: EventStreams, tickets: TicketService
+    ) -> None:
         self._handler = handler
         self._streams = streams
         self._tickets = tickets
@@ -260,10 +263,10 @@ def respond(answer: Any, endpoint: Endpoint, request: web.Request) -> web.Respon
     if answer is None:
         return web.Response(status=HTTPStatus.NO_CONTENT)
     is_part = isinstance(answer, PartialResponse)
-    body = msgspec.json.encode(answer.shown if is_part else answer)
+    body = msgspec.json.encode(answer.fields if is_part else answer)
     if not endpoint.is_versioned:
         return web.Response(body=body, status=route.status.value, content_type=JSON)
-    version = answer.whole.version if is_part else answer.version
+    version = answer.resource.version if is_part else answer.version
     etag = write_etag(version, body if route.shows_more else None)
     headers = {hdrs.ETAG: etag}
     if route.method == "GET" and is_known(request.headers.getall(hdrs.IF_NONE_MATCH, []), etag):

@@ -38,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def warning_of(settings: Settings) -> str:
-    """Tell what is unsafe about how the API listens; empty: nothing known."""
+    """Return what is unsafe about how the API listens; empty: nothing known."""
     if is_loopback(settings.host) or settings.trusted_proxies:
         return ""
     return (
@@ -48,7 +48,7 @@ def warning_of(settings: Settings) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address can only be reached from this machine."""
+    """Whether an address can only be reached from this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

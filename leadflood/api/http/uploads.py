@@ -32,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True):
 class Upload:
     """A file on its way in. Read `chunks` once; its name and type are what the sender says.
 
-    `size` tells how much has been read so far.
+    `size` is how much has been read so far.
     """
 
     def __init__(self, request: web.Request, limits: Limits) -> None:

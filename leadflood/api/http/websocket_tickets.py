@@ -1,6 +1,6 @@
-"""Tickets: pages in browsers cannot send a header with a WebSocket, so they come with a ticket.
+"""WebSocket tickets: a page in a browser cannot send a header with a WebSocket, so it sends these.
 
-It is good for one stream, for a moment; only its hash is kept, and never a token stands in a URL.
+A ticket opens one stream, within a minute. Only its hash is stored, and no token stands in a URL.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from leadflood.domain.auth.schemas import Principal
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Unauthenticated
 
-GOOD_FOR = timedelta(seconds=60)
-STREAM_FOR = timedelta(minutes=15)
+TICKET_LIFETIME = timedelta(seconds=60)
+STREAM_LIFETIME = timedelta(minutes=15)
 """A stream opened with a ticket ends when an access token of that moment would."""
 
 
@@ -28,60 +28,60 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     expires_at: datetime
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who came with a ticket, and until when he may listen."""
+class TicketHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """The principal of a ticket, and until when they may listen."""
 
     principal: Principal
     until: datetime
 
 
-class Tickets:
-    """Gives out tickets and takes them."""
+class TicketService:
+    """Issues tickets and redeems them."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
     async def issue(self, tx: Tx, caller: Caller) -> Ticket:
-        """Give out a ticket for who asks."""
+        """Issue a ticket to the caller."""
         now, ticket = self._platform.clock.now(), secrets.token_urlsafe(32)
-        holder = Holder(principal=caller.principal, until=now + STREAM_FOR)
+        holder = TicketHolder(principal=caller.principal, until=now + STREAM_LIFETIME)
         await tx.execute(
             SQL.add_ticket,
             hash=_hash(ticket),
             principal=msgspec.json.encode(holder).decode(),
-            expires_at=now + GOOD_FOR,
+            expires_at=now + TICKET_LIFETIME,
             now=now,
         )
-        return Ticket(ticket=ticket, expires_at=now + GOOD_FOR)
+        return Ticket(ticket=ticket, expires_at=now + TICKET_LIFETIME)
 
-    async def redeem(self, ticket: str) -> Holder:
-        """Take a ticket, which opens nothing any more after this. Raises: Unauthenticated."""
+    async def redeem(self, ticket: str) -> TicketHolder:
+        """Redeem a ticket, which opens nothing after this. Raises: Unauthenticated."""
         platform = self._platform
         row = await platform.db.fetch_one(SQL.take_ticket, hash=_hash(ticket))
         if row is None or row["expires_at"] <= platform.clock.now():
-            raise _not_good()
+            raise _refused()
         holder = _DECODER.decode(row["principal"])
         return msgspec.structs.replace(holder, principal=await self.find_principal(holder))
 
-    async def find_principal(self, holder: Holder) -> Principal:
-        """Tell what a holder may now. Raises: Unauthenticated when that is nothing any more."""
+    async def find_principal(self, holder: TicketHolder) -> Principal:
+        """Return a holder's rights now. Raises: Unauthenticated when they have none any more."""
         platform = self._platform
         if platform.clock.now() < holder.until:
             credentials = platform.accounts.use.credentials
             principal = await credentials.find_again(holder.principal)
             if principal is not None:
                 return principal
-        raise _not_good()
+        raise _refused()
 
 
-_DECODER = msgspec.json.Decoder(Holder)
+_DECODER = msgspec.json.Decoder(TicketHolder)
 
 
 def _hash(ticket: str) -> bytes:
     return hashlib.sha256(ticket.encode("utf-8", "surrogateescape")).digest()
 
 
-def _not_good() -> Unauthenticated:
+def _refused() -> Unauthenticated:
     return Unauthenticated(
         "this ticket is used, too old or none of ours: take a new one from"
         " POST /v1/events/tickets for each stream",

@@ -5,18 +5,16 @@ resource with `@get`, `@post`, `@put`, `@patch` or `@delete` above it, and its p
 return annotation are its contract (`leadflood/api/http/routing.py`). It calls one verb of a
 service and says what is shown. A handler that writes takes `uow: UnitOfWork`. A new module is one
 line in `ALL_ROUTES`; docs/openapi.json and the tables of tests/api/test_access_matrix.py and
-tests/api/test_posts.py tell what is meant.
+tests/api/test_posts.py say what is meant.
 """
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, routes_of
-from leadflood.api.lead_desk import LeadDesk
 from leadflood.api.routes import (
     activities,
     admin_dead_letters,
@@ -27,60 +25,51 @@ from leadflood.api.routes import (
     api_keys,
     audit,
     auth,
+    bulk_actions,
     companies,
     discovery_runs,
     docs,
+    events,
+    feedback,
     health,
+    icp_rules,
     icp_search,
+    icps,
+    imports,
     invitation_pages,
     jobs,
     lead_actions,
     lead_exports,
     lead_list,
     leads,
+    liveness,
     me,
+    messages,
     notifications,
     opt_ins,
     runs,
+    sending,
     suppressions,
     templates,
+    unsubscribe,
     users,
 )
-from leadflood.api.routes.bulk_actions import Bulk
 from leadflood.api.routes.docs import ApiDocument, find_assets
-from leadflood.api.routes.events import Events
-from leadflood.api.routes.feedback import FeedbackRoutes
-from leadflood.api.routes.icp_rules import IcpRules
-from leadflood.api.routes.icps import Icps
-from leadflood.api.routes.imports import Imports
-from leadflood.api.routes.messages import Messages
-from leadflood.api.routes.sending import Sending
-from leadflood.api.routes.unsubscribe import Public
-from leadflood.api.services import Node
-from leadflood.engine.obs.event_feed import EventHub
 
 DESCRIPTION = "Find, enrich, score, write to and learn from leads."
 
 
-class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What route classes are built from; `hub` None: only to be described."""
-
-    node: Node
-    hub: EventHub | None
-    desk: LeadDesk
-
-
-RouteClass = Callable[[ServerParts], Any]
-ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
-    lambda parts: Public(parts.node),
+ALL_ROUTES: tuple[ModuleType, ...] = (
+    liveness,
+    unsubscribe,
     auth,
     me,
     invitation_pages,
     users,
     api_keys,
     health,
-    lambda parts: Icps(parts.node),
-    lambda parts: IcpRules(parts.node),
+    icps,
+    icp_rules,
     icp_search,
     lead_list,
     lead_exports,
@@ -89,38 +78,32 @@ ALL_ROUTES: tuple[ModuleType | RouteClass, ...] = (
     leads,
     lead_actions,
     opt_ins,
-    lambda parts: FeedbackRoutes(parts.node),
-    lambda parts: Bulk(parts.node),
-    lambda parts: Imports(parts.node),
+    feedback,
+    bulk_actions,
+    imports,
     discovery_runs,
     jobs,
     runs,
-    lambda parts: Messages(parts.node),
+    messages,
     templates,
     suppressions,
     notifications,
-    lambda parts: Sending(parts.node),
+    sending,
     admin_stages,
     admin_providers,
     audit,
     admin_settings,
     admin_statistics,
     admin_dead_letters,
-    lambda parts: Events(parts.node, parts.hub),
+    events,
     docs,
 )
-"""Every resource, in the order of the OpenAPI document: a module, or a class until it is one."""
+"""Every resource, in the order of the OpenAPI document."""
 
 
-def make_routes(parts: ServerParts) -> tuple[Route, ...]:
-    """List all routes, those that explain the others last."""
-    routes: list[Route] = []
-    for resource in ALL_ROUTES:
-        if isinstance(resource, ModuleType):
-            routes += routes_of(resource)
-        else:
-            routes += resource(parts).routes()
-    return tuple(routes)
+def list_routes() -> tuple[Route, ...]:
+    """List the routes of all resources."""
+    return tuple([route for resource in ALL_ROUTES for route in routes_of(resource)])
 
 
 def make_document() -> ApiDocument:
@@ -128,12 +111,6 @@ def make_document() -> ApiDocument:
     return ApiDocument(json=msgspec.json.encode(describe_api()), assets=find_assets())
 
 
-def list_routes() -> tuple[Route, ...]:
-    """List all routes without a node: to be described, not to be asked."""
-    node = cast("Node", None)
-    return make_routes(ServerParts(node=node, hub=None, desk=LeadDesk(node)))
-
-
 def describe_api() -> dict[str, Any]:
-    """Describe all routes without a node: their handlers are read, not asked."""
+    """Describe all routes: their handlers are read, not called."""
     return describe(list_routes(), DESCRIPTION)

@@ -1,4 +1,4 @@
-"""Dead letters over HTTP: look, try again, discard, give a job up."""
+"""Dead letters over HTTP: list, replay, discard, give a job up."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Discards(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     next_cursor: str | None
 
 
-class Subject(msgspec.Struct, frozen=True):
+class SendTask(msgspec.Struct, frozen=True):
     """What a sending's payload names."""
 
     intent_id: UUID | None = None
@@ -154,11 +154,11 @@ async def _find_doubtful(services: Services, tx: Tx, letter_ids: Sequence[UUID])
         for letter_id, subject in subjects.items()
         if subject.intent_id is not None
     }
-    unsettled = await services.messaging.find_unsettled(list(intent_of.values()))
+    unsettled = await services.unknown_sends.find_unsettled(list(intent_of.values()))
     return [letter_id for letter_id, intent in intent_of.items() if intent in unsettled]
 
 
-_SUBJECT = msgspec.json.Decoder(Subject)
+_SUBJECT = msgspec.json.Decoder(SendTask)
 
 
 def _require_choice(body: Chosen) -> None:
@@ -176,8 +176,8 @@ async def _choose(tx: Tx, body: Chosen) -> tuple[Sequence[UUID], str | None]:
     )
     before = read_cursor(body.cursor) if body.cursor else None
     letter_ids = await dead_letters.list_ids(tx, letter_filter, before=before, limit=body.limit + 1)
-    chosen = letter_ids[: body.limit]
-    return chosen, write_cursor(chosen[-1]) if len(letter_ids) > body.limit else None
+    page = letter_ids[: body.limit]
+    return page, write_cursor(page[-1]) if len(letter_ids) > body.limit else None
 
 
 def _detail_of(body: Chosen) -> dict[str, object]:

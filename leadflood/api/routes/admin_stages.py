@@ -111,7 +111,7 @@ async def drain_stage(
 
 @get("/v1/admin/stages/{stage}/drain", permission="admin:read", errors=(NotFound,))
 async def get_drain(stage: str, services: Services) -> DrainView:
-    """Tell how far a drain is."""
+    """Show how far a drain is."""
     return await services.control.stages.get_drain(stage)
 
 

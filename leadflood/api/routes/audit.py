@@ -17,10 +17,7 @@ from leadflood.domain.audit.schemas import AuditEvent, AuditFilter
 from leadflood.domain.auth.schemas import PrincipalKind
 
 PIECE = 1_000
-COLUMNS = (
-    "id", "at", "actorKind", "actorId", "actor", "address", "requestId", "action", "subjectKind",
-    "subjectId", "detail",
-)  # fmt: skip
+COLUMNS = tuple([field.encode_name for field in msgspec.structs.fields(AuditEvent)])
 Words = Annotated[str, msgspec.Meta(max_length=200)]
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 ActorName = Annotated[str, msgspec.Meta(pattern=f"^((user|key):{_UUID}|operator|nobody)$")]

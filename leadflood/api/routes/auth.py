@@ -55,7 +55,7 @@ class Refresh(
     refresh_token: TokenText
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClaimBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the first administrator gives; `token` stands in the claim link."""
 
     token: TokenText
@@ -164,7 +164,9 @@ async def _renew_session(services: Services, refresh_token: str, uow: UnitOfWork
     errors=REGISTRATION_ERRORS,
     is_sealed=True,
 )
-async def claim(body: Claim, services: Services, late_uow: LateUnitOfWork[UserView]) -> UserView:
+async def claim(
+    body: ClaimBody, services: Services, late_uow: LateUnitOfWork[UserView]
+) -> UserView:
     """Become the first administrator, by the claim link that the first start prints."""
     if (remembered := await late_uow.recall()) is not None:
         return remembered
@@ -220,7 +222,7 @@ async def logout(caller: Caller, services: Services, uow: UnitOfWork) -> LoggedO
 
 @get("/v1/auth/me", permission="self")
 async def show_me(caller: Caller, services: Services) -> Me:
-    """Tell who asks, what he may, and what holds for the team."""
+    """Show who asks, what they may do, and what holds for the team."""
     principal = caller.principal
     user = None if principal.user_id is None else await services.users.get(principal.user_id)
     return Me(

@@ -1,4 +1,4 @@
-"""What machines that watch us ask: are you ready, and in numbers."""
+"""Health: readiness and metrics, for the machines that watch this one."""
 
 from http import HTTPStatus
 
@@ -27,7 +27,7 @@ class Ready(msgspec.Struct, frozen=True):
     also=(HTTPStatus.SERVICE_UNAVAILABLE,),
 )
 async def show_readiness(services: Services) -> HtmlPage:
-    """Tell whether this node can work: database, migrations, stages. 503 when it cannot."""
+    """Show whether this node can work: database, migrations, stages. 503 when it cannot."""
     checks = await services.control.readiness.check()
     is_ready = all(check.ok for check in checks)
     answer = Ready("ready" if is_ready else "not ready", tuple(checks))
@@ -40,6 +40,6 @@ async def show_readiness(services: Services) -> HtmlPage:
 
 @get("/metrics", permission="system:read", rate="none", content_type=metrics.CONTENT_TYPE)
 async def show_metrics(services: Services, routes: RouteMetrics, loop_lag: LoopLag) -> HtmlPage:
-    """Tell all numbers in Prometheus' text form."""
+    """Show all numbers in Prometheus' text form."""
     readings = await services.control.metrics.read(routes, loop_lag)
     return HtmlPage(body=metrics.write(readings), content_type=metrics.CONTENT_TYPE)

@@ -1,32 +1,39 @@
-"""The rules of an ICP over HTTP: the whole list, or one of them by its place."""
+"""The rules of an ICP over HTTP: the whole list, or one of them by its position."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import UnitOfWork, run_once
+from leadflood.api.http.routing import delete, get, patch, post, put
+from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.routes.icps import audit_change
-from leadflood.api.services import Node
+from leadflood.api.services import Services
 from leadflood.domain.icp.schemas import (
+    ExpectedVersion,
     Icp,
     Operator,
     QualificationRule,
     RuleField,
     RuleKind,
     RuleValue,
-    Seen,
 )
-from leadflood.domain.icp.service import RuleChange
+from leadflood.domain.icp.service.icps import RuleChange
+from leadflood.domain.icp.service.rule_changes import (
+    append_rule,
+    patch_rule,
+    remove_rule,
+    replace_rules,
+)
 from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
-Place = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
-Rules = Annotated[tuple[QualificationRule, ...], msgspec.Meta(max_length=500)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+RuleList = Annotated[tuple[QualificationRule, ...], msgspec.Meta(max_length=500)]
 Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)]
+CHANGE_ERRORS = (Invalid, NotFound, Conflict, PreconditionFailed)
 
 
 class RulesBody(
@@ -37,7 +44,7 @@ class RulesBody(
     Without a WEIGHTED rule among them the target makes them.
     """
 
-    rules: Rules
+    rules: RuleList
     based_on_version: int | None = None
 
 
@@ -49,6 +56,11 @@ class RulePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     operator: Operator | UnsetType = UNSET
     value: RuleValue | UnsetType = UNSET
     weight: Weight | UnsetType = UNSET
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that change."""
+        fields = msgspec.structs.asdict(self)
+        return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 class RulesView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -64,102 +76,75 @@ class RulesView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @staticmethod
     def of(icp: Icp) -> "RulesView":
-        """Show the rules of a version."""
+        """Return the view of a version's rules."""
         return RulesView(id=icp.id, profile_id=icp.profile_id, version=icp.version, rules=icp.rules)
 
 
-class IcpRules:
-    """The routes of rules. Each change is a new version of the ICP."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path = "/v1/icps/{icpId}/rules"
-        one = path + "/{position}"
-        changed = (Invalid, NotFound, Conflict, PreconditionFailed)
-        return (
-            Route(
-                method="GET", path=path, handler=self.get, permission="icps:read",
-                errors=(NotFound,),
-            ),
-            Route(
-                method="PUT", path=path, handler=self.put, permission="icps:write",
-                errors=changed, takes_if_match=True,
-            ),
-            Route(
-                method="POST", path=path, handler=self.add, permission="icps:write",
-                status=HTTPStatus.CREATED, errors=(Invalid, NotFound, Conflict),
-            ),
-            Route(
-                method="PATCH", path=one, handler=self.change, permission="icps:write",
-                errors=changed, takes_if_match=True,
-            ),
-            Route(
-                method="DELETE", path=one, handler=self.drop, permission="icps:write",
-                errors=changed, takes_if_match=True,
-            ),
-        )  # fmt: skip
-
-    async def get(self, icp_id: UUID) -> RulesView:
-        """Show the rules in force of a version, or of the newest version of an ICP."""
-        return RulesView.of(await self._node.services.icps.get_any(icp_id))
-
-    async def put(self, icp_id: UUID, body: RulesBody, caller: Caller) -> RulesView:
-        """Put other rules in place of all; the ICP gets a new version."""
-        seen = Seen(version=body.based_on_version, if_match=caller.if_match)
-        return await self._apply(icp_id, caller, lambda _rules: body.rules, seen)
-
-    async def add(self, icp_id: UUID, body: QualificationRule, caller: Caller) -> RulesView:
-        """Add a rule behind the others; the ICP gets a new version."""
-        return await self._apply(icp_id, caller, lambda rules: (*rules, body))
-
-    async def change(
-        self, icp_id: UUID, position: Place, body: RulePatch, caller: Caller
-    ) -> RulesView:
-        """Change the rule at a position; the ICP gets a new version."""
-        new = {
-            name: value
-            for name, value in msgspec.structs.asdict(body).items()
-            if value is not UNSET
-        }
-
-        def patched(rules: tuple[QualificationRule, ...]) -> tuple[QualificationRule, ...]:
-            rule = msgspec.structs.replace(_rule_at(rules, position), **new)
-            return (*rules[:position], rule, *rules[position + 1 :])
-
-        return await self._apply(icp_id, caller, patched)
-
-    async def drop(self, icp_id: UUID, position: Place, caller: Caller) -> RulesView:
-        """Take the rule at a position away; the ICP gets a new version."""
-
-        def without(rules: tuple[QualificationRule, ...]) -> tuple[QualificationRule, ...]:
-            _rule_at(rules, position)
-            return (*rules[:position], *rules[position + 1 :])
-
-        return await self._apply(icp_id, caller, without)
-
-    async def _apply(
-        self, icp_id: UUID, caller: Caller, change: RuleChange, seen: Seen | None = None
-    ) -> RulesView:
-        icps = self._node.services.icps
-        profile_id = await icps.profile_of(icp_id)
-        before = await icps.find_latest(profile_id)
-        asked = seen or Seen(if_match=caller.if_match)
-
-        async def do(uow: UnitOfWork) -> RulesView:
-            icp = await icps.change_rules(uow.tx, profile_id, change, asked)
-            await audit_change(uow, before, icp)
-            return RulesView.of(icp)
-
-        return await run_once(self._node.services, caller, RulesView, do)
+@get("/v1/icps/{icpId}/rules", permission="icps:read", errors=(NotFound,))
+async def list_rules(icp_id: UUID, services: Services) -> RulesView:
+    """Show the rules in force of a version, or of the newest version of an ICP."""
+    return RulesView.of(await services.icps.get_any(icp_id))
 
 
-def _rule_at(rules: tuple[QualificationRule, ...], position: int) -> QualificationRule:
-    if position >= len(rules):
-        raise NotFound(
-            f"there is no rule at position {position}: this ICP has {len(rules)}, from 0",
-            code="icp.rule.unknown",
-        )
-    return rules[position]
+@put("/v1/icps/{icpId}/rules", permission="icps:write", errors=CHANGE_ERRORS, takes_if_match=True)
+async def replace_all_rules(
+    icp_id: UUID, body: RulesBody, caller: Caller, services: Services, uow: UnitOfWork
+) -> RulesView:
+    """Put other rules in place of all; the ICP gets a new version."""
+    expected = ExpectedVersion(version=body.based_on_version, if_match=caller.if_match)
+    change = await services.icps.change_rules(uow.tx, icp_id, replace_rules(body.rules), expected)
+    await audit_change(uow, change)
+    return RulesView.of(change.icp)
+
+
+@post(
+    "/v1/icps/{icpId}/rules",
+    permission="icps:write",
+    status=HTTPStatus.CREATED,
+    errors=(Invalid, NotFound, Conflict),
+)
+async def add_rule(
+    icp_id: UUID, body: QualificationRule, caller: Caller, services: Services, uow: UnitOfWork
+) -> RulesView:
+    """Add a rule behind the others; the ICP gets a new version."""
+    return await _change_rules(icp_id, append_rule(body), caller, services, uow)
+
+
+@patch(
+    "/v1/icps/{icpId}/rules/{position}",
+    permission="icps:write",
+    errors=CHANGE_ERRORS,
+    takes_if_match=True,
+)
+async def change_rule(
+    icp_id: UUID,
+    position: Position,
+    body: RulePatch,
+    caller: Caller,
+    services: Services,
+    uow: UnitOfWork,
+) -> RulesView:
+    """Change the rule at a position; the ICP gets a new version."""
+    return await _change_rules(icp_id, patch_rule(position, body.fields()), caller, services, uow)
+
+
+@delete(
+    "/v1/icps/{icpId}/rules/{position}",
+    permission="icps:write",
+    errors=CHANGE_ERRORS,
+    takes_if_match=True,
+)
+async def drop_rule(
+    icp_id: UUID, position: Position, caller: Caller, services: Services, uow: UnitOfWork
+) -> RulesView:
+    """Take the rule at a position away; the ICP gets a new version."""
+    return await _change_rules(icp_id, remove_rule(position), caller, services, uow)
+
+
+async def _change_rules(
+    icp_id: UUID, change: RuleChange, caller: Caller, services: Services, uow: UnitOfWork
+) -> RulesView:
+    expected = ExpectedVersion(if_match=caller.if_match)
+    version = await services.icps.change_rules(uow.tx, icp_id, change, expected)
+    await audit_change(uow, version)
+    return RulesView.of(version.icp)

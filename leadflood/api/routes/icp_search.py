@@ -11,11 +11,7 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import HtmlPage, created_or_existing
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
-from leadflood.api.routes.discovery_runs import (
-    ProviderName,
-    SearchLimits,
-    begin_search,
-)
+from leadflood.api.routes.discovery_runs import ProviderName, SearchLimits, begin_search
 from leadflood.api.routes.icps import IcpBody
 from leadflood.api.routes.runs import RunState
 from leadflood.api.services import Services

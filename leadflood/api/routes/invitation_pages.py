@@ -15,7 +15,7 @@ from leadflood.api.http.responses import HtmlPage
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.http.uploads import Upload
-from leadflood.api.routes.auth import Claim, Registration, complete_registration
+from leadflood.api.routes.auth import ClaimBody, Registration, complete_registration
 from leadflood.api.services import Services
 from leadflood.domain.auth.schemas import LinkHolder, LinkKind
 from leadflood.engine.errors import Conflict, Invalid, NotFound
@@ -73,14 +73,14 @@ async def show_claim_page(token: str, services: Services) -> HtmlPage:
     idempotent=False,
     reason=NO_KEY_NEEDED,
 )
-async def claim(
+async def submit_claim(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
 ) -> HtmlPage:
     """Make the first administrator from the claim page's form."""
     form = await _read_form(upload, ClaimForm)
     try:
         _require_same(form.password, form.again)
-        body = _to_body(form, Claim, token)
+        body = _to_body(form, ClaimBody, token)
         prepared = await services.accounts.use.registration.prepare_claim(
             body.token, body.email, body.name, body.password
         )
@@ -120,7 +120,7 @@ async def show_registration_page(token: str, services: Services) -> HtmlPage:
     idempotent=False,
     reason=NO_KEY_NEEDED,
 )
-async def register(
+async def submit_registration(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
 ) -> HtmlPage:
     """Set a password from the registration page's form."""

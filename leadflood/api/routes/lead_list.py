@@ -14,12 +14,12 @@ from leadflood.api.services import Services
 from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import Band
 from leadflood.domain.lead_views.schemas import (
-    LeadEvent,
     LeadFilter,
     LeadPaging,
     LeadPosition,
     LeadSort,
     LeadSummary,
+    TimelineEvent,
 )
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.engine.errors import Invalid, NotFound
@@ -124,7 +124,7 @@ async def list_leads(
 @get("/v1/leads/{leadId}/timeline", permission="leads:read", errors=(NotFound,))
 async def list_lead_events(
     lead_id: UUID, query: Paging, caller: Caller, services: Services
-) -> Listed[LeadEvent]:
+) -> Listed[TimelineEvent]:
     """Show what happened to a lead, newest first."""
     events = await services.lead_pages.list_events(
         lead_id, caller.visibility, query.position(), query.fetch_limit

@@ -9,7 +9,7 @@ import msgspec
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import PartialResponse
 from leadflood.api.http.routing import get, post
-from leadflood.api.lead_desk import LeadDesk
+from leadflood.api.lead_batches import LeadBatches
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.lead_views.schemas import LeadDetail
 from leadflood.domain.leads.schemas import LeadInput, LeadMade
@@ -42,7 +42,7 @@ class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     errors=(Invalid, NotFound, Conflict),
     commits_itself="requests that come together share one transaction",
 )
-async def create_lead(body: NewLead, caller: Caller, desk: LeadDesk) -> LeadMade:
+async def create_lead(body: NewLead, caller: Caller, batches: LeadBatches) -> LeadMade:
     """Bring a lead in: one run of one lead, enriched and scored at once."""
     order = LeadOrder(
         input=body,
@@ -52,7 +52,7 @@ async def create_lead(body: NewLead, caller: Caller, desk: LeadDesk) -> LeadMade
         cap_micros=body.cap_micros,
         requester=requester_of(caller),
     )
-    return await desk.create(caller, order)
+    return await batches.create(caller, order)
 
 
 @get(
@@ -62,9 +62,9 @@ async def create_lead(body: NewLead, caller: Caller, desk: LeadDesk) -> LeadMade
     shows=LeadDetail,
     shows_more=True,
 )
-async def get_lead(lead_id: UUID, caller: Caller, desk: LeadDesk) -> Any:
+async def get_lead(lead_id: UUID, caller: Caller, batches: LeadBatches) -> Any:
     """Show a lead: values, provenance, records, score with contributions, messages."""
-    page = await desk.find(lead_id)
+    page = await batches.find(lead_id)
     if page is None or not caller.visibility.allows(page.lead.owner):
         raise lead_not_found(lead_id)
     return PartialResponse(page.lead, page.body)

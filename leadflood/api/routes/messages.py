@@ -1,6 +1,5 @@
 """Messages over HTTP: look at drafts, decide on them, send them."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -8,12 +7,11 @@ import msgspec
 
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import Route
-from leadflood.api.http.unit_of_work import UnitOfWork, run_once
-from leadflood.api.services import Node
+from leadflood.api.http.routing import get, patch, post, put
+from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.services import Services
 from leadflood.contracts.values import Channel
-from leadflood.domain.audit.schemas import AuditEntry
-from leadflood.domain.messaging.schemas import (
+from leadflood.domain.messages.schemas import (
     Decider,
     Edit,
     MessageDetail,
@@ -22,9 +20,7 @@ from leadflood.domain.messaging.schemas import (
     MessageView,
 )
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound, PreconditionFailed
-
-NEWEST = UUID(int=2**128 - 1)
-Decision = Callable[[UnitOfWork, Decider], Awaitable[MessageView]]
+from leadflood.engine.ids import NEWEST
 
 
 class MessageQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -42,111 +38,95 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reason: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
 
 
-class Messages:
-    """The routes of messages."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def routes(self) -> tuple[Route, ...]:
-        """List the rows of the table."""
-        path, one = "/v1/messages", "/v1/messages/{messageId}"
-        read, approve = "messages:read", "messages:approve"
-        decided = (NotFound, Conflict, PreconditionFailed)
-        return (
-            Route(method="GET", path=path, handler=self.list, permission=read),
-            Route(
-                method="GET", path=one, handler=self.get, permission=read, errors=(NotFound,),
-                shows_more=True,
-            ),
-            Route(
-                method="PATCH", path=one, handler=self.edit, permission="messages:write",
-                errors=(*decided, Invalid), takes_if_match=True,
-            ),
-            Route(
-                method="PUT", path=f"{one}/approval", handler=self.approve, permission=approve,
-                errors=(*decided, NotConfigured), takes_if_match=True,
-            ),
-            Route(
-                method="PUT", path=f"{one}/rejection", handler=self.reject, permission=approve,
-                errors=decided, takes_if_match=True,
-            ),
-            Route(
-                method="POST", path=f"{one}/send", handler=self.send, permission=approve,
-                errors=(NotFound, Conflict, NotConfigured),
-            ),
-        )  # fmt: skip
-
-    async def list(self, query: MessageQuery, caller: Caller) -> Listed[MessageView]:
-        """List messages, newest first."""
-        wanted = MessageFilter(
-            state=query.state, run_id=query.run_id, lead_id=query.lead_id, channel=query.channel,
-            owner=_owner(caller),
-        )  # fmt: skip
-        found = await self._node.services.messaging.list_some(
-            wanted, before=query.position() or NEWEST, limit=query.fetch_limit
-        )
-        return paginate(found, query)
-
-    async def get(self, message_id: UUID, caller: Caller) -> MessageDetail:
-        """Show a message with the facts that carry it."""
-        return await self._node.services.messaging.show(message_id, _owner(caller))
-
-    async def edit(self, message_id: UUID, body: Edit, caller: Caller) -> MessageView:
-        """Put a person's text in place of a draft; it waits for approval again."""
-        decisions = self._node.services.messaging.decisions
-        return await self._decide(
-            caller,
-            "message.edited",
-            lambda uow, by: decisions.edit(uow.publication, message_id, by, body),
-        )
-
-    async def approve(self, message_id: UUID, caller: Caller) -> MessageView:
-        """Let a draft go; approving twice changes nothing."""
-        decisions = self._node.services.messaging.decisions
-        return await self._decide(
-            caller,
-            "message.approved",
-            lambda uow, by: decisions.approve(uow.publication, message_id, by),
-        )
-
-    async def reject(self, message_id: UUID, body: Rejection, caller: Caller) -> MessageView:
-        """Keep a draft from going; rejecting twice changes nothing."""
-        decisions = self._node.services.messaging.decisions
-        return await self._decide(
-            caller,
-            "message.rejected",
-            lambda uow, by: decisions.reject(uow.publication, message_id, by, body.reason),
-        )
-
-    async def send(self, message_id: UUID, caller: Caller) -> MessageView:
-        """Approve a draft if it waits, and send it at once; a ready one goes to the front.
-
-        Refused while sending is held, where the person must not be written to, and where it was
-        sent, refused or may have arrived already.
-        """
-        decisions = self._node.services.messaging.decisions
-        return await self._decide(
-            caller,
-            "message.send_requested",
-            lambda uow, by: decisions.send(uow.publication, message_id, by),
-        )
-
-    async def _decide(self, caller: Caller, action: str, decide: Decision) -> MessageView:
-        decider = Decider(by=caller.by, owner=_owner(caller), version=caller.if_match)
-
-        async def do(uow: UnitOfWork) -> MessageView:
-            message = await decide(uow, decider)
-            entry = AuditEntry(
-                action=action, subject_kind="message", subject_id=str(message.id),
-                detail={"lead": str(message.lead_id), "version": message.version},
-            )  # fmt: skip
-            await uow.record(entry)
-            return message
-
-        return await run_once(self._node.services, caller, MessageView, do)
+@get("/v1/messages", permission="messages:read")
+async def list_messages(
+    query: MessageQuery, caller: Caller, services: Services
+) -> Listed[MessageView]:
+    """List messages, newest first."""
+    messages = await services.messages.list(
+        msgspec.convert(query, MessageFilter, from_attributes=True),
+        visibility=caller.visibility,
+        before=query.position() or NEWEST,
+        limit=query.fetch_limit,
+    )
+    return paginate(messages, query)
 
 
-def _owner(caller: Caller) -> str | None:
-    sees = caller.principal.sees_owner
-    return None if sees is None else str(sees)
+@get(
+    "/v1/messages/{messageId}",
+    permission="messages:read",
+    errors=(NotFound,),
+    shows_more=True,
+)
+async def get_message(message_id: UUID, caller: Caller, services: Services) -> MessageDetail:
+    """Show a message with the facts that carry it."""
+    return await services.messages.get(message_id, caller.visibility)
+
+
+@patch(
+    "/v1/messages/{messageId}",
+    permission="messages:write",
+    errors=(NotFound, Conflict, PreconditionFailed, Invalid),
+    takes_if_match=True,
+)
+async def edit_message(
+    message_id: UUID, body: Edit, caller: Caller, services: Services, uow: UnitOfWork
+) -> MessageView:
+    """Put a person's text in place of a draft; it waits for approval again."""
+    message = await services.approval.edit(uow.tx, message_id, _decider(caller), body)
+    return await _audited(uow, "message.edited", message)
+
+
+@put(
+    "/v1/messages/{messageId}/approval",
+    permission="messages:approve",
+    errors=(NotFound, Conflict, PreconditionFailed, NotConfigured),
+    takes_if_match=True,
+)
+async def approve_message(
+    message_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> MessageView:
+    """Let a draft go; approving twice changes nothing."""
+    message = await services.approval.approve(uow, message_id, _decider(caller))
+    return await _audited(uow, "message.approved", message)
+
+
+@put(
+    "/v1/messages/{messageId}/rejection",
+    permission="messages:approve",
+    errors=(NotFound, Conflict, PreconditionFailed),
+    takes_if_match=True,
+)
+async def reject_message(
+    message_id: UUID, body: Rejection, caller: Caller, services: Services, uow: UnitOfWork
+) -> MessageView:
+    """Keep a draft from going; rejecting twice changes nothing."""
+    message = await services.approval.reject(uow, message_id, _decider(caller), body.reason)
+    return await _audited(uow, "message.rejected", message)
+
+
+@post(
+    "/v1/messages/{messageId}/send",
+    permission="messages:approve",
+    errors=(NotFound, Conflict, NotConfigured),
+)
+async def send_message(
+    message_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+) -> MessageView:
+    """Approve a draft if it waits, and send it at once; a ready one goes to the front.
+
+    Refused while sending is held, where the person must not be written to, and where it was
+    sent, refused or may have arrived already.
+    """
+    message = await services.approval.send(uow, message_id, _decider(caller))
+    return await _audited(uow, "message.send_requested", message)
+
+
+def _decider(caller: Caller) -> Decider:
+    return Decider(by=caller.by, visibility=caller.visibility, version=caller.if_match)
+
+
+async def _audited(uow: UnitOfWork, action: str, message: MessageView) -> MessageView:
+    """Record what was decided about a message, and return it."""
+    await uow.audit(action, message.id, lead=str(message.lead_id), version=message.version)
+    return message

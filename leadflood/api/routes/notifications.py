@@ -13,7 +13,7 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get, put
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.notifications.schemas import NotificationView, Reader
+from leadflood.domain.notifications.schemas import NotificationReader, NotificationView
 from leadflood.engine.errors import NotFound
 
 
@@ -75,10 +75,10 @@ async def mark_read(
     return Unread(unread_count=count)
 
 
-def _reader_of(caller: Caller) -> Reader:
-    """Return who reads: a key reads for its user, an operator for themselves."""
+def _reader_of(caller: Caller) -> NotificationReader:
+    """Return the reader: a key reads for its user, an operator for themselves."""
     principal = caller.principal
-    return Reader(
+    return NotificationReader(
         name=caller.by if principal.user_id is None else f"user:{principal.user_id}",
         user_id=principal.user_id,
         permissions=tuple(sorted(permission.value for permission in principal.permissions)),

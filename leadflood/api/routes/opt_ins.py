@@ -12,7 +12,7 @@ from leadflood.api.http.unit_of_work import Subject, UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas import OptInEvidence
-from leadflood.domain.messaging.schemas import OptInView
+from leadflood.domain.suppressions.schemas import OptInView
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound, PreconditionFailed
 
 PATH = "/v1/leads/{leadId}/opt-ins/{channel}"
@@ -44,9 +44,7 @@ async def record_opt_in(
     one, which stays on record.
     """
     await services.lead_editing.require_visible(uow.tx, lead_id, caller.editor)
-    opt_in = await services.messaging.record_opt_in(
-        uow.publication, lead_id, channel, body, caller.by
-    )
+    opt_in = await services.opt_ins.record(uow, lead_id, channel, body, caller.by)
     await uow.audit("opt_in.recorded", Subject("lead", lead_id), channel=channel)
     return opt_in
 
@@ -68,7 +66,5 @@ async def withdraw_opt_in(
 ) -> None:
     """Write down that the person took their agreement back: nothing more is sent there."""
     await services.lead_editing.require_visible(uow.tx, lead_id, caller.editor)
-    await services.messaging.withdraw_opt_in(
-        uow.publication, lead_id, channel, caller.by, query.reason
-    )
+    await services.opt_ins.withdraw(uow, lead_id, channel, caller.by, query.reason)
     await uow.audit("opt_in.withdrawn", Subject("lead", lead_id), channel=channel)

@@ -11,10 +11,9 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.messaging.schemas import SuppressionInput, SuppressionKind, SuppressionView
-from leadflood.engine.errors import Conflict, FieldProblem, Invalid, NotConfigured, NotFound
-
-NEWEST = UUID(int=2**128 - 1)
+from leadflood.domain.suppressions.schemas import SuppressionInput, SuppressionKind, SuppressionView
+from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
+from leadflood.engine.ids import NEWEST
 
 
 class SuppressionQuery(
@@ -29,16 +28,14 @@ class SuppressionQuery(
 @get("/v1/suppressions", permission="messages:read", errors=(Invalid, NotConfigured))
 async def list_suppressions(query: SuppressionQuery, services: Services) -> Listed[SuppressionView]:
     """List the suppression list, newest first, or look up one value."""
-    messaging = services.messaging
     if query.value is None:
-        lines = await messaging.list_suppressed(
+        lines = await services.suppressions.list(
             kind=query.kind, before=query.position() or NEWEST, limit=query.fetch_limit
         )
         return paginate(lines, query)
     if query.kind is None:
-        problem = FieldProblem("kind", "say what the value is")
-        raise Invalid("kind: say what the value is", (problem,), code="http.query.invalid")
-    line = await messaging.find_suppressed(query.kind, query.value)
+        raise Invalid.field("kind", "say what the value is", code="http.query.invalid")
+    line = await services.suppressions.find(query.kind, query.value)
     return make_page([] if line is None else [line], query)
 
 
@@ -55,7 +52,7 @@ async def add_suppression(
 
     What is on the list already keeps its line.
     """
-    line = await services.messaging.suppress_in(uow.tx, body, by=caller.by, source="api")
+    line = await services.suppressions.add(uow.tx, body, by=caller.by, source="api")
     await uow.audit("suppression.added", line.id, kind=line.kind, hint=line.hint)
     return line
 
@@ -70,5 +67,5 @@ async def lift_suppression(
     suppression_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> None:
     """Take a line off the list; who did it stays readable."""
-    line = await services.messaging.lift_in(uow.tx, suppression_id, caller.by)
+    line = await services.suppressions.lift(uow.tx, suppression_id, caller.by)
     await uow.audit("suppression.lifted", line.id, kind=line.kind, hint=line.hint)

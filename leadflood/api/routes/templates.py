@@ -1,5 +1,6 @@
 """Templates over HTTP: the texts that drafts are written from."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +12,7 @@ from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.domain.auth.schemas import Permission
-from leadflood.domain.messaging.schemas import (
+from leadflood.domain.drafting.schemas import (
     TemplateDetail,
     TemplateInput,
     TemplatePreview,
@@ -31,9 +32,9 @@ class PreviewInput(
 
 
 @get("/v1/templates", permission="messages:read")
-async def list_templates(services: Services) -> list[TemplateView]:
+async def list_templates(services: Services) -> Sequence[TemplateView]:
     """List the newest version of each text, at most 1,000, and the built-in ones in use."""
-    return await services.messaging.list_templates()
+    return await services.templates.list()
 
 
 @post(
@@ -49,7 +50,7 @@ async def add_template(
 
     Drafts are written from it from now on; what is drafted already stays as it is.
     """
-    template = await services.messaging.templates.add(uow.tx, body, caller.by)
+    template = await services.templates.add(uow.tx, body, caller.by)
     await uow.audit(
         "template.changed",
         template.id,
@@ -74,12 +75,12 @@ async def preview_template(
     """Fill a text for a lead or for somebody made up, and check it as drafts are checked."""
     if body.lead_id is not None and Permission.LEADS_READ not in caller.principal.permissions:
         raise Denied(f"a preview shows a lead's values: it needs {Permission.LEADS_READ} too")
-    return await services.messaging.preview_template(
-        body.template, lead_id=body.lead_id, offer=body.offer, owner=caller.visibility.owner
+    return await services.templates.preview(
+        body.template, lead_id=body.lead_id, offer=body.offer, visibility=caller.visibility
     )
 
 
 @get("/v1/templates/{templateId}", permission="messages:read", errors=(NotFound,))
 async def get_template(template_id: UUID, services: Services) -> TemplateDetail:
     """Show one version of a text, with all versions there are."""
-    return await services.messaging.get_template(template_id)
+    return await services.templates.get(template_id)

@@ -23,7 +23,7 @@ from leadflood.cli.demo.report import print_report
 from leadflood.cli.demo.world import WorldOptions, running_world, world_settings
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.discovery.schemas import NewDiscovery
-from leadflood.domain.icp.schemas import Autopilot, Bands, Icp, IcpInput, Target, query_of
+from leadflood.domain.icp.schemas import Autopilot, Bands, Icp, IcpInput, Target, people_query
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.filelock import FileLock
@@ -140,7 +140,8 @@ async def _work(
 ) -> DemoOutcome:
     """Run the pipeline to its end and print the report."""
     if options.keep:  # an hour after the last demo the guard holds sending, also here
-        await node.messaging.release("demo", "a pretend world")
+        async with node.publisher.transaction() as publication:
+            await node.messaging.sending.release(publication.tx, "demo", "a pretend world")
     run_id = await _start_run(node, storage, options)
     times = await watch_run(node, run_id, options.leads, options.started_at)
     world_records = await fetch_records(node.http, world.addresses.admin)
@@ -174,7 +175,7 @@ async def _start_discovery(
         run_id=run_id,
         icp_id=icp.id,
         provider=node.services.discovery.sources[0],
-        query=query_of(icp),
+        query=people_query(icp),
         wanted_count=lead_count,
     )
     page = await node.services.discovery.start(publication.tx, discovery)

@@ -12,6 +12,7 @@ from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.messages.schemas import MessageFilter
 from leadflood.domain.runs.schemas import Funnel
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.scoring.schemas import Prediction
@@ -66,7 +67,7 @@ def _print_explanation(storage: Storage, prediction: Prediction) -> None:
 
 async def _print_message_to(node: Node, lead_id: UUID) -> None:
     """Print the newest message to the lead, if there is one."""
-    messages = await node.messaging.list_of_lead(lead_id)
+    messages = await node.messaging.messages.list(MessageFilter(lead_id=lead_id))
     for message in messages[:1]:
         print_message(f"The message to {message.to_address}:\n")
         print_message(f"  {message.subject}\n")

@@ -16,7 +16,7 @@ class CheckStatus(StrEnum):
     RED = "red"
 
 
-class Check(msgspec.Struct, frozen=True):
+class DoctorCheck(msgspec.Struct, frozen=True):
     """The state of a resource; `fix` is empty where nothing is to be done."""
 
     name: str
@@ -25,22 +25,22 @@ class Check(msgspec.Struct, frozen=True):
     fix: str = ""
 
 
-def passed(name: str, finding: str) -> Check:
+def passed(name: str, finding: str) -> DoctorCheck:
     """Return a green check."""
-    return Check(name, CheckStatus.GREEN, finding)
+    return DoctorCheck(name, CheckStatus.GREEN, finding)
 
 
-def warning(name: str, finding: str, fix: str) -> Check:
+def warning(name: str, finding: str, fix: str) -> DoctorCheck:
     """Return a yellow check."""
-    return Check(name, CheckStatus.YELLOW, finding, fix)
+    return DoctorCheck(name, CheckStatus.YELLOW, finding, fix)
 
 
-def failed(name: str, finding: str, fix: str) -> Check:
+def failed(name: str, finding: str, fix: str) -> DoctorCheck:
     """Return a red check."""
-    return Check(name, CheckStatus.RED, finding, fix)
+    return DoctorCheck(name, CheckStatus.RED, finding, fix)
 
 
-def failed_by(name: str, error: BaseException) -> Check:
+def failed_by(name: str, error: BaseException) -> DoctorCheck:
     """Return a red check for an error; our own errors say what to do."""
     if isinstance(error, Invalid) and error.fields:
         return failed(

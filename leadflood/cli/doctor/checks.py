@@ -2,14 +2,14 @@
 
 from leadflood.app import open_storage
 from leadflood.cli.console import print_message
-from leadflood.cli.doctor.check import Check, failed, is_expected, passed
+from leadflood.cli.doctor.check import DoctorCheck, failed, is_expected, passed
 from leadflood.cli.doctor.database_checks import check_database
 from leadflood.cli.doctor.settings_checks import check_folder, check_http, check_providers
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.settings import Settings
 
 
-async def check_everything(settings: Settings, *, online: bool) -> list[Check]:
+async def check_everything(settings: Settings, *, online: bool) -> list[DoctorCheck]:
     """Check every resource; one that cannot be inspected is red and does not stop the rest."""
     checks = [passed("settings", "read, and every key is known"), await check_folder(settings)]
     checks += [check_http(settings), *check_providers(settings)]

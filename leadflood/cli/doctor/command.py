@@ -7,7 +7,7 @@ import typer
 
 from leadflood.cli.console import print_data, print_json, run_async
 from leadflood.cli.database_command import AsJson, log_errors_only
-from leadflood.cli.doctor.check import Check, CheckStatus, failed_by
+from leadflood.cli.doctor.check import CheckStatus, DoctorCheck, failed_by
 from leadflood.cli.doctor.checks import check_everything
 from leadflood.engine.errors import Invalid
 from leadflood.settings import list_settings, load_settings
@@ -20,7 +20,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     ok: bool
     settings: dict[str, str]
-    checks: list[Check]
+    checks: list[DoctorCheck]
 
 
 def doctor(

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 from leadflood.app import Storage
 from leadflood.cli.console import format_money
-from leadflood.cli.doctor.check import Check, failed, passed, warning
+from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.cli.doctor.key_checks import check_keys
 from leadflood.cli.doctor.settings_checks import check_mail
 from leadflood.cli.doctor.work_checks import check_work
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.messaging.schemas import IntentState
+from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
@@ -20,7 +20,7 @@ from leadflood.engine.queue import repository
 DURABLE_COMMIT = {"on", "remote_apply", "remote_write", "local"}
 
 
-async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Check]:
+async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[DoctorCheck]:
     """Check the server, the tables and the work in them; `online` also the providers' keys."""
     yield await _check_server(storage)
     state = await migrations.status(storage.database)
@@ -46,7 +46,7 @@ async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Che
             yield check
 
 
-async def _check_server(storage: Storage) -> Check:
+async def _check_server(storage: Storage) -> DoctorCheck:
     facts = await inspect(storage.database)
     where = "embedded" if storage.server is not None else "DATABASE_URL"
     finding = (
@@ -65,7 +65,7 @@ def _on_off(is_on: bool) -> str:
     return "on" if is_on else "off"
 
 
-async def _check_installation(storage: Storage) -> Check:
+async def _check_installation(storage: Storage) -> DoctorCheck:
     row = await repository.find_installation(storage.db)
     if row is None:
         return passed("installation", "new: the first start writes whose database this is")
@@ -79,8 +79,8 @@ async def _check_installation(storage: Storage) -> Check:
     return passed("installation", finding)
 
 
-async def _check_messaging(storage: Storage) -> list[Check]:
-    sending = await messaging_of(storage).sending_status()
+async def _check_messaging(storage: Storage) -> list[DoctorCheck]:
+    sending = await messaging_of(storage).sending.status()
     checks = [passed("sending", "released")]
     if sending.held:
         finding = f"held by {sending.by}: {sending.reason}" if sending.by else "held"
@@ -94,7 +94,7 @@ async def _check_messaging(storage: Storage) -> list[Check]:
     return [*checks, check_mail(storage.settings)]
 
 
-async def _check_ledger(storage: Storage) -> Check:
+async def _check_ledger(storage: Storage) -> DoctorCheck:
     totals = await sum_lines(storage.db)
     unresolved = [total for total in totals if total.state is LineState.UNRESOLVED]
     if not unresolved:
@@ -107,7 +107,7 @@ async def _check_ledger(storage: Storage) -> Check:
     return warning("ledger", f"unresolved: {descriptions}", fix)
 
 
-async def _check_switches(storage: Storage) -> Check:
+async def _check_switches(storage: Storage) -> DoctorCheck:
     names = await inspection.list_providers_off(storage.db)
     if not names:
         return passed("provider switches", "all on")

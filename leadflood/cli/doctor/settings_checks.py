@@ -6,14 +6,14 @@ from anyio import to_thread
 
 from leadflood.api.http.settings import warning_of
 from leadflood.app import messaging_settings
-from leadflood.cli.doctor.check import Check, failed, passed, warning
+from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.contracts.values import Channel
-from leadflood.domain.messaging.letter import missing_settings
+from leadflood.domain.sending.rules.compose import missing_settings
 from leadflood.providers import catalog
 from leadflood.settings import Settings
 
 
-async def check_folder(settings: Settings) -> Check:
+async def check_folder(settings: Settings) -> DoctorCheck:
     """Check that the data folder can be written."""
     folder = settings.data_folder()
 
@@ -33,7 +33,7 @@ async def check_folder(settings: Settings) -> Check:
     return passed("data folder", f"{folder} can be written")
 
 
-def check_http(settings: Settings) -> Check:
+def check_http(settings: Settings) -> DoctorCheck:
     """Check that the API does not listen to the network without TLS."""
     http = settings.http
     where = f"{http.host}:{http.port}"
@@ -44,12 +44,12 @@ def check_http(settings: Settings) -> Check:
     return passed("http", f"serves on {where}")
 
 
-def check_providers(settings: Settings) -> list[Check]:
+def check_providers(settings: Settings) -> list[DoctorCheck]:
     """Check that each provider has what it needs: keys and a price."""
     return [_check_provider(settings, name) for name in catalog.CATALOG]
 
 
-def _check_provider(settings: Settings, name: str) -> Check:
+def _check_provider(settings: Settings, name: str) -> DoctorCheck:
     provider, spec = settings.providers[name], catalog.CATALOG[name].spec
     title = f"provider {name}"
     if not provider.enabled:
@@ -69,7 +69,7 @@ def _check_provider(settings: Settings, name: str) -> Check:
     return passed(title, f"configured ({provider.base_url or spec.base_url})")
 
 
-def check_mail(settings: Settings) -> Check:
+def check_mail(settings: Settings) -> DoctorCheck:
     """Check that the settings name a sender and what the law asks for."""
     missing = missing_settings(Channel.EMAIL, messaging_settings(settings))
     if not missing:

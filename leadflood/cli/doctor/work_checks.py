@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from leadflood.app import STAGE_NAMES, WHOLE_NODE, Storage
-from leadflood.cli.doctor.check import Check, failed, passed, warning
+from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.cli.status import list_crash_loops
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import NodeRow, StageOverview
@@ -12,7 +12,7 @@ from leadflood.engine.queue import dead_letters
 STALLED_SECONDS = 600.0
 
 
-async def check_work(storage: Storage) -> list[Check]:
+async def check_work(storage: Storage) -> list[DoctorCheck]:
     """Check nodes, stages, crash loops and dead letters."""
     nodes = await inspection.list_nodes(storage.db, storage.clock.now())
     dead_after = storage.settings.engine.heartbeat.dead_after_seconds
@@ -27,7 +27,7 @@ async def check_work(storage: Storage) -> list[Check]:
     ]
 
 
-def _check_nodes(alive: Sequence[NodeRow], silent: Sequence[NodeRow]) -> Check:
+def _check_nodes(alive: Sequence[NodeRow], silent: Sequence[NodeRow]) -> DoctorCheck:
     if not silent:
         return passed("nodes", f"{len(alive)} running")
     ids = ", ".join(str(node.id) for node in silent)
@@ -35,7 +35,7 @@ def _check_nodes(alive: Sequence[NodeRow], silent: Sequence[NodeRow]) -> Check:
     return warning("nodes", f"{len(alive)} running, silent: {ids}", fix)
 
 
-async def _check_stages(storage: Storage, *, has_node: bool) -> Check:
+async def _check_stages(storage: Storage, *, has_node: bool) -> DoctorCheck:
     stages = await inspection.list_stages(storage.db, STAGE_NAMES, storage.clock.now())
     stalled = [stage for stage in stages if _is_stalled(stage)]
     paused = [stage.name for stage in stages if stage.paused]
@@ -61,7 +61,7 @@ def _is_stalled(stage: StageOverview) -> bool:
     return not stage.paused and (stage.oldest_seconds or 0) > STALLED_SECONDS
 
 
-async def _check_crash_loops(storage: Storage) -> Check:
+async def _check_crash_loops(storage: Storage) -> DoctorCheck:
     loops = await list_crash_loops(storage)
     if not loops:
         return passed("crash loops", "none")
@@ -72,7 +72,7 @@ async def _check_crash_loops(storage: Storage) -> Check:
     return failed("crash loops", descriptions, fix)
 
 
-async def _check_dead_letters(storage: Storage) -> Check:
+async def _check_dead_letters(storage: Storage) -> DoctorCheck:
     counts = await dead_letters.count(storage.db)
     if not counts:
         return passed("dead letters", "none")

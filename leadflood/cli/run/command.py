@@ -18,11 +18,11 @@ from leadflood.cli.database_command import log_errors_only
 from leadflood.cli.run.estimate import estimate, show_estimate
 from leadflood.cli.run.input import RunInput, read_input, show_input, write_bad_rows
 from leadflood.cli.run.output import check_writable, write_output
-from leadflood.cli.run.report import RunReport, print_report
+from leadflood.cli.run.report import RunSummary, print_report
 from leadflood.cli.run.worker import work_until_done
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.icp.service import content_hash
-from leadflood.domain.leads.schemas import NewImport
+from leadflood.domain.icp.service.icps import content_hash
+from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.db.filelock import FileLock
@@ -172,7 +172,7 @@ async def _run(settings: Settings, prepared: PreparedRun) -> int:
         was_handed_over = await work_until_done(storage, new, csv, options.started_at)
         counts = await write_output(storage, new, csv, options.output)
         funnel = await RunReports(storage.db).count_funnel(run_id)
-    report = RunReport(
+    report = RunSummary(
         run_id=run_id,
         output=str(options.output),
         bad_output=None if prepared.bad_path is None else str(prepared.bad_path),

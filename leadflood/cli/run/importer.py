@@ -3,9 +3,9 @@
 import msgspec
 
 from leadflood.app import Storage
-from leadflood.domain.leads import importing
-from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.schemas import ImportRow, NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
+from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.queue import runs
@@ -27,11 +27,11 @@ class ImportProgress(msgspec.Struct):
 
 async def import_rows(storage: Storage, progress: ImportProgress, publisher: Publisher) -> None:
     """Import the rows that are not in yet, a transaction a chunk, with the jobs of its leads."""
-    service = ImportService(storage.ids, storage.clock)
+    service = CommandImports(storage.ids, storage.clock)
     new, rows = progress.new, progress.csv.rows
     async with storage.db.transaction() as tx:
         await service.start_import(tx, new, progress.csv)
-    imported = set(await importing.list_leads(storage.db, new.run_id))
+    imported = set(await service.list_leads(storage.db, new.run_id))
     remaining = [row for row in rows if row.number not in imported]
     progress.row_count = len(rows) - len(remaining)
     for start in range(0, len(remaining), CHUNK_SIZE):
@@ -43,7 +43,7 @@ async def import_rows(storage: Storage, progress: ImportProgress, publisher: Pub
 
 
 async def _import_chunk(
-    service: ImportService, new: NewImport, chunk: list[ImportRow], publisher: Publisher
+    service: CommandImports, new: NewImport, chunk: list[ImportRow], publisher: Publisher
 ) -> None:
     """Import one chunk; one that collides with another transaction is repeated whole."""
     for tries_left in reversed(range(MAX_TRIES)):

@@ -7,10 +7,10 @@ import msgspec
 
 from leadflood.cli.console import print_message
 from leadflood.cli.run.csv_file import write_csv_file
-from leadflood.domain.icp.file import read_icp_file
 from leadflood.domain.icp.schemas import IcpInput
-from leadflood.domain.leads.imports import read_csv
-from leadflood.domain.leads.schemas import ReadCsv
+from leadflood.domain.icp.service.icp_file import read_icp_file
+from leadflood.domain.imports.rules.row_parser import read_csv
+from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid
 
 MAX_INPUT_BYTES = 500_000_000

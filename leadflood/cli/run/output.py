@@ -10,8 +10,9 @@ from leadflood.app import Storage
 from leadflood.cli.console import USAGE_ERROR
 from leadflood.cli.run.csv_file import write_csv_file
 from leadflood.cli.run.result_table import ADDED_COLUMNS, LeadResults, OutputCounts, ResultTable
-from leadflood.domain.leads import importing
-from leadflood.domain.leads.schemas import NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
+from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.errors import Invalid
@@ -40,7 +41,8 @@ async def write_output(
     storage: Storage, new: NewImport, csv: ReadCsv, output: Path
 ) -> OutputCounts:
     """Write every usable row with its lead's score; a lead named twice is paid once."""
-    lead_ids = await importing.list_leads(storage.db, new.run_id)
+    imports = CommandImports(storage.ids, storage.clock)
+    lead_ids = await imports.list_leads(storage.db, new.run_id)
     headers = [match.header for match in csv.mapping]
     table = ResultTable(storage.scores.explain)
     rows: list[Sequence[str]] = [[*headers, *_added_headers(headers)]]

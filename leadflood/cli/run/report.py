@@ -7,7 +7,7 @@ import msgspec
 from leadflood.cli.console import format_money, print_message
 
 
-class RunReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The result of a run; `bad_output` None: every row could be used."""
 
     run_id: UUID
@@ -27,7 +27,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     handed_over: bool
 
 
-def print_report(report: RunReport, currency: str) -> None:
+def print_report(report: RunSummary, currency: str) -> None:
     """Print the counts, the cost, and where the output is."""
     print_message(
         f"done:    {report.rows} rows, {report.leads} leads: {report.high} HIGH, "

@@ -8,7 +8,8 @@ import msgspec
 from leadflood.cli.console import format_money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.leads.schemas import ImportRow, LeadProfile, LeadStatus
+from leadflood.domain.imports.schemas.rows import ImportRow
+from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
 from leadflood.domain.runs.schemas import LeadCost
 from leadflood.domain.scoring.schemas import Prediction
 

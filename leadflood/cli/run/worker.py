@@ -9,7 +9,8 @@ from leadflood.app import STAGE_NAMES, WHOLE_NODE, Storage, open_node
 from leadflood.cli.console import print_message
 from leadflood.cli.run.importer import ImportProgress, import_rows
 from leadflood.cli.run.progress import ProgressDisplay, RunSnapshot
-from leadflood.domain.leads.schemas import NewImport, ReadCsv
+from leadflood.domain.imports.schemas.rows import ReadCsv
+from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.control import inspection

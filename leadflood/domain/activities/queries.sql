@@ -5,7 +5,7 @@ SELECT
     activity.actor, activity.happened_at, activity.recorded_at, activity.updated_at
 FROM activity JOIN lead ON lead.id = activity.lead_id
 WHERE lead.deleted_at IS NULL
-    AND (:seen_by::text IS NULL OR lead.owner = :seen_by::text)
+    AND (:owner::text IS NULL OR lead.owner = :owner::text)
     AND (:kind::text IS NULL OR activity.kind = :kind::text)
     AND (:actor::text IS NULL OR activity.actor = :actor::text)
     AND (:since::timestamptz IS NULL OR activity.happened_at >= :since::timestamptz)

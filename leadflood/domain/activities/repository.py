@@ -32,7 +32,7 @@ async def list_activities(
         "kind": activities.kind,
         "actor": activities.actor,
         "since": activities.since,
-        "seen_by": visibility.owner,
+        "owner": visibility.owner,
         "before": before,
         "limit": limit,
     }

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.audit.schemas import Actor, AuditEntry, AuditEvent, AuditFilter
+from leadflood.domain.audit.schemas import AuditActor, AuditEntry, AuditEvent, AuditFilter
 from leadflood.domain.auth.schemas import PrincipalKind
 from leadflood.engine.db.sql import Query, load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
@@ -19,7 +19,7 @@ NEWEST = UUID(int=2**128 - 1)
 
 
 async def add_events(
-    tx: Tx, ids: Sequence[UUID], actor: Actor, entries: Sequence[AuditEntry], now: datetime
+    tx: Tx, ids: Sequence[UUID], actor: AuditActor, entries: Sequence[AuditEntry], now: datetime
 ) -> None:
     """Insert one event for each entry."""
     await tx.execute(

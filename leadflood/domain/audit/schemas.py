@@ -10,7 +10,7 @@ import msgspec
 from leadflood.domain.auth.schemas import Principal, PrincipalKind
 
 
-class Actor(msgspec.Struct, frozen=True, kw_only=True):
+class AuditActor(msgspec.Struct, frozen=True, kw_only=True):
     """Who acts, from which address, by which request."""
 
     principal: Principal

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leadflood.domain.audit import repository
-from leadflood.domain.audit.schemas import Actor, AuditEntry, AuditEvent, AuditFilter
+from leadflood.domain.audit.schemas import AuditActor, AuditEntry, AuditEvent, AuditFilter
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.ids import Ids
@@ -17,7 +17,7 @@ class AuditTrail:
         self._ids = ids
         self._clock = clock
 
-    async def record(self, tx: Tx, actor: Actor, entries: Sequence[AuditEntry]) -> None:
+    async def record(self, tx: Tx, actor: AuditActor, entries: Sequence[AuditEntry]) -> None:
         """Record acts in the transaction that does them."""
         ids = self._ids.take(len(entries))
         await repository.add_events(tx, ids, actor, entries, self._clock.now())

@@ -28,7 +28,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route asks for. `self` is anything a caller does with what is his own."""
+    """What a route asks for. `self` is anything a caller does with what is their own."""
 
     SELF = "self"
     LEADS_READ = "leads:read"
@@ -103,7 +103,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 
 
 class PrincipalKind(StrEnum):
-    """How a caller proved who he is."""
+    """How a caller proved who they are."""
 
     USER = "user"
     KEY = "key"
@@ -217,7 +217,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UserState(StrEnum):
-    """`invited` until he registers; who is `disabled` may do nothing."""
+    """`invited` until they register; a `disabled` user may do nothing."""
 
     INVITED = "invited"
     ACTIVE = "active"
@@ -259,7 +259,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A person as others see him; `lastLoginAt` null: never."""
+    """A person as others see them; `lastLoginAt` null: never."""
 
     id: UUID
     version: int

@@ -66,7 +66,7 @@ WHERE id = :id::uuid;
 SELECT count(*) FROM (
     SELECT FROM lead
     WHERE company_id = :id::uuid AND merged_into IS NULL AND deleted_at IS NULL
-        AND (:seen_by::text IS NULL OR owner = :seen_by::text)
+        AND (:owner::text IS NULL OR owner = :owner::text)
     LIMIT :bound::int
 ) AS counted;
 
@@ -74,7 +74,7 @@ SELECT count(*) FROM (
 -- The leads that came first, of those that work there.
 SELECT id, full_name, title, status FROM lead
 WHERE company_id = :id::uuid AND merged_into IS NULL AND deleted_at IS NULL
-    AND (:seen_by::text IS NULL OR owner = :seen_by::text)
+    AND (:owner::text IS NULL OR owner = :owner::text)
 ORDER BY id LIMIT :limit::int;
 
 -- name: has_company_leads

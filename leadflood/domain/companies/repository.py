@@ -87,7 +87,7 @@ async def has_leads(db: Reader, company_id: UUID) -> bool:
 async def count_leads(db: Reader, company_id: UUID, visibility: Visibility, bound: int) -> int:
     """Count the visible leads that work at a company, up to a bound."""
     count: int = await db.fetch_value(
-        SQL.count_company_leads, id=company_id, seen_by=visibility.owner, bound=bound
+        SQL.count_company_leads, id=company_id, owner=visibility.owner, bound=bound
     )
     return count
 
@@ -97,7 +97,7 @@ async def list_leads(
 ) -> Sequence[CompanyLead]:
     """List the visible leads that work at a company, the oldest first."""
     rows = await db.fetch(
-        SQL.list_company_leads, id=company_id, seen_by=visibility.owner, limit=limit
+        SQL.list_company_leads, id=company_id, owner=visibility.owner, limit=limit
     )
     return [
         CompanyLead(

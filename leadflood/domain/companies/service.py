@@ -74,11 +74,12 @@ class CompanyService:
         row = await repository.find_company(db, company_id)
         if row is None:
             raise _not_found(company_id)
-        known = (await find_company_values(db, [company_id])).get(company_id, CompanyValues())
+        values_of = await find_company_values(db, [company_id])
+        company_values = values_of.get(company_id, CompanyValues())
         return CompanyView(
             **msgspec.structs.asdict(row),
-            values=known.values,
-            provenance=known.history,
+            values=company_values.values,
+            provenance=company_values.history,
             lead_count=await repository.count_leads(db, company_id, visibility, MOST_COUNTED),
             leads=tuple(await repository.list_leads(db, company_id, visibility, MOST_LEADS)),
         )

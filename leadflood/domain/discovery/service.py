@@ -22,8 +22,8 @@ from leadflood.domain.discovery.schemas import (
     SearchRequest,
     StartedDiscovery,
 )
-from leadflood.domain.icp.schemas import query_of
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.schemas import people_query
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.runs.schemas import RunCancellation
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.domain.runs.service.runs import RunService
@@ -128,7 +128,7 @@ class SearchService:
             run_id=self._ids.new(),
             icp_id=request.icp_id,
             provider=request.provider,
-            query=query_of(icp),
+            query=people_query(icp),
             wanted_count=request.max_leads,
             request_hash=request_hash,
         )

@@ -1,4 +1,4 @@
-"""What is known of a lead while the waterfall runs, and what is worth asking for. Pure."""
+"""The best values of a lead while the waterfall runs, and which fields are worth asking for."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,70 +14,74 @@ _DAY_SECONDS = 86_400.0
 _HALF_LIFE_DAYS = 500.0
 
 
-class Known(msgspec.Struct, frozen=True):
-    """The best value of a field so far, and how sure it still is."""
+class BestValue(msgspec.Struct, frozen=True):
+    """The best value of a field so far, with its confidence at its present age."""
 
     value: Scalar
     confidence: Probability
     is_human: bool = False
 
 
-def known_of(profile: LeadProfile, now: datetime) -> dict[FieldName, Known]:
-    """Tell what a lead brings along, each value as sure as its age leaves it."""
+def best_values(profile: LeadProfile, now: datetime) -> dict[FieldName, BestValue]:
+    """Return the values of a lead's profile, each as confident as its age leaves it."""
     return {
-        field: Known(won.value, won.confidence * _freshness(won.observed_at, now), won.is_human)
-        for field, won in profile.values.items()
+        field: BestValue(
+            value.value, value.confidence * _freshness(value.observed_at, now), value.is_human
+        )
+        for field, value in profile.values.items()
     }
 
 
-def learn(known: dict[FieldName, Known], values: Iterable[FoundValue], now: datetime) -> None:
-    """Take over what is surer than what is known; a person's word stays.
+def adopt_values(
+    best: dict[FieldName, BestValue], values: Iterable[FoundValue], now: datetime
+) -> None:
+    """Adopt values that are more confident than the best ones; a person's decision stays.
 
-    The status of an address goes with the address: one told of another address is left out.
+    The status of an address belongs to it: the status of another address is left out.
     """
     statuses: list[FoundValue] = []
     address: Scalar | None = None
     freshness: dict[datetime, float] = {}
-    for found in values:
-        if found.field is FieldName.EMAIL_STATUS:
-            statuses.append(found)
+    for value in values:
+        if value.field is FieldName.EMAIL_STATUS:
+            statuses.append(value)
             continue
-        if found.field is FieldName.EMAIL:
-            address = found.value
-        fresh = freshness.get(found.observed_at)
+        if value.field is FieldName.EMAIL:
+            address = value.value
+        fresh = freshness.get(value.observed_at)
         if fresh is None:
-            fresh = freshness[found.observed_at] = _freshness(found.observed_at, now)
-        _take_over(known, found, found.confidence * fresh)
-    for found in statuses:
-        if _is_about(known, address):
-            _take_over(known, found, found.confidence * _freshness(found.observed_at, now))
+            fresh = freshness[value.observed_at] = _freshness(value.observed_at, now)
+        _adopt(best, value, value.confidence * fresh)
+    for status in statuses:
+        if _is_about(best, address):
+            _adopt(best, status, status.confidence * _freshness(status.observed_at, now))
 
 
-def _take_over(known: dict[FieldName, Known], found: FoundValue, confidence: float) -> None:
-    before = known.get(found.field)
+def _adopt(best: dict[FieldName, BestValue], value: FoundValue, confidence: float) -> None:
+    before = best.get(value.field)
     if before is not None and (before.is_human or before.confidence >= confidence):
         return
-    changes = before is not None and not _same(before.value, found.value)
-    if found.field is FieldName.EMAIL and changes:
-        known.pop(FieldName.EMAIL_STATUS, None)
-    known[found.field] = Known(found.value, confidence)
+    is_change = before is not None and not _is_same(before.value, value.value)
+    if value.field is FieldName.EMAIL and is_change:
+        best.pop(FieldName.EMAIL_STATUS, None)
+    best[value.field] = BestValue(value.value, confidence)
 
 
-def wanting(
-    known: Mapping[FieldName, Known], fields: Iterable[FieldName], weak: Probability
+def find_weak_fields(
+    best: Mapping[FieldName, BestValue], fields: Iterable[FieldName], weak: Probability
 ) -> frozenset[FieldName]:
-    """Tell which fields are missing or too weak."""
-    return frozenset(field for field in fields if _is_weak(known.get(field), weak))
+    """Return the fields whose value is missing, or below the weak confidence."""
+    return frozenset(field for field in fields if _is_weak(best.get(field), weak))
 
 
-def subject_of(
-    lead_id: str, provider_ids: Mapping[str, str], known: Mapping[FieldName, Known]
+def person_subject(
+    lead_id: str, provider_ids: Mapping[str, str], best: Mapping[FieldName, BestValue]
 ) -> PersonSubject:
-    """Tell providers what is known of a person."""
+    """Return the subject by which providers identify the person."""
 
     def text(field: FieldName) -> str:
-        one = known.get(field)
-        return "" if one is None else str(one.value)
+        value = best.get(field)
+        return "" if value is None else str(value.value)
 
     first, last = text(FieldName.FIRST_NAME), text(FieldName.LAST_NAME)
     return PersonSubject(
@@ -94,27 +98,29 @@ def subject_of(
     )
 
 
-def needs_verifying(known: Mapping[FieldName, Known], weak: Probability) -> bool:
-    """Tell whether there is an address nobody has found to work."""
-    if FieldName.EMAIL not in known:
+def needs_verifying(best: Mapping[FieldName, BestValue], weak: Probability) -> bool:
+    """Whether there is an address that nobody has found valid, or invalid."""
+    if FieldName.EMAIL not in best:
         return False
-    status = known.get(FieldName.EMAIL_STATUS)
-    return (
-        status is None or status.confidence < weak or status.value != EmailStatus.VALID.value
-    ) and not (status is not None and status.value == EmailStatus.INVALID.value)
+    status = best.get(FieldName.EMAIL_STATUS)
+    if status is None:
+        return True
+    if status.value == EmailStatus.INVALID.value:
+        return False
+    return status.confidence < weak or status.value != EmailStatus.VALID.value
 
 
-def _is_about(known: Mapping[FieldName, Known], address: Scalar | None) -> bool:
-    mail = known.get(FieldName.EMAIL)
-    return address is None or (mail is not None and _same(mail.value, address))
+def _is_about(best: Mapping[FieldName, BestValue], address: Scalar | None) -> bool:
+    email = best.get(FieldName.EMAIL)
+    return address is None or (email is not None and _is_same(email.value, address))
 
 
-def _same(one: Scalar, other: Scalar) -> bool:
-    return str(one).casefold() == str(other).casefold()
+def _is_same(left: Scalar, right: Scalar) -> bool:
+    return str(left).casefold() == str(right).casefold()
 
 
-def _is_weak(one: Known | None, weak: Probability) -> bool:
-    return one is None or (not one.is_human and one.confidence < weak)
+def _is_weak(value: BestValue | None, weak: Probability) -> bool:
+    return value is None or (not value.is_human and value.confidence < weak)
 
 
 def _freshness(observed_at: datetime, now: datetime) -> float:

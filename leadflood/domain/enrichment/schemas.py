@@ -1,4 +1,4 @@
-"""Enrichment as it runs and is read."""
+"""Enrichment: settings, events, and what providers were asked and had."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,13 +15,16 @@ CLAIMED_CODE = "enrichment.person.claimed"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who is asked, in which order, and for what.
+    """Which providers are asked, in which order, and for what.
 
-    `order` names providers; those it leaves out are not asked. `fields` are those worth paying
-    for; a value whose confidence has decayed below `weak_confidence` is asked for again.
+    `order` names providers; those it leaves out are not asked.
+    `fields` are those worth paying for.
+    `weak_confidence`: a value whose confidence has decayed below it is asked for again.
+    `verify`: whether addresses are verified.
     `verify_patience_seconds` is how long a slow e-mail check is waited for before the lead goes on
-    without it. `longest_turn_seconds` is how long our own pacing is waited for before the next
-    provider is asked instead.
+    without it.
+    `longest_turn_seconds` is how long our own pacing is waited for before the next provider is
+    asked instead.
     """
 
     order: tuple[str, ...] = ()
@@ -68,7 +71,7 @@ class PersonClaimed(LeadEvent, frozen=True, tag="enrichment.person.claimed"):
 
 
 class EnrichmentState(StrEnum):
-    """Where the question to one provider, or the whole waterfall of a lead, stands."""
+    """The state of the request to one provider, or of the whole waterfall of a lead."""
 
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
@@ -76,7 +79,12 @@ class EnrichmentState(StrEnum):
 
 
 class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One provider asked for one lead; `code` None when it answered."""
+    """The request to one provider for one lead.
+
+    `state` and `code`: COMPLETED, or FAILED with the code of the error.
+    `is_found`: the provider knows the person; `is_cached`: the answer was stored before.
+    `asked_fields` are those asked for, `found_fields` those of them that it had.
+    """
 
     provider: str
     state: EnrichmentState
@@ -89,11 +97,14 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
     found_fields: tuple[FieldName, ...] = ()
 
 
-class Enriched(msgspec.Struct, frozen=True, kw_only=True):
-    """What the waterfall brought: all values, winning or not.
+class EnrichmentResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of the waterfall.
 
-    `provider_ids` are (provider, its id for the person). `exhausted`: the money of the run or lead
-    ended the paid part. `claimed_by` names the provider that must not be asked, and nobody else.
+    `values` are all that providers had, winning or not.
+    `provider_ids` are (provider, its id for the person).
+    `records` are the requests to providers.
+    `exhausted`: the budget of the run or lead ended the paid part.
+    `claimed_by` names the provider that the person has opted out of; nobody else is asked either.
     """
 
     values: tuple[FoundValue, ...] = ()
@@ -110,17 +121,3 @@ class WaterfallStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     field: FieldName
     asked_count: int
     found_count: int
-
-
-class EnrichmentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One provider asked for one lead, as it is read."""
-
-    run_id: UUID
-    lead_id: UUID
-    provider: str
-    state: EnrichmentState
-    code: str | None
-    is_found: bool
-    is_cached: bool
-    cost_micros: Micros
-    asked_at: datetime

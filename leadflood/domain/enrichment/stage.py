@@ -1,4 +1,4 @@
-"""`enrichment.run`: a lead learns more from providers, and its identity is settled again."""
+"""`enrichment.run`: a lead gets values from providers, and its identity is resolved again."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,18 +12,20 @@ from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.discovery.schemas import LeadDiscovered
-from leadflood.domain.enrichment import store
+from leadflood.domain.enrichment import repository
+from leadflood.domain.enrichment.repository import EnrichmentEnd, Key
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
-    Enriched,
     EnrichmentFailed,
+    EnrichmentResult,
     EnrichmentState,
     LeadEnriched,
     LeadsMerged,
     PersonClaimed,
+    ProviderRecord,
     Settings,
 )
-from leadflood.domain.enrichment.waterfall import Waterfall, WaterfallInput
+from leadflood.domain.enrichment.service.waterfall import Waterfall, WaterfallInput
 from leadflood.domain.leads.schemas import (
     IDENTIFYING,
     EnrichmentWanted,
@@ -44,12 +46,12 @@ from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
 EnrichTask = LeadDiscovered | LeadCreated | EnrichmentWanted
-LeadEnded = FinishedTask[EnrichTask, Enriched]
+FinishedEnrichment = FinishedTask[EnrichTask, EnrichmentResult]
 _NO_RUN = UUID(int=0)
 
 
-class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
-    """Walks the waterfall for each lead; writes values, merges, questions and ends together."""
+class EnrichmentStage(Stage[EnrichTask, WaterfallInput, EnrichmentResult]):
+    """Walks the waterfall for each lead; writes values, merges, provider records and ends."""
 
     name: ClassVar[str] = "enrichment.run"
     task: ClassVar[Any] = EnrichTask
@@ -80,12 +82,12 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[EnrichTask]]
-    ) -> Sequence[WaterfallInput | Outcome[Enriched]]:
+    ) -> Sequence[WaterfallInput | Outcome[EnrichmentResult]]:
         profiles = await leads.find_profiles(db, [claimed.task.lead_id for claimed in tasks])
         return [_input_of(claimed, profiles.get(claimed.task.lead_id)) for claimed in tasks]
 
     @override
-    async def work(self, item: WaterfallInput) -> Outcome[Enriched]:
+    async def work(self, item: WaterfallInput) -> Outcome[EnrichmentResult]:
         walk = Waterfall(item, self._enrichers, self._verifier, self._settings, self._clock)
         token = ANSWERS_SINCE.set(item.created_at if item.is_forced else None)
         try:
@@ -94,36 +96,30 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, Enriched]):
             ANSWERS_SINCE.reset(token)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[LeadEnded]) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, ended: Sequence[FinishedEnrichment]) -> Sequence[FollowUp]:
         now = self._clock.now()
-        here = [one for one in ended if not _is_cancelled(one)]
-        settled = await self._settle(tx, here, now)
-        first = await store.record_ends(
-            tx, [end for one in here for end in _ends(one, settled)], now
-        )
-        await store.record_questions(
-            tx,
-            [
-                (_run_id(one), one.task.lead_id, record)
-                for one in here
-                if one.task.lead_id in settled and isinstance(one.outcome, Done)
-                for record in one.outcome.result.records
-            ],
-            now,
-        )
-        merged = _merges(here, settled)
-        return merged + [follow for one in here for follow in _follow(one, settled, first)]
+        finished = [task for task in ended if not task.is_cancelled]
+        resolved = await self._resolve_identities(tx, finished, now)
+        ends = [end for task in finished for end in _ends(task, resolved)]
+        first_ends = await repository.record_ends(tx, ends, now)
+        records = [record for task in finished for record in _records(task, resolved)]
+        await repository.record_provider_records(tx, records, now)
+        merges = _merges(finished, resolved)
+        return merges + [
+            follow_up for task in finished for follow_up in _follow_ups(task, resolved, first_ends)
+        ]
 
-    async def _settle(
-        self, tx: Tx, ended: Sequence[LeadEnded], now: datetime
+    async def _resolve_identities(
+        self, tx: Tx, finished: Sequence[FinishedEnrichment], now: datetime
     ) -> dict[UUID, ResolvedLead]:
-        found = [_learned(one) for one in ended]
-        return {one.lead_id: one for one in await leads.record_values(tx, found, self._ids, now)}
+        values = [_lead_values(task) for task in finished]
+        resolutions = await leads.record_values(tx, values, self._ids, now)
+        return {resolution.lead_id: resolution for resolution in resolutions}
 
 
 def _input_of(
     claimed: ClaimedTask[EnrichTask], profile: LeadProfile | None
-) -> WaterfallInput | Outcome[Enriched]:
+) -> WaterfallInput | Outcome[EnrichmentResult]:
     lead_id, task = claimed.task.lead_id, claimed.task
     if profile is None:
         return Discard(NotFound(f"lead {lead_id} is gone", code="leads.not_found"))
@@ -133,116 +129,127 @@ def _input_of(
     return WaterfallInput(profile, claimed.created_at, is_forced)
 
 
-def _learned(one: LeadEnded) -> LeadValues:
-    """Turn an end into what is written: also a failed lead keeps what was paid for."""
-    code = _failure_code(one)
+def _lead_values(finished: FinishedEnrichment) -> LeadValues:
+    """Return what is written of a lead: also a failed one keeps what was paid for."""
+    code = _failure_code(finished)
     status = LeadStatus.ENRICHED if code is None else LeadStatus.FAILED
-    if isinstance(one.outcome, Discard):
-        return LeadValues(lead_id=one.task.lead_id, status=status, failed_code=code)
-    result = one.outcome.result
+    if isinstance(finished.outcome, Discard):
+        return LeadValues(lead_id=finished.task.lead_id, status=status, failed_code=code)
+    result = finished.outcome.result
     return LeadValues(
-        lead_id=one.task.lead_id,
+        lead_id=finished.task.lead_id,
         values=result.values,
-        keys=_new_keys(one.input, result),
+        keys=_new_keys(finished.input, result),
         status=status,
         failed_code=code,
     )
 
 
-def _new_keys(item: WaterfallInput | None, result: Enriched) -> tuple[IdentityKey, ...]:
-    """Tell the keys that what is known now gives and what was known before did not.
+def _new_keys(item: WaterfallInput | None, result: EnrichmentResult) -> tuple[IdentityKey, ...]:
+    """Return the identity keys that the values of now give and those of before did not.
 
-    What a provider says of a field that a person has decided tells nobody's identity.
+    What a provider says of a field that a person has decided identifies nobody.
     """
-    before = () if item is None else _told(item.profile)
+    before = () if item is None else _identifying_values(item.profile)
     settled = frozenset() if item is None else item.profile.settled
-    known = {key.kind: key for key in leads.identity_keys(before)}
-    found = [value for value in result.values if value.field not in settled]
-    now = set(leads.identity_keys((*found, *before)))
-    now |= {
+    existing = {key.kind: key for key in leads.identity_keys(before)}
+    values = [value for value in result.values if value.field not in settled]
+    keys = set(leads.identity_keys((*values, *before)))
+    keys |= {
         key
         for provider, provider_id in result.provider_ids
         if (key := leads.provider_key(provider, provider_id)) is not None
     }
-    return tuple(sorted(key for key in now if known.get(key.kind) != key))
+    return tuple(sorted(key for key in keys if existing.get(key.kind) != key))
 
 
-def _told(profile: LeadProfile) -> tuple[FoundValue, ...]:
+def _identifying_values(profile: LeadProfile) -> tuple[FoundValue, ...]:
     return tuple(
         FoundValue(
-            field=won.field,
-            value=won.value,
-            source=won.source,
-            method=won.method,
-            observed_at=won.observed_at,
-            confidence=won.confidence,
-            evidence_hash=won.evidence_hash,
+            field=value.field,
+            value=value.value,
+            source=value.source,
+            method=value.method,
+            observed_at=value.observed_at,
+            confidence=value.confidence,
+            evidence_hash=value.evidence_hash,
         )
-        for won in profile.values.values()
-        if won.field in IDENTIFYING
+        for value in profile.values.values()
+        if value.field in IDENTIFYING
     )
 
 
-def _ends(one: LeadEnded, settled: Mapping[UUID, ResolvedLead]) -> list[store.End]:
-    who = settled.get(one.task.lead_id)
-    if who is None:
+def _ends(
+    finished: FinishedEnrichment, resolved: Mapping[UUID, ResolvedLead]
+) -> list[EnrichmentEnd]:
+    resolution = resolved.get(finished.task.lead_id)
+    if resolution is None:
         return []
-    code = _failure_code(one)
+    run_id, code = _run_id(finished), _failure_code(finished)
     if code is not None:
-        return [store.End(_run_id(one), who.lead_id, EnrichmentState.FAILED, code)]
-    note = "budget.exhausted" if _is_exhausted(one) else None
-    return [store.End(_run_id(one), who.survivor_id, EnrichmentState.COMPLETED, note)]
+        return [EnrichmentEnd(run_id, resolution.lead_id, EnrichmentState.FAILED, code)]
+    note = "budget.exhausted" if _is_exhausted(finished) else None
+    return [EnrichmentEnd(run_id, resolution.survivor_id, EnrichmentState.COMPLETED, note)]
 
 
-def _follow(
-    one: LeadEnded, settled: Mapping[UUID, ResolvedLead], first: set[tuple[UUID, UUID]]
+def _records(
+    finished: FinishedEnrichment, resolved: Mapping[UUID, ResolvedLead]
+) -> list[tuple[Key, ProviderRecord]]:
+    lead_id = finished.task.lead_id
+    if lead_id not in resolved or not isinstance(finished.outcome, Done):
+        return []
+    key = (_run_id(finished), lead_id)
+    return [(key, record) for record in finished.outcome.result.records]
+
+
+def _follow_ups(
+    finished: FinishedEnrichment, resolved: Mapping[UUID, ResolvedLead], first_ends: set[Key]
 ) -> list[FollowUp]:
-    """Name what follows; a survivor goes on once a run, by whichever task came first."""
-    who = settled.get(one.task.lead_id)
-    if who is None:
+    """Return what follows; a survivor goes on once a run, by whichever task came first."""
+    task, resolution = finished.task, resolved.get(finished.task.lead_id)
+    if resolution is None:
         return []
-    code = _failure_code(one)
+    code = _failure_code(finished)
     if code is not None:
-        failed = EnrichmentFailed(one.task.lead_id, one.task.icp_id, code)
-        return [*_claimed(one), one.follow_up(failed)]
-    key = (_run_id(one), who.survivor_id)
-    if key not in first:
+        failed = EnrichmentFailed(task.lead_id, task.icp_id, code)
+        return [*_claims(finished), finished.follow_up(failed)]
+    key = (_run_id(finished), resolution.survivor_id)
+    if key not in first_ends:
         return []
-    first.discard(key)
-    return [one.follow_up(LeadEnriched(who.survivor_id, one.task.icp_id))]
+    first_ends.discard(key)
+    return [finished.follow_up(LeadEnriched(resolution.survivor_id, task.icp_id))]
 
 
-def _merges(ended: Sequence[LeadEnded], settled: Mapping[UUID, ResolvedLead]) -> list[FollowUp]:
-    """Name every lead merged away, once."""
-    told: dict[UUID, FollowUp] = {}
-    for one in ended:
-        who = settled.get(one.task.lead_id)
-        if who is not None:
-            for lost in who.merged_now:
-                told.setdefault(lost, one.follow_up(LeadsMerged(lost, who.survivor_id)))
-    return list(told.values())
+def _merges(
+    finished: Sequence[FinishedEnrichment], resolved: Mapping[UUID, ResolvedLead]
+) -> list[FollowUp]:
+    """Return the event of every lead merged away, once."""
+    follow_ups: dict[UUID, FollowUp] = {}
+    for task in finished:
+        resolution = resolved.get(task.task.lead_id)
+        if resolution is not None:
+            for lead_id in resolution.merged_now:
+                event = LeadsMerged(lead_id, resolution.survivor_id)
+                follow_ups.setdefault(lead_id, task.follow_up(event))
+    return list(follow_ups.values())
 
 
-def _claimed(one: LeadEnded) -> list[FollowUp]:
-    if isinstance(one.outcome, Discard) or one.outcome.result.claimed_by is None:
+def _claims(finished: FinishedEnrichment) -> list[FollowUp]:
+    if isinstance(finished.outcome, Discard) or finished.outcome.result.claimed_by is None:
         return []
-    claimed = PersonClaimed(one.task.lead_id, one.outcome.result.claimed_by)
-    return [one.follow_up(claimed)]
+    event = PersonClaimed(finished.task.lead_id, finished.outcome.result.claimed_by)
+    return [finished.follow_up(event)]
 
 
-def _failure_code(one: LeadEnded) -> str | None:
-    if isinstance(one.outcome, Discard):
-        return code_of(one.outcome.error)
-    return None if one.outcome.result.claimed_by is None else CLAIMED_CODE
+def _failure_code(finished: FinishedEnrichment) -> str | None:
+    if isinstance(finished.outcome, Discard):
+        return code_of(finished.outcome.error)
+    return None if finished.outcome.result.claimed_by is None else CLAIMED_CODE
 
 
-def _is_exhausted(one: LeadEnded) -> bool:
-    return isinstance(one.outcome, Done) and one.outcome.result.exhausted
+def _is_exhausted(finished: FinishedEnrichment) -> bool:
+    return isinstance(finished.outcome, Done) and finished.outcome.result.exhausted
 
 
-def _is_cancelled(one: LeadEnded) -> bool:
-    return isinstance(one.outcome, Discard) and isinstance(one.outcome.error, Cancelled)
-
-
-def _run_id(one: LeadEnded) -> UUID:
-    return one.run_id or _NO_RUN
+def _run_id(finished: FinishedEnrichment) -> UUID:
+    return finished.run_id or _NO_RUN

@@ -1,5 +1,5 @@
 -- name: find_targets
--- Whom ICP versions look for.
+-- The targets of ICP versions.
 SELECT id, definition FROM icp_profile WHERE id = ANY(:ids::uuid[]);
 
 -- name: insert_snapshots
@@ -21,7 +21,7 @@ ON CONFLICT (lead_id, icp_id, snapshot_version, source_version, vector_hash) DO 
 SELECT s.id, s.lead_id, s.icp_id, s.source_version, s.vector_hash
 FROM unnest(
     :lead_ids::uuid[], :icp_ids::uuid[], :source_versions::bigint[], :vector_hashes::bytea[]
-) AS wanted (lead_id, icp_id, source_version, vector_hash)
+) AS key (lead_id, icp_id, source_version, vector_hash)
 JOIN feature_snapshot AS s USING (lead_id, icp_id, source_version, vector_hash)
 WHERE s.snapshot_version = :snapshot_version::int;
 

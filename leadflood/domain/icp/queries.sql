@@ -84,8 +84,8 @@ SELECT id FROM icp_profile WHERE profile_id = :profile_id::uuid AND version = :v
 -- All versions of a profile: what its runs, scores and messages name.
 SELECT id FROM icp_profile WHERE profile_id = :profile_id::uuid;
 
--- name: find_search_at_work
--- A search for any version of a profile that still goes on.
+-- name: find_running_search
+-- A run that still searches for any version of a profile.
 SELECT discovery_run.id FROM run JOIN discovery_run USING (id)
 WHERE run.state = 'running' AND discovery_run.icp_id IN (
     SELECT icp_profile.id FROM icp_profile WHERE profile_id = :profile_id::uuid
@@ -93,12 +93,12 @@ WHERE run.state = 'running' AND discovery_run.icp_id IN (
 LIMIT 1;
 
 -- name: archive
--- Put a profile away; its versions stay as they are.
+-- Archive a profile; its versions stay as they are.
 INSERT INTO icp_archive (profile_id, archived_at, archived_by)
 VALUES (:profile_id::uuid, :now::timestamptz, :by::text)
 ON CONFLICT (profile_id) DO NOTHING
 RETURNING profile_id;
 
 -- name: restore
--- Bring a profile back.
+-- Bring an archived profile back.
 DELETE FROM icp_archive WHERE profile_id = :profile_id::uuid RETURNING profile_id;

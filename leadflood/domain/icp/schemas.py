@@ -1,4 +1,4 @@
-"""Ideal customer profiles as they are written, kept and read by the other slices."""
+"""Ideal customer profiles (ICPs): whom we look for, and the rules that score them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -66,11 +66,11 @@ class RuleField(StrEnum):
     SOURCE_COUNT = "source_count"
 
 
-class FieldCard(msgspec.Struct, frozen=True):
+class FieldDescription(msgspec.Struct, frozen=True):
     """What a rule's author and a score's reader must know of a field.
 
-    `words` is how it is called in a sentence; `basis` the field a person would look at instead
-    of this derived one.
+    `words` name it in a sentence.
+    `basis` is the field that a person would look at instead of this derived one.
     """
 
     kind: FieldKind
@@ -78,64 +78,66 @@ class FieldCard(msgspec.Struct, frozen=True):
     basis: RuleField | None = None
 
 
-FIELD_CARDS: dict[RuleField, FieldCard] = {
-    RuleField.TITLE: FieldCard(FieldKind.TEXT, "title"),
-    RuleField.TITLE_SIMILARITY: FieldCard(
+FIELD_DESCRIPTIONS: dict[RuleField, FieldDescription] = {
+    RuleField.TITLE: FieldDescription(FieldKind.TEXT, "title"),
+    RuleField.TITLE_SIMILARITY: FieldDescription(
         FieldKind.NUMBER, "likeness of the title to the titles wanted (0 to 1)", RuleField.TITLE
     ),
-    RuleField.TITLE_MATCHES: FieldCard(
+    RuleField.TITLE_MATCHES: FieldDescription(
         FieldKind.FLAG, "title is one of those wanted", RuleField.TITLE
     ),
-    RuleField.SENIORITY: FieldCard(FieldKind.CATEGORY, "seniority", RuleField.TITLE),
-    RuleField.SENIORITY_RANK: FieldCard(
+    RuleField.SENIORITY: FieldDescription(FieldKind.CATEGORY, "seniority", RuleField.TITLE),
+    RuleField.SENIORITY_RANK: FieldDescription(
         FieldKind.NUMBER, "rank of the seniority (0 intern to 9 owner)", RuleField.SENIORITY
     ),
-    RuleField.DEPARTMENT: FieldCard(FieldKind.CATEGORY, "department", RuleField.TITLE),
-    RuleField.COUNTRY: FieldCard(FieldKind.CATEGORY, "country"),
-    RuleField.CITY: FieldCard(FieldKind.TEXT, "city"),
-    RuleField.COUNTRY_MATCHES: FieldCard(
+    RuleField.DEPARTMENT: FieldDescription(FieldKind.CATEGORY, "department", RuleField.TITLE),
+    RuleField.COUNTRY: FieldDescription(FieldKind.CATEGORY, "country"),
+    RuleField.CITY: FieldDescription(FieldKind.TEXT, "city"),
+    RuleField.COUNTRY_MATCHES: FieldDescription(
         FieldKind.FLAG, "country is one of those wanted", RuleField.COUNTRY
     ),
-    RuleField.COMPANY_NAME: FieldCard(FieldKind.TEXT, "company name"),
-    RuleField.COMPANY_DOMAIN: FieldCard(FieldKind.TEXT, "company domain"),
-    RuleField.COMPANY_SIZE: FieldCard(FieldKind.NUMBER, "company size"),
-    RuleField.COMPANY_SIZE_IN_RANGE: FieldCard(
+    RuleField.COMPANY_NAME: FieldDescription(FieldKind.TEXT, "company name"),
+    RuleField.COMPANY_DOMAIN: FieldDescription(FieldKind.TEXT, "company domain"),
+    RuleField.COMPANY_SIZE: FieldDescription(FieldKind.NUMBER, "company size"),
+    RuleField.COMPANY_SIZE_IN_RANGE: FieldDescription(
         FieldKind.FLAG, "company size is in the range wanted", RuleField.COMPANY_SIZE
     ),
-    RuleField.COMPANY_AGE_YEARS: FieldCard(FieldKind.NUMBER, "company age in years"),
-    RuleField.COMPANY_REVENUE: FieldCard(FieldKind.NUMBER, "company revenue"),
-    RuleField.INDUSTRY: FieldCard(FieldKind.TEXT, "industry"),
-    RuleField.INDUSTRY_MATCHES: FieldCard(
+    RuleField.COMPANY_AGE_YEARS: FieldDescription(FieldKind.NUMBER, "company age in years"),
+    RuleField.COMPANY_REVENUE: FieldDescription(FieldKind.NUMBER, "company revenue"),
+    RuleField.INDUSTRY: FieldDescription(FieldKind.TEXT, "industry"),
+    RuleField.INDUSTRY_MATCHES: FieldDescription(
         FieldKind.FLAG, "industry is one of those wanted", RuleField.INDUSTRY
     ),
-    RuleField.TECHNOLOGIES: FieldCard(FieldKind.LIST, "technologies"),
-    RuleField.TECHNOLOGY_MATCH_COUNT: FieldCard(
+    RuleField.TECHNOLOGIES: FieldDescription(FieldKind.LIST, "technologies"),
+    RuleField.TECHNOLOGY_MATCH_COUNT: FieldDescription(
         FieldKind.NUMBER, "number of wanted technologies in use", RuleField.TECHNOLOGIES
     ),
-    RuleField.TECHNOLOGY_MATCH_RATIO: FieldCard(
+    RuleField.TECHNOLOGY_MATCH_RATIO: FieldDescription(
         FieldKind.NUMBER, "share of the wanted technologies in use (0 to 1)", RuleField.TECHNOLOGIES
     ),
-    RuleField.HAS_EMAIL: FieldCard(FieldKind.FLAG, "an e-mail address is known"),
-    RuleField.EMAIL_STATUS: FieldCard(FieldKind.CATEGORY, "status of the e-mail address"),
-    RuleField.EMAIL_VERIFIED: FieldCard(
+    RuleField.HAS_EMAIL: FieldDescription(FieldKind.FLAG, "an e-mail address is known"),
+    RuleField.EMAIL_STATUS: FieldDescription(FieldKind.CATEGORY, "status of the e-mail address"),
+    RuleField.EMAIL_VERIFIED: FieldDescription(
         FieldKind.FLAG, "the e-mail address is verified", RuleField.EMAIL_STATUS
     ),
-    RuleField.EMAIL_IS_FREEMAIL: FieldCard(FieldKind.FLAG, "the e-mail address is a free-mail one"),
-    RuleField.EMAIL_IS_ROLE: FieldCard(
+    RuleField.EMAIL_IS_FREEMAIL: FieldDescription(
+        FieldKind.FLAG, "the e-mail address is a free-mail one"
+    ),
+    RuleField.EMAIL_IS_ROLE: FieldDescription(
         FieldKind.FLAG, "the e-mail address is a role's (info@, sales@)"
     ),
-    RuleField.EMAIL_FITS_COMPANY: FieldCard(
+    RuleField.EMAIL_FITS_COMPANY: FieldDescription(
         FieldKind.FLAG, "the e-mail address is at the company's domain"
     ),
-    RuleField.HAS_LINKEDIN: FieldCard(FieldKind.FLAG, "a LinkedIn profile is known"),
-    RuleField.HAS_PHONE: FieldCard(FieldKind.FLAG, "a phone number is known"),
-    RuleField.COMPLETENESS_RATIO: FieldCard(
+    RuleField.HAS_LINKEDIN: FieldDescription(FieldKind.FLAG, "a LinkedIn profile is known"),
+    RuleField.HAS_PHONE: FieldDescription(FieldKind.FLAG, "a phone number is known"),
+    RuleField.COMPLETENESS_RATIO: FieldDescription(
         FieldKind.NUMBER, "share of the profile that is known (0 to 1)"
     ),
-    RuleField.CONFIDENCE_MEAN: FieldCard(
+    RuleField.CONFIDENCE_MEAN: FieldDescription(
         FieldKind.NUMBER, "mean confidence of the profile's values (0 to 1)"
     ),
-    RuleField.SOURCE_COUNT: FieldCard(FieldKind.NUMBER, "number of sources of the profile"),
+    RuleField.SOURCE_COUNT: FieldDescription(FieldKind.NUMBER, "number of sources of the profile"),
 }
 
 
@@ -202,12 +204,12 @@ class Bands(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def medium_milli(self) -> int:
-        """Tell the first score of MEDIUM in 1/1000 points."""
+        """The first score of MEDIUM in 1/1000 points."""
         return max(1, round(self.medium * 1000))
 
     @property
     def high_milli(self) -> int:
-        """Tell the first score of HIGH in 1/1000 points."""
+        """The first score of HIGH in 1/1000 points."""
         return max(1, round(self.high * 1000))
 
 
@@ -238,7 +240,7 @@ class IcpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """What `icp_profile.definition` holds, as JSON; other slices read it by their own queries."""
+    """The JSON in `icp_profile.definition`; other slices read it by their own queries."""
 
     autopilot: Autopilot
     target: Target
@@ -246,9 +248,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Icp(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of an ICP, as it was kept; `id` names the version, `profile_id` the ICP.
+    """One version of an ICP.
 
-    `rules` are those in force, in order, default ones included. `archived_at` None: it is in use.
+    `id` names the version, `profile_id` the ICP.
+    `rules` are those in force, in order, default rules included.
+    `archived_at` is None while the ICP is in use.
     """
 
     id: UUID
@@ -265,25 +269,25 @@ class Icp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IcpFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which ICPs; an empty `name_part` asks for nothing."""
+    """Which ICPs; an empty `name_part` matches all names."""
 
     name_part: str = ""
     is_archived: bool = False
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """Which version an editor saw; None does not ask.
+class ExpectedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that an editor saw; None: any.
 
-    `version` came with the body and is answered as a conflict, `if_match` with the header and is
-    answered as a precondition that failed.
+    `version` came in the body; another one is a conflict.
+    `if_match` came in the header; another one is a failed precondition.
     """
 
     version: int | None = None
     if_match: int | None = None
 
 
-def query_of(icp: Icp | IcpInput) -> PeopleQuery:
-    """Say whom discovery must look for. Here, because discovery may read schemas only."""
+def people_query(icp: Icp | IcpInput) -> PeopleQuery:
+    """Return the query by which discovery looks for the people of an ICP."""
     target = icp.target
     sizes: tuple[tuple[int, int], ...] = ()
     if target.company_size_min is not None or target.company_size_max is not None:

@@ -13,8 +13,9 @@ from leadflood.contracts.values import Band, FieldName, Micros
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadStatus, LeadView
-from leadflood.domain.messaging.schemas import MessageView, OptInView
-from leadflood.domain.scoring.schemas import Counted, Needs, SeenValue, Tally
+from leadflood.domain.messages.schemas import MessageView
+from leadflood.domain.scoring.schemas import FactValue, LeadCount, Needs, PreviewResult
+from leadflood.domain.suppressions.schemas import OptInView
 
 
 class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -168,7 +169,7 @@ class ListedLead(msgspec.Struct, frozen=True):
     position: LeadPosition
 
 
-class LeadEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Something that happened to a lead; `run_id` None: outside a run."""
 
     id: UUID
@@ -194,7 +195,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     field: RuleField
     operator: Operator
     wanted: RuleValue
-    seen: SeenValue | None
+    seen: FactValue | None
     is_met: bool
     points_milli: int
     worth_milli: int
@@ -246,5 +247,5 @@ class LeadPage(msgspec.Struct, frozen=True):
 class IcpPreview(msgspec.Struct, frozen=True):
     """What an ICP makes of the leads there are, and how many these are in all."""
 
-    tally: Tally
-    total: Counted
+    tally: PreviewResult
+    total: LeadCount

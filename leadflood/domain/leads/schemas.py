@@ -143,12 +143,12 @@ class LeadState(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: UUID | None = None
 
     def tags_with(self, tag: str) -> tuple[str, ...]:
-        """Tell the tags with one more, in the order of the alphabet."""
+        """Return the tags with one more, in the order of the alphabet."""
         return self.tags if tag in self.tags else tuple(sorted((*self.tags, tag)))
 
     def tags_without(self, tag: str) -> tuple[str, ...]:
-        """Tell the tags but for one."""
-        return tuple(one for one in self.tags if one != tag)
+        """Return the tags but for one."""
+        return tuple(name for name in self.tags if name != tag)
 
 
 class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -163,6 +163,9 @@ class DeletedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags: tuple[str, ...]
     deleted_at: datetime
     deleted_by: str | None
+
+
+MAX_KEY = 400
 
 
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
@@ -246,7 +249,7 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A lead as it is known now: the winning value of each field, of it and all merged into it.
 
     `lead_id` is the survivor; `members` are all leads that are this one, the survivor first.
-    `settled` are the fields that a person has decided, also those that he said are none.
+    `settled` are the fields that a person has decided, also those that they said are none.
     `is_deleted`: nothing is done for it any more.
     """
 
@@ -262,12 +265,12 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
 
     def get(self, field: FieldName) -> Scalar | None:
-        """Tell the winning value of a field, if there is one."""
-        won = self.values.get(field)
-        return None if won is None else won.value
+        """Return the winning value of a field, if there is one."""
+        winner = self.values.get(field)
+        return None if winner is None else winner.value
 
     def text(self, field: FieldName) -> str:
-        """Tell the winning value of a field as text; empty when there is none."""
+        """Return the winning value of a field as text; empty when there is none."""
         value = self.get(field)
         return "" if value is None else str(value)
 
@@ -420,48 +423,17 @@ class TagCount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_at_least: bool
 
 
-class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1.
+class LeadLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lead that stays loses.
 
-    `notes` name the cells that were not understood and left out.
+    - `keys`: identity keys that are its own no more.
+    - `tags`: tags that it has no more.
+    - `merged`: leads that are no longer the same.
+    - `has_lost_domain`: whether what said where it works was deleted.
     """
 
-    number: int
-    values: dict[FieldName, Scalar]
-    raw: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
-class BadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that cannot be used, why, and as it stands in the file."""
-
-    number: int
-    reason: str
-    raw: tuple[str, ...]
-
-
-class HeaderMatch(msgspec.Struct, frozen=True):
-    """What a column was taken for; `field` None means it was not understood and left out."""
-
-    header: str
-    field: FieldName | None
-
-
-class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it was understood; rows + bad = all rows with anything in them."""
-
-    rows: tuple[ImportRow, ...]
-    bad: tuple[BadRow, ...]
-    mapping: tuple[HeaderMatch, ...]
-    encoding: str
-    delimiter: str
-    skipped_lines: tuple[str, ...]
-    sha256: bytes
-
-
-class NewImport(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to import in a run; every lead of it is scored for `icp_id`."""
-
-    run_id: UUID
-    icp_id: UUID
-    name: str
+    lead_id: UUID
+    keys: tuple[IdentityKey, ...] = ()
+    tags: frozenset[str] = frozenset()
+    merged: frozenset[UUID] = frozenset()
+    has_lost_domain: bool = False

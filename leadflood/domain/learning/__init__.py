@@ -1,1 +1,1 @@
-"""What came of leads, as those know who met them: what models will learn from."""
+"""Labels: what came of leads, which models will learn from."""

@@ -14,7 +14,7 @@ USER_SOURCE = "user"
 
 
 class Kind(StrEnum):
-    """The question that outcomes answer; of one lead's answers to it the newest counts."""
+    """The question that an outcome answers; of a lead's answers to it the newest counts."""
 
     DEAL = "deal"
     MEETING = "meeting"
@@ -61,7 +61,7 @@ KINDS: Mapping[Outcome, Kind] = MappingProxyType(
 
 
 class LabelRecorded(LeadEvent, frozen=True, tag="learning.label.recorded"):
-    """Somebody said what came of a lead."""
+    """A person recorded what came of a lead."""
 
     label_id: UUID
     kind: str
@@ -69,7 +69,7 @@ class LabelRecorded(LeadEvent, frozen=True, tag="learning.label.recorded"):
 
 
 class NewLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody says; `icp_id` None: of the newest score. `happened_at` None: now."""
+    """An outcome to record; `icp_id` None: of the newest score. `happened_at` None: now."""
 
     lead_id: UUID
     outcome: Outcome

@@ -1,37 +1,37 @@
--- name: lock_place
--- Where the log was read to; whoever holds it writes, the other nodes look again later.
+-- name: lock_position
+-- Where the log was read to; the node that holds it writes, the others come again later.
 SELECT era, xid::text AS xid, event_id, looked_at FROM notification_watch FOR UPDATE SKIP LOCKED;
 
--- name: has_place
--- Whether anybody has begun to read.
+-- name: has_position
+-- Whether there is a position.
 SELECT true FROM notification_watch;
 
--- name: begin_here
--- Begin at the end of the log: what happened before nobody waits for any more.
+-- name: start_at_end
+-- Start at the end of the log: nobody waits for what happened before.
 INSERT INTO notification_watch (era, xid, event_id, looked_at)
 SELECT coalesce((SELECT era FROM installation), 1), pg_snapshot_xmin(pg_current_snapshot()),
     :event_id::uuid, :now::timestamptz
 ON CONFLICT (only_row) DO NOTHING;
 
 -- name: find_head
--- Behind this place nothing can appear any more.
+-- The end of the log: nothing can appear before it any more.
 SELECT coalesce((SELECT era FROM installation), 1) AS era,
     pg_snapshot_xmin(pg_current_snapshot())::text AS xid;
 
 -- name: read_log
--- The events of which somebody is told, in the order of the log.
+-- The events that become notifications, in the order of the log.
 SELECT era, xid::text AS xid, id, at, run_id, type, payload FROM event
 WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid) AND xid < :head::text::xid8
     AND type = ANY(:types::text[])
 ORDER BY event.era, event.xid, event.id LIMIT :limit::int;
 
--- name: move_place
--- Read up to here.
+-- name: record_position
+-- The log is read up to here.
 UPDATE notification_watch SET
     era = :era::int, xid = :xid::text::xid8, event_id = :id::uuid, looked_at = :now::timestamptz;
 
 -- name: find_runs
--- What is to be told of runs.
+-- The facts of runs, counted in full.
 SELECT run.id AS run_id, run.kind, run.title,
     coalesce((SELECT lead_count FROM discovery_run WHERE discovery_run.id = run.id), 0)
         + (SELECT count(*) FROM import_row WHERE run_id = run.id AND lead_id IS NOT NULL)
@@ -47,7 +47,7 @@ SELECT run.id AS run_id, run.kind, run.title,
 FROM run WHERE run.id = ANY(:ids::uuid[]);
 
 -- name: find_names
--- What runs that go on are called, and whether drafts of theirs wait.
+-- The names of runs that go on, and whether their drafts wait.
 SELECT run.id AS run_id, run.kind, run.title, 0::bigint AS lead_count, 0::bigint AS high_count,
     EXISTS (
         SELECT FROM message WHERE run_id = run.id AND message.state = 'waiting'
@@ -82,7 +82,7 @@ SELECT scope, cap_micros, spent_micros + reserved_micros AS used_micros FROM bud
 WHERE scope = ANY(:scopes::text[]) AND cap_micros > 0;
 
 -- name: add_notifications
--- Tell each thing once, whoever noticed it.
+-- Store each key once, whichever node noticed it.
 INSERT INTO notification (
     id, key, kind, permission, user_id, title, body, subject_kind, subject_id, created_at
 )
@@ -91,13 +91,13 @@ SELECT id, key, kind, permission, user_id, title, body, nullif(subject_kind, '')
 FROM unnest(
     :ids::uuid[], :keys::text[], :kinds::text[], :permissions::text[], :user_ids::uuid[],
     :titles::text[], :bodies::text[], :subject_kinds::text[], :subject_ids::text[]
-) AS told (id, key, kind, permission, user_id, title, body, subject_kind, subject_id)
+) AS row (id, key, kind, permission, user_id, title, body, subject_kind, subject_id)
 ORDER BY key
 ON CONFLICT (key) DO NOTHING
 RETURNING id;
 
 -- name: list_notifications
--- What somebody may be told, newest first, with what he has read.
+-- The notifications of a reader, newest first, with their marks.
 SELECT * FROM (
     SELECT notification.id, kind, title, body, subject_kind, subject_id,
         user_id IS NOT NULL AS for_me, created_at,
@@ -111,12 +111,12 @@ SELECT * FROM (
     FROM notification
     WHERE notification.id < :before::uuid AND permission = ANY(:permissions::text[])
         AND (user_id IS NULL OR user_id = :user_id::uuid)
-) AS told
+) AS marked
 WHERE NOT (:only_unread::boolean AND is_read)
 ORDER BY id DESC LIMIT :limit::int;
 
 -- name: count_unread
--- How many somebody has not read, up to a bound.
+-- How many a reader has not read, up to a bound.
 SELECT count(*) FROM (
     SELECT FROM notification
     WHERE permission = ANY(:permissions::text[])
@@ -132,13 +132,13 @@ SELECT count(*) FROM (
 ) AS unread;
 
 -- name: find_visible
--- One notification, if somebody may be told.
+-- One notification, if a reader may see it.
 SELECT id FROM notification
 WHERE id = :id::uuid AND permission = ANY(:permissions::text[])
     AND (user_id IS NULL OR user_id = :user_id::uuid);
 
 -- name: mark_read
--- Once is enough.
+-- A second mark changes nothing.
 INSERT INTO notification_read (reader, notification_id, read_at)
 VALUES (:reader::text, :id::uuid, :now::timestamptz) ON CONFLICT DO NOTHING;
 
@@ -150,11 +150,11 @@ ON CONFLICT (reader) DO UPDATE SET
     up_to = GREATEST(notification_seen.up_to, excluded.up_to), seen_at = excluded.seen_at;
 
 -- name: drop_marks
--- What the mark of all covers needs none of its own.
+-- A notification that the mark of all covers needs none of its own.
 DELETE FROM notification_read WHERE reader = :reader::text AND notification_id <= :up_to::uuid;
 
 -- name: prune
--- Forget what is past its time, a few thousand at once; marks go with it.
+-- Delete notifications past their time, up to a limit; their marks go with them.
 DELETE FROM notification WHERE id = ANY(ARRAY(
     SELECT id FROM notification WHERE id < :before::uuid ORDER BY id LIMIT :limit::int
 ));

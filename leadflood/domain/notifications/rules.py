@@ -1,17 +1,17 @@
-"""Which thing that happened is told to whom, in which words, and what makes it the same. Pure."""
+"""Which facts become notifications: for whom, in which words, and by which key they are one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.notifications.schemas import (
-    BudgetFacts,
-    DeadFacts,
-    Happened,
-    Held,
+    BudgetLevel,
+    DeadJobs,
     NewNotification,
+    NotableEvent,
     NotificationKind,
     RunFacts,
+    SendingHold,
 )
 
 RUN_COMPLETED = "run.completed"
@@ -19,73 +19,75 @@ SEARCH_FAILED = "discovery.run.failed"
 DRAFTED = "messaging.message.drafted"
 UNKNOWN = "messaging.message.unknown"
 ASSIGNED = "leads.lead.assigned"
-TOLD = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED)
-"""The events of which somebody is told."""
+NOTABLE_EVENTS = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED)
+"""The events that become notifications."""
 
 NEARLY_RATIO = 0.9
 _SINGLE = "lead"
-"""The kind of a run for one lead: such runs are told together, a day at a time."""
+"""The kind of a run for one lead: notifications of such runs are one a day."""
 _PERMISSIONS = {"import": "leads:import", "bulk": "leads:write", "csv": "leads:import"}
 _RUN = "run"
 
 
-def of_events(events: Sequence[Happened], runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
-    """Tell what is to be told of events, in their order, each thing once."""
-    made: dict[str, NewNotification] = {}
+def describe_events(
+    events: Sequence[NotableEvent], runs: Mapping[UUID, RunFacts]
+) -> list[NewNotification]:
+    """Return the notifications of events, in their order, each key once."""
+    by_key: dict[str, NewNotification] = {}
     for event in events:
-        for one in _of_event(event, runs):
-            made.setdefault(one.key, one)
-    for one in _of_assignments(event for event in events if event.type == ASSIGNED):
-        made.setdefault(one.key, one)
-    return list(made.values())
+        for notification in _of_event(event, runs):
+            by_key.setdefault(notification.key, notification)
+    for notification in _of_assignments(event for event in events if event.type == ASSIGNED):
+        by_key.setdefault(notification.key, notification)
+    return list(by_key.values())
 
 
-def of_dead(dead: Iterable[DeadFacts]) -> list[NewNotification]:
-    """Tell of jobs that died: once for a stage, a cause and a run, or a day outside runs."""
+def describe_dead_jobs(dead_jobs: Iterable[DeadJobs]) -> list[NewNotification]:
+    """Return the notifications of dead jobs: one a stage, cause and run, or a day outside runs."""
     return [
         NewNotification(
-            key=f"dead:{one.stage}:{one.error_code}:{one.run_id or _day(one.died_at)}",
+            key=f"dead:{jobs.stage}:{jobs.error_code}:{jobs.run_id or _day(jobs.died_at)}",
             kind=NotificationKind.JOBS_DEAD,
             permission="admin:read",
-            title=f"Jobs of {one.stage} failed for good ({one.error_code})",
-            body=f"{_count(one.count, 'dead letter')} so far: replay or discard them.",
-            subject=_about_run(one.run_id),
+            title=f"Jobs of {jobs.stage} failed for good ({jobs.error_code})",
+            body=f"{_count(jobs.count, 'dead letter')} so far: replay or discard them.",
+            subject=_about_run(jobs.run_id),
         )
-        for one in dead
+        for jobs in dead_jobs
     ]
 
 
-def of_hold(held: Held | None) -> list[NewNotification]:
-    """Tell that the guard holds sending, once for each time it does."""
-    if held is None:
+def describe_hold(hold: SendingHold | None) -> list[NewNotification]:
+    """Return the notification of a hold of sending, one for each."""
+    if hold is None:
         return []
     return [
         NewNotification(
-            key=f"held:{held.changed_at.isoformat()}",
+            key=f"held:{hold.changed_at.isoformat()}",
             kind=NotificationKind.SENDING_HELD,
             permission="messages:approve",
             title="Sending is held",
-            body=f"The guard stopped it: {held.reason}. An administrator has to release it.",
+            body=f"The guard stopped it: {hold.reason}. An administrator has to release it.",
         )
     ]
 
 
-def of_budgets(budgets: Iterable[BudgetFacts]) -> list[NewNotification]:
-    """Tell of caps that are nearly used up, once in their day or month."""
+def describe_budgets(budgets: Iterable[BudgetLevel]) -> list[NewNotification]:
+    """Return the notifications of caps that are nearly used up, one in their day or month."""
     return [
         NewNotification(
-            key=f"budget:{one.scope}",
+            key=f"budget:{budget.scope}",
             kind=NotificationKind.BUDGET_NEARLY_SPENT,
             permission="settings:read",
-            title=f"{_percent(one)} % of the {_period(one.scope)} is used",
+            title=f"{_percent(budget)} % of the {_period(budget.scope)} is used",
             body="Paid calls wait until it renews once nothing is left.",
         )
-        for one in budgets
-        if one.cap_micros > 0 and one.used_micros >= one.cap_micros * NEARLY_RATIO
+        for budget in budgets
+        if budget.cap_micros > 0 and budget.used_micros >= budget.cap_micros * NEARLY_RATIO
     ]
 
 
-def _of_event(event: Happened, runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
+def _of_event(event: NotableEvent, runs: Mapping[UUID, RunFacts]) -> list[NewNotification]:
     run = runs.get(event.run_id) if event.run_id is not None else None
     match event.type:
         case "run.completed":
@@ -104,22 +106,22 @@ def _of_run(run: RunFacts) -> list[NewNotification]:
     if run.kind == _SINGLE:
         return []
     permission = _PERMISSIONS.get(run.kind, "discovery:read")
-    parts = [_count(run.lead_count, "lead")] if run.lead_count else []
-    parts += [f"{run.high_count} HIGH"] if run.high_count else []
-    parts += [f"{_count(run.waiting_count, 'draft')} to approve"] if run.waiting_count else []
-    told = [
+    counts = [_count(run.lead_count, "lead")] if run.lead_count else []
+    counts += [f"{run.high_count} HIGH"] if run.high_count else []
+    counts += [f"{_count(run.waiting_count, 'draft')} to approve"] if run.waiting_count else []
+    notifications = [
         NewNotification(
             key=f"run:{run.run_id}",
             kind=NotificationKind.RUN_COMPLETED,
             permission=permission,
             title=f"{run.title or run.kind}: done",
-            body=", ".join(parts),
+            body=", ".join(counts),
             subject=_about_run(run.run_id),
         )
     ]
     if run.exhausted_count:
         text = f"{_count(run.exhausted_count, 'lead')} went on without more paid answers."
-        told.append(
+        notifications.append(
             NewNotification(
                 key=f"spent:{run.run_id}",
                 kind=NotificationKind.BUDGET_SPENT,
@@ -129,10 +131,10 @@ def _of_run(run: RunFacts) -> list[NewNotification]:
                 subject=_about_run(run.run_id),
             )
         )
-    return told
+    return notifications
 
 
-def _of_failure(event: Happened, run: RunFacts | None) -> list[NewNotification]:
+def _of_failure(event: NotableEvent, run: RunFacts | None) -> list[NewNotification]:
     subject = event.run_id
     if subject is None:
         return []
@@ -148,7 +150,7 @@ def _of_failure(event: Happened, run: RunFacts | None) -> list[NewNotification]:
     ]
 
 
-def _of_drafts(event: Happened, run: RunFacts) -> list[NewNotification]:
+def _of_drafts(event: NotableEvent, run: RunFacts) -> list[NewNotification]:
     if not run.waiting_count:
         return []
     is_single = run.kind == _SINGLE
@@ -164,7 +166,7 @@ def _of_drafts(event: Happened, run: RunFacts) -> list[NewNotification]:
     ]
 
 
-def _of_unknown(event: Happened) -> NewNotification:
+def _of_unknown(event: NotableEvent) -> NewNotification:
     return NewNotification(
         key=f"unknown:{_day(event.at)}",
         kind=NotificationKind.SENDING_UNKNOWN,
@@ -174,8 +176,8 @@ def _of_unknown(event: Happened) -> NewNotification:
     )
 
 
-def _of_assignments(events: Iterable[Happened]) -> list[NewNotification]:
-    """Tell new owners, once an hour each; who is no user has no place to be told at."""
+def _of_assignments(events: Iterable[NotableEvent]) -> list[NewNotification]:
+    """Return the notifications of new owners, one an hour each; only users have any."""
     counts: dict[tuple[UUID, str], int] = {}
     for event in events:
         owner = _user_of(event.payload.get("owner"))
@@ -206,7 +208,7 @@ def _about_run(run_id: UUID | None) -> tuple[str, str]:
     return ("", "") if run_id is None else (_RUN, str(run_id))
 
 
-def _percent(budget: BudgetFacts) -> int:
+def _percent(budget: BudgetLevel) -> int:
     return budget.used_micros * 100 // budget.cap_micros
 
 

@@ -1,4 +1,4 @@
-"""Notifications as they are made, told and read."""
+"""Notifications, their readers, and the facts they are made of."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from leadflood.engine.queue.event import Event
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often the log is looked at, and how long notifications are kept."""
+    """How often the log is read, and how long notifications are kept."""
 
     look_seconds: float = 2.0
     keep_days: float = 90.0
@@ -33,10 +33,12 @@ class NotificationKind(StrEnum):
 
 
 class NewNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to tell; another one with the same `key` is the same.
+    """A notification to store.
 
-    `permission` is what one must be allowed to be told; `user_id` None: everybody who is.
-    `subject` names the thing to look at by its kind and its id; empty: there is none.
+    `key`: another one with the same key is the same notification.
+    `permission`: a reader needs it.
+    `subject` is what to look at, by its kind and its id; empty: nothing.
+    `user_id` is the only reader; None: everybody with the permission.
     """
 
     key: str
@@ -65,8 +67,8 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     created_at: datetime
 
 
-class Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads: `name` is whose marks are kept; `user_id` None: an operator."""
+class NotificationReader(msgspec.Struct, frozen=True, kw_only=True):
+    """A reader: `name` owns the marks; `user_id` None: an operator."""
 
     name: str
     user_id: UUID | None
@@ -87,8 +89,8 @@ class NotificationCreated(Event, frozen=True, tag="notifications.notification.cr
         return self.notification_id
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of the log, its payload read; `run_id` None: outside a run."""
+class NotableEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of the log with its payload decoded; `run_id` None: outside a run."""
 
     type: str
     at: datetime
@@ -97,7 +99,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be told of a run."""
+    """The facts of a run that a notification needs."""
 
     run_id: UUID
     kind: str
@@ -108,7 +110,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     exhausted_count: int
 
 
-class DeadFacts(msgspec.Struct, frozen=True, kw_only=True):
+class DeadJobs(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs of one stage that died of one cause in one run (None: outside a run)."""
 
     stage: str
@@ -118,16 +120,16 @@ class DeadFacts(msgspec.Struct, frozen=True, kw_only=True):
     died_at: datetime
 
 
-class BudgetFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A cap over all providers and what is used of it."""
+class BudgetLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """A cap over all providers, and what is used of it."""
 
     scope: str
     cap_micros: int
     used_micros: int
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """Sending as the guard holds it."""
+class SendingHold(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold of sending by the guard."""
 
     reason: str
     changed_at: datetime

@@ -1,5 +1,5 @@
 -- name: find_rulebooks
--- What ICP versions score by: thresholds, and rules as JSON in order.
+-- The rulebooks of ICP versions: thresholds, and rules as JSON in order.
 SELECT p.id, p.definition,
     (
         SELECT json_agg(json_build_object(

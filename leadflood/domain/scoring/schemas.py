@@ -1,4 +1,4 @@
-"""Scores as they are computed and read. Points are whole numbers of 1/1000."""
+"""Scores: predictions with their contributions and traces. Points are whole 1/1000s."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,7 +11,12 @@ from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas import LeadEvent
 
-SeenValue = bool | int | float | str | tuple[str, ...]
+FactValue = bool | int | float | str | tuple[str, ...]
+"""The value of a feature, as a rule looks at it."""
+
+MAX_SEEN_CHARS = 200
+MAX_SEEN_ITEMS = 50
+"""How much of a fact a trace and a sentence hold."""
 
 
 class LeadScored(LeadEvent, frozen=True, tag="scoring.lead.scored"):
@@ -40,9 +45,13 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one rule saw and gave. `seen` None: the value is not known.
+    """The evaluation of one rule for one lead.
 
-    `position` is the rule's place in the ICP; `worth_milli` what it gives when it is met.
+    `position` is the rule's in the ICP.
+    `kind`, `field`, `operator` and `wanted` are the rule.
+    `seen` is the fact it looked at; None: unknown.
+    `points_milli` is what it gave, `worth_milli` what it gives when it is met.
+    `reason` says it in words.
     """
 
     position: int
@@ -50,7 +59,7 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     field: RuleField
     operator: Operator
     wanted: RuleValue
-    seen: SeenValue | None = None
+    seen: FactValue | None = None
     is_met: bool
     points_milli: int = 0
     worth_milli: int = 0
@@ -58,7 +67,7 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """A score: the sum of its contributions, exactly."""
+    """A score: exactly the sum of its contributions."""
 
     score_milli: int
     band: Band
@@ -68,7 +77,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """A score as it was kept. `run_id` None: made outside a run."""
+    """A score as it is stored. `run_id` None: computed outside a run."""
 
     id: UUID
     lead_id: UUID
@@ -91,7 +100,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     field: RuleField
     words: str
-    to: SeenValue | None
+    to: FactValue | None
     pattern: str | None = None
     gain_milli: int
 
@@ -119,10 +128,11 @@ class BandCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
-    """What one rule says of many leads.
+    """The evaluations of one rule, counted over many leads.
 
-    Met, not met and unknown sum to all of them. `kept_as_only_filter`: how many would be left if
-    it alone were a HARD_FILTER (a value that is not known meets NEQ, NOT_IN and EXISTS = false);
+    Met, not met and unknown sum to all of them.
+    `kept_as_only_filter`: how many would remain if it alone were a HARD_FILTER (an unknown value
+    meets NEQ, NOT_IN and EXISTS = false).
     `fit_as_filter`: how many of those that fit now would still.
     """
 
@@ -140,15 +150,15 @@ class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead with the score it would have; `shown` is what tells who it is."""
+    """A lead with the score it would have; `shown` are the values that identify it to people."""
 
     lead_id: UUID
     shown: dict[FieldName, Scalar]
     score: Score
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules make of leads. Those that fit are MEDIUM or HIGH; filtered out ones are LOW."""
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The scores of many leads by some rules. MEDIUM and HIGH fit; filtered ones are LOW."""
 
     evaluated_count: int
     fit_count: int
@@ -158,7 +168,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     sample: tuple[PreviewedLead, ...]
 
 
-class Counted(msgspec.Struct, frozen=True, kw_only=True):
+class LeadCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many leads there are, exact up to a bound; beyond it an estimate."""
 
     count: int

@@ -1,6 +1,6 @@
-"""The step that turns a snapshot of features into a score."""
+"""`scoring.compute`: a snapshot of features becomes a score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -12,28 +12,36 @@ from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
 from leadflood.domain.leads.schemas import LeadStatus, NewScore
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.scoring import store
-from leadflood.domain.scoring.rules import Scorecard
+from leadflood.domain.scoring import repository
+from leadflood.domain.scoring.repository import NewPrediction
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored, Score
-from leadflood.domain.scoring.store import NewPrediction
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import NotFound, code_of
+from leadflood.engine.db.version_cache import VersionCache
+from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
-from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+from leadflood.engine.queue.outcome import Discard, Done, Outcome
+from leadflood.engine.queue.stage import (
+    ClaimedTask,
+    FinishedTask,
+    FollowUp,
+    Policy,
+    Stage,
+    group_failures,
+)
 
-MAX_SCORECARDS = 256
+FinishedScoring = FinishedTask[FeaturesComputed, Score]
 
 
 class ScoringInput:
-    """A vector and the card to score it by."""
+    """A vector, and the scorecard to score it by."""
 
-    __slots__ = ("card", "vector")
+    __slots__ = ("scorecard", "vector")
 
-    def __init__(self, vector: Vector, card: Scorecard) -> None:
+    def __init__(self, vector: Vector, scorecard: Scorecard) -> None:
         self.vector = vector
-        self.card = card
+        self.scorecard = scorecard
 
 
 class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
@@ -48,7 +56,7 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         super().__init__(policy)
         self._ids = ids
         self._clock = clock
-        self._cards: dict[UUID, Scorecard] = {}
+        self._scorecards = VersionCache(_find_scorecards)
 
     @classmethod
     @override
@@ -59,85 +67,83 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[FeaturesComputed]]
     ) -> Sequence[ScoringInput | Outcome[Score]]:
-        """Read the vectors and the rules; versions never change, so rules are read once."""
-        vectors = await store.find_vectors(db, list({one.task.snapshot_id for one in tasks}))
-        cards = await self._find_cards(db, {one.task.icp_id for one in tasks})
-        return [_input_of(one.task, vectors, cards) for one in tasks]
+        snapshot_ids = list({claimed.task.snapshot_id for claimed in tasks})
+        vectors = await repository.find_vectors(db, snapshot_ids)
+        icp_ids = {claimed.task.icp_id for claimed in tasks}
+        scorecards = await self._scorecards.find_many(db, icp_ids)
+        return [
+            _input_of(vectors.get(claimed.task.snapshot_id), scorecards.get(claimed.task.icp_id))
+            for claimed in tasks
+        ]
 
     @override
     async def work_batch(self, items: Sequence[ScoringInput]) -> Sequence[Outcome[Score]]:
-        """Score each."""
-        return [Done(item.card.score(item.vector)) for item in items]
+        return [Done(item.scorecard.score(item.vector)) for item in items]
 
     @override
-    async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[FeaturesComputed, Score]]
-    ) -> Sequence[FollowUp]:
-        """Keep the scores; one that was kept before has been told of before.
+    async def commit(self, tx: Tx, ended: Sequence[FinishedScoring]) -> Sequence[FollowUp]:
+        """Store the scores; one that was stored before has had its events.
 
         A lead whose task ends without one has failed, with the code.
         """
         now = self._clock.now()
-        await leads.lock(tx, [one.task.lead_id for one in ended])
-        await _fail(tx, ended, now)
-        done = [(one, one.outcome.result) for one in ended if isinstance(one.outcome, Done)]
-        if not done:
+        await leads.lock(tx, [finished.task.lead_id for finished in ended])
+        for code, tasks in group_failures(ended):
+            lead_ids = [task.lead_id for task in tasks]
+            await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)
+        results = [
+            (finished, finished.outcome.result)
+            for finished in ended
+            if isinstance(finished.outcome, Done)
+        ]
+        if not results:
             return ()
-        made = [_new_prediction(one, score) for one, score in done]
-        kept = await store.record_predictions(tx, made, self._ids, now)
-        await leads.record_scores(tx, _shown(made, kept, now))
+        new = [_new_prediction(finished, score) for finished, score in results]
+        prediction_ids = await repository.record_predictions(tx, new, self._ids, now)
+        await leads.record_scores(tx, _lead_scores(new, prediction_ids, now))
         return [
-            one.follow_up(event)
-            for (one, score), prediction_id in zip(done, kept, strict=True)
+            finished.follow_up(event)
+            for (finished, score), prediction_id in zip(results, prediction_ids, strict=True)
             if prediction_id is not None
-            for event in _events_of(one.task, score, prediction_id)
+            for event in _events_of(finished.task, score, prediction_id)
         ]
 
-    async def _find_cards(self, db: Reader, icp_ids: set[UUID]) -> dict[UUID, Scorecard]:
-        unknown = icp_ids - self._cards.keys()
-        if unknown:
-            if len(self._cards) + len(unknown) > MAX_SCORECARDS:
-                self._cards = {}
-                unknown = icp_ids
-            books = await store.find_rulebooks(db, list(unknown))
-            self._cards |= {
-                icp_id: Scorecard(book.rules, book.bands) for icp_id, book in books.items()
-            }
-        return self._cards
+
+async def _find_scorecards(db: Reader, icp_ids: Sequence[UUID]) -> Mapping[UUID, Scorecard]:
+    rulebooks = await repository.find_rulebooks(db, icp_ids)
+    return {icp_id: Scorecard(book.rules, book.bands) for icp_id, book in rulebooks.items()}
 
 
-def _input_of(
-    task: FeaturesComputed, vectors: dict[UUID, Vector], cards: dict[UUID, Scorecard]
-) -> ScoringInput | Outcome[Score]:
-    vector, card = vectors.get(task.snapshot_id), cards.get(task.icp_id)
+def _input_of(vector: Vector | None, scorecard: Scorecard | None) -> ScoringInput | Outcome[Score]:
     if vector is None:
-        return Discard(NotFound("the snapshot is gone with its lead", code="scoring.snapshot.gone"))
-    if card is None:
-        return Discard(
-            NotFound("the ICP version is gone: start a new run", code="scoring.icp.gone")
-        )
-    return ScoringInput(vector, card)
+        detail = "the snapshot is gone with its lead"
+        return Discard(NotFound(detail, code="scoring.snapshot.not_found"))
+    if scorecard is None:
+        detail = "the ICP version is gone: start a new run"
+        return Discard(NotFound(detail, code="scoring.icp.not_found"))
+    return ScoringInput(vector, scorecard)
 
 
-def _new_prediction(ended: FinishedTask[FeaturesComputed, Score], score: Score) -> NewPrediction:
-    task = ended.task
-    return NewPrediction(task.lead_id, task.icp_id, ended.run_id, task.snapshot_id, score)
+def _new_prediction(finished: FinishedScoring, score: Score) -> NewPrediction:
+    task = finished.task
+    return NewPrediction(task.lead_id, task.icp_id, finished.run_id, task.snapshot_id, score)
 
 
-def _shown(
-    made: Sequence[NewPrediction], kept: Sequence[UUID | None], now: datetime
+def _lead_scores(
+    predictions: Sequence[NewPrediction], prediction_ids: Sequence[UUID | None], now: datetime
 ) -> Sequence[NewScore]:
+    """Return the scores that leads show; those that were stored before are left out."""
     return [
         NewScore(
-            lead_id=one.lead_id,
+            lead_id=prediction.lead_id,
             score_id=prediction_id,
-            score_milli=one.score.score_milli,
-            band=one.score.band,
-            icp_id=one.icp_id,
-            run_id=one.run_id,
+            score_milli=prediction.score.score_milli,
+            band=prediction.score.band,
+            icp_id=prediction.icp_id,
+            run_id=prediction.run_id,
             scored_at=now,
         )
-        for one, prediction_id in zip(made, kept, strict=True)
+        for prediction, prediction_id in zip(predictions, prediction_ids, strict=True)
         if prediction_id is not None
     ]
 
@@ -156,16 +162,3 @@ def _events_of(
         return (scored,)
     qualified = LeadQualified(lead_id=task.lead_id, icp_id=task.icp_id, prediction_id=prediction_id)
     return scored, qualified
-
-
-async def _fail(
-    tx: Tx, ended: Sequence[FinishedTask[FeaturesComputed, Score]], now: datetime
-) -> None:
-    """Mark leads that cannot go on; a cancelled run says nothing of its leads."""
-    by_code: dict[str, list[UUID]] = {}
-    for one in ended:
-        error = one.outcome.error if isinstance(one.outcome, Discard) else None
-        if error is not None and not isinstance(error, Cancelled):
-            by_code.setdefault(code_of(error), []).append(one.task.lead_id)
-    for code, lead_ids in sorted(by_code.items()):
-        await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)

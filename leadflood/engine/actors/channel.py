@@ -15,7 +15,7 @@ def _never() -> bool:
     return False
 
 
-class Channel(Generic[ItemT]):
+class JobChannel(Generic[ItemT]):
     """Claims waiting for a worker of one stage.
 
     A slot is reserved before the row is inserted as claimed, and used or released after COMMIT,

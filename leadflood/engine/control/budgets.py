@@ -33,13 +33,13 @@ class BudgetControl:
         used = await usage.read_caps(
             self._db, {ALL: self._live_overrides.caps.all}, self._clock.now()
         )
-        opened = await usage.sum_open(self._db)
+        open_lines = await usage.sum_open(self._db)
         row = self._live_overrides.get(ALL)
         return BudgetView(
             version=row.version,
             currency=self._currency,
             use=used[ALL],
-            open=usage.join(opened.values()),
+            open=usage.join(open_lines.values()),
             runs=await self._list_runs(),
             last_set=show_author(row),
         )

@@ -21,7 +21,7 @@ from leadflood.engine.ledger.override_rows import OverrideAuthor, OverrideRow
 from leadflood.engine.ledger.repository import Caps
 from leadflood.engine.ledger.usage import (
     CapsUse,
-    Failure,
+    FailedCall,
     LimitSources,
     LimitUse,
     OpenMoney,
@@ -42,7 +42,7 @@ class _Usage(msgspec.Struct, frozen=True, kw_only=True):
     caps: dict[str, CapsUse]
     open: dict[str, OpenMoney]
     calls: dict[str, dict[str, int]]
-    failures: dict[str, tuple[Failure, ...]]
+    failures: dict[str, tuple[FailedCall, ...]]
     limits: dict[str, tuple[LimitUse, ...]]
 
 

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from leadflood.engine.actors.supervisor import Health
-from leadflood.engine.ledger.usage import CapsUse, CapUse, Failure, LimitUse, OpenMoney
+from leadflood.engine.ledger.usage import CapsUse, CapUse, FailedCall, LimitUse, OpenMoney
 from leadflood.engine.net.breaker import BreakerState
 from leadflood.engine.net.latency import Latency
-from leadflood.engine.obs.size_statistics import Connections, EventLog, QueueDepth, TableSize
+from leadflood.engine.obs.size_statistics import ConnectionCounts, EventLog, QueueDepth, TableSize
 
 DrainState = Literal["draining", "drained", "running"]
 Reason = Annotated[str, msgspec.Meta(max_length=500)]
@@ -113,7 +113,7 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     open: OpenMoney
     calls_last_minute: dict[str, int]
     latency: Latency
-    last_errors: tuple[Failure, ...]
+    last_errors: tuple[FailedCall, ...]
     last_set: LastSet
 
 
@@ -186,7 +186,7 @@ class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
     """The database: its size, its connections, its tables with the largest first."""
 
     bytes: int
-    connections: Connections
+    connections: ConnectionCounts
     tables: tuple[TableSize, ...]
 
 

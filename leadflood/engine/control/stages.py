@@ -62,7 +62,7 @@ class StageControl:
 
     def get(self, stage: str) -> StageView:
         """Return the status of a stage on this node. Raises: NotFound."""
-        stages = {each.stage: each for each in self.list_all()}
+        stages = {view.stage: view for view in self.list_all()}
         if stage not in stages:
             raise unknown_name("stage", stage, list(stages))
         return stages[stage]
@@ -130,7 +130,7 @@ def _show_actor(child: Child, stages: dict[str, StageView]) -> ActorView:
         last_error=child.last_error,
         optional=child.optional,
         stage=None if supervisor is None else stages.get(child.name.removeprefix("stage ")),
-        children=tuple([_show_actor(each, stages) for each in children]),
+        children=tuple([_show_actor(actor, stages) for actor in children]),
     )
 
 

@@ -55,12 +55,12 @@ class Statistics:
     async def _read_ledger(self) -> LedgerView:
         db, now = self._db, self._clock.now()
         used = await usage.read_caps(db, {ALL: self._live_overrides.caps.all}, now)
-        opened = await usage.sum_open(db)
+        open_lines = await usage.sum_open(db)
         scopes = [f"all:month:{month}" for month in _last_months(now.year, now.month)]
         budgets = await ledger.find_budgets(db, scopes)
         return LedgerView(
             use=used[ALL],
-            open=usage.join(opened.values()),
+            open=usage.join(open_lines.values()),
             months=tuple([_show_month(budget) for budget in reversed(budgets)]),
         )
 

@@ -55,7 +55,7 @@ class Repeat(msgspec.Struct, frozen=True):
         return most * random.uniform(0.5, 1.0)  # noqa: S311 - spreads repeats, hides nothing
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How a batcher works.
 
     `max_items` in one batch.
@@ -74,7 +74,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     pause_ratio: float = 0.0
 
 
-DEFAULTS = Policy()
+DEFAULTS = BatchPolicy()
 
 
 class NotRunning(Transient):
@@ -107,7 +107,7 @@ class Batcher(Generic[ItemT, AnswerT]):
     def __init__(
         self,
         handle: Handle[ItemT, AnswerT],
-        policy: Policy = DEFAULTS,
+        policy: BatchPolicy = DEFAULTS,
         clock: Clock = REAL_TIME,
     ) -> None:
         self._handle = handle

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.batching import Answers, Batcher, Policy, Repeat
+from leadflood.engine.db.batching import Answers, Batcher, BatchPolicy, Repeat
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx, sqlstate_of
 from leadflood.engine.errors import Transient
@@ -61,7 +61,7 @@ def group_commit(
             ) from error
 
     repeat = Repeat(settings.backoff_base_seconds, settings.backoff_cap_seconds)
-    policy = Policy(
+    policy = BatchPolicy(
         max_items=settings.batch, lanes=1, timeout_seconds=None, repeat=repeat, alone_at_once=0
     )
     return Batcher(write_batch, policy, clock)

@@ -23,7 +23,13 @@ from leadflood.engine.ledger.budget_scopes import (
     seconds_to_next_month,
 )
 from leadflood.engine.net.calls import Reply
-from leadflood.engine.net.ledger_port import AllowanceRow, LineState, Purchase, Question, Receipt
+from leadflood.engine.net.ledger_port import (
+    AllowanceRow,
+    LedgerQuestion,
+    LedgerReceipt,
+    LineState,
+    Purchase,
+)
 from leadflood.engine.text import make_storable
 
 SQL = load_queries(__file__)
@@ -69,7 +75,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
 
 
-class Total(msgspec.Struct, frozen=True):
+class LedgerTotal(msgspec.Struct, frozen=True):
     """The lines of a provider in one state, summed."""
 
     provider: str
@@ -160,7 +166,7 @@ class PostgresLedger:
             )
         await _add_lines(tx, node_id, purchases)
 
-    async def settle(self, tx: Tx, receipts: Sequence[Receipt]) -> None:
+    async def settle(self, tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
         """Write how the calls ended, move the money, keep the answers. Harmless when repeated."""
         rows = await tx.fetch(
             SQL.settle_lines,
@@ -178,7 +184,7 @@ class PostgresLedger:
         await _store_answers(tx, receipts)
 
     async def find_answers(
-        self, tx: Tx, questions: Sequence[Question], now: datetime
+        self, tx: Tx, questions: Sequence[LedgerQuestion], now: datetime
     ) -> Sequence[Reply | None]:
         """Find the answers kept, in the order of the questions."""
         rows = await tx.fetch(
@@ -278,7 +284,7 @@ class PostgresLedger:
             )
         return None
 
-    async def _settle_money(self, tx: Tx, receipts: Sequence[Receipt]) -> None:
+    async def _settle_money(self, tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
         given_back: dict[str, int] = {}
         spent: dict[str, int] = {}
         for receipt in receipts:
@@ -343,11 +349,11 @@ async def forget_answers(db: Reader, now: datetime, at_most: int = 5_000) -> int
     return await db.execute(SQL.forget_answers, now=now, at_most=at_most)
 
 
-async def sum_lines(db: Reader, run_id: UUID | None = None) -> list[Total]:
+async def sum_lines(db: Reader, run_id: UUID | None = None) -> list[LedgerTotal]:
     """Sum the money by provider and state, of one run or of all."""
     rows = await db.fetch(SQL.sum_lines, run_id=run_id)
     return [
-        Total(provider, LineState(state), lines, reserved, settled)
+        LedgerTotal(provider, LineState(state), lines, reserved, settled)
         for provider, state, lines, reserved, settled in rows
     ]
 
@@ -430,7 +436,7 @@ async def _add_lines(tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> Non
     )
 
 
-async def _store_answers(tx: Tx, receipts: Sequence[Receipt]) -> None:
+async def _store_answers(tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
     kept = {
         (receipt.purchase.provider, receipt.purchase.operation, answer.question_hash): (
             receipt,
@@ -455,11 +461,11 @@ async def _store_answers(tx: Tx, receipts: Sequence[Receipt]) -> None:
     )
 
 
-def _settled_micros(receipt: Receipt) -> int | None:
+def _settled_micros(receipt: LedgerReceipt) -> int | None:
     return receipt.settled_micros if receipt.state is LineState.SETTLED else None
 
 
-def _settled_shares(receipt: Receipt) -> str | None:
+def _settled_shares(receipt: LedgerReceipt) -> str | None:
     """Encode the shares; None leaves the reserved ones on a line that is not settled."""
     if receipt.state is not LineState.SETTLED:
         return None

@@ -16,7 +16,7 @@ from leadflood.engine.net.ledger_port import LineState
 MINUTE = timedelta(minutes=1)
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FailedCall(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A call that went wrong: `code` as the error tree names it, `state` what the line costs."""
 
     call_id: UUID
@@ -101,7 +101,7 @@ async def find_allowances(db: Reader) -> dict[tuple[str, str, str], AllowanceSta
 
 async def find_failures(
     db: Reader, providers: Sequence[str], limit: int
-) -> dict[str, tuple[Failure, ...]]:
+) -> dict[str, tuple[FailedCall, ...]]:
     """Find the newest failed calls of each provider."""
     rows = await db.fetch(SQL.list_failures, providers=list(providers), limit=limit)
     return {
@@ -215,8 +215,8 @@ def _cap_use(budget: Budget | None, cap_micros: int | None) -> CapUse:
     )
 
 
-def _failure(row: Row) -> Failure:
-    return Failure(
+def _failure(row: Row) -> FailedCall:
+    return FailedCall(
         call_id=row["id"],
         operation=row["operation"],
         code=row["outcome"],

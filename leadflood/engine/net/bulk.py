@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 from leadflood.engine.errors import Bug
-from leadflood.engine.net.calls import BulkReply, Call, Item, Reply, SendBulk
+from leadflood.engine.net.calls import BulkCallItem, BulkReply, Call, Reply, SendBulk
 from leadflood.engine.net.coalescing import already_paid
-from leadflood.engine.net.ledger_port import Question
+from leadflood.engine.net.ledger_port import LedgerQuestion
 
 
 class BulkRequest:
@@ -17,12 +17,12 @@ class BulkRequest:
 
     def __init__(
         self,
-        items: Sequence[Item],
-        questions: Sequence[Question],
+        items: Sequence[BulkCallItem],
+        questions: Sequence[LedgerQuestion],
         stored: Sequence[Reply | None],
     ) -> None:
         self._rows = list(zip(items, questions, stored, strict=True))
-        self.pending: dict[Question, Item] = {}
+        self.pending: dict[LedgerQuestion, BulkCallItem] = {}
         for item, question, answer in self._rows:
             if answer is None:
                 self.pending.setdefault(question, item)
@@ -31,7 +31,7 @@ class BulkRequest:
         """Return the question of the whole request: its items' questions, in one order for all."""
         return b"\x00".join(sorted(question.question_hash for question in self.pending))
 
-    def join(self, fresh: Mapping[Question, Reply]) -> list[Reply]:
+    def join(self, fresh: Mapping[LedgerQuestion, Reply]) -> list[Reply]:
         """Return the answers in the order of the items; an equal item's answer is paid once."""
         replies: list[Reply] = []
         for item, question, answer in self._rows:
@@ -43,7 +43,7 @@ class BulkRequest:
 
 
 def send_pending(
-    call: Call, items: tuple[Item, ...], send: SendBulk
+    call: Call, items: tuple[BulkCallItem, ...], send: SendBulk
 ) -> Callable[[UUID], Awaitable[BulkReply]]:
     """Bind the items to an adapter's `send`. What it returns raises Bug when answers miss."""
 

@@ -77,7 +77,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     observed_at: datetime | None = None
 
 
-class Item(msgspec.Struct, frozen=True):
+class BulkCallItem(msgspec.Struct, frozen=True):
     """One of the questions of a bulk call, with the subject it is asked for."""
 
     question: bytes
@@ -92,7 +92,7 @@ class BulkReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Send = Callable[[UUID], Awaitable[Reply]]
-SendBulk = Callable[[UUID, Sequence[Item]], Awaitable[BulkReply]]
+SendBulk = Callable[[UUID, Sequence[BulkCallItem]], Awaitable[BulkReply]]
 
 
 class Gate(Protocol):
@@ -106,7 +106,9 @@ class Gate(Protocol):
     async def call(self, call: Call, send: Send) -> Reply:
         """Ask once: from the cache, or by breaker, limit, money, authorize, `send`, ledger."""
 
-    async def call_bulk(self, call: Call, items: Sequence[Item], send: SendBulk) -> Sequence[Reply]:
+    async def call_bulk(
+        self, call: Call, items: Sequence[BulkCallItem], send: SendBulk
+    ) -> Sequence[Reply]:
         """Ask for many at once; `send` gets only the items that no cached answer covers."""
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.calls import Reply
-from leadflood.engine.net.ledger_port import Question
+from leadflood.engine.net.ledger_port import LedgerQuestion
 
 
 class Flight:
@@ -29,9 +29,11 @@ class Coalescing:
     """The calls in flight, by question."""
 
     def __init__(self) -> None:
-        self._flights: dict[Question, Flight] = {}
+        self._flights: dict[LedgerQuestion, Flight] = {}
 
-    async def run(self, question: Question, ask: Callable[[Flight], Awaitable[Reply]]) -> Reply:
+    async def run(
+        self, question: LedgerQuestion, ask: Callable[[Flight], Awaitable[Reply]]
+    ) -> Reply:
         """Return the answer of an equal call in flight, or ask.
 
         Raises: the error of the equal call, where it was sent; whatever `ask` raises.

@@ -37,10 +37,10 @@ from leadflood.engine.net.answer_cache import AnswerCache
 from leadflood.engine.net.breaker import Settings as BreakerSettings
 from leadflood.engine.net.bulk import BulkRequest, send_pending
 from leadflood.engine.net.calls import (
+    BulkCallItem,
     BulkReply,
     Call,
     Cut,
-    Item,
     LimitHint,
     Reply,
     Send,
@@ -49,7 +49,7 @@ from leadflood.engine.net.calls import (
 from leadflood.engine.net.coalescing import Coalescing, Flight
 from leadflood.engine.net.crash_points import CrashPoints, Hook
 from leadflood.engine.net.gcra import LimitFeedback
-from leadflood.engine.net.ledger_port import Ledger, LineState, Purchase, Question
+from leadflood.engine.net.ledger_port import Ledger, LedgerQuestion, LineState, Purchase
 from leadflood.engine.net.limiter import Lane, Limiter, Settings as LimiterSettings, Slot
 from leadflood.engine.net.providers import Provider, Providers
 from leadflood.engine.net.reservation import Reservation, Reservations, Settlement
@@ -61,7 +61,7 @@ from leadflood.engine.net.settlement import (
     make_receipt,
 )
 from leadflood.engine.net.shares import split_evenly
-from leadflood.engine.obs.tracing import CURRENT_SPAN, Active, spanned
+from leadflood.engine.obs.tracing import CURRENT_SPAN, ActiveTracer, spanned
 
 ReplyT = TypeVar("ReplyT", bound=Reply | BulkReply)
 
@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 DEFAULTS = Settings()
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
+class GatewayParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway is built from.
 
     `node_id` returns this node's id now.
@@ -101,7 +101,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderGateway:
     """The `Gate` of a running process; `run` must be running. `in_flight` calls are out now."""
 
-    def __init__(self, parts: Parts, settings: Settings = DEFAULTS) -> None:
+    def __init__(self, parts: GatewayParts, settings: Settings = DEFAULTS) -> None:
         self._limiter = parts.limiter
         self._clock = parts.clock
         self._ids = parts.ids
@@ -135,7 +135,9 @@ class ProviderGateway:
 
         return await self._coalescing.run(question, ask)
 
-    async def call_bulk(self, call: Call, items: Sequence[Item], send: SendBulk) -> Sequence[Reply]:
+    async def call_bulk(
+        self, call: Call, items: Sequence[BulkCallItem], send: SendBulk
+    ) -> Sequence[Reply]:
         """Ask for many at once; `send` gets only the items that no stored answer covers."""
         context = current_call_context()
         questions = [_question(call, item.question, context) for item in items]
@@ -149,7 +151,7 @@ class ProviderGateway:
     async def _ask(
         self,
         call: Call,
-        question: Question,
+        question: LedgerQuestion,
         send: Send,
         context: CallContext,
         flight: Flight | None = None,
@@ -187,7 +189,7 @@ class ProviderGateway:
 
     async def _make(self, outgoing: OutgoingCall[ReplyT], context: CallContext) -> ReplyT:
         """Buy and send a call; where there are traces, as a part of its job's."""
-        if not Active.tracer.is_on:
+        if not ActiveTracer.tracer.is_on:
             return await self._buy_and_send(outgoing, context)
         name = f"{outgoing.call.provider} {outgoing.call.operation}"
         fields = {"ledger.reference": str(outgoing.purchase.reference)}
@@ -332,7 +334,7 @@ class ProviderGateway:
         )
 
     def _purchase(
-        self, call: Call, question: Question, subjects: tuple[str, ...], context: CallContext
+        self, call: Call, question: LedgerQuestion, subjects: tuple[str, ...], context: CallContext
     ) -> Purchase:
         return Purchase(
             reference=self._ids.new(),
@@ -348,6 +350,6 @@ class ProviderGateway:
         )
 
 
-def _question(call: Call, question: bytes, context: CallContext) -> Question:
+def _question(call: Call, question: bytes, context: CallContext) -> LedgerQuestion:
     digest = hashlib.blake2b(question, digest_size=20).digest()
-    return Question(call.provider, call.operation, digest, context.answers_since)
+    return LedgerQuestion(call.provider, call.operation, digest, context.answers_since)

@@ -51,7 +51,7 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """How a call ended: its line's last state, what it cost, the answers to keep.
 
     `shares` sum to `settled_micros`; both mean nothing unless the state is settled.
@@ -66,7 +66,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[StoredAnswer, ...] = ()
 
 
-class Question(msgspec.Struct, frozen=True):
+class LedgerQuestion(msgspec.Struct, frozen=True):
     """What an answer is found by; one kept before `since` does not count (None: all do)."""
 
     provider: str
@@ -95,11 +95,11 @@ class Ledger(Protocol):
     async def reserve(self, tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> None:
         """Write the lines and count their most against their caps."""
 
-    async def settle(self, tx: Tx, receipts: Sequence[Receipt]) -> None:
+    async def settle(self, tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
         """Write how the calls ended, move the money, keep the answers. Harmless when repeated."""
 
     async def find_answers(
-        self, tx: Tx, questions: Sequence[Question], now: datetime
+        self, tx: Tx, questions: Sequence[LedgerQuestion], now: datetime
     ) -> Sequence[Reply | None]:
         """Find the answers kept, in the order of the questions."""
 

@@ -24,7 +24,7 @@ from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Denied, LeadfloodError, Throttled, Transient, Unsure
 from leadflood.engine.net.calls import Reply
 from leadflood.engine.net.crash_points import CrashPoints
-from leadflood.engine.net.ledger_port import Ledger, Purchase, Receipt
+from leadflood.engine.net.ledger_port import Ledger, LedgerReceipt, Purchase
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class Reservation(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct, frozen=True):
     """How a call ended; `job` is whose stage records it, with the error or the reply."""
 
-    receipt: Receipt
+    receipt: LedgerReceipt
     job: JobContext | None = None
     error: BaseException | None = None
     reply: Reply | None = None
@@ -102,7 +102,7 @@ class Reservations:
                 await self._settle_without_stage(settlement.receipt, failure)
         self._crash_points.reach("settle.after", [settlement.receipt.purchase])
 
-    async def _settle_without_stage(self, receipt: Receipt, failure: Exception) -> None:
+    async def _settle_without_stage(self, receipt: LedgerReceipt, failure: Exception) -> None:
         purchase = receipt.purchase
         log.error("net.record.failed", reference=str(purchase.reference), error=repr(failure))
         await self._after.submit(Settlement(receipt))

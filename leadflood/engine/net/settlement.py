@@ -12,7 +12,7 @@ from uuid import UUID
 from leadflood.engine.context import JobContext
 from leadflood.engine.errors import Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.net.calls import BulkReply, Call, Cut, Reply, Unreached
-from leadflood.engine.net.ledger_port import LineState, Purchase, Receipt, StoredAnswer
+from leadflood.engine.net.ledger_port import LedgerReceipt, LineState, Purchase, StoredAnswer
 from leadflood.engine.net.shares import split_evenly
 
 ReplyT = TypeVar("ReplyT", bound=Reply | BulkReply)
@@ -50,7 +50,7 @@ class OutgoingCall(Generic[ReplyT]):
 
 def make_receipt(
     outgoing: OutgoingCall[ReplyT], state: LineState, error: BaseException | None, now: datetime
-) -> Receipt:
+) -> LedgerReceipt:
     """Write down how a call ended. A refusal that costs is settled at its cost."""
     billed = getattr(error, "cost_micros", 0)
     if billed and state is LineState.RELEASED:
@@ -60,7 +60,7 @@ def make_receipt(
     settled = billed if outgoing.reply is None else sum(costs)
     is_by_item = isinstance(outgoing.reply, BulkReply)
     subjects = outgoing.purchase.subjects
-    return Receipt(
+    return LedgerReceipt(
         purchase=outgoing.purchase,
         state=state,
         outcome=_outcome(state, error, [reply for _, reply in answers]),

@@ -39,7 +39,7 @@ class SentryReporter:
             scope.capture_exception(error)
 
 
-class Active:
+class ActiveSentry:
     """The reporter of this process; None: there is none."""
 
     reporter: SentryReporter | None = None
@@ -48,7 +48,7 @@ class Active:
 def report_bug(logger: Any, method: str, fields: MutableMapping[str, Any]) -> Any:
     """Report what is logged with an exception as an error; a step of the log's pipeline."""
     del logger
-    reporter, error = Active.reporter, fields.get("exc_info")
+    reporter, error = ActiveSentry.reporter, fields.get("exc_info")
     if reporter is not None and method == "error" and isinstance(error, BaseException):
         reporter.report(str(fields.get("event", "")), error, fields)
     return fields
@@ -80,11 +80,11 @@ def reporting(settings: Settings, transport: Any = None) -> Iterator[None]:
         before_send=strip,
         **more,
     )
-    Active.reporter = SentryReporter(sentry_sdk)
+    ActiveSentry.reporter = SentryReporter(sentry_sdk)
     try:
         yield
     finally:
-        Active.reporter = None
+        ActiveSentry.reporter = None
         sentry_sdk.get_client().close(timeout=SHUTDOWN_SECONDS)
 
 

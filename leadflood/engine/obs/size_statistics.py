@@ -38,7 +38,7 @@ class TableSize(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last_analyze_at: datetime | None
 
 
-class Connections(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Connections to this database, from all processes; `most` to the whole server."""
 
     active: int
@@ -84,13 +84,13 @@ async def find_database_bytes(db: Reader) -> int:
     return int(await db.fetch_value(SQL.find_database_bytes))
 
 
-async def count_connections(db: Reader) -> Connections:
+async def count_connections(db: Reader) -> ConnectionCounts:
     """Count the connections to this database."""
     row = await db.fetch_one(SQL.count_connections)
     return (
-        Connections(**dict(row.items()))
+        ConnectionCounts(**dict(row.items()))
         if row
-        else Connections(active=0, idle=0, in_transaction=0, most=0)
+        else ConnectionCounts(active=0, idle=0, in_transaction=0, most=0)
     )
 
 

@@ -74,7 +74,7 @@ class _NoTracer:
         return _NoSpan()
 
 
-class Active:
+class ActiveTracer:
     """The tracer of this process, as its logger is one."""
 
     tracer: Tracer = _NoTracer()
@@ -87,7 +87,7 @@ CURRENT_SPAN: ContextVar[str] = ContextVar("current_span", default="")
 @contextmanager
 def spanned(name: str, kind: Kind, parent: str, **fields: str | int) -> Iterator[Span]:
     """Make a span of the block; for where the tracer is on."""
-    span = Active.tracer.begin(name, kind, parent, **fields)
+    span = ActiveTracer.tracer.begin(name, kind, parent, **fields)
     token = CURRENT_SPAN.set(span.trace_parent)
     try:
         yield span
@@ -128,11 +128,11 @@ async def tracing(settings: Settings) -> AsyncIterator[None]:
 @contextmanager
 def traced_by(provider: Any) -> Iterator[None]:
     """Use a provider of OpenTelemetry's while the block runs."""
-    before, Active.tracer = Active.tracer, _OpenTelemetry(provider)
+    before, ActiveTracer.tracer = ActiveTracer.tracer, _OpenTelemetry(provider)
     try:
         yield
     finally:
-        Active.tracer = before
+        ActiveTracer.tracer = before
 
 
 def _provider_of(settings: Settings) -> Any:

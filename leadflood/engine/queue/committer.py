@@ -22,7 +22,7 @@ from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.queue import repository
 from leadflood.engine.queue.backoff import Backoff
-from leadflood.engine.queue.dispatcher import Delivery, NewJob
+from leadflood.engine.queue.dispatcher import HandOff, NewJob
 from leadflood.engine.queue.error_classes import FOREIGN_KEY_VIOLATION, TIMEOUTS, is_environment
 from leadflood.engine.queue.job import CANCELLED, COMPLETED, FAILED, Job
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Retry, Snooze
@@ -148,7 +148,7 @@ class Committer:
     async def _attempt(self, part: list[Job]) -> None:
         """Run the one transaction of a batch."""
         sorted_part = self._sort(part)
-        delivery = Delivery(self._node, self._wakeups)
+        delivery = HandOff(self._node, self._wakeups)
         try:
             with self._node.claiming():
                 async with self._db.transaction() as tx:
@@ -220,13 +220,13 @@ class Committer:
             return 1 + error.retries
         return self._stage.policy.attempts
 
-    async def _write(self, tx: Tx, batch: "_Batch", delivery: Delivery) -> None:
+    async def _write(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
         if batch.ended:
             await self._write_ended(tx, batch, delivery)
         if batch.postponed:
             await self._postpone(tx, batch, delivery)
 
-    async def _write_ended(self, tx: Tx, batch: "_Batch", delivery: Delivery) -> None:
+    async def _write_ended(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
         ended = batch.ended
         settled = await self._delete(tx, batch)
         if settled.count != len(ended):
@@ -267,7 +267,7 @@ class Committer:
         )
 
     async def _run_again(
-        self, tx: Tx, ended: Sequence[Job], again: dict[UUID, str], delivery: Delivery
+        self, tx: Tx, ended: Sequence[Job], again: dict[UUID, str], delivery: HandOff
     ) -> None:
         """A running key was asked for again: queue a new job with what was asked last."""
         jobs = [
@@ -287,7 +287,7 @@ class Committer:
         ]
         await self._dispatcher.insert(tx, self._stage.name, jobs, delivery)
 
-    async def _postpone(self, tx: Tx, batch: "_Batch", delivery: Delivery) -> None:
+    async def _postpone(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
         now = self._clock.now()
         rows = await tx.fetch(
             SQL.postpone_jobs,

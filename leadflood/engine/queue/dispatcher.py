@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.actors.channel import Channel
+from leadflood.engine.actors.channel import JobChannel
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
@@ -121,18 +121,18 @@ class EventRows:
         self.payloads.append(payload)
 
 
-class Delivery:
+class HandOff:
     """What a transaction hands off through memory: pushed after COMMIT, released on rollback."""
 
     def __init__(self, node: Node | None, wakeups: Wakeups) -> None:
         self._node = node
         self._wakeups = wakeups
-        self._handed: list[tuple[Channel[Job], list[Job], int]] = []
+        self._handed: list[tuple[JobChannel[Job], list[Job], int]] = []
         self._queued: set[str] = set()
         self._has_scheduled = False
         self.job_ids: list[UUID] = []
 
-    def push_after_commit(self, channel: Channel[Job], jobs: list[Job], reserved: int) -> None:
+    def push_after_commit(self, channel: JobChannel[Job], jobs: list[Job], reserved: int) -> None:
         """Push claimed jobs after COMMIT into a channel in which `reserved` slots are held."""
         self._handed.append((channel, jobs, reserved))
 
@@ -175,7 +175,7 @@ class Dispatcher:
     def __init__(
         self,
         routes: EventRoutes,
-        channels: Mapping[str, Channel[Job]],
+        channels: Mapping[str, JobChannel[Job]],
         node: Node | None,
         wakeups: Wakeups,
         ids: Ids,
@@ -189,7 +189,7 @@ class Dispatcher:
         self._clock = clock
 
     async def dispatch(
-        self, tx: Tx, follow_ups: Sequence[FollowUp], causes: Mapping[UUID, Job], delivery: Delivery
+        self, tx: Tx, follow_ups: Sequence[FollowUp], causes: Mapping[UUID, Job], delivery: HandOff
     ) -> None:
         """Write the log rows and the follow-up jobs of a batch of events."""
         if not follow_ups:
@@ -252,7 +252,7 @@ class Dispatcher:
     async def _era(self, tx: Tx) -> int:
         return int(await tx.fetch_value(SQL.find_era) or 1)
 
-    async def insert(self, tx: Tx, stage: str, jobs: list[NewJob], delivery: Delivery) -> None:
+    async def insert(self, tx: Tx, stage: str, jobs: list[NewJob], delivery: HandOff) -> None:
         """Insert new jobs of one stage, claimed as far as its channel has room."""
         for job, new_id in zip(jobs, self._ids.take(len(jobs)), strict=True):
             job.id = new_id
@@ -275,7 +275,7 @@ class Dispatcher:
         return granted
 
     async def _insert_unkeyed(
-        self, tx: Tx, stage: str, jobs: list[NewJob], delivery: Delivery
+        self, tx: Tx, stage: str, jobs: list[NewJob], delivery: HandOff
     ) -> None:
         waiting = [job for job in jobs if job.state == QUEUED]
         claimed = self._reserve(stage, waiting)
@@ -319,7 +319,7 @@ class Dispatcher:
         )
 
     async def _insert_keyed(
-        self, tx: Tx, stage: str, jobs: list[NewJob], delivery: Delivery
+        self, tx: Tx, stage: str, jobs: list[NewJob], delivery: HandOff
     ) -> None:
         """Insert jobs with a key. One whose key is alive joins that job, and gets its id."""
         first_by_key = _join_equal_keys(jobs)

@@ -9,7 +9,7 @@ from uuid import UUID
 import anyio
 import msgspec
 
-from leadflood.engine.actors.channel import Channel
+from leadflood.engine.actors.channel import JobChannel
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Row, sqlstate_of
@@ -40,7 +40,7 @@ class JobFetcher:
     def __init__(
         self,
         stage: Stage[Any, Any, Any],
-        channel: Channel[Job],
+        channel: JobChannel[Job],
         db: Database,
         node: Node,
         may_claim: Callable[[], bool],

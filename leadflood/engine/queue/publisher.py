@@ -10,7 +10,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue import repository
-from leadflood.engine.queue.dispatcher import Delivery, Dispatcher
+from leadflood.engine.queue.dispatcher import Dispatcher, HandOff
 from leadflood.engine.queue.error_classes import is_temporary
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.node import Node
@@ -34,7 +34,7 @@ class PublishingTransaction(Protocol):
 class Publication:
     """An open transaction that may publish events."""
 
-    def __init__(self, tx: Tx, dispatcher: Dispatcher, delivery: Delivery) -> None:
+    def __init__(self, tx: Tx, dispatcher: Dispatcher, delivery: HandOff) -> None:
         self.tx = tx
         self._dispatcher = dispatcher
         self._delivery = delivery
@@ -81,7 +81,7 @@ class Publisher:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Publication]:
         """Open a transaction; after COMMIT its jobs start, on rollback nothing happened."""
-        delivery = Delivery(self._node, self._wakeups)
+        delivery = HandOff(self._node, self._wakeups)
         try:
             if self._node is None:
                 async with self._db.transaction() as tx:
@@ -99,7 +99,7 @@ class Publisher:
         if self._node is None:
             await self._notify_nodes(delivery)
 
-    async def _notify_nodes(self, delivery: Delivery) -> None:
+    async def _notify_nodes(self, delivery: HandOff) -> None:
         """Wake the nodes; what is committed stays so when that fails: they look by themselves."""
         try:
             for payload in delivery.wakeup_payloads():

@@ -17,8 +17,9 @@ import msgspec
 
 from leadflood.engine.context import JobContext, SendDecision
 from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import code_of
 from leadflood.engine.queue.event import Event
-from leadflood.engine.queue.outcome import Discard, Done, Outcome
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 
 TaskT = TypeVar("TaskT", bound=msgspec.Struct)
 InputT = TypeVar("InputT")
@@ -101,9 +102,32 @@ class FinishedTask(Generic[TaskT, ResultT]):
         """The run it belongs to."""
         return self.claimed.run_id
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it ended because its run was cancelled, or its subject deleted."""
+        return isinstance(self.outcome, Discard) and isinstance(self.outcome.error, Cancelled)
+
+    @property
+    def failure_code(self) -> str | None:
+        """The code of the error that ended it; None where it is done or was cancelled."""
+        if self.is_cancelled or not isinstance(self.outcome, Discard):
+            return None
+        return code_of(self.outcome.error)
+
     def follow_up(self, event: Event, run_at: datetime | None = None) -> FollowUp:
         """Name an event that this task caused; its follow-up inherits the run and the turn."""
         return FollowUp(self.claimed.job_id, event, run_at)
+
+
+def group_failures(
+    finished: Sequence[FinishedTask[TaskT, ResultT]],
+) -> Sequence[tuple[str, Sequence[TaskT]]]:
+    """Return the tasks that failed by the code of their error, in its order."""
+    tasks: dict[str, list[TaskT]] = {}
+    for item in finished:
+        if item.failure_code is not None:
+            tasks.setdefault(item.failure_code, []).append(item.task)
+    return sorted(tasks.items(), key=lambda group: group[0])
 
 
 class Stage(Generic[TaskT, InputT, ResultT]):

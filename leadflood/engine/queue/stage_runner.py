@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.actors.channel import Channel
+from leadflood.engine.actors.channel import JobChannel
 from leadflood.engine.actors.supervisor import Child, Strategy, Supervisor
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.obs.stage_metrics import StageMetrics
@@ -52,7 +52,7 @@ class StageRunner:
     def __init__(
         self,
         stage: Stage[Any, Any, Any],
-        channel: Channel[Job],
+        channel: JobChannel[Job],
         parts: QueueParts,
         only_runs: Sequence[UUID] = (),
     ) -> None:

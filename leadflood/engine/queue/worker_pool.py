@@ -9,7 +9,7 @@ import anyio.abc
 import anyio.lowlevel
 import msgspec
 
-from leadflood.engine.actors.channel import Channel
+from leadflood.engine.actors.channel import JobChannel
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
@@ -17,7 +17,7 @@ from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
-from leadflood.engine.obs.tracing import Active, Span, spanned
+from leadflood.engine.obs.tracing import ActiveTracer, Span, spanned
 from leadflood.engine.queue.error_classes import is_database_away, is_temporary
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
@@ -75,7 +75,7 @@ class WorkerPool:
     def __init__(
         self,
         stage: Stage[Any, Any, Any],
-        channel: Channel[Job],
+        channel: JobChannel[Job],
         db: Database,
         node: Node,
         finish: Callable[[Job], None],
@@ -90,7 +90,7 @@ class WorkerPool:
         self._loads = type(stage).load is not Stage.load
         self._workers: list[Worker] = []
         self._group: anyio.abc.TaskGroup | None = None
-        self._loaded: Channel[Job] = Channel(stage.policy.concurrency)
+        self._loaded: JobChannel[Job] = JobChannel(stage.policy.concurrency)
         self.concurrency = stage.policy.concurrency
         self.quiet_until = 0.0
         self._monotonic = REAL_TIME.monotonic
@@ -131,7 +131,7 @@ class WorkerPool:
             if self._loads:
                 group.start_soon(self._load_for_ever)
 
-    def _source(self) -> Channel[Job]:
+    def _source(self) -> JobChannel[Job]:
         return self._loaded if self._loads else self._channel
 
     def _grow(self, needed: int) -> None:
@@ -217,7 +217,7 @@ class WorkerPool:
             job.authorize, job.record = self._stage.authorize, self._stage.record
             job.record_many = self._stage.record_many
         try:
-            is_traced = Active.tracer.is_on
+            is_traced = ActiveTracer.tracer.is_on
             job.outcome = await (self._traced(job) if is_traced else self._stage.work(job.input))
         except Exception as error:  # noqa: BLE001 - the worker is where errors become outcomes
             job.outcome = self._note(outcome_of(error), error)
@@ -346,7 +346,7 @@ class WorkerPool:
     @contextmanager
     def _traced_batch(self, ready: Sequence[Job]) -> Iterator[None]:
         """Give each job of a batch its span: what they share takes each of them as long."""
-        if not Active.tracer.is_on:
+        if not ActiveTracer.tracer.is_on:
             yield
             return
         with ExitStack() as stack:

@@ -83,10 +83,10 @@ async def test_a_body_made_to_harm_is_a_problem_of_its_sender(api: Client, name:
     assert len(refused.body) < 5_000
 
 
-async def test_of_a_key_given_twice_the_last_one_counts(api: Client) -> None:
-    made = await api.post("/v1/icps", raw=b'{"name": "first", "name": "last"}')
+async def test_the_last_of_two_equal_keys_in_a_body_counts(api: Client) -> None:
+    created = await api.post("/v1/icps", raw=b'{"name": "first", "name": "last"}')
 
-    assert made.json["name"] == "last"
+    assert created.json["name"] == "last"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ async def test_a_body_that_drips_is_cut_off(node: Node) -> None:
     assert dripping.headers["Connection"] == silent.headers["Connection"] == "close"
 
 
-async def test_the_body_of_a_route_that_takes_none_is_not_looked_at(api: Client) -> None:
-    told = await api.ask("GET", "/health", raw=b"{" * 100_000)
+async def test_the_body_of_a_route_that_takes_none_is_ignored(api: Client) -> None:
+    answer = await api.ask("GET", "/health", raw=b"{" * 100_000)
 
-    assert told.status == 200
+    assert answer.status == 200

@@ -85,7 +85,7 @@ def test_without_trusted_proxies_no_header_is_believed() -> None:
         ("Forwarded", "for=192.0.2.1", False),
     ],
 )
-def test_a_proxy_tells_whether_it_was_reached_by_tls(
+def test_a_proxy_says_whether_it_was_reached_by_tls(
     header: str,
     value: str,
     is_secure: bool,  # noqa: FBT001 - a row of the table
@@ -102,12 +102,12 @@ def test_no_header_is_a_bug(values: list[str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/99", "proxy.example", ""])
-def test_what_is_no_network_is_refused_at_the_start(text: str) -> None:
+def test_an_invalid_network_is_refused_at_the_start(text: str) -> None:
     with pytest.raises(Invalid, match="trusted_proxies"):
         Proxies((text,))
 
 
-def test_addresses_are_written_one_way_and_counted_by_customer() -> None:
+def test_addresses_are_normalized_and_counted_by_customer() -> None:
     assert plain("::ffff:192.0.2.1") == "192.0.2.1"
     assert plain("fe80::1%eth0") == "fe80::1"
     assert plain("") == ""
@@ -115,7 +115,7 @@ def test_addresses_are_written_one_way_and_counted_by_customer() -> None:
     assert bucket_of("192.0.2.1") == "192.0.2.1"
 
 
-def test_whoever_needs_the_address_asks_one_function() -> None:
+def test_the_client_s_address_is_read_in_one_place() -> None:
     request = asked(PROXY)
     request[ORIGIN] = Origin("192.0.2.1")
 

@@ -4,7 +4,7 @@ import pytest
 from leadflood.api.http.deprecation import Deprecation
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route
-from leadflood.api.routes.unsubscribe import Alive
+from leadflood.api.routes.liveness import Alive
 from leadflood.app import Node
 from leadflood.engine.errors import NotFound
 
@@ -30,12 +30,24 @@ async def fail() -> Alive:
 
 
 TABLE = (
-    Route(method="GET", path="/v1/things", handler=show, permission="", is_open=True,
-          deprecation=GOING),
-    Route(method="GET", path="/v1/lost", handler=fail, permission="", is_open=True,
-          deprecation=Deprecation(deprecated_at=GOING.deprecated_at)),
+    Route(
+        method="GET",
+        path="/v1/things",
+        handler=show,
+        permission="",
+        is_open=True,
+        deprecation=GOING,
+    ),
+    Route(
+        method="GET",
+        path="/v1/lost",
+        handler=fail,
+        permission="",
+        is_open=True,
+        deprecation=Deprecation(deprecated_at=GOING.deprecated_at),
+    ),
     Route(method="GET", path="/v2/things", handler=show, permission="", is_open=True),
-)  # fmt: skip
+)
 
 
 async def test_a_route_that_will_go_says_so_in_good_and_bad_answers(node: Node) -> None:
@@ -54,16 +66,16 @@ async def test_a_route_that_will_go_says_so_in_good_and_bad_answers(node: Node) 
     assert not {"Deprecation", "Sunset", "Link"} & set(staying.headers)
 
 
-def test_the_document_marks_it() -> None:
+def test_the_document_marks_a_deprecated_route() -> None:
     paths = describe(TABLE)["paths"]
 
     assert paths["/v1/things"]["get"]["deprecated"] is True
     assert "deprecated" not in paths["/v2/things"]["get"]
 
 
-def test_an_instant_is_told_in_universal_time() -> None:
-    there = datetime(2027, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+def test_an_instant_is_written_in_utc() -> None:
+    local_time = datetime(2027, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
-    told = Deprecation(deprecated_at=GOING.deprecated_at, sunset_at=there).headers()
+    headers = Deprecation(deprecated_at=GOING.deprecated_at, sunset_at=local_time).headers()
 
-    assert told["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"
+    assert headers["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"

@@ -6,14 +6,14 @@ from hypothesis import given, strategies as st
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.problems import HttpRefused
 
-from tests.api.test_icp import an_icp
+from tests.api.test_icps import an_icp
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg
 
 
 @given(st.integers(min_value=0, max_value=999_999_999), st.none() | st.binary())
-def test_a_tag_that_was_given_out_is_read_back(version: int, more: bytes | None) -> None:
+def test_an_etag_is_read_back(version: int, more: bytes | None) -> None:
     etag = write_etag(version, more)
 
     assert read_if_match([etag]) == frozenset({version})
@@ -22,7 +22,7 @@ def test_a_tag_that_was_given_out_is_read_back(version: int, more: bytes | None)
 
 
 @pytest.mark.parametrize(
-    ("given", "versions"),
+    ("headers", "versions"),
     [
         (["*"], None),
         ([], None),
@@ -38,15 +38,15 @@ def test_a_tag_that_was_given_out_is_read_back(version: int, more: bytes | None)
     ],
 )
 def test_if_match_names_versions_and_weak_or_foreign_tags_none(
-    given: list[str], versions: set[int] | None
+    headers: list[str], versions: set[int] | None
 ) -> None:
-    read = read_if_match(given)
+    read = read_if_match(headers)
 
     assert read == (None if versions is None else frozenset(versions))
 
 
 @pytest.mark.parametrize("text", ["3", '"3', "'3'", '"3" "4"', '"3"; "4"', "", "w/3", '*, "3"'])
-def test_what_is_no_list_of_tags_is_refused(text: str) -> None:
+def test_a_malformed_if_match_is_refused(text: str) -> None:
     with pytest.raises(HttpRefused) as refused:
         read_if_match([text])
 
@@ -62,26 +62,26 @@ def test_no_condition_is_a_bug(text: str) -> None:
         assert refused.status == 400  # noqa: PT017 - the point is that nothing else is raised
 
 
-async def test_what_has_a_version_bears_it_as_etag_and_is_not_sent_again_unchanged(
+async def test_a_versioned_answer_has_an_etag_and_is_not_sent_again_unchanged(
     api: Client,
 ) -> None:
-    made = await api.post("/v1/icps", an_icp())
-    path = f"/v1/icps/{made.json['profileId']}"
+    created = await api.post("/v1/icps", an_icp())
+    path = f"/v1/icps/{created.json['profileId']}"
     etag = (await api.get(path)).headers["ETag"]
 
-    same = await api.get(path, headers={"If-None-Match": f'"0", W/{etag}'})
+    unchanged = await api.get(path, headers={"If-None-Match": f'"0", W/{etag}'})
     head = await api.ask("HEAD", path)
     await api.ask("PUT", path, an_icp())
     changed = await api.get(path, headers={"If-None-Match": etag})
 
-    assert read_if_match([made.headers["ETag"]]) == read_if_match([etag]) == frozenset({1})
-    assert (same.status, same.body, same.headers["ETag"]) == (304, b"", etag)
+    assert read_if_match([created.headers["ETag"]]) == read_if_match([etag]) == frozenset({1})
+    assert (unchanged.status, unchanged.body, unchanged.headers["ETag"]) == (304, b"", etag)
     assert head.headers["ETag"] == etag
     assert changed.status == 200
     assert read_if_match([changed.headers["ETag"]]) == frozenset({2})
 
 
-async def test_fields_are_picked_of_each_in_a_list(api: Client) -> None:
+async def test_fields_are_selected_in_each_item_of_a_list(api: Client) -> None:
     await api.post("/v1/icps", an_icp())
 
     page = await api.get("/v1/icps?limit=1&fields=name,version,%20name")
@@ -90,7 +90,7 @@ async def test_fields_are_picked_of_each_in_a_list(api: Client) -> None:
     assert page.json["pagination"]["limit"] == 1
 
 
-async def test_a_field_that_is_not_known_is_refused_naming_those_that_are(api: Client) -> None:
+async def test_an_unknown_field_is_refused_naming_those_that_exist(api: Client) -> None:
     refused = await api.get("/v1/icps?fields=name,secret")
 
     assert refused.status == 422
@@ -100,10 +100,10 @@ async def test_a_field_that_is_not_known_is_refused_naming_those_that_are(api: C
 
 async def test_pages_by_number_end_where_a_cursor_must_go_on(api: Client) -> None:
     too_deep = await api.get("/v1/icps?page=101&limit=100")
-    both = await api.get("/v1/icps?page=2&cursor=AAAA")
+    contradicting = await api.get("/v1/icps?page=2&cursor=AAAA")
     last = await api.get("/v1/icps?page=100&limit=100")
 
-    assert too_deep.status == both.status == 422
+    assert too_deep.status == contradicting.status == 422
     assert "nextCursor" in too_deep.problem["detail"]
     assert last.status == 200
     assert last.json["pagination"]["page"] == 100

@@ -20,20 +20,20 @@ def keyed() -> dict[str, str]:
 async def test_the_same_key_and_body_get_the_same_answer_and_one_lead(
     api: Client, icp_id: str
 ) -> None:
-    given, headers = a_lead(icp_id), keyed()
+    body, headers = a_lead(icp_id), keyed()
 
-    first = await api.post("/v1/leads", given, headers=headers)
-    second = await api.post("/v1/leads", given, headers=headers)
+    first = await api.post("/v1/leads", body, headers=headers)
+    second = await api.post("/v1/leads", body, headers=headers)
 
     assert (first.status, second.status) == (201, 201)
     assert first.body == second.body
 
 
 async def test_fifty_equal_posts_at_the_same_moment_are_one(api: Client, icp_id: str) -> None:
-    given, headers, answers = a_lead(icp_id), keyed(), list[Answer]()
+    body, headers, answers = a_lead(icp_id), keyed(), list[Answer]()
 
     async def create() -> None:
-        answers.append(await api.post("/v1/leads", given, headers=headers))
+        answers.append(await api.post("/v1/leads", body, headers=headers))
 
     async with anyio.create_task_group() as group:
         for _ in range(50):
@@ -53,7 +53,7 @@ async def test_a_key_with_another_body_is_refused(api: Client, icp_id: str) -> N
     assert refused.problem["code"] == "http.idempotency.reused"
 
 
-async def test_a_refused_request_keeps_nothing_so_that_a_mended_one_may_use_its_key(
+async def test_a_refused_request_is_not_remembered_so_that_a_corrected_one_may_use_its_key(
     api: Client, icp_id: str
 ) -> None:
     headers, bad = keyed(), {"title": "COO", "icpId": icp_id}
@@ -93,7 +93,7 @@ async def test_an_unusable_key_is_refused(api: Client, icp_id: str, key: str) ->
     assert refused.problem["code"] == "http.idempotency.invalid"
 
 
-async def test_answers_are_forgotten_after_their_time(api: Client, node: Node) -> None:
+async def test_stored_answers_expire(api: Client, node: Node) -> None:
     headers = keyed()
     await api.post("/v1/icps", {"name": "Forgotten"}, headers=headers)
     storage = node.storage
@@ -102,5 +102,5 @@ async def test_answers_are_forgotten_after_their_time(api: Client, node: Node) -
     count = await idempotency.prune(storage.db, later)
 
     assert count > 0
-    other = await api.post("/v1/icps", {"name": "Else"}, headers=headers)
-    assert other.status == 201
+    second = await api.post("/v1/icps", {"name": "Else"}, headers=headers)
+    assert second.status == 201

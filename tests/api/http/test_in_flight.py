@@ -6,23 +6,23 @@ KEY = b"k"
 
 
 async def test_equal_requests_get_the_answer_of_the_first() -> None:
-    requests, done, seen = InFlightRequests(), 0, list[object]()
+    requests, done_count, shared = InFlightRequests(), 0, list[object]()
 
     async def ask() -> None:
-        nonlocal done
+        nonlocal done_count
         async with requests.lock(KEY) as flight:
             if flight.response is None:
                 await anyio.lowlevel.checkpoint()
-                done += 1
+                done_count += 1
                 flight.response = StoredResponse(b"", "made")
-            seen.append(flight.response.answer)
+            shared.append(flight.response.answer)
 
     async with anyio.create_task_group() as group:
         for _ in range(50):
             group.start_soon(ask)
 
-    assert done == 1
-    assert seen == ["made"] * 50
+    assert done_count == 1
+    assert shared == ["made"] * 50
     assert len(requests) == 0
 
 

@@ -80,7 +80,7 @@ async def test_the_page_for_people_works_offline_under_its_strict_policy(api: Cl
             "text/css" if path.endswith(".css") else "text/javascript"
         )
         loaded = re.findall(rb"url\(\s*[\"']?([^\"')\s]{0,12})", asset.body)
-        assert path.endswith(".js") or all(one.startswith(b"data:") for one in loaded), path
+        assert path.endswith(".js") or all(source.startswith(b"data:") for source in loaded), path
 
     assert len(assets) == 3
     assert not re.search(r"<script(?![^>]*\bsrc=)", page), "an inline script would not run"

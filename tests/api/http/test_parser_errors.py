@@ -79,23 +79,21 @@ NOT_READ: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("name", NOT_READ)
-async def test_what_cannot_be_read_is_told_as_a_problem_like_all_else(
-    api: Client, name: str
-) -> None:
+async def test_an_unreadable_request_is_answered_with_a_problem(api: Client, name: str) -> None:
     raw, status = NOT_READ[name]
 
-    told = await send_raw(api, raw)
+    answer = await send_raw(api, raw)
 
-    assert told.status == status, told.body
-    assert told.problem["code"].startswith("http.")
-    assert told.problem["detail"]
-    assert told.headers["X-Content-Type-Options"] == "nosniff"
-    assert told.headers["Content-Security-Policy"].startswith("default-src 'none'")
-    assert told.headers["Server"] == "leadflood"
-    assert "Traceback" not in told.body.decode()
+    assert answer.status == status, answer.body
+    assert answer.problem["code"].startswith("http.")
+    assert answer.problem["detail"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert answer.headers["Server"] == "leadflood"
+    assert "Traceback" not in answer.body.decode()
 
 
-async def test_nonsense_ends_a_connection_that_was_good_before(api: Client) -> None:
+async def test_nonsense_ends_its_connection(api: Client) -> None:
     async with connected(api) as socket:
         await socket.send(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
         good = await read_answer(socket)
@@ -114,11 +112,11 @@ async def test_a_body_is_asked_for_only_when_it_is_wanted(api: Client) -> None:
         with anyio.fail_after(5):
             go_on = await socket.receive_exactly(len(GO_ON))
         await socket.send(b'{"name": "Wow"}')
-        made = await read_answer(socket)
+        created = await read_answer(socket)
     refused = await send_raw(api, POST.replace(b"application/json", b"text/html") + expecting)
 
     assert go_on == GO_ON
-    assert made.status == 201
+    assert created.status == 201
     assert refused.status == 415
 
 
@@ -130,6 +128,6 @@ async def test_a_body_that_is_cut_ends_its_connection_and_nothing_else(api: Clie
 
 
 async def test_an_upgrade_of_a_route_that_streams_nothing_is_answered_plainly(api: Client) -> None:
-    told = await send_raw(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
+    answer = await send_raw(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
 
-    assert told.status == 200
+    assert answer.status == 200

@@ -37,19 +37,21 @@ def test_each_class_has_the_status_of_the_conventions(name: str, status: int) ->
     assert status_of(error_type).status == status
 
 
-def test_the_table_goes_from_the_special_to_the_general() -> None:
+def test_the_table_goes_from_specific_to_general_errors() -> None:
     kinds = [kind for kind, _ in TABLE]
 
-    for place, kind in enumerate(kinds):
-        assert not any(issubclass(kind, earlier) for earlier in kinds[:place]), kind
+    for position, kind in enumerate(kinds):
+        assert not any(issubclass(kind, earlier) for earlier in kinds[:position]), kind
 
 
 def test_a_problem_carries_code_fields_and_the_request_s_id() -> None:
-    told = refusal_of(Invalid("no", (FieldProblem("a.b", "write c"),), code="x.y"), "r-1").problem
+    problem = refusal_of(
+        Invalid("no", (FieldProblem("a.b", "write c"),), code="x.y"), "r-1"
+    ).problem
 
-    assert (told.code, told.status, told.request_id) == ("x.y", 422, "r-1")
-    assert told.fields == (FieldProblem("a.b", "write c"),)
-    assert told.type == "urn:leadflood:x.y"
+    assert (problem.code, problem.status, problem.request_id) == ("x.y", 422, "r-1")
+    assert problem.fields == (FieldProblem("a.b", "write c"),)
+    assert problem.type == "urn:leadflood:x.y"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_problem_carries_code_fields_and_the_request_s_id() -> None:
         (provider_errors.ProviderDown("away", 7.0), "7"),
     ],
 )
-def test_who_must_wait_is_told_how_long(error: LeadfloodError, seconds: str) -> None:
+def test_a_throttled_answer_says_how_long_to_wait(error: LeadfloodError, seconds: str) -> None:
     assert refusal_of(error, "r").headers == {"Retry-After": seconds}
 
 

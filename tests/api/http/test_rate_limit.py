@@ -31,7 +31,7 @@ def test_a_burst_passes_then_one_at_a_time_as_time_goes_by() -> None:
     clock = ManualClock()
     meter = Meter(Rate(60.0, 3), clock)
 
-    waits = [asked.wait_seconds for _ in range(5) if (asked := meter.count("a"))]
+    waits = [quota.wait_seconds for _ in range(5) if (quota := meter.count("a"))]
     clock.advance(1.0)
     after = meter.count("a")
     again = meter.count("a")
@@ -52,11 +52,11 @@ def test_nobody_ever_gets_more_than_the_burst_and_what_time_brings(
     for pause in pauses:
         clock.advance(pause)
         seconds += pause
-        standing = meter.count("a")
-        assert standing is not None
-        passed += not standing.wait_seconds
-        assert 0 <= standing.remaining < burst
-        assert standing.reset_seconds <= burst + 1e-6
+        quota = meter.count("a")
+        assert quota is not None
+        passed += not quota.wait_seconds
+        assert 0 <= quota.remaining < burst
+        assert quota.reset_seconds <= burst + 1e-6
 
     assert passed <= burst + seconds + 1e-6
 
@@ -75,7 +75,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(meter) == 10
 
 
-def test_an_ipv6_customer_is_one_whatever_address_he_takes() -> None:
+def test_the_ipv6_addresses_of_a_customer_share_a_limit() -> None:
     limits = RateLimiter(Settings(public=FEW))
 
     for number in range(3):
@@ -86,7 +86,7 @@ def test_an_ipv6_customer_is_one_whatever_address_he_takes() -> None:
     assert limits.count_address("public", "2001:db8:0:2::1")
 
 
-def test_each_user_is_counted_alone_and_the_operator_only_where_told() -> None:
+def test_each_user_is_counted_alone_and_the_operator_only_when_set() -> None:
     operator = Principal(kind=PrincipalKind.OPERATOR, name="o", permissions=ALL)
     limits, first = RateLimiter(Settings(normal=FEW)), a_user()
 
@@ -100,14 +100,15 @@ def test_each_user_is_counted_alone_and_the_operator_only_where_told() -> None:
     assert RateLimiter(Settings(normal=FEW, limits_operator=True)).count_caller("normal", operator)
 
 
-def test_of_two_limits_the_tighter_is_told() -> None:
+def test_the_tighter_of_two_limits_is_shown() -> None:
     limits = RateLimiter(Settings(normal=RateClass(Rate(60.0, 9), Rate(60.0, 3))))
 
-    told = tightest([limits.count_caller("normal", a_user()), None,
-                     limits.count_address("normal", "192.0.2.1")])  # fmt: skip
+    answer = tightest(
+        [limits.count_caller("normal", a_user()), None, limits.count_address("normal", "192.0.2.1")]
+    )
 
-    assert told is not None
-    assert told.headers() == {
+    assert answer is not None
+    assert answer.headers() == {
         "RateLimit-Limit": "3",
         "RateLimit-Remaining": "2",
         "RateLimit-Reset": "1",
@@ -115,7 +116,7 @@ def test_of_two_limits_the_tighter_is_told() -> None:
     }
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back_and_others_are_not_touched(
+async def test_a_rate_limited_caller_learns_when_to_retry_and_others_are_not_limited(
     node: Node,
 ) -> None:
     limits = Settings(normal=FEW, limits_operator=True)
@@ -155,13 +156,13 @@ def test_the_usual_limits_leave_a_team_alone() -> None:
     assert usual.auth.address.per_minute < usual.normal.address.per_minute
 
 
-async def test_credentials_made_up_are_limited_by_address_before_they_are_looked_up(
+async def test_invalid_credentials_are_limited_by_address_before_they_are_looked_up(
     node: Node,
 ) -> None:
     async with running_api(node, rates=Settings(normal=FEW)) as api:
         made_up = [api.holding(f"lf_{uuid4().hex}_{'0' * 64}") for _ in range(4)]
 
-        answers = [(await one.get("/v1/icps")).status for one in made_up]
+        answers = [(await client.get("/v1/icps")).status for client in made_up]
         operator = await api.get("/v1/icps")
 
     assert answers == [401, 401, 401, 429]

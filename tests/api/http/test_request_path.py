@@ -112,7 +112,7 @@ async def test_a_request_passes_few_modules_and_returns_to_none(
         answer = await things.ask(method, "/test/path", body)
 
     assert answer.status < HTTPStatus.BAD_REQUEST
-    assert path.passed[:3] == ["http.middleware", "http.server", "http.routing"]
+    assert path.passed[:3] == ["http.middleware", "http.server", "http.endpoint"]
     assert len(path.passed) <= MAX_PASSED
     assert len(path.passed) == len(set(path.passed))
     assert not path.returned_to

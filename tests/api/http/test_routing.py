@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.api.http.decoding import decode_body, decode_query
+from leadflood.api.http.endpoint import Endpoint
 from leadflood.api.http.naming import snake_case
 from leadflood.api.http.pagination import (
     Paging,
@@ -19,7 +20,6 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import (
-    Endpoint,
     Route,
     Signature,
     delete,
@@ -85,7 +85,7 @@ def test_a_handler_that_does_not_fit_its_path_is_refused_at_the_start() -> None:
         Endpoint(msgspec.structs.replace(ROUTE, path="/things"), no_services)
 
 
-async def test_an_endpoint_gives_its_handler_what_it_asks_for() -> None:
+async def test_an_endpoint_passes_its_handler_the_parameters_it_names() -> None:
     path, query = {"thingId": str(uuid4())}, [("limit", "3")]
 
     answer = await Endpoint(ROUTE, no_services).answer(path, query, b'{"text": "a"}', CALLER)
@@ -122,12 +122,12 @@ def test_parameters_are_understood_or_a_problem_of_the_caller(
 
 
 @given(st.uuids())
-def test_a_cursor_is_read_as_it_was_written(place: UUID) -> None:
-    assert read_cursor(write_cursor(place)) == place
+def test_a_cursor_is_read_as_it_was_written(position: UUID) -> None:
+    assert read_cursor(write_cursor(position)) == position
 
 
 @pytest.mark.parametrize(("path", "python"), [("leadId", "lead_id"), ("id", "id")])
-def test_names_in_paths_are_python_s_in_snake_case(path: str, python: str) -> None:
+def test_names_in_paths_become_snake_case(path: str, python: str) -> None:
     assert snake_case(path) == python
 
 
@@ -135,13 +135,13 @@ def test_names_in_paths_are_python_s_in_snake_case(path: str, python: str) -> No
 def test_a_cursor_of_a_sort_is_read_as_it_was_written_and_for_that_sort_only(
     score: int, at: datetime, thing: UUID, text: str
 ) -> None:
-    place, kind = (score % 2**63, at, thing, text), tuple[int, datetime, UUID, str]
-    cursor = write_cursor(place, "score")
+    position, kind = (score % 2**63, at, thing, text), tuple[int, datetime, UUID, str]
+    cursor = write_cursor(position, "score")
 
-    assert read_cursor(cursor, "score", kind) == place
-    for sort, other in (("name", kind), ("score", tuple[str, UUID]), ("", UUID)):
+    assert read_cursor(cursor, "score", kind) == position
+    for sort, other_kind in (("name", kind), ("score", tuple[str, UUID]), ("", UUID)):
         with pytest.raises(HttpRefused):
-            read_cursor(cursor, sort, other)
+            read_cursor(cursor, sort, other_kind)
 
 
 @given(st.text(max_size=60))

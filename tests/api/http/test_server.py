@@ -35,7 +35,7 @@ async def guarded(node: Node) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def written(blockbuster: BlockBuster) -> Iterator[StringIO]:
+def log_text(blockbuster: BlockBuster) -> Iterator[StringIO]:
     """What is logged; a trace reads the lines of code it shows."""
     for function in blockbuster.functions.values():
         function.can_block_in("structlog/processors.py", "__call__")
@@ -45,7 +45,7 @@ def written(blockbuster: BlockBuster) -> Iterator[StringIO]:
     structlog.reset_defaults()
 
 
-async def test_health_and_readiness_are_told(api: Client) -> None:
+async def test_health_and_readiness_are_answered(api: Client) -> None:
     health, ready = await api.get("/health"), await api.get("/ready")
 
     assert (health.status, health.json) == (200, {"status": "ok"})
@@ -75,7 +75,7 @@ async def test_a_stage_that_cannot_commit_makes_the_node_unready_and_says_why(
     }
 
 
-async def test_a_paused_stage_is_told_and_keeps_the_node_ready(api: Client, node: Node) -> None:
+async def test_a_paused_stage_is_shown_and_keeps_the_node_ready(api: Client, node: Node) -> None:
     storage = node.storage
     await pause_stage(storage.db, storage.clock, "message.send", "ann", "test")
     await node.engine.switches.refresh()
@@ -92,10 +92,10 @@ async def test_a_paused_stage_is_told_and_keeps_the_node_ready(api: Client, node
 async def test_metrics_count_each_stage_each_route_the_queue_and_the_loop(api: Client) -> None:
     await api.get("/health")
 
-    told = await api.get("/metrics")
+    answer = await api.get("/metrics")
 
-    text = told.body.decode()
-    assert told.headers["Content-Type"].startswith("text/plain")
+    text = answer.body.decode()
+    assert answer.headers["Content-Type"].startswith("text/plain")
     for name in (
         'leadflood_jobs_completed_total{stage="scoring.compute"}',
         'leadflood_jobs_in_flight{stage="message.send"}',
@@ -113,7 +113,7 @@ async def test_metrics_count_each_stage_each_route_the_queue_and_the_loop(api: C
 
 
 @pytest.mark.parametrize("host", [ANYWHERE, "::", "10.1.2.3", "leads.example"])
-def test_an_address_that_others_reach_without_a_proxy_told_is_warned_of(host: str) -> None:
+def test_listening_on_a_public_address_without_a_proxy_is_warned_of(host: str) -> None:
     assert "unencrypted" in warning_of(Settings(host=host))
     assert not warning_of(Settings(host=host, trusted_proxies=("10.0.0.1",)))
 
@@ -123,7 +123,7 @@ def test_loopback_is_not_warned_of(host: str) -> None:
     assert not warning_of(Settings(host=host))
 
 
-async def test_a_taken_port_says_so(node: Node, api: Client) -> None:
+async def test_a_port_that_is_taken_is_reported(node: Node, api: Client) -> None:
     port = int(api.address.rpartition(":")[2])
 
     with pytest.raises(Conflict, match=r"http\.port"):
@@ -136,12 +136,10 @@ async def test_a_taken_port_says_so(node: Node, api: Client) -> None:
     ["", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN} "[:-2], "Bearer", "Bearer ", TOKEN],
 )
 @pytest.mark.parametrize("path", ["/metrics", "/v1/icps"])
-async def test_what_is_not_the_operator_s_token_opens_nothing(
-    guarded: Client, path: str, header: str
-) -> None:
-    nobody = guarded.holding("")
+async def test_a_wrong_operator_token_is_refused(guarded: Client, path: str, header: str) -> None:
+    anonymous = guarded.holding("")
 
-    refused = await nobody.get(path, headers={"Authorization": header} if header else {})
+    refused = await anonymous.get(path, headers={"Authorization": header} if header else {})
 
     assert refused.status == 401
     assert refused.problem["code"].startswith("auth.credential.")
@@ -149,7 +147,7 @@ async def test_what_is_not_the_operator_s_token_opens_nothing(
     assert TOKEN not in refused.body.decode()
 
 
-async def test_who_guesses_the_operator_s_token_is_slowed_down_and_who_knows_is_not(
+async def test_guesses_of_the_operator_s_token_are_throttled_and_the_right_one_is_not(
     node: Node,
 ) -> None:
     async with running_api(node, token=TOKEN) as api:
@@ -164,22 +162,22 @@ async def test_who_guesses_the_operator_s_token_is_slowed_down_and_who_knows_is_
     assert knows.status == 200
 
 
-async def test_the_operator_s_token_opens_and_health_needs_none(guarded: Client) -> None:
-    nobody = guarded.holding("")
+async def test_the_operator_s_token_is_accepted_and_health_needs_none(guarded: Client) -> None:
+    anonymous = guarded.holding("")
 
     assert (await guarded.get("/v1/icps")).status == 200
-    assert (await nobody.get("/health")).status == 200
-    assert (await nobody.get("/u/no-token-of-ours")).status == 404
+    assert (await anonymous.get("/health")).status == 200
+    assert (await anonymous.get("/u/no-token-of-ours")).status == 404
 
 
-async def test_without_a_token_set_an_empty_credential_is_nobody_s(node: Node) -> None:
+async def test_an_empty_credential_is_refused_when_no_token_is_set(node: Node) -> None:
     async with running_api(node, token="") as api:
         for header in ("Bearer ", "Bearer", ""):
             refused = await api.get("/v1/icps", headers={"Authorization": header})
             assert refused.status == 401
 
 
-async def test_a_page_of_a_named_site_may_ask_and_others_may_not(node: Node) -> None:
+async def test_only_the_origins_in_the_settings_are_allowed(node: Node) -> None:
     ours, theirs = "https://app.example", "https://evil.example"
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
     async with running_api(node, token=TOKEN, cors_origins=(ours,)) as api:
@@ -199,12 +197,12 @@ async def test_a_page_of_a_named_site_may_ask_and_others_may_not(node: Node) -> 
 
 
 async def test_a_request_id_is_kept_or_made_and_a_bad_one_replaced(api: Client) -> None:
-    kept = await api.get("/health", headers={"X-Request-ID": "abc-1"})
-    made = await api.get("/health")
+    sent = await api.get("/health", headers={"X-Request-ID": "abc-1"})
+    fresh = await api.get("/health")
     replaced = await api.get("/health", headers={"X-Request-ID": "a b\t<script>"})
 
-    assert kept.headers["X-Request-ID"] == "abc-1"
-    assert len(made.headers["X-Request-ID"]) == 36
+    assert sent.headers["X-Request-ID"] == "abc-1"
+    assert len(fresh.headers["X-Request-ID"]) == 36
     assert len(replaced.headers["X-Request-ID"]) == 36
 
 
@@ -299,7 +297,7 @@ async def stream(api: Client, chunk: bytes, count: int) -> bytes:
             return await socket.receive()
 
 
-async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None:
+async def test_a_client_that_sends_its_body_too_slowly_is_disconnected(node: Node) -> None:
     async with running_api(node, read_seconds=0.05) as api:
         host, _, port = api.address.removeprefix("http://").partition(":")
         async with await anyio.connect_tcp(host, int(port)) as socket:
@@ -309,13 +307,13 @@ async def test_a_client_that_dawdles_with_its_body_is_let_go(node: Node) -> None
                 + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
             )
             with anyio.fail_after(5):
-                told = await socket.receive()
+                answer = await socket.receive()
 
-    assert told.startswith(b"HTTP/1.1 408")
+    assert answer.startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize("head", [b"", b"GET /health HTTP/1.1\r\nHost: local"])
-async def test_a_connection_that_never_asks_is_let_go(node: Node, head: bytes) -> None:
+async def test_a_connection_without_a_request_is_closed(node: Node, head: bytes) -> None:
     async with running_api(node, idle_seconds=0.1) as api:
         host, _, port = api.address.removeprefix("http://").partition(":")
         async with await anyio.connect_tcp(host, int(port)) as socket:
@@ -337,7 +335,7 @@ async def test_a_slow_answer_is_not_taken_for_an_idle_connection(
         assert (await api.get("/v1/icps")).status == 200
 
 
-async def test_an_answer_that_takes_too_long_is_given_up_with_a_word(
+async def test_an_answer_that_takes_too_long_is_a_timeout_problem(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object) -> None:
@@ -352,7 +350,7 @@ async def test_an_answer_that_takes_too_long_is_given_up_with_a_word(
     assert late.headers["Retry-After"] == "1"
 
 
-async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) -> None:
+async def test_an_unknown_or_doubled_parameter_is_refused(api: Client) -> None:
     unknown = await api.get("/v1/icps?limits=3")
     doubled = await api.get("/v1/icps?limit=3&limit=4")
     too_many = await api.get("/v1/icps?limit=100000")
@@ -364,8 +362,8 @@ async def test_a_parameter_that_is_not_known_or_doubled_is_refused(api: Client) 
     assert none_taken.status == 422
 
 
-async def test_our_own_mistake_is_told_without_its_text_and_logged_under_the_request_s_id(
-    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, written: StringIO
+async def test_a_bug_is_answered_without_its_text_and_logged_with_the_request_s_id(
+    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, log_text: StringIO
 ) -> None:
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
@@ -377,18 +375,18 @@ async def test_our_own_mistake_is_told_without_its_text_and_logged_under_the_req
     assert failed.status == 500
     assert failed.problem["code"] == "engine.bug"
     assert "secret" not in failed.body.decode()
-    assert "find-me" in written.getvalue()
-    assert "ZeroDivisionError" in written.getvalue()
+    assert "find-me" in log_text.getvalue()
+    assert "ZeroDivisionError" in log_text.getvalue()
 
 
 async def test_stopping_accepts_nothing_new_and_finishes_what_is_being_answered(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, may_end = anyio.Event(), anyio.Event()
+    started, may_end = anyio.Event(), anyio.Event()
     statuses: list[int] = []
 
     async def slow(*_: object) -> list[object]:
-        began.set()
+        started.set()
         await may_end.wait()
         return []
 
@@ -409,7 +407,7 @@ async def test_stopping_accepts_nothing_new_and_finishes_what_is_being_answered(
             listening(node, Settings(port=0, token=OPERATOR_TOKEN)) as address,
         ):
             group.start_soon(ask, address, session)
-            await began.wait()
+            await started.wait()
             group.start_soon(release_when_closed, address)
 
     assert statuses == [200]

@@ -28,25 +28,25 @@ def exporter() -> Iterator[InMemorySpanExporter]:
 
 def of_trace(exporter: InMemorySpanExporter) -> dict[str, Any]:
     spans = exporter.get_finished_spans()
-    return {one.name: one for one in spans if f"{one.context.trace_id:032x}" == TRACE}
+    return {span.name: span for span in spans if f"{span.context.trace_id:032x}" == TRACE}
 
 
 async def test_a_request_its_jobs_and_their_calls_are_one_trace(
     api: Client, icp_id: str, exporter: InMemorySpanExporter
 ) -> None:
-    given = a_lead(icp_id, providers=["apollo"])
+    body = a_lead(icp_id, providers=["apollo"])
 
-    made = await api.post("/v1/leads", given, headers=GIVEN)
+    created = await api.post("/v1/leads", body, headers=GIVEN)
     with anyio.fail_after(10):
         while not any(name.startswith("apollo") for name in of_trace(exporter)):
             await anyio.lowlevel.checkpoint()
 
     spans = of_trace(exporter)
     request = spans["POST /v1/leads"]
-    assert made.headers["X-Request-ID"] == "traced"
+    assert created.headers["X-Request-ID"] == "traced"
     assert request.attributes["http.response.status_code"] == 201
-    jobs = [one for name, one in spans.items() if name.startswith("job ")]
+    jobs = [span for name, span in spans.items() if name.startswith("job ")]
     assert jobs
     assert {job.parent.span_id for job in jobs} == {request.context.span_id}
-    calls = [one for name, one in spans.items() if name.startswith("apollo")]
+    calls = [span for name, span in spans.items() if name.startswith("apollo")]
     assert {call.parent.span_id for call in calls} <= {job.context.span_id for job in jobs}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.routing import post
+from leadflood.api.http.routing import post, put
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.services import Services
 from leadflood.app import Node
@@ -63,8 +63,8 @@ async def make_secret(body: Thing, uow: UnitOfWork) -> Thing:
 @post("/test/slow", permission="self")
 async def make_slowly(body: Thing, late_uow: LateUnitOfWork[Thing], caller: Caller) -> Thing:
     """Do what needs no transaction first."""
-    if (known := await late_uow.recall()) is not None:
-        return known
+    if (remembered := await late_uow.recall()) is not None:
+        return remembered
 
     async def work(uow: UnitOfWork) -> Thing:
         assert uow.caller == caller
@@ -72,6 +72,18 @@ async def make_slowly(body: Thing, late_uow: LateUnitOfWork[Thing], caller: Call
         return Thing(name=f"slow {len(ran)}")
 
     return await late_uow.run(work)
+
+
+@put("/test/opened", permission="self")
+async def open_thing(body: Thing, late_uow: LateUnitOfWork[None]) -> Thing:
+    """Do what follows the transaction."""
+    async with late_uow.open() as uow:
+        await uow.audit("thing.opened", body.name)
+        uow.after_commit(lambda: ran.append(f"{body.name} is committed"))
+        if body.name.startswith("bad"):
+            raise Conflict("not this thing", code="test.refused")
+    ran.append("after")
+    return body
 
 
 @pytest.fixture
@@ -152,8 +164,8 @@ async def test_an_answer_that_holds_a_secret_is_kept_encrypted(
 
     assert first.body == second.body
     assert ran == ["Ann"]
-    kept = await node_database.fetch(sql("SELECT answer FROM idempotency"))
-    assert not [row for row in kept if b"the secret of" in row["answer"]]
+    stored = await node_database.fetch(sql("SELECT answer FROM idempotency"))
+    assert not [row for row in stored if b"the secret of" in row["answer"]]
 
 
 async def test_a_unit_of_work_opened_late_is_done_once_too(things: Client) -> None:
@@ -163,3 +175,19 @@ async def test_a_unit_of_work_opened_late_is_done_once_too(things: Client) -> No
 
     assert {answer.body for answer in answers} == {b'{"name":"slow 1"}'}
     assert ran == ["a"]
+
+
+async def test_a_unit_of_work_opened_by_the_handler_is_committed_before_it_goes_on(
+    node: Node,
+) -> None:
+    ran.clear()
+    good, bad = uuid4().hex, f"bad {uuid4().hex}"
+
+    async with serving(node, [open_thing]) as client:
+        answer = await client.ask("PUT", "/test/opened", {"name": good})
+        refused = await client.ask("PUT", "/test/opened", {"name": bad})
+
+    assert (answer.status, refused.status) == (200, 409)
+    assert ran == [f"{good} is committed", "after"]
+    assert [act.action for act in await acts_on(node.services, good)] == ["thing.opened"]
+    assert not await acts_on(node.services, bad)

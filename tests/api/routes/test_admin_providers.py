@@ -59,12 +59,12 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
         "PATCH", APOLLO, {"limits": {name: [{"calls": 3, "seconds": seconds}]}, "reason": "bill"}
     )
     force = node.life.gate.providers.limits("apollo")[name]
-    shown = next(limit for limit in lowered.json["limits"] if limit["name"] == name)
+    limit = next(limit for limit in lowered.json["limits"] if limit["name"] == name)
     back = await api.ask("PATCH", APOLLO, {"limits": {name: None}})
 
     assert lowered.status == 200
     assert force[0] == Window(3, seconds, windows[0].kind)
-    assert (shown["windows"][0]["calls"], shown["windows"][0]["liveCalls"]) == (3, 3)
+    assert (limit["windows"][0]["calls"], limit["windows"][0]["liveCalls"]) == (3, 3)
     assert lowered.json["lastSet"]["reason"] == "bill"
     assert back.json["version"] == lowered.json["version"] + 1
     assert node.life.gate.providers.limits("apollo")[name] == windows
@@ -81,18 +81,20 @@ async def test_a_limit_is_lowered_while_all_runs_and_goes_back(api: Client, node
 async def test_no_limit_is_raised_above_what_is_documented_or_set(
     api: Client, node: Node, limits: dict[str, Any]
 ) -> None:
-    known = next(iter(node.life.gate.providers.configured("apollo").limits))
-    wanted = {known if name == "search" else name: given for name, given in limits.items()}
+    known_limit = next(iter(node.life.gate.providers.configured("apollo").limits))
+    requested = {
+        known_limit if name == "search" else name: windows for name, windows in limits.items()
+    }
 
-    refused = await api.ask("PATCH", APOLLO, {"limits": wanted})
+    refused = await api.ask("PATCH", APOLLO, {"limits": requested})
 
     assert (refused.status, refused.problem["code"]) == (422, "engine.provider.limits")
     assert refused.problem["fields"]
 
 
 async def test_two_operators_do_not_overwrite_each_other(api: Client) -> None:
-    seen = await api.get(APOLLO)
-    tag = seen.headers["ETag"]
+    before = await api.get(APOLLO)
+    tag = before.headers["ETag"]
 
     first = await api.ask("PATCH", APOLLO, {"dayCapMicros": 5}, headers={"If-Match": tag})
     second = await api.ask("PATCH", APOLLO, {"dayCapMicros": 6}, headers={"If-Match": tag})
@@ -101,23 +103,23 @@ async def test_two_operators_do_not_overwrite_each_other(api: Client) -> None:
     assert (await show(api))["budget"]["day"]["capMicros"] == 5
 
 
-async def test_a_cap_set_by_hand_is_judged_by_and_outlives_the_node(
+async def test_a_cap_set_by_hand_is_enforced_and_outlives_the_node(
     api: Client, node: Node, node_database: Database
 ) -> None:
     before = await audited(node_database, "budget.changed")
 
     changed = await api.ask("PATCH", "/v1/admin/budget", {"monthCapMicros": 7, "reason": "less"})
-    kept = await node_database.fetch_value(
+    stored = await node_database.fetch_value(
         sql("SELECT state FROM tuning WHERE name = $1", "name"), name="all"
     )
 
     assert changed.json["use"]["month"]["capMicros"] == 7
     assert node.life.live_overrides.caps.all.month_micros == 7
-    assert '"month_cap_micros":7' in kept
+    assert '"month_cap_micros":7' in stored
     assert await audited(node_database, "budget.changed") == before + 1
 
 
-async def test_what_another_node_writes_is_followed(node: Node, node_database: Database) -> None:
+async def test_a_change_of_another_node_is_followed(node: Node, node_database: Database) -> None:
     await node_database.execute(
         sql(
             "INSERT INTO tuning VALUES ('hunter', 9, '{\"day_cap_micros\":11}', 'eve', '',"
@@ -133,7 +135,7 @@ async def test_what_another_node_writes_is_followed(node: Node, node_database: D
     assert node.life.live_overrides.caps.providers["hunter"].day_micros == 11
 
 
-async def test_raising_a_cap_lets_go_on_what_waited_for_it(
+async def test_raising_a_cap_resumes_the_jobs_that_waited_for_it(
     api: Client, node_database: Database
 ) -> None:
     await api.ask("PATCH", APOLLO, {"dayCapMicros": 1})
@@ -171,19 +173,19 @@ async def test_a_provider_is_switched_off_and_on_with_who_and_why(
     assert await audited(node_database, "provider.stopped") == before + 1
 
 
-async def test_an_open_breaker_tells_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
+async def test_an_open_breaker_shows_why_and_is_closed_by_hand(api: Client, node: Node) -> None:
     breaker = node.life.gate.providers.breaker("apollo")
     for _ in range(8):
         breaker.record_result(is_failure=True, reason="net.timeout")
 
-    shown = (await show(api))["breaker"]
+    open_breaker = (await show(api))["breaker"]
     key = {"Idempotency-Key": "close it"}
     first = await api.post(f"{APOLLO}/breaker-reset", headers=key)
     again = await api.post(f"{APOLLO}/breaker-reset", headers=key)
 
-    assert (shown["isOpen"], shown["reason"]) == (True, "net.timeout")
-    assert shown["failuresInARow"] >= 8
-    assert shown["retryInSeconds"] > 0
+    assert (open_breaker["isOpen"], open_breaker["reason"]) == (True, "net.timeout")
+    assert open_breaker["failuresInARow"] >= 8
+    assert open_breaker["retryInSeconds"] > 0
     assert first.json == again.json
     assert not breaker.is_open
 
@@ -199,13 +201,13 @@ async def test_failed_calls_are_listed_newest_first(api: Client, node_database: 
         )
     )
 
-    shown = (await api.get("/v1/admin/providers/pdl")).json
+    pdl = (await api.get("/v1/admin/providers/pdl")).json
 
-    assert [one["code"] for one in shown["lastErrors"]] == ["net.code2", "net.code1"]
-    assert (shown["open"]["unresolvedLines"], shown["open"]["unresolvedMicros"]) == (1, 40)
+    assert [failure["code"] for failure in pdl["lastErrors"]] == ["net.code2", "net.code1"]
+    assert (pdl["open"]["unresolvedLines"], pdl["open"]["unresolvedMicros"]) == (1, 40)
 
 
-async def test_an_unknown_provider_is_told_with_those_that_exist(api: Client) -> None:
+async def test_an_unknown_provider_is_answered_with_those_that_exist(api: Client) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("PUT", "/stop"), ("POST", "/breaker-reset")):
         body: dict[str, str] | None = None if method in {"GET", "POST"} else {}
         refused = await api.ask(method, f"/v1/admin/providers/nobody{path}", body)

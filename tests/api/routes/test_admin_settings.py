@@ -10,21 +10,21 @@ pytestmark = pytest.mark.pg
 
 
 async def test_every_setting_is_shown_with_its_source_and_no_secret(api: Client) -> None:
-    shown = {one["path"]: one for one in (await api.get("/v1/admin/settings")).json}
+    settings = {setting["path"]: setting for setting in (await api.get("/v1/admin/settings")).json}
 
-    assert shown["engine.grace_seconds"]["source"] == "default"
-    assert shown["mode"] == {"path": "mode", "value": "sandbox", "source": "command"}
-    assert set(shown["messaging.hash_secret"]["value"]) <= set("*ly")
-    assert not [path for path in shown if path.startswith("sources")]
+    assert settings["engine.grace_seconds"]["source"] == "default"
+    assert settings["mode"] == {"path": "mode", "value": "sandbox", "source": "command"}
+    assert set(settings["messaging.hash_secret"]["value"]) <= set("*ly")
+    assert not [path for path in settings if path.startswith("sources")]
 
 
-async def test_what_is_set_by_hand_is_shown_as_live_until_it_is_taken_back(api: Client) -> None:
+async def test_a_setting_made_by_hand_is_shown_as_live_until_it_is_taken_back(api: Client) -> None:
     path = "/v1/admin/providers/pdl"
     await api.ask("PATCH", path, {"dayCapMicros": 12})
 
-    live = {one["path"]: one for one in (await api.get("/v1/admin/settings")).json}
+    live = {setting["path"]: setting for setting in (await api.get("/v1/admin/settings")).json}
     await api.ask("PATCH", path, {"dayCapMicros": None})
-    back = {one["path"]: one for one in (await api.get("/v1/admin/settings")).json}
+    back = {setting["path"]: setting for setting in (await api.get("/v1/admin/settings")).json}
 
     name = "providers.pdl.day_cap_micros"
     assert (live[name]["value"], live[name]["source"]) == ("12", "live")
@@ -41,19 +41,19 @@ def test_a_setting_says_whether_file_environment_or_secret_file_set_it(tmp_path:
         "DATABASE_URL": "postgresql://a:b@h/d",
     }
 
-    told = {
+    explained = {
         path: (value, source)
         for path, value, source in explain_settings(load_settings(file, environment))
     }
 
-    assert told["http.port"] == ("7000", "environment")
-    assert told["http.host"] == ("127.0.0.1", "file")
-    assert told["http.token"][1] == "secret file"
-    assert "t" * 20 not in told["http.token"][0]
-    assert told["database.url"][1] == "environment"
-    assert told["log.level"][1] == "default"
+    assert explained["http.port"] == ("7000", "environment")
+    assert explained["http.host"] == ("127.0.0.1", "file")
+    assert explained["http.token"][1] == "secret file"
+    assert "t" * 20 not in explained["http.token"][0]
+    assert explained["database.url"][1] == "environment"
+    assert explained["log.level"][1] == "default"
 
 
-def test_where_a_setting_came_from_cannot_be_set() -> None:
+def test_the_source_of_a_setting_cannot_be_set() -> None:
     with pytest.raises(Invalid, match="sources"):
         convert({"sources": {"a": "b"}})

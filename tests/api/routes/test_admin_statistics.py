@@ -6,23 +6,23 @@ from tests.support.api import Client
 pytestmark = pytest.mark.pg
 
 
-async def test_queue_tables_connections_events_and_money_are_told_in_numbers(
+async def test_statistics_show_queue_tables_connections_events_and_money(
     api: Client, node: Node
 ) -> None:
     answer = await api.get("/v1/admin/statistics")
 
-    told = answer.json
+    statistics = answer.json
     assert answer.status == 200
-    assert [one["stage"] for one in told["queue"]] == sorted(node.engine.runners)
-    assert {one["stage"] for one in told["rates"]} == set(node.engine.runners)
-    assert told["database"]["bytes"] > 1_000_000
-    assert told["database"]["connections"]["active"] >= 1
-    names = [table["name"] for table in told["database"]["tables"]]
+    assert [depth["stage"] for depth in statistics["queue"]] == sorted(node.engine.runners)
+    assert {rate["stage"] for rate in statistics["rates"]} == set(node.engine.runners)
+    assert statistics["database"]["bytes"] > 1_000_000
+    assert statistics["database"]["connections"]["active"] >= 1
+    names = [table["name"] for table in statistics["database"]["tables"]]
     assert {"lead", "job", "event", "provider_call", "audit_event"} <= set(names)
-    assert told["ledger"]["use"]["month"]["capMicros"] is None
+    assert statistics["ledger"]["use"]["month"]["capMicros"] is None
 
 
-async def test_who_may_not_look_at_the_machine_does_not(api: Client) -> None:
+async def test_statistics_need_the_permission_to_read_the_system(api: Client) -> None:
     viewer = await api.client_of("VIEWER")
 
     for path in ("statistics", "settings", "providers", "budget", "dead-letters"):

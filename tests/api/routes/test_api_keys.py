@@ -11,14 +11,14 @@ from tests.support.api import Client
 pytestmark = pytest.mark.pg
 
 
-async def test_a_key_may_what_its_scopes_say_and_nothing_else(api: Client) -> None:
+async def test_a_key_may_do_what_its_scopes_allow_and_nothing_else(api: Client) -> None:
     rep = await api.client_of(Role.SALES_REP)
 
-    made = await rep.post("/v1/api-keys", {"name": "crm", "scopes": ["leads:read", "self"]})
-    key = rep.holding(made.json["secret"])
+    created = await rep.post("/v1/api-keys", {"name": "crm", "scopes": ["leads:read", "self"]})
+    key = rep.holding(created.json["secret"])
 
-    assert made.status == 201
-    assert made.json["secret"].startswith(f"lf_{made.json['key']['id'].replace('-', '')}_")
+    assert created.status == 201
+    assert created.json["secret"].startswith(f"lf_{created.json['key']['id'].replace('-', '')}_")
     assert (await key.get("/v1/leads")).status == 200
     assert (await key.get("/v1/icps")).status == 403
     me = (await key.get("/v1/auth/me")).json
@@ -27,8 +27,8 @@ async def test_a_key_may_what_its_scopes_say_and_nothing_else(api: Client) -> No
 
 async def test_a_key_loses_what_its_owner_s_role_loses(api: Client) -> None:
     manager = await api.client_of(Role.MANAGER)
-    made = await manager.post("/v1/api-keys", {"name": "k", "scopes": ["users:read"]})
-    key = manager.holding(made.json["secret"])
+    created = await manager.post("/v1/api-keys", {"name": "k", "scopes": ["users:read"]})
+    key = manager.holding(created.json["secret"])
     assert (await key.get("/v1/users")).status == 200
 
     await api.ask("PATCH", f"/v1/users/{manager.user_id}", {"role": "VIEWER"})
@@ -36,25 +36,25 @@ async def test_a_key_loses_what_its_owner_s_role_loses(api: Client) -> None:
     assert (await key.get("/v1/users")).status == 403
 
 
-async def test_nobody_makes_a_key_with_more_than_he_may(api: Client) -> None:
+async def test_a_key_cannot_be_given_more_than_its_maker_may_do(api: Client) -> None:
     viewer = await api.client_of(Role.VIEWER)
     past = (datetime.now(UTC) - timedelta(days=1)).isoformat()  # noqa: TID251 - of the machine
 
     beyond = await viewer.post("/v1/api-keys", {"name": "k", "scopes": ["users:write"]})
-    ended = await viewer.post(
+    expired = await viewer.post(
         "/v1/api-keys", {"name": "k", "scopes": ["leads:read"], "expiresAt": past}
     )
     unknown = await viewer.post("/v1/api-keys", {"name": "k", "scopes": ["everything"]})
 
     assert beyond.problem["fields"][0]["path"] == "scopes"
-    assert ended.problem["fields"][0]["path"] == "expiresAt"
+    assert expired.problem["fields"][0]["path"] == "expiresAt"
     assert unknown.status == 422
 
 
 async def test_a_key_cannot_make_keys_or_change_who_may_log_in(api: Client) -> None:
     admin = await api.client_of(Role.ADMIN)
-    made = await admin.post("/v1/api-keys", {"name": "k", "scopes": ["self", "leads:read"]})
-    key = admin.holding(made.json["secret"])
+    created = await admin.post("/v1/api-keys", {"name": "k", "scopes": ["self", "leads:read"]})
+    key = admin.holding(created.json["secret"])
     body = {"name": "k2", "scopes": ["self"]}
     change = {"oldPassword": "x" * 12, "newPassword": "y" * 12}
 
@@ -69,31 +69,31 @@ async def test_a_key_cannot_make_keys_or_change_who_may_log_in(api: Client) -> N
 
 
 async def test_a_revoked_key_is_over_at_once_and_its_owner_alone_ends_it(api: Client) -> None:
-    one, other = await api.client_of(Role.VIEWER), await api.client_of(Role.VIEWER)
-    made = (await one.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
-    key, path = one.holding(made["secret"]), f"/v1/api-keys/{made['key']['id']}"
+    owner, stranger = await api.client_of(Role.VIEWER), await api.client_of(Role.VIEWER)
+    created = (await owner.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
+    key, path = owner.holding(created["secret"]), f"/v1/api-keys/{created['key']['id']}"
     assert (await key.get("/v1/leads")).status == 200
 
-    foreign = await other.ask("DELETE", path)
-    ended = await one.ask("DELETE", path)
+    foreign = await stranger.ask("DELETE", path)
+    revoked = await owner.ask("DELETE", path)
 
-    assert (foreign.status, ended.status) == (404, 200)
+    assert (foreign.status, revoked.status) == (404, 200)
     assert (await key.get("/v1/leads")).status == 401
-    assert (await one.ask("DELETE", path)).status == 404
+    assert (await owner.ask("DELETE", path)).status == 404
 
 
-async def test_one_lists_one_s_own_keys_and_an_administrator_all(api: Client) -> None:
-    one, other = await api.client_of(Role.VIEWER), await api.client_of(Role.ADMIN)
-    made = (await one.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
-    await one.holding(made["secret"]).get("/v1/leads")
+async def test_a_user_lists_their_own_keys_and_an_administrator_all(api: Client) -> None:
+    owner, admin = await api.client_of(Role.VIEWER), await api.client_of(Role.ADMIN)
+    created = (await owner.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
+    await owner.holding(created["secret"]).get("/v1/leads")
 
-    own = (await one.get("/v1/api-keys")).json["data"]
-    seen = (await other.get("/v1/api-keys?limit=200")).json["data"]
+    own = (await owner.get("/v1/api-keys")).json["data"]
+    listed = (await admin.get("/v1/api-keys?limit=200")).json["data"]
 
-    assert [key["id"] for key in own] == [made["key"]["id"]]
+    assert [key["id"] for key in own] == [created["key"]["id"]]
     assert own[0]["lastUsedAt"] is not None
-    assert made["key"]["id"] in {key["id"] for key in seen}
-    assert made["secret"] not in str(seen)
+    assert created["key"]["id"] in {key["id"] for key in listed}
+    assert created["secret"] not in str(listed)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ async def test_one_lists_one_s_own_keys_and_an_administrator_all(api: Client) ->
     ],
     ids=["cut", "longer", "another end", "upper case", "another id", "another form"],
 )
-async def test_what_is_almost_a_key_opens_nothing(api: Client, spoil: object) -> None:
+async def test_an_almost_valid_key_is_refused(api: Client, spoil: object) -> None:
     assert callable(spoil)
     user = await api.client_of(Role.VIEWER)
-    made = (await user.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
+    created = (await user.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})).json
 
-    assert (await user.holding(spoil(made["secret"])).get("/v1/leads")).status == 401
+    assert (await user.holding(spoil(created["secret"])).get("/v1/leads")).status == 401
 
 
 async def test_a_key_made_once_is_shown_again_to_the_same_request(
@@ -133,8 +133,8 @@ async def test_a_key_without_icps_read_sees_no_icp_by_its_preview(api: Client, i
     manager = await api.client_of(Role.MANAGER)
     path, secrets = f"/v1/icps/{icp_id}/preview", []
     for scopes in (["leads:read"], ["leads:read", "icps:read"]):
-        made = await manager.post("/v1/api-keys", {"name": "k", "scopes": scopes})
-        secrets.append(made.json["secret"])
+        created = await manager.post("/v1/api-keys", {"name": "k", "scopes": scopes})
+        secrets.append(created.json["secret"])
 
     answers = [await manager.holding(secret).post(path) for secret in secrets]
 

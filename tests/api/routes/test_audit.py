@@ -32,24 +32,24 @@ async def test_acts_are_listed_by_actor_kind_subject_and_time_page_by_page(
     before = (await api.get(f"/v1/audit?actor=user:{actor}&to=2020-01-01T00:00:00Z")).json
     after = (await api.get(f"/v1/audit?actor=user:{actor}&from=2020-01-01T00:00:00Z")).json
 
-    listed = [one["subjectId"] for one in [*first["data"], *rest["data"]]]
+    listed = [act["subjectId"] for act in [*first["data"], *rest["data"]]]
     assert listed == ["5", "4", "3", "2", "1"]
     assert first["data"][0]["detail"] == {"a": 1}
-    assert [one["subjectId"] for one in of_one["data"]] == ["2"]
+    assert [act["subjectId"] for act in of_one["data"]] == ["2"]
     by_id = (await api.get("/v1/audit?subjectId=2&subjectKind=thing&action=thing.changed")).json
-    assert {one["subjectId"] for one in by_id["data"]} == {"2"}
+    assert {act["subjectId"] for act in by_id["data"]} == {"2"}
     assert (len(before["data"]), len(after["data"])) == (0, 5)
 
 
-async def test_the_operator_s_acts_are_found_too(api: Client) -> None:
+async def test_the_operator_s_acts_are_listed_too(api: Client) -> None:
     await api.ask("PUT", "/v1/admin/providers/apollo/stop", {"reason": "bill"})
     await api.ask("DELETE", "/v1/admin/providers/apollo/stop")
 
-    found = (await api.get("/v1/audit?actor=operator&subjectKind=provider&limit=2")).json["data"]
+    listed = (await api.get("/v1/audit?actor=operator&subjectKind=provider&limit=2")).json["data"]
 
-    assert [one["action"] for one in found] == ["provider.started", "provider.stopped"]
-    assert found[1]["detail"] == {"reason": "bill"}
-    assert found[0]["actorId"] is None
+    assert [act["action"] for act in listed] == ["provider.started", "provider.stopped"]
+    assert listed[1]["detail"] == {"reason": "bill"}
+    assert listed[0]["actorId"] is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_a_filter_that_means_nothing_is_refused(api: Client, query: str) -
     assert (await api.get(f"/v1/audit?{query}")).status == 422
 
 
-async def test_the_record_is_taken_along_as_csv_without_formulas_and_as_json(
+async def test_the_record_is_exported_as_csv_without_formulas_and_as_json(
     api: Client, node_database: Database
 ) -> None:
     actor = str(uuid4())
@@ -72,19 +72,19 @@ async def test_the_record_is_taken_along_as_csv_without_formulas_and_as_json(
 
     rows = list(csv.DictReader(io.StringIO(as_csv.body.decode())))
     assert [row["subjectId"] for row in rows] == ["5", "4", "3", "2", "1"]
-    assert [one["subjectId"] for one in as_json.json] == ["5", "4", "3", "2", "1"]
+    assert [act["subjectId"] for act in as_json.json] == ["5", "4", "3", "2", "1"]
     assert as_csv.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
-    assert [one["detail"]["format"] for one in exported] == ["json", "csv"]
+    assert [act["detail"]["format"] for act in exported] == ["json", "csv"]
 
 
-async def test_an_empty_record_is_still_a_file(api: Client) -> None:
+async def test_an_empty_export_is_still_a_file(api: Client) -> None:
     path = f"/v1/audit/export?actor=user:{uuid4()}"
 
     assert (await api.get(f"{path}&format=json")).json == []
     assert (await api.get(path)).body.decode().count("\n") == 1
 
 
-async def test_who_may_not_read_the_record_does_not(api: Client) -> None:
+async def test_the_record_needs_the_permission_to_read_it(api: Client) -> None:
     manager = await api.client_of("MANAGER")
 
     assert (await manager.get("/v1/audit")).status == 403

@@ -9,7 +9,7 @@ from tests.support.api import PASSWORD, Answer, Client
 pytestmark = pytest.mark.pg
 
 
-async def test_who_is_invited_registers_logs_in_and_is_known(api: Client) -> None:
+async def test_an_invited_person_registers_and_logs_in(api: Client) -> None:
     rep = await api.client_of(Role.SALES_REP)
 
     me = (await rep.get("/v1/auth/me")).json
@@ -20,17 +20,17 @@ async def test_who_is_invited_registers_logs_in_and_is_known(api: Client) -> Non
     assert "users:write" not in me["permissions"]
 
 
-async def test_without_a_credential_nothing_but_open_routes_is_answered(api: Client) -> None:
-    nobody = api.holding("")
+async def test_only_open_routes_answer_without_a_credential(api: Client) -> None:
+    anonymous = api.holding("")
 
-    refused = await nobody.get("/v1/icps")
+    refused = await anonymous.get("/v1/icps")
 
     assert refused.status == 401
     assert refused.problem["code"] == "auth.credential.missing"
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     for path in ("/health", "/ready", "/openapi.json", "/docs"):
-        assert (await nobody.get(path)).status == 200, path
-    assert (await nobody.get("/metrics")).status == 401
+        assert (await anonymous.get(path)).status == 200, path
+    assert (await anonymous.get("/metrics")).status == 401
 
 
 async def test_a_role_may_do_what_it_allows_and_nothing_else(api: Client) -> None:
@@ -41,7 +41,7 @@ async def test_a_role_may_do_what_it_allows_and_nothing_else(api: Client) -> Non
     assert (refused.status, refused.problem["code"]) == (403, "http.denied")
 
 
-async def test_a_wrong_password_and_an_unknown_address_are_told_alike(api: Client) -> None:
+async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
     email = (await user.get("/v1/auth/me")).json["user"]["email"]
 
@@ -78,7 +78,7 @@ async def test_a_refresh_token_works_once_and_shown_again_ends_the_session(api: 
     assert (await user.holding(renewed.json["accessToken"]).get("/v1/auth/me")).status == 401
 
 
-async def test_of_fifty_equal_refreshes_at_once_one_wins(api: Client) -> None:
+async def test_one_of_fifty_concurrent_refreshes_wins(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
     answers: list[Answer] = []
 
@@ -93,12 +93,12 @@ async def test_of_fifty_equal_refreshes_at_once_one_wins(api: Client) -> None:
     assert sorted(answer.status for answer in answers) == [200] + [401] * 49
 
 
-async def test_a_network_s_retry_of_a_refresh_gets_the_same_answer(api: Client) -> None:
+async def test_a_retried_refresh_gets_the_same_answer(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
-    given, headers = {"refreshToken": user.refresh_token}, {"Idempotency-Key": user.user_id}
+    body, headers = {"refreshToken": user.refresh_token}, {"Idempotency-Key": user.user_id}
 
-    first = await user.post("/v1/auth/refresh", given, headers=headers)
-    again = await user.post("/v1/auth/refresh", given, headers=headers)
+    first = await user.post("/v1/auth/refresh", body, headers=headers)
+    again = await user.post("/v1/auth/refresh", body, headers=headers)
 
     assert (first.status, again.status) == (200, 200)
     assert first.body == again.body

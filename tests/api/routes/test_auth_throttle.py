@@ -25,8 +25,8 @@ async def behind_proxy(node: Node) -> AsyncIterator[Client]:
 
 
 async def try_from(api: Client, address: str, email: str, password: str) -> Answer:
-    given = {"email": email, "password": password}
-    return await api.post("/v1/auth/login", given, headers={"X-Forwarded-For": address})
+    body = {"email": email, "password": password}
+    return await api.post("/v1/auth/login", body, headers={"X-Forwarded-For": address})
 
 
 async def email_of(user: Client) -> str:
@@ -51,7 +51,7 @@ async def test_a_stranger_s_guesses_do_not_lock_the_owner_out(behind_proxy: Clie
     assert owner.status == 200
 
 
-async def test_guesses_at_many_accounts_close_their_address_alone(behind_proxy: Client) -> None:
+async def test_guesses_at_many_accounts_close_only_their_address(behind_proxy: Client) -> None:
     api, most = behind_proxy, AccountSettings().address_failures
     email = await email_of(await api.client_of(Role.VIEWER))
 
@@ -67,7 +67,7 @@ async def test_guesses_at_many_accounts_close_their_address_alone(behind_proxy: 
     assert elsewhere.status == 200
 
 
-async def test_a_customer_s_ipv6_addresses_are_one(behind_proxy: Client) -> None:
+async def test_the_ipv6_addresses_of_a_customer_count_as_one(behind_proxy: Client) -> None:
     api = behind_proxy
     email = await email_of(await api.client_of(Role.VIEWER))
     assert (await try_from(api, "2001:db8:1:2::1", email, PASSWORD)).status == 200
@@ -114,16 +114,16 @@ async def test_the_old_password_cannot_be_guessed_with_a_stolen_token(
     assert statuses == [403] * MOST + [429]
 
 
-async def test_no_secret_is_kept_in_clear(api: Client, node_settings: Settings) -> None:
+async def test_no_secret_is_stored_in_clear(api: Client, node_settings: Settings) -> None:
     secrets = await make_secrets(api)
 
-    kept = await everything(node_settings.url)
+    stored = await everything(node_settings.url)
 
-    assert secrets["email"] in kept
+    assert secrets["email"] in stored
     del secrets["email"]
     for name, secret in secrets.items():
-        assert secret not in kept, name
-        assert secret.encode().hex() not in kept, name
+        assert secret not in stored, name
+        assert secret.encode().hex() not in stored, name
 
 
 async def make_secrets(api: Client) -> dict[str, str]:
@@ -138,10 +138,10 @@ async def make_secrets(api: Client) -> dict[str, str]:
     entering = {"email": email, "password": password}
     entered = (await api.post("/v1/auth/login", entering, headers={"Idempotency-Key": "s2"})).json
     user = api.holding(entered["accessToken"])
-    made = await user.post("/v1/api-keys", {"name": "k", "scopes": ["self"]}, headers=key)
+    created = await user.post("/v1/api-keys", {"name": "k", "scopes": ["self"]}, headers=key)
     totp = await user.post("/v1/auth/totp", headers=key)
-    given = {"refreshToken": entered["refreshToken"]}
-    renewed = (await user.post("/v1/auth/refresh", given, headers=key)).json
+    body = {"refreshToken": entered["refreshToken"]}
+    renewed = (await user.post("/v1/auth/refresh", body, headers=key)).json
     return {
         "email": email,
         "password": password,
@@ -150,7 +150,7 @@ async def make_secrets(api: Client) -> dict[str, str]:
         "access": entered["accessToken"],
         "refresh": entered["refreshToken"],
         "renewed": renewed["refreshToken"],
-        "key": made.json["secret"].rpartition("_")[2],
+        "key": created.json["secret"].rpartition("_")[2],
         "totp": totp.json["secret"],
     }
 
@@ -162,13 +162,13 @@ async def everything(url: str) -> str:
         tables = await connection.fetch(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         )
-        told = []
+        texts = []
         for (table,) in tables:
             for row in await connection.fetch(f"SELECT * FROM {table}"):  # noqa: S608 - a test's
-                told += [one.hex() if isinstance(one, bytes) else str(one) for one in row]
+                texts += [cell.hex() if isinstance(cell, bytes) else str(cell) for cell in row]
     finally:
         await connection.close()
-    return "\n".join(told)
+    return "\n".join(texts)
 
 
 async def test_what_a_login_did_is_audited_without_its_secrets(
@@ -176,9 +176,9 @@ async def test_what_a_login_did_is_audited_without_its_secrets(
 ) -> None:
     user = await api.client_of(Role.VIEWER)
     await api.post("/v1/auth/login", {"email": await email_of(user), "password": "wrong guess"})
-    given = {"refreshToken": user.refresh_token}
-    await user.post("/v1/auth/refresh", given)
-    await user.post("/v1/auth/refresh", given)
+    body = {"refreshToken": user.refresh_token}
+    await user.post("/v1/auth/refresh", body)
+    await user.post("/v1/auth/refresh", body)
 
     connection: Any = await asyncpg.connect(node_settings.url)
     rows = await connection.fetch(
@@ -192,8 +192,8 @@ async def test_what_a_login_did_is_audited_without_its_secrets(
     )
     await connection.close()
 
-    told = [(row["action"], row["actor_kind"]) for row in rows]
-    assert told == [
+    acts = [(row["action"], row["actor_kind"]) for row in rows]
+    assert acts == [
         ("user.invited", "operator"),
         ("user.registered", "nobody"),
         ("login.succeeded", "nobody"),

@@ -5,6 +5,7 @@ import anyio
 import pytest
 from leadflood.app import Node
 from leadflood.contracts.values import FieldName
+from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, Target
 from leadflood.engine.clock import SystemClock
@@ -87,21 +88,24 @@ async def test_a_preview_refuses_rules_that_make_no_sense(api: Client) -> None:
     assert refused.problem["fields"][0]["path"] == "rules[2].operator"
 
 
-async def test_a_rep_with_limited_visibility_previews_their_own_leads(
+async def test_a_preview_scores_only_leads_that_the_caller_may_see(
     node: Node, world: World, node_database: Database
 ) -> None:
-    owner = str(uuid4())
-    [own_id, _] = await new_leads(world, "Keeper", 2)
+    visibility = Visibility(uuid4())
+    [mine, _] = await new_leads(world, "Keeper", 2)
     await node_database.execute(
-        sql("UPDATE lead SET owner = $1 WHERE id = $2", "owner", "id"), owner=owner, id=own_id
+        sql("UPDATE lead SET owner = $1 WHERE id = $2", "owner", "id"),
+        owner=visibility.owner,
+        id=mine,
     )
     rules, vectors = [a_flag("has_email")], FeatureService().vectors_for(Target())
 
-    tally = await node.storage.scores.preview(rules, Bands(), vectors, owner=owner)
+    scores = node.storage.scores
+    preview = await scores.preview(rules, Bands(), vectors, visibility=visibility)
 
-    assert [str(lead.lead_id) for lead in tally.sample] == [own_id]
-    assert tally.sample[0].shown[FieldName.TITLE] == "Keeper"
-    assert (await node.storage.scores.count_leads(owner)).count == 1
+    assert [str(lead.lead_id) for lead in preview.sample] == [mine]
+    assert preview.sample[0].shown[FieldName.TITLE] == "Keeper"
+    assert (await scores.count_leads(visibility)).count == 1
 
 
 async def test_a_preview_scores_as_the_pipeline_does(api: Client, world: World) -> None:

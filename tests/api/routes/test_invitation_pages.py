@@ -34,7 +34,7 @@ def form(**fields: str) -> dict[str, object]:
     return {"raw": urlencode(fields).encode(), "headers": FORM}
 
 
-async def test_of_many_who_claim_at_once_one_is_the_administrator(
+async def test_one_of_many_concurrent_claims_makes_the_administrator(
     fresh: tuple[Node, Client],
 ) -> None:
     node, api = fresh
@@ -53,34 +53,34 @@ async def test_of_many_who_claim_at_once_one_is_the_administrator(
     assert await node.storage.accounts.use.registration.make_claim_link() is None
 
 
-async def test_the_page_of_a_claim_link_makes_the_administrator_without_a_script(
+async def test_the_claim_page_makes_the_administrator_without_a_script(
     fresh: tuple[Node, Client],
 ) -> None:
     node, api = fresh
-    nobody, token = api.holding(""), await claim_token(node)
+    anonymous, token = api.holding(""), await claim_token(node)
 
-    shown = await nobody.get(f"/claim/{token}")
-    differing = await nobody.post(
+    page = await anonymous.get(f"/claim/{token}")
+    differing = await anonymous.post(
         f"/claim/{token}", **form(email="o@team.example", password=PASSWORD, again="x")
     )
-    short = await nobody.post(
+    short = await anonymous.post(
         f"/claim/{token}", **form(email='"><b>@team.example', password=SHORT, again=SHORT)
     )
-    done = await nobody.post(
+    accepted = await anonymous.post(
         f"/claim/{token}", **form(email="O@Team.example", password=PASSWORD, again=PASSWORD)
     )
-    again = await nobody.post(
+    again = await anonymous.post(
         f"/claim/{token}", **form(email="p@team.example", password=PASSWORD, again=PASSWORD)
     )
 
-    assert shown.status == 200
-    assert b'<form method="post">' in shown.body
-    assert "script" not in shown.headers["Content-Security-Policy"]
-    assert "unsafe" not in shown.headers["Content-Security-Policy"]
+    assert page.status == 200
+    assert b'<form method="post">' in page.body
+    assert "script" not in page.headers["Content-Security-Policy"]
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
     assert (differing.status, short.status) == (422, 422)
     assert b"<b>" not in short.body
-    assert (done.status, again.status) == (200, 404)
-    assert (await nobody.log_in("o@team.example")).credential
+    assert (accepted.status, again.status) == (200, 404)
+    assert (await anonymous.log_in("o@team.example")).credential
 
 
 async def test_a_fresh_claim_link_replaces_the_former_one(fresh: tuple[Node, Client]) -> None:
@@ -91,42 +91,44 @@ async def test_a_fresh_claim_link_replaces_the_former_one(fresh: tuple[Node, Cli
     assert (await api.get(f"/claim/{newest}")).status == 200
 
 
-async def test_a_page_s_form_registers_who_was_invited(api: Client) -> None:
+async def test_the_registration_form_registers_an_invited_person(api: Client) -> None:
     invited = (await api.post("/v1/users", {"email": "form@team.example", "role": "VIEWER"})).json
     path = f"/register/{invited['token']}"
 
-    shown = await api.holding("").get(path)
-    done = await api.holding("").post(path, **form(name="Flo", password=PASSWORD, again=PASSWORD))
+    page = await api.holding("").get(path)
+    accepted = await api.holding("").post(
+        path, **form(name="Flo", password=PASSWORD, again=PASSWORD)
+    )
 
     assert invited["link"] == f"https://leads.example{path}"
-    assert b"form@team.example" in shown.body
-    assert done.status == 200
+    assert b"form@team.example" in page.body
+    assert accepted.status == 200
     user = await api.log_in("form@team.example")
     assert (await user.get("/v1/auth/me")).json["user"]["name"] == "Flo"
 
 
-async def test_a_form_that_is_none_or_too_long_is_refused(api: Client) -> None:
-    nobody = api.holding("")
+async def test_a_malformed_or_long_form_is_refused(api: Client) -> None:
+    anonymous = api.holding("")
 
-    as_json = await nobody.post("/register/x", {"password": PASSWORD})
-    long = await nobody.post("/register/x", **form(name="x" * 20_000))
-    unknown = await nobody.post("/register/x", **form(role="ADMIN"))
+    as_json = await anonymous.post("/register/x", {"password": PASSWORD})
+    long = await anonymous.post("/register/x", **form(name="x" * 20_000))
+    unknown = await anonymous.post("/register/x", **form(role="ADMIN"))
 
     assert (as_json.status, long.status, unknown.status) == (415, 413, 422)
 
 
-async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_his_sessions(
+async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_their_sessions(
     api: Client,
 ) -> None:
     user = await api.client_of(Role.MANAGER)
     email = (await user.get("/v1/auth/me")).json["user"]["email"]
 
-    made = await api.post(f"/v1/users/{user.user_id}/password-reset", {})
-    given = {"token": made.json["token"], "password": "another pass phrase"}
-    first = await api.post("/v1/auth/register", given)
-    second = await api.post("/v1/auth/register", given)
+    created = await api.post(f"/v1/users/{user.user_id}/password-reset", {})
+    body = {"token": created.json["token"], "password": "another pass phrase"}
+    first = await api.post("/v1/auth/register", body)
+    second = await api.post("/v1/auth/register", body)
 
-    assert (made.status, first.status, second.status) == (201, 201, 404)
+    assert (created.status, first.status, second.status) == (201, 201, 404)
     assert (await user.get("/v1/auth/me")).status == 401
     assert (await api.log_in(email, "another pass phrase")).credential
 
@@ -134,7 +136,7 @@ async def test_a_reset_link_lets_a_locked_out_person_in_and_ends_his_sessions(
 @pytest.mark.parametrize(
     "password", ["short", "password1234", "aaaaaaaaaaaaaaaa", "x" * 1_001, "policy@team.example"]
 )
-async def test_a_password_that_is_easily_found_is_refused(api: Client, password: str) -> None:
+async def test_a_password_that_is_easily_guessed_is_refused(api: Client, password: str) -> None:
     email = "policy@team.example"
     await api.post("/v1/users", {"email": email, "role": "VIEWER"})
     [user] = (await api.get("/v1/users?q=policy@")).json["data"]

@@ -28,16 +28,16 @@ async def enrolled(user: Client) -> tuple[pyotp.TOTP, list[str]]:
 
 async def test_a_second_factor_is_asked_for_once_it_is_confirmed(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
-    given = {"email": await email_of(user), "password": PASSWORD}
+    body = {"email": await email_of(user), "password": PASSWORD}
     enrolment = (await user.post("/v1/auth/totp")).json
-    before = await api.post("/v1/auth/login", given)
+    before = await api.post("/v1/auth/login", body)
     app = pyotp.TOTP(enrolment["secret"])
     code = app.now()
 
     wrong = await user.post("/v1/auth/totp/verification", {"code": "000000"})
     confirmed = await user.post("/v1/auth/totp/verification", {"code": code})
-    without = await api.post("/v1/auth/login", given)
-    replayed = await api.post("/v1/auth/login", {**given, "code": code})
+    without = await api.post("/v1/auth/login", body)
+    replayed = await api.post("/v1/auth/login", {**body, "code": code})
 
     assert enrolment["uri"].startswith("otpauth://totp/leadflood:")
     assert before.status == 200
@@ -59,49 +59,49 @@ async def test_a_code_of_the_app_works_once(api: Client) -> None:
     assert (first.status, second.status) == (200, 401)
 
 
-async def test_a_network_s_retry_of_a_login_with_a_code_gets_the_same_answer(api: Client) -> None:
+async def test_a_retried_login_with_a_code_gets_the_same_answer(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     _, codes = await enrolled(user)
-    given = {"email": await email_of(user), "password": PASSWORD, "code": codes[0]}
+    body = {"email": await email_of(user), "password": PASSWORD, "code": codes[0]}
     headers = {"Idempotency-Key": uuid4().hex}
 
-    first = await api.post("/v1/auth/login", given, headers=headers)
-    again = await api.post("/v1/auth/login", given, headers=headers)
-    another = await api.post("/v1/auth/login", {**given, "code": codes[1]}, headers=headers)
+    first = await api.post("/v1/auth/login", body, headers=headers)
+    again = await api.post("/v1/auth/login", body, headers=headers)
+    third = await api.post("/v1/auth/login", {**body, "code": codes[1]}, headers=headers)
 
-    assert (first.status, again.status, another.status) == (200, 200, 422)
+    assert (first.status, again.status, third.status) == (200, 200, 422)
     assert first.body == again.body
 
 
 async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
-    given = {"email": await email_of(user), "password": PASSWORD}
+    body = {"email": await email_of(user), "password": PASSWORD}
     _, codes = await enrolled(user)
 
-    first = await api.post("/v1/auth/login", {**given, "code": codes[0].upper()})
-    second = await api.post("/v1/auth/login", {**given, "code": codes[0]})
+    first = await api.post("/v1/auth/login", {**body, "code": codes[0].upper()})
+    second = await api.post("/v1/auth/login", {**body, "code": codes[0]})
     renewed = await user.post("/v1/auth/recovery-codes", {"password": PASSWORD})
-    former = await api.post("/v1/auth/login", {**given, "code": codes[1]})
+    former = await api.post("/v1/auth/login", {**body, "code": codes[1]})
     fresh = renewed.json["recoveryCodes"][0]
-    latest = await api.post("/v1/auth/login", {**given, "code": fresh})
+    latest = await api.post("/v1/auth/login", {**body, "code": fresh})
 
     assert (first.status, second.status) == (200, 401)
     assert renewed.status == 201
     assert (former.status, latest.status) == (401, 200)
 
 
-async def test_a_second_factor_goes_by_password_or_code_only(api: Client) -> None:
+async def test_a_second_factor_is_removed_by_password_or_code_only(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     _, codes = await enrolled(user)
 
     wrong = await user.ask("DELETE", "/v1/auth/totp", {"password": "not this one"})
     nothing = await user.ask("DELETE", "/v1/auth/totp", {})
     again = await user.post("/v1/auth/totp")
-    gone = await user.ask("DELETE", "/v1/auth/totp", {"code": codes[0]})
+    removed = await user.ask("DELETE", "/v1/auth/totp", {"code": codes[0]})
 
     assert (wrong.status, nothing.status) == (403, 403)
     assert (again.status, again.problem["code"]) == (409, "auth.totp.in_force")
-    assert gone.json["hasTotp"] is False
+    assert removed.json["hasTotp"] is False
 
 
 async def test_a_reset_may_take_a_lost_second_factor_away(api: Client) -> None:
@@ -109,8 +109,8 @@ async def test_a_reset_may_take_a_lost_second_factor_away(api: Client) -> None:
     email = await email_of(user)
     await enrolled(user)
 
-    made = await api.post(f"/v1/users/{user.user_id}/password-reset", {"removesTotp": True})
-    await api.post("/v1/auth/register", {"token": made.json["token"], "password": NEXT})
+    created = await api.post(f"/v1/users/{user.user_id}/password-reset", {"removesTotp": True})
+    await api.post("/v1/auth/register", {"token": created.json["token"], "password": NEXT})
 
     assert (await api.log_in(email, NEXT)).credential
 
@@ -120,7 +120,7 @@ async def test_a_password_is_changed_by_the_old_one_and_ends_all_other_sessions(
 ) -> None:
     user = await api.client_of(Role.VIEWER)
     email = await email_of(user)
-    other = await api.log_in(email)
+    second = await api.log_in(email)
 
     wrong = await user.ask(
         "PUT", "/v1/auth/password", {"oldPassword": "not this one", "newPassword": NEXT}
@@ -136,31 +136,32 @@ async def test_a_password_is_changed_by_the_old_one_and_ends_all_other_sessions(
     assert (weak.status, weak.problem["code"]) == (422, "auth.password.refused")
     assert changed.status == 200
     assert (await user.get("/v1/auth/me")).status == 200
-    assert (await other.get("/v1/auth/me")).status == 401
+    assert (await second.get("/v1/auth/me")).status == 401
     former = await api.post("/v1/auth/login", {"email": email, "password": PASSWORD})
     assert former.status == 401
     assert (await api.log_in(email, NEXT)).credential
 
 
-async def test_one_sees_one_s_own_sessions_and_ends_one_or_all(api: Client) -> None:
+async def test_a_user_lists_their_own_sessions_and_ends_one_or_all(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
     email = await email_of(user)
     second, third = await api.log_in(email), await api.log_in(email)
     stranger = await api.client_of(Role.VIEWER)
 
     listed = (await user.get("/v1/auth/sessions")).json["data"]
-    current = [one["id"] for one in listed if one["isCurrent"]]
+    current = [session["id"] for session in listed if session["isCurrent"]]
     [second_id] = [
-        one["id"] for one in (await second.get("/v1/auth/sessions")).json["data"]
-        if one["isCurrent"]
-    ]  # fmt: skip
+        session["id"]
+        for session in (await second.get("/v1/auth/sessions")).json["data"]
+        if session["isCurrent"]
+    ]
     foreign = await stranger.ask("DELETE", f"/v1/auth/sessions/{second_id}")
     unknown = await user.ask("DELETE", f"/v1/auth/sessions/{uuid4()}")
-    ended = await user.ask("DELETE", f"/v1/auth/sessions/{second_id}")
+    revoked = await user.ask("DELETE", f"/v1/auth/sessions/{second_id}")
 
     assert len(listed) == 3
     assert len(current) == 1
-    assert (foreign.status, unknown.status, ended.status) == (404, 404, 200)
+    assert (foreign.status, unknown.status, revoked.status) == (404, 404, 200)
     assert (await second.get("/v1/auth/me")).status == 401
     spared = await user.ask("DELETE", "/v1/auth/sessions?keepCurrent=true")
     assert spared.json == {"count": 1}

@@ -19,12 +19,12 @@ async def user_of(api: Client, client: Client) -> Any:
 async def test_people_are_found_by_role_state_and_text(api: Client) -> None:
     analyst = await api.client_of(Role.ANALYST, email=f"{uuid4().hex}@find.example")
 
-    found = (await api.get("/v1/users?role=ANALYST&state=active&q=FIND.example")).json["data"]
+    listed = (await api.get("/v1/users?role=ANALYST&state=active&q=FIND.example")).json["data"]
     none = (await api.get("/v1/users?role=VIEWER&q=find.example")).json["data"]
 
-    assert [user["id"] for user in found] == [analyst.user_id]
+    assert [user["id"] for user in listed] == [analyst.user_id]
     assert none == []
-    assert not {"passwordHash", "totpSecret"} & set(found[0])
+    assert not {"passwordHash", "totpSecret"} & set(listed[0])
 
 
 async def test_pages_of_people_follow_one_another(api: Client) -> None:
@@ -39,11 +39,11 @@ async def test_pages_of_people_follow_one_another(api: Client) -> None:
 
 
 async def test_an_address_is_invited_once_whatever_its_case(api: Client) -> None:
-    given = {"email": "Once@Team.example", "role": "VIEWER"}
+    body = {"email": "Once@Team.example", "role": "VIEWER"}
 
-    first = await api.post("/v1/users", given)
-    second = await api.post("/v1/users", {**given, "email": " once@team.EXAMPLE"})
-    none = await api.post("/v1/users", {**given, "email": "once at team"})
+    first = await api.post("/v1/users", body)
+    second = await api.post("/v1/users", {**body, "email": " once@team.EXAMPLE"})
+    none = await api.post("/v1/users", {**body, "email": "once at team"})
 
     assert (first.status, first.json["user"]["email"]) == (201, "once@team.example")
     assert (second.status, second.problem["code"]) == (409, "user.email.taken")
@@ -59,13 +59,13 @@ async def test_a_changed_role_holds_at_the_next_request(api: Client) -> None:
     assert (await user.get("/v1/users")).status == 403
 
 
-async def test_who_is_disabled_is_out_at_once_and_comes_back_with_his_password(
+async def test_a_disabled_user_is_out_at_once_and_comes_back_with_their_password(
     api: Client,
 ) -> None:
     user = await api.client_of(Role.SALES_REP)
     email = (await user_of(api, user))["email"]
-    made = await user.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})
-    key = user.holding(made.json["secret"])
+    created = await user.post("/v1/api-keys", {"name": "k", "scopes": ["leads:read"]})
+    key = user.holding(created.json["secret"])
     assert (await key.get("/v1/leads")).status == 200
 
     disabled = await api.ask("DELETE", f"/v1/users/{user.user_id}")
@@ -95,11 +95,11 @@ async def test_a_change_based_on_an_old_version_is_refused(api: Client) -> None:
 
 async def test_two_administrators_who_demote_each_other_leave_one(api: Client) -> None:
     admins = [await api.client_of(Role.ADMIN), await api.client_of(Role.ADMIN)]
-    others = (await api.get("/v1/users?role=ADMIN&state=active&limit=200")).json["data"]
+    other_admins = (await api.get("/v1/users?role=ADMIN&state=active&limit=200")).json["data"]
     ours = {admin.user_id for admin in admins}
-    for other in others:
-        if other["id"] not in ours:
-            await api.ask("PATCH", f"/v1/users/{other['id']}", {"role": "VIEWER"})
+    for admin in other_admins:
+        if admin["id"] not in ours:
+            await api.ask("PATCH", f"/v1/users/{admin['id']}", {"role": "VIEWER"})
     answers: list[Answer] = []
 
     async def demote(by: Client, whom: Client) -> None:
@@ -111,9 +111,9 @@ async def test_two_administrators_who_demote_each_other_leave_one(api: Client) -
         group.start_soon(demote, admins[1], admins[0])
 
     assert sorted(answer.status for answer in answers) in ([200, 403], [200, 409])
-    left = (await api.get("/v1/users?role=ADMIN&state=active")).json["data"]
-    assert len(left) == 1
-    path = f"/v1/users/{left[0]['id']}"
+    remaining = (await api.get("/v1/users?role=ADMIN&state=active")).json["data"]
+    assert len(remaining) == 1
+    path = f"/v1/users/{remaining[0]['id']}"
     for refused in (
         await api.ask("PATCH", path, {"role": "MANAGER"}),
         await api.ask("PATCH", path, {"state": "disabled"}),
@@ -122,10 +122,10 @@ async def test_two_administrators_who_demote_each_other_leave_one(api: Client) -
         assert (refused.status, refused.problem["code"]) == (409, "user.last_admin")
 
 
-async def test_a_link_goes_only_to_who_can_use_it(api: Client) -> None:
+async def test_a_link_is_made_only_for_a_user_who_can_use_it(api: Client) -> None:
     active = await api.client_of(Role.VIEWER)
-    given = {"email": f"{uuid4().hex}@team.example", "role": "VIEWER"}
-    invited = (await api.post("/v1/users", given)).json["user"]["id"]
+    body = {"email": f"{uuid4().hex}@team.example", "role": "VIEWER"}
+    invited = (await api.post("/v1/users", body)).json["user"]["id"]
 
     again = await api.post(f"/v1/users/{active.user_id}/invitation")
     early = await api.post(f"/v1/users/{invited}/password-reset", {})
@@ -138,9 +138,9 @@ async def test_a_link_goes_only_to_who_can_use_it(api: Client) -> None:
 async def test_an_administrator_ends_somebody_s_sessions(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
 
-    ended = await api.ask("DELETE", f"/v1/users/{user.user_id}/sessions")
+    revoked = await api.ask("DELETE", f"/v1/users/{user.user_id}/sessions")
 
-    assert ended.json == {"count": 1}
+    assert revoked.json == {"count": 1}
     assert (await user.get("/v1/auth/me")).status == 401
 
 
@@ -162,12 +162,12 @@ async def test_a_sales_rep_sees_what_the_team_setting_says(api: Client) -> None:
     tag = {"If-Match": (await api.get("/v1/team")).headers["ETag"]}
     try:
         own = await api.ask("PATCH", "/v1/team", {"salesRepSees": "own"}, headers=tag)
-        seen = (await rep.get("/v1/auth/me")).json["seesOwner"]
+        sees_owner_id = (await rep.get("/v1/auth/me")).json["seesOwner"]
         stale = await api.ask("PATCH", "/v1/team", {"salesRepSees": "all"}, headers=tag)
     finally:
         await api.ask("PATCH", "/v1/team", {"salesRepSees": "all"})
 
     assert own.json["salesRepSees"] == "own"
-    assert seen == rep.user_id
+    assert sees_owner_id == rep.user_id
     assert stale.status == 412
     assert (await rep.get("/v1/auth/me")).json["seesOwner"] is None

@@ -1,13 +1,13 @@
 import asyncpg
 import pytest
-from leadflood.domain.audit.schemas import Actor, AuditEntry
+from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings
 from leadflood.engine.ids import Ids
 
-ACTOR = Actor(
+ACTOR = AuditActor(
     principal=Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL),
     address="203.0.113.7",
     request_id="r-1",
@@ -33,8 +33,8 @@ async def test_an_audit_event_cannot_be_changed_or_deleted(
     try:
         with pytest.raises(asyncpg.RaiseError, match="kept as it was written"):
             await connection.execute(attack)
-        kept = await connection.fetchval("SELECT actor FROM audit_event")
+        stored = await connection.fetchval("SELECT actor FROM audit_event")
     finally:
         await connection.close()
 
-    assert kept == "operator"
+    assert stored == "operator"

@@ -17,19 +17,19 @@ from leadflood.contracts.ports.email import EmailVerdict
 from leadflood.contracts.ports.people import PersonAnswer, PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.discovery.schemas import LeadDiscovered
-from leadflood.domain.enrichment import store
+from leadflood.domain.enrichment import repository
 from leadflood.domain.enrichment.schemas import (
     CLAIMED_CODE,
-    Enriched,
     EnrichmentFailed,
+    EnrichmentResult,
     EnrichmentState,
     LeadEnriched,
     LeadsMerged,
     PersonClaimed,
     Settings,
 )
+from leadflood.domain.enrichment.service.waterfall import WaterfallInput
 from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
-from leadflood.domain.enrichment.waterfall import WaterfallInput
 from leadflood.domain.lead_views.repository.pages import list_lead_records
 from leadflood.domain.lead_views.schemas import LeadRecord
 from leadflood.domain.leads.repository.profiles import find_survivors
@@ -160,7 +160,7 @@ def a_claim(lead_id: UUID, run_id: UUID = RUN) -> ClaimedTask[EnrichTask]:
 
 async def worked(
     database: Database, stage: EnrichmentStage, claims: Sequence[ClaimedTask[EnrichTask]]
-) -> list[FinishedTask[EnrichTask, Enriched]]:
+) -> list[FinishedTask[EnrichTask, EnrichmentResult]]:
     ended = []
     for claim, item in zip(claims, await stage.load(database, claims), strict=True):
         assert isinstance(item, WaterfallInput)
@@ -171,7 +171,9 @@ async def worked(
 
 
 async def committed(
-    database: Database, stage: EnrichmentStage, ended: Sequence[FinishedTask[EnrichTask, Enriched]]
+    database: Database,
+    stage: EnrichmentStage,
+    ended: Sequence[FinishedTask[EnrichTask, EnrichmentResult]],
 ) -> list[Event]:
     async with database.transaction() as tx:
         return [follow.event for follow in await stage.commit(tx, ended)]
@@ -206,7 +208,7 @@ async def test_the_next_provider_is_asked_only_for_what_is_missing(database: Dat
     ]
 
 
-async def test_a_commit_repeated_says_nothing_twice(database: Database) -> None:
+async def test_a_repeated_commit_publishes_no_event_twice(database: Database) -> None:
     lead_id = await a_lead(database)
     stage = a_stage(Enricher("apollo", telling("apollo", email="ann@acme.example")))
     ended = await worked(database, stage, [a_claim(lead_id)])
@@ -271,7 +273,7 @@ async def test_the_same_lead_goes_on_once_in_each_run(database: Database) -> Non
         (Denied("not in this run"), "engine.denied"),
     ],
 )
-async def test_when_one_provider_cannot_the_next_one_is_asked(
+async def test_a_provider_that_fails_is_followed_by_the_next_one(
     database: Database, error: Exception, code: str
 ) -> None:
     apollo = Enricher("apollo", error)
@@ -286,7 +288,7 @@ async def test_when_one_provider_cannot_the_next_one_is_asked(
 
 
 @pytest.mark.parametrize("error", [ProviderDown("cut"), ProviderThrottled("wait", 30)])
-async def test_when_nobody_could_answer_the_task_waits_or_tries_again(
+async def test_a_task_is_snoozed_or_retried_when_no_provider_could_answer(
     database: Database, error: Exception
 ) -> None:
     lead_id = await a_lead(database)
@@ -313,7 +315,7 @@ async def test_our_own_pacing_is_waited_for_before_a_dearer_provider_is_asked(
     assert pdl.asked == []
 
 
-async def test_spent_money_ends_the_paid_part_and_the_lead_goes_on(database: Database) -> None:
+async def test_a_spent_budget_ends_the_paid_part_and_the_lead_goes_on(database: Database) -> None:
     apollo = Enricher("apollo", telling("apollo", title="CTO"))
     hunter = Enricher("hunter", CapSpent("the run's money is spent"))
     pdl = Enricher("pdl", telling("pdl", email="ann@acme.example"))
@@ -327,7 +329,7 @@ async def test_spent_money_ends_the_paid_part_and_the_lead_goes_on(database: Dat
     assert [one.code for one in records] == [None, "budget.exhausted"]
 
 
-async def test_a_person_who_asked_to_be_left_alone_is(database: Database) -> None:
+async def test_a_person_who_opted_out_at_a_provider_is_left_alone(database: Database) -> None:
     claimed = PersonOptedOut("they asked to be left alone")
     pdl = Enricher("pdl", telling("pdl", email="ann@acme.example"))
     lead_id = await a_lead(database)
@@ -343,7 +345,7 @@ async def test_a_person_who_asked_to_be_left_alone_is(database: Database) -> Non
     assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, CLAIMED_CODE)
 
 
-async def test_an_address_nobody_vouches_for_is_verified(database: Database) -> None:
+async def test_an_address_that_no_provider_verified_is_verified(database: Database) -> None:
     verifier = Verifier(EmailStatus.VALID)
     apollo = Enricher("apollo", telling("apollo", email="ann@acme.example"))
     lead_id = await a_lead(database)
@@ -401,7 +403,9 @@ async def test_a_verifier_that_is_down_does_not_hold_the_lead(
 
 async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) -> None:
     lead_id = await a_lead(database)
-    ended = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
+    ended = FinishedTask[EnrichTask, EnrichmentResult](
+        a_claim(lead_id), Discard(ProviderDown("cut"))
+    )
 
     events = await committed(database, a_stage(), [ended])
 
@@ -413,7 +417,9 @@ async def test_a_lead_out_of_attempts_fails_with_the_code(database: Database) ->
 async def test_a_dead_letter_replayed_in_its_run_goes_on(database: Database) -> None:
     lead_id = await a_lead(database)
     stage = a_stage(Enricher("apollo", telling("apollo", title="CTO")))
-    failed = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(ProviderDown("cut")))
+    failed = FinishedTask[EnrichTask, EnrichmentResult](
+        a_claim(lead_id), Discard(ProviderDown("cut"))
+    )
     await committed(database, stage, [failed])
 
     events = await enriched(database, stage, lead_id)
@@ -423,7 +429,9 @@ async def test_a_dead_letter_replayed_in_its_run_goes_on(database: Database) -> 
 
 async def test_a_cancelled_run_leaves_the_lead_as_it_is(database: Database) -> None:
     lead_id = await a_lead(database)
-    ended = FinishedTask[EnrichTask, Enriched](a_claim(lead_id), Discard(Cancelled("cancelled")))
+    ended = FinishedTask[EnrichTask, EnrichmentResult](
+        a_claim(lead_id), Discard(Cancelled("cancelled"))
+    )
 
     events = await committed(database, a_stage(), [ended])
 
@@ -445,13 +453,13 @@ async def test_a_lead_that_is_gone_is_discarded_and_writes_nothing(database: Dat
     assert await committed(database, stage, [FinishedTask(claim, loaded)]) == []
 
 
-async def test_statistics_say_who_fills_which_field(database: Database) -> None:
+async def test_statistics_count_which_provider_fills_which_field(database: Database) -> None:
     apollo = Enricher("apollo", telling("apollo", title="CTO"), FieldName.TITLE, FieldName.EMAIL)
     ids = [await a_lead(database, f"a{number}") for number in range(3)]
 
     await enriched(database, a_stage(apollo), *ids)
 
-    stats = await store.list_stats(database, CLOCK.now().date())
+    stats = await repository.list_stats(database, CLOCK.now().date())
     assert {(one.field, one.asked_count, one.found_count) for one in stats} == {
         (FieldName.EMAIL, 3, 0),
         (FieldName.TITLE, 3, 3),

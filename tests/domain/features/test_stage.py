@@ -4,7 +4,7 @@ import anyio
 import pytest
 from leadflood.contracts.values import FieldName
 from leadflood.domain.enrichment.schemas import LeadEnriched
-from leadflood.domain.features import store
+from leadflood.domain.features import repository
 from leadflood.domain.features.schemas import SNAPSHOT_VERSION
 from leadflood.domain.leads.schemas import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
@@ -24,7 +24,7 @@ async def count(database: Database) -> int:
     return int(await database.fetch_value(Query("c", "SELECT count(*) FROM feature_snapshot", ())))
 
 
-async def test_a_batch_of_leads_gets_a_snapshot_each_and_tells_of_it(database: Database) -> None:
+async def test_a_batch_of_leads_gets_a_snapshot_and_an_event_each(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     first = await world.lead("1", full_name="Mira A", title="VP Operations", country="DE")
@@ -32,7 +32,7 @@ async def test_a_batch_of_leads_gets_a_snapshot_each_and_tells_of_it(database: D
 
     events = await world.computed([first, second], icp)
 
-    found = await store.find_snapshots(database, [event.snapshot_id for event in events])
+    found = await repository.find_snapshots(database, [event.snapshot_id for event in events])
     assert [event.lead_id for event in events] == [first, second]
     assert found[events[0].snapshot_id].vector["title_matches"] is True
     assert "title_matches" not in found[events[1].snapshot_id].vector
@@ -82,7 +82,7 @@ async def test_batches_of_two_nodes_at_once_meet_in_one_snapshot(database: Datab
     assert await count(database) == 20
 
 
-async def test_what_is_learned_later_makes_a_new_snapshot(database: Database) -> None:
+async def test_values_found_later_make_a_new_snapshot(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A")
@@ -109,10 +109,10 @@ async def test_a_lead_or_icp_that_is_gone_ends_the_task_with_its_code(database: 
 
     profile = (await leads.find_profiles(database, [lead]))[lead]
     assert events == []
-    assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "features.icp.gone")
+    assert (profile.status, profile.failed_code) == (LeadStatus.FAILED, "features.icp.not_found")
 
 
-async def test_a_cancelled_task_says_nothing_of_its_lead(database: Database) -> None:
+async def test_a_cancelled_task_leaves_its_lead_unchanged(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A")
@@ -140,7 +140,7 @@ async def test_a_snapshot_cannot_be_changed_but_goes_with_its_lead(database: Dat
     assert await count(database) == 0
 
 
-async def test_text_of_any_kind_is_kept_as_it_is(database: Database) -> None:
+async def test_text_of_any_kind_is_stored_unchanged(database: Database) -> None:
     world = World(database)
     icp = await world.icp(an_icp())
     lead = await world.lead("1", full_name="Mira A", title='"Ü\\ \x1f {VP}')
@@ -148,5 +148,5 @@ async def test_text_of_any_kind_is_kept_as_it_is(database: Database) -> None:
 
     events = await world.computed([lead], icp)
 
-    found = await store.find_snapshots(database, [events[0].snapshot_id])
+    found = await repository.find_snapshots(database, [events[0].snapshot_id])
     assert found[events[0].snapshot_id].vector["title"] == title

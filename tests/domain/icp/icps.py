@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, settings, strategies as st
 from leadflood.domain.icp.schemas import (
-    FIELD_CARDS,
+    FIELD_DESCRIPTIONS,
     FieldKind,
     IcpInput,
     Operator,
@@ -97,7 +97,7 @@ def a_flag(field: str, **over: Any) -> QualificationRule:
 def rules(draw: st.DrawFn) -> QualificationRule:
     """Draw a rule that `check_icp` accepts, on few fields, so that rules meet on them."""
     field = draw(st.sampled_from(FEW_FIELDS))
-    kind = FIELD_CARDS[field].kind
+    kind = FIELD_DESCRIPTIONS[field].kind
     operator = draw(st.sampled_from(FITTING[kind]))
     if operator is Operator.EXISTS:
         value: Any = draw(st.booleans())
@@ -124,7 +124,7 @@ def features(draw: st.DrawFn) -> dict[str, Any]:
     vector: dict[str, Any] = {}
     for field in FEW_FIELDS:
         if draw(st.booleans()):
-            kind = FIELD_CARDS[field].kind
+            kind = FIELD_DESCRIPTIONS[field].kind
             vector[field.value] = (
                 tuple(draw(ITEMS_BY_KIND[kind])) if kind is FieldKind.LIST else draw(BY_KIND[kind])
             )

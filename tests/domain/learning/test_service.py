@@ -1,14 +1,20 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.schemas import LeadInput
-from leadflood.domain.learning.schemas import KINDS, Kind, NewLabel, Outcome
+from leadflood.domain.leads.service.leads import LeadService
+from leadflood.domain.learning.schemas import KINDS, Kind, LabelRecorded, NewLabel, Outcome
 from leadflood.domain.learning.service import LearningService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Invalid
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Invalid, NotFound
 from leadflood.engine.ids import Ids
+from leadflood.engine.queue.event import Event
 from tests.support.leads import create_lead
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -27,8 +33,25 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def learning(clock: ManualClock) -> LearningService:
-    return LearningService(Ids(clock), clock)
+def learning(database: Database, clock: ManualClock) -> LearningService:
+    ids = Ids(clock)
+    leads, icps = LeadService(), IcpService(database, ids, clock)
+    return LearningService(database, ids, clock, leads, icps)
+
+
+class Transaction:
+    """An open transaction that keeps what is published in it."""
+
+    def __init__(self, tx: Tx) -> None:
+        self.tx = tx
+        self.events: list[Event] = []
+
+    async def publish(
+        self, events: Sequence[Event], *, run_id: UUID | None = None
+    ) -> Sequence[UUID]:
+        assert run_id is None
+        self.events += events
+        return ()
 
 
 @pytest.fixture
@@ -40,16 +63,20 @@ async def lead_id(database: Database, clock: ManualClock) -> UUID:
 
 
 @pytest.mark.pg
-async def test_what_happened_last_counts_whoever_said_it_last(
+async def test_the_latest_outcome_counts_in_whatever_order_they_are_recorded(
     database: Database, learning: LearningService, lead_id: UUID
 ) -> None:
-    told = [(Outcome.WON, START), (Outcome.LOST, START - HOUR), (Outcome.BAD_FIT, START - HOUR)]
+    outcomes = [
+        (Outcome.WON, START),
+        (Outcome.LOST, START - HOUR),
+        (Outcome.BAD_FIT, START - HOUR),
+    ]
     async with database.transaction() as tx:
-        for outcome, at in told:
+        for outcome, at in outcomes:
             new = NewLabel(lead_id=lead_id, outcome=outcome, by="user:1", happened_at=at)
-            await learning.record(tx, new, [lead_id])
+            await learning.record(Transaction(tx), new, EVERYTHING)
 
-    labels = await learning.list_labels(database, [lead_id])
+    labels = await learning.list_labels(lead_id, EVERYTHING)
 
     current = {label.kind: label.outcome for label in labels if label.is_current}
     assert current == {Kind.DEAL: Outcome.WON, Kind.FIT: Outcome.BAD_FIT}
@@ -62,21 +89,37 @@ async def test_a_lead_without_a_score_gets_a_label_without_one(
 ) -> None:
     async with database.transaction() as tx:
         new = NewLabel(lead_id=lead_id, outcome=Outcome.BOUNCED, by="user:1")
-        event = await learning.record(tx, new, [lead_id])
+        transaction = Transaction(tx)
+        recorded = await learning.record(transaction, new, EVERYTHING)
 
-    (label,) = await learning.list_labels(database, [lead_id])
+    (label,) = await learning.list_labels(lead_id, EVERYTHING)
 
-    assert (label.id, label.kind) == (event.label_id, Kind.DELIVERY)
+    assert (label, label.kind) == (recorded, Kind.DELIVERY)
+    assert transaction.events == [LabelRecorded(lead_id, label.id, "delivery", "bounced")]
     assert (label.prediction_id, label.snapshot_id, label.score) == (None, None, None)
     assert label.happened_at == START
 
 
 @pytest.mark.pg
-async def test_what_is_yet_to_come_is_no_label(
+async def test_an_outcome_in_the_future_is_refused(
     database: Database, learning: LearningService, lead_id: UUID
 ) -> None:
     new = NewLabel(lead_id=lead_id, outcome=Outcome.WON, by="user:1", happened_at=START + HOUR)
 
     async with database.transaction() as tx:
         with pytest.raises(Invalid, match="yet to come"):
-            await learning.record(tx, new, [lead_id])
+            await learning.record(Transaction(tx), new, EVERYTHING)
+
+
+@pytest.mark.pg
+async def test_outcomes_of_hidden_leads_are_neither_recorded_nor_listed(
+    database: Database, learning: LearningService, lead_id: UUID
+) -> None:
+    stranger = Visibility(UUID(int=9))
+    new = NewLabel(lead_id=lead_id, outcome=Outcome.WON, by="user:9")
+
+    async with database.transaction() as tx:
+        with pytest.raises(NotFound):
+            await learning.record(Transaction(tx), new, stranger)
+    with pytest.raises(NotFound):
+        await learning.list_labels(lead_id, stranger)

@@ -3,14 +3,19 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from leadflood.domain.notifications.rules import of_budgets, of_dead, of_events, of_hold
+from leadflood.domain.notifications.rules import (
+    describe_budgets,
+    describe_dead_jobs,
+    describe_events,
+    describe_hold,
+)
 from leadflood.domain.notifications.schemas import (
-    BudgetFacts,
-    DeadFacts,
-    Happened,
-    Held,
+    BudgetLevel,
+    DeadJobs,
+    NotableEvent,
     NotificationKind,
     RunFacts,
+    SendingHold,
 )
 
 AT = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
@@ -30,14 +35,14 @@ def a_run(**over: object) -> RunFacts:
     return msgspec.structs.replace(run, **over)
 
 
-def an_event(name: str, **payload: object) -> Happened:
-    return Happened(type=name, at=AT, run_id=RUN, payload=payload)
+def an_event(name: str, **payload: object) -> NotableEvent:
+    return NotableEvent(type=name, at=AT, run_id=RUN, payload=payload)
 
 
-def test_a_run_that_ended_is_told_once_with_what_came_of_it() -> None:
+def test_a_completed_run_gives_one_notification_with_its_counts() -> None:
     run = a_run(lead_count=1, high_count=3, waiting_count=2)
 
-    [told] = of_events([an_event("run.completed")] * 2, {RUN: run})
+    [told] = describe_events([an_event("run.completed")] * 2, {RUN: run})
 
     assert told.kind is NotificationKind.RUN_COMPLETED
     assert told.title == "100 leads: done"
@@ -45,43 +50,45 @@ def test_a_run_that_ended_is_told_once_with_what_came_of_it() -> None:
     assert told.subject == ("run", str(RUN))
 
 
-def test_a_run_whose_cap_is_spent_says_so_beside() -> None:
-    told = of_events([an_event("run.completed")], {RUN: a_run(exhausted_count=4)})
+def test_a_run_whose_cap_is_spent_gives_a_second_notification() -> None:
+    told = describe_events([an_event("run.completed")], {RUN: a_run(exhausted_count=4)})
 
     assert [one.kind for one in told] == ["run.completed", "budget.spent"]
     assert told[1].body.startswith("4 leads")
 
 
 def test_a_run_for_one_lead_is_not_worth_a_notification() -> None:
-    assert of_events([an_event("run.completed")], {RUN: a_run(kind="lead")}) == []
+    assert describe_events([an_event("run.completed")], {RUN: a_run(kind="lead")}) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "permission"),
     [("discovery", "discovery:read"), ("import", "leads:import"), ("bulk", "leads:write")],
 )
-def test_who_is_told_of_a_run_depends_on_its_kind(kind: str, permission: str) -> None:
-    [told] = of_events([an_event("run.completed")], {RUN: a_run(kind=kind)})
+def test_the_permission_to_see_a_run_s_notification_depends_on_its_kind(
+    kind: str, permission: str
+) -> None:
+    [told] = describe_events([an_event("run.completed")], {RUN: a_run(kind=kind)})
 
     assert told.permission == permission
 
 
-def test_drafts_of_a_run_are_told_together_and_those_of_single_leads_by_day() -> None:
+def test_drafts_give_one_notification_a_run_and_those_of_single_leads_one_a_day() -> None:
     drafted = [an_event("messaging.message.drafted") for _ in range(50)]
 
-    [of_run] = of_events(drafted, {RUN: a_run(waiting_count=50)})
-    [of_day] = of_events(drafted, {RUN: a_run(kind="lead", waiting_count=1)})
+    [of_run] = describe_events(drafted, {RUN: a_run(waiting_count=50)})
+    [of_day] = describe_events(drafted, {RUN: a_run(kind="lead", waiting_count=1)})
 
     assert (of_run.key, of_day.key) == (f"drafts:{RUN}", "drafts:2026-03-04")
     assert of_run.permission == "messages:approve"
-    assert of_events(drafted, {RUN: a_run()}) == []
+    assert describe_events(drafted, {RUN: a_run()}) == []
 
 
-def test_a_new_owner_is_told_once_an_hour_and_who_is_no_user_not_at_all() -> None:
+def test_a_new_owner_gets_one_notification_an_hour_unless_they_are_no_user() -> None:
     ann = uuid4()
     owners = [str(ann)] * 300 + ["somebody", None]
 
-    [told] = of_events([an_event("leads.lead.assigned", owner=one) for one in owners], {})
+    [told] = describe_events([an_event("leads.lead.assigned", owner=one) for one in owners], {})
 
     assert told.user_id == ann
     assert told.key == f"assigned:{ann}:2026-03-04T05"
@@ -89,38 +96,43 @@ def test_a_new_owner_is_told_once_an_hour_and_who_is_no_user_not_at_all() -> Non
 
 
 def test_a_search_whose_source_failed_names_the_code() -> None:
-    [told] = of_events([an_event("discovery.run.failed", code="provider.down")], {RUN: a_run()})
+    [told] = describe_events(
+        [an_event("discovery.run.failed", code="provider.down")], {RUN: a_run()}
+    )
 
     assert told.kind is NotificationKind.SEARCH_FAILED
     assert told.body.startswith("provider.down")
 
 
-def test_an_event_of_which_nobody_is_told_makes_nothing() -> None:
-    assert of_events([an_event("scoring.lead.scored")], {RUN: a_run()}) == []
+def test_other_events_give_no_notification() -> None:
+    assert describe_events([an_event("scoring.lead.scored")], {RUN: a_run()}) == []
 
 
-def test_dead_jobs_are_told_once_for_a_stage_a_cause_and_a_run() -> None:
-    facts = {"stage": "enrichment.run", "error_code": "x", "count": 2, "died_at": AT}
+def test_dead_jobs_give_one_notification_a_stage_cause_and_run() -> None:
+    jobs = DeadJobs(stage="enrichment.run", error_code="x", run_id=RUN, count=2, died_at=AT)
 
-    in_run, outside = of_dead([DeadFacts(run_id=RUN, **facts), DeadFacts(run_id=None, **facts)])  # type: ignore[arg-type] # of many kinds
+    in_run, outside = describe_dead_jobs([jobs, msgspec.structs.replace(jobs, run_id=None)])
 
     assert in_run.key == f"dead:enrichment.run:x:{RUN}"
     assert outside.key == "dead:enrichment.run:x:2026-03-04"
     assert in_run.permission == "admin:read"
 
 
-def test_a_hold_is_told_once_each_time_the_guard_holds() -> None:
+def test_each_hold_of_sending_gives_one_notification() -> None:
     first, second = (
-        of_hold(Held(reason="restored", changed_at=at)) for at in (AT, AT.replace(hour=9))
+        describe_hold(SendingHold(reason="restored", changed_at=at))
+        for at in (AT, AT.replace(hour=9))
     )
 
     assert first[0].key != second[0].key
-    assert of_hold(None) == []
+    assert describe_hold(None) == []
 
 
 @pytest.mark.parametrize(("used", "is_told"), [(0, False), (89, False), (90, True), (130, True)])
-def test_a_cap_is_told_of_when_nine_tenths_are_used(used: int, *, is_told: bool) -> None:
-    told = of_budgets([BudgetFacts(scope="all:month:2026-03", cap_micros=100, used_micros=used)])
+def test_a_cap_gives_a_notification_when_nine_tenths_are_used(used: int, *, is_told: bool) -> None:
+    told = describe_budgets(
+        [BudgetLevel(scope="all:month:2026-03", cap_micros=100, used_micros=used)]
+    )
 
     assert bool(told) == is_told
     assert all(one.title == f"{used} % of the month's budget is used" for one in told)

@@ -8,7 +8,7 @@ from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.icp.schemas import Icp, IcpInput
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.scoring.stage import ScoringStage
 from leadflood.engine.clock import ManualClock
@@ -33,7 +33,9 @@ class World:
         self.scoring = ScoringStage(Policy(), self.ids, self.clock)
 
     async def icp(self, given: IcpInput) -> Icp:
-        return await IcpService(self.database, self.ids, self.clock).create(given)
+        icps = IcpService(self.database, self.ids, self.clock)
+        async with self.database.transaction() as tx:
+            return await icps.create(tx, given)
 
     async def lead(self, key: str, **given: Any) -> UUID:
         async with self.database.transaction() as tx:

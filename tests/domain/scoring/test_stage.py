@@ -87,7 +87,7 @@ async def test_outside_a_run_a_lead_is_scored_once_too(database: Database) -> No
     assert (len(first), len(second)) == (2, 0)
 
 
-async def test_what_is_read_back_is_what_was_scored_and_explains_itself(
+async def test_a_stored_score_is_read_back_equal_with_its_explanation(
     database: Database,
 ) -> None:
     world = World(database)
@@ -158,8 +158,8 @@ async def test_a_snapshot_or_icp_that_is_gone_ends_the_task(database: Database) 
 
     assert events == []
     assert (await leads.find_profiles(database, [lead]))[lead].failed_code in {
-        "scoring.snapshot.gone",
-        "scoring.icp.gone",
+        "scoring.snapshot.not_found",
+        "scoring.icp.not_found",
     }
 
 

@@ -2,16 +2,16 @@
 
 import anyio
 from hypothesis import given, strategies as st
-from leadflood.engine.actors.channel import LEAST_SLOTS, MOST_SLOTS, Channel
+from leadflood.engine.actors.channel import LEAST_SLOTS, MOST_SLOTS, JobChannel
 
 
 def test_a_channel_holds_at_least_its_stages_concurrency() -> None:
-    assert Channel[int](4).capacity == LEAST_SLOTS
-    assert Channel[int](500).capacity == 500
+    assert JobChannel[int](4).capacity == LEAST_SLOTS
+    assert JobChannel[int](500).capacity == 500
 
 
 def test_it_holds_what_its_stage_settles_in_a_second_within_bounds() -> None:
-    channel = Channel[int](64)
+    channel = JobChannel[int](64)
 
     channel.resize(3_000.0)
     assert channel.capacity == 3_000
@@ -22,7 +22,7 @@ def test_it_holds_what_its_stage_settles_in_a_second_within_bounds() -> None:
 
 
 def test_hand_offs_take_all_free_slots_but_half_while_a_backlog_waits() -> None:
-    channel = Channel[int](40)
+    channel = JobChannel[int](40)
 
     assert channel.reserve_for_handoff(100) == 40
     channel.release(40)
@@ -34,7 +34,7 @@ def test_hand_offs_take_all_free_slots_but_half_while_a_backlog_waits() -> None:
 
 
 def test_a_closed_channel_takes_no_hand_off_but_keeps_what_it_has() -> None:
-    channel = Channel[int](40)
+    channel = JobChannel[int](40)
     channel.push([1, 2], channel.reserve_for_handoff(2))
 
     channel.is_open = False
@@ -44,14 +44,14 @@ def test_a_closed_channel_takes_no_hand_off_but_keeps_what_it_has() -> None:
 
 
 def test_a_channel_whose_jobs_are_not_settled_in_time_takes_no_hand_off() -> None:
-    channel = Channel[int](40)
+    channel = JobChannel[int](40)
     channel.is_behind = lambda: True
 
     assert channel.reserve_for_handoff(1) == 0
 
 
 def test_there_is_room_again_when_half_of_the_slots_are_free() -> None:
-    channel = Channel[int](40)
+    channel = JobChannel[int](40)
     channel.push(list(range(40)), channel.reserve(40))
     assert not channel.has_room.is_set()
 
@@ -64,7 +64,7 @@ def test_there_is_room_again_when_half_of_the_slots_are_free() -> None:
 
 
 def test_reserved_slots_are_no_room() -> None:
-    channel = Channel[int](40)
+    channel = JobChannel[int](40)
 
     reserved = channel.reserve_for_handoff(40)
     assert not channel.has_room.is_set()
@@ -82,7 +82,7 @@ def test_reserved_slots_are_no_room() -> None:
     )
 )
 def test_no_claim_is_ever_without_a_slot(steps: list[tuple[str, int]]) -> None:
-    channel, open_slots = Channel[int](40), 0
+    channel, open_slots = JobChannel[int](40), 0
     for step, count in steps:
         match step:
             case "reserve":
@@ -104,7 +104,7 @@ def test_no_claim_is_ever_without_a_slot(steps: list[tuple[str, int]]) -> None:
 
 
 async def test_a_push_wakes_as_many_waiting_workers_as_there_are_jobs() -> None:
-    channel, woken = Channel[int](40), 0
+    channel, woken = JobChannel[int](40), 0
 
     async def wait() -> None:
         nonlocal woken
@@ -123,7 +123,7 @@ async def test_a_push_wakes_as_many_waiting_workers_as_there_are_jobs() -> None:
 
 
 async def test_a_waiter_cancelled_just_after_its_wake_up_hands_it_on() -> None:
-    channel, woken = Channel[int](40), []
+    channel, woken = JobChannel[int](40), []
 
     async def wait(name: str, scope: anyio.CancelScope) -> None:
         with scope:

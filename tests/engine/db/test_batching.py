@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from leadflood.engine.db.batching import REDO, Batcher, NotRunning, Policy, Redo
+from leadflood.engine.db.batching import REDO, Batcher, BatchPolicy, NotRunning, Redo
 from leadflood.engine.errors import Bug, Permanent, Transient
 
 Answers = Sequence[int | Exception | Redo]
-ONE_LANE = Policy(lanes=1)
+ONE_LANE = BatchPolicy(lanes=1)
 
 
 class Doubler:
@@ -50,7 +50,7 @@ async def submit_all(
 
 async def test_a_lane_pauses_behind_a_batch_of_several_so_that_callers_collect() -> None:
     doubler = Doubler()
-    policy = Policy(lanes=1, pause_ratio=500.0)
+    policy = BatchPolicy(lanes=1, pause_ratio=500.0)
 
     async with Batcher(doubler, policy).running() as batcher:
         await submit_all(batcher, [1, 2])
@@ -101,7 +101,7 @@ async def test_batches_stay_within_their_size_and_lanes() -> None:
         under_way -= 1
         return list(items)
 
-    async with Batcher(handle, Policy(max_items=5, lanes=3)).running() as batcher:
+    async with Batcher(handle, BatchPolicy(max_items=5, lanes=3)).running() as batcher:
         answers = await submit_all(batcher, range(64))
 
     assert answers == {item: item for item in range(64)}
@@ -174,7 +174,7 @@ async def test_a_batch_past_its_timeout_is_given_up_and_may_be_submitted_again()
         await anyio.sleep_forever()
         return []
 
-    async with Batcher(handle, Policy(timeout_seconds=0.01)).running() as batcher:
+    async with Batcher(handle, BatchPolicy(timeout_seconds=0.01)).running() as batcher:
         with pytest.raises(Transient):
             await batcher.submit(1)
 
@@ -255,7 +255,7 @@ async def test_whatever_happens_every_item_gets_its_own_answer_and_is_handled_on
             else:
                 assert answer == item * 2
 
-    policy = Policy(
+    policy = BatchPolicy(
         max_items=rng.randrange(1, 9), lanes=rng.randrange(1, 4), pause_ratio=rng.choice((0.0, 0.5))
     )
     async with Batcher(handle, policy).running() as batcher, anyio.create_task_group() as tasks:

@@ -16,8 +16,14 @@ from leadflood.engine.ledger.repository import (
     list_lines,
     sum_lines,
 )
-from leadflood.engine.net.calls import BulkReply, Item, Reply
-from leadflood.engine.net.ledger_port import LineState, Purchase, Question, Receipt, StoredAnswer
+from leadflood.engine.net.calls import BulkCallItem, BulkReply, Reply
+from leadflood.engine.net.ledger_port import (
+    LedgerQuestion,
+    LedgerReceipt,
+    LineState,
+    Purchase,
+    StoredAnswer,
+)
 from leadflood.engine.net.shares import split_evenly
 from tests.support.live_gate import (
     NOW,
@@ -46,8 +52,8 @@ def a_purchase(run_id: UUID | None = None, micros: int = 10, *subjects: str) -> 
     )
 
 
-def a_receipt(purchase: Purchase, state: LineState, micros: int = 0) -> Receipt:
-    return Receipt(
+def a_receipt(purchase: Purchase, state: LineState, micros: int = 0) -> LedgerReceipt:
+    return LedgerReceipt(
         purchase=purchase,
         state=state,
         outcome="found",
@@ -125,7 +131,10 @@ async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: D
     await reserve(database, ledger, purchase)
     async with database.transaction() as tx:
         await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 4)])
-    asked = [Question("acme", "other", b"hash"), Question("acme", "people.match", b"hash")]
+    asked = [
+        LedgerQuestion("acme", "other", b"hash"),
+        LedgerQuestion("acme", "people.match", b"hash"),
+    ]
 
     async with database.transaction() as tx:
         fresh = await ledger.find_answers(tx, asked, NOW)
@@ -186,13 +195,13 @@ async def test_a_lost_reply_to_commit_books_nothing_twice(database: Database) ->
     run_id = await add_run(database)
     losing = LosesReplies(database._pool, database._settings)
 
-    async def send(_: UUID, items: list[Item]) -> BulkReply:
+    async def send(_: UUID, items: list[BulkCallItem]) -> BulkReply:
         return BulkReply(items=tuple(Reply(body=b"", cost_micros=4) for _ in items))
 
     async with running_gateway(losing) as opened:
         with running_job(run_id):
             await opened.gate.call(a_call("one"), FakeProvider(cost=7))
-            items = [Item(b"two", "a"), Item(b"three", "b")]
+            items = [BulkCallItem(b"two", "a"), BulkCallItem(b"three", "b")]
             await opened.gate.call_bulk(a_call("", max_cost_micros=20), items, send)  # type: ignore[arg-type]
 
     assert losing.commits > 6

@@ -27,7 +27,7 @@ from leadflood.engine.ledger.repository import (
     resolve_orphans,
 )
 from leadflood.engine.net.breaker import BreakerOpen, Settings as BreakerSettings
-from leadflood.engine.net.calls import BulkReply, Cut, Item, Reply, Unreached, Window
+from leadflood.engine.net.calls import BulkCallItem, BulkReply, Cut, Reply, Unreached, Window
 from leadflood.engine.net.gateway import ProviderGateway, Settings
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.net.providers import Provider
@@ -312,7 +312,7 @@ class TestAnswers:
     ) -> None:
         asked: list[tuple[str, ...]] = []
 
-        async def send(_: UUID, items: Sequence[Item]) -> BulkReply:
+        async def send(_: UUID, items: Sequence[BulkCallItem]) -> BulkReply:
             asked.append(tuple(item.subject for item in items))
             return BulkReply(
                 items=tuple(
@@ -321,7 +321,7 @@ class TestAnswers:
                 )
             )
 
-        items = [Item(name.encode(), name) for name in ("a", "b", "c", "b")]
+        items = [BulkCallItem(name.encode(), name) for name in ("a", "b", "c", "b")]
 
         async with running_gateway(database) as opened:
             await opened.gate.call(a_call("a", subjects=("a",)), FakeProvider(cost=1))

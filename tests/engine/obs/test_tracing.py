@@ -3,7 +3,7 @@ from leadflood.engine.errors import Denied
 from leadflood.engine.obs import tracing
 from leadflood.engine.obs.tracing import (
     CURRENT_SPAN,
-    Active,
+    ActiveTracer,
     read_traceparent,
     spanned,
     traced_by,
@@ -44,7 +44,7 @@ def test_no_span_is_begun_where_tracing_is_off() -> None:
     with spanned("a", "server", ABOVE) as span:
         span.rename("b", status=200)
 
-    assert not Active.tracer.is_on
+    assert not ActiveTracer.tracer.is_on
     assert CURRENT_SPAN.get() == ""
 
 
@@ -63,7 +63,7 @@ def test_a_span_below_another_is_of_its_trace() -> None:
     assert above.parent is not None
     assert call.parent.span_id == above.context.span_id
     assert f"{above.parent.span_id:016x}" == SPAN
-    assert not Active.tracer.is_on
+    assert not ActiveTracer.tracer.is_on
 
 
 def test_a_span_keeps_the_class_of_an_error_and_not_its_text() -> None:
@@ -81,4 +81,4 @@ def test_a_span_keeps_the_class_of_an_error_and_not_its_text() -> None:
 
 async def test_without_an_endpoint_nothing_is_loaded() -> None:
     async with tracing.tracing(tracing.Settings()):
-        assert not Active.tracer.is_on
+        assert not ActiveTracer.tracer.is_on

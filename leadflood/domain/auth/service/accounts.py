@@ -13,12 +13,12 @@ from leadflood.domain.auth.rules.master_secret import (
 from leadflood.domain.auth.schemas import Settings
 from leadflood.domain.auth.service.api_keys import ApiKeys
 from leadflood.domain.auth.service.credentials import Credentials
-from leadflood.domain.auth.service.login import Login, LoginParts
+from leadflood.domain.auth.service.login import LoginParts, LoginService
 from leadflood.domain.auth.service.login_throttle import LoginThrottle, ThrottleParts
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.own_account import OwnAccount
 from leadflood.domain.auth.service.passwords import Passwords
-from leadflood.domain.auth.service.registration import Registration
+from leadflood.domain.auth.service.registration import RegistrationService
 from leadflood.domain.auth.service.sessions import Sessions
 from leadflood.domain.auth.service.signing_keys import SigningKeys
 from leadflood.domain.auth.service.two_factor import TwoFactor
@@ -48,9 +48,9 @@ class AuthServices(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
     passwords: Passwords
     sessions: Sessions
-    login: Login
+    login: LoginService
     own_account: OwnAccount
-    registration: Registration
+    registration: RegistrationService
     api_keys: ApiKeys
 
 
@@ -105,9 +105,9 @@ class Accounts:
             credentials=Credentials(db, clock, settings, signing_keys),
             passwords=login_parts.passwords,
             sessions=login_parts.sessions,
-            login=Login(login_parts),
+            login=LoginService(login_parts),
             own_account=OwnAccount(login_parts),
-            registration=Registration(
+            registration=RegistrationService(
                 login_parts, UserAccounts(clock, ids), OneTimeLinks(clock, settings)
             ),
             api_keys=ApiKeys(db, clock, ids),

@@ -59,7 +59,7 @@ class LoginParts(msgspec.Struct, frozen=True, kw_only=True):
     two_factor: TwoFactor
 
 
-class Login:
+class LoginService:
     """The use case of logging in: verify outside a transaction, open the session inside one."""
 
     def __init__(self, parts: LoginParts) -> None:

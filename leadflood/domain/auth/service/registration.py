@@ -43,7 +43,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     kind: LinkKind
 
 
-class Registration:
+class RegistrationService:
     """The use cases of one-time links: hash outside a transaction, use the link inside one."""
 
     def __init__(self, parts: LoginParts, accounts: UserAccounts, links: OneTimeLinks) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.lead_views.schemas import LeadEvent, LeadRecord
+from leadflood.domain.lead_views.schemas import LeadRecord, TimelineEvent
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader
 
@@ -30,11 +30,11 @@ async def list_lead_records(db: Reader, lead_ids: Sequence[UUID]) -> dict[UUID, 
 
 async def list_lead_events(
     db: Reader, lead_id: UUID, before: UUID | None, limit: int
-) -> list[LeadEvent]:
+) -> list[TimelineEvent]:
     """List what happened to a lead and those merged into it, newest first, behind a position."""
     rows = await db.fetch(SQL.list_lead_events, lead_id=lead_id, before=before, limit=limit)
     return [
-        LeadEvent(
+        TimelineEvent(
             id=row["id"],
             type=row["type"],
             at=row["at"],

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 
-from leadflood.domain.audit.schemas import Actor, AuditEntry
+from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
 from leadflood.domain.lead_views.service.lists import LeadLists
@@ -27,7 +27,7 @@ class LeadExports:
         self,
         lead_filter: LeadFilter,
         export_format: ExportFormat,
-        actor: Actor,
+        actor: AuditActor,
         request: Mapping[str, object],
         *,
         has_bom: bool = False,
@@ -43,7 +43,7 @@ class LeadExports:
                 async for piece in snapshot.file(export_format, has_bom=has_bom):
                     yield piece
 
-    async def _record(self, actor: Actor, detail: Mapping[str, object]) -> None:
+    async def _record(self, actor: AuditActor, detail: Mapping[str, object]) -> None:
         """Record who takes what, before the first of it leaves."""
         entry = AuditEntry(action="lead.exported", subject_kind="lead", detail=detail)
         async with self._db.transaction() as tx:

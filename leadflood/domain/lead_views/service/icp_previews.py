@@ -38,8 +38,8 @@ class IcpPreviews:
             self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
         vectors_of = self._features.vectors_for(target)
         async with self._limiter:
-            total = await self._scores.count_leads(visibility.owner)
+            total = await self._scores.count_leads(visibility)
             tally = await self._scores.preview(
-                rules, bands, vectors_of, owner=visibility.owner, sample_size=sample_size
+                rules, bands, vectors_of, visibility=visibility, sample_size=sample_size
             )
         return IcpPreview(tally, total)

@@ -8,18 +8,20 @@ from leadflood.domain.auth.schemas import Visibility
 from leadflood.domain.lead_views.repository import pages
 from leadflood.domain.lead_views.schemas import (
     LeadDetail,
-    LeadEvent,
     LeadPage,
     LeadRecord,
     ScoreView,
+    TimelineEvent,
 )
 from leadflood.domain.lead_views.service.page_cache import LeadPageCache
 from leadflood.domain.lead_views.service.scores import ScoreViews
 from leadflood.domain.leads.schemas import LeadView
 from leadflood.domain.leads.service.leads import LeadService
-from leadflood.domain.messaging.schemas import MessageView, OptInView
-from leadflood.domain.messaging.service import MessagingService
+from leadflood.domain.messages.schemas import MessageView
+from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.suppressions.schemas import OptInView
+from leadflood.domain.suppressions.service.opt_ins import OptInService
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import NotFound
@@ -30,10 +32,13 @@ DatedT = TypeVar("DatedT", MessageView, OptInView)
 class LeadPages:
     """Reads lead pages, cached for as long as no row of theirs changes."""
 
-    def __init__(self, db: Database, leads: LeadService, messaging: MessagingService) -> None:
+    def __init__(
+        self, db: Database, leads: LeadService, messages: MessageService, opt_ins: OptInService
+    ) -> None:
         self._db = db
         self._leads = leads
-        self._messaging = messaging
+        self._messages = messages
+        self._opt_ins = opt_ins
         self._scores = ScoreViews()
         self._cache = LeadPageCache()
 
@@ -56,8 +61,8 @@ class LeadPages:
         members = [lead_id for family in families.values() for lead_id in family]
         records = await pages.list_lead_records(db, members)
         scores = await self._scores.find_many(list(views), ScoringService(db))
-        messages = await self._messaging.messages_of(db, members)
-        opt_ins = await self._messaging.opt_ins.list_of(db, members)
+        messages = await self._messages.list_by_lead(db, members)
+        opt_ins = await self._opt_ins.list_by_lead(db, members)
         details = {
             view.id: make_detail(
                 view,
@@ -72,7 +77,7 @@ class LeadPages:
 
     async def list_events(
         self, lead_id: UUID, visibility: Visibility, before: UUID | None, limit: int
-    ) -> list[LeadEvent]:
+    ) -> list[TimelineEvent]:
         """List what happened to a lead, newest first, behind a position. Raises: NotFound."""
         view = await self._leads.get(self._db, lead_id)
         if not visibility.allows(view.owner):

@@ -55,22 +55,22 @@ async def insert_values(
     if not rows:
         return
     ordered = [rows[key] for key in sorted(rows)]
-    found = [value.found for _, value in ordered]
+    raw = [value.found for _, value in ordered]
     await tx.execute(
         SQL.add_values,
         ids=ids.take(len(ordered)),
         lead_ids=[lead_id if value.company_id is None else None for lead_id, value in ordered],
         company_ids=[value.company_id for _, value in ordered],
-        fields=[value.field for value in found],
+        fields=[value.field for value in raw],
         values=[value.text for _, value in ordered],
-        sources=[value.source for value in found],
-        methods=[value.method for value in found],
+        sources=[value.source for value in raw],
+        methods=[value.method for value in raw],
         evidence=[value.evidence for _, value in ordered],
-        observed_at=[value.observed_at for value in found],
-        confidences=[value.confidence for value in found],
-        costs_micros=[value.cost_micros for value in found],
+        observed_at=[value.observed_at for value in raw],
+        confidences=[value.confidence for value in raw],
+        costs_micros=[value.cost_micros for value in raw],
         ranks=[value.rank for _, value in ordered],
-        humans=[is_human(value.source) for value in found],
+        humans=[is_human(value.source) for value in raw],
         now=now,
     )
 
@@ -109,9 +109,9 @@ def _newest_rows(
     for lead_id, prepared in leads:
         for value in prepared.values:
             subject = (value.company_id or lead_id).int
-            found = value.found
-            key = (subject, found.field, found.source, found.method, value.evidence)
+            raw = value.found
+            key = (subject, raw.field, raw.source, raw.method, value.evidence)
             existing = rows.get(key)
-            if existing is None or existing[1].found.observed_at < found.observed_at:
+            if existing is None or existing[1].found.observed_at < raw.observed_at:
                 rows[key] = (lead_id, value)
     return rows

@@ -37,14 +37,14 @@ def list_columns_of_new(prepared: Iterable[PreparedValues]) -> ListColumns:
     newest: dict[tuple[FieldName, str, str, bytes], tuple[datetime, Candidate]] = {}
     for values in prepared:
         for stored in values.values:
-            found = stored.found
-            if found.field not in LISTED_FIELDS or stored.company_id is not None:
+            raw = stored.found
+            if raw.field not in LISTED_FIELDS or stored.company_id is not None:
                 continue
-            key = (found.field, found.source, found.method, stored.evidence)
-            standing = (is_human(found.source), stored.rank, stored.evidence, stored.text)
+            key = (raw.field, raw.source, raw.method, stored.evidence)
+            standing = (is_human(raw.source), stored.rank, stored.evidence, stored.text)
             existing = newest.get(key)
-            if existing is None or existing[0] < found.observed_at:
-                newest[key] = (found.observed_at, (found.field, standing))
+            if existing is None or existing[0] < raw.observed_at:
+                newest[key] = (raw.observed_at, (raw.field, standing))
     return _choose(candidate for _, candidate in newest.values())
 
 

@@ -3,45 +3,45 @@
 INSERT INTO identity (kind, value, lead_id)
 SELECT kind, value, lead_id
 FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[])
-    WITH ORDINALITY AS wanted (kind, value, lead_id, place)
+    WITH ORDINALITY AS input (kind, value, lead_id, place)
 ORDER BY place
 ON CONFLICT (kind, value) DO NOTHING
 RETURNING kind, value;
 
 -- name: find_owners
--- Whose a key is, after claiming: the lead itself or the one found first.
+-- The owner of each key after claiming: the lead itself or the one that came first.
 SELECT identity.kind, identity.value, identity.lead_id
-FROM unnest(:kinds::text[], :values::text[]) AS wanted (kind, value)
-JOIN identity ON identity.kind = wanted.kind AND identity.value = wanted.value;
+FROM unnest(:kinds::text[], :values::text[]) AS input (kind, value)
+JOIN identity ON identity.kind = input.kind AND identity.value = input.value;
 
 -- name: withdraw_claims
 -- Leads that are not made after all leave no keys behind.
 DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
 
 -- name: assign_keys
--- A record that turned out to be a known lead leaves that lead its new keys.
-UPDATE identity SET lead_id = given.lead_id
-FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS given (kind, value, lead_id)
-WHERE identity.kind = given.kind AND identity.value = given.value;
+-- A person who turned out to be a known lead gives that lead their new keys.
+UPDATE identity SET lead_id = input.lead_id
+FROM unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS input (kind, value, lead_id)
+WHERE identity.kind = input.kind AND identity.value = input.value;
 
 -- name: add_companies
 -- A company is its registrable domain; its id follows from it, so no second look is needed.
 INSERT INTO company (id, domain, name, created_at)
 SELECT id, domain, name, :now::timestamptz
 FROM unnest(:ids::uuid[], :domains::text[], :names::text[])
-    WITH ORDINALITY AS seen (id, domain, name, place)
+    WITH ORDINALITY AS input (id, domain, name, place)
 ORDER BY place
 ON CONFLICT DO NOTHING;
 
 -- name: add_leads
 -- New leads, with the company known at once, what lists show of them and the words that find them.
-WITH made AS (
+WITH input AS (
     SELECT * FROM unnest(
         :ids::uuid[], :statuses::text[], :sources::text[], :company_ids::uuid[],
         :company_ranks::float8[], :full_names::text[], :titles::text[], :emails::text[],
         :company_names::text[], :countries::text[], :sort_names::text[], :words::text[],
         :owners::text[]
-    ) AS made (
+    ) AS input (
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
         country, sort_name, words, owner
     )
@@ -53,17 +53,17 @@ WITH made AS (
     SELECT
         id, status, source, company_id, company_rank, full_name, title, email, company_name,
         country, sort_name, owner, :now::timestamptz, :now::timestamptz
-    FROM made
+    FROM input
 )
 INSERT INTO lead_text (lead_id, words)
-SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM made;
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM input;
 
 -- name: mark_before_locks
--- Locks taken after this can be given back without losing what was written before.
+-- Locks taken after this can be released without losing what was written before.
 SAVEPOINT before_locks;
 
 -- name: release_locks
--- Give back the locks taken since the mark.
+-- Release the locks taken since the mark.
 ROLLBACK TO SAVEPOINT before_locks;
 
 -- name: lock_leads
@@ -114,7 +114,7 @@ FROM unnest(
     :ids::uuid[], :lead_ids::uuid[], :company_ids::uuid[], :fields::text[], :values::text[],
     :sources::text[], :methods::text[], :evidence::bytea[], :observed_at::timestamptz[],
     :confidences::float8[], :costs_micros::int8[], :ranks::float8[], :humans::bool[]
-) AS told (
+) AS input (
     id, lead_id, company_id, field, value, source, method, evidence_hash, observed_at, confidence,
     cost_micros, rank, is_human
 )
@@ -126,19 +126,19 @@ WHERE field_value.observed_at < excluded.observed_at;
 -- name: update_leads
 -- What a commit changes of its leads: state and company, if a better one is known.
 UPDATE lead SET
-    status = coalesce(told.status, lead.status),
-    failed_code = CASE WHEN told.status IS NULL THEN lead.failed_code ELSE told.failed_code END,
+    status = coalesce(input.status, lead.status),
+    failed_code = CASE WHEN input.status IS NULL THEN lead.failed_code ELSE input.failed_code END,
     company_id = CASE
-        WHEN told.company_rank >= coalesce(lead.company_rank, '-infinity') THEN told.company_id
+        WHEN input.company_rank >= coalesce(lead.company_rank, '-infinity') THEN input.company_id
         ELSE lead.company_id
     END,
-    company_rank = greatest(lead.company_rank, told.company_rank),
+    company_rank = greatest(lead.company_rank, input.company_rank),
     updated_at = :now::timestamptz, version = lead.version + 1
 FROM unnest(
     :ids::uuid[], :statuses::text[], :failed_codes::text[], :company_ids::uuid[],
     :company_ranks::float8[]
-) AS told (id, status, failed_code, company_id, company_rank)
-WHERE lead.id = told.id;
+) AS input (id, status, failed_code, company_id, company_rank)
+WHERE lead.id = input.id;
 
 -- name: find_members
 -- All leads that are one with each of these: up to the survivor, then down to all merged into it.
@@ -193,7 +193,7 @@ WITH RECURSIVE up AS (
 SELECT 1 AS part, ROW(
     start, survivor, id, version, status, failed_code, company_id, company_rank, source, owner,
     merged_into, merge_reason, merged_by, merged_at, created_at, updated_at, tags
-) AS told
+) AS content
 FROM member
 UNION ALL
 SELECT 2, ROW(
@@ -209,11 +209,11 @@ FROM identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member));
 -- name: update_status
 -- How leads stand now.
 UPDATE lead SET
-    status = told.status, failed_code = told.failed_code, updated_at = :now::timestamptz,
+    status = input.status, failed_code = input.failed_code, updated_at = :now::timestamptz,
     version = lead.version + 1
 FROM unnest(:ids::uuid[], :statuses::text[], :failed_codes::text[])
-    AS told (id, status, failed_code)
-WHERE lead.id = told.id;
+    AS input (id, status, failed_code)
+WHERE lead.id = input.id;
 
 -- name: add_activity
 -- What people did to a lead, beside the values.
@@ -227,7 +227,7 @@ VALUES (
 SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
 
 -- name: list_deleted
--- What was deleted, last first, behind a place.
+-- What was deleted, last first, behind a position.
 SELECT
     id, version, full_name, email, company_name, owner, tags, deleted_at, deleted_by
 FROM lead
@@ -250,14 +250,14 @@ FROM lead WHERE id = ANY(:ids::uuid[]);
 -- name: write_states
 -- What people changed of leads; tags arrive joined by U+001F, which no tag holds.
 UPDATE lead SET
-    owner = told.owner, tags = string_to_array(told.tags, chr(31)),
-    deleted_at = told.deleted_at, deleted_by = told.deleted_by,
+    owner = input.owner, tags = string_to_array(input.tags, chr(31)),
+    deleted_at = input.deleted_at, deleted_by = input.deleted_by,
     updated_at = :now::timestamptz, version = lead.version + 1
 FROM unnest(
     :ids::uuid[], :owners::text[], :tags::text[], :deleted_ats::timestamptz[],
     :deleted_bys::text[]
-) AS told (id, owner, tags, deleted_at, deleted_by)
-WHERE lead.id = told.id;
+) AS input (id, owner, tags, deleted_at, deleted_by)
+WHERE lead.id = input.id;
 
 -- name: raise_versions
 -- Leads that are shown otherwise since, though their rows say the same.
@@ -287,13 +287,13 @@ INSERT INTO field_value (
 SELECT
     :lead_id::uuid, field, :source::text, :method::text, :evidence::bytea, id, :lead_id::uuid,
     'null', :now::timestamptz, :now::timestamptz, 1, 0, rank, true
-FROM unnest(:ids::uuid[], :fields::text[], :ranks::float8[]) AS told (id, field, rank);
+FROM unnest(:ids::uuid[], :fields::text[], :ranks::float8[]) AS input (id, field, rank);
 
 -- name: release_keys
 -- Keys that a person's correction has taken from a lead and those that are one with it.
 DELETE FROM identity
-USING unnest(:kinds::text[], :values::text[]) AS dropped (kind, value)
-WHERE identity.kind = dropped.kind AND identity.value = dropped.value
+USING unnest(:kinds::text[], :values::text[]) AS input (kind, value)
+WHERE identity.kind = input.kind AND identity.value = input.value
     AND identity.lead_id = ANY(:lead_ids::uuid[]);
 
 -- name: add_tags
@@ -325,44 +325,47 @@ WITH RECURSIVE down AS (
     UNION ALL
     SELECT down.survivor, lead.id FROM down JOIN lead ON lead.merged_into = down.id
 )
-SELECT down.survivor, said.field, said.is_human, said.rank, said.evidence_hash, said.value
-FROM down LEFT JOIN field_value AS said
-    ON said.subject_id = down.id AND said.field = ANY(:fields::text[]);
+SELECT
+    down.survivor, field_value.field, field_value.is_human, field_value.rank,
+    field_value.evidence_hash, field_value.value
+FROM down LEFT JOIN field_value
+    ON field_value.subject_id = down.id AND field_value.field = ANY(:fields::text[]);
 
 -- name: update_list_columns
 -- What lists show of leads, sort them by and find them by; what says so already stays as it is.
-WITH told AS (
+WITH input AS (
     SELECT * FROM unnest(
         :ids::uuid[], :full_names::text[], :titles::text[], :emails::text[],
         :company_names::text[], :countries::text[], :sort_names::text[], :words::text[]
-    ) AS told (id, full_name, title, email, company_name, country, sort_name, words)
+    ) AS input (id, full_name, title, email, company_name, country, sort_name, words)
 ), shown AS (
     UPDATE lead SET
-        full_name = told.full_name, title = told.title, email = told.email,
-        company_name = told.company_name, country = told.country, sort_name = told.sort_name
-    FROM told
-    WHERE lead.id = told.id
+        full_name = input.full_name, title = input.title, email = input.email,
+        company_name = input.company_name, country = input.country, sort_name = input.sort_name
+    FROM input
+    WHERE lead.id = input.id
         AND (
             lead.full_name, lead.title, lead.email, lead.company_name, lead.country, lead.sort_name
         ) IS DISTINCT FROM (
-            told.full_name, told.title, told.email, told.company_name, told.country, told.sort_name
+            input.full_name, input.title, input.email, input.company_name, input.country,
+            input.sort_name
         )
 )
 INSERT INTO lead_text (lead_id, words)
-SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM told
+SELECT id, array_to_tsvector(array_remove(string_to_array(words, ' '), '')) FROM input
 ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words
 WHERE lead_text.words IS DISTINCT FROM excluded.words;
 
 -- name: update_scores
 -- The newest score of a lead stands in its row; an older one that comes late changes nothing.
 UPDATE lead SET
-    score_id = told.score_id, score_milli = told.score_milli, band = told.band,
-    score_icp_id = told.icp_id, score_run_id = told.run_id, scored_at = told.scored_at
+    score_id = input.score_id, score_milli = input.score_milli, band = input.band,
+    score_icp_id = input.icp_id, score_run_id = input.run_id, scored_at = input.scored_at
 FROM unnest(
     :ids::uuid[], :score_ids::uuid[], :scores_milli::int[], :bands::text[], :icp_ids::uuid[],
     :run_ids::uuid[], :scored_ats::timestamptz[]
-) AS told (id, score_id, score_milli, band, icp_id, run_id, scored_at)
-WHERE lead.id = told.id AND (lead.score_id IS NULL OR lead.score_id < told.score_id);
+) AS input (id, score_id, score_milli, band, icp_id, run_id, scored_at)
+WHERE lead.id = input.id AND (lead.score_id IS NULL OR lead.score_id < input.score_id);
 
 -- name: list_ids
 -- Leads by their age, behind one.
@@ -378,3 +381,80 @@ FROM field_value WHERE subject_id = ANY(:ids::uuid[]);
 -- name: delete_company_values
 -- What was said of a company that is deleted.
 DELETE FROM field_value WHERE subject_id = :id::uuid;
+
+-- name: lock_keys_of_leads
+-- Keys before leads: the order in which everybody locks.
+SELECT kind, value, lead_id FROM identity
+WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY kind, value FOR UPDATE;
+
+-- name: lock_leads_to_undo
+-- The leads of an undo, in the order of their ids.
+SELECT id, version FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: drop_imported_values
+-- What rows said of leads and companies, found by their evidence, which is one row's alone. Arrays
+-- and no join: the primary key is used whatever the planner knows of the table.
+DELETE FROM field_value
+WHERE subject_id = ANY(:subject_ids::uuid[]) AND source = :source::text
+    AND method = :method::text AND evidence_hash = ANY(:evidence::bytea[])
+RETURNING lead_id, field;
+
+-- name: drop_values_of_leads
+-- Everything said of leads that go.
+DELETE FROM field_value WHERE subject_id = ANY(:lead_ids::uuid[]);
+
+-- name: drop_keys_of_leads
+-- The keys of leads that go.
+DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: drop_leads
+-- Leads that an import made and nobody else has to do with.
+DELETE FROM lead WHERE id = ANY(:lead_ids::uuid[]) RETURNING id, version;
+
+-- name: touch_undone
+-- Leads that lost what a file said: their employer is again the best that is still told, their
+-- tags are those that the file did not give.
+UPDATE lead SET
+    company_id = CASE WHEN given.lost_domain THEN best.company_id ELSE lead.company_id END,
+    company_rank = CASE WHEN given.lost_domain THEN best.rank ELSE lead.company_rank END,
+    tags = ARRAY(
+        SELECT tag FROM unnest(lead.tags) WITH ORDINALITY AS kept (tag, place)
+        WHERE tag <> ALL(string_to_array(given.tags, chr(30))) ORDER BY place
+    ),
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(:ids::uuid[], :lost_domains::bool[], :tags::text[]) AS given (id, lost_domain, tags)
+LEFT JOIN LATERAL (
+    SELECT company.id AS company_id,
+        value.rank + CASE WHEN value.is_human THEN 1e6 ELSE 0 END AS rank
+    FROM field_value AS value
+    JOIN company ON company.domain = btrim(value.value, '"')
+    WHERE value.subject_id = given.id AND value.field = 'company_domain'
+    ORDER BY rank DESC LIMIT 1
+) AS best ON given.lost_domain
+WHERE lead.id = given.id
+RETURNING lead.id, lead.version;
+
+-- name: drop_added_keys
+-- Keys that rows gave to leads that stay.
+DELETE FROM identity
+USING unnest(:kinds::text[], :values::text[], :lead_ids::uuid[]) AS given (kind, value, lead_id)
+WHERE identity.kind = given.kind AND identity.value = given.value
+    AND identity.lead_id = given.lead_id;
+
+-- name: part_again
+-- Merges that rows caused are no more; nobody said that these are different people.
+UPDATE lead SET
+    merged_into = NULL, merge_reason = NULL, merged_by = NULL, merged_at = NULL,
+    updated_at = :now::timestamptz, version = lead.version + 1
+FROM unnest(:ids::uuid[], :into_ids::uuid[]) AS merged (id, into_id)
+WHERE lead.id = merged.id AND lead.merged_into = merged.into_id
+RETURNING lead.id, lead.version;
+
+-- name: drop_made_companies
+-- Companies that an import made, as soon as nothing names them any more.
+DELETE FROM company
+USING import_row
+WHERE import_row.run_id = :run_id::uuid AND import_row.company_id = ANY(:ids::uuid[])
+    AND import_row.made_company AND company.id = import_row.company_id
+    AND NOT EXISTS (SELECT FROM lead WHERE lead.company_id = company.id)
+    AND NOT EXISTS (SELECT FROM field_value WHERE field_value.subject_id = company.id);

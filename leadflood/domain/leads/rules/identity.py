@@ -15,9 +15,8 @@ from leadflood.contracts.normalization import (
     normalize_linkedin,
 )
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import IDENTIFYING, IdentityKey
+from leadflood.domain.leads.schemas import IDENTIFYING, MAX_KEY, IdentityKey
 
-MAX_KEY = 400
 LEAST_CONFIDENCE = 0.5
 """An address or a name somebody merely guessed must not merge two people."""
 
@@ -36,11 +35,11 @@ def provider_key(provider: str, provider_id: str) -> IdentityKey | None:
 def identity_keys(values: Iterable[FoundValue]) -> tuple[IdentityKey, ...]:
     """Return the keys that values give together, sorted; later values do not hide earlier ones."""
     texts: dict[FieldName, list[str]] = {}
-    for found in values:
-        if found.field not in IDENTIFYING or found.confidence < LEAST_CONFIDENCE:
+    for value in values:
+        if value.field not in IDENTIFYING or value.confidence < LEAST_CONFIDENCE:
             continue
-        if isinstance(found.value, str):
-            texts.setdefault(found.field, []).append(found.value)
+        if isinstance(value.value, str):
+            texts.setdefault(value.field, []).append(value.value)
     if not texts.keys() & _SUFFICIENT:
         return ()
     keys = {IdentityKey("email", email) for email in _each(texts, FieldName.EMAIL, normalize_email)}

@@ -3,24 +3,16 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.normalization import (
-    clean_text,
-    domain_of_email,
-    name_key,
-)
+from leadflood.contracts.normalization import clean_text, domain_of_email
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
-from leadflood.domain.leads.rules.identity import MAX_KEY
-from leadflood.domain.leads.schemas import API_SOURCE, IdentityKey, ImportRow, LeadInput
+from leadflood.domain.leads.schemas import API_SOURCE, LeadInput
 from leadflood.engine.errors import FieldProblem
 
-CSV_SOURCE = "csv"
-IMPORT_METHOD = "import"
 TOLD = 0.9
 """How sure is what a customer's own records say: better than a guess, worse than a check."""
 DERIVED = 0.7
@@ -58,32 +50,10 @@ def as_values(
     return _with_evidence(values, API_SOURCE, "leads.create", evidence, now)
 
 
-def found_in_row(row: ImportRow, import_id: UUID, now: datetime) -> tuple[FoundValue, ...]:
-    """Return what a row says with its evidence: the line of the file."""
-    evidence = evidence_of_row(import_id, row.number)
-    return _with_evidence(row.values, CSV_SOURCE, IMPORT_METHOD, evidence, now)
-
-
-def evidence_of_row(import_id: UUID, number: int) -> str:
-    """Return the evidence of what a line of an imported file says; the line itself is kept."""
-    return hashlib.sha256(f"{import_id}:{number}".encode()).hexdigest()
-
-
-def keys_of_row(row: ImportRow) -> tuple[IdentityKey, ...]:
-    """Return the key of a person of whom a file knows no more than name and company."""
-    company = name_key(str(row.values.get(FieldName.COMPANY_NAME, "")))
-    name = name_key(_name(row.values))
-    strong = {FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN}
-    if not name or not company or strong & row.values.keys():
-        return ()
-    key = IdentityKey("name_company", f"{name}|{company}")
-    return (key,) if len(key.value) <= MAX_KEY else ()
-
-
 def _with_evidence(
     values: Mapping[FieldName, Scalar], source: str, method: str, evidence: str, now: datetime
 ) -> tuple[FoundValue, ...]:
-    found = [
+    evidenced = [
         FoundValue(
             field=field,
             value=value,
@@ -97,7 +67,7 @@ def _with_evidence(
     ]
     domain = domain_of_email(str(values.get(FieldName.EMAIL, "")))
     if domain is not None and FieldName.COMPANY_DOMAIN not in values:
-        found.append(
+        evidenced.append(
             FoundValue(
                 field=FieldName.COMPANY_DOMAIN,
                 value=domain,
@@ -108,7 +78,7 @@ def _with_evidence(
                 evidence_hash=evidence,
             )
         )
-    return tuple(found)
+    return tuple(evidenced)
 
 
 def _check_channels(lead: LeadInput) -> list[FieldProblem]:

@@ -69,20 +69,20 @@ def prepare_values(
     values: Iterable[FoundValue], keys: Iterable[IdentityKey] = ()
 ) -> PreparedValues:
     """Bring values into their one form and decide what is the company's."""
-    kept = []
+    normal = []
     domains: dict[_Evidence, str] = {}
     names: dict[_Evidence, str] = {}
     for raw in values:
         pair = encode_value(raw)
         if pair is None:
             continue
-        kept.append(pair)
+        normal.append(pair)
         value = pair[0]
         if value.field is FieldName.COMPANY_DOMAIN:
             domains[_evidence(value)] = str(value.value)
         elif value.field is FieldName.COMPANY_NAME:
             names[_evidence(value)] = str(value.value)
-    stored = tuple([_store(value, text, domains) for value, text in kept])
+    stored = tuple([_store(value, text, domains) for value, text in normal])
     employer = _find_employer(stored) if domains else None
     return PreparedValues(
         values=stored,
@@ -103,15 +103,15 @@ def _find_employer(stored: Iterable[StoredValue]) -> StoredValue | None:
     return max(employers, key=_company_rank, default=None)
 
 
-def _store(found: FoundValue, text: str, domains: dict[_Evidence, str]) -> StoredValue:
+def _store(value: FoundValue, text: str, domains: dict[_Evidence, str]) -> StoredValue:
     domain = None
-    if domains and found.field in COMPANY_FIELDS:
-        domain = domains.get(_evidence(found))
+    if domains and value.field in COMPANY_FIELDS:
+        domain = domains.get(_evidence(value))
     return StoredValue(
-        found,
+        value,
         text,
-        evidence_bytes(found.evidence_hash),
-        rank_of(found.field, found.confidence, found.observed_at),
+        evidence_bytes(value.evidence_hash),
+        rank_of(value.field, value.confidence, value.observed_at),
         None if domain is None else company_id_of(domain),
     )
 

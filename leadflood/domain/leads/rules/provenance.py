@@ -39,35 +39,35 @@ _encode = msgspec.json.Encoder().encode
 
 
 def half_life_days(field: FieldName) -> float:
-    """Tell after how many days a value of this field is half as sure."""
+    """Return after how many days a value of this field is half as sure."""
     return _SLOW_DAYS if field in _SLOW else _JOB_DAYS
 
 
 @lru_cache(maxsize=4096)
 def rank_of(field: FieldName, confidence: float, observed_at: datetime) -> float:
-    """Tell the number that orders values of one field for ever."""
+    """Return the number that orders values of one field for ever."""
     days = observed_at.timestamp() / _DAY_SECONDS
     return math.log2(max(confidence, _LEAST)) + days / half_life_days(field)
 
 
-def is_better(one: Standing, other: Standing) -> bool:
-    """Tell whether a value of a field wins over another; of two different ones exactly one does."""
-    return one > other
+def is_better(standing: Standing, other: Standing) -> bool:
+    """Whether a value of a field wins over another; of two different ones exactly one does."""
+    return standing > other
 
 
-def encode_value(found: FoundValue) -> tuple[FoundValue, str] | None:
+def encode_value(raw: FoundValue) -> tuple[FoundValue, str] | None:
     """Bring a value into its one form and its stored text; None when nothing is left of it."""
-    value = normalize(found.field, found.value)
+    value = normalize(raw.field, raw.value)
     if value is None:
         return None
-    if value != found.value or type(value) is not type(found.value):
-        found = msgspec.structs.replace(found, value=value)
-    return found, _encode(value).decode()
+    is_normal = value == raw.value and type(value) is type(raw.value)
+    normal = raw if is_normal else msgspec.structs.replace(raw, value=value)
+    return normal, _encode(value).decode()
 
 
 @lru_cache(maxsize=8192)
 def evidence_bytes(evidence_hash: str) -> bytes:
-    """Turn the hash as told (64 hex digits) into its bytes; other text is hashed itself."""
+    """Turn a hash (64 hex digits) into its bytes; other text is hashed itself."""
     text = clean_text(evidence_hash)
     try:
         raw = bytes.fromhex(text)
@@ -79,5 +79,5 @@ def evidence_bytes(evidence_hash: str) -> bytes:
 
 
 def is_human(source: str) -> bool:
-    """Tell whether a person said so."""
+    """Whether a person said so."""
     return source == HUMAN_SOURCE

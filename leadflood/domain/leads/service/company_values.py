@@ -82,7 +82,7 @@ def _store(
 ) -> StoredValue:
     text = NO_VALUE if value is None else _encode(value).decode()
     evidence = hashlib.sha256(f"{by}\n{now.isoformat()}\n{field}\n{text}".encode())
-    found = FoundValue(
+    edit = FoundValue(
         field=field,
         value="" if value is None else value,
         source=HUMAN_SOURCE,
@@ -92,4 +92,4 @@ def _store(
         evidence_hash=evidence.hexdigest(),
         cost_micros=0,
     )
-    return StoredValue(found, text, evidence.digest(), rank_of(field, 1.0, now), company_id)
+    return StoredValue(edit, text, evidence.digest(), rank_of(field, 1.0, now), company_id)

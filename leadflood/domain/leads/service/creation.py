@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName, SendsPolicy
-from leadflood.domain.icp.service import IcpService
+from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadMade
 from leadflood.domain.leads.service.insertion import (
     LeadRequest,

@@ -73,11 +73,11 @@ class LeadEditing:
         belongs to another lead.
         """
         edits = read_edits(change)
-        seen = (await find_profiles(tx, [lead_id])).get(lead_id)
-        if seen is None:
+        before = (await find_profiles(tx, [lead_id])).get(lead_id)
+        if before is None:
             raise lead_not_found(lead_id)
-        edits = edits.with_name(seen)
-        refusal = await self._claim_keys(tx, seen, compare_keys(seen, edits).claimed, editor)
+        edits = edits.with_name(before)
+        refusal = await self._claim_keys(tx, before, compare_keys(before, edits).claimed, editor)
         prepared = self._prepare(edits, lead_id, editor)
         await add_companies(tx, [prepared], self._clock.now())
         lead = await lock_lead(tx, lead_id, editor)
@@ -152,8 +152,8 @@ class LeadEditing:
         An address that belongs to another lead refuses the change; a name at a company may be
         two people's and stays with its lead.
         """
-        taken = await claim_keys(tx, dict.fromkeys(claimed, profile.lead_id))
-        for key, owner in sorted(taken.items()):
+        owner_of = await claim_keys(tx, dict.fromkeys(claimed, profile.lead_id))
+        for key, owner in sorted(owner_of.items()):
             if key.kind in EXCLUSIVE and owner not in profile.members:
                 survivor = (await find_survivors(tx, [owner])).get(owner, owner)
                 return await _key_taken(tx, key.value, survivor, editor)
@@ -191,7 +191,7 @@ def require_may_assign(editor: Editor) -> None:
     """Refuse who sees only their own leads: they would lose sight of it. Raises: Denied."""
     if editor.visibility.is_limited:
         raise Denied(
-            "who sees only his own leads cannot give them away: ask a manager",
+            "who sees only their own leads cannot give them away: ask a manager",
             code="leads.owner.denied",
         )
 

@@ -69,11 +69,11 @@ class LeadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_lead(lead: LeadInput, now: datetime) -> PreparedValues:
     """Read what a caller says of a person. Raises: Invalid with the fields."""
-    values, problems = normalize_input(lead)
+    fields, problems = normalize_input(lead)
     if problems:
         raise Invalid.of(problems, prefix="the lead cannot be created")
-    found = as_values(lead, values, now)
-    return prepare_values(found, identity_keys(found))
+    values = as_values(lead, fields, now)
+    return prepare_values(values, identity_keys(values))
 
 
 async def create_leads(
@@ -107,25 +107,25 @@ def _icp_of(request: LeadRequest) -> UUID:
 def _without_shared_keys(requests: Iterable[tuple[UUID, LeadRequest]]) -> dict[UUID, LeadRequest]:
     """Leave out requests that share a key with one before them."""
     new: dict[UUID, LeadRequest] = {}
-    seen: set[IdentityKey] = set()
+    keys: set[IdentityKey] = set()
     for lead_id, request in requests:
-        if seen.isdisjoint(request.prepared.keys):
-            seen.update(request.prepared.keys)
+        if keys.isdisjoint(request.prepared.keys):
+            keys.update(request.prepared.keys)
             new[lead_id] = request
     return new
 
 
 async def _refuse_known(
-    tx: Tx, new: Mapping[UUID, LeadRequest], taken: Mapping[IdentityKey, UUID]
+    tx: Tx, new: Mapping[UUID, LeadRequest], owner_of: Mapping[IdentityKey, UUID]
 ) -> dict[UUID, Conflict]:
     """Refuse who is a lead already, and release the other keys that were claimed for them."""
-    if not taken:
+    if not owner_of:
         return {}
-    survivor_of = await find_survivors(tx, taken.values())
+    survivor_of = await find_survivors(tx, owner_of.values())
     states = await find_states(tx, survivor_of.values())
     refused: dict[UUID, Conflict] = {}
     for lead_id, request in new.items():
-        owners = [taken[key] for key in request.prepared.keys if key in taken]
+        owners = [owner_of[key] for key in request.prepared.keys if key in owner_of]
         survivors = [survivor_of[owner] for owner in owners if owner in survivor_of]
         existing = [states[survivor] for survivor in survivors if survivor in states]
         if existing:

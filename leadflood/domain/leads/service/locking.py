@@ -32,9 +32,9 @@ async def lock_pair(tx: Tx, lead_id: UUID, other_id: UUID) -> tuple[LeadState, L
     await mark_before_locks(tx)
     while True:
         survivor_of = await find_survivors(tx, [lead_id, other_id])
-        for each in (lead_id, other_id):
-            if each not in survivor_of:
-                raise lead_not_found(each)
+        for requested_id in (lead_id, other_id):
+            if requested_id not in survivor_of:
+                raise lead_not_found(requested_id)
         locked = await lock_states(tx, survivor_of.values())
         if all(lead.merged_into is None for lead in locked.values()):
             return locked[survivor_of[lead_id]], locked[survivor_of[other_id]]

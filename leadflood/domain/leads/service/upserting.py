@@ -31,20 +31,20 @@ async def upsert(
     if not people:
         return ()
     batch = _Batch(people, ids)
-    taken = await claim_keys(tx, batch.claims)
+    owner_of = await claim_keys(tx, batch.claims)
     await add_companies(tx, batch.prepared, now)
-    known = await _find_known(tx, batch, taken, now)
-    new_keys = await _assign_new_keys(tx, batch, taken, known.lead_of)
-    if new := batch.list_new(known.lead_of):
+    existing = await _find_existing(tx, batch, owner_of, now)
+    new_keys = await _assign_new_keys(tx, batch, owner_of, existing.lead_of)
+    if new := batch.list_new(existing.lead_of):
         await add_leads(tx, new, now)
-    lead_ids = [known.lead_of.get(group, group) for group in batch.groups]
-    deleted = await find_deleted_ids(tx, known.lead_of.values())
+    lead_ids = [existing.lead_of.get(group, group) for group in batch.groups]
+    deleted = await find_deleted_ids(tx, existing.lead_of.values())
     pairs = [pair for pair in zip(lead_ids, batch.prepared, strict=True) if pair[0] not in deleted]
     await insert_values(tx, pairs, ids, now)
-    updates = _updates(pairs, set(known.lead_of.values()))
+    updates = _updates(pairs, set(existing.lead_of.values()))
     await update_leads(tx, updates, now)
     await refresh(tx, {*updates, *deleted})
-    return _results(batch, lead_ids, known, _Changes(deleted, new_keys))
+    return _results(batch, lead_ids, existing, _Changes(deleted, new_keys))
 
 
 class _Batch:
@@ -65,12 +65,12 @@ class _Batch:
         self.groups = [union.find_root(own_id) for own_id in own_ids]
         self.claims = {key: union.find_root(own_id) for key, own_id in first.items()}
 
-    def list_new(self, known: Container[UUID]) -> list[LeadRow]:
+    def list_new(self, existing: Container[UUID]) -> list[LeadRow]:
         """List the rows of groups that are no known lead, as the first of each group has it."""
         values: dict[UUID, list[PreparedValues]] = {}
         first: dict[UUID, NewPerson] = {}
         for person, group, prepared in zip(self.people, self.groups, self.prepared, strict=True):
-            if group not in known:
+            if group not in existing:
                 first.setdefault(group, person)
                 values.setdefault(group, []).append(prepared)
         return [
@@ -79,7 +79,7 @@ class _Batch:
         ]
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _Existing(msgspec.Struct, frozen=True):
     """The groups that are leads already, and the leads that were merged into each just now."""
 
     lead_of: Mapping[UUID, UUID]
@@ -93,19 +93,19 @@ class _Changes(msgspec.Struct, frozen=True):
     new_keys: Mapping[UUID, Sequence[IdentityKey]]
 
 
-async def _find_known(
-    tx: Tx, batch: _Batch, taken: Mapping[IdentityKey, UUID], now: datetime
-) -> _Known:
+async def _find_existing(
+    tx: Tx, batch: _Batch, owner_of: Mapping[IdentityKey, UUID], now: datetime
+) -> _Existing:
     """Find the groups that are leads already, merging leads where keys name several."""
     owners: dict[UUID, list[tuple[UUID, str]]] = {}
-    for key, owner in taken.items():
+    for key, owner in owner_of.items():
         owners.setdefault(batch.claims[key], []).append((owner, key.kind))
     shared = SharedKeys()
     for group_owners in owners.values():
         for owner, kind in group_owners[1:]:
             shared.add(group_owners[0][0], owner, kind)
-    everyone = [owner for group_owners in owners.values() for owner, _ in group_owners]
-    resolution = await resolve(tx, everyone, shared, now)
+    owner_ids = [owner for group_owners in owners.values() for owner, _ in group_owners]
+    resolution = await resolve(tx, owner_ids, shared, now)
     lead_of = {
         group: min(survivors)
         for group, group_owners in owners.items()
@@ -115,17 +115,17 @@ async def _find_known(
             ]
         )
     }
-    return _Known(lead_of, resolution.merged_into)
+    return _Existing(lead_of, resolution.merged_into)
 
 
 async def _assign_new_keys(
-    tx: Tx, batch: _Batch, taken: Mapping[IdentityKey, UUID], lead_of: Mapping[UUID, UUID]
+    tx: Tx, batch: _Batch, owner_of: Mapping[IdentityKey, UUID], lead_of: Mapping[UUID, UUID]
 ) -> dict[UUID, list[IdentityKey]]:
     """Give known leads the keys that they did not have; return those, by lead."""
     assigned = sorted(
         (key, lead_of[group])
         for key, group in batch.claims.items()
-        if group in lead_of and key not in taken
+        if group in lead_of and key not in owner_of
     )
     await assign_keys(tx, assigned)
     new_keys: dict[UUID, list[IdentityKey]] = {}
@@ -135,31 +135,31 @@ async def _assign_new_keys(
 
 
 def _updates(
-    pairs: Iterable[tuple[UUID, PreparedValues]], known: set[UUID]
+    pairs: Iterable[tuple[UUID, PreparedValues]], existing: set[UUID]
 ) -> dict[UUID, LeadUpdate]:
     updates: dict[UUID, LeadUpdate] = {}
     for lead_id, prepared in pairs:
-        if lead_id in known:
+        if lead_id in existing:
             updates.setdefault(lead_id, LeadUpdate()).use_company(prepared)
     return updates
 
 
 def _results(
-    batch: _Batch, lead_ids: Sequence[UUID], known: _Known, changes: _Changes
+    batch: _Batch, lead_ids: Sequence[UUID], existing: _Existing, changes: _Changes
 ) -> tuple[Upserted, ...]:
     """Return the lead of each person; the first who is a lead also gets what the lead gained."""
-    seen: set[UUID] = set()
+    reported_ids: set[UUID] = set()
     results = []
     for group, lead_id in zip(batch.groups, lead_ids, strict=True):
-        is_first = lead_id not in seen
+        is_first = lead_id not in reported_ids
         results.append(
             Upserted(
                 lead_id,
-                is_first and group not in known.lead_of,
+                is_first and group not in existing.lead_of,
                 lead_id in changes.deleted,
                 tuple(changes.new_keys.get(lead_id, ())) if is_first else (),
-                known.merged_into.get(lead_id, ()) if is_first else (),
+                existing.merged_into.get(lead_id, ()) if is_first else (),
             )
         )
-        seen.add(lead_id)
+        reported_ids.add(lead_id)
     return tuple(results)

@@ -89,7 +89,7 @@ class Users:
     async def _taken(self, tx: Tx, email: str) -> Conflict:
         user = await self._accounts.get_by_email(tx, email)
         return Conflict(
-            f"{user.email} is there already: find the user, then change him or send a new link",
+            f"{user.email} is there already: find the user, then change them or send a new link",
             code="user.email.taken",
         )
 

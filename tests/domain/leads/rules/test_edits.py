@@ -36,11 +36,11 @@ def a_profile(settled: tuple[FieldName, ...] = (), **values: str) -> LeadProfile
     )  # fmt: skip
 
 
-def test_what_is_left_out_is_not_spoken_of() -> None:
+def test_fields_left_out_are_not_edited() -> None:
     assert not read_edits(LeadChange())
 
 
-def test_values_are_brought_into_their_one_form() -> None:
+def test_edited_values_are_normalized() -> None:
     words = read_edits(LeadChange(email="Ann@ACME.example", country="Germany", title=None))
 
     assert words.values[FieldName.COUNTRY] == "DE"
@@ -58,7 +58,7 @@ def test_values_are_brought_into_their_one_form() -> None:
         ({"city": " "}, "city"),
     ],
 )
-def test_what_is_no_value_is_named(given: dict[str, Any], path: str) -> None:
+def test_an_invalid_edit_names_its_field(given: dict[str, Any], path: str) -> None:
     with pytest.raises(Invalid) as refused:
         read_edits(LeadChange(**given))
 
@@ -70,7 +70,7 @@ def test_every_field_of_a_change_is_a_field_of_leads() -> None:
         FieldName(field.name)
 
 
-def test_a_provider_s_word_said_by_a_person_is_news_but_his_own_is_not() -> None:
+def test_confirming_a_provider_s_value_is_an_edit_and_repeating_one_s_own_is_not() -> None:
     words = read_edits(LeadChange(title="COO", city=None))
 
     assert words.without_repeats(a_profile(title="COO")).fields == {FieldName.TITLE, FieldName.CITY}
@@ -96,7 +96,7 @@ def test_a_title_tells_nobody_s_identity() -> None:
     assert (moved.claimed, moved.released) == ((), ())
 
 
-def test_the_whole_name_is_made_of_its_parts_unless_it_is_said() -> None:
+def test_the_full_name_follows_its_parts_unless_it_is_given() -> None:
     profile = a_profile(first_name="Ann", last_name="Lee", full_name="Ann Lee")
 
     part = read_edits(LeadChange(first_name="Anna")).with_name(profile)

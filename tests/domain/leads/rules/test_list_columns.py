@@ -1,17 +1,12 @@
-import re
-import string
-
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.contracts.text_search import read_search
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.list_columns import MOST_WORDS, ListColumns, choose_list_columns
 
-QUERY = re.compile(r"[()&| ]*('[\w.@+-]+':\*[()&| ]*)+")
 VALUES = st.dictionaries(st.sampled_from(list(FieldName)), st.text() | st.integers())
 
 
-def test_what_is_shown_is_the_name_and_the_words_of_everything_said() -> None:
+def test_list_columns_hold_the_name_and_the_words_of_every_value() -> None:
     shown = choose_list_columns(
         {
             FieldName.FIRST_NAME: "Zoë",
@@ -45,30 +40,8 @@ def test_a_lead_without_a_name_is_sorted_under_what_is_known(
     assert choose_list_columns(values).sort_name == sorted_under
 
 
-@pytest.mark.parametrize(
-    ("typed", "asked"),
-    [
-        ("Ann", "('ann':*)"),
-        ("ann  MÜLLER", "('ann':*) & ('muller':*)"),
-        ("o'neil", "('o':* & 'neil':*)"),
-        ("ann@acme.ex", "(('ann':* & 'acme':* & 'ex':*) | 'ann@acme.ex':*)"),
-        ("& | !", ""),
-        ("", ""),
-    ],
-)
-def test_what_is_typed_becomes_words_that_begin_so(typed: str, asked: str) -> None:
-    assert read_search(typed) == asked
-
-
-@given(st.text(alphabet=string.printable) | st.text())
-def test_nothing_typed_reaches_the_query_but_words(typed: str) -> None:
-    asked = read_search(typed)
-
-    assert not asked or QUERY.fullmatch(asked)
-
-
 @given(VALUES)
-def test_anything_said_can_be_shown(values: dict[FieldName, str | int]) -> None:
+def test_any_values_make_list_columns(values: dict[FieldName, str | int]) -> None:
     shown = choose_list_columns(values)
 
     assert isinstance(shown, ListColumns)

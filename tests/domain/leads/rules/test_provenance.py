@@ -56,6 +56,6 @@ def test_evidence_is_always_a_hash_unless_there_is_none(text: str) -> None:
     assert len(evidence_bytes(text)) in {0, 32}
 
 
-def test_a_hash_as_told_is_kept() -> None:
+def test_a_hash_in_hex_digits_is_kept() -> None:
     assert evidence_bytes("ab" * 32) == b"\xab" * 32
     assert evidence_bytes("") == b""

@@ -76,7 +76,7 @@ async def test_each_of_many_is_created_with_its_values_and_its_owner(database: D
         assert view.owner == f"o{number % 2}"
 
 
-async def test_what_is_wrong_with_one_is_told_in_its_place_only(database: Database) -> None:
+async def test_a_refused_request_fails_alone_in_its_batch(database: Database) -> None:
     (known,) = await create(database, a_request(email="known@acme.com"))
 
     results = await create(
@@ -95,7 +95,9 @@ async def test_what_cannot_be_a_lead_is_refused_before_any_transaction() -> None
         a_request(title="COO")
 
 
-async def test_of_two_with_one_key_the_second_is_asked_for_again(database: Database) -> None:
+async def test_of_two_requests_with_one_key_the_second_waits_for_the_next_batch(
+    database: Database,
+) -> None:
     pair = (a_request(email="a@acme.com", title="COO"), a_request(email="A@acme.com", title="CTO"))
 
     together = await create(database, *pair)
@@ -105,7 +107,7 @@ async def test_of_two_with_one_key_the_second_is_asked_for_again(database: Datab
     assert [type(result) for result in afterwards] == [Conflict]
 
 
-async def test_who_is_refused_keeps_none_of_the_keys_they_came_with(database: Database) -> None:
+async def test_a_refused_request_keeps_no_identity_key(database: Database) -> None:
     profile = "https://www.linkedin.com/in/ann-lee"
     await create(database, a_request(email="a@acme.com"))
 

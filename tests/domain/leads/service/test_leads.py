@@ -1,12 +1,9 @@
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.import_service import ImportService
-from leadflood.domain.leads.imports import read_csv
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadStatus, NewImport
+from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadStatus
 from leadflood.domain.leads.service.insertion import read_lead
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.engine.clock import ManualClock
@@ -15,11 +12,9 @@ from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.ids import Ids
 from tests.support.leads import create_lead
 
-DATA = Path(__file__).parent.parent / "data"
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=9)
 SERVICE = LeadService()
-IMPORTS = ImportService(IDS, CLOCK)
 ICP = UUID(int=1)
 pytestmark = pytest.mark.pg
 
@@ -77,7 +72,7 @@ async def test_a_second_lead_with_the_address_is_refused_also_at_the_same_moment
         (LeadInput(email="a@b.example", opt_in=("pigeon",)), ["optIn"]),
     ],
 )
-def test_what_is_wrong_is_told_by_field(given: LeadInput, paths: list[str]) -> None:
+def test_invalid_input_names_its_fields(given: LeadInput, paths: list[str]) -> None:
     with pytest.raises(Invalid) as refused:
         read_lead(given, CLOCK.now())
 
@@ -87,31 +82,3 @@ def test_what_is_wrong_is_told_by_field(given: LeadInput, paths: list[str]) -> N
 async def test_a_lead_that_is_not_there_is_not_found(database: Database) -> None:
     with pytest.raises(NotFound):
         await SERVICE.get(database, UUID(int=3))
-
-
-async def test_a_file_is_imported_once_however_often_it_is_tried(database: Database) -> None:
-    read = read_csv((DATA / "salesforce_leads.csv").read_bytes())
-    new = NewImport(run_id=IDS.new(), icp_id=ICP, name="salesforce_leads.csv")
-    events = []
-
-    for _ in range(2):
-        async with database.transaction() as tx:
-            await IMPORTS.start_import(tx, new, read)
-            events.append(await IMPORTS.import_rows(tx, new, read.rows))
-
-    counts = (await IMPORTS.get(database, new.run_id, None)).counts
-    assert [len(one) for one in events] == [2, 0]
-    assert (counts.created, counts.duplicate, counts.bad) == (2, 0, 1)
-
-
-async def test_rows_that_name_one_person_start_one_lead(database: Database) -> None:
-    text = b"email,name,company\na@b.example,Ann Lee,B\nA@B.example,Ann,B\n,Bob Ray,C\n,BOB RAY,c\n"
-    read = read_csv(text)
-    new = NewImport(run_id=IDS.new(), icp_id=ICP, name="twice.csv")
-
-    async with database.transaction() as tx:
-        await IMPORTS.start_import(tx, new, read)
-        first = await IMPORTS.import_rows(tx, new, read.rows[:1])
-        rest = await IMPORTS.import_rows(tx, new, read.rows[1:])
-
-    assert (len(first), len(rest)) == (1, 1)

@@ -1,1 +1,0 @@
-"""One deed for many leads: fixed when it starts, done in chunks, undone exactly."""

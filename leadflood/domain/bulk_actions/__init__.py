@@ -1,0 +1,1 @@
+"""Bulk actions: one action on many leads, fixed when it starts, done in chunks, undoable."""

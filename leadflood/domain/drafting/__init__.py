@@ -1,0 +1,1 @@
+"""Drafting: texts from proven facts, by a writer or a template."""

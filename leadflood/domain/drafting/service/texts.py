@@ -1,0 +1,53 @@
+"""Texts of a draft: what they are written from, and how they are filled, checked and cited."""
+
+from collections.abc import Sequence
+
+from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
+from leadflood.domain.drafting.rules.citations import find_spans
+from leadflood.domain.drafting.rules.facts import list_for_writer
+from leadflood.domain.drafting.rules.limits import check_limits
+from leadflood.domain.drafting.rules.templates import MissingValue, Renderer
+from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact, Settings, Template
+
+
+def make_request(
+    settings: Settings,
+    template: Template,
+    facts: tuple[ProvenFact, ...],
+    offer: str,
+    subject_id: str,
+) -> DraftRequest:
+    """Return what a draft may be written from, and within which limits."""
+    return DraftRequest(
+        subject_id=subject_id,
+        channel=template.channel,
+        facts=list_for_writer(facts),
+        offer=offer,
+        sender_name=settings.sender_name,
+        language=settings.language,
+        max_subject=settings.max_subject,
+        max_body=settings.max_body,
+        placeholders=template.placeholders,
+    )
+
+
+def fill_template(
+    renderer: Renderer, template: Template, request: DraftRequest, settings: Settings
+) -> tuple[Draft | MissingValue, tuple[DraftProblem, ...]]:
+    """Fill a template and check the limits of what came out."""
+    draft = renderer.draft(template, request)
+    if isinstance(draft, MissingValue):
+        return draft, ()
+    return draft, check_limits(request, draft, settings.allowed_links)
+
+
+def check_text(request: DraftRequest, draft: Draft) -> tuple[DraftProblem, ...]:
+    """List what breaks a limit in a text that somebody else wrote; empty means nothing."""
+    return check_limits(request, draft)
+
+
+def locate_claims(
+    body: str, parameters: Sequence[str], claims: Sequence[Claim]
+) -> dict[int, list[tuple[int, int]]]:
+    """Return for each fact number where in a text it is claimed (start, end in characters)."""
+    return find_spans(body or "\n".join(parameters), claims)

@@ -1,0 +1,219 @@
+"""Validation of an ICP as a person writes it: every problem, with its path and the fix."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TypeGuard
+
+import re2  # type: ignore[import-untyped] # google-re2 ships no types
+
+from leadflood.domain.icp.schemas import (
+    FIELD_DESCRIPTIONS,
+    MAX_NUMBER,
+    MAX_PATTERN_CHARS,
+    FieldKind,
+    IcpInput,
+    Operator,
+    QualificationRule,
+    RuleKind,
+    RuleValue,
+    Target,
+)
+from leadflood.engine.errors import FieldProblem, Invalid
+from leadflood.engine.text import is_storable
+
+MAX_RULES = 100
+MAX_ITEMS = 1000
+MAX_NAME_CHARS = 200
+MAX_TEXT_CHARS = 5000
+
+_TEXT_KINDS = (FieldKind.TEXT, FieldKind.CATEGORY)
+_FITTING_KINDS: dict[Operator, tuple[FieldKind, ...]] = {
+    Operator.EQ: (FieldKind.NUMBER, FieldKind.FLAG, *_TEXT_KINDS),
+    Operator.NEQ: (FieldKind.NUMBER, FieldKind.FLAG, *_TEXT_KINDS),
+    Operator.IN: (FieldKind.NUMBER, *_TEXT_KINDS, FieldKind.LIST),
+    Operator.NOT_IN: (FieldKind.NUMBER, *_TEXT_KINDS, FieldKind.LIST),
+    Operator.GT: (FieldKind.NUMBER,),
+    Operator.GTE: (FieldKind.NUMBER,),
+    Operator.LT: (FieldKind.NUMBER,),
+    Operator.LTE: (FieldKind.NUMBER,),
+    Operator.BETWEEN: (FieldKind.NUMBER,),
+    Operator.CONTAINS: (*_TEXT_KINDS, FieldKind.LIST),
+    Operator.EXISTS: tuple(FieldKind),
+    Operator.MATCHES: (*_TEXT_KINDS, FieldKind.LIST),
+}
+
+
+def check_icp(request: IcpInput) -> None:
+    """Refuse an ICP that breaks a rule, naming every field that does.
+
+    Raises: Invalid with one problem for each fault.
+    """
+    problems = list(problems_of(request))
+    if problems:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise Invalid(
+            f"{first.path}: {first.problem}{more}", tuple(problems), code="icp.profile.invalid"
+        )
+
+
+def problems_of(request: IcpInput) -> Iterator[FieldProblem]:
+    """List everything that is wrong with an ICP."""
+    yield from _text_problems("name", request.name, MAX_NAME_CHARS)
+    if not request.name.strip():
+        yield FieldProblem("name", 'is empty: give the profile a name, such as "Fintech in DACH"')
+    yield from _text_problems("offer", request.offer, MAX_TEXT_CHARS)
+    yield from _target_problems(request.target)
+    medium, high = request.bands.medium, request.bands.high
+    if medium > high:
+        problem = f"is {medium:g}, above bands.high ({high:g}): make it smaller"
+        yield FieldProblem("bands.medium", problem)
+    if len(request.rules) > MAX_RULES:
+        yield FieldProblem(
+            "rules", f"has {len(request.rules)} rules: {MAX_RULES} at most, remove some"
+        )
+    for position, rule in enumerate(request.rules):
+        yield from rule_problems(rule, f"rules[{position}]")
+    weights = [rule.weight for rule in request.rules if rule.kind is RuleKind.WEIGHTED]
+    if weights and not any(weight > 0 for weight in weights):
+        yield FieldProblem("rules", "all weights are 0: give at least one rule a weight above 0")
+
+
+def rule_problems(rule: QualificationRule, path: str) -> Iterator[FieldProblem]:
+    """List everything that is wrong with one rule."""
+    kind = FIELD_DESCRIPTIONS[rule.field].kind
+    if not math.isfinite(rule.weight):
+        yield FieldProblem(f"{path}.weight", "is not a number: write one from 0 to 1000")
+    if kind not in _FITTING_KINDS[rule.operator]:
+        usable = ", ".join(name for name, kinds in _FITTING_KINDS.items() if kind in kinds)
+        yield FieldProblem(
+            f"{path}.operator",
+            f"{rule.operator} does not fit {rule.field}, which is a {kind}: use {usable}",
+        )
+    else:
+        yield from _value_problems(rule, kind, f"{path}.value")
+
+
+def _target_problems(target: Target) -> Iterator[FieldProblem]:
+    for name in ("titles", "industries", "countries", "technologies"):
+        items: tuple[str, ...] = getattr(target, name)
+        if len(items) > MAX_ITEMS:
+            yield FieldProblem(f"target.{name}", f"has more than {MAX_ITEMS} items: shorten it")
+        for position, item in enumerate(items):
+            path = f"target.{name}[{position}]"
+            yield from _text_problems(path, item, MAX_NAME_CHARS)
+            if not item.strip():
+                yield FieldProblem(path, "is empty: write a word or remove it")
+    yield from _text_problems("target.keywords", target.keywords, MAX_NAME_CHARS)
+    least, most = target.company_size_min, target.company_size_max
+    if least is not None and most is not None and least > most:
+        yield FieldProblem(
+            "target.company_size_min",
+            f"is {least}, above company_size_max ({most}): swap them",
+        )
+
+
+def _value_problems(rule: QualificationRule, kind: FieldKind, path: str) -> Iterator[FieldProblem]:
+    check = _VALUE_CHECKS.get(rule.operator, _equal_problem)
+    problem = check(rule.value, kind)
+    if problem:
+        yield FieldProblem(path, problem)
+    items = rule.value if isinstance(rule.value, tuple) else (rule.value,)
+    for item in items:
+        if isinstance(item, str):
+            yield from _text_problems(path, item, MAX_NAME_CHARS + MAX_PATTERN_CHARS)
+
+
+def _equal_problem(value: RuleValue, kind: FieldKind) -> str | None:
+    if isinstance(value, tuple):
+        return "is a list: write one value, or use IN"
+    return _item_problem(value, kind)
+
+
+def _in_problem(value: RuleValue, kind: FieldKind) -> str | None:
+    if not isinstance(value, tuple) or not value:
+        return 'must be a list with at least one item, such as ["a", "b"]'
+    if len(value) > MAX_ITEMS:
+        return f"has more than {MAX_ITEMS} items: shorten it"
+    return next((problem for item in value if (problem := _item_problem(item, kind))), None)
+
+
+def _item_problem(item: RuleValue, kind: FieldKind) -> str | None:
+    if kind is FieldKind.NUMBER:
+        return None if _is_number(item) else f"holds {item!r}: write a number"
+    if kind is FieldKind.FLAG:
+        return None if isinstance(item, bool) else f"holds {item!r}: write true or false"
+    if isinstance(item, str) and item.strip():
+        return None
+    return f'holds {item!r}: write words in quotes, such as "Berlin"'
+
+
+def _bound_problem(value: RuleValue, _kind: FieldKind) -> str | None:
+    return None if _is_number(value) else f"is {value!r}: write a number"
+
+
+def _between_problem(value: RuleValue, _kind: FieldKind) -> str | None:
+    numbers = [item for item in value if _is_number(item)] if isinstance(value, tuple) else []
+    if not isinstance(value, tuple) or not len(value) == len(numbers) == 2:  # noqa: PLR2004 - least and most
+        return "must be [least, most], two numbers such as [50, 500]"
+    least, most = numbers
+    return f"has its least above its most: write [{most}, {least}]" if least > most else None
+
+
+def _contains_problem(value: RuleValue, _kind: FieldKind) -> str | None:
+    items = value if isinstance(value, tuple) else (value,)
+    if items and all(isinstance(item, str) and item.strip() for item in items):
+        return None
+    return 'must be words or a list of words, such as "stripe" or ["stripe", "react"]'
+
+
+def _exists_problem(value: RuleValue, _kind: FieldKind) -> str | None:
+    return None if isinstance(value, bool) else f"is {value!r}: write true or false"
+
+
+def _pattern_problem(value: RuleValue, _kind: FieldKind) -> str | None:
+    if not isinstance(value, str) or not value:
+        return 'must be a regular expression in quotes, such as "^(vp|head) "'
+    if len(value) > MAX_PATTERN_CHARS:
+        return f"has {len(value)} characters: {MAX_PATTERN_CHARS} at most, split the rule"
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(value, options)
+    except (re2.error, ValueError) as error:
+        reason = error.args[0] if error.args else error
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        return (
+            f"is not a regular expression that RE2 reads ({text}): mend it; look-around and"
+            " back-references do not exist there"
+        )
+    return None
+
+
+_VALUE_CHECKS: dict[Operator, Callable[[RuleValue, FieldKind], str | None]] = {
+    Operator.IN: _in_problem,
+    Operator.NOT_IN: _in_problem,
+    Operator.GT: _bound_problem,
+    Operator.GTE: _bound_problem,
+    Operator.LT: _bound_problem,
+    Operator.LTE: _bound_problem,
+    Operator.BETWEEN: _between_problem,
+    Operator.CONTAINS: _contains_problem,
+    Operator.EXISTS: _exists_problem,
+    Operator.MATCHES: _pattern_problem,
+}
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_NUMBER
+
+
+def _text_problems(path: str, text: str, max_chars: int) -> Iterator[FieldProblem]:
+    if len(text) > max_chars:
+        yield FieldProblem(path, f"has {len(text)} characters: {max_chars} at most, shorten it")
+    if not is_storable(text):
+        yield FieldProblem(
+            path, "holds a character that is no text (NUL or half a pair): remove it"
+        )

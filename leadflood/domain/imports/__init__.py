@@ -1,0 +1,1 @@
+"""Imports: CSV files become leads, row by row, and can be undone."""

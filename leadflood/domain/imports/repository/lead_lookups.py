@@ -1,0 +1,44 @@
+"""What an import asks of leads and companies while it writes, and its savepoint."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from leadflood.domain.imports.schemas.rows import LeadOwner
+from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Tx
+
+SQL = load_queries(__file__)
+
+
+async def find_owners(db: Reader, keys: Iterable[IdentityKey]) -> dict[IdentityKey, LeadOwner]:
+    """Find the leads that keys name now, and their owners."""
+    ordered = sorted(set(keys))
+    if not ordered:
+        return {}
+    rows = await db.fetch(
+        SQL.find_owners,
+        kinds=[key.kind for key in ordered],
+        values=[key.value for key in ordered],
+    )
+    return {
+        IdentityKey(row["kind"], row["value"]): LeadOwner(row["lead_id"], row["owner"])
+        for row in rows
+    }
+
+
+async def find_new_companies(db: Reader, ids: Iterable[UUID], now: datetime) -> set[UUID]:
+    """Find which companies were made at this very moment."""
+    rows = await db.fetch(SQL.find_new_companies, ids=list(set(ids)), now=now)
+    return {row["id"] for row in rows}
+
+
+async def set_savepoint(tx: Tx) -> None:
+    """Set the savepoint of a chunk."""
+    await tx.execute(SQL.set_savepoint)
+
+
+async def roll_back(tx: Tx) -> None:
+    """Roll back what was written since the savepoint."""
+    await tx.execute(SQL.roll_back)

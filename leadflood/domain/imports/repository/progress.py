@@ -1,0 +1,95 @@
+"""Progress of imports in the database: started, advanced, finished, failed, undone."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.domain.imports.repository.imports import CheckedMapping
+from leadflood.domain.imports.schemas.rows import RowResult, RowState
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Tx
+
+SQL = load_queries(__file__)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an import is after a part of it, which ended in `results`."""
+
+    import_id: UUID
+    position: int
+    results: Sequence[RowResult]
+    is_last: bool
+
+
+class UndoProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an undo is after a part of it."""
+
+    import_id: UUID
+    position: int
+    undone_count: int
+    kept_count: int
+    is_last: bool
+
+
+async def start_import(
+    tx: Tx, import_id: UUID, checked: CheckedMapping, icp_id: UUID | None, now: datetime
+) -> None:
+    """Record that a file's rows are read from now on."""
+    plan = _encode(checked).decode()
+    await tx.execute(SQL.start_import, id=import_id, plan=plan, icp_id=icp_id, now=now)
+
+
+async def record_job(tx: Tx, import_id: UUID, job_id: UUID) -> None:
+    """Record the job that reads the rows."""
+    await tx.execute(SQL.record_job, id=import_id, job_id=job_id)
+
+
+async def start_undo(tx: Tx, import_id: UUID, job_id: UUID) -> None:
+    """Record that an import is being undone, and by which job."""
+    await tx.execute(SQL.start_undo, id=import_id, job_id=job_id)
+
+
+async def advance_import(tx: Tx, progress: Progress, now: datetime) -> tuple[int, int]:
+    """Record how far an import is; return (rows with an outcome, rows)."""
+    outcomes = [result.outcome for result in progress.results]
+    row = await tx.fetch_one(
+        SQL.advance_import,
+        id=progress.import_id,
+        place=progress.position,
+        created=outcomes.count(RowState.CREATED),
+        updated=outcomes.count(RowState.UPDATED),
+        skipped=outcomes.count(RowState.SKIPPED),
+        duplicate=outcomes.count(RowState.DUPLICATE),
+        bad=outcomes.count(RowState.BAD),
+        is_last=progress.is_last,
+        now=now,
+    )
+    return (0, 0) if row is None else (row["done_count"], row["row_count"])
+
+
+async def advance_undo(tx: Tx, progress: UndoProgress, now: datetime) -> tuple[int, int]:
+    """Record how far an undo is; return (rows undone, rows kept)."""
+    row = await tx.fetch_one(
+        SQL.advance_undo,
+        id=progress.import_id,
+        place=progress.position,
+        undone=progress.undone_count,
+        kept=progress.kept_count,
+        is_last=progress.is_last,
+        now=now,
+    )
+    return (0, 0) if row is None else (row["undone_count"], row["kept_count"])
+
+
+async def finish_import(db: Reader, import_id: UUID, now: datetime) -> None:
+    """Record that all rows of a file that a command reads are in."""
+    await db.execute(SQL.finish_import, id=import_id, now=now)
+
+
+async def fail_import(tx: Tx, import_id: UUID, code: str, now: datetime) -> None:
+    """Record that an import failed, and why."""
+    await tx.execute(SQL.fail_import, id=import_id, code=code, now=now)

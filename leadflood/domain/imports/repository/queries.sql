@@ -1,0 +1,312 @@
+-- name: add_import
+-- A file is imported once per run; a second try adds nothing.
+INSERT INTO import (
+    run_id, name, sha256, encoding, delimiter, mapping, good_count, bad_count, created_at,
+    state, icp_id, is_undoable, started_at
+)
+VALUES (
+    :run_id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text,
+    :mapping::text, :good_count::int, :bad_count::int, :now::timestamptz, 'running',
+    :icp_id::uuid, true, :now::timestamptz
+)
+ON CONFLICT (run_id) DO NOTHING
+RETURNING run_id;
+
+-- name: add_import_rows
+-- Rows whose outcome is known at once.
+INSERT INTO import_row (
+    run_id, number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags,
+    merged
+)
+SELECT
+    :run_id::uuid, number, raw, outcome, lead_id, reason, company_id, made_company,
+    string_to_array(new_keys, chr(30)), string_to_array(new_tags, chr(30)),
+    string_to_array(merged, chr(30))::uuid[]
+FROM unnest(
+    :numbers::int[], :raws::text[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[],
+    :company_ids::uuid[], :made_companies::bool[], :new_keys::text[], :new_tags::text[],
+    :merged::text[]
+) AS ended (
+    number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged
+)
+ON CONFLICT (run_id, number) DO NOTHING;
+
+-- name: record_results
+-- What became of rows that were staged; lists arrive joined by U+001E.
+UPDATE import_row SET
+    outcome = ended.outcome, lead_id = ended.lead_id, reason = ended.reason,
+    company_id = ended.company_id, made_company = ended.made_company,
+    new_keys = string_to_array(ended.new_keys, chr(30)),
+    new_tags = string_to_array(ended.new_tags, chr(30)),
+    merged = string_to_array(ended.merged, chr(30))::uuid[]
+FROM unnest(
+    :numbers::int[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[], :company_ids::uuid[],
+    :made_companies::bool[], :new_keys::text[], :new_tags::text[], :merged::text[]
+) AS ended (
+    number, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged
+)
+WHERE import_row.run_id = :run_id::uuid AND import_row.number = ended.number;
+
+-- name: list_leads
+-- The lead of every row of a file.
+SELECT number, lead_id FROM import_row WHERE run_id = :run_id::uuid ORDER BY number;
+
+-- name: find_done_numbers
+-- Which rows of a run's file are in already.
+SELECT number FROM import_row
+WHERE run_id = :run_id::uuid AND number = ANY(:numbers::int[]) AND outcome IS NOT NULL;
+
+-- name: find_imported_leads
+-- Which of these leads a run's file has brought already.
+SELECT DISTINCT lead_id FROM import_row
+WHERE run_id = :run_id::uuid AND lead_id = ANY(:lead_ids::uuid[])
+    AND outcome IN ('created', 'updated', 'duplicate');
+
+-- name: lock_file
+-- One upload of the same bytes at a time, held to the end of the transaction.
+SELECT pg_advisory_xact_lock(:key::int8);
+
+-- name: stage_import
+-- A file that waits for its mapping.
+INSERT INTO import (
+    run_id, name, sha256, encoding, delimiter, mapping, good_count, bad_count, created_at,
+    state, owner, made_by, byte_count, warnings, is_undoable
+)
+VALUES (
+    :id::uuid, :name::text, :sha256::bytea, :encoding::text, :delimiter::text, :columns::text,
+    0, 0, :now::timestamptz, 'uploaded', :owner::text, :made_by::text, :byte_count::int8,
+    :warnings::text[], true
+);
+
+-- name: stage_rows
+-- Rows that wait for their outcome; one whose syntax is broken has it already.
+INSERT INTO import_row (run_id, number, raw, outcome, reason)
+SELECT
+    :run_id::uuid, number, raw, CASE WHEN reason IS NULL THEN NULL ELSE 'bad' END, reason
+FROM unnest(:numbers::int[], :raws::text[], :reasons::text[]) AS staged (number, raw, reason);
+
+-- name: record_row_counts
+-- How many rows a file has, once all are staged; `good_count` are those that can be read.
+UPDATE import SET good_count = :good_count::int, bad_count = :bad_count::int
+WHERE run_id = :id::uuid;
+
+-- name: find_imports
+-- Imports as they stand.
+SELECT
+    run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, warnings,
+    good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
+    undone_count, kept_count, is_undoable, plan, icp_id, owner, made_by, code, created_at,
+    started_at, ended_at, job_id, undo_job_id
+FROM import
+WHERE run_id = ANY(:ids::uuid[]) AND (:owner::text IS NULL OR owner = :owner::text);
+
+-- name: lock_import
+-- The same, locked until the end of the transaction.
+SELECT
+    run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, warnings,
+    good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
+    undone_count, kept_count, is_undoable, plan, icp_id, owner, made_by, code, created_at,
+    started_at, ended_at, job_id, undo_job_id, place
+FROM import
+WHERE run_id = :id::uuid AND (:owner::text IS NULL OR owner = :owner::text)
+FOR NO KEY UPDATE;
+
+-- name: list_imports
+-- Imports, newest first.
+SELECT run_id FROM import
+WHERE (:owner::text IS NULL OR owner = :owner::text)
+    AND (:state::text IS NULL OR state = :state::text)
+    AND (:before::uuid IS NULL OR run_id < :before::uuid)
+ORDER BY run_id DESC LIMIT :limit::int;
+
+-- name: find_same_files
+-- Other imports of the same bytes, newest first.
+SELECT run_id, name, state, created_at FROM import
+WHERE sha256 = :sha256::bytea AND run_id <> :id::uuid
+    AND (:owner::text IS NULL OR owner = :owner::text)
+ORDER BY run_id DESC LIMIT 20;
+
+-- name: find_waiting_file
+-- The same bytes of the same owner that nobody has started yet.
+SELECT run_id FROM import
+WHERE sha256 = :sha256::bytea AND owner IS NOT DISTINCT FROM :owner::text
+    AND state IN ('uploaded', 'mapped')
+ORDER BY run_id DESC LIMIT 1;
+
+-- name: record_mapping
+-- How the rows are to be read.
+UPDATE import SET
+    plan = :plan::text, icp_id = :icp_id::uuid, state = 'mapped', version = version + 1
+WHERE run_id = :id::uuid;
+
+-- name: start_import
+-- Its rows are read from now on.
+UPDATE import SET
+    plan = :plan::text, icp_id = :icp_id::uuid, state = 'running', version = version + 1,
+    started_at = :now::timestamptz
+WHERE run_id = :id::uuid;
+
+-- name: record_job
+-- Which job reads the rows.
+UPDATE import SET job_id = :job_id::uuid WHERE run_id = :id::uuid;
+
+-- name: advance_import
+-- How far the rows of a file are in.
+UPDATE import SET
+    place = :place::int,
+    created_count = created_count + :created::int, updated_count = updated_count + :updated::int,
+    skipped_count = skipped_count + :skipped::int,
+    duplicate_count = duplicate_count + :duplicate::int,
+    good_count = good_count - :bad::int, bad_count = bad_count + :bad::int,
+    state = CASE WHEN :is_last::bool THEN 'completed' ELSE state END,
+    ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz ELSE ended_at END,
+    version = version + 1
+WHERE run_id = :id::uuid
+RETURNING created_count + updated_count + skipped_count + duplicate_count + bad_count AS done_count,
+    good_count + bad_count AS row_count;
+
+-- name: fail_import
+-- It stopped; what is in stays until it is undone.
+UPDATE import SET
+    state = 'failed', code = :code::text, ended_at = :now::timestamptz, version = version + 1
+WHERE run_id = :id::uuid AND state IN ('running', 'undoing');
+
+-- name: finish_import
+-- A file that a command has read is in.
+UPDATE import SET state = 'completed', ended_at = :now::timestamptz, version = version + 1
+WHERE run_id = :id::uuid AND state = 'running';
+
+-- name: list_waiting
+-- The next rows without an outcome.
+SELECT number, raw FROM import_row
+WHERE run_id = :run_id::uuid AND outcome IS NULL AND number > :after::int
+ORDER BY number LIMIT :limit::int;
+
+-- name: list_rows
+-- Rows in the order of the file; of one outcome, or those that wait, or all.
+SELECT number, outcome, lead_id, reason, raw FROM import_row
+WHERE run_id = :run_id::uuid AND number > :after::int
+ORDER BY number LIMIT :limit::int;
+
+-- name: list_rows_of
+-- Rows that ended one way, in the order of the file.
+SELECT number, outcome, lead_id, reason, raw FROM import_row
+WHERE run_id = :run_id::uuid AND outcome = :outcome::text AND number > :after::int
+ORDER BY number LIMIT :limit::int;
+
+-- name: find_owners
+-- The leads that keys name now, and their owners.
+WITH RECURSIVE chain AS (
+    SELECT identity.kind, identity.value, lead.id, lead.merged_into
+    FROM unnest(:kinds::text[], :values::text[]) AS key (kind, value)
+    JOIN identity ON identity.kind = key.kind AND identity.value = key.value
+    JOIN lead ON lead.id = identity.lead_id
+    UNION ALL
+    SELECT chain.kind, chain.value, lead.id, lead.merged_into
+    FROM chain JOIN lead ON lead.id = chain.merged_into
+)
+SELECT chain.kind, chain.value, lead.id AS lead_id, lead.owner
+FROM chain JOIN lead ON lead.id = chain.id
+WHERE chain.merged_into IS NULL;
+
+-- name: set_savepoint
+-- What is rolled back to when somebody else turns out to have made one of the leads.
+SAVEPOINT import_chunk;
+
+-- name: roll_back
+-- The chunk is read again.
+ROLLBACK TO SAVEPOINT import_chunk;
+
+-- name: find_new_companies
+-- Which companies this very moment has made.
+SELECT id FROM company WHERE id = ANY(:ids::uuid[]) AND created_at = :now::timestamptz;
+
+-- name: start_undo
+-- An import is being undone.
+UPDATE import SET
+    state = 'undoing', code = NULL, undo_job_id = :job_id::uuid, place = 0, ended_at = NULL,
+    version = version + 1
+WHERE run_id = :id::uuid;
+
+-- name: advance_undo
+-- How far an undo is.
+UPDATE import SET
+    place = :place::int, undone_count = undone_count + :undone::int,
+    kept_count = kept_count + :kept::int,
+    state = CASE WHEN :is_last::bool THEN 'undone' ELSE state END,
+    ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz ELSE ended_at END,
+    version = version + 1
+WHERE run_id = :id::uuid
+RETURNING undone_count, kept_count;
+
+-- name: list_rows_to_undo
+-- The next rows that brought something.
+SELECT number, coalesce(before, outcome) AS outcome, outcome = 'kept' AS was_kept, lead_id,
+    company_id, new_keys, new_tags, merged
+FROM import_row
+WHERE run_id = :run_id::uuid AND number > :after::int AND lead_id IS NOT NULL
+    AND outcome IN ('created', 'updated', 'duplicate', 'skipped', 'kept')
+ORDER BY number LIMIT :limit::int;
+
+-- name: find_kept_leads
+-- Which of these leads an undo of this import has kept.
+SELECT DISTINCT lead_id FROM import_row
+WHERE run_id = :run_id::uuid AND lead_id = ANY(:lead_ids::uuid[]) AND outcome = 'kept';
+
+-- name: find_obstacles
+-- Why leads that an import made cannot go again: somebody else has to do with them since.
+SELECT lead.id AS lead_id, 'merged' AS obstacle
+FROM lead WHERE lead.id = ANY(:lead_ids::uuid[]) AND (
+    lead.merged_into IS NOT NULL
+    OR EXISTS (SELECT FROM lead AS other WHERE other.merged_into = lead.id))
+UNION ALL
+SELECT lead.id, 'assigned' FROM lead
+WHERE lead.id = ANY(:lead_ids::uuid[]) AND lead.owner IS DISTINCT FROM :owner::text
+UNION ALL
+SELECT field_value.subject_id, 'edited' FROM field_value
+WHERE field_value.subject_id = ANY(:lead_ids::uuid[]) AND field_value.is_human
+UNION ALL
+SELECT activity.lead_id, 'activity' FROM activity
+WHERE activity.lead_id = ANY(:lead_ids::uuid[])
+UNION ALL
+SELECT label.lead_id, 'judged' FROM label WHERE label.lead_id = ANY(:lead_ids::uuid[])
+UNION ALL
+SELECT import_row.lead_id, 'imported' FROM import_row
+WHERE import_row.lead_id = ANY(:lead_ids::uuid[]) AND import_row.run_id <> :run_id::uuid
+    AND import_row.outcome IN ('created', 'updated', 'duplicate', 'kept')
+UNION ALL
+SELECT discovery_record.lead_id, 'discovered' FROM discovery_record
+WHERE discovery_record.lead_id = ANY(:lead_ids::uuid[])
+UNION ALL
+SELECT intent.lead_id, 'sent' FROM intent
+WHERE intent.lead_id = ANY(:lead_ids::uuid[])
+    AND intent.state IN ('sending', 'accepted', 'unknown')
+UNION ALL
+SELECT message.lead_id, 'decided' FROM message
+WHERE message.lead_id = ANY(:lead_ids::uuid[])
+    AND (message.edited_at IS NOT NULL OR (message.decided_by LIKE 'user:%'))
+UNION ALL
+SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
+
+-- name: record_undone
+-- What became of rows by an undo; a row that is kept says why.
+UPDATE import_row SET
+    before = coalesce(import_row.before, import_row.outcome), outcome = ended.outcome,
+    reason = ended.reason
+FROM unnest(:numbers::int[], :outcomes::text[], :reasons::text[])
+    AS ended (number, outcome, reason)
+WHERE import_row.run_id = :run_id::uuid AND import_row.number = ended.number;
+
+-- name: list_stale_uploads
+-- Files that nobody started in time.
+SELECT run_id FROM import
+WHERE state IN ('uploaded', 'mapped') AND created_at < :before::timestamptz
+ORDER BY run_id LIMIT 2 FOR UPDATE SKIP LOCKED;
+
+-- name: delete_staged_rows
+-- The rows of files that nobody started.
+DELETE FROM import_row WHERE run_id = ANY(:ids::uuid[]);
+
+-- name: delete_imports
+-- Files that nobody started.
+DELETE FROM import WHERE run_id = ANY(:ids::uuid[]);

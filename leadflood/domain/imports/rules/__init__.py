@@ -1,0 +1,1 @@
+"""Reading a CSV file: encoding, columns, rows, and what becomes of each."""

@@ -1,0 +1,54 @@
+"""Row outcomes: what becomes of each row, by the lead that it names and by the plan."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
+from leadflood.domain.imports.schemas.rows import LeadOwner, RowResult, RowState
+from leadflood.domain.leads.schemas import LeadState, Upserted
+
+DELETED_LEAD = "somebody has deleted this lead: restore it first"
+FOREIGN_LEAD = "this person is a lead of somebody else"
+
+
+def reject_row(number: int, leads: Sequence[LeadOwner], plan: ImportPlan) -> RowResult | None:
+    """Return why a row that names these leads must not touch them; None: it may."""
+    if not all(plan.visibility.allows(lead.owner) for lead in leads):
+        return RowResult(number=number, outcome=RowState.BAD, reason=FOREIGN_LEAD)
+    if leads and plan.on_duplicate is OnDuplicate.SKIP:
+        return RowResult(number=number, outcome=RowState.SKIPPED, lead_id=leads[0].lead_id)
+    return None
+
+
+def outcomes_of(upserted: Sequence[Upserted], imported: set[UUID]) -> list[RowState]:
+    """Return what became of each row; `imported` are the leads that the file named before."""
+    named = set(imported)
+    outcomes = []
+    for lead in upserted:
+        if lead.is_deleted:
+            outcomes.append(RowState.SKIPPED)
+        elif lead.is_new:
+            outcomes.append(RowState.CREATED)
+        else:
+            outcomes.append(RowState.DUPLICATE if lead.lead_id in named else RowState.UPDATED)
+        named.add(lead.lead_id)
+    return outcomes
+
+
+def plan_changes(
+    states: Mapping[UUID, LeadState], outcomes: Mapping[UUID, RowState], plan: ImportPlan
+) -> list[tuple[LeadState, LeadState]]:
+    """Return the leads whose owner or tags the plan changes, before and after."""
+    changes = []
+    for lead_id, state in states.items():
+        is_new = outcomes[lead_id] is RowState.CREATED
+        changed = msgspec.structs.replace(
+            state,
+            owner=plan.owner if is_new else state.owner,
+            tags=tuple(sorted({*state.tags, *plan.tags})),
+        )
+        if changed != state:
+            changes.append((state, changed))
+    return changes

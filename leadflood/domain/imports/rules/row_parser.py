@@ -1,0 +1,141 @@
+"""Row parser: a record of a CSV file becomes the values of a lead, or a bad row with its reason.
+
+A row of a company without a person is a lead identified by the company's domain.
+"""
+
+import hashlib
+import io
+from collections.abc import Collection, Mapping, Sequence
+
+from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization import (
+    clean_text,
+    normalize,
+    normalize_email,
+    normalize_phone,
+)
+from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.rules.column_mapping import match_headers
+from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
+from leadflood.domain.imports.schemas.rows import BadRow, HeaderMatch, ImportRow, ReadCsv
+
+_UNIDENTIFIED = (
+    "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
+    "or a company's domain is needed"
+)
+_STATUS_WORDS = {
+    "verified": "valid",
+    "deliverable": "valid",
+    "ok": "valid",
+    "accept all": "catch_all",
+    "catch all": "catch_all",
+    "catch-all": "catch_all",
+    "unverified": "unknown",
+    "likely to engage": "unknown",
+    "guessed": "unknown",
+    "undeliverable": "invalid",
+    "bounced": "invalid",
+}
+_STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
+_YEAR = 4
+"""How many digits a year has."""
+
+
+def read_csv(raw: bytes) -> ReadCsv:
+    """Read a file whole, with the fields that its headers name.
+
+    Raises: Invalid when it is no CSV, or no column is understood.
+    """
+    rows: list[ImportRow] = []
+    bad_rows: list[BadRow] = []
+    with open_csv(io.BytesIO(raw)) as file:
+        fields = guess_fields(file)
+        for record in file.records:
+            row = parse_row(record, fields)
+            if isinstance(row, ImportRow):
+                rows.append(row)
+            else:
+                bad_rows.append(row)
+    return ReadCsv(
+        rows=tuple(rows),
+        bad=tuple(bad_rows),
+        mapping=tuple(HeaderMatch(*pair) for pair in zip(file.headers, fields, strict=True)),
+        encoding=file.format.encoding,
+        delimiter=file.format.delimiter,
+        skipped_lines=file.skipped_lines,
+        sha256=hashlib.sha256(raw).digest(),
+    )
+
+
+def guess_fields(file: CsvFile) -> tuple[FieldName | None, ...]:
+    """Return the field of each column, by its header and its first cells."""
+    return match_headers(file.headers, [record.cells for record in file.sample])
+
+
+def parse_row(
+    record: Record,
+    fields: Sequence[FieldName | None],
+    defaults: Mapping[FieldName, str] | None = None,
+) -> ImportRow | BadRow:
+    """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells."""
+    problem = record.problem or _surplus_cells(record, len(fields))
+    if problem is not None:
+        return BadRow(number=record.number, reason=problem, raw=record.cells)
+    texts: dict[FieldName, str] = {}
+    for field, cell in zip(fields, record.cells, strict=False):
+        if field is not None and (text := clean_text(cell)):
+            texts.setdefault(field, text)
+    email = texts.get(FieldName.EMAIL)
+    if email is not None and normalize_email(email) is None:
+        reason = f"{email[:80]!r} is no e-mail address"
+        return BadRow(number=record.number, reason=reason, raw=record.cells)
+    values, notes = _parse_cells({**(defaults or {}), **texts})
+    if not is_identifying(values):
+        return BadRow(number=record.number, reason=_UNIDENTIFIED, raw=record.cells)
+    return ImportRow(number=record.number, values=values, raw=record.cells, notes=tuple(notes))
+
+
+def _surplus_cells(record: Record, column_count: int) -> str | None:
+    if any(cell.strip() for cell in record.cells[column_count:]):
+        return (
+            f"{len(record.cells)} cells where the header has {column_count}: "
+            "put a cell that contains the delimiter in quotes"
+        )
+    return None
+
+
+def _parse_cells(texts: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
+    values: dict[FieldName, Scalar] = {}
+    notes: list[str] = []
+    region = normalize(FieldName.COUNTRY, texts.get(FieldName.COUNTRY, ""))
+    for field, text in texts.items():
+        value = parse_cell(field, text, region if isinstance(region, str) else None)
+        if value is None:
+            notes.append(f"{field.value}: {text[:60]!r} is not understood")
+        else:
+            values[field] = value
+    return values, notes
+
+
+def parse_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
+    """Return a cell's value; None when it is not understood. `region` is for phone numbers."""
+    if field is FieldName.PHONE:
+        return normalize_phone(text, region)
+    if field is FieldName.COMPANY_TECHNOLOGIES:
+        parts = text.replace(";", ",").replace("|", ",").split(",")
+        return normalize(field, tuple(part.strip() for part in parts))
+    if field is FieldName.EMAIL_STATUS:
+        return normalize(field, _STATUS_WORDS.get(text.casefold(), text))
+    if field is FieldName.COMPANY_FOUNDED:
+        return int(text) if text.isascii() and text.isdigit() and len(text) == _YEAR else None
+    return normalize(field, text)
+
+
+def is_identifying(fields: Collection[FieldName]) -> bool:
+    """Whether these fields, or the values by field, say which person or company it is."""
+    if any(field in fields for field in _STRONG_FIELDS):
+        return True
+    is_named = FieldName.FULL_NAME in fields or (
+        FieldName.FIRST_NAME in fields and FieldName.LAST_NAME in fields
+    )
+    return is_named and FieldName.COMPANY_NAME in fields

@@ -1,0 +1,1 @@
+"""Imports: events, mappings, rows, and what is shown."""

@@ -1,0 +1,87 @@
+"""Mappings: what the columns of a file mean, and the plan that this is checked into."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import FieldName, SendsPolicy
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+
+Cell = Annotated[str, msgspec.Meta(max_length=500)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class OnDuplicate(StrEnum):
+    """What is done with a row whose person is a lead already."""
+
+    SKIP = "skip"
+    UPDATE = "update"
+
+
+class ImportMapping(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """What a file's columns mean and what is done with its rows.
+
+    `columns` null: as guessed; else a column it does not name, or names with null, is left out.
+    `defaults` fill empty cells. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
+    `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
+    """
+
+    columns: dict[Name, FieldName | None] | None = None
+    defaults: dict[FieldName, Cell] = {}
+    on_duplicate: OnDuplicate = OnDuplicate.UPDATE
+    enrich: bool = True
+    icp_id: UUID | None = None
+    sends: SendsPolicy = SendsPolicy.HOLD
+    providers: tuple[Annotated[str, msgspec.Meta(max_length=40)], ...] | None = None
+    cap_micros: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
+    owner_id: UUID | None = None
+    tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
+
+
+class Importer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who imports.
+
+    - `by`: how they are recorded.
+    - `owner`: the user whose the import and its leads are; None: nobody's.
+    - `visibility`: the leads and imports that they see.
+    """
+
+    by: str
+    owner: str | None = None
+    visibility: Visibility = EVERYTHING
+
+
+class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A mapping that was checked.
+
+    - `fields`: the field of each column; None: it is left out.
+    - `defaults`: what fills empty cells.
+    - `on_duplicate`: what is done with a row whose person is a lead already.
+    - `enrich`: whether the leads are enriched and scored; else they are only stored.
+    - `owner`: the owner of new leads; None: nobody.
+    - `tags`: the tags of all leads of the file.
+    - `visibility`: the leads that may be changed.
+    - `by`: who changes them, as it is recorded.
+    """
+
+    fields: tuple[FieldName | None, ...]
+    defaults: dict[FieldName, str] = {}
+    on_duplicate: OnDuplicate = OnDuplicate.UPDATE
+    enrich: bool = True
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    visibility: Visibility = EVERYTHING
+    by: str = ""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A column: `name` is what a mapping calls it, `guess` what its header and cells look like."""
+
+    name: str
+    header: str
+    guess: FieldName | None
+    samples: tuple[str, ...] = ()

@@ -1,0 +1,105 @@
+"""Rows of files: as they are read, and what becomes of them."""
+
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.values import FieldName
+from leadflood.domain.leads.schemas import IdentityKey
+
+
+class RowState(StrEnum):
+    """What became of a row.
+
+    `created` a new lead, `updated` a known one, `duplicate` one that the file had before,
+    `skipped` a known one that was left alone, `bad` a row that cannot be used; after an undo
+    `undone`, or `kept` where it could not be. `waiting`: nothing yet.
+    """
+
+    WAITING = "waiting"
+    CREATED = "created"
+    UPDATED = "updated"
+    DUPLICATE = "duplicate"
+    SKIPPED = "skipped"
+    BAD = "bad"
+    UNDONE = "undone"
+    KEPT = "kept"
+
+
+class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1.
+
+    `notes` name the cells that were not understood and left out.
+    """
+
+    number: int
+    values: dict[FieldName, Scalar]
+    raw: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class BadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that cannot be used, why, and as it stands in the file."""
+
+    number: int
+    reason: str
+    raw: tuple[str, ...]
+
+
+class RowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a row, and what it alone added beside values.
+
+    - `lead_id`: the lead that it names; None: none.
+    - `reason`: why, where the outcome needs one.
+    - `company_id`, `made_company`: the company that it names, and whether it was the first.
+    - `new_keys`, `new_tags`: what a known lead got by it.
+    - `merged`: the leads that turned out to be the same by it.
+    """
+
+    number: int
+    outcome: RowState
+    lead_id: UUID | None = None
+    reason: str | None = None
+    company_id: UUID | None = None
+    made_company: bool = False
+    new_keys: tuple[IdentityKey, ...] = ()
+    new_tags: tuple[str, ...] = ()
+    merged: tuple[UUID, ...] = ()
+
+
+class LeadOwner(msgspec.Struct, frozen=True):
+    """The lead that a key names, and its owner; None: nobody."""
+
+    lead_id: UUID
+    owner: str | None
+
+
+class RowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A row: the line it starts on, its cells, what became of it, and why where that needs one."""
+
+    number: int
+    state: RowState
+    lead_id: UUID | None
+    reason: str | None
+    cells: tuple[str, ...]
+
+
+class HeaderMatch(msgspec.Struct, frozen=True):
+    """What a column was taken for; `field` None means it was not understood and left out."""
+
+    header: str
+    field: FieldName | None
+
+
+class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was understood; rows + bad = all rows with anything in them."""
+
+    rows: tuple[ImportRow, ...]
+    bad: tuple[BadRow, ...]
+    mapping: tuple[HeaderMatch, ...]
+    encoding: str
+    delimiter: str
+    skipped_lines: tuple[str, ...]
+    sha256: bytes

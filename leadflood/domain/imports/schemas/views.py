@@ -1,0 +1,119 @@
+"""Imports as they are started and shown, and their previews."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.schemas.mappings import Column, ImportMapping
+from leadflood.domain.imports.schemas.rows import RowState, RowView
+
+
+class ImportState(StrEnum):
+    """The state of an import; `running` until every row has its outcome."""
+
+    UPLOADED = "uploaded"
+    MAPPED = "mapped"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class NewImport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to import in a run; every lead of it is scored for `icp_id`."""
+
+    run_id: UUID
+    icp_id: UUID
+    name: str
+
+
+class ImportCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many rows have which outcome; `waiting` have none yet."""
+
+    created: int
+    updated: int
+    duplicate: int
+    skipped: int
+    bad: int
+    waiting: int
+    undone: int = 0
+    kept: int = 0
+
+
+class SameFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An earlier import of a file with the same bytes."""
+
+    id: UUID
+    name: str
+    state: ImportState
+    created_at: datetime
+
+
+class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An import as it stands. Its run, once started, has its id.
+
+    `mapping` null: none was given yet. `progress` is the part of the rows that have their end.
+    `code` null: it has not failed.
+    """
+
+    id: UUID
+    version: int
+    state: ImportState
+    name: str
+    sha256: str
+    byte_count: int
+    encoding: str
+    delimiter: str
+    columns: tuple[Column, ...]
+    warnings: tuple[str, ...]
+    row_count: int
+    counts: ImportCounts
+    progress: float
+    is_undoable: bool
+    mapping: ImportMapping | None
+    icp_id: UUID | None
+    owner: str | None
+    made_by: str
+    code: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    job_id: UUID | None
+    undo_job_id: UUID | None
+    run_id: UUID | None
+    same_as: Sequence[SameFile] = ()
+
+
+class PreviewRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a row would be read; `notes` name the cells that are not understood."""
+
+    number: int
+    outcome: RowState
+    lead_id: UUID | None
+    values: dict[FieldName, str | int | float | bool | tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+class PreviewCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What would become of the rows looked at."""
+
+    new: int = 0
+    already_known: int = 0
+    duplicate_in_file: int = 0
+    bad: int = 0
+
+
+class ImportPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A dry run: nothing was written. `isSample`: only the first `lookedAt` rows were read."""
+
+    row_count: int
+    looked_at: int
+    is_sample: bool
+    counts: PreviewCounts
+    bad_rows: tuple[RowView, ...]
+    sample: tuple[PreviewRow, ...]

@@ -1,0 +1,80 @@
+"""Imports of a command: a file is read whole, then imported chunk by chunk in its run."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from leadflood.domain.auth.schemas import EVERYTHING
+from leadflood.domain.imports.repository import (
+    imports,
+    progress as progress_table,
+    rows as row_table,
+)
+from leadflood.domain.imports.repository.progress import Progress
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult, RowState
+from leadflood.domain.imports.schemas.views import ImportState, NewImport
+from leadflood.domain.imports.service.lead_writer import LeadWriter
+from leadflood.domain.imports.service.lookup import lock_import
+from leadflood.domain.leads.schemas import LeadCreated
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Conflict
+from leadflood.engine.ids import Ids
+
+
+class CommandImports:
+    """The use cases of files that a command reads. The caller publishes what they return."""
+
+    def __init__(self, ids: Ids, clock: Clock) -> None:
+        self._leads = LeadWriter(ids)
+        self._clock = clock
+
+    async def start_import(self, tx: Tx, new: NewImport, file: ReadCsv) -> bool:
+        """Add a file and its bad rows; return False when its run has it already."""
+        is_new = await imports.add_import(tx, new, file, self._clock.now())
+        if is_new and file.bad:
+            results = [
+                RowResult(number=row.number, outcome=RowState.BAD, reason=row.reason)
+                for row in file.bad
+            ]
+            await row_table.add_rows(tx, new.run_id, file.bad, results)
+        return is_new
+
+    async def import_rows(
+        self, tx: Tx, new: NewImport, rows: Sequence[ImportRow]
+    ) -> Sequence[LeadCreated]:
+        """Create the leads of a chunk of rows (500 is a good one); rows that are in are left out.
+
+        A lead that several rows of a file name is created, and scored, once.
+        """
+        locked = await lock_import(tx, new.run_id, EVERYTHING)
+        done = await row_table.find_done_numbers(tx, new.run_id, [row.number for row in rows])
+        fresh = [row for row in rows if row.number not in done]
+        if not fresh:
+            return ()
+        if locked.view.state is not ImportState.RUNNING:
+            raise Conflict(
+                f"import {new.run_id} is {locked.view.state.value}: nothing is added to it",
+                code="leads.import.ended",
+            )
+        now = self._clock.now()
+        plan = ImportPlan(fields=())
+        written = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
+        await row_table.add_rows(tx, new.run_id, fresh, written.results)
+        progress = Progress(
+            import_id=new.run_id,
+            position=fresh[-1].number,
+            results=written.results,
+            is_last=False,
+        )
+        await progress_table.advance_import(tx, progress, now)
+        lead_ids = (*written.created, *written.updated)
+        return [LeadCreated(lead_id, new.icp_id) for lead_id in lead_ids]
+
+    async def finish_import(self, db: Reader, import_id: UUID) -> None:
+        """Record that all rows are in."""
+        await progress_table.finish_import(db, import_id, self._clock.now())
+
+    async def list_leads(self, db: Reader, import_id: UUID) -> dict[int, UUID]:
+        """List the lead of each usable row by the row's number."""
+        return await row_table.list_leads(db, import_id)

@@ -1,0 +1,187 @@
+"""Writing the leads of rows: a chunk of rows is one transaction of the caller's."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.repository import lead_lookups, rows as row_table
+from leadflood.domain.imports.rules.row_outcomes import (
+    DELETED_LEAD,
+    outcomes_of,
+    plan_changes,
+    reject_row,
+)
+from leadflood.domain.imports.rules.row_values import person_of
+from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
+from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
+from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.leads.service.company_values import company_id_of
+from leadflood.domain.leads.service.upserting import upsert
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.ids import Ids
+
+
+class WrittenRows(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of rows, and the leads that they named for the first time: new and known."""
+
+    results: tuple[RowResult, ...]
+    created: tuple[UUID, ...]
+    updated: tuple[UUID, ...]
+
+
+class _Chunk(msgspec.Struct, frozen=True):
+    """Rows that may touch the leads they name, the persons they name, and those leads."""
+
+    rows: Sequence[ImportRow]
+    people: Sequence[NewPerson]
+    leads: Sequence[Upserted]
+    rejected: Mapping[int, RowResult]
+
+
+class LeadWriter:
+    """Writes the leads of rows in one transaction."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+
+    async def write_rows(
+        self,
+        tx: Tx,
+        import_id: UUID,
+        plan: ImportPlan,
+        rows: Sequence[ImportRow],
+        now: datetime,
+    ) -> WrittenRows:
+        """Create and update the leads of rows; the rows themselves are the caller's to record."""
+        chunk = await self._upsert(tx, import_id, plan, rows, now)
+        imported = await row_table.find_imported_leads(
+            tx, import_id, [lead.lead_id for lead in chunk.leads]
+        )
+        outcomes = outcomes_of(chunk.leads, imported)
+        new_tags = await _write_owners_and_tags(tx, plan, chunk.leads, outcomes, now)
+        results = await _results_of(tx, chunk, outcomes, new_tags, now)
+        pairs = list(zip(chunk.leads, outcomes, strict=True))
+        return WrittenRows(
+            results=tuple(results[row.number] for row in rows),
+            created=tuple(lead.lead_id for lead, end in pairs if end is RowState.CREATED),
+            updated=tuple(lead.lead_id for lead, end in pairs if end is RowState.UPDATED),
+        )
+
+    async def _upsert(
+        self,
+        tx: Tx,
+        import_id: UUID,
+        plan: ImportPlan,
+        rows: Sequence[ImportRow],
+        now: datetime,
+    ) -> _Chunk:
+        """Upsert until no lead that is hidden from the importer turns out to be touched."""
+        people = {row.number: person_of(row, import_id, now) for row in rows}
+        while True:
+            rejected = await _reject_rows(tx, import_id, plan, people)
+            accepted = [row for row in rows if row.number not in rejected]
+            chosen = [people[row.number] for row in accepted]
+            await lead_lookups.set_savepoint(tx)
+            upserted = await upsert(tx, chosen, self._ids, now)
+            if not await _touches_hidden(tx, import_id, plan, upserted):
+                return _Chunk(accepted, chosen, upserted, rejected)
+            await lead_lookups.roll_back(tx)
+
+
+async def _reject_rows(
+    tx: Tx, import_id: UUID, plan: ImportPlan, people: Mapping[int, NewPerson]
+) -> dict[int, RowResult]:
+    """Return the rows that must not touch the lead they name: hidden, or known already."""
+    if not plan.visibility.is_limited and plan.on_duplicate is OnDuplicate.UPDATE:
+        return {}
+    keys = {number: keys_of(person) for number, person in people.items()}
+    owners = await lead_lookups.find_owners(tx, {key for each in keys.values() for key in each})
+    imported = await row_table.find_imported_leads(
+        tx, import_id, [lead.lead_id for lead in owners.values()]
+    )
+    rejected = {}
+    for number, row_keys in keys.items():
+        named = [owners[key] for key in sorted(row_keys) if key in owners]
+        result = reject_row(number, [lead for lead in named if lead.lead_id not in imported], plan)
+        if result is not None:
+            rejected[number] = result
+    return rejected
+
+
+async def _touches_hidden(
+    tx: Tx, import_id: UUID, plan: ImportPlan, upserted: Sequence[Upserted]
+) -> bool:
+    """Whether somebody else has created one of these leads since its owner was looked up."""
+    if not plan.visibility.is_limited:
+        return False
+    existing = {lead.lead_id for lead in upserted if not lead.is_new}
+    existing -= {lead.lead_id for lead in upserted if lead.is_new}
+    existing -= await row_table.find_imported_leads(tx, import_id, existing)
+    states = await leads.lock_states(tx, existing)
+    return not all(plan.visibility.allows(state.owner) for state in states.values())
+
+
+async def _write_owners_and_tags(
+    tx: Tx,
+    plan: ImportPlan,
+    upserted: Sequence[Upserted],
+    outcomes: Sequence[RowState],
+    now: datetime,
+) -> dict[UUID, tuple[str, ...]]:
+    """Give new leads their owner and all leads their tags; return the tags that are new."""
+    fresh = {
+        lead.lead_id: outcome
+        for lead, outcome in zip(upserted, outcomes, strict=True)
+        if outcome in {RowState.CREATED, RowState.UPDATED}
+    }
+    if not fresh or (plan.owner is None and not plan.tags):
+        return {}
+    changes = plan_changes(await leads.lock_states(tx, fresh), fresh, plan)
+    before, after = [old for old, _ in changes], [new for _, new in changes]
+    await leads.write_states(tx, before, after, plan.by, now)
+    return {new.id: tuple(tag for tag in new.tags if tag not in old.tags) for old, new in changes}
+
+
+async def _results_of(
+    tx: Tx,
+    chunk: _Chunk,
+    outcomes: Sequence[RowState],
+    new_tags: dict[UUID, tuple[str, ...]],
+    now: datetime,
+) -> dict[int, RowResult]:
+    companies = [_company_of(person) for person in chunk.people]
+    new_companies = await lead_lookups.find_new_companies(
+        tx, [company_id for company_id in companies if company_id is not None], now
+    )
+    results = dict(chunk.rejected)
+    for row, lead, outcome, company_id in zip(
+        chunk.rows, chunk.leads, outcomes, companies, strict=True
+    ):
+        results[row.number] = RowResult(
+            number=row.number,
+            outcome=outcome,
+            lead_id=lead.lead_id,
+            reason=DELETED_LEAD if lead.is_deleted else None,
+            company_id=company_id,
+            made_company=company_id in new_companies,
+            new_keys=lead.new_keys,
+            new_tags=new_tags.pop(lead.lead_id, ()),
+            merged=lead.merged,
+        )
+        new_companies -= {company_id}
+    return results
+
+
+def keys_of(person: NewPerson) -> frozenset[IdentityKey]:
+    """Return the keys that say who a person is."""
+    return frozenset({*person.keys, *leads.identity_keys(person.values)})
+
+
+def _company_of(person: NewPerson) -> UUID | None:
+    """Return the company that a row names: the values that are the company's stand there."""
+    domains = [value.value for value in person.values if value.field is FieldName.COMPANY_DOMAIN]
+    return company_id_of(str(domains[0])) if domains else None

@@ -1,0 +1,123 @@
+"""Undo of imports: what an import alone brought goes, what others have touched stays and says why.
+
+A part of the rows is one transaction. Leads that the import made, and nobody else has touched, are
+deleted with all that is said of them; leads that were there before lose the values, keys, tags and
+merges that the rows gave them, and nothing else. See docs/decisions/import-undo.md.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.repository import rows as row_table
+from leadflood.domain.imports.repository.rows import UndoRow
+from leadflood.domain.imports.rules.row_values import CSV_SOURCE, IMPORT_METHOD, evidence_of
+from leadflood.domain.imports.schemas.rows import RowState
+from leadflood.domain.leads.schemas import LeadDeleted, LeadLoss, LeadUpdated
+from leadflood.domain.leads.service import withdrawal
+from leadflood.engine.db.tx import Tx
+
+OBSTACLES = {
+    "merged": "it and another lead are one now",
+    "assigned": "it was given to somebody else",
+    "edited": "somebody has changed it",
+    "activity": "somebody has worked with it",
+    "judged": "somebody has told its outcome",
+    "imported": "another import names it too",
+    "discovered": "a discovery names it too",
+    "sent": "a message was sent to it",
+    "decided": "somebody has decided about its message",
+    "agreed": "its agreement to be written to is on record",
+    "kept": "its lead is kept",
+}
+"""Why a row is kept, the most important reason first."""
+
+
+class UndonePart(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a part: how many rows are undone, how many newly kept or kept no more."""
+
+    undone_count: int
+    kept_count: int
+    deleted: Sequence[LeadDeleted]
+    updated: Sequence[LeadUpdated]
+
+
+async def undo_rows(
+    tx: Tx, import_id: UUID, owner: str | None, rows: Sequence[UndoRow], now: datetime
+) -> UndonePart:
+    """Undo a part of an import; `owner` is whom it gave its new leads to.
+
+    Waits: for transactions that write to the same leads.
+    """
+    await withdrawal.lock_leads(tx, {row.lead_id for row in rows})
+    kept = await _find_kept(tx, import_id, owner, rows)
+    undone = [row for row in rows if row.number not in kept]
+    lost_fields = await _delete_values(tx, import_id, undone)
+    created = {row.lead_id for row in undone if row.outcome is RowState.CREATED}
+    deleted = await withdrawal.delete_leads(tx, created)
+    losses = _losses([row for row in undone if row.lead_id not in deleted], lost_fields)
+    updated = await withdrawal.withdraw(tx, losses, now)
+    companies = {row.company_id for row in undone if row.company_id is not None}
+    await withdrawal.delete_unused_companies(tx, import_id, companies)
+    await row_table.record_undone(tx, import_id, [row.number for row in rows], kept)
+    return UndonePart(
+        undone_count=len(undone),
+        kept_count=len(kept) - sum(row.was_kept for row in rows),
+        deleted=[LeadDeleted(lead_id, version + 1) for lead_id, version in deleted.items()],
+        updated=[
+            LeadUpdated(lead_id, version, tuple(sorted(lost_fields.get(lead_id, ()))))
+            for lead_id, version in updated.items()
+        ],
+    )
+
+
+async def _find_kept(
+    tx: Tx, import_id: UUID, owner: str | None, rows: Sequence[UndoRow]
+) -> dict[int, str]:
+    """Return the rows that are kept, and why."""
+    created = {row.lead_id for row in rows if row.outcome is RowState.CREATED}
+    known = {row.lead_id for row in rows} - created
+    kept_leads = await row_table.find_kept_leads(tx, import_id, known)
+    obstacles = dict.fromkeys(kept_leads, "kept")
+    obstacles |= await row_table.find_obstacles(tx, import_id, created, owner)
+    return {
+        row.number: OBSTACLES[obstacles[row.lead_id]] for row in rows if row.lead_id in obstacles
+    }
+
+
+async def _delete_values(
+    tx: Tx, import_id: UUID, rows: Sequence[UndoRow]
+) -> dict[UUID, set[FieldName]]:
+    """Delete what rows said; return which leads lost which fields."""
+    subjects = {row.lead_id for row in rows}
+    subjects |= {row.company_id for row in rows if row.company_id is not None}
+    return await withdrawal.delete_values(
+        tx,
+        subjects,
+        [evidence_of(import_id, row.number) for row in rows],
+        source=CSV_SOURCE,
+        method=IMPORT_METHOD,
+    )
+
+
+def _losses(
+    rows: Sequence[UndoRow], lost_fields: Mapping[UUID, Collection[FieldName]]
+) -> list[LeadLoss]:
+    """Return what leads that stay lose beside values, and which fields they lost."""
+    by_lead: dict[UUID, list[UndoRow]] = {}
+    for row in rows:
+        if row.lead_id in lost_fields or row.new_tags or row.new_keys or row.merged:
+            by_lead.setdefault(row.lead_id, []).append(row)
+    return [
+        LeadLoss(
+            lead_id=lead_id,
+            keys=tuple(key for row in by_lead[lead_id] for key in row.new_keys),
+            tags=frozenset(tag for row in by_lead[lead_id] for tag in row.new_tags),
+            merged=frozenset(loser for row in by_lead[lead_id] for loser in row.merged),
+            has_lost_domain=FieldName.COMPANY_DOMAIN in lost_fields.get(lead_id, ()),
+        )
+        for lead_id in sorted(by_lead)
+    ]

@@ -1,0 +1,198 @@
+"""`imports.run`: makes leads of the rows of a file, and takes them back again, part by part.
+
+A part commits with the position it reached: after a crash the work goes on there, and a part that
+comes twice finds that the position is no longer its own.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+import msgspec
+from anyio import to_thread
+from typing_extensions import override
+
+from leadflood.contracts.parts import StageParts
+from leadflood.domain.imports.repository import (
+    imports,
+    progress as progress_table,
+    rows as row_table,
+)
+from leadflood.domain.imports.repository.imports import LockedImport
+from leadflood.domain.imports.repository.progress import Progress, UndoProgress
+from leadflood.domain.imports.rules.csv_reader import Record
+from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.schemas.events import (
+    ImportAdvanced,
+    ImportCompleted,
+    ImportFailed,
+    ImportPartWanted,
+    ImportUndone,
+    UndoPartWanted,
+)
+from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState
+from leadflood.domain.imports.schemas.views import ImportState
+from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
+from leadflood.domain.imports.service.undo import undo_rows
+from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import code_of
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+
+PART_ROWS = 500
+WAIT_SECONDS = 0.5
+
+Task = ImportPartWanted | UndoPartWanted
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Rows that wait, and their plan; None for an undo, which reads its rows when it commits."""
+
+    plan: ImportPlan | None = None
+    records: tuple[Record, ...] = ()
+
+
+class ParsedPart(msgspec.Struct, frozen=True):
+    """The rows of a part, parsed."""
+
+    plan: ImportPlan | None = None
+    rows: tuple[ImportRow | BadRow, ...] = ()
+
+
+class ImportStage(Stage[Task, Part, ParsedPart]):
+    """Imports the next rows of a file: leads, outcomes and position commit together."""
+
+    name: ClassVar[str] = "imports.run"
+    task: ClassVar[Any] = Task
+    default_policy: ClassVar[Policy] = Policy(concurrency=4, batch=4, timeout_seconds=120.0)
+
+    def __init__(self, policy: Policy, ids: Ids, clock: Clock) -> None:
+        super().__init__(policy)
+        self._leads = LeadWriter(ids)
+        self._clock = clock
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.ids, parts.clock)
+
+    @override
+    async def load(
+        self, db: Reader, tasks: Sequence[ClaimedTask[Task]]
+    ) -> Sequence[Part | Outcome[ParsedPart]]:
+        return [await self._load(db, claimed.task) for claimed in tasks]
+
+    async def _load(self, db: Reader, task: Task) -> Part | Outcome[ParsedPart]:
+        if isinstance(task, UndoPartWanted):
+            if sum((await runs.count_live(db, task.import_id)).values()):
+                return Snooze(WAIT_SECONDS, "the run's jobs are being swept")
+            return Part()
+        plan = await imports.find_plan(db, task.import_id)
+        records = await row_table.list_waiting(db, task.import_id, task.after, PART_ROWS)
+        return Part(plan, records)
+
+    @override
+    async def work(self, item: Part) -> Outcome[ParsedPart]:
+        if item.plan is None:
+            return Done(ParsedPart())
+        return Done(await to_thread.run_sync(_parse, item.plan, item.records))
+
+    @override
+    async def commit(
+        self, tx: Tx, ended: Sequence[FinishedTask[Task, ParsedPart]]
+    ) -> Sequence[FollowUp]:
+        follow_ups: list[FollowUp] = []
+        for finished in sorted(ended, key=lambda finished: finished.task.import_id.int):
+            locked = await imports.lock_import(tx, finished.task.import_id)
+            if locked is None or locked.position != finished.task.after:
+                continue
+            events = await self._commit(tx, finished, locked)
+            follow_ups += [finished.follow_up(event) for event in events]
+        return follow_ups
+
+    async def _commit(
+        self, tx: Tx, finished: FinishedTask[Task, ParsedPart], locked: LockedImport
+    ) -> Sequence[Event]:
+        import_id = finished.task.import_id
+        is_undo = isinstance(finished.task, UndoPartWanted)
+        if locked.view.state is not (ImportState.UNDOING if is_undo else ImportState.RUNNING):
+            return ()
+        if isinstance(finished.outcome, Discard):
+            code = code_of(finished.outcome.error)
+            await progress_table.fail_import(tx, import_id, code, self._clock.now())
+            return [ImportFailed(import_id, code)]
+        if is_undo:
+            return await self._undo(tx, locked)
+        return await self._import(tx, locked, finished.outcome.result)
+
+    async def _import(self, tx: Tx, locked: LockedImport, part: ParsedPart) -> Sequence[Event]:
+        import_id = locked.view.id
+        written = await self._write_leads(tx, import_id, part)
+        results = [*written.results, *_reject_bad(part.rows)]
+        if results:
+            await row_table.record_results(tx, import_id, results)
+        position = part.rows[-1].number if part.rows else locked.position
+        is_last = len(part.rows) < PART_ROWS
+        progress = Progress(
+            import_id=import_id, position=position, results=results, is_last=is_last
+        )
+        counts = await progress_table.advance_import(tx, progress, self._clock.now())
+        has_enrichment = part.plan is not None and part.plan.enrich
+        return [
+            *(_enrichments(locked, written) if has_enrichment else ()),
+            ImportAdvanced(import_id, *counts),
+            ImportCompleted(import_id) if is_last else ImportPartWanted(import_id, position),
+        ]
+
+    async def _write_leads(self, tx: Tx, import_id: UUID, part: ParsedPart) -> WrittenRows:
+        good = [row for row in part.rows if isinstance(row, ImportRow)]
+        if part.plan is None or not good:
+            return WrittenRows(results=(), created=(), updated=())
+        return await self._leads.write_rows(tx, import_id, part.plan, good, self._clock.now())
+
+    async def _undo(self, tx: Tx, locked: LockedImport) -> Sequence[Event]:
+        import_id, now = locked.view.id, self._clock.now()
+        owner = None if locked.checked is None else locked.checked.plan.owner
+        rows = await row_table.list_rows_to_undo(tx, import_id, locked.position, PART_ROWS)
+        undone = await undo_rows(tx, import_id, owner, rows, now)
+        position = rows[-1].number if rows else locked.position
+        is_last = len(rows) < PART_ROWS
+        progress = UndoProgress(
+            import_id=import_id,
+            position=position,
+            undone_count=undone.undone_count,
+            kept_count=undone.kept_count,
+            is_last=is_last,
+        )
+        counts = await progress_table.advance_undo(tx, progress, now)
+        last = ImportUndone(import_id, *counts) if is_last else UndoPartWanted(import_id, position)
+        return [*undone.deleted, *undone.updated, last]
+
+
+def _parse(plan: ImportPlan, records: Sequence[Record]) -> ParsedPart:
+    rows = [parse_row(record, plan.fields, plan.defaults) for record in records]
+    return ParsedPart(plan, tuple(rows))
+
+
+def _reject_bad(rows: Sequence[ImportRow | BadRow]) -> list[RowResult]:
+    return [
+        RowResult(number=row.number, outcome=RowState.BAD, reason=row.reason)
+        for row in rows
+        if isinstance(row, BadRow)
+    ]
+
+
+def _enrichments(locked: LockedImport, written: WrittenRows) -> list[Event]:
+    icp_id = locked.view.icp_id
+    if icp_id is None:
+        return []
+    return [
+        *(LeadCreated(lead_id, icp_id) for lead_id in written.created),
+        *(EnrichmentWanted(lead_id, icp_id) for lead_id in written.updated),
+    ]

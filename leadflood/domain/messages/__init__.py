@@ -1,0 +1,1 @@
+"""Messages: the life of a draft, from its facts to its approval."""

@@ -1,0 +1,140 @@
+"""Messages as they are drafted, decided and read."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.ports.text import Claim
+from leadflood.contracts.values import Channel
+from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
+from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.sending.schemas import IntentState
+
+FIRST_STEP = 1
+"""The step of a first message; sequences write later ones."""
+
+
+class MessageState(StrEnum):
+    """What has become of a message; `needs_data` and `not_wanted` have no intent."""
+
+    NEEDS_DATA = "needs_data"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    NOT_WANTED = "not_wanted"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it is stored.
+
+    `reason` says why it needs data or was not wanted; `decided_by` is empty until approved.
+    """
+
+    id: UUID
+    lead_id: UUID
+    icp_id: UUID
+    run_id: UUID
+    step: int = FIRST_STEP
+    state: MessageState
+    reason: str = ""
+    channel: Channel | None = None
+    to_address: str = ""
+    to_name: str = ""
+    subject: str = ""
+    body: str = ""
+    template_id: str = ""
+    parameters: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
+    writer: str = ""
+    decided_by: str = ""
+    problems: tuple[DraftProblem, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    facts: tuple[ProvenFact, ...] = ()
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message as people read it. `intent_*` are None while no intent exists.
+
+    `version` counts what people changed of it.
+    """
+
+    id: UUID
+    lead_id: UUID
+    icp_id: UUID
+    run_id: UUID
+    step: int
+    state: MessageState
+    reason: str
+    channel: Channel | None
+    to_address: str
+    subject: str
+    body: str
+    parameters: tuple[str, ...]
+    writer: str
+    version: int
+    drafted_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    intent_id: UUID | None
+    intent_state: IntentState | None
+    intent_code: str | None
+
+
+class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages; None asks for nothing. `lead_id` means the person: merged leads too."""
+
+    state: MessageState | None = None
+    run_id: UUID | None = None
+    lead_id: UUID | None = None
+    channel: Channel | None = None
+
+
+class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What a person changes in a draft; None leaves it as it is."""
+
+    subject: str | None = None
+    body: str | None = None
+    parameters: tuple[str, ...] | None = None
+
+
+class Decider(msgspec.Struct, frozen=True, kw_only=True):
+    """Who decides, and which leads they may see. `version` is the one they saw; None: any."""
+
+    by: str
+    visibility: Visibility = EVERYTHING
+    version: int | None = None
+
+
+class FactView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A fact of a message: its stored value and where in the text it is claimed (characters)."""
+
+    number: int
+    field: str
+    value: str
+    field_value_id: UUID
+    claimed_at: tuple[tuple[int, int], ...]
+
+
+class MessageDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message with the facts that carry it and the problems of refused drafts."""
+
+    message: MessageView
+    facts: tuple[FactView, ...]
+    problems: tuple[DraftProblem, ...]
+    version: int
+
+
+class MessageDrafted(LeadEvent, frozen=True, tag="messaging.message.drafted"):
+    """A draft exists and waits for approval, or was not wanted."""
+
+    icp_id: UUID
+    message_id: UUID
+
+
+class MessageRejected(LeadEvent, frozen=True, tag="messaging.message.rejected"):
+    """A person said no: it is not sent."""
+
+    message_id: UUID

@@ -1,0 +1,223 @@
+"""The step `message.generate`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+import msgspec
+from typing_extensions import override
+
+from leadflood.contracts.parts import StageParts
+from leadflood.contracts.ports.text import TextWriter
+from leadflood.contracts.values import Channel, FieldName, SendsPolicy
+from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
+from leadflood.domain.drafting.service.drafter import Drafter
+from leadflood.domain.drafting.service.templates import find_current_templates
+from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.messages import repository
+from leadflood.domain.messages.repository import Offer
+from leadflood.domain.messages.rules import decide
+from leadflood.domain.messages.schemas import Message, MessageDrafted, MessageState
+from leadflood.domain.messages.service.drafts import DraftedMessage, record_drafts
+from leadflood.domain.scoring.schemas import LeadQualified
+from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.suppressions.service.recipients import Recipients
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import NotFound, code_of
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
+from leadflood.engine.queue.runs import Run
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+
+
+class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message is made from: the draft, and what its run and its ICP allow."""
+
+    message_id: UUID
+    intent_id: UUID
+    icp_id: UUID
+    run_id: UUID
+    sends: str
+    is_autopilot: bool
+    draft: DraftInput
+
+
+class _LoadedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read for a batch of tasks at once."""
+
+    profiles: Mapping[UUID, LeadProfile]
+    offers: Mapping[UUID, Offer]
+    runs: Mapping[UUID, Run]
+    templates: Mapping[Channel, Template]
+    opted_in: frozenset[UUID]
+
+
+class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
+    """Drafts a message for a lead that scored HIGH."""
+
+    name = "message.generate"
+    task: ClassVar[Any] = LeadQualified
+    default_policy: ClassVar[Policy] = Policy(concurrency=64, timeout_seconds=120.0)
+
+    def __init__(
+        self,
+        policy: Policy,
+        settings: Settings,
+        clock: Clock,
+        ids: Ids,
+        writer: TextWriter | None = None,
+    ) -> None:
+        super().__init__(policy)
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        self._drafter = Drafter(settings, writer)
+        self._recipients = Recipients(settings)
+        self._outbox = Outbox(settings, clock)
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        settings = parts.settings_of(Settings)
+        return cls(policy, settings, parts.clock, parts.ids, parts.ports.writer)
+
+    @override
+    async def load(
+        self, db: Reader, tasks: Sequence[ClaimedTask[LeadQualified]]
+    ) -> Sequence[GenerateInput | Outcome[DraftedMessage]]:
+        profiles = await leads.find_profiles(db, [task.task.lead_id for task in tasks])
+        batch = _LoadedBatch(
+            profiles=profiles,
+            offers=await repository.find_offers(db, (task.task.icp_id for task in tasks)),
+            runs=await runs.find(db, sorted({task.run_id for task in tasks if task.run_id})),
+            templates=await find_current_templates(db, self._settings),
+            opted_in=await self._find_opted_in(db, profiles.values()),
+        )
+        return [self._load_one(task, batch) for task in tasks]
+
+    @override
+    async def work(self, item: GenerateInput) -> Outcome[DraftedMessage]:
+        result = await self._drafter.draft(item.draft, self._clock.now())
+        message = decide(
+            _message_of(item, result),
+            sends=item.sends,
+            is_autopilot=item.is_autopilot,
+            missing_settings=self._outbox.missing_settings(result.channel),
+        )
+        profile = item.draft.profile
+        return Done(
+            DraftedMessage(
+                message=message,
+                intent_id=item.intent_id,
+                lead_ids=profile.members or (profile.lead_id,),
+            )
+        )
+
+    @override
+    async def commit(
+        self, tx: Tx, ended: Sequence[FinishedTask[LeadQualified, DraftedMessage]]
+    ) -> Sequence[FollowUp]:
+        drafts = {
+            draft.message.id: (finished, draft)
+            for finished in ended
+            if (draft := self._draft_of(finished)) is not None
+        }
+        new_ids = await record_drafts(
+            tx, [draft for _, draft in drafts.values()], self._outbox, self._clock.now()
+        )
+        return [
+            finished.follow_up(_event_of(draft))
+            for message_id, (finished, draft) in drafts.items()
+            if message_id in new_ids
+        ]
+
+    async def _find_opted_in(self, db: Reader, profiles: Iterable[LeadProfile]) -> frozenset[UUID]:
+        """Return the leads that have agreed to WhatsApp."""
+        phones = {profile.lead_id: profile.text(FieldName.PHONE) for profile in profiles}
+        return await self._recipients.find_opted_in(db, Channel.WHATSAPP, phones)
+
+    def _load_one(
+        self, task: ClaimedTask[LeadQualified], batch: _LoadedBatch
+    ) -> GenerateInput | Outcome[DraftedMessage]:
+        profile = batch.profiles.get(task.task.lead_id)
+        offer = batch.offers.get(task.task.icp_id)
+        run = None if task.run_id is None else batch.runs.get(task.run_id)
+        if profile is None or profile.is_deleted or offer is None or run is None:
+            return Discard(_gone(task, profile, offer))
+        return GenerateInput(
+            message_id=self._ids.new(),
+            intent_id=self._ids.new(),
+            icp_id=task.task.icp_id,
+            run_id=run.id,
+            sends=run.sends,
+            is_autopilot=offer.is_autopilot,
+            draft=DraftInput(
+                profile=profile,
+                offer=offer.text,
+                may_whatsapp=profile.lead_id in batch.opted_in,
+                may_ask_writer=run.sends != SendsPolicy.NEVER,
+                templates=batch.templates,
+                attempts=task.attempts,
+            ),
+        )
+
+    def _draft_of(
+        self, finished: FinishedTask[LeadQualified, DraftedMessage]
+    ) -> DraftedMessage | None:
+        """Return what to store; a lead whose drafting failed gets a message that says so."""
+        if isinstance(finished.outcome, Done):
+            return finished.outcome.result
+        error = finished.outcome.error
+        if finished.run_id is None or isinstance(error, Cancelled | NotFound):
+            return None
+        loaded: GenerateInput | None = finished.input
+        lead_id = finished.task.lead_id if loaded is None else loaded.draft.profile.lead_id
+        message = Message(
+            id=self._ids.new(),
+            lead_id=lead_id,
+            icp_id=finished.task.icp_id,
+            run_id=finished.run_id,
+            state=MessageState.NEEDS_DATA,
+            reason=f"failed:{code_of(error)}",
+        )
+        return DraftedMessage(message=message, intent_id=self._ids.new(), lead_ids=(lead_id,))
+
+
+def _message_of(item: GenerateInput, result: DraftResult) -> Message:
+    """Return a drafted text as a message that nobody has decided on yet."""
+    profile = item.draft.profile
+    return Message(
+        id=item.message_id,
+        lead_id=profile.lead_id,
+        icp_id=item.icp_id,
+        run_id=item.run_id,
+        state=MessageState.NEEDS_DATA,
+        to_name=profile.text(FieldName.FULL_NAME),
+        **msgspec.structs.asdict(result),
+    )
+
+
+def _event_of(draft: DraftedMessage) -> MessageDrafted | MessageApproved:
+    message = draft.message
+    if message.state is MessageState.APPROVED:
+        return MessageApproved(message.lead_id, message.id, draft.intent_id)
+    return MessageDrafted(message.lead_id, message.icp_id, message.id)
+
+
+def _gone(
+    task: ClaimedTask[LeadQualified], profile: LeadProfile | None, offer: Offer | None
+) -> NotFound | Cancelled:
+    if profile is None:
+        return NotFound(f"lead {task.task.lead_id} is gone: no message is written")
+    if profile.is_deleted:
+        return Cancelled(
+            f"lead {task.task.lead_id} was deleted: no message is written",
+            code="leads.lead.deleted",
+        )
+    if offer is None:
+        return NotFound(f"ICP version {task.task.icp_id} is gone: no message is written")
+    return NotFound(f"run {task.run_id} is gone: no message is written")

@@ -1,1 +1,0 @@
-"""Drafts from facts, approval, and sending once."""

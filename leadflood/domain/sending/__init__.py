@@ -1,0 +1,1 @@
+"""Sending: the outbox, where an approved message is sent once."""

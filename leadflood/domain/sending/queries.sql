@@ -1,0 +1,173 @@
+-- name: add_intents
+-- One intent per message and step; suppression keys arrive as hex joined by commas.
+INSERT INTO intent (
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key,
+    suppression_keys, state, latest_useful_at, created_at
+)
+SELECT
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key,
+    ARRAY(SELECT decode(key, 'hex') FROM unnest(string_to_array(keys, ',')) AS key),
+    'ready', :latest_useful_at::timestamptz, :now::timestamptz
+FROM unnest(
+    :ids::uuid[], :message_ids::uuid[], :lead_ids::uuid[], :run_ids::uuid[], :steps::int[],
+    :references::text[], :channels::text[], :to_addresses::text[], :address_keys::bytea[],
+    :keys::text[]
+) AS new (
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, keys
+)
+ORDER BY message_id
+ON CONFLICT (message_id, step) DO NOTHING
+RETURNING id;
+
+-- name: find_intents
+-- What a sending needs: the intent with the text of its message.
+SELECT
+    intent.id, intent.message_id, intent.lead_id, intent.run_id, intent.step, intent.reference,
+    intent.channel, intent.to_address, message.to_name, message.subject, message.body,
+    message.template_id, message.parameters, intent.state, intent.claim, intent.job_id,
+    intent.latest_useful_at, intent.code, intent.detail, intent.provider, intent.remote_id,
+    intent.sending_at, intent.ended_at
+FROM intent JOIN message ON message.id = intent.message_id
+WHERE intent.id = ANY(:ids::uuid[]);
+
+-- name: find_intent
+-- The sending of a message's step.
+SELECT id FROM intent WHERE message_id = :message_id::uuid AND step = :step::int;
+
+-- name: lock_intents
+-- Locked in the order of their ids before their state is changed.
+SELECT id, message_id, lead_id, run_id, state, told_state, claim, job_id, code
+FROM intent WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: update_intents
+-- What has become of sendings; empty words leave what was written before.
+UPDATE intent SET
+    state = change.state,
+    told_state = CASE WHEN change.is_told THEN change.state ELSE told_state END,
+    code = change.code,
+    detail = CASE WHEN intent.state = change.state THEN intent.detail ELSE change.detail END,
+    provider = coalesce(nullif(change.provider, ''), intent.provider),
+    remote_id = coalesce(nullif(change.remote_id, ''), intent.remote_id),
+    claim = CASE
+        WHEN intent.state = 'ready' THEN coalesce(change.claim, intent.claim)
+        ELSE coalesce(intent.claim, change.claim)
+    END,
+    job_id = CASE
+        WHEN intent.state = 'ready' THEN coalesce(change.job_id, intent.job_id)
+        ELSE coalesce(intent.job_id, change.job_id)
+    END,
+    sending_at = CASE
+        WHEN change.state = 'ready' THEN NULL
+        WHEN change.state IN ('accepted', 'unknown')
+            THEN coalesce(intent.sending_at, :now::timestamptz)
+        ELSE intent.sending_at
+    END,
+    ended_at = CASE
+        WHEN change.state IN ('ready', 'sending', 'unknown') THEN NULL
+        ELSE coalesce(intent.ended_at, :now::timestamptz)
+    END,
+    resolved_by = coalesce(nullif(change.resolved_by, ''), intent.resolved_by)
+FROM unnest(
+    :ids::uuid[], :states::text[], :are_told::bool[], :codes::text[], :details::text[],
+    :providers::text[], :remote_ids::text[], :claims::bigint[], :job_ids::uuid[],
+    :resolved_bys::text[]
+) AS change (
+    id, state, is_told, code, detail, provider, remote_id, claim, job_id, resolved_by
+)
+WHERE intent.id = change.id;
+
+-- name: share_sending_lock
+-- Taken by every authorize: `hold` waits for all of them, and they for nobody else.
+SELECT pg_advisory_xact_lock_shared(:key::bigint);
+
+-- name: own_sending_lock
+-- Taken by hold and release: waits until no authorize is under way.
+SELECT pg_advisory_xact_lock(:key::bigint);
+
+-- name: check_intents
+-- The last look before the outside is called: everything that may forbid a sending.
+SELECT
+    intent.id, intent.state, intent.claim, intent.job_id, intent.channel, intent.latest_useful_at,
+    message.state = 'approved' AS is_approved,
+    lead.id IS NULL AS lead_gone, lead.merged_into IS NOT NULL AS lead_merged,
+    lead.deleted_at IS NOT NULL AS lead_deleted,
+    coalesce(run.cancelled_at IS NOT NULL, true) AS run_cancelled,
+    coalesce(run.sends = 'never', true) AS never_sends,
+    EXISTS (
+        SELECT FROM suppression
+        WHERE suppression.key = ANY(intent.suppression_keys) AND suppression.lifted_at IS NULL
+    ) AS suppressed,
+    EXISTS (
+        SELECT FROM opt_in
+        WHERE opt_in.channel = intent.channel AND opt_in.key = intent.address_key
+            AND opt_in.withdrawn_at IS NULL
+    ) AS opted_in,
+    coalesce((SELECT switch.state <> 'released' FROM switch WHERE switch.name = 'sending'), true)
+        AS held
+FROM intent
+JOIN message ON message.id = intent.message_id
+LEFT JOIN lead ON lead.id = intent.lead_id
+LEFT JOIN run ON run.id = intent.run_id
+WHERE intent.id = ANY(:ids::uuid[])
+ORDER BY intent.id
+FOR NO KEY UPDATE OF intent;
+
+-- name: start_sending
+-- From here on the outside may be called, once, under this claim.
+UPDATE intent SET
+    state = 'sending', claim = started.claim, job_id = started.job_id,
+    sending_at = :now::timestamptz, provider = started.provider, code = '', detail = ''
+FROM unnest(:ids::uuid[], :claims::bigint[], :job_ids::uuid[], :providers::text[])
+    AS started (id, claim, job_id, provider)
+WHERE intent.id = started.id;
+
+-- name: cancel_intents
+-- Refused for good; told when the job ends.
+UPDATE intent SET
+    state = 'cancelled', code = refused.code, detail = refused.detail, ended_at = :now::timestamptz
+FROM unnest(:ids::uuid[], :codes::text[], :details::text[]) AS refused (id, code, detail)
+WHERE intent.id = refused.id AND intent.state = 'ready';
+
+-- name: list_lost
+-- In sending though the claim that called is gone, or ended but told by nobody who still lives.
+(
+    SELECT id, claim FROM intent
+    WHERE state = 'sending' AND NOT EXISTS (
+        SELECT FROM job
+        WHERE job.id = intent.job_id AND job.claim = intent.claim AND job.state = 1
+    )
+    ORDER BY id
+    LIMIT :limit::int
+)
+UNION ALL
+(
+    SELECT id, claim FROM intent
+    WHERE told_state <> state AND state NOT IN ('ready', 'sending')
+        AND NOT EXISTS (SELECT FROM job WHERE job.id = intent.job_id)
+    ORDER BY id
+    LIMIT :limit::int
+);
+
+-- name: find_switch
+-- Who holds or released sending, and why.
+SELECT state, by_whom, reason, changed_at FROM switch WHERE name = 'sending';
+
+-- name: write_switch
+-- The switch outlives processes and holds for all of them.
+INSERT INTO switch (name, state, by_whom, reason, changed_at)
+VALUES ('sending', :state::text, :by::text, :reason::text, :now::timestamptz)
+ON CONFLICT (name) DO UPDATE SET
+    state = excluded.state, by_whom = excluded.by_whom, reason = excluded.reason,
+    changed_at = excluded.changed_at;
+
+-- name: list_intents
+-- The intents in one state, oldest first.
+SELECT id, message_id, lead_id, channel, to_address, reference, state, code, sending_at
+FROM intent
+WHERE state = :state::text AND id > :after::uuid
+ORDER BY id
+LIMIT :limit::int;
+
+-- name: count_intents
+-- How many intents are in each state.
+SELECT state, count(*) AS count FROM intent GROUP BY state;

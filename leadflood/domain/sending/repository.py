@@ -1,0 +1,216 @@
+"""Intents and the switch of sending in the database; every write is set-based."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.addresses import mask_address
+from leadflood.contracts.values import Channel
+from leadflood.domain.sending.rules.transitions import StateChange
+from leadflood.domain.sending.schemas import (
+    Intent,
+    IntentState,
+    IntentView,
+    LockedIntent,
+    SendConditions,
+    SendingStatus,
+)
+from leadflood.engine.db.rows import clean, to_struct
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.ids import OLDEST
+
+SQL = load_queries(__file__)
+SENDING_LOCK_KEY = 0x1EAD_5E9D
+"""The advisory lock between `hold` (exclusive) and every `authorize` (shared)."""
+MAX_LISTED = 1_000
+MAX_LOST = 500
+
+
+class IntentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent to be written; `stopping` are the hashes whose suppression stops it."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+    step: int
+    reference: str
+    channel: Channel
+    to_address: str
+    address_hash: bytes
+    stopping: tuple[bytes, ...]
+
+
+class StartedSend(msgspec.Struct, frozen=True):
+    """An intent whose call may begin, under which claim, by which provider."""
+
+    intent_id: UUID
+    claim: int
+    job_id: UUID
+    provider: str
+
+
+class CancelledSend(msgspec.Struct, frozen=True):
+    """An intent that is refused for good, and why."""
+
+    intent_id: UUID
+    code: str
+    reason: str
+
+
+async def add_intents(
+    tx: Tx, intents: Sequence[IntentRow], latest_useful_at: datetime, now: datetime
+) -> frozenset[UUID]:
+    """Write intents, ready, and return those that are new: one for each step of a message."""
+    rows = await tx.fetch(
+        SQL.add_intents,
+        now=now,
+        latest_useful_at=latest_useful_at,
+        ids=[intent.id for intent in intents],
+        message_ids=[intent.message_id for intent in intents],
+        lead_ids=[intent.lead_id for intent in intents],
+        run_ids=[intent.run_id for intent in intents],
+        steps=[intent.step for intent in intents],
+        references=[intent.reference for intent in intents],
+        channels=[intent.channel.value for intent in intents],
+        to_addresses=[intent.to_address for intent in intents],
+        address_keys=[intent.address_hash for intent in intents],
+        keys=[",".join(key.hex() for key in intent.stopping) for intent in intents],
+    )
+    return frozenset(row["id"] for row in rows)
+
+
+async def find_intents(db: Reader, ids: Iterable[UUID]) -> dict[UUID, Intent]:
+    """Return intents with the text of their messages, by id."""
+    rows = await db.fetch(SQL.find_intents, ids=list(set(ids)))
+    return {row["id"]: to_struct(row, Intent) for row in rows}
+
+
+async def find_intent(db: Reader, message_id: UUID, step: int) -> UUID | None:
+    """Return the id of the intent of a message's step."""
+    intent_id: UUID | None = await db.fetch_value(SQL.find_intent, message_id=message_id, step=step)
+    return intent_id
+
+
+async def share_sending_lock(tx: Tx) -> None:
+    """Keep `hold` from answering until this transaction ends."""
+    await tx.execute(SQL.share_sending_lock, key=SENDING_LOCK_KEY)
+
+
+async def own_sending_lock(tx: Tx) -> None:
+    """Wait until no authorize is under way, and keep new ones out until this transaction ends."""
+    await tx.execute(SQL.own_sending_lock, key=SENDING_LOCK_KEY)
+
+
+async def check_intents(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, SendConditions]:
+    """Lock intents and return everything that may forbid their sending, by id."""
+    rows = await tx.fetch(SQL.check_intents, ids=sorted(set(ids)))
+    return {row["id"]: to_struct(row, SendConditions) for row in rows}
+
+
+async def start_sending(tx: Tx, sends: Sequence[StartedSend], now: datetime) -> None:
+    """Move intents to `sending`."""
+    if not sends:
+        return
+    await tx.execute(
+        SQL.start_sending,
+        now=now,
+        ids=[send.intent_id for send in sends],
+        claims=[send.claim for send in sends],
+        job_ids=[send.job_id for send in sends],
+        providers=[send.provider for send in sends],
+    )
+
+
+async def cancel_intents(tx: Tx, sends: Sequence[CancelledSend], now: datetime) -> None:
+    """Move ready intents to `cancelled`."""
+    if not sends:
+        return
+    await tx.execute(
+        SQL.cancel_intents,
+        now=now,
+        ids=[send.intent_id for send in sends],
+        codes=[send.code for send in sends],
+        details=[send.reason for send in sends],
+    )
+
+
+async def lock_intents(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, LockedIntent]:
+    """Lock intents in the order of their ids."""
+    rows = await tx.fetch(SQL.lock_intents, ids=sorted(set(ids)))
+    return {row["id"]: to_struct(row, LockedIntent) for row in rows}
+
+
+async def write_changes(tx: Tx, changes: Sequence[StateChange], now: datetime) -> None:
+    """Write new states of locked intents."""
+    if not changes:
+        return
+    await tx.execute(
+        SQL.update_intents,
+        now=now,
+        ids=[change.intent.id for change in changes],
+        states=[change.state.value for change in changes],
+        are_told=[change.is_told for change in changes],
+        codes=[change.code for change in changes],
+        details=[clean(change.detail) for change in changes],
+        providers=[change.provider for change in changes],
+        remote_ids=[clean(change.remote_id) for change in changes],
+        claims=[change.claim for change in changes],
+        job_ids=[change.job_id for change in changes],
+        resolved_bys=[change.resolved_by for change in changes],
+    )
+
+
+async def lock_lost(tx: Tx) -> list[LockedIntent]:
+    """Lock what is in sending under a claim that no longer exists, or ended without an event."""
+    rows = await tx.fetch(SQL.list_lost, limit=MAX_LOST)
+    claims = {row["id"]: row["claim"] for row in rows}
+    intents = await lock_intents(tx, claims)
+    return [
+        intent
+        for intent in intents.values()
+        if intent.claim == claims[intent.id] and intent.state is not IntentState.READY
+    ]
+
+
+async def get_status(db: Reader) -> SendingStatus:
+    """Return the switch, what is in sending, and how many intents are in each state."""
+    switch = await db.fetch_one(SQL.find_switch)
+    counts = await db.fetch(SQL.count_intents)
+    return SendingStatus(
+        held=switch is None or switch["state"] != "released",
+        by="" if switch is None else switch["by_whom"],
+        reason="a new database starts held" if switch is None else switch["reason"],
+        changed_at=None if switch is None else switch["changed_at"],
+        sending=await list_intents(db, IntentState.SENDING, after=OLDEST, limit=MAX_LISTED),
+        counts={IntentState(row["state"]): row["count"] for row in counts},
+    )
+
+
+async def write_switch(tx: Tx, state: str, by: str, reason: str, now: datetime) -> None:
+    """Write the switch of sending. Own its lock first."""
+    await tx.execute(SQL.write_switch, state=state, by=by, reason=reason, now=now)
+
+
+async def list_intents(
+    db: Reader, state: IntentState, *, after: UUID, limit: int
+) -> tuple[IntentView, ...]:
+    """List the intents in one state, oldest first, addresses masked."""
+    rows = await db.fetch(SQL.list_intents, state=state.value, after=after, limit=limit)
+    return tuple(
+        IntentView(
+            id=row["id"],
+            message_id=row["message_id"],
+            lead_id=row["lead_id"],
+            channel=Channel(row["channel"]),
+            to_hint=mask_address(row["to_address"]),
+            reference=row["reference"],
+            state=IntentState(row["state"]),
+            code=row["code"],
+            sending_at=row["sending_at"],
+        )
+        for row in rows
+    )

@@ -1,0 +1,1 @@
+"""The states of a send, and the message as it leaves. Pure."""

@@ -1,0 +1,98 @@
+"""The message as it leaves: the footer, the ways to say stop, who writes."""
+
+from collections.abc import Callable
+from urllib.parse import quote
+from uuid import UUID
+
+from leadflood.contracts.ports.sender import OutgoingMessage
+from leadflood.contracts.values import Channel
+from leadflood.domain.sending.schemas import Intent, Settings
+from leadflood.engine.errors import NotConfigured
+
+TokenMaker = Callable[[UUID], str]
+"""Returns the unsubscribe token of an intent."""
+
+
+def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, ...]:
+    """List the settings without which nothing may leave on a channel."""
+    required = {"messaging.hash_secret": settings.hash_secret}
+    if channel is Channel.EMAIL:
+        required |= {
+            "messaging.sender_name": settings.sender_name,
+            "messaging.sender_address": settings.sender_address,
+            "messaging.postal_address": settings.postal_address,
+            "messaging.unsubscribe_mailto or http.public_url": (
+                settings.unsubscribe_mailto or settings.public_url
+            ),
+        }
+    elif channel is Channel.WHATSAPP:
+        required |= {"messaging.sender_name": settings.sender_name}
+    return tuple(name for name, value in required.items() if not value.strip())
+
+
+def require_settings(channel: Channel | None, settings: Settings) -> None:
+    """Refuse where a setting is missing. Raises: NotConfigured, naming it."""
+    if missing := missing_settings(channel, settings):
+        raise NotConfigured(
+            f"set {', '.join(missing)} before anything is sent by {channel}: the law asks every "
+            "message to say who writes and how to make it stop"
+        )
+
+
+def compose(intent: Intent, settings: Settings, make_token: TokenMaker) -> OutgoingMessage:
+    """Return the message as it leaves, always the same. Raises: NotConfigured."""
+    require_settings(intent.channel, settings)
+    if intent.channel is Channel.EMAIL:
+        return _compose_email(intent, settings, make_token(intent.id))
+    return OutgoingMessage(
+        intent_id=str(intent.id),
+        subject_id=str(intent.lead_id),
+        reference=intent.reference,
+        channel=intent.channel,
+        to=intent.to_address,
+        to_name=intent.to_name,
+        from_name=settings.sender_name,
+        text=intent.body,
+        template_id=intent.template_id,
+        parameters=intent.parameters,
+    )
+
+
+def _compose_email(intent: Intent, settings: Settings, token: str) -> OutgoingMessage:
+    url = _unsubscribe_url(settings, token)
+    return OutgoingMessage(
+        intent_id=str(intent.id),
+        subject_id=str(intent.lead_id),
+        reference=intent.reference,
+        channel=Channel.EMAIL,
+        to=intent.to_address,
+        to_name=intent.to_name,
+        from_address=settings.sender_address,
+        from_name=settings.sender_name,
+        reply_to=settings.reply_to,
+        subject=intent.subject,
+        text=intent.body.rstrip() + _footer(settings, url, token),
+        unsubscribe_url=url,
+        unsubscribe_mailto=_unsubscribe_mailto(settings, token),
+    )
+
+
+def _unsubscribe_url(settings: Settings, token: str) -> str:
+    """Return the page that stops mail; empty where no public address is set."""
+    root = settings.public_url.strip().rstrip("/")
+    return f"{root}/u/{token}" if root else ""
+
+
+def _unsubscribe_mailto(settings: Settings, token: str) -> str:
+    """Return the address, with the subject that names the person; empty where none is set."""
+    address = _stop_address(settings)
+    return f"{address}?subject={quote(f'unsubscribe {token}')}" if address else ""
+
+
+def _stop_address(settings: Settings) -> str:
+    return settings.unsubscribe_mailto.strip().removeprefix("mailto:")
+
+
+def _footer(settings: Settings, url: str, token: str) -> str:
+    stop = url or f"write to {_stop_address(settings)} with the subject: unsubscribe {token}"
+    return f"\n\n-- \n{settings.sender_name}\n{settings.postal_address}\nUnsubscribe: {stop}\n"

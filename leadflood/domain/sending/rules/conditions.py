@@ -1,0 +1,72 @@
+"""The last word before a send: everything that may forbid it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from leadflood.contracts.values import Channel
+from leadflood.domain.sending.schemas import IntentState, SendConditions
+from leadflood.engine.context import Allow, Defer, Deny, SendDecision
+
+REFUSALS = frozenset(
+    {
+        "lead.deleted",
+        "lead.gone",
+        "lead.merged",
+        "message.not_approved",
+        "opt_in.missing",
+        "run.cancelled",
+        "run.never_sends",
+        "suppressed",
+        "too_late",
+    }
+)
+"""Why a send is cancelled for good."""
+
+
+def check_sendable(
+    conditions: SendConditions,
+    claim: int,
+    job_id: UUID,
+    now: datetime,
+    held_retry_seconds: float,
+) -> SendDecision:
+    """Return whether a claim may send.
+
+    An intent already `sending` under this very claim may go: the reply to COMMIT was lost, and
+    nothing was called yet (a call that ended would have been recorded).
+    """
+    is_ours = conditions.claim == claim and conditions.job_id == job_id
+    if conditions.state is IntentState.SENDING and is_ours:
+        return Allow()
+    if conditions.state is not IntentState.READY:
+        return Deny(f"intent.{conditions.state}", f"its sending is {conditions.state}: not called")
+    refusal = _find_refusal(conditions, now)
+    if refusal is not None:
+        return refusal
+    if conditions.held:
+        return Defer("sending is held: `leadflood sending release` lets it go", held_retry_seconds)
+    return Allow()
+
+
+def is_final(code: str) -> bool:
+    """Whether a denial is one of `check_sendable`; any other may be lifted again."""
+    return code.startswith("intent.") or code in REFUSALS
+
+
+def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
+    checks = (
+        (conditions.lead_gone, "lead.gone", "its lead is gone"),
+        (conditions.lead_deleted, "lead.deleted", "its lead was deleted"),
+        (conditions.lead_merged, "lead.merged", "its lead was merged into another one"),
+        (conditions.run_cancelled, "run.cancelled", "its run was cancelled"),
+        (conditions.never_sends, "run.never_sends", "its run never sends"),
+        (not conditions.is_approved, "message.not_approved", "its message is not approved"),
+        (conditions.suppressed, "suppressed", "the address is on the suppression list"),
+        (
+            conditions.channel is Channel.WHATSAPP and not conditions.opted_in,
+            "opt_in.missing",
+            "no opt-in is recorded for this number",
+        ),
+        (conditions.latest_useful_at < now, "too_late", "its latest useful time is past"),
+    )
+    return next((Deny(code, reason) for applies, code, reason in checks if applies), None)

@@ -1,0 +1,188 @@
+"""Intents (one send of one message each), their states, and the switch of sending."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+from typing_extensions import override
+
+from leadflood.contracts.values import Channel
+from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.suppressions.schemas import Settings as SuppressionSettings
+
+
+class Settings(SuppressionSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who writes, what every message must carry, and how long a message is worth sending.
+
+    Required before an e-mail leaves: `sender_name`, `sender_address`, `postal_address` and
+    `unsubscribe_mailto` or `public_url`.
+    `latest_useful_hours` is how long an approved message may wait for its sending.
+    `held_retry_seconds` is how long a send waits that is held.
+    `not_sent_after_seconds`: a look-up earlier than that cannot prove that nothing arrived.
+    """
+
+    sender_name: str = ""
+    sender_address: str = ""
+    reply_to: str = ""
+    postal_address: str = ""
+    unsubscribe_mailto: str = ""
+    public_url: str = ""
+    latest_useful_hours: float = 72.0
+    held_retry_seconds: float = 10.0
+    not_sent_after_seconds: float = 60.0
+
+
+class IntentState(StrEnum):
+    """What has become of a sending; only `ready` may ever be called for."""
+
+    READY = "ready"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+class NewIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """A send to be, of one step of one message.
+
+    `lead_ids` are all leads that are this person.
+    """
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+    step: int
+    channel: Channel
+    to_address: str
+    lead_ids: tuple[UUID, ...]
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One sending of one message. `reference` is its stable Message-ID."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+    step: int
+    reference: str
+    channel: Channel
+    to_address: str
+    to_name: str
+    subject: str
+    body: str
+    template_id: str
+    parameters: tuple[str, ...]
+    state: IntentState
+    claim: int | None
+    job_id: UUID | None
+    latest_useful_at: datetime
+    code: str
+    detail: str
+    provider: str
+    remote_id: str
+    sending_at: datetime | None
+    ended_at: datetime | None
+
+
+class LockedIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent as it is locked; `told_state` is the state that the last event told."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+    state: IntentState
+    told_state: IntentState
+    claim: int | None
+    job_id: UUID | None
+    code: str
+
+
+class SendConditions(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that may forbid a send, read directly before the call."""
+
+    id: UUID
+    state: IntentState
+    claim: int | None
+    job_id: UUID | None
+    channel: Channel
+    latest_useful_at: datetime
+    is_approved: bool
+    lead_gone: bool
+    lead_merged: bool
+    lead_deleted: bool
+    run_cancelled: bool
+    never_sends: bool
+    suppressed: bool
+    opted_in: bool
+    held: bool
+
+
+class IntentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A sending as operators read it; the address is masked."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    channel: Channel
+    to_hint: str
+    reference: str
+    state: IntentState
+    code: str
+    sending_at: datetime | None
+
+
+class SendingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether sending is held, who said so, and the intents that may still arrive."""
+
+    held: bool
+    by: str
+    reason: str
+    changed_at: datetime | None
+    sending: tuple[IntentView, ...]
+    counts: dict[IntentState, int]
+
+
+class LookupCounts(msgspec.Struct, frozen=True, rename="camel"):
+    """How many unknown sends the other side could tell about."""
+
+    sent: int = 0
+    not_sent: int = 0
+    cannot_tell: int = 0
+
+
+class MessageApproved(LeadEvent, frozen=True, tag="messaging.message.approved"):
+    """A person or autopilot said yes; its intent is ready."""
+
+    message_id: UUID
+    intent_id: UUID
+
+    @override
+    def job_key(self) -> str:
+        return str(self.intent_id)
+
+
+class MessageAccepted(LeadEvent, frozen=True, tag="messaging.message.accepted"):
+    """The other side took it."""
+
+    message_id: UUID
+    intent_id: UUID
+
+
+class MessageRefused(LeadEvent, frozen=True, tag="messaging.message.refused"):
+    """It will not go: the other side or `authorize` said no; `code` says why."""
+
+    message_id: UUID
+    intent_id: UUID
+    code: str
+
+
+class MessageUnknown(LeadEvent, frozen=True, tag="messaging.message.unknown"):
+    """It may have arrived: asked for, never sent again."""
+
+    message_id: UUID
+    intent_id: UUID

@@ -1,0 +1,36 @@
+"""The switch of sending: hold everything, or let it go on."""
+
+from leadflood.domain.sending import repository
+from leadflood.domain.sending.schemas import SendingStatus
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx
+
+
+class SendingSwitch:
+    """Holds and releases sending. The switch outlives processes and holds for all of them."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def status(self) -> SendingStatus:
+        """Return whether sending is held, and what may still arrive."""
+        return await repository.get_status(self._db)
+
+    async def hold(self, tx: Tx, by: str, reason: str) -> SendingStatus:
+        """Stop all sending. Once this is committed, no intent leaves `ready`.
+
+        The answer lists the intents in `sending`: only these may still arrive.
+        Waits: for every authorize under way.
+        """
+        return await self._write(tx, "held", by, reason)
+
+    async def release(self, tx: Tx, by: str, reason: str) -> SendingStatus:
+        """Let sending go on. Waits: for every authorize under way."""
+        return await self._write(tx, "released", by, reason)
+
+    async def _write(self, tx: Tx, state: str, by: str, reason: str) -> SendingStatus:
+        await repository.own_sending_lock(tx)
+        await repository.write_switch(tx, state, by, reason, self._clock.now())
+        return await repository.get_status(tx)

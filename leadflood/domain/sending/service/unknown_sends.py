@@ -1,0 +1,154 @@
+"""Unknown sends: those that may have arrived, settled by a person or by a look-up."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from leadflood.contracts.ports.sender import Arrival, Sender
+from leadflood.contracts.values import Channel
+from leadflood.domain.sending import repository
+from leadflood.domain.sending.rules.compose import compose
+from leadflood.domain.sending.rules.transitions import StateChange, close_lost
+from leadflood.domain.sending.schemas import (
+    Intent,
+    IntentState,
+    IntentView,
+    LookupCounts,
+    MessageApproved,
+    Settings,
+)
+from leadflood.domain.suppressions.service.recipients import Recipients
+from leadflood.engine.clock import Clock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Conflict, LeadfloodError, NotFound
+from leadflood.engine.ids import OLDEST
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.publisher import PublishingTransaction
+
+_UNSETTLED = frozenset({IntentState.UNKNOWN, IntentState.SENDING})
+
+
+class EventPublisher(Protocol):
+    """Opens transactions whose events start jobs when they commit."""
+
+    def transaction(self) -> AbstractAsyncContextManager[PublishingTransaction]:
+        """Open one."""
+
+
+class UnknownSends:
+    """Lists and settles the sends of which nobody knows whether they arrived."""
+
+    def __init__(
+        self,
+        db: Database,
+        publisher: EventPublisher,
+        settings: Settings,
+        clock: Clock,
+        senders: Mapping[Channel, Sender] | None = None,
+    ) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._settings = settings
+        self._clock = clock
+        self._senders = senders or {}
+        self._recipients = Recipients(settings)
+        self._cursor = OLDEST
+
+    async def list(self, *, after: UUID = OLDEST, limit: int = 100) -> tuple[IntentView, ...]:
+        """List the unknown sends, oldest first."""
+        return await repository.list_intents(
+            self._db, IntentState.UNKNOWN, after=after, limit=limit
+        )
+
+    async def find_unsettled(self, intent_ids: Sequence[UUID]) -> set[UUID]:
+        """Return those that may have arrived, or may just be on their way."""
+        intents = await repository.find_intents(self._db, intent_ids)
+        return {intent.id for intent in intents.values() if intent.state in _UNSETTLED}
+
+    async def resolve(
+        self, publication: PublishingTransaction, intent_id: UUID, *, sent: bool, by: str
+    ) -> IntentState:
+        """Record whether an unknown send arrived; one that did not goes again.
+
+        Raises: NotFound, Conflict when it is not unknown.
+        """
+        intent = (await repository.lock_intents(publication.tx, [intent_id])).get(intent_id)
+        if intent is None:
+            raise NotFound(f"there is no sending {intent_id}")
+        if intent.state is not IntentState.UNKNOWN:
+            raise Conflict(
+                f"sending {intent_id} is {intent.state}: only an unknown one is resolved"
+            )
+        change = StateChange(
+            intent=intent,
+            state=IntentState.ACCEPTED if sent else IntentState.READY,
+            code="" if sent else "effect.not_sent",
+            resolved_by=by,
+        )
+        await repository.write_changes(publication.tx, [change], self._clock.now())
+        await publication.publish(_events_of(change), run_id=intent.run_id)
+        return change.state
+
+    async def settle_lost(self) -> int:
+        """Make unknown what is in sending under a claim that is gone; return how many events."""
+        async with self._publisher.transaction() as publication:
+            changes = [close_lost(intent) for intent in await repository.lock_lost(publication.tx)]
+            await repository.write_changes(publication.tx, changes, self._clock.now())
+            due = [(change.event, change.intent.run_id) for change in changes if change.event]
+            for event, run_id in due:
+                await publication.publish([event], run_id=run_id)
+        return len(due)
+
+    async def settle_by_lookup(self, limit: int = 50) -> LookupCounts:
+        """Ask the other side about unknown sends, and settle what it can tell."""
+        counts = dict.fromkeys(Arrival, 0)
+        async for intent in self._next_unknown(limit):
+            arrival = await self._look_up(intent)
+            counts[arrival] += 1
+            if arrival is not Arrival.CANNOT_TELL:
+                await self._settle(intent.id, is_sent=arrival is Arrival.SENT)
+        return LookupCounts(
+            sent=counts[Arrival.SENT],
+            not_sent=counts[Arrival.NOT_SENT],
+            cannot_tell=counts[Arrival.CANNOT_TELL],
+        )
+
+    async def _next_unknown(self, limit: int) -> AsyncIterator[Intent]:
+        """Go through the unknown page by page, so that those nobody can tell hide no others."""
+        views = await self.list(after=self._cursor, limit=limit)
+        self._cursor = views[-1].id if len(views) == limit else OLDEST
+        intents = await repository.find_intents(self._db, (view.id for view in views))
+        for view in views:
+            if view.id in intents:
+                yield intents[view.id]
+
+    async def _look_up(self, intent: Intent) -> Arrival:
+        """Ask one sender; what cannot be asked now is asked again later."""
+        sender = self._senders.get(intent.channel)
+        if sender is None or intent.sending_at is None:
+            return Arrival.CANNOT_TELL
+        try:
+            message = compose(intent, self._settings, self._recipients.unsubscribe_token)
+            arrival = await sender.look_up(message, intent.sending_at)
+        except LeadfloodError:
+            return Arrival.CANNOT_TELL
+        age_seconds = (self._clock.now() - intent.sending_at).total_seconds()
+        if arrival is Arrival.NOT_SENT and age_seconds < self._settings.not_sent_after_seconds:
+            return Arrival.CANNOT_TELL
+        return arrival
+
+    async def _settle(self, intent_id: UUID, *, is_sent: bool) -> None:
+        try:
+            async with self._publisher.transaction() as publication:
+                await self.resolve(publication, intent_id, sent=is_sent, by="look-up")
+        except Conflict:
+            return  # a person or the call itself was faster
+
+
+def _events_of(change: StateChange) -> Sequence[Event]:
+    """List what a resolved send tells: one that goes again is approved anew."""
+    intent = change.intent
+    if change.state is IntentState.READY:
+        return [MessageApproved(intent.lead_id, intent.message_id, intent.id)]
+    return [] if change.event is None else [change.event]

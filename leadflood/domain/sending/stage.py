@@ -1,0 +1,217 @@
+"""The step `message.send`."""
+
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+import msgspec
+from typing_extensions import override
+
+from leadflood.contracts.parts import StageParts
+from leadflood.contracts.ports.sender import Receipt, Sender
+from leadflood.contracts.values import Channel
+from leadflood.domain.sending import repository
+from leadflood.domain.sending.repository import CancelledSend, StartedSend
+from leadflood.domain.sending.rules.compose import compose
+from leadflood.domain.sending.rules.conditions import check_sendable, is_final
+from leadflood.domain.sending.rules.transitions import SendOutcome, SendReport
+from leadflood.domain.sending.schemas import (
+    Intent,
+    IntentState,
+    MessageApproved,
+    SendConditions,
+    Settings,
+)
+from leadflood.domain.sending.service.call_outcomes import explain, final_outcome_of, outcome_of
+from leadflood.domain.sending.service.send_reports import record_reports
+from leadflood.domain.suppressions.service.recipients import Recipients
+from leadflood.engine.clock import Clock
+from leadflood.engine.context import Allow, Defer, Deny, JobContext, SendDecision
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Denied, NotConfigured, NotFound
+from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
+from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+
+
+class NoCall(msgspec.Struct, frozen=True):
+    """A send that needed no call: what is known of it."""
+
+    outcome: SendOutcome
+    code: str = ""
+    detail: str = ""
+
+
+class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
+    """Sends an approved message, once.
+
+    `record` is called by the gateway: what happened is written at once.
+    """
+
+    name = "message.send"
+    task: ClassVar[Any] = MessageApproved
+    default_policy: ClassVar[Policy] = Policy(concurrency=64, timeout_seconds=120.0)
+    effect = True
+
+    def __init__(
+        self,
+        policy: Policy,
+        settings: Settings,
+        clock: Clock,
+        senders: Mapping[Channel, Sender],
+    ) -> None:
+        super().__init__(policy)
+        self._settings = settings
+        self._clock = clock
+        self._senders = senders
+        self._recipients = Recipients(settings)
+
+    @classmethod
+    @override
+    def build(cls, policy: Policy, parts: StageParts) -> Self:
+        return cls(policy, parts.settings_of(Settings), parts.clock, parts.ports.senders)
+
+    @override
+    async def load(
+        self, db: Reader, tasks: Sequence[ClaimedTask[MessageApproved]]
+    ) -> Sequence[Intent | Outcome[Receipt | NoCall]]:
+        intents = await repository.find_intents(db, (task.task.intent_id for task in tasks))
+        return [_open(task, intents.get(task.task.intent_id)) for task in tasks]
+
+    @override
+    async def work(self, item: Intent) -> Outcome[Receipt | NoCall]:
+        sender = self._senders.get(item.channel)
+        if sender is None:
+            raise NotConfigured(f"no provider sends {item.channel}: give one its key in providers")
+        message = compose(item, self._settings, self._recipients.unsubscribe_token)
+        try:
+            receipt = await sender.send(message)
+        except Denied as error:
+            code, detail = explain(error)
+            if not is_final(code):  # a provider switched off: its switch may come back
+                return Snooze(self._settings.held_retry_seconds, detail)
+            return Done(NoCall(SendOutcome.FORBIDDEN, code, detail))
+        return Done(receipt)
+
+    @override
+    async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+        """Return the last word on each send, and move those that may go to `sending`.
+
+        Waits: while `hold` writes its switch. The lock is taken in a statement of its own, so
+        that everything read after it is what stands once `hold` has answered.
+        """
+        await repository.share_sending_lock(tx)
+        now = self._clock.now()
+        conditions = await repository.check_intents(tx, (job.input.id for job in jobs))
+        started: dict[UUID, StartedSend] = {}
+        cancelled: list[CancelledSend] = []
+        decisions = []
+        for job in jobs:
+            intent_id = job.input.id
+            decision = self._decide(job, conditions.get(intent_id), started, now)
+            decisions.append(decision)
+            if isinstance(decision, Allow):
+                started[intent_id] = self._start(job)
+            elif isinstance(decision, Deny):
+                cancelled.append(CancelledSend(intent_id, decision.code, decision.reason))
+        await repository.start_sending(tx, list(started.values()), now)
+        await repository.cancel_intents(tx, cancelled, now)
+        return decisions
+
+    @override
+    async def record(
+        self, tx: Tx, job: JobContext, error: BaseException | None, reply: Any
+    ) -> None:
+        """Write what the call did in the gateway's own transaction; the job's commit tells it."""
+        await self.record_many(tx, [(job, error, reply)])
+
+    @override
+    async def record_many(
+        self, tx: Tx, ended: Sequence[tuple[JobContext, BaseException | None, Any]]
+    ) -> None:
+        """Write it for all calls of a shared transaction; an intent met twice is written twice."""
+        left = [_report_call(job, error) for job, error, _ in ended]
+        while left:
+            first = {report.intent_id: report for report in reversed(left)}
+            await record_reports(tx, list(first.values()), self._clock.now(), tells=False)
+            left = [report for report in left if first[report.intent_id] is not report]
+
+    @override
+    async def commit(
+        self, tx: Tx, ended: Sequence[FinishedTask[MessageApproved, Receipt | NoCall]]
+    ) -> Sequence[FollowUp]:
+        reports = [_report_end(finished) for finished in ended]
+        events = await record_reports(tx, reports, self._clock.now())
+        return [
+            finished.follow_up(events[finished.task.intent_id])
+            for finished in ended
+            if finished.task.intent_id in events
+        ]
+
+    def _decide(
+        self,
+        job: JobContext,
+        conditions: SendConditions | None,
+        started: Container[UUID],
+        now: datetime,
+    ) -> SendDecision:
+        retry_seconds = self._settings.held_retry_seconds
+        if conditions is None:
+            return Deny("intent.gone", "its intent is gone")
+        if conditions.id in started:
+            return Defer("another job sends it in this very moment", retry_seconds)
+        return check_sendable(conditions, job.claim, job.job_id, now, retry_seconds)
+
+    def _start(self, job: JobContext) -> StartedSend:
+        sender = self._senders.get(job.input.channel)
+        return StartedSend(
+            job.input.id, job.claim, job.job_id, "" if sender is None else sender.name
+        )
+
+
+def _open(
+    task: ClaimedTask[MessageApproved], intent: Intent | None
+) -> Intent | Outcome[Receipt | NoCall]:
+    """Return what to work on; what has ended, or is another claim's, ends here without a call."""
+    if intent is None:
+        return Discard(NotFound(f"intent {task.task.intent_id} is gone: nothing to send"))
+    if intent.state is IntentState.READY:
+        return intent
+    if intent.state is IntentState.SENDING:
+        return Done(
+            NoCall(SendOutcome.LOST, "effect.lost", "its call was cut: it may have arrived")
+        )
+    return Done(NoCall(SendOutcome.SEEN))
+
+
+def _report_call(job: JobContext, error: BaseException | None) -> SendReport:
+    """Return what one call did to its intent."""
+    code, detail = explain(error)
+    return SendReport(
+        intent_id=job.input.id,
+        claim=job.claim,
+        job_id=job.job_id,
+        outcome=outcome_of(error),
+        code=code,
+        detail=detail,
+        is_fenced=False,
+    )
+
+
+def _report_end(finished: FinishedTask[MessageApproved, Receipt | NoCall]) -> SendReport:
+    """Return what the job that ends has learned of its intent."""
+    report = SendReport(
+        intent_id=finished.task.intent_id,
+        claim=finished.claimed.claim,
+        job_id=finished.claimed.job_id,
+        outcome=SendOutcome.ACCEPTED,
+    )
+    replace = msgspec.structs.replace
+    if isinstance(finished.outcome, Discard):
+        error = finished.outcome.error
+        code, detail = explain(error)
+        return replace(report, outcome=final_outcome_of(error), code=code, detail=detail)
+    result = finished.outcome.result
+    if isinstance(result, NoCall):
+        return replace(report, outcome=result.outcome, code=result.code, detail=result.detail)
+    return replace(report, detail=result.detail, remote_id=result.remote_id)

@@ -1,0 +1,112 @@
+-- fragment: suppression_columns
+-- A line of the list as people read it.
+id, kind, hint, reason, source, added_by AS by, created_at, lifted_at
+
+-- name: add_suppressions
+-- Who must not be written to; one live line per key.
+INSERT INTO suppression (id, kind, key, hint, reason, source, added_by, created_at)
+SELECT id, kind, key, hint, :reason::text, :source::text, :by::text, :now::timestamptz
+FROM unnest(:ids::uuid[], :kinds::text[], :keys::bytea[], :hints::text[])
+    AS line (id, kind, key, hint)
+ORDER BY key
+ON CONFLICT (key) WHERE lifted_at IS NULL DO NOTHING;
+
+-- name: find_suppression
+-- The live line of a key.
+SELECT {suppression_columns}
+FROM suppression WHERE key = :key::bytea AND lifted_at IS NULL;
+
+-- name: list_suppressions
+-- The list as people read it, newest first.
+SELECT {suppression_columns}
+FROM suppression
+WHERE id < :before::uuid AND lifted_at IS NULL
+    AND (:kind::text IS NULL OR kind = :kind::text)
+ORDER BY id DESC
+LIMIT :limit::int;
+
+-- name: lift_suppression
+-- Lifted, not deleted: who did it stays readable.
+UPDATE suppression SET lifted_at = :now::timestamptz, lifted_by = :by::text
+WHERE id = :id::uuid AND lifted_at IS NULL
+RETURNING {suppression_columns};
+
+-- name: find_opted_in
+-- Which of these addresses have agreed to be written to on a channel.
+SELECT key FROM opt_in
+WHERE channel = :channel::text AND key = ANY(:keys::bytea[]) AND withdrawn_at IS NULL;
+
+-- name: add_opt_ins
+-- People's agreements, with what proves them; one live row per lead and channel.
+INSERT INTO opt_in (
+    id, lead_id, channel, key, hint, wording, source, obtained_at, recorded_at, recorded_by
+)
+SELECT
+    id, lead_id, channel, key, hint, wording, source, obtained_at, :now::timestamptz, recorded_by
+FROM unnest(
+    :ids::uuid[], :lead_ids::uuid[], :channels::text[], :keys::bytea[], :hints::text[],
+    :wordings::text[], :sources::text[], :obtained_ats::timestamptz[], :recorded_bys::text[]
+) AS agreement (
+    id, lead_id, channel, key, hint, wording, source, obtained_at, recorded_by
+)
+ORDER BY lead_id, channel;
+
+-- name: withdraw_opt_ins
+-- Agreements taken back: those of these leads on a channel, and every other one of the same address.
+UPDATE opt_in SET
+    withdrawn_at = :now::timestamptz, withdrawn_by = :by::text,
+    withdrawn_reason = :reason::text
+WHERE channel = :channel::text AND withdrawn_at IS NULL
+    AND (lead_id = ANY(:lead_ids::uuid[]) OR key IN (
+        SELECT key FROM opt_in AS own
+        WHERE own.lead_id = ANY(:lead_ids::uuid[]) AND own.channel = :channel::text
+            AND own.withdrawn_at IS NULL))
+RETURNING id;
+
+-- name: replace_opt_ins
+-- What these leads agreed to on a channel gives way to a newer agreement; the row stays as proof.
+UPDATE opt_in SET
+    withdrawn_at = :now::timestamptz, withdrawn_by = :by::text, withdrawn_reason = 'replaced'
+WHERE channel = :channel::text AND lead_id = ANY(:lead_ids::uuid[]) AND withdrawn_at IS NULL;
+
+-- name: list_opt_ins
+-- All that these leads agreed to, live or taken back, newest first.
+SELECT
+    id, lead_id, channel, key, hint, wording, source, obtained_at, recorded_at, recorded_by,
+    withdrawn_at, withdrawn_by, withdrawn_reason
+FROM opt_in WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY id DESC;
+
+-- name: add_tokens
+-- What lets the person written to say stop; only hashes are kept.
+INSERT INTO unsubscribe_token (token_hash, intent_id, lead_id, address_key, hint, created_at)
+SELECT token_hash, intent_id, lead_id, address_key, hint, :now::timestamptz
+FROM unnest(
+    :token_hashes::bytea[], :intent_ids::uuid[], :lead_ids::uuid[], :address_keys::bytea[],
+    :hints::text[]
+) AS issued (token_hash, intent_id, lead_id, address_key, hint)
+ORDER BY intent_id
+ON CONFLICT DO NOTHING;
+
+-- name: find_token
+-- Whom a token speaks for.
+SELECT intent_id, lead_id, address_key, hint, used_at
+FROM unsubscribe_token WHERE token_hash = :token_hash::bytea;
+
+-- name: use_token
+-- The first use is remembered; later ones change nothing.
+UPDATE unsubscribe_token SET used_at = :now::timestamptz
+WHERE token_hash = :token_hash::bytea AND used_at IS NULL
+RETURNING intent_id;
+
+-- name: find_family
+-- A lead with every lead it was merged into and that was merged into it.
+WITH RECURSIVE up AS (
+    SELECT id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
+    UNION
+    SELECT lead.id, lead.merged_into FROM up JOIN lead ON lead.id = up.merged_into
+), down AS (
+    SELECT id FROM up
+    UNION
+    SELECT lead.id FROM down JOIN lead ON lead.merged_into = down.id
+)
+SELECT id FROM down;

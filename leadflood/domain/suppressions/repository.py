@@ -1,0 +1,192 @@
+"""Suppressions, opt-ins and unsubscribe tokens in the database; every write is set-based."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import Channel
+from leadflood.domain.suppressions.rules.address_hash import hash_token
+from leadflood.domain.suppressions.schemas import (
+    NewOptIn,
+    NewUnsubscribeToken,
+    OptInView,
+    SuppressionKind,
+    SuppressionView,
+    Unsubscribed,
+)
+from leadflood.engine.db.rows import clean, to_struct
+from leadflood.engine.db.sql import load_queries
+from leadflood.engine.db.tx import Reader, Tx
+
+SQL = load_queries(__file__)
+
+
+class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
+    """A line to add to the suppression list; `key` is the hash of what it stops."""
+
+    id: UUID
+    kind: SuppressionKind
+    key: bytes
+    hint: str
+
+
+class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Why lines are on the suppression list, where that came from, and who asked for it."""
+
+    reason: str
+    source: str
+    by: str
+
+
+class LeadOptIn(msgspec.Struct, frozen=True):
+    """An agreement as it is kept, with the lead it was recorded for."""
+
+    lead_id: UUID
+    key: bytes
+    view: OptInView
+
+
+class UnsubscribeToken(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an unsubscribe token speaks for; `used_at` None: nobody has used it."""
+
+    intent_id: UUID
+    lead_id: UUID
+    address_key: bytes
+    hint: str
+    used_at: datetime | None
+
+    def answer(self, *, first_time: bool) -> Unsubscribed:
+        """Return what the person is shown."""
+        return Unsubscribed(known=True, first_time=first_time, hint=self.hint)
+
+
+async def add_suppressions(
+    tx: Tx, lines: Sequence[NewSuppression], origin: SuppressionOrigin, now: datetime
+) -> None:
+    """Add lines to the suppression list; those that are on it keep their line."""
+    await tx.execute(
+        SQL.add_suppressions,
+        reason=origin.reason,
+        source=origin.source,
+        by=origin.by,
+        now=now,
+        ids=[line.id for line in lines],
+        kinds=[line.kind.value for line in lines],
+        keys=[line.key for line in lines],
+        hints=[line.hint for line in lines],
+    )
+
+
+async def find_suppression(db: Reader, key: bytes) -> SuppressionView | None:
+    """Return the live line of a hash."""
+    row = await db.fetch_one(SQL.find_suppression, key=key)
+    return None if row is None else to_struct(row, SuppressionView)
+
+
+async def list_suppressions(
+    db: Reader, kind: SuppressionKind | None, before: UUID, limit: int
+) -> tuple[SuppressionView, ...]:
+    """List live lines, newest first; `kind` None: of all kinds."""
+    kind_name = None if kind is None else kind.value
+    rows = await db.fetch(SQL.list_suppressions, kind=kind_name, before=before, limit=limit)
+    return tuple(to_struct(row, SuppressionView) for row in rows)
+
+
+async def lift_suppression(
+    tx: Tx, suppression_id: UUID, by: str, now: datetime
+) -> SuppressionView | None:
+    """Lift one line; None when it was not live."""
+    row = await tx.fetch_one(SQL.lift_suppression, id=suppression_id, by=by, now=now)
+    return None if row is None else to_struct(row, SuppressionView)
+
+
+async def find_opted_in(db: Reader, channel: Channel, keys: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the addresses, by their hashes, that have a live opt-in on a channel."""
+    rows = await db.fetch(SQL.find_opted_in, channel=channel.value, keys=list(keys))
+    return frozenset(row["key"] for row in rows)
+
+
+async def add_opt_ins(
+    tx: Tx,
+    ids: Sequence[UUID],
+    opt_ins: Sequence[tuple[UUID, NewOptIn, str]],
+    now: datetime,
+) -> None:
+    """Write agreements; each comes as (lead, agreement, who recorded it)."""
+    agreements = [agreement for _, agreement, _ in opt_ins]
+    await tx.execute(
+        SQL.add_opt_ins,
+        ids=ids,
+        lead_ids=[lead_id for lead_id, _, _ in opt_ins],
+        channels=[agreement.channel.value for agreement in agreements],
+        keys=[agreement.key for agreement in agreements],
+        hints=[agreement.hint for agreement in agreements],
+        wordings=[agreement.wording for agreement in agreements],
+        sources=[agreement.source for agreement in agreements],
+        obtained_ats=[agreement.obtained_at for agreement in agreements],
+        recorded_bys=[by for _, _, by in opt_ins],
+        now=now,
+    )
+
+
+async def replace_opt_ins(
+    tx: Tx, channel: Channel, lead_ids: Sequence[UUID], by: str, now: datetime
+) -> None:
+    """Withdraw what these leads agreed to on a channel, for a newer agreement."""
+    await tx.execute(
+        SQL.replace_opt_ins, channel=channel.value, lead_ids=list(lead_ids), by=by, now=now
+    )
+
+
+async def withdraw_opt_ins(
+    tx: Tx, channel: Channel, lead_ids: Sequence[UUID], by: str, reason: str, now: datetime
+) -> int:
+    """Withdraw what these leads agreed to on a channel, and return how many rows that were."""
+    rows = await tx.fetch(
+        SQL.withdraw_opt_ins,
+        channel=channel.value,
+        lead_ids=list(lead_ids),
+        by=by,
+        reason=clean(reason),
+        now=now,
+    )
+    return len(rows)
+
+
+async def list_opt_ins(db: Reader, lead_ids: Sequence[UUID]) -> list[LeadOptIn]:
+    """List all that these leads agreed to, live or withdrawn, newest first."""
+    rows = await db.fetch(SQL.list_opt_ins, lead_ids=list(lead_ids))
+    return [LeadOptIn(row["lead_id"], row["key"], to_struct(row, OptInView)) for row in rows]
+
+
+async def add_tokens(tx: Tx, tokens: Sequence[NewUnsubscribeToken], now: datetime) -> None:
+    """Write unsubscribe tokens; only hashes are kept."""
+    await tx.execute(
+        SQL.add_tokens,
+        now=now,
+        token_hashes=[hash_token(token.token) for token in tokens],
+        intent_ids=[token.intent_id for token in tokens],
+        lead_ids=[token.lead_id for token in tokens],
+        address_keys=[token.address_hash for token in tokens],
+        hints=[token.hint for token in tokens],
+    )
+
+
+async def find_token(db: Reader, token: str) -> UnsubscribeToken | None:
+    """Return whom a token speaks for; any text may come in."""
+    row = await db.fetch_one(SQL.find_token, token_hash=hash_token(token))
+    return None if row is None else to_struct(row, UnsubscribeToken)
+
+
+async def use_token(tx: Tx, token: str, now: datetime) -> bool:
+    """Record the first use of a token; whether this was it."""
+    row = await tx.fetch_one(SQL.use_token, token_hash=hash_token(token), now=now)
+    return row is not None
+
+
+async def find_family(db: Reader, lead_id: UUID) -> tuple[UUID, ...]:
+    """List every lead that is this person; a lead that is gone stands for itself."""
+    rows = await db.fetch(SQL.find_family, ids=[lead_id])
+    return tuple(row["id"] for row in rows) or (lead_id,)

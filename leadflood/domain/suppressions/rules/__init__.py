@@ -1,0 +1,1 @@
+"""Addresses as keyed hashes. Pure."""

@@ -1,0 +1,92 @@
+"""Keyed hashes of addresses and unsubscribe tokens: what is kept of a person.
+
+The suppression list must outlive the person's data, so it holds HMAC-SHA256 only; without the
+secret an address cannot be tried against a stolen list.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable
+from uuid import UUID
+
+from leadflood.contracts.addresses import list_domains, normalize_address, normalize_domain
+from leadflood.contracts.values import Channel
+from leadflood.domain.suppressions.schemas import SuppressionKind
+from leadflood.engine.errors import Invalid, NotConfigured
+
+_TOKEN_BYTES = 24
+
+
+class AddressHasher:
+    """Hashes addresses with the secret of the installation."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode("utf-8", "surrogatepass")
+
+    def hash_value(self, kind: SuppressionKind, value: str) -> bytes:
+        """Return the hash of a normalized value under its kind."""
+        return self._sign(f"{kind.value}:{value}")
+
+    def hash_address(self, channel: Channel, address: str) -> bytes:
+        """Return the hash of an address as its channel writes it. Raises: Invalid."""
+        return self.hash_value(SuppressionKind.ADDRESS, normalize_address(channel, address))
+
+    def hash_lead(self, lead_id: UUID) -> bytes:
+        """Return the hash of a lead's id, which stops every channel to this person."""
+        return self.hash_value(SuppressionKind.LEAD, str(lead_id))
+
+    def list_stopping(
+        self, channel: Channel, address: str, lead_ids: Iterable[UUID]
+    ) -> tuple[bytes, ...]:
+        """Return each hash whose suppression stops this address: itself, channel, lead, domains."""
+        return (
+            self.hash_address(channel, address),
+            self.hash_value(SuppressionKind.CHANNEL, channel.value),
+            *map(self.hash_lead, lead_ids),
+            *(self.hash_value(SuppressionKind.DOMAIN, domain) for domain in list_domains(address)),
+        )
+
+    def unsubscribe_token(self, intent_id: UUID) -> str:
+        """Return the unsubscribe token of a send: unguessable, and always the same."""
+        signature = self._sign(f"unsubscribe:{intent_id}")
+        return base64.urlsafe_b64encode(signature[:_TOKEN_BYTES]).decode("ascii")
+
+    def _sign(self, value: str) -> bytes:
+        if not self._secret:
+            raise NotConfigured(
+                "set messaging.hash_secret (any long random text; keep it for ever): it keys the "
+                "suppression list and the unsubscribe links"
+            )
+        return hmac.digest(self._secret, value.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def hash_token(token: str) -> bytes:
+    """Return the hash of a token as it is stored; any text may come in."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def normalize_value(kind: SuppressionKind, value: str) -> str:
+    """Return what a person asks to suppress in the form that is hashed. Raises: Invalid."""
+    match kind:
+        case SuppressionKind.ADDRESS:
+            channel = Channel.EMAIL if "@" in value else Channel.WHATSAPP
+            return normalize_address(channel, value)
+        case SuppressionKind.DOMAIN:
+            domain = normalize_domain(value.removeprefix("@"))
+            if not domain or "@" in domain or any(sign.isspace() for sign in domain):
+                raise Invalid.field("value", "write a domain such as example.com")
+            return domain
+        case SuppressionKind.CHANNEL:
+            if value not in {channel.value for channel in Channel}:
+                raise Invalid.field("value", f"write one of {', '.join(Channel)}")
+            return value
+        case SuppressionKind.LEAD:
+            return _normalize_lead_id(value)
+
+
+def _normalize_lead_id(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError as error:
+        raise Invalid.field("value", "write the lead's id") from error

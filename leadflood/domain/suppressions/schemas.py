@@ -1,0 +1,126 @@
+"""Suppressions, opt-ins and unsubscribe tokens."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.values import Channel
+from leadflood.domain.leads.schemas import LeadEvent
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How addresses are hashed.
+
+    `hash_secret` keys the hashes of the suppression list: changing it forgets the list.
+    """
+
+    hash_secret: str = ""
+
+
+class SuppressionKind(StrEnum):
+    """What a suppression stops: an address, a domain with all below it, a channel, a lead."""
+
+    ADDRESS = "address"
+    DOMAIN = "domain"
+    CHANNEL = "channel"
+    LEAD = "lead"
+
+
+class SuppressionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A line of the suppression list; only a keyed hash and a masked hint are kept."""
+
+    id: UUID
+    kind: SuppressionKind
+    hint: str
+    reason: str
+    source: str
+    by: str
+    created_at: datetime
+    lifted_at: datetime | None
+
+
+class SuppressionInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Whom not to write to any more: an address, a domain, a channel or a lead's id, and why."""
+
+    kind: SuppressionKind
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+
+
+class OptInView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A person's agreement to be written to on a channel, with its evidence.
+
+    Only a masked hint of the address is shown. `wording` empty: whoever recorded it named none.
+    `withdrawnAt` null: it holds; a newer one takes its place with the reason `replaced`.
+    """
+
+    id: UUID
+    channel: Channel
+    hint: str
+    wording: str
+    source: str
+    obtained_at: datetime
+    recorded_at: datetime
+    recorded_by: str
+    withdrawn_at: datetime | None
+    withdrawn_by: str | None
+    withdrawn_reason: str | None
+
+
+class NewOptIn(msgspec.Struct, frozen=True, kw_only=True):
+    """An agreement ready to be written, whoever's it is; `key` is the hash of the address."""
+
+    channel: Channel
+    key: bytes
+    hint: str
+    wording: str
+    source: str
+    obtained_at: datetime
+
+
+class RecipientHashes(msgspec.Struct, frozen=True):
+    """An address as it is kept: its own hash, and all hashes whose suppression stops it."""
+
+    address: bytes
+    stopping: tuple[bytes, ...]
+
+
+class NewUnsubscribeToken(msgspec.Struct, frozen=True, kw_only=True):
+    """An unsubscribe token, and whom it speaks for."""
+
+    token: str
+    intent_id: UUID
+    lead_id: UUID
+    address_hash: bytes
+    hint: str
+
+
+class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a token did: `known` False for a token that is none of ours."""
+
+    known: bool
+    first_time: bool
+    hint: str
+
+
+class OptInRecorded(LeadEvent, frozen=True, tag="messaging.opt_in.recorded"):
+    """A person agreed to be written to on a channel."""
+
+    channel: Channel
+
+
+class OptInWithdrawn(LeadEvent, frozen=True, tag="messaging.opt_in.withdrawn"):
+    """A person took their agreement back."""
+
+    channel: Channel
+
+
+class LeadUnsubscribed(LeadEvent, frozen=True, tag="messaging.lead.unsubscribed"):
+    """A person said stop: no channel may write to them."""
+
+    intent_id: UUID

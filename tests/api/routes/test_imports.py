@@ -1,0 +1,706 @@
+"""Imports over HTTP: upload, map, preview, start, watch, undo."""
+
+import codecs
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+from anyio import create_task_group
+from leadflood.app import Node
+from leadflood.domain.auth.schemas import Role
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.db.pool import Database, Settings, open_database
+from leadflood.engine.db.sql import Query
+
+from tests.support.api import Answer, Client, running_api, running_node
+from tests.support.db import TestServer, cloned_database
+
+pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
+CSV = {"Content-Type": "text/csv"}
+FINAL_STATES = {"completed", "failed", "undone"}
+HASHES = Query(
+    "hashes",
+    """
+    SELECT 'company' AS name,
+        md5(coalesce(string_agg(md5(company::text), '' ORDER BY id), '')) AS md5
+    FROM company
+    UNION ALL
+    SELECT 'identity',
+        md5(coalesce(string_agg(md5(identity::text), '' ORDER BY kind, value), ''))
+    FROM identity
+    UNION ALL
+    SELECT 'field_value', md5(coalesce(string_agg(md5(field_value::text), '' ORDER BY id), ''))
+    FROM field_value
+    UNION ALL
+    SELECT 'lead_text', md5(coalesce(string_agg(md5(lead_text::text), '' ORDER BY lead_id), ''))
+    FROM lead_text
+    UNION ALL
+    SELECT 'lead', md5(coalesce(string_agg(
+        md5((to_jsonb(lead) - 'version' - 'updated_at')::text), '' ORDER BY id), ''))
+    FROM lead
+    """,
+    (),
+)
+
+
+ACTS = Query(
+    "acts", "SELECT action FROM audit_event WHERE subject_id = $1::text ORDER BY id", ("id",)
+)
+
+
+@pytest.fixture(scope="module")
+async def node_settings(database_server: TestServer) -> AsyncIterator[Settings]:
+    """A database of this file's own: nobody else changes it while its tables are compared."""
+    async with cloned_database(database_server) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+async def node_database(node_settings: Settings) -> AsyncIterator[Database]:
+    async with open_database(node_settings) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+async def node(
+    node_database: Database, node_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Node]:
+    folder = tmp_path_factory.mktemp("imports")
+    async with running_node(node_database, node_settings, folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def api(node: Node) -> AsyncIterator[Client]:
+    async with running_api(node) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def icp_id(api: Client) -> str:
+    created = await api.post("/v1/icps", {"name": "Ops", "target": {"titles": ["COO"]}})
+    return str(created.json["id"])
+
+
+async def table_hashes(database: Database) -> dict[str, str]:
+    return {row["name"]: row["md5"] for row in await database.fetch(HASHES)}
+
+
+def a_file(tag: str, count: int = 3, start: int = 0) -> bytes:
+    lines = ["First Name,Last Name,Email,Company,Website,Job Title"]
+    lines += [
+        f"Ann{n},Lee{n},ann{n}@{tag}{n % 3}.example,Acme {tag},https://{tag}{n % 3}.example,COO"
+        for n in range(start, start + count)
+    ]
+    return "\n".join(lines).encode()
+
+
+async def send(api: Client, raw: bytes, **headers: str) -> Answer:
+    address = f"{api.address}/v1/imports?name=leads.csv"
+    staged = {**api.auth, **CSV, **headers}
+    async with api.session.post(address, data=io.BytesIO(raw), headers=staged) as response:
+        return Answer(response.status, response.headers, await response.read())
+
+
+async def upload(api: Client, raw: bytes, **headers: str) -> Any:
+    answer = await send(api, raw, **headers)
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+async def set_mapping(api: Client, staged: Any, **mapping: Any) -> Any:
+    answer = await api.ask("PUT", f"/v1/imports/{staged['id']}/mapping", mapping)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+async def wait_for_end(api: Client, staged: Any, *, undo_job_id: str | None = None) -> Any:
+    with anyio.fail_after(20):
+        while True:
+            view = (await api.get(f"/v1/imports/{staged['id']}")).json
+            if view["state"] in FINAL_STATES and undo_job_id in {None, view["undoJobId"]}:
+                return view
+            await REAL_TIME.sleep(0.02)
+
+
+async def import_file(api: Client, raw: bytes, **mapping: Any) -> Any:
+    staged = await upload(api, raw)
+    if mapping:
+        await set_mapping(api, staged, **mapping)
+    started = await api.post(f"/v1/imports/{staged['id']}/start")
+    assert started.status == 202, started.body
+    return await wait_for_end(api, staged)
+
+
+async def undo_import(api: Client, staged: Any) -> Any:
+    answer = await api.post(f"/v1/imports/{staged['id']}/undo")
+    assert answer.status == 202, answer.body
+    return await wait_for_end(api, staged, undo_job_id=answer.json["jobId"])
+
+
+async def test_an_upload_shows_how_the_file_was_understood(api: Client) -> None:
+    view = await upload(api, a_file("shown"))
+
+    assert (view["state"], view["encoding"], view["delimiter"]) == ("uploaded", "utf-8", ",")
+    assert view["rowCount"] == 3
+    assert [column["guess"] for column in view["columns"]] == [
+        "first_name",
+        "last_name",
+        "email",
+        "company_name",
+        "company_domain",
+        "title",
+    ]
+    assert view["columns"][2]["samples"] == [
+        "ann0@shown0.example",
+        "ann1@shown1.example",
+        "ann2@shown2.example",
+    ]
+
+
+async def test_undo_leaves_no_trace(api: Client, node_database: Database) -> None:
+    before = await table_hashes(node_database)
+
+    completed = await import_file(api, a_file("trace", 700), enrich=False, tags=["Fair"])
+    tagged = (await api.get("/v1/leads?tag=fair&limit=1")).json
+    undone_view = await undo_import(api, completed)
+
+    assert completed["counts"]["created"] == 700
+    assert tagged["data"]
+    assert undone_view["counts"] == {**completed["counts"], "undone": 700, "kept": 0}
+    assert await table_hashes(node_database) == before
+
+
+def rows(*lines: str) -> bytes:
+    return "\n".join(("email,linkedin url,name,company,website,title,city", *lines)).encode()
+
+
+def unique_tag() -> str:
+    return f"x{uuid4().hex[:10]}"
+
+
+async def find_lead(api: Client, address: str) -> Any:
+    leads = (await api.get(f"/v1/leads?email={address}")).json["data"]
+    return (await api.get(f"/v1/leads/{leads[0]['id']}")).json if leads else None
+
+
+async def list_rows(api: Client, staged: Any, state: str = "") -> list[Any]:
+    query = f"?state={state}" if state else ""
+    view = (await api.get(f"/v1/imports/{staged['id']}/rows{query}")).json["data"]
+    assert isinstance(view, list)
+    return view
+
+
+@pytest.fixture
+async def own_leads_only(api: Client) -> AsyncIterator[None]:
+    """SALES_REPs see their own leads, for this test."""
+    assert (await api.ask("PATCH", "/v1/team", {"salesRepSees": "own"})).status == 200
+    try:
+        yield
+    finally:
+        await api.ask("PATCH", "/v1/team", {"salesRepSees": "all"})
+
+
+async def test_an_undo_takes_from_a_known_lead_exactly_what_the_file_gave_it(
+    api: Client, icp_id: str, node_database: Database
+) -> None:
+    tag = unique_tag()
+    address = f"a@{tag}.example"
+    old = {
+        "email": address,
+        "fullName": "Ann Lee",
+        "title": "CTO",
+        "icpId": icp_id,
+        "providers": [],
+    }
+    created = (await api.post("/v1/leads", old)).json
+    with anyio.fail_after(20):
+        while (await api.get(f"/v1/leads/{created['leadId']}")).json["score"] is None:
+            await REAL_TIME.sleep(0.02)
+    before = await table_hashes(node_database)
+    original = await find_lead(api, address)
+
+    line = f"a@{tag}.example,linkedin.com/in/{tag},Ann B. Lee,Other,https://other{tag}.example,CEO,Rome"
+    completed = await import_file(api, rows(line), enrich=False, tags=["new", "old"])
+    updated = await find_lead(api, address)
+    undone_view = await undo_import(api, completed)
+
+    after = await find_lead(api, address)
+    assert completed["counts"]["updated"] == 1
+    assert updated["values"]["title"] == "CEO"
+    assert updated["values"]["company_domain"] == f"other{tag}.example"
+    assert updated["version"] > original["version"]
+    assert (undone_view["state"], undone_view["counts"]["undone"]) == ("undone", 1)
+    assert await table_hashes(node_database) == before
+    assert {**after, "version": 0, "updatedAt": ""} == {**original, "version": 0, "updatedAt": ""}
+    assert after["version"] > updated["version"]
+
+
+async def test_an_undo_splits_leads_that_a_row_has_merged(
+    api: Client, node_database: Database
+) -> None:
+    tag = unique_tag()
+    await import_file(api, rows(f"a@{tag}.example,,,,,,"), enrich=False)
+    await import_file(api, rows(f",linkedin.com/in/{tag},,,,,"), enrich=False)
+    before = await table_hashes(node_database)
+
+    completed = await import_file(
+        api, rows(f"a@{tag}.example,linkedin.com/in/{tag},,,,,Oslo"), enrich=False
+    )
+    merged = await find_lead(api, f"a@{tag}.example")
+    await undo_import(api, completed)
+
+    assert len(merged["merged"]) == 1
+    assert await table_hashes(node_database) == before
+
+
+async def test_an_undo_keeps_leads_that_somebody_has_changed_and_says_why(api: Client) -> None:
+    tag = unique_tag()
+    completed = await import_file(api, a_file(tag, 3), enrich=False)
+    edited = await find_lead(api, f"ann1@{tag}1.example")
+    change = await api.ask("PATCH", f"/v1/leads/{edited['id']}", {"title": "Owner"})
+    assert change.status == 200
+
+    undone_view = await undo_import(api, completed)
+
+    [kept_row] = await list_rows(api, undone_view, "kept")
+    assert undone_view["counts"]["kept"] == 1
+    assert (kept_row["leadId"], kept_row["reason"]) == (edited["id"], "somebody has changed it")
+    assert await find_lead(api, f"ann0@{tag}0.example") is None
+    assert (await find_lead(api, f"ann1@{tag}1.example"))["values"]["first_name"] == "Ann1"
+
+
+async def test_an_undo_keeps_leads_whose_agreement_is_on_record(api: Client) -> None:
+    tag = unique_tag()
+    completed = await import_file(api, a_file(tag, 2), enrich=False)
+    agreed = await find_lead(api, f"ann1@{tag}1.example")
+    evidence = {"wording": "Write to me", "source": "a fair"}
+    put = await api.ask("PUT", f"/v1/leads/{agreed['id']}/opt-ins/email", evidence)
+    assert put.status == 200
+
+    undone_view = await undo_import(api, completed)
+
+    [kept_row] = await list_rows(api, undone_view, "kept")
+    reason = "its agreement to be written to is on record"
+    assert (kept_row["leadId"], kept_row["reason"]) == (agreed["id"], reason)
+
+
+async def test_two_files_that_name_one_person_are_undone_in_any_order(
+    api: Client, node_database: Database
+) -> None:
+    tag = unique_tag()
+    before = await table_hashes(node_database)
+    first = await import_file(api, rows(f"a@{tag}.example,,Ann Lee,,,CTO,"), enrich=False)
+    second = await import_file(api, rows(f"a@{tag}.example,,Ann Lee,,,CEO,Rome"), enrich=False)
+
+    kept_row = await undo_import(api, first)
+    [row] = await list_rows(api, kept_row, "kept")
+    await undo_import(api, second)
+    undone_again = await undo_import(api, kept_row)
+
+    assert row["reason"] == "another import names it too"
+    assert undone_again["counts"]["kept"] == 0
+    assert await table_hashes(node_database) == before
+
+
+async def test_an_import_may_be_undone_while_it_runs(api: Client, node_database: Database) -> None:
+    staged = await upload(api, a_file(unique_tag(), 1_200))
+    await set_mapping(api, staged, providers=[])
+    assert (await api.post(f"/v1/imports/{staged['id']}/start")).status == 202
+
+    answer = await api.post(f"/v1/imports/{staged['id']}/undo")
+    undone_view = await wait_for_end(api, staged, undo_job_id=answer.json["jobId"])
+
+    remaining = Query(
+        "left",
+        "SELECT count(*) FROM lead WHERE id IN"
+        " (SELECT lead_id FROM import_row WHERE run_id = $1::uuid)",
+        ("id",),
+    )
+    assert answer.status == 202
+    assert undone_view["state"] == "undone"
+    assert await node_database.fetch_value(remaining, id=staged["id"]) == 0
+
+
+async def test_a_file_started_many_times_at_once_is_imported_once(
+    api: Client, node_database: Database
+) -> None:
+    staged = await upload(api, a_file(unique_tag(), 30))
+    await set_mapping(api, staged, providers=[])
+    answers: list[Any] = []
+
+    async def start() -> None:
+        answers.append(await api.post(f"/v1/imports/{staged['id']}/start"))
+
+    async with create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(start)
+    completed = await wait_for_end(api, staged)
+
+    assert {answer.status for answer in answers} == {202}
+    assert len({(first.json["runId"], first.json["jobId"]) for first in answers}) == 1
+    assert completed["counts"]["created"] == 30
+    acts = await node_database.fetch(ACTS, id=staged["id"])
+    assert [row["action"] for row in acts] == ["import.started"]
+
+
+async def test_leads_of_a_file_are_enriched_and_scored_in_its_run(api: Client, icp_id: str) -> None:
+    tag = unique_tag()
+
+    completed = await import_file(api, a_file(tag, 2), icpId=icp_id, providers=[], sends="never")
+
+    with anyio.fail_after(20):
+        while (lead := await find_lead(api, f"ann0@{tag}0.example"))["score"] is None:
+            await REAL_TIME.sleep(0.02)
+    assert lead["score"]["runId"] == completed["runId"] == completed["id"]
+
+
+async def test_an_undo_hides_the_drafts_of_its_leads(api: Client) -> None:
+    icp = {"name": "All", "bands": {"high": 2, "medium": 1}, "target": {"titles": ["COO"]}}
+    icp_id = (await api.post("/v1/icps", icp)).json["id"]
+    completed = await import_file(api, a_file(unique_tag(), 2), icpId=icp_id, providers=[])
+    path = f"/v1/messages?runId={completed['id']}"
+    with anyio.fail_after(20):
+        while len((await api.get(path)).json["data"]) < 2:
+            await REAL_TIME.sleep(0.02)
+
+    undone_view = await undo_import(api, completed)
+
+    assert undone_view["counts"]["undone"] == 2
+    assert (await api.get(path)).json["data"] == []
+    assert (await api.get(f"/v1/leads?runId={completed['id']}")).json["data"] == []
+
+
+async def test_the_same_file_is_staged_once_and_recognized_later(api: Client) -> None:
+    raw = a_file(unique_tag(), 2)
+    first, second = await upload(api, raw), await upload(api, raw)
+    await set_mapping(api, first, enrich=False)
+    await api.post(f"/v1/imports/{first['id']}/start")
+    await wait_for_end(api, first)
+
+    third = await upload(api, raw)
+    completed = await import_file(api, raw, enrich=False)
+
+    assert second["id"] == first["id"]
+    assert third["id"] != first["id"]
+    assert [first["id"] for first in third["sameAs"]] == [first["id"]]
+    assert (completed["counts"]["created"], completed["counts"]["updated"]) == (0, 2)
+
+
+async def test_an_upload_with_an_idempotency_key_is_staged_once(api: Client) -> None:
+    key = {"Idempotency-Key": unique_tag()}
+    raw = a_file(unique_tag())
+
+    first, repeated = await upload(api, raw, **key), await upload(api, raw, **key)
+    second = await api.post("/v1/imports", raw=a_file(unique_tag()), headers={**CSV, **key})
+
+    assert first == repeated
+    assert second.status == 422
+    assert second.problem["code"] == "http.idempotency.reused"
+
+
+async def test_a_form_may_bring_the_file(api: Client) -> None:
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="my leads.csv"\r\n'
+        b"Content-Type: text/csv\r\n\r\n" + a_file(unique_tag()) + b"\r\n"
+    )
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+
+    view = await api.post("/v1/imports", raw=part + b"--b--\r\n", headers=form)
+    twice = await api.post("/v1/imports", raw=part * 2 + b"--b--\r\n", headers=form)
+    cut = await api.post("/v1/imports", raw=part[:-40], headers=form)
+
+    assert (view.status, view.json["name"], view.json["rowCount"]) == (201, "my leads.csv", 3)
+    assert (twice.status, twice.problem["code"]) == (422, "http.upload.parts")
+    assert (cut.status, cut.problem["code"]) == (400, "http.upload.malformed")
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"", "leads.csv.empty"),
+        (b"email,name\n", "leads.csv.empty"),
+        (b"PK\x03\x04" + b"\0" * 500, "leads.csv.workbook"),
+        (b"\xd0\xcf\x11\xe0" + b"\0" * 500, "leads.csv.workbook"),
+        (b"%PDF-1.7\n", "leads.csv.foreign"),
+        (b"\x1f\x8b\x08" + b"\0" * 100, "leads.csv.foreign"),
+        (b"one,two\n1,2\n", "leads.csv.no_header"),
+        (b"email" + b",email" * 100_000 + b"\na@b.example\n", "leads.csv.too_wide"),
+        (b"x" * 2_000_000, "leads.csv.no_header"),
+        (b"email,a\n" + b'a"b,"c\n' * 400_000, "leads.csv.broken"),
+    ],
+)
+async def test_a_file_that_holds_no_leads_is_refused_with_advice(
+    api: Client, raw: bytes, code: str
+) -> None:
+    answer = await send(api, raw)
+
+    assert (answer.status, answer.problem["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "rows_read", "bad"),
+    [
+        (b"email,name\na@b\x00.example,Ann\x00 Lee\n", 1, 0),
+        (b"email,name\nann@b.example," + b"y" * 1_000_000 + b"\n", 1, 0),
+        (b"email,name\nann@b.example," + b"y" * 2_000_000 + b"\nbob@b.example,Bob\n", 2, 1),
+        (b'email,name\nann@b.example,"Ann\nbob@b.example,Bob\n', 2, 1),
+        (b"email,name\nann@b.example,Ann,more,and more\nbob@b.example\n", 2, 0),
+        (codecs.BOM_UTF16_LE + "email;name\nzoe@b.example;Zoë\n".encode("utf-16-le"), 1, 0),
+        (
+            "email,name\nzoe@b.example,Zoë ŁŁŁ żółć\n".encode()
+            + "jo@b.example,Jörg\n".encode("cp1252"),
+            2,
+            0,
+        ),
+        (b"email,name\nann@b.example,\xff\xfe\xfd\n", 1, 0),
+    ],
+)
+async def test_odd_bytes_are_read_as_far_as_possible(
+    api: Client, body: bytes, rows_read: int, bad: int
+) -> None:
+    view = await upload(api, body)
+
+    assert (view["rowCount"], view["counts"]["bad"]) == (rows_read, bad)
+
+
+async def test_mixed_encodings_give_a_warning(api: Client) -> None:
+    raw = "email,name\nz@b.example,Łódź Żółć\n".encode() + b"j@b.example,J\xf6rg\n"
+
+    view = await upload(api, raw)
+
+    assert view["encoding"] == "utf-8"
+    assert view["warnings"][0].startswith("1 places are no UTF-8")
+    assert view["columns"][1]["samples"] == ["Łódź Żółć", "Jörg"]
+
+
+async def test_a_file_that_is_too_large_or_of_another_type_is_refused(node: Node) -> None:
+    async with running_api(node, import_bytes=1_000) as api:
+        large = await api.post("/v1/imports", raw=b"email\n" * 100_000, headers=CSV)
+        json = await api.post("/v1/imports", {"email": "a"})
+        packed = await api.post(
+            "/v1/imports", raw=b"email\n", headers={**CSV, "Content-Encoding": "gzip"}
+        )
+
+    assert (large.status, large.problem["code"]) == (413, "http.upload.too_large")
+    assert (json.status, json.problem["code"]) == (415, "http.upload.type")
+    assert packed.status in {400, 415}
+
+
+async def test_a_mapping_that_does_not_fit_is_refused_field_by_field(api: Client) -> None:
+    staged = await upload(api, a_file(unique_tag()))
+    path = f"/v1/imports/{staged['id']}/mapping"
+
+    wrong = await api.ask(
+        "PUT",
+        path,
+        {
+            "columns": {"Nope": "email", "Job Title": "title"},
+            "defaults": {"country": "Atlantis"},
+            "tags": ["a,b"],
+        },
+    )
+    unknown = await api.ask("PUT", path, {"columns": {"Email": "shoe_size"}})
+    no_owner = await api.ask("PUT", path, {"ownerId": str(uuid4())})
+    no_provider = await api.ask("PUT", path, {"providers": ["yelp"]})
+
+    assert wrong.status == unknown.status == no_owner.status == no_provider.status == 422
+    assert {first["path"] for first in wrong.problem["fields"]} == {
+        "columns.Nope",
+        "columns",
+        "defaults.country",
+        "tags[0]",
+    }
+
+
+async def test_a_mapping_is_changed_only_from_its_current_version(api: Client) -> None:
+    staged = await upload(api, a_file(unique_tag()))
+    path = f"/v1/imports/{staged['id']}"
+    etag = (await api.get(path)).headers["ETag"]
+
+    first = await api.ask("PUT", f"{path}/mapping", {}, headers={"If-Match": etag})
+    second = await api.ask("PUT", f"{path}/mapping", {}, headers={"If-Match": etag})
+
+    assert (first.status, second.status) == (200, 412)
+    assert first.headers["ETag"] != etag
+
+
+async def test_a_preview_shows_the_outcomes_and_writes_nothing(
+    api: Client, node_database: Database
+) -> None:
+    tag = unique_tag()
+    await import_file(api, rows(f"known@{tag}.example,,,,,,"), enrich=False)
+    raw = rows(
+        f"known@{tag}.example,,Ann,,,,",
+        f"new@{tag}.example,,Bob,,,CEO,",
+        f"new@{tag}.example,,,,,,",
+        "no address,,,,,,",
+        ",,Nobody,,,,",
+    )
+    staged = await upload(api, raw)
+    before = await table_hashes(node_database)
+
+    view = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+
+    assert view["counts"] == {"new": 1, "alreadyKnown": 1, "duplicateInFile": 1, "bad": 2}
+    assert [row["number"] for row in view["badRows"]] == [5, 6]
+    assert view["badRows"][0]["reason"] == "'no address' is no e-mail address"
+    assert [row["outcome"] for row in view["sample"]] == ["updated", "created", "duplicate"]
+    assert view["sample"][1]["values"]["title"] == "CEO"
+    assert await table_hashes(node_database) == before
+    completed = await import_file(api, raw, enrich=False)
+    counts = {
+        name: completed["counts"][name] for name in ("created", "updated", "duplicate", "bad")
+    }
+    assert counts == {"created": 1, "updated": 1, "duplicate": 1, "bad": 2}
+
+
+async def test_known_leads_are_skipped_on_request(api: Client) -> None:
+    tag = unique_tag()
+    await import_file(api, rows(f"a@{tag}.example,,,,,CTO,"), enrich=False)
+
+    completed = await import_file(
+        api,
+        rows(
+            f"a@{tag}.example,,,,,CEO,", f"b@{tag}.example,,,,,CEO,", f"b@{tag}.example,,,,,,Rome"
+        ),
+        enrich=False,
+        onDuplicate="skip",
+    )
+
+    view = {row["number"]: row["state"] for row in await list_rows(api, completed)}
+    assert view == {2: "skipped", 3: "created", 4: "duplicate"}
+    assert (await find_lead(api, f"a@{tag}.example"))["values"]["title"] == "CTO"
+
+
+async def test_the_mapping_decides_about_columns_and_defaults(api: Client) -> None:
+    tag = unique_tag()
+
+    await import_file(
+        api,
+        f"email,email,who\nx,a@{tag}.example,Ann Lee\n".encode(),
+        columns={"email": None, "email (2, column 2)": "email", "who": "full_name"},
+        defaults={"country": "Norway", "title": "Friend"},
+        enrich=False,
+    )
+
+    values = (await find_lead(api, f"a@{tag}.example"))["values"]
+    assert (values["full_name"], values["country"], values["title"]) == ("Ann Lee", "NO", "Friend")
+
+
+async def test_bad_rows_are_downloaded_with_their_reasons_and_neutral_cells(api: Client) -> None:
+    completed = await import_file(api, b'email,name\n"=cmd|calc",+1\n', enrich=False)
+
+    answer = await api.get(f"/v1/imports/{completed['id']}/bad-rows.csv")
+
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert answer.body.decode().splitlines() == [
+        "line,reason,email,name",
+        "2,''=cmd|calc' is no e-mail address,'=cmd|calc,'+1",
+    ]
+
+
+async def test_rows_are_listed_page_by_page(api: Client) -> None:
+    completed = await import_file(api, a_file(unique_tag(), 7), enrich=False)
+    path = f"/v1/imports/{completed['id']}/rows?limit=3"
+
+    numbers: list[int] = []
+    more = ""
+    while True:
+        view = (await api.get(path + more)).json
+        numbers += [row["number"] for row in view["data"]]
+        if view["pagination"]["nextCursor"] is None:
+            break
+        more = f"&cursor={view['pagination']['nextCursor']}"
+
+    assert numbers == list(range(2, 9))
+
+
+async def test_imports_are_listed_newest_first(api: Client) -> None:
+    first, second = await upload(api, a_file(unique_tag())), await upload(api, a_file(unique_tag()))
+
+    view = (await api.get("/v1/imports?state=uploaded&limit=2")).json["data"]
+
+    assert [entry["id"] for entry in view] == [second["id"], first["id"]]
+
+
+async def test_an_import_without_the_permission_is_refused(api: Client) -> None:
+    viewer = await api.client_of(Role.VIEWER)
+
+    answer = await viewer.post("/v1/imports", raw=a_file(unique_tag()), headers=CSV)
+
+    assert answer.status == 403
+
+
+@pytest.mark.usefixtures("own_leads_only")
+async def test_a_rep_sees_and_changes_only_their_own_leads(api: Client) -> None:
+    tag = unique_tag()
+    ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+    completed = await import_file(ann, rows(f"a@{tag}.example,,,,,CTO,"), enrich=False)
+
+    etag = await bob.get(f"/v1/imports/{completed['id']}")
+    foreign = await import_file(
+        bob, rows(f"a@{tag}.example,,,,,CEO,", f"b@{tag}.example,,,,,,"), enrich=False
+    )
+
+    [bad] = await list_rows(bob, foreign, "bad")
+    lead = await find_lead(api, f"a@{tag}.example")
+    assert lead["owner"] == ann.user_id
+    assert lead["values"]["title"] == "CTO"
+    assert etag.status == 404
+    assert (bad["reason"], bad["leadId"]) == ("this person is a lead of somebody else", None)
+    assert [first["id"] for first in (await bob.get("/v1/imports")).json["data"]] == [foreign["id"]]
+
+
+@pytest.mark.usefixtures("own_leads_only")
+async def test_two_reps_importing_the_same_file_at_once_share_no_lead(api: Client) -> None:
+    raw = a_file(unique_tag(), 400)
+    ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+    results: list[Any] = []
+
+    async def import_as(client: Client) -> None:
+        results.append(await import_file(client, raw, enrich=False))
+
+    async with create_task_group() as group:
+        group.start_soon(import_as, ann)
+        group.start_soon(import_as, bob)
+
+    counts = [first["counts"] for first in results]
+    assert sum(first["created"] for first in counts) == 400
+    assert sum(first["bad"] for first in counts) == 400
+    assert {first["updated"] for first in counts} == {0}
+
+
+async def test_two_managers_importing_the_same_file_at_once_create_each_lead_once(
+    api: Client,
+) -> None:
+    raw = a_file(unique_tag(), 400)
+    ann, bob = await api.client_of(Role.MANAGER), await api.client_of(Role.MANAGER)
+    results: list[Any] = []
+
+    async def import_as(client: Client) -> None:
+        results.append(await import_file(client, raw, enrich=False))
+
+    async with create_task_group() as group:
+        group.start_soon(import_as, ann)
+        group.start_soon(import_as, bob)
+
+    assert len({first["id"] for first in results}) == 2
+    assert sum(first["counts"]["created"] for first in results) == 400
+    assert sum(first["counts"]["updated"] for first in results) == 400
+
+
+async def test_without_the_delete_permission_only_own_imports_are_undone(api: Client) -> None:
+    manager, rep = await api.client_of(Role.MANAGER), await api.client_of(Role.SALES_REP)
+    foreign = await import_file(manager, a_file(unique_tag()), enrich=False)
+    own = await import_file(rep, a_file(unique_tag()), enrich=False)
+
+    refused = await rep.post(f"/v1/imports/{foreign['id']}/undo")
+    undone_view = await undo_import(rep, own)
+
+    assert (refused.status, refused.problem["code"]) == (403, "http.denied")
+    assert (await api.get(f"/v1/imports/{foreign['id']}")).json["state"] == "completed"
+    assert undone_view["state"] == "undone"

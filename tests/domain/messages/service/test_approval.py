@@ -1,0 +1,169 @@
+from uuid import uuid4
+
+import pytest
+from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.messages.schemas import Decider, MessageFilter, MessageState, MessageView
+from leadflood.domain.messages.service.approval import MessageApproval
+from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.suppressions.schemas import SuppressionKind
+from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Conflict, NotConfigured, NotFound, PreconditionFailed
+from tests.support.messaging import SETTINGS, World
+from tests.support.statements import sql
+
+pytestmark = pytest.mark.pg
+ANN = Decider(by="ann")
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    world = World(database)
+    await world.release()
+    return world
+
+
+async def a_waiting_message(world: World) -> MessageView:
+    await world.drafted(
+        [await world.lead()], await world.run("hold"), await world.icp(autopilot=False)
+    )
+    [message] = await world.messages.list(MessageFilter(state=MessageState.WAITING))
+    return message
+
+
+async def send(world: World, message: MessageView, decider: Decider = ANN) -> MessageView:
+    async with world.publisher.transaction() as publication:
+        return await world.approval.send(publication, message.id, decider)
+
+
+async def test_sending_a_waiting_message_approves_it_and_starts_its_sending(world: World) -> None:
+    message = await a_waiting_message(world)
+
+    sent = await send(world, message)
+
+    assert (sent.state, sent.intent_state) == (MessageState.APPROVED, "ready")
+    assert sent.version == message.version + 1
+    assert [type(event) for event in world.publisher.events] == [MessageApproved]
+
+
+async def test_sending_a_ready_message_queues_it_again_and_changes_nothing_else(
+    world: World,
+) -> None:
+    message = await a_waiting_message(world)
+    first = await send(world, message)
+
+    again = await send(world, message)
+
+    assert again == first
+    assert [
+        event.intent_id for event in world.publisher.events if isinstance(event, MessageApproved)
+    ] == [first.intent_id] * 2
+
+
+async def test_while_sending_is_held_nothing_is_approved_by_sending(world: World) -> None:
+    message = await a_waiting_message(world)
+    await world.hold("ann", "look first")
+
+    with pytest.raises(Conflict) as refused:
+        await send(world, message)
+
+    assert refused.value.error_code == "sending.held"
+    assert (await world.messages.get(message.id)).message == message
+    assert not world.publisher.events
+
+
+async def test_who_is_suppressed_is_not_written_to(world: World) -> None:
+    message = await a_waiting_message(world)
+    await world.suppress(SuppressionKind.ADDRESS, message.to_address, "asked", by="ann")
+
+    with pytest.raises(Conflict) as refused:
+        await send(world, message)
+
+    assert refused.value.error_code == "message.suppressed"
+    assert (await world.messages.get(message.id)).message.state is MessageState.WAITING
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("accepted", "message.sent"),
+        ("sending", "message.sending"),
+        ("unknown", "message.unknown"),
+        ("refused", "message.refused"),
+        ("cancelled", "message.cancelled"),
+    ],
+)
+async def test_what_was_tried_is_not_tried_again(world: World, state: str, code: str) -> None:
+    message = await a_waiting_message(world)
+    sent = await send(world, message)
+    await world.db.execute(
+        sql(
+            "UPDATE intent SET state = $2, claim = 1, job_id = id, sending_at = created_at,"
+            " ended_at = CASE WHEN $2 IN ('sending', 'unknown') THEN NULL ELSE created_at END"
+            " WHERE id = $1",
+            "id",
+            "state",
+        ),
+        id=sent.intent_id,
+        state=state,
+    )
+
+    with pytest.raises(Conflict) as refused:
+        await send(world, message)
+
+    assert refused.value.error_code == code
+    assert len(world.publisher.events) == 1
+
+
+async def test_a_rejected_message_is_not_sent(world: World) -> None:
+    message = await a_waiting_message(world)
+    await world.reject(message.id, "ann")
+
+    with pytest.raises(Conflict) as refused:
+        await send(world, message)
+
+    assert refused.value.error_code == "message.rejected"
+
+
+async def test_without_a_sender_the_setting_is_named_and_nothing_is_approved(
+    world: World,
+) -> None:
+    message = await a_waiting_message(world)
+    outbox = Outbox(SETTINGS, world.clock)
+    alone = MessageApproval(SETTINGS, world.clock, world.ids, outbox)
+
+    with pytest.raises(NotConfigured):
+        async with world.publisher.transaction() as publication:
+            await alone.send(publication, message.id, ANN)
+
+    assert (await world.messages.get(message.id)).message.state is MessageState.WAITING
+
+
+async def test_a_decision_on_an_older_version_is_refused(world: World) -> None:
+    message = await a_waiting_message(world)
+    approval, stale = world.approval, Decider(by="ann", version=message.version + 1)
+
+    for decide in (approval.approve, approval.reject, approval.send):
+        with pytest.raises(PreconditionFailed):
+            async with world.publisher.transaction() as publication:
+                await decide(publication, message.id, stale)
+
+    assert (await world.messages.get(message.id)).message == message
+
+
+async def test_messages_to_other_peoples_leads_are_not_there(world: World) -> None:
+    message = await a_waiting_message(world)
+    owner_id = uuid4()
+    await world.db.execute(sql("UPDATE lead SET owner = $1", "owner"), owner=str(owner_id))
+    owner = Decider(by="owner", visibility=Visibility(owner_id))
+    other = Decider(by="other", visibility=Visibility(uuid4()))
+
+    with pytest.raises(NotFound):
+        await send(world, message, other)
+    with pytest.raises(NotFound):
+        await world.messages.get(message.id, other.visibility)
+
+    assert (await send(world, message, owner)).state is MessageState.APPROVED
+    listed = await world.messages.list(visibility=owner.visibility)
+    assert [view.id for view in listed] == [message.id]
+    assert await world.messages.list(visibility=other.visibility) == ()
