@@ -9,11 +9,15 @@ LEADFLOOD_STAGES__ENRICHMENT__RUN__CONCURRENCY is `stages.enrichment.run.concurr
 An unknown key is refused with its path.
 """
 
-import msgspec
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
@@ -33,8 +37,6 @@ from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
 from leadflood.pipeline import STAGES
 from leadflood.providers import catalog
-from pathlib import Path
-from typing import Any, Literal, TypeVar
 
 PREFIX = "LEADFLOOD_"
 SECRET_WORDS = ("key", "secret", "password", "token", "url", "dsn")

@@ -4,17 +4,27 @@ Source: `providers/pdl.md` and its samples, checked November 2026. One credit pe
 values are lower case; limits are reported as a JSON object, never by Retry-After.
 """
 
-import msgspec
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
 from leadflood.contracts.values import Micros
 from leadflood.sandbox.faults import Fault
 from leadflood.sandbox.population import Company, Person, Population, misspell
-from leadflood.sandbox.provider_protocol import (Operation, ProviderRequest, ProviderResponse, RequestRefusal, json_response, read_json_object, text_of)
+from leadflood.sandbox.provider_protocol import (
+    Operation,
+    ProviderRequest,
+    ProviderResponse,
+    RequestRefusal,
+    json_response,
+    read_json_object,
+    text_of,
+)
 from leadflood.sandbox.quota import WindowUsage
-from typing import Any, Final
 
 _ONE: Final = Decimal(1)
 _DATASET: Final = "35.0"

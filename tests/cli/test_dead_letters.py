@@ -1,3 +1,6 @@
+from typing import Any
+from uuid import UUID
+
 import msgspec
 import pytest
 from leadflood.contracts.ports.sender import Receipt
@@ -7,8 +10,6 @@ from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
 from tests.support.messaging import World
 from tests.support.statements import sql
-from typing import Any
-from uuid import UUID
 
 RUN = UUID(int=0x70)
 

@@ -1,5 +1,6 @@
-from leadflood.engine.db.pool import Database
 from pathlib import Path
+
+from leadflood.engine.db.pool import Database
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli, write_lines
 from tests.support.messaging import World
