@@ -18,7 +18,7 @@ from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.imports.schemas.events import ImportPartWanted, UndoPartWanted
 from leadflood.domain.imports.stage import ImportStage
-from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated, RescoreWanted
 from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage

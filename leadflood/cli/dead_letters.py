@@ -11,7 +11,7 @@ from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.sending.stage import SendStage
 from leadflood.engine.errors import Invalid

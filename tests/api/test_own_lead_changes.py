@@ -13,7 +13,7 @@ from leadflood.api.routes import lead_actions
 from leadflood.api.routes.lead_actions import MergeInto, NewOwner, ScoreWish
 from leadflood.app import Node
 from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
-from leadflood.domain.leads.schemas import LeadChange
+from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.engine.errors import Denied, NotFound
 
 from tests.support.api import Client

@@ -14,14 +14,10 @@ from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.leads import Cap, Providers
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.leads.schemas import (
-    DeletedLead,
-    LeadChange,
-    LeadChanged,
-    LeadState,
-    LeadView,
-    TagCount,
-)
+from leadflood.domain.leads.schemas.events import LeadChanged
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.leads.service.reprocessing import EnrichmentRequest, StartedRun
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

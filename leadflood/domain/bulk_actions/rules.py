@@ -17,7 +17,7 @@ from leadflood.domain.bulk_actions.schemas import (
     PreviousState,
     StoredAction,
 )
-from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
+from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
 
 NOT_FOUND = "leads.not_found"
 DELETED = "leads.lead.deleted"

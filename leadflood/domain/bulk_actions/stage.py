@@ -17,16 +17,16 @@ from leadflood.domain.bulk_actions.schemas import (
     ItemState,
     StoredAction,
 )
-from leadflood.domain.leads.schemas import (
+from leadflood.domain.leads.schemas.events import (
     EnrichmentWanted,
     LeadAssigned,
     LeadDeleted,
     LeadEvent,
     LeadRestored,
-    LeadState,
     LeadTagged,
     RescoreWanted,
 )
+from leadflood.domain.leads.schemas.lead_states import LeadState
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx

@@ -9,7 +9,8 @@ from msgspec import UNSET, UnsetType
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import HistoryValue, LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import HistoryValue
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

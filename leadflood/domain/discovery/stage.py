@@ -30,7 +30,8 @@ from leadflood.domain.discovery.schemas import (
     PageWanted,
     RecordStatus,
 )
-from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson, Upserted
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock

@@ -9,7 +9,7 @@ import msgspec
 
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.sending.schemas import Settings as SendingSettings
 
 Line = Annotated[str, msgspec.Meta(max_length=500)]

@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName, Micros, Probability
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 CLAIMED_CODE = "enrichment.person.claimed"
 """The failure of a lead whose person asked a provider to be left alone."""

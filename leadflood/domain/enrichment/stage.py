@@ -26,16 +26,15 @@ from leadflood.domain.enrichment.schemas import (
     Settings,
 )
 from leadflood.domain.enrichment.service.waterfall import Waterfall, WaterfallInput
-from leadflood.domain.leads.schemas import (
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
+from leadflood.domain.leads.schemas.identity import (
     IDENTIFYING,
-    EnrichmentWanted,
     IdentityKey,
-    LeadCreated,
-    LeadProfile,
-    LeadStatus,
     LeadValues,
     ResolvedLead,
 )
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import ANSWERS_SINCE

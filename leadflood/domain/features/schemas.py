@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 SNAPSHOT_VERSION = 1
 """Raised whenever a feature's meaning changes, so that old and new vectors are never mixed."""

@@ -13,7 +13,9 @@ from leadflood.domain.features.repository import ComputedVector
 from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, RescoreWanted
+from leadflood.domain.leads.schemas.events import RescoreWanted
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx

@@ -35,7 +35,7 @@ from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, 
 from leadflood.domain.imports.schemas.views import ImportState
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.undo import undo_rows
-from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import code_of

@@ -12,7 +12,8 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName, Micros
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
-from leadflood.domain.leads.schemas import LeadStatus, LeadView
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.messages.schemas import MessageView
 from leadflood.domain.scoring.schemas import FactValue, LeadCount, Needs, PreviewResult
 from leadflood.domain.suppressions.schemas import OptInView

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 USER_SOURCE = "user"
 

@@ -10,7 +10,7 @@ from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
 from leadflood.domain.auth.schemas import EVERYTHING, Visibility
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.sending.schemas import IntentState
 
 FIRST_STEP = 1

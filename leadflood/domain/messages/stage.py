@@ -13,7 +13,7 @@ from leadflood.contracts.values import Channel, FieldName, SendsPolicy
 from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
 from leadflood.domain.drafting.service.drafter import Drafter
 from leadflood.domain.drafting.service.templates import find_current_templates
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messages import repository
 from leadflood.domain.messages.repository import Offer

@@ -10,7 +10,8 @@ from typing_extensions import override
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
-from leadflood.domain.leads.schemas import LeadStatus, NewScore
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import repository
 from leadflood.domain.scoring.repository import NewPrediction

@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.suppressions.schemas import Settings as SuppressionSettings
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,7 +9,7 @@ from leadflood.contracts.addresses import mask_address
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.enrichment.schemas import PersonClaimed
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin

@@ -15,7 +15,7 @@ from leadflood.domain.bulk_actions.schemas import (
     PreviousState,
     StoredAction,
 )
-from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
+from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.imports.schemas.rows import LeadOwner
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 

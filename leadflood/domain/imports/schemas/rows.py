@@ -7,7 +7,7 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 
 
 class RowState(StrEnum):

@@ -15,7 +15,7 @@ from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult,
 from leadflood.domain.imports.schemas.views import ImportState, NewImport
 from leadflood.domain.imports.service.lead_writer import LeadWriter
 from leadflood.domain.imports.service.lookup import lock_import
-from leadflood.domain.leads.schemas import LeadCreated
+from leadflood.domain.leads.schemas.events import LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict

@@ -17,7 +17,7 @@ from leadflood.domain.imports.rules.row_outcomes import (
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
-from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.upserting import upsert

@@ -16,7 +16,8 @@ from leadflood.domain.imports.repository import rows as row_table
 from leadflood.domain.imports.repository.rows import UndoRow
 from leadflood.domain.imports.rules.row_values import CSV_SOURCE, IMPORT_METHOD, evidence_of
 from leadflood.domain.imports.schemas.rows import RowState
-from leadflood.domain.leads.schemas import LeadDeleted, LeadLoss, LeadUpdated
+from leadflood.domain.leads.schemas.events import LeadDeleted, LeadUpdated
+from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.domain.leads.service import withdrawal
 from leadflood.engine.db.tx import Tx
 

@@ -15,7 +15,7 @@ from leadflood.domain.lead_views.schemas import (
     ListedLead,
     Total,
 )
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 

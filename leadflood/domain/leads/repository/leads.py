@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.domain.leads.repository.list_columns import as_arrays, list_columns_of_new
 from leadflood.domain.leads.rules.prepared_values import PreparedValues
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 

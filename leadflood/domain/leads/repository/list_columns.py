@@ -19,7 +19,7 @@ from leadflood.domain.leads.rules.list_columns import (
 )
 from leadflood.domain.leads.rules.prepared_values import PreparedValues
 from leadflood.domain.leads.rules.provenance import Standing, is_better, is_human
-from leadflood.domain.leads.schemas import NewScore
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 

@@ -9,13 +9,9 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
 from leadflood.domain.leads.rules.identity import identity_keys
-from leadflood.domain.leads.schemas import (
-    HUMAN_SOURCE,
-    IDENTIFYING,
-    IdentityKey,
-    LeadChange,
-    LeadProfile,
-)
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, IDENTIFYING, IdentityKey
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.engine.errors import FieldProblem, Invalid
 
 CERTAIN = 1.0

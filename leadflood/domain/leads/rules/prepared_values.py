@@ -15,7 +15,7 @@ from leadflood.domain.leads.rules.provenance import (
     is_human,
     rank_of,
 )
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 
 COMPANY_FIELDS = frozenset(
     {

@@ -15,7 +15,7 @@ import msgspec
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.normalization import clean_text, normalize
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import HUMAN_SOURCE
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
 
 _DAY_SECONDS = 86_400.0
 _LEAST = 1e-9

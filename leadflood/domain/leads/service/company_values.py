@@ -22,7 +22,8 @@ from leadflood.domain.leads.repository.value_rows import (
 from leadflood.domain.leads.rules import prepared_values
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, StoredValue
 from leadflood.domain.leads.rules.provenance import rank_of
-from leadflood.domain.leads.schemas import HUMAN_SOURCE, HistoryValue
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
+from leadflood.domain.leads.schemas.profiles import HistoryValue
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.ids import Ids
 

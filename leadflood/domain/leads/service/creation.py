@@ -11,7 +11,8 @@ import msgspec
 
 from leadflood.contracts.values import FieldName, SendsPolicy
 from leadflood.domain.icp.service.icps import IcpService
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadMade
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.inputs import LeadInput, LeadMade
 from leadflood.domain.leads.service.insertion import (
     LeadRequest,
     Requester,

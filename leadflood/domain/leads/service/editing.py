@@ -35,18 +35,17 @@ from leadflood.domain.leads.rules.prepared_values import (
     human_company_rank,
     prepare_values,
 )
-from leadflood.domain.leads.schemas import (
-    MOST_TAGS,
-    IdentityKey,
+from leadflood.domain.leads.schemas.events import (
     LeadAssigned,
-    LeadChange,
     LeadDeleted,
-    LeadProfile,
     LeadRestored,
-    LeadState,
     LeadTagged,
     LeadUpdated,
 )
+from leadflood.domain.leads.schemas.identity import IdentityKey
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service.leads import lead_not_found
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.engine.clock import Clock

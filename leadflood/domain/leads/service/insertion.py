@@ -17,14 +17,10 @@ from leadflood.domain.leads.repository.profiles import find_survivors
 from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.rules.lead_input import as_values, normalize_input
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
-from leadflood.domain.leads.schemas import (
-    API_SOURCE,
-    IdentityKey,
-    LeadCreated,
-    LeadInput,
-    LeadState,
-    LeadStatus,
-)
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.identity import API_SOURCE, IdentityKey
+from leadflood.domain.leads.schemas.inputs import LeadInput
+from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Bug, Conflict, Invalid
 from leadflood.engine.ids import Ids

@@ -8,7 +8,7 @@ from leadflood.domain.leads.repository.identity_resolution import SharedKeys, re
 from leadflood.domain.leads.repository.lead_rows import lock_states, raise_versions
 from leadflood.domain.leads.repository.leads import Merge
 from leadflood.domain.leads.repository.list_columns import refresh
-from leadflood.domain.leads.schemas import LeadMerged, LeadUnmerged
+from leadflood.domain.leads.schemas.events import LeadMerged, LeadUnmerged
 from leadflood.domain.leads.service.locking import (
     lock_lead,
     lock_pair,

@@ -6,7 +6,7 @@ import msgspec
 
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas import Editor
-from leadflood.domain.leads.schemas import EnrichmentWanted, LeadEvent, RescoreWanted
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadEvent, RescoreWanted
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.domain.runs.service.runs import RunService

@@ -15,7 +15,7 @@ from leadflood.domain.leads.repository.list_columns import refresh
 from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.rules.union_find import UnionFind
-from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 
