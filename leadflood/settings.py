@@ -21,7 +21,7 @@ import msgspec
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
-from leadflood.domain.auth.schemas import Settings as AccountSettings
+from leadflood.domain.auth.schemas.settings import Settings as AccountSettings
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import EVERYTHING, Permission, Principal, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Principal, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.obs.event_feed import LoggedEvent

@@ -11,7 +11,7 @@ from math import ceil
 import msgspec
 
 from leadflood.api.http.client_address import bucket_of
-from leadflood.domain.auth.schemas import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.errors import Throttled
 

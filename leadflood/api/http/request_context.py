@@ -11,7 +11,8 @@ from aiohttp import hdrs, web
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
 from leadflood.domain.audit.schemas import AuditActor
-from leadflood.domain.auth.schemas import ALL, Editor, Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.principals import Editor, Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.roles import ALL
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
 

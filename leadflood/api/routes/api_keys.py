@@ -13,7 +13,9 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import ApiKey, NewApiKey, Permission, Principal, Role
+from leadflood.domain.auth.schemas.credentials import ApiKey, NewApiKey
+from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.roles import Permission, Role
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 
 

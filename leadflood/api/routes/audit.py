@@ -14,7 +14,7 @@ from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEvent, AuditFilter
-from leadflood.domain.auth.schemas import PrincipalKind
+from leadflood.domain.auth.schemas.principals import PrincipalKind
 
 PIECE = 1_000
 COLUMNS = tuple([field.encode_name for field in msgspec.structs.fields(AuditEvent)])

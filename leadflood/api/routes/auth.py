@@ -11,19 +11,16 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import (
+from leadflood.domain.auth.schemas.credentials import (
     CodeText,
-    EmailText,
-    LinkKind,
-    NameText,
     PasswordText,
-    Permission,
-    PrincipalKind,
-    Role,
     SessionTokens,
     TokenText,
-    UserView,
 )
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.principals import PrincipalKind
+from leadflood.domain.auth.schemas.roles import Permission, Role
+from leadflood.domain.auth.schemas.users import EmailText, NameText, UserView
 from leadflood.domain.auth.service.login import LoginRefused, VerifiedPassword
 from leadflood.domain.auth.service.registration import PreparedRegistration
 from leadflood.domain.auth.service.sessions import ReusedToken

@@ -17,7 +17,7 @@ from leadflood.api.routes.runs import RunState
 from leadflood.api.services import Services
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.auth.schemas import Permission
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.discovery.schemas import (
     DiscoveryRunDetail,
     DiscoveryRunFilter,

@@ -17,7 +17,7 @@ from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.http.uploads import Upload
 from leadflood.api.routes.auth import ClaimBody, Registration, complete_registration
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import LinkHolder, LinkKind
+from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
 FORM = "application/x-www-form-urlencoded"

@@ -14,7 +14,8 @@ from leadflood.api.http.routing import delete, get, post, put
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.users import Ended
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import CodeText, Enrolment, PasswordText, Session, UserView
+from leadflood.domain.auth.schemas.credentials import CodeText, Enrolment, PasswordText, Session
+from leadflood.domain.auth.schemas.users import UserView
 from leadflood.domain.auth.service.own_account import IdentityProof
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 

@@ -12,11 +12,11 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, patch, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import (
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import (
     EmailText,
-    LinkKind,
     NameText,
-    Role,
     SalesRepSees,
     UserState,
     UserView,

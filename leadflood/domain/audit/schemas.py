@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 
 
 class AuditActor(msgspec.Struct, frozen=True, kw_only=True):

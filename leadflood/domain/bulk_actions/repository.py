@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.bulk_actions.schemas import (
     ActionItem,
     BulkAction,

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.schemas.lead_states import LeadState
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.engine.queue.event import Event

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.runs.schemas import Funnel, RunLimits
 from leadflood.engine.queue.event import Event

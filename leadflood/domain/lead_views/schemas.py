@@ -10,7 +10,7 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName, Micros
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadView

@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
 from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.sending.schemas import IntentState

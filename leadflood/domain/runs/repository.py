@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.runs.schemas import Funnel, LeadCost
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Role, SalesRepSees, UserState, UserView
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import SalesRepSees, UserState, UserView
 from leadflood.domain.users.schemas import Team, UserFilter
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx

@@ -2,7 +2,9 @@
 
 import msgspec
 
-from leadflood.domain.auth.schemas import OneTimeLink, Role, SalesRepSees, UserState, UserView
+from leadflood.domain.auth.schemas.links import OneTimeLink
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import SalesRepSees, UserState, UserView
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True):

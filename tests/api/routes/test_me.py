@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pyotp
 import pytest
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.clock import SystemClock
 
 from tests.support.api import PASSWORD, Client

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 from hypothesis import given, strategies as st
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.bulk_actions.rules import CHANGED_SINCE, plan_change, plan_undo
 from leadflood.domain.bulk_actions.schemas import (
     UNDOABLE,

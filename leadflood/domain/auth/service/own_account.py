@@ -9,7 +9,8 @@ import msgspec
 from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.login_attempts import LoginAttempt
 from leadflood.domain.auth.rules.passwords import check_password
-from leadflood.domain.auth.schemas import Enrolment, User, UserView
+from leadflood.domain.auth.schemas.credentials import Enrolment
+from leadflood.domain.auth.schemas.users import User, UserView
 from leadflood.domain.auth.service.login import LoginParts
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Denied, NotFound

@@ -6,14 +6,9 @@ from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.rules.email_addresses import normalize_email
 from leadflood.domain.auth.rules.passwords import check_password
-from leadflood.domain.auth.schemas import (
-    LinkHolder,
-    LinkKind,
-    NewUser,
-    OneTimeLink,
-    Role,
-    UserView,
-)
+from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind, OneTimeLink
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import NewUser, UserView
 from leadflood.domain.auth.service.login import LoginParts
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks, unknown_link
 from leadflood.domain.auth.service.user_accounts import UserAccounts

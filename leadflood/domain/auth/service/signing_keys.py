@@ -13,7 +13,7 @@ from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.repository.signing_keys import SigningKeyRow
 from leadflood.domain.auth.rules.access_tokens import LATE_SIGNING_SECONDS, SigningKey
 from leadflood.domain.auth.rules.master_secret import MasterSecret
-from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx

@@ -5,7 +5,8 @@ from datetime import datetime
 from leadflood.domain.auth.repository import two_factor
 from leadflood.domain.auth.rules import totp
 from leadflood.domain.auth.rules.master_secret import MasterSecret
-from leadflood.domain.auth.schemas import Enrolment, User
+from leadflood.domain.auth.schemas.credentials import Enrolment
+from leadflood.domain.auth.schemas.users import User
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, Denied

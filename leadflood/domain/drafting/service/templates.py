@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.drafting import repository
 from leadflood.domain.drafting.rules.facts import number_facts

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName, SendsPolicy
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]

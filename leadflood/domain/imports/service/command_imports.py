@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import EVERYTHING
+from leadflood.domain.auth.schemas.principals import EVERYTHING
 from leadflood.domain.imports.repository import (
     imports,
     progress as progress_table,

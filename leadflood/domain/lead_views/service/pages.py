@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.lead_views.repository import pages
 from leadflood.domain.lead_views.schemas import (
     LeadDetail,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx

@@ -11,10 +11,8 @@ from leadflood.domain.leads.schemas.lead_states import LeadStatus
 HUMAN_SOURCE = "user"
 """The source of what a person typed; it wins over any provider."""
 
-
 API_SOURCE = "api"
 """The source of what a caller of the API says of a new lead."""
-
 
 IDENTIFYING = frozenset(
     {
@@ -27,7 +25,6 @@ IDENTIFYING = frozenset(
     }
 )
 """The fields whose values make identity keys."""
-
 
 MAX_KEY = 400
 

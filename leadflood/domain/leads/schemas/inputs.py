@@ -69,11 +69,7 @@ class LeadInput(
 
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-
-
 Said = Line | msgspec.UnsetType | None
-
-
 Technologies = Annotated[tuple[Line, ...], msgspec.Meta(min_length=1, max_length=200)]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
 from leadflood.domain.leads.repository.identity_keys import claim_keys, withdraw_claims
 from leadflood.domain.leads.repository.lead_rows import find_states

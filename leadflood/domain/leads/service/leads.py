@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.repository import lead_rows
 from leadflood.domain.leads.repository.profiles import find_survivors, find_views
 from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.lead_rows import lock_states
 from leadflood.domain.leads.repository.leads import mark_before_locks, release_locks
 from leadflood.domain.leads.repository.profiles import find_survivors

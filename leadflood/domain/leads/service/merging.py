@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository import leads
 from leadflood.domain.leads.repository.identity_resolution import SharedKeys, resolve
 from leadflood.domain.leads.repository.lead_rows import lock_states, raise_versions

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadEvent, RescoreWanted
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits

@@ -8,7 +8,7 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.contracts.values import Band
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.profiles import find_profiles
 from leadflood.domain.leads.rules.list_columns import ListColumns, choose_list_columns
 from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, LeadValues
