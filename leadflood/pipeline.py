@@ -1,4 +1,4 @@
-"""What happens to a lead, on one page: which event starts a task of which stage.
+"""The pipeline on one page: which event starts a task of which stage.
 
 imports.run ─────────┐
 discovery.run → enrichment.run → features.compute → scoring.compute

@@ -109,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
 
     def caps(self) -> dict[str, Caps]:
-        """Tell each provider's own renewing caps."""
+        """Return each provider's own renewing caps."""
         return {
             name: Caps(provider.day_cap_micros, provider.month_cap_micros)
             for name, provider in self.providers.items()
@@ -128,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         }
 
     def data_folder(self) -> Path:
-        """Tell the data folder as an absolute path."""
+        """Return the data folder as an absolute path."""
         return Path(self.data).expanduser().resolve()
 
 

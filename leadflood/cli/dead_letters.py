@@ -117,7 +117,7 @@ def replay(
 
 @app.command()
 def bury(job: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> None:
-    """Give a waiting job up (one that crashes its node, say): it becomes a dead letter."""
+    """Discard a waiting job (one that crashes its node, say): it becomes a dead letter."""
     letter = with_storage(lambda storage: _bury(storage, job))
     if as_json:
         print_json(_summary(letter))

@@ -71,7 +71,7 @@ _OWN_NAMES = {
 
 
 def clean_text(text: str) -> str:
-    """Make text storable: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
+    """Return storable text: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return make_storable(text)[:MAX_TEXT].strip()

@@ -17,7 +17,7 @@ _NO_CREDITS = Decimal(0)
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a request is for; `group` names its windows, `arguments` come out of the path.
+    """The operation of a request; `group` names its windows, `arguments` come out of the path.
 
     `is_shared`: all operations of the group count in the same windows.
     """

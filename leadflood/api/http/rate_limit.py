@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RateQuota(msgspec.Struct, frozen=True):
-    """What is left to somebody after a request; `reset_seconds`: until all of the burst is back."""
+    """Requests left to a caller after this one; `reset_seconds`: until all of the burst is back."""
 
     limit: int
     remaining: int

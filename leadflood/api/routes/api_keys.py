@@ -46,7 +46,7 @@ class NewKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def create_key(
     body: KeyBody, caller: Caller, services: Services, uow: UnitOfWork
 ) -> NewKeyAnswer:
-    """Make a key with some of one's own permissions; its secret is shown this once."""
+    """Create a key with some of one's own permissions; its secret is shown this once."""
     person = require_session(caller)
     new_key = NewApiKey(name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at)
     created = await services.accounts.use.api_keys.create(

@@ -191,7 +191,7 @@ async def _remove_totp(
 async def renew_recovery_codes(
     body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[RecoveryCodes]
 ) -> RecoveryCodes:
-    """Make new recovery codes, by password or code; the former ones are void."""
+    """Create new recovery codes, by password or code; the former ones are void."""
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered

@@ -59,7 +59,7 @@ class DeliveredMessage(msgspec.Struct, frozen=True):
 
 
 class WorldRecords(msgspec.Struct, frozen=True):
-    """What the pretend world recorded of us."""
+    """The pretend world's record of our calls."""
 
     invoices: tuple[Invoice, ...]
     messages: tuple[DeliveredMessage, ...]

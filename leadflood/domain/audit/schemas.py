@@ -11,7 +11,7 @@ from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 
 
 class AuditActor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts, from which address, by which request."""
+    """The actor of an act, their address and request."""
 
     principal: Principal
     address: str

@@ -22,7 +22,7 @@ Words = Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=200)]
 class CompanyWords(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What a person says of a company; it wins over any provider.
+    """A person's correction of a company; it wins over any provider.
 
     What is left out stays as it is; null says that there is no value.
     """

@@ -28,7 +28,7 @@ SQL = load_queries(__file__)
 
 
 class Advance(msgspec.Struct, kw_only=True):
-    """What a page changes of its run, with its records."""
+    """The change of a run by a page, with its records."""
 
     run: DiscoveryRun
     state: DiscoveryState

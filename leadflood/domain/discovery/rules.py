@@ -1,4 +1,4 @@
-"""What becomes of a page: who becomes a lead, and whether another page follows. Pure."""
+"""Decisions on a page: which records become leads, and whether another page follows. Pure."""
 
 import hashlib
 import re

@@ -69,7 +69,7 @@ class DiscoveryState(StrEnum):
 
 
 class RecordStatus(StrEnum):
-    """What became of one record of a page."""
+    """The outcome of one record of a page."""
 
     DISCOVERED = "DISCOVERED"
     DUPLICATE = "DUPLICATE"

@@ -59,7 +59,7 @@ class EnrichmentFailed(LeadEvent, frozen=True, tag="enrichment.lead.failed"):
 
 
 class LeadsMerged(LeadEvent, frozen=True, tag="enrichment.lead.merged"):
-    """What was learned shows that a lead is an older one; `lead_id` is the one merged away."""
+    """The new values show that a lead is an older one; `lead_id` is the one merged away."""
 
     survivor_id: UUID
 

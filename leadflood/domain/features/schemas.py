@@ -17,7 +17,7 @@ Vector = dict[str, FeatureValue]
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What was known of a lead for an ICP version; never changed."""
+    """The features of a lead for an ICP version; never changed."""
 
     id: UUID
     lead_id: UUID

@@ -21,7 +21,7 @@ SCORE_MILLI_MAX = 100_000
 
 
 class FieldKind(StrEnum):
-    """What values a feature takes; says which operators make sense."""
+    """The type of a feature's values; decides which operators make sense."""
 
     NUMBER = "number"
     FLAG = "flag"
@@ -67,7 +67,7 @@ class RuleField(StrEnum):
 
 
 class FieldDescription(msgspec.Struct, frozen=True):
-    """What a rule's author and a score's reader must know of a field.
+    """A field as a rule's author and a score's reader need it.
 
     `words` name it in a sentence.
     `basis` is the field that a person would look at instead of this derived one.

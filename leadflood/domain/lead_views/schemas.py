@@ -20,7 +20,7 @@ from leadflood.domain.suppressions.schemas import OptInView
 
 
 class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one provider said of a lead once: found it (`discovery`) or added to it (`enrichment`).
+    """One answer of a provider that found a lead (`discovery`) or added to it (`enrichment`).
 
     `code` is why it said nothing or was not asked to the end; None when there is nothing to tell.
     """
@@ -189,7 +189,7 @@ class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one rule saw and gave; `seen` null: the value is not known."""
+    """One rule's input and result; `seen` null: the value is not known."""
 
     position: int
     kind: RuleKind
@@ -246,7 +246,7 @@ class LeadPage(msgspec.Struct, frozen=True):
 
 
 class IcpPreview(msgspec.Struct, frozen=True):
-    """What an ICP makes of the leads there are, and how many these are in all."""
+    """The scores of the leads there are under an ICP, and how many leads these are."""
 
     tally: PreviewResult
     total: LeadCount

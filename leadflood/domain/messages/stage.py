@@ -35,7 +35,7 @@ from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Po
 
 
 class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message is made from: the draft, and what its run and its ICP allow."""
+    """The input of a message: the draft, and what its run and its ICP allow."""
 
     message_id: UUID
     intent_id: UUID
@@ -47,7 +47,7 @@ class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _LoadedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read for a batch of tasks at once."""
+    """The rows read for a batch of tasks."""
 
     profiles: Mapping[UUID, LeadProfile]
     offers: Mapping[UUID, Offer]

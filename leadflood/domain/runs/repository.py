@@ -1,4 +1,4 @@
-"""What came of runs, read across the tables of all slices; the run's own row is the queue's."""
+"""Results of runs, read across the tables of all slices; the run's own row is the queue's."""
 
 from collections.abc import Sequence
 from uuid import UUID

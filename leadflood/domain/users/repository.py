@@ -28,7 +28,7 @@ async def list_users(
 
 
 async def lock_administrators(tx: Tx) -> None:
-    """Let one transaction at a time change who administers. Waits: for whoever does."""
+    """Lock the set of administrators until the transaction ends. Waits: for its other holders."""
     await tx.execute(SQL.lock_administrators)
 
 

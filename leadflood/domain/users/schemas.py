@@ -16,7 +16,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator changes of a user; None leaves it as it is."""
+    """An administrator's change of a user; None leaves it as it is."""
 
     name: str | None = None
     role: Role | None = None
@@ -38,7 +38,7 @@ class IssuedLink(msgspec.Struct, frozen=True):
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What holds for the whole team."""
+    """The settings of the whole team."""
 
     version: int
     sales_rep_sees: SalesRepSees

@@ -39,7 +39,7 @@ def group_commit(
     *,
     is_reading: bool = False,
 ) -> Batcher[ItemT, AnswerT]:
-    """Make a batcher whose batches are transactions, one after the other.
+    """Return a batcher whose batches are transactions, one after the other.
 
     A lost connection repeats the transaction, a faulty item is found by halving. `is_reading`: a
     single query, no transaction.

@@ -37,7 +37,7 @@ NO_SYNC = ("fsync=off", "full_page_writes=off")
 
 
 class Postmaster(msgspec.Struct, frozen=True):
-    """What `postmaster.pid` says. `socket_folder` is None while the server has not written it."""
+    """The content of `postmaster.pid`. `socket_folder` is None until the server has written it."""
 
     pid: int
     socket_folder: Path | None
@@ -58,7 +58,7 @@ class PostgresProcess:
         self._log_start_bytes = 0
 
     def prepare(self) -> None:
-        """Make what is missing: folders, the right owner, the database files.
+        """Create what is missing: folders, the right owner, the database files.
 
         Raises: DatabaseRefused when a folder is closed to us or the files are another version's.
         """
@@ -70,7 +70,7 @@ class PostgresProcess:
             self._initialise(binaries)
 
     def _open_the_way(self, binaries: Path) -> None:
-        """Let the server's user reach its files and programs, without touching permissions."""
+        """Check that the server's user reaches its files, or lend it reading; permissions stay."""
         if self._user is None:
             return
         for path in (self.files, binaries / "postgres"):
@@ -88,7 +88,7 @@ class PostgresProcess:
             )
 
     def _initialise(self, binaries: Path) -> None:
-        """Make the database files beside their place and move them there whole."""
+        """Create the database files beside their place and move them there whole."""
         unfinished = self.folder / "cluster.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         arguments = [
@@ -266,7 +266,7 @@ class PostgresProcess:
         )
 
     def _as_user(self) -> dict[str, Any]:
-        """Say who runs a command, where, and with which environment."""
+        """Return the user, folder and environment of a command."""
         return {
             "cwd": self.folder,
             # what a person set for other servers (PGDATA, PGPORT, …) is not meant for this one
@@ -276,7 +276,7 @@ class PostgresProcess:
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make the data folder, or say what keeps us from it."""
+    """Create the data folder, or raise what keeps us from it."""
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ async def list_all(db: Reader) -> dict[str, OverrideRow]:
 
 
 class OverrideAuthor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes a row, and why. `if_version` None: the last write wins."""
+    """The author of a change, and why. `if_version` None: the last write wins."""
 
     by_whom: str
     reason: str = ""

@@ -340,7 +340,7 @@ class PostgresAllowance:
 
 
 async def resolve_orphans(db: Reader, now: datetime) -> int:
-    """Make the reserved lines of nodes that are gone unresolved; return how many."""
+    """Mark the reserved lines of nodes that are gone as unresolved; return how many."""
     return len(await db.fetch(SQL.resolve_orphans, now=now))
 
 

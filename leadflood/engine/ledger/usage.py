@@ -82,7 +82,7 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LimitSources(msgspec.Struct, frozen=True, kw_only=True):
-    """What each source says of a limit's windows; `force` are those the gate uses now."""
+    """The windows of a limit by each source; `force` are those the gate uses now."""
 
     documented: Sequence[Window]
     settings: Sequence[Window]

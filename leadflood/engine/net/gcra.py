@@ -45,7 +45,7 @@ class LearnedWindow(msgspec.Struct):
 
 
 class AllowanceState(msgspec.Struct):
-    """What a row holds. `next_at` is the next free moment of the pace.
+    """The state in a row. `next_at` is the next free moment of the pace.
 
     `held_until`: nothing before it (the other side said so). `slow_*`: what is left of the current
     window is spread over the rest of it. `probe_until`: one call is out to learn the limit.
@@ -63,7 +63,7 @@ class AllowanceState(msgspec.Struct):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True):
-    """What a process asks of an allowance.
+    """A process's request to an allowance.
 
     `count` moments are asked for, at the instant `now`.
     `lead_seconds` is the least notice, `ahead_seconds` the most.
@@ -95,7 +95,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class LimitFeedback(msgspec.Struct, frozen=True):
-    """What an answer said of the limit.
+    """The limit by an answer's headers.
 
     `sent_at` and `received_at` are when the call left and its answer came.
     `hints` are its headers, `held_seconds` the wait it asked for.

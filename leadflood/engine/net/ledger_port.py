@@ -67,7 +67,7 @@ class LedgerReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerQuestion(msgspec.Struct, frozen=True):
-    """What an answer is found by; one kept before `since` does not count (None: all do)."""
+    """The key of an answer; one kept before `since` does not count (None: all do)."""
 
     provider: str
     operation: str

@@ -364,7 +364,7 @@ class Limiter:
 
 
 class _Pace:
-    """What a lane measures of itself: how early to ask, how late calls leave, its share."""
+    """The measurements of a lane: how early to ask, how late calls leave, its share."""
 
     def __init__(self) -> None:
         self.next_at = 0.0

@@ -150,7 +150,7 @@ class Reservations:
     async def _authorize(
         self, tx: Tx, pending: Sequence[Reservation], refusals: dict[UUID, Exception]
     ) -> None:
-        """Give each stage the last word on its effects, all of a stage at once."""
+        """Ask each stage to authorize its effects, all of a stage at once."""
         effects = [
             (each.purchase, each.job)
             for each in pending
@@ -193,7 +193,7 @@ async def _decide(
 
 
 async def _record(tx: Tx, settlements: Sequence[Settlement]) -> None:
-    """Let each stage write what became of its effects, all of a stage at once where it can."""
+    """Record each stage's outcome of its effects, all of a stage at once where it can."""
     effects = [(each.job, each.error, each.reply) for each in settlements if each.job is not None]
     by_stage: dict[RecordMany, list[tuple[JobContext, BaseException | None, Reply | None]]] = {}
     for job, error, reply in sorted(effects, key=lambda effect: effect[0].job_id):

@@ -8,7 +8,7 @@ import msgspec
 
 
 class LinkKind(StrEnum):
-    """What a one-time link is for."""
+    """Purposes of one-time links."""
 
     CLAIM = "claim"
     INVITATION = "invitation"

@@ -44,7 +44,7 @@ EVERYTHING = Visibility()
 
 
 class Editor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes something, as the slices need to know it.
+    """The actor of a change, as the slices need to know it.
 
     `by`: who this is where an act is recorded. `visibility`: which leads they see.
     `if_match`: the version they mean; None: whichever it is.

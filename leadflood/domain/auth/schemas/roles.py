@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 class Role(StrEnum):
-    """What somebody is in the team; `PERMISSIONS` says what that allows."""
+    """A role in the team; `PERMISSIONS` lists what it allows."""
 
     ADMIN = "ADMIN"
     MANAGER = "MANAGER"
@@ -16,7 +16,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route asks for. `self` is anything a caller does with what is their own."""
+    """A permission of a route. `self` is anything a caller does with what is their own."""
 
     SELF = "self"
     LEADS_READ = "leads:read"

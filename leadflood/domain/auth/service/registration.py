@@ -47,7 +47,7 @@ class RegistrationService:
         self._links = links
 
     async def make_claim_link(self) -> OneTimeLink | None:
-        """Make a fresh claim link; None: somebody has claimed already."""
+        """Create a fresh claim link; None: the node is claimed already."""
         async with self._parts.db.transaction() as tx:
             await lock_subject(tx, _LOCK)
             if await users.has_active_user(tx):

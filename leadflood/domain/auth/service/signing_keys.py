@@ -42,7 +42,7 @@ class SigningKeys:
         self._read_at = float("-inf")
 
     async def start(self) -> None:
-        """Make the first key, or check that all nodes have our secret. Raises: Conflict."""
+        """Create the first key, or check that all nodes have our secret. Raises: Conflict."""
         async with self._db.transaction() as tx:
             await lock_subject(tx, _LOCK)
             if not await self._list(tx):

@@ -124,7 +124,7 @@ class FeatureDefinition(msgspec.Struct, frozen=True):
 
     @property
     def doc(self) -> str:
-        """What it means, in words."""
+        """The meaning, in words."""
         return FIELD_DESCRIPTIONS[self.name].words
 
 

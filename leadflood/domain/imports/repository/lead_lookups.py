@@ -1,4 +1,4 @@
-"""What an import asks of leads and companies while it writes, and its savepoint."""
+"""Lookups of leads and companies while an import writes, and its savepoint."""
 
 from collections.abc import Iterable
 from datetime import datetime

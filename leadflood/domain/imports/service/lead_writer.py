@@ -26,7 +26,7 @@ from leadflood.engine.ids import Ids
 
 
 class WrittenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of rows, and the leads that they named for the first time: new and known."""
+    """The outcomes of rows, and the leads that they named for the first time: new and known."""
 
     results: tuple[RowResult, ...]
     created: tuple[UUID, ...]
@@ -132,7 +132,7 @@ async def _write_owners_and_tags(
     outcomes: Sequence[RowState],
     now: datetime,
 ) -> dict[UUID, tuple[str, ...]]:
-    """Give new leads their owner and all leads their tags; return the tags that are new."""
+    """Set the owner of new leads and the tags of all; return the tags that are new."""
     fresh = {
         lead.lead_id: outcome
         for lead, outcome in zip(upserted, outcomes, strict=True)

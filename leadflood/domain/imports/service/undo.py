@@ -38,7 +38,7 @@ OBSTACLES = {
 
 
 class UndonePart(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a part: how many rows are undone, how many newly kept or kept no more."""
+    """The outcome of a part: how many rows are undone, how many newly kept or kept no more."""
 
     undone_count: int
     kept_count: int

@@ -39,7 +39,7 @@ _FIELDS = (
 
 
 async def plan_by_values(tx: Tx) -> None:
-    """Let the planner look at each filter's values until the transaction ends."""
+    """Plan each query by its filter's values until the transaction ends."""
     await tx.fetch(SQL.plan_by_values)
 
 

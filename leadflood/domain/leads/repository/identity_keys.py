@@ -35,7 +35,7 @@ async def claim_keys(tx: Tx, claims: Mapping[IdentityKey, UUID]) -> dict[Identit
 
 
 async def assign_keys(tx: Tx, owners: Iterable[tuple[IdentityKey, UUID]]) -> None:
-    """Give keys to known leads, in sorted order."""
+    """Add keys to known leads, in sorted order."""
     ordered = sorted(owners)
     if ordered:
         await tx.execute(

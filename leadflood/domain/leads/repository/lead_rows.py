@@ -1,4 +1,4 @@
-"""What people change of leads' rows: owner, tags, deletion; locked, decided, written as sets."""
+"""Rows of leads as people change them: owner, tags, deletion; locked, decided, written as sets."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

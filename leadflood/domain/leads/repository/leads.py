@@ -32,7 +32,7 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeadUpdate(msgspec.Struct):
-    """What changes of a lead's row; None leaves it as it is."""
+    """A change of a lead's row; None leaves it as it is."""
 
     status: LeadStatus | None = None
     failed_code: str | None = None

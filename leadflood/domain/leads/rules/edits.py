@@ -46,7 +46,7 @@ class FieldEdits(msgspec.Struct, frozen=True, kw_only=True):
         return FieldName.COMPANY_DOMAIN in self.emptied
 
     def with_name(self, profile: LeadProfile) -> "FieldEdits":
-        """Let the whole name follow when a part of it is corrected."""
+        """Recompute the full name when a part of it is corrected."""
         if FieldName.FULL_NAME in self.fields or not self.values.keys() & set(_NAME_PARTS):
             return self
         parts = [self.values.get(part) or self._current(profile, part) for part in _NAME_PARTS]

@@ -1,4 +1,4 @@
-"""What people bring in by hand or by file, as values with their evidence. Pure."""
+"""Lead input, by hand or by file, as values with their evidence. Pure."""
 
 import hashlib
 from collections.abc import Mapping

@@ -33,7 +33,7 @@ _SLOW = frozenset(
     }
 )
 Standing = tuple[bool, float, bytes, str]
-"""What decides, most important first: human, rank, then evidence and text for a clear end."""
+"""The order of values, most important first: human, rank, then evidence and text to break ties."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -30,7 +30,7 @@ MAX_KEY = 400
 
 
 class IdentityKey(msgspec.Struct, frozen=True, order=True):
-    """What makes two records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
+    """A key that makes records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
 
     kind: str
     value: str
@@ -59,7 +59,7 @@ class Upserted(msgspec.Struct, frozen=True):
 
 
 class LeadValues(msgspec.Struct, frozen=True, kw_only=True):
-    """What was learned of a lead, and how it stands now; `status` None leaves it as it is.
+    """New values of a lead, and its status; `status` None leaves it as it is.
 
     `keys` are identity keys not known before; `failed_code` goes with status failed only.
     """
@@ -80,7 +80,7 @@ class ResolvedLead(msgspec.Struct, frozen=True):
 
 
 class LeadLoss(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lead that stays loses.
+    """The loss of a lead that stays when another one is withdrawn from it.
 
     - `keys`: identity keys that are its own no more.
     - `tags`: tags that it has no more.

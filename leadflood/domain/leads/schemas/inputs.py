@@ -18,7 +18,7 @@ class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class OptInEvidence(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What proves that a person agreed to be written to on a channel.
+    """The proof that a person agreed to be written to on a channel.
 
     `wording` is the text they agreed to, `source` where that was: a form's address, a file, a
     call. `obtainedAt` null: now.
@@ -76,7 +76,7 @@ Technologies = Annotated[tuple[Line, ...], msgspec.Meta(min_length=1, max_length
 class LeadChange(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What a person says of a lead. Left out: stays as it is; null: there is none.
+    """A person's correction of a lead. Left out: stays as it is; null: there is none.
 
     A person's word wins over any provider's, also the word that there is no value. What it takes
     the place of stays in the history.

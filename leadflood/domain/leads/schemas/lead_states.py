@@ -1,4 +1,4 @@
-"""What people change of a lead's row, and what is listed of it."""
+"""States of leads: status, ownership, tags, deletion."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -20,9 +20,9 @@ class LeadStatus(StrEnum):
 
 
 class LeadState(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a lead's row people change; `owner` None: nobody's, `deleted_at` None: it is there.
+    """The part of a lead's row that people change; `owner` None: nobody's.
 
-    `merged_into` None: it stands for itself.
+    `deleted_at` None: it is there. `merged_into` None: it stands for itself.
     """
 
     id: UUID

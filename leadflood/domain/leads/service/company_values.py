@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CompanyValues(msgspec.Struct, frozen=True):
-    """What is said of a company: the values that win, and everything ever said."""
+    """The values of a company: those that win, and all ever stored."""
 
     values: dict[FieldName, Scalar] = {}
     history: tuple[HistoryValue, ...] = ()

@@ -81,7 +81,7 @@ class LeadCreation:
     async def resolve_icps(
         self, requests: Sequence[LeadRequest]
     ) -> list[LeadRequest | LeadfloodError]:
-        """Give each request the ICP version it means, or return why there is none.
+        """Return the ICP version of each request, or why there is none.
 
         Equal wishes are looked up once. Call it before the transaction: it takes a connection.
         """

@@ -110,7 +110,7 @@ class LeadEditing:
     async def assign(
         self, tx: Tx, lead_id: UUID, owner: str | None, editor: Editor
     ) -> LeadAssigned | None:
-        """Give a lead an owner; None takes it away.
+        """Assign a lead to an owner; None unassigns it.
 
         Raises: NotFound, PreconditionFailed; Denied for who sees only their own leads.
         """
@@ -122,7 +122,7 @@ class LeadEditing:
         return LeadAssigned(lead.id, lead.version + 1, owner)
 
     async def tag(self, tx: Tx, lead_id: UUID, tag: str, editor: Editor) -> LeadTagged | None:
-        """Give a lead a tag. Raises: NotFound, PreconditionFailed, Invalid, Conflict."""
+        """Add a tag to a lead. Raises: NotFound, PreconditionFailed, Invalid, Conflict."""
         name = normalize_tag(tag)
         lead = await lock_lead(tx, lead_id, editor)
         tags = lead.tags_with(name)

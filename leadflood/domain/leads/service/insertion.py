@@ -30,7 +30,7 @@ CreateResult = LeadCreated | Conflict | None
 
 
 class Requester(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks for a new lead.
+    """The requester of a new lead.
 
     - `by`: who this is where an act is recorded.
     - `owner`: whose the lead becomes; None: nobody's.

@@ -14,7 +14,7 @@ from leadflood.engine.db.tx import Tx
 
 
 class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be done to know more of a lead.
+    """Limits of a lead's reprocessing.
 
     - `icp_id`: the ICP version to score for afterwards.
     - `sends`, `providers`, `cap_micros`: what the run may do; None: all, and the default cap.

@@ -26,7 +26,7 @@ SAMPLE_FIELDS = (
     FieldName.COUNTRY,
     FieldName.EMAIL,
 )
-"""What is shown of a lead beside its score."""
+"""The fields shown beside a lead's score."""
 
 _Ranked = tuple[int, int, UUID, LeadProfile, Score]
 

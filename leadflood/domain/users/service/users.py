@@ -72,7 +72,7 @@ class Users:
     async def make_link(
         self, tx: Tx, user_id: UUID, kind: LinkKind, *, removes_totp: bool = False
     ) -> IssuedLink:
-        """Make a fresh link for a user: an invitation until they registered, then a reset.
+        """Create a fresh link for a user: an invitation until they registered, then a reset.
 
         Raises: NotFound, Conflict.
         """
