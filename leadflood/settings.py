@@ -4,7 +4,7 @@
 
 A dot in a path is `__` in a variable, also the one in a stage's name:
 LEADFLOOD_STAGES__ENRICHMENT__RUN__CONCURRENCY is `stages.enrichment.run.concurrency`.
-`DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
+`DATABASE_URL` is honored; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
 `LEADFLOOD_MODE` the mode.
 An unknown key is refused with its path.
 """

@@ -14,7 +14,7 @@ from leadflood.api.http.routing import delete, get, post, put
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.users import Ended
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas.credentials import CodeText, Enrolment, PasswordText, Session
+from leadflood.domain.auth.schemas.credentials import CodeText, Enrollment, PasswordText, Session
 from leadflood.domain.auth.schemas.users import UserView
 from leadflood.domain.auth.service.own_account import IdentityProof
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
@@ -124,12 +124,12 @@ async def change_password(
     errors=(Denied, Conflict),
     is_sealed=True,
 )
-async def enrol_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrolment:
+async def enroll_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrollment:
     """Begin a second factor: its secret and otpauth URI for the app; not asked for yet."""
     person = require_session(caller)
-    enrolment = await services.accounts.use.own_account.enrol(uow.tx, person.user_id)
+    enrollment = await services.accounts.use.own_account.enroll(uow.tx, person.user_id)
     await uow.audit("auth.totp_enrolled", Subject("user", person.user_id))
-    return enrolment
+    return enrollment
 
 
 @post(

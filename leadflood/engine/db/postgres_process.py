@@ -67,7 +67,7 @@ class PostgresProcess:
         binaries = self._binaries()
         self._open_the_way(binaries)
         if not self.files.exists():
-            self._initialise(binaries)
+            self._initialize(binaries)
 
     def _open_the_way(self, binaries: Path) -> None:
         """Check that the server's user reaches its files, or lend it reading; permissions stay."""
@@ -87,7 +87,7 @@ class PostgresProcess:
                 code="database.folder_closed",
             )
 
-    def _initialise(self, binaries: Path) -> None:
+    def _initialize(self, binaries: Path) -> None:
         """Create the database files beside their place and move them there whole."""
         unfinished = self.folder / "cluster.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)

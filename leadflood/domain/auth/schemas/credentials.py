@@ -59,7 +59,7 @@ class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
 
 
-class Enrolment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Enrollment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A second factor to be confirmed: for an authenticator app, typed or as a QR code."""
 
     secret: str
