@@ -146,8 +146,8 @@ def load_settings(
     Raises: Invalid naming the key's path and the mending.
     """
     env = os.environ if environment is None else environment
-    chosen = file or (Path(env["LEADFLOOD_CONFIG"]) if env.get("LEADFLOOD_CONFIG") else None)
-    tree: dict[str, Any] = _read_file(chosen) if chosen is not None else {}
+    config_file = file or (Path(env["LEADFLOOD_CONFIG"]) if env.get("LEADFLOOD_CONFIG") else None)
+    tree: dict[str, Any] = _read_file(config_file) if config_file is not None else {}
     sources = {path: "file" for path, _ in _leaves("", tree)}
     for path, value, source in _from_environment(env):
         _put(tree, path, value)
@@ -171,9 +171,9 @@ def convert(tree: Mapping[str, Any]) -> Settings:
     _check_providers(tree.get("providers", {}))
     settings = _convert({**tree, **_with_defaults(tree)}, Settings)
     filled = {**_providers(), **settings.providers}
-    whole = msgspec.structs.replace(settings, providers=filled)
-    _check_values(whole)
-    return whole
+    complete = msgspec.structs.replace(settings, providers=filled)
+    _check_values(complete)
+    return complete
 
 
 def _convert(tree: object, into: type[SettingsT], path: str = "") -> SettingsT:
@@ -245,10 +245,10 @@ def _check_providers(providers: object) -> None:
 
 
 def _unknown(kind: str, section: str, name: str, names: tuple[str, ...]) -> Invalid:
-    known = ", ".join(names)
+    choices = ", ".join(names)
     return Invalid(
-        f"settings: {section}.{name}: there is no such {kind}; known are {known}",
-        (FieldProblem(f"{section}.{name}", f"use one of {known}"),),
+        f"settings: {section}.{name}: there is no such {kind}; known are {choices}",
+        (FieldProblem(f"{section}.{name}", f"use one of {choices}"),),
         code="settings.invalid",
     )
 

@@ -62,12 +62,12 @@ class BulkActionStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
         return [Done(None) for _ in items]
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedChunk]) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, tasks: Sequence[FinishedChunk]) -> Sequence[FollowUp]:
         """Lock the leads of all chunks, plan each by its present state, write, follow up."""
-        closed = [_close(chunk) for chunk in ended if isinstance(chunk.outcome, Discard)]
+        closed = [_close(chunk) for chunk in tasks if isinstance(chunk.outcome, Discard)]
         if closed:
             await repository.close_items(tx, closed, self._clock.now())
-        chunks = [chunk for chunk in ended if isinstance(chunk.outcome, Done)]
+        chunks = [chunk for chunk in tasks if isinstance(chunk.outcome, Done)]
         items = await repository.list_waiting(tx, [chunk.task for chunk in chunks])
         if not items:
             return ()

@@ -95,9 +95,9 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, EnrichmentResult]):
             ANSWERS_SINCE.reset(token)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedEnrichment]) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, tasks: Sequence[FinishedEnrichment]) -> Sequence[FollowUp]:
         now = self._clock.now()
-        finished = [task for task in ended if not task.is_cancelled]
+        finished = [task for task in tasks if not task.is_cancelled]
         resolved = await self._resolve_identities(tx, finished, now)
         ends = [end for task in finished for end in _ends(task, resolved)]
         first_ends = await repository.record_ends(tx, ends, now)

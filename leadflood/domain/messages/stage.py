@@ -119,11 +119,11 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[LeadQualified, DraftedMessage]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[LeadQualified, DraftedMessage]]
     ) -> Sequence[FollowUp]:
         drafts = {
             draft.message.id: (finished, draft)
-            for finished in ended
+            for finished in tasks
             if (draft := self._draft_of(finished)) is not None
         }
         new_ids = await record_drafts(

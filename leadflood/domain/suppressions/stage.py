@@ -59,14 +59,14 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[PersonClaimed, LeadProfile]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[PersonClaimed, LeadProfile]]
     ) -> Sequence[FollowUp]:
         """Add the lines of everybody at once, by the provider that they asked."""
         now = self._clock.now()
-        for provider in sorted({finished.task.provider for finished in ended}):
+        for provider in sorted({finished.task.provider for finished in tasks}):
             lines = [
                 line
-                for finished in ended
+                for finished in tasks
                 if finished.task.provider == provider and isinstance(finished.outcome, Done)
                 for line in self._lines(finished.outcome.result)
             ]

@@ -437,7 +437,7 @@ async def _add_lines(tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> Non
 
 
 async def _store_answers(tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
-    kept = {
+    answers_by_key = {
         (receipt.purchase.provider, receipt.purchase.operation, answer.question_hash): (
             receipt,
             answer,
@@ -445,18 +445,18 @@ async def _store_answers(tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
         for receipt in receipts
         for answer in receipt.answers
     }
-    if not kept:
+    if not answers_by_key:
         return
-    answers = [answer for _, answer in kept.values()]
+    answers = [answer for _, answer in answers_by_key.values()]
     await tx.execute(
         SQL.store_answers,
-        providers=[provider for provider, _, _ in kept],
-        operations=[operation for _, operation, _ in kept],
+        providers=[provider for provider, _, _ in answers_by_key],
+        operations=[operation for _, operation, _ in answers_by_key],
         hashes=[answer.question_hash for answer in answers],
         bodies=[answer.body for answer in answers],
         founds=[answer.found for answer in answers],
         costs=[answer.cost_micros for answer in answers],
-        stored_ats=[receipt.ended_at for receipt, _ in kept.values()],
+        stored_ats=[receipt.ended_at for receipt, _ in answers_by_key.values()],
         expires_ats=[answer.expires_at for answer in answers],
     )
 

@@ -48,8 +48,10 @@ class CommandImports:
         A lead that several rows of a file name is created, and scored, once.
         """
         locked = await lock_import(tx, new.run_id, EVERYTHING)
-        done = await row_table.find_done_numbers(tx, new.run_id, [row.number for row in rows])
-        fresh = [row for row in rows if row.number not in done]
+        done_numbers = await row_table.find_done_numbers(
+            tx, new.run_id, [row.number for row in rows]
+        )
+        fresh = [row for row in rows if row.number not in done_numbers]
         if not fresh:
             return ()
         if locked.view.state is not ImportState.RUNNING:
@@ -59,16 +61,16 @@ class CommandImports:
             )
         now = self._clock.now()
         plan = ImportPlan(fields=())
-        written = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
-        await row_table.add_rows(tx, new.run_id, fresh, written.results)
+        outcome = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
+        await row_table.add_rows(tx, new.run_id, fresh, outcome.results)
         progress = Progress(
             import_id=new.run_id,
             position=fresh[-1].number,
-            results=written.results,
+            results=outcome.results,
             is_last=False,
         )
         await progress_table.advance_import(tx, progress, now)
-        lead_ids = (*written.created, *written.updated)
+        lead_ids = (*outcome.created, *outcome.updated)
         return [LeadCreated(lead_id, new.icp_id) for lead_id in lead_ids]
 
     async def finish_import(self, db: Reader, import_id: UUID) -> None:
