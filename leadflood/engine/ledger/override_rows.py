@@ -65,16 +65,20 @@ async def change(
         reason=author.reason,
         changed_at=now,
     )
+    await _store(tx, after, now)
+    return after
+
+
+async def _store(tx: Tx, row: OverrideRow, now: datetime) -> None:
     await tx.execute(
         SQL.write_tuning,
-        name=name,
-        version=after.version,
-        state=_write(after.overrides),
-        by_whom=author.by_whom,
-        reason=author.reason,
+        name=row.name,
+        version=row.version,
+        state=_write(row.overrides),
+        by_whom=row.by_whom,
+        reason=row.reason,
         now=now,
     )
-    return after
 
 
 class OverrideFollower:

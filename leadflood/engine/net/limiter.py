@@ -225,21 +225,17 @@ class Lane:
             ]
             raise
         self._note(leased, allowed, before, started, offset)
-        self._give(
-            [
-                Slot(
-                    at + offset,
-                    self._clock.monotonic(),
-                    leased.tolerance_seconds,
-                    leased.is_probe,
-                    leased.is_open,
-                )
-                for at in leased.slots
-            ]
-        )
+        self._give(self._slots_of(leased, offset))
         if leased.again_seconds > self._settings.wait_at_most_seconds:
             self._turn_away(leased.again_seconds)
         return leased.again_seconds
+
+    def _slots_of(self, leased: Lease, offset: float) -> list[Slot]:
+        leased_at = self._clock.monotonic()
+        return [
+            Slot(at + offset, leased_at, leased.tolerance_seconds, leased.is_probe, leased.is_open)
+            for at in leased.slots
+        ]
 
     def _ask(self, allowed: AllowanceState) -> Lease:
         return lease(

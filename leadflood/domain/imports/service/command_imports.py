@@ -54,11 +54,7 @@ class CommandImports:
         fresh = [row for row in rows if row.number not in done_numbers]
         if not fresh:
             return ()
-        if locked.view.state is not ImportState.RUNNING:
-            raise Conflict(
-                f"import {new.run_id} is {locked.view.state.value}: nothing is added to it",
-                code="leads.import.ended",
-            )
+        _require_running(new.run_id, locked.view.state)
         now = self._clock.now()
         plan = ImportPlan(fields=())
         outcome = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
@@ -80,3 +76,11 @@ class CommandImports:
     async def list_leads(self, db: Reader, import_id: UUID) -> dict[int, UUID]:
         """List the lead of each usable row by the row's number."""
         return await row_table.list_leads(db, import_id)
+
+
+def _require_running(import_id: UUID, state: ImportState) -> None:
+    if state is not ImportState.RUNNING:
+        raise Conflict(
+            f"import {import_id} is {state.value}: nothing is added to it",
+            code="leads.import.ended",
+        )

@@ -58,8 +58,8 @@ async def read_filter(
     company_id, lead_ids = await _find_matches(db, lead_filter)
     if lead_filter.q is not None and not words:
         words, lead_ids = None, []
-    after, before = lead_filter.created_after, lead_filter.created_before
     return {
+        **_created_range(lead_filter),
         "status": lead_filter.status,
         "band": lead_filter.band,
         "min_milli": lead_filter.min_milli,
@@ -75,12 +75,19 @@ async def read_filter(
         "tags": list(lead_filter.tags) or None,
         "company_id": company_id,
         "lead_ids": lead_ids,
+        "words": words,
+        "is_common": words is not None and (is_common or await _is_common(db, words)),
+    }
+
+
+def _created_range(lead_filter: LeadFilter) -> dict[str, datetime | UUID | None]:
+    """Return when leads were created, and the range of ids that narrows it."""
+    after, before = lead_filter.created_after, lead_filter.created_before
+    return {
         "created_after": after,
         "from_id": None if after is None else _first_id(after, -_SLACK),
         "created_before": before,
         "to_id": None if before is None else _first_id(before, _SLACK),
-        "words": words,
-        "is_common": words is not None and (is_common or await _is_common(db, words)),
     }
 
 

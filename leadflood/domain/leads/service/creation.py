@@ -124,23 +124,12 @@ class LeadCreation:
         run_ids = await self._runs.open_runs(
             publication.tx,
             "lead",
-            [
-                RunLimits(
-                    sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
-                )
-                for request, _ in created
-            ],
+            [_limits_of(request) for request, _ in created],
             title="one lead by the API",
         )
         job_ids = await publication.publish_each(
             [
-                FollowUp(
-                    None,
-                    event,
-                    run_id=run_id,
-                    request_id=request.requester.request_id,
-                    trace_parent=request.requester.trace_parent,
-                )
+                _follow_up(request, event, run_id)
                 for (request, event), run_id in zip(created, run_ids, strict=True)
             ]
         )
@@ -164,3 +153,19 @@ def _with_icp(request: LeadRequest, version: UUID | LeadfloodError) -> LeadReque
     if isinstance(version, LeadfloodError):
         return version
     return msgspec.structs.replace(request, icp_id=version)
+
+
+def _limits_of(request: LeadRequest) -> RunLimits:
+    return RunLimits(
+        sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+    )
+
+
+def _follow_up(request: LeadRequest, event: LeadCreated, run_id: UUID) -> FollowUp:
+    return FollowUp(
+        None,
+        event,
+        run_id=run_id,
+        request_id=request.requester.request_id,
+        trace_parent=request.requester.trace_parent,
+    )
