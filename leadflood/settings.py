@@ -27,7 +27,7 @@ from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
-from leadflood.engine.ledger.repository import Caps
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.net.client import Settings as ClientSettings
 from leadflood.engine.net.gateway import Settings as GateSettings
 from leadflood.engine.obs.log import Settings as LogSettings

@@ -12,7 +12,7 @@ from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.runs.schemas import Funnel
 from leadflood.domain.runs.service.reports import RunReports
-from leadflood.engine.ledger.repository import Line, list_lines
+from leadflood.engine.ledger.lines import Line, list_lines
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.providers import catalog

@@ -17,8 +17,8 @@ from leadflood.engine.control.schemas import LastSet, ProviderChange, ProviderVi
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ledger import override_rows, usage
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.ledger.override_rows import OverrideAuthor, OverrideRow
-from leadflood.engine.ledger.repository import Caps
 from leadflood.engine.ledger.usage import (
     CapsUse,
     FailedCall,

@@ -5,10 +5,12 @@ from datetime import datetime
 
 import msgspec
 
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import PreconditionFailed
-from leadflood.engine.ledger.repository import SQL
 from leadflood.engine.net.overrides import NO_OVERRIDES, Overrides
+
+SQL = load_queries(__file__)
 
 ALL = "all"
 """The row of the caps over all providers; no provider is called so."""

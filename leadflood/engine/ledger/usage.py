@@ -6,12 +6,16 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row
 from leadflood.engine.ids import id_at
-from leadflood.engine.ledger.repository import SQL, Budget, Caps, find_budgets
+from leadflood.engine.ledger.budgets import Budget, find_budgets
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.net.calls import Window
 from leadflood.engine.net.gcra import SLICES, AllowanceState, CountedWindow, effective_windows
 from leadflood.engine.net.ledger_port import LineState
+
+SQL = load_queries(__file__)
 
 MINUTE = timedelta(minutes=1)
 
