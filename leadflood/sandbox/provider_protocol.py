@@ -29,7 +29,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class RequestRefusal(StrEnum):
-    """Why a request is refused, whatever the provider calls it."""
+    """The refusal of a request, whatever the provider calls it."""
 
     UNAUTHORIZED = "unauthorized"
     THROTTLED = "throttled"

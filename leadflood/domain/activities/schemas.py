@@ -48,7 +48,7 @@ class ActivityEdit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActivityFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which activities; None asks for nothing."""
+    """A filter of activities; None does not filter."""
 
     lead_id: UUID | None = None
     kind: str | None = None

@@ -50,7 +50,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which acts; None is no condition.
+    """A filter of acts; None is no condition.
 
     `actor_kind`, `actor_id`: by whom; a kind without an id means the operator or nobody.
     `action`, `subject_kind`, `subject_id`: what was done to what.

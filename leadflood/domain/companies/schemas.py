@@ -46,7 +46,7 @@ class NewCompany(
 
 
 class CompanyFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which companies; None asks for nothing. `q` is what a person typed."""
+    """A filter of companies; None does not filter. `q` is what a person typed."""
 
     domain: str | None = None
     country: str | None = None

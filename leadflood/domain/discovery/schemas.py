@@ -60,7 +60,7 @@ class DiscoveryFailed(Event, frozen=True, tag="discovery.run.failed"):
 
 
 class DiscoveryState(StrEnum):
-    """Where a discovery run stands; its leads may still be on their way after it."""
+    """The state of a discovery run; its leads may still be on their way after it."""
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
@@ -228,7 +228,7 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records; a field that is None does not filter.
+    """A filter of records; a field that is None does not filter.
 
     `visibility`: whose leads are shown with their records.
     """
@@ -251,7 +251,7 @@ class DiscoveryInspection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiscoveryRunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which discovery runs; a field that is None does not filter.
+    """A filter of discovery runs; a field that is None does not filter.
 
     `state` is that of the whole run, `search_state` that of the search alone.
     """

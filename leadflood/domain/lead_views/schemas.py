@@ -37,7 +37,7 @@ class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LeadSort(StrEnum):
-    """How leads are ordered; equals by id. A lead without a score is below all that have one."""
+    """Orders of leads; equals by id. A lead without a score is below all that have one."""
 
     NEWEST = "-createdAt"
     OLDEST = "createdAt"
@@ -48,7 +48,7 @@ class LeadSort(StrEnum):
 
 
 class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which leads; a field that is None does not filter. Text is compared as it is stored.
+    """A filter of leads; a field that is None does not filter. Text is compared as it is stored.
 
     `status`, `source`, `country`: the lead's own.
     `band`, `min_milli`, `max_milli`: its score, in 1/1000 of a point.
@@ -91,7 +91,7 @@ class LeadPosition(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeadPaging(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list: so many from behind a position (None: from the beginning)."""
+    """A window of a list: so many from behind a position (None: from the beginning)."""
 
     sort: LeadSort = LeadSort.NEWEST
     after: LeadPosition | None = None

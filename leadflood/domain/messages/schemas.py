@@ -84,7 +84,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which messages; None asks for nothing. `lead_id` means the person: merged leads too."""
+    """A filter of messages; None does not filter. `lead_id` means the person: merged leads too."""
 
     state: MessageState | None = None
     run_id: UUID | None = None

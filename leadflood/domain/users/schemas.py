@@ -8,7 +8,7 @@ from leadflood.domain.auth.schemas.users import SalesRepSees, UserState, UserVie
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which users; None is no condition. `text` occurs in address or name."""
+    """A filter of users; None is no condition. `text` occurs in address or name."""
 
     role: Role | None = None
     state: UserState | None = None

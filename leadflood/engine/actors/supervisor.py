@@ -24,7 +24,7 @@ class Strategy(StrEnum):
 
 
 class Health(StrEnum):
-    """How an actor is."""
+    """States of an actor."""
 
     WAITING = "waiting"
     RUNNING = "running"

@@ -43,7 +43,7 @@ class Reservation(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """How a call ended; `job` is whose stage records it, with the error or the reply."""
+    """The settlement of a call; `job` is whose stage records it, with the error or the reply."""
 
     receipt: LedgerReceipt
     job: JobContext | None = None

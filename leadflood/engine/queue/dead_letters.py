@@ -18,7 +18,7 @@ DOUBTFUL_CODES = ("effect.unsure", "effect.unknown")
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters; a field that is None does not filter."""
+    """A filter of dead letters; a field that is None does not filter."""
 
     stage: str | None = None
     error_code: str | None = None

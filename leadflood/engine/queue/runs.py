@@ -49,7 +49,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs; a field that is None does not filter."""
+    """A filter of runs; a field that is None does not filter."""
 
     kind: str | None = None
     state: str | None = None

@@ -18,7 +18,7 @@ class PrincipalKind(StrEnum):
 
 
 class Visibility(msgspec.Struct, frozen=True):
-    """Which leads a principal may see: all, or those of one owner. The default is all.
+    """Visibility of leads to a principal: all, or those of one owner. The default is all.
 
     `owner_id` is the owner's user id, None for all; queries take it as a parameter.
     """

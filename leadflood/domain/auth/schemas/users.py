@@ -23,7 +23,7 @@ class UserState(StrEnum):
 
 
 class SalesRepSees(StrEnum):
-    """Which leads a SALES_REP sees."""
+    """The visibility of a SALES_REP."""
 
     OWN = "own"
     ALL = "all"

@@ -46,7 +46,7 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upserted(msgspec.Struct, frozen=True):
-    """Which lead a person is; `is_deleted`: somebody deleted it, so nothing is done for it.
+    """The lead that a person is; `is_deleted`: somebody deleted it, so nothing is done for it.
 
     `new_keys` are those that a known lead got by it, `merged` the leads that turned out to be it.
     """
@@ -72,7 +72,7 @@ class LeadValues(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResolvedLead(msgspec.Struct, frozen=True):
-    """Which lead a lead is now; `merged_now` lists the leads that this transaction merged away."""
+    """The survivor of a lead; `merged_now` lists the leads that this transaction merged away."""
 
     lead_id: UUID
     survivor_id: UUID

@@ -11,7 +11,7 @@ MOST_TAGS = 50
 
 
 class LeadStatus(StrEnum):
-    """Where a lead stands."""
+    """The status of a lead."""
 
     NEW = "new"
     PROCESSING = "processing"
