@@ -69,7 +69,7 @@ class LeadInput(
 
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-Said = Line | msgspec.UnsetType | None
+OptionalLine = Line | msgspec.UnsetType | None
 Technologies = Annotated[tuple[Line, ...], msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -82,18 +82,18 @@ class LeadChange(
     the place of stays in the history.
     """
 
-    email: Said = msgspec.UNSET
-    first_name: Said = msgspec.UNSET
-    last_name: Said = msgspec.UNSET
-    full_name: Said = msgspec.UNSET
-    title: Said = msgspec.UNSET
-    phone: Said = msgspec.UNSET
-    linkedin_url: Said = msgspec.UNSET
-    city: Said = msgspec.UNSET
-    country: Said = msgspec.UNSET
-    company_name: Said = msgspec.UNSET
-    company_domain: Said = msgspec.UNSET
-    company_industry: Said = msgspec.UNSET
-    company_size: Annotated[int, msgspec.Meta(ge=1, le=10**8)] | Said = msgspec.UNSET
-    company_country: Said = msgspec.UNSET
+    email: OptionalLine = msgspec.UNSET
+    first_name: OptionalLine = msgspec.UNSET
+    last_name: OptionalLine = msgspec.UNSET
+    full_name: OptionalLine = msgspec.UNSET
+    title: OptionalLine = msgspec.UNSET
+    phone: OptionalLine = msgspec.UNSET
+    linkedin_url: OptionalLine = msgspec.UNSET
+    city: OptionalLine = msgspec.UNSET
+    country: OptionalLine = msgspec.UNSET
+    company_name: OptionalLine = msgspec.UNSET
+    company_domain: OptionalLine = msgspec.UNSET
+    company_industry: OptionalLine = msgspec.UNSET
+    company_size: Annotated[int, msgspec.Meta(ge=1, le=10**8)] | OptionalLine = msgspec.UNSET
+    company_country: OptionalLine = msgspec.UNSET
     company_technologies: Technologies | msgspec.UnsetType | None = msgspec.UNSET
