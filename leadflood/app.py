@@ -68,14 +68,10 @@ from leadflood.engine.db.embedded import EmbeddedServer, embedded_postgres
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
 from leadflood.engine.db.server_checks import require_usable
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.repository import (
-    Caps,
-    PostgresAllowance,
-    PostgresLedger,
-    Settings as LedgerSettings,
-    forget_answers,
-    resolve_orphans,
-)
+from leadflood.engine.ledger.answers import forget_answers
+from leadflood.engine.ledger.caps import Caps, Settings as LedgerSettings
+from leadflood.engine.ledger.rate_limits import PostgresAllowance
+from leadflood.engine.ledger.repository import PostgresLedger, resolve_orphans
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client

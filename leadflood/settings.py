@@ -4,7 +4,7 @@
 
 A dot in a path is `__` in a variable, also the one in a stage's name:
 LEADFLOOD_STAGES__ENRICHMENT__RUN__CONCURRENCY is `stages.enrichment.run.concurrency`.
-`DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
+`DATABASE_URL` is honored; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
 `LEADFLOOD_MODE` the mode.
 An unknown key is refused with its path.
 """
@@ -21,13 +21,13 @@ import msgspec
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
-from leadflood.domain.auth.schemas import Settings as AccountSettings
+from leadflood.domain.auth.schemas.settings import Settings as AccountSettings
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
-from leadflood.engine.ledger.repository import Caps
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.net.client import Settings as ClientSettings
 from leadflood.engine.net.gateway import Settings as GateSettings
 from leadflood.engine.obs.log import Settings as LogSettings

@@ -3,7 +3,7 @@
 from leadflood.app import Storage
 from leadflood.cli.console import print_data, print_json, print_message
 from leadflood.cli.database_command import AsJson, with_storage
-from leadflood.domain.auth.schemas import OneTimeLink
+from leadflood.domain.auth.schemas.links import OneTimeLink
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
 

@@ -11,7 +11,7 @@ from leadflood.app import STAGE_NAMES, Storage
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.sending.stage import SendStage
 from leadflood.engine.errors import Invalid
@@ -117,7 +117,7 @@ def replay(
 
 @app.command()
 def bury(job: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> None:
-    """Give a waiting job up (one that crashes its node, say): it becomes a dead letter."""
+    """Discard a waiting job (one that crashes its node, say): it becomes a dead letter."""
     letter = with_storage(lambda storage: _bury(storage, job))
     if as_json:
         print_json(_summary(letter))

@@ -65,7 +65,7 @@ def show(message: MessageId, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(message: MessageId, *, as_json: AsJson = False) -> None:
-    """Let a waiting message go."""
+    """Approve a waiting message."""
 
     async def work(storage: Storage) -> MessageView:
         publisher = storage.producer()

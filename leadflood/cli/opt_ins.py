@@ -11,7 +11,7 @@ from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.cli.sending import messaging_of
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import OptInEvidence
+from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
 
 app = typer.Typer(no_args_is_help=True, help="What leads agreed to: add, remove, list.")

@@ -5,7 +5,7 @@ from uuid import UUID
 from leadflood.app import Storage
 from leadflood.cli.console import print_message
 from leadflood.cli.database_command import with_storage
-from leadflood.domain.leads.schemas import NewScore
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel as leads
 
 CHUNK = 500

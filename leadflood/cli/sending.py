@@ -17,7 +17,7 @@ app.add_typer(unknown_app, name="unknown")
 
 
 class ArrivalAnswer(StrEnum):
-    """What a person knows of an unknown send."""
+    """A person's answer about an unknown send."""
 
     SENT = "sent"
     NOT_SENT = "not-sent"
@@ -41,7 +41,7 @@ def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
 
 @app.command()
 def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Let sending go on."""
+    """Resume sending."""
 
     async def work(storage: Storage) -> SendingStatus:
         async with storage.db.transaction() as tx:
@@ -52,7 +52,7 @@ def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Tell whether sending is held, and what may still arrive."""
+    """Show whether sending is held, and what may still arrive."""
     state = with_storage(lambda storage: messaging_of(storage).sending.status())
     _print_status(state, as_json=as_json)
 
@@ -76,7 +76,7 @@ def resolve(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether an unknown send arrived; one that did not goes again."""
+    """Resolve an unknown send; one that did not arrive is sent again."""
     is_sent = arrived is ArrivalAnswer.SENT
 
     async def work(storage: Storage) -> IntentState:

@@ -38,7 +38,7 @@ NOT_YET = {
     ),
 }
 """Routes whose services do not take it whole."""
-NAMES = {"sees_owner", "Visibility"}
+NAMES = {"Visibility"}
 PARTS = {"owner", "owner_id", "is_limited", "allows"}
 
 

@@ -12,17 +12,18 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import EVERYTHING, Permission, Principal, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Principal, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.obs.event_feed import LoggedEvent
 
 PROGRESS: Final = "run.progress"
-"""What a stream tells of a run; it is no event of the log."""
+"""The progress of a run in a stream; it is no event of the log."""
 
 
 class EventScope(StrEnum):
-    """What an event is about: a lead or an import with an owner, a user, or the whole team."""
+    """The subject of an event: a lead or an import with an owner, a user, or the whole team."""
 
     OWNED = "owned"
     USER = "user"

@@ -23,7 +23,8 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.websocket_subscription import EventSubscription, Recheck, RunProgress, frame
-from leadflood.domain.auth.schemas import Permission, Principal
+from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of

@@ -12,7 +12,7 @@ from leadflood.api.http.routing import get, post
 from leadflood.api.lead_batches import LeadBatches
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.lead_views.schemas import LeadDetail
-from leadflood.domain.leads.schemas import LeadInput, LeadMade
+from leadflood.domain.leads.schemas.inputs import LeadInput, LeadMade
 from leadflood.domain.leads.service.creation import LeadOrder
 from leadflood.domain.leads.service.insertion import Requester
 from leadflood.domain.leads.service.leads import lead_not_found

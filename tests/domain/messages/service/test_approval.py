@@ -1,7 +1,7 @@
 from uuid import uuid4
 
 import pytest
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.messages.schemas import Decider, MessageFilter, MessageState, MessageView
 from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.sending.schemas import MessageApproved
