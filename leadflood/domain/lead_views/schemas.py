@@ -243,6 +243,10 @@ class LeadPage(msgspec.Struct, frozen=True):
     lead: LeadDetail
     body: msgspec.Raw
 
+    def is_visible_to(self, visibility: Visibility) -> bool:
+        """Whether somebody with this visibility may see the lead."""
+        return visibility.allows(self.lead.owner)
+
 
 class IcpPreview(msgspec.Struct, frozen=True):
     """What an ICP makes of the leads there are, and how many these are in all."""
