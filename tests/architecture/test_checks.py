@@ -51,7 +51,7 @@ def test_every_check_is_a_test_that_carries_the_mark() -> None:
         for path in (ROOT / "tests" / "architecture").glob("test_*.py")
         if "pytestmark = pytest.mark.lint" in (text := path.read_text("utf-8"))
         for name in COMMANDS
-        if f"def {name}(ended_check: Ended)" in text
+        if f"def {name}(check_result: CheckResult)" in text
     }
 
     assert marked == COMMANDS.keys()

@@ -6,5 +6,5 @@ from tests.support.lint import CheckResult
 pytestmark = pytest.mark.lint
 
 
-def test_the_import_contracts_are_kept(ended_check: CheckResult) -> None:
-    assert ended_check.code == 0, ended_check.output[-6_000:]
+def test_the_import_contracts_are_kept(check_result: CheckResult) -> None:
+    assert check_result.code == 0, check_result.output[-6_000:]

@@ -6,9 +6,9 @@ from tests.support.lint import CheckResult
 pytestmark = pytest.mark.lint
 
 
-def test_ruff_finds_nothing(ended_check: CheckResult) -> None:
-    assert ended_check.code == 0, ended_check.output[-6_000:]
+def test_ruff_finds_nothing(check_result: CheckResult) -> None:
+    assert check_result.code == 0, check_result.output[-6_000:]
 
 
-def test_the_tree_is_formatted(ended_check: CheckResult) -> None:
-    assert ended_check.code == 0, ended_check.output[-6_000:]
+def test_the_tree_is_formatted(check_result: CheckResult) -> None:
+    assert check_result.code == 0, check_result.output[-6_000:]
