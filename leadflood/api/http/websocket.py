@@ -139,7 +139,7 @@ class EventStreams:
 
     def _write_page(self, subscription: EventSubscription, page: EventBatch) -> bool:
         """Write a page at once; False: its owners must be looked up, or the client is behind."""
-        if subscription.filter.visibility.is_limited or subscription.is_behind:
+        if subscription.filter.needs_owners or subscription.is_behind:
             return False
         frames = _encode_page(page, subscription.filter, {})
         if frames and not subscription.write(frames):
@@ -149,7 +149,7 @@ class EventStreams:
 
     async def _frames_for(self, page: EventBatch, event_filter: EventFilter) -> bytes:
         """Return the frames of a page for a filter, encoded once for all with an equal one."""
-        if not event_filter.visibility.is_limited or event_filter in page.shared:
+        if not event_filter.needs_owners or event_filter in page.shared:
             return _encode_page(page, event_filter, {})
         return _encode_page(page, event_filter, await self._owners_of(page))
 

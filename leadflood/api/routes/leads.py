@@ -65,7 +65,7 @@ async def create_lead(body: NewLead, caller: Caller, batches: LeadBatches) -> Le
 async def get_lead(lead_id: UUID, caller: Caller, batches: LeadBatches) -> Any:
     """Show a lead: values, provenance, records, score with contributions, messages."""
     page = await batches.find(lead_id)
-    if page is None or not caller.visibility.allows(page.lead.owner):
+    if page is None or not page.is_visible_to(caller.visibility):
         raise lead_not_found(lead_id)
     return PartialResponse(page.lead, page.body)
 

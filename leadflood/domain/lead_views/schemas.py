@@ -244,6 +244,10 @@ class LeadPage(msgspec.Struct, frozen=True):
     lead: LeadDetail
     body: msgspec.Raw
 
+    def is_visible_to(self, visibility: Visibility) -> bool:
+        """Whether somebody with this visibility may see the lead."""
+        return visibility.allows(self.lead.owner)
+
 
 class IcpPreview(msgspec.Struct, frozen=True):
     """The scores of the leads there are under an ICP, and how many leads these are."""
