@@ -33,7 +33,8 @@ from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.pool import Settings as DatabaseSettings, open_database
 from leadflood.engine.errors import LeadfloodError, Throttled
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.repository import PostgresAllowance, PostgresLedger
+from leadflood.engine.ledger.rate_limits import PostgresAllowance
+from leadflood.engine.ledger.repository import PostgresLedger
 from leadflood.engine.net.calls import Call, HttpReply, LimitHint, Reply, Window, WindowKind
 from leadflood.engine.net.client import HttpClient, open_client
 from leadflood.engine.net.gateway import GatewayParts, ProviderGateway

@@ -103,7 +103,12 @@ async def fill(database: Database, count: int = 1_000_000, seed: int = 7) -> Fil
     company_ids = [company_id_of(domain) for domain in domains]
     run_ids, owners = ids.take(RUNS), [str(ids.new()) for _ in range(12)]
     firsts = [(start + end).capitalize() for start in STARTS for end in ENDS]
-    lasts = [(start + end + last).capitalize() for start in STARTS for end in ENDS[:6] for last in FAMILIES]  # fmt: skip  # noqa: E501 - one thought
+    lasts = [
+        (start + end + last).capitalize()
+        for start in STARTS
+        for end in ENDS[:6]
+        for last in FAMILIES
+    ]
     dropped = await _drop_indexes(database)
     names = [f"Firm{number} {FIELDS[number % len(FIELDS)]}" for number in firms]
     await database.execute(

@@ -1,4 +1,4 @@
-"""What happens to a lead, on one page: which event starts a task of which stage.
+"""The pipeline on one page: which event starts a task of which stage.
 
 imports.run ─────────┐
 discovery.run → enrichment.run → features.compute → scoring.compute
@@ -18,7 +18,7 @@ from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.features.stage import FeaturesStage
 from leadflood.domain.imports.schemas.events import ImportPartWanted, UndoPartWanted
 from leadflood.domain.imports.stage import ImportStage
-from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated, RescoreWanted
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated, RescoreWanted
 from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.scoring.stage import ScoringStage

@@ -4,7 +4,7 @@
 
 A dot in a path is `__` in a variable, also the one in a stage's name:
 LEADFLOOD_STAGES__ENRICHMENT__RUN__CONCURRENCY is `stages.enrichment.run.concurrency`.
-`DATABASE_URL` is honoured; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
+`DATABASE_URL` is honored; `LEADFLOOD_DATA` names the data folder; `LEADFLOOD_CONFIG` the file;
 `LEADFLOOD_MODE` the mode.
 An unknown key is refused with its path.
 """
@@ -21,13 +21,13 @@ import msgspec
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
-from leadflood.domain.auth.schemas import Settings as AccountSettings
+from leadflood.domain.auth.schemas.settings import Settings as AccountSettings
 from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.enrichment.schemas import Settings as EnrichmentSettings
 from leadflood.domain.notifications.schemas import Settings as NotificationSettings
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 from leadflood.engine.errors import FieldProblem, Invalid
-from leadflood.engine.ledger.repository import Caps
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.net.client import Settings as ClientSettings
 from leadflood.engine.net.gateway import Settings as GateSettings
 from leadflood.engine.obs.log import Settings as LogSettings
@@ -109,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=_providers)
 
     def caps(self) -> dict[str, Caps]:
-        """Tell each provider's own renewing caps."""
+        """Return each provider's own renewing caps."""
         return {
             name: Caps(provider.day_cap_micros, provider.month_cap_micros)
             for name, provider in self.providers.items()
@@ -128,12 +128,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         }
 
     def data_folder(self) -> Path:
-        """Tell the data folder as an absolute path."""
+        """Return the data folder as an absolute path."""
         return Path(self.data).expanduser().resolve()
 
 
 class LoadedSettings(Settings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings that know where values came from, by path: `file`, `environment`, `secret file`."""
+    """Settings with the source of each value by path: `file`, `environment`, `secret file`."""
 
     sources: dict[str, str]
 
@@ -143,11 +143,11 @@ def load_settings(
 ) -> Settings:
     """Read the settings.
 
-    Raises: Invalid naming the key's path and the mending.
+    Raises: Invalid with the key's path and the fix.
     """
     env = os.environ if environment is None else environment
-    chosen = file or (Path(env["LEADFLOOD_CONFIG"]) if env.get("LEADFLOOD_CONFIG") else None)
-    tree: dict[str, Any] = _read_file(chosen) if chosen is not None else {}
+    config_path = file or (Path(env["LEADFLOOD_CONFIG"]) if env.get("LEADFLOOD_CONFIG") else None)
+    tree: dict[str, Any] = _read_file(config_path) if config_path is not None else {}
     sources = {path: "file" for path, _ in _leaves("", tree)}
     for path, value, source in _from_environment(env):
         _put(tree, path, value)
@@ -170,10 +170,10 @@ def convert(tree: Mapping[str, Any]) -> Settings:
     """Turn a tree of plain values into settings. Raises: Invalid."""
     _check_providers(tree.get("providers", {}))
     settings = _convert({**tree, **_with_defaults(tree)}, Settings)
-    filled = {**_providers(), **settings.providers}
-    whole = msgspec.structs.replace(settings, providers=filled)
-    _check_values(whole)
-    return whole
+    complete = {**_providers(), **settings.providers}
+    with_providers = msgspec.structs.replace(settings, providers=complete)
+    _check_values(with_providers)
+    return with_providers
 
 
 def _convert(tree: object, into: type[SettingsT], path: str = "") -> SettingsT:
@@ -184,13 +184,13 @@ def _convert(tree: object, into: type[SettingsT], path: str = "") -> SettingsT:
 
 
 def _with_defaults(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults that stand in the catalog and on the pipeline page."""
-    filled: dict[str, Any] = {}
+    """Return the tree's parts that have defaults in the catalog and the pipeline."""
+    complete: dict[str, Any] = {}
     if isinstance(enrichment := tree.get("enrichment", {}), Mapping):
-        filled["enrichment"] = {"order": ENRICHER_NAMES, **enrichment}
+        complete["enrichment"] = {"order": ENRICHER_NAMES, **enrichment}
     if isinstance(stages := tree.get("stages", {}), Mapping):
-        filled["stages"] = _read_stages(stages)
-    return filled
+        complete["stages"] = _read_stages(stages)
+    return complete
 
 
 def _read_stages(stages: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def _read_stages(stages: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(settings: Settings) -> None:
-    """Refuse numbers that no part can work with, and providers that do not exist."""
+    """Refuse invalid numbers, and providers that do not exist."""
     problems = [
         FieldProblem(path, problem)
         for path, value in _leaves("", msgspec.to_builtins(settings))
@@ -237,18 +237,18 @@ def _problem_of(name: str, value: Any) -> str:
 def _check_providers(providers: object) -> None:
     if not isinstance(providers, Mapping):
         return
-    unknown = sorted(set(providers) - set(PROVIDER_NAMES))
-    if unknown:
-        raise _unknown("provider", "providers", unknown[0], PROVIDER_NAMES)
+    unknown_names = sorted(set(providers) - set(PROVIDER_NAMES))
+    if unknown_names:
+        raise _unknown("provider", "providers", unknown_names[0], PROVIDER_NAMES)
     for name, provider in providers.items():
         _convert(provider, ProviderSettings, f"providers.{name}")
 
 
 def _unknown(kind: str, section: str, name: str, names: tuple[str, ...]) -> Invalid:
-    known = ", ".join(names)
+    valid_names = ", ".join(names)
     return Invalid(
-        f"settings: {section}.{name}: there is no such {kind}; known are {known}",
-        (FieldProblem(f"{section}.{name}", f"use one of {known}"),),
+        f"settings: {section}.{name}: there is no such {kind}; use one of {valid_names}",
+        (FieldProblem(f"{section}.{name}", f"use one of {valid_names}"),),
         code="settings.invalid",
     )
 
@@ -323,7 +323,7 @@ def list_settings(settings: Settings) -> list[tuple[str, str]]:
 def explain_settings(settings: Settings) -> list[tuple[str, str, str]]:
     """List every effective setting by its path, secrets masked, with where it came from.
 
-    Beside what `sources` tells: `default`, and `command` for what neither file nor environment set.
+    Beside those in `sources`: `default`, and `command` for values of neither file nor environment.
     """
     defaults = dict(_leaves("", msgspec.to_builtins(Settings())))
     sources = settings.sources if isinstance(settings, LoadedSettings) else {}

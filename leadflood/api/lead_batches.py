@@ -9,7 +9,7 @@ from leadflood.api.http.batched_unit_of_work import BatchedUnitOfWork
 from leadflood.api.http.request_context import Caller
 from leadflood.api.services import ServiceSource
 from leadflood.domain.lead_views.schemas import LeadPage
-from leadflood.domain.leads.schemas import LeadMade
+from leadflood.domain.leads.schemas.inputs import LeadMade
 from leadflood.domain.leads.service.creation import LeadOrder
 from leadflood.domain.leads.service.insertion import LeadRequest
 from leadflood.engine.db.batching import REDO, Batcher, Redo

@@ -2,7 +2,7 @@
 
 from leadflood.cli.console import format_time, print_data, print_json, print_message
 from leadflood.cli.database_command import AsJson, with_storage
-from leadflood.domain.auth.schemas import OneTimeLink
+from leadflood.domain.auth.schemas.links import OneTimeLink
 from leadflood.engine.errors import Conflict
 from leadflood.settings import Settings
 from leadflood.wiring.storage import Storage

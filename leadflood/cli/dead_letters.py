@@ -16,7 +16,7 @@ from leadflood.cli.console import (
     print_table,
 )
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
@@ -122,7 +122,7 @@ def replay(
 
 @app.command()
 def bury(job: Annotated[UUID, typer.Argument()], *, as_json: AsJson = False) -> None:
-    """Give a waiting job up (one that crashes its node, say): it becomes a dead letter."""
+    """Discard a waiting job (one that crashes its node, say): it becomes a dead letter."""
     letter = with_storage(lambda storage: _bury(storage, job))
     if as_json:
         print_json(_summary(letter))

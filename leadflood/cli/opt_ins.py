@@ -9,7 +9,7 @@ import typer
 from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import OptInEvidence
+from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
 from leadflood.wiring.storage import Storage
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from leadflood.cli.console import print_message
 from leadflood.cli.database_command import with_storage
-from leadflood.domain.leads.schemas import NewScore
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.wiring.storage import Storage
 

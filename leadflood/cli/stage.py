@@ -34,7 +34,7 @@ def pause(name: StageName, reason: Reason = "", *, as_json: AsJson = False) -> N
 
 @app.command()
 def resume(name: StageName, *, as_json: AsJson = False) -> None:
-    """Let a paused stage go on."""
+    """Resume a paused stage."""
     require_name("STAGE", name, STAGE_NAMES)
     with_storage(lambda storage: switches.resume_stage(storage.db, name))
     print_switch(SwitchResult(f"stage:{name}", "running", changed=True), as_json=as_json)

@@ -37,7 +37,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an operator looks at first; `tree` None: no node answers at its HTTP address."""
+    """The overview of an operator; `tree` None: no node answers at its HTTP address."""
 
     nodes: list[NodeRow]
     stages: list[StageOverview]

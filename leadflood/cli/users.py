@@ -9,15 +9,10 @@ from leadflood.cli.claim import base_url
 from leadflood.cli.console import format_time, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.domain.audit.schemas import AuditActor, AuditEntry
-from leadflood.domain.auth.schemas import (
-    ALL,
-    LinkKind,
-    Principal,
-    PrincipalKind,
-    Role,
-    UserState,
-    UserView,
-)
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.roles import ALL, Role
+from leadflood.domain.auth.schemas.users import UserState, UserView
 from leadflood.domain.users.schemas import IssuedLink, UserFilter
 from leadflood.engine.db.tx import Tx
 from leadflood.wiring.storage import Storage

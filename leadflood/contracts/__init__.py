@@ -1,1 +1,1 @@
-"""The language that slices and providers share: structs and Protocols, no behaviour."""
+"""The language that slices and providers share: structs and Protocols, no behavior."""

@@ -7,7 +7,7 @@ import msgspec
 from leadflood.contracts.values import FieldName, Micros, Probability
 
 Scalar = str | int | float | bool | tuple[str, ...]
-"""What a field may hold; lists are of strings. `company_size` is a number of people."""
+"""The values a field may hold; lists are of strings. `company_size` is a number of people."""
 
 
 class FoundValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -58,20 +58,36 @@ FREE_MAIL = frozenset(
     """.split()  # noqa: SIM905 - a list literal would fill a page
 )
 
+_NAMES_BY_COUNTRY = {
+    "AE": "uae",
+    "AT": "osterreich",
+    "BE": "belgie|belgien|belgique",
+    "BR": "brasil",
+    "CH": "schweiz|suisse|svizzera",
+    "CZ": "cesko",
+    "DE": "allemagne|alemania|deutschland",
+    "DK": "danmark",
+    "ES": "espagne|espana|spanien",
+    "FI": "suomi",
+    "FR": "frankreich",
+    "GB": "u k",
+    "HR": "hrvatska",
+    "HU": "magyarorszag",
+    "IE": "eire|republic of ireland",
+    "IT": "italia|italien|italie",
+    "NL": "nederland",
+    "NO": "norge",
+    "PL": "polska",
+    "SE": "sverige",
+}
 _OWN_NAMES = {
-    "allemagne": "DE", "alemania": "DE", "belgie": "BE", "belgien": "BE", "belgique": "BE",
-    "brasil": "BR", "cesko": "CZ", "danmark": "DK", "deutschland": "DE", "eire": "IE",
-    "espagne": "ES", "espana": "ES", "frankreich": "FR", "hrvatska": "HR", "italia": "IT",
-    "italien": "IT", "italie": "IT", "magyarorszag": "HU", "nederland": "NL", "norge": "NO",
-    "osterreich": "AT", "polska": "PL", "republic of ireland": "IE", "schweiz": "CH",
-    "spanien": "ES", "suisse": "CH", "suomi": "FI", "sverige": "SE", "svizzera": "CH",
-    "u k": "GB", "uae": "AE",
-}  # fmt: skip
-"""Countries in their own and their neighbours' words, as CRM exports have them."""
+    name: country for country, names in _NAMES_BY_COUNTRY.items() for name in names.split("|")
+}
+"""Countries in their own and their neighbors' words, as CRM exports have them."""
 
 
 def clean_text(text: str) -> str:
-    """Make text storable: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
+    """Return storable text: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return make_storable(text)[:MAX_TEXT].strip()

@@ -1,4 +1,4 @@
-"""What a process hands to the stages it builds."""
+"""Parts that a process hands to the stages it builds."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -65,7 +65,7 @@ class ProviderEndpoint(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call asks.
+    """The question of one call.
 
     Attributes:
         key: The canonical question: equal keys share an answer.

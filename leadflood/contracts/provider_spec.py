@@ -29,7 +29,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an operator sets for a provider.
+    """An operator's settings for a provider.
 
     Attributes:
         enabled: Whether it may be asked at all.

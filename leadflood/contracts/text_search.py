@@ -25,18 +25,18 @@ def read_search(text: str) -> str:
     for typed in _SPACE.split(text.strip())[:MOST_TYPED]:
         parts = [_prefix(part) for part in name_key(typed).split()[:MOST_TYPED]]
         term = " & ".join(parts)
-        whole = _whole_word(typed)
-        if whole is not None:
-            term = f"({term}) | {_prefix(whole)}" if parts else _prefix(whole)
+        word = _whole_word(typed)
+        if word is not None:
+            term = f"({term}) | {_prefix(word)}" if parts else _prefix(word)
         if term:
             terms.append(f"({term})")
     return " & ".join(terms)
 
 
-def list_words(whole: Iterable[str], texts: Iterable[str]) -> list[str]:
+def list_words(identifiers: Iterable[str], texts: Iterable[str]) -> list[str]:
     """List the words that find a thing, each once: addresses and domains, then the texts'."""
     words = dict.fromkeys(
-        word[:MOST_CHARS] for text in whole if (word := _whole_word(text)) is not None
+        word[:MOST_CHARS] for text in identifiers if (word := _whole_word(text)) is not None
     )
     for text in texts:
         words |= dict.fromkeys(word[:MOST_CHARS] for word in name_key(text).split())

@@ -24,7 +24,7 @@ class EmailStatus(StrEnum):
 
 
 class Band(StrEnum):
-    """What a score means to a sales person."""
+    """The meaning of a score to a sales person."""
 
     LOW = "LOW"
     MEDIUM = "MEDIUM"
@@ -66,7 +66,7 @@ class FieldName(StrEnum):
 
 
 class SendsPolicy(StrEnum):
-    """What a run may do with its messages."""
+    """The sending that a run allows."""
 
     NEVER = "never"
     HOLD = "hold"

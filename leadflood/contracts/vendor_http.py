@@ -87,7 +87,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """What error texts call the vendor."""
+        """The vendor's name in error texts."""
         return self.label or self.spec.name
 
 
@@ -100,7 +100,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """What error texts call the vendor."""
+        """The vendor's name in error texts."""
         return self.vendor.title
 
     @property

@@ -34,7 +34,7 @@ def _uuid(value: int) -> UUID:
 
 
 class Ids:
-    """Makes ids from the injected clock and one seeded generator."""
+    """Generates ids from the injected clock and one seeded generator."""
 
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
         self._clock = clock
@@ -43,11 +43,11 @@ class Ids:
         self._counter = 0
 
     def new(self) -> UUID:
-        """Make one id, greater than every id made here before."""
+        """Return an id greater than every id returned before."""
         return self.take(1)[0]
 
     def take(self, count: int) -> list[UUID]:
-        """Make `count` ids in rising order."""
+        """Return `count` ids in rising order."""
         made_ms = (self._clock.now() - _EPOCH) // _MILLISECOND
         bits = self._random.getrandbits
         ids = []

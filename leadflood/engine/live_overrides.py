@@ -2,8 +2,9 @@
 
 import msgspec
 
+from leadflood.engine.ledger.caps import Caps, Settings as LedgerSettings
 from leadflood.engine.ledger.override_rows import ALL, OverrideFollower, OverrideRow
-from leadflood.engine.ledger.repository import Caps, PostgresLedger, Settings as LedgerSettings
+from leadflood.engine.ledger.repository import PostgresLedger
 from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.net.overrides import loosens
 from leadflood.engine.queue import switches

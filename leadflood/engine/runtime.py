@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineParts(msgspec.Struct, frozen=True):
-    """What an engine is built from.
+    """Parts that an engine is built from.
 
     `db` is the pool, `database` how to connect for LISTEN and the heartbeat.
     `clock` and `ids` are the time and the ids of everything it writes.
@@ -211,7 +211,7 @@ def _queue_parts(
 
 
 def calm_collector() -> None:
-    """Let the cycle collector look less often: jobs are short-lived and have no cycles.
+    """Run the cycle collector less often: jobs are short-lived and have no cycles.
 
     Measured: at the default thresholds a third of the time of a busy chain went to it.
     """

@@ -412,7 +412,7 @@ def _html(text: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """Make a text encodable (no lone surrogate) with plain line ends and no NUL."""
+    """Return an encodable text (no lone surrogate) with plain line ends and no NUL."""
     return make_storable(text).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -228,20 +228,11 @@ class PretendHunter:
             domain=fields.get("domain", ""), name=fields.get("company", "")
         )
         emails = self._write_emails(company, fields) if company else []
-        shown = emails[offset : offset + limit]
-        data = {
-            "domain": company.domain if company else fields.get("domain"),
-            "disposable": False,
-            "webmail": False,
-            "accept_all": bool(company and company.is_catch_all),
-            "pattern": "{first}.{last}" if company else None,
-            "organization": company.name if company else None,
-            "linked_domains": [],
-            "emails": shown,
-        }
+        page = emails[offset : offset + limit]
+        data = {**_write_domain(company, fields), "emails": page}
         params = _echo(fields, ("domain", "company", "type", "seniority", "department"))
         meta = {"results": len(emails), "limit": limit, "offset": offset, "params": params}
-        spent = Decimal((len(shown) + _EMAILS_PER_CREDIT - 1) // _EMAILS_PER_CREDIT)
+        spent = Decimal((len(page) + _EMAILS_PER_CREDIT - 1) // _EMAILS_PER_CREDIT)
         return self._charge(json_response({"data": data, "meta": meta}), spent)
 
     def _write_emails(self, company: Company, fields: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -384,3 +375,15 @@ def _source(company: Company) -> dict[str, Any]:
 
 def _verification(company: Company) -> dict[str, str]:
     return {"date": _VERIFIED_ON, "status": "accept_all" if company.is_catch_all else "valid"}
+
+
+def _write_domain(company: Company | None, fields: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "domain": company.domain if company else fields.get("domain"),
+        "disposable": False,
+        "webmail": False,
+        "accept_all": bool(company and company.is_catch_all),
+        "pattern": "{first}.{last}" if company else None,
+        "organization": company.name if company else None,
+        "linked_domains": [],
+    }

@@ -182,9 +182,9 @@ class PretendPdl:
         if person:
             return person, _SURE, ["profile" if profile else "phone"]
         employer = text_of(fields.get("company"))
-        both = f"{text_of(fields.get('first_name'))} {text_of(fields.get('last_name'))}"
+        full_name = f"{text_of(fields.get('first_name'))} {text_of(fields.get('last_name'))}"
         company = population.find_company(domain=_domain_of(employer), name=employer)
-        person = population.find_by_name(text_of(fields.get("name")) or both, company)
+        person = population.find_by_name(text_of(fields.get("name")) or full_name, company)
         is_doubtful = person is not None and (person.is_contradicted or person.is_misspelled)
         return person, _DOUBTFUL if is_doubtful else _FAIRLY_SURE, ["name", "company"]
 

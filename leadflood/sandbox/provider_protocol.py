@@ -17,7 +17,7 @@ _NO_CREDITS = Decimal(0)
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a request is for; `group` names its windows, `arguments` come out of the path.
+    """The operation of a request; `group` names its windows, `arguments` come out of the path.
 
     `is_shared`: all operations of the group count in the same windows.
     """
@@ -29,7 +29,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class RequestRefusal(StrEnum):
-    """Why a request is refused, whatever the provider calls it."""
+    """The refusal of a request, whatever the provider calls it."""
 
     UNAUTHORIZED = "unauthorized"
     THROTTLED = "throttled"

@@ -36,7 +36,7 @@ _ALMOST_OVER: Final = WindowUsage(Limit(200, 60), used=200, resets_in_seconds=1.
 
 
 class SandboxRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the world allows its customers, and how fast it answers.
+    """The world's rules for its customers, and how fast it answers.
 
     Attributes:
         seed: Decides which requests meet a fault.
@@ -76,7 +76,7 @@ class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SandboxState:
-    """What all requests share: rules, journal, faults, quotas and the open calls."""
+    """State that all requests share: rules, journal, faults, quotas and the open calls."""
 
     def __init__(self, rules: SandboxRules, journal: Journal, clock: Clock) -> None:
         self.rules = rules

@@ -41,7 +41,7 @@ _BEFORE_TEXT: Final = {
 
 
 class MailServer:
-    """Makes one protocol per connection; all share one state."""
+    """Creates one protocol per connection; all share one state."""
 
     def __init__(self, state: SandboxState, key: str, message_micros: Micros) -> None:
         self._state = state

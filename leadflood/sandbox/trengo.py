@@ -235,8 +235,8 @@ class PretendTrengo:
         page = int(_first(request, "page") or 1)
         per_page = int(_first(request, "per_page") or _PER_PAGE)
         last = max(1, -(-len(rows) // per_page))
-        shown = rows[(page - 1) * per_page : page * per_page]
-        return json_response({"data": shown, "meta": {"current_page": page, "last_page": last}})
+        page_rows = rows[(page - 1) * per_page : page * per_page]
+        return json_response({"data": page_rows, "meta": {"current_page": page, "last_page": last}})
 
     def _list_contacts(self, request: ProviderRequest) -> ProviderResponse:
         self._read_tickets()
@@ -345,16 +345,16 @@ def _page(
 ) -> ProviderResponse:
     """Return a page as Laravel does; some lists do not say how many there are."""
     page = int(_first(request, "page") or 1)
-    shown = rows[(page - 1) * _PER_PAGE : page * _PER_PAGE]
+    page_rows = rows[(page - 1) * _PER_PAGE : page * _PER_PAGE]
     last = max(1, -(-len(rows) // _PER_PAGE))
     url = f"{_ROOT}/{path}"
-    start = (page - 1) * _PER_PAGE + 1 if shown else None
+    start = (page - 1) * _PER_PAGE + 1 if page_rows else None
     meta: dict[str, Any] = {
         "current_page": page,
         "from": start,
         "path": url,
         "per_page": _PER_PAGE,
-        "to": start + len(shown) - 1 if start else None,
+        "to": start + len(page_rows) - 1 if start else None,
     }
     if is_counted:
         meta |= {"last_page": last, "total": len(rows)}
@@ -364,7 +364,7 @@ def _page(
         "next": f"{url}?page={page + 1}" if page < last else None,
         "prev": f"{url}?page={page - 1}" if page > 1 else None,
     }
-    return json_response({"data": shown, "links": links, "meta": meta})
+    return json_response({"data": page_rows, "links": links, "meta": meta})
 
 
 def _template(template: WhatsAppTemplate) -> dict[str, Any]:
@@ -383,19 +383,19 @@ def _template(template: WhatsAppTemplate) -> dict[str, Any]:
 
 
 def _contact(phone: str, name: str) -> dict[str, Any]:
-    shown = name or phone
+    label = name or phone
     return {
         "id": _number(f"c{phone}"),
-        "name": shown,
-        "full_name": shown,
-        "display_name": f"{shown} ({phone})",
+        "name": label,
+        "full_name": label,
+        "display_name": f"{label} ({phone})",
         "email": None,
         "phone": phone,
         "formatted_phone": phone,
         "identifier": phone,
         "is_phone": True,
         "is_private": False,
-        "abbr": shown[:1],
+        "abbr": label[:1],
         "avatar": None,
         "color": "#009be5",
         "profile_image": None,

@@ -2,12 +2,9 @@
 
 import hashlib
 
-from leadflood.engine.ledger.repository import (
-    Caps,
-    PostgresAllowance,
-    PostgresLedger,
-    Settings as LedgerSettings,
-)
+from leadflood.engine.ledger.caps import Caps, Settings as LedgerSettings
+from leadflood.engine.ledger.rate_limits import PostgresAllowance
+from leadflood.engine.ledger.repository import PostgresLedger
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.net.gateway import GatewayParts, ProviderGateway
 from leadflood.engine.net.limiter import Limiter

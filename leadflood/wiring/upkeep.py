@@ -9,7 +9,8 @@ from leadflood.domain.notifications.retention import prune as prune_notification
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.engine.actors.supervisor import Child
-from leadflood.engine.ledger.repository import forget_answers, resolve_orphans
+from leadflood.engine.ledger.answers import forget_answers
+from leadflood.engine.ledger.repository import resolve_orphans
 from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue.maintenance.loop import drain, repeat

@@ -20,7 +20,7 @@ from leadflood.api.http.routing import Route
 from leadflood.api.routes import list_routes
 from leadflood.app import Node
 from leadflood.domain.auth.rules.access_tokens import SigningKey
-from leadflood.domain.auth.schemas import PERMISSIONS, Permission, Role
+from leadflood.domain.auth.schemas.roles import PERMISSIONS, Permission, Role
 
 from tests.support.api import Answer, Client
 from tests.support.routes import REACHED, path_of, seal_routes, serving

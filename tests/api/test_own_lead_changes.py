@@ -12,8 +12,9 @@ from leadflood.api.http.routing import Route
 from leadflood.api.routes import lead_actions
 from leadflood.api.routes.lead_actions import MergeInto, NewOwner, ScoreWish
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
-from leadflood.domain.leads.schemas import LeadChange
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
+from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.engine.errors import Denied, NotFound
 
 from tests.support.api import Client

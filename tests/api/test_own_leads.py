@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from leadflood.api.routes import list_routes
 
+from tests.api.routes.test_leads import a_lead
 from tests.api.test_access_matrix import REP, ROLES, ROUTES
-from tests.api.test_leads import a_lead
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

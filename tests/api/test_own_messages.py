@@ -11,7 +11,8 @@ from leadflood.api.routes.icp_search import PreviewQuery
 from leadflood.api.routes.jobs import JobQuery
 from leadflood.api.routes.messages import MessageQuery, Rejection
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
 from leadflood.domain.messages.schemas import Edit, MessageFilter, MessageView
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from leadflood.api.routes import list_routes
 
-from tests.api.test_leads import a_lead
+from tests.api.routes.test_leads import a_lead
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg
@@ -116,8 +116,8 @@ ELSEWHERE = {
     "POST /v1/bulk/{runId}/undo": "routes/test_bulk_actions.py",
     "POST /v1/imports/{importId}/start": "routes/test_imports.py",
     "POST /v1/imports/{importId}/undo": "routes/test_imports.py",
-    "POST /v1/messages/{messageId}/send": "test_messages.py",
-    "POST /v1/admin/jobs/{jobId}/bury": "test_admin.py",
+    "POST /v1/messages/{messageId}/send": "routes/test_messages.py",
+    "POST /v1/admin/jobs/{jobId}/bury": "routes/test_admin_dead_letters.py",
 }
 """What needs more than a body to be possible is tested there."""
 

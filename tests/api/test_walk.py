@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from leadflood.engine.db.pool import Settings
 
-from tests.api.test_serve import lines_until, serving
+from tests.cli.test_serve import lines_until, serving
 
 pytestmark = pytest.mark.pg
 README = Path(__file__).parents[2] / "README.md"

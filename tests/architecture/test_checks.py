@@ -41,7 +41,8 @@ def test_no_check_outlives_its_session(checks: Checks) -> None:
 
     checks.stop()
 
-    assert not [child for child in psutil.Process().children() if "test_slow" in child.cmdline()]
+    commands = [child.as_dict(["cmdline"])["cmdline"] for child in psutil.Process().children()]
+    assert not [command for command in commands if command and "test_slow" in command]
     assert not checks.folder.exists()
 
 

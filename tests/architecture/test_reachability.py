@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from tests.support.tree import PACKAGE, name_of, sources
 
-NO_VERBS = {"schemas", "store", "rules"}
+NO_VERBS = {"schemas", "repository", "rules"}
 """Modules of values, rows and pure functions."""
 NO_SERVICES = {"Struct", "Protocol", "StrEnum", "Exception", "Stage"}
 """Bases of what holds values, or is called by the engine."""

@@ -1,5 +1,6 @@
 """The recipes of README and docs/recipes.md, followed to the letter in a copy of the tree."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -22,17 +23,21 @@ COPIED = ("leadflood", "tests", "config", "migrations", "docs", "README.md", "py
 PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 PRICE_MICROS = 7_000
+DEFINITION = re.compile(r"^ *(?:async def|def|class) (\w+)", re.MULTILINE)
+TITLES = ("A provider", "A stage", "An endpoint")
 
 USE_THE_PRODUCT = """
 import sys
 from uuid import UUID
 
 import anyio
+import msgspec
 
 from leadflood.app import open_node, open_storage
 from leadflood.cli.root import main
 from leadflood.domain.reviews.schemas import ReviewRequested
 from leadflood.settings import load_settings
+from tests.support.api import running_api
 
 def command(*words):
     sys.argv = ["leadflood", *words]
@@ -41,27 +46,55 @@ def command(*words):
     except SystemExit:
         pass
 
-async def request_a_review():
+async def request_a_review(node):
+    async with node.publisher.transaction() as publication:
+        await publication.publish([ReviewRequested(UUID(int=5))])
+    with anyio.fail_after(20):
+        while not node.engine.runners["reviews.run"].metrics.completed:
+            await node.storage.clock.sleep(0.02)
+
+async def record_a_call(api):
+    lead_id = (await api.get("/v1/leads")).json["data"][0]["id"]
+    viewer = await api.client_of("VIEWER")
+    path, body = f"/v1/leads/{lead_id}/calls", {"minutes": 5, "text": "wants a demo"}
+    headers = {"Idempotency-Key": "call 1"}
+    refused = await viewer.post(path, body)
+    answers = [await api.post(path, body, headers=headers) for _ in range(2)]
+    calls = (await api.get(f"/v1/leads/{lead_id}/activities?kind=call")).json["data"]
+    operation = (await api.get("/openapi.json")).json["paths"]["/v1/leads/{leadId}/calls"]["post"]
+    return {
+        "refused": [refused.status, refused.problem["code"]],
+        "answers": [[answer.status, answer.json] for answer in answers],
+        "calls": calls,
+        "permission": operation["x-permission"],
+        "summary": operation["summary"],
+    }
+
+async def use_the_node():
     async with open_storage(load_settings()) as storage, open_node(storage) as node:
-        async with node.publisher.transaction() as publication:
-            await publication.publish([ReviewRequested(UUID(int=5))])
-        with anyio.fail_after(20):
-            while not node.engine.runners["reviews.run"].metrics.completed:
-                await storage.clock.sleep(0.02)
+        await request_a_review(node)
+        async with running_api(node) as api:
+            print(msgspec.json.encode(await record_a_call(api)).decode())
 
 words = sys.argv[1:]
 command("run", *words, "--dry-run")
 command("run", *words)
 command("doctor", "--json")
-anyio.run(request_a_review)
+anyio.run(use_the_node)
 """
 SUITES = (
     "tests/providers/test_conformance.py",
     "tests/domain/reviews/test_stage.py",
     "tests/test_settings.py",
     "tests/architecture/test_shape.py",
+    "tests/api/test_routes.py",
+    "tests/api/test_access_matrix.py",
+    "tests/api/test_posts.py",
 )
-CHOSEN = "acme or reviews or catalog or settings_file or slice"
+CHOSEN = (
+    "acme or reviews or catalog or settings_file or slice or calls or test_every_post_has_a_sample"
+    " or test_every_route_is_in_the_table or test_no_module_of_routes_is_forgotten"
+)
 
 
 def blocks_of(title: str) -> dict[str, str]:
@@ -82,26 +115,64 @@ def follow(tree: Path, title: str) -> None:
 
 
 def with_lines(text: str, diff: str) -> str:
-    """Put each added line after the last one that begins alike: an import, an entry, a step."""
+    """Put imports after the last one, and the rest where the line without `+` says.
+
+    Without such a line a class goes to the end, and what else is added after the last line that
+    begins alike: an entry, a step.
+    """
+    imports, place, added = parts_of(diff)
+    for line in imports:
+        text = after_the_last_alike(text, line)
+    if place:
+        return at_the_end_of(place, text, added)
+    if added and added[0].startswith("class "):
+        return f"{text}\n\n" + "\n".join(added) + "\n"
+    for line in added:
+        text = after_the_last_alike(text, line)
+    return text
+
+
+def parts_of(diff: str) -> tuple[list[str], str, list[str]]:
+    """Split a block in its imports, the line that says where, and what is added there."""
+    lines = diff.splitlines()
+    added = [line.removeprefix("+") for line in lines if line.startswith("+")]
+    imports = [line for line in added if line.startswith("from ")]
+    place = next((line.removeprefix(" ") for line in lines if line.startswith(" ")), "")
+    return imports, place, [line for line in added if line not in imports]
+
+
+def after_the_last_alike(text: str, added: str) -> str:
     lines = text.splitlines()
-    for added in (line.removeprefix("+") for line in diff.splitlines()):
-        start = re.match(r"\s*\w+", added)
-        assert start is not None
-        places = [n for n, line in enumerate(lines) if line.startswith(start[0])]
-        lines.insert(places[-1] + 1, added)
+    start = re.match(r"\s*\w+", added)
+    assert start is not None
+    places = [n for n, line in enumerate(lines) if line.startswith(start[0])]
+    lines.insert(places[-1] + 1, added)
+    return "\n".join(lines) + "\n"
+
+
+def at_the_end_of(place: str, text: str, added: list[str]) -> str:
+    """Add to a class, or before the closing bracket of a tuple or a table."""
+    lines = text.splitlines()
+    (node,) = (
+        node for node in ast.parse(text).body if lines[node.lineno - 1] == place and node.end_lineno
+    )
+    assert node.end_lineno is not None
+    is_class = isinstance(node, ast.ClassDef)
+    end = node.end_lineno if is_class else node.end_lineno - 1
+    lines[end:end] = ["", *added] if is_class else added
     return "\n".join(lines) + "\n"
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the product in which both recipes were followed."""
+    """A copy of the product in which the recipes were followed."""
     for name in COPIED:
         source, target = ROOT / name, tmp_path / "tree" / name
         if source.is_dir():
             shutil.copytree(source, target)
         else:
             shutil.copy(source, target)
-    for title in ("A provider", "A stage"):
+    for title in TITLES:
         follow(tmp_path / "tree", title)
     return tmp_path / "tree"
 
@@ -148,21 +219,69 @@ def run(tree: Path, tmp_path: Path, database_url: str, acme: Tape) -> Run:
 
 
 def test_the_recipes_write_the_files_that_readme_names() -> None:
-    rows = dict(re.findall(r"^\| (a provider|a stage) \| (.*) \|$", README, re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| (a provider|a stage|an endpoint) \| (.*) \|$", README, re.MULTILINE)
+    )
 
     for title, row in rows.items():
         named = {name.removeprefix("leadflood/") for name in re.findall(r"`([\w/]+\.py)`", row)}
-        written = {
-            name.removeprefix("leadflood/")
-            for name in blocks_of(title.capitalize())
-            if not name.endswith("__init__.py")
-        }
-        assert written == named
+        written = {name.removeprefix("leadflood/") for name in blocks_of(title.capitalize())}
+        assert written - {"domain/reviews/__init__.py"} == named
 
-    assert len(rows) == 2
+    assert len(rows) == len(TITLES)
 
 
-async def test_a_provider_and_a_stage_added_by_their_recipes_work(
+def test_a_recipe_takes_what_it_promises() -> None:
+    assert new_files("A provider") == [
+        "leadflood/providers/acme.py",
+        "tests/providers/test_acme.py",
+    ]
+    assert lines_elsewhere("A provider") == {"leadflood/providers/catalog.py": 1}
+    assert new_files("A stage") == [
+        "leadflood/domain/reviews/schemas.py",
+        "leadflood/domain/reviews/stage.py",
+        "tests/domain/reviews/test_stage.py",
+    ]
+    assert lines_elsewhere("A stage") == {"leadflood/pipeline.py": 1}
+    assert definitions("An endpoint") == {
+        "leadflood/api/routes/calls.py": ["record_call"],
+        "leadflood/domain/activities/service.py": ["record_call"],
+        "leadflood/domain/activities/schemas.py": ["NewCall"],
+    }
+    assert lines_elsewhere("An endpoint") == {
+        "leadflood/api/routes/__init__.py": 1,
+        "tests/api/test_access_matrix.py": 1,
+        "tests/api/test_posts.py": 1,
+    }
+
+
+def new_files(title: str) -> list[str]:
+    return [
+        name
+        for name in blocks_of(title)
+        if not (ROOT / name).exists() and not name.endswith("__init__.py")
+    ]
+
+
+def lines_elsewhere(title: str) -> dict[str, int]:
+    """Count the lines for files that are there: imports and definitions do not count."""
+    return {
+        name: len(parts_of(text)[2])
+        for name, text in blocks_of(title).items()
+        if (ROOT / name).exists() and name not in definitions(title)
+    }
+
+
+def definitions(title: str) -> dict[str, list[str]]:
+    """List the classes and functions that each block adds."""
+    return {
+        name: found
+        for name, text in blocks_of(title).items()
+        if (found := DEFINITION.findall("\n".join(parts_of(text)[2]) or text))
+    }
+
+
+async def test_a_provider_a_stage_and_an_endpoint_added_by_their_recipes_work(
     run: Run, tmp_path: Path, acme: Tape, database: Database
 ) -> None:
     people = write_lines(tmp_path / "in.csv", ["first name,last name,domain", "Ann,Lee,acme.com"])
@@ -170,7 +289,7 @@ async def test_a_provider_and_a_stage_added_by_their_recipes_work(
 
     report = await anyio.to_thread.run_sync(lambda: run("-c", USE_THE_PRODUCT, *words))
 
-    estimate, _, health = [
+    estimate, _, health, endpoint = [
         msgspec.json.decode(line) for line in report.splitlines() if line.startswith("{")
     ]
     prices = [(row["provider"], row["mostMicros"]) for row in estimate["dryRun"]["asked"]]
@@ -185,11 +304,19 @@ async def test_a_provider_and_a_stage_added_by_their_recipes_work(
         "reviews.lead.review_requested",
         "reviews.lead.reviewed",
     }
+    assert (endpoint["permission"], endpoint["summary"]) == (
+        "leads:write",
+        "Record a call with a lead",
+    )
+    assert endpoint["refused"] == [403, "http.denied"]
+    [call] = endpoint["calls"]
+    assert endpoint["answers"] == [[201, call]] * 2
+    assert (call["kind"], call["text"]) == ("call", "5 min: wants a demo")
 
 
 async def test_the_suites_hold_what_a_recipe_added_to_their_rules(run: Run, tree: Path) -> None:
     def check_the_tree() -> str:
-        written = [*blocks_of("A provider"), *blocks_of("A stage")]
+        written = [name for title in TITLES for name in blocks_of(title)]
         run("-m", "ruff", "check", "--fix", *written)
         run("-m", "ruff", "format", "--check", *written)
         page = run("-m", "leadflood", "provider", "list", "--markdown")
@@ -202,3 +329,8 @@ async def test_the_suites_hold_what_a_recipe_added_to_their_rules(run: Run, tree
     assert "test_a_provider_names_its_answers_or_why_it_has_none[acme] PASSED" in report
     assert "test_the_page_of_providers_is_written_from_the_catalog PASSED" in report
     assert "test_a_lead_is_looked_at PASSED" in report
+    assert "test_every_route_is_in_the_table_with_what_it_needs PASSED" in report
+    assert "test_every_post_has_a_sample PASSED" in report
+    assert (
+        "test_a_post_sent_twice_with_one_key_is_done_once[POST /v1/leads/{leadId}/calls]" in report
+    )

@@ -116,7 +116,7 @@ def test_every_query_has_a_name_of_its_own_and_a_reason() -> None:
 
 
 def queries_used_in(path: Path) -> set[tuple[Path, str]]:
-    """List what is read of the queries of a folder: `SQL.find_lead`, `store.SQL.find_lead`."""
+    """List what is read of the queries of a folder: `SQL.find_lead`, `repository.SQL.find_lead`."""
     tree = ast.parse(path.read_text("utf-8"))
     folders = {"": path.parent}
     for node in ast.walk(tree):

@@ -12,32 +12,6 @@ READERS = {
     "leadflood/api/routes/auth.py",
 }
 """The edge passes a caller's visibility on; these alone look into it."""
-NOT_YET = {
-    "leadflood/api/http/event_views.py",
-    "leadflood/api/http/websocket.py",
-    "leadflood/api/lead_batches.py",
-    "leadflood/api/run_sight.py",
-    *(
-        f"leadflood/api/routes/{name}.py"
-        for name in [
-            "activities",
-            "bulk_actions",
-            "companies",
-            "discovery_runs",
-            "events",
-            "feedback",
-            "icp_search",
-            "imports",
-            "jobs",
-            "lead_actions",
-            "lead_list",
-            "leads",
-            "messages",
-            "templates",
-        ]
-    ),
-}
-"""Routes whose services do not take it whole."""
 NAMES = {"sees_owner", "Visibility"}
 PARTS = {"owner", "owner_id", "is_limited", "allows"}
 
@@ -65,7 +39,7 @@ def terminal(node: ast.expr) -> str:
 def test_the_edge_passes_visibility_on_and_does_not_look_into_it() -> None:
     reading = {name_of(path) for path in sources(PACKAGE / "api") if looks_into_visibility(path)}
 
-    assert reading <= READERS | NOT_YET
+    assert reading == READERS
     assert len(READERS) <= 3
 
 

@@ -61,11 +61,11 @@ def test_dead_letters_are_listed_by_filter_and_shown_whole(
 
     listed = cli("dead-letters", "list", "--json").json
     filtered = cli("dead-letters", "list", "--code", "engine.bug", "--json").json
-    shown = cli("dead-letters", "show", bug)
+    result = cli("dead-letters", "show", bug)
 
     assert [entry["stage"] for entry in listed] == ["scoring.compute", "enrichment.run"]
     assert [UUID(entry["id"]) for entry in filtered] == [bug]
-    assert "the chain" in shown.out
+    assert "the chain" in result.out
 
 
 def test_a_replay_keeps_run_stage_and_payload_and_starts_afresh(
@@ -89,14 +89,14 @@ def test_a_replay_keeps_run_stage_and_payload_and_starts_afresh(
 def test_dead_letters_are_replayed_by_filter(cli: Cli, on_database: OnDatabase) -> None:
     for number in range(1, 8):
         bury_letter(on_database, number)
-    other = bury_letter(on_database, 9, code="provider.refused")
+    other_id = bury_letter(on_database, 9, code="provider.refused")
 
     result = cli("dead-letters", "replay", "--code", "engine.bug")
 
     assert result.code == 0, result.err
     assert len(jobs(on_database)) == 7
     remaining = cli("dead-letters", "list", "--json").json
-    assert [UUID(entry["id"]) for entry in remaining] == [other]
+    assert [UUID(entry["id"]) for entry in remaining] == [other_id]
 
 
 def test_a_live_key_is_answered_already_queued(cli: Cli, on_database: OnDatabase) -> None:

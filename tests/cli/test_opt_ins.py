@@ -13,8 +13,8 @@ def a_lead(on_database: OnDatabase) -> UUID:
     async def make(database: Database) -> UUID:
         return await World(database).lead(phone="+31620000000")
 
-    made: UUID = on_database(make)
-    return made
+    lead_id: UUID = on_database(make)
+    return lead_id
 
 
 def listed(cli: Cli, lead: UUID) -> Any:

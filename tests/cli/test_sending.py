@@ -37,11 +37,11 @@ def lose_one(on_database: OnDatabase) -> None:
 
 
 def test_sending_is_held_and_released_with_who_and_why(cli: Cli) -> None:
-    held = cli("sending", "hold", "--reason", "a look", "--json").json
+    hold_result = cli("sending", "hold", "--reason", "a look", "--json").json
     data = cli("sending", "status")
     released = cli("sending", "release", "--json").json
 
-    assert (held["held"], held["reason"]) == (True, "a look")
+    assert (hold_result["held"], hold_result["reason"]) == (True, "a look")
     assert "HELD" in data.out
     assert released["held"] is False
 
@@ -72,11 +72,11 @@ def test_a_draft_is_shown_with_its_facts_and_approved(cli: Cli, on_database: OnD
     draft_one(on_database)
     [listed] = cli("messages", "list", "--state", "waiting", "--json").json
 
-    shown = cli("messages", "show", listed["id"])
+    result = cli("messages", "show", listed["id"])
     refused = cli("messages", "approve", listed["id"])
     approved = cli("messages", "approve", listed["id"], "--json", **MAIL)
 
-    assert "fact 1:" in shown.out
+    assert "fact 1:" in result.out
     assert refused.code == 1
     assert "messaging.sender_name" in refused.err
     data = approved.json

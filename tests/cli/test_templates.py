@@ -25,11 +25,11 @@ def test_a_template_is_listed_set_shown_and_used_for_drafts(
         return message.subject
 
     [built_in] = cli("templates", "list", "--json").json
-    written = cli("templates", "set", file)
+    stored_types = cli("templates", "set", file)
     [stored] = cli("templates", "list", "--json").json
 
     assert (built_in["version"], stored["version"], stored["isUsed"]) == (0, 1, True)
-    assert "first_touch for email is at version 1" in written.out
+    assert "first_touch for email is at version 1" in stored_types.out
     assert "Hi {{ first_name }}" in cli("templates", "show", "first_touch").out
     assert cli("templates", "show", stored["id"], "--json").json == [stored]
     assert "first_touch" in cli("templates", "list").out

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Role, Settings
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.accounts import Accounts
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts

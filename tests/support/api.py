@@ -13,7 +13,7 @@ from leadflood.api.application import listening
 from leadflood.api.http.rate_limit import RateClass, Settings as Rates
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.app import Node, open_node
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
 from leadflood.settings import convert

@@ -25,7 +25,7 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.discovery.schemas import NewDiscovery
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.icp.schemas import IcpInput, people_query
-from leadflood.domain.leads.schemas import OptInEvidence
+from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.sql import Query
 from leadflood.engine.net.calls import Http

@@ -6,7 +6,10 @@ from uuid import UUID, uuid4
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.profiles import find_views
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadView, NewPerson
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.identity import NewPerson
+from leadflood.domain.leads.schemas.inputs import LeadInput
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.leads.service.insertion import LeadRequest, create_leads, read_lead
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock

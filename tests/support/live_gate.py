@@ -12,11 +12,9 @@ from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext, Record
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.ids import Ids
-from leadflood.engine.ledger.repository import (
-    PostgresAllowance,
-    PostgresLedger,
-    Settings as LedgerSettings,
-)
+from leadflood.engine.ledger.caps import Settings as LedgerSettings
+from leadflood.engine.ledger.rate_limits import PostgresAllowance
+from leadflood.engine.ledger.repository import PostgresLedger
 from leadflood.engine.net.calls import Call, Reply
 from leadflood.engine.net.gateway import GatewayParts, ProviderGateway, Settings
 from leadflood.engine.net.limiter import Limiter

@@ -13,7 +13,8 @@ from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.drafting.schemas import Settings, TemplateInput, TemplateView
 from leadflood.domain.drafting.service.templates import TemplateService
-from leadflood.domain.leads.schemas import NewPerson, OptInEvidence
+from leadflood.domain.leads.schemas.identity import NewPerson
+from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.domain.messages.schemas import Decider, MessageView
 from leadflood.domain.messages.service.approval import MessageApproval

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from leadflood.contracts.normalization import normalize_phone
 from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target
-from leadflood.domain.leads.schemas import LeadInput
+from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.providers import catalog
 from leadflood.sandbox.connections import connections
 from leadflood.sandbox.faults import FaultProfile

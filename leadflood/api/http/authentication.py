@@ -14,7 +14,7 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import OPERATOR
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.token_throttle import TokenThrottle
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.engine.errors import Unauthenticated
 
 SCHEME = "bearer "

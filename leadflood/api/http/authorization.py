@@ -12,7 +12,7 @@ from leadflood.api.http.rate_limit import RateLimiter, RateQuota, tightest
 from leadflood.api.http.request_context import NOBODY, RESPONSE_HEADERS, Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.websocket_tickets import TicketService
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.engine.errors import Denied
 
 EARLY = "auth"

@@ -23,7 +23,7 @@ IN_TURN = BatchPolicy(lanes=1, pause_ratio=0.4)
 
 
 class BatchedWork(Protocol[RequestT, AnswerT_co]):
-    """What is done for many requests together."""
+    """One transaction of many requests."""
 
     async def prepare(self, requests: Sequence[RequestT], /) -> Sequence[RequestT | Exception]:
         """Complete the requests before the transaction, or return why one is refused."""

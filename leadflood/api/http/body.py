@@ -41,7 +41,7 @@ async def receive_body(request: web.Request, http: Settings) -> bytes:
 
 
 async def receive_upload(request: web.Request, takes: tuple[str, ...], http: Settings) -> Upload:
-    """Make ready to read a file, which may take longer. Raises: HttpRefused."""
+    """Prepare to read a file, which may take longer. Raises: HttpRefused."""
     _require_unencoded(request)
     upload = open_upload(request, takes, Limits(http.import_bytes, http.read_seconds))
     request[TIME_LIMIT].deadline = anyio.current_time() + http.import_seconds
@@ -68,7 +68,7 @@ async def expect_nothing(request: web.Request) -> None:
 
 
 async def _continue(request: web.Request) -> None:
-    """Let a client that waits for it send its body."""
+    """Answer `Expect: 100-continue`, so that the client sends its body."""
     if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer itself has not begun

@@ -43,7 +43,7 @@ def answer_preflight(origin: str) -> web.Response:
 
 
 def headers_for(origin: str) -> Mapping[str, str]:
-    """Let a page read an answer. No cookies: the token is the page's own to send."""
+    """Allow a page to read an answer. No cookies: the token is the page's own to send."""
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": _MAY_READ,

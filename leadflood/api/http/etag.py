@@ -12,7 +12,7 @@ from leadflood.api.http.problems import HttpRefused
 from leadflood.engine.errors import FieldProblem
 
 NO_VERSION = -1
-"""What If-Match names where it can match nothing of ours: a weak or foreign tag."""
+"""The version of an If-Match that can match nothing of ours: a weak or foreign tag."""
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _OURS = re.compile(r"([0-9]{1,9})(?:-[0-9a-f]{8})?")
 

@@ -12,17 +12,18 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import EVERYTHING, Permission, Principal, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Principal, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.obs.event_feed import LoggedEvent
 
 PROGRESS: Final = "run.progress"
-"""What a stream tells of a run; it is no event of the log."""
+"""The progress of a run in a stream; it is no event of the log."""
 
 
 class EventScope(StrEnum):
-    """What an event is about: a lead or an import with an owner, a user, or the whole team."""
+    """The subject of an event: a lead or an import with an owner, a user, or the whole team."""
 
     OWNED = "owned"
     USER = "user"
@@ -108,6 +109,11 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def needs_owners(self) -> bool:
+        """Whether the owners of subjects decide what the listener may see."""
+        return self.visibility.is_limited
+
+    @property
     def follows_run(self) -> bool:
         """Whether the listener asks for the progress of a run, and may see it."""
         may_see = Permission.DISCOVERY_READ in self.permissions
@@ -115,7 +121,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     async def select(self, db: Reader, events: Sequence[LoggedEvent]) -> Sequence[LoggedEvent]:
         """Return the events that pass; owners are looked up only where the rights need them."""
-        owners = await find_owners(db, events) if self.visibility.is_limited else {}
+        owners = await find_owners(db, events) if self.needs_owners else {}
         return [event for event in events if self.passes(event, owners)]
 
     def passes(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from leadflood.api.http.event_permissions import ALIASES, EventFilter
 from leadflood.api.http.naming import camel_case
 from leadflood.api.http.pagination import Limit
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.engine.obs.event_feed import Cursor, LoggedEvent
 
 

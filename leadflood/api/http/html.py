@@ -27,7 +27,7 @@ _SHELL = """<!doctype html>
 
 
 def page(title: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> HtmlPage:
-    """Make a page; `text` is HTML, made safe by its writer."""
+    """Return an HTML page; `text` is HTML that its writer has escaped."""
     return HtmlPage(
         body=_SHELL.format(title=escape(title), text=text, style=_STYLE).encode(),
         content_type=HTML,

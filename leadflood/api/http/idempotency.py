@@ -47,7 +47,7 @@ class IdempotencyStore:
         self._seal = seal
 
     async def lock(self, tx: Tx, caller: Caller) -> None:
-        """Let equal requests, also those of other nodes, wait until the transaction ends."""
+        """Lock out equal requests, also those of other nodes, until the transaction ends."""
         await tx.execute(SQL.lock_key, key=_lock_of(key_of(caller)))
 
     async def find(self, db: Reader, caller: Caller, kind: Any) -> Any:

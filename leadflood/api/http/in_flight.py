@@ -17,7 +17,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class StoredResponse(msgspec.Struct, frozen=True):
-    """What was sent with a key, by its hash, and how that was answered."""
+    """A request sent with a key, by its hash, and its answer."""
 
     body_hash: bytes
     answer: Any

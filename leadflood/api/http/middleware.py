@@ -62,7 +62,7 @@ _log = log.bind()
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """What the middlewares of one server share."""
+    """State that the middlewares of one server share."""
 
     http: Settings
     metrics: RouteMetrics
@@ -90,7 +90,7 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request its id, for answers and logs, and find out where it comes from."""
+    """Set the request's id, for answers and logs, and the address it comes from."""
     request_id = _identify(request.app[ENVIRONMENT], request)
     # aiohttp answers each request in a task of its own, so nothing need be unbound
     structlog.contextvars.bind_contextvars(requestId=request_id)

@@ -141,7 +141,7 @@ def paginate(
     *,
     sort: str = BY_ID,
 ) -> Listed[ItemT]:
-    """Make a page of items read from the query's position on, `fetch_limit` of them at most.
+    """Return a page of items read from the query's position on, `fetch_limit` of them at most.
 
     `position_of` returns an item's position in the sort: its id, or for another sort the values
     that `position_in` reads back (a tuple such as score and id).
@@ -157,7 +157,7 @@ def make_page(
     *,
     sort: str = BY_ID,
 ) -> Listed[ItemT]:
-    """Make a page of one more item than it may hold: the last one says whether there is more."""
+    """Return a page of one more item than it may hold: the last shows whether there is more."""
     data = items[: paging.limit]
     more = len(items) > paging.limit
     page = Pagination(
@@ -176,7 +176,7 @@ def make_page(
 
 
 def write_cursor(position: Any, sort: str = BY_ID) -> str:
-    """Make a position opaque, bound to its sort."""
+    """Encode a position as an opaque cursor, bound to its sort."""
     by_id = sort == BY_ID and isinstance(position, UUID)
     raw = position.bytes if by_id else msgspec.msgpack.encode((sort, position))
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""What aiohttp refuses by itself, before any route is asked, told as a problem like all else."""
+"""Errors that aiohttp raises before any route runs, answered as problems like all others."""
 
 from collections.abc import Callable
 from http import HTTPStatus

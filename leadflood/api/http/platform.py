@@ -1,4 +1,4 @@
-"""What the framework itself needs of the process: a database, the time, who may ask."""
+"""Parts of the process that the framework needs: database, clock, authentication."""
 
 import msgspec
 

@@ -42,7 +42,7 @@ _PHRASES = {
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What went wrong (RFC 9457). `code` is stable; `next` says what to do, where that is known."""
+    """A problem (RFC 9457). `code` is stable; `next` says what to do, where that is known."""
 
     type: str
     title: str
@@ -74,7 +74,7 @@ class HttpRefused(LeadfloodError):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What an error class means over HTTP."""
+    """The HTTP meaning of an error class."""
 
     status: HTTPStatus
     next: str | None = None

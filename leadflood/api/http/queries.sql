@@ -3,12 +3,12 @@
 SELECT pg_advisory_xact_lock(:key::bigint)
 
 -- name: find_answer
--- What this key was answered before.
+-- Find the answer remembered for this key.
 SELECT body_hash, answer FROM idempotency
 WHERE key = :key::bytea AND created_at > :since::timestamptz
 
 -- name: keep_answer!
--- Keep an answer beside what was done; an outlived one makes room.
+-- Store an answer with the writes it speaks of; an expired one is replaced.
 INSERT INTO idempotency (key, body_hash, answer, created_at)
 VALUES (:key::bytea, :body_hash::bytea, :answer::bytea, :now::timestamptz)
 ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer,
@@ -20,12 +20,12 @@ SELECT pg_advisory_xact_lock(key)
 FROM (SELECT key FROM unnest(:keys::bigint[]) AS asked (key) ORDER BY key) AS ordered
 
 -- name: find_answers
--- What these keys were answered before.
+-- Find the answers remembered for these keys.
 SELECT key, body_hash, answer FROM idempotency
 WHERE key = ANY (:keys::bytea[]) AND created_at > :since::timestamptz
 
 -- name: keep_answers
--- Keep the answers of a batch beside what was done.
+-- Store the answers of a batch with the writes they speak of.
 INSERT INTO idempotency (key, body_hash, answer, created_at)
 SELECT key, body_hash, answer, :now::timestamptz
 FROM unnest(:keys::bytea[], :body_hashes::bytea[], :answers::bytea[])

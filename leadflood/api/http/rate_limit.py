@@ -11,7 +11,7 @@ from math import ceil
 import msgspec
 
 from leadflood.api.http.client_address import bucket_of
-from leadflood.domain.auth.schemas import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.errors import Throttled
 
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RateQuota(msgspec.Struct, frozen=True):
-    """What is left to somebody after a request; `reset_seconds`: until all of the burst is back."""
+    """Requests left to a caller after this one; `reset_seconds`: until all of the burst is back."""
 
     limit: int
     remaining: int

@@ -11,7 +11,8 @@ from aiohttp import hdrs, web
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
 from leadflood.domain.audit.schemas import AuditActor
-from leadflood.domain.auth.schemas import ALL, Editor, Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.principals import Editor, Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.roles import ALL
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
 
@@ -32,7 +33,7 @@ _KEY = "Idempotency-Key"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, and how. `if_match` is the version that If-Match names; None: it names none."""
+    """The caller of a request and its headers. `if_match` is the version of If-Match; None: any."""
 
     request_id: str
     trace_parent: str | None = None
@@ -46,7 +47,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def by(self) -> str:
-        """Who this is where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
+        """The caller's name where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
         return self.principal.by
 
     @property
@@ -56,12 +57,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def editor(self) -> Editor:
-        """Who this is to a slice that changes what they own or see."""
+        """The caller as the editor that services expect."""
         return Editor(by=self.by, visibility=self.visibility, if_match=self.if_match)
 
     @property
     def actor(self) -> AuditActor:
-        """Who this is as the audit record wants it."""
+        """The caller as the actor of an audit record."""
         return AuditActor(
             principal=self.principal, address=self.address, request_id=self.request_id
         )

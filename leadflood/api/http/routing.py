@@ -32,7 +32,7 @@ _BY_NAME = ("caller", "services", "upload", "uow", "late_uow")
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked, who may, who answers, how it can fail.
+    """A route: path, permission, handler, possible problems.
 
     `is_open`: needs no token. `rate`: the class of its limit. `errors`: those beside what every
     route can answer. `also`: statuses with the same kind of answer as a good one.
@@ -79,7 +79,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(TypedDict, total=False):
-    """What a decorator may say of its route; see `Route`."""
+    """Options of a route's decorator; see `Route`."""
 
     permission: str
     status: HTTPStatus
@@ -101,27 +101,27 @@ class Options(TypedDict, total=False):
 
 
 def get(path: str, **options: Unpack[Options]) -> Callable[[Handler], Route]:
-    """Make a handler the route that shows something."""
+    """Declare a GET route: shows something."""
     return _route("GET", path, options)
 
 
 def post(path: str, **options: Unpack[Options]) -> Callable[[Handler], Route]:
-    """Make a handler the route that makes or does something, once for an Idempotency-Key."""
+    """Declare a POST route: creates or does something, once for an Idempotency-Key."""
     return _route("POST", path, options)
 
 
 def put(path: str, **options: Unpack[Options]) -> Callable[[Handler], Route]:
-    """Make a handler the route that sets something; again changes nothing."""
+    """Declare a PUT route: sets something; repeated, it changes nothing."""
     return _route("PUT", path, options)
 
 
 def patch(path: str, **options: Unpack[Options]) -> Callable[[Handler], Route]:
-    """Make a handler the route that changes a part of something."""
+    """Declare a PATCH route: changes a part of something."""
     return _route("PATCH", path, options)
 
 
 def delete(path: str, **options: Unpack[Options]) -> Callable[[Handler], Route]:
-    """Make a handler the route that takes something away."""
+    """Declare a DELETE route: removes something."""
     return _route("DELETE", path, options)
 
 
@@ -157,7 +157,7 @@ def writes_unnoticed(route: Route, signature: "Signature") -> bool:
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """What the annotations of a handler say; None: it takes or gives none.
+    """The annotations of a handler; None: it takes or returns none.
 
     `takes`: which of caller, services, upload and units of work it is given. `parts`: what it is
     given of the server, by name. `returns` is what is remembered for an Idempotency-Key, `answer`

@@ -210,7 +210,7 @@ class RouteHandler:
         return await send_stream(request, answer, partial(set_headers, self.http, request))
 
     async def _with_condition(self, request: web.Request, caller: Caller) -> Caller:
-        """Give the handler the version that must be the present one.
+        """Pass the version that must be the present one to the handler.
 
         Of several named, it is the present one, if it is among them. Raises: HttpRefused,
         PreconditionFailed.

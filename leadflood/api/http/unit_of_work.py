@@ -36,7 +36,7 @@ class CommitAndRaise(Exception):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """What an act is about, where its kind is not the first word of the act."""
+    """The subject of an act, where its kind is not the first word of the act."""
 
     kind: str
     id: UUID | str | None = None
@@ -103,7 +103,7 @@ class UnitOfWork:
 
 
 class Work(Protocol[AnswerT_co]):
-    """What is done in a unit of work: a handler with its other arguments in place."""
+    """The work of a unit of work: a handler with its other arguments bound."""
 
     def __call__(self, *, uow: UnitOfWork) -> Awaitable[AnswerT_co]:
         """Do it."""

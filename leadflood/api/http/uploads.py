@@ -99,7 +99,7 @@ class Upload:
 
 
 def open_upload(request: web.Request, takes: tuple[str, ...], limits: Limits) -> Upload:
-    """Make ready to read a file. Raises: HttpRefused 415 for what is no file we take."""
+    """Prepare to read a file. Raises: HttpRefused 415 for a type that is not accepted."""
     if request.content_type not in takes or not request.headers.get("Content-Type"):
         raise HttpRefused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

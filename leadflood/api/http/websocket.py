@@ -23,7 +23,8 @@ from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.websocket_subscription import EventSubscription, Recheck, RunProgress, frame
-from leadflood.domain.auth.schemas import Permission, Principal
+from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
@@ -138,7 +139,7 @@ class EventStreams:
 
     def _write_page(self, subscription: EventSubscription, page: EventBatch) -> bool:
         """Write a page at once; False: its owners must be looked up, or the client is behind."""
-        if subscription.filter.visibility.is_limited or subscription.is_behind:
+        if subscription.filter.needs_owners or subscription.is_behind:
             return False
         frames = _encode_page(page, subscription.filter, {})
         if frames and not subscription.write(frames):
@@ -148,7 +149,7 @@ class EventStreams:
 
     async def _frames_for(self, page: EventBatch, event_filter: EventFilter) -> bytes:
         """Return the frames of a page for a filter, encoded once for all with an equal one."""
-        if not event_filter.visibility.is_limited or event_filter in page.shared:
+        if not event_filter.needs_owners or event_filter in page.shared:
             return _encode_page(page, event_filter, {})
         return _encode_page(page, event_filter, await self._owners_of(page))
 

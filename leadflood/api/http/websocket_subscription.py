@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from leadflood.api.http.event_permissions import PROGRESS, EventFilter
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.runs.schemas import Funnel
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.obs.event_feed import Cursor

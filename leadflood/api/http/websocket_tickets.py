@@ -12,7 +12,7 @@ import msgspec
 from leadflood.api.http.idempotency import SQL
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Unauthenticated
 

@@ -29,7 +29,7 @@ Name = Annotated[str, msgspec.Meta(max_length=100)]
 class ActivityPatch(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What was wrong of it; what is left out, or null, stays."""
+    """A correction of an activity; what is left out, or null, stays."""
 
     text: Text | None = None
     happened_at: Instant | None = None
@@ -74,7 +74,7 @@ async def list_lead_activities(
 async def record_activity(
     lead_id: UUID, body: NewActivity, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Activity:
-    """Tell what was done to a lead."""
+    """List the activities of a lead."""
     activity, event = await services.activities.record(uow.tx, lead_id, body, caller.editor)
     await uow.publish([event])
     return activity

@@ -59,7 +59,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Replays(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What came of each; `counts` by ending. `nextCursor` null: the filter means no more."""
+    """Results of a replay; `counts` by ending. `nextCursor` null: the filter means no more."""
 
     data: Sequence[Replayed]
     counts: dict[Ending, int]
@@ -132,7 +132,7 @@ async def discard_dead_letters(body: Chosen, uow: UnitOfWork) -> Discards:
 
 @post("/v1/admin/jobs/{jobId}/bury", permission="admin:write", errors=(NotFound,))
 async def bury_job(job_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> DeadLetter:
-    """Give a waiting job up, one that kills its process again and again: a dead letter."""
+    """Discard a waiting job that kills its process again and again: it becomes a dead letter."""
     letter = await dead_letters.bury(uow.tx, job_id, caller.by, services.clock.now())
     await uow.audit("job.buried", job_id, stage=letter.stage)
     return letter

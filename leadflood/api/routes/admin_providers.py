@@ -78,7 +78,7 @@ async def stop_provider(
 async def start_provider(
     provider: str, services: Services, late_uow: LateUnitOfWork[None]
 ) -> ProviderView:
-    """Let a provider be asked again."""
+    """Enable a provider again."""
     providers = services.control.providers
     async with late_uow.open() as uow:
         if await providers.switch_on(uow.tx, provider):

@@ -82,7 +82,7 @@ async def pause_stage(
 
 @delete("/v1/admin/stages/{stage}/pause", permission="admin:write", errors=(NotFound, Invalid))
 async def resume_stage(stage: str, services: Services, late_uow: LateUnitOfWork[None]) -> StageView:
-    """Let a stage go on; one that is not paused stays as it is."""
+    """Resume a stage; one that is not paused stays as it is."""
     return await _resume_stage(stage, services, late_uow)
 
 
@@ -117,7 +117,7 @@ async def get_drain(stage: str, services: Services) -> DrainView:
 
 @delete("/v1/admin/stages/{stage}/drain", permission="admin:write", errors=(NotFound, Invalid))
 async def end_drain(stage: str, services: Services, late_uow: LateUnitOfWork[None]) -> StageView:
-    """Let a stage go on; one that is not paused stays as it is."""
+    """Resume a stage; one that is not paused stays as it is."""
     return await _resume_stage(stage, services, late_uow)
 
 

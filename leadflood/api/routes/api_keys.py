@@ -13,7 +13,9 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import ApiKey, NewApiKey, Permission, Principal, Role
+from leadflood.domain.auth.schemas.credentials import ApiKey, NewApiKey
+from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.roles import Permission, Role
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 
 
@@ -44,7 +46,7 @@ class NewKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def create_key(
     body: KeyBody, caller: Caller, services: Services, uow: UnitOfWork
 ) -> NewKeyAnswer:
-    """Make a key with some of one's own permissions; its secret is shown this once."""
+    """Create a key with some of one's own permissions; its secret is shown this once."""
     person = require_session(caller)
     new_key = NewApiKey(name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at)
     created = await services.accounts.use.api_keys.create(

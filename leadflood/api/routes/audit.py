@@ -14,7 +14,7 @@ from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.domain.audit.schemas import AuditEvent, AuditFilter
-from leadflood.domain.auth.schemas import PrincipalKind
+from leadflood.domain.auth.schemas.principals import PrincipalKind
 
 PIECE = 1_000
 COLUMNS = tuple([field.encode_name for field in msgspec.structs.fields(AuditEvent)])
@@ -63,7 +63,7 @@ async def list_acts(query: AuditQuery, services: Services) -> Listed[AuditEvent]
 
 @get("/v1/audit/export", permission="audit:read", rate="heavy", content_type="text/csv")
 async def export_acts(query: ExportQuery, services: Services, uow: UnitOfWork) -> Streamed:
-    """Give out all acts that fit, newest first, as CSV or as JSON; that is an act itself."""
+    """Export all acts that fit, newest first, as CSV or as JSON; the export is an act itself."""
     params = {name: value for name, value in msgspec.to_builtins(query).items() if value}
     await uow.audit("audit.exported", **params)
     pages = _list_pages(services, _filter_of(query))

@@ -11,19 +11,16 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import (
+from leadflood.domain.auth.schemas.credentials import (
     CodeText,
-    EmailText,
-    LinkKind,
-    NameText,
     PasswordText,
-    Permission,
-    PrincipalKind,
-    Role,
     SessionTokens,
     TokenText,
-    UserView,
 )
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.principals import PrincipalKind
+from leadflood.domain.auth.schemas.roles import Permission, Role
+from leadflood.domain.auth.schemas.users import EmailText, NameText, UserView
 from leadflood.domain.auth.service.login import LoginRefused, VerifiedPassword
 from leadflood.domain.auth.service.registration import PreparedRegistration
 from leadflood.domain.auth.service.sessions import ReusedToken
@@ -56,7 +53,7 @@ class Refresh(
 
 
 class ClaimBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the first administrator gives; `token` stands in the claim link."""
+    """The first administrator's account; `token` stands in the claim link."""
 
     token: TokenText
     email: EmailText
@@ -65,7 +62,7 @@ class ClaimBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody invited gives; `token` stands in the link. An empty name keeps the present."""
+    """A registration; `token` stands in the invitation's link. An empty name keeps the present."""
 
     token: TokenText
     password: PasswordText
@@ -84,7 +81,7 @@ class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who asks. `user` and `role` null: the operator; `sessionId` null: not by a session.
+    """The caller. `user` and `role` null: the operator; `sessionId` null: not by a session.
 
     `seesOwner` null: sees all leads, else only those of this owner.
     """
@@ -199,7 +196,7 @@ async def register(
 async def complete_registration(
     services: Services, prepared: PreparedRegistration, uow: UnitOfWork
 ) -> UserView:
-    """Let somebody in whose link and password were checked. Raises: NotFound, Conflict."""
+    """Log a user in whose link and password were checked. Raises: NotFound, Conflict."""
     accounts = services.accounts.use
     registered = await accounts.registration.complete(uow.tx, prepared, uow.caller.address)
     uow.after_commit(accounts.credentials.forget)

@@ -52,7 +52,7 @@ _REQUIRED: Mapping[str, str] = MappingProxyType(
 class BulkBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What to do to which leads: those named by `ids`, or all that fit `filter` (one of both).
+    """An action and its leads: those named by `ids`, or all that fit `filter` (one of both).
 
     `ownerId` goes with assign (null: nobody), `tag` with tag and untag, `icpId` with enrich and
     score (null: the newest ICP), `sends`, `providers`, `capMicros` and `force` with enrich as for
@@ -139,7 +139,7 @@ async def cancel_bulk_action(
 async def undo_bulk_action(
     run_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> BulkAnswer:
-    """Give each lead back what it had before, but for those changed since: they are told."""
+    """Restore each lead as it was before, except those changed since: they are listed."""
     started = await services.bulk.undo(uow, run_id, caller.principal)
     await uow.audit("bulk.undone", started.run_id, undoes=str(run_id), count=started.count)
     return _answer(started)

@@ -84,7 +84,7 @@ async def get_company(company_id: UUID, caller: Caller, services: Services) -> C
 async def change_company(
     company_id: UUID, body: CompanyWords, caller: Caller, services: Services, uow: UnitOfWork
 ) -> CompanyView:
-    """Say what is right; null says that there is no value."""
+    """Correct a company; null says that there is no value."""
     company = await services.companies.change(uow.tx, company_id, body, caller.editor)
     await uow.audit("company.changed", company.id, domain=company.domain)
     return company

@@ -36,13 +36,13 @@ from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 ProviderName = Annotated[str, msgspec.Meta(max_length=40)]
 MaxLeads = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 _RECORDS = "records"
-"""What the cursor of an inspection goes through."""
+"""The parts that the cursor of an inspection goes through."""
 
 
 class SearchLimits(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What may be done in a search.
+    """The limits of a search.
 
     `providers` are those that may be paid in this run (null: all). Caps null: those of the
     settings. `again` starts another run where the same was asked for within a day.
@@ -107,9 +107,9 @@ class DiscoveryRunQuery(
 class InspectionBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What to look at; null asks for nothing. `cursor` is the `nextCursor` of the answer before.
+    """The part of an inspection to show; null: all of it.
 
-    `page` is a page of the source, from 1.
+    `page` is a page of the source, from 1. `cursor` is the `nextCursor` of the answer before.
     """
 
     status: RecordStatus | None = None
@@ -146,7 +146,7 @@ class QueryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class InspectionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a source was asked, what it answered, and why each record was kept or refused.
+    """The question to a source, its answer, and why each record was kept or refused.
 
     `query` is our own question; each page tells the request that was made of it. `pages` are
     those the records shown are on, or the first ones where no records are left. `nextCursor`
@@ -267,7 +267,7 @@ async def cancel_discovery_run(
 async def inspect_discovery_run(
     run_id: UUID, body: InspectionBody, caller: Caller, services: Services
 ) -> InspectionView:
-    """Tell what the source was asked, what it answered, and what became of each record.
+    """Show the question to the source, its answer, and the outcome of each record.
 
     Those who see only their own leads see other records without their lead and values.
     """

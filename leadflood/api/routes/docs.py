@@ -46,7 +46,7 @@ _SHELL = """<!doctype html>
 
 
 class ApiDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page shows: the OpenAPI document; `assets` None: Swagger UI is not installed."""
+    """The content of the page: the OpenAPI document; `assets` None: Swagger UI is not installed."""
 
     json: bytes
     assets: Path | None

@@ -39,5 +39,5 @@ async def list_events(
 
 @post("/v1/events/tickets", permission="events:read", status=HTTPStatus.CREATED, is_sealed=True)
 async def issue_ticket(caller: Caller, services: Services, uow: UnitOfWork) -> Ticket:
-    """Give out a ticket that opens one event stream within a minute, for pages in browsers."""
+    """Create a ticket that opens one event stream within a minute, for pages in browsers."""
     return await TicketService(services).issue(uow.tx, caller)

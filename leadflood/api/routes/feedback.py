@@ -18,7 +18,7 @@ from leadflood.engine.errors import Invalid, NotFound
 class FeedbackBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What came of a lead. `at` null: now; `icpId` null: it is about the newest score."""
+    """The outcome of a lead. `at` null: now; `icpId` null: it is about the newest score."""
 
     outcome: Outcome
     note: Annotated[str, msgspec.Meta(max_length=5_000)] = ""
@@ -41,7 +41,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def record_feedback(
     lead_id: UUID, body: FeedbackBody, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Label:
-    """Say what came of a lead; of several answers to one question the newest counts."""
+    """Record the outcome of a lead; of several answers to one question the newest counts."""
     new = NewLabel(
         lead_id=lead_id,
         outcome=body.outcome,

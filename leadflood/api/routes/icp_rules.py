@@ -49,7 +49,7 @@ class RulesBody(
 
 
 class RulePatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What changes of a rule; what is left out stays."""
+    """A change of a rule; what is left out stays."""
 
     kind: RuleKind | UnsetType = UNSET
     field: RuleField | UnsetType = UNSET

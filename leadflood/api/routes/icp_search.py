@@ -1,4 +1,4 @@
-"""What an ICP would find and what it finds: previews over the leads there are, and searches."""
+"""Previews of an ICP over the leads there are, and its searches."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -17,7 +17,7 @@ from leadflood.api.routes.runs import RunState
 from leadflood.api.services import Services
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
-from leadflood.domain.auth.schemas import Permission
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.discovery.schemas import (
     DiscoveryRunDetail,
     DiscoveryRunFilter,
@@ -39,7 +39,7 @@ class PreviewQuery(
 
 
 class RuleCountView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one rule says of the leads looked at.
+    """The verdict of one rule over the leads looked at.
 
     `metCount`, `notMetCount` and `unknownCount` sum to all of them. `keptAsOnlyFilter`: how many
     would be left if it alone were a HARD_FILTER (a value that is not known meets NEQ, NOT_IN and
@@ -80,7 +80,7 @@ class PreviewedLeadView(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
 
 class PreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an ICP makes of the leads there are.
+    """The scores of the leads there are under an ICP.
 
     `fitCount`: MEDIUM or HIGH. `filteredOutCount`: stopped by a HARD_FILTER. `isSample`: there
     are more leads than the newest ones looked at. `sample` are the best of these, best first.
@@ -139,7 +139,7 @@ class SearchQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True,
 async def preview_new_icp(
     body: IcpBody, query: PreviewQuery, caller: Caller, services: Services
 ) -> PreviewView:
-    """Tell what an ICP that is not saved would make of the leads there are.
+    """Preview the scores that an unsaved ICP would give the leads there are.
 
     The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written.
     """
@@ -162,7 +162,7 @@ async def preview_new_icp(
 async def preview_icp(
     icp_id: UUID, query: PreviewQuery, caller: Caller, services: Services
 ) -> PreviewView:
-    """Tell what a version, or the newest version of an ICP, would make of the leads there are.
+    """Preview the scores that a version, or an ICP's newest, would give the leads there are.
 
     The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written. It
     shows the ICP's rules, so it needs `icps:read` besides.

@@ -31,7 +31,7 @@ MAX_LINE = 2**31 - 1
 class UploadQuery(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What a file is called where it does not come in a form."""
+    """The name of a file that does not come in a form."""
 
     name: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
@@ -115,7 +115,7 @@ async def get_import(import_id: UUID, caller: Caller, services: Services) -> Imp
 async def change_mapping(
     import_id: UUID, body: ImportMapping, caller: Caller, services: Services, uow: UnitOfWork
 ) -> ImportView:
-    """Say what the columns mean and what is done with the rows."""
+    """Set what the columns mean and what is done with the rows."""
     return await services.imports.change_mapping(
         uow.tx, import_id, body, _importer_of(caller), caller.if_match
     )
@@ -130,7 +130,7 @@ async def change_mapping(
     reason="it writes nothing",
 )
 async def preview_import(import_id: UUID, caller: Caller, services: Services) -> ImportPreview:
-    """Tell what would become of the rows; writes nothing."""
+    """Preview the outcome of each row; writes nothing."""
     return await services.import_previews.preview(import_id, _importer_of(caller))
 
 
@@ -143,7 +143,7 @@ async def preview_import(import_id: UUID, caller: Caller, services: Services) ->
 async def start_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> ImportBegun:
-    """Make leads of the rows, once however often it is asked for."""
+    """Import the rows as leads, once however often it is requested."""
     started = await services.imports.start(uow, import_id, _importer_of(caller))
     view = started.view
     if started.is_new:

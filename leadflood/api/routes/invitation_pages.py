@@ -17,7 +17,7 @@ from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.http.uploads import Upload
 from leadflood.api.routes.auth import ClaimBody, Registration, complete_registration
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import LinkHolder, LinkKind
+from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
 FORM = "application/x-www-form-urlencoded"
@@ -32,7 +32,7 @@ FORM_STATUSES = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESS
 
 
 class ClaimForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the claim page sends."""
+    """The form of the claim page."""
 
     email: str = ""
     name: str = ""
@@ -41,7 +41,7 @@ class ClaimForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class RegisterForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the registration page sends."""
+    """The form of the registration page."""
 
     name: str = ""
     password: str = ""
@@ -76,7 +76,7 @@ async def show_claim_page(token: str, services: Services) -> HtmlPage:
 async def submit_claim(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
 ) -> HtmlPage:
-    """Make the first administrator from the claim page's form."""
+    """Create the first administrator from the claim page's form."""
     form = await _read_form(upload, ClaimForm)
     try:
         _require_same(form.password, form.again)

@@ -14,14 +14,10 @@ from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.leads import Cap, Providers
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.leads.schemas import (
-    DeletedLead,
-    LeadChange,
-    LeadChanged,
-    LeadState,
-    LeadView,
-    TagCount,
-)
+from leadflood.domain.leads.schemas.events import LeadChanged
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.leads.service.reprocessing import EnrichmentRequest, StartedRun
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
@@ -64,7 +60,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class EnrichWish(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What may be done to know more of a lead.
+    """Limits of a lead's reprocessing.
 
     `icpId` null: scored for the newest ICP afterwards. `providers` null: all may be asked;
     `capMicros` null: the cap of the settings. `force`: what is known is asked for and paid for
@@ -81,7 +77,7 @@ class EnrichWish(
 class ScoreWish(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What to score a lead for; null: the newest ICP."""
+    """The ICP to score a lead for; null: the newest."""
 
     icp_id: UUID | None = None
 
@@ -157,7 +153,7 @@ async def restore_lead(
 async def assign_lead(
     lead_id: UUID, body: NewOwner, caller: Caller, services: Services, uow: UnitOfWork
 ) -> LeadStanding:
-    """Give a lead to somebody of the team, or (null) to nobody."""
+    """Assign a lead to a member of the team, or (null) to nobody."""
     owner = await services.lead_owners.resolve(body.owner_id, uow.tx)
     event = await services.lead_editing.assign(uow.tx, lead_id, owner, caller.editor)
     return await _standing(lead_id, event, services, uow)
@@ -172,7 +168,7 @@ async def assign_lead(
 async def tag_lead(
     lead_id: UUID, tag: TagText, caller: Caller, services: Services, uow: UnitOfWork
 ) -> LeadStanding:
-    """Give a lead a tag: lower case, at most 40 characters, at most 50 a lead."""
+    """Add a tag to a lead: lower case, at most 40 characters, at most 50 a lead."""
     event = await services.lead_editing.tag(uow.tx, lead_id, tag, caller.editor)
     return await _standing(lead_id, event, services, uow)
 
@@ -224,7 +220,7 @@ async def list_tags(caller: Caller, services: Services) -> list[TagCount]:
 async def merge_leads(
     lead_id: UUID, body: MergeInto, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Merged:
-    """Say that two leads are one person: the older one stands for both, nothing is lost."""
+    """Merge two leads that are one person: the older one stands for both, nothing is lost."""
     event = await services.lead_merging.merge(uow.tx, lead_id, body.into_id, caller.editor)
     await _publish(uow, event)
     await uow.audit("lead.merged", event.lead_id, survivor_id=str(event.survivor_id))
@@ -239,7 +235,7 @@ async def merge_leads(
     takes_if_match=True,
 )
 async def unmerge_lead(lead_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> None:
-    """Say that a merged lead is somebody else; the two are never merged by themselves again."""
+    """Unmerge a lead that is somebody else; the two are never merged by themselves again."""
     event = await services.lead_merging.unmerge(uow.tx, lead_id, caller.editor)
     await _publish(uow, event)
     await uow.audit("lead.unmerged", event.lead_id, survivor_id=str(event.survivor_id))

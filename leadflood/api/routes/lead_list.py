@@ -21,7 +21,7 @@ from leadflood.domain.lead_views.schemas import (
     LeadSummary,
     TimelineEvent,
 )
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.errors import Invalid, NotFound
 
 Short = Annotated[str, msgspec.Meta(max_length=320)]

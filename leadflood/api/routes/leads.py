@@ -12,7 +12,7 @@ from leadflood.api.http.routing import get, post
 from leadflood.api.lead_batches import LeadBatches
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.lead_views.schemas import LeadDetail
-from leadflood.domain.leads.schemas import LeadInput, LeadMade
+from leadflood.domain.leads.schemas.inputs import LeadInput, LeadMade
 from leadflood.domain.leads.service.creation import LeadOrder
 from leadflood.domain.leads.service.insertion import Requester
 from leadflood.domain.leads.service.leads import lead_not_found
@@ -65,7 +65,7 @@ async def create_lead(body: NewLead, caller: Caller, batches: LeadBatches) -> Le
 async def get_lead(lead_id: UUID, caller: Caller, batches: LeadBatches) -> Any:
     """Show a lead: values, provenance, records, score with contributions, messages."""
     page = await batches.find(lead_id)
-    if page is None or not caller.visibility.allows(page.lead.owner):
+    if page is None or not page.is_visible_to(caller.visibility):
         raise lead_not_found(lead_id)
     return PartialResponse(page.lead, page.body)
 

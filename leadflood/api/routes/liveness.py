@@ -13,5 +13,5 @@ class Alive(msgspec.Struct, frozen=True):
 
 @get("/health", is_open=True, rate="none")
 async def health() -> Alive:
-    """Tell that the process lives; whether it can work is told by /ready."""
+    """Show that the process lives; whether it can work is shown by /ready."""
     return Alive()

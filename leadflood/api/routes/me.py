@@ -14,7 +14,8 @@ from leadflood.api.http.routing import delete, get, post, put
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.users import Ended
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import CodeText, Enrolment, PasswordText, Session, UserView
+from leadflood.domain.auth.schemas.credentials import CodeText, Enrollment, PasswordText, Session
+from leadflood.domain.auth.schemas.users import UserView
 from leadflood.domain.auth.service.own_account import IdentityProof
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 
@@ -123,12 +124,12 @@ async def change_password(
     errors=(Denied, Conflict),
     is_sealed=True,
 )
-async def enrol_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrolment:
+async def enroll_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrollment:
     """Begin a second factor: its secret and otpauth URI for the app; not asked for yet."""
     person = require_session(caller)
-    enrolment = await services.accounts.use.own_account.enrol(uow.tx, person.user_id)
+    enrollment = await services.accounts.use.own_account.enroll(uow.tx, person.user_id)
     await uow.audit("auth.totp_enrolled", Subject("user", person.user_id))
-    return enrolment
+    return enrollment
 
 
 @post(
@@ -190,7 +191,7 @@ async def _remove_totp(
 async def renew_recovery_codes(
     body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[RecoveryCodes]
 ) -> RecoveryCodes:
-    """Make new recovery codes, by password or code; the former ones are void."""
+    """Create new recovery codes, by password or code; the former ones are void."""
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered

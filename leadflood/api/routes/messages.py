@@ -86,7 +86,7 @@ async def edit_message(
 async def approve_message(
     message_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> MessageView:
-    """Let a draft go; approving twice changes nothing."""
+    """Approve a draft; approving twice changes nothing."""
     message = await services.approval.approve(uow, message_id, _decider(caller))
     return await _audited(uow, "message.approved", message)
 

@@ -11,7 +11,7 @@ from leadflood.api.http.routing import delete, put
 from leadflood.api.http.unit_of_work import Subject, UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import OptInEvidence
+from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound, PreconditionFailed
 

@@ -32,7 +32,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @get("/v1/admin/sending", permission="admin:read")
 async def get_status(services: Services) -> SendingStatus:
-    """Tell whether sending is held, and what may still arrive."""
+    """Show whether sending is held, and what may still arrive."""
     return await services.sending.status()
 
 
@@ -47,7 +47,7 @@ async def hold_sending(
 
 @delete("/v1/admin/sending/hold", permission="admin:write")
 async def release_sending(caller: Caller, services: Services, uow: UnitOfWork) -> SendingStatus:
-    """Let sending go on."""
+    """Resume sending."""
     await uow.audit("sending.released", reason=RELEASE_REASON)
     return await services.sending.release(uow.tx, caller.by, RELEASE_REASON)
 
@@ -69,7 +69,7 @@ async def list_unknown(query: Paging, services: Services) -> Listed[IntentView]:
 async def resolve_unknown(
     intent_id: UUID, body: Arrived, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Resolved:
-    """Say whether an unknown sending arrived."""
+    """Resolve an unknown sending: it arrived, or it did not."""
     state = await services.unknown_sends.resolve(uow, intent_id, sent=body.sent, by=caller.by)
     await uow.audit("sending.resolved", Subject("intent", intent_id), sent=body.sent)
     return Resolved(intent_id=intent_id, state=state)

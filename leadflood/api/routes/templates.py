@@ -11,7 +11,7 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import Permission
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.drafting.schemas import (
     TemplateDetail,
     TemplateInput,

@@ -12,11 +12,11 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, patch, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas import (
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import (
     EmailText,
-    LinkKind,
     NameText,
-    Role,
     SalesRepSees,
     UserState,
     UserView,
@@ -44,7 +44,7 @@ class ResetBody(
 
 
 class UserPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What changes of a person; what is left out, or null, stays."""
+    """A change of a user; what is left out, or null, stays."""
 
     name: NameText | None = None
     role: Role | None = None
@@ -82,7 +82,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 class TeamPatch(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What changes for the team; what is left out, or null, stays."""
+    """A change of the team's settings; what is left out, or null, stays."""
 
     sales_rep_sees: SalesRepSees | None = None
 
@@ -144,7 +144,7 @@ async def disable_user(user_id: UUID, services: Services, uow: UnitOfWork) -> Us
     is_sealed=True,
 )
 async def invite_user_again(user_id: UUID, services: Services, uow: UnitOfWork) -> LinkAnswer:
-    """Make a new registration link for who has not registered yet; the former one is void."""
+    """Create a new registration link for an invited user; the former one is void."""
     issued = await services.users.make_link(uow.tx, user_id, LinkKind.INVITATION)
     await uow.audit("user.invited_again", user_id)
     return _show_link(issued, services)
@@ -160,7 +160,7 @@ async def invite_user_again(user_id: UUID, services: Services, uow: UnitOfWork) 
 async def reset_password(
     user_id: UUID, body: ResetBody, services: Services, uow: UnitOfWork
 ) -> LinkAnswer:
-    """Make a one-time link by which a person sets a new password; their sessions end then."""
+    """Create a one-time link by which a user sets a new password; their sessions end then."""
     issued = await services.users.make_link(
         uow.tx, user_id, LinkKind.RESET, removes_totp=body.removes_totp
     )

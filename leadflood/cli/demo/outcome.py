@@ -11,7 +11,7 @@ from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.domain.runs.schemas import Funnel
 from leadflood.domain.runs.service.reports import RunReports
-from leadflood.engine.ledger.repository import Line, list_lines
+from leadflood.engine.ledger.lines import Line, list_lines
 from leadflood.engine.net.calls import Http
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.providers import catalog
@@ -59,7 +59,7 @@ class DeliveredMessage(msgspec.Struct, frozen=True):
 
 
 class WorldRecords(msgspec.Struct, frozen=True):
-    """What the pretend world recorded of us."""
+    """The pretend world's record of our calls."""
 
     invoices: tuple[Invoice, ...]
     messages: tuple[DeliveredMessage, ...]

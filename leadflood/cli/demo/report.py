@@ -10,7 +10,7 @@ from leadflood.cli.console import format_money, print_message, stderr_console
 from leadflood.cli.demo.outcome import DemoOutcome
 from leadflood.cli.demo.progress import RunTimes
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messages.schemas import MessageFilter
 from leadflood.domain.runs.schemas import Funnel

@@ -11,7 +11,7 @@ from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
-from leadflood.engine.ledger.repository import sum_lines
+from leadflood.engine.ledger.lines import sum_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.queue import repository
 from leadflood.wiring.storage import Storage

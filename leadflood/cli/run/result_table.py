@@ -9,7 +9,8 @@ from leadflood.cli.console import format_money
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.runs.schemas import LeadCost
 from leadflood.domain.scoring.schemas import Prediction
 

@@ -8,7 +8,7 @@ import msgspec
 
 
 class CreditUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider has counted in its current cycle; None where it does not say."""
+    """The provider's counts of its current cycle; None where it does not say."""
 
     used: Decimal | None = None
     left: Decimal | None = None

@@ -10,7 +10,7 @@ from leadflood.contracts.values import EmailStatus, Micros
 
 
 class EmailVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verifier says of an address.
+    """A verifier's verdict on an address.
 
     Attributes:
         status: The verdict.

@@ -94,7 +94,7 @@ class PersonSubject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider knows of a person.
+    """A provider's record of a person.
 
     Attributes:
         found: Whether it knows the person; False is a miss.

@@ -55,7 +55,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(StrEnum):
-    """What the other side says of a message whose send was cut."""
+    """The other side's answer about a message whose send was cut."""
 
     SENT = "sent"
     NOT_SENT = "not_sent"

@@ -16,7 +16,7 @@ class NumberedFact(msgspec.Struct, frozen=True):
 
 
 class DraftRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to write.
+    """A text to write.
 
     Attributes:
         subject_id: Our id of the person, opaque to the writer.

@@ -12,12 +12,12 @@ WHERE lead.deleted_at IS NULL
     AND (:before::uuid IS NULL OR activity.id < :before::uuid)
 
 -- name: list_activities
--- What people did, newest recorded first, behind a position.
+-- List activities, newest recorded first, behind a position.
 {activities}
 ORDER BY activity.id DESC LIMIT :limit::int;
 
 -- name: list_lead_activities
--- What people did to a lead and those merged into it, newest recorded first, behind a position.
+-- List the activities of a lead and those merged into it, newest recorded first, behind a position.
 WITH RECURSIVE family AS (
     SELECT id FROM lead WHERE id = :lead_id::uuid
     UNION ALL
@@ -28,7 +28,7 @@ WITH RECURSIVE family AS (
 ORDER BY activity.id DESC LIMIT :limit::int;
 
 -- name: record_activity
--- What somebody did.
+-- Insert an activity.
 INSERT INTO activity (
     id, lead_id, kind, detail, actor, happened_at, recorded_at, updated_at
 )
@@ -47,12 +47,12 @@ FROM activity JOIN lead ON lead.id = activity.lead_id
 WHERE activity.id = :id::uuid FOR UPDATE OF activity;
 
 -- name: change_activity
--- What its author now tells of it.
+-- Write the author's correction of an activity.
 UPDATE activity SET
     detail = :detail::text, happened_at = :happened_at::timestamptz,
     updated_at = :now::timestamptz, version = version + 1
 WHERE id = :id::uuid;
 
 -- name: delete_activity
--- What its author takes back.
+-- Delete an activity.
 DELETE FROM activity WHERE id = :id::uuid;

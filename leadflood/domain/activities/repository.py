@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.activities.schemas import Activity, ActivityFilter
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 

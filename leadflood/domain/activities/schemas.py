@@ -1,4 +1,4 @@
-"""What people do to leads beside changing them: notes, calls, meetings, tasks."""
+"""Activities: notes, calls, meetings and tasks of a lead."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,14 +7,14 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ActivityKind(StrEnum):
-    """What somebody did, or is to do."""
+    """Kinds of activities, done or to be done."""
 
     NOTE = "note"
     CALL = "call"
@@ -33,7 +33,7 @@ class ActivityRecorded(LeadEvent, frozen=True, tag="leads.activity.recorded"):
 class NewActivity(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What was done; `happenedAt` null: just now."""
+    """A new activity; `happenedAt` null: just now."""
 
     kind: ActivityKind
     text: Text
@@ -41,14 +41,14 @@ class NewActivity(
 
 
 class ActivityEdit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is corrected of an activity; None leaves it."""
+    """A correction of an activity; None leaves it."""
 
     text: str | None = None
     happened_at: datetime | None = None
 
 
 class ActivityFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which activities; None asks for nothing."""
+    """A filter of activities; None does not filter."""
 
     lead_id: UUID | None = None
     kind: str | None = None
@@ -57,7 +57,7 @@ class ActivityFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was done to a lead, by whom (`user:<id>`, `key:<id>`, `operator`) and when.
+    """An activity of a lead, by whom (`user:<id>`, `key:<id>`, `operator`) and when.
 
     Kinds beside note, call, meeting and task are the product's own.
     """

@@ -14,7 +14,7 @@ from leadflood.domain.activities.schemas import (
     ActivityRecorded,
     NewActivity,
 )
-from leadflood.domain.auth.schemas import Editor, Visibility
+from leadflood.domain.auth.schemas.principals import Editor, Visibility
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.audit.schemas import AuditActor, AuditEntry, AuditEvent, AuditFilter
-from leadflood.domain.auth.schemas import PrincipalKind
+from leadflood.domain.auth.schemas.principals import PrincipalKind
 from leadflood.engine.db.sql import Query, load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.ids import id_at

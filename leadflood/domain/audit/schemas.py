@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 
 
 class AuditActor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts, from which address, by which request."""
+    """The actor of an act, their address and request."""
 
     principal: Principal
     address: str
@@ -50,7 +50,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which acts; None is no condition.
+    """A filter of acts; None is no condition.
 
     `actor_kind`, `actor_id`: by whom; a kind without an id means the operator or nobody.
     `action`, `subject_kind`, `subject_id`: what was done to what.

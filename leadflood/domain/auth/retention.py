@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from leadflood.domain.auth.repository import pruning
-from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.engine.db.tx import Reader
 
 ENDED_SESSIONS_KEPT = timedelta(days=30)

@@ -1,5 +1,5 @@
 -- name: add_action
--- What is to be done, and by whom; an action is undone once.
+-- Insert an action, with its author; an action is undone once.
 INSERT INTO bulk_action (
     run_id, action, parameters, filter, item_count, undoes, sees_owner, created_at, created_by
 )
@@ -17,7 +17,7 @@ SELECT :run_id::uuid, number, lead_id
 FROM unnest(:lead_ids::uuid[]) WITH ORDINALITY AS named (lead_id, number);
 
 -- name: add_undo_items
--- What an action has done is what undoing it is about, under the same numbers.
+-- Insert the items of an undo: those that the action has done, under the same numbers.
 INSERT INTO bulk_item (run_id, number, lead_id)
 SELECT :run_id::uuid, number, lead_id
 FROM bulk_item WHERE run_id = :undoes::uuid AND state = 'done';
@@ -38,7 +38,7 @@ FROM bulk_action WHERE run_id = ANY(:run_ids::uuid[]);
 SELECT run_id FROM bulk_action WHERE undoes = :run_id::uuid;
 
 -- name: list_waiting
--- What of these chunks is still to do, with what the undone action kept of each lead.
+-- List the items of these chunks still to do, with what the undone action kept of each lead.
 SELECT
     item.run_id, item.number, item.lead_id, undone.run_id IS NOT NULL AS is_undo,
     undone.owner_before, undone.tags_before, undone.tags_after, undone.deleted_at_before,
@@ -53,7 +53,7 @@ WHERE item.state = 'waiting'
 ORDER BY item.run_id, item.number;
 
 -- name: record_results
--- What became of leads, and what they had before; tags arrive joined by U+001F.
+-- Record the outcomes of items, and the leads before; tags arrive joined by U+001F.
 UPDATE bulk_item SET
     state = ended.state, code = ended.code, owner_before = ended.owner,
     tags_before = string_to_array(ended.tags, chr(31)),

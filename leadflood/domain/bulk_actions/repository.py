@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.bulk_actions.schemas import (
     ActionItem,
     BulkAction,
@@ -132,11 +132,11 @@ async def close_items(tx: Tx, closed: Sequence[ClosedChunk], now: datetime) -> N
     """Record that chunks end without having been done, and why."""
     await tx.execute(
         SQL.close_items,
-        run_ids=[each.chunk.bulk_id for each in closed],
-        firsts=[each.chunk.first for each in closed],
-        lasts=[each.chunk.last for each in closed],
-        states=[each.state.value for each in closed],
-        codes=[each.code for each in closed],
+        run_ids=[outcome.chunk.bulk_id for outcome in closed],
+        firsts=[outcome.chunk.first for outcome in closed],
+        lasts=[outcome.chunk.last for outcome in closed],
+        states=[outcome.state.value for outcome in closed],
+        codes=[outcome.code for outcome in closed],
         now=now,
     )
 

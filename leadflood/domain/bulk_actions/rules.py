@@ -1,4 +1,4 @@
-"""What a bulk action changes of one lead, and what its undo changes.
+"""Changes that a bulk action and its undo make to one lead.
 
 An undo restores what was there before while the lead still has what the action gave it; otherwise
 somebody has changed it since, and that change stays.
@@ -17,7 +17,7 @@ from leadflood.domain.bulk_actions.schemas import (
     PreviousState,
     StoredAction,
 )
-from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
+from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
 
 NOT_FOUND = "leads.not_found"
 DELETED = "leads.lead.deleted"

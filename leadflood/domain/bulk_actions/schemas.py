@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
-from leadflood.domain.leads.schemas import LeadState
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.leads.schemas.lead_states import LeadState
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.engine.queue.event import Event
 
@@ -22,7 +22,7 @@ MOST_LEADS = 100_000
 
 
 class BulkAction(StrEnum):
-    """What is done to each lead."""
+    """The kinds of bulk actions."""
 
     DELETE = "delete"
     RESTORE = "restore"
@@ -114,7 +114,7 @@ class StoredAction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviousState(msgspec.Struct, frozen=True, kw_only=True):
-    """What an action changed of a lead.
+    """The change of a lead by an action.
 
     - `owner`, `tags`, `deleted_at`, `deleted_by`: what the lead had before.
     - `tags_after`: the tags it had after.
@@ -139,7 +139,7 @@ class ActionItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do with one lead: `after` None writes nothing; `starts` work in the same run."""
+    """A change to make to one lead: `after` None writes nothing; `starts` work in the same run."""
 
     state: ItemState
     code: str | None = None
@@ -171,7 +171,7 @@ class CodeCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an action would do now: nothing was changed. `sample` are some of the leads."""
+    """A preview of an action: nothing was changed. `sample` are some of the leads."""
 
     count: int
     change_count: int

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Permission, Principal
+from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.bulk_actions import repository
 from leadflood.domain.bulk_actions.repository import ItemCounts
 from leadflood.domain.bulk_actions.rules import plan_change

@@ -17,16 +17,16 @@ from leadflood.domain.bulk_actions.schemas import (
     ItemState,
     StoredAction,
 )
-from leadflood.domain.leads.schemas import (
+from leadflood.domain.leads.schemas.events import (
     EnrichmentWanted,
     LeadAssigned,
     LeadDeleted,
     LeadEvent,
     LeadRestored,
-    LeadState,
     LeadTagged,
     RescoreWanted,
 )
+from leadflood.domain.leads.schemas.lead_states import LeadState
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
@@ -62,12 +62,12 @@ class BulkActionStage(Stage[ChunkWanted, ClaimedTask[ChunkWanted], None]):
         return [Done(None) for _ in items]
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedChunk]) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, tasks: Sequence[FinishedChunk]) -> Sequence[FollowUp]:
         """Lock the leads of all chunks, plan each by its present state, write, follow up."""
-        closed = [_close(chunk) for chunk in ended if isinstance(chunk.outcome, Discard)]
+        closed = [_close(chunk) for chunk in tasks if isinstance(chunk.outcome, Discard)]
         if closed:
             await repository.close_items(tx, closed, self._clock.now())
-        chunks = [chunk for chunk in ended if isinstance(chunk.outcome, Done)]
+        chunks = [chunk for chunk in tasks if isinstance(chunk.outcome, Done)]
         items = await repository.list_waiting(tx, [chunk.task for chunk in chunks])
         if not items:
             return ()

@@ -57,7 +57,7 @@ VALUES (:id::uuid, :domain::text, :name::text, :now::timestamptz, :now::timestam
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: change_company
--- What a person changed of it.
+-- Write a person's change of a company.
 UPDATE company SET name = :name::text, updated_at = :now::timestamptz, version = version + 1
 WHERE id = :id::uuid;
 

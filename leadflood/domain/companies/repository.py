@@ -6,10 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.companies.rules import StoredFilter
 from leadflood.domain.companies.schemas import CompanyLead
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 

@@ -1,4 +1,4 @@
-"""What a person says of a company, and what a list of companies asks for. Pure."""
+"""Corrections of a company, and the filter of a list of companies. Pure."""
 
 import msgspec
 from msgspec import UNSET

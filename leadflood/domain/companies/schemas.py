@@ -9,7 +9,8 @@ from msgspec import UNSET, UnsetType
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import HistoryValue, LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import HistoryValue
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -21,7 +22,7 @@ Words = Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=200)]
 class CompanyWords(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What a person says of a company; it wins over any provider.
+    """A person's correction of a company; it wins over any provider.
 
     What is left out stays as it is; null says that there is no value.
     """
@@ -45,7 +46,7 @@ class NewCompany(
 
 
 class CompanyFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which companies; None asks for nothing. `q` is what a person typed."""
+    """A filter of companies; None does not filter. `q` is what a person typed."""
 
     domain: str | None = None
     country: str | None = None

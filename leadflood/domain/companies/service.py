@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET
 
 from leadflood.contracts.normalization import company_domain
-from leadflood.domain.auth.schemas import Editor, Visibility
+from leadflood.domain.auth.schemas.principals import Editor, Visibility
 from leadflood.domain.companies import repository
 from leadflood.domain.companies.repository import CompanyRow
 from leadflood.domain.companies.rules import read_edits, read_filter

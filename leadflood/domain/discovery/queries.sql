@@ -13,7 +13,7 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
 -- name: find_runs
--- What the next page of each run needs to know.
+-- Find what the next page of each run needs.
 SELECT
     id, icp_id, provider, query, state, cursor, next_page, next_position, wanted_count, lead_count
 FROM discovery_run WHERE id = ANY(:ids::uuid[]);
@@ -30,7 +30,7 @@ SELECT run_id, lead_id FROM discovery_record
 WHERE lead_id = ANY(:lead_ids::uuid[]) AND run_id = ANY(:run_ids::uuid[]);
 
 -- name: add_records
--- What became of each record of a page.
+-- Record the outcome of each record of a page.
 INSERT INTO discovery_record (
     run_id, position, page, provider, provider_id, status, reason, lead_id, told, recorded_at
 )
@@ -91,7 +91,7 @@ ORDER BY discovery_run.created_at DESC LIMIT 1;
 UPDATE discovery_run SET first_job_id = :job_id::uuid WHERE id = :id::uuid;
 
 -- name: add_pages
--- What was asked and what came of it, once a page.
+-- Record the question and the result of each page, once.
 INSERT INTO discovery_page (
     run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
     duplicate_count, rejected_count, error_count, cost_micros, total_count, code, recorded_at

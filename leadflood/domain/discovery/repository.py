@@ -28,7 +28,7 @@ SQL = load_queries(__file__)
 
 
 class Advance(msgspec.Struct, kw_only=True):
-    """What a page changes of its run, with its records."""
+    """The change of a run by a page, with its records."""
 
     run: DiscoveryRun
     state: DiscoveryState
@@ -99,21 +99,7 @@ async def find_leads_of_runs(
 
 async def record_advances(tx: Tx, advances: Sequence[Advance], now: datetime) -> None:
     """Record pages with their records, and where their runs go on."""
-    records = [(advance.run.id, record) for advance in advances for record in advance.records]
-    if records:
-        await tx.execute(
-            SQL.add_records,
-            run_ids=[run_id for run_id, _ in records],
-            positions=[record.position for _, record in records],
-            pages=[record.page for _, record in records],
-            providers=[record.provider for _, record in records],
-            provider_ids=[record.provider_id for _, record in records],
-            statuses=[record.status.value for _, record in records],
-            reasons=[record.reason for _, record in records],
-            lead_ids=[record.lead_id for _, record in records],
-            excerpts=[record.excerpt for _, record in records],
-            now=now,
-        )
+    await _add_records(tx, advances, now)
     pages = [advance for advance in advances if advance.is_page]
     if pages:
         await tx.execute(SQL.add_pages, now=now, **_page_columns(pages))
@@ -132,6 +118,25 @@ async def record_advances(tx: Tx, advances: Sequence[Advance], now: datetime) ->
         error_counts=[advance.count(RecordStatus.ERROR) for advance in advances],
         costs_micros=[advance.cost_micros for advance in advances],
         total_counts=[advance.total_count for advance in advances],
+        now=now,
+    )
+
+
+async def _add_records(tx: Tx, advances: Sequence[Advance], now: datetime) -> None:
+    records = [(advance.run.id, record) for advance in advances for record in advance.records]
+    if not records:
+        return
+    await tx.execute(
+        SQL.add_records,
+        run_ids=[run_id for run_id, _ in records],
+        positions=[record.position for _, record in records],
+        pages=[record.page for _, record in records],
+        providers=[record.provider for _, record in records],
+        provider_ids=[record.provider_id for _, record in records],
+        statuses=[record.status.value for _, record in records],
+        reasons=[record.reason for _, record in records],
+        lead_ids=[record.lead_id for _, record in records],
+        excerpts=[record.excerpt for _, record in records],
         now=now,
     )
 

@@ -1,4 +1,4 @@
-"""What becomes of a page: who becomes a lead, and whether another page follows. Pure."""
+"""Decisions on a page: which records become leads, and whether another page follows. Pure."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.ports.people import PeoplePage
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery.schemas import DiscoveryRun, RecordStatus, SearchRequest
-from leadflood.domain.leads.schemas import Upserted
+from leadflood.domain.leads.schemas.identity import Upserted
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.engine.text import make_storable
 

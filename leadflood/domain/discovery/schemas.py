@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.runs.schemas import Funnel, RunLimits
 from leadflood.engine.queue.event import Event
 
@@ -60,7 +60,7 @@ class DiscoveryFailed(Event, frozen=True, tag="discovery.run.failed"):
 
 
 class DiscoveryState(StrEnum):
-    """Where a discovery run stands; its leads may still be on their way after it."""
+    """The state of a discovery run; its leads may still be on their way after it."""
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
@@ -69,7 +69,7 @@ class DiscoveryState(StrEnum):
 
 
 class RecordStatus(StrEnum):
-    """What became of one record of a page."""
+    """The outcome of one record of a page."""
 
     DISCOVERED = "DISCOVERED"
     DUPLICATE = "DUPLICATE"
@@ -228,7 +228,7 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records; a field that is None does not filter.
+    """A filter of records; a field that is None does not filter.
 
     `visibility`: whose leads are shown with their records.
     """
@@ -251,7 +251,7 @@ class DiscoveryInspection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiscoveryRunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which discovery runs; a field that is None does not filter.
+    """A filter of discovery runs; a field that is None does not filter.
 
     `state` is that of the whole run, `search_state` that of the search alone.
     """

@@ -30,7 +30,8 @@ from leadflood.domain.discovery.schemas import (
     PageWanted,
     RecordStatus,
 )
-from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, NewPerson, Upserted
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock
@@ -149,12 +150,12 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
         return Done(await source.find_people(item.query, item.cursor))
 
     @override
-    async def commit(self, tx: Tx, ended: FinishedPages) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, tasks: FinishedPages) -> Sequence[FollowUp]:
         now = self._clock.now()
         runs = await repository.lock_runs(
-            tx, [finished.task.discovery_run_id for finished in ended]
+            tx, [finished.task.discovery_run_id for finished in tasks]
         )
-        pages, failures = _sort(ended, runs)
+        pages, failures = _sort(tasks, runs)
         await self._record_people(tx, pages, now)
         advances = [page.advance() for page in pages]
         follow_ups = [
@@ -207,13 +208,13 @@ def _input(
 
 
 def _sort(
-    ended: FinishedPages, runs: Mapping[UUID, DiscoveryRun]
+    tasks: FinishedPages, runs: Mapping[UUID, DiscoveryRun]
 ) -> tuple[list[_Page], list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]]]:
     """Separate pages to write from failures; leave out what is committed already."""
     pages: list[_Page] = []
     failures: list[tuple[FinishedTask[PageWanted, PeoplePage], DiscoveryRun]] = []
     sorted_runs: set[UUID] = set()
-    for finished in ended:
+    for finished in tasks:
         run = runs.get(finished.task.discovery_run_id)
         if (
             run is None

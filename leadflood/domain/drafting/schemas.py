@@ -9,7 +9,7 @@ import msgspec
 
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.sending.schemas import Settings as SendingSettings
 
 Line = Annotated[str, msgspec.Meta(max_length=500)]
@@ -125,7 +125,7 @@ class TemplateDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class TemplatePreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a draft would say. `reason` not empty: it would not go, as a message says it.
+    """A preview of a draft. `reason` not empty: it would not go, as a message says it.
 
     `value:title`: the lead has no title. `text:…`: the first of `problems`.
     """
@@ -138,7 +138,7 @@ class TemplatePreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class DraftInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message is drafted from.
+    """The input of a draft.
 
     `offer` is what the ICP offers. `may_whatsapp`: the person agreed to it.
     `may_ask_writer` False: the text is not worth a writer's price.

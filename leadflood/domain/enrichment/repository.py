@@ -33,7 +33,7 @@ class EnrichmentEnd(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        """What is unique."""
+        """The unique key."""
         return (self.run_id, self.lead_id)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.people import PersonSubject
 from leadflood.contracts.values import EmailStatus, FieldName, Probability
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 
 _DAY_SECONDS = 86_400.0
 _HALF_LIFE_DAYS = 500.0

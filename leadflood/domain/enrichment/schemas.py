@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName, Micros, Probability
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 CLAIMED_CODE = "enrichment.person.claimed"
 """The failure of a lead whose person asked a provider to be left alone."""
@@ -59,7 +59,7 @@ class EnrichmentFailed(LeadEvent, frozen=True, tag="enrichment.lead.failed"):
 
 
 class LeadsMerged(LeadEvent, frozen=True, tag="enrichment.lead.merged"):
-    """What was learned shows that a lead is an older one; `lead_id` is the one merged away."""
+    """The new values show that a lead is an older one; `lead_id` is the one merged away."""
 
     survivor_id: UUID
 

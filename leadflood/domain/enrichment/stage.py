@@ -26,16 +26,15 @@ from leadflood.domain.enrichment.schemas import (
     Settings,
 )
 from leadflood.domain.enrichment.service.waterfall import Waterfall, WaterfallInput
-from leadflood.domain.leads.schemas import (
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
+from leadflood.domain.leads.schemas.identity import (
     IDENTIFYING,
-    EnrichmentWanted,
     IdentityKey,
-    LeadCreated,
-    LeadProfile,
-    LeadStatus,
     LeadValues,
     ResolvedLead,
 )
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import ANSWERS_SINCE
@@ -96,9 +95,9 @@ class EnrichmentStage(Stage[EnrichTask, WaterfallInput, EnrichmentResult]):
             ANSWERS_SINCE.reset(token)
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedEnrichment]) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, tasks: Sequence[FinishedEnrichment]) -> Sequence[FollowUp]:
         now = self._clock.now()
-        finished = [task for task in ended if not task.is_cancelled]
+        finished = [task for task in tasks if not task.is_cancelled]
         resolved = await self._resolve_identities(tx, finished, now)
         ends = [end for task in finished for end in _ends(task, resolved)]
         first_ends = await repository.record_ends(tx, ends, now)

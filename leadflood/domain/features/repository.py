@@ -29,7 +29,7 @@ class ComputedVector(msgspec.Struct, frozen=True, order=True):
 
     @property
     def key(self) -> SnapshotKey:
-        """What makes two vectors the same snapshot."""
+        """The key by which two vectors are the same snapshot."""
         return self.lead_id, self.icp_id, self.source_version, self.vector_hash
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 SNAPSHOT_VERSION = 1
 """Raised whenever a feature's meaning changes, so that old and new vectors are never mixed."""
@@ -17,7 +17,7 @@ Vector = dict[str, FeatureValue]
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What was known of a lead for an ICP version; never changed."""
+    """The features of a lead for an ICP version; never changed."""
 
     id: UUID
     lead_id: UUID

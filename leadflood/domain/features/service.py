@@ -6,7 +6,7 @@ from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import compute_vector
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Target
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 
 ComputeVectors = Callable[[Sequence[LeadProfile]], list[Vector]]
 

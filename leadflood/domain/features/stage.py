@@ -13,7 +13,9 @@ from leadflood.domain.features.repository import ComputedVector
 from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, RescoreWanted
+from leadflood.domain.leads.schemas.events import RescoreWanted
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -84,16 +86,16 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, ComputedVector]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[FeaturesTask, ComputedVector]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[FeaturesTask, ComputedVector]]
     ) -> Sequence[FollowUp]:
         """Store the snapshots; a lead whose task ends without one has failed, with the code."""
         now = self._clock.now()
-        for code, tasks in group_failures(ended):
-            lead_ids = [task.lead_id for task in tasks]
+        for code, failed_tasks in group_failures(tasks):
+            lead_ids = [task.lead_id for task in failed_tasks]
             await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)
         results = [
             (finished, finished.outcome.result)
-            for finished in ended
+            for finished in tasks
             if isinstance(finished.outcome, Done)
         ]
         if not results:

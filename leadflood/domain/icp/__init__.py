@@ -1,1 +1,1 @@
-"""Who the customer is: versioned profiles and their rules."""
+"""Ideal customer profiles: versioned, each with its rules."""

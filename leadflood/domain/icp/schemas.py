@@ -21,7 +21,7 @@ SCORE_MILLI_MAX = 100_000
 
 
 class FieldKind(StrEnum):
-    """What values a feature takes; says which operators make sense."""
+    """The type of a feature's values; decides which operators make sense."""
 
     NUMBER = "number"
     FLAG = "flag"
@@ -67,7 +67,7 @@ class RuleField(StrEnum):
 
 
 class FieldDescription(msgspec.Struct, frozen=True):
-    """What a rule's author and a score's reader must know of a field.
+    """A field as a rule's author and a score's reader need it.
 
     `words` name it in a sentence.
     `basis` is the field that a person would look at instead of this derived one.
@@ -149,7 +149,7 @@ class RuleKind(StrEnum):
 
 
 class Operator(StrEnum):
-    """How a rule compares. Text is compared without regard to case and outer spaces.
+    """Operators of rules. Text is compared without regard to case and outer spaces.
 
     A missing value meets `NEQ`, `NOT_IN` (nothing speaks against it) and `EXISTS = false`, and
     no other operator: add `EXISTS` where the value must be known.
@@ -187,7 +187,7 @@ class QualificationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class Autopilot(StrEnum):
-    """Whose drafts go without a person's approval."""
+    """The autopilot of an ICP: whose drafts go without a person's approval."""
 
     OFF = "off"
     HIGH = "high"
@@ -269,7 +269,7 @@ class Icp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IcpFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which ICPs; an empty `name_part` matches all names."""
+    """A filter of ICPs; an empty `name_part` matches all names."""
 
     name_part: str = ""
     is_archived: bool = False

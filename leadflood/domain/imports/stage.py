@@ -35,7 +35,7 @@ from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, 
 from leadflood.domain.imports.schemas.views import ImportState
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.undo import undo_rows
-from leadflood.domain.leads.schemas import EnrichmentWanted, LeadCreated
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import code_of
@@ -105,10 +105,10 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[Task, ParsedPart]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[Task, ParsedPart]]
     ) -> Sequence[FollowUp]:
         follow_ups: list[FollowUp] = []
-        for finished in sorted(ended, key=lambda finished: finished.task.import_id.int):
+        for finished in sorted(tasks, key=lambda finished: finished.task.import_id.int):
             locked = await imports.lock_import(tx, finished.task.import_id)
             if locked is None or locked.position != finished.task.after:
                 continue
@@ -133,8 +133,8 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
 
     async def _import(self, tx: Tx, locked: LockedImport, part: ParsedPart) -> Sequence[Event]:
         import_id = locked.view.id
-        written = await self._write_leads(tx, import_id, part)
-        results = [*written.results, *_reject_bad(part.rows)]
+        result = await self._write_leads(tx, import_id, part)
+        results = [*result.results, *_reject_bad(part.rows)]
         if results:
             await row_table.record_results(tx, import_id, results)
         position = part.rows[-1].number if part.rows else locked.position
@@ -145,7 +145,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         counts = await progress_table.advance_import(tx, progress, self._clock.now())
         has_enrichment = part.plan is not None and part.plan.enrich
         return [
-            *(_enrichments(locked, written) if has_enrichment else ()),
+            *(_enrichments(locked, result) if has_enrichment else ()),
             ImportAdvanced(import_id, *counts),
             ImportCompleted(import_id) if is_last else ImportPartWanted(import_id, position),
         ]
@@ -188,11 +188,11 @@ def _reject_bad(rows: Sequence[ImportRow | BadRow]) -> list[RowResult]:
     ]
 
 
-def _enrichments(locked: LockedImport, written: WrittenRows) -> list[Event]:
+def _enrichments(locked: LockedImport, result: WrittenRows) -> list[Event]:
     icp_id = locked.view.icp_id
     if icp_id is None:
         return []
     return [
-        *(LeadCreated(lead_id, icp_id) for lead_id in written.created),
-        *(EnrichmentWanted(lead_id, icp_id) for lead_id in written.updated),
+        *(LeadCreated(lead_id, icp_id) for lead_id in result.created),
+        *(EnrichmentWanted(lead_id, icp_id) for lead_id in result.updated),
     ]

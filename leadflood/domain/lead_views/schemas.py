@@ -10,16 +10,17 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName, Micros
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
-from leadflood.domain.leads.schemas import LeadStatus, LeadView
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.messages.schemas import MessageView
 from leadflood.domain.scoring.schemas import FactValue, LeadCount, Needs, PreviewResult
 from leadflood.domain.suppressions.schemas import OptInView
 
 
 class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one provider said of a lead once: found it (`discovery`) or added to it (`enrichment`).
+    """One answer of a provider that found a lead (`discovery`) or added to it (`enrichment`).
 
     `code` is why it said nothing or was not asked to the end; None when there is nothing to tell.
     """
@@ -36,7 +37,7 @@ class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LeadSort(StrEnum):
-    """How leads are ordered; equals by id. A lead without a score is below all that have one."""
+    """Orders of leads; equals by id. A lead without a score is below all that have one."""
 
     NEWEST = "-createdAt"
     OLDEST = "createdAt"
@@ -47,7 +48,7 @@ class LeadSort(StrEnum):
 
 
 class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which leads; a field that is None does not filter. Text is compared as it is stored.
+    """A filter of leads; a field that is None does not filter. Text is compared as it is stored.
 
     `status`, `source`, `country`: the lead's own.
     `band`, `min_milli`, `max_milli`: its score, in 1/1000 of a point.
@@ -90,7 +91,7 @@ class LeadPosition(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeadPaging(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list: so many from behind a position (None: from the beginning)."""
+    """A window of a list: so many from behind a position (None: from the beginning)."""
 
     sort: LeadSort = LeadSort.NEWEST
     after: LeadPosition | None = None
@@ -188,7 +189,7 @@ class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one rule saw and gave; `seen` null: the value is not known."""
+    """One rule's input and result; `seen` null: the value is not known."""
 
     position: int
     kind: RuleKind
@@ -243,9 +244,13 @@ class LeadPage(msgspec.Struct, frozen=True):
     lead: LeadDetail
     body: msgspec.Raw
 
+    def is_visible_to(self, visibility: Visibility) -> bool:
+        """Whether somebody with this visibility may see the lead."""
+        return visibility.allows(self.lead.owner)
+
 
 class IcpPreview(msgspec.Struct, frozen=True):
-    """What an ICP makes of the leads there are, and how many these are in all."""
+    """The scores of the leads there are under an ICP, and how many leads these are."""
 
     tally: PreviewResult
     total: LeadCount

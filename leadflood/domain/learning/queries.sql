@@ -19,7 +19,7 @@ VALUES (
 );
 
 -- name: list_labels
--- What came of leads that are one, newest first; the first of each kind counts.
+-- List the outcomes of leads that are one, newest first; the first of each kind counts.
 SELECT
     label.id, label.lead_id, label.kind, label.outcome, label.note, label.happened_at,
     label.source, label.recorded_by, label.recorded_at, label.icp_id, label.prediction_id,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 USER_SOURCE = "user"
 
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of a lead."""
+    """The outcome of a lead."""
 
     WON = "won"
     LOST = "lost"
@@ -81,7 +81,7 @@ class NewLabel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What came of a lead, by whom, and the score there was at that time.
+    """The outcome of a lead, by whom, and its score at that time.
 
     `predictionId`, `snapshotId`, `icpId`, `score` null: it had no score then. `isCurrent`: the
     newest of its kind, the one that counts.

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.learning import repository

@@ -1,5 +1,5 @@
 -- name: find_offers
--- What an ICP version says of messages: the offer and whether a person must look first.
+-- Find the offers of ICP versions, and whether a person must approve their messages.
 SELECT id, offer, autopilot FROM icp_profile WHERE id = ANY(:ids::uuid[]);
 
 -- name: add_messages
@@ -104,7 +104,7 @@ LEFT JOIN intent ON intent.message_id = message.id AND intent.step = message.ste
 WHERE message.id = ANY(:ids::uuid[]);
 
 -- name: find_facts
--- What carries a message.
+-- List the facts of a message, with where each is claimed.
 SELECT number, field, value, field_value_id, claim_starts, claim_ends
 FROM message_fact WHERE message_id = :message_id::uuid ORDER BY number;
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
 from leadflood.domain.messages.schemas import (
     FactView,
@@ -25,7 +25,7 @@ Spans = Mapping[int, Sequence[tuple[int, int]]]
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What an ICP version offers, and whether its messages go without a person's approval."""
+    """The offer of an ICP version, and whether its messages go without a person's approval."""
 
     text: str
     is_autopilot: bool

@@ -1,4 +1,4 @@
-"""What happens to a draft: never, wait for a person or for data, or go. Pure."""
+"""Decisions on a draft: never, wait for a person or for data, or go. Pure."""
 
 import msgspec
 

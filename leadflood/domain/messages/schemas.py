@@ -8,9 +8,9 @@ import msgspec
 
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.sending.schemas import IntentState
 
 FIRST_STEP = 1
@@ -18,7 +18,7 @@ FIRST_STEP = 1
 
 
 class MessageState(StrEnum):
-    """What has become of a message; `needs_data` and `not_wanted` have no intent."""
+    """The state of a message; `needs_data` and `not_wanted` have no intent."""
 
     NEEDS_DATA = "needs_data"
     WAITING = "waiting"
@@ -84,7 +84,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which messages; None asks for nothing. `lead_id` means the person: merged leads too."""
+    """A filter of messages; None does not filter. `lead_id` means the person: merged leads too."""
 
     state: MessageState | None = None
     run_id: UUID | None = None
@@ -93,7 +93,7 @@ class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What a person changes in a draft; None leaves it as it is."""
+    """A person's change of a draft; None leaves it as it is."""
 
     subject: str | None = None
     body: str | None = None
@@ -101,7 +101,7 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="came
 
 
 class Decider(msgspec.Struct, frozen=True, kw_only=True):
-    """Who decides, and which leads they may see. `version` is the one they saw; None: any."""
+    """The reviewer and the leads they may see. `version` is the one they saw; None: any."""
 
     by: str
     visibility: Visibility = EVERYTHING

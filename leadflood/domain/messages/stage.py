@@ -13,7 +13,7 @@ from leadflood.contracts.values import Channel, FieldName, SendsPolicy
 from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
 from leadflood.domain.drafting.service.drafter import Drafter
 from leadflood.domain.drafting.service.templates import find_current_templates
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messages import repository
 from leadflood.domain.messages.repository import Offer
@@ -35,7 +35,7 @@ from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Po
 
 
 class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message is made from: the draft, and what its run and its ICP allow."""
+    """The input of a message: the draft, and what its run and its ICP allow."""
 
     message_id: UUID
     intent_id: UUID
@@ -47,7 +47,7 @@ class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _LoadedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read for a batch of tasks at once."""
+    """The rows read for a batch of tasks."""
 
     profiles: Mapping[UUID, LeadProfile]
     offers: Mapping[UUID, Offer]
@@ -119,11 +119,11 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[LeadQualified, DraftedMessage]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[LeadQualified, DraftedMessage]]
     ) -> Sequence[FollowUp]:
         drafts = {
             draft.message.id: (finished, draft)
-            for finished in ended
+            for finished in tasks
             if (draft := self._draft_of(finished)) is not None
         }
         new_ids = await record_drafts(

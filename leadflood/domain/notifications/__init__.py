@@ -1,1 +1,1 @@
-"""What people should know without asking: written once, read by whom it concerns."""
+"""Notifications: written once, read by whom they concern."""

@@ -105,33 +105,37 @@ def _of_event(event: NotableEvent, runs: Mapping[UUID, RunFacts]) -> list[NewNot
 def _of_run(run: RunFacts) -> list[NewNotification]:
     if run.kind == _SINGLE:
         return []
-    permission = _PERMISSIONS.get(run.kind, "discovery:read")
+    completion = _completion_of(run)
+    return [completion, _exhaustion_of(run)] if run.exhausted_count else [completion]
+
+
+def _completion_of(run: RunFacts) -> NewNotification:
     counts = [_count(run.lead_count, "lead")] if run.lead_count else []
     counts += [f"{run.high_count} HIGH"] if run.high_count else []
     counts += [f"{_count(run.waiting_count, 'draft')} to approve"] if run.waiting_count else []
-    notifications = [
-        NewNotification(
-            key=f"run:{run.run_id}",
-            kind=NotificationKind.RUN_COMPLETED,
-            permission=permission,
-            title=f"{run.title or run.kind}: done",
-            body=", ".join(counts),
-            subject=_about_run(run.run_id),
-        )
-    ]
-    if run.exhausted_count:
-        text = f"{_count(run.exhausted_count, 'lead')} went on without more paid answers."
-        notifications.append(
-            NewNotification(
-                key=f"spent:{run.run_id}",
-                kind=NotificationKind.BUDGET_SPENT,
-                permission=permission,
-                title=f"{run.title or run.kind}: its cap is spent",
-                body=text,
-                subject=_about_run(run.run_id),
-            )
-        )
-    return notifications
+    return NewNotification(
+        key=f"run:{run.run_id}",
+        kind=NotificationKind.RUN_COMPLETED,
+        permission=_permission_of(run),
+        title=f"{run.title or run.kind}: done",
+        body=", ".join(counts),
+        subject=_about_run(run.run_id),
+    )
+
+
+def _exhaustion_of(run: RunFacts) -> NewNotification:
+    return NewNotification(
+        key=f"spent:{run.run_id}",
+        kind=NotificationKind.BUDGET_SPENT,
+        permission=_permission_of(run),
+        title=f"{run.title or run.kind}: its cap is spent",
+        body=f"{_count(run.exhausted_count, 'lead')} went on without more paid answers.",
+        subject=_about_run(run.run_id),
+    )
+
+
+def _permission_of(run: RunFacts) -> str:
+    return _PERMISSIONS.get(run.kind, "discovery:read")
 
 
 def _of_failure(event: NotableEvent, run: RunFacts | None) -> list[NewNotification]:

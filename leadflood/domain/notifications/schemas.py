@@ -19,7 +19,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NotificationKind(StrEnum):
-    """What a notification is about."""
+    """The subjects of notifications."""
 
     RUN_COMPLETED = "run.completed"
     SEARCH_FAILED = "search.failed"
@@ -53,7 +53,7 @@ class NewNotification(msgspec.Struct, frozen=True, kw_only=True):
 class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A notification as its reader sees it.
 
-    `subjectKind` and `subjectId` null: there is nothing to look at. `forMe`: it is his alone.
+    `subjectKind` and `subjectId` null: there is nothing to look at. `forMe`: the reader's alone.
     """
 
     id: UUID

@@ -44,7 +44,7 @@ SELECT
      WHERE run_id = :run_id::uuid AND state = 'unresolved') AS unresolved_micros
 
 -- name: list_lead_costs
--- What was spent on these leads in a run, with who was paid.
+-- Sum the cost of these leads in a run, with the providers paid.
 SELECT part.subject::uuid AS lead_id, sum(part.share)::bigint AS micros,
        array_agg(DISTINCT provider ORDER BY provider) AS providers
 FROM provider_call

@@ -1,9 +1,9 @@
-"""What came of runs, read across the tables of all slices; the run's own row is the queue's."""
+"""Results of runs, read across the tables of all slices; the run's own row is the queue's."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Principal
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.runs.schemas import Funnel, LeadCost
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader

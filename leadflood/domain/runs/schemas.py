@@ -18,7 +18,7 @@ class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may do.
+    """The limits of a run.
 
     `sends`: what becomes of its messages.
     `providers`: those that may be paid; None: all.
@@ -91,7 +91,7 @@ class RunCancellation(msgspec.Struct, frozen=True):
 
 
 class LeadCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What was spent on one lead in a run."""
+    """The cost of one lead in a run."""
 
     lead_id: UUID
     micros: Micros

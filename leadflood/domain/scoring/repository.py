@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import Band
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import (
     Bands,

@@ -9,7 +9,7 @@ import msgspec
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 FactValue = bool | int | float | str | tuple[str, ...]
 """The value of a feature, as a rule looks at it."""

@@ -6,10 +6,10 @@ from uuid import UUID
 from anyio import to_thread
 
 from leadflood.contracts.values import Band
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Bands, QualificationRule
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import repository
 from leadflood.domain.scoring.rules import explanation

@@ -10,7 +10,8 @@ from typing_extensions import override
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
-from leadflood.domain.leads.schemas import LeadStatus, NewScore
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import repository
 from leadflood.domain.scoring.repository import NewPrediction
@@ -81,19 +82,19 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         return [Done(item.scorecard.score(item.vector)) for item in items]
 
     @override
-    async def commit(self, tx: Tx, ended: Sequence[FinishedScoring]) -> Sequence[FollowUp]:
+    async def commit(self, tx: Tx, tasks: Sequence[FinishedScoring]) -> Sequence[FollowUp]:
         """Store the scores; one that was stored before has had its events.
 
         A lead whose task ends without one has failed, with the code.
         """
         now = self._clock.now()
-        await leads.lock(tx, [finished.task.lead_id for finished in ended])
-        for code, tasks in group_failures(ended):
-            lead_ids = [task.lead_id for task in tasks]
+        await leads.lock(tx, [finished.task.lead_id for finished in tasks])
+        for code, failed_tasks in group_failures(tasks):
+            lead_ids = [task.lead_id for task in failed_tasks]
             await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)
         results = [
             (finished, finished.outcome.result)
-            for finished in ended
+            for finished in tasks
             if isinstance(finished.outcome, Done)
         ]
         if not results:

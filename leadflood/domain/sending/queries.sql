@@ -20,7 +20,7 @@ ON CONFLICT (message_id, step) DO NOTHING
 RETURNING id;
 
 -- name: find_intents
--- What a sending needs: the intent with the text of its message.
+-- Find what a sending needs: the intent with the text of its message.
 SELECT
     intent.id, intent.message_id, intent.lead_id, intent.run_id, intent.step, intent.reference,
     intent.channel, intent.to_address, message.to_name, message.subject, message.body,
@@ -40,7 +40,7 @@ SELECT id, message_id, lead_id, run_id, state, told_state, claim, job_id, code
 FROM intent WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: update_intents
--- What has become of sendings; empty words leave what was written before.
+-- Record the outcomes of sendings; empty words leave what was written before.
 UPDATE intent SET
     state = change.state,
     told_state = CASE WHEN change.is_told THEN change.state ELSE told_state END,
@@ -149,7 +149,7 @@ UNION ALL
 );
 
 -- name: find_switch
--- Who holds or released sending, and why.
+-- Find who holds or released sending, and why.
 SELECT state, by_whom, reason, changed_at FROM switch WHERE name = 'sending';
 
 -- name: write_switch

@@ -8,12 +8,12 @@ import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.suppressions.schemas import Settings as SuppressionSettings
 
 
 class Settings(SuppressionSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who writes, what every message must carry, and how long a message is worth sending.
+    """The sender, the texts every message must carry, and how long a message is worth sending.
 
     Required before an e-mail leaves: `sender_name`, `sender_address`, `postal_address` and
     `unsubscribe_mailto` or `public_url`.
@@ -34,7 +34,7 @@ class Settings(SuppressionSettings, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class IntentState(StrEnum):
-    """What has become of a sending; only `ready` may ever be called for."""
+    """The state of a sending; only `ready` may ever be called for."""
 
     READY = "ready"
     SENDING = "sending"

@@ -128,24 +128,24 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
 
     @override
     async def record_many(
-        self, tx: Tx, ended: Sequence[tuple[JobContext, BaseException | None, Any]]
+        self, tx: Tx, tasks: Sequence[tuple[JobContext, BaseException | None, Any]]
     ) -> None:
         """Write it for all calls of a shared transaction; an intent met twice is written twice."""
-        left = [_report_call(job, error) for job, error, _ in ended]
-        while left:
-            first = {report.intent_id: report for report in reversed(left)}
+        reports = [_report_call(job, error) for job, error, _ in tasks]
+        while reports:
+            first = {report.intent_id: report for report in reversed(reports)}
             await record_reports(tx, list(first.values()), self._clock.now(), tells=False)
-            left = [report for report in left if first[report.intent_id] is not report]
+            reports = [report for report in reports if first[report.intent_id] is not report]
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[MessageApproved, Receipt | NoCall]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[MessageApproved, Receipt | NoCall]]
     ) -> Sequence[FollowUp]:
-        reports = [_report_end(finished) for finished in ended]
+        reports = [_report_end(finished) for finished in tasks]
         events = await record_reports(tx, reports, self._clock.now())
         return [
             finished.follow_up(events[finished.task.intent_id])
-            for finished in ended
+            for finished in tasks
             if finished.task.intent_id in events
         ]
 

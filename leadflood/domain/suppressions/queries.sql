@@ -3,7 +3,7 @@
 id, kind, hint, reason, source, added_by AS by, created_at, lifted_at
 
 -- name: add_suppressions
--- Who must not be written to; one live line per key.
+-- Insert suppressions; one live line per key.
 INSERT INTO suppression (id, kind, key, hint, reason, source, added_by, created_at)
 SELECT id, kind, key, hint, :reason::text, :source::text, :by::text, :now::timestamptz
 FROM unnest(:ids::uuid[], :kinds::text[], :keys::bytea[], :hints::text[])
@@ -64,7 +64,7 @@ WHERE channel = :channel::text AND withdrawn_at IS NULL
 RETURNING id;
 
 -- name: replace_opt_ins
--- What these leads agreed to on a channel gives way to a newer agreement; the row stays as proof.
+-- End these leads' agreements on a channel for newer ones; the rows stay as proof.
 UPDATE opt_in SET
     withdrawn_at = :now::timestamptz, withdrawn_by = :by::text, withdrawn_reason = 'replaced'
 WHERE channel = :channel::text AND lead_id = ANY(:lead_ids::uuid[]) AND withdrawn_at IS NULL;
@@ -77,7 +77,7 @@ SELECT
 FROM opt_in WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY id DESC;
 
 -- name: add_tokens
--- What lets the person written to say stop; only hashes are kept.
+-- Insert unsubscribe tokens; only hashes are stored.
 INSERT INTO unsubscribe_token (token_hash, intent_id, lead_id, address_key, hint, created_at)
 SELECT token_hash, intent_id, lead_id, address_key, hint, :now::timestamptz
 FROM unnest(
@@ -88,7 +88,7 @@ ORDER BY intent_id
 ON CONFLICT DO NOTHING;
 
 -- name: find_token
--- Whom a token speaks for.
+-- Find the person of a token.
 SELECT intent_id, lead_id, address_key, hint, used_at
 FROM unsubscribe_token WHERE token_hash = :token_hash::bytea;
 

@@ -33,7 +33,7 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """Why lines are on the suppression list, where that came from, and who asked for it."""
+    """The reason, source and author of suppressions."""
 
     reason: str
     source: str

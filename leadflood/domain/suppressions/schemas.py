@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.leads.schemas.events import LeadEvent
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class SuppressionKind(StrEnum):
-    """What a suppression stops: an address, a domain with all below it, a channel, a lead."""
+    """The target of a suppression: an address, a domain with all below it, a channel, a lead."""
 
     ADDRESS = "address"
     DOMAIN = "domain"
@@ -101,7 +101,7 @@ class NewUnsubscribeToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a token did: `known` False for a token that is none of ours."""
+    """The effect of a token: `known` False for a token that is none of ours."""
 
     known: bool
     first_time: bool

@@ -9,7 +9,7 @@ from leadflood.contracts.addresses import mask_address
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.enrichment.schemas import PersonClaimed
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
@@ -59,14 +59,14 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
 
     @override
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[PersonClaimed, LeadProfile]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[PersonClaimed, LeadProfile]]
     ) -> Sequence[FollowUp]:
         """Add the lines of everybody at once, by the provider that they asked."""
         now = self._clock.now()
-        for provider in sorted({finished.task.provider for finished in ended}):
+        for provider in sorted({finished.task.provider for finished in tasks}):
             lines = [
                 line
-                for finished in ended
+                for finished in tasks
                 if finished.task.provider == provider and isinstance(finished.outcome, Done)
                 for line in self._lines(finished.outcome.result)
             ]

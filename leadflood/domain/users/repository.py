@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Role, SalesRepSees, UserState, UserView
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import SalesRepSees, UserState, UserView
 from leadflood.domain.users.schemas import Team, UserFilter
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
@@ -27,7 +28,7 @@ async def list_users(
 
 
 async def lock_administrators(tx: Tx) -> None:
-    """Let one transaction at a time change who administers. Waits: for whoever does."""
+    """Lock the set of administrators until the transaction ends. Waits: for its other holders."""
     await tx.execute(SQL.lock_administrators)
 
 

@@ -1,6 +1,8 @@
 """Rules of users: which states follow each other, and who may get which link. Pure."""
 
-from leadflood.domain.auth.schemas import LinkKind, Role, User, UserState
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import User, UserState
 from leadflood.engine.errors import Conflict, Invalid
 
 _HINTS = {

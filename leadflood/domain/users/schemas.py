@@ -2,11 +2,13 @@
 
 import msgspec
 
-from leadflood.domain.auth.schemas import OneTimeLink, Role, SalesRepSees, UserState, UserView
+from leadflood.domain.auth.schemas.links import OneTimeLink
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import SalesRepSees, UserState, UserView
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which users; None is no condition. `text` occurs in address or name."""
+    """A filter of users; None is no condition. `text` occurs in address or name."""
 
     role: Role | None = None
     state: UserState | None = None
@@ -14,7 +16,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator changes of a user; None leaves it as it is."""
+    """An administrator's change of a user; None leaves it as it is."""
 
     name: str | None = None
     role: Role | None = None
@@ -36,7 +38,7 @@ class IssuedLink(msgspec.Struct, frozen=True):
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What holds for the whole team."""
+    """The settings of the whole team."""
 
     version: int
     sales_rep_sees: SalesRepSees

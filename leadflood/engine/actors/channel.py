@@ -60,7 +60,7 @@ class JobChannel(Generic[ItemT]):
         return granted
 
     def release(self, slots: int) -> None:
-        """Give reserved slots back unused."""
+        """Release reserved slots unused."""
         self.reserved -= slots
         self._note_room()
 

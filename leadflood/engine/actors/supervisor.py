@@ -17,14 +17,14 @@ from leadflood.engine.obs.log import log
 
 
 class Strategy(StrEnum):
-    """What a failed child takes with it."""
+    """Restart strategies: the children that a failed one takes with it."""
 
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"
 
 
 class Health(StrEnum):
-    """How an actor is."""
+    """States of an actor."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -80,7 +80,7 @@ class Supervisor:
         self._group: anyio.abc.TaskGroup | None = None
 
     def as_child(self) -> Child:
-        """Make this supervisor a child of another."""
+        """Return this supervisor as a child of another."""
         child = Child(self.name, self.run)
         child.supervisor = self
         return child

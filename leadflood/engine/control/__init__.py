@@ -1,1 +1,1 @@
-"""What operators see of a running node, and what they change of it."""
+"""Control of a running node: what operators see and change."""

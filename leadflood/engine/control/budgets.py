@@ -6,9 +6,9 @@ from leadflood.engine.control.overrides import with_caps
 from leadflood.engine.control.providers import show_author
 from leadflood.engine.control.schemas import BudgetChange, BudgetView, RunMoney
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.ledger import override_rows, repository as ledger, usage
+from leadflood.engine.ledger import budgets as budget_rows, override_rows, usage
+from leadflood.engine.ledger.budgets import Budget
 from leadflood.engine.ledger.override_rows import ALL, OverrideAuthor
-from leadflood.engine.ledger.repository import Budget
 from leadflood.engine.ledger.usage import CapUse
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.queue import runs, switches
@@ -61,7 +61,7 @@ class BudgetControl:
     async def _list_runs(self) -> tuple[RunMoney, ...]:
         """List what open runs may cost and have cost, newest first."""
         open_runs = await runs.list_open(self._db, MAX_RUNS)
-        budgets = await ledger.find_budgets(self._db, [f"run:{run.id}" for run in open_runs])
+        budgets = await budget_rows.find_budgets(self._db, [f"run:{run.id}" for run in open_runs])
         by_scope = {budget.scope: budget for budget in budgets}
         return tuple([_show_run(run, by_scope.get(f"run:{run.id}")) for run in open_runs])
 

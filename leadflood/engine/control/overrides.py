@@ -1,4 +1,4 @@
-"""What a change makes of the overrides of a provider. Pure."""
+"""The overrides of a provider after a change. Pure."""
 
 from collections.abc import Mapping, Sequence
 

@@ -17,7 +17,7 @@ from leadflood.engine.runtime import Engine
 
 
 class ControlParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What operators watch and change.
+    """Parts that operators watch and change.
 
     `engine`, `gateway`, `live_overrides`: those of the node's present life.
     `provider_names`: all providers; `configured`: those that can work.
@@ -35,7 +35,7 @@ class ControlParts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """What operators may ask and change.
+    """Use cases of operators.
 
     `stages`: the actor tree, nodes and switches.
     `providers`, `budgets`: limits and caps.

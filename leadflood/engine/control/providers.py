@@ -17,8 +17,8 @@ from leadflood.engine.control.schemas import LastSet, ProviderChange, ProviderVi
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid
 from leadflood.engine.ledger import override_rows, usage
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.ledger.override_rows import OverrideAuthor, OverrideRow
-from leadflood.engine.ledger.repository import Caps
 from leadflood.engine.ledger.usage import (
     CapsUse,
     FailedCall,
@@ -37,7 +37,7 @@ MAX_FAILURES = 10
 
 
 class _Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of several providers at once."""
+    """The rows of several providers, read at once."""
 
     caps: dict[str, CapsUse]
     open: dict[str, OpenMoney]
@@ -105,7 +105,7 @@ class ProviderControl:
         await switches.switch_provider_off(tx, self._clock, name, by_whom, reason)
 
     async def switch_on(self, tx: Tx, name: str) -> bool:
-        """Let a provider be asked again; False: it was not switched off. Raises: NotFound."""
+        """Enable a provider again; False: it was not switched off. Raises: NotFound."""
         self._require(name)
         return await switches.switch_provider_on(tx, name)
 

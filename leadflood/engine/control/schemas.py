@@ -1,4 +1,4 @@
-"""What operators are shown, and what they may change, as JSON has it."""
+"""Views of operators and the changes they may make, as JSON has them."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -79,7 +79,7 @@ class DrainView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LastSet(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who set something by hand last; `at` null: nobody did."""
+    """The last change by hand; `at` null: there is none."""
 
     by: str
     reason: str
@@ -87,7 +87,7 @@ class LastSet(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SwitchedOff(msgspec.Struct, frozen=True, kw_only=True):
-    """Who switched a provider off, and why."""
+    """The switch that turned a provider off: by whom, and why."""
 
     by: str
     reason: str
@@ -118,7 +118,7 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RunMoney(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an open run may cost and has cost."""
+    """The budget of an open run and its cost so far."""
 
     run_id: UUID
     title: str
@@ -153,7 +153,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ProviderChange(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What to change; null goes back to the settings, what is left out stays.
+    """A change of overrides; null goes back to the settings, what is left out stays.
 
     `limits` names limits with their windows; a limit null, or all of them, goes back.
     """
@@ -191,7 +191,7 @@ class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthMoney(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was spent in a month (UTC) over all providers."""
+    """The cost of a month (UTC) over all providers."""
 
     month: str
     spent_micros: int

@@ -78,7 +78,7 @@ class StageControl:
         await switches.pause_stage(tx, self._clock, stage, by_whom, reason)
 
     async def resume(self, tx: Tx, stage: str) -> bool:
-        """Let a stage go on; False: it was not paused. Raises: NotFound."""
+        """Resume a stage; False: it was not paused. Raises: NotFound."""
         self.get(stage)
         is_paused = await switches.is_paused(tx, stage)
         if is_paused:

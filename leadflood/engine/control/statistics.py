@@ -9,9 +9,9 @@ from leadflood.engine.control.schemas import (
     StageRate,
     StatisticsView,
 )
-from leadflood.engine.ledger import repository as ledger, usage
+from leadflood.engine.ledger import budgets as budget_rows, usage
+from leadflood.engine.ledger.budgets import Budget
 from leadflood.engine.ledger.override_rows import ALL
-from leadflood.engine.ledger.repository import Budget
 from leadflood.engine.live_overrides import LiveOverrides
 from leadflood.engine.obs import health, size_statistics
 from leadflood.engine.runtime import Engine
@@ -57,7 +57,7 @@ class Statistics:
         used = await usage.read_caps(db, {ALL: self._live_overrides.caps.all}, now)
         open_lines = await usage.sum_open(db)
         scopes = [f"all:month:{month}" for month in _last_months(now.year, now.month)]
-        budgets = await ledger.find_budgets(db, scopes)
+        budgets = await budget_rows.find_budgets(db, scopes)
         return LedgerView(
             use=used[ALL],
             open=usage.join(open_lines.values()),

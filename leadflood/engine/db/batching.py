@@ -256,7 +256,7 @@ class Batcher(Generic[ItemT, AnswerT]):
     def _deliver(
         self, batch: Sequence[_Waiting[ItemT, AnswerT]], answers: Answers[AnswerT]
     ) -> None:
-        """Give each caller their answer; what is to be redone goes to the head of the queue."""
+        """Resolve each caller's answer; items to be redone go to the head of the queue."""
         redo = []
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
@@ -279,7 +279,7 @@ def _is_of(error: Exception, states: tuple[str, ...]) -> bool:
 
 
 def _readable(error: Exception) -> Exception:
-    """Say of a batch that took too long, or found no connection, what its caller can do."""
+    """Return the error for a batch's callers; that of a timeout says what they can do."""
     if not isinstance(error, TimeoutError):
         return error
     busy = Transient("the database had no time for this: ask again in a moment")

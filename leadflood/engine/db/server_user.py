@@ -1,4 +1,4 @@
-"""Who the embedded server runs as: PostgreSQL refuses root, so root hands it to another user."""
+"""The user of the embedded server: PostgreSQL refuses root, so root hands it to another user."""
 
 import os
 import pwd
@@ -31,13 +31,13 @@ class ServerUser(msgspec.Struct, frozen=True):
     reads_all: bool = False
 
     def popen_arguments(self) -> dict[str, Any]:
-        """Make a subprocess run as this user and nobody else."""
+        """Switch a subprocess to this user and no other group."""
         if self.reads_all:
             return {}  # `words_before` does it
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def words_before(self) -> list[str]:
-        """Give the words before a command of this user."""
+        """Return the words before a command of this user."""
         if not self.reads_all:
             return []
         return [
@@ -47,7 +47,7 @@ class ServerUser(msgspec.Struct, frozen=True):
 
 
 def choose_server_user(folder: Path) -> ServerUser | None:
-    """Make the server's folder and choose who owns it; None when it is simply us.
+    """Create the server's folder and choose its owner; None when that is this process's user.
 
     Only this folder changes hands; no other folder's owner or permissions are touched.
     """

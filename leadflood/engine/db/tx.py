@@ -31,7 +31,7 @@ class Row(Protocol):
 
 
 class Reader(Protocol):
-    """What a store needs to run queries; `Tx` and `Database` both are one."""
+    """A reader: runs queries; `Tx` and `Database` both are one."""
 
     async def fetch(self, query: Query, **params: object) -> Sequence[Row]:
         """Run and return all rows."""

@@ -5,10 +5,12 @@ from datetime import datetime
 
 import msgspec
 
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import PreconditionFailed
-from leadflood.engine.ledger.repository import SQL
 from leadflood.engine.net.overrides import NO_OVERRIDES, Overrides
+
+SQL = load_queries(__file__)
 
 ALL = "all"
 """The row of the caps over all providers; no provider is called so."""
@@ -34,7 +36,7 @@ async def list_all(db: Reader) -> dict[str, OverrideRow]:
 
 
 class OverrideAuthor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes a row, and why. `if_version` None: the last write wins."""
+    """The author of a change, and why. `if_version` None: the last write wins."""
 
     by_whom: str
     reason: str = ""
@@ -65,16 +67,20 @@ async def change(
         reason=author.reason,
         changed_at=now,
     )
+    await _store(tx, after, now)
+    return after
+
+
+async def _store(tx: Tx, row: OverrideRow, now: datetime) -> None:
     await tx.execute(
         SQL.write_tuning,
-        name=name,
-        version=after.version,
-        state=_write(after.overrides),
-        by_whom=author.by_whom,
-        reason=author.reason,
+        name=row.name,
+        version=row.version,
+        state=_write(row.overrides),
+        by_whom=row.by_whom,
+        reason=row.reason,
         now=now,
     )
-    return after
 
 
 class OverrideFollower:

@@ -3,7 +3,7 @@
 SELECT id FROM node WHERE id = :node_id::bigint FOR KEY SHARE;
 
 -- name: find_runs
--- What may be done for each run, and for how much.
+-- Find the allowed providers and the caps of each run.
 SELECT id, providers, cap_micros, lead_cap_micros, cancelled_at IS NOT NULL AS is_cancelled
 FROM run
 WHERE id = ANY (:ids::uuid[]);
@@ -36,7 +36,7 @@ FROM unnest(:scopes::text[], :caps::bigint[], :micros::bigint[])
 WHERE budget.scope = given.scope;
 
 -- name: settle_money
--- What was reserved is given back, what was charged is spent; locked in sorted order first.
+-- Release the reserved money and book the charged; locked in sorted order first.
 WITH given AS (
     SELECT * FROM unnest(:scopes::text[], :given_back::bigint[], :spent::bigint[])
         AS given (scope, given_back, spent)
@@ -164,7 +164,7 @@ ORDER BY id
 LIMIT :at_most::bigint;
 
 -- name: find_budgets
--- What the caps say and what is used of them.
+-- Find the caps and what is used of them.
 SELECT scope, cap_micros, spent_micros, reserved_micros
 FROM budget
 WHERE scope = ANY (:scopes::text[])
@@ -172,7 +172,7 @@ ORDER BY scope;
 
 
 -- name: list_tunings
--- What operators set by hand: a handful of rows, looked at twice a second by every node.
+-- List the overrides set by hand: a handful of rows, read twice a second by every node.
 SELECT name, version, state, by_whom, reason, changed_at FROM tuning ORDER BY name;
 
 -- name: add_tuning!

@@ -1,30 +1,29 @@
-"""Repository of the ledger: lines, caps, answers, and the rows of leased allowances.
+"""Repository of the ledger: lines and caps.
 
 Money is reserved at the most a call can cost, then settled at what it did cost; an unresolved line
 keeps counting at its reserved price. Caps are checked under row locks taken in sorted order, so
 that no cap is passed however many processes buy.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import CapSpent, Denied, LeadfloodError, Unfunded
+from leadflood.engine.ledger.answers import find_answers, store_answers
 from leadflood.engine.ledger.budget_scopes import (
     Charge,
     charge_of,
     seconds_to_next_day,
     seconds_to_next_month,
 )
+from leadflood.engine.ledger.caps import DEFAULTS, NO_CAPS, Settings
 from leadflood.engine.net.calls import Reply
 from leadflood.engine.net.ledger_port import (
-    AllowanceRow,
     LedgerQuestion,
     LedgerReceipt,
     LineState,
@@ -36,62 +35,6 @@ SQL = load_queries(__file__)
 _SEPARATOR = "\x1f"
 _SCOPES_REMEMBERED = 20_000
 _RUNS_REMEMBERED = 10_000
-
-
-class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Caps that renew. None means no cap."""
-
-    day_micros: int | None = None
-    month_micros: int | None = None
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The caps over all providers, and each provider's own by its name."""
-
-    all: Caps = Caps()
-    providers: dict[str, Caps] = {}
-
-
-DEFAULTS = Settings()
-_NO_CAPS = Caps()
-_FIRST = UUID(int=0)
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A ledger line as it is read. `settled_micros` is None while it is not settled."""
-
-    id: UUID
-    provider: str
-    operation: str
-    run_id: UUID | None
-    job_id: UUID | None
-    state: LineState
-    reserved_micros: int
-    settled_micros: int | None
-    subjects: tuple[str, ...]
-    shares: tuple[int, ...]
-    outcome: str | None
-    created_at: datetime
-    settled_at: datetime | None
-
-
-class LedgerTotal(msgspec.Struct, frozen=True):
-    """The lines of a provider in one state, summed."""
-
-    provider: str
-    state: LineState
-    lines: int
-    reserved_micros: int
-    settled_micros: int
-
-
-class Budget(msgspec.Struct, frozen=True):
-    """A scope's cap (None: none) and what is used of it."""
-
-    scope: str
-    cap_micros: int | None
-    spent_micros: int
-    reserved_micros: int
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -181,24 +124,13 @@ class PostgresLedger:
         await self._settle_money(
             tx, [receipt for receipt in receipts if receipt.purchase.reference in closed]
         )
-        await _store_answers(tx, receipts)
+        await store_answers(tx, receipts)
 
     async def find_answers(
         self, tx: Tx, questions: Sequence[LedgerQuestion], now: datetime
     ) -> Sequence[Reply | None]:
         """Find the answers kept, in the order of the questions."""
-        rows = await tx.fetch(
-            SQL.find_answers,
-            providers=[question.provider for question in questions],
-            operations=[question.operation for question in questions],
-            hashes=[question.question_hash for question in questions],
-            sinces=[question.since for question in questions],
-            now=now,
-        )
-        replies: list[Reply | None] = [None] * len(questions)
-        for position, body, is_found in rows:
-            replies[position - 1] = Reply(body=body, found=is_found, cached=True)
-        return replies
+        return await find_answers(tx, questions, now)
 
     async def _find_runs(self, tx: Tx, purchases: Sequence[Purchase]) -> None:
         """Read what may be done for the runs, anew in each transaction."""
@@ -247,7 +179,7 @@ class PostgresLedger:
             return run.cap_micros if run else None
         caps = self._settings.all
         if scope.startswith("provider:"):
-            caps = self._settings.providers.get(purchase.provider, _NO_CAPS)
+            caps = self._settings.providers.get(purchase.provider, NO_CAPS)
         return caps.month_micros if ":month:" in scope else caps.day_micros
 
     async def _lock_budgets(
@@ -316,81 +248,9 @@ class PostgresLedger:
         self._known_scopes.update(scope for scope in scopes if not scope.startswith("lead:"))
 
 
-class PostgresAllowance:
-    """The gateway's `Allowance`: a locked row per provider, key and limit."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    @asynccontextmanager
-    async def locked(
-        self, provider: str, api_key: str, limit_name: str, now: datetime
-    ) -> AsyncIterator[AllowanceRow]:
-        """Open a transaction that holds the row; what is set in it is written at the end."""
-        key = {"provider": provider, "api_key": api_key, "limit_name": limit_name}
-        async with self._db.transaction() as tx:
-            state = await tx.fetch_value(SQL.lock_rate_limit, **key)
-            if state is None:
-                await tx.execute(SQL.add_rate_limit, **key, now=now)
-                state = await tx.fetch_value(SQL.lock_rate_limit, **key)
-            row = AllowanceRow(state)
-            yield row
-            if row.state != state:
-                await tx.execute(SQL.write_rate_limit, **key, state=row.state, now=now)
-
-
 async def resolve_orphans(db: Reader, now: datetime) -> int:
-    """Make the reserved lines of nodes that are gone unresolved; return how many."""
+    """Mark the reserved lines of nodes that are gone as unresolved; return how many."""
     return len(await db.fetch(SQL.resolve_orphans, now=now))
-
-
-async def forget_answers(db: Reader, now: datetime, at_most: int = 5_000) -> int:
-    """Delete answers past their time; return how many, so that the caller knows when to stop."""
-    return await db.execute(SQL.forget_answers, now=now, at_most=at_most)
-
-
-async def sum_lines(db: Reader, run_id: UUID | None = None) -> list[LedgerTotal]:
-    """Sum the money by provider and state, of one run or of all."""
-    rows = await db.fetch(SQL.sum_lines, run_id=run_id)
-    return [
-        LedgerTotal(provider, LineState(state), lines, reserved, settled)
-        for provider, state, lines, reserved, settled in rows
-    ]
-
-
-async def list_lines(
-    db: Reader,
-    run_id: UUID | None = None,
-    after_id: UUID = _FIRST,
-    at_most: int = 10_000,
-) -> list[Line]:
-    """List a page of the ledger, oldest first, after a line."""
-    rows = await db.fetch(SQL.list_lines, run_id=run_id, after_id=after_id, at_most=at_most)
-    return [_read_line(row) for row in rows]
-
-
-async def find_budgets(db: Reader, scopes: Sequence[str]) -> list[Budget]:
-    """Find caps and what is used of them."""
-    rows = await db.fetch(SQL.find_budgets, scopes=list(scopes))
-    return [Budget(*row.values()) for row in rows]
-
-
-def _read_line(row: Row) -> Line:
-    return Line(
-        id=row["id"],
-        provider=row["provider"],
-        operation=row["operation"],
-        run_id=row["run_id"],
-        job_id=row["job_id"],
-        state=LineState(row["state"]),
-        reserved_micros=row["reserved_micros"],
-        settled_micros=row["settled_micros"],
-        subjects=tuple(row["subjects"]),
-        shares=tuple(row["shares"]),
-        outcome=row["outcome"],
-        created_at=row["created_at"],
-        settled_at=row["settled_at"],
-    )
 
 
 def _check_money(
@@ -433,31 +293,6 @@ async def _add_lines(tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> Non
         shares=[",".join(map(str, purchase.shares)) for purchase in purchases],
         hashes=[purchase.question_hash for purchase in purchases],
         created_ats=[purchase.made_at for purchase in purchases],
-    )
-
-
-async def _store_answers(tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
-    kept = {
-        (receipt.purchase.provider, receipt.purchase.operation, answer.question_hash): (
-            receipt,
-            answer,
-        )
-        for receipt in receipts
-        for answer in receipt.answers
-    }
-    if not kept:
-        return
-    answers = [answer for _, answer in kept.values()]
-    await tx.execute(
-        SQL.store_answers,
-        providers=[provider for provider, _, _ in kept],
-        operations=[operation for _, operation, _ in kept],
-        hashes=[answer.question_hash for answer in answers],
-        bodies=[answer.body for answer in answers],
-        founds=[answer.found for answer in answers],
-        costs=[answer.cost_micros for answer in answers],
-        stored_ats=[receipt.ended_at for receipt, _ in kept.values()],
-        expires_ats=[answer.expires_at for answer in answers],
     )
 
 

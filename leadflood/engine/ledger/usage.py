@@ -6,12 +6,16 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row
 from leadflood.engine.ids import id_at
-from leadflood.engine.ledger.repository import SQL, Budget, Caps, find_budgets
+from leadflood.engine.ledger.budgets import Budget, find_budgets
+from leadflood.engine.ledger.caps import Caps
 from leadflood.engine.net.calls import Window
 from leadflood.engine.net.gcra import SLICES, AllowanceState, CountedWindow, effective_windows
 from leadflood.engine.net.ledger_port import LineState
+
+SQL = load_queries(__file__)
 
 MINUTE = timedelta(minutes=1)
 
@@ -82,7 +86,7 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LimitSources(msgspec.Struct, frozen=True, kw_only=True):
-    """What each source says of a limit's windows; `force` are those the gate uses now."""
+    """The windows of a limit by each source; `force` are those the gate uses now."""
 
     documented: Sequence[Window]
     settings: Sequence[Window]
@@ -114,20 +118,20 @@ async def sum_open(db: Reader) -> dict[str, OpenMoney]:
     """Sum what is not settled, by provider."""
     summed: dict[str, dict[str, int]] = {}
     for row in await db.fetch(SQL.sum_open_lines):
-        told = summed.setdefault(row["provider"], {})
-        told[f"{row['state']}_lines"] = row["lines"]
-        told[f"{row['state']}_micros"] = row["micros"]
-    return {name: OpenMoney(**told) for name, told in summed.items()}
+        values = summed.setdefault(row["provider"], {})
+        values[f"{row['state']}_lines"] = row["lines"]
+        values[f"{row['state']}_micros"] = row["micros"]
+    return {name: OpenMoney(**values) for name, values in summed.items()}
 
 
 def join(opened: Iterable[OpenMoney]) -> OpenMoney:
     """Sum what is open over providers."""
-    each = list(opened)
+    parts = list(opened)
     return OpenMoney(
-        reserved_lines=sum(one.reserved_lines for one in each),
-        reserved_micros=sum(one.reserved_micros for one in each),
-        unresolved_lines=sum(one.unresolved_lines for one in each),
-        unresolved_micros=sum(one.unresolved_micros for one in each),
+        reserved_lines=sum(part.reserved_lines for part in parts),
+        reserved_micros=sum(part.reserved_micros for part in parts),
+        unresolved_lines=sum(part.unresolved_lines for part in parts),
+        unresolved_micros=sum(part.unresolved_micros for part in parts),
     )
 
 
@@ -142,38 +146,38 @@ async def count_calls(db: Reader, now: datetime) -> dict[str, dict[str, int]]:
 async def read_caps(db: Reader, caps: Mapping[str, Caps], now: datetime) -> dict[str, CapsUse]:
     """Read what is used of caps, by `all` or `provider:<name>`."""
     day = now.astimezone(UTC).date()
-    ends = (f"day:{day}", f"month:{day:%Y-%m}")
-    found = await find_budgets(db, [f"{name}:{end}" for name in caps for end in ends])
-    used = {budget.scope: budget for budget in found}
+    period_ends = (f"day:{day}", f"month:{day:%Y-%m}")
+    budgets = await find_budgets(db, [f"{name}:{end}" for name in caps for end in period_ends])
+    used = {budget.scope: budget for budget in budgets}
     return {
         name: CapsUse(
-            day=_cap_use(used.get(f"{name}:{ends[0]}"), cap.day_micros),
-            month=_cap_use(used.get(f"{name}:{ends[1]}"), cap.month_micros),
+            day=_cap_use(used.get(f"{name}:{period_ends[0]}"), cap.day_micros),
+            month=_cap_use(used.get(f"{name}:{period_ends[1]}"), cap.month_micros),
         )
         for name, cap in caps.items()
     }
 
 
 def describe_limit(
-    name: str, said: LimitSources, allowed: AllowanceState | None, now: datetime
+    name: str, sources: LimitSources, allowed: AllowanceState | None, now: datetime
 ) -> LimitUse:
     """Put together what is known of a limit. `allowed` None: it was never leased."""
     state = allowed or AllowanceState()
     learned = {window.seconds: window.calls for window in state.learned}
-    counted = {window.seconds: window for window in state.counted}
-    documented, settings = _calls(said.documented), _calls(said.settings)
+    counters = {window.seconds: window for window in state.counted}
+    documented, settings = _calls(sources.documented), _calls(sources.settings)
     windows = [
         WindowUse(
             seconds=window.seconds,
             calls=window.calls,
             documented_calls=documented.get(window.seconds),
             settings_calls=settings.get(window.seconds),
-            live_calls=said.live.get(window.seconds),
+            live_calls=sources.live.get(window.seconds),
             learned_calls=learned.get(window.seconds),
-            used=_used(counted.get(window.seconds), now),
-            resets_at=_ends_at(counted.get(window.seconds), now),
+            used=_used(counters.get(window.seconds), now),
+            resets_at=_ends_at(counters.get(window.seconds), now),
         )
-        for window in effective_windows(state, said.force)
+        for window in effective_windows(state, sources.force)
     ]
     return LimitUse(
         name=name,
@@ -183,18 +187,18 @@ def describe_limit(
     )
 
 
-def _used(counted: CountedWindow | None, now: datetime) -> int | None:
-    if counted is None:
+def _used(counter: CountedWindow | None, now: datetime) -> int | None:
+    if counter is None:
         return None
     at = now.timestamp()
-    if counted.ends_at > 0:
-        return counted.used if at < counted.ends_at else 0
-    oldest = int(at / (counted.seconds / SLICES)) - SLICES
-    return sum(calls for index, calls in counted.slices if index >= oldest)
+    if counter.ends_at > 0:
+        return counter.used if at < counter.ends_at else 0
+    oldest = int(at / (counter.seconds / SLICES)) - SLICES
+    return sum(calls for index, calls in counter.slices if index >= oldest)
 
 
-def _ends_at(counted: CountedWindow | None, now: datetime) -> datetime | None:
-    return None if counted is None else _later(counted.ends_at, now)
+def _ends_at(counter: CountedWindow | None, now: datetime) -> datetime | None:
+    return None if counter is None else _later(counter.ends_at, now)
 
 
 def _later(instant: float, now: datetime) -> datetime | None:

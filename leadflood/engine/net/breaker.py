@@ -31,7 +31,7 @@ class BreakerOpen(Throttled):
 
 
 class BreakerState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What operators see of a breaker on this node.
+    """A breaker on this node as operators see it.
 
     `reason` is the code of the last failure, empty when there was none; `openSeconds` how long it
     has been open and `retryInSeconds` when one call is let through, both None while it is closed.

@@ -50,7 +50,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitHint(msgspec.Struct, frozen=True):
-    """What an answer's headers say of one window; absent numbers were not told.
+    """One window by an answer's headers; absent numbers were not told.
 
     `window_seconds` says which window (60, 3600, 86400); `resets_in_seconds` when it ends.
     """
@@ -62,7 +62,7 @@ class LimitHint(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back, as the adapter read it: the raw body is what is cached and hashed.
+    """The answer of a call as the adapter read it: the raw body is what is cached and hashed.
 
     `found` False is a miss. `cost_micros` is what the provider charges for it.
     `cached` is set by the gate: this answer was already paid for; so is `observed_at`, the time

@@ -79,7 +79,7 @@ DEFAULTS = Settings()
 
 
 class GatewayParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gateway is built from.
+    """Parts that the gateway is built from.
 
     `node_id` returns this node's id now.
     `providers` are the configured ones; an unknown one has no limits.

@@ -45,7 +45,7 @@ class LearnedWindow(msgspec.Struct):
 
 
 class AllowanceState(msgspec.Struct):
-    """What a row holds. `next_at` is the next free moment of the pace.
+    """The state in a row. `next_at` is the next free moment of the pace.
 
     `held_until`: nothing before it (the other side said so). `slow_*`: what is left of the current
     window is spread over the rest of it. `probe_until`: one call is out to learn the limit.
@@ -63,7 +63,7 @@ class AllowanceState(msgspec.Struct):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True):
-    """What a process asks of an allowance.
+    """A process's request to an allowance.
 
     `count` moments are asked for, at the instant `now`.
     `lead_seconds` is the least notice, `ahead_seconds` the most.
@@ -95,7 +95,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class LimitFeedback(msgspec.Struct, frozen=True):
-    """What an answer said of the limit.
+    """The limit by an answer's headers.
 
     `sent_at` and `received_at` are when the call left and its answer came.
     `hints` are its headers, `held_seconds` the wait it asked for.
@@ -239,12 +239,12 @@ def _pace(
 
 
 def _counted(allowed: AllowanceState, window: Window) -> CountedWindow:
-    for counted in allowed.counted:
-        if counted.seconds == window.seconds:
-            return counted
-    counted = CountedWindow(window.seconds)
-    allowed.counted.append(counted)
-    return counted
+    for counter in allowed.counted:
+        if counter.seconds == window.seconds:
+            return counter
+    counter = CountedWindow(window.seconds)
+    allowed.counted.append(counter)
+    return counter
 
 
 def _left_of_counted(
@@ -252,39 +252,39 @@ def _left_of_counted(
 ) -> tuple[int, float]:
     most, free_at = 1 << 40, now
     for window in windows:
-        counted = _counted(allowed, window)
-        left, at = _left(counted, window, now)
-        most = min(most, left)
-        if left == 0:
+        counter = _counted(allowed, window)
+        remaining, at = _left(counter, window, now)
+        most = min(most, remaining)
+        if remaining == 0:
             free_at = max(free_at, at)
     return most, free_at
 
 
-def _left(counted: CountedWindow, window: Window, now: float) -> tuple[int, float]:
-    if counted.ends_at > 0:
-        if now >= counted.ends_at:
-            passed = int((now - counted.ends_at) // counted.seconds) + 1
-            counted.ends_at += passed * counted.seconds
-            counted.used = 0
-        return max(0, window.calls - counted.used), counted.ends_at
-    slice_seconds = counted.seconds / SLICES
+def _left(counter: CountedWindow, window: Window, now: float) -> tuple[int, float]:
+    if counter.ends_at > 0:
+        if now >= counter.ends_at:
+            passed = int((now - counter.ends_at) // counter.seconds) + 1
+            counter.ends_at += passed * counter.seconds
+            counter.used = 0
+        return max(0, window.calls - counter.used), counter.ends_at
+    slice_seconds = counter.seconds / SLICES
     oldest = int(now / slice_seconds) - SLICES
-    counted.slices = [(index, calls) for index, calls in counted.slices if index >= oldest]
-    left = window.calls - sum(calls for _, calls in counted.slices)
-    first = counted.slices[0][0] if counted.slices else oldest
-    return max(0, left), (first + SLICES + 1) * slice_seconds
+    counter.slices = [(index, calls) for index, calls in counter.slices if index >= oldest]
+    remaining = window.calls - sum(calls for _, calls in counter.slices)
+    first = counter.slices[0][0] if counter.slices else oldest
+    return max(0, remaining), (first + SLICES + 1) * slice_seconds
 
 
 def _count(allowed: AllowanceState, windows: Sequence[Window], calls: int, now: float) -> None:
     for window in windows if calls else ():
-        counted = _counted(allowed, window)
-        counted.used += calls
-        index = int(now / (counted.seconds / SLICES))
-        if counted.slices and counted.slices[-1][0] == index:
-            calls_before = counted.slices[-1][1]
-            counted.slices[-1] = (index, calls_before + calls)
+        counter = _counted(allowed, window)
+        counter.used += calls
+        index = int(now / (counter.seconds / SLICES))
+        if counter.slices and counter.slices[-1][0] == index:
+            calls_before = counter.slices[-1][1]
+            counter.slices[-1] = (index, calls_before + calls)
         else:
-            counted.slices.append((index, calls))
+            counter.slices.append((index, calls))
 
 
 def _learn(allowed: AllowanceState, hint: LimitHint) -> None:
@@ -308,22 +308,22 @@ def _lower(
         return
     ends_at = feedback.received_at + max(0.0, hint.resets_in_seconds)
     if window.seconds > PACED_UP_TO_SECONDS:
-        counted = _counted(allowed, window)
-        if counted.ends_at == 0:
-            counted.used = sum(calls for _, calls in counted.slices)
-        elif ends_at > counted.ends_at + counted.seconds / 2:
-            counted.used = 0
-        counted.ends_at = ends_at
-        counted.used = max(counted.used, window.calls - hint.remaining)
+        counter = _counted(allowed, window)
+        if counter.ends_at == 0:
+            counter.used = sum(calls for _, calls in counter.slices)
+        elif ends_at > counter.ends_at + counter.seconds / 2:
+            counter.used = 0
+        counter.ends_at = ends_at
+        counter.used = max(counter.used, window.calls - hint.remaining)
         return
     interval = interval_of(window, jitter_seconds)
     handed_out = max(0.0, (allowed.next_at - feedback.sent_at) / interval - 1)
-    left = hint.remaining - handed_out
+    remaining = hint.remaining - handed_out
     from_at = max(allowed.next_at, feedback.received_at)
     if ends_at <= from_at or (window.kind is not WindowKind.FIXED and hint.remaining > 0):
         return
-    if left < 1:
+    if remaining < 1:
         allowed.held_until = max(allowed.held_until, ends_at)
-    elif (ends_at - from_at) / left > interval:
+    elif (ends_at - from_at) / remaining > interval:
         allowed.slow_until = ends_at
-        allowed.slow_interval = (ends_at - from_at) / left
+        allowed.slow_interval = (ends_at - from_at) / remaining

@@ -15,7 +15,7 @@ from leadflood.engine.net.calls import Reply
 
 
 class LineState(StrEnum):
-    """Where a ledger line stands; unresolved counts at its reserved price."""
+    """The state of a ledger line; unresolved counts at its reserved price."""
 
     RESERVED = "reserved"
     SETTLED = "settled"
@@ -52,7 +52,7 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """How a call ended: its line's last state, what it cost, the answers to keep.
+    """The receipt of a call: its line's last state, what it cost, the answers to keep.
 
     `shares` sum to `settled_micros`; both mean nothing unless the state is settled.
     """
@@ -67,7 +67,7 @@ class LedgerReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerQuestion(msgspec.Struct, frozen=True):
-    """What an answer is found by; one kept before `since` does not count (None: all do)."""
+    """The key of an answer; one kept before `since` does not count (None: all do)."""
 
     provider: str
     operation: str

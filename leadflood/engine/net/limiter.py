@@ -163,19 +163,19 @@ class Lane:
         elif not slot.is_free and slot.at > self._clock.monotonic():
             self._give([slot])
 
-    def record_feedback(self, told: LimitFeedback) -> None:
+    def record_feedback(self, feedback: LimitFeedback) -> None:
         """Record what an answer said of the limit; the row learns it with the next lease."""
-        if self._is_open() and not told.hints and not told.held_seconds:
+        if self._is_open() and not feedback.hints and not feedback.held_seconds:
             return
-        if told.held_seconds or told.ends_probe:
-            self._feedback.append(told)
+        if feedback.held_seconds or feedback.ends_probe:
+            self._feedback.append(feedback)
         elif self._feedback and not (
             self._feedback[-1].held_seconds or self._feedback[-1].ends_probe
         ):
-            self._feedback[-1] = told
+            self._feedback[-1] = feedback
         else:
-            self._feedback.append(told)
-        if told.held_seconds or told.ends_probe or self._is_open():
+            self._feedback.append(feedback)
+        if feedback.held_seconds or feedback.ends_probe or self._is_open():
             self._open_until = 0.0
             self._wake.set()
 
@@ -202,16 +202,16 @@ class Lane:
 
     async def _lease(self) -> float:
         self._drop_gone()
-        told, self._feedback = self._feedback, []
-        began = self._clock.monotonic()
+        reports, self._feedback = self._feedback, []
+        started = self._clock.monotonic()
         now = self._clock.now()
-        offset = began - now.timestamp()
+        offset = started - now.timestamp()
         try:
             async with self._allowance.locked(
                 self._key.provider, self._key.api_key, self._key.limit_name, now
             ) as row:
                 allowed = _decode(row.state)
-                self._apply(allowed, told)
+                self._apply(allowed, reports)
                 before = allowed.next_at
                 # the row may have been locked for long: only from here is `now` the present
                 leased = self._ask(allowed)
@@ -219,27 +219,23 @@ class Lane:
         except BaseException:
             # the first call may be out: its commit's reply may be what was lost
             self._feedback = [
-                *told,
+                *reports,
                 *self._feedback,
                 LimitFeedback(0.0, 0.0, ends_probe=True, is_answer=False),
             ]
             raise
-        self._note(leased, allowed, before, began, offset)
-        self._give(
-            [
-                Slot(
-                    at + offset,
-                    self._clock.monotonic(),
-                    leased.tolerance_seconds,
-                    leased.is_probe,
-                    leased.is_open,
-                )
-                for at in leased.slots
-            ]
-        )
+        self._note(leased, allowed, before, started, offset)
+        self._give(self._slots_of(leased, offset))
         if leased.again_seconds > self._settings.wait_at_most_seconds:
             self._turn_away(leased.again_seconds)
         return leased.again_seconds
+
+    def _slots_of(self, leased: Lease, offset: float) -> list[Slot]:
+        leased_at = self._clock.monotonic()
+        return [
+            Slot(at + offset, leased_at, leased.tolerance_seconds, leased.is_probe, leased.is_open)
+            for at in leased.slots
+        ]
 
     def _ask(self, allowed: AllowanceState) -> Lease:
         return lease(
@@ -260,26 +256,26 @@ class Lane:
         """Lease earlier where the database is slow, or the pace is lost while waiting for it."""
         return max(self._settings.ahead_seconds, 2 * self._pace.lead_seconds)
 
-    def _apply(self, allowed: AllowanceState, told: Sequence[LimitFeedback]) -> None:
-        for each in told:
-            apply_feedback(allowed, self._windows, each, self._pace.jitter_seconds)
+    def _apply(self, allowed: AllowanceState, reports: Sequence[LimitFeedback]) -> None:
+        for feedback in reports:
+            apply_feedback(allowed, self._windows, feedback, self._pace.jitter_seconds)
 
     def _note(
-        self, leased: Lease, allowed: AllowanceState, before: float, began: float, offset: float
+        self, leased: Lease, allowed: AllowanceState, before: float, started: float, offset: float
     ) -> None:
         now = self._clock.monotonic()
         self._open_until = now + _OPEN_SECONDS if leased.is_open else 0.0
         handed_out = len(leased.slots)
-        self._pace.record_lease(now - began, leased.interval_seconds)
+        self._pace.record_lease(now - started, leased.interval_seconds)
         self._pace.record_share(handed_out, before, allowed.next_at)
         self._pace.next_at = max(allowed.next_at, allowed.held_until) + offset
 
     def _give(self, slots: Sequence[Slot]) -> None:
-        left = list(reversed(slots))
-        while left and self._waiters:
+        free_slots = list(reversed(slots))
+        while free_slots and self._waiters:
             _, waiter = heapq.heappop(self._waiters)
             if not waiter.done():
-                waiter.set_result(left.pop())
+                waiter.set_result(free_slots.pop())
 
     def _pass_on(self, waiter: "asyncio.Future[Slot]") -> None:
         """Pass on what a cancelled waiter was given in the same moment."""
@@ -318,9 +314,9 @@ class Lane:
         waiting, self._waiters = self._waiters, []
         for _, waiter in waiting:
             if not waiter.done():
-                told = Transient("No allowance could be leased: the database does not answer.")
-                told.__cause__ = error
-                waiter.set_exception(told)
+                refusal = Transient("No allowance could be leased: the database does not answer.")
+                refusal.__cause__ = error
+                waiter.set_exception(refusal)
 
 
 class Limiter:
@@ -364,7 +360,7 @@ class Limiter:
 
 
 class _Pace:
-    """What a lane measures of itself: how early to ask, how late calls leave, its share."""
+    """The measurements of a lane: how early to ask, how late calls leave, its share."""
 
     def __init__(self) -> None:
         self.next_at = 0.0
@@ -400,8 +396,8 @@ class _Pace:
         """Record how much of all that was handed out came to this process."""
         if own == 0 or self.interval == 0:
             return
-        others = max(0.0, (before - self._seen_next_at) / self.interval)
-        self._share += (own / (own + others) - self._share) * 0.2
+        other_calls = max(0.0, (before - self._seen_next_at) / self.interval)
+        self._share += (own / (own + other_calls) - self._share) * 0.2
         self._seen_next_at = after
 
     def record_preparation(self, took_seconds: float) -> None:

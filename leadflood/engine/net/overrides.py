@@ -24,7 +24,7 @@ class WindowOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What is set by hand for a provider, or, with caps alone, for all of them.
+    """Overrides set by hand for a provider, or, with caps alone, for all of them.
 
     A cap None is that of the settings. `breaker_resets` counts how often its breaker was closed.
     """

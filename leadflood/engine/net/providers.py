@@ -1,4 +1,4 @@
-"""What the gateway keeps of each provider: its limits in force, its breaker, its latency."""
+"""The gateway's state of each provider: its limits in force, its breaker, its latency."""
 
 from collections.abc import Mapping
 

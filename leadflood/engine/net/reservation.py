@@ -43,7 +43,7 @@ class Reservation(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """How a call ended; `job` is whose stage records it, with the error or the reply."""
+    """The settlement of a call; `job` is whose stage records it, with the error or the reply."""
 
     receipt: LedgerReceipt
     job: JobContext | None = None
@@ -123,11 +123,15 @@ class Reservations:
         pending = await self._list_pending(tx, reservations, is_repeat=is_repeat)
         await self._check_caps(tx, pending, refusals)
         await self._authorize(tx, pending, refusals)
-        granted = [each.purchase for each in pending if each.purchase.reference not in refusals]
+        granted = [
+            reservation.purchase
+            for reservation in pending
+            if reservation.purchase.reference not in refusals
+        ]
         if granted:
             await self._ledger.reserve(tx, node_id, granted)
         self._crash_points.reach("reserve.before", granted)
-        return [refusals.get(each.purchase.reference, True) for each in reservations]
+        return [refusals.get(reservation.purchase.reference, True) for reservation in reservations]
 
     async def _list_pending(
         self, tx: Tx, reservations: Sequence[Reservation], *, is_repeat: bool
@@ -135,13 +139,19 @@ class Reservations:
         """Leave out what an earlier try has reserved already."""
         if not is_repeat:
             return reservations
-        done = await self._ledger.find_reserved(tx, [each.purchase for each in reservations])
-        return [each for each in reservations if each.purchase.reference not in done]
+        reserved = await self._ledger.find_reserved(
+            tx, [reservation.purchase for reservation in reservations]
+        )
+        return [
+            reservation
+            for reservation in reservations
+            if reservation.purchase.reference not in reserved
+        ]
 
     async def _check_caps(
         self, tx: Tx, pending: Sequence[Reservation], refusals: dict[UUID, Exception]
     ) -> None:
-        purchases = [each.purchase for each in pending]
+        purchases = [reservation.purchase for reservation in pending]
         checks = await self._ledger.check_caps(tx, purchases)
         for purchase, refusal in zip(purchases, checks, strict=True):
             if refusal is not None:
@@ -150,11 +160,11 @@ class Reservations:
     async def _authorize(
         self, tx: Tx, pending: Sequence[Reservation], refusals: dict[UUID, Exception]
     ) -> None:
-        """Give each stage the last word on its effects, all of a stage at once."""
+        """Ask each stage to authorize its effects, all of a stage at once."""
         effects = [
-            (each.purchase, each.job)
-            for each in pending
-            if each.job is not None and each.purchase.reference not in refusals
+            (reservation.purchase, reservation.job)
+            for reservation in pending
+            if reservation.job is not None and reservation.purchase.reference not in refusals
         ]
         purchases = [purchase for purchase, _ in effects]
         self._crash_points.reach("authorize.before", purchases)
@@ -193,8 +203,12 @@ async def _decide(
 
 
 async def _record(tx: Tx, settlements: Sequence[Settlement]) -> None:
-    """Let each stage write what became of its effects, all of a stage at once where it can."""
-    effects = [(each.job, each.error, each.reply) for each in settlements if each.job is not None]
+    """Record each stage's outcome of its effects, all of a stage at once where it can."""
+    effects = [
+        (settlement.job, settlement.error, settlement.reply)
+        for settlement in settlements
+        if settlement.job is not None
+    ]
     by_stage: dict[RecordMany, list[tuple[JobContext, BaseException | None, Reply | None]]] = {}
     for job, error, reply in sorted(effects, key=lambda effect: effect[0].job_id):
         if job.record_many is not None:

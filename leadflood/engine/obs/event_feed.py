@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CursorTooOld(LeadfloodError):
-    """What came right after the cursor may be pruned: begin anew from what is there now."""
+    """The events right after the cursor may be pruned: begin anew from what is there now."""
 
     code = "events.cursor.too_old"
 
@@ -46,7 +46,7 @@ class Cursor(msgspec.Struct, frozen=True, order=True):
     at_ms: int
 
     def write(self) -> str:
-        """Make it opaque."""
+        """Encode it as opaque text."""
         packed = _FORM.pack(self.era, self.xid, self.id.bytes, self.at_ms)
         return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
@@ -112,7 +112,7 @@ class EventFeed:
         return Cursor(0, 0, UUID(int=0), _ms(self._clock.now()))
 
     async def check(self, cursor: Cursor) -> None:
-        """Make sure that nothing right behind a cursor is gone. Raises: CursorTooOld."""
+        """Check that no event right behind a cursor is pruned. Raises: CursorTooOld."""
         if cursor.at_ms >= _ms(self._clock.now() - self._retention):
             return
         position = {"era": cursor.era, "xid": str(cursor.xid), "id": cursor.id}
@@ -166,12 +166,12 @@ class Subscriber:
         self.is_dropped = False
 
     def take_at_once(self, take: Take, after: Cursor) -> None:
-        """Let pages behind a cursor be taken at once while nothing waits to be received."""
+        """Allow pages behind a cursor to be taken at once while nothing waits to be received."""
         if self._receive.statistics().current_buffer_used == 0:
             self._take, self._after = take, after
 
     def push(self, page: EventBatch) -> None:
-        """Give it a page without waiting; who is too far behind gets no more."""
+        """Offer a page without waiting; a subscriber too far behind gets no more."""
         take, after = self._take, self._after
         if take is not None and after is not None:
             if page.events[0].cursor > after and take(page):
@@ -217,7 +217,7 @@ class EventHub:
 
     @property
     def feed(self) -> EventFeed:
-        """What it reads from."""
+        """The feed it reads from."""
         return self._feed
 
     async def run(self) -> None:

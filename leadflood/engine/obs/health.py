@@ -34,7 +34,7 @@ async def look(name: str, find_out: Callable[[], Awaitable[str]]) -> Check:
 
 
 class NotAsItShouldBe(Exception):
-    """What a check found, for a person."""
+    """The finding of a check, for a person."""
 
 
 async def read_feed_lag(db: Reader) -> float:

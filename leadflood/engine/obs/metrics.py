@@ -37,7 +37,7 @@ class StageReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True):
-    """What the queue holds for a stage, on all nodes."""
+    """The queue's counts for a stage, on all nodes."""
 
     stage: str
     queued: int

@@ -74,7 +74,7 @@ ORDER BY pg_total_relation_size(class.oid) DESC, class.relname
 SELECT pg_database_size(current_database())
 
 -- name: count_connections
--- Who is connected to this database, and how many the server takes.
+-- Count the connections to this database, and the most that the server takes.
 SELECT count(*) FILTER (WHERE state = 'active')::int AS active,
        count(*) FILTER (WHERE state = 'idle')::int AS idle,
        count(*) FILTER (WHERE state LIKE 'idle in transaction%')::int AS in_transaction,

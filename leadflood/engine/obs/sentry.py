@@ -54,12 +54,7 @@ def report_bug(logger: Any, method: str, fields: MutableMapping[str, Any]) -> An
     return fields
 
 
-@contextmanager
-def reporting(settings: Settings, transport: Any = None) -> Iterator[None]:
-    """Report bugs while the block runs. Raises: NotConfigured."""
-    if not settings.dsn:
-        yield
-        return
+def _load_client() -> Any:
     try:
         import sentry_sdk  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -68,6 +63,16 @@ def reporting(settings: Settings, transport: Any = None) -> Iterator[None]:
             " pip install 'leadflood[sentry]', or leave sentry.dsn empty",
             code="engine.sentry.missing",
         ) from error
+    return sentry_sdk
+
+
+@contextmanager
+def reporting(settings: Settings, transport: Any = None) -> Iterator[None]:
+    """Report bugs while the block runs. Raises: NotConfigured."""
+    if not settings.dsn:
+        yield
+        return
+    sentry_sdk = _load_client()
     more = {} if transport is None else {"transport": transport}
     sentry_sdk.init(
         dsn=settings.dsn,

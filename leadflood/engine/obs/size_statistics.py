@@ -61,7 +61,7 @@ class EventLog(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def count_queue(db: Reader, stages: Sequence[str]) -> list[QueueDepth]:
     """Count live jobs by stage, exactly up to a bound, else from the size of the index."""
     rows = await db.fetch(SQL.count_queued, stages=list(stages), most=COUNTED_UP_TO + 1)
-    others = {
+    live_counts = {
         row["stage"]: row
         for row in await db.fetch(SQL.count_claimed_and_scheduled, most=COUNTED_UP_TO + 1)
     }
@@ -71,7 +71,7 @@ async def count_queue(db: Reader, stages: Sequence[str]) -> list[QueueDepth]:
     if large:
         in_all = int(await db.fetch_value(SQL.estimate_queued))
         estimate = max(COUNTED_UP_TO + 1, (in_all - small) // len(large))
-    return [_depth(row, others.get(row["stage"]), estimate) for row in rows]
+    return [_depth(row, live_counts.get(row["stage"]), estimate) for row in rows]
 
 
 async def list_tables(db: Reader) -> list[TableSize]:
@@ -101,13 +101,13 @@ async def look_at_events(db: Reader, lag_seconds: float) -> EventLog:
     return EventLog(oldest_at=oldest, newest_at=newest, lag_seconds=round(lag_seconds, 3))
 
 
-def _depth(row: Row, others: Row | None, estimate: int) -> QueueDepth:
+def _depth(row: Row, live_counts: Row | None, estimate: int) -> QueueDepth:
     is_estimate = row["queued"] > COUNTED_UP_TO
     return QueueDepth(
         stage=row["stage"],
         queued=estimate if is_estimate else row["queued"],
-        running=0 if others is None else others["running"],
-        scheduled=0 if others is None else others["scheduled"],
+        running=0 if live_counts is None else live_counts["running"],
+        scheduled=0 if live_counts is None else live_counts["scheduled"],
         is_estimate=is_estimate,
         oldest_at=row["oldest_at"],
     )

@@ -1,4 +1,4 @@
-"""What a stage's actors count. Updated per batch where it can be: a job costs nanoseconds here."""
+"""Metrics of a stage's actors. Updated per batch where it can be: a job costs nanoseconds here."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

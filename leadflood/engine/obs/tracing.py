@@ -40,7 +40,7 @@ class Span(Protocol):
         """Its `traceparent`, for what happens below it; empty: it is not recorded."""
 
     def rename(self, name: str, **fields: str | int) -> None:
-        """Give it the name that is known only now, with more fields."""
+        """Rename it once the name is known, with more fields."""
 
     def end(self, error: BaseException | None = None) -> None:
         """End it."""
@@ -86,7 +86,7 @@ CURRENT_SPAN: ContextVar[str] = ContextVar("current_span", default="")
 
 @contextmanager
 def spanned(name: str, kind: Kind, parent: str, **fields: str | int) -> Iterator[Span]:
-    """Make a span of the block; for where the tracer is on."""
+    """Open a span around the block; for where the tracer is on."""
     span = ActiveTracer.tracer.begin(name, kind, parent, **fields)
     token = CURRENT_SPAN.set(span.trace_parent)
     try:
@@ -205,7 +205,7 @@ class _OpenSpan:
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
 
     def rename(self, name: str, **fields: str | int) -> None:
-        """Give it the name that is known only now, with more fields."""
+        """Rename it once the name is known, with more fields."""
         self._span.update_name(name)
         self._span.set_attributes(fields)
 

@@ -124,22 +124,22 @@ class Committer:
         pause = min(0.05 * 2 ** min(self._repeats, 10), LONGEST_PAUSE_SECONDS)
         await REAL_TIME.sleep(pause)
         try:
-            held = await repository.list_held(
+            held_ids = await repository.list_held(
                 self._db, [job.job_id for job in part], [job.claim for job in part]
             )
         except Exception:  # noqa: BLE001 - the next repeat asks again
             return [part]
         self._node.wants_reconcile.set()
-        still = self._keep(part, held)
+        still = self._keep(part, held_ids)
         if not still:
             self._repeats, self.stall_reason = 0, None
         return [still] if still else []
 
-    def _keep(self, part: Sequence[Job], held: set[UUID]) -> list[Job]:
+    def _keep(self, part: Sequence[Job], held_ids: set[UUID]) -> list[Job]:
         """Leave out the claims that are gone: settled by another try, or now another node's."""
-        still = [job for job in part if job.job_id in held]
+        still = [job for job in part if job.job_id in held_ids]
         for job in part:
-            if job.job_id not in held:
+            if job.job_id not in held_ids:
                 self._node.held.pop(job.job_id, None)
         if lost := len(part) - len(still):
             self._metrics.lost(lost)
@@ -158,10 +158,10 @@ class Committer:
                 delivery.complete()
         except _LostClaimsError:
             delivery.abandon()
-            held = await repository.list_held(
+            held_ids = await repository.list_held(
                 self._db, [job.job_id for job in part], [job.claim for job in part]
             )
-            if still := self._keep(part, held):
+            if still := self._keep(part, held_ids):
                 await self._attempt(still)
             return
         except BaseException:
@@ -171,9 +171,9 @@ class Committer:
         self._metrics.committed(sorted_part.counts(), len(part))
 
     def _forget(self, part: Sequence[Job]) -> None:
-        held = self._node.held
+        claims = self._node.held
         for job in part:
-            held.pop(job.job_id, None)
+            claims.pop(job.job_id, None)
 
     def _sort(self, part: Sequence[Job]) -> "_Batch":
         """Sort jobs by what becomes of them."""
@@ -227,9 +227,9 @@ class Committer:
             await self._postpone(tx, batch, delivery)
 
     async def _write_ended(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
-        ended = batch.ended
+        jobs = batch.ended
         settled = await self._delete(tx, batch)
-        if settled.count != len(ended):
+        if settled.count != len(jobs):
             raise _LostClaimsError
         if batch.dead:
             await self._insert_dead_letters(tx, batch.dead)
@@ -238,15 +238,15 @@ class Committer:
                 tx,
                 [
                     FinishedTask(job, job.outcome, job.input)  # type: ignore[arg-type]
-                    for job in ended
+                    for job in jobs
                     if job.payload is None
                 ],
             )
             if follows:
-                causes = {job.job_id: job for job in ended}
+                causes = {job.job_id: job for job in jobs}
                 await self._dispatcher.dispatch(tx, follows, causes, delivery)
         if settled.again:
-            await self._run_again(tx, ended, settled.again, delivery)
+            await self._run_again(tx, jobs, settled.again, delivery)
 
     async def _delete(self, tx: Tx, batch: "_Batch") -> repository.SettledClaims:
         ids = [job.job_id for job in batch.ended]
@@ -267,10 +267,10 @@ class Committer:
         )
 
     async def _run_again(
-        self, tx: Tx, ended: Sequence[Job], again: dict[UUID, str], delivery: HandOff
+        self, tx: Tx, jobs: Sequence[Job], again: dict[UUID, str], delivery: HandOff
     ) -> None:
         """A running key was asked for again: queue a new job with what was asked last."""
-        jobs = [
+        new_jobs = [
             NewJob(
                 job.task,
                 again[job.job_id],
@@ -282,10 +282,10 @@ class Committer:
                 job.request_id,
                 job.trace_parent,
             )
-            for job in ended
+            for job in jobs
             if job.job_id in again
         ]
-        await self._dispatcher.insert(tx, self._stage.name, jobs, delivery)
+        await self._dispatcher.insert(tx, self._stage.name, new_jobs, delivery)
 
     async def _postpone(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
         now = self._clock.now()

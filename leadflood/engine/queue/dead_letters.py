@@ -18,7 +18,7 @@ DOUBTFUL_CODES = ("effect.unsure", "effect.unknown")
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters; a field that is None does not filter."""
+    """A filter of dead letters; a field that is None does not filter."""
 
     stage: str | None = None
     error_code: str | None = None
@@ -52,7 +52,7 @@ class DeadLetterCount(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Ending(StrEnum):
-    """What came of a replay."""
+    """The outcomes of a replay."""
 
     QUEUED = "queued"
     ALREADY_QUEUED = "already_queued"
@@ -161,7 +161,7 @@ async def replay(
 
 
 async def bury(tx: Tx, job_id: UUID, by_whom: str, now: datetime) -> DeadLetter:
-    """Give a waiting job up: it becomes a dead letter. Raises: NotFound."""
+    """Discard a waiting job: it becomes a dead letter. Raises: NotFound."""
     if await tx.fetch_value(SQL.bury_job, id=job_id, by_whom=by_whom, now=now) is None:
         raise NotFound(
             f"no job {job_id} waits: it may run, have ended, or be a dead letter already; "

@@ -122,7 +122,7 @@ class EventRows:
 
 
 class HandOff:
-    """What a transaction hands off through memory: pushed after COMMIT, released on rollback."""
+    """Jobs that a transaction hands off in memory: pushed after COMMIT, released on rollback."""
 
     def __init__(self, node: Node | None, wakeups: Wakeups) -> None:
         self._node = node

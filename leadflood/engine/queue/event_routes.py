@@ -17,7 +17,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class EventRoute(msgspec.Struct, frozen=True):
-    """What an event type does, looked up once.
+    """The routes of an event type, looked up once.
 
     `name` is its tag; `internal`: it is not logged; `stages` are those it starts.
     `is_keyed`, `has_subject` and `has_version`: its class says so itself.

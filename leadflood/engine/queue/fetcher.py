@@ -26,7 +26,7 @@ LEAST_RESCAN_SECONDS = 1.0
 RESCAN_SHARE = 10.0
 FAILURE_PAUSE_SECONDS = 0.5
 CLAIM_COLUMNS = 12
-"""What a claim returns: the columns of a `Job`, in its order, and the payload."""
+"""The result of a claim: the columns of a `Job`, in its order, and the payload."""
 
 
 class JobFetcher:

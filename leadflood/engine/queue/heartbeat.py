@@ -67,9 +67,9 @@ async def register_installation(db: Reader, clock: Clock, mode: str) -> int:
 
 
 async def _adopt(db: Reader, clock: Clock, row: Row) -> int:
-    written = (row["system_identifier"], row["timeline"], row["database_oid"])
+    stored = (row["system_identifier"], row["timeline"], row["database_oid"])
     present = (row["system_identifier_now"], row["timeline_now"], row["database_oid_now"])
-    if written == present:
+    if stored == present:
         return int(row["era"])
     reason = "this database was restored, copied or failed over; look before you release sending"
     await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
@@ -204,14 +204,14 @@ class Heartbeat:
 
     async def _watch_peers(self, session: Tx, node: Node) -> None:
         now = REAL_TIME.monotonic()
-        others = [row for row in await session.fetch(SQL.list_nodes) if row["id"] != node.id]
+        peers = [row for row in await session.fetch(SQL.list_nodes) if row["id"] != node.id]
         self._seen = {
             row["id"]: self._seen[row["id"]]
             if self._seen.get(row["id"], (None,))[0] == row["beat"]
             else (row["beat"], now)
-            for row in others
+            for row in peers
         }
-        for row in others:
+        for row in peers:
             if now - self._seen[row["id"]][1] > self._settings.dead_after_seconds:
                 await self._evict(session, row)
-        node.has_peers = bool(others)
+        node.has_peers = bool(peers)

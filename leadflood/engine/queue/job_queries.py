@@ -88,27 +88,15 @@ async def list_page(
     fit, the page ends early and `next_place` says where to go on.
     """
     start = before or NEWEST
+    bounds = {"before": start, "limit": limit + 1}
+    scope = {"run_id": job_filter.run_id, "stage": job_filter.stage}
     if job_filter.subject is not None:
-        rows = await db.fetch(
-            SQL.list_jobs_about, **_about(job_filter), before=start, limit=limit + 1
-        )
+        rows = await db.fetch(SQL.list_jobs_about, **_about(job_filter), **bounds)
     elif job_filter.state is JobState.RUNNING:
-        rows = await db.fetch(
-            SQL.list_running_jobs,
-            run_id=job_filter.run_id,
-            stage=job_filter.stage,
-            before=start,
-            limit=limit + 1,
-        )
+        rows = await db.fetch(SQL.list_running_jobs, **scope, **bounds)
     elif job_filter.state in {JobState.FAILED, JobState.CANCELLED}:
-        rows = await db.fetch(
-            SQL.list_ended_badly,
-            run_id=job_filter.run_id,
-            stage=job_filter.stage,
-            states=_numbers(job_filter.state),
-            before=start,
-            limit=limit + 1,
-        )
+        states = _numbers(job_filter.state)
+        rows = await db.fetch(SQL.list_ended_badly, **scope, states=states, **bounds)
     else:
         return await _search(db, job_filter, start, limit)
     more = rows[limit - 1]["id"] if len(rows) > limit else None

@@ -1,4 +1,4 @@
-"""What one process knows of itself as a node: its id, the claims it holds, who else lives."""
+"""A process as a node: its id, the claims it holds, its living peers."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How a task ends: values, matched exhaustively."""
+"""Outcomes of tasks: values, matched exhaustively."""
 
 from typing import Generic, TypeVar
 

@@ -1,4 +1,4 @@
-"""What the queue's actors on one node share."""
+"""Parts that the queue's actors on one node share."""
 
 import random
 from collections.abc import Callable

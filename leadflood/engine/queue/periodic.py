@@ -75,7 +75,7 @@ class Scheduler:
             await self._clock.sleep(left)
 
     async def register(self) -> None:
-        """Give each periodic job its row; a new one is due at its next tick."""
+        """Insert the row of each periodic job; a new one is due at its next tick."""
         for duty in self._jobs:
             tick_at = duty.tick_at(self._clock.now())
             await self._db.execute(SQL.register_periodic, name=duty.name, now=tick_at)

@@ -95,7 +95,7 @@ WHERE job.id = held.id AND job.claim = held.claim
   AND job.node_id = :node_id::bigint
 
 -- name: list_claims
--- What the database holds in this node's name.
+-- List the claims that the database holds in this node's name.
 SELECT id, claim FROM job WHERE node_id = :node_id::bigint AND state = 1
 
 -- name: insert_jobs
@@ -155,7 +155,7 @@ FROM unnest(:ids::uuid[], :versions::bigint[], :subjects::uuid[], :run_ids::uuid
             :payloads::text[]) AS happened (id, version, subject, run_id, type, payload)
 
 -- name: insert_dead_letters
--- Keep what will not be tried again, with the chain of its errors.
+-- Store dead letters, each with the chain of its errors.
 INSERT INTO dead_letter (id, run_id, stage, key, turn, priority, attempts, losses, payload,
                          error_code, error, chain, created_at, died_at)
 SELECT id, run_id, stage, key, turn, priority, attempts, losses, payload, error_code, error, chain,
@@ -168,7 +168,7 @@ FROM unnest(:ids::uuid[], :run_ids::uuid[], :stages::text[], :keys::text[], :tur
 ON CONFLICT (id) DO NOTHING
 
 -- name: wake_scheduled
--- Make the due jobs queued, oldest first, a bounded number at once.
+-- Queue the due jobs, oldest first, a bounded number at once.
 UPDATE job SET state = 0, run_at = NULL
 WHERE id = ANY (ARRAY (
     SELECT id FROM job WHERE state = 2 AND run_at <= :now::timestamptz
@@ -301,7 +301,7 @@ WHERE id < :before::uuid
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_dead_errors
--- What the dead among these jobs died of, in words.
+-- Find the errors of the dead among these jobs, in words.
 SELECT id, error FROM dead_letter WHERE id = ANY (:ids::uuid[])
 
 -- name: list_runs
@@ -376,7 +376,7 @@ FROM unnest(:ids::uuid[], :sends::text[], :providers::text[], :caps_micros::bigi
 SELECT id FROM run WHERE key = :key::text
 
 -- name: find_runs
--- What may be done for these runs.
+-- Find runs, with what they allow.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
        cancelled_at, cancelled_by
 FROM run WHERE id = ANY (:ids::uuid[])
@@ -415,7 +415,7 @@ WHERE name = :name::text AND last_tick_at < :tick::timestamptz
 RETURNING name
 
 -- name: register_periodic!
--- Make sure a periodic duty has its row.
+-- Insert the row of a periodic job where it is missing.
 INSERT INTO periodic (name, last_tick_at) VALUES (:name::text, :now::timestamptz)
 ON CONFLICT (name) DO NOTHING
 
@@ -450,7 +450,7 @@ UPDATE installation SET last_beat_at = GREATEST(installation.last_beat_at, clock
 FROM gone RETURNING true AS left_now
 
 -- name: find_installation
--- Who this database is, as written when it was new, and by its own word now.
+-- Read the identity of this database, as written when it was new and as it is now.
 SELECT clock_kind, mode, era, system_identifier, timeline, database_oid,
        GREATEST(last_beat_at, (SELECT max(last_beat_at) FROM node)) AS last_beat_at,
        clock_timestamp() AS database_now,
@@ -490,7 +490,7 @@ ON CONFLICT (name) DO UPDATE SET state = excluded.state, by_whom = excluded.by_w
     reason = excluded.reason, changed_at = excluded.changed_at
 
 -- name: drop_switch
--- Put a switch back to its default.
+-- Reset a switch to its default.
 DELETE FROM switch WHERE name = :name::text RETURNING name
 
 -- name: list_dead_letters
@@ -519,7 +519,7 @@ WHERE (:stage::text IS NULL OR stage = :stage::text)
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_payloads
--- What dead letters of a stage were to do.
+-- Read the payloads of a stage's dead letters.
 SELECT id, payload FROM dead_letter WHERE id = ANY (:ids::uuid[]) AND stage = :stage::text
 
 -- name: lock_dead_letters
@@ -575,7 +575,7 @@ SELECT id, run_id, stage, key, turn, priority, attempts, losses, payload, 'engin
 FROM gone RETURNING id
 
 -- name: notify
--- Tell the other nodes that a stage has work (or a switch changed).
+-- Notify the other nodes that a stage has work (or a switch changed).
 SELECT pg_notify('leadflood', :payload::text)
 
 -- name: find_era

@@ -16,7 +16,7 @@ _BETWEEN = "\x1f"
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What to open. `providers` None allows all; a cap None is none; equal `key`s are one run.
+    """A run to open. `providers` None allows all; a cap None is none; equal `key`s are one run.
 
     `is_loading`: it is filled part by part and cannot end before `finish_loading`.
     """
@@ -49,7 +49,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs; a field that is None does not filter."""
+    """A filter of runs; a field that is None does not filter."""
 
     kind: str | None = None
     state: str | None = None

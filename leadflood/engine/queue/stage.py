@@ -2,7 +2,7 @@
 
     load(db, tasks)     what the tasks need to know, read for a batch at once
     work(input)         waits on the outside through the gate, or computes; writes nothing
-    commit(tx, ended)   the only place that writes; returns the events that follow
+    commit(tx, tasks)   the only place that writes; returns the events that follow
     authorize(tx, jobs) effects only: the last word before the outside is called
 
 The task is the event that started it, so `work` never learns which stage comes next.
@@ -171,10 +171,10 @@ class Stage(Generic[TaskT, InputT, ResultT]):
         raise NotImplementedError
 
     async def commit(
-        self, tx: Tx, ended: Sequence[FinishedTask[TaskT, ResultT]]
+        self, tx: Tx, tasks: Sequence[FinishedTask[TaskT, ResultT]]
     ) -> Sequence[FollowUp]:
         """Write what ended, set-based, and return the events that follow."""
-        del tx, ended
+        del tx, tasks
         return ()
 
     async def authorize(self, tx: Tx, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
@@ -191,8 +191,8 @@ class Stage(Generic[TaskT, InputT, ResultT]):
         raise NotImplementedError
 
     async def record_many(
-        self, tx: Tx, ended: Sequence[tuple[JobContext, BaseException | None, Any]]
+        self, tx: Tx, tasks: Sequence[tuple[JobContext, BaseException | None, Any]]
     ) -> None:
         """Write for many calls at once, as `record` does for each (job, error, reply)."""
-        for job, error, reply in ended:
+        for job, error, reply in tasks:
             await self.record(tx, job, error, reply)

@@ -23,7 +23,7 @@ MAX_UNSETTLED = 2_000
 
 
 class StageStatus(msgspec.Struct, frozen=True):
-    """What operators see of a stage on this node.
+    """A stage on this node as operators see it.
 
     `state` is running, paused or stalled; `stall_reason` says why, None while it is not stalled.
     `channel` of `capacity` claimed jobs wait in memory, `in_flight` of `concurrency` are at work.

@@ -47,7 +47,7 @@ class Switches:
         self._followers: list[Callable[[], Awaitable[None]]] = []
 
     def follow(self, refresh: Callable[[], Awaitable[None]]) -> None:
-        """Let another part refresh what operators changed as often as this one does."""
+        """Add a part that refreshes operators' changes as often as this one does."""
         self._followers.append(refresh)
 
     async def run(self) -> None:
@@ -92,14 +92,14 @@ async def pause_stage(db: Reader, clock: Clock, stage: str, by_whom: str, reason
 
 
 async def resume_stage(db: Reader, stage: str) -> None:
-    """Let a stage go on. Raises: NotFound when it was not paused."""
+    """Resume a stage. Raises: NotFound when it was not paused."""
     if await db.fetch_value(SQL.drop_switch, name=STAGE + stage) is None:
         raise NotFound(f"stage {stage} is not paused", code="engine.stage.not_paused")
     await repository.notify(db, SWITCH_CHANGED)
 
 
 async def notify_nodes(db: Reader) -> None:
-    """Let all nodes refresh what operators changed, as soon as that is committed."""
+    """Notify all nodes of an operator's change, as soon as that is committed."""
     await repository.notify(db, SWITCH_CHANGED)
 
 

@@ -231,7 +231,7 @@ class WorkerPool:
             return await self._stage.work(job.input)
 
     def _span(self, job: Job) -> AbstractContextManager[Span]:
-        """Make a job's span, below the request that began it."""
+        """Open a job's span, below the request that began it."""
         fields = {"job.id": str(job.job_id)}
         return spanned(f"job {self._stage.name}", "consumer", job.trace_parent or "", **fields)
 
@@ -345,7 +345,7 @@ class WorkerPool:
 
     @contextmanager
     def _traced_batch(self, ready: Sequence[Job]) -> Iterator[None]:
-        """Give each job of a batch its span: what they share takes each of them as long."""
+        """Record a span of each job of a batch: shared work takes each of them as long."""
         if not ActiveTracer.tracer.is_on:
             yield
             return

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.problems import HttpRefused
 
-from tests.api.test_icps import an_icp
+from tests.api.routes.test_icps import an_icp
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

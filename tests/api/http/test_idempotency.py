@@ -7,7 +7,7 @@ import pytest
 from leadflood.api.http import idempotency
 from leadflood.app import Node
 
-from tests.api.test_leads import a_lead
+from tests.api.routes.test_leads import a_lead
 from tests.support.api import Answer, Client
 
 pytestmark = pytest.mark.pg

@@ -14,7 +14,8 @@ from leadflood.api.http.rate_limit import (
 )
 from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.roles import ALL
 from leadflood.engine.clock import ManualClock
 
 from tests.support.api import running_api

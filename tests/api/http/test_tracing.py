@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.api.test_leads import a_lead
+from tests.api.routes.test_leads import a_lead
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 
 from tests.support.api import PASSWORD, Answer, Client
 

@@ -7,7 +7,7 @@ import pytest
 from leadflood.app import Node
 from leadflood.engine.db.pool import Database
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
 from tests.support.leads import hash_of_leads, make_leads
 from tests.support.statements import sql

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
 
 pytestmark = pytest.mark.pg

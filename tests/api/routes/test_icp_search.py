@@ -5,7 +5,7 @@ import anyio
 import pytest
 from leadflood.app import Node
 from leadflood.contracts.values import FieldName
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, Target
 from leadflood.engine.clock import SystemClock

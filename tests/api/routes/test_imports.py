@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio import create_task_group
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Query

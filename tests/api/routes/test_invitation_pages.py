@@ -6,7 +6,7 @@ import anyio
 import asyncpg
 import pytest
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 
 from tests.support.api import PASSWORD, Answer, Client, Installation
 

@@ -14,7 +14,7 @@ from leadflood.domain.lead_views.service import snapshots
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.db.pool import Database
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
 from tests.support.statements import sql
 

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 from leadflood.engine.db.pool import Database
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
 from tests.support.statements import sql
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pyotp
 import pytest
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.clock import SystemClock
 
 from tests.support.api import PASSWORD, Client
@@ -18,7 +18,7 @@ async def email_of(user: Client) -> str:
 
 
 async def enrolled(user: Client) -> tuple[pyotp.TOTP, list[str]]:
-    """Enrol a second factor; gives the app and the recovery codes."""
+    """Enroll a second factor; gives the app and the recovery codes."""
     secret = (await user.post("/v1/auth/totp")).json["secret"]
     app = pyotp.TOTP(secret)
     confirmed = await user.post("/v1/auth/totp/verification", {"code": app.now()})
@@ -29,9 +29,9 @@ async def enrolled(user: Client) -> tuple[pyotp.TOTP, list[str]]:
 async def test_a_second_factor_is_asked_for_once_it_is_confirmed(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     body = {"email": await email_of(user), "password": PASSWORD}
-    enrolment = (await user.post("/v1/auth/totp")).json
+    enrollment = (await user.post("/v1/auth/totp")).json
     before = await api.post("/v1/auth/login", body)
-    app = pyotp.TOTP(enrolment["secret"])
+    app = pyotp.TOTP(enrollment["secret"])
     code = app.now()
 
     wrong = await user.post("/v1/auth/totp/verification", {"code": "000000"})
@@ -39,7 +39,7 @@ async def test_a_second_factor_is_asked_for_once_it_is_confirmed(api: Client) ->
     without = await api.post("/v1/auth/login", body)
     replayed = await api.post("/v1/auth/login", {**body, "code": code})
 
-    assert enrolment["uri"].startswith("otpauth://totp/leadflood:")
+    assert enrollment["uri"].startswith("otpauth://totp/leadflood:")
     assert before.status == 200
     assert (wrong.status, wrong.problem["code"]) == (403, "auth.proof.wrong")
     assert len(confirmed.json["recoveryCodes"]) == 10

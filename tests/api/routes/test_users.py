@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
-from leadflood.domain.auth.schemas import Role
+from leadflood.domain.auth.schemas.roles import Role
 
 from tests.support.api import PASSWORD, Answer, Client
 

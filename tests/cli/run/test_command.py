@@ -241,12 +241,12 @@ def test_the_same_run_twice_at_once_is_refused(
     words = ("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output)
     cli(*words)
     [lock] = (Path(cli.environment["LEADFLOOD_DATA"]) / "runs").iterdir()
-    held = FileLock(lock)
-    assert held.try_alone()
+    run_lock = FileLock(lock)
+    assert run_lock.try_alone()
 
     result = cli(*words)
 
-    held.close()
+    run_lock.close()
     assert result.code == 1
     assert "the same run is active" in result.err
     assert count_of(on_database, "run") == 1
@@ -323,8 +323,8 @@ def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
     workbook = folder / "book.xlsx"
     workbook.write_bytes(b"PK\x03\x04rest")
     strangers = write_lines(folder / "strangers.csv", ["a,b", "1,2"])
-    nobody = write_lines(folder / "nobody.csv", ["Email,Company", "not one,Firm"])
-    same = str(write_lines(folder / "same.csv", ["Email", "a@b.example"]))
+    no_match = write_lines(folder / "nobody.csv", ["Email,Company", "not one,Firm"])
+    same_input = str(write_lines(folder / "same.csv", ["Email", "a@b.example"]))
     yield (
         ["--icp", str(folder / "none"), "--input", good, "--output", out],
         1,
@@ -339,14 +339,14 @@ def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
     yield ["--icp", icp, "--input", str(folder), "--output", out], 1, "--input: cannot read"
     yield ["--icp", icp, "--input", str(workbook), "--output", out], 1, "save it as CSV"
     yield ["--icp", icp, "--input", str(strangers), "--output", out], 1, "name at least one column"
-    yield ["--icp", icp, "--input", str(nobody), "--output", out], 1, "no row can be used"
+    yield ["--icp", icp, "--input", str(no_match), "--output", out], 1, "no row can be used"
     yield (
         ["--icp", icp, "--input", good, "--output", str(folder / "no" / "out")],
         2,
         "make it first",
     )
     yield ["--icp", icp, "--input", good, "--output", str(folder)], 2, "name a file"
-    yield ["--icp", icp, "--input", same, "--output", same], 2, "it is the input itself"
+    yield ["--icp", icp, "--input", same_input, "--output", same_input], 2, "it is the input itself"
     yield ["--icp", icp, "--input", good, "--output", out, "--budget", "much"], 2, "--budget"
     yield ["--icp", icp, "--input", good], 2, "--output"
 

@@ -9,7 +9,7 @@ from leadflood.domain.activities.schemas import (
     NewActivity,
 )
 from leadflood.domain.activities.service import ActivityService
-from leadflood.domain.auth.schemas import EVERYTHING, Editor, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Editor, Visibility
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Denied, NotFound, PreconditionFailed
 from tests.domain.leads.people import CLOCK, IDS, SEEN_AT, a_person, email_of, learned, saved

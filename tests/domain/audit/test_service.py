@@ -2,7 +2,8 @@ import asyncpg
 import pytest
 from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
-from leadflood.domain.auth.schemas import ALL, Principal, PrincipalKind
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.roles import ALL
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database, Settings
 from leadflood.engine.ids import Ids

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 from leadflood.domain.auth.retention import prune
-from leadflood.domain.auth.schemas import LinkKind
+from leadflood.domain.auth.schemas.links import LinkKind
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 from hypothesis import given, strategies as st
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.bulk_actions.rules import CHANGED_SINCE, plan_change, plan_undo
 from leadflood.domain.bulk_actions.schemas import (
     UNDOABLE,
@@ -15,7 +15,7 @@ from leadflood.domain.bulk_actions.schemas import (
     PreviousState,
     StoredAction,
 )
-from leadflood.domain.leads.schemas import MOST_TAGS, LeadState
+from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

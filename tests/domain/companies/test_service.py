@@ -2,7 +2,7 @@ from uuid import uuid4
 
 import pytest
 from leadflood.contracts.values import FieldName
-from leadflood.domain.auth.schemas import EVERYTHING, Editor, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Editor, Visibility
 from leadflood.domain.companies.schemas import CompanyFilter, CompanyWords, NewCompany
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.leads.service.company_values import company_id_of

@@ -33,7 +33,9 @@ from leadflood.domain.enrichment.stage import EnrichmentStage, EnrichTask
 from leadflood.domain.lead_views.repository.pages import list_lead_records
 from leadflood.domain.lead_views.schemas import LeadRecord
 from leadflood.domain.leads.repository.profiles import find_survivors
-from leadflood.domain.leads.schemas import IdentityKey, LeadCreated, LeadStatus, NewPerson
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import ManualClock

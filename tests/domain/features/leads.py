@@ -5,7 +5,8 @@ from uuid import UUID
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus, ProfileValue
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile, ProfileValue
 
 NOBODY = UUID(int=1)
 SEEN_AT = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -6,7 +6,7 @@ from leadflood.contracts.values import FieldName
 from leadflood.domain.enrichment.schemas import LeadEnriched
 from leadflood.domain.features import repository
 from leadflood.domain.features.schemas import SNAPSHOT_VERSION
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query

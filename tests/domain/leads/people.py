@@ -5,7 +5,8 @@ from uuid import UUID
 
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import IdentityKey, LeadStatus, LeadValues, NewPerson
+from leadflood.domain.leads.schemas.identity import IdentityKey, LeadValues, NewPerson
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import ManualClock

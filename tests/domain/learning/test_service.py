@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.icp.service.icps import IcpService
-from leadflood.domain.leads.schemas import LeadInput
+from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.learning.schemas import KINDS, Kind, LabelRecorded, NewLabel, Outcome
 from leadflood.domain.learning.service import LearningService

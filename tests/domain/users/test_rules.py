@@ -2,7 +2,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from leadflood.domain.auth.schemas import LinkKind, Role, User, UserState
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import User, UserState
 from leadflood.domain.users.rules import change_state, check_link_kind, is_active_admin
 from leadflood.engine.errors import Conflict, Invalid
 

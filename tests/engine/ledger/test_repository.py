@@ -8,14 +8,11 @@ from uuid import UUID, uuid4
 import anyio
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.ledger.repository import (
-    PostgresAllowance,
-    PostgresLedger,
-    find_budgets,
-    forget_answers,
-    list_lines,
-    sum_lines,
-)
+from leadflood.engine.ledger.answers import forget_answers
+from leadflood.engine.ledger.budgets import find_budgets
+from leadflood.engine.ledger.lines import list_lines, sum_lines
+from leadflood.engine.ledger.rate_limits import PostgresAllowance
+from leadflood.engine.ledger.repository import PostgresLedger
 from leadflood.engine.net.calls import BulkCallItem, BulkReply, Reply
 from leadflood.engine.net.ledger_port import (
     LedgerQuestion,

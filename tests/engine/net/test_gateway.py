@@ -19,13 +19,10 @@ from leadflood.engine.errors import (
     Unfunded,
     Unsure,
 )
-from leadflood.engine.ledger.repository import (
-    Caps,
-    Settings as LedgerSettings,
-    find_budgets,
-    list_lines,
-    resolve_orphans,
-)
+from leadflood.engine.ledger.budgets import find_budgets
+from leadflood.engine.ledger.caps import Caps, Settings as LedgerSettings
+from leadflood.engine.ledger.lines import list_lines
+from leadflood.engine.ledger.repository import resolve_orphans
 from leadflood.engine.net.breaker import BreakerOpen, Settings as BreakerSettings
 from leadflood.engine.net.calls import BulkCallItem, BulkReply, Cut, Reply, Unreached, Window
 from leadflood.engine.net.gateway import ProviderGateway, Settings

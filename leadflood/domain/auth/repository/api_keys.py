@@ -5,7 +5,7 @@ from uuid import UUID
 
 from leadflood.domain.auth.repository.statements import SQL
 from leadflood.domain.auth.rules.api_keys import parse_scopes
-from leadflood.domain.auth.schemas import ApiKey
+from leadflood.domain.auth.schemas.credentials import ApiKey
 from leadflood.engine.db.tx import Reader, Row, Tx
 
 

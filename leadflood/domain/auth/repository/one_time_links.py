@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.schemas import LinkHolder, LinkKind
+from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind
 from leadflood.engine.db.tx import Reader, Tx
 
 

@@ -8,14 +8,9 @@ import msgspec
 from leadflood.domain.auth.repository.statements import SQL
 from leadflood.domain.auth.rules.api_keys import parse_scopes
 from leadflood.domain.auth.rules.visibility import visibility_of
-from leadflood.domain.auth.schemas import (
-    PERMISSIONS,
-    Principal,
-    PrincipalKind,
-    Role,
-    SalesRepSees,
-    Visibility,
-)
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
+from leadflood.domain.auth.schemas.users import SalesRepSees
 from leadflood.engine.db.tx import Reader, Row
 
 

@@ -39,7 +39,7 @@ ON CONFLICT (email) DO NOTHING
 RETURNING id
 
 -- name: update_user!
--- What an administrator may change of a user.
+-- Write an administrator's change of a user.
 UPDATE app_user SET
     name = :name::text, role = :role::text, state = :state::text, version = version + 1,
     updated_at = :now::timestamptz

@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.schemas import Session, UserState
+from leadflood.domain.auth.schemas.credentials import Session
+from leadflood.domain.auth.schemas.users import UserState
 from leadflood.engine.db.tx import Reader, Tx
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.repository.statements import SQL
-from leadflood.domain.auth.schemas import User
+from leadflood.domain.auth.schemas.users import User
 from leadflood.engine.db.tx import Reader, Row, Tx
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import NewApiKey, Permission
+from leadflood.domain.auth.schemas.credentials import NewApiKey
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.engine.errors import FieldProblem, Invalid
 
 _FORM = re.compile(r"lf_([0-9a-f]{32})_([0-9a-f]{64})")

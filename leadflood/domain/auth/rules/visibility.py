@@ -2,7 +2,9 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import EVERYTHING, Role, SalesRepSees, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import SalesRepSees
 
 
 def visibility_of(role: Role, sales_rep_sees: SalesRepSees, user_id: UUID) -> Visibility:

@@ -10,7 +10,7 @@ from leadflood.domain.auth.rules.master_secret import (
     ResponseSealer,
     parse_master_secret,
 )
-from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.api_keys import ApiKeys
 from leadflood.domain.auth.service.credentials import Credentials
 from leadflood.domain.auth.service.login import LoginParts, LoginService

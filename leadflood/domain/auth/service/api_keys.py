@@ -8,7 +8,8 @@ import msgspec
 from leadflood.domain.auth.repository import api_keys
 from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.rules.api_keys import check_new_key, format_api_key, hash_secret
-from leadflood.domain.auth.schemas import ApiKey, NewApiKey, Principal
+from leadflood.domain.auth.schemas.credentials import ApiKey, NewApiKey
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx

@@ -14,7 +14,8 @@ import msgspec
 from leadflood.domain.auth.repository import principals
 from leadflood.domain.auth.rules import access_tokens
 from leadflood.domain.auth.rules.api_keys import ApiKeyParts, hash_secret, parse_api_key
-from leadflood.domain.auth.schemas import Principal, PrincipalKind, Settings
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.signing_keys import SigningKeys
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database

@@ -9,7 +9,8 @@ from leadflood.domain.auth.repository import users
 from leadflood.domain.auth.repository.login_attempts import LoginAttempt
 from leadflood.domain.auth.rules.client_networks import client_network
 from leadflood.domain.auth.rules.email_addresses import fold_email
-from leadflood.domain.auth.schemas import SessionTokens, User, UserState
+from leadflood.domain.auth.schemas.credentials import SessionTokens
+from leadflood.domain.auth.schemas.users import User, UserState
 from leadflood.domain.auth.service.login_throttle import LoginThrottle
 from leadflood.domain.auth.service.passwords import Passwords
 from leadflood.domain.auth.service.sessions import Sessions

@@ -19,7 +19,7 @@ from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.repository.login_attempts import FailureCounts, LoginAttempt
 from leadflood.domain.auth.rules.client_networks import client_network
 from leadflood.domain.auth.rules.master_secret import MasterSecret
-from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.passwords import Passwords
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database

@@ -7,7 +7,8 @@ from uuid import UUID
 from leadflood.domain.auth.repository import one_time_links
 from leadflood.domain.auth.repository.one_time_links import NewLink
 from leadflood.domain.auth.rules.refresh_tokens import hash_token
-from leadflood.domain.auth.schemas import LinkHolder, LinkKind, OneTimeLink, Settings
+from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind, OneTimeLink
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound

@@ -9,7 +9,8 @@ import msgspec
 from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.login_attempts import LoginAttempt
 from leadflood.domain.auth.rules.passwords import check_password
-from leadflood.domain.auth.schemas import Enrolment, User, UserView
+from leadflood.domain.auth.schemas.credentials import Enrollment
+from leadflood.domain.auth.schemas.users import User, UserView
 from leadflood.domain.auth.service.login import LoginParts
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Denied, NotFound
@@ -72,9 +73,9 @@ class OwnAccount:
         await parts.sessions.revoke_all(tx, user.id, "password_changed", spared)
         return UserView.of(await self._get(tx, user.id))
 
-    async def enrol(self, tx: Tx, user_id: UUID) -> Enrolment:
+    async def enroll(self, tx: Tx, user_id: UUID) -> Enrollment:
         """Begin a second factor. Raises: Conflict."""
-        return await self._parts.two_factor.enrol(tx, await self._lock(tx, user_id))
+        return await self._parts.two_factor.enroll(tx, await self._lock(tx, user_id))
 
     async def confirm(self, tx: Tx, proof: IdentityProof, code: str) -> tuple[str, ...] | None:
         """Put the second factor in force; None: the code is wrong. Raises: Conflict."""

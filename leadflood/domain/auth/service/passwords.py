@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from leadflood.domain.auth.rules.passwords import MAX_PASSWORD_CHARS, normalize_password
-from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.schemas.settings import Settings
 
 MAX_THREADS = 2
 

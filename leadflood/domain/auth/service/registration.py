@@ -6,14 +6,9 @@ from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.rules.email_addresses import normalize_email
 from leadflood.domain.auth.rules.passwords import check_password
-from leadflood.domain.auth.schemas import (
-    LinkHolder,
-    LinkKind,
-    NewUser,
-    OneTimeLink,
-    Role,
-    UserView,
-)
+from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind, OneTimeLink
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import NewUser, UserView
 from leadflood.domain.auth.service.login import LoginParts
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks, unknown_link
 from leadflood.domain.auth.service.user_accounts import UserAccounts
@@ -52,7 +47,7 @@ class RegistrationService:
         self._links = links
 
     async def make_claim_link(self) -> OneTimeLink | None:
-        """Make a fresh claim link; None: somebody has claimed already."""
+        """Create a fresh claim link; None: the node is claimed already."""
         async with self._parts.db.transaction() as tx:
             await lock_subject(tx, _LOCK)
             if await users.has_active_user(tx):

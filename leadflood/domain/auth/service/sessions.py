@@ -14,7 +14,8 @@ from leadflood.domain.auth.repository.sessions import LockedSession, NewSession
 from leadflood.domain.auth.rules import access_tokens
 from leadflood.domain.auth.rules.master_secret import MasterSecret
 from leadflood.domain.auth.rules.refresh_tokens import RefreshTokens, hash_token
-from leadflood.domain.auth.schemas import Session, SessionTokens, Settings
+from leadflood.domain.auth.schemas.credentials import Session, SessionTokens
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.signing_keys import SigningKeys
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx

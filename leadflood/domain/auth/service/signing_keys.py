@@ -13,7 +13,7 @@ from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.repository.signing_keys import SigningKeyRow
 from leadflood.domain.auth.rules.access_tokens import LATE_SIGNING_SECONDS, SigningKey
 from leadflood.domain.auth.rules.master_secret import MasterSecret
-from leadflood.domain.auth.schemas import Settings
+from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
@@ -42,7 +42,7 @@ class SigningKeys:
         self._read_at = float("-inf")
 
     async def start(self) -> None:
-        """Make the first key, or check that all nodes have our secret. Raises: Conflict."""
+        """Create the first key, or check that all nodes have our secret. Raises: Conflict."""
         async with self._db.transaction() as tx:
             await lock_subject(tx, _LOCK)
             if not await self._list(tx):

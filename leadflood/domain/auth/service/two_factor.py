@@ -5,7 +5,8 @@ from datetime import datetime
 from leadflood.domain.auth.repository import two_factor
 from leadflood.domain.auth.rules import totp
 from leadflood.domain.auth.rules.master_secret import MasterSecret
-from leadflood.domain.auth.schemas import Enrolment, User
+from leadflood.domain.auth.schemas.credentials import Enrollment
+from leadflood.domain.auth.schemas.users import User
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Conflict, Denied
@@ -21,7 +22,7 @@ class TwoFactor:
         self._clock = clock
         self._secret = secret
 
-    async def enrol(self, tx: Tx, user: User) -> Enrolment:
+    async def enroll(self, tx: Tx, user: User) -> Enrollment:
         """Store a secret to be confirmed. Raises: Conflict when one is in force."""
         if user.totp_confirmed_at is not None:
             raise Conflict(
@@ -31,7 +32,7 @@ class TwoFactor:
         secret = totp.make_secret()
         sealed = self._secret.seal(secret.encode(), _context_of(user))
         await two_factor.set_totp(tx, user.id, sealed, self._clock.now())
-        return Enrolment(secret=secret, uri=totp.provisioning_uri(secret, user.email))
+        return Enrollment(secret=secret, uri=totp.provisioning_uri(secret, user.email))
 
     async def confirm(self, tx: Tx, user: User, code: str) -> tuple[str, ...] | None:
         """Put an enrolled secret in force; return recovery codes, None when the code is wrong.
@@ -40,7 +41,7 @@ class TwoFactor:
         """
         if user.totp_secret is None or user.totp_confirmed_at is not None:
             raise Conflict(
-                "no second factor waits to be confirmed: enrol first (POST /v1/auth/totp)",
+                "no second factor waits to be confirmed: enroll first (POST /v1/auth/totp)",
                 code="auth.totp.nothing_to_confirm",
             )
         now = self._clock.now()
@@ -77,7 +78,8 @@ class TwoFactor:
         """Refuse users without a second factor. Raises: Denied."""
         if user.totp_confirmed_at is None:
             raise Denied(
-                "there is no second factor: enrol first (POST /v1/auth/totp)", code="auth.totp.none"
+                "there is no second factor: enroll first (POST /v1/auth/totp)",
+                code="auth.totp.none",
             )
 
     def _find_step(self, user: User, code: str, now: datetime) -> int | None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from leadflood.domain.auth.repository import api_keys, one_time_links, sessions, users
 from leadflood.domain.auth.rules.email_addresses import normalize_email
-from leadflood.domain.auth.schemas import NewUser, User, UserState
+from leadflood.domain.auth.schemas.users import NewUser, User, UserState
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound

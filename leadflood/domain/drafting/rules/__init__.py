@@ -1,1 +1,1 @@
-"""What a draft may say, and how it is checked. Pure."""
+"""Facts, templates and checks of drafts. Pure."""

@@ -61,7 +61,7 @@ _IN_SUBJECT = _IN_CLAIM | _BETWEEN
 
 
 class _Support(msgspec.Struct, frozen=True):
-    """What a text may be made of: words and numbers."""
+    """The words and numbers that a text may contain."""
 
     words: frozenset[str]
     numbers: frozenset[str]

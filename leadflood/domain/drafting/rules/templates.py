@@ -26,7 +26,7 @@ from leadflood.domain.drafting.schemas import Settings, Template
 from leadflood.engine.errors import FieldProblem
 
 MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
-"""What a template may name; a fact that a lead lacks is an error only where it is used."""
+"""Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
 _QUOTED_NAME = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.drafting import repository
 from leadflood.domain.drafting.rules.facts import number_facts
@@ -26,7 +26,7 @@ from leadflood.domain.drafting.schemas import (
 )
 from leadflood.domain.drafting.service.samples import SAMPLE_FACTS, SAMPLE_OFFER, SAMPLE_SUBJECT
 from leadflood.domain.drafting.service.texts import fill_template, make_request
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database

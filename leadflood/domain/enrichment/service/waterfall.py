@@ -30,7 +30,7 @@ from leadflood.domain.enrichment.schemas import (
     ProviderRecord,
     Settings,
 )
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import (
     CapSpent,

@@ -19,7 +19,7 @@ from leadflood.domain.features.rules.job_titles import (
 from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.schemas import FeatureValue
 from leadflood.domain.icp.schemas import FIELD_DESCRIPTIONS, MAX_NUMBER, FieldKind, RuleField
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.engine.text import make_encodable
 
 MAX_CHARS = 300
@@ -124,7 +124,7 @@ class FeatureDefinition(msgspec.Struct, frozen=True):
 
     @property
     def doc(self) -> str:
-        """What it means, in words."""
+        """The meaning, in words."""
         return FIELD_DESCRIPTIONS[self.name].words
 
 

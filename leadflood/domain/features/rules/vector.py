@@ -7,7 +7,7 @@ import msgspec
 from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.registry import REGISTRY, FeatureSubject
 from leadflood.domain.features.schemas import Vector
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 
 _COMPUTES = tuple((str(feature.name), feature.compute) for feature in REGISTRY)
 _ENCODER = msgspec.json.Encoder(order="sorted")

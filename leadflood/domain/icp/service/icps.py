@@ -27,7 +27,7 @@ ANY_VERSION = ExpectedVersion()
 IN_USE = IcpFilter()
 Rules = tuple[QualificationRule, ...]
 RuleChange = Callable[[Rules], Rules]
-"""Makes the next rules of the rules in force."""
+"""A function from the rules in force to the next ones."""
 
 
 class WrittenVersion(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.imports.schemas.mappings import Column, ImportMapping, ImportPlan
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.domain.imports.schemas.views import (

@@ -1,11 +1,11 @@
-"""What an import asks of leads and companies while it writes, and its savepoint."""
+"""Lookups of leads and companies while an import writes, and its savepoint."""
 
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.imports.schemas.rows import LeadOwner
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 

@@ -32,7 +32,7 @@ FROM unnest(
 ON CONFLICT (run_id, number) DO NOTHING;
 
 -- name: record_results
--- What became of rows that were staged; lists arrive joined by U+001E.
+-- Record the outcomes of staged rows; lists arrive joined by U+001E.
 UPDATE import_row SET
     outcome = ended.outcome, lead_id = ended.lead_id, reason = ended.reason,
     company_id = ended.company_id, made_company = ended.made_company,
@@ -210,7 +210,7 @@ FROM chain JOIN lead ON lead.id = chain.id
 WHERE chain.merged_into IS NULL;
 
 -- name: set_savepoint
--- What is rolled back to when somebody else turns out to have made one of the leads.
+-- Set the savepoint to return to when another transaction has created one of the leads.
 SAVEPOINT import_chunk;
 
 -- name: roll_back
@@ -289,7 +289,7 @@ UNION ALL
 SELECT opt_in.lead_id, 'agreed' FROM opt_in WHERE opt_in.lead_id = ANY(:lead_ids::uuid[]);
 
 -- name: record_undone
--- What became of rows by an undo; a row that is kept says why.
+-- Record the outcomes of an undo; a row that is kept says why.
 UPDATE import_row SET
     before = coalesce(import_row.before, import_row.outcome), outcome = ended.outcome,
     reason = ended.reason

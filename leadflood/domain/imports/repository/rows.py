@@ -7,7 +7,7 @@ import msgspec
 
 from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState, RowView
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.text import make_storable

@@ -14,7 +14,7 @@ from leadflood.domain.imports.schemas.views import (
     PreviewCounts,
     PreviewRow,
 )
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 
 SHOWN_BAD_ROWS = 20
 SHOWN_ROWS = 10

@@ -7,7 +7,8 @@ import msgspec
 
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import LeadOwner, RowResult, RowState
-from leadflood.domain.leads.schemas import LeadState, Upserted
+from leadflood.domain.leads.schemas.identity import Upserted
+from leadflood.domain.leads.schemas.lead_states import LeadState
 
 DELETED_LEAD = "somebody has deleted this lead: restore it first"
 FOREIGN_LEAD = "this person is a lead of somebody else"

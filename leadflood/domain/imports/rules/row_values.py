@@ -9,7 +9,8 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization import clean_text, domain_of_email, name_key
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow
-from leadflood.domain.leads.schemas import MAX_KEY, IdentityKey, LeadStatus, NewPerson
+from leadflood.domain.leads.schemas.identity import MAX_KEY, IdentityKey, NewPerson
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 
 CSV_SOURCE = "csv"
 IMPORT_METHOD = "import"

@@ -39,7 +39,7 @@ class ImportFailed(ImportEvent, frozen=True, tag="leads.import.failed"):
 
 
 class ImportUndone(ImportEvent, frozen=True, tag="leads.import.undone"):
-    """What it brought is gone, except for the rows that are kept."""
+    """The import is undone, except for the rows that are kept."""
 
     undone_count: int
     kept_count: int
@@ -62,6 +62,6 @@ class ImportPartWanted(PartRequested, frozen=True, tag="leads.import.part_wanted
 
 
 class UndoPartWanted(PartRequested, frozen=True, tag="leads.import.undo_wanted"):
-    """What the next rows brought is to go again."""
+    """The next rows are to be undone."""
 
     internal = True

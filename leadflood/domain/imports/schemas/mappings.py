@@ -7,14 +7,14 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName, SendsPolicy
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class OnDuplicate(StrEnum):
-    """What is done with a row whose person is a lead already."""
+    """The handling of a row whose person is a lead already."""
 
     SKIP = "skip"
     UPDATE = "update"
@@ -23,7 +23,7 @@ class OnDuplicate(StrEnum):
 class ImportMapping(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """What a file's columns mean and what is done with its rows.
+    """The meaning of a file's columns and the handling of its rows.
 
     `columns` null: as guessed; else a column it does not name, or names with null, is left out.
     `defaults` fill empty cells. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
@@ -43,7 +43,7 @@ class ImportMapping(
 
 
 class Importer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who imports.
+    """The importer.
 
     - `by`: how they are recorded.
     - `owner`: the user whose the import and its leads are; None: nobody's.

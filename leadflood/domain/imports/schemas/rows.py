@@ -7,11 +7,11 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 
 
 class RowState(StrEnum):
-    """What became of a row.
+    """The outcome of a row.
 
     `created` a new lead, `updated` a known one, `duplicate` one that the file had before,
     `skipped` a known one that was left alone, `bad` a row that cannot be used; after an undo
@@ -49,7 +49,7 @@ class BadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a row, and what it alone added beside values.
+    """The outcome of a row, and what it alone added beside values.
 
     - `lead_id`: the lead that it names; None: none.
     - `reason`: why, where the outcome needs one.
@@ -87,7 +87,7 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HeaderMatch(msgspec.Struct, frozen=True):
-    """What a column was taken for; `field` None means it was not understood and left out."""
+    """The meaning of a column; `field` None means it was not understood and left out."""
 
     header: str
     field: FieldName | None

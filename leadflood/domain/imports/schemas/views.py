@@ -100,7 +100,7 @@ class PreviewRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PreviewCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What would become of the rows looked at."""
+    """The expected outcome of the rows looked at."""
 
     new: int = 0
     already_known: int = 0

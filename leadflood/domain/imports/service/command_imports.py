@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import EVERYTHING
+from leadflood.domain.auth.schemas.principals import EVERYTHING
 from leadflood.domain.imports.repository import (
     imports,
     progress as progress_table,
@@ -16,7 +16,7 @@ from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult,
 from leadflood.domain.imports.schemas.views import ImportState, NewImport
 from leadflood.domain.imports.service.lead_writer import LeadWriter
 from leadflood.domain.imports.service.lookup import lock_import
-from leadflood.domain.leads.schemas import LeadCreated
+from leadflood.domain.leads.schemas.events import LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict
@@ -57,27 +57,25 @@ class CommandImports:
         A lead that several rows of a file name is created, and scored, once.
         """
         locked = await lock_import(tx, new.run_id, EVERYTHING)
-        done = await row_table.find_done_numbers(tx, new.run_id, [row.number for row in rows])
-        fresh = [row for row in rows if row.number not in done]
+        done_numbers = await row_table.find_done_numbers(
+            tx, new.run_id, [row.number for row in rows]
+        )
+        fresh = [row for row in rows if row.number not in done_numbers]
         if not fresh:
             return ()
-        if locked.view.state is not ImportState.RUNNING:
-            raise Conflict(
-                f"import {new.run_id} is {locked.view.state.value}: nothing is added to it",
-                code="leads.import.ended",
-            )
+        _require_running(new.run_id, locked.view.state)
         now = self._clock.now()
         plan = ImportPlan(fields=())
-        written = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
-        await row_table.add_rows(tx, new.run_id, fresh, written.results)
+        outcome = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
+        await row_table.add_rows(tx, new.run_id, fresh, outcome.results)
         progress = Progress(
             import_id=new.run_id,
             position=fresh[-1].number,
-            results=written.results,
+            results=outcome.results,
             is_last=False,
         )
         await progress_table.advance_import(tx, progress, now)
-        lead_ids = (*written.created, *written.updated)
+        lead_ids = (*outcome.created, *outcome.updated)
         return [LeadCreated(lead_id, new.icp_id) for lead_id in lead_ids]
 
     async def finish_import(self, db: Reader, import_id: UUID) -> None:
@@ -87,3 +85,11 @@ class CommandImports:
     async def list_leads(self, db: Reader, import_id: UUID) -> dict[int, UUID]:
         """List the lead of each usable row by the row's number."""
         return await row_table.list_leads(db, import_id)
+
+
+def _require_running(import_id: UUID, state: ImportState) -> None:
+    if state is not ImportState.RUNNING:
+        raise Conflict(
+            f"import {import_id} is {state.value}: nothing is added to it",
+            code="leads.import.ended",
+        )

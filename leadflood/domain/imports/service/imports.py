@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.csv_safety import write_csv
-from leadflood.domain.auth.schemas import Permission, Principal, Visibility
+from leadflood.domain.auth.schemas.principals import Principal, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.imports.repository import imports, progress as progress_table, rows
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport

@@ -17,7 +17,7 @@ from leadflood.domain.imports.rules.row_outcomes import (
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
-from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.upserting import upsert
@@ -26,7 +26,7 @@ from leadflood.engine.ids import Ids
 
 
 class WrittenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of rows, and the leads that they named for the first time: new and known."""
+    """The outcomes of rows, and the leads that they named for the first time: new and known."""
 
     results: tuple[RowResult, ...]
     created: tuple[UUID, ...]
@@ -132,7 +132,7 @@ async def _write_owners_and_tags(
     outcomes: Sequence[RowState],
     now: datetime,
 ) -> dict[UUID, tuple[str, ...]]:
-    """Give new leads their owner and all leads their tags; return the tags that are new."""
+    """Set the owner of new leads and the tags of all; return the tags that are new."""
     fresh = {
         lead.lead_id: outcome
         for lead, outcome in zip(upserted, outcomes, strict=True)

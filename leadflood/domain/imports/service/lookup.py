@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.imports.repository import imports
 from leadflood.domain.imports.repository.imports import LockedImport
 from leadflood.domain.imports.schemas.views import ImportState, ImportView

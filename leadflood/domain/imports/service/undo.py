@@ -16,7 +16,8 @@ from leadflood.domain.imports.repository import rows as row_table
 from leadflood.domain.imports.repository.rows import UndoRow
 from leadflood.domain.imports.rules.row_values import CSV_SOURCE, IMPORT_METHOD, evidence_of
 from leadflood.domain.imports.schemas.rows import RowState
-from leadflood.domain.leads.schemas import LeadDeleted, LeadLoss, LeadUpdated
+from leadflood.domain.leads.schemas.events import LeadDeleted, LeadUpdated
+from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.domain.leads.service import withdrawal
 from leadflood.engine.db.tx import Tx
 
@@ -37,7 +38,7 @@ OBSTACLES = {
 
 
 class UndonePart(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a part: how many rows are undone, how many newly kept or kept no more."""
+    """The outcome of a part: how many rows are undone, how many newly kept or kept no more."""
 
     undone_count: int
     kept_count: int
@@ -53,8 +54,8 @@ async def undo_rows(
     Waits: for transactions that write to the same leads.
     """
     await withdrawal.lock_leads(tx, {row.lead_id for row in rows})
-    kept = await _find_kept(tx, import_id, owner, rows)
-    undone = [row for row in rows if row.number not in kept]
+    kept_numbers = await _find_kept(tx, import_id, owner, rows)
+    undone = [row for row in rows if row.number not in kept_numbers]
     lost_fields = await _delete_values(tx, import_id, undone)
     created = {row.lead_id for row in undone if row.outcome is RowState.CREATED}
     deleted = await withdrawal.delete_leads(tx, created)
@@ -62,10 +63,10 @@ async def undo_rows(
     updated = await withdrawal.withdraw(tx, losses, now)
     companies = {row.company_id for row in undone if row.company_id is not None}
     await withdrawal.delete_unused_companies(tx, import_id, companies)
-    await row_table.record_undone(tx, import_id, [row.number for row in rows], kept)
+    await row_table.record_undone(tx, import_id, [row.number for row in rows], kept_numbers)
     return UndonePart(
         undone_count=len(undone),
-        kept_count=len(kept) - sum(row.was_kept for row in rows),
+        kept_count=len(kept_numbers) - sum(row.was_kept for row in rows),
         deleted=[LeadDeleted(lead_id, version + 1) for lead_id, version in deleted.items()],
         updated=[
             LeadUpdated(lead_id, version, tuple(sorted(lost_fields.get(lead_id, ()))))
@@ -79,8 +80,8 @@ async def _find_kept(
 ) -> dict[int, str]:
     """Return the rows that are kept, and why."""
     created = {row.lead_id for row in rows if row.outcome is RowState.CREATED}
-    known = {row.lead_id for row in rows} - created
-    kept_leads = await row_table.find_kept_leads(tx, import_id, known)
+    known_ids = {row.lead_id for row in rows} - created
+    kept_leads = await row_table.find_kept_leads(tx, import_id, known_ids)
     obstacles = dict.fromkeys(kept_leads, "kept")
     obstacles |= await row_table.find_obstacles(tx, import_id, created, owner)
     return {

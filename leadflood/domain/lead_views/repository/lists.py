@@ -15,7 +15,7 @@ from leadflood.domain.lead_views.schemas import (
     ListedLead,
     Total,
 )
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 
@@ -39,7 +39,7 @@ _FIELDS = (
 
 
 async def plan_by_values(tx: Tx) -> None:
-    """Let the planner look at each filter's values until the transaction ends."""
+    """Plan each query by its filter's values until the transaction ends."""
     await tx.fetch(SQL.plan_by_values)
 
 
@@ -58,8 +58,8 @@ async def read_filter(
     company_id, lead_ids = await _find_matches(db, lead_filter)
     if lead_filter.q is not None and not words:
         words, lead_ids = None, []
-    after, before = lead_filter.created_after, lead_filter.created_before
     return {
+        **_created_range(lead_filter),
         "status": lead_filter.status,
         "band": lead_filter.band,
         "min_milli": lead_filter.min_milli,
@@ -75,12 +75,19 @@ async def read_filter(
         "tags": list(lead_filter.tags) or None,
         "company_id": company_id,
         "lead_ids": lead_ids,
+        "words": words,
+        "is_common": words is not None and (is_common or await _is_common(db, words)),
+    }
+
+
+def _created_range(lead_filter: LeadFilter) -> dict[str, datetime | UUID | None]:
+    """Return when leads were created, and the range of ids that narrows it."""
+    after, before = lead_filter.created_after, lead_filter.created_before
+    return {
         "created_after": after,
         "from_id": None if after is None else _first_id(after, -_SLACK),
         "created_before": before,
         "to_id": None if before is None else _first_id(before, _SLACK),
-        "words": words,
-        "is_common": words is not None and (is_common or await _is_common(db, words)),
     }
 
 

@@ -1,4 +1,4 @@
-"""What lead pages are made of beside the lead: their marks, records and events."""
+"""Queries behind a lead's page: its marks, records and events."""
 
 from collections.abc import Sequence
 from uuid import UUID

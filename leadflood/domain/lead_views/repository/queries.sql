@@ -58,11 +58,11 @@ SELECT lead_id, 'enrichment', run_id, provider, state, code, is_found, is_cached
 FROM enrichment_record WHERE lead_id = ANY (:lead_ids::uuid[])
 
 -- name: find_company
--- Whose domain it is.
+-- Find the company of a domain.
 SELECT id FROM company WHERE domain = :domain::text
 
 -- name: find_by_email
--- Who has an address now, merges followed to the end.
+-- Find the lead of an address, merges followed to the end.
 WITH RECURSIVE chain AS (
     SELECT lead.id, lead.merged_into
     FROM identity JOIN lead ON lead.id = identity.lead_id
@@ -178,7 +178,7 @@ SELECT count(*) FROM (
 ) AS found
 
 -- name: list_lead_events
--- What happened to a lead and those merged into it, newest first, behind a position.
+-- List the events of a lead and those merged into it, newest first, behind a position.
 WITH RECURSIVE family AS (
     SELECT :lead_id::uuid AS id
     UNION ALL

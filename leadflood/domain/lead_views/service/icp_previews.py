@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, QualificationRule, Target
 from leadflood.domain.lead_views.schemas import IcpPreview

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.lead_views.repository import pages
 from leadflood.domain.lead_views.schemas import (
     LeadDetail,
@@ -15,7 +15,7 @@ from leadflood.domain.lead_views.schemas import (
 )
 from leadflood.domain.lead_views.service.page_cache import LeadPageCache
 from leadflood.domain.lead_views.service.scores import ScoreViews
-from leadflood.domain.leads.schemas import LeadView
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.messages.schemas import MessageView
 from leadflood.domain.messages.service.messages import MessageService

@@ -13,7 +13,7 @@ from leadflood.domain.leads.rules.prepared_values import (
     company_id_of,
 )
 from leadflood.domain.leads.rules.provenance import is_human, rank_of
-from leadflood.domain.leads.schemas import HUMAN_SOURCE
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.ids import Ids

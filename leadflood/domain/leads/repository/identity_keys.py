@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 
@@ -35,7 +35,7 @@ async def claim_keys(tx: Tx, claims: Mapping[IdentityKey, UUID]) -> dict[Identit
 
 
 async def assign_keys(tx: Tx, owners: Iterable[tuple[IdentityKey, UUID]]) -> None:
-    """Give keys to known leads, in sorted order."""
+    """Add keys to known leads, in sorted order."""
     ordered = sorted(owners)
     if ordered:
         await tx.execute(

@@ -26,15 +26,17 @@ class SharedKeys:
     def __init__(self) -> None:
         self.pairs: list[tuple[UUID, UUID, str]] = []
 
-    def add(self, left: UUID, right: UUID, kind: str) -> None:
+    def add(self, first_id: UUID, second_id: UUID, kind: str) -> None:
         """Add a pair, unless it is one lead."""
-        if left != right:
-            self.pairs.append((left, right, kind))
+        if first_id != second_id:
+            self.pairs.append((first_id, second_id, kind))
 
     @property
     def lead_ids(self) -> set[UUID]:
         """All leads of the pairs."""
-        return {lead_id for left, right, _ in self.pairs for lead_id in (left, right)}
+        return {
+            lead_id for first_id, second_id, _ in self.pairs for lead_id in (first_id, second_id)
+        }
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -103,8 +105,8 @@ def _choose_merges(
     """Return a merge for every lead that turns out to be an older one."""
     groups = UnionFind()
     reasons: dict[UUID, str] = {}
-    for left, right, kind in keys.pairs:
-        first, second = survivor_of.get(left), survivor_of.get(right)
+    for first_id, second_id, kind in keys.pairs:
+        first, second = survivor_of.get(first_id), survivor_of.get(second_id)
         if first is None or second is None or first == second:
             continue
         if _are_kept_apart(rows, first, second):
@@ -123,5 +125,5 @@ def _choose_merges(
     )
 
 
-def _are_kept_apart(rows: Mapping[UUID, Row], left: UUID, right: UUID) -> bool:
-    return right in rows[left]["kept_apart"] or left in rows[right]["kept_apart"]
+def _are_kept_apart(rows: Mapping[UUID, Row], first_id: UUID, second_id: UUID) -> bool:
+    return second_id in rows[first_id]["kept_apart"] or first_id in rows[second_id]["kept_apart"]

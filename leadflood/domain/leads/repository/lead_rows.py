@@ -1,11 +1,11 @@
-"""What people change of leads' rows: owner, tags, deletion; locked, decided, written as sets."""
+"""Rows of leads as people change them: owner, tags, deletion; locked, decided, written as sets."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Visibility
-from leadflood.domain.leads.schemas import DeletedLead, LeadState, TagCount
+from leadflood.domain.auth.schemas.principals import Visibility
+from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 

@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.domain.leads.repository.list_columns import as_arrays, list_columns_of_new
 from leadflood.domain.leads.rules.prepared_values import PreparedValues
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 
@@ -32,7 +32,7 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeadUpdate(msgspec.Struct):
-    """What changes of a lead's row; None leaves it as it is."""
+    """A change of a lead's row; None leaves it as it is."""
 
     status: LeadStatus | None = None
     failed_code: str | None = None

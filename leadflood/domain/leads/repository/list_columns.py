@@ -19,7 +19,7 @@ from leadflood.domain.leads.rules.list_columns import (
 )
 from leadflood.domain.leads.rules.prepared_values import PreparedValues
 from leadflood.domain.leads.rules.provenance import Standing, is_better, is_human
-from leadflood.domain.leads.schemas import NewScore
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
 
@@ -41,10 +41,10 @@ def list_columns_of_new(prepared: Iterable[PreparedValues]) -> ListColumns:
             if raw.field not in LISTED_FIELDS or stored.company_id is not None:
                 continue
             key = (raw.field, raw.source, raw.method, stored.evidence)
-            standing = (is_human(raw.source), stored.rank, stored.evidence, stored.text)
+            rank = (is_human(raw.source), stored.rank, stored.evidence, stored.text)
             existing = newest.get(key)
             if existing is None or existing[0] < raw.observed_at:
-                newest[key] = (raw.observed_at, (raw.field, standing))
+                newest[key] = (raw.observed_at, (raw.field, rank))
     return _choose(candidate for _, candidate in newest.values())
 
 
@@ -118,11 +118,11 @@ async def record_scores(tx: Tx, scores: Sequence[NewScore]) -> None:
 
 def _choose(candidates: Iterable[Candidate]) -> ListColumns:
     winners: dict[FieldName, Standing] = {}
-    for field, standing in candidates:
+    for field, rank in candidates:
         best = winners.get(field)
-        if best is None or is_better(standing, best):
-            winners[field] = standing
-    values = {field: _decode(standing[-1]) for field, standing in winners.items()}
+        if best is None or is_better(rank, best):
+            winners[field] = rank
+    values = {field: _decode(rank[-1]) for field, rank in winners.items()}
     return choose_list_columns(
         {field: value for field, value in values.items() if value is not None}
     )

@@ -19,14 +19,9 @@ from leadflood.domain.leads.repository.value_rows import (
     decode_winners,
     list_history,
 )
-from leadflood.domain.leads.schemas import (
-    IdentityKey,
-    LeadProfile,
-    LeadStatus,
-    LeadView,
-    MergedLead,
-    ProfileValue,
-)
+from leadflood.domain.leads.schemas.identity import IdentityKey
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile, LeadView, MergedLead, ProfileValue
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row
 

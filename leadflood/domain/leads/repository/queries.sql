@@ -72,7 +72,7 @@ SELECT id, merged_into, kept_apart, company_id
 FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: find_survivors
--- Who a lead is now: merges followed to the end.
+-- Resolve leads: merges followed to the end.
 WITH RECURSIVE chain AS (
     SELECT id AS start, id, merged_into FROM lead WHERE id = ANY(:ids::uuid[])
     UNION ALL
@@ -124,7 +124,7 @@ ON CONFLICT (subject_id, field, source, method, evidence_hash) DO UPDATE SET
 WHERE field_value.observed_at < excluded.observed_at;
 
 -- name: update_leads
--- What a commit changes of its leads: state and company, if a better one is known.
+-- Write a commit's changes of its leads: state, and company if a better one is known.
 UPDATE lead SET
     status = coalesce(input.status, lead.status),
     failed_code = CASE WHEN input.status IS NULL THEN lead.failed_code ELSE input.failed_code END,
@@ -158,14 +158,14 @@ FROM down JOIN lead ON lead.id = down.id
 ORDER BY lead.id;
 
 -- name: find_values
--- What is said of leads and companies; which value wins is chosen by the reader, by column place.
+-- List the values of leads and companies; the reader picks the winners, by column place.
 SELECT
     subject_id, field, is_human, rank, evidence_hash, value, id, source, method, observed_at,
     confidence
 FROM field_value WHERE subject_id = ANY(:subject_ids::uuid[]);
 
 -- name: find_provider_ids
--- What providers call these leads.
+-- List the providers' ids of these leads.
 SELECT lead_id, kind, value FROM identity
 WHERE lead_id = ANY(:lead_ids::uuid[]) AND kind LIKE 'provider:%'
 ORDER BY lead_id, kind, value;
@@ -216,7 +216,7 @@ FROM unnest(:ids::uuid[], :statuses::text[], :failed_codes::text[])
 WHERE lead.id = input.id;
 
 -- name: add_activity
--- What people did to a lead, beside the values.
+-- Insert an activity: a person's change of a lead beside the values.
 INSERT INTO activity (id, lead_id, kind, detail, actor, happened_at)
 VALUES (
     :id::uuid, :lead_id::uuid, :kind::text, :detail::text, :actor::text, :now::timestamptz
@@ -227,7 +227,7 @@ VALUES (
 SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND deleted_at IS NOT NULL;
 
 -- name: list_deleted
--- What was deleted, last first, behind a position.
+-- List deleted leads, last first, behind a position.
 SELECT
     id, version, full_name, email, company_name, owner, tags, deleted_at, deleted_by
 FROM lead
@@ -243,12 +243,12 @@ SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
 FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: find_states
--- What people change of leads, to look at.
+-- Find the states of leads as people change them.
 SELECT id, version, owner, tags, deleted_at, deleted_by, merged_into
 FROM lead WHERE id = ANY(:ids::uuid[]);
 
 -- name: write_states
--- What people changed of leads; tags arrive joined by U+001F, which no tag holds.
+-- Write the states of leads; tags arrive joined by U+001F, which no tag holds.
 UPDATE lead SET
     owner = input.owner, tags = string_to_array(input.tags, chr(31)),
     deleted_at = input.deleted_at, deleted_by = input.deleted_by,
@@ -265,7 +265,7 @@ UPDATE lead SET updated_at = :now::timestamptz, version = version + 1
 WHERE id = ANY(:ids::uuid[]);
 
 -- name: delete_with_survivors
--- Who is one with a lead is deleted and restored with it.
+-- Delete or restore leads together with those merged into them.
 WITH RECURSIVE down AS (
     SELECT id, deleted_at, deleted_by FROM lead WHERE id = ANY(:ids::uuid[])
     UNION ALL
@@ -319,7 +319,7 @@ ORDER BY tag.name
 LIMIT :limit::int;
 
 -- name: find_list_columns
--- What is said, in the fields that lists show, of survivors and all that are one with them.
+-- List the values of list fields, of survivors and all that are merged into them.
 WITH RECURSIVE down AS (
     SELECT id AS survivor, id FROM lead WHERE id = ANY(:ids::uuid[]) AND merged_into IS NULL
     UNION ALL
@@ -332,7 +332,7 @@ FROM down LEFT JOIN field_value
     ON field_value.subject_id = down.id AND field_value.field = ANY(:fields::text[]);
 
 -- name: update_list_columns
--- What lists show of leads, sort them by and find them by; what says so already stays as it is.
+-- Write the list columns of leads; rows that are right already stay as they are.
 WITH input AS (
     SELECT * FROM unnest(
         :ids::uuid[], :full_names::text[], :titles::text[], :emails::text[],
@@ -379,7 +379,7 @@ SELECT
 FROM field_value WHERE subject_id = ANY(:ids::uuid[]);
 
 -- name: delete_company_values
--- What was said of a company that is deleted.
+-- Delete the values of a deleted company.
 DELETE FROM field_value WHERE subject_id = :id::uuid;
 
 -- name: lock_keys_of_leads
@@ -392,7 +392,7 @@ WHERE lead_id = ANY(:lead_ids::uuid[]) ORDER BY kind, value FOR UPDATE;
 SELECT id, version FROM lead WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: drop_imported_values
--- What rows said of leads and companies, found by their evidence, which is one row's alone. Arrays
+-- Delete values by the evidence of the rows they came from, which is one row's alone. Arrays
 -- and no join: the primary key is used whatever the planner knows of the table.
 DELETE FROM field_value
 WHERE subject_id = ANY(:subject_ids::uuid[]) AND source = :source::text

@@ -13,7 +13,7 @@ import msgspec
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.provenance import Standing, is_better
-from leadflood.domain.leads.schemas import HistoryValue
+from leadflood.domain.leads.schemas.profiles import HistoryValue
 from leadflood.engine.db.tx import Row
 
 SUBJECT, FIELD, HUMAN, RANK, EVIDENCE, VALUE, ID = range(7)

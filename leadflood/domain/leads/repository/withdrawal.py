@@ -10,7 +10,7 @@ from uuid import UUID
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.list_columns import refresh
 from leadflood.domain.leads.rules.provenance import evidence_bytes
-from leadflood.domain.leads.schemas import LeadLoss
+from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 

@@ -9,13 +9,9 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
 from leadflood.domain.leads.rules.identity import identity_keys
-from leadflood.domain.leads.schemas import (
-    HUMAN_SOURCE,
-    IDENTIFYING,
-    IdentityKey,
-    LeadChange,
-    LeadProfile,
-)
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, IDENTIFYING, IdentityKey
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.engine.errors import FieldProblem, Invalid
 
 CERTAIN = 1.0
@@ -50,7 +46,7 @@ class FieldEdits(msgspec.Struct, frozen=True, kw_only=True):
         return FieldName.COMPANY_DOMAIN in self.emptied
 
     def with_name(self, profile: LeadProfile) -> "FieldEdits":
-        """Let the whole name follow when a part of it is corrected."""
+        """Recompute the full name when a part of it is corrected."""
         if FieldName.FULL_NAME in self.fields or not self.values.keys() & set(_NAME_PARTS):
             return self
         parts = [self.values.get(part) or self._current(profile, part) for part in _NAME_PARTS]

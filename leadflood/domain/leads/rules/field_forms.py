@@ -13,7 +13,7 @@ EXPECTED = {
     FieldName.COMPANY_DOMAIN: "write the company's own domain, as in example.com (not free mail)",
     FieldName.COMPANY_SIZE: "write a number of people or a range, as in 51-200",
 }
-"""What a field expects, where not every text will do."""
+"""The form that a field expects, where not every text will do."""
 
 
 def find_region(country: Scalar | None) -> str | None:

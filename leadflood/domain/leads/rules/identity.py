@@ -15,7 +15,7 @@ from leadflood.contracts.normalization import (
     normalize_linkedin,
 )
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import IDENTIFYING, MAX_KEY, IdentityKey
+from leadflood.domain.leads.schemas.identity import IDENTIFYING, MAX_KEY, IdentityKey
 
 LEAST_CONFIDENCE = 0.5
 """An address or a name somebody merely guessed must not merge two people."""

@@ -1,4 +1,4 @@
-"""What people bring in by hand or by file, as values with their evidence. Pure."""
+"""Lead input, by hand or by file, as values with their evidence. Pure."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization import clean_text, domain_of_email
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
-from leadflood.domain.leads.schemas import API_SOURCE, LeadInput
+from leadflood.domain.leads.schemas.identity import API_SOURCE
+from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.engine.errors import FieldProblem
 
 TOLD = 0.9

@@ -26,7 +26,7 @@ _SORTED_CHARS = 80
 
 
 class ListColumns(msgspec.Struct, frozen=True, kw_only=True):
-    """What lists show of a lead; None: not known. `words` have spaces between, each once."""
+    """The list columns of a lead; None: not known. `words` have spaces between, each once."""
 
     full_name: str | None = None
     title: str | None = None

@@ -15,7 +15,7 @@ from leadflood.domain.leads.rules.provenance import (
     is_human,
     rank_of,
 )
-from leadflood.domain.leads.schemas import IdentityKey
+from leadflood.domain.leads.schemas.identity import IdentityKey
 
 COMPANY_FIELDS = frozenset(
     {
@@ -28,7 +28,7 @@ COMPANY_FIELDS = frozenset(
         FieldName.COMPANY_LINKEDIN_URL,
     }
 )
-"""What belongs to a company once its domain is known; where a person works belongs to the lead."""
+"""Fields of a company once its domain is known; where a person works belongs to the lead."""
 
 _HUMAN_RANK = 1e6
 _Evidence = tuple[str, str, str]
@@ -45,7 +45,7 @@ class StoredValue(msgspec.Struct, frozen=True):
 
 
 class PreparedValues(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source says of a lead, ready to be written.
+    """A source's values of a lead, ready to be written.
 
     - `companies`: the name of each company by its domain; None: no name is given.
     - `company_id`, `company_rank`: where the lead works, and the rank of that value.

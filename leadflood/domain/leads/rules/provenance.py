@@ -15,7 +15,7 @@ import msgspec
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.normalization import clean_text, normalize
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import HUMAN_SOURCE
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
 
 _DAY_SECONDS = 86_400.0
 _LEAST = 1e-9
@@ -33,7 +33,7 @@ _SLOW = frozenset(
     }
 )
 Standing = tuple[bool, float, bytes, str]
-"""What decides, most important first: human, rank, then evidence and text for a clear end."""
+"""The order of values, most important first: human, rank, then evidence and text to break ties."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -22,7 +22,8 @@ from leadflood.domain.leads.repository.value_rows import (
 from leadflood.domain.leads.rules import prepared_values
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, StoredValue
 from leadflood.domain.leads.rules.provenance import rank_of
-from leadflood.domain.leads.schemas import HUMAN_SOURCE, HistoryValue
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
+from leadflood.domain.leads.schemas.profiles import HistoryValue
 from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.ids import Ids
 
@@ -31,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CompanyValues(msgspec.Struct, frozen=True):
-    """What is said of a company: the values that win, and everything ever said."""
+    """The values of a company: those that win, and all ever stored."""
 
     values: dict[FieldName, Scalar] = {}
     history: tuple[HistoryValue, ...] = ()

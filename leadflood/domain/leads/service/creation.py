@@ -11,7 +11,8 @@ import msgspec
 
 from leadflood.contracts.values import FieldName, SendsPolicy
 from leadflood.domain.icp.service.icps import IcpService
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadMade
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.inputs import LeadInput, LeadMade
 from leadflood.domain.leads.service.insertion import (
     LeadRequest,
     Requester,
@@ -80,7 +81,7 @@ class LeadCreation:
     async def resolve_icps(
         self, requests: Sequence[LeadRequest]
     ) -> list[LeadRequest | LeadfloodError]:
-        """Give each request the ICP version it means, or return why there is none.
+        """Return the ICP version of each request, or why there is none.
 
         Equal wishes are looked up once. Call it before the transaction: it takes a connection.
         """
@@ -123,23 +124,12 @@ class LeadCreation:
         run_ids = await self._runs.open_runs(
             publication.tx,
             "lead",
-            [
-                RunLimits(
-                    sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
-                )
-                for request, _ in created
-            ],
+            [_limits_of(request) for request, _ in created],
             title="one lead by the API",
         )
         job_ids = await publication.publish_each(
             [
-                FollowUp(
-                    None,
-                    event,
-                    run_id=run_id,
-                    request_id=request.requester.request_id,
-                    trace_parent=request.requester.trace_parent,
-                )
+                _follow_up(request, event, run_id)
                 for (request, event), run_id in zip(created, run_ids, strict=True)
             ]
         )
@@ -163,3 +153,19 @@ def _with_icp(request: LeadRequest, version: UUID | LeadfloodError) -> LeadReque
     if isinstance(version, LeadfloodError):
         return version
     return msgspec.structs.replace(request, icp_id=version)
+
+
+def _limits_of(request: LeadRequest) -> RunLimits:
+    return RunLimits(
+        sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+    )
+
+
+def _follow_up(request: LeadRequest, event: LeadCreated, run_id: UUID) -> FollowUp:
+    return FollowUp(
+        None,
+        event,
+        run_id=run_id,
+        request_id=request.requester.request_id,
+        trace_parent=request.requester.trace_parent,
+    )

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.normalization import normalize_tag
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.field_values import (
     EmptyFields,
     add_companies,
@@ -35,18 +35,17 @@ from leadflood.domain.leads.rules.prepared_values import (
     human_company_rank,
     prepare_values,
 )
-from leadflood.domain.leads.schemas import (
-    MOST_TAGS,
-    IdentityKey,
+from leadflood.domain.leads.schemas.events import (
     LeadAssigned,
-    LeadChange,
     LeadDeleted,
-    LeadProfile,
     LeadRestored,
-    LeadState,
     LeadTagged,
     LeadUpdated,
 )
+from leadflood.domain.leads.schemas.identity import IdentityKey
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service.leads import lead_not_found
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.engine.clock import Clock
@@ -111,7 +110,7 @@ class LeadEditing:
     async def assign(
         self, tx: Tx, lead_id: UUID, owner: str | None, editor: Editor
     ) -> LeadAssigned | None:
-        """Give a lead an owner; None takes it away.
+        """Assign a lead to an owner; None unassigns it.
 
         Raises: NotFound, PreconditionFailed; Denied for who sees only their own leads.
         """
@@ -123,7 +122,7 @@ class LeadEditing:
         return LeadAssigned(lead.id, lead.version + 1, owner)
 
     async def tag(self, tx: Tx, lead_id: UUID, tag: str, editor: Editor) -> LeadTagged | None:
-        """Give a lead a tag. Raises: NotFound, PreconditionFailed, Invalid, Conflict."""
+        """Add a tag to a lead. Raises: NotFound, PreconditionFailed, Invalid, Conflict."""
         name = normalize_tag(tag)
         lead = await lock_lead(tx, lead_id, editor)
         tags = lead.tags_with(name)

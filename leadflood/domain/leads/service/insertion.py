@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.repository.field_values import add_companies, insert_values
 from leadflood.domain.leads.repository.identity_keys import claim_keys, withdraw_claims
 from leadflood.domain.leads.repository.lead_rows import find_states
@@ -17,14 +17,10 @@ from leadflood.domain.leads.repository.profiles import find_survivors
 from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.rules.lead_input import as_values, normalize_input
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
-from leadflood.domain.leads.schemas import (
-    API_SOURCE,
-    IdentityKey,
-    LeadCreated,
-    LeadInput,
-    LeadState,
-    LeadStatus,
-)
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.identity import API_SOURCE, IdentityKey
+from leadflood.domain.leads.schemas.inputs import LeadInput
+from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Bug, Conflict, Invalid
 from leadflood.engine.ids import Ids
@@ -34,7 +30,7 @@ CreateResult = LeadCreated | Conflict | None
 
 
 class Requester(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks for a new lead.
+    """The requester of a new lead.
 
     - `by`: who this is where an act is recorded.
     - `owner`: whose the lead becomes; None: nobody's.

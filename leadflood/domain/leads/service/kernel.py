@@ -18,15 +18,9 @@ from leadflood.domain.leads.repository.identity_resolution import Resolution, Sh
 from leadflood.domain.leads.repository.leads import LeadUpdate, update_leads
 from leadflood.domain.leads.rules import identity
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
-from leadflood.domain.leads.schemas import (
-    IdentityKey,
-    LeadProfile,
-    LeadState,
-    LeadStatus,
-    LeadValues,
-    NewScore,
-    ResolvedLead,
-)
+from leadflood.domain.leads.schemas.identity import IdentityKey, LeadValues, ResolvedLead
+from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile, NewScore
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.ids import Ids
 

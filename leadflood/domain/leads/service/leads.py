@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.leads.repository import lead_rows
 from leadflood.domain.leads.repository.profiles import find_survivors, find_views
-from leadflood.domain.leads.schemas import DeletedLead, LeadState, LeadView, TagCount
+from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
+from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import NotFound
 

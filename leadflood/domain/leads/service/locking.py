@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.lead_rows import lock_states
 from leadflood.domain.leads.repository.leads import mark_before_locks, release_locks
 from leadflood.domain.leads.repository.profiles import find_survivors
-from leadflood.domain.leads.schemas import LeadState
+from leadflood.domain.leads.schemas.lead_states import LeadState
 from leadflood.domain.leads.service.leads import lead_not_found
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import PreconditionFailed

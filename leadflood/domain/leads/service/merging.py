@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository import leads
 from leadflood.domain.leads.repository.identity_resolution import SharedKeys, resolve
 from leadflood.domain.leads.repository.lead_rows import lock_states, raise_versions
 from leadflood.domain.leads.repository.leads import Merge
 from leadflood.domain.leads.repository.list_columns import refresh
-from leadflood.domain.leads.schemas import LeadMerged, LeadUnmerged
+from leadflood.domain.leads.schemas.events import LeadMerged, LeadUnmerged
 from leadflood.domain.leads.service.locking import (
     lock_lead,
     lock_pair,

@@ -5,8 +5,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.auth.schemas import Editor
-from leadflood.domain.leads.schemas import EnrichmentWanted, LeadEvent, RescoreWanted
+from leadflood.domain.auth.schemas.principals import Editor
+from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadEvent, RescoreWanted
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
 from leadflood.domain.runs.service.runs import RunService
@@ -14,7 +14,7 @@ from leadflood.engine.db.tx import Tx
 
 
 class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be done to know more of a lead.
+    """Limits of a lead's reprocessing.
 
     - `icp_id`: the ICP version to score for afterwards.
     - `sends`, `providers`, `cap_micros`: what the run may do; None: all, and the default cap.

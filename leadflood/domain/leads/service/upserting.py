@@ -15,7 +15,7 @@ from leadflood.domain.leads.repository.list_columns import refresh
 from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.rules.prepared_values import PreparedValues, prepare_values
 from leadflood.domain.leads.rules.union_find import UnionFind
-from leadflood.domain.leads.schemas import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 
@@ -87,7 +87,7 @@ class _Existing(msgspec.Struct, frozen=True):
 
 
 class _Changes(msgspec.Struct, frozen=True):
-    """What changed of known leads: the deleted ones, and the keys that each got."""
+    """The changes of known leads: the deleted ones, and the keys that each got."""
 
     deleted: frozenset[UUID]
     new_keys: Mapping[UUID, Sequence[IdentityKey]]
@@ -121,7 +121,7 @@ async def _find_existing(
 async def _assign_new_keys(
     tx: Tx, batch: _Batch, owner_of: Mapping[IdentityKey, UUID], lead_of: Mapping[UUID, UUID]
 ) -> dict[UUID, list[IdentityKey]]:
-    """Give known leads the keys that they did not have; return those, by lead."""
+    """Add the keys that known leads did not have; return those, by lead."""
     assigned = sorted(
         (key, lead_of[group])
         for key, group in batch.claims.items()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository import withdrawal
-from leadflood.domain.leads.schemas import LeadLoss
+from leadflood.domain.leads.schemas.identity import LeadLoss
 from leadflood.engine.db.tx import Tx
 
 

@@ -36,11 +36,11 @@ _SENT_BEFORE = {
         "it may have arrived already: say so with PUT /v1/admin/sending/unknown/{intentId}",
     ),
 }
-"""What stands against another send, by the state of the first."""
+"""The objection to another send, by the state of the first."""
 
 
 class MessageApproval:
-    """What people decide about drafts."""
+    """Approval: people's decisions about drafts."""
 
     def __init__(self, settings: Settings, clock: Clock, ids: Ids, outbox: Outbox) -> None:
         self._settings = settings
@@ -51,7 +51,7 @@ class MessageApproval:
     async def approve(
         self, publication: PublishingTransaction, message_id: UUID, decider: Decider
     ) -> MessageView:
-        """Let a waiting message go; approving twice changes nothing.
+        """Approve a waiting message; approving twice changes nothing.
 
         Raises: NotFound, Conflict, PreconditionFailed, NotConfigured (a setting without which
         nothing may leave).

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.messages import repository
 from leadflood.domain.messages.schemas import MessageDetail, MessageFilter, MessageView

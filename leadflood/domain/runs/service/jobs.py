@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import Visibility
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import NotFound

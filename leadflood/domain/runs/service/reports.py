@@ -12,7 +12,7 @@ from leadflood.engine.queue.runs import Run
 
 
 class RunReports:
-    """What came of runs, read across all slices."""
+    """Results of runs, read across all slices."""
 
     def __init__(self, db: Reader) -> None:
         self._db = db

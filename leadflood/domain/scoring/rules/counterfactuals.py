@@ -58,14 +58,14 @@ def find_needs(score: Score, band: Band, from_milli: int) -> Needs:
         return Needs(band=band, is_reachable=False)
     reached_milli = _sum_without_limits(score) + sum(change.gain_milli for change in required)
     optional = [best.change for best in bests if not best.is_required]
-    chosen = _choose_fewest(optional, from_milli - reached_milli)
-    if chosen is None:
+    selection = _choose_fewest(optional, from_milli - reached_milli)
+    if selection is None:
         return Needs(band=band, is_reachable=False)
-    reached_milli += sum(change.gain_milli for change in chosen)
+    reached_milli += sum(change.gain_milli for change in selection)
     return Needs(
         band=band,
         is_reachable=True,
-        changes=(*required, *chosen),
+        changes=(*required, *selection),
         reaches_milli=min(reached_milli, SCORE_MILLI_MAX),
     )
 
@@ -73,21 +73,21 @@ def find_needs(score: Score, band: Band, from_milli: int) -> Needs:
 def _choose_fewest(changes: Sequence[Change], gap_milli: int) -> list[Change] | None:
     """Choose the fewest changes that close a gap, the last one no larger than it must be."""
     by_gain = sorted(changes, key=lambda change: -change.gain_milli)
-    chosen: list[Change] = []
+    selection: list[Change] = []
     for change in by_gain:
         if gap_milli <= 0:
             break
-        chosen.append(change)
+        selection.append(change)
         gap_milli -= change.gain_milli
     if gap_milli > 0:
         return None
-    if chosen:
-        last = chosen.pop()
+    if selection:
+        last = selection.pop()
         still_milli = gap_milli + last.gain_milli
-        candidates = by_gain[len(chosen) :]
+        candidates = by_gain[len(selection) :]
         closing = (change for change in candidates if change.gain_milli >= still_milli)
-        chosen.append(min(closing, key=_gain))
-    return chosen
+        selection.append(min(closing, key=_gain))
+    return selection
 
 
 def _gain(change: Change) -> int:

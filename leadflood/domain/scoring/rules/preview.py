@@ -8,7 +8,7 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName
 from leadflood.domain.features.schemas import Vector
 from leadflood.domain.icp.schemas import Bands, QualificationRule
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import (
     BandCounts,
@@ -26,7 +26,7 @@ SAMPLE_FIELDS = (
     FieldName.COUNTRY,
     FieldName.EMAIL,
 )
-"""What is shown of a lead beside its score."""
+"""The fields shown beside a lead's score."""
 
 _Ranked = tuple[int, int, UUID, LeadProfile, Score]
 

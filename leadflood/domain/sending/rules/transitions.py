@@ -24,7 +24,7 @@ StateEvent = MessageAccepted | MessageRefused | MessageUnknown
 
 
 class SendOutcome(StrEnum):
-    """What a claim knows of its call. `broken`: our own mistake, at any moment of it."""
+    """The knowledge of a claim about its call. `broken`: our own mistake, at any moment of it."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -37,7 +37,7 @@ class SendOutcome(StrEnum):
 
 
 class SendReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a claim reports of an intent when its job ends or its call returns.
+    """A claim's report on an intent when its job ends or its call returns.
 
     `is_fenced`: the claim is known to be alive, as it is in a commit.
     """

@@ -1,4 +1,4 @@
-"""What an error of a call means for the person written to."""
+"""The outcome of a call's error for the person written to."""
 
 from leadflood.contracts.errors import ProviderChanged
 from leadflood.domain.sending.rules.transitions import SendOutcome

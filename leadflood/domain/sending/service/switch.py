@@ -27,7 +27,7 @@ class SendingSwitch:
         return await self._write(tx, "held", by, reason)
 
     async def release(self, tx: Tx, by: str, reason: str) -> SendingStatus:
-        """Let sending go on. Waits: for every authorize under way."""
+        """Resume sending. Waits: for every authorize under way."""
         return await self._write(tx, "released", by, reason)
 
     async def _write(self, tx: Tx, state: str, by: str, reason: str) -> SendingStatus:

@@ -104,7 +104,7 @@ class UnknownSends:
         return change.state
 
     async def settle_lost(self) -> int:
-        """Make unknown what is in sending under a claim that is gone; return how many events."""
+        """Mark sends under a claim that is gone as unknown; return how many events."""
         async with self._publisher.transaction() as publication:
             changes = [close_lost(intent) for intent in await repository.lock_lost(publication.tx)]
             await repository.write_changes(publication.tx, changes, self._clock.now())

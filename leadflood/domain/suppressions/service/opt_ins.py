@@ -12,7 +12,8 @@ from uuid import UUID
 
 from leadflood.contracts.addresses import mask_address, normalize_address
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.leads.schemas import LeadInput, LeadProfile, OptInEvidence
+from leadflood.domain.leads.schemas.inputs import LeadInput, OptInEvidence
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import (

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from leadflood.domain.leads.schemas import LeadProfile
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.suppressions import repository
 from leadflood.engine.db.tx import Reader, Tx

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from leadflood.domain.auth.schemas import UserState
+from leadflood.domain.auth.schemas.users import UserState
 from leadflood.domain.users.service.users import Users
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid, NotFound

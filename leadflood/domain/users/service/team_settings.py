@@ -1,6 +1,6 @@
 """Team settings: the one row that holds for everybody."""
 
-from leadflood.domain.auth.schemas import SalesRepSees
+from leadflood.domain.auth.schemas.users import SalesRepSees
 from leadflood.domain.users import repository
 from leadflood.domain.users.schemas import Team
 from leadflood.engine.db.pool import Database

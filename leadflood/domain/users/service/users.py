@@ -4,7 +4,9 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas import LinkKind, NewUser, Role, User, UserState, UserView
+from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import NewUser, User, UserState, UserView
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.users import repository
@@ -70,7 +72,7 @@ class Users:
     async def make_link(
         self, tx: Tx, user_id: UUID, kind: LinkKind, *, removes_totp: bool = False
     ) -> IssuedLink:
-        """Make a fresh link for a user: an invitation until they registered, then a reset.
+        """Create a fresh link for a user: an invitation until they registered, then a reset.
 
         Raises: NotFound, Conflict.
         """

@@ -40,7 +40,7 @@ class Reconciler:
                 self._node.wants_reconcile.set()
 
     async def reconcile(self) -> int:
-        """Give unknown claims back; return how many."""
+        """Release unknown claims; return how many."""
         rows = await self._db.fetch(SQL.list_claims, node_id=self._node.id)
         await self._node.wait_for_claiming()
         held = self._node.held

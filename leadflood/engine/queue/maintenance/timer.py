@@ -16,7 +16,7 @@ MAX_DUE = 1_000
 
 
 class Timer:
-    """Makes due jobs queued. Sleeps until the next due time or a wake-up; polls as a safety net."""
+    """Queues due jobs. Sleeps until the next due time or a wake-up; polls as a safety net."""
 
     def __init__(self, db: Database, clock: Clock, wakeups: Wakeups, settings: Settings) -> None:
         self._db = db

@@ -9,7 +9,8 @@ from leadflood.domain.auth.rules.api_keys import (
     parse_api_key,
     parse_scopes,
 )
-from leadflood.domain.auth.schemas import NewApiKey, Permission
+from leadflood.domain.auth.schemas.credentials import NewApiKey
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.engine.errors import Invalid
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)

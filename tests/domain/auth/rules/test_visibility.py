@@ -2,7 +2,9 @@ from uuid import UUID
 
 import pytest
 from leadflood.domain.auth.rules.visibility import visibility_of
-from leadflood.domain.auth.schemas import EVERYTHING, Role, SalesRepSees, Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import SalesRepSees
 
 ANN = UUID(int=1)
 

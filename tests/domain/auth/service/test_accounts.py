@@ -36,7 +36,7 @@ async def test_adopting_another_secret_ends_all_sessions_and_second_factors(
     user_id = await register(before, database, clock)
     async with database.transaction() as tx:
         token = (await before.use.sessions.open(tx, user_id, HERE, "")).access_token
-        await before.use.own_account.enrol(tx, user_id)
+        await before.use.own_account.enroll(tx, user_id)
     after = make_accounts(database, clock, OTHER_SECRET)
 
     await after.start(adopts=True)

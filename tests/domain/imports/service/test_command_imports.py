@@ -2,7 +2,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from leadflood.domain.auth.schemas import EVERYTHING
+from leadflood.domain.auth.schemas.principals import EVERYTHING
 from leadflood.domain.imports.rules.row_parser import read_csv
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports

@@ -11,7 +11,7 @@ from leadflood.contracts.csv_safety import MARK
 from leadflood.contracts.values import FieldName
 from leadflood.domain.lead_views.rules.export_file import BOM, HEADERS, ExportFile, flatten
 from leadflood.domain.lead_views.schemas import ExportFormat, LeadSummary
-from leadflood.domain.leads.schemas import LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"))

@@ -2,9 +2,7 @@ from datetime import timedelta
 
 import pytest
 from leadflood.domain.leads.repository.profiles import SQL
-from leadflood.domain.leads.schemas import (
-    LeadValues,
-)
+from leadflood.domain.leads.schemas.identity import LeadValues
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import sqlstate_of
 from tests.domain.leads.people import IDS, SEEN_AT, a_person, a_value, learned, saved

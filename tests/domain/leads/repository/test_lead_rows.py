@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.lead_rows import lock_states, write_states
 from leadflood.domain.leads.rules.identity import identity_keys
-from leadflood.domain.leads.schemas import LeadState, LeadValues, Upserted
+from leadflood.domain.leads.schemas.identity import LeadValues, Upserted
+from leadflood.domain.leads.schemas.lead_states import LeadState
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import ManualClock

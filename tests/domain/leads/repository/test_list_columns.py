@@ -8,10 +8,12 @@ from uuid import UUID
 import anyio
 import pytest
 from leadflood.contracts.values import Band
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.profiles import find_profiles
 from leadflood.domain.leads.rules.list_columns import ListColumns, choose_list_columns
-from leadflood.domain.leads.schemas import HUMAN_SOURCE, LeadStatus, LeadValues, NewScore
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, LeadValues
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.domain.leads.service.upserting import upsert

@@ -3,11 +3,7 @@ from datetime import timedelta
 import pytest
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.profiles import SQL, find_survivors
-from leadflood.domain.leads.schemas import (
-    HUMAN_SOURCE,
-    IdentityKey,
-    LeadValues,
-)
+from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, IdentityKey, LeadValues
 from leadflood.domain.leads.service import kernel
 from leadflood.engine.db.pool import Database
 from tests.domain.leads.people import (

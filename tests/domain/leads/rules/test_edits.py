@@ -5,12 +5,9 @@ import msgspec
 import pytest
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.edits import compare_keys, read_edits
-from leadflood.domain.leads.schemas import (
-    LeadChange,
-    LeadProfile,
-    LeadStatus,
-    ProfileValue,
-)
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile, ProfileValue
 from leadflood.engine.errors import Invalid
 from tests.domain.leads.people import SEEN_AT
 

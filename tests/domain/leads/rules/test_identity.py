@@ -1,7 +1,7 @@
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.identity import identity_keys, provider_key
-from leadflood.domain.leads.schemas import MAX_KEY, IdentityKey
+from leadflood.domain.leads.schemas.identity import MAX_KEY, IdentityKey
 from tests.domain.leads.people import a_value, values_of
 
 

@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.insertion import (
     CreateResult,

@@ -4,9 +4,7 @@ from uuid import UUID
 import pytest
 from anyio import create_task_group
 from leadflood.domain.leads.repository.profiles import SQL, find_survivors
-from leadflood.domain.leads.schemas import (
-    LeadStatus,
-)
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.pool import Database

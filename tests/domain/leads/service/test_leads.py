@@ -3,7 +3,9 @@ from uuid import UUID
 import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.schemas import LeadCreated, LeadInput, LeadStatus
+from leadflood.domain.leads.schemas.events import LeadCreated
+from leadflood.domain.leads.schemas.inputs import LeadInput
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service.insertion import read_lead
 from leadflood.domain.leads.service.leads import LeadService
 from leadflood.engine.clock import ManualClock

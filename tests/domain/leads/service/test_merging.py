@@ -1,5 +1,5 @@
 import pytest
-from leadflood.domain.auth.schemas import Editor
+from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.service.merging import LeadMerging
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound

@@ -6,10 +6,8 @@ import pytest
 from anyio import create_task_group
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.profiles import find_survivors
-from leadflood.domain.leads.schemas import (
-    LeadStatus,
-    NewPerson,
-)
+from leadflood.domain.leads.schemas.identity import NewPerson
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.pool import Database

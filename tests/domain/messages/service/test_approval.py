@@ -1,14 +1,23 @@
 from uuid import uuid4
 
+import anyio
+import msgspec
 import pytest
-from leadflood.domain.auth.schemas import Visibility
-from leadflood.domain.messages.schemas import Decider, MessageFilter, MessageState, MessageView
+from leadflood.domain.auth.schemas.principals import Visibility
+from leadflood.domain.messages.schemas import (
+    Decider,
+    MessageFilter,
+    MessageRejected,
+    MessageState,
+    MessageView,
+)
 from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.sending.schemas import MessageApproved
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, NotConfigured, NotFound, PreconditionFailed
+from leadflood.engine.queue import runs
 from tests.support.messaging import SETTINGS, World
 from tests.support.statements import sql
 
@@ -167,3 +176,45 @@ async def test_messages_to_other_peoples_leads_are_not_there(world: World) -> No
     listed = await world.messages.list(visibility=owner.visibility)
     assert [view.id for view in listed] == [message.id]
     assert await world.messages.list(visibility=other.visibility) == ()
+
+
+async def test_approving_makes_one_ready_intent_however_often_and_by_whomever(
+    world: World,
+) -> None:
+    message = await a_waiting_message(world)
+
+    async with anyio.create_task_group() as group:
+        for name in ("ann", "bob", "cas"):
+            group.start_soon(world.approve, message.id, name)
+
+    [approved] = await world.messages.list()
+    assert approved.state is MessageState.APPROVED
+    assert approved.intent_state == "ready"
+    assert [type(event) for event in world.publisher.events] == [MessageApproved]
+
+
+async def test_a_rejected_message_can_not_be_approved(world: World) -> None:
+    message = await a_waiting_message(world)
+
+    rejected = await world.reject(message.id, "ann", "wrong tone")
+    await world.reject(message.id, "bob")
+
+    assert (rejected.state, rejected.decided_by) == (MessageState.REJECTED, "ann")
+    assert [type(event) for event in world.publisher.events] == [MessageRejected]
+    with pytest.raises(Conflict):
+        await world.approve(message.id, "bob")
+    with pytest.raises(NotFound):
+        await world.approve(world.ids.new(), "bob")
+
+
+async def test_a_cancelled_run_or_a_missing_setting_keeps_a_person_from_approving(
+    world: World,
+) -> None:
+    message = await a_waiting_message(world)
+    poor = World(world.db, msgspec.structs.replace(SETTINGS, postal_address=" "))
+
+    with pytest.raises(NotConfigured, match=r"messaging\.postal_address"):
+        await poor.approve(message.id, "ann")
+    await runs.cancel(world.db, message.run_id, "ann", world.clock.now())
+    with pytest.raises(Conflict, match="run"):
+        await world.approve(message.id, "ann")

@@ -3,14 +3,13 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from leadflood.contracts.values import SendsPolicy
-from leadflood.domain.auth.schemas import (
+from leadflood.domain.auth.schemas.principals import (
     EVERYTHING,
-    PERMISSIONS,
     Principal,
     PrincipalKind,
-    Role,
     Visibility,
 )
+from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
 from leadflood.domain.runs.schemas import NO_SPENDING, BudgetDefaults, RunLimits
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import ManualClock

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from hypothesis import given, strategies as st
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
-from leadflood.domain.leads.schemas import LeadProfile, LeadStatus
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.scoring.rules.preview import Preview
 from leadflood.domain.scoring.rules.scorecard import Scorecard
 from tests.domain.icp.icps import CALM, a_rule, features, rules

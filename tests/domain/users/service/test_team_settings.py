@@ -1,5 +1,5 @@
 import pytest
-from leadflood.domain.auth.schemas import SalesRepSees
+from leadflood.domain.auth.schemas.users import SalesRepSees
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import PreconditionFailed

@@ -1,5 +1,6 @@
 import pytest
-from leadflood.domain.auth.schemas import Role, UserState
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.users import UserState
 from leadflood.domain.users.schemas import UserChange, UserFilter
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database

@@ -9,7 +9,7 @@ from leadflood.engine.clock import REAL_TIME, ManualClock
 from leadflood.engine.db.pool import Database, open_database
 from leadflood.sandbox.world import WorldConfig, serve
 
-from tests.api.test_lead_changes import audited
+from tests.api.routes.test_lead_actions import audited
 from tests.support.api import Client, running_api, running_node
 from tests.support.db import TestServer, cloned_database
 from tests.support.statements import sql

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from leadflood.api.http.event_permissions import EventFilter
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import Permission
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.notifications.schemas import (
     NewNotification,
     NotificationCreated,

@@ -12,7 +12,7 @@ from leadflood.api.http.settings import Settings
 from leadflood.app import Node
 from leadflood.engine.obs.event_feed import Cursor
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import OPERATOR_TOKEN, Client
 
 pytestmark = pytest.mark.pg

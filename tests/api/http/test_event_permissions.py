@@ -1,7 +1,7 @@
 import pytest
 from leadflood.api.http.event_permissions import EventScope, rule_for
-from leadflood.domain.auth.schemas import Permission
-from leadflood.domain.leads.schemas import LeadEvent
+from leadflood.domain.auth.schemas.roles import Permission
+from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.engine.queue.event import name_of
 
 

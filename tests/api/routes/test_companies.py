@@ -5,7 +5,7 @@ import anyio
 import pytest
 from leadflood.engine.db.pool import Database
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Answer, Client
 from tests.support.statements import sql
 

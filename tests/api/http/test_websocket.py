@@ -17,7 +17,7 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.obs import event_feed
 from leadflood.engine.obs.event_feed import Cursor
 
-from tests.api.test_leads import a_lead
+from tests.api.routes.test_leads import a_lead
 from tests.support.api import Client
 from tests.support.statements import sql
 

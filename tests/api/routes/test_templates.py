@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 from leadflood.engine.db.pool import Database
 
-from tests.api.test_lead_changes import audited
+from tests.api.routes.test_lead_actions import audited
 from tests.support.api import Client
 from tests.support.messaging import World
 

@@ -1,11 +1,8 @@
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from leadflood.domain.auth.schemas import (
+from leadflood.domain.auth.schemas.principals import (
     EVERYTHING,
-    LinkKind,
-    OneTimeLink,
     Principal,
     PrincipalKind,
     Visibility,
@@ -36,18 +33,3 @@ def test_a_principal_sees_everything_unless_it_is_narrowed() -> None:
     principal = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=frozenset())
 
     assert principal.visibility == EVERYTHING
-    assert principal.sees_owner is None
-
-
-@pytest.mark.parametrize(
-    ("kind", "path"),
-    [
-        (LinkKind.CLAIM, "/claim/000"),
-        (LinkKind.INVITATION, "/register/000"),
-        (LinkKind.RESET, "/register/000"),
-    ],
-)
-def test_a_link_leads_to_the_page_of_its_kind(kind: LinkKind, path: str) -> None:
-    link = OneTimeLink(kind=kind, token="0" * 3, expires_at=datetime(2026, 1, 5, tzinfo=UTC))
-
-    assert link.path == path

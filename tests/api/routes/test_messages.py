@@ -144,3 +144,34 @@ async def test_a_look_up_without_its_kind_is_refused(api: Client) -> None:
     refused = await api.get("/v1/suppressions?value=a@b.example")
 
     assert (refused.status, refused.problem["fields"][0]["path"]) == (422, "kind")
+
+
+@pytest.fixture
+async def _nothing_is_sent(api: Client) -> AsyncIterator[None]:
+    path = "/v1/admin/stages/message.send/pause"
+    await api.ask("PUT", path, {})
+    yield
+    await api.ask("DELETE", path)
+
+
+@pytest.mark.usefixtures("_nothing_is_sent")
+async def test_drafts_are_listed_edited_approved_and_rejected(api: Client, world: World) -> None:
+    run_id, icp_id = await world.run(), await world.icp(autopilot=False)
+    lead_ids = [await world.lead(email=f"{uuid4().hex}@acme.example") for _ in range(2)]
+    await world.drafted(lead_ids, run_id, icp_id)
+
+    listed = (await api.get(f"/v1/messages?state=waiting&runId={run_id}")).json["data"]
+    first, second = (f"/v1/messages/{message['id']}" for message in listed)
+    edited = await api.ask("PATCH", first, {"subject": "Other words"})
+    approved = await api.ask("PUT", f"{first}/approval")
+    again = await api.ask("PUT", f"{first}/approval")
+    rejected = await api.ask("PUT", f"{second}/rejection", {"reason": "no"})
+    too_late = await api.ask("PUT", f"{first}/rejection", {})
+
+    assert edited.json["subject"] == "Other words"
+    assert approved.json["state"] == again.json["state"] == "approved"
+    assert rejected.json["state"] == "rejected"
+    assert too_late.status == 409
+    detail = (await api.get(first)).json
+    assert detail["message"]["intentState"] == "ready"
+    assert detail["message"]["decidedBy"] == "operator"

@@ -11,7 +11,8 @@ from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.routes.bulk_actions import BulkBody, get_bulk_action, start_bulk_action
 from leadflood.api.routes.lead_list import LeadFilterQuery
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import PERMISSIONS, Principal, PrincipalKind, Role, Visibility
+from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind, Visibility
+from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
 from leadflood.domain.bulk_actions.schemas import BulkAction, BulkView
 from leadflood.engine.errors import Denied, NotFound
 

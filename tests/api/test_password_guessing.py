@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from leadflood.api.http.rate_limit import RateClass, Settings as Rates
 from leadflood.app import Node
-from leadflood.domain.auth.schemas import Role, Settings as AccountSettings
+from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.auth.schemas.settings import Settings as AccountSettings
 from leadflood.engine.db.pool import Settings
 
 from tests.support.api import PASSWORD, Answer, Client, running_api

@@ -8,7 +8,7 @@ from leadflood.app import Node
 from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 
-from tests.api.test_leads import a_lead, scored
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Answer, Client
 from tests.support.messaging import World
 from tests.support.statements import sql
@@ -257,7 +257,7 @@ async def test_a_message_to_a_deleted_lead_is_neither_listed_nor_approved(
 async def test_what_was_approved_for_a_deleted_lead_is_never_sent(
     api: Client, world: World
 ) -> None:
-    (event,) = await world.approved()
+    (event,) = await world.approved(email=f"{uuid4().hex}@acme.example")
     await world.release()
     job = await world.load_send(event)
 

@@ -1,0 +1,1 @@
+"""Structs of leads: what enters, lives and is read."""

@@ -1,0 +1,95 @@
+"""People as sources name them, their identity keys, and the leads they turn out to be."""
+
+from uuid import UUID
+
+import msgspec
+
+from leadflood.contracts.found_values import FoundValue
+from leadflood.contracts.values import FieldName
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
+
+HUMAN_SOURCE = "user"
+"""The source of what a person typed; it wins over any provider."""
+
+API_SOURCE = "api"
+"""The source of what a caller of the API says of a new lead."""
+
+IDENTIFYING = frozenset(
+    {
+        FieldName.EMAIL,
+        FieldName.LINKEDIN_URL,
+        FieldName.COMPANY_DOMAIN,
+        FieldName.FULL_NAME,
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+    }
+)
+"""The fields whose values make identity keys."""
+
+MAX_KEY = 400
+
+
+class IdentityKey(msgspec.Struct, frozen=True, order=True):
+    """A key that makes records one lead: `provider:NAME`, `email`, `linkedin`, `name_domain`."""
+
+    kind: str
+    value: str
+
+
+class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as somebody names it; `keys` beside those that follow from the values."""
+
+    source: str
+    values: tuple[FoundValue, ...]
+    keys: tuple[IdentityKey, ...] = ()
+    status: LeadStatus = LeadStatus.NEW
+
+
+class Upserted(msgspec.Struct, frozen=True):
+    """The lead that a person is; `is_deleted`: somebody deleted it, so nothing is done for it.
+
+    `new_keys` are those that a known lead got by it, `merged` the leads that turned out to be it.
+    """
+
+    lead_id: UUID
+    is_new: bool
+    is_deleted: bool = False
+    new_keys: tuple[IdentityKey, ...] = ()
+    merged: tuple[UUID, ...] = ()
+
+
+class LeadValues(msgspec.Struct, frozen=True, kw_only=True):
+    """New values of a lead, and its status; `status` None leaves it as it is.
+
+    `keys` are identity keys not known before; `failed_code` goes with status failed only.
+    """
+
+    lead_id: UUID
+    values: tuple[FoundValue, ...] = ()
+    keys: tuple[IdentityKey, ...] = ()
+    status: LeadStatus | None = None
+    failed_code: str | None = None
+
+
+class ResolvedLead(msgspec.Struct, frozen=True):
+    """The survivor of a lead; `merged_now` lists the leads that this transaction merged away."""
+
+    lead_id: UUID
+    survivor_id: UUID
+    merged_now: tuple[UUID, ...] = ()
+
+
+class LeadLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """The loss of a lead that stays when another one is withdrawn from it.
+
+    - `keys`: identity keys that are its own no more.
+    - `tags`: tags that it has no more.
+    - `merged`: leads that are no longer the same.
+    - `has_lost_domain`: whether what said where it works was deleted.
+    """
+
+    lead_id: UUID
+    keys: tuple[IdentityKey, ...] = ()
+    tags: frozenset[str] = frozenset()
+    merged: frozenset[UUID] = frozenset()
+    has_lost_domain: bool = False

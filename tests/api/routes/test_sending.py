@@ -1,0 +1,54 @@
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import anyio
+import pytest
+from leadflood.domain.sending.schemas import IntentState
+
+from tests.support.api import Client
+from tests.support.messaging import World
+from tests.support.statements import sql
+
+pytestmark = pytest.mark.pg
+
+
+@pytest.fixture
+async def _nothing_is_sent(api: Client) -> AsyncIterator[None]:
+    path = "/v1/admin/stages/message.send/pause"
+    await api.ask("PUT", path, {})
+    yield
+    await api.ask("DELETE", path)
+
+
+async def test_sending_is_held_and_released(api: Client) -> None:
+    held = await api.ask("PUT", "/v1/admin/sending/hold", {"reason": "stop"})
+    told = (await api.get("/v1/admin/sending")).json
+    released = await api.ask("DELETE", "/v1/admin/sending/hold")
+
+    assert held.json["held"] is True
+    assert (told["held"], told["reason"], told["by"]) == (True, "stop", "operator")
+    assert released.json["held"] is False
+
+
+@pytest.mark.usefixtures("_nothing_is_sent")
+async def test_an_unknown_sending_is_resolved_once(api: Client, world: World) -> None:
+    [event] = await world.approved(email=f"{uuid4().hex}@acme.example")
+    await world.db.execute(
+        sql(
+            "UPDATE intent SET state = 'unknown', claim = 1, job_id = id, sending_at = created_at"
+            " WHERE id = $1",
+            "id",
+        ),
+        id=event.intent_id,
+    )
+    path = f"/v1/admin/sending/unknown/{event.intent_id}"
+
+    listed = (await api.get("/v1/admin/sending/unknown?limit=200")).json["data"]
+    resolved = await api.ask("PUT", path, {"sent": True})
+    again = await api.ask("PUT", path, {"sent": False})
+
+    assert str(event.intent_id) in {intent["id"] for intent in listed}
+    assert resolved.json["state"] == IntentState.ACCEPTED
+    assert again.status == 409
+    with anyio.fail_after(1):
+        assert await world.state(event) == "accepted"
