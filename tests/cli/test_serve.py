@@ -59,6 +59,8 @@ async def test_it_says_where_it_listens_answers_and_ends_in_order_on_sigterm(
         process.send_signal(signal.SIGTERM)
 
         assert await process.wait() == 0
+        assert process.stdout is not None
+        assert [chunk async for chunk in process.stdout] == []  # logs go to stderr, by level
 
 
 async def test_an_address_that_others_reach_is_warned_of_and_served(

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from aiohttp import web
 from multidict import CIMultiDict
+from structlog.typing import FilteringBoundLogger
 
 from leadflood.api.http.body import too_large
 from leadflood.api.http.client_address import ORIGIN, Proxies
@@ -26,7 +27,6 @@ from leadflood.api.http.settings import Settings
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Transient
 from leadflood.engine.ids import Ids
-from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
 from leadflood.engine.obs.tracing import ActiveTracer, read_traceparent, spanned
 
@@ -58,17 +58,24 @@ _UNREAD = {
 """After these the rest of the body may still be under way: the connection is closed."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_log = log.bind()
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """State that the middlewares of one server share."""
+    """State that the middlewares of one server share.
+
+    - `http`: the settings of the edge.
+    - `metrics`, `connections`: the requests under way and how they ended.
+    - `proxies`: who is trusted to name a client's address.
+    - `ids`: makes request ids.
+    - `log`: bound when the server is built; before logs are configured, it would know no level.
+    """
 
     http: Settings
     metrics: RouteMetrics
     connections: Connections
     proxies: Proxies
     ids: Ids
+    log: FilteringBoundLogger
 
 
 ENVIRONMENT: Final = web.AppKey("environment", Environment)
@@ -201,7 +208,7 @@ def _measure(
 ) -> None:
     name = request.get(ROUTE_NAME, NO_ROUTE)
     environment.metrics.answered(name, response.status, seconds)
-    _log.debug(
+    environment.log.debug(
         "http.request.answered", route=name, status=response.status, ms=round(seconds * 1000, 2)
     )
 

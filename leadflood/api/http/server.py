@@ -44,6 +44,7 @@ from leadflood.api.http.websocket import EventStreams, is_upgrade, require_own_o
 from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
+from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
 
 SHUTDOWN_SECONDS = 10.0
@@ -70,6 +71,7 @@ class Server:
             connections=Connections(http.idle_seconds),
             proxies=Proxies(http.trusted_proxies),
             ids=platform.ids,
+            log=log.bind(),
         )
 
     @asynccontextmanager
