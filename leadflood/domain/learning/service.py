@@ -43,7 +43,9 @@ class LearningService:
         """
         tx = uow.tx
         members = await self._list_members(tx, new.lead_id, visibility)
-        icp_id = None if new.icp_id is None else await self._icps.resolve_version(new.icp_id)
+        icp_id = None
+        if new.icp_id is not None:
+            icp_id = await self._icps.resolve_version(new.icp_id, tx)
         now = self._clock.now()
         happened_at = new.happened_at or now
         if happened_at > now + SKEW:

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.icp.service.icps import IcpService
@@ -10,11 +11,12 @@ from leadflood.domain.leads.service.leads import LeadService
 from leadflood.domain.learning.schemas import KINDS, Kind, LabelRecorded, NewLabel, Outcome
 from leadflood.domain.learning.service import LearningService
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.db.pool import Database
+from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Invalid, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.event import Event
+from tests.domain.icp.icps import an_icp
 from tests.support.leads import create_lead
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -60,6 +62,24 @@ async def lead_id(database: Database, clock: ManualClock) -> UUID:
         given = LeadInput(email="ann@acme.example")
         made = await create_lead(tx, given, UUID(int=1), Ids(clock), clock)
     return made.lead_id
+
+
+@pytest.mark.pg
+async def test_a_label_for_an_icp_is_recorded_by_the_one_connection_of_its_transaction(
+    database: Database, database_settings: Settings, clock: ManualClock, lead_id: UUID
+) -> None:
+    ids = Ids(clock)
+    async with database.transaction() as tx:
+        icp = await IcpService(database, ids, clock).create(tx, an_icp())
+    narrow = msgspec.structs.replace(database_settings, pool_size=1, acquire_timeout_seconds=0.05)
+
+    async with open_database(narrow) as single, single.transaction() as tx:
+        icps = IcpService(single, ids, clock)
+        learning = LearningService(single, ids, clock, LeadService(), icps)
+        new = NewLabel(lead_id=lead_id, outcome=Outcome.WON, by="user:1", icp_id=icp.profile_id)
+        label = await learning.record(Transaction(tx), new, EVERYTHING)
+
+    assert label.icp_id == icp.id
 
 
 @pytest.mark.pg

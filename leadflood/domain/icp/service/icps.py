@@ -126,17 +126,19 @@ class IcpService:
             latest = await self._lock_latest(tx, profile_id, ANY_VERSION, may_be_archived=True)
             return (await self._write_next(tx, request, profile_id, latest)).icp
 
-    async def resolve_version(self, icp_id: UUID | None) -> UUID:
+    async def resolve_version(self, icp_id: UUID | None, tx: Tx | None = None) -> UUID:
         """Return the id of the version meant: the one named, or the newest profile's newest.
 
+        A caller with an open transaction passes it, or it would hold two connections of the pool.
         Raises: NotFound; Conflict when it is archived; Invalid when there is none at all.
         """
+        db = self._db if tx is None else tx
         if icp_id is not None:
-            icp = await self.get_any(icp_id)
+            icp = await _get_any(db, icp_id)
             if icp.archived_at is not None:
                 raise _archived(icp.profile_id)
             return icp.id
-        newest = await self.list_latest(None, 1)
+        newest = await repository.list_latest(db, IN_USE, None, 1)
         if not newest:
             raise Invalid(
                 "there is no ICP to score for: write one with POST /v1/icps",
@@ -150,10 +152,7 @@ class IcpService:
 
         Raises: NotFound.
         """
-        icp = await self.find(icp_id) or await self.find_latest(icp_id)
-        if icp is None:
-            raise _not_found(icp_id)
-        return icp
+        return await _get_any(self._db, icp_id)
 
     async def find(self, icp_id: UUID) -> Icp | None:
         """Find a version by its own id."""
@@ -162,11 +161,6 @@ class IcpService:
     async def get(self, icp_id: UUID) -> Icp:
         """Return a version by its own id. Raises: NotFound."""
         return await _get_version(self._db, icp_id)
-
-    async def find_latest(self, profile_id: UUID) -> Icp | None:
-        """Find the newest version of a profile."""
-        latest = await repository.find_latest(self._db, profile_id)
-        return await self.get(latest.icp_id) if latest else None
 
     async def get_version(self, icp_id: UUID, version: int) -> Icp:
         """Return a version of a profile by its number. Raises: NotFound."""
@@ -251,6 +245,18 @@ def content_hash(request: IcpInput) -> bytes:
 async def _find_version(db: Reader, icp_id: UUID) -> Icp | None:
     versions = await repository.find_versions(db, [icp_id])
     return versions[0] if versions else None
+
+
+async def _find_latest(db: Reader, profile_id: UUID) -> Icp | None:
+    latest = await repository.find_latest(db, profile_id)
+    return await _get_version(db, latest.icp_id) if latest else None
+
+
+async def _get_any(db: Reader, icp_id: UUID) -> Icp:
+    icp = await _find_version(db, icp_id) or await _find_latest(db, icp_id)
+    if icp is None:
+        raise _not_found(icp_id)
+    return icp
 
 
 async def _get_version(db: Reader, icp_id: UUID) -> Icp:

@@ -119,7 +119,7 @@ class ImportService:
         await self._owners.resolve(mapping.owner_id, tx)
         icp_id = None
         if mapping.icp_id is not None:
-            icp_id = await self._icps.resolve_version(mapping.icp_id)
+            icp_id = await self._icps.resolve_version(mapping.icp_id, tx)
         view = (await lock_import(tx, import_id, importer.visibility)).view
         require_not_started(view, "its mapping cannot be changed any more")
         if if_match not in {None, view.version}:
@@ -156,7 +156,7 @@ class ImportService:
         mapping = checked.mapping
         icp_id = view.icp_id
         if icp_id is None and mapping.enrich:
-            icp_id = await self._icps.resolve_version(None)
+            icp_id = await self._icps.resolve_version(None, tx)
         limits = RunLimits(
             sends=mapping.sends, providers=mapping.providers, cap_micros=mapping.cap_micros
         )

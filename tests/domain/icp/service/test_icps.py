@@ -1,12 +1,13 @@
 from uuid import UUID
 
 import anyio
+import msgspec
 import pytest
 from leadflood.domain.icp import repository
 from leadflood.domain.icp.schemas import Autopilot, ExpectedVersion, Icp, IcpInput, Operator
 from leadflood.domain.icp.service.icps import IcpService, WrittenVersion
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.db.pool import Database
+from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import Conflict, Invalid, NotFound
@@ -61,7 +62,19 @@ async def test_a_change_is_a_new_version_and_the_old_one_stays(database: Databas
     assert change.is_new
     assert (second.version, second.profile_id) == (2, first.profile_id)
     assert await icps.get(first.id) == first
-    assert await icps.find_latest(first.profile_id) == second
+    assert await icps.get_any(first.profile_id) == second
+
+
+@pytest.mark.parametrize("by", ["version", "profile", "newest"])
+async def test_a_version_is_resolved_in_an_open_transaction_by_its_one_connection(
+    database: Database, database_settings: Settings, by: str
+) -> None:
+    icp = await Icps(database).write(an_icp())
+    wanted = {"version": icp.id, "profile": icp.profile_id, "newest": None}[by]
+    narrow = msgspec.structs.replace(database_settings, pool_size=1, acquire_timeout_seconds=0.05)
+
+    async with open_database(narrow) as single, single.transaction() as tx:
+        assert await Icps(single).resolve_version(wanted, tx) == icp.id
 
 
 async def test_a_change_of_nothing_writes_no_version(database: Database) -> None:
