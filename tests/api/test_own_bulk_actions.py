@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse
 from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.routes.bulk_actions import BulkBody, get_bulk_action, start_bulk_action
 from leadflood.api.routes.lead_list import LeadFilterQuery
@@ -103,7 +103,7 @@ async def test_a_rep_deletes_and_assigns_nothing_and_sees_only_their_own_actions
 
 
 async def start(node: Node, body: BulkBody, caller: Caller) -> UUID:
-    late_uow: LateUnitOfWork[HtmlPage] = LateUnitOfWork(node.services, caller, HtmlPage, None)
+    late_uow: LateUnitOfWork[RawResponse] = LateUnitOfWork(node.services, caller, RawResponse, None)
     page = await start_bulk_action.handler(body, caller, node.services, late_uow)
     assert page.status == 202
     return UUID(msgspec.json.decode(page.body)["runId"])

@@ -5,7 +5,7 @@ import hashlib
 from html import escape
 from http import HTTPStatus
 
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse
 
 HTML = "text/html; charset=utf-8"
 _STYLE = (
@@ -26,9 +26,9 @@ _SHELL = """<!doctype html>
 """
 
 
-def page(title: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> HtmlPage:
+def page(title: str, text: str, status: HTTPStatus = HTTPStatus.OK) -> RawResponse:
     """Return an HTML page; `text` is HTML that its writer has escaped."""
-    return HtmlPage(
+    return RawResponse(
         body=_SHELL.format(title=escape(title), text=text, style=_STYLE).encode(),
         content_type=HTML,
         status=status.value,

@@ -10,7 +10,7 @@ import msgspec
 from leadflood import __version__
 from leadflood.api.http.json_schema import build_schemas
 from leadflood.api.http.problems import CONTENT_TYPE, Problem, phrase_of, status_of
-from leadflood.api.http.responses import HtmlPage, Streamed
+from leadflood.api.http.responses import RawResponse, Streamed
 from leadflood.api.http.routing import Route, Signature
 from leadflood.api.http.uploads import FORM
 
@@ -88,7 +88,7 @@ def _kinds(contracts: Iterable[Signature]) -> list[Any]:
     kinds: dict[Any, Any] = {_key(Problem): Problem}
     for contract in contracts:
         for kind in (contract.body, contract.query, contract.answer, *contract.path.values()):
-            if kind is not None and kind not in {HtmlPage, Streamed}:
+            if kind is not None and kind not in {RawResponse, Streamed}:
                 kinds[_key(kind)] = kind
     return list(kinds.values())
 
@@ -209,7 +209,7 @@ def _content(route: Route, contract: Signature, schema_of: dict[str, Any]) -> di
             for media in route.content_type.split(", ")
         }
     key = _part_of(contract) if contract.selectable else _key(contract.answer)
-    schema = {"type": "string"} if contract.answer is HtmlPage else schema_of[key]
+    schema = {"type": "string"} if contract.answer is RawResponse else schema_of[key]
     return {route.content_type.partition(";")[0]: {"schema": schema}}
 
 

@@ -1,4 +1,4 @@
-"""Answers that are not JSON, and answers of which only a part is shown."""
+"""Responses other than one struct as JSON: raw bytes, streams, and parts of a resource."""
 
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
@@ -15,8 +15,8 @@ class Streamed(msgspec.Struct, frozen=True, kw_only=True):
     file_name: str = ""
 
 
-class HtmlPage(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that is not JSON: a page for people, text for machines.
+class RawResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A response whose bytes, media type and status the handler chose: a page, text, or JSON.
 
     `policy` is its Content-Security-Policy; empty: the strict one of every answer.
     """
@@ -34,9 +34,13 @@ class PartialResponse(msgspec.Struct, frozen=True):
     fields: Any
 
 
-def created_or_existing(answer: msgspec.Struct, *, is_new: bool) -> HtmlPage:
-    """Answer 201 for what was created now, 200 for what existed."""
-    status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-    return HtmlPage(
+def json_response(answer: msgspec.Struct, status: HTTPStatus) -> RawResponse:
+    """Answer a struct with a status other than the route's own."""
+    return RawResponse(
         body=msgspec.json.encode(answer), content_type="application/json", status=status.value
     )
+
+
+def created_or_existing(answer: msgspec.Struct, *, is_new: bool) -> RawResponse:
+    """Answer 201 for what was created now, 200 for what existed."""
+    return json_response(answer, HTTPStatus.CREATED if is_new else HTTPStatus.OK)

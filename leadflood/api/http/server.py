@@ -36,7 +36,7 @@ from leadflood.api.http.request_context import (
     Caller,
     make_caller,
 )
-from leadflood.api.http.responses import HtmlPage, PartialResponse, Streamed
+from leadflood.api.http.responses import PartialResponse, RawResponse, Streamed
 from leadflood.api.http.routing import Route
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
@@ -260,8 +260,8 @@ class StreamHandler:
 def respond(answer: Any, endpoint: Endpoint, request: web.Request) -> web.Response:
     """Turn what a handler returned into a response."""
     route = endpoint.route
-    if isinstance(answer, HtmlPage):
-        return _respond_page(answer)
+    if isinstance(answer, RawResponse):
+        return _respond_raw(answer)
     if answer is None:
         return web.Response(status=HTTPStatus.NO_CONTENT)
     is_part = isinstance(answer, PartialResponse)
@@ -276,9 +276,9 @@ def respond(answer: Any, endpoint: Endpoint, request: web.Request) -> web.Respon
     return web.Response(body=body, status=route.status.value, headers=headers, content_type=JSON)
 
 
-def _respond_page(page: HtmlPage) -> web.Response:
-    response = web.Response(body=page.body, status=page.status)
-    response.headers["Content-Type"] = page.content_type
-    if page.policy:
-        response.headers["Content-Security-Policy"] = page.policy
+def _respond_raw(raw: RawResponse) -> web.Response:
+    response = web.Response(body=raw.body, status=raw.status)
+    response.headers["Content-Type"] = raw.content_type
+    if raw.policy:
+        response.headers["Content-Security-Policy"] = raw.policy
     return response

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse, json_response
 from leadflood.api.http.routing import delete, get, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.services import Services
@@ -95,18 +95,14 @@ async def resume_stage(stage: str, services: Services, late_uow: LateUnitOfWork[
 )
 async def drain_stage(
     stage: str, body: Drain, caller: Caller, services: Services, late_uow: LateUnitOfWork[None]
-) -> HtmlPage:
+) -> RawResponse:
     """Pause a stage and wait until nothing of it is in hand; 202: some still is, ask again."""
     stages = services.control.stages
     async with late_uow.open() as uow:
         await stages.pause(uow.tx, stage, caller.by, body.reason)
         await uow.audit("stage.drained", stage, reason=body.reason)
     drain = await stages.wait_until_drained(stage, body.wait_seconds)
-    return HtmlPage(
-        body=msgspec.json.encode(drain),
-        content_type="application/json",
-        status=HTTPStatus.ACCEPTED if drain.in_hand else HTTPStatus.OK,
-    )
+    return json_response(drain, HTTPStatus.ACCEPTED if drain.in_hand else HTTPStatus.OK)
 
 
 @get("/v1/admin/stages/{stage}/drain", permission="admin:read", errors=(NotFound,))

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse, json_response
 from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.lead_actions import TagText
@@ -95,21 +95,21 @@ class BulkAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     errors=(Invalid, NotFound, Conflict, Denied),
 )
 async def start_bulk_action(
-    body: BulkBody, caller: Caller, services: Services, late_uow: LateUnitOfWork[HtmlPage]
-) -> HtmlPage:
+    body: BulkBody, caller: Caller, services: Services, late_uow: LateUnitOfWork[RawResponse]
+) -> RawResponse:
     """Delete, restore, assign, tag, untag, enrich or score many leads; or preview that."""
     services.bulk.require_may_start(body.action, caller.principal)
     _require_sound(body)
     new = await _read_action(body, caller, services)
     if body.preview:
         preview = await services.bulk.preview(new)
-        return _page(BulkAnswer(count=preview.count, preview=preview), HTTPStatus.OK)
+        return json_response(BulkAnswer(count=preview.count, preview=preview), HTTPStatus.OK)
 
-    async def start(uow: UnitOfWork) -> HtmlPage:
+    async def start(uow: UnitOfWork) -> RawResponse:
         _require_count(body, len(new.lead_ids))
         started = await services.bulk.start(uow, new)
         await uow.audit("bulk.begun", started.run_id, **_describe(new, started.count))
-        return _page(_answer(started), HTTPStatus.ACCEPTED)
+        return json_response(_answer(started), HTTPStatus.ACCEPTED)
 
     return await late_uow.run(start)
 
@@ -238,9 +238,3 @@ def _compact(lead_filter: LeadFilterQuery) -> str:
 
 def _answer(started: StartedAction) -> BulkAnswer:
     return BulkAnswer(count=started.count, run_id=started.run_id, job_id=started.job_id)
-
-
-def _page(answer: BulkAnswer, status: HTTPStatus) -> HtmlPage:
-    return HtmlPage(
-        body=msgspec.json.encode(answer), content_type="application/json", status=status.value
-    )

@@ -9,7 +9,7 @@ import msgspec
 from leadflood.api.http.pagination import Listed, Paging, paginate, read_cursor, write_cursor
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.responses import HtmlPage, created_or_existing
+from leadflood.api.http.responses import RawResponse, created_or_existing
 from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.leads import Cap, Providers
@@ -191,8 +191,8 @@ class InspectionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     also=(HTTPStatus.OK,),
 )
 async def start_discovery(
-    body: DiscoveryBody, services: Services, late_uow: LateUnitOfWork[HtmlPage]
-) -> HtmlPage:
+    body: DiscoveryBody, services: Services, late_uow: LateUnitOfWork[RawResponse]
+) -> RawResponse:
     """Start looking for the people an ICP describes, once a day for the same request.
 
     The same ICP version, source and parameters within a day are the same run: it is answered
@@ -202,7 +202,7 @@ async def start_discovery(
     provider = body.provider or services.discovery.require_sources()[0]
     plan = await services.searches.plan(body.request(icp_id, body.kind, provider))
 
-    async def begin(uow: UnitOfWork) -> HtmlPage:
+    async def begin(uow: UnitOfWork) -> RawResponse:
         started = await begin_search(uow, services, plan)
         return created_or_existing(started, is_new=started.is_new)
 

@@ -8,7 +8,7 @@ import msgspec
 from anyio import to_thread
 
 from leadflood.api.http.html import HTML
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse
 from leadflood.api.http.routing import get
 from leadflood.engine.errors import NotFound
 
@@ -53,13 +53,13 @@ class ApiDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/openapi.json", is_open=True, rate="none", shows=dict[str, Any])
-async def show_openapi(document: ApiDocument) -> HtmlPage:
+async def show_openapi(document: ApiDocument) -> RawResponse:
     """Show the OpenAPI 3.1 document of all routes."""
-    return HtmlPage(body=document.json, content_type="application/json")
+    return RawResponse(body=document.json, content_type="application/json")
 
 
 @get("/docs", is_open=True, rate="none", content_type=HTML)
-async def show_docs(document: ApiDocument) -> HtmlPage:
+async def show_docs(document: ApiDocument) -> RawResponse:
     """Show all routes to a person; nothing is loaded from elsewhere."""
     if document.assets is None:
         style, scripts = "", '<script src="/docs/start.js"></script>'
@@ -70,7 +70,7 @@ async def show_docs(document: ApiDocument) -> HtmlPage:
             '<script src="/docs/start.js"></script>'
         )
     body = _SHELL.format(style=style, scripts=scripts).encode()
-    return HtmlPage(body=body, content_type=HTML, policy=_DOCS_POLICY)
+    return RawResponse(body=body, content_type=HTML, policy=_DOCS_POLICY)
 
 
 @get(
@@ -80,16 +80,16 @@ async def show_docs(document: ApiDocument) -> HtmlPage:
     content_type="text/javascript",
     errors=(NotFound,),
 )
-async def show_asset(asset: str, document: ApiDocument) -> HtmlPage:
+async def show_asset(asset: str, document: ApiDocument) -> RawResponse:
     """Serve a file of the page."""
     folder = document.assets
     if asset == "start.js":
         body = _START if folder is not None else _PLAIN_SCRIPT
-        return HtmlPage(body=body, content_type="text/javascript; charset=utf-8")
+        return RawResponse(body=body, content_type="text/javascript; charset=utf-8")
     if folder is None or asset not in _ASSETS:
         raise NotFound(f"there is no file {asset!r} here", code="http.not_found")
     body = await to_thread.run_sync((folder / asset).read_bytes)
-    return HtmlPage(body=body, content_type=_ASSETS[asset])
+    return RawResponse(body=body, content_type=_ASSETS[asset])
 
 
 def find_assets() -> Path | None:

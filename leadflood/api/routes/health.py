@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse, json_response
 from leadflood.api.http.routing import get
 from leadflood.api.services import Services
 from leadflood.engine.obs import metrics
@@ -26,20 +26,16 @@ class Ready(msgspec.Struct, frozen=True):
     shows=Ready,
     also=(HTTPStatus.SERVICE_UNAVAILABLE,),
 )
-async def show_readiness(services: Services) -> HtmlPage:
+async def show_readiness(services: Services) -> RawResponse:
     """Show whether this node can work: database, migrations, stages. 503 when it cannot."""
     checks = await services.control.readiness.check()
     is_ready = all(check.ok for check in checks)
     answer = Ready("ready" if is_ready else "not ready", tuple(checks))
-    return HtmlPage(
-        body=msgspec.json.encode(answer),
-        content_type="application/json",
-        status=HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
-    )
+    return json_response(answer, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @get("/metrics", permission="system:read", rate="none", content_type=metrics.CONTENT_TYPE)
-async def show_metrics(services: Services, routes: RouteMetrics, loop_lag: LoopLag) -> HtmlPage:
+async def show_metrics(services: Services, routes: RouteMetrics, loop_lag: LoopLag) -> RawResponse:
     """Show all numbers in Prometheus' text form."""
     readings = await services.control.metrics.read(routes, loop_lag)
-    return HtmlPage(body=metrics.write(readings), content_type=metrics.CONTENT_TYPE)
+    return RawResponse(body=metrics.write(readings), content_type=metrics.CONTENT_TYPE)

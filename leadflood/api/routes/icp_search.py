@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.responses import HtmlPage, created_or_existing
+from leadflood.api.http.responses import RawResponse, created_or_existing
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.discovery_runs import ProviderName, SearchLimits, begin_search
@@ -188,8 +188,8 @@ async def preview_icp(
     also=(HTTPStatus.OK,),
 )
 async def start_search(
-    icp_id: UUID, body: SearchBody, services: Services, late_uow: LateUnitOfWork[HtmlPage]
-) -> HtmlPage:
+    icp_id: UUID, body: SearchBody, services: Services, late_uow: LateUnitOfWork[RawResponse]
+) -> RawResponse:
     """Search for the people an ICP describes, at all its sources, once a day.
 
     The same ICP version, sources and parameters within a day are the same runs, answered
@@ -202,7 +202,7 @@ async def start_search(
         for source in sources
     ]
 
-    async def begin(uow: UnitOfWork) -> HtmlPage:
+    async def begin(uow: UnitOfWork) -> RawResponse:
         runs = tuple([await begin_search(uow, services, plan) for plan in plans])
         is_new = any(run.is_new for run in runs)
         search = StartedSearch(

@@ -12,7 +12,7 @@ import msgspec
 
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse
 from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import UnitOfWork, run_once
 from leadflood.api.http.uploads import FORM, Upload
@@ -172,10 +172,10 @@ async def list_rows(
     errors=(NotFound,),
     content_type=CSV_UTF8,
 )
-async def download_bad_rows(import_id: UUID, caller: Caller, services: Services) -> HtmlPage:
+async def download_bad_rows(import_id: UUID, caller: Caller, services: Services) -> RawResponse:
     """Download the rows that could not be used, as CSV, each with its line and the reason."""
     body = await services.imports.write_bad_rows(import_id, caller.visibility)
-    return HtmlPage(body=body, content_type=CSV_UTF8)
+    return RawResponse(body=body, content_type=CSV_UTF8)
 
 
 @post(

@@ -11,7 +11,7 @@ import msgspec
 from leadflood.api.http.decoding import decode_query
 from leadflood.api.http.html import HTML, page
 from leadflood.api.http.problems import HttpRefused
-from leadflood.api.http.responses import HtmlPage
+from leadflood.api.http.responses import RawResponse
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork
 from leadflood.api.http.uploads import Upload
@@ -55,7 +55,7 @@ class RegisterForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     content_type=HTML,
     also=(HTTPStatus.NOT_FOUND,),
 )
-async def show_claim_page(token: str, services: Services) -> HtmlPage:
+async def show_claim_page(token: str, services: Services) -> RawResponse:
     """Ask the first administrator for an address and a password; changes nothing."""
     holder = await _find_holder(services, token)
     if holder is None or holder.kind is not LinkKind.CLAIM:
@@ -75,7 +75,7 @@ async def show_claim_page(token: str, services: Services) -> HtmlPage:
 )
 async def submit_claim(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
-) -> HtmlPage:
+) -> RawResponse:
     """Create the first administrator from the claim page's form."""
     form = await _read_form(upload, ClaimForm)
     try:
@@ -102,7 +102,7 @@ async def submit_claim(
     content_type=HTML,
     also=(HTTPStatus.NOT_FOUND,),
 )
-async def show_registration_page(token: str, services: Services) -> HtmlPage:
+async def show_registration_page(token: str, services: Services) -> RawResponse:
     """Ask somebody invited, or whose password is reset, for a password; changes nothing."""
     holder = await _find_holder(services, token)
     if holder is None or holder.email is None:
@@ -122,7 +122,7 @@ async def show_registration_page(token: str, services: Services) -> HtmlPage:
 )
 async def submit_registration(
     token: str, upload: Upload, services: Services, late_uow: LateUnitOfWork[None]
-) -> HtmlPage:
+) -> RawResponse:
     """Set a password from the registration page's form."""
     form = await _read_form(upload, RegisterForm)
     holder = await _find_holder(services, token)
@@ -196,7 +196,9 @@ def _require_same(password: str, again: str) -> None:
         raise Invalid("the two passwords are not the same", code="auth.password.differs")
 
 
-def _claim_page(form: ClaimForm, wrong: str = "", status: HTTPStatus = HTTPStatus.OK) -> HtmlPage:
+def _claim_page(
+    form: ClaimForm, wrong: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> RawResponse:
     email = (
         '<label>E-mail<input name="email" type="email" required autocomplete="username"'
         f' value="{escape(form.email)}"></label>'
@@ -206,13 +208,13 @@ def _claim_page(form: ClaimForm, wrong: str = "", status: HTTPStatus = HTTPStatu
 
 def _registration_page(
     holder: LinkHolder, wrong: str = "", status: HTTPStatus = HTTPStatus.OK
-) -> HtmlPage:
+) -> RawResponse:
     title = "Register" if holder.kind is LinkKind.INVITATION else "Set a new password"
     addressee = f"<p>For {escape(holder.email or '')}</p>"
     return _form_page(title, addressee, holder.name or "", wrong, status)
 
 
-def _form_page(title: str, first: str, name: str, wrong: str, status: HTTPStatus) -> HtmlPage:
+def _form_page(title: str, first: str, name: str, wrong: str, status: HTTPStatus) -> RawResponse:
     refusal = f'<p class="wrong">{escape(wrong)}</p>' if wrong else ""
     fields = "".join(
         f'<label>{label}<input name="{field}" type="password" required minlength="12"'
@@ -227,11 +229,11 @@ def _form_page(title: str, first: str, name: str, wrong: str, status: HTTPStatus
     return page(title, text, status)
 
 
-def _success_page(title: str) -> HtmlPage:
+def _success_page(title: str) -> RawResponse:
     return page(title, "<p>Log in with your e-mail address and password now.</p>")
 
 
-def _unknown_link() -> HtmlPage:
+def _unknown_link() -> RawResponse:
     text = (
         "<p>This link was used, replaced by a newer one, is too old, or was cut. Ask for a new"
         " one; the first administrator's is printed by <code>leadflood claim</code>.</p>"
