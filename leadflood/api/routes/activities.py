@@ -74,7 +74,7 @@ async def list_lead_activities(
 async def record_activity(
     lead_id: UUID, body: NewActivity, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Activity:
-    """List the activities of a lead."""
+    """Record what somebody did to a lead: a note, a call, a meeting or a task."""
     activity, event = await services.activities.record(uow.tx, lead_id, body, caller.editor)
     await uow.publish([event])
     return activity
@@ -89,7 +89,7 @@ async def record_activity(
 async def change_activity(
     activity_id: UUID, body: ActivityPatch, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Activity:
-    """Correct what you told."""
+    """Correct an activity you recorded; what is left out stays."""
     edit = ActivityEdit(text=body.text, happened_at=body.happened_at)
     activity = await services.activities.change(uow.tx, activity_id, edit, caller.editor)
     await _audit(uow, "activity.changed", activity)
@@ -106,7 +106,7 @@ async def change_activity(
 async def delete_activity(
     activity_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> None:
-    """Take back what you told."""
+    """Delete an activity you recorded."""
     activity = await services.activities.delete(uow.tx, activity_id, caller.editor)
     await _audit(uow, "activity.deleted", activity)
 

@@ -208,7 +208,7 @@ def _parameter_problems(body: BulkBody) -> list[FieldProblem]:
 
 
 def _require_count(body: BulkBody, count: int) -> None:
-    """Refuse when other leads are meant than the preview told. Raises: Conflict.
+    """Refuse when other leads are meant than the preview counted. Raises: Conflict.
 
     Only where it starts: repeated with its key, the same filter finds what is left.
     """

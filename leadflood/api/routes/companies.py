@@ -62,7 +62,7 @@ async def list_companies(query: CompanyQuery, services: Services) -> Listed[Comp
 async def create_company(
     body: NewCompany, caller: Caller, services: Services, uow: UnitOfWork
 ) -> CompanyView:
-    """Bring a company in; what is said of it wins over any provider."""
+    """Create a company; its values win over any provider's."""
     company = await services.companies.create(uow.tx, body, caller.editor)
     await uow.audit("company.created", company.id, domain=company.domain)
     return company

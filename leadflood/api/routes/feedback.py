@@ -27,7 +27,7 @@ class FeedbackBody(
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Everything that was said of what came of a lead, newest first."""
+    """The outcomes recorded for a lead, newest first."""
 
     data: list[Label]
 
@@ -55,5 +55,5 @@ async def record_feedback(
 
 @get("/v1/leads/{leadId}/feedback", permission="leads:read", errors=(NotFound,))
 async def list_feedback(lead_id: UUID, caller: Caller, services: Services) -> Feedback:
-    """List what was said of what came of a lead, newest first; `isCurrent` ones count."""
+    """List the outcomes recorded for a lead, newest first; `isCurrent` ones count."""
     return Feedback(data=await services.learning.list_labels(lead_id, caller.visibility))

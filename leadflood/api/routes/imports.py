@@ -187,7 +187,7 @@ async def download_bad_rows(import_id: UUID, caller: Caller, services: Services)
 async def undo_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> UndoBegun:
-    """Take back what an import brought; what others have touched since is kept and told.
+    """Take back what an import brought; what others have touched since is kept and listed.
 
     Its leads are deleted: an import of somebody else needs `leads:delete`.
     """

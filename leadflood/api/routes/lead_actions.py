@@ -108,7 +108,7 @@ class LeadStanding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def update_lead(
     lead_id: UUID, body: LeadChange, caller: Caller, services: Services, uow: UnitOfWork
 ) -> LeadView:
-    """Correct a lead: your word wins over any provider's; null says that there is no value."""
+    """Update a lead: your values win over any provider's; null means that there is none."""
     event = await services.lead_editing.update(uow.tx, lead_id, body, caller.editor)
     await _publish(uow, event)
     return await services.leads.get(uow.tx, lead_id)

@@ -125,7 +125,7 @@ async def change_password(
     is_sealed=True,
 )
 async def enroll_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrollment:
-    """Begin a second factor: its secret and otpauth URI for the app; not asked for yet."""
+    """Start a second factor: its secret and otpauth URI for the app; not in force yet."""
     person = require_session(caller)
     enrollment = await services.accounts.use.own_account.enroll(uow.tx, person.user_id)
     await uow.audit("auth.totp_enrolled", Subject("user", person.user_id))

@@ -49,7 +49,7 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def list_notifications(
     query: NotificationQuery, caller: Caller, services: Services
 ) -> Notified:
-    """List what the caller may be told, newest first."""
+    """List the notifications of the caller, newest first."""
     reader = _reader_of(caller)
     notifications = await services.notifications.list_some(
         reader, only_unread=query.unread, before=query.position(), limit=query.fetch_limit

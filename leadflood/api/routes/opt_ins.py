@@ -19,7 +19,7 @@ PATH = "/v1/leads/{leadId}/opt-ins/{channel}"
 
 
 class Withdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why an agreement is taken back; empty: nobody said."""
+    """Why an agreement is withdrawn; empty: no reason given."""
 
     reason: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
 

@@ -24,7 +24,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A sending after somebody said what became of it."""
+    """A send of unknown outcome after an operator settled it."""
 
     intent_id: UUID
     state: IntentState

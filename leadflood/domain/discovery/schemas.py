@@ -204,7 +204,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One page: what was asked for, what came of it, what it cost.
+    """One page: the request, its outcome and its cost.
 
     `asked` is the request's body as it was sent, secrets masked; empty when nothing was answered.
     `ignored` are parts of the question that this source cannot filter by. `cursor` null: the

@@ -110,7 +110,7 @@ class LeadSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A lead in a list, with its newest score; the score's fields are None while it has none.
 
     `values` holds what is shown of a lead (name, title, e-mail, company, country) where known;
-    `GET /v1/leads/{leadId}` tells all.
+    `GET /v1/leads/{leadId}` shows everything.
     """
 
     id: UUID
@@ -226,7 +226,7 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
-    """A lead with all that is known, where it comes from, what it cost and what came of it.
+    """A lead with all that is known, where it comes from, what it cost and its outcomes.
 
     `score` null: it has none yet. `optIns` are the person's agreements, live and withdrawn.
     """
