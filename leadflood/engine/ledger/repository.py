@@ -80,15 +80,22 @@ class PostgresLedger:
         rows = await tx.fetch(SQL.find_lines, ids=[purchase.reference for purchase in purchases])
         return {row["id"] for row in rows}
 
+    async def check_runs(
+        self, tx: Tx, purchases: Sequence[Purchase]
+    ) -> Sequence[LeadfloodError | None]:
+        """Return why the run of a purchase may not make it, or None. Locks and writes nothing."""
+        runs = await _find_runs(tx, purchases)
+        return [_check_run(purchase, runs) for purchase in purchases]
+
     async def check_caps(
         self, tx: Tx, purchases: Sequence[Purchase]
     ) -> Sequence[LeadfloodError | None]:
         """Lock the caps and return why a purchase may not be made, or None. Writes no amounts."""
-        await self._find_runs(tx, purchases)
+        self._refresh_runs(await _find_runs(tx, purchases), purchases)
         moves = [self._charge(purchase) for purchase in purchases]
         budgets = await self._lock_budgets(tx, self._caps(purchases, moves))
         return [
-            self._check_run(purchase) or _check_money(purchase, charge, budgets)
+            _check_run(purchase, self._runs) or _check_money(purchase, charge, budgets)
             for purchase, charge in zip(purchases, moves, strict=True)
         ]
 
@@ -132,20 +139,14 @@ class PostgresLedger:
         """Find the answers kept, in the order of the questions."""
         return await find_answers(tx, questions, now)
 
-    async def _find_runs(self, tx: Tx, purchases: Sequence[Purchase]) -> None:
-        """Read what may be done for the runs, anew in each transaction."""
-        ids = {purchase.run_id for purchase in purchases if purchase.run_id is not None}
-        if not ids:
-            return
+    def _refresh_runs(self, runs: Mapping[UUID, _Run], purchases: Sequence[Purchase]) -> None:
+        """Keep what may be done for the runs, as just read: who has bought is settled later."""
         if len(self._runs) > _RUNS_REMEMBERED:
             self._runs.clear()
-        for run_id in ids:
-            self._runs.pop(run_id, None)
-        for run_id, providers, cap, lead_cap, is_cancelled in await tx.fetch(
-            SQL.find_runs, ids=list(ids)
-        ):
-            allowed = None if providers is None else frozenset(providers)
-            self._runs[run_id] = _Run(allowed, cap, lead_cap, is_cancelled)
+        for purchase in purchases:
+            if purchase.run_id is not None:
+                self._runs.pop(purchase.run_id, None)
+        self._runs.update(runs)
 
     def _run(self, purchase: Purchase) -> _Run | None:
         return None if purchase.run_id is None else self._runs.get(purchase.run_id)
@@ -198,24 +199,6 @@ class PostgresLedger:
         self._remember(scopes)
         return {row["scope"]: _LockedBudget(row, caps[row["scope"]]) for row in rows}
 
-    def _check_run(self, purchase: Purchase) -> LeadfloodError | None:
-        if purchase.run_id is None:
-            return None
-        run = self._run(purchase)
-        if run is None:
-            return Denied(
-                f"Run {purchase.run_id} does not exist; nothing is bought for it.",
-                code="run.unknown",
-            )
-        if run.is_cancelled:
-            return Denied(f"Run {purchase.run_id} was cancelled.", code="run.cancelled")
-        if run.providers is not None and purchase.provider not in run.providers:
-            return Denied(
-                f"Run {purchase.run_id} may not use {purchase.provider}; start one that names it.",
-                code="run.provider_denied",
-            )
-        return None
-
     async def _settle_money(self, tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
         given_back: dict[str, int] = {}
         spent: dict[str, int] = {}
@@ -251,6 +234,38 @@ class PostgresLedger:
 async def resolve_orphans(db: Reader, now: datetime) -> int:
     """Mark the reserved lines of nodes that are gone as unresolved; return how many."""
     return len(await db.fetch(SQL.resolve_orphans, now=now))
+
+
+async def _find_runs(tx: Tx, purchases: Sequence[Purchase]) -> dict[UUID, _Run]:
+    """Read what may be done for the runs, anew in each transaction."""
+    ids = {purchase.run_id for purchase in purchases if purchase.run_id is not None}
+    if not ids:
+        return {}
+    return {
+        run_id: _Run(None if providers is None else frozenset(providers), cap, lead_cap, cancelled)
+        for run_id, providers, cap, lead_cap, cancelled in await tx.fetch(
+            SQL.find_runs, ids=list(ids)
+        )
+    }
+
+
+def _check_run(purchase: Purchase, runs: Mapping[UUID, _Run]) -> LeadfloodError | None:
+    if purchase.run_id is None:
+        return None
+    run = runs.get(purchase.run_id)
+    if run is None:
+        return Denied(
+            f"Run {purchase.run_id} does not exist; nothing is bought for it.",
+            code="run.unknown",
+        )
+    if run.is_cancelled:
+        return Denied(f"Run {purchase.run_id} was cancelled.", code="run.cancelled")
+    if run.providers is not None and purchase.provider not in run.providers:
+        return Denied(
+            f"Run {purchase.run_id} may not use {purchase.provider}; start one that names it.",
+            code="run.provider_denied",
+        )
+    return None
 
 
 def _check_money(

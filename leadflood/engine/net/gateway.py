@@ -34,7 +34,7 @@ from leadflood.engine.errors import (
 )
 from leadflood.engine.ids import Ids
 from leadflood.engine.net.answer_cache import AnswerCache
-from leadflood.engine.net.breaker import Settings as BreakerSettings
+from leadflood.engine.net.breaker import Breaker, Settings as BreakerSettings
 from leadflood.engine.net.bulk import BulkRequest, send_pending
 from leadflood.engine.net.calls import (
     BulkCallItem,
@@ -200,12 +200,11 @@ class ProviderGateway:
         call = outgoing.call
         self._check(call, context)
         breaker = self.providers.breaker(call.provider)
-        breaker.check()
         lane = self.providers.lane(call)
         try:
-            slot = await lane.acquire(context.job)
-        except BaseException:
-            breaker.abandon()
+            slot = await self._acquire(breaker, lane, context)
+        except Throttled:  # a run that may not use this provider does not wait for it either
+            await self._reservations.require_allowed(outgoing.purchase)
             raise
         try:
             if call.effect:
@@ -217,6 +216,15 @@ class ProviderGateway:
             raise
         slot = await self._wait_for_start(outgoing, lane, slot)
         return await self._send_and_settle(outgoing, lane, slot)
+
+    async def _acquire(self, breaker: Breaker, lane: Lane, context: CallContext) -> Slot:
+        """Lease a moment of a provider that is up. Raises: BreakerOpen, Throttled."""
+        breaker.check()
+        try:
+            return await lane.acquire(context.job)
+        except BaseException:
+            breaker.abandon()
+            raise
 
     def _check(self, call: Call, context: CallContext) -> None:
         if call.effect and (context.job is None or context.job.authorize is None):

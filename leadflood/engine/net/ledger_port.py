@@ -84,6 +84,11 @@ class Ledger(Protocol):
     async def find_reserved(self, tx: Tx, purchases: Sequence[Purchase]) -> set[UUID]:
         """Return which of these an earlier try has reserved already."""
 
+    async def check_runs(
+        self, tx: Tx, purchases: Sequence[Purchase]
+    ) -> Sequence[LeadfloodError | None]:
+        """Return why the run of a purchase may not make it, or None. Locks and writes nothing."""
+
     async def check_caps(
         self, tx: Tx, purchases: Sequence[Purchase]
     ) -> Sequence[LeadfloodError | None]:

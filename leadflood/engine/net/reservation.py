@@ -72,12 +72,22 @@ class Reservations:
         self._after: Batcher[Settlement, bool] = group_commit(
             db, self._settle_batch, clock, settings
         )
+        self._run_checks: Batcher[Purchase, bool] = group_commit(
+            db, self._check_runs_batch, clock, settings, is_reading=True
+        )
 
     async def run(self) -> None:
-        """Run both shared transactions until cancelled."""
+        """Run the shared transactions until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._before.run)
-            tasks.start_soon(self._after.run)
+            for batcher in (self._before, self._after, self._run_checks):
+                tasks.start_soon(batcher.run)
+
+    async def require_allowed(self, purchase: Purchase) -> None:
+        """Check that the run of a purchase may make it; concurrent checks share one query.
+
+        Raises: Denied when the run is gone or cancelled, or does not name the provider.
+        """
+        await self._run_checks.submit(purchase)
 
     async def reserve(self, reservation: Reservation) -> None:
         """Buy. Cancelled meanwhile, the purchase may have been made.
@@ -132,6 +142,14 @@ class Reservations:
             await self._ledger.reserve(tx, node_id, granted)
         self._crash_points.reach("reserve.before", granted)
         return [refusals.get(reservation.purchase.reference, True) for reservation in reservations]
+
+    async def _check_runs_batch(
+        self,
+        tx: Tx,
+        purchases: Sequence[Purchase],
+        _is_repeat: bool,  # noqa: FBT001 - the shape of Write
+    ) -> Sequence[bool | Exception]:
+        return [refusal or True for refusal in await self._ledger.check_runs(tx, purchases)]
 
     async def _list_pending(
         self, tx: Tx, reservations: Sequence[Reservation], *, is_repeat: bool

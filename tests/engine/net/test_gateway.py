@@ -344,6 +344,32 @@ class TestPermission:
 
         await self._refused(database, run_id, "run.provider_denied")
 
+    @pytest.mark.parametrize("is_down", [True, False])
+    async def test_a_run_does_not_wait_for_a_provider_it_may_not_use(
+        self, database: Database, *, is_down: bool
+    ) -> None:
+        """Neither until a broken one is tried again nor until a throttled one may be called."""
+        denied, cancelled = (
+            await add_run(database, providers=[]),
+            await add_run(database, is_cancelled=True),
+        )
+        error = Unreached("down") if is_down else Throttled("slow down", 30.0)
+        setup = GatewaySetup(settings=Settings(breaker=BreakerSettings(failures=1)))
+
+        async with running_gateway(database, setup) as gateway:
+            with pytest.raises(type(error)):
+                await gateway.gate.call(a_call("a"), failing_provider(error))
+            with running_job(await add_run(database)), pytest.raises(Throttled) as waiting:
+                await gateway.gate.call(a_call("b"), FakeProvider())
+            refusals: list[str] = []
+            for run_id in (denied, cancelled):
+                with running_job(run_id), pytest.raises(Denied) as exc_info:
+                    await gateway.gate.call(a_call("b"), FakeProvider())
+                refusals.append(exc_info.value.error_code)
+
+        assert isinstance(waiting.value, BreakerOpen) == is_down
+        assert refusals == ["run.provider_denied", "run.cancelled"]
+
     async def test_a_provider_switched_off_is_not_called(self, database: Database) -> None:
         await self._refused(
             database, None, "provider.off", GatewaySetup(is_allowed=lambda _: False)
