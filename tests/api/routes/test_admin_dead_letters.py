@@ -135,7 +135,8 @@ async def a_dead_letter(
             "INSERT INTO dead_letter (id, run_id, stage, turn, priority, attempts, losses, payload,"
             " error_code, error, chain, created_at, died_at)"
             " SELECT gen_random_uuid(), id, 'enrichment.run', 0, 0, 1, 0, $1, $2,"
-            " 'it broke', '', created_at, created_at FROM run LIMIT 1 RETURNING id",
+            " 'it broke', '', created_at, created_at FROM run"
+            " WHERE providers = '{}' AND cancelled_at IS NULL LIMIT 1 RETURNING id",
             "payload",
             "code",
         ),

@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 import pytest
 from leadflood.app import Node
 from leadflood.engine.db.pool import Database
@@ -64,18 +66,27 @@ async def test_a_stage_is_drained_until_nothing_of_it_is_in_hand(api: Client) ->
 
 
 async def test_a_drain_that_is_not_done_tells_how_far_it_is(
-    api: Client, node_database: Database
+    api: Client, node: Node, node_database: Database
 ) -> None:
-    at_work = await node_database.fetch_value(
+    held, claim = node.engine.node.held, 1
+    at_work = uuid4()
+    held[at_work] = claim  # or the reconciler gives it back
+    await node_database.execute(
         sql(
-            "INSERT INTO job (id, created_at, state, node_id, stage, payload) SELECT"
-            " gen_random_uuid(), '2026-01-01Z', 1, max(id), 'suppressions.add', '{}' FROM node"
-            " RETURNING id"
-        )
+            "INSERT INTO job (id, created_at, state, node_id, claim, stage, payload) VALUES"
+            " ($1, '2026-01-01Z', 1, $2, $3, 'suppressions.add', '{}')",
+            "id",
+            "node_id",
+            "claim",
+        ),
+        id=at_work,
+        node_id=node.engine.node.id,
+        claim=claim,
     )
 
     draining = await api.ask("PUT", f"{STAGE}/drain", {"waitSeconds": 0.1})
     await node_database.execute(sql("DELETE FROM job WHERE id = $1", "id"), id=at_work)
+    del held[at_work]
     drained = await api.ask("PUT", f"{STAGE}/drain", {})
     await api.ask("DELETE", f"{STAGE}/drain")
 

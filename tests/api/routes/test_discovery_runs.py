@@ -81,7 +81,7 @@ async def test_runs_are_listed_newest_first_by_icp(api: Client) -> None:
 
 
 async def test_twenty_equal_requests_at_once_are_one_run(api: Client, icp_id: str) -> None:
-    body = {"icpId": icp_id, "maxLeads": 11, "sends": "never", "providers": []}
+    body = {"icpId": icp_id, "maxLeads": 11, "sends": "never", "providers": ["apollo"]}
     answers: list[Answer] = []
 
     async def ask() -> None:
@@ -99,7 +99,7 @@ async def test_twenty_equal_requests_at_once_are_one_run(api: Client, icp_id: st
 async def test_two_servers_asked_for_the_same_start_one_run(
     node: Node, api: Client, icp_id: str
 ) -> None:
-    body = {"icpId": icp_id, "maxLeads": 12, "sends": "never", "providers": []}
+    body = {"icpId": icp_id, "maxLeads": 12, "sends": "never", "providers": ["apollo"]}
     runs: set[str] = set()
 
     async def ask(client: Client) -> None:
@@ -113,7 +113,7 @@ async def test_two_servers_asked_for_the_same_start_one_run(
 
 
 async def test_again_and_a_cancelled_run_start_another_one(api: Client, icp_id: str) -> None:
-    body = {"icpId": icp_id, "maxLeads": 13, "sends": "never", "providers": []}
+    body = {"icpId": icp_id, "maxLeads": 13, "sends": "never", "providers": ["apollo"]}
     first = (await api.post("/v1/discovery/runs", body)).json
 
     again = await api.post("/v1/discovery/runs", {**body, "again": True})
@@ -128,7 +128,7 @@ async def test_again_and_a_cancelled_run_start_another_one(api: Client, icp_id: 
 
 
 async def test_an_idempotency_key_answers_the_same_bytes(api: Client, icp_id: str) -> None:
-    body = {"icpId": icp_id, "maxLeads": 14, "sends": "never", "providers": []}
+    body = {"icpId": icp_id, "maxLeads": 14, "sends": "never", "providers": ["apollo"]}
     key = {"Idempotency-Key": str(uuid4())}
 
     first = await api.post("/v1/discovery/runs", body, headers=key)

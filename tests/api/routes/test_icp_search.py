@@ -130,7 +130,7 @@ async def test_a_preview_scores_as_the_pipeline_does(api: Client, world: World) 
 async def test_a_search_starts_a_run_at_each_source_once_a_day(api: Client) -> None:
     icp = (await api.post("/v1/icps", an_icp("COO"))).json
     path = f"/v1/icps/{icp['profileId']}"
-    body = {"maxLeads": 3, "providers": [], "sends": "never"}
+    body = {"maxLeads": 3, "providers": ["apollo"], "sends": "never"}
 
     first = await api.post(f"{path}/search", body)
     same = await api.post(f"{path}/search", body)
