@@ -15,12 +15,19 @@ def _never() -> bool:
     return False
 
 
+def _do_nothing() -> None:
+    return
+
+
 class JobChannel(Generic[ItemT]):
     """Claims waiting for a worker of one stage.
 
     A slot is reserved before the row is inserted as claimed, and used or released after COMMIT,
     so that no claim is ever without a place. While the stage has a backlog in Postgres, hand-offs
     may take at most half of the slots: what waits longer must not starve.
+
+    `is_behind` is whether the stage must settle before it takes more; `on_unserved` is called when
+    claims come while no worker waits for one.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -31,6 +38,7 @@ class JobChannel(Generic[ItemT]):
         self.has_backlog = False
         self.is_open = True
         self.is_behind: Callable[[], bool] = _never
+        self.on_unserved: Callable[[], None] = _do_nothing
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.has_room = asyncio.Event()
         self.has_room.set()
@@ -69,7 +77,8 @@ class JobChannel(Generic[ItemT]):
         self.reserved -= reserved
         self.jobs.extend(jobs)
         self._note_room()
-        self.wake(len(jobs))
+        if jobs and not self.wake(len(jobs)):
+            self.on_unserved()
 
     def wake(self, count: int) -> int:
         """Wake up to `count` waiting workers; return how many were."""

@@ -1,5 +1,6 @@
 """The worker pool of a stage: cheap coroutines between the channel and the committer."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -95,6 +96,8 @@ class WorkerPool:
         self.quiet_until = 0.0
         self._monotonic = REAL_TIME.monotonic
         self._in_batch = 0
+        self._is_short = asyncio.Event()
+        self._source().on_unserved = self._is_short.set
 
     def in_flight(self) -> int:
         """Return how many jobs are at work or being loaded."""
@@ -116,7 +119,8 @@ class WorkerPool:
         self.concurrency = concurrency
         source = self._source()
         source.wake(len(self._workers) - concurrency)
-        self._grow(len(source))
+        if source.jobs:
+            self._is_short.set()
 
     async def run(self) -> None:
         """Work for ever. Cancelling drops what is at work; the rows still hold the claims."""
@@ -127,21 +131,30 @@ class WorkerPool:
                 group.start_soon(self._run_batches)
                 return
             group.start_soon(self._watch_deadlines)
-            self._grow(1)
+            group.start_soon(self._grow_when_short)
+            self._grow()
             if self._loads:
                 group.start_soon(self._load_for_ever)
 
     def _source(self) -> JobChannel[Job]:
         return self._loaded if self._loads else self._channel
 
-    def _grow(self, needed: int) -> None:
-        """Add workers up to the concurrency; idle ones cost little."""
-        if self._group is None or self._stage.in_batches:
-            return
-        for _ in range(min(self.concurrency - len(self._workers), needed)):
+    def _grow(self) -> None:
+        """Add a worker up to the concurrency; idle ones cost little. It adds the next by itself."""
+        if self._group is not None and len(self._workers) < self.concurrency:
             worker = Worker()
             self._workers.append(worker)
             self._group.start_soon(self._work_for_ever, worker)
+
+    async def _grow_when_short(self) -> None:
+        """Add a worker when jobs come while all are at work.
+
+        In a task of the pool: a worker must not inherit the context of whoever brought the jobs.
+        """
+        while True:
+            await self._is_short.wait()
+            self._is_short.clear()
+            self._grow()
 
     async def _work_for_ever(self, worker: Worker) -> None:
         try:
@@ -198,7 +211,7 @@ class WorkerPool:
                 continue
             job = source.take()
             if source.jobs and not source.wake(1):
-                self._grow(1)
+                self._grow()
             if (outcome := self._outcome_before_work(job)) is not None:
                 job.outcome = outcome
                 self._finish(job)

@@ -99,6 +99,33 @@ async def test_no_more_than_the_concurrency_work_at_once(bench: EngineBench) -> 
     assert most == 5
 
 
+@pytest.mark.parametrize("loads", [False, True])
+async def test_a_job_that_comes_later_does_not_wait_for_those_at_work(
+    bench: EngineBench, *, loads: bool
+) -> None:
+    at_work: list[int] = []
+    may_end = anyio.Event()
+
+    async def work(item: ThingRequested) -> Outcome[Any]:
+        at_work.append(item.number)
+        await may_end.wait()
+        return Done(item)
+
+    policy = Policy(concurrency=5)
+    loading = LoadingStage(lambda tasks: [claimed.task for claimed in tasks], policy, do=work)
+    engine = await bench.run(loading if loads else MakeStage(policy, do=work), UseStage())
+    for number in range(5):
+        await publish(engine, ThingRequested(number))
+        await wait_until(lambda: len(at_work) == number + 1)  # noqa: B023 - awaited here
+    await publish(engine, ThingRequested(5))
+    await wait_until(lambda: len(engine.channels[MAKE]) == (0 if loads else 1))
+    most_at_once = len(at_work)
+
+    may_end.set()
+    await wait_until_settled(bench.db)
+    assert (most_at_once, sorted(at_work)) == (5, [0, 1, 2, 3, 4, 5])
+
+
 async def test_scaling_changes_how_many_work_at_once_and_loses_no_job(bench: EngineBench) -> None:
     at_work = 0
     gate = anyio.Event()
