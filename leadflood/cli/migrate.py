@@ -9,7 +9,7 @@ import typer
 from leadflood.cli.console import print_data, print_json
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.engine.db import migrations
-from leadflood.engine.db.migrations import MigrationStatus
+from leadflood.engine.db.migration_status import MigrationStatus
 from leadflood.engine.db.pool import Settings as DatabaseSettings
 
 app = typer.Typer(no_args_is_help=True, help="Migrations: up, down, status.")

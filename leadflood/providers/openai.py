@@ -16,12 +16,10 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx2
 import msgspec
-import openai
 from anyio import Lock, to_thread
 
 from leadflood.contracts.errors import ProviderRefused, ProviderUnfunded
@@ -49,6 +47,9 @@ from leadflood.engine.net.calls import (
     Unreached,
     Window,
 )
+
+if TYPE_CHECKING:  # the package takes a second to import: only who writes drafts waits for it
+    import openai
 
 SPEC = ProviderSpec(
     name="openai",
@@ -281,8 +282,11 @@ class OpenAi:
         )
 
     async def _send(
-        self, package: openai.AsyncOpenAI, body: Mapping[str, Any], reference: UUID
+        self, package: "openai.AsyncOpenAI", body: Mapping[str, Any], reference: UUID
     ) -> Reply:
+        import httpx2  # noqa: PLC0415 - `_make_package` has imported both
+        import openai  # noqa: PLC0415
+
         try:
             async with package.chat.completions.with_streaming_response.create(
                 **body, extra_headers={"x-request-id": str(reference)}
@@ -299,7 +303,7 @@ class OpenAi:
         hints = _read_hints(reply, self._clock.now())
         return Reply(body=reply.body, cost_micros=cost, hints=hints)
 
-    def _status_error(self, error: openai.APIStatusError) -> LeadfloodError:
+    def _status_error(self, error: "openai.APIStatusError") -> LeadfloodError:
         """Return what a status means; 429 is either too fast or out of credits."""
         headers = {name.lower(): value for name, value in error.response.headers.items()}
         reply = HttpReply(error.status_code, headers, error.message.encode("utf-8", "replace"))
@@ -330,17 +334,19 @@ class OpenAi:
             )
         return _decode_draft(choice.message.content or "")
 
-    async def _open(self) -> openai.AsyncOpenAI:
+    async def _open(self) -> "openai.AsyncOpenAI":
         """Open the client on first use; a server of the operator's own may need no key."""
         if not self._settings.base_url:
             self._client.require_key()
         async with self._opening:
             if self._package is None:
-                # The trusted certificates are read from files, which must not block the loop.
+                # It imports the package and reads the trusted certificates: not on the loop.
                 self._package = await to_thread.run_sync(self._make_package)
         return self._package
 
-    def _make_package(self) -> openai.AsyncOpenAI:
+    def _make_package(self) -> "openai.AsyncOpenAI":
+        import openai  # noqa: PLC0415 - on first use
+
         transport = openai.DefaultAioHttpClient(
             follow_redirects=False, trust_env=False, verify=_tls_context()
         )
@@ -450,7 +456,7 @@ async def _read_capped(chunks: AsyncIterator[bytes]) -> bytes:
     return bytes(read)
 
 
-def _connection_error(error: openai.APIConnectionError) -> Unreached | Cut:
+def _connection_error(error: "openai.APIConnectionError") -> Unreached | Cut:
     """Return Unreached for a connection that never came about, Cut for one that broke.
 
     The transport names both `ConnectTimeout`; only the first cause proves anything.

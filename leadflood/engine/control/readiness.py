@@ -2,13 +2,8 @@
 
 from anyio import to_thread
 
-from leadflood.engine.obs.health import (
-    Check,
-    check_migrations,
-    check_stages,
-    look,
-    newest_revision,
-)
+from leadflood.engine.db.migrations import newest_revision
+from leadflood.engine.obs.health import Check, check_migrations, check_stages, look
 from leadflood.engine.queue import repository
 from leadflood.engine.runtime import Engine
 
@@ -19,7 +14,7 @@ class Readiness:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._db = engine.parts.db
-        self._newest_revision = ""
+        self._newest_revision: str | None = None
 
     async def check(self) -> list[Check]:
         """Check the database and, where it answers, its migrations; then the stages."""
@@ -35,7 +30,7 @@ class Readiness:
         await repository.find_era(self._db)
         return "answers"
 
-    async def _find_newest_revision(self) -> str:
-        if not self._newest_revision:
+    async def _find_newest_revision(self) -> str | None:
+        if self._newest_revision is None:
             self._newest_revision = await to_thread.run_sync(newest_revision)
         return self._newest_revision

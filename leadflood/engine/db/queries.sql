@@ -38,3 +38,7 @@ SELECT
 -- name: read_session
 -- a pooler between us and the server shows when these change between two statements
 SELECT pg_backend_pid() AS pid, current_setting('leadflood.session', TRUE) AS mark;
+
+-- name: find_revision
+-- The migration the database stands at.
+SELECT version_num FROM alembic_version;

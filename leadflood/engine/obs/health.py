@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from leadflood.engine.db.package_files import package_folder
+from leadflood.engine.db.migrations import find_revision
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, sqlstate_of
@@ -42,17 +42,11 @@ async def read_feed_lag(db: Reader) -> float:
     return float(await db.fetch_value(SQL.read_feed_lag) or 0.0)
 
 
-def newest_revision() -> str:
-    """Return the newest migration this leadflood brings. Reads a folder."""
-    files = (package_folder("migrations") / "versions").glob("[0-9]*_*.py")
-    return max(file.name.partition("_")[0] for file in files)
-
-
-async def check_migrations(db: Database, newest: str) -> Check:
+async def check_migrations(db: Database, newest: str | None) -> Check:
     """Whether the database stands where this code wants it."""
 
     async def find_out() -> str:
-        current = await db.fetch_value(SQL.find_revision)
+        current = await find_revision(db)
         if current != newest:
             raise NotAsItShouldBe(
                 f"the database is at {current}, this leadflood at {newest}: run leadflood migrate"

@@ -1,7 +1,3 @@
--- name: find_revision
--- The migration the database stands at.
-SELECT version_num FROM alembic_version
-
 -- name: read_events
 -- Events behind a cursor, in an order behind which nothing can appear. The columns are qualified:
 -- a bare `xid` would be the text of the answer, and 100 would stand before 99.

@@ -9,7 +9,9 @@ import pytest
 from anyio import to_thread
 from anyio.lowlevel import checkpoint
 from leadflood.engine.db import migrations
+from leadflood.engine.db.alembic_runner import LOCK_KEY
 from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.db.migration_status import MigrationStatus
 from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.server_checks import inspect
@@ -111,9 +113,22 @@ async def test_status_names_what_is_pending_and_changes_nothing(
     await migrations.upgrade(empty, folder_path)
     after = await migrations.status(empty, folder_path)
 
-    assert before == migrations.MigrationStatus(None, "0002", ("0001", "0002"))
+    assert before == MigrationStatus(None, "0002", ("0001", "0002"))
     assert not before.is_current
-    assert after == migrations.MigrationStatus("0002", "0002", ())
+    assert after == MigrationStatus("0002", "0002", ())
+
+
+async def test_a_database_that_is_current_is_left_alone(empty: Settings, folder: Folder) -> None:
+    """A start finds nothing to do without Alembic, and without waiting for who migrates."""
+    folder_path = folder("SELECT 1", "SELECT 1")
+    await migrations.upgrade(empty, folder_path)
+
+    async with own_connection(empty) as other:
+        await other.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+        with anyio.fail_after(5):
+            status = await migrations.upgrade(empty, folder_path)
+
+    assert status == MigrationStatus("0002", "0002", ())
 
 
 async def test_a_step_that_fails_is_undone_alone_and_runs_again_later(
