@@ -1,5 +1,6 @@
 """What every test may ask for: a database of its own, and a loop that nothing may block."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -10,14 +11,31 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from leadflood.engine.db.pool import Database, Settings, open_database
 
 from tests.support.db import TestServer, cloned_database, make_template, running_server
+from tests.support.tree import ROOT
 
 pytest_plugins = ["tests.support.lint"]
+
+# tests start many processes: where compiled modules are not kept, each begins a second later
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251 - of the tests, no setting
 
 # how long an example takes says how busy the machine is, not whether the code is right
 hypothesis.settings.register_profile(
     "leadflood", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("leadflood")
+
+PROCESS_FOLDERS = ("chaos", "packaging", "cli", "benchmarks", "architecture")
+"""The folders whose tests start processes and wait for them, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files: one that a worker begins last is waited for by the other."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    return PROCESS_FOLDERS.index(folder) if folder in PROCESS_FOLDERS else len(PROCESS_FOLDERS)
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,8 @@ async def test_a_cut_reaches_the_gate_as_a_cut_and_the_caller_as_down_or_unsure(
     make: Make, gate: DirectGate, ask: Ask, talk: Any
 ) -> None:
     async with raw_server(talk) as port:
-        adapter = make(ask.provider, f"http://127.0.0.1:{port}", timeout_seconds=0.1)
+        seconds = 0.2 if talk is never_answer else 5.0
+        adapter = make(ask.provider, f"http://127.0.0.1:{port}", timeout_seconds=seconds)
         with pytest.raises(Unsure if ask.is_effect else ProviderDown):
             await ask.run(adapter)
 

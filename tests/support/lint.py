@@ -2,8 +2,7 @@
 
 A check is a test like any other (`-m lint` selects it, its failure is a failure), but mypy is no
 work for one of the workers: what the selected checks run starts as soon as the tests are collected,
-beside the workers. The checks come last, when it has most often ended; xdist takes the files with
-most tests first, so that a check of minutes stands in a file of its own.
+beside the workers. The checks come last, when it has most often ended.
 """
 
 import os
