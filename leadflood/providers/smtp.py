@@ -145,7 +145,7 @@ class Smtp:
         return Receipt(remote_id=message.reference, detail=detail)
 
     async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
-        """Return that SMTP cannot tell."""
+        """Return `CANNOT_TELL`: SMTP names no messages."""
         del message, since
         return Arrival.CANNOT_TELL
 

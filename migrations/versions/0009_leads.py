@@ -53,7 +53,7 @@ STATEMENTS = (
         deleted_by text,
         CONSTRAINT lead_failure_has_code CHECK ((status = 'failed') = (failed_code IS NOT NULL)),
         CONSTRAINT lead_merges_into_older CHECK (merged_into < id),
-        CONSTRAINT lead_merge_is_told CHECK (
+        CONSTRAINT lead_merge_is_whole CHECK (
             num_nulls(merged_into, merge_reason, merged_by, merged_at) IN (0, 4)
         )
     )

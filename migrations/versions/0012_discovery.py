@@ -56,13 +56,13 @@ STATEMENTS = (
         reason text,
         lead_id uuid,
         recorded_at timestamptz NOT NULL,
-        told text,
+        refused_text text,
         PRIMARY KEY (run_id, position)
     )
     """,
     "CREATE INDEX discovery_record_lead ON discovery_record (lead_id, run_id)",
     """
-    COMMENT ON COLUMN discovery_record.told IS 'what a refused record said; others became
+    COMMENT ON COLUMN discovery_record.refused_text IS 'what a refused record said; others became
     values'
     """,
     """

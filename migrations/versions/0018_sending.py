@@ -29,7 +29,7 @@ STATEMENTS = (
         suppression_keys bytea[] NOT NULL CHECK (cardinality(suppression_keys) > 0),
         state text NOT NULL CHECK (
             state IN ('ready', 'sending', 'accepted', 'refused', 'unknown', 'cancelled')),
-        told_state text NOT NULL DEFAULT 'ready',
+        published_state text NOT NULL DEFAULT 'ready',
         claim bigint,
         job_id uuid,
         latest_useful_at timestamptz NOT NULL,
@@ -53,8 +53,8 @@ STATEMENTS = (
     "CREATE INDEX intent_run ON intent (run_id)",
     "CREATE INDEX intent_open ON intent (state, id) WHERE state IN ('sending', 'unknown')",
     """
-    CREATE INDEX intent_untold ON intent (id)
-    WHERE told_state <> state AND state NOT IN ('ready', 'sending')
+    CREATE INDEX intent_unpublished ON intent (id)
+    WHERE published_state <> state AND state NOT IN ('ready', 'sending')
     """,
 )
 

@@ -1,4 +1,4 @@
-"""Which pages of other sites may ask us, as browsers want to be told (Fetch standard, 3.2)."""
+"""CORS: which pages of other sites may call this API (Fetch standard, 3.2)."""
 
 from collections.abc import Mapping
 

@@ -67,7 +67,7 @@ class IdempotencyStore:
         return msgspec.json.decode(answer, type=kind)
 
     async def record(self, tx: Tx, caller: Caller, answer: Any) -> None:
-        """Keep an answer, in the transaction that does what it tells."""
+        """Store a response, in the transaction whose result it is."""
         key, body = key_of(caller), msgspec.json.encode(answer)
         await tx.execute(
             SQL.keep_answer,

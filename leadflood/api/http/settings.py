@@ -42,7 +42,7 @@ def warning_of(settings: Settings) -> str:
     if is_loopback(settings.host) or settings.trusted_proxies:
         return ""
     return (
-        f"http.host is {settings.host} and no http.trusted_proxies are told: passwords and tokens"
+        f"http.host is {settings.host} and no http.trusted_proxies are set: passwords and tokens"
         " cross the network unencrypted unless something before us speaks TLS"
     )
 

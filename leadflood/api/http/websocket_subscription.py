@@ -53,8 +53,8 @@ class StreamNotice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class EventSubscription:
     """A listener. `check_at` is the time of the next look at its rights.
 
-    `position` is the last event it got or passed; `sent_position` the last one it was told of.
-    `sent_progress` is the last progress of its run that it was told.
+    `position` is the last event it got or passed; `sent_position` the last one it was sent.
+    `sent_progress` is the last progress of its run that it was sent.
     """
 
     def __init__(

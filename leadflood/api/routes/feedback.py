@@ -1,4 +1,4 @@
-"""Feedback over HTTP: what came of leads, as those say who met them."""
+"""Feedback over HTTP: the outcomes of leads, recorded by those who met them."""
 
 from datetime import datetime
 from http import HTTPStatus

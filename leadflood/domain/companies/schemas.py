@@ -40,7 +40,7 @@ class CompanyWords(
 class NewCompany(
     CompanyWords, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """A company to bring in; its domain tells which it is."""
+    """A company to add; its domain is its identity."""
 
     domain: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 

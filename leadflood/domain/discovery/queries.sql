@@ -32,14 +32,16 @@ WHERE lead_id = ANY(:lead_ids::uuid[]) AND run_id = ANY(:run_ids::uuid[]);
 -- name: add_records
 -- Record the outcome of each record of a page.
 INSERT INTO discovery_record (
-    run_id, position, page, provider, provider_id, status, reason, lead_id, told, recorded_at
+    run_id, position, page, provider, provider_id, status, reason, lead_id, refused_text,
+    recorded_at
 )
 SELECT
-    run_id, position, page, provider, provider_id, status, reason, lead_id, told, :now::timestamptz
+    run_id, position, page, provider, provider_id, status, reason, lead_id, refused_text,
+    :now::timestamptz
 FROM unnest(
     :run_ids::uuid[], :positions::int[], :pages::int[], :providers::text[], :provider_ids::text[],
     :statuses::text[], :reasons::text[], :lead_ids::uuid[], :excerpts::text[]
-) AS seen (run_id, position, page, provider, provider_id, status, reason, lead_id, told);
+) AS seen (run_id, position, page, provider, provider_id, status, reason, lead_id, refused_text);
 
 -- name: advance_runs
 -- The next cursor, and the counts of the page, together with its records.
@@ -122,7 +124,7 @@ ORDER BY page LIMIT :limit::int;
 -- Records behind a known position, with what their source is kept to have said of them.
 SELECT
     record.position, record.page, record.provider_id, record.status, record.reason,
-    CASE WHEN record.is_shown THEN record.lead_id END AS lead_id, record.told, said.fields,
+    CASE WHEN record.is_shown THEN record.lead_id END AS lead_id, record.refused_text, said.fields,
     said.values
 FROM (
     SELECT discovery_record.*, (

@@ -201,7 +201,7 @@ async def inspect_records(
 
 def _values(row: Row) -> dict[str, str]:
     if row["fields"] is None:
-        return msgspec.json.decode(row["told"] or "{}", type=dict[str, str])
+        return msgspec.json.decode(row["refused_text"] or "{}", type=dict[str, str])
     pairs = zip(row["fields"], row["values"], strict=True)
     return {field: _plain(value) for field, value in pairs}
 

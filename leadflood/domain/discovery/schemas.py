@@ -153,7 +153,7 @@ class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiscoveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A discovery as it is read. `total_count` None: the provider did not tell."""
+    """A discovery as it is read. `total_count` None: the provider did not say."""
 
     id: UUID
     icp_id: UUID

@@ -22,7 +22,7 @@ from leadflood.domain.suppressions.schemas import OptInView
 class LeadRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One answer of a provider that found a lead (`discovery`) or added to it (`enrichment`).
 
-    `code` is why it said nothing or was not asked to the end; None when there is nothing to tell.
+    `code` is why it said nothing or was not asked to the end; None when it gave its answer.
     """
 
     kind: str

@@ -1,1 +1,1 @@
-"""Labels: what came of leads, which models will learn from."""
+"""Labels: the outcomes of leads, which models learn from."""

@@ -51,7 +51,7 @@ async def record_label(
 
 
 async def list_labels(db: Reader, lead_ids: Sequence[UUID], limit: int) -> list[Label]:
-    """List what came of leads that are one, newest first."""
+    """List the outcomes of leads that are one, newest first."""
     rows = await db.fetch(SQL.list_labels, lead_ids=list(lead_ids), limit=limit)
     return [_label(row) for row in rows]
 

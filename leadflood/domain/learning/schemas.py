@@ -1,4 +1,4 @@
-"""Labels: what came of a lead, with the score it is a verdict on."""
+"""Labels: the outcome of a lead, with the score it is a verdict on."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -61,7 +61,7 @@ KINDS: Mapping[Outcome, Kind] = MappingProxyType(
 
 
 class LabelRecorded(LeadEvent, frozen=True, tag="learning.label.recorded"):
-    """A person recorded what came of a lead."""
+    """A person recorded the outcome of a lead."""
 
     label_id: UUID
     kind: str

@@ -1,4 +1,4 @@
-"""Labels: record what came of a lead, and list it."""
+"""Labels: record the outcome of a lead, and list it."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -37,7 +37,7 @@ class LearningService:
     async def record(
         self, uow: PublishingTransaction, new: NewLabel, visibility: Visibility
     ) -> Label:
-        """Record what came of a lead, with the score that it had at that time.
+        """Record the outcome of a lead, with the score that it had at that time.
 
         Raises: NotFound, also for a hidden lead; Invalid for what is yet to happen.
         """
@@ -61,7 +61,7 @@ class LearningService:
         return next(label for label in labels if label.id == label_id)
 
     async def list_labels(self, lead_id: UUID, visibility: Visibility) -> list[Label]:
-        """List what came of a lead and of those that are one with it, newest first.
+        """List the outcomes of a lead and of those that are one with it, newest first.
 
         Raises: NotFound, also for a hidden lead.
         """

@@ -36,14 +36,14 @@ SELECT id FROM intent WHERE message_id = :message_id::uuid AND step = :step::int
 
 -- name: lock_intents
 -- Locked in the order of their ids before their state is changed.
-SELECT id, message_id, lead_id, run_id, state, told_state, claim, job_id, code
+SELECT id, message_id, lead_id, run_id, state, published_state, claim, job_id, code
 FROM intent WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: update_intents
 -- Record the outcomes of sendings; empty words leave what was written before.
 UPDATE intent SET
     state = change.state,
-    told_state = CASE WHEN change.is_told THEN change.state ELSE told_state END,
+    published_state = CASE WHEN change.is_published THEN change.state ELSE published_state END,
     code = change.code,
     detail = CASE WHEN intent.state = change.state THEN intent.detail ELSE change.detail END,
     provider = coalesce(nullif(change.provider, ''), intent.provider),
@@ -68,11 +68,11 @@ UPDATE intent SET
     END,
     resolved_by = coalesce(nullif(change.resolved_by, ''), intent.resolved_by)
 FROM unnest(
-    :ids::uuid[], :states::text[], :are_told::bool[], :codes::text[], :details::text[],
+    :ids::uuid[], :states::text[], :are_published::bool[], :codes::text[], :details::text[],
     :providers::text[], :remote_ids::text[], :claims::bigint[], :job_ids::uuid[],
     :resolved_bys::text[]
 ) AS change (
-    id, state, is_told, code, detail, provider, remote_id, claim, job_id, resolved_by
+    id, state, is_published, code, detail, provider, remote_id, claim, job_id, resolved_by
 )
 WHERE intent.id = change.id;
 
@@ -142,7 +142,7 @@ WHERE intent.id = refused.id AND intent.state = 'ready';
 UNION ALL
 (
     SELECT id, claim FROM intent
-    WHERE told_state <> state AND state NOT IN ('ready', 'sending')
+    WHERE published_state <> state AND state NOT IN ('ready', 'sending')
         AND NOT EXISTS (SELECT FROM job WHERE job.id = intent.job_id)
     ORDER BY id
     LIMIT :limit::int

@@ -153,7 +153,7 @@ async def write_changes(tx: Tx, changes: Sequence[StateChange], now: datetime) -
         now=now,
         ids=[change.intent.id for change in changes],
         states=[change.state.value for change in changes],
-        are_told=[change.is_told for change in changes],
+        are_published=[change.is_published for change in changes],
         codes=[change.code for change in changes],
         details=[clean(change.detail) for change in changes],
         providers=[change.provider for change in changes],

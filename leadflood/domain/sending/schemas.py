@@ -89,14 +89,14 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LockedIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """An intent as it is locked; `told_state` is the state that the last event told."""
+    """An intent as it is locked; `published_state` is the state of the last event."""
 
     id: UUID
     message_id: UUID
     lead_id: UUID
     run_id: UUID
     state: IntentState
-    told_state: IntentState
+    published_state: IntentState
     claim: int | None
     job_id: UUID | None
     code: str

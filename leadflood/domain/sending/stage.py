@@ -123,7 +123,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
     async def record(
         self, tx: Tx, job: JobContext, error: BaseException | None, reply: Any
     ) -> None:
-        """Write what the call did in the gateway's own transaction; the job's commit tells it."""
+        """Record the call in the gateway's own transaction; the job's commit publishes it."""
         await self.record_many(tx, [(job, error, reply)])
 
     @override
@@ -134,7 +134,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         reports = [_report_call(job, error) for job, error, _ in tasks]
         while reports:
             first = {report.intent_id: report for report in reversed(reports)}
-            await record_reports(tx, list(first.values()), self._clock.now(), tells=False)
+            await record_reports(tx, list(first.values()), self._clock.now(), publishes=False)
             reports = [report for report in reports if first[report.intent_id] is not report]
 
     @override

@@ -38,7 +38,7 @@ Answers = Sequence[AnswerT | Exception | Redo]
 Handle = Callable[[Sequence[ItemT], bool], Awaitable[Answers[AnswerT]]]
 """Answers a batch in the order of its items.
 
-An exception as an answer is raised to that caller alone. The flag tells a repeat: an earlier try of
+An exception as an answer is raised to that caller alone. The flag marks a repeat: an earlier try of
 these items may have been committed, its reply was lost, so what it did must be looked up first.
 """
 
@@ -61,7 +61,7 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     `max_items` in one batch.
     `lanes` batches are under way at the same time.
     `timeout_seconds` after which a batch is given up; None: never.
-    `repeat` a batch whose connection was lost, with this backoff; None: its callers are told.
+    `repeat` a batch whose connection was lost, with this backoff; None: its callers get the error.
     `alone_at_once` items of a failed batch are tried side by side, each alone; 0 halves the batch.
     `pause_ratio` of the time a batch of several took, its lane waits for those who come again.
     """
@@ -227,7 +227,7 @@ class Batcher(Generic[ItemT, AnswerT]):
     async def _after_failure(
         self, batch: list[_Waiting[ItemT, AnswerT]], error: Exception, *, is_repeat: bool
     ) -> None:
-        """Find the item at fault; where it is none's fault, all callers are told."""
+        """Find the item at fault; where it is none's fault, all callers get the error."""
         if len(batch) == 1 or (self._policy.repeat is None and _is_of(error, _NO_ITEM_AT_FAULT)):
             for waiting in batch:
                 waiting.refuse(_readable(error))

@@ -75,7 +75,7 @@ def sqlstate_of(error: BaseException) -> str | None:
     """Return the SQLSTATE of a database error; None when it is not one.
 
     A closed or cut connection, a refused one and a pool without a free connection carry none and
-    are told as 08006; a value that the driver cannot encode is told as 22000, like the server's.
+    are raised as 08006; a value that the driver cannot encode as 22000, like the server's.
     """
     if isinstance(error, asyncpg.PostgresError):
         return error.sqlstate

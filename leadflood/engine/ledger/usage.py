@@ -58,9 +58,9 @@ class WindowUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A window of a limit and its present use.
 
     `calls` are those in force: the lowest of `documentedCalls`, `settingsCalls`, `liveCalls` and
-    `learnedCalls` (told by the other side's headers), each null where it says nothing. `used` is
+    `learnedCalls` (by the other side's headers), each null where it says nothing. `used` is
     null for windows up to a minute: they are paced, calls are handed out one by one. `resetsAt`
-    null: the other side has not told when the window ends.
+    null: the other side does not say when the window ends.
     """
 
     seconds: float

@@ -50,7 +50,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitHint(msgspec.Struct, frozen=True):
-    """One window by an answer's headers; absent numbers were not told.
+    """One window by an answer's headers; absent numbers were not sent.
 
     `window_seconds` says which window (60, 3600, 86400); `resets_in_seconds` when it ends.
     """
@@ -100,7 +100,7 @@ class Gate(Protocol):
 
     Raises: Throttled (wait, no attempt spent), Unfunded (a cap that renews), CapSpent (a run's or
     lead's cap), Denied (the run or a switch forbids it), and whatever `send` raises; for effects
-    a possible arrival is told as Unsure.
+    a possible arrival is raised as Unsure.
     """
 
     async def call(self, call: Call, send: Send) -> Reply:

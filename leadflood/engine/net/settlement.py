@@ -1,4 +1,4 @@
-"""Settlement: what the end of a call means for its ledger line, and what its caller is told. Pure.
+"""Settlement: what the end of a call means for its ledger line, and what its caller gets. Pure.
 
 A line is released where the other side certainly charged nothing, settled at what it charged, and
 unresolved where it may have charged.
@@ -26,7 +26,7 @@ class OutgoingCall(Generic[ReplyT]):
     `send` asks the other side under that line's reference.
     `split` names each answer within the reply by the hash of its question.
     `job` is the job whose stage authorizes and records the call; None: it is no effect.
-    `is_sent` tells whether `send` was begun, `reply` what came back.
+    `is_sent`: whether `send` was begun; `reply`: what came back.
     """
 
     __slots__ = ("call", "is_sent", "job", "purchase", "reply", "send", "split")

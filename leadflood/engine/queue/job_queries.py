@@ -33,7 +33,7 @@ class JobState(StrEnum):
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which jobs; None asks for nothing.
 
-    `subject` is what they are about: what is kept of settled ones does not tell that, so only
+    `subject` is what they are about: what is kept of settled ones does not say, so only
     live and dead jobs are found by it; `stages` are those that may be about such a thing.
     """
 

@@ -35,7 +35,7 @@ class Node:
             self._claiming_ended.set()
 
     async def wait_for_claiming(self) -> None:
-        """Wait until every claiming transaction that runs now has told memory what it took."""
+        """Wait until the claims of every transaction that runs now are in memory."""
         running = set(self._claiming)
         while running & self._claiming:
             self._claiming_ended.clear()

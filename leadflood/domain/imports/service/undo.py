@@ -26,7 +26,7 @@ OBSTACLES = {
     "assigned": "it was given to somebody else",
     "edited": "somebody has changed it",
     "activity": "somebody has worked with it",
-    "judged": "somebody has told its outcome",
+    "judged": "somebody has recorded its outcome",
     "imported": "another import names it too",
     "discovered": "a discovery names it too",
     "sent": "a message was sent to it",

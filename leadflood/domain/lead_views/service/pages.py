@@ -1,4 +1,4 @@
-"""Lead pages: all that is known of leads, what it cost, and what came of them."""
+"""Lead pages: all that is known of leads, its cost, and their outcomes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar

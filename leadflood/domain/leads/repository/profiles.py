@@ -34,7 +34,7 @@ _VALUE_PART, _KEY_PART = 2, 3
 class _Member(NamedTuple):
     """A lead that is one with the lead asked for; the columns of `find_views`' first part.
 
-    The columns of its merge are there all or not at all (`lead_merge_is_told`).
+    The columns of its merge are there all or not at all (`lead_merge_is_whole`).
     """
 
     survivor: UUID

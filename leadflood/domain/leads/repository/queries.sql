@@ -412,7 +412,7 @@ DELETE FROM identity WHERE lead_id = ANY(:lead_ids::uuid[]);
 DELETE FROM lead WHERE id = ANY(:lead_ids::uuid[]) RETURNING id, version;
 
 -- name: touch_undone
--- Leads that lost what a file said: their employer is again the best that is still told, their
+-- Leads that lost what a file said: their employer is again the best that is left, their
 -- tags are those that the file did not give.
 UPDATE lead SET
     company_id = CASE WHEN given.lost_domain THEN best.company_id ELSE lead.company_id END,

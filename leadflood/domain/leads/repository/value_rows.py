@@ -47,7 +47,7 @@ def choose_winners(rows: Sequence[Row]) -> dict[str, Row]:
 def _choose_status_again(
     winners: dict[str, Row], rows: Sequence[Row], address: Row
 ) -> dict[str, Row]:
-    """Leave out the statuses that were told of other addresses."""
+    """Leave out the statuses of other addresses."""
     evidence_of_others = {
         row[EVIDENCE]
         for row in rows

@@ -14,7 +14,7 @@ from leadflood.domain.leads.schemas.identity import API_SOURCE
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.engine.errors import FieldProblem
 
-TOLD = 0.9
+STATED_CONFIDENCE = 0.9
 """How sure is what a customer's own records say: better than a guess, worse than a check."""
 DERIVED = 0.7
 """How sure is a company's domain that was only read off an address."""
@@ -61,7 +61,7 @@ def _with_evidence(
             source=source,
             method=method,
             observed_at=now,
-            confidence=TOLD,
+            confidence=STATED_CONFIDENCE,
             evidence_hash=evidence,
         )
         for field, value in values.items()
@@ -95,7 +95,7 @@ def _check_channels(lead: LeadInput) -> list[FieldProblem]:
 
 
 def _identifies(values: Mapping[FieldName, Scalar]) -> bool:
-    """Whether the values tell who the lead is."""
+    """Whether the values identify a person."""
     if FieldName.EMAIL in values or FieldName.LINKEDIN_URL in values:
         return True
     return bool(_name(values)) and FieldName.COMPANY_DOMAIN in values

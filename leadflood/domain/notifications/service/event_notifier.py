@@ -80,7 +80,7 @@ class EventNotifier:
         return len(events)
 
     async def _describe_unlogged(self, tx: Tx, start: LogPosition) -> list[NewNotification]:
-        """Describe what no event tells: dead jobs, a hold of sending, budgets nearly used up."""
+        """Describe what has no event: dead jobs, a hold of sending, budgets nearly used up."""
         since = start.read_at - CLOCK_TOLERANCE
         now = self._clock.now()
         scopes = (f"all:day:{now:%Y-%m-%d}", f"all:month:{now:%Y-%m}")

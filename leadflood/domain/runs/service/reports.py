@@ -1,4 +1,4 @@
-"""Reports on runs: how far they are, what they cost, what came of their leads."""
+"""Reports on runs: their progress, their cost, and the funnel of their leads."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -60,7 +60,7 @@ class SendReport(msgspec.Struct, frozen=True, kw_only=True):
 class StateChange(msgspec.Struct, frozen=True, kw_only=True):
     """An intent's new state and what is written beside it; empty texts keep what is there.
 
-    `is_told` False: its event is left to the commit of the job.
+    `is_published` False: its event is left to the commit of the job.
     """
 
     intent: LockedIntent
@@ -72,13 +72,13 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
     claim: int | None = None
     job_id: UUID | None = None
     resolved_by: str = ""
-    is_told: bool = True
+    is_published: bool = True
 
     @property
     def event(self) -> StateEvent | None:
-        """The event to publish; None where no event tells of the state, or one did already."""
+        """The event to publish; None where the state has no event, or it is published already."""
         intent = self.intent
-        if not self.is_told or self.state is intent.told_state:
+        if not self.is_published or self.state is intent.published_state:
             return None
         match self.state:
             case IntentState.ACCEPTED:
@@ -91,13 +91,13 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
                 return None
 
 
-def plan_change(intent: LockedIntent, report: SendReport, *, tells: bool) -> StateChange | None:
+def plan_change(intent: LockedIntent, report: SendReport, *, publishes: bool) -> StateChange | None:
     """Return what to write after a report; None where nothing changes and no event is due."""
     state = next_state(intent, report)
     is_same = state is intent.state
     adds_id = state is IntentState.ACCEPTED and bool(report.remote_id) and report.is_of(intent)
-    is_untold = tells and intent.told_state is not state and state not in _WITHOUT_EVENT
-    if is_same and not adds_id and not is_untold:
+    is_due = publishes and intent.published_state is not state and state not in _WITHOUT_EVENT
+    if is_same and not adds_id and not is_due:
         return None
     return StateChange(
         intent=intent,
@@ -108,14 +108,14 @@ def plan_change(intent: LockedIntent, report: SendReport, *, tells: bool) -> Sta
         remote_id=report.remote_id,
         claim=report.claim,
         job_id=report.job_id,
-        is_told=tells,
+        is_published=publishes,
     )
 
 
 def close_lost(intent: LockedIntent) -> StateChange:
     """Return what to write of an intent whose claim is gone.
 
-    What such a claim still wrote down, but could not tell any more, is told here.
+    What such a claim recorded but could not publish any more is published here.
     """
     if intent.state is IntentState.SENDING:
         return StateChange(

@@ -53,7 +53,7 @@ class Outbox:
         return await repository.find_intent(db, message_id, step)
 
     async def check(self, tx: Tx, intent_id: UUID) -> SendDecision:
-        """Return what the sending itself would be told now."""
+        """Return the decision that sending itself would get now."""
         conditions = (await repository.check_intents(tx, [intent_id]))[intent_id]
         return check_sendable(conditions, _NO_CLAIM, _NO_JOB, self._clock.now(), 0.0)
 

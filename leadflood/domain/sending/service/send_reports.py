@@ -17,12 +17,12 @@ from leadflood.engine.queue.event import Event
 
 
 async def record_reports(
-    tx: Tx, reports: Sequence[SendReport], now: datetime, *, tells: bool = True
+    tx: Tx, reports: Sequence[SendReport], now: datetime, *, publishes: bool = True
 ) -> dict[UUID, Event]:
     """Write what claims learned, and return the events that are due, by intent.
 
     An intent that is ready again although its call is lost is approved anew: the job that reports
-    it is the last that knew of it. `tells` False leaves the events to the commit of the job.
+    it is the last that knew of it. `publishes` False leaves the events to the commit of the job.
     """
     if not reports:
         return {}
@@ -35,7 +35,7 @@ async def record_reports(
             continue
         if report.outcome is SendOutcome.LOST and intent.state is IntentState.READY:
             events[intent.id] = MessageApproved(intent.lead_id, intent.message_id, intent.id)
-        change = plan_change(intent, report, tells=tells)
+        change = plan_change(intent, report, publishes=publishes)
         if change is not None:
             changes.setdefault(intent.id, change)
     await repository.write_changes(tx, list(changes.values()), now)

@@ -114,7 +114,7 @@ class UnknownSends:
         return len(due)
 
     async def settle_by_lookup(self, limit: int = 50) -> LookupCounts:
-        """Ask the other side about unknown sends, and settle what it can tell."""
+        """Ask the other side about unknown sends, and resolve those it knows of."""
         counts = dict.fromkeys(Arrival, 0)
         async for intent in self._next_unknown(limit):
             arrival = await self._look_up(intent)
@@ -133,7 +133,7 @@ class UnknownSends:
         return {intent.id for intent in intents.values() if intent.state in _UNSETTLED}
 
     async def _next_unknown(self, limit: int) -> AsyncIterator[Intent]:
-        """Go through the unknown page by page, so that those nobody can tell hide no others."""
+        """Go through the unknown page by page, so that those nobody knows of hide no others."""
         views = await self.list(after=self._cursor, limit=limit)
         self._cursor = views[-1].id if len(views) == limit else OLDEST
         intents = await repository.find_intents(self._db, (view.id for view in views))
@@ -173,7 +173,7 @@ def _intent_of(payload: str) -> UUID | None:
 
 
 def _events_of(change: StateChange) -> Sequence[Event]:
-    """List what a resolved send tells: one that goes again is approved anew."""
+    """Return the events of a resolved send: one that goes again is approved anew."""
     intent = change.intent
     if change.state is IntentState.READY:
         return [MessageApproved(intent.lead_id, intent.message_id, intent.id)]

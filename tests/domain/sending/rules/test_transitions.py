@@ -15,7 +15,7 @@ def an_intent(state: IntentState, claim: int = 1) -> LockedIntent:
         lead_id=UUID(int=5),
         run_id=UUID(int=6),
         state=state,
-        told_state=IntentState.READY,
+        published_state=IntentState.READY,
         claim=claim,
         job_id=JOB,
         code="",
