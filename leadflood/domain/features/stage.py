@@ -14,7 +14,6 @@ from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
 from leadflood.domain.leads.schemas.events import RescoreWanted
-from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.clock import Clock
@@ -30,6 +29,7 @@ from leadflood.engine.queue.stage import (
     Policy,
     Stage,
     group_failures,
+    list_results,
 )
 
 FeaturesTask = LeadEnriched | RescoreWanted
@@ -90,14 +90,8 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, ComputedVector]):
     ) -> Sequence[FollowUp]:
         """Store the snapshots; a lead whose task ends without one has failed, with the code."""
         now = self._clock.now()
-        for code, failed_tasks in group_failures(tasks):
-            lead_ids = [task.lead_id for task in failed_tasks]
-            await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)
-        results = [
-            (finished, finished.outcome.result)
-            for finished in tasks
-            if isinstance(finished.outcome, Done)
-        ]
+        await leads.record_failures(tx, group_failures(tasks), now)
+        results = list_results(tasks)
         if not results:
             return ()
         vectors = [vector for _, vector in results]

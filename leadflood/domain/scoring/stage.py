@@ -10,7 +10,6 @@ from typing_extensions import override
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed, Vector
-from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import repository
@@ -30,6 +29,7 @@ from leadflood.engine.queue.stage import (
     Policy,
     Stage,
     group_failures,
+    list_results,
 )
 
 FinishedScoring = FinishedTask[FeaturesComputed, Score]
@@ -89,14 +89,8 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
         """
         now = self._clock.now()
         await leads.lock(tx, [finished.task.lead_id for finished in tasks])
-        for code, failed_tasks in group_failures(tasks):
-            lead_ids = [task.lead_id for task in failed_tasks]
-            await leads.set_status(tx, lead_ids, LeadStatus.FAILED, now, code)
-        results = [
-            (finished, finished.outcome.result)
-            for finished in tasks
-            if isinstance(finished.outcome, Done)
-        ]
+        await leads.record_failures(tx, group_failures(tasks), now)
+        results = list_results(tasks)
         if not results:
             return ()
         new = [_new_prediction(finished, score) for finished, score in results]

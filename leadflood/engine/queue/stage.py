@@ -130,6 +130,13 @@ def group_failures(
     return sorted(tasks.items(), key=lambda group: group[0])
 
 
+def list_results(
+    finished: Sequence[FinishedTask[TaskT, ResultT]],
+) -> Sequence[tuple[FinishedTask[TaskT, ResultT], ResultT]]:
+    """Return the tasks that are done, each with its result."""
+    return [(item, item.outcome.result) for item in finished if isinstance(item.outcome, Done)]
+
+
 class Stage(Generic[TaskT, InputT, ResultT]):
     """One step; subclasses set `name`, `task` (a struct or a union of tagged ones) and methods.
 

@@ -8,6 +8,7 @@ older, and readers gather the rows of all leads that are one.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from leadflood.contracts.found_values import FoundValue
@@ -23,6 +24,14 @@ from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadProfile, NewScore
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.ids import Ids
+
+
+class LeadTask(Protocol):
+    """A task that is about one lead."""
+
+    @property
+    def lead_id(self) -> UUID:
+        """The lead."""
 
 
 async def record_values(
@@ -69,6 +78,15 @@ async def set_status(
     if ordered:
         await leads.lock_leads(tx, ordered)
         await leads.update_status(tx, ordered, status, failed_code, now)
+
+
+async def record_failures(
+    tx: Tx, failures: Sequence[tuple[str, Sequence[LeadTask]]], now: datetime
+) -> None:
+    """Mark the leads of failed tasks as failed, with the code of the error they share."""
+    for code, tasks in failures:
+        lead_ids = [task.lead_id for task in tasks]
+        await set_status(tx, lead_ids, LeadStatus.FAILED, now, code)
 
 
 async def find_profiles(db: Reader, lead_ids: Iterable[UUID]) -> dict[UUID, LeadProfile]:
