@@ -31,6 +31,7 @@ from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.sending.service.dead_letters import DeadLetterService
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.domain.suppressions.service.opt_ins import OptInService
@@ -81,6 +82,7 @@ class Services(Platform, frozen=True, kw_only=True):
     templates: TemplateService
     sending: SendingSwitch
     unknown_sends: UnknownSends
+    dead_letters: DeadLetterService
     suppressions: SuppressionService
     opt_ins: OptInService
     unsubscribing: UnsubscribeService

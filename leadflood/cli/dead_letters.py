@@ -16,8 +16,6 @@ from leadflood.cli.console import (
     print_table,
 )
 from leadflood.cli.database_command import AsJson, require_name, terminal_user, with_storage
-from leadflood.domain.leads.schemas.lead_states import LeadStatus
-from leadflood.domain.leads.service import kernel as leads
 from leadflood.engine.errors import Invalid
 from leadflood.engine.queue import dead_letters, repository
 from leadflood.engine.queue.dead_letters import DeadLetter, DeadLetterFilter, Ending, Replayed
@@ -25,7 +23,6 @@ from leadflood.pipeline import STAGE_NAMES
 from leadflood.wiring.storage import Storage
 
 PAGE_SIZE = 500
-BURIED = "engine.buried"
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, bury.")
 
 StageOption = Annotated[str | None, typer.Option("--stage", help="Only of this stage.")]
@@ -39,12 +36,6 @@ _ENDING_TEXTS = {
     "`leadflood sending unknown resolve`",
     Ending.NOT_FOUND: "there is no such dead letter",
 }
-
-
-class LetterSubject(msgspec.Struct, frozen=True):
-    """The lead that a payload names, if any."""
-
-    lead_id: UUID | None = None
 
 
 @app.command("list")
@@ -160,30 +151,13 @@ async def _replay(
 
 
 async def _replay_some(storage: Storage, letter_ids: Sequence[UUID]) -> list[Replayed]:
-    unknown_sends = storage.messaging().unknown_sends
     async with storage.db.transaction() as tx:
-        doubtful = await unknown_sends.find_doubtful(tx, letter_ids)
-        replayed = await dead_letters.replay(
-            tx, letter_ids, storage.ids, storage.clock.now(), doubtful
-        )
+        replayed = await storage.messaging().dead_letters.replay(tx, letter_ids)
     for stage in sorted({result.stage for result in replayed if result.ending is Ending.QUEUED}):
         await repository.notify(storage.db, stage)
     return replayed
 
 
 async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:
-    """Bury the job and mark its lead as failed: no other code will."""
-    now = storage.clock.now()
     async with storage.db.transaction() as tx:
-        letter = await dead_letters.bury(tx, job_id, terminal_user(), now)
-        lead_id = _subject_of(letter.payload).lead_id
-        if lead_id is not None and not letter.stage.startswith("message."):
-            await leads.set_status(tx, [lead_id], LeadStatus.FAILED, now, BURIED)
-    return letter
-
-
-def _subject_of(payload: str) -> LetterSubject:
-    try:
-        return msgspec.json.decode(payload, type=LetterSubject)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return LetterSubject()
+        return await storage.messaging().dead_letters.bury(tx, job_id, terminal_user())

@@ -10,6 +10,7 @@ from leadflood.domain.drafting.schemas import Settings as MessagingSettings
 from leadflood.domain.drafting.service.templates import TemplateService
 from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.messages.service.messages import MessageService
+from leadflood.domain.sending.service.dead_letters import DeadLetterService
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
@@ -33,6 +34,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     sending: SendingSwitch
     unknown_sends: UnknownSends
+    dead_letters: DeadLetterService
     suppressions: SuppressionService
     opt_ins: OptInService
     unsubscribing: UnsubscribeService
@@ -48,13 +50,15 @@ def build_messaging(
 ) -> Messaging:
     """Build the services of messages."""
     outbox = Outbox(settings, clock, senders)
+    unknown_sends = UnknownSends(db, publisher, settings, clock, senders)
     return Messaging(
         messages=MessageService(db),
         approval=MessageApproval(settings, clock, ids, outbox),
         templates=TemplateService(db, settings, ids, clock),
         outbox=outbox,
         sending=SendingSwitch(db, clock),
-        unknown_sends=UnknownSends(db, publisher, settings, clock, senders),
+        unknown_sends=unknown_sends,
+        dead_letters=DeadLetterService(unknown_sends, ids, clock),
         suppressions=SuppressionService(db, settings, ids, clock),
         opt_ins=OptInService(db, settings, ids, clock),
         unsubscribing=UnsubscribeService(db, settings, ids, clock),

@@ -87,6 +87,7 @@ def build_services(parts: ServiceParts) -> Services:
         templates=messaging.templates,
         sending=messaging.sending,
         unknown_sends=messaging.unknown_sends,
+        dead_letters=messaging.dead_letters,
         suppressions=messaging.suppressions,
         opt_ins=messaging.opt_ins,
         unsubscribing=messaging.unsubscribing,

@@ -109,10 +109,7 @@ async def replay_dead_letters(body: Chosen, services: Services, uow: UnitOfWork)
     """Queue dead letters again; what may have happened outside is refused as `doubtful`."""
     _require_choice(body)
     letter_ids, next_cursor = await _choose(uow.tx, body)
-    doubtful = await services.unknown_sends.find_doubtful(uow.tx, letter_ids)
-    results = await dead_letters.replay(
-        uow.tx, letter_ids, services.ids, services.clock.now(), doubtful
-    )
+    results = await services.dead_letters.replay(uow.tx, letter_ids)
     counts = Counter(result.ending for result in results)
     await uow.audit("dead_letter.replayed", **_detail_of(body), count=counts[Ending.QUEUED])
     for stage in {result.stage for result in results if result.ending is Ending.QUEUED}:
@@ -133,7 +130,7 @@ async def discard_dead_letters(body: Chosen, uow: UnitOfWork) -> Discards:
 @post("/v1/admin/jobs/{jobId}/bury", permission="admin:write", errors=(NotFound,))
 async def bury_job(job_id: UUID, caller: Caller, services: Services, uow: UnitOfWork) -> DeadLetter:
     """Discard a waiting job that kills its process again and again: it becomes a dead letter."""
-    letter = await dead_letters.bury(uow.tx, job_id, caller.by, services.clock.now())
+    letter = await services.dead_letters.bury(uow.tx, job_id, caller.by)
     await uow.audit("job.buried", job_id, stage=letter.stage)
     return letter
 

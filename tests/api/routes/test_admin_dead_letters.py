@@ -106,15 +106,18 @@ async def test_a_send_that_may_have_arrived_is_not_replayed(
     assert answer["counts"] == {"doubtful": 1}
 
 
-async def test_a_waiting_job_is_buried_and_written_down(
-    api: Client, node_database: Database
+async def test_a_waiting_job_is_buried_its_lead_failed_and_both_written_down(
+    api: Client, node_database: Database, icp_id: str
 ) -> None:
+    lead_id = (await api.post("/v1/leads", a_lead(icp_id))).json["leadId"]
     job_id = await node_database.fetch_value(
         sql(
             "INSERT INTO job (id, created_at, run_at, state, stage, payload) VALUES"
-            " (gen_random_uuid(), '2026-01-01Z', '2099-01-01Z', 2, 'no.such_stage', '{}')"
-            " RETURNING id"
-        )
+            " (gen_random_uuid(), '2026-01-01Z', '2099-01-01Z', 2, 'no.such_stage', $1)"
+            " RETURNING id",
+            "payload",
+        ),
+        payload=f'{{"lead_id":"{lead_id}"}}',
     )
 
     buried = await api.post(f"/v1/admin/jobs/{job_id}/bury")
@@ -122,6 +125,8 @@ async def test_a_waiting_job_is_buried_and_written_down(
 
     assert (buried.status, buried.json["errorCode"]) == (200, "engine.buried")
     assert again.status == 404
+    lead = (await api.get(f"/v1/leads/{lead_id}")).json
+    assert (lead["status"], lead["failedCode"]) == ("failed", "engine.buried")
     entry = (await api.get(f"/v1/audit?subjectKind=job&subjectId={job_id}")).json["data"]
     assert [one["action"] for one in entry] == ["job.buried"]
 

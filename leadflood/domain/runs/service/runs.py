@@ -117,7 +117,7 @@ class RunService:
     async def get_report(self, run_id: UUID, principal: Principal) -> RunReport:
         """Return a run with its leads stage by stage, its jobs and its money. Raises: NotFound."""
         run = await self.get(run_id)
-        await self._require_visible(run, principal)
+        await _require_visible(self._db, run, principal)
         return await self._reports.report(run)
 
     async def cancel(self, tx: Tx, run_id: UUID, by: str) -> RunCancellation:
@@ -134,7 +134,7 @@ class RunService:
         Raises: NotFound; Denied for work on a single lead, which may be another's.
         """
         run = await runs.get(tx, run_id)
-        await self._require_visible(run, principal)
+        await _require_visible(tx, run, principal)
         if principal.visibility.is_limited and run.kind == "lead":
             raise Denied(
                 "who sees only their own leads cannot stop the work on a single one, which may be"
@@ -143,6 +143,7 @@ class RunService:
             )
         return await self.cancel(tx, run_id, principal.by)
 
-    async def _require_visible(self, run: Run, principal: Principal) -> None:
-        if await self.find_hidden([run], principal):
-            raise NotFound(f"there is no run {run.id}", code="run.not_found")
+
+async def _require_visible(db: Reader, run: Run, principal: Principal) -> None:
+    if await repository.find_hidden_runs(db, [run.id], principal):
+        raise NotFound(f"there is no run {run.id}", code="run.not_found")

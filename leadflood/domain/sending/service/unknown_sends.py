@@ -76,7 +76,7 @@ class UnknownSends:
         """Return the dead letters whose send may have arrived: they are not replayed."""
         payloads = await dead_letters.find_payloads(db, letter_ids, SEND_STAGE)
         intents = {letter_id: _intent_of(payload) for letter_id, payload in payloads.items()}
-        unsettled = await self._find_unsettled([intent for intent in intents.values() if intent])
+        unsettled = await _find_unsettled(db, [intent for intent in intents.values() if intent])
         return [letter_id for letter_id, intent in intents.items() if intent in unsettled]
 
     async def resolve(
@@ -127,11 +127,6 @@ class UnknownSends:
             cannot_tell=counts[Arrival.CANNOT_TELL],
         )
 
-    async def _find_unsettled(self, intent_ids: Sequence[UUID]) -> set[UUID]:
-        """Return those that may have arrived, or may just be on their way."""
-        intents = await repository.find_intents(self._db, intent_ids)
-        return {intent.id for intent in intents.values() if intent.state in _UNSETTLED}
-
     async def _next_unknown(self, limit: int) -> AsyncIterator[Intent]:
         """Go through the unknown page by page, so that those nobody knows of hide no others."""
         views = await self.list(after=self._cursor, limit=limit)
@@ -162,6 +157,12 @@ class UnknownSends:
                 await self.resolve(publication, intent_id, sent=is_sent, by="look-up")
         except Conflict:
             return  # a person or the call itself was faster
+
+
+async def _find_unsettled(db: Reader, intent_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those that may have arrived, or may just be on their way."""
+    intents = await repository.find_intents(db, intent_ids)
+    return {intent.id for intent in intents.values() if intent.state in _UNSETTLED}
 
 
 def _intent_of(payload: str) -> UUID | None:
