@@ -34,25 +34,45 @@ class Health(StrEnum):
 
 
 class Actor(Protocol):
-    """Something that runs until it is cancelled. Returning means that it is done for good."""
+    """Something that runs until it is cancelled. Returning counts as a failure."""
 
     async def run(self) -> None:
         """Run until cancelled."""
 
 
 class Child:
-    """One child of a supervisor, with what operators see of it."""
+    """One child of a supervisor, with what operators see of it.
+
+    `optional`: parked when it keeps failing. `may_end`: done for good when it returns; any other
+    that returns has failed.
+    """
 
     def __init__(
-        self, name: str, run: Callable[[], Awaitable[None]], *, optional: bool = False
+        self,
+        name: str,
+        run: Callable[[], Awaitable[None]],
+        *,
+        optional: bool = False,
+        may_end: bool = False,
     ) -> None:
         self.name = name
-        self.run = run
         self.optional = optional
+        self.may_end = may_end
+        self._run = run
         self.health = Health.WAITING
         self.restarts = 0
         self.last_error = ""
         self.supervisor: Supervisor | None = None
+
+    async def run(self) -> None:
+        """Run until cancelled, or to its end. Raises: EndedEarly."""
+        await self._run()
+        if not self.may_end:
+            raise EndedEarly(f"{self.name} returned; it was to run until it is stopped")
+
+
+class EndedEarly(Exception):
+    """An actor returned though nobody stopped it."""
 
 
 class TooManyRestarts(Exception):
@@ -81,7 +101,7 @@ class Supervisor:
 
     def as_child(self) -> Child:
         """Return this supervisor as a child of another."""
-        child = Child(self.name, self.run)
+        child = Child(self.name, self.run, may_end=True)
         child.supervisor = self
         return child
 

@@ -141,7 +141,7 @@ class StageRunner:
                 Child(f"{self.stage.name} pool", self.pool.run),
                 Child(f"{self.stage.name} committer", self.committer.run),
                 Child(f"{self.stage.name} measure", self._measure),
-                Child(f"{self.stage.name} start", self._begin_clean),
+                Child(f"{self.stage.name} start", self._begin_clean, may_end=True),
             ],
             Strategy.ONE_FOR_ALL,
         )

@@ -148,11 +148,27 @@ async def test_an_optional_actor_is_parked_and_the_others_go_on() -> None:
     assert children[0].last_error == "ValueError: failure 3"
 
 
-async def test_a_child_that_returns_is_done_for_good() -> None:
+@pytest.mark.parametrize("strategy", Strategy)
+async def test_a_child_that_returns_unasked_is_restarted(strategy: Strategy) -> None:
+    starts: list[int] = []
+
+    async def return_at_first() -> None:
+        starts.append(len(starts))
+        if len(starts) > 2:
+            await anyio.sleep_forever()
+
+    children = [Child("steady", anyio.sleep_forever), Child("weak", return_at_first)]
+
+    await run_until(Supervisor("top", children, strategy), lambda: len(starts) == 3)
+
+    assert children[1].last_error.startswith("EndedEarly: weak returned")
+
+
+async def test_a_child_that_may_end_is_done_for_good() -> None:
     async def finish() -> None:
         await anyio.lowlevel.checkpoint()
 
-    child = Child("once", finish)
+    child = Child("once", finish, may_end=True)
 
     await Supervisor("top", [child]).run()
 
