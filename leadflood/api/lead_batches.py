@@ -9,7 +9,7 @@ from leadflood.api.http.batched_unit_of_work import BatchedUnitOfWork
 from leadflood.api.http.request_context import Caller
 from leadflood.api.services import ServiceSource
 from leadflood.domain.lead_views.schemas import LeadPage
-from leadflood.domain.leads.schemas.inputs import LeadMade
+from leadflood.domain.leads.schemas.inputs import CreatedLead
 from leadflood.domain.leads.service.creation import LeadOrder
 from leadflood.domain.leads.service.insertion import LeadRequest
 from leadflood.engine.db.batching import REDO, Batcher, Redo
@@ -29,7 +29,7 @@ class LeadCreationBatch:
 
     async def commit(
         self, publication: Publication, requests: Sequence[LeadRequest]
-    ) -> list[LeadMade | Conflict | Redo]:
+    ) -> list[CreatedLead | Conflict | Redo]:
         """Create the leads; who shares a key with another of the batch is put into the next."""
         results = await self._node.services.lead_creation.create_many(publication, requests)
         return [result or REDO for result in results]
@@ -43,8 +43,8 @@ class LeadBatches:
         self._reads: Batcher[UUID, LeadPage | None] = Batcher(
             lambda lead_ids, _: node.services.lead_pages.find_many(lead_ids)
         )
-        self._creation: BatchedUnitOfWork[LeadRequest, LeadMade] = BatchedUnitOfWork(
-            lambda: node.services, LeadMade, LeadCreationBatch(node)
+        self._creation: BatchedUnitOfWork[LeadRequest, CreatedLead] = BatchedUnitOfWork(
+            lambda: node.services, CreatedLead, LeadCreationBatch(node)
         )
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ class LeadBatches:
         """Find the page of a lead; of a merged one, that of its survivor."""
         return await self._reads.submit(lead_id)
 
-    async def create(self, caller: Caller, order: LeadOrder) -> LeadMade:
+    async def create(self, caller: Caller, order: LeadOrder) -> CreatedLead:
         """Create a lead with its run, its event and its first job; once for an Idempotency-Key.
 
         Raises: Invalid, NotFound, Conflict, HttpRefused.

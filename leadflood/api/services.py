@@ -1,4 +1,4 @@
-"""Services: all that a route may use, one struct, built by `app` for each life of the node."""
+"""Services: all that a route may use, one struct, built by `wiring` for each life of the node."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -97,7 +97,7 @@ class Services(Platform, frozen=True, kw_only=True):
 
 
 class ServiceSource(Protocol):
-    """The node this process is. Ask it each time: after a burial its services are new ones."""
+    """The node this process is. Ask it each time: after an eviction its services are new ones."""
 
     @property
     def services(self) -> Services:

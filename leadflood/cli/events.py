@@ -10,7 +10,7 @@ import typer
 
 import leadflood
 from leadflood.cli.console import print_data, print_json, print_table
-from leadflood.cli.database_command import AsJson
+from leadflood.cli.database_command import AsJson, require_name
 from leadflood.engine.queue.event import Event, name_of
 from leadflood.pipeline import STEPS
 
@@ -37,17 +37,18 @@ class LogType(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def events(
-    area: Annotated[str | None, typer.Argument(help="Only of an area, such as messaging.")] = None,
+    area: Annotated[str | None, typer.Argument(help="Only of an area, such as leads.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """List every event by name: what it means, what it carries, which stage it starts."""
-    event_types = [
-        entry for entry in list_events() if area is None or entry.name.startswith(f"{area}.")
-    ]
-    log_lines = [
-        entry for entry in list_log_lines() if area is None or entry.name.startswith(f"{area}.")
-    ]
+    event_types, log_lines = list_events(), list_log_lines()
+    if area is not None:
+        names = [entry.name for entry in event_types] + [entry.name for entry in log_lines]
+        areas = {_area_of(name) for name in names}
+        require_name("AREA", area, sorted(areas))
+        event_types = [entry for entry in event_types if _area_of(entry.name) == area]
+        log_lines = [entry for entry in log_lines if _area_of(entry.name) == area]
     if as_json:
         print_json({"events": event_types, "logs": log_lines})
         return
@@ -72,6 +73,10 @@ def events(
             for entry in log_lines
         ],
     )
+
+
+def _area_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def list_events() -> list[EventType]:

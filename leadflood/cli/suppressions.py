@@ -23,12 +23,12 @@ DEFAULT_REASON = "asked on the command line"
 def add(
     kind: Annotated[SuppressionKind, typer.Argument()],
     value: Annotated[str, typer.Argument(help="The address, domain, channel or lead id.")],
-    reason: Reason = DEFAULT_REASON,
+    reason: Reason = "",
     *,
     as_json: AsJson = False,
 ) -> None:
     """Suppress an address, a domain with its subdomains, a channel or a lead."""
-    suppression_input = SuppressionInput(kind=kind, value=value, reason=reason)
+    suppression_input = SuppressionInput(kind=kind, value=value, reason=reason or DEFAULT_REASON)
     suppression = with_storage(lambda storage: _add(storage, suppression_input))
     _print_suppression(suppression, "is suppressed", as_json=as_json)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.ports.people import PersonAnswer
-from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.values import FieldName, Probability
 from leadflood.engine.net.calls import Reply
 from leadflood.engine.net.shares import split_evenly
@@ -42,7 +42,7 @@ def likely_email(text: object) -> str:
     """Return an e-mail address; empty for anything else. Placeholders are the adapter's matter."""
     if not isinstance(text, str):
         return ""
-    address = clean_text(text, 320)
+    address = single_line(text, 320)
     name, at, domain = address.rpartition("@")
     return address if at and name and "." in domain and " " not in address else ""
 
@@ -100,7 +100,7 @@ class Evidence:
         return PersonAnswer(
             found=True,
             values=self.values(),
-            provider_id=clean_text(provider_id or "") or None,
+            provider_id=single_line(provider_id or "") or None,
             cost_micros=self._cost_micros,
             cached=self._is_cached,
         )
@@ -110,10 +110,10 @@ def _scalar(value: object) -> Scalar | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return clean_text(value) or None
+        return single_line(value) or None
     if isinstance(value, int | float):
         return value
     if isinstance(value, Sequence):
-        words = (clean_text(item) for item in value if isinstance(item, str))
+        words = (single_line(item) for item in value if isinstance(item, str))
         return tuple(dict.fromkeys(word for word in words if word))[:_MOST_LIST_ITEMS] or None
     return None

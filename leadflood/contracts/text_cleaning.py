@@ -8,6 +8,6 @@ _INVISIBLE = re.compile(
 )
 
 
-def clean_text(text: str, most_chars: int = _MOST_CHARS) -> str:
+def single_line(text: str, most_chars: int = _MOST_CHARS) -> str:
     """Return a text as one capped line without control or invisible characters."""
     return " ".join(_INVISIBLE.sub(" ", text).split())[:most_chars].strip()

@@ -19,7 +19,7 @@ from leadflood.contracts.errors import (
     ProviderUnfunded,
 )
 from leadflood.contracts.provider_spec import ProviderSpec
-from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.text_cleaning import single_line
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.calls import HttpReply, LimitHint
 
@@ -107,7 +107,7 @@ class Failure(msgspec.Struct, frozen=True):
     def detail(self) -> str:
         """The start of the body, for an error's text."""
         start = self.reply.body[:_MOST_DETAIL_BYTES].decode("utf-8", "replace")
-        return clean_text(start, _MOST_DETAIL_CHARS)
+        return single_line(start, _MOST_DETAIL_CHARS)
 
 
 StatusError = Callable[[Failure], LeadfloodError]

@@ -54,7 +54,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the engine behaves. `grace_seconds`: how long work in flight may take at shutdown."""
 
     grace_seconds: float = 20.0
-    mode: str = "live"
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
 
@@ -65,6 +64,7 @@ class EngineParts(msgspec.Struct, frozen=True):
     `db` is the pool, `database` how to connect for LISTEN and the heartbeat.
     `clock` and `ids` are the time and the ids of everything it writes.
     `routes` are the steps of the pipeline.
+    `mode` is that of the installation: live or sandbox, for good.
     `name` is shared by the nodes of one installation; `lock_folder` holds their lock files.
     `seed` makes the jitter repeatable; None: it differs.
     `only_runs` are the only runs it works for; empty: all.
@@ -77,6 +77,7 @@ class EngineParts(msgspec.Struct, frozen=True):
     ids: Ids
     routes: EventRoutes
     settings: Settings
+    mode: str = "live"
     name: str = "leadflood"
     lock_folder: Path | None = None
     seed: int | None = None
@@ -231,7 +232,7 @@ async def running_engine(
 
     The engine yielded is the first life; `on_engine` is called with each.
     """
-    era = await register_installation(parts.db, parts.clock, parts.settings.mode)
+    era = await register_installation(parts.db, parts.clock, parts.mode)
     calm_collector()
     stopping = asyncio.Event()
     first: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()

@@ -36,7 +36,7 @@ from leadflood.contracts.provider_client import (
     share_cost,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
-from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, refused
 from leadflood.engine.clock import Clock
@@ -81,6 +81,7 @@ SPEC = ProviderSpec(
 
 _MOST_PAGES = 500
 _MOST_PER_PAGE = 100
+_COUNTRY_OWNERS = ("person", "organization")
 _MOST_DOMAINS = 1_000
 _MOST_IN_BULK = 10
 _NO_EMAIL = "email_not_unlocked@"
@@ -280,11 +281,17 @@ class Apollo:
     def __init__(self, settings: ProviderSettings, gate: Gate, http: Http, clock: Clock) -> None:
         self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
         self._extra = settings.extra
+        self._countries_mean = str(settings.extra.get("countries_mean", "person"))
+        if self._countries_mean not in _COUNTRY_OWNERS:
+            raise Invalid.field(
+                "providers.apollo.extra.countries_mean",
+                f"use {' or '.join(_COUNTRY_OWNERS)}, not {self._countries_mean!r}",
+            )
 
     async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
         """Fetch one page; free, and never kept, because tomorrow's page is another."""
         page = _page_number(cursor)
-        filters = _filters(query, page, str(self._extra.get("countries_mean", "person")))
+        filters = _filters(query, page, self._countries_mean)
         if self._extra.get("similar_titles") is False:
             filters["include_similar_titles"] = False
         question = body_question(filters)
@@ -381,7 +388,7 @@ class Apollo:
         if row.organization:
             evidence.add(FieldName.COMPANY_NAME, row.organization.name, 0.85)
         return FoundPerson(
-            provider=SPEC.name, provider_id=clean_text(row.id), values=evidence.values()
+            provider=SPEC.name, provider_id=single_line(row.id), values=evidence.values()
         )
 
     def _answer(self, reply: Reply) -> PersonAnswer:
@@ -414,7 +421,7 @@ def _filters(query: PeopleQuery, page: int, countries_mean: str) -> dict[str, An
             f"give at most {_MOST_DOMAINS}",
             detail=f"apollo takes at most {_MOST_DOMAINS} domains in one search",
         )
-    locations = "organization_locations" if countries_mean == "organization" else "person_locations"
+    locations = f"{countries_mean}_locations"
     filters: dict[str, Any] = {
         "person_titles": list(query.titles),
         locations: [country_name(code) or code for code in query.countries],

@@ -31,7 +31,7 @@ from leadflood.contracts.provider_client import (
     canonical,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
-from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, down, wait_seconds
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
@@ -308,7 +308,7 @@ class OpenAi:
         headers = {name.lower(): value for name, value in error.response.headers.items()}
         reply = HttpReply(error.status_code, headers, error.message.encode("utf-8", "replace"))
         if "insufficient_quota" in {error.code, error.type}:
-            text = f"the model's credits are used up: {clean_text(error.message, 300)}"
+            text = f"the model's credits are used up: {single_line(error.message, 300)}"
             return ProviderUnfunded(text, UNFUNDED_SECONDS)
         return self._client.error_of(reply)
 
@@ -330,7 +330,7 @@ class OpenAi:
             raise _BrokenDraft("cut off at max_tokens")
         if choice.message.refusal:
             raise ProviderRefused(
-                f"the model refuses: {clean_text(choice.message.refusal)}", code="openai.refusal"
+                f"the model refuses: {single_line(choice.message.refusal)}", code="openai.refusal"
             )
         return _decode_draft(choice.message.content or "")
 
@@ -412,18 +412,18 @@ def _user_message(request: DraftRequest) -> str:
     facts = [
         {
             "number": fact.number,
-            "field": clean_text(fact.field, _MOST_NAME_CHARS),
-            "text": clean_text(fact.text, _MOST_FACT_CHARS),
+            "field": single_line(fact.field, _MOST_NAME_CHARS),
+            "text": single_line(fact.text, _MOST_FACT_CHARS),
         }
         for fact in request.facts[:_MOST_FACTS]
     ]
     values = {
         "facts": facts,
-        "offer": clean_text(request.offer, _MOST_OFFER_CHARS),
-        "sender_name": clean_text(request.sender_name, _MOST_NAME_CHARS),
+        "offer": single_line(request.offer, _MOST_OFFER_CHARS),
+        "sender_name": single_line(request.sender_name, _MOST_NAME_CHARS),
         "channel": request.channel.value,
-        "language": clean_text(request.language, _MOST_NAME_CHARS),
-        "placeholders": [clean_text(name, _MOST_NAME_CHARS) for name in request.placeholders],
+        "language": single_line(request.language, _MOST_NAME_CHARS),
+        "placeholders": [single_line(name, _MOST_NAME_CHARS) for name in request.placeholders],
         "max_subject": request.max_subject,
         "max_body": request.max_body,
     }

@@ -34,7 +34,7 @@ from leadflood.contracts.provider_client import (
     canonical,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
-from leadflood.contracts.text_cleaning import clean_text
+from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.values import Channel
 from leadflood.contracts.vendor_http import Vendor
 from leadflood.engine.clock import Clock
@@ -141,7 +141,7 @@ class Smtp:
             return Reply(body=text.encode(), cost_micros=self._client.price("message.send"))
 
         reply = await self._client.pass_gate(self._call(message), send)
-        detail = clean_text(reply.body.decode("utf-8", "replace"))
+        detail = single_line(reply.body.decode("utf-8", "replace"))
         return Receipt(remote_id=message.reference, detail=detail)
 
     async def look_up(self, message: OutgoingMessage, since: datetime) -> Arrival:
@@ -310,7 +310,7 @@ def classify(code: int, text: str) -> Kind:
 def _refusal(code: int, text: str) -> Exception:
     """Return a reply's error: 4xx is for later, 5xx for good, and neither took the mail."""
     kind = classify(code, text)
-    text = f"the mail server says {code} {clean_text(text, 300)}"
+    text = f"the mail server says {code} {single_line(text, 300)}"
     if 400 <= code < 500:  # noqa: PLR2004 - the borders of RFC 5321's class
         wait = _POLICY_RETRY_SECONDS if kind == "policy" else _SOFT_RETRY_SECONDS
         return Transient(text, wait, code=f"smtp.{kind}")

@@ -10,7 +10,7 @@ from leadflood.api.http.endpoint import Endpoint
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.routes import lead_actions
-from leadflood.api.routes.lead_actions import MergeInto, NewOwner, ScoreWish
+from leadflood.api.routes.lead_actions import MergeInto, NewOwner, ScoreRequest
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind, Visibility
 from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
@@ -80,7 +80,7 @@ async def test_the_leads_of_others_are_not_found(
         lambda: ask(lead_actions.merge_leads, theirs, MergeInto(into_id=mine)),
         lambda: ask(lead_actions.merge_leads, mine, MergeInto(into_id=theirs)),
         lambda: ask(lead_actions.unmerge_lead, theirs),
-        lambda: ask(lead_actions.score_lead, theirs, ScoreWish(icp_id=UUID(icp_id))),
+        lambda: ask(lead_actions.score_lead, theirs, ScoreRequest(icp_id=UUID(icp_id))),
     ]
 
     for attempt in attempts:

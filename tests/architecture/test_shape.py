@@ -23,7 +23,7 @@ DOMAIN_WORDS = words(
     "hunter pdl trengo openai"
 )
 SPOKEN_OF = {
-    # what a run allows for each of its subjects is a lead's cap (DESIGN §3.7)
+    # what a run allows for each of its subjects is a lead's cap
     "leadflood/engine/queue/runs.py": {"lead"},
     "leadflood/engine/queue/queries.sql": {"lead"},
     "leadflood/engine/ledger/budget_scopes.py": {"lead", "leads"},

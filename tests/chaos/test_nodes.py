@@ -67,7 +67,7 @@ async def test_of_two_nodes_one_is_killed_and_the_other_finishes_everything(
         assert reckoning.problems == ()
         assert reckoning.leads >= 70
         assert len(shares) == 2
-        assert "engine.node.buried" in second.log()
+        assert "engine.node.evicted" in second.log()
 
 
 @pytest.mark.long
@@ -135,7 +135,7 @@ async def _wait_for_burial(field: ChaosField, witness: Child) -> None:
     A statement whose answer nobody takes ends only by its time-out of 60 s.
     """
     with anyio.fail_after(90):
-        while "engine.node.buried" not in witness.log():
+        while "engine.node.evicted" not in witness.log():
             await field.storage.db.execute(END_OPEN)
             await REAL_TIME.sleep(0.5)
 

@@ -1,4 +1,4 @@
-"""DESIGN §3.4: one injected clock."""
+"""One injected clock."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""DESIGN §3.3: whole engines on one database: sharing, dying, stopping, a database that is away."""
+"""Whole engines on one database: sharing, dying, stopping, a database that is away."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -150,6 +150,14 @@ async def test_settings_choose_whose_country_is_meant(make: Any) -> None:
     assert request_body(tape)["include_similar_titles"] is False
 
 
+async def test_a_setting_that_means_nothing_is_refused_by_its_path(make: Any) -> None:
+    async with playing(sample("apollo.people_search.empty.json")) as tape:
+        with pytest.raises(Invalid) as refused:
+            make(tape, countries_mean="company")
+
+    assert refused.value.fields[0].path == "providers.apollo.extra.countries_mean"
+
+
 async def test_unusable_records_are_refused_one_by_one(make: Make) -> None:
     people = [
         {"first_name": "No", "title": "Id"},

@@ -294,7 +294,7 @@ async def test_no_contact_cannot_tell_unless_the_operator_says_so(make: Make) ->
         assert await trengo.look_up(a_message(), SENT_AT) is Arrival.NOT_SENT
 
 
-async def test_a_message_without_text_or_parameters_cannot_be_recognised(make: Make) -> None:
+async def test_a_message_without_text_or_parameters_cannot_be_recognized(make: Make) -> None:
     async with playing(script=an_account()) as tape:
         arrival = await make(tape.url).look_up(a_message(parameters=()), SENT_AT)
 

@@ -53,7 +53,7 @@ class ExportQuery(
 
 
 @get("/v1/audit", permission="audit:read")
-async def list_acts(query: AuditQuery, services: Services) -> Listed[AuditEvent]:
+async def list_audit_events(query: AuditQuery, services: Services) -> Listed[AuditEvent]:
     """List privileged acts, newest first: who, from where, what, to what."""
     events = await services.audit.list(
         services.db, _filter_of(query), query.position(), query.fetch_limit
@@ -62,7 +62,7 @@ async def list_acts(query: AuditQuery, services: Services) -> Listed[AuditEvent]
 
 
 @get("/v1/audit/export", permission="audit:read", rate="heavy", content_type="text/csv")
-async def export_acts(query: ExportQuery, services: Services, uow: UnitOfWork) -> Streamed:
+async def export_audit_events(query: ExportQuery, services: Services, uow: UnitOfWork) -> Streamed:
     """Export all acts that fit, newest first, as CSV or as JSON; the export is an act itself."""
     params = {name: value for name, value in msgspec.to_builtins(query).items() if value}
     await uow.audit("audit.exported", **params)

@@ -108,7 +108,7 @@ async def start_bulk_action(
     async def start(uow: UnitOfWork) -> RawResponse:
         _require_count(body, len(new.lead_ids))
         started = await services.bulk.start(uow, new)
-        await uow.audit("bulk.begun", started.run_id, **_describe(new, started.count))
+        await uow.audit("bulk.started", started.run_id, **_describe(new, started.count))
         return json_response(_answer(started), HTTPStatus.ACCEPTED)
 
     return await late_uow.run(start)

@@ -48,7 +48,7 @@ class RowQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     state: RowState | None = None
 
 
-class ImportBegun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The import is under way: `jobId` is its first step, `runId` the run of its leads."""
 
     import_id: UUID
@@ -57,7 +57,7 @@ class ImportBegun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     state: ImportState
 
 
-class UndoBegun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class UndoAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The undo is under way: `jobId` is its first step."""
 
     import_id: UUID
@@ -142,7 +142,7 @@ async def preview_import(import_id: UUID, caller: Caller, services: Services) ->
 )
 async def start_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
-) -> ImportBegun:
+) -> ImportAccepted:
     """Import the rows as leads, once however often it is requested."""
     started = await services.imports.start(uow, import_id, _importer_of(caller))
     view = started.view
@@ -150,7 +150,9 @@ async def start_import(
         await uow.audit(
             "import.started", view.id, name=view.name, sha256=view.sha256, rows=view.row_count
         )
-    return ImportBegun(import_id=view.id, run_id=view.id, job_id=started.job_id, state=view.state)
+    return ImportAccepted(
+        import_id=view.id, run_id=view.id, job_id=started.job_id, state=view.state
+    )
 
 
 @get("/v1/imports/{importId}/rows", permission="leads:import", errors=(NotFound,))
@@ -186,7 +188,7 @@ async def download_bad_rows(import_id: UUID, caller: Caller, services: Services)
 )
 async def undo_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
-) -> UndoBegun:
+) -> UndoAccepted:
     """Take back what an import brought; what others have touched since is kept and listed.
 
     Its leads are deleted: an import of somebody else needs `leads:delete`.
@@ -196,7 +198,7 @@ async def undo_import(
     if undo.is_new:
         counts = msgspec.to_builtins(view.counts)
         await uow.audit("import.undone", view.id, name=view.name, **counts)
-    return UndoBegun(import_id=view.id, job_id=undo.job_id, state=view.state)
+    return UndoAccepted(import_id=view.id, job_id=undo.job_id, state=view.state)
 
 
 def _importer_of(caller: Caller) -> Importer:

@@ -57,7 +57,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     merged_id: UUID
 
 
-class EnrichWish(
+class EnrichRequest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
     """Limits of a lead's reprocessing.
@@ -74,7 +74,7 @@ class EnrichWish(
     force: bool = False
 
 
-class ScoreWish(
+class ScoreRequest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
     """The ICP to score a lead for; null: the newest."""
@@ -250,7 +250,7 @@ async def unmerge_lead(lead_id: UUID, caller: Caller, services: Services, uow: U
 )
 async def enrich_lead(
     lead_id: UUID,
-    body: EnrichWish,
+    body: EnrichRequest,
     caller: Caller,
     services: Services,
     late_uow: LateUnitOfWork[RunStarted],
@@ -280,7 +280,7 @@ async def enrich_lead(
 )
 async def score_lead(
     lead_id: UUID,
-    body: ScoreWish,
+    body: ScoreRequest,
     caller: Caller,
     services: Services,
     late_uow: LateUnitOfWork[RunStarted],

@@ -12,7 +12,7 @@ from leadflood.api.http.routing import get, post
 from leadflood.api.lead_batches import LeadBatches
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.lead_views.schemas import LeadDetail
-from leadflood.domain.leads.schemas.inputs import LeadInput, LeadMade
+from leadflood.domain.leads.schemas.inputs import CreatedLead, LeadInput
 from leadflood.domain.leads.service.creation import LeadOrder
 from leadflood.domain.leads.service.insertion import Requester
 from leadflood.domain.leads.service.leads import lead_not_found
@@ -42,7 +42,7 @@ class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     errors=(Invalid, NotFound, Conflict),
     commits_itself="requests that come together share one transaction",
 )
-async def create_lead(body: NewLead, caller: Caller, batches: LeadBatches) -> LeadMade:
+async def create_lead(body: NewLead, caller: Caller, batches: LeadBatches) -> CreatedLead:
     """Bring a lead in: one run of one lead, enriched and scored at once."""
     order = LeadOrder(
         input=body,

@@ -1,4 +1,7 @@
-"""The suppression list over HTTP: whom nothing is ever sent to. Only keyed hashes are kept."""
+"""The suppression list over HTTP: whom nothing is ever sent to.
+
+Addresses are kept as keyed hashes.
+"""
 
 from http import HTTPStatus
 from typing import Annotated

@@ -88,7 +88,9 @@ class CompanyService:
         """Bring a company in. Raises: Invalid; Conflict when its domain is there already."""
         domain = company_domain(new.domain)
         if domain is None:
-            problem = "give the domain a company has registered (acme.com), not that of a mail host"
+            problem = (
+                "give the domain a company has registered (example.com), not that of a mail host"
+            )
             raise Invalid.field("domain", problem, code="leads.company.invalid")
         edits = read_edits(new)
         company_id, now = company_id_of(domain), self._clock.now()

@@ -53,7 +53,7 @@ def reason_to_reject(person: FoundPerson) -> str | None:
     return None
 
 
-def goes_on(run: DiscoveryRun, page: PeoplePage, lead_count: int) -> bool:
+def has_next_page(run: DiscoveryRun, page: PeoplePage, lead_count: int) -> bool:
     """Whether another page is wanted: more leads are, and there is one.
 
     A cursor that comes back unchanged would ask for the same page for ever: that is the end.

@@ -15,7 +15,7 @@ from leadflood.domain.discovery import repository
 from leadflood.domain.discovery.rules import (
     Candidate,
     candidates_of,
-    goes_on,
+    has_next_page,
     mask_request,
     shorten,
     status_of,
@@ -97,7 +97,7 @@ class _Page:
 
     def advance(self) -> repository.Advance:
         """Return where the run goes on."""
-        is_last = not goes_on(self.run, self.answer, self.lead_count)
+        is_last = not has_next_page(self.run, self.answer, self.lead_count)
         return repository.Advance(
             run=self.run,
             state=DiscoveryState.COMPLETED if is_last else DiscoveryState.RUNNING,

@@ -30,7 +30,8 @@ class MessageState(StrEnum):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message as it is stored.
 
-    `reason` says why it needs data or was not wanted; `decided_by` is empty until approved.
+    `reason` says why it needs data or was not wanted; `decided_by` is empty until it is
+    approved or rejected.
     """
 
     id: UUID

@@ -3,7 +3,7 @@
 from anyio import to_thread
 
 from leadflood.engine.db.migrations import newest_revision
-from leadflood.engine.obs.health import Check, check_migrations, check_stages, look
+from leadflood.engine.obs.health import Check, check_migrations, check_stages, run_check
 from leadflood.engine.queue import repository
 from leadflood.engine.runtime import Engine
 
@@ -18,7 +18,7 @@ class Readiness:
 
     async def check(self) -> list[Check]:
         """Check the database and, where it answers, its migrations; then the stages."""
-        checks = [await look("database", self._ask_database)]
+        checks = [await run_check("database", self._ask_database)]
         if checks[0].ok:
             checks.append(await check_migrations(self._db, await self._find_newest_revision()))
         runners = self._engine.runners

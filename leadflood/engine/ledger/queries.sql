@@ -1,5 +1,5 @@
 -- name: lock_node
--- A buried node can neither buy nor send; burying waits until this transaction ends.
+-- An evicted node can neither buy nor send; evicting waits until this transaction ends.
 SELECT id FROM node WHERE id = :node_id::bigint FOR KEY SHARE;
 
 -- name: find_runs
@@ -122,7 +122,7 @@ WHERE ctid = ANY (ARRAY(
 -- name: resolve_orphans
 -- A line whose node is gone may have been charged: it keeps counting at its reserved price.
 UPDATE provider_call
-SET state = 'unresolved', outcome = 'engine.node_buried', settled_at = :now::timestamptz
+SET state = 'unresolved', outcome = 'engine.node_evicted', settled_at = :now::timestamptz
 WHERE state = 'reserved'
     AND NOT EXISTS (SELECT 1 FROM node WHERE node.id = provider_call.node_id)
 RETURNING id;

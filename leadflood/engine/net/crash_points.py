@@ -8,7 +8,7 @@ Hook = Callable[[str], None]
 
 
 class CrashPoints:
-    """Reports that calls reach a moment, such as `acme.message.send.settle.before`.
+    """Reports that calls reach a moment, such as `<provider>.message.send.settle.before`.
 
     Of a shared transaction `before` is the last moment before COMMIT, `after` the first one after.
     """

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 class NodeFenced(Transient):
     """This node was evicted: it may neither buy nor send under its old id."""
 
-    code = "engine.node_buried"
+    code = "engine.node_evicted"
 
 
 class Reservation(msgspec.Struct, frozen=True):

@@ -21,11 +21,11 @@ class Check(msgspec.Struct, frozen=True, rename="camel"):
     detail: str
 
 
-async def look(name: str, find_out: Callable[[], Awaitable[str]]) -> Check:
-    """Find something out; a database that is away is an answer, not a failure."""
+async def run_check(name: str, check: Callable[[], Awaitable[str]]) -> Check:
+    """Run a check; a database that is away is a finding, not a failure."""
     try:
-        return Check(name, ok=True, detail=await find_out())
-    except NotAsItShouldBe as error:
+        return Check(name, ok=True, detail=await check())
+    except CheckFailed as error:
         return Check(name, ok=False, detail=str(error))
     except Exception as error:
         if sqlstate_of(error) is None and not isinstance(error, TimeoutError):
@@ -33,7 +33,7 @@ async def look(name: str, find_out: Callable[[], Awaitable[str]]) -> Check:
         return Check(name, ok=False, detail=f"{type(error).__name__}: {str(error)[:200]}")
 
 
-class NotAsItShouldBe(Exception):
+class CheckFailed(Exception):
     """The finding of a check, for a person."""
 
 
@@ -45,15 +45,15 @@ async def read_feed_lag(db: Reader) -> float:
 async def check_migrations(db: Database, newest: str | None) -> Check:
     """Whether the database stands where this code wants it."""
 
-    async def find_out() -> str:
+    async def compare() -> str:
         current = await find_revision(db)
         if current != newest:
-            raise NotAsItShouldBe(
+            raise CheckFailed(
                 f"the database is at {current}, this leadflood at {newest}: run leadflood migrate"
             )
         return str(current)
 
-    return await look("migrations", find_out)
+    return await run_check("migrations", compare)
 
 
 def check_stages(reasons: list[str], paused: list[str]) -> Check:

@@ -176,7 +176,7 @@ class Heartbeat:
 
     async def _evict(self, session: Tx, row: Row) -> None:
         if await session.fetch_one(SQL.evict_node, id=row["id"], beat=row["beat"]):
-            log.warning("engine.node.buried", node=row["id"])
+            log.warning("engine.node.evicted", node=row["id"])
             self._on_death()
 
     async def run(self, node: Node) -> None:

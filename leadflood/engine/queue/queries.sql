@@ -426,7 +426,7 @@ VALUES (:name::text, :lock_path::text, :now::timestamptz, clock_timestamp())
 RETURNING id
 
 -- name: raise_heartbeat
--- Raise the node's counter; no row back means it was buried.
+-- Raise the node's counter; no row back means it was evicted.
 UPDATE node SET beat = beat + 1, last_beat_at = clock_timestamp() WHERE id = :id::bigint
 RETURNING beat
 

@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 import pytest
 from leadflood.engine.db.pool import Database
 
-from tests.api.routes.test_leads import a_lead
+from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
 from tests.support.messaging import World
 from tests.support.statements import sql
@@ -110,6 +110,7 @@ async def test_a_waiting_job_is_buried_its_lead_failed_and_both_written_down(
     api: Client, node_database: Database, icp_id: str
 ) -> None:
     lead_id = (await api.post("/v1/leads", a_lead(icp_id))).json["leadId"]
+    await scored(api, lead_id)  # no job of its own changes it any more
     job_id = await node_database.fetch_value(
         sql(
             "INSERT INTO job (id, created_at, run_at, state, stage, payload) VALUES"

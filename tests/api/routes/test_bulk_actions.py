@@ -190,7 +190,7 @@ async def test_a_bulk_action_is_audited_once(
         sql("SELECT action, detail FROM audit_event WHERE subject_id = $1", "run"),
         run=view["runId"],
     )
-    assert [row["action"] for row in rows] == ["bulk.begun"]
+    assert [row["action"] for row in rows] == ["bulk.started"]
     assert '"count":4' in rows[0]["detail"]
 
 

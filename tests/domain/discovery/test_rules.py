@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
 from leadflood.domain.discovery.rules import (
     MAX_REQUEST_CHARS,
-    goes_on,
+    has_next_page,
     hash_request,
     mask_request,
 )
@@ -70,4 +70,6 @@ def test_another_page_needs_a_new_cursor_and_room_for_leads(
         lead_count=0,
     )
 
-    assert goes_on(run, PeoplePage(people=(), next_cursor=next_cursor), lead_count) is is_wanted
+    assert (
+        has_next_page(run, PeoplePage(people=(), next_cursor=next_cursor), lead_count) is is_wanted
+    )

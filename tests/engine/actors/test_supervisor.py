@@ -1,4 +1,4 @@
-"""DESIGN §3.6: supervisors restart, escalate, take siblings with them, or park."""
+"""Supervisors restart, escalate, take siblings with them, or park."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""DESIGN §3.2: group commit, the fence, poisoned batches, retries, a database that is away."""
+"""Group commit, the fence, poisoned batches, retries, a database that is away."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -379,7 +379,7 @@ async def test_a_retry_spends_an_attempt_and_waits_its_backoff(bench: EngineBenc
     assert row["last_error"] == "busy ?"
 
 
-async def test_retry_after_is_honoured(bench: EngineBench) -> None:
+async def test_retry_after_is_honored(bench: EngineBench) -> None:
     node = await bench.node()
     await node.queue(ThingRequested(1))
     [job] = await node.claim()

@@ -1,4 +1,4 @@
-"""DESIGN §3.2, unique jobs: at most one live row per key."""
+"""Unique jobs: at most one live row per key."""
 
 from datetime import timedelta
 from typing import Any

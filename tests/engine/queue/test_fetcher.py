@@ -1,4 +1,4 @@
-"""DESIGN §3.2: hand-off through memory, claims, fairness."""
+"""Hand-off through memory, claims, fairness."""
 
 import pytest
 from leadflood.engine.queue import repository

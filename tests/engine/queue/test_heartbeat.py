@@ -1,4 +1,4 @@
-"""DESIGN §3.3 and §3.8: nodes that live, die and are buried; who the database is."""
+"""Nodes that live, die and are buried; who the database is."""
 
 import asyncio
 from pathlib import Path

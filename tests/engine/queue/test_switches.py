@@ -1,4 +1,4 @@
-"""DESIGN §3.6: pause, scale and provider switches are rows: for all nodes, surviving restarts."""
+"""Pause, scale and provider switches are rows: for all nodes, surviving restarts."""
 
 import pytest
 from leadflood.engine.errors import Invalid, NotFound

@@ -17,7 +17,7 @@ _SAMPLES = {
     FieldName.DEPARTMENT: "logistics",
     FieldName.CITY: "London",
     FieldName.COUNTRY: "United Kingdom",
-    FieldName.COMPANY_NAME: "Acme Freight",
+    FieldName.COMPANY_NAME: "Northern Freight",
     FieldName.COMPANY_INDUSTRY: "logistics",
     FieldName.COMPANY_SIZE: "120",
     FieldName.COMPANY_COUNTRY: "United Kingdom",

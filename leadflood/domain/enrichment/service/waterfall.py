@@ -1,6 +1,6 @@
 """The waterfall: providers in order, each asked only for what is still missing or weak.
 
-What a provider's error means here (STYLE §4): it is down, throttles us or has no credits left → the
+What a provider's error means here: it is down, throttles us or has no credits left → the
 next is asked, and if nobody could answer, the error is the task's own. Our own pacing
 (Throttled by the gateway) is waited for, because asking a dearer provider instead would cost money.
 Refused, denied, changed, not configured → the next. Budget spent → go on with what there is.

@@ -1,6 +1,6 @@
 """Which keys make a record the same person, from what is known of it.
 
-Source: DESIGN.md §4. A phone is no key: switchboards are shared. A company without a person is
+A phone is no key: switchboards are shared. A company without a person is
 known by its domain (`company`), so a file of companies gives one lead each.
 """
 

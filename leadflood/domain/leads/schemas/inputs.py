@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 
-class LeadMade(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class CreatedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A lead is in; `jobId` is its first step, `runId` the whole of its way."""
 
     lead_id: UUID

@@ -12,7 +12,7 @@ import msgspec
 from leadflood.contracts.values import FieldName, SendsPolicy
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.schemas.events import LeadCreated
-from leadflood.domain.leads.schemas.inputs import LeadInput, LeadMade
+from leadflood.domain.leads.schemas.inputs import CreatedLead, LeadInput
 from leadflood.domain.leads.service.insertion import (
     LeadRequest,
     Requester,
@@ -95,7 +95,7 @@ class LeadCreation:
 
     async def create_many(
         self, publication: Publication, requests: Sequence[LeadRequest]
-    ) -> list[LeadMade | Conflict | None]:
+    ) -> list[CreatedLead | Conflict | None]:
         """Create leads with their runs, events, jobs and opt-ins; return each request's result.
 
         None: it came together with another of the same keys; ask again after this transaction.
@@ -117,7 +117,7 @@ class LeadCreation:
 
     async def _start(
         self, publication: Publication, created: Sequence[tuple[LeadRequest, LeadCreated]]
-    ) -> dict[UUID, LeadMade]:
+    ) -> dict[UUID, CreatedLead]:
         """Open a run for each new lead and publish its event."""
         if not created:
             return {}
@@ -134,7 +134,7 @@ class LeadCreation:
             ]
         )
         return {
-            event.lead_id: LeadMade(lead_id=event.lead_id, job_id=job_id, run_id=run_id)
+            event.lead_id: CreatedLead(lead_id=event.lead_id, job_id=job_id, run_id=run_id)
             for (_, event), run_id, job_id in zip(created, run_ids, job_ids, strict=True)
         }
 

@@ -1,4 +1,4 @@
-"""The suppression list: whom nothing is sent to. Only keyed hashes are kept."""
+"""The suppression list: whom nothing is sent to. Addresses are kept as keyed hashes."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Claims that memory does not know go back (DESIGN §3.2)."""
+"""Claims that memory does not know go back."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Claims of nodes that are gone are taken back (DESIGN §3.3)."""
+"""Claims of nodes that are gone are taken back."""
 
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED
 from leadflood.engine.queue.repository import SQL

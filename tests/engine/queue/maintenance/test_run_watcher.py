@@ -1,4 +1,4 @@
-"""Runs end once, and cancelled ones are swept (DESIGN §3.2)."""
+"""Runs end once, and cancelled ones are swept."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The timer makes due jobs queued (DESIGN §3.2)."""
+"""The timer makes due jobs queued."""
 
 from datetime import datetime, timedelta
 
