@@ -11,6 +11,9 @@ from tests.support.messaging import World
 pytestmark = pytest.mark.pg
 
 
+WHATSAPP = {"channel": "whatsapp", "whatsappTemplateId": "7", "subject": "", "body": ""}
+
+
 def a_text(**over: Any) -> dict[str, Any]:
     return {
         "name": f"later-{uuid4().hex}",
@@ -60,10 +63,13 @@ async def test_a_new_version_takes_the_place_of_the_older_one_and_both_are_kept(
         ({"subject": "Hi {{ frist_name }}"}, "subject", "'frist_name'"),
         ({"body": "{{ first_name|nothing }}"}, "body", "'nothing'"),
         ({"subject": " "}, "subject", "write a text"),
-        ({"channel": "whatsapp"}, "whatsappTemplateId", "name the template"),
-        ({"placeholders": ["a"]}, "parameters", "one text for each"),
+        ({**WHATSAPP, "whatsappTemplateId": ""}, "whatsappTemplateId", "name the template"),
+        ({**WHATSAPP, "placeholders": ["a"]}, "parameters", "one text for each"),
+        ({**WHATSAPP, "body": "x"}, "body", "write parameters instead"),
+        ({"subject": "a\nb"}, "subject", "one line"),
+        ({"body": "{% for a in title %}x{% endfor %}"}, "body", "For is not for templates"),
         (
-            {"channel": "whatsapp", "whatsappTemplateId": "7", "placeholders": ["a", "b"],
+            {**WHATSAPP, "placeholders": ["a", "b"],
              "parameters": ["x", "{% if %}"]},
             "parameters[1]", "line 1",
         ),

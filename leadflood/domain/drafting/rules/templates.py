@@ -1,4 +1,4 @@
-"""Templates: texts with merge fields, rendered in Jinja2's sandbox.
+"""Templates: texts with merge fields, checked and filled.
 
 A field without a value is an error. A value is put in as it stands and is never read as a template
 again.
@@ -8,20 +8,17 @@ import re
 from collections.abc import Iterator
 
 import msgspec
-from jinja2 import (
-    StrictUndefined,
-    Template as Compiled,
-    TemplateError,
-    TemplateSyntaxError,
-    UndefinedError,
-)
-from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError, UndefinedError
 
 from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.citations import find_claims
 from leadflood.domain.drafting.rules.facts import FACT_FIELDS
+from leadflood.domain.drafting.rules.template_language import (
+    RefusedTemplate,
+    compile_text,
+    list_names,
+)
 from leadflood.domain.drafting.schemas import Settings, Template
 from leadflood.engine.errors import FieldProblem
 
@@ -29,6 +26,9 @@ MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sen
 """Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
 _QUOTED_NAME = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
+_LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
+MAX_FILLED = 20_000
+"""Characters of a filled text that are read closely; no channel takes as many."""
 
 FIRST_TOUCH = Template(
     name="first_touch",
@@ -61,92 +61,98 @@ class MissingValue(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Renderer:
-    """Fills templates; keeps what it compiled."""
+def check_template(template: Template) -> tuple[FieldProblem, ...]:
+    """List what is wrong with a template before any value is known."""
+    return (
+        *(problem for path, text in _texts(template) for problem in _check_text(path, text)),
+        *_find_blanks(template),
+        *_find_misplaced(template),
+    )
 
-    def __init__(self) -> None:
-        self._environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
-        )
-        self._compiled: dict[str, Compiled] = {}
 
-    def render(self, source: str, values: dict[str, str]) -> str:
-        """Fill one text. Raises: jinja2's TemplateError."""
-        compiled = self._compiled.get(source)
-        if compiled is None:
-            compiled = self._compiled[source] = self._environment.from_string(source)
-        return compiled.render(values)
+def render(source: str, values: dict[str, str]) -> str:
+    """Fill one text. Raises: jinja2's TemplateError."""
+    return compile_text(source).render(values)
 
-    def check(self, template: Template) -> tuple[FieldProblem, ...]:
-        """List what is wrong with a template before any value is known."""
-        problems: list[FieldProblem] = []
-        texts = [("subject", template.subject), ("body", template.body)]
-        texts += [(f"parameters[{i}]", text) for i, text in enumerate(template.parameters)]
-        for path, text in texts:
-            problems += self._check_text(path, text)
-        return (*problems, *_find_blanks(template))
 
-    def _check_text(self, path: str, text: str) -> Iterator[FieldProblem]:
-        """Yield what is wrong with one text: at its line, or at the name nobody fills in."""
-        try:
-            self._environment.from_string(text)
-            unknown = find_undeclared_variables(self._environment.parse(text)) - MERGE_FIELDS
-        except TemplateSyntaxError as error:
-            yield FieldProblem(path, f"line {error.lineno}: mend the template: {error.message}")
-        except TemplateError as error:
-            yield FieldProblem(path, f"mend the template: {error}")
+def draft_from_template(template: Template, request: DraftRequest) -> Draft | MissingValue:
+    """Fill a template from facts, offer and sender; blank ones count as missing."""
+    values = _merge_values(request)
+    try:
+        if template.channel is Channel.WHATSAPP:
+            draft = _fill_parameters(template, values)
         else:
-            for name in sorted(unknown):
-                names = ", ".join(sorted(MERGE_FIELDS))
-                yield FieldProblem(path, f"there is no merge field {name!r}: use one of {names}")
+            draft = _fill_email(template, values)
+    except UndefinedError as error:
+        match = _QUOTED_NAME.search(error.message or "")
+        return MissingValue(f"value:{match.group(1) if match else error.message}")
+    except TemplateError as error:
+        return MissingValue(f"template:{type(error).__name__}: {error}")
+    text = draft.body or "\n".join(draft.parameters)
+    if len(text) > MAX_FILLED:
+        return MissingValue(f"template:TooLong: {len(text)} characters, {MAX_FILLED} at most")
+    return msgspec.structs.replace(draft, claims=find_claims(text, request.facts))
 
-    def draft(self, template: Template, request: DraftRequest) -> Draft | MissingValue:
-        """Fill a template from facts, offer and sender; blank ones count as missing."""
-        values = _merge_values(request)
-        try:
-            if template.channel is Channel.WHATSAPP:
-                return self._fill_parameters(template, request, values)
-            return self._fill_email(template, request, values)
-        except UndefinedError as error:
-            match = _QUOTED_NAME.search(error.message or "")
-            return MissingValue(f"value:{match.group(1) if match else error.message}")
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            return MissingValue(f"template:{type(error).__name__}: {error}")
 
-    def _fill_email(
-        self, template: Template, request: DraftRequest, values: dict[str, str]
-    ) -> Draft:
-        body = _MANY_BREAKS.sub("\n\n", self.render(template.body, values)).strip()
-        return Draft(
-            subject=self.render(template.subject, values).strip(),
-            body=body,
-            claims=find_claims(body, request.facts),
-            writer=f"template:{template.name}:{template.version}",
-        )
+def _texts(template: Template) -> Iterator[tuple[str, str]]:
+    yield "subject", template.subject
+    yield "body", template.body
+    for index, text in enumerate(template.parameters):
+        yield f"parameters[{index}]", text
 
-    def _fill_parameters(
-        self, template: Template, request: DraftRequest, values: dict[str, str]
-    ) -> Draft:
-        parameters = tuple(self.render(text, values).strip() for text in template.parameters)
-        return Draft(
-            subject="",
-            body="",
-            parameters=parameters,
-            claims=find_claims("\n".join(parameters), request.facts),
-            writer=f"template:{template.name}:{template.version}",
-        )
+
+def _check_text(path: str, text: str) -> Iterator[FieldProblem]:
+    """Yield what is wrong with one text: at its line, or at the name nobody fills in."""
+    try:
+        unknown = list_names(text) - MERGE_FIELDS
+    except RefusedTemplate as error:
+        yield FieldProblem(path, str(error))
+        return
+    for name in sorted(unknown):
+        names = ", ".join(sorted(MERGE_FIELDS))
+        yield FieldProblem(path, f"there is no merge field {name!r}: use one of {names}")
+
+
+def _fill_email(template: Template, values: dict[str, str]) -> Draft:
+    return Draft(
+        subject=render(template.subject, values).strip(),
+        body=_MANY_BREAKS.sub("\n\n", render(template.body, values)).strip(),
+        writer=f"template:{template.name}:{template.version}",
+    )
+
+
+def _fill_parameters(template: Template, values: dict[str, str]) -> Draft:
+    return Draft(
+        subject="",
+        body="",
+        parameters=tuple(render(text, values).strip() for text in template.parameters),
+        writer=f"template:{template.name}:{template.version}",
+    )
 
 
 def _find_blanks(template: Template) -> Iterator[FieldProblem]:
-    if template.channel is Channel.WHATSAPP:
-        if not template.whatsapp_template_id.strip():
-            yield FieldProblem("whatsappTemplateId", "name the template as the provider knows it")
-    else:
-        for path, text in (("subject", template.subject), ("body", template.body)):
-            if not text.strip():
-                yield FieldProblem(path, "write a text")
+    is_whatsapp = template.channel is Channel.WHATSAPP
+    if is_whatsapp and not template.whatsapp_template_id.strip():
+        yield FieldProblem("whatsappTemplateId", "name the template as the provider knows it")
+    needed = [text for text in _texts(template) if text[0].startswith("parameters") == is_whatsapp]
+    for path, text in (*needed, ("name", template.name), ("language", template.language)):
+        if not text.strip():
+            yield FieldProblem(path, "write a text")
+
+
+def _find_misplaced(template: Template) -> Iterator[FieldProblem]:
+    """Yield what the channel has no place for."""
+    if _LINE_BREAK.search(template.subject):
+        yield FieldProblem("subject", "a subject is one line")
     if len(template.placeholders) != len(template.parameters):
         yield FieldProblem("parameters", "write one text for each placeholder")
+    if len(set(template.placeholders)) != len(template.placeholders):
+        yield FieldProblem("placeholders", "name each placeholder once")
+    is_whatsapp = template.channel is Channel.WHATSAPP
+    if not is_whatsapp and (template.whatsapp_template_id or template.placeholders):
+        yield FieldProblem("whatsappTemplateId", "only a WhatsApp text has one, and placeholders")
+    if is_whatsapp and (template.subject or template.body):
+        yield FieldProblem("body", "WhatsApp sends the provider's text: write parameters instead")
 
 
 def _merge_values(request: DraftRequest) -> dict[str, str]:

@@ -9,7 +9,7 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.channels import choose_channel, require_usable
 from leadflood.domain.drafting.rules.checker import check_draft
 from leadflood.domain.drafting.rules.facts import number_facts
-from leadflood.domain.drafting.rules.templates import MissingValue, Renderer, default_template
+from leadflood.domain.drafting.rules.templates import MissingValue, default_template
 from leadflood.domain.drafting.schemas import DraftInput, DraftProblem, DraftResult, Settings
 from leadflood.domain.drafting.service.texts import fill_template, make_request
 from leadflood.engine.errors import Permanent, Transient, code_of
@@ -23,7 +23,6 @@ class Drafter:
     def __init__(self, settings: Settings, writer: TextWriter | None) -> None:
         self._settings = settings
         self._writer = writer
-        self._renderer = Renderer()
 
     async def draft(self, draft_input: DraftInput, now: datetime) -> DraftResult:
         """Draft one text.
@@ -54,7 +53,7 @@ class Drafter:
         draft, problems = await self._ask_writer(request, draft_input)
         if draft is not None:
             return _complete(blank, draft, template.whatsapp_template_id, request, problems)
-        text, faults = fill_template(self._renderer, template, request, self._settings)
+        text, faults = fill_template(template, request, self._settings)
         if isinstance(text, MissingValue):
             return msgspec.structs.replace(blank, reason=text.reason, problems=problems)
         if faults:

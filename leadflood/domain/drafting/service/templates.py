@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
+from leadflood.contracts.ports.text import DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.drafting import repository
 from leadflood.domain.drafting.rules.facts import number_facts
-from leadflood.domain.drafting.rules.templates import MissingValue, Renderer, default_template
+from leadflood.domain.drafting.rules.templates import (
+    MissingValue,
+    check_template,
+    default_template,
+)
 from leadflood.domain.drafting.schemas import (
-    ProvenFact,
     Settings,
     Template,
     TemplateDetail,
@@ -36,6 +41,8 @@ from leadflood.engine.ids import Ids
 
 BUILT_IN = 0
 """The version of a text that nobody has written here."""
+DRAFTED = frozenset({Channel.EMAIL, Channel.WHATSAPP})
+"""The channels that drafts are written for."""
 
 
 class TemplateService:
@@ -46,7 +53,6 @@ class TemplateService:
         self._settings = settings
         self._ids = ids
         self._clock = clock
-        self._renderer = Renderer()
 
     async def list(self) -> Sequence[TemplateView]:
         """List the newest version of each text, at most 1,000, and the built-in ones in use."""
@@ -68,7 +74,7 @@ class TemplateService:
         Raises: Invalid, naming the line or the field in the text; Conflict with another at the
         same moment.
         """
-        template = self._check(template_input)
+        template = await to_thread.run_sync(_check, template_input)
         view = await repository.add_template(tx, self._ids.new(), template, by, self._clock.now())
         if view is None:
             raise Conflict(
@@ -95,7 +101,9 @@ class TemplateService:
             max_age_days = self._settings.fact_max_age_days
             facts = number_facts(profile.values, self._clock.now(), max_age_days)
             subject_id = str(profile.lead_id)
-        return self._preview(self._check(template_input), facts, offer or SAMPLE_OFFER, subject_id)
+        template = await to_thread.run_sync(_check, template_input)
+        request = make_request(self._settings, template, facts, offer or SAMPLE_OFFER, subject_id)
+        return await to_thread.run_sync(_preview, template, request, self._settings)
 
     async def _get_visible(self, lead_id: UUID, visibility: Visibility) -> LeadProfile:
         """Return who a lead is. Raises: NotFound where it is gone, deleted or another owner's."""
@@ -110,35 +118,11 @@ class TemplateService:
         owners = await LeadOwnership(self._db).find_owners([profile.lead_id])
         return visibility.allows(owners.get(profile.lead_id))
 
-    def _preview(
-        self, template: Template, facts: tuple[ProvenFact, ...], offer: str, subject_id: str
-    ) -> TemplatePreview:
-        request = make_request(self._settings, template, facts, offer, subject_id)
-        draft, problems = fill_template(self._renderer, template, request, self._settings)
-        if isinstance(draft, MissingValue):
-            return TemplatePreview(reason=draft.reason)
-        return TemplatePreview(
-            reason=f"text:{problems[0].code}" if problems else "",
-            subject=draft.subject,
-            body=draft.body,
-            parameters=draft.parameters,
-            problems=problems,
-        )
-
-    def _check(self, template_input: TemplateInput) -> Template:
-        """Return a text as a template. Raises: Invalid."""
-        template = Template(version=BUILT_IN, **msgspec.structs.asdict(template_input))
-        if problems := self._renderer.check(template):
-            first = f"{problems[0].path}: {problems[0].problem}"
-            raise Invalid(
-                f"the template cannot be used: {first}", problems, code="template.invalid"
-            )
-        return template
-
     def _mark(self, template: TemplateView) -> TemplateView:
         """Return a version with whether drafts are written from it."""
         settings = self._settings
-        is_used = (template.name, template.language) == (settings.template_name, settings.language)
+        is_named = (template.name, template.language) == (settings.template_name, settings.language)
+        is_used = is_named and template.channel in DRAFTED
         return msgspec.structs.replace(template, is_used=is_used)
 
     def _built_in(self) -> Sequence[TemplateView]:
@@ -157,6 +141,28 @@ class TemplateService:
         return TemplateView(
             id=None, created_at=None, created_by=None, is_used=True, **msgspec.structs.asdict(named)
         )
+
+
+def _check(template_input: TemplateInput) -> Template:
+    """Return a text as a template. Raises: Invalid."""
+    template = Template(version=BUILT_IN, **msgspec.structs.asdict(template_input))
+    if problems := check_template(template):
+        first = f"{problems[0].path}: {problems[0].problem}"
+        raise Invalid(f"the template cannot be used: {first}", problems, code="template.invalid")
+    return template
+
+
+def _preview(template: Template, request: DraftRequest, settings: Settings) -> TemplatePreview:
+    draft, problems = fill_template(template, request, settings)
+    if isinstance(draft, MissingValue):
+        return TemplatePreview(reason=draft.reason)
+    return TemplatePreview(
+        reason=f"text:{problems[0].code}" if problems else "",
+        subject=draft.subject,
+        body=draft.body,
+        parameters=draft.parameters,
+        problems=problems,
+    )
 
 
 async def find_current_templates(db: Reader, settings: Settings) -> dict[Channel, Template]:

@@ -6,7 +6,7 @@ from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.domain.drafting.rules.citations import find_spans
 from leadflood.domain.drafting.rules.facts import list_for_writer
 from leadflood.domain.drafting.rules.limits import check_limits
-from leadflood.domain.drafting.rules.templates import MissingValue, Renderer
+from leadflood.domain.drafting.rules.templates import MissingValue, draft_from_template
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact, Settings, Template
 
 
@@ -32,10 +32,10 @@ def make_request(
 
 
 def fill_template(
-    renderer: Renderer, template: Template, request: DraftRequest, settings: Settings
+    template: Template, request: DraftRequest, settings: Settings
 ) -> tuple[Draft | MissingValue, tuple[DraftProblem, ...]]:
     """Fill a template and check the limits of what came out."""
-    draft = renderer.draft(template, request)
+    draft = draft_from_template(template, request)
     if isinstance(draft, MissingValue):
         return draft, ()
     return draft, check_limits(request, draft, settings.allowed_links)

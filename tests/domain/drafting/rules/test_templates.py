@@ -10,8 +10,10 @@ from leadflood.domain.drafting.rules.limits import check_limits
 from leadflood.domain.drafting.rules.templates import (
     FIRST_TOUCH,
     MissingValue,
-    Renderer,
+    check_template,
     default_template,
+    draft_from_template,
+    render,
 )
 from leadflood.domain.drafting.schemas import Settings, Template
 
@@ -36,7 +38,7 @@ def naughty_strings() -> list[str]:
 
 
 def draft(request: DraftRequest, template: Template = FIRST_TOUCH) -> Draft | MissingValue:
-    return Renderer().draft(template, request)
+    return draft_from_template(template, request)
 
 
 def test_the_default_text_is_filled_from_facts_and_keeps_the_limits() -> None:
@@ -87,19 +89,16 @@ def test_a_template_that_breaks_or_breaks_out_gives_a_reason(source: str) -> Non
 
 
 def test_every_naughty_string_comes_out_of_a_template_as_it_went_in() -> None:
-    renderer = Renderer()
-
     for text in naughty_strings():
-        assert renderer.render("<{{ first_name }}>", {"first_name": text}) == f"<{text}>"
+        assert render("<{{ first_name }}>", {"first_name": text}) == f"<{text}>"
 
 
 def test_a_text_of_naughty_strings_is_checked_and_never_breaks() -> None:
-    renderer = Renderer()
     for text in naughty_strings():
         facts = (NumberedFact(1, "first_name", text), *REQUEST.facts[1:])
         request = msgspec.structs.replace(REQUEST, facts=facts)
 
-        drafted = renderer.draft(FIRST_TOUCH, request)
+        drafted = draft_from_template(FIRST_TOUCH, request)
 
         assert isinstance(drafted, Draft)
         assert text.strip() in drafted.body
@@ -130,20 +129,19 @@ def test_the_parameters_of_whatsapp_come_from_the_settings() -> None:
 
 
 def test_a_text_is_compiled_once() -> None:
-    renderer = Renderer()
     with pytest.raises(TemplateError):
-        renderer.render("{{ missing }}", {})
+        render("{{ missing }}", {})
 
-    assert renderer.render("{{ missing }}", {"missing": "here"}) == "here"
+    assert render("{{ missing }}", {"missing": "here"}) == "here"
 
 
 def test_a_broken_or_blank_template_is_refused_before_it_is_kept() -> None:
     broken = msgspec.structs.replace(FIRST_TOUCH, subject=" ", body="{{ first_name")
     whatsapp = Template(name="x", version=1, channel=Channel.WHATSAPP, placeholders=("one",))
 
-    assert Renderer().check(FIRST_TOUCH) == ()
-    assert [problem.path for problem in Renderer().check(broken)] == ["body", "subject"]
-    assert [problem.path for problem in Renderer().check(whatsapp)] == [
+    assert check_template(FIRST_TOUCH) == ()
+    assert [problem.path for problem in check_template(broken)] == ["body", "subject"]
+    assert [problem.path for problem in check_template(whatsapp)] == [
         "whatsappTemplateId",
         "parameters",
     ]
