@@ -52,7 +52,8 @@ FROM unnest(
 ORDER BY lead_id, channel;
 
 -- name: withdraw_opt_ins
--- Agreements taken back: those of these leads on a channel, and every other one of the same address.
+-- Agreements taken back: those of these leads on a channel, and every other one of the same
+-- addresses or of those given: sending asks for an agreement of the address, whoever's it is.
 UPDATE opt_in SET
     withdrawn_at = :now::timestamptz, withdrawn_by = :by::text,
     withdrawn_reason = :reason::text
@@ -60,14 +61,17 @@ WHERE channel = :channel::text AND withdrawn_at IS NULL
     AND (lead_id = ANY(:lead_ids::uuid[]) OR key IN (
         SELECT key FROM opt_in AS own
         WHERE own.lead_id = ANY(:lead_ids::uuid[]) AND own.channel = :channel::text
-            AND own.withdrawn_at IS NULL))
+            AND own.withdrawn_at IS NULL)
+        OR key = ANY(:keys::bytea[]))
 RETURNING id;
 
 -- name: replace_opt_ins
--- End these leads' agreements on a channel for newer ones; the rows stay as proof.
+-- End a lead's agreement on a channel, and those of its other records to the same address, for a
+-- newer one; the rows stay as proof.
 UPDATE opt_in SET
     withdrawn_at = :now::timestamptz, withdrawn_by = :by::text, withdrawn_reason = 'replaced'
-WHERE channel = :channel::text AND lead_id = ANY(:lead_ids::uuid[]) AND withdrawn_at IS NULL;
+WHERE channel = :channel::text AND withdrawn_at IS NULL
+    AND (lead_id = :lead_id::uuid OR (lead_id = ANY(:lead_ids::uuid[]) AND key = :key::bytea));
 
 -- name: list_opt_ins
 -- All that these leads agreed to, live or taken back, newest first.

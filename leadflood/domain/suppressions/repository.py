@@ -12,6 +12,7 @@ from leadflood.domain.suppressions.schemas import (
     NewOptIn,
     NewUnsubscribeToken,
     OptInView,
+    OptInWithdrawal,
     SuppressionKind,
     SuppressionView,
     Unsubscribed,
@@ -132,24 +133,32 @@ async def add_opt_ins(
 
 
 async def replace_opt_ins(
-    tx: Tx, channel: Channel, lead_ids: Sequence[UUID], by: str, now: datetime
+    tx: Tx, new: NewOptIn, lead_id: UUID, members: Sequence[UUID], by: str, now: datetime
 ) -> None:
-    """Withdraw what these leads agreed to on a channel, for a newer agreement."""
+    """Withdraw what a lead agreed to on the channel of a newer agreement.
+
+    Of its other records (`members`) only what they agreed to for the same address.
+    """
     await tx.execute(
-        SQL.replace_opt_ins, channel=channel.value, lead_ids=list(lead_ids), by=by, now=now
+        SQL.replace_opt_ins,
+        channel=new.channel.value,
+        key=new.key,
+        lead_id=lead_id,
+        lead_ids=list(members),
+        by=by,
+        now=now,
     )
 
 
-async def withdraw_opt_ins(
-    tx: Tx, channel: Channel, lead_ids: Sequence[UUID], by: str, reason: str, now: datetime
-) -> int:
-    """Withdraw what these leads agreed to on a channel, and return how many rows that were."""
+async def withdraw_opt_ins(tx: Tx, withdrawal: OptInWithdrawal, now: datetime) -> int:
+    """Withdraw agreements on a channel, and return how many there were."""
     rows = await tx.fetch(
         SQL.withdraw_opt_ins,
-        channel=channel.value,
-        lead_ids=list(lead_ids),
-        by=by,
-        reason=clean(reason),
+        channel=withdrawal.channel.value,
+        lead_ids=list(withdrawal.lead_ids),
+        keys=list(withdrawal.keys),
+        by=withdrawal.by,
+        reason=clean(withdrawal.reason),
         now=now,
     )
     return len(rows)

@@ -52,6 +52,16 @@ class SuppressionInput(
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
 
 
+class OptInWithdrawal(msgspec.Struct, frozen=True, kw_only=True):
+    """Agreements that are taken back: those of these leads, and of these addresses (`keys`)."""
+
+    channel: Channel
+    lead_ids: tuple[UUID, ...]
+    keys: tuple[bytes, ...]
+    by: str
+    reason: str
+
+
 class OptInView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A person's agreement to be written to on a channel, with its evidence.
 

@@ -72,6 +72,11 @@ async def test_what_a_new_lead_agreed_to_is_kept_with_its_evidence_and_shown(
             {"optIn": [{"channel": "sms", **EVIDENCE, "obtainedAt": "2999-01-01T00:00:00Z"}]},
             "optIn.obtainedAt",
         ),
+        (
+            {"optIn": [{"channel": "sms", **EVIDENCE, "obtainedAt": "0001-01-01T00:00:00Z"}]},
+            "optIn.obtainedAt",
+        ),
+        ({"optIn": [{"channel": "sms", "wording": "\u200b", "source": "x"}]}, "optIn.wording"),
     ],
 )
 async def test_an_agreement_that_proves_nothing_refuses_the_lead(
@@ -136,6 +141,44 @@ async def test_who_takes_it_back_takes_it_back_on_every_lead_with_the_address(
 
     [left] = await opt_ins_of(api, other)
     assert left["withdrawnAt"] is not None
+
+
+async def test_it_is_taken_back_for_the_present_address_whoever_agreed_there(
+    api: Client, icp_id: str
+) -> None:
+    """Sending asks whether an address agreed: the lead itself need have no agreement."""
+    phone, other_phone = (f"+4477{uuid4().int % 10**8:08}" for _ in range(2))
+    agreed, bare = [await created(api, icp_id, phone=phone) for _ in range(2)]
+    moved = await created(api, icp_id, phone=other_phone)
+    for path in (agreed, moved):
+        assert (await api.ask("PUT", f"{path}/opt-ins/whatsapp", EVIDENCE)).status == 200
+
+    by_bare = await api.ask("DELETE", f"{bare}/opt-ins/whatsapp")
+    [after_bare] = await opt_ins_of(api, agreed)
+    assert (await api.ask("PUT", f"{agreed}/opt-ins/whatsapp", EVIDENCE)).status == 200
+    await api.ask("PATCH", moved, {"phone": phone})
+    by_moved = await api.ask("DELETE", f"{moved}/opt-ins/whatsapp")
+
+    assert (by_bare.status, by_moved.status) == (204, 204)
+    assert after_bare["withdrawnAt"] is not None
+    for path in (agreed, moved):
+        assert all(view["withdrawnAt"] for view in await opt_ins_of(api, path))
+
+
+async def test_a_newer_agreement_leaves_that_to_another_number_of_the_person(
+    api: Client, icp_id: str
+) -> None:
+    kept, merged = [await created(api, icp_id) for _ in range(2)]
+    for path in (kept, merged):
+        assert (await api.ask("PUT", f"{path}/opt-ins/whatsapp", EVIDENCE)).status == 200
+    into = {"intoId": kept.rpartition("/")[2]}
+    assert (await api.post(f"{merged}/merge", into)).status in {200, 204}
+
+    await api.ask("PUT", f"{kept}/opt-ins/whatsapp", {**EVIDENCE, "wording": "Again"})
+    assert (await api.ask("DELETE", f"{merged}/merge")).status in {200, 204}
+
+    [view] = await opt_ins_of(api, merged)
+    assert view["withdrawnAt"] is None
 
 
 async def test_a_rep_records_for_their_own_leads_only_and_sends_a_key_twice(

@@ -7,7 +7,7 @@ that they were withdrawn, so they stay as proof.
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from leadflood.contracts.addresses import mask_address, normalize_address
@@ -20,6 +20,7 @@ from leadflood.domain.suppressions.schemas import (
     NewOptIn,
     OptInRecorded,
     OptInView,
+    OptInWithdrawal,
     OptInWithdrawn,
     Settings,
 )
@@ -38,6 +39,8 @@ ADDRESS_FIELDS = {
     Channel.SMS: FieldName.PHONE,
 }
 """The field of a lead that a channel writes to."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""No agreement to these channels is older."""
 API_SOURCE = "api"
 """The source of a channel that a request names without saying more."""
 
@@ -97,7 +100,7 @@ class OptInService:
         if existing is not None:
             return existing
         now = self._clock.now()
-        await repository.replace_opt_ins(tx, channel, profile.members, by, now)
+        await repository.replace_opt_ins(tx, new, profile.lead_id, profile.members, by, now)
         (opt_in_id,) = await self.add(tx, [(profile.lead_id, new, by)])
         await publication.publish([OptInRecorded(profile.lead_id, channel)])
         rows = await repository.list_opt_ins(tx, [profile.lead_id])
@@ -113,12 +116,20 @@ class OptInService:
     ) -> None:
         """Record that a person took their agreement back, for whichever lead it was given.
 
-        Raises: NotFound.
+        It ends what was agreed for the addresses of these agreements and for the lead's present
+        one: nothing more is sent there. Raises: NotFound.
         """
         tx = publication.tx
         profile = await lock_person(tx, lead_id)
-        members, now = profile.members, self._clock.now()
-        if not await repository.withdraw_opt_ins(tx, channel, members, by, reason, now):
+        address = profile.text(ADDRESS_FIELDS[channel])
+        withdrawal = OptInWithdrawal(
+            channel=channel,
+            lead_ids=profile.members,
+            keys=(self._hasher.hash_address(channel, address),) if address else (),
+            by=by,
+            reason=reason,
+        )
+        if not await repository.withdraw_opt_ins(tx, withdrawal, self._clock.now()):
             raise NotFound(
                 f"lead {profile.lead_id} has not agreed to {channel.value}",
                 code="opt_in.not_found",
@@ -150,8 +161,9 @@ class OptInService:
             obtained_at = evidence.obtained_at or now
             _require_text(wording, f"{path}wording", "write the words the person agreed to")
             _require_text(source, f"{path}source", "say where: a form's address, a file, a call")
-        if obtained_at > now:
-            raise Invalid.field(f"{path}obtainedAt", "lies in the future")
+        if not EARLIEST <= obtained_at <= now:
+            problem = f"must lie between {EARLIEST:%Y-%m-%d} and now"
+            raise Invalid.field(f"{path}obtainedAt", problem)
         return NewOptIn(
             channel=channel,
             key=self._hasher.hash_address(channel, address),
@@ -192,5 +204,5 @@ def _require_address(profile: LeadProfile, channel: Channel) -> str:
 
 
 def _require_text(text: str, path: str, problem: str) -> None:
-    if not text.strip():
+    if not any(character.isalnum() for character in text):  # invisible signs are no words
         raise Invalid.field(path, problem)
