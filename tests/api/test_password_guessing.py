@@ -127,6 +127,21 @@ async def test_no_secret_is_stored_in_clear(api: Client, node_settings: Settings
         assert secret.encode().hex() not in stored, name
 
 
+async def test_a_try_with_a_key_is_a_try_like_any_other(api: Client) -> None:
+    """A remembered answer would give tokens away, and tell a wrong password from a right one."""
+    key = {"Idempotency-Key": "login"}
+    user = await api.client_of("VIEWER")
+    email = (await user.get("/v1/auth/me")).json["user"]["email"]
+    right = {"email": email, "password": PASSWORD}
+
+    first, again = [await api.post("/v1/auth/login", right, headers=key) for _ in range(2)]
+    wrong = await api.post("/v1/auth/login", {**right, "password": "a guess" * 3}, headers=key)
+
+    assert (first.status, again.status) == (200, 200)
+    assert first.json["refreshToken"] != again.json["refreshToken"]
+    assert (wrong.status, wrong.problem["code"]) == (401, "auth.login.refused")
+
+
 async def make_secrets(api: Client) -> dict[str, str]:
     """Make one of each secret, all with an Idempotency-Key; log in in vain, too."""
     key = {"Idempotency-Key": "secrets"}
@@ -137,7 +152,7 @@ async def make_secrets(api: Client) -> dict[str, str]:
     wrong = {"email": email, "password": "a wrong guess to look for"}
     await api.post("/v1/auth/login", wrong, headers=key)
     entering = {"email": email, "password": password}
-    entered = (await api.post("/v1/auth/login", entering, headers={"Idempotency-Key": "s2"})).json
+    entered = (await api.post("/v1/auth/login", entering, headers=key)).json
     user = api.holding(entered["accessToken"])
     created = await user.post("/v1/api-keys", {"name": "k", "scopes": ["self"]}, headers=key)
     totp = await user.post("/v1/auth/totp", headers=key)

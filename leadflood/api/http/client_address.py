@@ -18,7 +18,6 @@ from leadflood.engine.errors import FieldProblem, Invalid
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-_PAIR = re.compile(r'(?:^|;)\s*(\w+)\s*=\s*(?:"([^"]*)"|([^";,\s]*))\s*(?=;|$)')
 _WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 MOST_HOPS = 32
 
@@ -128,7 +127,10 @@ def _split(values: list[str]) -> list[str]:
 def _elements(values: list[str]) -> list[dict[str, str]]:
     """Read `for=1.2.3.4;proto=https, for="[::1]"`: one element a hop."""
     return [
-        {name.lower(): quoted or bare for name, quoted, bare in _PAIR.findall(element)}
+        {
+            name.strip().lower(): value.strip().strip('"')
+            for name, _, value in (pair.partition("=") for pair in element.split(";"))
+        }
         for element in _split(values)
     ]
 

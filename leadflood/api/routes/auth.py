@@ -102,14 +102,19 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     session_id: UUID
 
 
-@post("/v1/auth/login", is_open=True, rate="auth", errors=LOGIN_ERRORS, is_sealed=True)
+@post(
+    "/v1/auth/login",
+    is_open=True,
+    rate="auth",
+    errors=LOGIN_ERRORS,
+    idempotent=False,
+    reason="every try counts: a remembered answer would tell a right password from a wrong one",
+)
 async def login(
     body: Login, caller: Caller, services: Services, late_uow: LateUnitOfWork[LoginAnswer]
 ) -> LoginAnswer:
     """Exchange address and password for an access token and a refresh token."""
     accounts = services.accounts.use
-    if (remembered := await late_uow.recall()) is not None:
-        return remembered
     await accounts.signing_keys.refresh()
     async with accounts.login.verify_password(
         body.email, body.password, caller.address
