@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import anyio
 import pytest
 from leadflood.api.routes import list_routes
+from leadflood.app import Node
 
 from tests.api.routes.test_leads import a_lead
 from tests.api.test_access_matrix import REP, ROLES, ROUTES
@@ -142,6 +144,61 @@ async def test_the_work_of_others_on_their_leads_is_not_seen_and_not_stopped(
     assert [one.status for one in looked] == [404, 404, 200]
     assert [one.status for one in stopped] == [404, 404, 403, 404, 404, 404]
     assert (await owner.ask("PUT", f"/v1/runs/{import_id}/cancellation")).status == 200
+
+
+async def test_nothing_of_another_s_import_or_action_is_seen_by_its_run(
+    reps: tuple[Client, Client], icp_id: str, node: Node
+) -> None:
+    """Neither its jobs nor its notification, events and progress; one's own all are."""
+    owner, other = reps
+    body = {"action": "tag", "ids": [await a_lead_of(owner, icp_id)], "tag": uuid4().hex}
+    action = (await owner.post("/v1/leads/bulk", body)).json
+    run_id = action["runId"]
+    with anyio.fail_after(10):
+        while (await owner.get(f"/v1/runs/{run_id}")).json["state"] == "running":
+            await anyio.lowlevel.checkpoint()
+    await node.life.notifier.poll(node.publisher)
+
+    seen = [await of_run(rep, run_id, action["jobId"]) for rep in (owner, other)]
+    progress = [await has_progress(rep, run_id) for rep in (owner, other)]
+
+    assert seen == [(True, True, True, 200), (False, False, False, 404)]
+    assert progress == [True, False]
+
+
+async def of_run(rep: Client, run_id: str, job_id: str) -> tuple[bool, bool, bool, int]:
+    """Return whether notifications, events and jobs of a run are shown, and a job's status."""
+    notifications = (await rep.get("/v1/notifications?limit=200")).json["data"]
+    events = await all_events(rep, f"types=run.*&subject={run_id}")
+    jobs = (await rep.get(f"/v1/jobs?runId={run_id}")).json["data"]
+    return (
+        run_id in {notification["subjectId"] for notification in notifications},
+        bool(events),
+        bool(jobs),
+        (await rep.get(f"/v1/jobs/{job_id}")).status,
+    )
+
+
+async def all_events(rep: Client, query: str) -> list[Any]:
+    """Read the event log to its end: a page is read before it is filtered."""
+    events: list[Any] = []
+    cursor, following = "", None
+    while cursor != following:
+        cursor = following or ""
+        page = (await rep.get(f"/v1/events?{query}&limit=200&cursor={cursor}")).json
+        events += page["data"]
+        following = page["pagination"]["nextCursor"]
+    return events
+
+
+async def has_progress(rep: Client, run_id: str) -> bool:
+    """Whether a stream about a run shows its progress within two rounds of it."""
+    path = f"{rep.address}/v1/events?runId={run_id}&types=run.progress"
+    with anyio.move_on_after(2.5):
+        async with rep.session.ws_connect(path, headers=rep.auth) as socket:
+            await socket.receive()
+            return True
+    return False
 
 
 def test_what_is_asked_is_all_there_is() -> None:

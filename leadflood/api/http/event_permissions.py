@@ -83,12 +83,23 @@ def rule_for(event_type: str) -> EventRule:
     return next((rule for rule in EVENT_RULES if event_type.startswith(rule.prefix)), default)
 
 
+class EventOwners(msgspec.Struct, frozen=True):
+    """The owners of what events are about: of their subjects, and of runs that have one."""
+
+    subjects: Mapping[UUID, str] = {}
+    runs: Mapping[UUID, str] = {}
+
+
+NO_OWNERS = EventOwners()
+
+
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The events that one listener gets: those asked for that they may see.
 
     `types`: names or aliases; empty: all.
     `subject`, `run_id`: what the events must be about; None: anything.
-    `permissions`, `user_id`, `visibility`: the listener's rights.
+    `permissions`, `user_id`, `visibility`: the listener's rights; `by`: who acts, where the
+    visibility is limited.
     Listeners with equal filters get the same events.
     """
 
@@ -98,6 +109,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     permissions: frozenset[Permission]
     user_id: UUID | None
     visibility: Visibility = EVERYTHING
+    by: str = ""
 
     def with_rights_of(self, principal: Principal) -> "EventFilter":
         """Return the same filter with the rights that a principal has now."""
@@ -106,6 +118,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             permissions=principal.permissions,
             user_id=principal.user_id,
             visibility=principal.visibility,
+            by=principal.by if principal.visibility.is_limited else "",
         )
 
     @property
@@ -121,11 +134,11 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     async def select(self, db: Reader, events: Sequence[LoggedEvent]) -> Sequence[LoggedEvent]:
         """Return the events that pass; owners are looked up only where the rights need them."""
-        owners = await find_owners(db, events) if self.needs_owners else {}
+        owners = await find_owners(db, events) if self.needs_owners else NO_OWNERS
         return [event for event in events if self.passes(event, owners)]
 
-    def passes(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
-        """Whether an event is asked for and may be seen; `owners` by the subjects of events."""
+    def passes(self, event: LoggedEvent, owners: EventOwners) -> bool:
+        """Whether an event is asked for and may be seen."""
         return self._is_requested(event) and self._may_see(event, owners)
 
     def requests_type(self, event_type: str) -> bool:
@@ -140,17 +153,25 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self.requests_type(event.type)
 
-    def _may_see(self, event: LoggedEvent, owners: Mapping[UUID, str]) -> bool:
+    def may_see_run(self, run_id: UUID | None, run_owners: Mapping[UUID, str]) -> bool:
+        """Whether a run is the whole team's, or one's own import or bulk action."""
+        if not self.visibility.is_limited or run_id is None or run_id not in run_owners:
+            return True
+        owner = run_owners[run_id]
+        return owner == self.by or self.visibility.allows(owner or None)
+
+    def _may_see(self, event: LoggedEvent, owners: EventOwners) -> bool:
         rule = rule_for(event.type)
         if rule.permission not in self.permissions:
             return False
         match rule.scope:
             case EventScope.TEAM:
-                return True
+                return self.may_see_run(_run_of(event), owners.runs)
             case EventScope.USER:
-                return self._is_addressee(event)
+                is_addressee = self._is_addressee(event)
+                return is_addressee and self.may_see_run(_run_of(event), owners.runs)
             case EventScope.OWNED:
-                owner = None if event.subject is None else owners.get(event.subject)
+                owner = None if event.subject is None else owners.subjects.get(event.subject)
                 return self.visibility.allows(owner)
 
     def _is_addressee(self, event: LoggedEvent) -> bool:
@@ -161,15 +182,28 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
         return addressee.permission in self.permissions
 
 
-async def find_owners(db: Reader, events: Sequence[LoggedEvent]) -> Mapping[UUID, str]:
-    """Return the owners of the subjects of events; what nobody owns is left out."""
+async def find_owners(db: Reader, events: Sequence[LoggedEvent]) -> EventOwners:
+    """Return the owners of what events are about; what nobody owns is left out."""
     subjects = {event.subject for event in events if event.subject is not None}
-    return await LeadOwnership(db).find_owners(list(subjects))
+    run_ids = {run_id for event in events if (run_id := _run_of(event)) is not None}
+    ownership = LeadOwnership(db)
+    return EventOwners(
+        await ownership.find_owners(list(subjects)),
+        await ownership.find_run_owners(list(run_ids)),
+    )
+
+
+def _run_of(event: LoggedEvent) -> UUID | None:
+    """Return the run that an event of the team or a notification is about."""
+    if rule_for(event.type).scope is EventScope.USER:
+        return _ADDRESSEE.decode(event.payload).about_run_id
+    return event.run_id or event.subject
 
 
 class _Addressee(msgspec.Struct):
     user_id: UUID | None = None
     permission: str = ""
+    about_run_id: UUID | None = None
 
 
 _ADDRESSEE = msgspec.json.Decoder(_Addressee)

@@ -35,14 +35,14 @@ class EventQuery(
 
     def filter_for(self, principal: Principal) -> EventFilter:
         """Return the filter of these events for a principal."""
-        return EventFilter(
+        event_filter = EventFilter(
             types=tuple([name.strip() for name in self.types.split(",") if name.strip()]),
             subject=self.subject,
             run_id=self.run_id,
             permissions=principal.permissions,
             user_id=principal.user_id,
-            visibility=principal.visibility,
         )
+        return event_filter.with_rights_of(principal)
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

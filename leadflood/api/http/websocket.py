@@ -4,7 +4,7 @@ A page of events is encoded once and written as the same bytes to all who get th
 stream sends (`run.progress`, `stream.position`) can always be asked for by GET.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -17,7 +17,12 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from leadflood.api.http.cors import allowed_origin
-from leadflood.api.http.event_permissions import EventFilter, find_owners
+from leadflood.api.http.event_permissions import (
+    NO_OWNERS,
+    EventFilter,
+    EventOwners,
+    find_owners,
+)
 from leadflood.api.http.event_views import EventQuery, show
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.problems import HttpRefused
@@ -25,6 +30,7 @@ from leadflood.api.http.settings import Settings
 from leadflood.api.http.websocket_subscription import EventSubscription, Recheck, RunProgress, frame
 from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.auth.schemas.roles import Permission
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
@@ -141,7 +147,7 @@ class EventStreams:
         """Write a page at once; False: its owners must be looked up, or the client is behind."""
         if subscription.filter.needs_owners or subscription.is_behind:
             return False
-        frames = _encode_page(page, subscription.filter, {})
+        frames = _encode_page(page, subscription.filter, NO_OWNERS)
         if frames and not subscription.write(frames):
             return False
         subscription.position = page.end
@@ -150,16 +156,16 @@ class EventStreams:
     async def _frames_for(self, page: EventBatch, event_filter: EventFilter) -> bytes:
         """Return the frames of a page for a filter, encoded once for all with an equal one."""
         if not event_filter.needs_owners or event_filter in page.shared:
-            return _encode_page(page, event_filter, {})
+            return _encode_page(page, event_filter, NO_OWNERS)
         return _encode_page(page, event_filter, await self._owners_of(page))
 
-    async def _owners_of(self, page: EventBatch) -> Mapping[UUID, str]:
+    async def _owners_of(self, page: EventBatch) -> EventOwners:
         """Find the owners of a page's subjects, once for all listeners."""
         lock: anyio.Lock = page.shared.setdefault("owners lock", anyio.Lock())
         async with lock:
             if "owners" not in page.shared:
                 page.shared["owners"] = await find_owners(self._db, page.events)
-        owners: Mapping[UUID, str] = page.shared["owners"]
+        owners: EventOwners = page.shared["owners"]
         return owners
 
     async def _check_forever(self, group: anyio.abc.TaskGroup) -> None:
@@ -211,10 +217,18 @@ class EventStreams:
             if run_id is not None and subscription.filter.follows_run:
                 by_run.setdefault(run_id, []).append(subscription)
         states = await runs.find(self._db, list(by_run)) if by_run else {}
+        owners = await LeadOwnership(self._db).find_run_owners(list(states))
         for run_id, run in states.items():
+            listeners = [
+                subscription
+                for subscription in by_run[run_id]
+                if subscription.filter.may_see_run(run_id, owners)
+            ]
+            if not listeners:
+                continue
             funnel = await self._reports.count_funnel(run_id)
             progress = RunProgress(state=run.state, progress=funnel)
-            for subscription in by_run[run_id]:
+            for subscription in listeners:
                 subscription.notify_progress(progress, self._clock.now())
 
 
@@ -230,7 +244,7 @@ def _is_outage(error: Exception) -> bool:
     return sqlstate_of(error) is not None or isinstance(error, TimeoutError)
 
 
-def _encode_page(page: EventBatch, event_filter: EventFilter, owners: Mapping[UUID, str]) -> bytes:
+def _encode_page(page: EventBatch, event_filter: EventFilter, owners: EventOwners) -> bytes:
     frames: bytes | None = page.shared.get(event_filter)
     if frames is None:
         events = [event for event in page.events if event_filter.passes(event, owners)]

@@ -43,7 +43,7 @@ async def list_jobs(query: JobQuery, caller: Caller, services: Services) -> List
         stages=tuple(services.engine.channels),
     )
     before = read_cursor(query.cursor) if query.cursor else None
-    page = await services.jobs.list_page(job_filter, caller.visibility, before, query.limit)
+    page = await services.jobs.list_page(job_filter, caller.principal, before, query.limit)
     position = page.next_place
     pagination = Pagination(
         limit=query.limit,
@@ -54,6 +54,6 @@ async def list_jobs(query: JobQuery, caller: Caller, services: Services) -> List
 
 
 @get("/v1/jobs/{jobId}", permission="jobs:read", errors=(NotFound,))
-async def get_job(job_id: UUID, services: Services) -> JobView:
+async def get_job(job_id: UUID, caller: Caller, services: Services) -> JobView:
     """Show a job: queued, running, completed, failed or cancelled."""
-    return await services.jobs.get(job_id)
+    return await services.jobs.get(job_id, caller.principal)

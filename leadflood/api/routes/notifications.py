@@ -82,4 +82,6 @@ def _reader_of(caller: Caller) -> NotificationReader:
         name=caller.by if principal.user_id is None else f"user:{principal.user_id}",
         user_id=principal.user_id,
         permissions=tuple(sorted(permission.value for permission in principal.permissions)),
+        visibility=principal.visibility,
+        by=principal.by,
     )

@@ -1,3 +1,18 @@
+-- fragment: visible
+-- What a reader may see: with the permission, and (an owner is given) not of the imports and bulk
+-- actions of others.
+permission = ANY(:permissions::text[]) AND (user_id IS NULL OR user_id = :user_id::uuid)
+    AND (:owner::text IS NULL OR NOT EXISTS (
+        SELECT FROM run
+        LEFT JOIN import ON import.run_id = run.id
+        LEFT JOIN bulk_action ON bulk_action.run_id = run.id
+        WHERE run.id = CASE WHEN notification.subject_kind = 'run'
+                THEN notification.subject_id::uuid END
+            AND CASE run.kind
+                WHEN 'import' THEN import.owner IS DISTINCT FROM :owner::text
+                WHEN 'bulk' THEN bulk_action.created_by IS DISTINCT FROM :actor::text
+                ELSE false END))
+
 -- name: lock_position
 -- Where the log was read to; the node that holds it writes, the others come again later.
 SELECT era, xid::text AS xid, event_id, looked_at FROM notification_watch FOR UPDATE SKIP LOCKED;
@@ -109,8 +124,7 @@ SELECT * FROM (
             WHERE reader = :reader::text AND notification_id = notification.id
         ) AS is_read
     FROM notification
-    WHERE notification.id < :before::uuid AND permission = ANY(:permissions::text[])
-        AND (user_id IS NULL OR user_id = :user_id::uuid)
+    WHERE notification.id < :before::uuid AND {visible}
 ) AS marked
 WHERE NOT (:only_unread::boolean AND is_read)
 ORDER BY id DESC LIMIT :limit::int;
@@ -119,8 +133,7 @@ ORDER BY id DESC LIMIT :limit::int;
 -- How many a reader has not read, up to a bound.
 SELECT count(*) FROM (
     SELECT FROM notification
-    WHERE permission = ANY(:permissions::text[])
-        AND (user_id IS NULL OR user_id = :user_id::uuid)
+    WHERE {visible}
         AND id > coalesce((
             SELECT up_to FROM notification_seen WHERE reader = :reader::text
         ), '00000000-0000-0000-0000-000000000000'::uuid)
@@ -134,8 +147,7 @@ SELECT count(*) FROM (
 -- name: find_visible
 -- One notification, if a reader may see it.
 SELECT id FROM notification
-WHERE id = :id::uuid AND permission = ANY(:permissions::text[])
-    AND (user_id IS NULL OR user_id = :user_id::uuid);
+WHERE id = :id::uuid AND {visible};
 
 -- name: mark_read
 -- A second mark changes nothing.

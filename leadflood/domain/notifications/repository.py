@@ -130,6 +130,16 @@ async def record_notifications(
     return [row["id"] for row in rows]
 
 
+def _rights_of(reader: NotificationReader) -> dict[str, object]:
+    """Return the parameters of the fragment `visible`."""
+    return {
+        "user_id": reader.user_id,
+        "permissions": list(reader.permissions),
+        "owner": reader.visibility.owner,
+        "actor": reader.by,
+    }
+
+
 async def list_notifications(
     db: Db, reader: NotificationReader, *, only_unread: bool, before: UUID | None, limit: int
 ) -> list[NotificationView]:
@@ -137,8 +147,7 @@ async def list_notifications(
     rows = await db.fetch(
         SQL.list_notifications,
         reader=reader.name,
-        user_id=reader.user_id,
-        permissions=list(reader.permissions),
+        **_rights_of(reader),
         only_unread=only_unread,
         before=before or NEWEST,
         limit=limit,
@@ -151,8 +160,7 @@ async def count_unread(db: Db, reader: NotificationReader, bound: int) -> int:
     count: int = await db.fetch_value(
         SQL.count_unread,
         reader=reader.name,
-        user_id=reader.user_id,
-        permissions=list(reader.permissions),
+        **_rights_of(reader),
         bound=bound,
     )
     return count
@@ -163,8 +171,7 @@ async def is_visible(db: Db, reader: NotificationReader, notification_id: UUID) 
     visible_id = await db.fetch_value(
         SQL.find_visible,
         id=notification_id,
-        user_id=reader.user_id,
-        permissions=list(reader.permissions),
+        **_rights_of(reader),
     )
     return visible_id is not None
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.domain.notifications.schemas import (
+    RUN,
     BudgetLevel,
     DeadJobs,
     NewNotification,
@@ -26,7 +27,6 @@ NEARLY_RATIO = 0.9
 _SINGLE = "lead"
 """The kind of a run for one lead: notifications of such runs are one a day."""
 _PERMISSIONS = {"import": "leads:import", "bulk": "leads:write", "csv": "leads:import"}
-_RUN = "run"
 
 
 def describe_events(
@@ -209,7 +209,7 @@ def _user_of(owner: object) -> UUID | None:
 
 
 def _about_run(run_id: UUID | None) -> tuple[str, str]:
-    return ("", "") if run_id is None else (_RUN, str(run_id))
+    return ("", "") if run_id is None else (RUN, str(run_id))
 
 
 def _percent(budget: BudgetLevel) -> int:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.engine.queue.event import Event
 
 
@@ -32,6 +33,10 @@ class NotificationKind(StrEnum):
     JOBS_DEAD = "jobs.dead"
 
 
+RUN = "run"
+"""The kind of a subject that is a run."""
+
+
 class NewNotification(msgspec.Struct, frozen=True, kw_only=True):
     """A notification to store.
 
@@ -48,6 +53,12 @@ class NewNotification(msgspec.Struct, frozen=True, kw_only=True):
     body: str = ""
     subject: tuple[str, str] = ("", "")
     user_id: UUID | None = None
+
+    @property
+    def about_run_id(self) -> UUID | None:
+        """The run that it is about."""
+        kind, subject_id = self.subject
+        return UUID(subject_id) if kind == RUN else None
 
 
 class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -68,21 +79,30 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class NotificationReader(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader: `name` owns the marks; `user_id` None: an operator."""
+    """A reader: `name` owns the marks; `user_id` None: an operator.
+
+    `visibility` limited: the imports and bulk actions of others are hidden; `by` is who acts.
+    """
 
     name: str
     user_id: UUID | None
     permissions: tuple[str, ...]
+    visibility: Visibility = EVERYTHING
+    by: str = ""
 
 
 class NotificationCreated(Event, frozen=True, tag="notifications.notification.created"):
-    """There is something to know for a user, or (None) for everybody with a permission."""
+    """There is something to know for a user, or (None) for everybody with a permission.
+
+    `about_run_id`: the run that it is about; None: no run.
+    """
 
     notification_id: UUID
     kind: str
     title: str
     permission: str
     user_id: UUID | None
+    about_run_id: UUID | None = None
 
     @override
     def subject(self) -> UUID:

@@ -4,7 +4,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
-from leadflood.api.http.event_permissions import EventFilter
+from leadflood.api.http.event_permissions import NO_OWNERS, EventFilter
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.notifications.schemas import (
@@ -99,9 +99,9 @@ async def test_a_notification_s_event_reaches_the_readers_of_the_notification(
     )
     for_admins = msgspec.structs.replace(for_all, permission="admin:read")
     for_one = msgspec.structs.replace(for_all, user_id=uuid4())
-    assert event_filter.passes(logged(for_all), {})
-    assert not event_filter.passes(logged(for_admins), {})
-    assert not event_filter.passes(logged(for_one), {})
+    assert event_filter.passes(logged(for_all), NO_OWNERS)
+    assert not event_filter.passes(logged(for_admins), NO_OWNERS)
+    assert not event_filter.passes(logged(for_one), NO_OWNERS)
 
 
 def logged(event: NotificationCreated) -> LoggedEvent:

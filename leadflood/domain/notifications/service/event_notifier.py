@@ -98,6 +98,7 @@ def _created_event(notification_id: UUID, notification: NewNotification) -> Noti
         title=notification.title,
         permission=notification.permission,
         user_id=notification.user_id,
+        about_run_id=notification.about_run_id,
     )
 
 
