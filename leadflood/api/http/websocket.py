@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import anyio
@@ -63,7 +62,7 @@ def require_own_origin(request: web.Request, http: Settings) -> None:
     origin = request.headers.get("Origin")
     if origin is None or allowed_origin(request, http) is not None:
         return
-    if urlsplit(origin).netloc != request.host:
+    if origin.partition("://")[2] != request.host:
         raise HttpRefused(
             HTTPStatus.FORBIDDEN, "http.origin.refused", "pages of other sites may not listen here"
         )

@@ -66,7 +66,9 @@ async def export_audit_events(query: ExportQuery, services: Services, uow: UnitO
     """Export all acts that fit, newest first, as CSV or as JSON; the export is an act itself."""
     params = {name: value for name, value in msgspec.to_builtins(query).items() if value}
     await uow.audit("audit.exported", **params)
-    pages = _list_pages(services, _filter_of(query))
+    audit_filter = _filter_of(query)
+    first = await services.audit.list(services.db, audit_filter, None, PIECE)  # or a refusal
+    pages = _list_pages(services, audit_filter, first)
     if query.format == "json":
         return Streamed(
             pieces=_write_json(pages), content_type="application/json", file_name="audit.json"
@@ -93,11 +95,14 @@ async def _write_json(pages: Pages) -> AsyncGenerator[bytes, None]:
     yield b"]\n" if before != b"[" else b"[]\n"
 
 
-async def _list_pages(services: Services, audit_filter: AuditFilter) -> Pages:
-    position: UUID | None = None
-    while events := await services.audit.list(services.db, audit_filter, position, PIECE):
+async def _list_pages(
+    services: Services, audit_filter: AuditFilter, first: Sequence[AuditEvent]
+) -> Pages:
+    events = first
+    while events:
         yield events
         position = events[-1].id
+        events = await services.audit.list(services.db, audit_filter, position, PIECE)
 
 
 def _filter_of(query: AuditQuery | ExportQuery) -> AuditFilter:

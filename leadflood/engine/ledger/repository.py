@@ -260,7 +260,8 @@ def _check_run(purchase: Purchase, runs: Mapping[UUID, _Run]) -> LeadfloodError 
         )
     if run.is_cancelled:
         return Denied(f"Run {purchase.run_id} was cancelled.", code="run.cancelled")
-    if run.providers is not None and purchase.provider not in run.providers:
+    is_named = run.providers is None or purchase.provider in run.providers
+    if not is_named and not purchase.is_effect:
         return Denied(
             f"Run {purchase.run_id} may not use {purchase.provider}; start one that names it.",
             code="run.provider_denied",

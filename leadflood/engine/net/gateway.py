@@ -355,6 +355,7 @@ class ProviderGateway:
             shares=split_evenly(call.max_cost_micros, len(subjects)),
             question_hash=question.question_hash,
             made_at=self._clock.now(),
+            is_effect=call.effect,
         )
 
 

@@ -26,7 +26,8 @@ class LineState(StrEnum):
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     """A call about to be made: the line that is reserved for it.
 
-    `shares` are what each subject bears of `max_cost_micros`; they sum to it.
+    `shares` are what each subject bears of `max_cost_micros`; they sum to it. `is_effect`: it acts
+    on the outside; the providers that a run names are those it may ask, not those that act for it.
     """
 
     reference: UUID
@@ -39,6 +40,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     shares: tuple[int, ...]
     question_hash: bytes
     made_at: datetime
+    is_effect: bool = False
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,15 @@ async def test_the_record_is_exported_as_csv_without_formulas_and_as_json(
     assert [act["detail"]["format"] for act in exported] == ["json", "csv"]
 
 
+@pytest.mark.parametrize("query", ["from=-1", "to=-1&format=json"])
+async def test_an_export_that_cannot_be_read_is_refused_before_it_begins(
+    api: Client, query: str
+) -> None:
+    refused = await api.get(f"/v1/audit/export?{query}")
+
+    assert refused.status == 422, refused.body
+
+
 async def test_an_empty_export_is_still_a_file(api: Client) -> None:
     path = f"/v1/audit/export?actor=user:{uuid4()}"
 

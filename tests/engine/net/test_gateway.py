@@ -344,6 +344,18 @@ class TestPermission:
 
         await self._refused(database, run_id, "run.provider_denied")
 
+    async def test_an_effect_is_not_for_the_providers_that_a_run_may_ask(
+        self, database: Database
+    ) -> None:
+        """A message of a run that may ask nobody is sent: `sends` decides about that."""
+        run_id, fake = await add_run(database, providers=[]), FakeProvider()
+
+        async with running_gateway(database) as gateway:
+            with running_job(run_id, authorize=go):
+                await gateway.gate.call(a_call(effect=True), fake)
+
+        assert len(fake.references) == 1
+
     @pytest.mark.parametrize("is_down", [True, False])
     async def test_a_run_does_not_wait_for_a_provider_it_may_not_use(
         self, database: Database, *, is_down: bool

@@ -17,8 +17,10 @@ _FOR_WRITERS_ONLY = frozenset({"text.link", "text.email", "text.phone", "text.ph
 def apply_edit(message: Message, edit: Edit, by: str, settings: Settings) -> Message:
     """Return a message with a person's text.
 
-    Raises: Invalid (blank, too long, a merge field left open).
+    Raises: Invalid (nothing to change, what the channel has no place for, blank, too long, a merge
+    field left open).
     """
+    _require_fitting(message.channel, edit)
     parameters = message.parameters if edit.parameters is None else edit.parameters
     edited = msgspec.structs.replace(
         message,
@@ -36,6 +38,17 @@ def apply_edit(message: Message, edit: Edit, by: str, settings: Settings) -> Mes
     if problems:
         raise Invalid(f"the text cannot go out: {problems[0].path}", tuple(problems))
     return edited
+
+
+def _require_fitting(channel: Channel | None, edit: Edit) -> None:
+    """Refuse what would be kept and never sent. Raises: Invalid."""
+    if edit == Edit():
+        raise Invalid.field("body", "say what to change: subject, body or parameters")
+    is_whatsapp = channel is Channel.WHATSAPP
+    if is_whatsapp and (edit.subject or edit.body):
+        raise Invalid.field("body", "WhatsApp sends the template: change its parameters instead")
+    if not is_whatsapp and edit.parameters:
+        raise Invalid.field("parameters", "only WhatsApp has any: change subject or body instead")
 
 
 def _request(message: Message, settings: Settings) -> DraftRequest:

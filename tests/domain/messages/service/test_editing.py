@@ -1,13 +1,17 @@
 from uuid import UUID
 
 import pytest
+from leadflood.contracts.values import Channel
+from leadflood.domain.drafting.schemas import Settings
 from leadflood.domain.messages.schemas import (
     Decider,
     Edit,
+    Message,
     MessageFilter,
     MessageState,
     MessageView,
 )
+from leadflood.domain.messages.service.editing import apply_edit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, Invalid
 from tests.support.messaging import World
@@ -46,6 +50,35 @@ async def test_an_edited_text_goes_out_and_no_longer_names_claims(world: World) 
     await world.approve(message.id, "ann")
     with pytest.raises(Conflict):
         await edit(world, message.id, Edit(body="too late"), "ann")
+
+
+@pytest.mark.parametrize(
+    ("channel", "change", "path"),
+    [
+        (Channel.WHATSAPP, Edit(body="A text of mine"), "body"),
+        (Channel.WHATSAPP, Edit(subject="New"), "body"),
+        (Channel.EMAIL, Edit(parameters=("x",)), "parameters"),
+        (Channel.EMAIL, Edit(), "body"),
+    ],
+)
+async def test_what_the_channel_does_not_send_is_refused(
+    world: World, channel: Channel, change: Edit, path: str
+) -> None:
+    """It would be kept as if it had been sent: WhatsApp sends its template and the parameters."""
+    view = await a_waiting_message(world)
+    message = Message(
+        id=view.id,
+        lead_id=view.lead_id,
+        icp_id=view.icp_id,
+        run_id=view.run_id,
+        state=view.state,
+        channel=channel,
+    )
+
+    with pytest.raises(Invalid) as refused:
+        apply_edit(message, change, "ann", Settings())
+
+    assert [field.path for field in refused.value.fields] == [path]
 
 
 async def test_a_draft_that_lacks_data_can_be_written_by_a_person(world: World) -> None:

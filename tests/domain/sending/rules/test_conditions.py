@@ -45,6 +45,7 @@ def conditions(**over: object) -> SendConditions:
         ({"channel": Channel.WHATSAPP}, "opt_in.missing"),
         ({"latest_useful_at": NOW - timedelta(seconds=1)}, "too_late"),
         ({"state": IntentState.SENDING, "claim": 2, "job_id": JOB}, "intent.sending"),
+        ({"state": IntentState.SENDING, "claim": 1, "job_id": UUID(int=2)}, "intent.sending"),
         ({"state": IntentState.UNKNOWN}, "intent.unknown"),
     ],
 )

@@ -122,6 +122,26 @@ async def test_equal_keys_are_one_run(bench: EngineBench) -> None:
     assert await node.open_run("demo:2") != await node.open_run("demo:1")
 
 
+async def test_an_effect_that_happened_keeps_its_outcome_though_its_run_was_cancelled(
+    bench: EngineBench,
+) -> None:
+    """What was sent is recorded as sent, not as cancelled."""
+
+    class EffectStage(MakeStage):
+        effect = True
+
+    node = await bench.node(EffectStage(), UseStage())
+    run_id = await node.open_run()
+    await node.queue(ThingRequested(1), run_id=run_id)
+    claimed = await node.claim()
+
+    assert await runs.cancel(bench.db, run_id, "a person", bench.clock.now())
+    await node.engine.run_watcher.poll()
+    await node.settle(claimed)
+
+    assert await list_toys(bench.db) == [(1, "Done")]
+
+
 async def test_a_cancelled_run_discards_what_is_claimed_queued_and_scheduled(
     bench: EngineBench,
 ) -> None:
