@@ -127,19 +127,27 @@ async def test_no_secret_is_stored_in_clear(api: Client, node_settings: Settings
         assert secret.encode().hex() not in stored, name
 
 
-async def test_a_try_with_a_key_is_a_try_like_any_other(api: Client) -> None:
-    """A remembered answer would give tokens away, and tell a wrong password from a right one."""
-    key = {"Idempotency-Key": "login"}
+async def test_a_try_with_a_key_is_a_try_like_any_other(api: Client, behind_proxy: Client) -> None:
+    """Who knows the key of a login guesses no more often than others, and learns no more."""
     user = await api.client_of("VIEWER")
     email = (await user.get("/v1/auth/me")).json["user"]["email"]
+    headers = {"Idempotency-Key": email, "X-Forwarded-For": "198.51.100.77"}
     right = {"email": email, "password": PASSWORD}
+    first, again = [
+        await behind_proxy.post("/v1/auth/login", right, headers=headers) for _ in range(2)
+    ]
 
-    first, again = [await api.post("/v1/auth/login", right, headers=key) for _ in range(2)]
-    wrong = await api.post("/v1/auth/login", {**right, "password": "a guess" * 3}, headers=key)
+    guesses = [
+        await behind_proxy.post(
+            "/v1/auth/login", {**right, "password": f"guess {n} at it"}, headers=headers
+        )
+        for n in range(AccountSettings().address_failures + 1)
+    ]
+    after = await behind_proxy.post("/v1/auth/login", right, headers=headers)
 
-    assert (first.status, again.status) == (200, 200)
-    assert first.json["refreshToken"] != again.json["refreshToken"]
-    assert (wrong.status, wrong.problem["code"]) == (401, "auth.login.refused")
+    assert (first.status, first.body) == (200, again.body)
+    assert {guess.status for guess in guesses} == {422, 429}
+    assert (guesses[-1].status, after.status) == (429, 429)
 
 
 async def make_secrets(api: Client) -> dict[str, str]:
@@ -152,7 +160,7 @@ async def make_secrets(api: Client) -> dict[str, str]:
     wrong = {"email": email, "password": "a wrong guess to look for"}
     await api.post("/v1/auth/login", wrong, headers=key)
     entering = {"email": email, "password": password}
-    entered = (await api.post("/v1/auth/login", entering, headers=key)).json
+    entered = (await api.post("/v1/auth/login", entering, headers={"Idempotency-Key": "s2"})).json
     user = api.holding(entered["accessToken"])
     created = await user.post("/v1/api-keys", {"name": "k", "scopes": ["self"]}, headers=key)
     totp = await user.post("/v1/auth/totp", headers=key)

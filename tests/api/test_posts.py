@@ -106,6 +106,7 @@ SAMPLES: dict[str, Make] = {
     "POST /v1/events/tickets": at("/v1/events/tickets"),
 }
 ELSEWHERE = {
+    "POST /v1/auth/login": "routes/test_auth.py",
     "POST /v1/auth/refresh": "routes/test_auth.py",
     "POST /v1/auth/claim": "routes/test_invitation_pages.py",
     "POST /v1/auth/register": "routes/test_invitation_pages.py",

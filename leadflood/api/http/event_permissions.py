@@ -186,11 +186,15 @@ async def find_owners(db: Reader, events: Sequence[LoggedEvent]) -> EventOwners:
     """Return the owners of what events are about; what nobody owns is left out."""
     subjects = {event.subject for event in events if event.subject is not None}
     run_ids = {run_id for event in events if (run_id := _run_of(event)) is not None}
-    ownership = LeadOwnership(db)
     return EventOwners(
-        await ownership.find_owners(list(subjects)),
-        await ownership.find_run_owners(list(run_ids)),
+        await LeadOwnership(db).find_owners(list(subjects)),
+        await find_run_owners(db, list(run_ids)),
     )
+
+
+async def find_run_owners(db: Reader, run_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Return whose imports and bulk actions runs are; those of the whole team are left out."""
+    return await LeadOwnership(db).find_run_owners(run_ids)
 
 
 def _run_of(event: LoggedEvent) -> UUID | None:

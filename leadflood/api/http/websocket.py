@@ -21,6 +21,7 @@ from leadflood.api.http.event_permissions import (
     EventFilter,
     EventOwners,
     find_owners,
+    find_run_owners,
 )
 from leadflood.api.http.event_views import EventQuery, show
 from leadflood.api.http.platform import Platform
@@ -29,7 +30,6 @@ from leadflood.api.http.settings import Settings
 from leadflood.api.http.websocket_subscription import EventSubscription, Recheck, RunProgress, frame
 from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.auth.schemas.roles import Permission
-from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
@@ -216,7 +216,7 @@ class EventStreams:
             if run_id is not None and subscription.filter.follows_run:
                 by_run.setdefault(run_id, []).append(subscription)
         states = await runs.find(self._db, list(by_run)) if by_run else {}
-        owners = await LeadOwnership(self._db).find_run_owners(list(states))
+        owners = await find_run_owners(self._db, list(states))
         for run_id, run in states.items():
             listeners = [
                 subscription

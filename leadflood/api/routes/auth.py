@@ -102,18 +102,14 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     session_id: UUID
 
 
-@post(
-    "/v1/auth/login",
-    is_open=True,
-    rate="auth",
-    errors=LOGIN_ERRORS,
-    idempotent=False,
-    reason="every try counts: a remembered answer would tell a right password from a wrong one",
-)
+@post("/v1/auth/login", is_open=True, rate="auth", errors=LOGIN_ERRORS, is_sealed=True)
 async def login(
     body: Login, caller: Caller, services: Services, late_uow: LateUnitOfWork[LoginAnswer]
 ) -> LoginAnswer:
-    """Exchange address and password for an access token and a refresh token."""
+    """Exchange address and password for an access token and a refresh token.
+
+    A try counts before its key is looked at: a remembered answer must not tell who guesses more.
+    """
     accounts = services.accounts.use
     await accounts.signing_keys.refresh()
     async with accounts.login.verify_password(
