@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.domain.lead_views.schemas import ContributionView, RuleView, ScoreView
 from leadflood.domain.scoring.schemas import Prediction
@@ -17,7 +18,7 @@ class ScoreViews:
     """The newest scores of leads as they are shown.
 
     A score never changes, and to say what would lift it costs more than all the rest of a lead's
-    page: those shown last are cached.
+    page: those shown last are cached, and the others are worked out in a thread.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,8 @@ class ScoreViews:
         missing = [lead_id for lead_id in newest if lead_id not in views]
         if missing:
             for lead_id, prediction in (await scores.scores_of(missing)).items():
-                views[lead_id] = self._record(show_score(prediction, scores))
+                view = await to_thread.run_sync(show_score, prediction, scores)
+                views[lead_id] = self._record(view)
         return views
 
     def _record(self, view: ScoreView) -> ScoreView:

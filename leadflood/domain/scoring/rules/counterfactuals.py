@@ -7,6 +7,8 @@ are taken as independent of each other, as the rules take them.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice, zip_longest
+from typing import Any
 
 import msgspec
 
@@ -35,6 +37,9 @@ from leadflood.domain.scoring.schemas import (
 SOMETHING_ELSE = "something else"
 STEP = 1
 MAX_CANDIDATES = 50
+MAX_TRIED = 300
+"""Values of one field that are tried against each of its rules."""
+_NO_VALUE: Any = object()
 
 
 class _BestChange(msgspec.Struct, frozen=True):
@@ -105,16 +110,24 @@ def _changes(rows: Sequence[RuleTrace]) -> Iterator[Change]:
     """List the changes of a field that pass all its filters."""
     evaluators = [_evaluator_of(row) for row in rows]
     now_milli = sum(row.points_milli for row in rows if row.kind is RuleKind.WEIGHTED)
-    for to, pattern in _candidates(rows):
-        met = [pattern is not None or evaluator.would_meet(to) for evaluator in evaluators]
+    for to, matching in _candidates(rows):
+        if matching is None:
+            met = [evaluator.would_meet(to) for evaluator in evaluators]
+        else:
+            met = _surely_met(rows, matching)
         if _passes_filters(rows, met):
             yield Change(
                 field=rows[0].field,
                 words=_words(rows, met),
                 to=to,
-                pattern=pattern,
+                pattern=None if matching is None else str(matching.wanted),
                 gain_milli=_worth(rows, met) - now_milli,
             )
+
+
+def _surely_met(rows: Sequence[RuleTrace], matching: RuleTrace) -> list[bool]:
+    """Return what any text that matches one rule's pattern is sure to give, at the worst."""
+    return [row is matching or row.worth_milli < 0 for row in rows]
 
 
 def _passes_filters(rows: Sequence[RuleTrace], met: Sequence[bool]) -> bool:
@@ -136,14 +149,20 @@ def _words(rows: Sequence[RuleTrace], met: Sequence[bool]) -> str:
     )
 
 
-def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[FactValue | None, str | None]]:
-    """List values worth trying: (value, None), or (None, pattern) for any text that matches."""
-    if len(rows) == 1 and rows[0].operator is Operator.MATCHES:
-        yield None, str(rows[0].wanted)
+def _candidates(rows: Sequence[RuleTrace]) -> Iterator[tuple[FactValue | None, RuleTrace | None]]:
+    """List values worth trying: (value, None), or (None, rule) for any text that it matches.
+
+    A few of each rule before more of any, and no more in all than a page may wait for.
+    """
+    patterns = [row for row in rows if row.operator is Operator.MATCHES]
+    for row in patterns[:MAX_CANDIDATES]:
+        yield None, row
+    if len(patterns) == len(rows) == 1:
         return
-    for row in rows:
-        for value in _values_for(row):
-            yield value, None
+    in_turns = zip_longest(*(_values_for(row) for row in rows), fillvalue=_NO_VALUE)
+    values = (value for turn in in_turns for value in turn if value is not _NO_VALUE)
+    for value in islice(values, MAX_TRIED):
+        yield value, None
     for value in _other_values(rows):
         yield value, None
     yield None, None
@@ -161,7 +180,7 @@ def _values_for(row: RuleTrace) -> Iterator[FactValue]:
             yield (text,)
         return
     yield from items[:MAX_CANDIDATES]
-    for item in items:
+    for item in items[:MAX_CANDIDATES]:
         if isinstance(item, int | float) and not isinstance(item, bool):
             yield item + STEP
             yield item - STEP
