@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import (
     USAGE_ERROR,
     format_time,
@@ -153,6 +154,8 @@ async def _replay(
 async def _replay_some(storage: Storage, letter_ids: Sequence[UUID]) -> list[Replayed]:
     async with storage.db.transaction() as tx:
         replayed = await storage.messaging().dead_letters.replay(tx, letter_ids)
+        count = sum(result.ending is Ending.QUEUED for result in replayed)
+        await command_audit.record(storage, tx, "dead_letter.replayed", count=count)
     for stage in sorted({result.stage for result in replayed if result.ending is Ending.QUEUED}):
         await repository.notify(storage.db, stage)
     return replayed
@@ -160,4 +163,6 @@ async def _replay_some(storage: Storage, letter_ids: Sequence[UUID]) -> list[Rep
 
 async def _bury(storage: Storage, job_id: UUID) -> DeadLetter:
     async with storage.db.transaction() as tx:
-        return await storage.messaging().dead_letters.bury(tx, job_id, terminal_user())
+        letter = await storage.messaging().dead_letters.bury(tx, job_id, terminal_user())
+        await command_audit.record(storage, tx, "job.buried", job_id, stage=letter.stage)
+    return letter

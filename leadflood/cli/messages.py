@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.messages.schemas import (
@@ -14,6 +15,7 @@ from leadflood.domain.messages.schemas import (
     MessageState,
     MessageView,
 )
+from leadflood.engine.db.tx import Tx
 from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Messages: list, show, approve, reject.")
@@ -79,14 +81,24 @@ async def _approve(storage: Storage, message_id: UUID) -> MessageView:
     publisher = storage.producer()
     approval = storage.messaging(publisher).approval
     async with publisher.transaction() as publication:
-        return await approval.approve(publication, message_id, Decider(by=terminal_user()))
+        message = await approval.approve(publication, message_id, Decider(by=terminal_user()))
+        await _audit(storage, publication.tx, "message.approved", message)
+    return message
 
 
 async def _reject(storage: Storage, message_id: UUID, reason: str) -> MessageView:
     publisher = storage.producer()
     approval = storage.messaging(publisher).approval
     async with publisher.transaction() as publication:
-        return await approval.reject(publication, message_id, Decider(by=terminal_user()), reason)
+        decider = Decider(by=terminal_user())
+        message = await approval.reject(publication, message_id, decider, reason)
+        await _audit(storage, publication.tx, "message.rejected", message)
+    return message
+
+
+async def _audit(storage: Storage, tx: Tx, action: str, message: MessageView) -> None:
+    lead, version = str(message.lead_id), message.version
+    await command_audit.record(storage, tx, action, message.id, lead=lead, version=version)
 
 
 def _print_state(message: MessageView, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.contracts.values import Channel
@@ -77,7 +78,11 @@ async def _record(
     publisher = storage.producer()
     opt_ins = storage.messaging(publisher).opt_ins
     async with publisher.transaction() as publication:
-        return await opt_ins.record(publication, lead_id, channel, evidence, terminal_user())
+        view = await opt_ins.record(publication, lead_id, channel, evidence, terminal_user())
+        await command_audit.record(
+            storage, publication.tx, "opt_in.recorded", lead_id, "lead", channel=channel
+        )
+    return view
 
 
 async def _withdraw(storage: Storage, lead_id: UUID, channel: Channel, reason: str) -> None:
@@ -85,3 +90,6 @@ async def _withdraw(storage: Storage, lead_id: UUID, channel: Channel, reason: s
     opt_ins = storage.messaging(publisher).opt_ins
     async with publisher.transaction() as publication:
         await opt_ins.withdraw(publication, lead_id, channel, terminal_user(), reason)
+        await command_audit.record(
+            storage, publication.tx, "opt_in.withdrawn", lead_id, "lead", channel=channel
+        )

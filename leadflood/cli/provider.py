@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import (
     AsJson,
@@ -16,6 +17,7 @@ from leadflood.cli.switch_result import SwitchResult, print_switch
 from leadflood.engine.queue import switches
 from leadflood.providers import catalog
 from leadflood.settings import PROVIDER_NAMES
+from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="List providers; switch one off and on.")
 
@@ -45,11 +47,7 @@ def list_providers(
 def off(name: ProviderName, reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Stop calling a provider, on all nodes."""
     require_name("NAME", name, PROVIDER_NAMES)
-    with_storage(
-        lambda storage: switches.switch_provider_off(
-            storage.db, storage.clock, name, terminal_user(), reason
-        )
-    )
+    with_storage(lambda storage: _off(storage, name, reason))
     print_switch(SwitchResult(f"provider:{name}", "off", changed=True), as_json=as_json)
 
 
@@ -57,5 +55,18 @@ def off(name: ProviderName, reason: Reason = "", *, as_json: AsJson = False) -> 
 def on(name: ProviderName, *, as_json: AsJson = False) -> None:
     """Call a provider again."""
     require_name("NAME", name, PROVIDER_NAMES)
-    changed = with_storage(lambda storage: switches.switch_provider_on(storage.db, name))
+    changed = with_storage(lambda storage: _on(storage, name))
     print_switch(SwitchResult(f"provider:{name}", "on", changed), as_json=as_json)
+
+
+async def _off(storage: Storage, name: str, reason: str) -> None:
+    async with storage.db.transaction() as tx:
+        await switches.switch_provider_off(tx, storage.clock, name, terminal_user(), reason)
+        await command_audit.record(storage, tx, "provider.stopped", name, reason=reason)
+
+
+async def _on(storage: Storage, name: str) -> bool:
+    async with storage.db.transaction() as tx:
+        if has_changed := await switches.switch_provider_on(tx, name):
+            await command_audit.record(storage, tx, "provider.started", name)
+    return has_changed

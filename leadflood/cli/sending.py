@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.sending.schemas import IntentState, IntentView, SendingStatus
@@ -74,21 +75,29 @@ def resolve(
 
 async def _hold(storage: Storage, reason: str) -> SendingStatus:
     async with storage.db.transaction() as tx:
-        return await storage.messaging().sending.hold(tx, terminal_user(), reason)
+        status = await storage.messaging().sending.hold(tx, terminal_user(), reason)
+        await command_audit.record(storage, tx, "sending.held", reason=reason)
+    return status
 
 
 async def _release(storage: Storage, reason: str) -> SendingStatus:
     async with storage.db.transaction() as tx:
-        return await storage.messaging().sending.release(tx, terminal_user(), reason)
+        status = await storage.messaging().sending.release(tx, terminal_user(), reason)
+        await command_audit.record(storage, tx, "sending.released", reason=reason)
+    return status
 
 
 async def _resolve(storage: Storage, send_id: UUID, *, has_arrived: bool) -> IntentState:
     publisher = storage.producer()
     unknown_sends = storage.messaging(publisher).unknown_sends
     async with publisher.transaction() as publication:
-        return await unknown_sends.resolve(
+        state = await unknown_sends.resolve(
             publication, send_id, sent=has_arrived, by=terminal_user()
         )
+        await command_audit.record(
+            storage, publication.tx, "sending.resolved", send_id, "intent", sent=has_arrived
+        )
+    return state
 
 
 def _print_status(status: SendingStatus, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import USAGE_ERROR, print_message
 from leadflood.cli.database_command import AsJson, Reason, require_name, terminal_user, with_storage
 from leadflood.cli.switch_result import SwitchResult, print_switch
@@ -28,7 +29,7 @@ StageName = Annotated[str, typer.Argument(metavar="STAGE", help=", ".join(STAGE_
 def pause(name: StageName, reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Stop a stage on all nodes; jobs in flight are finished."""
     require_name("STAGE", name, STAGE_NAMES)
-    with_storage(lambda storage: _pause(storage, name, reason))
+    with_storage(lambda storage: _pause(storage, name, reason, "stage.paused"))
     print_switch(SwitchResult(f"stage:{name}", "paused", changed=True), as_json=as_json)
 
 
@@ -36,7 +37,7 @@ def pause(name: StageName, reason: Reason = "", *, as_json: AsJson = False) -> N
 def resume(name: StageName, *, as_json: AsJson = False) -> None:
     """Resume a paused stage."""
     require_name("STAGE", name, STAGE_NAMES)
-    with_storage(lambda storage: switches.resume_stage(storage.db, name))
+    with_storage(lambda storage: _resume(storage, name))
     print_switch(SwitchResult(f"stage:{name}", "running", changed=True), as_json=as_json)
 
 
@@ -87,12 +88,20 @@ def _parse_concurrency(text: str) -> int:
     return int(text)
 
 
-async def _pause(storage: Storage, name: str, reason: str) -> None:
-    await switches.pause_stage(storage.db, storage.clock, name, terminal_user(), reason)
+async def _pause(storage: Storage, name: str, reason: str, action: str) -> None:
+    async with storage.db.transaction() as tx:
+        await switches.pause_stage(tx, storage.clock, name, terminal_user(), reason)
+        await command_audit.record(storage, tx, action, name, reason=reason)
+
+
+async def _resume(storage: Storage, name: str) -> None:
+    async with storage.db.transaction() as tx:
+        await switches.resume_stage(tx, name)
+        await command_audit.record(storage, tx, "stage.resumed", name)
 
 
 async def _drain(storage: Storage, name: str, reason: str, timeout_seconds: float) -> None:
-    await _pause(storage, name, reason)
+    await _pause(storage, name, reason, "stage.drained")
     with anyio.move_on_after(timeout_seconds):
         while running := await _count_running(storage, name):
             print_message(f"{name}: {running} in flight")
@@ -111,7 +120,13 @@ async def _count_running(storage: Storage, name: str) -> int:
 
 
 async def _scale(storage: Storage, name: str, limit: int | None, reason: str) -> bool:
-    if limit is None:
-        return await switches.unscale_stage(storage.db, name)
-    await switches.scale_stage(storage.db, storage.clock, name, limit, terminal_user(), reason)
+    async with storage.db.transaction() as tx:
+        if limit is None:
+            if has_changed := await switches.unscale_stage(tx, name):
+                await command_audit.record(storage, tx, "stage.unscaled", name)
+            return has_changed
+        await switches.scale_stage(tx, storage.clock, name, limit, terminal_user(), reason)
+        await command_audit.record(
+            storage, tx, "stage.scaled", name, concurrency=limit, reason=reason
+        )
     return True

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.suppressions.schemas import (
@@ -12,6 +13,7 @@ from leadflood.domain.suppressions.schemas import (
     SuppressionKind,
     SuppressionView,
 )
+from leadflood.engine.db.tx import Tx
 from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove.")
@@ -75,14 +77,22 @@ def remove(
 async def _add(storage: Storage, suppression: SuppressionInput) -> SuppressionView:
     suppressions = storage.messaging().suppressions
     async with storage.db.transaction() as tx:
-        return await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
+        view = await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
+        await _audit(storage, tx, "suppression.added", view)
+    return view
 
 
 async def _remove(storage: Storage, key: UUID | tuple[SuppressionKind, str]) -> SuppressionView:
     suppressions = storage.messaging().suppressions
     suppression_id = key if isinstance(key, UUID) else (await suppressions.get(*key)).id
     async with storage.db.transaction() as tx:
-        return await suppressions.lift(tx, suppression_id, terminal_user())
+        view = await suppressions.lift(tx, suppression_id, terminal_user())
+        await _audit(storage, tx, "suppression.lifted", view)
+    return view
+
+
+async def _audit(storage: Storage, tx: Tx, action: str, view: SuppressionView) -> None:
+    await command_audit.record(storage, tx, action, view.id, kind=view.kind, hint=view.hint)
 
 
 def _parse_id(text: str) -> UUID:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.console import USAGE_ERROR, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, terminal_user, with_storage
 from leadflood.domain.drafting.schemas import TemplateInput, TemplatePreview, TemplateView
@@ -112,7 +113,18 @@ async def _find_templates(storage: Storage, name_or_id: str) -> list[TemplateVie
 
 async def _add(storage: Storage, template: TemplateInput) -> TemplateView:
     async with storage.db.transaction() as tx:
-        return await storage.messaging().templates.add(tx, template, terminal_user())
+        view = await storage.messaging().templates.add(tx, template, terminal_user())
+        await command_audit.record(
+            storage,
+            tx,
+            "template.changed",
+            str(view.id),
+            name=view.name,
+            channel=view.channel,
+            language=view.language,
+            version=view.version,
+        )
+    return view
 
 
 def _parse_id(text: str) -> UUID | None:

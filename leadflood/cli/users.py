@@ -5,13 +5,13 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from leadflood.cli import command_audit
 from leadflood.cli.claim import base_url
 from leadflood.cli.console import format_time, print_data, print_json, print_message, print_table
-from leadflood.cli.database_command import AsJson, terminal_user, with_storage
-from leadflood.domain.audit.schemas import AuditActor, AuditEntry
+from leadflood.cli.database_command import AsJson, with_storage
+from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas.links import LinkKind
-from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
-from leadflood.domain.auth.schemas.roles import ALL, Role
+from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.users import UserState, UserView
 from leadflood.domain.users.schemas import IssuedLink, UserFilter
 from leadflood.engine.db.tx import Tx
@@ -124,7 +124,7 @@ def adopt_secret(
         await storage.accounts.start(adopts=True)
         entry = AuditEntry(action="accounts.secret_replaced", subject_kind="accounts")
         async with storage.db.transaction() as tx:
-            await storage.audit.record(tx, _terminal(), [entry])
+            await command_audit.record_entry(storage, tx, entry)
 
     with_storage(run)
     print_data("the database uses this secret now: everybody has to log in again")
@@ -147,15 +147,10 @@ def _with_audit(
         await storage.accounts.start()
         async with storage.db.transaction() as tx:
             result, entry = await work(storage, tx)
-            await storage.audit.record(tx, _terminal(), [entry])
+            await command_audit.record_entry(storage, tx, entry)
         return result, base_url(storage.settings)
 
     return with_storage(run)
-
-
-def _terminal() -> AuditActor:
-    operator = Principal(kind=PrincipalKind.OPERATOR, name=terminal_user(), permissions=ALL)
-    return AuditActor(principal=operator, address="", request_id="command line")
 
 
 def _print_link(result: tuple[IssuedLink, str], *, as_json: bool) -> None:
