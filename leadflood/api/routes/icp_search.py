@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
@@ -144,7 +145,7 @@ async def preview_new_icp(
     The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written.
     """
     icp = body.as_input()
-    rules = services.icps.rules_of(icp)
+    rules = await to_thread.run_sync(services.icps.rules_of, icp)
     preview = await services.previews.preview(
         rules, icp.bands, icp.target, caller.visibility, query.sample_size
     )

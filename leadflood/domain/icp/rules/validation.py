@@ -9,6 +9,7 @@ import re2  # type: ignore[import-untyped] # google-re2 ships no types
 from leadflood.domain.icp.schemas import (
     FIELD_DESCRIPTIONS,
     MAX_NUMBER,
+    MAX_PATTERN_BYTES,
     MAX_PATTERN_CHARS,
     FieldKind,
     IcpInput,
@@ -176,8 +177,10 @@ def _pattern_problem(value: RuleValue, _kind: FieldKind) -> str | None:
         return 'must be a regular expression in quotes, such as "^(vp|head) "'
     if len(value) > MAX_PATTERN_CHARS:
         return f"has {len(value)} characters: {MAX_PATTERN_CHARS} at most, split the rule"
-    options = re2.Options()
+    options = re2.Options()  # those that rules are evaluated with: what is accepted can match
     options.log_errors = False
+    options.case_sensitive = False
+    options.max_mem = MAX_PATTERN_BYTES
     try:
         re2.compile(value, options)
     except (re2.error, ValueError) as error:

@@ -8,6 +8,7 @@ import re2  # type: ignore[import-untyped] # google-re2 ships no types
 
 from leadflood.domain.icp.schemas import (
     MAX_NUMBER,
+    MAX_PATTERN_BYTES,
     MAX_PATTERN_CHARS,
     Operator,
     RuleScalar,
@@ -17,7 +18,6 @@ from leadflood.domain.scoring.schemas import FactValue
 from leadflood.engine.text import make_encodable
 
 MAX_TEXT_CHARS = 10_000
-MAX_PATTERN_BYTES = 1 << 20
 
 Predicate = Callable[[FactValue], bool]
 Atoms = frozenset[tuple[str, object]]

@@ -25,3 +25,11 @@ def test_all_problems_are_carried_by_the_error() -> None:
         "rules[0].operator",
         "rules[1].value",
     ]
+
+
+def test_a_pattern_that_takes_long_to_compile_is_refused_not_kept_to_match_nothing() -> None:
+    huge = "(" + "|".join(["(a.{1,200}b)"] * 30) + ")"
+
+    with pytest.raises(Invalid, match="too large"):
+        check_icp(an_icp(rules=(a_rule("title", "MATCHES", huge),)))
+    check_icp(an_icp(rules=(a_rule("title", "MATCHES", "|".join(["geschäftsführer"] * 30)),)))
