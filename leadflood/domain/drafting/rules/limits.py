@@ -31,7 +31,7 @@ _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k"})
 _SPACES = re.compile(r" {5,}")
 _WIDE_SPACE = re.compile(r"\s+")
 _FAKE_THREAD = re.compile(r"\s*(?:re|fwd?|aw|sv)\s*:")
-_LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
+LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
 _PHRASES = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, FORBIDDEN_PHRASES))})")
 
 
@@ -105,7 +105,7 @@ def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[DraftProb
             yield DraftProblem("parameter.empty", name)
         if len(parameter) > MAX_PARAMETER:
             yield DraftProblem("parameter.too_long", name)
-        if _LINE_BREAK.search(parameter):
+        if LINE_BREAK.search(parameter):
             yield DraftProblem("parameter.line_break", name)
         if _SPACES.search(parameter):
             yield DraftProblem("parameter.spaces", name)

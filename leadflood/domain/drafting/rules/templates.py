@@ -14,6 +14,7 @@ from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.citations import find_claims
 from leadflood.domain.drafting.rules.facts import FACT_FIELDS
+from leadflood.domain.drafting.rules.limits import LINE_BREAK
 from leadflood.domain.drafting.rules.template_language import (
     RefusedTemplate,
     compile_text,
@@ -26,7 +27,6 @@ MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sen
 """Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
 _QUOTED_NAME = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
-_LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
 MAX_FILLED = 20_000
 """Characters of a filled text that are read closely; no channel takes as many."""
 
@@ -142,7 +142,7 @@ def _find_blanks(template: Template) -> Iterator[FieldProblem]:
 
 def _find_misplaced(template: Template) -> Iterator[FieldProblem]:
     """Yield what the channel has no place for."""
-    if _LINE_BREAK.search(template.subject):
+    if LINE_BREAK.search(template.subject):
         yield FieldProblem("subject", "a subject is one line")
     if len(template.placeholders) != len(template.parameters):
         yield FieldProblem("parameters", "write one text for each placeholder")
