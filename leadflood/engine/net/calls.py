@@ -64,7 +64,9 @@ class LimitHint(msgspec.Struct, frozen=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of a call as the adapter read it: the raw body is what is cached and hashed.
 
-    `found` False is a miss. `cost_micros` is what the provider charges for it.
+    `found` False is a miss. `cost_micros` is what the provider charges for it. `is_priced` False:
+    the answer does not say what was charged, and `cost_micros` is the most it can be; its line
+    stays unresolved, the answer is kept.
     `cached` is set by the gate: this answer was already paid for; so is `observed_at`, the time
     at which a cached answer came in (None: just now).
     """
@@ -72,6 +74,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     found: bool = True
     cost_micros: int = 0
+    is_priced: bool = True
     hints: tuple[LimitHint, ...] = ()
     cached: bool = False
     observed_at: datetime | None = None

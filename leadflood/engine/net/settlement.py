@@ -1,7 +1,7 @@
 """Settlement: what the end of a call means for its ledger line, and what its caller gets. Pure.
 
 A line is released where the other side certainly charged nothing, settled at what it charged, and
-unresolved where it may have charged.
+unresolved where it may have charged, or does not say what.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -56,6 +56,8 @@ def make_receipt(
     if billed and state is LineState.RELEASED:
         state = LineState.SETTLED
     answers = [] if outgoing.reply is None else outgoing.split(outgoing.reply)
+    if state is LineState.SETTLED and not all(reply.is_priced for _, reply in answers):
+        state = LineState.UNRESOLVED
     costs = [reply.cost_micros for _, reply in answers]
     settled = billed if outgoing.reply is None else sum(costs)
     is_by_item = isinstance(outgoing.reply, BulkReply)
@@ -131,6 +133,8 @@ def _outcome(state: LineState, error: BaseException | None, replies: Sequence[Re
         return code_of(error)
     if error is not None:
         return "cancelled"
+    if state is LineState.UNRESOLVED:
+        return "net.unpriced"
     if state is LineState.SETTLED and not any(reply.found for reply in replies):
         return "miss"
     return "found"

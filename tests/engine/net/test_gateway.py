@@ -155,6 +155,21 @@ class TestLedger:
 
         assert await states(database) == [(LineState.UNRESOLVED, None, "net.timeout")]
 
+    async def test_an_answer_that_does_not_tell_its_price_is_kept_on_an_unresolved_line(
+        self, database: Database
+    ) -> None:
+        async def answer(_: UUID) -> Reply:
+            return Reply(body=b"unpriced", cost_micros=10, is_priced=False)
+
+        fake = FakeProvider(answer=answer)
+
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call(), fake)
+            again = await gateway.gate.call(a_call(), fake)
+
+        assert (again.body, again.cached) == (b"unpriced", True)
+        assert await states(database) == [(LineState.UNRESOLVED, None, "net.unpriced")]
+
     async def test_a_cancelled_caller_leaves_a_recorded_line(self, database: Database) -> None:
         is_out = anyio.Event()
 
