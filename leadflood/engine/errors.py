@@ -9,6 +9,7 @@
     ├── Throttled            come back later; no attempt is spent
     │   └── Unfunded         money or credits renew later
     ├── Transient            certainly nothing happened, or trying again is harmless
+    │   └── NodeFenced       this node was evicted; the claim goes back uncounted
     ├── Unsure               an effect may have happened; never tried again
     └── Bug                  our own mistake
 
@@ -151,6 +152,12 @@ class Transient(LeadfloodError):
     ) -> None:
         super().__init__(detail, code=code)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NodeFenced(Transient):
+    """This node was evicted: under its old id it may neither buy, nor send, nor commit."""
+
+    code = "engine.node_evicted"
 
 
 class Unsure(LeadfloodError):

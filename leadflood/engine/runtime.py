@@ -249,6 +249,12 @@ async def running_engine(
             group.cancel_scope.cancel()
 
 
+async def _end_when_evicted(node: Node) -> None:
+    """End this life as soon as anybody learns of it, not at the next beat. Raises: NodeEvicted."""
+    await node.evicted.wait()
+    raise NodeEvicted(f"node {node.id} was taken for dead")
+
+
 class _Lives:
     """The lives of a node, one after the other."""
 
@@ -317,6 +323,7 @@ class _Lives:
     async def _live_until_stopped(self, engine: Engine, watch: Heartbeat) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(watch.run, engine.node)
+            group.start_soon(_end_when_evicted, engine.node)
             group.start_soon(engine.supervisor.run)
             if self._on_engine is not None:
                 self._on_engine(engine)

@@ -10,6 +10,7 @@ import pytest
 from leadflood.engine.actors.supervisor import Child, TooManyRestarts
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import open_database
+from leadflood.engine.errors import NodeFenced
 from leadflood.engine.queue.heartbeat import Settings as HeartbeatSettings
 from leadflood.engine.queue.outcome import Done, Outcome
 from leadflood.engine.queue.publisher import Publisher
@@ -137,6 +138,35 @@ async def test_an_evicted_node_starts_again_under_a_new_id_with_an_empty_memory(
 
     assert sorted(await list_toys(bench.db)) == [(number, "Done") for number in range(10)]
     assert all(row["losses"] >= 1 and row["attempts"] == 0 for row in await list_history(bench.db))
+
+
+async def test_a_node_that_learns_of_its_eviction_at_the_gateway_starts_again_at_once(
+    bench: EngineBench,
+) -> None:
+    lives: list[Engine] = []
+    may_end = anyio.Event()
+
+    async def work(item: ThingRequested) -> Outcome[Any]:
+        if len(lives) == 1:
+            await may_end.wait()
+            raise NodeFenced("taken for dead")
+        return Done(item)
+
+    slow = HeartbeatSettings(beat_seconds=30.0)
+    settings = msgspec.structs.replace(QUICK_SETTINGS, heartbeat=slow)
+    parts = make_parts(bench.db, bench.settings, settings=settings)
+    stage = MakeStage(Policy(attempts=1), do=work)
+
+    async with running_engine(parts, lambda _: (stage, UseStage()), None, lives.append) as first:
+        await publish(first, ThingRequested(1))
+        await wait_until(lambda: first.runners[MAKE].pool.in_flight() == 1)
+        await bench.db.execute(sql("DELETE FROM node"))
+        may_end.set()
+        await wait_until(lambda: len(lives) == 2, 5.0)
+        await wait_until_settled(bench.db)
+
+    assert await list_toys(bench.db) == [(1, "Done")]
+    assert [row["attempts"] for row in await list_history(bench.db)] == [0]
 
 
 async def test_claims_of_a_node_that_died_are_done_by_the_next_start(bench: EngineBench) -> None:

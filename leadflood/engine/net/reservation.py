@@ -21,18 +21,18 @@ from leadflood.engine.db.batching import Batcher, NotRunning
 from leadflood.engine.db.group_commit import Settings as GroupSettings, group_commit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Denied, LeadfloodError, Throttled, Transient, Unsure
+from leadflood.engine.errors import (
+    Denied,
+    LeadfloodError,
+    NodeFenced,
+    Throttled,
+    Unsure,
+)
 from leadflood.engine.net.calls import Reply
 from leadflood.engine.net.crash_points import CrashPoints
 from leadflood.engine.net.ledger_port import Ledger, LedgerReceipt, Purchase
 
 log = structlog.get_logger(__name__)
-
-
-class NodeFenced(Transient):
-    """This node was evicted: it may neither buy nor send under its old id."""
-
-    code = "engine.node_evicted"
 
 
 class Reservation(msgspec.Struct, frozen=True):

@@ -146,7 +146,10 @@ class Committer:
         return still
 
     async def _attempt(self, part: list[Job]) -> None:
-        """Run the one transaction of a batch."""
+        """Run the one transaction of a batch; an evicted node leaves its claims to others."""
+        if self._node.evicted.is_set():
+            self._forget(part)
+            return
         sorted_part = self._sort(part)
         delivery = HandOff(self._node, self._wakeups)
         try:

@@ -160,13 +160,21 @@ async def replay(
     ]
 
 
-async def bury(tx: Tx, job_id: UUID, by_whom: str, now: datetime) -> DeadLetter:
-    """Discard a waiting job: it becomes a dead letter. Raises: NotFound."""
-    if await tx.fetch_value(SQL.bury_job, id=job_id, by_whom=by_whom, now=now) is None:
+async def bury(tx: Tx, job_id: UUID, by_whom: str, ids: Ids, now: datetime) -> DeadLetter:
+    """Discard a waiting job: it becomes a dead letter. Raises: NotFound.
+
+    What was asked for again under its key while it ran is queued as a new job.
+    """
+    buried = await tx.fetch_one(SQL.bury_job, id=job_id, by_whom=by_whom, now=now)
+    if buried is None:
         raise NotFound(
             f"no job {job_id} waits: it may run, have ended, or be a dead letter already; "
             "`leadflood status` lists the jobs that are lost again and again",
             code="engine.job.not_waiting",
+        )
+    if buried["again"] is not None:
+        await tx.execute(
+            SQL.insert_asked_again, id=ids.new(), payload=buried["again"], now=now, buried=job_id
         )
     return await get(tx, job_id)
 

@@ -267,7 +267,7 @@ class Dispatcher:
     def _reserve(self, stage: str, jobs: Sequence[NewJob]) -> list[NewJob]:
         """Mark as many jobs claimed as the stage's channel has room for, and return those."""
         channel = self._channels.get(stage)
-        if self._node is None or channel is None:
+        if self._node is None or self._node.evicted.is_set() or channel is None:
             return []
         granted = list(jobs[: channel.reserve_for_handoff(len(jobs))])
         for job in granted:
@@ -412,6 +412,15 @@ def _join_equal_keys(jobs: Sequence[NewJob]) -> dict[str | None, NewJob]:
     by_key: dict[str | None, NewJob] = {}
     for job in jobs:
         first = by_key.setdefault(job.key, job)
-        if first is not job and job.state == QUEUED:
-            first.state, first.run_at = QUEUED, None
+        if first is not job:
+            _take_earlier(first, job)
     return dict(sorted(by_key.items(), key=lambda entry: entry[0] or ""))
+
+
+def _take_earlier(job: NewJob, other: NewJob) -> None:
+    """Give a job the earlier time and the higher priority of itself and another of its key."""
+    job.priority = min(job.priority, other.priority)
+    if QUEUED in {job.state, other.state}:
+        job.state, job.run_at = QUEUED, None
+    elif other.run_at is not None and (job.run_at is None or other.run_at < job.run_at):
+        job.run_at = other.run_at

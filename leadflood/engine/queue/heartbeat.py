@@ -198,6 +198,7 @@ class Heartbeat:
         while True:
             await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
             if await session.fetch_one(SQL.raise_heartbeat, id=node.id) is None:
+                node.evicted.set()
                 raise NodeEvicted(f"node {node.id} was taken for dead")
             await self._watch_peers(session, node)
             await REAL_TIME.sleep(self._settings.beat_seconds)

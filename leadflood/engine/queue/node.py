@@ -10,7 +10,8 @@ class Node:
     """The memory of a node. The rows are the truth; this is a cache of the claims.
 
     `has_peers` is whether another node lives; `cancelled_runs` whose jobs are discarded;
-    `era` rises when a restore is detected and orders the event log.
+    `era` rises when a restore is detected and orders the event log. `evicted` is set where the
+    node learns that its row is gone: it commits and hands off nothing from then on.
     """
 
     def __init__(self, node_id: int, era: int = 1) -> None:
@@ -20,6 +21,7 @@ class Node:
         self.cancelled_runs: frozenset[UUID] = frozenset()
         self.held: dict[UUID, int] = {}
         self.wants_reconcile = asyncio.Event()
+        self.evicted = asyncio.Event()
         self._claiming: set[object] = set()
         self._claiming_ended = asyncio.Event()
 

@@ -538,6 +538,12 @@ ORDER BY key, id
 ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
 RETURNING id
 
+-- name: insert_asked_again
+-- What was asked for while a job ran that was buried later, as a new job of its key.
+INSERT INTO job (id, run_id, created_at, turn, state, priority, stage, key, payload)
+SELECT :id::uuid, run_id, :now::timestamptz, turn, 0, priority, stage, key, :payload::text
+FROM dead_letter WHERE id = :buried::uuid
+
 -- name: count_dead_letters
 -- How many dead letters, by stage and code.
 SELECT stage, error_code, count(*) AS letters, max(died_at) AS newest_at
@@ -562,7 +568,7 @@ DELETE FROM dead_letter WHERE id = ANY (:ids::uuid[]) RETURNING id
 WITH gone AS (
     DELETE FROM job WHERE id = :id::uuid AND state IN (0, 2)
     RETURNING id, run_id, stage, key, turn, priority, attempts, losses, payload, created_at,
-              last_error),
+              last_error, again),
 kept AS (
     INSERT INTO history
         (id, run_id, created_at, finished_at, state, attempts, losses, stage, error_code)
@@ -572,7 +578,7 @@ INSERT INTO dead_letter (id, run_id, stage, key, turn, priority, attempts, losse
                          error_code, error, chain, created_at, died_at)
 SELECT id, run_id, stage, key, turn, priority, attempts, losses, payload, 'engine.buried',
        'buried by ' || :by_whom::text, COALESCE(last_error, ''), created_at, :now::timestamptz
-FROM gone RETURNING id
+FROM gone RETURNING (SELECT again FROM gone) AS again
 
 -- name: notify
 -- Notify the other nodes that a stage has work (or a switch changed).

@@ -1,7 +1,7 @@
 """The worker pool of a stage: cheap coroutines between the channel and the committer."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
@@ -15,7 +15,15 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import sqlstate_of
-from leadflood.engine.errors import Bug, Permanent, Throttled, Transient, Unsure, code_of
+from leadflood.engine.errors import (
+    Bug,
+    NodeFenced,
+    Permanent,
+    Throttled,
+    Transient,
+    Unsure,
+    code_of,
+)
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.obs.tracing import ActiveTracer, Span, spanned
@@ -30,6 +38,7 @@ WATCH_SECONDS = 0.25
 LONGEST_QUIET_SECONDS = 2.0
 AWAY_SECONDS = 1.0
 ALLOWANCE_SPENT = "net.limit"
+BatchStep = Callable[[Sequence[Job]], Awaitable[None]]
 OUTCOMES = (Done, Retry, Snooze, Discard)
 
 
@@ -41,14 +50,18 @@ def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
     if is_away or is_database_away(error):
         return Snooze(AWAY_SECONDS, f"the database was busy or away: {error}")
     match error:
-        case Throttled():
-            return Snooze(error.retry_after_seconds, f"{error.error_code}: {error}")
+        case NodeFenced() | Throttled():
+            return Snooze(error.retry_after_seconds or 0.0, f"{error.error_code}: {error}")
         case Transient():
             return Retry(error, error.retry_after_seconds)
         case Permanent(retries=0) | Unsure() | msgspec.ValidationError() | msgspec.DecodeError():
             return Discard(error)
         case _:  # one more try asked for, or our own mistake: to the limit
             return Retry(error)
+
+
+def _late(seconds: float) -> Transient:
+    return Transient(f"took longer than {seconds} s", code="engine.job.timed_out")
 
 
 def _as_many(answers: Sequence[Any], jobs: Sequence[Job]) -> Sequence[Any]:
@@ -195,8 +208,7 @@ class WorkerPool:
             return
         seconds = self._stage.policy.timeout_seconds
         if REAL_TIME.monotonic() - worker.began >= seconds:
-            late = Transient(f"took longer than {seconds} s", code="engine.job.timed_out")
-            job.outcome = Retry(late)
+            job.outcome = Retry(_late(seconds))
         else:  # the late one ended just before the cancel came: this one is innocent
             job.outcome = Snooze(0.0, "interrupted")
         self._finish(job)
@@ -257,6 +269,8 @@ class WorkerPool:
 
     def _note(self, outcome: Outcome[Any], error: Exception) -> Outcome[Any]:
         if isinstance(outcome, Snooze):
+            if isinstance(error, NodeFenced):
+                self._node.evicted.set()
             if code_of(error) == ALLOWANCE_SPENT:
                 self._be_quiet(outcome.after_seconds)
             return outcome
@@ -297,7 +311,7 @@ class WorkerPool:
             batch = self._channel.take_batch(room)
             try:
                 with self._in_hand(batch):
-                    await self._load(batch)
+                    await self._do_in_time(batch, self._load)
             except BaseException:
                 self._loaded.release(room)
                 raise
@@ -338,9 +352,9 @@ class WorkerPool:
                 continue
             batch = self._channel.take_batch(self._stage.policy.batch)
             with self._in_hand(batch):
-                if self._loads:
-                    await self._load(batch)
-                await self._work_batch(batch)
+                await self._do_in_time(batch, self._load_and_work)
+                for job in batch:
+                    self._finish(job)
             await anyio.lowlevel.checkpoint()
 
     async def _work_batch(self, batch: Sequence[Job]) -> None:
@@ -353,8 +367,30 @@ class WorkerPool:
             job.outcome = outcome
         if ready:
             self._metrics.work_seconds.observe((REAL_TIME.monotonic() - began) / len(ready))
-        for job in batch:
-            self._finish(job)
+
+    async def _load_and_work(self, batch: Sequence[Job]) -> None:
+        if self._loads:
+            await self._load(batch)
+        await self._work_batch(batch)
+
+    async def _do_in_time(self, jobs: Sequence[Job], do: BatchStep) -> None:
+        """Give a batch one deadline; what is late then is done one by one, each with its own."""
+        seconds = self._stage.policy.timeout_seconds
+        with anyio.move_on_after(seconds) as scope:
+            await do(jobs)
+        late = [job for job in jobs if job.outcome is None] if scope.cancelled_caught else []
+        if len(jobs) == 1:
+            for job in late:
+                job.outcome = self._note(Retry(error := _late(seconds)), error)
+            return
+        slots = anyio.CapacityLimiter(max(1, self.concurrency))
+        async with anyio.create_task_group() as group:
+            for job in late:
+                group.start_soon(self._do_alone, job, do, slots)
+
+    async def _do_alone(self, job: Job, do: BatchStep, slots: anyio.CapacityLimiter) -> None:
+        async with slots:
+            await self._do_in_time([job], do)
 
     @contextmanager
     def _traced_batch(self, ready: Sequence[Job]) -> Iterator[None]:

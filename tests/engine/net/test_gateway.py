@@ -13,6 +13,7 @@ from leadflood.engine.errors import (
     Bug,
     CapSpent,
     Denied,
+    NodeFenced,
     Permanent,
     Throttled,
     Transient,
@@ -28,7 +29,6 @@ from leadflood.engine.net.calls import BulkCallItem, BulkReply, Cut, Reply, Unre
 from leadflood.engine.net.gateway import ProviderGateway, Settings
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.net.providers import Provider
-from leadflood.engine.net.reservation import NodeFenced
 from tests.support.live_gate import (
     DEFAULT_SETUP,
     NOW,

@@ -17,7 +17,7 @@ from leadflood.engine.errors import (
     Unsure,
 )
 from leadflood.engine.queue import committer
-from leadflood.engine.queue.job import QUEUED, SCHEDULED
+from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED
 from leadflood.engine.queue.outcome import Discard, Done, Retry, Snooze
 from leadflood.engine.queue.stage import FinishedTask, Policy
 from leadflood.engine.queue.worker_pool import outcome_of
@@ -573,3 +573,19 @@ async def test_a_cancelled_committer_gives_its_batch_back(bench: EngineBench) ->
 
     await wait_until(are_done)
     assert sorted(number for number, _ in await list_toys(bench.db)) == list(range(10))
+
+
+async def test_an_evicted_node_commits_nothing_and_hands_nothing_off(bench: EngineBench) -> None:
+    node = await bench.node()
+    await node.queue(ThingRequested(1))
+    jobs = await node.claim()
+    node.node.evicted.set()
+
+    await node.settle(jobs)
+    await node.publish(ThingRequested(2))
+
+    assert not await list_toys(bench.db)
+    assert not node.take()
+    states = {row["number"]: row["state"] for row in await list_jobs(bench.db)}
+    assert states == {"1": RUNNING, "2": QUEUED}
+    assert not node.node.held

@@ -236,3 +236,43 @@ async def test_a_replayed_dead_letter_runs_as_a_new_job(bench: EngineBench) -> N
 
     assert await list_toys(bench.db) == [(1, "Discard"), (1, "Done")]
     assert not await list_dead_letters(bench.db)
+
+
+@pytest.mark.parametrize("first", [10, 100])
+async def test_equal_keys_of_one_transaction_take_the_earlier_time_and_the_higher_priority(
+    bench: EngineBench, first: int
+) -> None:
+    now = bench.clock.now()
+    node = await bench.node(
+        MakeStage(
+            follow=lambda task: [
+                task.follow_up(ThingRequested(far, key="k"), now + timedelta(seconds=far))
+                for far in (first, 110 - first)
+            ]
+        ),
+        UseStage(),
+    )
+    await node.queue(ThingRequested(1))
+
+    await node.settle(await node.claim())
+
+    [row] = await list_jobs(bench.db)
+    assert (row["state"], row["run_at"]) == (SCHEDULED, now + timedelta(seconds=10))
+
+
+async def test_what_was_asked_again_survives_a_burial(bench: EngineBench) -> None:
+    node = await bench.node()
+    run_id = await node.open_run()
+    await node.queue(ThingRequested(1, key="k"), run_id=run_id)
+    [job] = await node.claim()
+    await node.queue(ThingRequested(2, key="k"), run_id=run_id)
+    job.outcome = Retry(Transient("later"), 60.0)
+    await node.settle([job])
+
+    async with bench.db.transaction() as tx:
+        await dead_letters.bury(tx, job.job_id, "ann", node.engine.parts.ids, bench.clock.now())
+
+    [row] = await list_jobs(bench.db)
+    [letter] = await list_dead_letters(bench.db)
+    assert (row["number"], row["run_id"], row["key"]) == ("2", run_id, letter["key"])
+    assert letter["id"] == job.job_id

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.context import CURRENT_JOB, JobContext, SendDecision
-from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import NotFound, Permanent, Throttled, Transient
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import NodeFenced, NotFound, Permanent, Throttled, Transient
 from leadflood.engine.queue import worker_pool as pool_module
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
@@ -354,3 +354,71 @@ async def test_a_cancelled_pool_gives_back_what_it_had_in_flight(bench: EngineBe
     assert node.node.wants_reconcile.is_set()
     assert await node.engine.reconciler.reconcile() == 2
     assert [row["state"] for row in await list_jobs(bench.db)] == [0, 0]
+
+
+class HangingStage(MakeStage):
+    """Hangs while a number is among its batch: in `load`, or in the work."""
+
+    in_batches = True
+
+    def __init__(self, number: int | None, *, in_load: bool) -> None:
+        policy = Policy(concurrency=8, timeout_seconds=0.2, attempts=1)
+        super().__init__(policy)
+        self._number = number
+        self._in_load = in_load
+
+    async def _hang_over(self, items: Sequence[Any]) -> None:
+        if self._number is None or any(item.number == self._number for item in items):
+            await anyio.sleep_forever()
+
+    @override
+    async def load(self, db: Reader, tasks: Sequence[ClaimedTask[Any]]) -> Sequence[Any]:
+        items = [claimed.task for claimed in tasks]
+        if self._in_load:
+            await self._hang_over(items)
+        return items
+
+    @override
+    async def work_batch(self, items: Sequence[Any]) -> Sequence[Outcome[Any]]:
+        if not self._in_load:
+            await self._hang_over(items)
+        return [Done(item) for item in items]
+
+
+@pytest.mark.parametrize("in_load", [True, False])
+async def test_a_batch_that_hangs_is_stopped_and_only_the_task_that_hangs_fails(
+    bench: EngineBench, *, in_load: bool
+) -> None:
+    engine = await bench.run(HangingStage(7, in_load=in_load), UseStage())
+
+    toys = await settle_all(bench, engine, 20)
+
+    assert toys == sorted((at, "Discard" if at == 7 else "Done") for at in range(20))
+    [letter] = await list_dead_letters(bench.db)
+    assert letter["error_code"] == "engine.job.timed_out"
+
+
+async def test_a_batch_of_which_every_task_hangs_ends_within_a_few_deadlines(
+    bench: EngineBench,
+) -> None:
+    engine = await bench.run(HangingStage(None, in_load=False), UseStage())
+
+    async with anyio.create_task_group() as group:
+        with anyio.fail_after(4.0):
+            toys = await settle_all(bench, engine, 24)
+        group.cancel_scope.cancel()
+
+    assert toys == [(at, "Discard") for at in range(24)]
+
+
+async def test_being_evicted_spends_no_attempt(bench: EngineBench) -> None:
+    node = await bench.node(MakeStage(Policy(attempts=1)), UseStage())
+    await node.queue(ThingRequested(1))
+    [job] = await node.claim()
+    job.outcome = pool_module.outcome_of(NodeFenced("taken for dead"))
+
+    await node.settle([job])
+
+    [row] = await list_jobs(bench.db)
+    assert (row["state"], row["attempts"], row["losses"]) == (0, 0, 0)
+    assert not await list_dead_letters(bench.db)

@@ -43,7 +43,7 @@ class DeadLetterService:
         A message that is not written or sent leaves the lead as it is. Raises: NotFound.
         """
         now = self._clock.now()
-        letter = await dead_letters.bury(tx, job_id, by, now)
+        letter = await dead_letters.bury(tx, job_id, by, self._ids, now)
         lead_id = _lead_of(letter.payload)
         if lead_id is not None and not letter.stage.startswith(_MESSAGE_STAGES):
             await leads.set_status(tx, [lead_id], LeadStatus.FAILED, now, BURIED)

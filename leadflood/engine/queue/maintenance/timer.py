@@ -5,7 +5,7 @@ from datetime import datetime
 
 import anyio
 
-from leadflood.engine.clock import Clock
+from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.queue.maintenance.loop import repeat
 from leadflood.engine.queue.maintenance.settings import Settings
@@ -13,6 +13,8 @@ from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.wakeups import Wakeups
 
 MAX_DUE = 1_000
+LEAST_PAUSE_SECONDS, LOCKED_PAUSE_SECONDS = 0.001, 0.1
+"""The pauses while what is due is locked by another: the first, and the longest."""
 
 
 class Timer:
@@ -23,6 +25,7 @@ class Timer:
         self._clock = clock
         self._wakeups = wakeups
         self._settings = settings
+        self._pause_seconds = LEAST_PAUSE_SECONDS
         self._woken = asyncio.Event()
         wakeups.register_timer(self._woken.set)
 
@@ -36,6 +39,7 @@ class Timer:
         for stage in {row["stage"] for row in rows}:
             self._wakeups.wake(stage)
         if rows:
+            self._pause_seconds = LEAST_PAUSE_SECONDS
             return
         due_at = await self._db.fetch_value(SQL.next_scheduled_at)
         await self._wait_until(due_at)
@@ -48,10 +52,15 @@ class Timer:
                 return
             left = (due_at - self._clock.now()).total_seconds()
             async with anyio.create_task_group() as group:
-                group.start_soon(self._sleep_then_cancel, max(left, 0.001), group.cancel_scope)
+                group.start_soon(self._sleep_then_cancel, left, group.cancel_scope)
                 await self._woken.wait()
                 group.cancel_scope.cancel()
 
     async def _sleep_then_cancel(self, seconds: float, scope: anyio.CancelScope) -> None:
-        await self._clock.sleep(seconds)
+        """Sleep until the next is due; what is due already, and locked by another, is let be."""
+        if seconds > 0:
+            await self._clock.sleep(max(seconds, LEAST_PAUSE_SECONDS))
+        else:
+            await REAL_TIME.sleep(self._pause_seconds)
+            self._pause_seconds = min(2 * self._pause_seconds, LOCKED_PAUSE_SECONDS)
         scope.cancel()

@@ -1,10 +1,19 @@
 """The timer makes due jobs queued."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+import anyio
 from leadflood.engine.clock import REAL_TIME, SystemClock
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.sql import Query
+from leadflood.engine.db.tx import Row
 from leadflood.engine.queue.job import RUNNING, SCHEDULED
+from leadflood.engine.queue.maintenance.settings import Settings
+from leadflood.engine.queue.maintenance.timer import Timer
 from leadflood.engine.queue.repository import SQL
+from leadflood.engine.queue.wakeups import Wakeups
 from tests.support.engine import (
     EngineBench,
     ThingRequested,
@@ -14,6 +23,7 @@ from tests.support.engine import (
     wait_until,
     wait_until_settled,
 )
+from tests.support.statements import sql
 
 
 def seconds(bench: EngineBench, far: float) -> datetime:
@@ -81,3 +91,36 @@ async def test_the_manual_clock_moves_the_timers(bench: EngineBench) -> None:
 
     await wait_until_settled(bench.db)
     assert await list_toys(bench.db) == [(1, "Done")]
+
+
+class CountingReader:
+    """Counts the statements of a duty."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.count = 0
+
+    async def fetch(self, query: Query, **params: Any) -> Sequence[Row]:
+        self.count += 1
+        return await self._database.fetch(query, **params)
+
+    async def fetch_value(self, query: Query, **params: Any) -> Any:
+        self.count += 1
+        return await self._database.fetch_value(query, **params)
+
+
+async def test_a_due_job_that_is_locked_by_another_is_asked_for_at_a_slow_pace(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+    await node.publish(ThingRequested(1), run_at=seconds(bench, 1))
+    reader = CountingReader(bench.db)
+    timer = Timer(reader, bench.clock, Wakeups(), Settings())  # type: ignore[arg-type]
+    bench.clock.advance(10)
+
+    async with bench.db.transaction() as tx:
+        await tx.fetch(sql("SELECT FROM job FOR UPDATE"))
+        with anyio.move_on_after(1.0):
+            await timer.run()
+
+    assert 2 < reader.count < 50
