@@ -69,4 +69,5 @@ class ProviderChanged(Permanent):
     """The answer no longer fits its struct: retried once, then the breaker opens."""
 
     code = "provider.changed"
+    may_have_acted = True
     retries = 1

@@ -7,7 +7,8 @@ its words. What is not an answer is an error by the table of `vendor_http`; a ca
 nowhere is `ProviderDown`, or `Unsure` where it may have had an effect.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,7 +18,7 @@ import msgspec
 from leadflood.contracts.errors import ProviderChanged, ProviderDown
 from leadflood.contracts.evidence import Evidence
 from leadflood.contracts.provider_spec import ProviderSettings
-from leadflood.contracts.vendor_http import Failure, Vendor, refused, status_error
+from leadflood.contracts.vendor_http import Failure, Vendor, judge_error, refused, status_error
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError, NotConfigured, Unsure
 from leadflood.engine.net.calls import (
@@ -116,6 +117,16 @@ def share_cost(bodies: Sequence[bytes], hits: Sequence[bool], cost_micros: int) 
     )
 
 
+@contextmanager
+def judging(reply: HttpReply) -> Iterator[None]:
+    """Make every error raised while a reply is read tell whether the reply may have cost."""
+    try:
+        yield
+    except LeadfloodError as error:
+        judge_error(error, reply)
+        raise
+
+
 class ProviderClient:
     """Asks one vendor; held by its adapter."""
 
@@ -190,7 +201,8 @@ class ProviderClient:
         async def send(reference: UUID) -> Reply:
             http_reply = await self._exchange(endpoint, question, reference)
             hints = self._vendor.read_hints(http_reply, self._clock.now())
-            return msgspec.structs.replace(read(http_reply), hints=hints)
+            with judging(http_reply):
+                return msgspec.structs.replace(read(http_reply), hints=hints)
 
         return await self.pass_gate(self.make_call(endpoint, question), send)
 
@@ -214,7 +226,8 @@ class ProviderClient:
             sent = msgspec.structs.replace(question, body=body)
             http_reply = await self._exchange(endpoint, sent, reference)
             hints = self._vendor.read_hints(http_reply, self._clock.now())
-            return msgspec.structs.replace(read(http_reply, unanswered), hints=hints)
+            with judging(http_reply):
+                return msgspec.structs.replace(read(http_reply, unanswered), hints=hints)
 
         try:
             return await self._gate.call_bulk(self.make_call(endpoint, question), items, send)
@@ -286,9 +299,8 @@ class ProviderClient:
 
     def _effect_error(self, reply: HttpReply) -> LeadfloodError:
         """Return the error of an effect: only a refusal proves that nothing was done."""
-        title = self._vendor.title
-        if reply.status >= 500:  # noqa: PLR2004 - the border of RFC 9110's class
-            return Unsure(f"{title} answered {reply.status} and may have sent it")
+        if not reply.is_refusal:
+            return Unsure(f"{self._vendor.title} answered {reply.status} and may have sent it")
         if reply.status < 400:  # noqa: PLR2004 - the border of RFC 9110's class
             return refused(Failure(self._vendor, reply, self._clock.now()))
         return self.error_of(reply)

@@ -1,12 +1,14 @@
 """Vendor HTTP: how a vendor is called, and what its statuses mean, as one table.
 
 A vendor's own meanings (`Vendor.errors`) come first, then those of single statuses, then those of
-RFC 9110's classes.
+RFC 9110's classes. Whether an answer may have cost something is no vendor's to say: the status of
+the reply decides it (`HttpReply.is_refusal`), for all of them.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -167,13 +169,25 @@ _BY_STATUS: dict[int, StatusError] = {
     401: key_refused,
     402: unfunded,
     403: key_refused,
+    408: down,
+    409: down,
     429: throttled,
 }
 _BY_CLASS: dict[int, StatusError] = {2: undocumented, 3: moved, 5: down}
 
 
 def status_error(failure: Failure) -> LeadfloodError:
-    """Return the error that a status stands for."""
+    """Return the error that a status stands for, whatever of it a vendor has named itself."""
     status = failure.reply.status
     by_class = _BY_CLASS.get(status // 100, refused)
-    return failure.vendor.errors.get(status, _BY_STATUS.get(status, by_class))(failure)
+    error = failure.vendor.errors.get(status, _BY_STATUS.get(status, by_class))(failure)
+    return judge_error(error, failure.reply)
+
+
+ErrorT = TypeVar("ErrorT", bound=LeadfloodError)
+
+
+def judge_error(error: ErrorT, reply: HttpReply) -> ErrorT:
+    """Return an error that tells whether the reply behind it may have cost something."""
+    error.may_have_acted = not reply.is_refusal
+    return error

@@ -30,9 +30,13 @@ class FieldProblem(msgspec.Struct, frozen=True):
 
 
 class LeadfloodError(Exception):
-    """Root of the tree. `code` is stable and may be matched on; the text is for people."""
+    """Root of the tree. `code` is stable and may be matched on; the text is for people.
+
+    `may_have_acted`: the other side answered so, yet may have done and charged what was asked.
+    """
 
     code: ClassVar[str] = "engine.error"
+    may_have_acted: bool = False
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail)

@@ -29,10 +29,11 @@ from leadflood.contracts.provider_client import (
     ProviderEndpoint,
     Question,
     canonical,
+    judging,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import single_line
-from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, down, wait_seconds
+from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, judge_error, wait_seconds
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.calls import (
@@ -201,7 +202,7 @@ def _seconds(text: str) -> float | None:
 _VENDOR = Vendor(
     spec=SPEC,
     label="the model",
-    errors={404: _no_model, 408: down, 409: down},
+    errors={404: _no_model},
     read_hints=_read_hints,
     read_wait=_read_wait,
 )
@@ -298,7 +299,8 @@ class OpenAi:
             raise _connection_error(error) from error
         except (httpx2.HTTPError, TimeoutError, OSError) as error:
             raise Cut(f"the answer broke off: {error}") from error
-        usage = self._client.decode(reply.body, _Completion).usage
+        with judging(reply):
+            usage = self._client.decode(reply.body, _Completion).usage
         cost = self._most_micros(body) if usage is None else self._micros(usage)
         hints = _read_hints(reply, self._clock.now())
         return Reply(body=reply.body, cost_micros=cost, hints=hints)
@@ -309,7 +311,7 @@ class OpenAi:
         reply = HttpReply(error.status_code, headers, error.message.encode("utf-8", "replace"))
         if "insufficient_quota" in {error.code, error.type}:
             text = f"the model's credits are used up: {single_line(error.message, 300)}"
-            return ProviderUnfunded(text, UNFUNDED_SECONDS)
+            return judge_error(ProviderUnfunded(text, UNFUNDED_SECONDS), reply)
         return self._client.error_of(reply)
 
     def _read(self, body: bytes) -> _DraftBody:

@@ -60,6 +60,7 @@ SPEC = ProviderSpec(
 FIND = ProviderEndpoint("person.find", "api", "GET", "/people", frozenset({200, 404}), is_kept=True)
 BULK = ProviderEndpoint("person.bulk", "api", "POST", "/people/bulk", is_kept=True)
 SEND = ProviderEndpoint("message.send", "api", "POST", "/messages", SUCCESSES, is_effect=True)
+ONLY_201 = msgspec.structs.replace(SEND, answers=frozenset({201}))
 _AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MIRA = PersonSubject(subject_id="lead-1", linkedin_url="https://www.linkedin.com/in/mira")
 
@@ -178,6 +179,29 @@ async def test_what_is_no_answer_is_an_error_by_the_table(
     assert not gate.replies
 
 
+@pytest.mark.parametrize(
+    ("status", "is_doubtful"),
+    [(204, True), (302, False), (404, False), (408, True), (418, False), (503, True)],
+)
+async def test_the_status_says_what_may_have_been_charged_whatever_its_vendor_calls_it(
+    gate: DirectGate, http: Http, status: int, *, is_doubtful: bool
+) -> None:
+    """Also where the vendor has a name of its own for it, and where reading the answer fails."""
+    vendor = msgspec.structs.replace(VENDOR, errors=dict.fromkeys(range(200, 600), _teapot))
+    endpoint = msgspec.structs.replace(FIND, answers=frozenset({404}))
+
+    def read(reply: HttpReply) -> Reply:
+        raise ProviderRefused("unreadable")
+
+    async with playing(Answer(status, b"no")) as tape:
+        settings = ProviderSettings(base_url=tape.url, api_key="k")
+        client = ProviderClient(vendor, settings, gate, http, ManualClock())
+        with pytest.raises(ProviderRefused) as caught:
+            await client.ask(endpoint, Question(), read)
+
+    assert caught.value.may_have_acted is is_doubtful
+
+
 async def test_a_vendors_own_meaning_comes_before_the_table(make: Any) -> None:
     async with playing(Answer(418, b"short and stout")) as tape:
         with pytest.raises(ProviderRefused, match="short and stout") as caught:
@@ -227,7 +251,15 @@ async def test_a_cut_is_down_and_for_an_effect_unsure(make: Any) -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(500, Unsure), (503, Unsure), (302, ProviderRefused), (429, ProviderThrottled)],
+    [
+        (204, Unsure),
+        (302, ProviderRefused),
+        (408, Unsure),
+        (409, Unsure),
+        (429, ProviderThrottled),
+        (500, Unsure),
+        (503, Unsure),
+    ],
 )
 async def test_only_a_refusal_proves_that_an_effect_did_not_happen(
     make: Any, status: int, error: type[Exception]
@@ -235,7 +267,7 @@ async def test_only_a_refusal_proves_that_an_effect_did_not_happen(
     async with playing(Answer(status, b"")) as tape:
         with pytest.raises(error):
             await make(tape.url).client.ask(
-                SEND, Question(body=b"{}"), lambda reply: Reply(body=reply.body)
+                ONLY_201, Question(body=b"{}"), lambda reply: Reply(body=reply.body)
             )
 
 

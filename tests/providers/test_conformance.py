@@ -17,8 +17,10 @@ from leadflood.contracts.errors import (
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.engine.clock import ManualClock
-from leadflood.engine.errors import NotConfigured, Unsure
+from leadflood.engine.errors import NotConfigured, Permanent, Throttled, Unsure
 from leadflood.engine.net.calls import Cut, Http, Unreached
+from leadflood.engine.net.ledger_port import LineState
+from leadflood.engine.net.settlement import classify_failure
 from leadflood.providers.catalog import CATALOG, PORTS, Entry, close_all, write_page
 
 from tests.support.conformance import Ask, list_asks, samples_of
@@ -150,14 +152,22 @@ async def test_throttling_says_how_long_and_is_nobodys_fault(make: Make, ask: As
     assert caught.value.retry_after_seconds > 0
 
 
+def line_state(gate: DirectGate) -> LineState:
+    """Return what the gateway makes of the last call's ledger line."""
+    state, _ = classify_failure(gate.calls[-1], (gate.errors + gate.bulk_errors)[-1])
+    return state
+
+
 @every_ask
-@pytest.mark.parametrize("status", [500, 502, 503, 599])
-async def test_a_server_error_is_down_or_for_an_effect_unsure(
-    make: Make, ask: Ask, status: int
+@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 599])
+async def test_a_fault_may_have_been_charged_and_is_down_or_for_an_effect_unsure(
+    make: Make, gate: DirectGate, ask: Ask, status: int
 ) -> None:
     async with playing(Answer(status, b"<html>oops", content_type="text/html")) as tape:
         with pytest.raises(Unsure if ask.is_effect else ProviderDown):
             await ask.run(make(ask.provider, tape.url))
+
+    assert line_state(gate) is LineState.UNRESOLVED
 
 
 @every_ask
@@ -174,16 +184,32 @@ async def test_garbage_is_changed_and_never_kept_or_for_an_effect_accepted(
             await ask.run(adapter)
 
     assert not gate.replies
+    assert line_state(gate) is LineState.UNRESOLVED
 
 
 @every_ask
 @pytest.mark.parametrize("status", [400, 405, 418])
-async def test_any_other_4xx_is_refused_for_good(make: Make, ask: Ask, status: int) -> None:
+async def test_any_other_4xx_is_refused_for_good(
+    make: Make, gate: DirectGate, ask: Ask, status: int
+) -> None:
     async with playing(Answer(status, b"{}")) as tape:
         with pytest.raises(ProviderRefused) as caught:
             await ask.run(make(ask.provider, tape.url))
 
     assert not isinstance(caught.value, ProviderKeyRefused)
+    assert line_state(gate) is LineState.RELEASED
+
+
+@every_ask
+@pytest.mark.parametrize("status", [302, 401, 402, 403, 422, 429, 451])
+async def test_what_was_refused_costs_nothing(
+    make: Make, gate: DirectGate, ask: Ask, status: int
+) -> None:
+    async with playing(Answer(status, b"{}")) as tape:
+        with pytest.raises((Permanent, Throttled)):
+            await ask.run(make(ask.provider, tape.url))
+
+    assert line_state(gate) is LineState.RELEASED
 
 
 @every_ask

@@ -115,12 +115,24 @@ class Gate(Protocol):
         """Ask for many at once; `send` gets only the items that no cached answer covers."""
 
 
+_DOUBTFUL_REFUSALS = frozenset({408, 409})
+"""A timeout, and a conflict with what may have been our own request."""
+
+
 class HttpReply(msgspec.Struct, frozen=True):
     """An HTTP answer of any status; header names are lower case; the body is capped."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether nothing was done or charged: true of a redirect and of nearly every 4xx.
+
+        A 5xx proves nothing: the gateway that answers it does not know what was done behind it.
+        """
+        return 300 <= self.status < 500 and self.status not in _DOUBTFUL_REFUSALS  # noqa: PLR2004 - the borders of RFC 9110's classes
 
 
 class Unreached(Transient):

@@ -10,7 +10,14 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from leadflood.engine.context import JobContext
-from leadflood.engine.errors import Permanent, Throttled, Transient, Unsure, code_of
+from leadflood.engine.errors import (
+    LeadfloodError,
+    Permanent,
+    Throttled,
+    Transient,
+    Unsure,
+    code_of,
+)
 from leadflood.engine.net.calls import BulkReply, Call, Cut, Reply, Unreached
 from leadflood.engine.net.ledger_port import LedgerReceipt, LineState, Purchase, StoredAnswer
 from leadflood.engine.net.shares import split_evenly
@@ -104,7 +111,8 @@ def _may_have_arrived(error: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, Unreached):
             return False
-        if isinstance(cause, Cut | Unsure | TimeoutError) or code_of(cause) == PROVIDER_CHANGED:
+        is_doubtful = isinstance(cause, LeadfloodError) and cause.may_have_acted
+        if is_doubtful or isinstance(cause, Cut | Unsure | TimeoutError):
             return True
         cause = cause.__cause__
     return not isinstance(error, Permanent | Throttled | Transient)

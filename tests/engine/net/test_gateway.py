@@ -13,6 +13,7 @@ from leadflood.engine.errors import (
     Bug,
     CapSpent,
     Denied,
+    LeadfloodError,
     NodeFenced,
     Permanent,
     Throttled,
@@ -48,6 +49,12 @@ QUICK = Settings(grace_seconds=0.05)
 
 async def states(database: Database) -> list[tuple[LineState, int | None, str | None]]:
     return [(line.state, line.settled_micros, line.outcome) for line in await list_lines(database)]
+
+
+def doubtful(error: LeadfloodError) -> LeadfloodError:
+    """Return the error of an answer behind which the work may have been done."""
+    error.may_have_acted = True
+    return error
 
 
 async def go(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
@@ -117,7 +124,10 @@ class TestLedger:
             (Unreached("refused"), LineState.RELEASED),
             (Cut("cut"), LineState.UNRESOLVED),
             (Throttled("slow down", 0.0), LineState.RELEASED),
-            (Permanent("bad json", code="provider.changed"), LineState.UNRESOLVED),
+            (doubtful(Permanent("unreadable")), LineState.UNRESOLVED),
+            (doubtful(Transient("502")), LineState.UNRESOLVED),
+            (doubtful(Throttled("503, slow down", 0.0)), LineState.UNRESOLVED),
+            (Transient("before it was sent"), LineState.RELEASED),
             (ValueError("ours"), LineState.UNRESOLVED),
         ],
     )
