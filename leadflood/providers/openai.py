@@ -33,7 +33,13 @@ from leadflood.contracts.provider_client import (
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
 from leadflood.contracts.text_cleaning import single_line
-from leadflood.contracts.vendor_http import UNFUNDED_SECONDS, Failure, Vendor, judge_error, wait_seconds
+from leadflood.contracts.vendor_http import (
+    UNFUNDED_SECONDS,
+    Failure,
+    Vendor,
+    judge_error,
+    wait_seconds,
+)
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.calls import (

@@ -27,6 +27,8 @@ class Fault(StrEnum):
     """Closes the socket: before reading, or in the middle of the answer, work done and billed."""
     GARBAGE = "garbage"
     """Work done and billed, but the answer's body cannot be read."""
+    ACTED_5XX = "acted_5xx"
+    """Work done and billed, but what answers is not the one who did it: an `Aftermath`."""
     HUGE = "huge"
     """Work done and billed, and 100 MB of answer."""
     SLOW = "slow"
@@ -35,6 +37,25 @@ class Fault(StrEnum):
     """A page lists one record twice."""
     CONTRADICTING = "contradicting"
     """Reports another job than this provider did before."""
+
+
+class Aftermath(StrEnum):
+    """What comes back of work that was done and billed (`acted_5xx`)."""
+
+    ERROR = "error"
+    """500 in the provider's own words."""
+    BAD_GATEWAY = "bad_gateway"
+    """502 with a gateway's page."""
+    GATEWAY_TIMEOUT = "gateway_timeout"
+    """504 with a gateway's page."""
+    CUT = "cut"
+    """The socket is closed in the middle of the answer."""
+    TIMEOUT = "timeout"
+    """Nothing, ever."""
+    GARBAGE = "garbage"
+    """200 with a body that cannot be read."""
+    PAGE = "page"
+    """200 with a page for people."""
 
 
 class FaultProfile(StrEnum):
@@ -52,6 +73,7 @@ _FLAKY: Final = {
     Fault.THROTTLED_BARE: 0.02,
     Fault.SERVER_ERROR: 0.03,
     Fault.CUT: 0.02,
+    Fault.ACTED_5XX: 0.02,
 }
 _HOSTILE_ONLY: Final = {
     Fault.GARBAGE: 0.01,
@@ -68,11 +90,30 @@ RATES: Final[Mapping[FaultProfile, Mapping[Fault, float]]] = {
 }
 
 
+_AFTERMATHS: Final = tuple(Aftermath)
+_LATE_FAULTS: Final = {
+    Aftermath.CUT: Fault.CUT,
+    Aftermath.TIMEOUT: Fault.TIMEOUT,
+    Aftermath.GARBAGE: Fault.GARBAGE,
+}
+
+
 class Injection(msgspec.Struct, frozen=True):
-    """A fault injected into one request; `is_early`: before the work rather than after it."""
+    """A fault injected into one request; `is_early`: before the work rather than after it.
+
+    `aftermath` is what comes back where the fault is `acted_5xx`.
+    """
 
     fault: Fault
     is_early: bool
+    aftermath: Aftermath
+
+    @property
+    def late_fault(self) -> Fault:
+        """The fault that shows once the work is done; `acted_5xx` where a page is shown."""
+        if self.fault is not Fault.ACTED_5XX:
+            return self.fault
+        return _LATE_FAULTS.get(self.aftermath, self.fault)
 
 
 class FaultInjector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +135,7 @@ class FaultInjector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         throw = int.from_bytes(digest[:6], "big") / (1 << 48)
         for fault, rate in rates.items():
             if throw < rate:
-                return Injection(fault, is_early=digest[7] % 2 == 0)
+                aftermath = _AFTERMATHS[digest[6] % len(_AFTERMATHS)]
+                return Injection(fault, is_early=digest[7] % 2 == 0, aftermath=aftermath)
             throw -= rate
         return None

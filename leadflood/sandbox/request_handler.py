@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from leadflood.engine.clock import Clock
-from leadflood.sandbox.faults import Fault, FaultInjector, Injection
+from leadflood.sandbox.faults import Aftermath, Fault, FaultInjector, Injection
 from leadflood.sandbox.journal import Journal, JournalEntry
 from leadflood.sandbox.prices import Limit, QuotaWindowKind, limits_of
 from leadflood.sandbox.provider_protocol import (
@@ -26,6 +26,12 @@ from leadflood.sandbox.quota import Quota, WindowUsage
 _HUGE_BYTES: Final = 100 * 1024 * 1024
 _CHUNK: Final = b"x" * (1024 * 1024)
 _GARBAGE: Final = b'{"people": [{"id": \xff\xfe<html>'
+_PAGE: Final = b"<html><head><title>nginx</title></head><body>Something went wrong</body></html>"
+_PAGE_STATUSES: Final = {
+    Aftermath.BAD_GATEWAY: 502,
+    Aftermath.GATEWAY_TIMEOUT: 504,
+    Aftermath.PAGE: 200,
+}
 _REFUSING: Final = {
     Fault.THROTTLED: RequestRefusal.THROTTLED,
     Fault.THROTTLED_BARE: RequestRefusal.THROTTLED,
@@ -207,7 +213,7 @@ class RequestHandler:
         if injection and injection.is_early and injection.fault is Fault.TIMEOUT:
             self._record(name, None)
             await anyio.sleep_forever()
-        response = self._work(body, number)
+        response = self._distort(self._work(body, number))
         self._record(name, response)
         state.mark_done(self._call)
         await state.wait(provider.name, injection)
@@ -260,6 +266,21 @@ class RequestHandler:
             return provider.refuse(RequestRefusal.OUT_OF_CREDITS, operation, None)
         return response
 
+    def _distort(self, response: ProviderResponse) -> ProviderResponse:
+        """Return what answers in place of the one who has done the work; the bill stays."""
+        injection = self._injection
+        if injection is None or injection.fault is not Fault.ACTED_5XX:
+            return response
+        aftermath = injection.aftermath
+        if aftermath is Aftermath.ERROR:
+            words = self._provider.refuse(RequestRefusal.SERVER_ERROR, self._operation, None)
+            return msgspec.structs.replace(response, status=words.status, body=words.body)
+        if (status := _PAGE_STATUSES.get(aftermath)) is None:
+            return response
+        return msgspec.structs.replace(
+            response, status=status, body=_PAGE, content_type="text/html"
+        )
+
     def _record(self, name: str, response: ProviderResponse | None) -> None:
         state = self._state
         state.journal.record(
@@ -270,7 +291,7 @@ class RequestHandler:
         injection = self._injection
         if injection is None:
             return self._respond(response)
-        match injection.fault:
+        match injection.late_fault:
             case Fault.TIMEOUT:
                 await anyio.sleep_forever()
             case Fault.CUT:

@@ -192,10 +192,10 @@ class _MessageHandler:
         return await self._reply(server, injection)
 
     async def _reply(self, server: _Connection, injection: Injection | None) -> str:
-        fault = injection.fault if injection else None
-        if fault is Fault.CUT:
+        fault = injection.late_fault if injection else None
+        if fault in {Fault.CUT, Fault.ACTED_5XX}:  # mail has no gateway with pages of its own
             server.disconnect()
-        if fault in {Fault.CUT, Fault.TIMEOUT}:
+        if fault in {Fault.CUT, Fault.ACTED_5XX, Fault.TIMEOUT}:
             await anyio.sleep_forever()
         return "Tuesday is not a reply" if fault is Fault.GARBAGE else _ACCEPTED
 

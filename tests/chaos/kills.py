@@ -18,6 +18,7 @@ import anyio
 import msgspec
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.embedded import embedded_postgres
+from leadflood.sandbox.faults import Fault
 
 from tests.support.chaos import (
     ChaosField,
@@ -32,6 +33,8 @@ from tests.support.pretend import Plan
 
 SOONEST_SECONDS, LATEST_SECONDS = 0.05, 3.0
 BUCKETS = 12
+ANSWERING = ("apollo", "hunter", "pdl", "openai", "trengo")
+"""Who can be asked what became of a call, or need not be: a mail in doubt stays `unknown`."""
 
 
 class Kill(msgspec.Struct, frozen=True):
@@ -110,6 +113,7 @@ async def run(options: SeriesOptions, nursery: Nursery, folder: Path) -> KillSer
         embedded_postgres(folder / "server", REAL_TIME) as server,
         open_chaos_field(nursery, server.url, folder, options.plan) as field,
     ):
+        await field.set_faults({Fault.ACTED_5XX: 0.02}, *ANSWERING)
         await field.start_run(discovered=options.leads - phones, phones=phones)
         killed = await kill_often(field, options.kills, random.Random(options.seed))  # noqa: S311 - when to kill
         await field.finish(seconds=1_200)

@@ -190,7 +190,7 @@ async def test_the_status_says_what_may_have_been_charged_whatever_its_vendor_ca
     vendor = msgspec.structs.replace(VENDOR, errors=dict.fromkeys(range(200, 600), _teapot))
     endpoint = msgspec.structs.replace(FIND, answers=frozenset({404}))
 
-    def read(reply: HttpReply) -> Reply:
+    def read(_reply: HttpReply) -> Reply:
         raise ProviderRefused("unreadable")
 
     async with playing(Answer(status, b"no")) as tape:

@@ -110,10 +110,11 @@ async def test_a_busy_server_says_so_before_it_takes_anything(
         assert await world.admin("messages") == []
 
 
-@pytest.mark.parametrize("fault", [Fault.CUT, Fault.TIMEOUT, Fault.GARBAGE])
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.TIMEOUT, Fault.GARBAGE, Fault.ACTED_5XX])
 async def test_after_a_cut_a_mail_was_taken_once_or_not_at_all(
     open_world: Open, fault: Fault
 ) -> None:
+    always_taken = {Fault.GARBAGE, Fault.ACTED_5XX}
     async with open_world(fault_rates={fault: 1.0}) as world:
         for number in range(8):
             with pytest.raises((aiosmtplib.SMTPException, OSError, UnicodeDecodeError)):
@@ -121,7 +122,7 @@ async def test_after_a_cut_a_mail_was_taken_once_or_not_at_all(
 
         list_messages, lines = await world.admin("messages"), await world.admin("invoices")
         assert {mail["count"] for mail in list_messages} == {1}
-        assert (len(list_messages) == 8) if fault is Fault.GARBAGE else (0 < len(list_messages) < 8)
+        assert (len(list_messages) == 8) if fault in always_taken else (0 < len(list_messages) < 8)
         assert [line["reference"] for line in lines] == [mail["key"] for mail in list_messages]
         assert (await world.admin("counters"))["faults"]["smtp"][fault] == 8
 

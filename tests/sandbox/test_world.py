@@ -1,6 +1,7 @@
 """Request handling of the pretend world: quotas, faults, open calls, restarts."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,30 @@ async def test_garbage_is_billed_and_cannot_be_read(open_world: Open) -> None:
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(reply.body)
     assert len(lines) == 1
+
+
+async def test_work_that_was_done_is_billed_whatever_answers_in_its_place(
+    open_world: Open,
+) -> None:
+    statuses: Counter[int | str] = Counter()
+    async with open_world() as world:
+        ids = await _ids(world)
+        matches = [
+            apollo_id for apollo_id in ids if (await _match(world, apollo_id)).json["person"]
+        ]
+        billed = len(await world.admin("invoices"))
+        await _set_fault(world, Fault.ACTED_5XX)
+        for apollo_id in matches:
+            try:
+                with anyio.fail_after(0.3):
+                    statuses[(await _match(world, apollo_id, apollo_id)).status] += 1
+            except (aiohttp.ClientError, TimeoutError) as error:
+                statuses[type(error).__name__] += 1
+
+        lines = (await world.admin("invoices"))[billed:]
+    assert [line["reference"] for line in lines] == matches
+    assert {200, 500, 502, 504} <= statuses.keys()
+    assert len(statuses) == 6
 
 
 async def test_a_huge_answer_is_100_megabytes(open_world: Open) -> None:

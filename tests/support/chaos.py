@@ -32,6 +32,7 @@ from leadflood.engine.net.calls import Http
 from leadflood.engine.net.client import open_client
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun
+from leadflood.sandbox.faults import Fault, FaultInjector
 from leadflood.sandbox.main import Announcement
 from leadflood.wiring.storage import Storage
 
@@ -57,6 +58,7 @@ ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.01
 AT_A_FAIR = OptInEvidence(wording="Write to me on WhatsApp", source="a fair")
 PATIENCE_SECONDS = 60.0
+NO_REASON = "unknown without a reason"
 
 BACKENDS = Query(
     "backends",
@@ -135,6 +137,16 @@ LINES = Query(
     " FROM provider_call",
     (),
 )
+CAPS = Query(
+    "caps",
+    """
+    SELECT run.id, run.cap_micros, array_agg(line.id::text) AS lines
+    FROM run JOIN provider_call AS line ON line.run_id = run.id
+    WHERE run.id = ANY ($1::uuid[]) AND run.cap_micros IS NOT NULL
+    GROUP BY run.id, run.cap_micros
+    """,
+    ("run_ids",),
+)
 BUDGETS = Query(
     "budgets",
     """
@@ -169,6 +181,22 @@ class Invoice(msgspec.Struct, frozen=True):
     reference: str
     amount_micros: int
     credits: Decimal
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How often each fault came at each provider."""
+
+    faults: dict[str, dict[str, int]]
+
+    def count_doubts(self) -> int:
+        """Count the faults after which nobody can know what became of a send."""
+        harmless = {Fault.THROTTLED.value, Fault.THROTTLED_BARE.value, Fault.SLOW.value}
+        return sum(
+            count
+            for provider in ("smtp", "trengo")
+            for fault, count in self.faults.get(provider, {}).items()
+            if fault not in harmless
+        )
 
 
 class DeliveredMessage(msgspec.Struct, frozen=True):
@@ -346,7 +374,13 @@ class ChaosField:
         run_id = storage.ids.new()
         async with publisher.transaction() as publication:
             tx = publication.tx
-            new = NewRun(id=run_id, kind="chaos", title=icp.name, sends="go")
+            new = NewRun(
+                id=run_id,
+                kind="chaos",
+                title=icp.name,
+                sends="go",
+                cap_micros=self.plan.cap_micros,
+            )
             await runs.create(tx, new, storage.clock.now())
             events: list[Any] = []
             if discovered:
@@ -390,6 +424,11 @@ class ChaosField:
         )
         assert reply.status == 200, reply
         return msgspec.json.decode(reply.body, type=target, strict=False)
+
+    async def set_faults(self, rates: dict[Fault, float], *providers: str) -> None:
+        """Change the faults of the world, at some of its providers or at all."""
+        injector = FaultInjector(rates=rates, providers=providers)
+        await self.ask("faults", FaultInjector, "POST", injector)
 
     async def open_calls(self) -> list[OpenCall]:
         """Return the calls that the world has not answered yet."""
@@ -469,6 +508,7 @@ async def make_report(field: ChaosField) -> ChaosReport:
     lines = await db.fetch(LINES)
     arrived = await field.ask("messages", list[DeliveredMessage])
     invoices = await field.ask("invoices", list[Invoice])
+    doubts = (await field.ask("counters", Counted)).count_doubts()
     dead = await db.fetch(DEAD)
     unfinished = await db.fetch(
         UNFINISHED,
@@ -480,8 +520,9 @@ async def make_report(field: ChaosField) -> ChaosReport:
         *[f"live jobs: {counts['live_jobs']}" for _ in range(counts["live_jobs"] > 0)],
         *[f"open runs: {counts['open_runs']}" for _ in range(counts["open_runs"] > 0)],
         *[f"not final: {dict(row.items())}" for row in unfinished],
-        *_wrong_sends(field, intents, arrived),
+        *_without_doubts(list(_wrong_sends(field, intents, arrived)), doubts),
         *_wrong_lines(lines, invoices),
+        *_passed_caps(await db.fetch(CAPS, run_ids=run_ids), invoices),
         *[
             f"dead letter: {row['stage']} {row['error_code']}: {row['error']}"
             for row in dead
@@ -511,6 +552,22 @@ async def make_report(field: ChaosField) -> ChaosReport:
     )
 
 
+def _without_doubts(problems: Sequence[str], doubts: int) -> Iterable[str]:
+    """Leave out the sends in doubt where the world has caused as many doubts."""
+    unknown = [line for line in problems if line.startswith(NO_REASON)]
+    return problems if len(unknown) > doubts else [line for line in problems if line not in unknown]
+
+
+def _passed_caps(rows: Sequence[Any], invoices: Sequence[Invoice]) -> Iterable[str]:
+    """Yield the runs that were invoiced for more than their cap."""
+    amounts = Counter[str]()
+    for invoice in invoices:
+        amounts[invoice.reference] += invoice.amount_micros
+    for row in rows:
+        if (sum_micros := sum(amounts[line] for line in row["lines"])) > row["cap_micros"]:
+            yield f"run {row['id']} was invoiced {sum_micros} of {row['cap_micros']}"
+
+
 def _wrong_sends(
     field: ChaosField, intents: Sequence[Any], arrived: Sequence[DeliveredMessage]
 ) -> Iterable[str]:
@@ -532,7 +589,7 @@ def _wrong_intent(field: ChaosField, row: Any, *, is_mail: bool, has_arrived: bo
         case "accepted":
             return "" if has_arrived else "accepted, but never arrived"
         case "unknown" if row["id"] not in field.may_be_unknown:
-            return "unknown without a reason"
+            return NO_REASON
         case "unknown":
             return "" if is_mail else "Trengo would have answered"
         case "refused" | "cancelled":
@@ -562,5 +619,7 @@ def _wrong_lines(lines: Sequence[Any], invoices: Sequence[Invoice]) -> Iterable[
     for name, row in by_id.items():
         if row["state"] == "reserved":
             yield f"still reserved: {dict(row.items())}"
+        if row["state"] == "unresolved" and row["reserved_micros"] < amounts.get(name, 0):
+            yield f"reserved less than is invoiced ({amounts[name]}): {dict(row.items())}"
         if row["state"] == "settled" and row["settled_micros"] != amounts.get(name, 0):
             yield f"settled is not invoiced ({amounts.get(name, 0)}): {dict(row.items())}"

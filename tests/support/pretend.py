@@ -12,7 +12,7 @@ from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.providers import catalog
 from leadflood.sandbox.connections import connections
-from leadflood.sandbox.faults import FaultProfile
+from leadflood.sandbox.faults import Fault, FaultProfile
 from leadflood.sandbox.main import Announcement
 from leadflood.sandbox.population import Person, Population
 from leadflood.sandbox.prices import DOCUMENTED_LIMITS, Limit, Prices
@@ -26,12 +26,17 @@ COUNTRIES = ("DE", "NL", "GB", "US", "SE")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How many times the documented limits the world allows, and how long its answers take."""
+    """How many times the documented limits the world allows, and how long its answers take.
+
+    `cap_micros` is the cap of each run; None: it has none.
+    """
 
     times: int = 20
     people_count: int = 8_000
     latency_seconds: dict[str, float] = {}
     faults: FaultProfile = FaultProfile.NONE
+    fault_rates: dict[Fault, float] | None = None
+    cap_micros: int | None = None
     slow_seconds: float = 1.0
     timeout_seconds: float = 10.0
     cool_down_seconds: float = 0.5
@@ -54,6 +59,7 @@ def world_config(plan: Plan, folder: Path) -> WorldConfig:
         },
         latency_seconds=plan.latency_seconds,
         faults=plan.faults,
+        fault_rates=plan.fault_rates,
         slow_seconds=plan.slow_seconds,
     )
 
