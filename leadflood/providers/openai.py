@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -150,14 +150,17 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+_Tokens = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 class _BrokenDraft(Exception):
@@ -306,10 +309,13 @@ class OpenAi:
         except (httpx2.HTTPError, TimeoutError, OSError) as error:
             raise Cut(f"the answer broke off: {error}") from error
         with judging(reply):
-            usage = self._client.decode(reply.body, _Completion).usage
-        cost = self._most_micros(body) if usage is None else self._micros(usage)
-        hints = _read_hints(reply, self._clock.now())
-        return Reply(body=reply.body, cost_micros=cost, hints=hints)
+            usage = _read_usage(self._client.decode(reply.body, _Completion).usage)
+        return Reply(
+            body=reply.body,
+            cost_micros=self._most_micros(body) if usage is None else self._micros(usage),
+            is_priced=usage is not None or self._prices() is None,
+            hints=_read_hints(reply, self._clock.now()),
+        )
 
     def _status_error(self, error: "openai.APIStatusError") -> LeadfloodError:
         """Return what a status means; 429 is either too fast or out of credits."""
@@ -436,6 +442,14 @@ def _user_message(request: DraftRequest) -> str:
         "max_body": request.max_body,
     }
     return msgspec.json.encode(values).decode()
+
+
+def _read_usage(raw: msgspec.Raw) -> _Usage | None:
+    """Return the tokens that are charged; None where the answer does not tell both counts."""
+    try:
+        return msgspec.json.decode(raw, type=_Usage)
+    except msgspec.DecodeError:
+        return None
 
 
 def _decode_draft(content: str) -> _DraftBody:

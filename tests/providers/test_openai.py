@@ -226,10 +226,26 @@ async def test_the_finish_reason_is_looked_at_before_the_content(make: Make) -> 
             await make(tape.url).write_draft(REQUEST)
 
 
-async def test_without_usage_the_most_is_booked(make: Make, gate: DirectGate) -> None:
-    async with playing(completion(DRAFT, "success_no_usage")) as tape:
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": 12},
+        {"prompt_tokens": 12, "completion_tokens": None},
+        {"prompt_tokens": 12, "completion_tokens": -1},
+        "many",
+    ],
+)
+async def test_an_answer_without_its_tokens_does_not_tell_its_price(
+    make: Make, gate: DirectGate, usage: object
+) -> None:
+    answer = completion(DRAFT, "success_no_usage")
+    body = msgspec.json.decode(answer.body) | {"usage": usage}
+    async with playing(msgspec.structs.replace(answer, body=msgspec.json.encode(body))) as tape:
         draft = await make(tape.url, **PRICES).write_draft(REQUEST)
 
+    assert not gate.replies[-1].is_priced
     assert draft.cost_micros == gate.calls[-1].max_cost_micros
     assert draft.cost_micros > 1_200 * 0.6
 
