@@ -66,11 +66,15 @@ SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
 
 class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Caps over all providers, in micro-units of `currency`. None means no cap."""
+    """Caps over all providers, in micro-units of `currency`. None means no cap.
+
+    `user_day_micros` is what the runs of one user may cost a day, over all of them.
+    """
 
     currency: str = "EUR"
-    day_micros: int | None = None
+    day_micros: int | None = 50_000_000
     month_micros: int | None = None
+    user_day_micros: int | None = 20_000_000
     run_micros: int | None = 5_000_000
     lead_micros: int | None = None
 

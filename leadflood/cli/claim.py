@@ -1,10 +1,10 @@
 """`leadflood claim`: the one-time link for the first administrator."""
 
-from leadflood.cli.console import format_time, print_data, print_json, print_message
+from leadflood.cli.console import format_money, format_time, print_data, print_json, print_message
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.domain.auth.schemas.links import OneTimeLink
 from leadflood.engine.errors import Conflict
-from leadflood.settings import Settings
+from leadflood.settings import BudgetSettings, Settings
 from leadflood.wiring.storage import Storage
 
 WILDCARD_HOSTS = {"", "0.0.0.0", "::"}  # noqa: S104 - no address that a browser can open
@@ -44,6 +44,23 @@ async def show_claim_link(storage: Storage, address: str) -> None:
             "there is no user yet: open this link once to become the administrator (24 h):"
         )
         print_message(f"  {base}{link.path}")
+        print_message(describe_caps(storage.settings.budget))
+
+
+def describe_caps(budget: BudgetSettings) -> str:
+    """Say what may be spent before anybody has set a cap."""
+    caps = {
+        "a day in all": budget.day_micros,
+        "a day for each user": budget.user_day_micros,
+        "a run": budget.run_micros,
+    }
+    amounts = [
+        f"{'no cap' if cap is None else format_money(cap, 2)} {words}"
+        for words, cap in caps.items()
+    ]
+    return (
+        f"at most is spent, in {budget.currency}: {', '.join(amounts)} ([budget] of the settings)"
+    )
 
 
 def base_url(settings: Settings, port: int | None = None) -> str:

@@ -11,6 +11,7 @@ from leadflood.cli.console import format_time, print_data, print_json, print_mes
 from leadflood.cli.database_command import AsJson, with_storage
 from leadflood.domain.audit.schemas import AuditEntry
 from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.users import UserState, UserView
 from leadflood.domain.users.schemas import IssuedLink, UserFilter
@@ -69,7 +70,7 @@ def invite(
     """Invite a user: prints a one-time registration link."""
 
     async def act(storage: Storage, tx: Tx) -> tuple[IssuedLink, AuditEntry]:
-        invited = await storage.users.invite(tx, email, name, role)
+        invited = await storage.users.invite(tx, email, name, role, OPERATOR)
         return invited, _entry("user.invited", invited, {"role": role.value})
 
     _print_link(_with_audit(act), as_json=as_json)
@@ -90,7 +91,9 @@ def reset_password(
         user = await storage.users.get_by_email(email, tx)
         is_new = user.state is UserState.INVITED
         kind = LinkKind.INVITATION if is_new else LinkKind.RESET
-        issued = await storage.users.make_link(tx, user.id, kind, removes_totp=removes_totp)
+        issued = await storage.users.make_link(
+            tx, user.id, kind, OPERATOR, removes_totp=removes_totp
+        )
         return issued, _entry("user.reset_link_made", issued, {"removesTotp": removes_totp})
 
     _print_link(_with_audit(act), as_json=as_json)

@@ -22,7 +22,9 @@ def build_gateway(
     """Build the gateway of an engine, and what operators change of it while it runs."""
     settings = storage.settings
     caps = LedgerSettings(
-        Caps(settings.budget.day_micros, settings.budget.month_micros), settings.caps()
+        Caps(settings.budget.day_micros, settings.budget.month_micros),
+        settings.caps(),
+        settings.budget.user_day_micros,
     )
     ledger = PostgresLedger(caps)
     gateway = ProviderGateway(_parts(storage, engine, ledger, crash_point), settings.gate)

@@ -52,7 +52,9 @@ STATEMENTS = (
         ended_at timestamptz,
         cancelled_at timestamptz,
         cancelled_by text,
-        is_loading boolean NOT NULL DEFAULT false
+        is_loading boolean NOT NULL DEFAULT false,
+        opened_by text NOT NULL DEFAULT '',
+        is_shared boolean NOT NULL DEFAULT false
     )
     """,
     "CREATE INDEX run_open ON run (id) WHERE state = 'running'",

@@ -16,7 +16,9 @@ import anyio
 import jwt
 import msgspec
 import pytest
-from leadflood.api.http.routing import Route
+from leadflood.api.http.field_rights import list_guarded_fields
+from leadflood.api.http.openapi import describe
+from leadflood.api.http.routing import Route, Signature
 from leadflood.api.routes import list_routes
 from leadflood.app import Node
 from leadflood.domain.auth.rules.access_tokens import SigningKey
@@ -42,6 +44,7 @@ ROLES: dict[str, set[str]] = {
     "messages:read": ALL,
     "messages:write": {ADMIN, MANAGER, REP},
     "messages:approve": {ADMIN, MANAGER, REP},
+    "messages:send": {ADMIN, MANAGER, REP},
     "templates:write": {ADMIN, MANAGER},
     "jobs:read": ALL,
     "events:read": ALL,
@@ -49,6 +52,7 @@ ROLES: dict[str, set[str]] = {
     "users:read": {ADMIN, MANAGER},
     "users:write": {ADMIN},
     "audit:read": {ADMIN},
+    "budget:write": {ADMIN, MANAGER},
     "settings:read": {ADMIN, MANAGER},
     "settings:write": {ADMIN},
     "system:read": {ADMIN, MANAGER},
@@ -171,7 +175,7 @@ ROUTES: dict[str, str] = {
     "PATCH /v1/messages/{messageId}": "messages:write",
     "PUT /v1/messages/{messageId}/approval": "messages:approve",
     "PUT /v1/messages/{messageId}/rejection": "messages:approve",
-    "POST /v1/messages/{messageId}/send": "messages:approve",
+    "POST /v1/messages/{messageId}/send": "messages:send",
     "PUT /v1/leads/{leadId}/opt-ins/{channel}": "leads:write",
     "DELETE /v1/leads/{leadId}/opt-ins/{channel}": "leads:write",
     "GET /v1/templates": "messages:read",
@@ -224,6 +228,55 @@ ROUTES: dict[str, str] = {
     "GET /docs": OPEN,
     "GET /docs/{asset}": OPEN,
 }
+SENDS = "go needs messages:send"
+RUN_CAP = "without budget:write it is lowered to budget.run_micros"
+LEAD_CAP = "without budget:write it is lowered to budget.lead_micros"
+MAX_LEADS = "at most 1,000 for SALES_REP, 100,000 for MANAGER"
+GRANT = "needs all that the role allows; ADMIN no API key may give"
+SEARCH = {
+    "maxLeads": MAX_LEADS,
+    "sends": SENDS,
+    "capMicros": RUN_CAP,
+    "leadCapMicros": LEAD_CAP,
+}
+FIELDS: dict[str, dict[str, str]] = {
+    "POST /v1/users": {"role": GRANT},
+    "PATCH /v1/users/{userId}": {"role": GRANT},
+    "POST /v1/users/{userId}/password-reset": {
+        "removesTotp": "true is refused to API keys: log in as a person"
+    },
+    "POST /v1/icps": {"autopilot": "high needs messages:send"},
+    "PUT /v1/icps/{icpId}": {"autopilot": "high needs messages:send"},
+    "POST /v1/icps/{icpId}/search": SEARCH,
+    "POST /v1/discovery/runs": SEARCH,
+    "POST /v1/leads": {"sends": SENDS, "capMicros": RUN_CAP},
+    "POST /v1/leads/{leadId}/enrich": {"sends": SENDS, "capMicros": RUN_CAP},
+    "POST /v1/leads/bulk": {
+        "filter": "needs leads:read",
+        "preview": "true needs leads:read",
+        "sends": SENDS,
+        "capMicros": RUN_CAP,
+    },
+    "PUT /v1/imports/{importId}/mapping": {
+        "onDuplicate": "update needs leads:write",
+        "sends": SENDS,
+        "capMicros": RUN_CAP,
+    },
+}
+"""What fields of a request, or some of their values, need beside the route's permission."""
+DANGEROUS = {
+    "autopilot",
+    "capMicros",
+    "leadCapMicros",
+    "maxLeads",
+    "onDuplicate",
+    "removesTotp",
+    "role",
+    "sends",
+}
+"""Fields that send, spend, overwrite or grant, in whichever request they stand."""
+HARMLESS = {"POST /v1/icps/preview autopilot"}
+"""It saves nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -310,10 +363,43 @@ async def test_each_role_is_let_in_where_it_may_and_nowhere_else(
         assert all(answer.status != 401 for answer in answers.values())
 
 
+def test_each_field_with_a_right_is_in_the_table(table: list[Route]) -> None:
+    rights = {
+        route.name: {field.name: field.right.text for field in list_guarded_fields(body)}
+        for route in table
+        if (body := Signature.of(route).body) is not None
+    }
+
+    assert {name: fields for name, fields in rights.items() if fields} == FIELDS
+
+
+def test_no_field_that_sends_spends_overwrites_or_grants_is_free(table: list[Route]) -> None:
+    for route in table:
+        names = names_within(Signature.of(route).body)
+        free = (names & DANGEROUS) - FIELDS.get(route.name, {}).keys()
+        assert {f"{route.name} {name}" for name in free} <= HARMLESS
+
+
+def names_within(kind: Any) -> set[str]:
+    """The names on the wire of a body's own fields."""
+    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return {field.encode_name for field in msgspec.structs.fields(kind)} if is_struct else set()
+
+
+def test_rights_on_fields_are_shown_in_the_contract(table: list[Route]) -> None:
+    schemas = describe(table)["components"]["schemas"]
+
+    for name in ("DiscoveryBody", "NewLead", "BulkBody", "ImportMapping"):
+        assert "messages:send" in str(schemas[name]["properties"]["sends"]["x-right"])
+        assert RUN_CAP in str(schemas[name]["properties"]["capMicros"])
+
+
 def test_the_table_is_printed() -> None:
     for name, need in ROUTES.items():
         roles = "everybody" if need == OPEN else " ".join(sorted(ROLES[need]))
         print(f"{name:60} {need:18} {roles}")  # noqa: T201 - this is what it is for
+        for field, right in FIELDS.get(name, {}).items():
+            print(f"    {field:56} {right}")  # noqa: T201 - same
 
 
 async def test_an_open_route_asks_for_nothing(fort: Client, table: list[Route]) -> None:

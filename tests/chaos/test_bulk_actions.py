@@ -3,7 +3,7 @@ from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.api.http.request_context import OPERATOR
+from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.domain.bulk_actions.schemas import (
     BulkAction,
     BulkView,

@@ -9,8 +9,7 @@ from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.api.http.request_context import OPERATOR
-from leadflood.domain.auth.schemas.principals import EVERYTHING
+from leadflood.domain.auth.schemas.principals import EVERYTHING, OPERATOR
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.imports import ImportService

@@ -78,9 +78,11 @@ async def test_the_first_start_prints_a_claim_link_that_makes_the_first_admin(
 ) -> None:
     async with serving(tmp_path, database_settings) as (_, told):
         lines = await lines_until(told, "/claim/")
+        caps = await lines_until(told, "at most is spent")
         told_line = next(line for line in lines if "listening on" in line)
         address = told_line.partition("listening on ")[2].split()[0]
         token = lines[-1].partition("/claim/")[2].split()[0]
+        assert "in EUR: 50.00 a day in all, 20.00 a day for each user, 5.00 a run" in caps[-1]
         given = {"token": token, "email": "Owner@Team.example", "password": "my own pass phrase"}
         async with aiohttp.ClientSession() as session:
             async with session.post(f"{address}/v1/auth/claim", json=given) as claimed:

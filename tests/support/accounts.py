@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.accounts import Accounts
@@ -42,7 +43,7 @@ async def register(
 ) -> UUID:
     """Invite a user, who registers; return their id."""
     async with database.transaction() as tx:
-        issued = await make_users(database, clock).invite(tx, EMAIL, "Ann", role)
+        issued = await make_users(database, clock).invite(tx, EMAIL, "Ann", role, OPERATOR)
     registration = accounts.use.registration
     prepared = await registration.prepare(issued.link.token, "", PASSWORD)
     async with database.transaction() as tx:

@@ -28,9 +28,9 @@ ADD_NODE = Query(
 DROP_NODE = Query("drop_node", "DELETE FROM node WHERE id = $1", ("id",))
 ADD_RUN = Query(
     "add_run",
-    "INSERT INTO run (id, kind, created_at, cap_micros, lead_cap_micros, providers, cancelled_at)"
-    " VALUES ($1, 'test', $2, $3, $4, $5, $6)",
-    ("id", "now", "cap", "lead_cap", "providers", "cancelled_at"),
+    "INSERT INTO run (id, kind, created_at, cap_micros, lead_cap_micros, providers, cancelled_at,"
+    " opened_by) VALUES ($1, 'test', $2, $3, $4, $5, $6, $7)",
+    ("id", "now", "cap", "lead_cap", "providers", "cancelled_at", "opened_by"),
 )
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -102,6 +102,7 @@ async def add_run(
     lead_cap: int | None = None,
     providers: list[str] | None = None,
     is_cancelled: bool = False,
+    opened_by: str = "",
 ) -> UUID:
     """Insert a run with caps; return its id."""
     run_id = uuid4()
@@ -113,6 +114,7 @@ async def add_run(
         lead_cap=lead_cap,
         providers=providers,
         cancelled_at=NOW if is_cancelled else None,
+        opened_by=opened_by,
     )
     return run_id
 

@@ -11,10 +11,9 @@ from aiohttp import hdrs, web
 
 from leadflood.api.http.client_address import address_of
 from leadflood.api.http.platform import Platform
-from leadflood.api.http.request_context import OPERATOR
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.token_throttle import TokenThrottle
-from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.principals import OPERATOR, Principal
 from leadflood.engine.errors import Unauthenticated
 
 SCHEME = "bearer "

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from leadflood.api.http.decoding import decode_body, decode_path, decode_query, unknown_parameter
+from leadflood.api.http.field_rights import list_guarded_fields, require_field_rights
 from leadflood.api.http.naming import snake_case
 from leadflood.api.http.pagination import PageRequest, names_in
 from leadflood.api.http.platform import Platform
@@ -35,6 +36,7 @@ class Endpoint:
         self._services = services
         body = signature.body
         self._decode = msgspec.json.Decoder(body).decode if body is not None else None
+        self._guarded = list_guarded_fields(body)
         self._path = [(snake_case(name), name, kind) for name, kind in signature.path.items()]
         self._parts = _find_parts(route, signature, parts)
         self.is_versioned = signature.is_versioned
@@ -69,6 +71,7 @@ class Endpoint:
         selected = self._read_query(query, arguments)
         if self._decode is not None:
             arguments["body"] = decode_body(body, self._decode)
+            require_field_rights(self._guarded, arguments["body"], caller.principal)
         if self._takes_caller:
             arguments["caller"] = caller
         if self.route.takes:

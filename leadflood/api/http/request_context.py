@@ -11,13 +11,16 @@ from aiohttp import hdrs, web
 from leadflood.api.http.client_address import ORIGIN
 from leadflood.api.http.problems import HttpRefused
 from leadflood.domain.audit.schemas import AuditActor
-from leadflood.domain.auth.schemas.principals import Editor, Principal, PrincipalKind, Visibility
-from leadflood.domain.auth.schemas.roles import ALL
+from leadflood.domain.auth.schemas.principals import (
+    OPERATOR,
+    Editor,
+    Principal,
+    PrincipalKind,
+    Visibility,
+)
+from leadflood.domain.runs.schemas import RunOpener, opener_of
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
-
-OPERATOR = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL)
-"""Whoever holds `http.token` of the settings: may do everything, is nobody's user."""
 
 NOBODY = Principal(kind=PrincipalKind.NOBODY, name="nobody", permissions=frozenset())
 """Whoever asks a route that is open to all."""
@@ -59,6 +62,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def editor(self) -> Editor:
         """The caller as the editor that services expect."""
         return Editor(by=self.by, visibility=self.visibility, if_match=self.if_match)
+
+    @property
+    def opener(self) -> RunOpener:
+        """The caller as the opener of runs."""
+        return opener_of(self.principal)
 
     @property
     def actor(self) -> AuditActor:

@@ -14,10 +14,12 @@ from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.lead_actions import TagText
 from leadflood.api.routes.lead_list import LeadFilterQuery
-from leadflood.api.routes.leads import Cap, Providers
+from leadflood.api.routes.leads import Providers
 from leadflood.api.services import Services
 from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.auth.schemas.field_rights import needs
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.bulk_actions.schemas import (
     MOST_LEADS,
     BulkAction,
@@ -27,7 +29,7 @@ from leadflood.domain.bulk_actions.schemas import (
     Parameters,
     StartedAction,
 )
-from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
+from leadflood.domain.runs.schemas import NO_SPENDING, RunCap, RunLimits, RunOpener, Sends
 from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound
 
 _BY_ALL = frozenset({"action", "ids", "filter", "preview", "expected_count"})
@@ -62,15 +64,15 @@ class BulkBody(
 
     action: BulkAction
     ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=10_000)] | None = None
-    filter: LeadFilterQuery | None = None
+    filter: Annotated[LeadFilterQuery | None, needs(Permission.LEADS_READ)] = None
     owner_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
     tag: TagText | msgspec.UnsetType = msgspec.UNSET
     icp_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
-    sends: SendsPolicy | msgspec.UnsetType = msgspec.UNSET
+    sends: Sends | msgspec.UnsetType = msgspec.UNSET
     providers: Providers | msgspec.UnsetType | None = msgspec.UNSET
-    cap_micros: Cap | msgspec.UnsetType | None = msgspec.UNSET
+    cap_micros: RunCap | msgspec.UnsetType | None = msgspec.UNSET
     force: bool | msgspec.UnsetType = msgspec.UNSET
-    preview: bool = False
+    preview: Annotated[bool, needs(Permission.LEADS_READ, "true")] = False
     expected_count: Annotated[int, msgspec.Meta(ge=0, le=MOST_LEADS)] | None = None
 
 
@@ -151,7 +153,7 @@ async def _read_action(body: BulkBody, caller: Caller, services: Services) -> Ne
         parameters=await _read_parameters(body, services),
         lead_ids=await _select_leads(body, caller, services),
         by=caller.by,
-        limits=_read_limits(body),
+        limits=_read_limits(body, caller.opener),
         filter_text=None if body.filter is None else _compact(body.filter),
         visibility=caller.visibility,
     )
@@ -173,13 +175,14 @@ async def _select_leads(body: BulkBody, caller: Caller, services: Services) -> S
     return await services.bulk.select_leads(body.filter.filter_for(caller))
 
 
-def _read_limits(body: BulkBody) -> RunLimits:
+def _read_limits(body: BulkBody, opener: RunOpener) -> RunLimits:
     if body.action is not BulkAction.ENRICH:
-        return NO_SPENDING
+        return msgspec.structs.replace(NO_SPENDING, opener=opener)
     return RunLimits(
         sends=body.sends or SendsPolicy.HOLD,
         providers=None if body.providers is msgspec.UNSET else body.providers,
         cap_micros=None if body.cap_micros is msgspec.UNSET else body.cap_micros,
+        opener=opener,
     )
 
 

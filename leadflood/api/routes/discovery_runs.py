@@ -12,10 +12,12 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import RawResponse, created_or_existing
 from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, Subject, UnitOfWork
-from leadflood.api.routes.leads import Cap, Providers
+from leadflood.api.routes.leads import Providers
 from leadflood.api.routes.runs import Cancellation, Kind, RunState, record_cancellation
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.auth.schemas.field_rights import at_most
+from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.discovery.schemas import (
     DiscoveryInspection,
     DiscoveryRunDetail,
@@ -30,11 +32,15 @@ from leadflood.domain.discovery.schemas import (
     SearchRequest,
     StartedDiscovery,
 )
-from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.schemas import LeadCap, RunCap, RunLimits, RunOpener, Sends
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 
 ProviderName = Annotated[str, msgspec.Meta(max_length=40)]
-MaxLeads = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+MaxLeads = Annotated[
+    int,
+    msgspec.Meta(ge=1, le=1_000_000),
+    at_most({Role.SALES_REP: 1_000, Role.MANAGER: 100_000}),
+]
 _RECORDS = "records"
 """The parts that the cursor of an inspection goes through."""
 
@@ -49,19 +55,20 @@ class SearchLimits(
     """
 
     max_leads: MaxLeads = 100
-    sends: SendsPolicy = SendsPolicy.HOLD
+    sends: Sends = SendsPolicy.HOLD
     providers: Providers | None = None
-    cap_micros: Cap | None = None
-    lead_cap_micros: Cap | None = None
+    cap_micros: RunCap | None = None
+    lead_cap_micros: LeadCap | None = None
     again: bool = False
 
-    def request(self, icp_id: UUID, kind: str, provider: str) -> SearchRequest:
+    def request(self, icp_id: UUID, kind: str, provider: str, opener: RunOpener) -> SearchRequest:
         """Return a search with these limits."""
         limits = RunLimits(
             sends=self.sends,
             providers=self.providers,
             cap_micros=self.cap_micros,
             lead_cap_micros=self.lead_cap_micros,
+            opener=opener,
         )
         return SearchRequest(
             icp_id=icp_id,
@@ -191,7 +198,10 @@ class InspectionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     also=(HTTPStatus.OK,),
 )
 async def start_discovery(
-    body: DiscoveryBody, services: Services, late_uow: LateUnitOfWork[RawResponse]
+    body: DiscoveryBody,
+    caller: Caller,
+    services: Services,
+    late_uow: LateUnitOfWork[RawResponse],
 ) -> RawResponse:
     """Start looking for the people an ICP describes, once a day for the same request.
 
@@ -200,7 +210,8 @@ async def start_discovery(
     """
     icp_id = await services.icps.resolve_version(body.icp_id)
     provider = body.provider or services.discovery.require_sources()[0]
-    plan = await services.searches.plan(body.request(icp_id, body.kind, provider))
+    request = body.request(icp_id, body.kind, provider, caller.opener)
+    plan = await services.searches.plan(request)
 
     async def begin(uow: UnitOfWork) -> RawResponse:
         started = await begin_search(uow, services, plan)

@@ -28,12 +28,12 @@ from leadflood.domain.icp.service.rule_changes import (
     remove_rule,
     replace_rules,
 )
-from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
 Position = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 RuleList = Annotated[tuple[QualificationRule, ...], msgspec.Meta(max_length=500)]
 Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)]
-CHANGE_ERRORS = (Invalid, NotFound, Conflict, PreconditionFailed)
+CHANGE_ERRORS = (Invalid, NotFound, Conflict, PreconditionFailed, Denied)
 
 
 class RulesBody(
@@ -101,7 +101,7 @@ async def replace_all_rules(
     "/v1/icps/{icpId}/rules",
     permission="icps:write",
     status=HTTPStatus.CREATED,
-    errors=(Invalid, NotFound, Conflict),
+    errors=CHANGE_ERRORS,
 )
 async def add_rule(
     icp_id: UUID, body: QualificationRule, caller: Caller, services: Services, uow: UnitOfWork

@@ -13,7 +13,7 @@ from leadflood.api.http.responses import RawResponse, created_or_existing
 from leadflood.api.http.routing import get, post
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.discovery_runs import ProviderName, SearchLimits, begin_search
-from leadflood.api.routes.icps import IcpBody
+from leadflood.api.routes.icps import PreviewedIcp
 from leadflood.api.routes.runs import RunState
 from leadflood.api.services import Services
 from leadflood.contracts.found_values import Scalar
@@ -138,7 +138,7 @@ class SearchQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True,
     reason="it only reads",
 )
 async def preview_new_icp(
-    body: IcpBody, query: PreviewQuery, caller: Caller, services: Services
+    body: PreviewedIcp, query: PreviewQuery, caller: Caller, services: Services
 ) -> PreviewView:
     """Preview the scores that an unsaved ICP would give the leads there are.
 
@@ -189,7 +189,11 @@ async def preview_icp(
     also=(HTTPStatus.OK,),
 )
 async def start_search(
-    icp_id: UUID, body: SearchBody, services: Services, late_uow: LateUnitOfWork[RawResponse]
+    icp_id: UUID,
+    body: SearchBody,
+    caller: Caller,
+    services: Services,
+    late_uow: LateUnitOfWork[RawResponse],
 ) -> RawResponse:
     """Search for the people an ICP describes, at all its sources, once a day.
 
@@ -199,7 +203,7 @@ async def start_search(
     version_id = await services.icps.resolve_version(icp_id)
     sources = sorted(set(body.sources or services.discovery.require_sources()))
     plans = [
-        await services.searches.plan(body.request(version_id, "search", source))
+        await services.searches.plan(body.request(version_id, "search", source, caller.opener))
         for source in sources
     ]
 

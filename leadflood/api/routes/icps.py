@@ -12,6 +12,8 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, post, put
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
+from leadflood.domain.auth.schemas.field_rights import needs
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.icp.schemas import (
     Autopilot,
     Bands,
@@ -24,7 +26,7 @@ from leadflood.domain.icp.schemas import (
     Target,
 )
 from leadflood.domain.icp.service.icps import WrittenVersion
-from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
 Words = Annotated[str, msgspec.Meta(max_length=500)]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
@@ -51,7 +53,7 @@ class IcpBody(
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     offer: Annotated[str, msgspec.Meta(max_length=5_000)] = ""
-    autopilot: Autopilot = Autopilot.OFF
+    autopilot: Annotated[Autopilot, needs(Permission.MESSAGES_SEND, "high")] = Autopilot.OFF
     target: TargetBody = TargetBody()
     bands: Bands = Bands()
     rules: Annotated[tuple[QualificationRule, ...], msgspec.Meta(max_length=500)] = ()
@@ -72,6 +74,12 @@ class IcpUpdate(IcpBody, frozen=True, forbid_unknown_fields=True, kw_only=True, 
     """The next version; `basedOnVersion` is the one its author saw (null does not ask)."""
 
     based_on_version: int | None = None
+
+
+class PreviewedIcp(IcpBody, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    """An ICP that is not saved: its `autopilot` sends nothing."""
+
+    autopilot: Autopilot = Autopilot.OFF
 
 
 class IcpView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -166,6 +174,7 @@ async def archive_icp(icp_id: UUID, caller: Caller, services: Services, uow: Uni
 async def restore_icp(icp_id: UUID, services: Services, uow: UnitOfWork) -> IcpView:
     """Bring an archived ICP back; one that is in use stays as it is."""
     change = await services.icps.restore(uow.tx, icp_id)
+    _require_sender(uow.caller, change.icp)
     if change.is_new:
         await uow.audit("icp.restored", change.icp.profile_id)
     return IcpView.of(change.icp)
@@ -192,7 +201,18 @@ async def get_version(icp_id: UUID, version: VersionNumber, services: Services) 
 
 
 async def audit_change(uow: UnitOfWork, change: WrittenVersion) -> None:
-    """Record that an ICP has a new version."""
+    """Record that an ICP has a new version. Raises: Denied where it sends by itself."""
     icp = change.icp
+    _require_sender(uow.caller, icp)
     if change.is_new:
         await uow.audit("icp.changed", icp.profile_id, version=icp.version, name=icp.name)
+
+
+def _require_sender(caller: Caller, icp: Icp) -> None:
+    """Refuse who changes whom an autopilot writes to without the right to send. Raises: Denied."""
+    may_send = Permission.MESSAGES_SEND in caller.principal.permissions
+    if icp.autopilot is not Autopilot.OFF and not may_send:
+        raise Denied(
+            f"this ICP sends by itself (autopilot): to change it needs {Permission.MESSAGES_SEND}",
+            code="icp.autopilot.denied",
+        )

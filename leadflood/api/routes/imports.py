@@ -138,7 +138,7 @@ async def preview_import(import_id: UUID, caller: Caller, services: Services) ->
     "/v1/imports/{importId}/start",
     permission="leads:import",
     status=HTTPStatus.ACCEPTED,
-    errors=(Invalid, NotFound, Conflict),
+    errors=(Invalid, NotFound, Conflict, Denied),
 )
 async def start_import(
     import_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
@@ -207,6 +207,8 @@ def _importer_of(caller: Caller) -> Importer:
         by=caller.by,
         owner=None if user_id is None else str(user_id),
         visibility=caller.visibility,
+        permissions=caller.principal.permissions,
+        opener=caller.opener,
     )
 
 

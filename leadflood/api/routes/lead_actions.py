@@ -11,7 +11,7 @@ from leadflood.api.http.pagination import Listed, Paging, make_page
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, patch, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
-from leadflood.api.routes.leads import Cap, Providers
+from leadflood.api.routes.leads import Providers
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.leads.schemas.events import LeadChanged
@@ -19,6 +19,7 @@ from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
 from leadflood.domain.leads.schemas.profiles import LeadView
 from leadflood.domain.leads.service.reprocessing import EnrichmentRequest, StartedRun
+from leadflood.domain.runs.schemas import RunCap, Sends
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
 LEAD = "/v1/leads/{leadId}"
@@ -68,9 +69,9 @@ class EnrichRequest(
     """
 
     icp_id: UUID | None = None
-    sends: SendsPolicy = SendsPolicy.HOLD
+    sends: Sends = SendsPolicy.HOLD
     providers: Providers | None = None
-    cap_micros: Cap | None = None
+    cap_micros: RunCap | None = None
     force: bool = False
 
 
@@ -262,6 +263,7 @@ async def enrich_lead(
         providers=body.providers,
         cap_micros=body.cap_micros,
         is_forced=body.force,
+        opener=caller.opener,
     )
 
     async def enrich(uow: UnitOfWork) -> RunStarted:
@@ -289,7 +291,9 @@ async def score_lead(
     icp_id = await services.icps.resolve_version(body.icp_id)
 
     async def score(uow: UnitOfWork) -> RunStarted:
-        run = await services.lead_reprocessing.score(uow.tx, lead_id, icp_id, caller.editor)
+        run = await services.lead_reprocessing.score(
+            uow.tx, lead_id, icp_id, caller.editor, caller.opener
+        )
         return await _start(uow, run)
 
     return await late_uow.run(score)

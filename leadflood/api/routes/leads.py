@@ -16,10 +16,10 @@ from leadflood.domain.leads.schemas.inputs import CreatedLead, LeadInput
 from leadflood.domain.leads.service.creation import LeadOrder
 from leadflood.domain.leads.service.insertion import Requester
 from leadflood.domain.leads.service.leads import lead_not_found
+from leadflood.domain.runs.schemas import RunCap, Sends
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
 Providers = tuple[Annotated[str, msgspec.Meta(max_length=40)], ...]
-Cap = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 
 class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -30,9 +30,9 @@ class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """
 
     icp_id: UUID | None = None
-    sends: SendsPolicy = SendsPolicy.HOLD
+    sends: Sends = SendsPolicy.HOLD
     providers: Providers | None = None
-    cap_micros: Cap | None = None
+    cap_micros: RunCap | None = None
 
 
 @post(
@@ -77,6 +77,7 @@ def requester_of(caller: Caller) -> Requester:
         by=caller.by,
         owner=None if user_id is None else str(user_id),
         visibility=caller.visibility,
+        opener=caller.opener,
         request_id=caller.request_id,
         trace_parent=caller.trace_parent,
     )

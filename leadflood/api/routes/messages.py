@@ -107,7 +107,7 @@ async def reject_message(
 
 @post(
     "/v1/messages/{messageId}/send",
-    permission="messages:approve",
+    permission="messages:send",
     errors=(NotFound, Conflict, NotConfigured),
 )
 async def send_message(

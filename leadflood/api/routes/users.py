@@ -12,6 +12,7 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, patch, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
+from leadflood.domain.auth.schemas.field_rights import GrantRight, PersonRight, declare
 from leadflood.domain.auth.schemas.links import LinkKind
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.users import (
@@ -31,7 +32,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Whom to invite, as what."""
 
     email: EmailText
-    role: Role
+    role: Annotated[Role, declare(GrantRight())]
     name: NameText = ""
 
 
@@ -40,14 +41,14 @@ class ResetBody(
 ):
     """Whether the second factor goes with the password: for who lost both."""
 
-    removes_totp: bool = False
+    removes_totp: Annotated[bool, declare(PersonRight())] = False
 
 
 class UserPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A change of a user; what is left out, or null, stays."""
 
     name: NameText | None = None
-    role: Role | None = None
+    role: Annotated[Role | None, declare(GrantRight())] = None
     state: UserState | None = None
 
 
@@ -100,9 +101,13 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     errors=(Invalid, Conflict),
     is_sealed=True,
 )
-async def invite_user(body: Invitation, services: Services, uow: UnitOfWork) -> LinkAnswer:
+async def invite_user(
+    body: Invitation, caller: Caller, services: Services, uow: UnitOfWork
+) -> LinkAnswer:
     """Invite a person; the answer holds their one-time registration link."""
-    invited = await services.users.invite(uow.tx, body.email, body.name, body.role)
+    invited = await services.users.invite(
+        uow.tx, body.email, body.name, body.role, caller.principal
+    )
     await uow.audit("user.invited", invited.user.id, role=body.role)
     return _show_link(invited, services)
 
@@ -145,7 +150,9 @@ async def disable_user(user_id: UUID, services: Services, uow: UnitOfWork) -> Us
 )
 async def invite_user_again(user_id: UUID, services: Services, uow: UnitOfWork) -> LinkAnswer:
     """Create a new registration link for an invited user; the former one is void."""
-    issued = await services.users.make_link(uow.tx, user_id, LinkKind.INVITATION)
+    issued = await services.users.make_link(
+        uow.tx, user_id, LinkKind.INVITATION, uow.caller.principal
+    )
     await uow.audit("user.invited_again", user_id)
     return _show_link(issued, services)
 
@@ -162,7 +169,7 @@ async def reset_password(
 ) -> LinkAnswer:
     """Create a one-time link by which a user sets a new password; their sessions end then."""
     issued = await services.users.make_link(
-        uow.tx, user_id, LinkKind.RESET, removes_totp=body.removes_totp
+        uow.tx, user_id, LinkKind.RESET, uow.caller.principal, removes_totp=body.removes_totp
     )
     await uow.audit("user.reset_link_made", user_id, removes_totp=body.removes_totp)
     return _show_link(issued, services)
@@ -172,7 +179,7 @@ async def reset_password(
 async def end_user_sessions(user_id: UUID, services: Services, uow: UnitOfWork) -> Ended:
     """End all sessions of a person; their keys stay."""
     accounts = services.accounts.use
-    await services.users.get(user_id, uow.tx)
+    await services.users.get_governed(uow.tx, user_id, uow.caller.principal)
     count = await accounts.sessions.revoke_all(uow.tx, user_id, "by_administrator")
     uow.after_commit(accounts.credentials.forget)
     await uow.audit("user.sessions_revoked", user_id, count=count)
@@ -209,7 +216,9 @@ async def change_team(body: TeamPatch, caller: Caller, services: Services, uow: 
 async def _change_user(
     services: Services, uow: UnitOfWork, user_id: UUID, change: UserChange
 ) -> UserView:
-    update = await services.users.change(uow.tx, user_id, change, uow.caller.if_match)
+    update = await services.users.change(
+        uow.tx, user_id, change, uow.caller.principal, uow.caller.if_match
+    )
     uow.after_commit(services.accounts.use.credentials.forget)
     await _audit_update(uow, update)
     return update.after

@@ -96,7 +96,11 @@ def world_settings(folder: Path, world: Announcement, lead_count: int) -> Settin
             "mode": "sandbox",
             "data": str(folder),
             "providers": _providers(world),
-            "budget": {"run_micros": RUN_MICROS_PER_LEAD * lead_count + RUN_MICROS_AT_LEAST},
+            "budget": {
+                "run_micros": RUN_MICROS_PER_LEAD * lead_count + RUN_MICROS_AT_LEAST,
+                "day_micros": None,
+                "user_day_micros": None,
+            },
             "enrichment": {"longest_turn_seconds": 6.0, "verify_patience_seconds": 15.0},
             "messaging": MESSAGING,
         }

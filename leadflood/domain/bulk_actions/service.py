@@ -30,7 +30,7 @@ from leadflood.domain.bulk_actions.schemas import (
 from leadflood.domain.lead_views.schemas import LeadFilter
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits, opener_of
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -149,7 +149,8 @@ class BulkActionService:
         action = await _get_action(tx, run_id, principal)
         _require_permission(action.action, principal)
         count, last = await _require_undoable(tx, action)
-        undo_id = await self._open_run(tx, f"bulk {action.action.value} undone", NO_SPENDING)
+        limits = msgspec.structs.replace(NO_SPENDING, opener=opener_of(principal))
+        undo_id = await self._open_run(tx, f"bulk {action.action.value} undone", limits)
         new = NewBulkAction(
             action=action.action,
             lead_ids=(),

@@ -153,7 +153,9 @@ class SearchService:
                 run_id=earlier.run_id, job_id=earlier.job_id, provider=provider, is_new=False
             )
         title = f"{discovery.wanted_count} leads by the API"
-        await self._runs.open_run(tx, plan.kind, plan.limits, title=title, run_id=run_id)
+        await self._runs.open_run(
+            tx, plan.kind, plan.limits, title=title, run_id=run_id, is_shared=True
+        )
         page = await self._discoveries.start(tx, discovery)
         (job_id,) = await transaction.publish([page], run_id=run_id)
         await repository.record_first_job(tx, run_id, job_id)

@@ -1,4 +1,4 @@
-"""How far a run is. Pure."""
+"""How far a run is, and what it may cost. Pure."""
 
 from leadflood.domain.runs.schemas import Funnel
 
@@ -13,3 +13,10 @@ def progress_ratio(funnel: Funnel, *, is_running: bool) -> float | None:
 def cap_used_micros(funnel: Funnel) -> int:
     """Return what counts against a run's cap."""
     return funnel.spent_micros + funnel.reserved_micros + funnel.unresolved_micros
+
+
+def settle_cap(asked: int | None, highest: int | None, may_exceed: bool) -> int | None:  # noqa: FBT001
+    """Return the cap that a run gets; `highest` is that of the settings. None is no cap."""
+    if asked is None or highest is None:
+        return highest if asked is None else asked
+    return asked if may_exceed else min(asked, highest)

@@ -1,12 +1,26 @@
 """Runs: what one may do and spend, and how far it is."""
 
 from collections.abc import Mapping
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.values import Micros, SendsPolicy
+from leadflood.domain.auth.schemas.field_rights import lowered, needs
+from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.engine.queue.runs import Run
+
+Sends = Annotated[SendsPolicy, needs(Permission.MESSAGES_SEND, "go")]
+"""What a run may send, as a caller asks for it."""
+RunCap = Annotated[
+    int, msgspec.Meta(ge=0, le=10**15), lowered(Permission.BUDGET_WRITE, "budget.run_micros")
+]
+LeadCap = Annotated[
+    int, msgspec.Meta(ge=0, le=10**15), lowered(Permission.BUDGET_WRITE, "budget.lead_micros")
+]
+"""Caps as a caller asks for them; see `RunService.resolve`."""
 
 
 class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +31,24 @@ class BudgetDefaults(msgspec.Struct, frozen=True, kw_only=True):
     lead_micros: int | None
 
 
+class RunOpener(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever opens a run: the user whose it is and whose money it spends; empty: nobody's.
+
+    `may_exceed_caps`: whether they may ask for higher caps than those of the settings.
+    """
+
+    user_id: str = ""
+    may_exceed_caps: bool = False
+
+
+def opener_of(principal: Principal) -> RunOpener:
+    """Return a principal as the opener of runs: a key opens them for its user."""
+    return RunOpener(
+        user_id="" if principal.user_id is None else str(principal.user_id),
+        may_exceed_caps=Permission.BUDGET_WRITE in principal.permissions,
+    )
+
+
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a run.
 
@@ -24,7 +56,9 @@ class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
     `providers`: those that may be paid; None: all.
     `cap_micros`: the most it may cost in all; None: the cap of the settings.
     `lead_cap_micros`: the most that each of its leads may cost; None: the cap of the settings.
-    `has_default_caps`: whether a cap that is None is that of the settings; if not, there is none.
+    `has_default_caps`: whether the caps are still to be settled by those of the settings: one that
+    is None takes theirs, a higher one is lowered to it for who may not exceed them.
+    `opener`: whose run it is.
     """
 
     sends: SendsPolicy = SendsPolicy.HOLD
@@ -32,6 +66,7 @@ class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
     cap_micros: int | None = None
     lead_cap_micros: int | None = None
     has_default_caps: bool = True
+    opener: RunOpener = RunOpener()
 
 
 NO_SPENDING = RunLimits(sends=SendsPolicy.NEVER, providers=(), cap_micros=0, has_default_caps=False)

@@ -1,9 +1,11 @@
 """Rules of users: which states follow each other, and who may get which link. Pure."""
 
+from leadflood.domain.auth.schemas.field_rights import may_govern
 from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.users import User, UserState
-from leadflood.engine.errors import Conflict, Invalid
+from leadflood.engine.errors import Conflict, Denied, Invalid
 
 _HINTS = {
     UserState.INVITED: "send a new invitation",
@@ -15,6 +17,17 @@ _HINTS = {
 def is_active_admin(user: User) -> bool:
     """Whether a user is an administrator who may log in."""
     return user.role is Role.ADMIN and user.state is UserState.ACTIVE
+
+
+def require_may_govern(principal: Principal, *roles: Role) -> None:
+    """Refuse who gives, takes or reaches more than they hold. Raises: Denied."""
+    for role in roles:
+        if not may_govern(principal, role):
+            raise Denied(
+                f"to decide about a person who is {role} needs all that {role} allows"
+                + (", and no API key may" if role is Role.ADMIN else ""),
+                code="user.role.denied",
+            )
 
 
 def change_state(user: User, state: UserState) -> UserState:

@@ -31,12 +31,15 @@ _NOTHING = Charge(0)
 
 
 def charge_of(
-    purchase: Purchase, micros: int, shares: Sequence[int], *, has_lead_cap: bool
+    purchase: Purchase, micros: int, shares: Sequence[int], *, has_lead_cap: bool, user: str = ""
 ) -> Charge:
-    """Return the scopes an amount counts against; free calls count against none."""
+    """Return the scopes an amount counts against; free calls count against none.
+
+    `user`: whose run it is; empty: nobody's.
+    """
     if micros == 0:
         return _NOTHING
-    scopes = _scopes(purchase.provider, purchase.run_id, purchase.made_at.date())
+    scopes = _scopes(purchase.provider, purchase.run_id, purchase.made_at.date(), user)
     if purchase.run_id is None or not has_lead_cap:
         return Charge(micros, scopes)
     leads = [
@@ -47,14 +50,16 @@ def charge_of(
 
 
 @lru_cache(maxsize=4096)
-def _scopes(provider: str, run_id: UUID | None, day: date) -> tuple[str, ...]:
+def _scopes(provider: str, run_id: UUID | None, day: date, user: str) -> tuple[str, ...]:
     month = f"{day:%Y-%m}"
-    scopes = (
+    scopes: tuple[str, ...] = (
         f"all:day:{day}",
         f"all:month:{month}",
         f"provider:{provider}:day:{day}",
         f"provider:{provider}:month:{month}",
     )
+    if user:
+        scopes = (*scopes, f"user:{user}:day:{day}")
     return scopes if run_id is None else (*scopes, f"run:{run_id}")
 
 

@@ -11,10 +11,11 @@ class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The caps over all providers, and each provider's own by its name."""
+    """The caps over all providers, each provider's own by its name, and that of each user a day."""
 
     all: Caps = Caps()
     providers: dict[str, Caps] = {}
+    user_day_micros: int | None = None
 
 
 DEFAULTS = Settings()

@@ -4,7 +4,8 @@ SELECT id FROM node WHERE id = :node_id::bigint FOR KEY SHARE;
 
 -- name: find_runs
 -- Find the allowed providers and the caps of each run.
-SELECT id, providers, cap_micros, lead_cap_micros, cancelled_at IS NOT NULL AS is_cancelled
+SELECT id, providers, cap_micros, lead_cap_micros, cancelled_at IS NOT NULL AS is_cancelled,
+       opened_by
 FROM run
 WHERE id = ANY (:ids::uuid[]);
 

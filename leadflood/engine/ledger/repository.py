@@ -7,6 +7,7 @@ that no cap is passed however many processes buy.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -42,6 +43,7 @@ class _Run(msgspec.Struct, frozen=True):
     cap_micros: int | None
     lead_cap_micros: int | None
     is_cancelled: bool
+    opened_by: str
 
 
 class _LockedBudget:
@@ -148,6 +150,11 @@ class PostgresLedger:
                 self._runs.pop(purchase.run_id, None)
         self._runs.update(runs)
 
+    async def _learn_runs(self, tx: Tx, purchases: Sequence[Purchase]) -> None:
+        """Read the runs that this process never bought for: whose money it is stands there."""
+        unknown = [purchase for purchase in purchases if self._run(purchase) is None]
+        self._runs.update(await _find_runs(tx, unknown))
+
     def _run(self, purchase: Purchase) -> _Run | None:
         return None if purchase.run_id is None else self._runs.get(purchase.run_id)
 
@@ -159,6 +166,7 @@ class PostgresLedger:
             purchase.max_cost_micros,
             purchase.shares,
             has_lead_cap=run is not None and run.lead_cap_micros is not None,
+            user="" if run is None else run.opened_by,
         )
 
     def _caps(
@@ -178,6 +186,8 @@ class PostgresLedger:
         if scope.startswith("run:"):
             run = self._run(purchase)
             return run.cap_micros if run else None
+        if scope.startswith("user:"):
+            return self._settings.user_day_micros
         caps = self._settings.all
         if scope.startswith("provider:"):
             caps = self._settings.providers.get(purchase.provider, NO_CAPS)
@@ -200,6 +210,7 @@ class PostgresLedger:
         return {row["scope"]: _LockedBudget(row, caps[row["scope"]]) for row in rows}
 
     async def _settle_money(self, tx: Tx, receipts: Sequence[LedgerReceipt]) -> None:
+        await self._learn_runs(tx, [receipt.purchase for receipt in receipts])
         given_back: dict[str, int] = {}
         spent: dict[str, int] = {}
         for receipt in receipts:
@@ -209,13 +220,15 @@ class PostgresLedger:
             run = self._run(purchase)
             # a run that this process never bought for: its leads' rows exist if they have a cap
             is_capped = run is None or run.lead_cap_micros is not None
-            charge_of(
-                purchase, purchase.max_cost_micros, purchase.shares, has_lead_cap=is_capped
-            ).add_to(given_back)
+            charge = partial(
+                charge_of,
+                purchase,
+                has_lead_cap=is_capped,
+                user="" if run is None else run.opened_by,
+            )
+            charge(purchase.max_cost_micros, purchase.shares).add_to(given_back)
             if receipt.state is LineState.SETTLED:
-                charge_of(
-                    purchase, receipt.settled_micros, receipt.shares, has_lead_cap=is_capped
-                ).add_to(spent)
+                charge(receipt.settled_micros, receipt.shares).add_to(spent)
         scopes = sorted(given_back.keys() | spent.keys())
         if scopes:
             await tx.execute(
@@ -242,10 +255,8 @@ async def _find_runs(tx: Tx, purchases: Sequence[Purchase]) -> dict[UUID, _Run]:
     if not ids:
         return {}
     return {
-        run_id: _Run(None if providers is None else frozenset(providers), cap, lead_cap, cancelled)
-        for run_id, providers, cap, lead_cap, cancelled in await tx.fetch(
-            SQL.find_runs, ids=list(ids)
-        )
+        run_id: _Run(None if providers is None else frozenset(providers), *limits)
+        for run_id, providers, *limits in await tx.fetch(SQL.find_runs, ids=list(ids))
     }
 
 

@@ -355,21 +355,22 @@ WHERE event.era = oldest.era AND event.xid = oldest.xid AND event.id = oldest.id
 -- name: insert_run
 -- Open a run: what may be done for it is written here.
 INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key, created_at,
-                 is_loading)
+                 is_loading, opened_by, is_shared)
 VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
         :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz,
-        :is_loading::boolean)
+        :is_loading::boolean, :opened_by::text, :is_shared::boolean)
 ON CONFLICT (key) DO NOTHING
 RETURNING id
 
 -- name: insert_runs
 -- Open runs of one kind that have no key.
-INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, created_at)
+INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, opened_by,
+                 created_at)
 SELECT id, :kind::text, :title::text, sends, string_to_array(providers, chr(31)), cap_micros,
-       lead_cap_micros, :now::timestamptz
+       lead_cap_micros, opened_by, :now::timestamptz
 FROM unnest(:ids::uuid[], :sends::text[], :providers::text[], :caps_micros::bigint[],
-            :lead_caps_micros::bigint[])
-    AS opened (id, sends, providers, cap_micros, lead_cap_micros)
+            :lead_caps_micros::bigint[], :opened_bys::text[])
+    AS opened (id, sends, providers, cap_micros, lead_cap_micros, opened_by)
 
 -- name: find_run_by_key
 -- The run of a key: the same input, ICP and options resume it.

@@ -19,6 +19,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run to open. `providers` None allows all; a cap None is none; equal `key`s are one run.
 
     `is_loading`: it is filled part by part and cannot end before `finish_loading`.
+    `opened_by`: the user whose money it spends; empty: nobody's. `is_shared`: everybody sees it.
     """
 
     id: UUID
@@ -30,6 +31,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     lead_cap_micros: int | None = None
     key: str | None = None
     is_loading: bool = False
+    opened_by: str = ""
+    is_shared: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,8 @@ async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
         key=new.key,
         now=now,
         is_loading=new.is_loading,
+        opened_by=new.opened_by,
+        is_shared=new.is_shared,
     )
     if inserted is not None:
         return UUID(int=inserted.int)
@@ -95,6 +100,7 @@ async def create_many(db: Reader, new: Sequence[NewRun], now: datetime) -> None:
             ],
             caps_micros=[run.cap_micros for run in new],
             lead_caps_micros=[run.lead_cap_micros for run in new],
+            opened_bys=[run.opened_by for run in new],
             now=now,
         )
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from leadflood.domain.auth.retention import prune
 from leadflood.domain.auth.schemas.links import LinkKind
+from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotFound
@@ -25,7 +26,7 @@ async def test_expired_links_old_sessions_and_failed_logins_are_deleted(
     accounts = await start_accounts(database, clock)
     user_id = await register(accounts, database, clock)
     async with database.transaction() as tx:
-        issued = await make_users(database, clock).make_link(tx, user_id, LinkKind.RESET)
+        issued = await make_users(database, clock).make_link(tx, user_id, LinkKind.RESET, OPERATOR)
         await accounts.use.sessions.open(tx, user_id, HERE, "")
     async with accounts.use.login.verify_password(EMAIL, "a wrong guess", HERE) as verified:
         assert verified.user is None

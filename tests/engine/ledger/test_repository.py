@@ -8,8 +8,10 @@ from uuid import UUID, uuid4
 import anyio
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import Unfunded
 from leadflood.engine.ledger.answers import forget_answers
 from leadflood.engine.ledger.budgets import find_budgets
+from leadflood.engine.ledger.caps import Settings
 from leadflood.engine.ledger.lines import list_lines, sum_lines
 from leadflood.engine.ledger.rate_limits import PostgresAllowance
 from leadflood.engine.ledger.repository import PostgresLedger
@@ -92,6 +94,24 @@ async def test_settling_twice_moves_the_money_once(database: Database) -> None:
             await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 6)])
 
     assert await used(database, f"run:{run_id}") == (6, 0)
+
+
+async def test_the_runs_of_a_user_share_one_cap_a_day_and_are_settled_by_any_process(
+    database: Database,
+) -> None:
+    ledger = PostgresLedger(Settings(user_day_micros=15))
+    runs = [await add_run(database, opened_by="ann") for _ in range(2)]
+    purchase, next_one = a_purchase(runs[0]), a_purchase(runs[1])
+    await reserve(database, ledger, purchase)
+
+    async with database.transaction() as tx:
+        refused = await ledger.check_caps(tx, [next_one, a_purchase(await add_run(database))])
+        await PostgresLedger().settle(tx, [a_receipt(purchase, LineState.SETTLED, 4)])
+        granted = await ledger.check_caps(tx, [next_one])
+
+    assert isinstance(refused[0], Unfunded)
+    assert (refused[1], granted[0]) == (None, None)
+    assert await used(database, f"user:ann:day:{NOW:%Y-%m-%d}") == (4, 0)
 
 
 async def test_an_unresolved_line_can_be_settled_later_by_what_the_invoice_says(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas.roles import Permission, Role
+from leadflood.domain.auth.schemas.roles import ALL, Permission, Role
 
 
 class PrincipalKind(StrEnum):
@@ -81,3 +81,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def by(self) -> str:
         """The caller's name where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
         return self.kind.value if self.id is None else f"{self.kind.value}:{self.id}"
+
+
+OPERATOR = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL)
+"""Whoever holds `http.token` of the settings, or the machine: may do all, is nobody's user."""

@@ -16,7 +16,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """A permission of a route. `self` is anything a caller does with what is their own."""
+    """A permission of a route or a field. `self`: for what a caller does with what is their own."""
 
     SELF = "self"
     LEADS_READ = "leads:read"
@@ -31,6 +31,7 @@ class Permission(StrEnum):
     MESSAGES_READ = "messages:read"
     MESSAGES_WRITE = "messages:write"
     MESSAGES_APPROVE = "messages:approve"
+    MESSAGES_SEND = "messages:send"
     TEMPLATES_WRITE = "templates:write"
     JOBS_READ = "jobs:read"
     EVENTS_READ = "events:read"
@@ -38,6 +39,7 @@ class Permission(StrEnum):
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     AUDIT_READ = "audit:read"
+    BUDGET_WRITE = "budget:write"
     SETTINGS_READ = "settings:read"
     SETTINGS_WRITE = "settings:write"
     SYSTEM_READ = "system:read"
@@ -64,6 +66,7 @@ _SALES_REP = _VIEWER | {
     Permission.DISCOVERY_WRITE,
     Permission.MESSAGES_WRITE,
     Permission.MESSAGES_APPROVE,
+    Permission.MESSAGES_SEND,
 }
 
 
@@ -74,6 +77,7 @@ _MANAGER = (
         Permission.LEADS_DELETE,
         Permission.ICPS_WRITE,
         Permission.TEMPLATES_WRITE,
+        Permission.BUDGET_WRITE,
         Permission.USERS_READ,
         Permission.SETTINGS_READ,
         Permission.SYSTEM_READ,

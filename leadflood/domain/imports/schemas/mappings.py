@@ -7,7 +7,10 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName, SendsPolicy
+from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.roles import ALL, Permission
+from leadflood.domain.runs.schemas import RunCap, RunOpener, Sends
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
@@ -32,12 +35,14 @@ class ImportMapping(
 
     columns: dict[Name, FieldName | None] | None = None
     defaults: dict[FieldName, Cell] = {}
-    on_duplicate: OnDuplicate = OnDuplicate.UPDATE
+    on_duplicate: Annotated[OnDuplicate, needs(Permission.LEADS_WRITE, "update")] = (
+        OnDuplicate.UPDATE
+    )
     enrich: bool = True
     icp_id: UUID | None = None
-    sends: SendsPolicy = SendsPolicy.HOLD
+    sends: Sends = SendsPolicy.HOLD
     providers: tuple[Annotated[str, msgspec.Meta(max_length=40)], ...] | None = None
-    cap_micros: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
+    cap_micros: RunCap | None = None
     owner_id: UUID | None = None
     tags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=20)] = ()
 
@@ -48,11 +53,15 @@ class Importer(msgspec.Struct, frozen=True, kw_only=True):
     - `by`: how they are recorded.
     - `owner`: the user whose the import and its leads are; None: nobody's.
     - `visibility`: the leads and imports that they see.
+    - `permissions`: what they may do.
+    - `opener`: whose the run is.
     """
 
     by: str
     owner: str | None = None
     visibility: Visibility = EVERYTHING
+    permissions: frozenset[Permission] = ALL
+    opener: RunOpener = RunOpener()
 
 
 class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.csv_safety import write_csv
+from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.principals import Principal, Visibility
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.icp.service.icps import IcpService
@@ -13,11 +14,11 @@ from leadflood.domain.imports.repository import imports, progress as progress_ta
 from leadflood.domain.imports.repository.imports import CheckedMapping, LockedImport
 from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.schemas.events import ImportPartWanted, ImportStarted, UndoPartWanted
-from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, OnDuplicate
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lookup import get_import, lock_import, require_not_started
-from leadflood.domain.runs.schemas import RunLimits
+from leadflood.domain.runs.schemas import RunLimits, RunOpener
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.users.service.lead_owners import LeadOwners
 from leadflood.engine.clock import Clock
@@ -145,20 +146,26 @@ class ImportService:
             return StartedWork(view=view, job_id=view.job_id, is_new=False)
         require_not_started(view, "upload the file again to import it again")
         checked = _mapping_of(locked, importer)
-        await self._start(uow.tx, view, checked)
+        _require_rights(checked.mapping, importer)
+        await self._start(uow.tx, view, checked, importer.opener)
         events = [ImportStarted(import_id), ImportPartWanted(import_id, 0)]
         (job_id,) = await uow.publish(events, run_id=import_id)
         await progress_table.record_job(uow.tx, import_id, job_id)
         view = msgspec.structs.replace(view, state=ImportState.RUNNING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 
-    async def _start(self, tx: Tx, view: ImportView, checked: CheckedMapping) -> None:
+    async def _start(
+        self, tx: Tx, view: ImportView, checked: CheckedMapping, opener: RunOpener
+    ) -> None:
         mapping = checked.mapping
         icp_id = view.icp_id
         if icp_id is None and mapping.enrich:
             icp_id = await self._icps.resolve_version(None, tx)
         limits = RunLimits(
-            sends=mapping.sends, providers=mapping.providers, cap_micros=mapping.cap_micros
+            sends=mapping.sends,
+            providers=mapping.providers,
+            cap_micros=mapping.cap_micros,
+            opener=opener,
         )
         await self._runs.open_run(tx, KIND, limits, title=view.name, run_id=view.id)
         await progress_table.start_import(tx, view.id, checked, icp_id, self._clock.now())
@@ -187,9 +194,22 @@ def _mapping_of(locked: LockedImport, importer: Importer) -> CheckedMapping:
     """Return the mapping that was given, or the one that is guessed. Raises: Invalid."""
     if locked.checked is not None:
         return locked.checked
-    mapping = ImportMapping()
+    may_update = Permission.LEADS_WRITE in importer.permissions
+    on_duplicate = OnDuplicate.UPDATE if may_update else OnDuplicate.SKIP
+    mapping = ImportMapping(on_duplicate=on_duplicate)
     plan = check_mapping(locked.view.columns, mapping, importer)
     return CheckedMapping(mapping=mapping, plan=plan)
+
+
+def _require_rights(mapping: ImportMapping, importer: Importer) -> None:
+    """Refuse who starts what another has mapped and they may not do. Raises: Denied."""
+    needed = {
+        Permission.LEADS_WRITE: mapping.on_duplicate is OnDuplicate.UPDATE,
+        Permission.MESSAGES_SEND: mapping.sends is SendsPolicy.GO,
+    }
+    for permission, is_needed in needed.items():
+        if is_needed and permission not in importer.permissions:
+            raise Denied(f"this mapping needs the permission {permission}", code="http.denied")
 
 
 def _require_providers(names: Sequence[str] | None, known: Sequence[str]) -> None:

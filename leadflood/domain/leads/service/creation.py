@@ -157,7 +157,10 @@ def _with_icp(request: LeadRequest, version: UUID | LeadfloodError) -> LeadReque
 
 def _limits_of(request: LeadRequest) -> RunLimits:
     return RunLimits(
-        sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+        sends=request.sends,
+        providers=request.providers,
+        cap_micros=request.cap_micros,
+        opener=request.requester.opener,
     )
 
 

@@ -21,6 +21,7 @@ from leadflood.domain.leads.schemas.events import LeadCreated
 from leadflood.domain.leads.schemas.identity import API_SOURCE, IdentityKey
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.domain.leads.schemas.lead_states import LeadState, LeadStatus
+from leadflood.domain.runs.schemas import RunOpener
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Bug, Conflict, Invalid
 from leadflood.engine.ids import Ids
@@ -35,12 +36,14 @@ class Requester(msgspec.Struct, frozen=True, kw_only=True):
     - `by`: who this is where an act is recorded.
     - `owner`: whose the lead becomes; None: nobody's.
     - `visibility`: which leads they see; a refusal names no other.
+    - `opener`: whose its run is.
     - `request_id`, `trace_parent`: the request, as its jobs name it.
     """
 
     by: str = ""
     owner: str | None = None
     visibility: Visibility = EVERYTHING
+    opener: RunOpener = RunOpener()
     request_id: str | None = None
     trace_parent: str | None = None
 

@@ -8,7 +8,7 @@ from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadEvent, RescoreWanted
 from leadflood.domain.leads.service.locking import lock_lead
-from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits
+from leadflood.domain.runs.schemas import NO_SPENDING, RunLimits, RunOpener
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.db.tx import Tx
 
@@ -19,6 +19,7 @@ class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
     - `icp_id`: the ICP version to score for afterwards.
     - `sends`, `providers`, `cap_micros`: what the run may do; None: all, and the default cap.
     - `is_forced`: what is known is asked for again.
+    - `opener`: whose run it is.
     """
 
     icp_id: UUID
@@ -26,6 +27,7 @@ class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] | None
     cap_micros: int | None
     is_forced: bool
+    opener: RunOpener = RunOpener()
 
 
 class StartedRun(msgspec.Struct, frozen=True):
@@ -50,18 +52,22 @@ class LeadReprocessing:
         """
         lead = await lock_lead(tx, lead_id, editor)
         limits = RunLimits(
-            sends=request.sends, providers=request.providers, cap_micros=request.cap_micros
+            sends=request.sends,
+            providers=request.providers,
+            cap_micros=request.cap_micros,
+            opener=request.opener,
         )
         run_id = await self._runs.open_run(tx, "lead", limits, title="one lead enriched by the API")
         return StartedRun(run_id, EnrichmentWanted(lead.id, request.icp_id, request.is_forced))
 
-    async def score(self, tx: Tx, lead_id: UUID, icp_id: UUID, editor: Editor) -> StartedRun:
+    async def score(
+        self, tx: Tx, lead_id: UUID, icp_id: UUID, editor: Editor, opener: RunOpener
+    ) -> StartedRun:
         """Open a run that scores a lead by what is known of it; nothing is asked outside.
 
         Raises: NotFound, PreconditionFailed.
         """
         lead = await lock_lead(tx, lead_id, editor)
-        run_id = await self._runs.open_run(
-            tx, "lead", NO_SPENDING, title="one lead scored by the API"
-        )
+        limits = msgspec.structs.replace(NO_SPENDING, opener=opener)
+        run_id = await self._runs.open_run(tx, "lead", limits, title="one lead scored by the API")
         return StartedRun(run_id, RescoreWanted(lead.id, icp_id))

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
+
 from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.runs import repository
+from leadflood.domain.runs.rules import settle_cap
 from leadflood.domain.runs.schemas import (
     BudgetDefaults,
     RunCancellation,
@@ -31,23 +34,38 @@ class RunService:
         self._reports = RunReports(db)
 
     def resolve(self, limits: RunLimits) -> RunLimits:
-        """Return the limits with the caps that a run gets: those named, else the settings'."""
+        """Return the limits with the caps that a run gets: those named, else the settings'.
+
+        Those of the settings are also the highest, for who may not exceed them.
+        """
         if not limits.has_default_caps:
             return limits
-        cap, lead_cap = limits.cap_micros, limits.lead_cap_micros
-        return RunLimits(
-            sends=limits.sends,
-            providers=limits.providers,
-            cap_micros=self._budget.run_micros if cap is None else cap,
-            lead_cap_micros=self._budget.lead_micros if lead_cap is None else lead_cap,
+        may_exceed = limits.opener.may_exceed_caps
+        return msgspec.structs.replace(
+            limits,
+            cap_micros=settle_cap(limits.cap_micros, self._budget.run_micros, may_exceed),
+            lead_cap_micros=settle_cap(
+                limits.lead_cap_micros, self._budget.lead_micros, may_exceed
+            ),
             has_default_caps=False,
         )
 
     async def open_run(
-        self, db: Reader, kind: str, limits: RunLimits, *, title: str, run_id: UUID | None = None
+        self,
+        db: Reader,
+        kind: str,
+        limits: RunLimits,
+        *,
+        title: str,
+        run_id: UUID | None = None,
+        is_shared: bool = False,
     ) -> UUID:
-        """Open a run with its budget, under an id of its own or the one given; return its id."""
+        """Open a run with its budget, under an id of its own or the one given; return its id.
+
+        `is_shared`: those who see only their own see it too, whoever opened it.
+        """
         new = self._new_run(kind, limits, title, run_id)
+        new = msgspec.structs.replace(new, is_shared=is_shared)
         return await runs.create(db, new, self._clock.now())
 
     async def open_runs(
@@ -72,19 +90,13 @@ class RunService:
 
         `is_loading`: it is filled part by part and cannot end before its loading has finished.
         """
-        new = self._new_run(kind, limits, title, key=key, is_loading=is_loading)
+        new = self._new_run(kind, limits, title)
+        new = msgspec.structs.replace(new, key=key, is_loading=is_loading)
         run_id = await runs.create(db, new, self._clock.now())
         return run_id, run_id == new.id
 
     def _new_run(
-        self,
-        kind: str,
-        limits: RunLimits,
-        title: str,
-        run_id: UUID | None = None,
-        *,
-        key: str | None = None,
-        is_loading: bool = False,
+        self, kind: str, limits: RunLimits, title: str, run_id: UUID | None = None
     ) -> NewRun:
         limits = self.resolve(limits)
         return NewRun(
@@ -95,8 +107,7 @@ class RunService:
             providers=limits.providers,
             cap_micros=limits.cap_micros,
             lead_cap_micros=limits.lead_cap_micros,
-            key=key,
-            is_loading=is_loading,
+            opened_by=limits.opener.user_id,
         )
 
     async def get(self, run_id: UUID) -> Run:

@@ -1,4 +1,5 @@
 import pytest
+from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.users import UserState
 from leadflood.domain.users.schemas import UserChange, UserFilter
@@ -19,7 +20,7 @@ async def test_a_disabled_user_loses_sessions_and_keys_and_the_list_says_so(
         tokens = await accounts.use.sessions.open(tx, user_id, HERE, "")
 
     async with database.transaction() as tx:
-        update = await users.change(tx, user_id, UserChange(state=UserState.DISABLED))
+        update = await users.change(tx, user_id, UserChange(state=UserState.DISABLED), OPERATOR)
 
     assert (update.before.state, update.after.state) == (UserState.ACTIVE, UserState.DISABLED)
     assert await accounts.use.credentials.find(tokens.access_token) is None
@@ -35,7 +36,7 @@ async def test_the_last_administrator_cannot_be_demoted(
 
     with pytest.raises(Conflict, match="last active administrator"):
         async with database.transaction() as tx:
-            await users.change(tx, user_id, UserChange(role=Role.VIEWER))
+            await users.change(tx, user_id, UserChange(role=Role.VIEWER), OPERATOR)
 
 
 async def test_a_change_of_another_version_is_refused(
@@ -47,14 +48,14 @@ async def test_a_change_of_another_version_is_refused(
 
     with pytest.raises(PreconditionFailed):
         async with database.transaction() as tx:
-            await users.change(tx, user_id, UserChange(name="Anne"), version + 1)
+            await users.change(tx, user_id, UserChange(name="Anne"), OPERATOR, version + 1)
 
 
 async def test_an_address_is_invited_once(database: Database, clock: ManualClock) -> None:
     users = make_users(database, clock)
     async with database.transaction() as tx:
-        await users.invite(tx, EMAIL, "Ann", Role.VIEWER)
+        await users.invite(tx, EMAIL, "Ann", Role.VIEWER, OPERATOR)
 
     with pytest.raises(Conflict, match=EMAIL):
         async with database.transaction() as tx:
-            await users.invite(tx, EMAIL.upper(), "Ann", Role.VIEWER)
+            await users.invite(tx, EMAIL.upper(), "Ann", Role.VIEWER, OPERATOR)
