@@ -18,6 +18,7 @@ from leadflood.api.services import Services
 from leadflood.contracts.parts import StageParts
 from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.notifications.service.event_notifier import EventNotifier
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.clock import REAL_TIME, Clock, SystemClock
 from leadflood.engine.control.parts import ControlParts, make_control
@@ -129,7 +130,10 @@ class NodeLife:
         storage, settings = self.storage, self.storage.settings
         complete = msgspec.structs.replace(settings, messaging=messaging_settings(settings))
         parts = StageParts(
-            ids=storage.ids, clock=storage.clock, ports=self.ports, settings=complete.by_struct()
+            ids=storage.ids,
+            clock=storage.clock,
+            ports=self.ports,
+            settings={**complete.by_struct(), AddressKey: storage.address_key()},
         )
         return [stage.build(settings.stages[name], parts) for name, stage in STAGES.items()]
 
@@ -201,8 +205,10 @@ async def open_node(
     """Run this process as a node until the block ends.
 
     `crash_point` is called at the crash points of commits and calls: tests kill the process there.
+    Raises: Conflict (the master secret is lost, or another one).
     """
     settings = storage.settings
+    await storage.master_secrets.prove()
     async with (
         tracing(settings.trace),
         _reporting(settings.sentry),

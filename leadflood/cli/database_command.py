@@ -20,13 +20,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; recorded for whoever looks later.")]
 
 
-def with_storage(work: Callable[[Storage], Awaitable[ResultT]], *, migrate: bool = True) -> ResultT:
-    """Open the database as the settings say, run the work, close it."""
+def with_storage(
+    work: Callable[[Storage], Awaitable[ResultT]],
+    *,
+    migrate: bool = True,
+    proves_secret: bool = True,
+) -> ResultT:
+    """Open the database as the settings say, run the work, close it.
+
+    The master secret is proved first, but for what helps when it is lost or needs none of it.
+    """
     settings = load_settings()
     log_errors_only()
 
     async def run() -> ResultT:
         async with open_storage(settings, report=print_message, migrate=migrate) as storage:
+            if proves_secret:
+                await storage.master_secrets.prove()
             return await work(storage)
 
     return run_async(run)

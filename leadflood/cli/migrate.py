@@ -45,7 +45,7 @@ def status(*, as_json: AsJson = False) -> None:
 def _on_database(
     work: Callable[[DatabaseSettings], Awaitable[MigrationStatus]],
 ) -> MigrationStatus:
-    return with_storage(lambda storage: work(storage.database), migrate=False)
+    return with_storage(lambda storage: work(storage.database), migrate=False, proves_secret=False)
 
 
 def _print(state: MigrationStatus, *, as_json: bool) -> None:

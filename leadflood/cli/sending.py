@@ -27,7 +27,7 @@ class ArrivalAnswer(StrEnum):
 @app.command()
 def hold(reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Hold all sending; only the sends that this command lists may still arrive."""
-    status = with_storage(lambda storage: _hold(storage, reason))
+    status = with_storage(lambda storage: _hold(storage, reason), proves_secret=False)
     _print_status(status, as_json=as_json)
 
 
@@ -41,7 +41,7 @@ def release(reason: Reason = "", *, as_json: AsJson = False) -> None:
 @app.command("status")
 def show_status(*, as_json: AsJson = False) -> None:
     """Show whether sending is held, and which sends may still arrive."""
-    status = with_storage(lambda storage: storage.messaging().sending.status())
+    status = with_storage(lambda storage: storage.messaging().sending.status(), proves_secret=False)
     _print_status(status, as_json=as_json)
 
 

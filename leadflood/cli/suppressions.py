@@ -6,9 +6,10 @@ from uuid import UUID
 import typer
 
 from leadflood.cli import command_audit
-from leadflood.cli.console import format_time, print_data, print_json, print_table
+from leadflood.cli.console import format_time, print_data, print_json, print_message, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.domain.suppressions.schemas import (
+    RekeyCounts,
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
@@ -16,7 +17,7 @@ from leadflood.domain.suppressions.schemas import (
 from leadflood.engine.db.tx import Tx
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove.")
+app = typer.Typer(no_args_is_help=True, help="The suppression list: add, list, remove, rekey.")
 SOURCE = "manual"
 DEFAULT_REASON = "asked on the command line"
 
@@ -40,24 +41,59 @@ def list_suppressions(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, *, as_json: AsJson = False
 ) -> None:
     """List suppressions, newest first."""
-    suppressions = with_storage(lambda storage: storage.messaging().suppressions.list(limit=limit))
+    suppressions = with_storage(
+        lambda storage: storage.messaging().suppressions.list(limit=limit), proves_secret=False
+    )
     if as_json:
         print_json(suppressions)
         return
     print_table(
-        ("id", "since", "kind", "hint", "reason", "source", "by"),
+        ("id", "since", "kind", "hint", "state", "reason", "source", "by"),
         [
             (
                 suppression.id,
                 format_time(suppression.created_at),
                 suppression.kind,
                 suppression.hint,
+                "VOID" if suppression.voided_at else "",
                 suppression.reason,
                 suppression.source,
                 suppression.by,
             )
             for suppression in suppressions
         ],
+    )
+
+
+@app.command()
+def rekey(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin anew under this node's accounts.secret, when the former is lost; holds sending.
+
+    Lines of leads, of channels and of whom we wrote to are kept, others are void and listed as
+    such. All sessions end, and second factors go.
+    """
+    if not yes:
+        typer.confirm(
+            "Hold sending, void what cannot be hashed anew, end all sessions and remove all second"
+            " factors?",
+            abort=True,
+            err=True,
+        )
+    counts = with_storage(_rekey, proves_secret=False)
+    if as_json:
+        print_json(counts)
+        return
+    print_data(
+        f"sending is held; {counts.void} lines are void and {counts.kept} are kept,"
+        f" {counts.opt_ins_void} opt-ins are void"
+    )
+    print_message(
+        "`leadflood suppress list` marks the void lines: add them again, then remove them;"
+        " `leadflood sending release` lets sending go. Everybody has to log in again."
     )
 
 
@@ -72,6 +108,16 @@ def remove(
     key = _parse_id(kind_or_id) if value is None else (_parse_kind(kind_or_id), value)
     suppression = with_storage(lambda storage: _remove(storage, key))
     _print_suppression(suppression, "is no longer suppressed", as_json=as_json)
+
+
+async def _rekey(storage: Storage) -> RekeyCounts:
+    async with storage.db.transaction() as tx:
+        await storage.master_secrets.adopt(tx)
+        counts = await storage.messaging().rekeying.rekey(tx, terminal_user())
+        await command_audit.record(
+            storage, tx, "accounts.secret_replaced", kept=counts.kept, void=counts.void
+        )
+    return counts
 
 
 async def _add(storage: Storage, suppression: SuppressionInput) -> SuppressionView:

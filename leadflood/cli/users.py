@@ -115,24 +115,6 @@ def rotate_signing_key(*, as_json: AsJson = False) -> None:
     print_data(f"new access tokens are signed with key {kid}")
 
 
-@app.command("adopt-secret")
-def adopt_secret(
-    *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
-) -> None:
-    """Adopt this node's accounts.secret: sessions end, second factors are void."""
-    if not yes:
-        typer.confirm("End all sessions and remove all second factors?", abort=True, err=True)
-
-    async def run(storage: Storage) -> None:
-        await storage.accounts.start(adopts=True)
-        entry = AuditEntry(action="accounts.secret_replaced", subject_kind="accounts")
-        async with storage.db.transaction() as tx:
-            await command_audit.record_entry(storage, tx, entry)
-
-    with_storage(run)
-    print_data("the database uses this secret now: everybody has to log in again")
-
-
 def _with_accounts(work: Callable[[Storage], Awaitable[ResultT]]) -> ResultT:
     async def run(storage: Storage) -> ResultT:
         await storage.accounts.start()

@@ -12,12 +12,13 @@ from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.sending.service.dead_letters import DeadLetterService
 from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.sending.service.rekeying import SendRekeying
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.opt_ins import OptInService
 from leadflood.domain.suppressions.service.suppressions import SuppressionService
 from leadflood.domain.suppressions.service.unsubscribing import UnsubscribeService
-from leadflood.engine import secret_files
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
@@ -38,39 +39,45 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     suppressions: SuppressionService
     opt_ins: OptInService
     unsubscribing: UnsubscribeService
+    rekeying: SendRekeying
 
 
-def build_messaging(
-    settings: MessagingSettings,
-    db: Database,
-    ids: Ids,
-    clock: Clock,
-    publisher: Publisher,
-    senders: Mapping[Channel, Sender] | None = None,
-) -> Messaging:
+class MessagingParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the services of messages are built from; `key` hashes addresses."""
+
+    settings: MessagingSettings
+    key: AddressKey
+    db: Database
+    ids: Ids
+    clock: Clock
+    publisher: Publisher
+    senders: Mapping[Channel, Sender] | None = None
+
+
+def build_messaging(parts: MessagingParts) -> Messaging:
     """Build the services of messages."""
-    outbox = Outbox(settings, clock, senders)
-    unknown_sends = UnknownSends(db, publisher, settings, clock, senders)
+    settings, key, db, ids, clock = parts.settings, parts.key, parts.db, parts.ids, parts.clock
+    outbox = Outbox(settings, key, clock, parts.senders)
+    unknown_sends = UnknownSends(db, parts.publisher, settings, key, clock, parts.senders)
+    switch = SendingSwitch(db, clock)
     return Messaging(
         messages=MessageService(db),
         approval=MessageApproval(settings, clock, ids, outbox),
         templates=TemplateService(db, settings, ids, clock),
         outbox=outbox,
-        sending=SendingSwitch(db, clock),
+        sending=switch,
         unknown_sends=unknown_sends,
         dead_letters=DeadLetterService(unknown_sends, ids, clock),
-        suppressions=SuppressionService(db, settings, ids, clock),
-        opt_ins=OptInService(db, settings, ids, clock),
-        unsubscribing=UnsubscribeService(db, settings, ids, clock),
+        suppressions=SuppressionService(db, key, ids, clock),
+        opt_ins=OptInService(db, key, ids, clock),
+        unsubscribing=UnsubscribeService(db, key, ids, clock),
+        rekeying=SendRekeying(key, clock, switch),
     )
 
 
 def messaging_settings(settings: Settings) -> MessagingSettings:
-    """Return the messaging settings with the public URL and the key of the suppression hashes."""
+    """Return the messaging settings with the public URL."""
     messaging = settings.messaging
     if not messaging.public_url and settings.http.public_url:
-        messaging = msgspec.structs.replace(messaging, public_url=settings.http.public_url)
-    if not messaging.hash_secret:
-        secret = secret_files.read_or_create(settings.data_folder() / "hash.secret")
-        messaging = msgspec.structs.replace(messaging, hash_secret=secret)
+        return msgspec.structs.replace(messaging, public_url=settings.http.public_url)
     return messaging

@@ -9,15 +9,16 @@ from leadflood.contracts.ports.sender import Sender
 from leadflood.contracts.values import Channel
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.auth.service.accounts import Accounts
+from leadflood.domain.auth.service.master_secrets import MasterSecrets
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.runs.schemas import BudgetDefaults
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.users.service.team_settings import TeamSettings
 from leadflood.domain.users.service.users import Users
-from leadflood.engine import secret_files
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.embedded import EmbeddedServer
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
@@ -26,9 +27,15 @@ from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.wakeups import Wakeups
+from leadflood.engine.secret_files import SecretFile
 from leadflood.pipeline import STAGES, STEPS
 from leadflood.settings import Settings, explain_settings
-from leadflood.wiring.messaging import Messaging, build_messaging, messaging_settings
+from leadflood.wiring.messaging import (
+    Messaging,
+    MessagingParts,
+    build_messaging,
+    messaging_settings,
+)
 
 
 class Storage:
@@ -52,7 +59,9 @@ class Storage:
         self.server = server
         self.ids = Ids(clock)
         self.audit = AuditTrail(self.ids, clock)
-        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self._read_accounts_secret)
+        secret_file = SecretFile(settings.data_folder() / "accounts.secret")
+        self.master_secrets = MasterSecrets(db, clock, settings.accounts, secret_file)
+        self.accounts = Accounts(db, self.ids, clock, settings.accounts, self.master_secrets)
         self.users = Users(
             db, UserAccounts(clock, self.ids), OneTimeLinks(clock, settings.accounts)
         )
@@ -83,13 +92,18 @@ class Storage:
         `senders` are the providers that can be asked whether a message arrived.
         """
         return build_messaging(
-            messaging_settings(self.settings),
-            self.db,
-            self.ids,
-            self.clock,
-            publisher or self.producer(),
-            senders,
+            MessagingParts(
+                settings=messaging_settings(self.settings),
+                key=self.address_key(),
+                db=self.db,
+                ids=self.ids,
+                clock=self.clock,
+                publisher=publisher or self.producer(),
+                senders=senders,
+            )
         )
 
-    def _read_accounts_secret(self) -> str:
-        return secret_files.read_or_create(self.settings.data_folder() / "accounts.secret")
+    def address_key(self) -> AddressKey:
+        """Return the key of the hashes of addresses; empty before the secret was proved."""
+        secret = self.master_secrets.proved
+        return AddressKey() if secret is None else AddressKey(secret.derive_key("addresses"))

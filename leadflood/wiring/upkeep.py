@@ -20,6 +20,8 @@ from leadflood.wiring.storage import Storage
 
 ORPHANS_SECONDS = 2.0
 LOOK_UP_SECONDS = 30.0
+SECRET_SECONDS = 30.0
+"""How soon a node stops under which the master secret was replaced."""
 PRUNE_SECONDS = 600.0
 
 
@@ -48,6 +50,7 @@ class Upkeep:
             Child("schedule", schedule.run),
             Child("gate", self._gateway.run),
             _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
+            _repeating("secret", SECRET_SECONDS, storage.master_secrets.check, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
             _repeating("answers", PRUNE_SECONDS, self._prune),
             _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),

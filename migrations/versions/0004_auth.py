@@ -15,6 +15,13 @@ depends_on = None
 
 STATEMENTS = (
     """
+    CREATE TABLE master_secret (
+        is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+        proof bytea NOT NULL CHECK (octet_length(proof) = 32),
+        proved_at timestamptz NOT NULL
+    )
+    """,
+    """
     CREATE TABLE app_user (
         id uuid PRIMARY KEY,
         version integer NOT NULL,
@@ -89,8 +96,7 @@ STATEMENTS = (
     CREATE TABLE signing_key (
         kid text PRIMARY KEY,
         created_at timestamptz NOT NULL,
-        retired_at timestamptz,
-        proof bytea NOT NULL
+        retired_at timestamptz
     )
     """,
     "CREATE UNIQUE INDEX signing_key_in_force ON signing_key ((true)) WHERE retired_at IS NULL",
@@ -133,5 +139,6 @@ def downgrade() -> None:
         "session",
         "recovery_code",
         "app_user",
+        "master_secret",
     ):
         run(f"DROP TABLE {table}")

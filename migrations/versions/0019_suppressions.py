@@ -24,7 +24,8 @@ STATEMENTS = (
         added_by text NOT NULL,
         created_at timestamptz NOT NULL,
         lifted_at timestamptz,
-        lifted_by text
+        lifted_by text,
+        voided_at timestamptz
     )
     """,
     "CREATE UNIQUE INDEX suppression_live ON suppression (key) WHERE lifted_at IS NULL",
@@ -52,7 +53,7 @@ STATEMENTS = (
     """
     CREATE TABLE unsubscribe_token (
         token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
-        intent_id uuid NOT NULL UNIQUE REFERENCES intent (id) ON DELETE CASCADE,
+        intent_id uuid NOT NULL REFERENCES intent (id) ON DELETE CASCADE,
         lead_id uuid NOT NULL,
         address_key bytea NOT NULL,
         hint text NOT NULL,
@@ -60,6 +61,7 @@ STATEMENTS = (
         used_at timestamptz
     )
     """,
+    "CREATE INDEX unsubscribe_token_of_intent ON unsubscribe_token (intent_id)",
 )
 
 

@@ -21,7 +21,7 @@ OWNERS = {
     "leadflood/api/http": "idempotency stream_ticket",
     "leadflood/domain/auth": (
         "app_user recovery_code session api_key one_time_link signing_key login_attempt"
-        " known_address"
+        " known_address master_secret"
     ),
     "leadflood/domain/audit": "audit_event",
     "leadflood/domain/users": "team_setting",

@@ -6,6 +6,7 @@ from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.accounts import Accounts
+from leadflood.domain.auth.service.master_secrets import MasterSecrets
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.user_accounts import UserAccounts
 from leadflood.domain.users.service.users import Users
@@ -19,6 +20,20 @@ EMAIL = "ann@team.example"
 HERE = "203.0.113.1"
 
 
+class KeptSecret:
+    """A secret that this machine keeps; `text` None: it has none yet."""
+
+    def __init__(self, text: str | None = "k" * 64) -> None:
+        self.text = text
+
+    def read(self) -> str | None:
+        return self.text
+
+    def create(self) -> str:
+        self.text = self.text or "n" * 64
+        return self.text
+
+
 async def start_accounts(
     database: Database, clock: ManualClock, settings: Settings = CHEAP
 ) -> Accounts:
@@ -30,7 +45,8 @@ async def start_accounts(
 
 def make_accounts(database: Database, clock: ManualClock, settings: Settings = CHEAP) -> Accounts:
     """Build the services of authentication, not started."""
-    return Accounts(database, Ids(clock), clock, settings, lambda: "k" * 64)
+    secrets = MasterSecrets(database, clock, settings, KeptSecret())
+    return Accounts(database, Ids(clock), clock, settings, secrets)
 
 
 def make_users(database: Database, clock: ManualClock) -> Users:

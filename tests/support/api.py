@@ -152,7 +152,6 @@ async def running_node(
             "sender_name": "Ann",
             "sender_address": "ann@ours.example",
             "postal_address": "1 Street",
-            "hash_secret": "for tests only",
         },
         "providers": {"apollo": {"api_key": "k", "base_url": NOBODY}},
         "accounts": CHEAP,

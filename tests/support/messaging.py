@@ -23,10 +23,12 @@ from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.sending.schemas import IntentState, MessageApproved, SendingStatus
 from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.sending.service.rekeying import SendRekeying
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.domain.sending.stage import SendStage
 from leadflood.domain.suppressions.schemas import (
+    AddressKey,
     OptInView,
     SuppressionInput,
     SuppressionKind,
@@ -55,10 +57,10 @@ SETTINGS = Settings(
     postal_address="Example Ltd, 1 Test Street, Testville",
     unsubscribe_mailto="stop@example.com",
     public_url="https://u.example.com",
-    hash_secret="a secret of the tests",  # noqa: S106 - it is one of the tests
     whatsapp_template_id="17",
     whatsapp_placeholders=("first_name", "offer"),
 )
+ADDRESS_KEY = AddressKey(b"a key of the tests")
 OFFER = "We help freight teams plan routes 30% faster."
 ADA: dict[FieldName, Scalar] = {
     FieldName.FIRST_NAME: "Ada",
@@ -126,7 +128,11 @@ class World:
     """Everything that messages touch, on one database."""
 
     def __init__(
-        self, db: Database, settings: Settings = SETTINGS, writer: TextWriter | None = None
+        self,
+        db: Database,
+        settings: Settings = SETTINGS,
+        writer: TextWriter | None = None,
+        key: AddressKey = ADDRESS_KEY,
     ) -> None:
         self.db = db
         self.clock = ManualClock()
@@ -135,17 +141,18 @@ class World:
         self.settings = settings
         self.publisher = RecordingPublisher(db)
         senders = {Channel.EMAIL: self.sender, Channel.WHATSAPP: CountingSender(Channel.WHATSAPP)}
-        self.generate = GenerateStage(Policy(), settings, self.clock, self.ids, writer)
-        self.send = SendStage(Policy(), settings, self.clock, senders)
-        self.outbox = Outbox(settings, self.clock, senders)
+        self.generate = GenerateStage(Policy(), settings, key, self.clock, self.ids, writer)
+        self.send = SendStage(Policy(), settings, key, self.clock, senders)
+        self.outbox = Outbox(settings, key, self.clock, senders)
         self.messages = MessageService(db)
         self.approval = MessageApproval(settings, self.clock, self.ids, self.outbox)
         self.templates = TemplateService(db, settings, self.ids, self.clock)
         self.sending = SendingSwitch(db, self.clock)
-        self.unknown_sends = UnknownSends(db, self.publisher, settings, self.clock, senders)
-        self.suppressions = SuppressionService(db, settings, self.ids, self.clock)
-        self.opt_ins = OptInService(db, settings, self.ids, self.clock)
-        self.unsubscribing = UnsubscribeService(db, settings, self.ids, self.clock)
+        self.unknown_sends = UnknownSends(db, self.publisher, settings, key, self.clock, senders)
+        self.suppressions = SuppressionService(db, key, self.ids, self.clock)
+        self.opt_ins = OptInService(db, key, self.ids, self.clock)
+        self.rekeying = SendRekeying(key, self.clock, self.sending)
+        self.unsubscribing = UnsubscribeService(db, key, self.ids, self.clock)
 
     async def run(self, sends: str = "go") -> UUID:
         new = runs.NewRun(id=self.ids.new(), kind="test", sends=sends)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from leadflood.api.services import Services
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
-from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 PATH = "/v1/leads/{leadId}/opt-ins/{channel}"
 
@@ -27,7 +27,7 @@ class Withdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 @put(
     PATH,
     permission="leads:write",
-    errors=(NotFound, PreconditionFailed, Conflict, Invalid, NotConfigured),
+    errors=(NotFound, PreconditionFailed, Conflict, Invalid),
     takes_if_match=True,
 )
 async def record_opt_in(

@@ -15,7 +15,7 @@ from leadflood.api.http.routing import delete, get, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.domain.suppressions.schemas import SuppressionInput, SuppressionKind, SuppressionView
-from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
+from leadflood.engine.errors import Conflict, Invalid, NotFound
 from leadflood.engine.ids import NEWEST
 
 
@@ -28,7 +28,7 @@ class SuppressionQuery(
     value: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
 
 
-@get("/v1/suppressions", permission="messages:read", errors=(Invalid, NotConfigured))
+@get("/v1/suppressions", permission="messages:read", errors=(Invalid,))
 async def list_suppressions(query: SuppressionQuery, services: Services) -> Listed[SuppressionView]:
     """List the suppression list, newest first, or look up one value."""
     if query.value is None:
@@ -46,7 +46,7 @@ async def list_suppressions(query: SuppressionQuery, services: Services) -> List
     "/v1/suppressions",
     permission="messages:write",
     status=HTTPStatus.CREATED,
-    errors=(Invalid, Conflict, NotConfigured),
+    errors=(Invalid, Conflict),
 )
 async def add_suppression(
     body: SuppressionInput, caller: Caller, services: Services, uow: UnitOfWork

@@ -11,6 +11,7 @@ from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
+from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.ledger.lines import sum_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.queue import repository
@@ -34,6 +35,7 @@ async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Doc
         return
     yield passed("migrations", f"at {state.current}, the newest")
     yield await _check_installation(storage)
+    yield await _check_secret(storage)
     for check in await check_work(storage):
         yield check
     for check in await _check_messaging(storage):
@@ -76,6 +78,20 @@ async def _check_installation(storage: Storage) -> DoctorCheck:
             "set `mode` to the database's, or use another database: the two never mix",
         )
     return passed("installation", finding)
+
+
+async def _check_secret(storage: Storage) -> DoctorCheck:
+    secrets, title = storage.master_secrets, "master secret"
+    if await secrets.is_new():
+        return passed(title, "none yet: the first start makes it, or takes accounts.secret")
+    try:
+        await secrets.check()
+    except (Conflict, Invalid) as error:
+        return failed(title, error.detail, "take the first node's, or `leadflood suppress rekey`")
+    if count := await storage.messaging().suppressions.count_void():
+        finding = f"{count} lines of the suppression list are void: they are of a lost secret"
+        return warning(title, finding, "`leadflood suppress list`; add them again, remove the void")
+    return passed(title, "the one that this database was begun with")
 
 
 async def _check_messaging(storage: Storage) -> list[DoctorCheck]:

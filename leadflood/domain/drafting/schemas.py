@@ -18,7 +18,7 @@ Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 
 
 class Settings(SendingSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How messages are written; with `[messaging]`'s settings of sending and of suppressions.
+    """How messages are written; with `[messaging]`'s settings of sending.
 
     `language` and `template_name` name the template that drafts are written from.
     `whatsapp_parameters` are Jinja2, one for each of `whatsapp_placeholders`.

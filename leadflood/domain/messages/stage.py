@@ -23,6 +23,7 @@ from leadflood.domain.messages.service.drafts import DraftedMessage, record_draf
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.sending.schemas import MessageApproved
 from leadflood.domain.sending.service.outbox import Outbox
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -67,6 +68,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
         self,
         policy: Policy,
         settings: Settings,
+        key: AddressKey,
         clock: Clock,
         ids: Ids,
         writer: TextWriter | None = None,
@@ -76,14 +78,14 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
         self._clock = clock
         self._ids = ids
         self._drafter = Drafter(settings, writer)
-        self._recipients = Recipients(settings)
-        self._outbox = Outbox(settings, clock)
+        self._recipients = Recipients(key)
+        self._outbox = Outbox(settings, key, clock)
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
-        settings = parts.settings_of(Settings)
-        return cls(policy, settings, parts.clock, parts.ids, parts.ports.writer)
+        settings, key = parts.settings_of(Settings), parts.settings_of(AddressKey)
+        return cls(policy, settings, key, parts.clock, parts.ids, parts.ports.writer)
 
     @override
     async def load(

@@ -160,6 +160,26 @@ ON CONFLICT (name) DO UPDATE SET
     state = excluded.state, by_whom = excluded.by_whom, reason = excluded.reason,
     changed_at = excluded.changed_at;
 
+-- name: list_addresses
+-- Every address that was written to, by the hash that is kept of it.
+SELECT DISTINCT ON (address_key) address_key, channel, to_address
+FROM intent ORDER BY address_key;
+
+-- name: rekey_intents!
+-- The hashes of addresses under the present key.
+UPDATE intent SET address_key = renewed.present
+FROM unnest(:former::bytea[], :present::bytea[]) AS renewed (former, present)
+WHERE intent.address_key = renewed.former;
+
+-- name: list_open_recipients
+-- Whom the intents are for that may still be sent.
+SELECT id, lead_id, channel, to_address FROM intent
+WHERE state IN ('ready', 'sending', 'unknown') ORDER BY id;
+
+-- name: set_stopping!
+-- The hashes whose suppression stops an intent.
+UPDATE intent SET suppression_keys = :keys::bytea[] WHERE id = :id::uuid;
+
 -- name: list_intents
 -- The intents in one state, oldest first.
 SELECT id, message_id, lead_id, channel, to_address, reference, state, code, sending_at

@@ -1,6 +1,6 @@
 """Intents and the switch of sending in the database; every write is set-based."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -42,6 +42,15 @@ class IntentRow(msgspec.Struct, frozen=True, kw_only=True):
     to_address: str
     address_hash: bytes
     stopping: tuple[bytes, ...]
+
+
+class OpenRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an intent is for that may still be sent."""
+
+    id: UUID
+    lead_id: UUID
+    channel: Channel
+    to_address: str
 
 
 class StartedSend(msgspec.Struct, frozen=True):
@@ -214,3 +223,24 @@ async def list_intents(
         )
         for row in rows
     )
+
+
+async def list_addresses(db: Reader) -> dict[bytes, tuple[Channel, str]]:
+    """Return every address that was written to, with its channel, by its hash."""
+    rows = await db.fetch(SQL.list_addresses)
+    return {row["address_key"]: (Channel(row["channel"]), row["to_address"]) for row in rows}
+
+
+async def rekey_intents(tx: Tx, keys: Mapping[bytes, bytes]) -> None:
+    """Replace the hashes of addresses; `keys` are the present by the former."""
+    await tx.execute(SQL.rekey_intents, former=list(keys), present=list(keys.values()))
+
+
+async def list_open_recipients(db: Reader) -> list[OpenRecipient]:
+    """List whom the intents are for that may still be sent."""
+    return [to_struct(row, OpenRecipient) for row in await db.fetch(SQL.list_open_recipients)]
+
+
+async def set_stopping(tx: Tx, intent_id: UUID, stopping: Sequence[bytes]) -> None:
+    """Set the hashes whose suppression stops an intent."""
+    await tx.execute(SQL.set_stopping, id=intent_id, keys=list(stopping))

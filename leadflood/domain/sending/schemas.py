@@ -9,10 +9,9 @@ from typing_extensions import override
 
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas.events import LeadEvent
-from leadflood.domain.suppressions.schemas import Settings as SuppressionSettings
 
 
-class Settings(SuppressionSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The sender, the texts every message must carry, and how long a message is worth sending.
 
     Required before an e-mail leaves: `sender_name`, `sender_address`, `postal_address` and

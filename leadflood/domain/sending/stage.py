@@ -26,6 +26,7 @@ from leadflood.domain.sending.schemas import (
 from leadflood.domain.sending.service.call_outcomes import explain, final_outcome_of, outcome_of
 from leadflood.domain.sending.service.send_reports import record_reports
 from leadflood.domain.sending.service.unknown_sends import SEND_STAGE
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Allow, Defer, Deny, JobContext, SendDecision
@@ -58,6 +59,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         self,
         policy: Policy,
         settings: Settings,
+        key: AddressKey,
         clock: Clock,
         senders: Mapping[Channel, Sender],
     ) -> None:
@@ -65,12 +67,13 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         self._settings = settings
         self._clock = clock
         self._senders = senders
-        self._recipients = Recipients(settings)
+        self._recipients = Recipients(key)
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
-        return cls(policy, parts.settings_of(Settings), parts.clock, parts.ports.senders)
+        settings, key = parts.settings_of(Settings), parts.settings_of(AddressKey)
+        return cls(policy, settings, key, parts.clock, parts.ports.senders)
 
     @override
     async def load(

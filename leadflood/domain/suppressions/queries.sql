@@ -1,6 +1,6 @@
 -- fragment: suppression_columns
 -- A line of the list as people read it.
-id, kind, hint, reason, source, added_by AS by, created_at, lifted_at
+id, kind, hint, reason, source, added_by AS by, created_at, lifted_at, voided_at
 
 -- name: add_suppressions
 -- Insert suppressions; one live line per key.
@@ -30,6 +30,43 @@ LIMIT :limit::int;
 UPDATE suppression SET lifted_at = :now::timestamptz, lifted_by = :by::text
 WHERE id = :id::uuid AND lifted_at IS NULL
 RETURNING {suppression_columns};
+
+-- name: count_void
+-- Lines of a lost secret that nobody has lifted.
+SELECT count(*) FROM suppression WHERE lifted_at IS NULL AND voided_at IS NOT NULL;
+
+-- name: list_keyed_lines
+-- Every line in force, as far as it can be hashed anew.
+SELECT id, kind, hint, key FROM suppression WHERE lifted_at IS NULL AND voided_at IS NULL;
+
+-- name: rekey_suppressions!
+-- The hashes of lines under the present key.
+UPDATE suppression SET key = renewed.key
+FROM unnest(:ids::uuid[], :keys::bytea[]) AS renewed (id, key)
+WHERE suppression.id = renewed.id;
+
+-- name: void_suppressions!
+-- Lines that nobody can hash anew: they stop nothing any more.
+UPDATE suppression SET voided_at = :now::timestamptz WHERE id = ANY(:ids::uuid[]);
+
+-- name: void_opt_ins!
+-- Agreements to addresses that nobody can hash anew: they allow nothing any more.
+UPDATE opt_in SET
+    withdrawn_at = :now::timestamptz, withdrawn_by = 'rekeying',
+    withdrawn_reason = 'the master secret was replaced'
+WHERE withdrawn_at IS NULL AND NOT key = ANY(:former::bytea[]);
+
+-- name: rekey_opt_ins!
+-- The hashes of agreements under the present key.
+UPDATE opt_in SET key = renewed.present
+FROM unnest(:former::bytea[], :present::bytea[]) AS renewed (former, present)
+WHERE opt_in.key = renewed.former AND withdrawn_at IS NULL;
+
+-- name: rekey_tokens!
+-- Whom tokens stop, under the present key.
+UPDATE unsubscribe_token SET address_key = renewed.present
+FROM unnest(:former::bytea[], :present::bytea[]) AS renewed (former, present)
+WHERE unsubscribe_token.address_key = renewed.former;
 
 -- name: find_opted_in
 -- Which of these addresses have agreed to be written to on a channel.

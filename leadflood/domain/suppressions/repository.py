@@ -1,6 +1,6 @@
 """Suppressions, opt-ins and unsubscribe tokens in the database; every write is set-based."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -31,6 +31,15 @@ class NewSuppression(msgspec.Struct, frozen=True, kw_only=True):
     kind: SuppressionKind
     key: bytes
     hint: str
+
+
+class KeyedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the suppression list with the hash of what it stops."""
+
+    id: UUID
+    kind: SuppressionKind
+    hint: str
+    key: bytes
 
 
 class SuppressionOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +110,39 @@ async def lift_suppression(
     """Lift one line; None when it was not live."""
     row = await tx.fetch_one(SQL.lift_suppression, id=suppression_id, by=by, now=now)
     return None if row is None else to_struct(row, SuppressionView)
+
+
+async def count_void(db: Reader) -> int:
+    """Count the void lines that nobody has lifted."""
+    return int(await db.fetch_value(SQL.count_void))
+
+
+async def list_keyed_lines(tx: Tx) -> list[KeyedLine]:
+    """List the lines in force with their hashes."""
+    return [to_struct(row, KeyedLine) for row in await tx.fetch(SQL.list_keyed_lines)]
+
+
+async def rekey_suppressions(tx: Tx, keys: Mapping[UUID, bytes]) -> None:
+    """Replace the hashes of lines, by their ids."""
+    await tx.execute(SQL.rekey_suppressions, ids=list(keys), keys=list(keys.values()))
+
+
+async def void_suppressions(tx: Tx, ids: Sequence[UUID], now: datetime) -> None:
+    """Mark lines that stop nothing any more."""
+    await tx.execute(SQL.void_suppressions, ids=list(ids), now=now)
+
+
+async def rekey_opt_ins(tx: Tx, keys: Mapping[bytes, bytes], now: datetime) -> int:
+    """Replace the hashes of agreements; withdraw those not among `keys` and return how many."""
+    former, present = list(keys), list(keys.values())
+    count = await tx.execute(SQL.void_opt_ins, former=former, now=now)
+    await tx.execute(SQL.rekey_opt_ins, former=former, present=present)
+    return count
+
+
+async def rekey_tokens(tx: Tx, keys: Mapping[bytes, bytes]) -> None:
+    """Replace the hashes of whom unsubscribe tokens stop."""
+    await tx.execute(SQL.rekey_tokens, former=list(keys), present=list(keys.values()))
 
 
 async def find_opted_in(db: Reader, channel: Channel, keys: Iterable[bytes]) -> frozenset[bytes]:

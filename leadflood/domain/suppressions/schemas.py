@@ -11,13 +11,13 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas.events import LeadEvent
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How addresses are hashed.
+class AddressKey(msgspec.Struct, frozen=True):
+    """The key of the hashes of addresses, derived from the master secret.
 
-    `hash_secret` keys the hashes of the suppression list: changing it forgets the list.
+    Empty where that was not proved: whatever hashes then is refused.
     """
 
-    hash_secret: str = ""
+    key: bytes = b""
 
 
 class SuppressionKind(StrEnum):
@@ -30,7 +30,10 @@ class SuppressionKind(StrEnum):
 
 
 class SuppressionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A line of the suppression list; only a keyed hash and a masked hint are kept."""
+    """A line of the suppression list; only a keyed hash and a masked hint are kept.
+
+    `voidedAt` null: it stops what it names; else its hash is of a lost secret: add it again.
+    """
 
     id: UUID
     kind: SuppressionKind
@@ -40,6 +43,20 @@ class SuppressionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     by: str
     created_at: datetime
     lifted_at: datetime | None
+    voided_at: datetime | None
+
+
+class RekeyCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of the suppression list when the master secret was replaced.
+
+    `kept`: lines that stop as before.
+    `void`: lines that stop nothing any more, for their value is known from nowhere.
+    `opt_ins_void`: agreements that allow nothing any more.
+    """
+
+    kept: int
+    void: int
+    opt_ins_void: int
 
 
 class SuppressionInput(

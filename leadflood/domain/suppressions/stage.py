@@ -14,7 +14,7 @@ from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
-from leadflood.domain.suppressions.schemas import Settings, SuppressionKind
+from leadflood.domain.suppressions.schemas import AddressKey, SuppressionKind
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NotFound
@@ -30,16 +30,16 @@ class SuppressStage(Stage[PersonClaimed, LeadProfile, LeadProfile]):
     task: ClassVar[Any] = PersonClaimed
     default_policy: ClassVar[Policy] = Policy(concurrency=8)
 
-    def __init__(self, policy: Policy, settings: Settings, clock: Clock, ids: Ids) -> None:
+    def __init__(self, policy: Policy, key: AddressKey, clock: Clock, ids: Ids) -> None:
         super().__init__(policy)
         self._clock = clock
         self._ids = ids
-        self._hasher = AddressHasher(settings.hash_secret)
+        self._hasher = AddressHasher(key)
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
-        return cls(policy, parts.settings_of(Settings), parts.clock, parts.ids)
+        return cls(policy, parts.settings_of(AddressKey), parts.clock, parts.ids)
 
     @override
     async def load(

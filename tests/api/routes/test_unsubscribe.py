@@ -5,7 +5,7 @@ from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Client
-from tests.support.messaging import SETTINGS, World
+from tests.support.messaging import ADDRESS_KEY, World
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
@@ -15,7 +15,7 @@ EMAIL = f"{uuid4().hex}@acme.example"
 @pytest.fixture(scope="module")
 async def token(world: World) -> str:
     [event] = await world.approved(email=EMAIL)
-    return AddressHasher(SETTINGS.hash_secret).unsubscribe_token(event.intent_id)
+    return AddressHasher(ADDRESS_KEY).unsubscribe_token(event.intent_id)
 
 
 async def count(database: Database, table: str) -> int:

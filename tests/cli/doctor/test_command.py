@@ -192,3 +192,16 @@ def test_the_command_runs_as_a_module(cli: Cli) -> None:
     assert result.code == 1
     assert result.err.startswith("error [")
     assert result.out == ""
+
+
+def test_a_lost_secret_and_void_lines_are_shown(cli: Cli, tmp_path: Path) -> None:
+    cli("suppress", "add", "domain", "acme.example")
+    (tmp_path / "data" / "accounts.secret").unlink()
+    lost = cli("doctor", "--json").json
+    cli("suppress", "rekey", "--yes")
+
+    void = cli("doctor", "--json").json
+
+    assert lights(lost)["master secret"] == "red"
+    [check] = [check for check in void["checks"] if check["name"] == "master secret"]
+    assert (check["light"], check["found"][:8]) == ("yellow", "1 lines ")

@@ -19,7 +19,7 @@ from leadflood.engine.net.calls import Call, Cut, Gate, Reply, Unreached
 from leadflood.engine.queue.outcome import Done
 from leadflood.engine.queue.stage import ClaimedTask, Policy
 from tests.support.live_gate import running_gateway
-from tests.support.messaging import World
+from tests.support.messaging import ADDRESS_KEY, World
 
 pytestmark = pytest.mark.pg
 
@@ -67,7 +67,9 @@ class Post:
     def __init__(self, world: World, gate: Gate) -> None:
         self.world = world
         self.sender = GateSender(gate)
-        world.send = SendStage(Policy(), world.settings, world.clock, {Channel.EMAIL: self.sender})
+        world.send = SendStage(
+            Policy(), world.settings, ADDRESS_KEY, world.clock, {Channel.EMAIL: self.sender}
+        )
 
     async def work(self, job: ClaimedTask[Any]) -> Any:
         """Work on one claimed sending as the pool does."""

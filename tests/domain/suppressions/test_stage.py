@@ -6,11 +6,11 @@ from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
 from leadflood.engine.queue.outcome import Done
 from leadflood.engine.queue.stage import FinishedTask, Policy
-from tests.support.messaging import SETTINGS, World
+from tests.support.messaging import ADDRESS_KEY, World
 
 
 async def _suppress(world: World, event: PersonClaimed) -> None:
-    stage = SuppressStage(Policy(), SETTINGS, world.clock, world.ids)
+    stage = SuppressStage(Policy(), ADDRESS_KEY, world.clock, world.ids)
     claimed = world.claim(event, None)
     [profile] = await stage.load(world.db, [claimed])
     async with world.db.transaction() as tx:

@@ -241,7 +241,7 @@ DELETE FROM one_time_link WHERE hash = ANY (ARRAY (
 
 -- name: list_signing_keys
 -- The keys under which access tokens may still be valid, newest first.
-SELECT kid, created_at, retired_at, proof FROM signing_key
+SELECT kid, created_at, retired_at FROM signing_key
 WHERE retired_at IS NULL OR retired_at > :since::timestamptz
 ORDER BY created_at DESC, kid
 
@@ -251,8 +251,7 @@ UPDATE signing_key SET retired_at = :now::timestamptz WHERE retired_at IS NULL
 
 -- name: add_signing_key!
 -- A key for new tokens: its secret is derived from the master secret, never stored.
-INSERT INTO signing_key (kid, created_at, proof)
-VALUES (:kid::text, :now::timestamptz, :proof::bytea)
+INSERT INTO signing_key (kid, created_at) VALUES (:kid::text, :now::timestamptz)
 
 -- name: prune_signing_keys!
 -- Delete keys whose last token is long past.
@@ -318,6 +317,19 @@ SELECT run_id AS id, owner FROM import WHERE run_id = ANY(:ids::uuid[]) AND owne
 SELECT run_id AS id, coalesce(owner, '') AS owner FROM import WHERE run_id = ANY(:ids::uuid[])
 UNION ALL
 SELECT run_id AS id, created_by AS owner FROM bulk_action WHERE run_id = ANY(:ids::uuid[])
+
+-- name: find_proof
+-- What the master secret of this database proves itself by.
+SELECT proof FROM master_secret
+
+-- name: record_proof!
+-- The proof of the master secret, in place of the former one.
+INSERT INTO master_secret (proof, proved_at) VALUES (:proof::bytea, :now::timestamptz)
+ON CONFLICT (is_only) DO UPDATE SET proof = excluded.proof, proved_at = excluded.proved_at
+
+-- name: count_living_nodes
+-- Nodes that beat within half a minute, which is longer than it takes to bury one.
+SELECT count(*) FROM node WHERE last_beat_at > clock_timestamp() - interval '30 seconds'
 
 -- name: delete_signing_keys!
 -- The master secret is another: no token of before can be verified.

@@ -1,4 +1,4 @@
-"""Signing keys, and what is void with the master secret: one function per query."""
+"""Signing keys: one function per query."""
 
 from datetime import datetime
 
@@ -9,22 +9,21 @@ from leadflood.engine.db.tx import Reader, Tx
 
 
 class SigningKeyRow(msgspec.Struct, frozen=True):
-    """A signing key as it is stored: its secret is derived, `proof` shows from what."""
+    """A signing key as it is stored; its secret is derived."""
 
     kid: str
     retired_at: datetime | None
-    proof: bytes
 
 
 async def list_signing_keys(db: Reader, since: datetime) -> list[SigningKeyRow]:
     """List the keys in force and those retired since, newest first."""
     rows = await db.fetch(SQL.list_signing_keys, since=since)
-    return [SigningKeyRow(row["kid"], row["retired_at"], bytes(row["proof"])) for row in rows]
+    return [SigningKeyRow(row["kid"], row["retired_at"]) for row in rows]
 
 
-async def add_signing_key(tx: Tx, kid: str, proof: bytes, now: datetime) -> None:
+async def add_signing_key(tx: Tx, kid: str, now: datetime) -> None:
     """Insert a key."""
-    await tx.execute(SQL.add_signing_key, kid=kid, proof=proof, now=now)
+    await tx.execute(SQL.add_signing_key, kid=kid, now=now)
 
 
 async def retire_signing_keys(tx: Tx, now: datetime) -> None:
@@ -35,11 +34,3 @@ async def retire_signing_keys(tx: Tx, now: datetime) -> None:
 async def prune_signing_keys(tx: Tx, before: datetime) -> None:
     """Delete the keys retired before an instant."""
     await tx.execute(SQL.prune_signing_keys, before=before)
-
-
-async def void_all_credentials(tx: Tx, now: datetime) -> None:
-    """End all sessions and delete whatever the former master secret signed or sealed."""
-    await tx.execute(SQL.delete_signing_keys)
-    await tx.execute(SQL.revoke_all_sessions, now=now)
-    await tx.execute(SQL.delete_all_totp, now=now)
-    await tx.execute(SQL.delete_all_recovery_codes)

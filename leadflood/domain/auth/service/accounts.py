@@ -1,20 +1,14 @@
 """Accounts: the services of authentication, built when the master secret has been read."""
 
-from collections.abc import Callable
-
 import msgspec
-from anyio import to_thread
 
-from leadflood.domain.auth.rules.master_secret import (
-    MasterSecret,
-    ResponseSealer,
-    parse_master_secret,
-)
+from leadflood.domain.auth.rules.master_secret import MasterSecret, ResponseSealer
 from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.api_keys import ApiKeys
 from leadflood.domain.auth.service.credentials import Credentials
 from leadflood.domain.auth.service.login import LoginParts, LoginService
 from leadflood.domain.auth.service.login_throttle import LoginThrottle, ThrottleParts
+from leadflood.domain.auth.service.master_secrets import MasterSecrets
 from leadflood.domain.auth.service.one_time_links import OneTimeLinks
 from leadflood.domain.auth.service.own_account import OwnAccount
 from leadflood.domain.auth.service.passwords import Passwords
@@ -63,13 +57,13 @@ class Accounts:
         ids: Ids,
         clock: Clock,
         settings: Settings,
-        read_secret: Callable[[], str],
+        secrets: MasterSecrets,
     ) -> None:
         self._db = db
         self._ids = ids
         self._clock = clock
         self._settings = settings
-        self._read_secret = read_secret
+        self._secrets = secrets
         self._services: AuthServices | None = None
 
     @property
@@ -79,25 +73,17 @@ class Accounts:
             raise Bug("accounts were not started")
         return self._services
 
-    async def start(self, *, adopts: bool = False) -> None:
-        """Read the master secret and check that it is the one of this database.
-
-        `adopts`: make it that one; all sessions end and second factors are void.
-        Raises: Invalid (too short), Conflict (another one).
-        """
+    async def start(self) -> None:
+        """Prove the master secret and build the services. Raises: Invalid, Conflict."""
         if self._services is not None:
             return
-        secret = self._settings.secret or await to_thread.run_sync(self._read_secret)
-        services = self._build(parse_master_secret(secret))
-        if adopts:
-            async with self._db.transaction() as tx:
-                await services.signing_keys.adopt_secret(tx)
+        services = self._build(await self._secrets.prove())
         await services.signing_keys.start()
         self._services = services
 
     def _build(self, secret: MasterSecret) -> AuthServices:
         db, ids, clock, settings = self._db, self._ids, self._clock, self._settings
-        signing_keys = SigningKeys(db, clock, settings, secret)
+        signing_keys = SigningKeys(db, clock, settings, secret, self._secrets)
         login_parts = self._build_login_parts(secret, signing_keys)
         return AuthServices(
             seal=ResponseSealer(secret),

@@ -4,9 +4,8 @@ Rotation makes a new key; the one before verifies until its last token has expir
 read the keys when they see a name they do not know, and every few seconds.
 """
 
-import hmac
-import secrets
 from datetime import datetime, timedelta
+from secrets import token_hex
 
 from leadflood.domain.auth.repository import signing_keys
 from leadflood.domain.auth.repository.locks import lock_subject
@@ -14,10 +13,11 @@ from leadflood.domain.auth.repository.signing_keys import SigningKeyRow
 from leadflood.domain.auth.rules.access_tokens import LATE_SIGNING_SECONDS, SigningKey
 from leadflood.domain.auth.rules.master_secret import MasterSecret
 from leadflood.domain.auth.schemas.settings import Settings
+from leadflood.domain.auth.service.master_secrets import MasterSecrets
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Bug, Conflict
+from leadflood.engine.errors import Bug
 
 FRESH_SECONDS = 5.0
 """For this long the keys read from the database are not read again."""
@@ -30,11 +30,17 @@ class SigningKeys:
     """The keys in force, as far as this process has read them."""
 
     def __init__(
-        self, db: Database, clock: Clock, settings: Settings, secret: MasterSecret
+        self,
+        db: Database,
+        clock: Clock,
+        settings: Settings,
+        secret: MasterSecret,
+        secrets: MasterSecrets,
     ) -> None:
         self._db = db
         self._clock = clock
         self._secret = secret
+        self._secrets = secrets
         self._verify_for = timedelta(
             minutes=settings.access_minutes, seconds=settings.leeway_seconds + LATE_SIGNING_SECONDS
         )
@@ -42,7 +48,7 @@ class SigningKeys:
         self._read_at = float("-inf")
 
     async def start(self) -> None:
-        """Create the first key, or check that all nodes have our secret. Raises: Conflict."""
+        """Create the first key, or read those that there are."""
         async with self._db.transaction() as tx:
             await lock_subject(tx, _LOCK)
             if not await self._list(tx):
@@ -56,15 +62,6 @@ class SigningKeys:
         await signing_keys.retire_signing_keys(tx, now)
         await signing_keys.prune_signing_keys(tx, now - 2 * self._verify_for)
         return await self._add(tx)
-
-    async def adopt_secret(self, tx: Tx) -> None:
-        """Begin anew under our own secret: sessions end, second factors are void.
-
-        For operators who lost the former secret: nothing that it sealed or signed is of use.
-        """
-        await lock_subject(tx, _LOCK)
-        await signing_keys.void_all_credentials(tx, self._clock.now())
-        await self._add(tx)
 
     async def refresh(self) -> None:
         """Read the keys again when they are stale; before a transaction, never inside one."""
@@ -95,32 +92,18 @@ class SigningKeys:
         return retired_at is None or self._clock.now() < retired_at + self._verify_for
 
     async def _read(self) -> None:
+        """Raises: Conflict when the master secret was replaced under this process."""
         self._read_at = REAL_TIME.monotonic()
+        await self._secrets.check()
         self._keys = {row.kid: self._key_of(row) for row in await self._list(self._db)}
 
     async def _list(self, db: Reader) -> list[SigningKeyRow]:
-        rows = await signing_keys.list_signing_keys(db, self._clock.now() - self._verify_for)
-        if not all(hmac.compare_digest(row.proof, self._proof_of(row.kid)) for row in rows):
-            raise _foreign_secret()
-        return rows
+        return await signing_keys.list_signing_keys(db, self._clock.now() - self._verify_for)
 
     async def _add(self, tx: Tx) -> str:
-        kid = secrets.token_hex(8)
-        await signing_keys.add_signing_key(tx, kid, self._proof_of(kid), self._clock.now())
+        kid = token_hex(8)
+        await signing_keys.add_signing_key(tx, kid, self._clock.now())
         return kid
-
-    def _proof_of(self, kid: str) -> bytes:
-        return self._secret.digest("proof of the secret", kid.encode())
 
     def _key_of(self, row: SigningKeyRow) -> SigningKey:
         return SigningKey(row.kid, self._secret.derive_key(f"signing {row.kid}"), row.retired_at)
-
-
-def _foreign_secret() -> Conflict:
-    return Conflict(
-        "accounts.secret is not the one that this database was begun with: all nodes"
-        " of a database need the same; set LEADFLOOD_ACCOUNTS__SECRET (or …_FILE) to"
-        " what the first node has (setting, or accounts.secret in its data folder); if"
-        " it is lost, `leadflood users adopt-secret` begins anew with this one",
-        code="accounts.secret.foreign",
-    )

@@ -15,9 +15,9 @@ TokenMaker = Callable[[UUID], str]
 
 def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, ...]:
     """List the settings without which nothing may leave on a channel."""
-    required = {"messaging.hash_secret": settings.hash_secret}
+    required = {}
     if channel is Channel.EMAIL:
-        required |= {
+        required = {
             "messaging.sender_name": settings.sender_name,
             "messaging.sender_address": settings.sender_address,
             "messaging.postal_address": settings.postal_address,
@@ -26,7 +26,7 @@ def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, 
             ),
         }
     elif channel is Channel.WHATSAPP:
-        required |= {"messaging.sender_name": settings.sender_name}
+        required = {"messaging.sender_name": settings.sender_name}
     return tuple(name for name, value in required.items() if not value.strip())
 
 

@@ -12,7 +12,7 @@ from leadflood.domain.sending.repository import IntentRow
 from leadflood.domain.sending.rules.compose import missing_settings, require_settings
 from leadflood.domain.sending.rules.conditions import check_sendable
 from leadflood.domain.sending.schemas import NewIntent, Settings
-from leadflood.domain.suppressions.schemas import NewUnsubscribeToken
+from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import SendDecision
@@ -27,17 +27,21 @@ class Outbox:
     """Takes in what was approved, and says what stands against its sending."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, senders: Mapping[Channel, Sender] | None = None
+        self,
+        settings: Settings,
+        key: AddressKey,
+        clock: Clock,
+        senders: Mapping[Channel, Sender] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._senders = senders or {}
-        self._recipients = Recipients(settings)
+        self._recipients = Recipients(key)
 
     async def add(self, tx: Tx, intents: Sequence[NewIntent]) -> None:
         """Write intents, ready, with what lets each person say stop.
 
-        A step that has one keeps it. Raises: Invalid, NotConfigured.
+        A step that has one keeps it. Raises: Invalid.
         """
         if not intents:
             return

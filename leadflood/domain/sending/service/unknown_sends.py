@@ -20,6 +20,7 @@ from leadflood.domain.sending.schemas import (
     MessageApproved,
     Settings,
 )
+from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
@@ -55,6 +56,7 @@ class UnknownSends:
         db: Database,
         publisher: EventPublisher,
         settings: Settings,
+        key: AddressKey,
         clock: Clock,
         senders: Mapping[Channel, Sender] | None = None,
     ) -> None:
@@ -63,7 +65,7 @@ class UnknownSends:
         self._settings = settings
         self._clock = clock
         self._senders = senders or {}
-        self._recipients = Recipients(settings)
+        self._recipients = Recipients(key)
         self._cursor = OLDEST
 
     async def list(self, *, after: UUID = OLDEST, limit: int = 100) -> tuple[IntentView, ...]:

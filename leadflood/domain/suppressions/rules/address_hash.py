@@ -12,17 +12,17 @@ from uuid import UUID
 
 from leadflood.contracts.addresses import list_domains, normalize_address, normalize_domain
 from leadflood.contracts.values import Channel
-from leadflood.domain.suppressions.schemas import SuppressionKind
-from leadflood.engine.errors import Invalid, NotConfigured
+from leadflood.domain.suppressions.schemas import AddressKey, SuppressionKind
+from leadflood.engine.errors import Bug, Invalid
 
 _TOKEN_BYTES = 24
 
 
 class AddressHasher:
-    """Hashes addresses with the secret of the installation."""
+    """Hashes addresses under the key of the installation."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode("utf-8", "surrogatepass")
+    def __init__(self, key: AddressKey) -> None:
+        self._key = key.key
 
     def hash_value(self, kind: SuppressionKind, value: str) -> bytes:
         """Return the hash of a normalized value under its kind."""
@@ -53,12 +53,9 @@ class AddressHasher:
         return base64.urlsafe_b64encode(signature[:_TOKEN_BYTES]).decode("ascii")
 
     def _sign(self, value: str) -> bytes:
-        if not self._secret:
-            raise NotConfigured(
-                "set messaging.hash_secret (any long random text; keep it for ever): it keys the "
-                "suppression list and the unsubscribe links"
-            )
-        return hmac.digest(self._secret, value.encode("utf-8", "surrogatepass"), "sha256")
+        if not self._key:
+            raise Bug("addresses are hashed only after the master secret was proved")
+        return hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def hash_token(token: str) -> bytes:

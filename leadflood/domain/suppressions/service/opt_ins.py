@@ -17,12 +17,12 @@ from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import (
+    AddressKey,
     NewOptIn,
     OptInRecorded,
     OptInView,
     OptInWithdrawal,
     OptInWithdrawn,
-    Settings,
 )
 from leadflood.domain.suppressions.service.people import find_family, lock_person
 from leadflood.engine.clock import Clock
@@ -48,9 +48,9 @@ API_SOURCE = "api"
 class OptInService:
     """The use cases of opt-ins. Everything is written in the caller's transaction."""
 
-    def __init__(self, db: Database, settings: Settings, ids: Ids, clock: Clock) -> None:
+    def __init__(self, db: Database, key: AddressKey, ids: Ids, clock: Clock) -> None:
         self._db = db
-        self._hasher = AddressHasher(settings.hash_secret)
+        self._hasher = AddressHasher(key)
         self._ids = ids
         self._clock = clock
 
@@ -59,7 +59,7 @@ class OptInService:
     ) -> tuple[NewOptIn, ...]:
         """Read the agreements of a lead to be, whose canonical values these are.
 
-        Raises: Invalid, NotConfigured.
+        Raises: Invalid.
         """
         opt_ins = []
         for evidence in lead.opt_in:
@@ -91,7 +91,7 @@ class OptInService:
         """Record that a person agreed; a newer agreement takes the place of the older one.
 
         The same one again changes nothing. Raises: NotFound, Conflict when the lead has no address
-        there, Invalid, NotConfigured.
+        there, Invalid.
         """
         tx = publication.tx
         profile = await lock_person(tx, lead_id)

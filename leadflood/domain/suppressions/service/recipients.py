@@ -7,7 +7,7 @@ from uuid import UUID
 from leadflood.contracts.values import Channel
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
-from leadflood.domain.suppressions.schemas import NewUnsubscribeToken, RecipientHashes, Settings
+from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken, RecipientHashes
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid
 
@@ -15,16 +15,15 @@ from leadflood.engine.errors import Invalid
 class Recipients:
     """Hashes addresses, issues unsubscribe tokens and looks up opt-ins for those who send."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._has_secret = bool(settings.hash_secret)
-        self._hasher = AddressHasher(settings.hash_secret)
+    def __init__(self, key: AddressKey) -> None:
+        self._hasher = AddressHasher(key)
 
     def hash_recipient(
         self, channel: Channel, address: str, lead_ids: Sequence[UUID]
     ) -> RecipientHashes:
         """Return the hashes of an address; `lead_ids` are all leads that are this person.
 
-        Raises: Invalid, NotConfigured.
+        Raises: Invalid.
         """
         return RecipientHashes(
             address=self._hasher.hash_address(channel, address),
@@ -32,7 +31,7 @@ class Recipients:
         )
 
     def unsubscribe_token(self, intent_id: UUID) -> str:
-        """Return the unsubscribe token of a send, always the same. Raises: NotConfigured."""
+        """Return the unsubscribe token of a send, always the same."""
         return self._hasher.unsubscribe_token(intent_id)
 
     async def issue_tokens(
@@ -44,7 +43,7 @@ class Recipients:
     async def find_opted_in(
         self, db: Reader, channel: Channel, addresses: Mapping[UUID, str]
     ) -> frozenset[UUID]:
-        """Return the leads whose address has a live opt-in; without a secret nobody has one."""
+        """Return the leads whose address has a live opt-in."""
         leads_by_key: dict[bytes, set[UUID]] = {}
         for lead_id, address in addresses.items():
             if key := self._find_key(channel, address):
@@ -55,7 +54,7 @@ class Recipients:
         return frozenset(lead_id for key in keys for lead_id in leads_by_key[key])
 
     def _find_key(self, channel: Channel, address: str) -> bytes | None:
-        if not (self._has_secret and address):
+        if not address:
             return None
         try:
             return self._hasher.hash_address(channel, address)

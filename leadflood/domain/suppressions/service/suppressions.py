@@ -7,7 +7,7 @@ from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher, normalize_value
 from leadflood.domain.suppressions.schemas import (
-    Settings,
+    AddressKey,
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
@@ -24,9 +24,9 @@ _NOT_FOUND = "suppression.not_found"
 class SuppressionService:
     """The use cases of the suppression list."""
 
-    def __init__(self, db: Database, settings: Settings, ids: Ids, clock: Clock) -> None:
+    def __init__(self, db: Database, key: AddressKey, ids: Ids, clock: Clock) -> None:
         self._db = db
-        self._hasher = AddressHasher(settings.hash_secret)
+        self._hasher = AddressHasher(key)
         self._ids = ids
         self._clock = clock
 
@@ -40,13 +40,17 @@ class SuppressionService:
         """List the live lines, newest first."""
         return await repository.list_suppressions(self._db, kind, before, limit)
 
+    async def count_void(self) -> int:
+        """Count the lines that a lost secret made void."""
+        return await repository.count_void(self._db)
+
     async def find(self, kind: SuppressionKind, value: str) -> SuppressionView | None:
-        """Return the line of a value, if any. Raises: Invalid, NotConfigured."""
+        """Return the line of a value, if any. Raises: Invalid."""
         key = self._hasher.hash_value(kind, normalize_value(kind, value))
         return await repository.find_suppression(self._db, key)
 
     async def get(self, kind: SuppressionKind, value: str) -> SuppressionView:
-        """Return the line of a value; see `find`. Raises: NotFound, Invalid, NotConfigured."""
+        """Return the line of a value; see `find`. Raises: NotFound, Invalid."""
         line = await self.find(kind, value)
         if line is None:
             raise NotFound(f"this {kind} is not suppressed", code=_NOT_FOUND)
@@ -57,7 +61,7 @@ class SuppressionService:
     ) -> SuppressionView:
         """Stop writing to an address, a domain, a channel or a lead.
 
-        What is on the list already keeps its line. Raises: Invalid, NotConfigured, Conflict.
+        What is on the list already keeps its line. Raises: Invalid, Conflict.
         """
         if not suppression.reason.strip():
             raise Invalid.field("reason", "say why, for the one who reads the list later")

@@ -11,8 +11,8 @@ from leadflood.domain.suppressions.repository import (
 )
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import (
+    AddressKey,
     LeadUnsubscribed,
-    Settings,
     SuppressionKind,
     Unsubscribed,
 )
@@ -29,9 +29,9 @@ _BY_LINK = SuppressionOrigin(reason="unsubscribed", source="one_click", by="the 
 class UnsubscribeService:
     """The use cases of those who were written to."""
 
-    def __init__(self, db: Database, settings: Settings, ids: Ids, clock: Clock) -> None:
+    def __init__(self, db: Database, key: AddressKey, ids: Ids, clock: Clock) -> None:
         self._db = db
-        self._hasher = AddressHasher(settings.hash_secret)
+        self._hasher = AddressHasher(key)
         self._ids = ids
         self._clock = clock
 

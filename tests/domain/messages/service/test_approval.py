@@ -18,7 +18,7 @@ from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, NotConfigured, NotFound, PreconditionFailed
 from leadflood.engine.queue import runs
-from tests.support.messaging import SETTINGS, World
+from tests.support.messaging import ADDRESS_KEY, SETTINGS, World
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
@@ -138,7 +138,7 @@ async def test_without_a_sender_the_setting_is_named_and_nothing_is_approved(
     world: World,
 ) -> None:
     message = await a_waiting_message(world)
-    outbox = Outbox(SETTINGS, world.clock)
+    outbox = Outbox(SETTINGS, ADDRESS_KEY, world.clock)
     alone = MessageApproval(SETTINGS, world.clock, world.ids, outbox)
 
     with pytest.raises(NotConfigured):

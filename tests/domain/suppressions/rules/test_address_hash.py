@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Channel
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher, hash_token
-from leadflood.domain.suppressions.schemas import SuppressionKind
-from leadflood.engine.errors import NotConfigured
+from leadflood.domain.suppressions.schemas import AddressKey, SuppressionKind
+from leadflood.engine.errors import Bug
 
-HASHER = AddressHasher("a secret")
+HASHER = AddressHasher(AddressKey(b"a key"))
 LEAD = UUID(int=9)
 
 
@@ -32,10 +32,12 @@ def test_an_address_is_stopped_by_itself_its_domains_its_channel_and_its_leads()
     }
 
 
-def test_hashes_depend_on_the_secret_and_are_refused_without_one() -> None:
-    assert AddressHasher("other").unsubscribe_token(LEAD) != HASHER.unsubscribe_token(LEAD)
-    with pytest.raises(NotConfigured, match=r"messaging\.hash_secret"):
-        AddressHasher("").unsubscribe_token(LEAD)
+def test_hashes_depend_on_the_key_and_are_refused_without_one() -> None:
+    assert AddressHasher(AddressKey(b"other")).unsubscribe_token(LEAD) != HASHER.unsubscribe_token(
+        LEAD
+    )
+    with pytest.raises(Bug, match="master secret"):
+        AddressHasher(AddressKey()).unsubscribe_token(LEAD)
 
 
 def test_a_token_is_long_the_same_on_every_look_and_tells_nothing() -> None:

@@ -4,7 +4,7 @@ from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import LeadUnsubscribed, SuppressionKind
 from leadflood.engine.context import Deny
 from leadflood.engine.db.pool import Database
-from tests.support.messaging import SETTINGS, World
+from tests.support.messaging import ADDRESS_KEY, World
 
 pytestmark = pytest.mark.pg
 
@@ -17,7 +17,7 @@ def world(database: Database) -> World:
 async def test_one_click_stops_every_channel_once_and_the_same_ever_after(world: World) -> None:
     await world.release()
     [event] = await world.approved(phone="+31620000000")
-    token = AddressHasher(SETTINGS.hash_secret).unsubscribe_token(event.intent_id)
+    token = AddressHasher(ADDRESS_KEY).unsubscribe_token(event.intent_id)
 
     peeked = await world.unsubscribing.find(token)
     first = await world.unsubscribe(token)
@@ -38,7 +38,7 @@ async def test_an_unsubscribed_person_is_not_written_to_at_another_address(
 ) -> None:
     await world.release()
     [event] = await world.approved()
-    await world.unsubscribe(AddressHasher(SETTINGS.hash_secret).unsubscribe_token(event.intent_id))
+    await world.unsubscribe(AddressHasher(ADDRESS_KEY).unsubscribe_token(event.intent_id))
     run_id, icp_id = await world.run(), await world.icp()
     await world.lead(email="p0@acme.example", full_name="Ada B0", phone="+31620000000")
     await world.opt_in(event.lead_id)

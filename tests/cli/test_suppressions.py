@@ -1,0 +1,63 @@
+"""The suppression list from the terminal, and a master secret that is lost."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.cli import Cli
+
+NEEDY = (
+    ("suppress", "add", "domain", "acme.example"),
+    ("suppress", "remove", "domain", "acme.example"),
+    ("opt-ins", "list", "01890000-0000-7000-8000-000000000000"),
+    ("messages", "approve", "01890000-0000-7000-8000-000000000000"),
+    ("sending", "release"),
+    ("users", "list"),
+    ("claim",),
+    ("serve",),
+)
+
+
+def test_a_lost_secret_is_refused_by_every_command_that_needs_it(cli: Cli, tmp_path: Path) -> None:
+    cli("suppress", "add", "domain", "acme.example")
+    (tmp_path / "data" / "accounts.secret").unlink()
+
+    for words in NEEDY:
+        refusal = cli(*words)
+        assert refusal.code == 1, words
+        assert "accounts.secret.missing" in refusal.err, words
+        assert "leadflood suppress rekey" in refusal.err, words
+    assert not (tmp_path / "data" / "accounts.secret").exists()
+    assert cli("sending", "hold").code == cli("status").code == cli("suppress", "list").code == 0
+
+
+@pytest.mark.parametrize("way", ["folder", "setting"])
+def test_a_second_node_with_another_secret_is_refused(cli: Cli, tmp_path: Path, way: str) -> None:
+    cli("suppress", "add", "domain", "acme.example")
+    environment = {
+        "folder": {"LEADFLOOD_DATA": str(tmp_path / "other")},
+        "setting": {"LEADFLOOD_ACCOUNTS__SECRET": "o" * 40},
+    }[way]
+
+    refusal = cli("suppress", "add", "domain", "other.example", **environment)
+
+    assert refusal.code == 1
+    assert "accounts.secret." in refusal.err
+
+
+def test_rekeying_holds_sending_and_says_how_many_lines_are_void(cli: Cli, tmp_path: Path) -> None:
+    cli("suppress", "add", "domain", "acme.example")
+    cli("suppress", "add", "channel", "sms")
+    cli("sending", "release")
+    (tmp_path / "data" / "accounts.secret").unlink()
+
+    rekeyed = cli("suppress", "rekey", "--yes")
+    again = cli("suppress", "rekey", "--yes")
+
+    assert rekeyed.code == 0
+    assert "1 lines are void and 1 are kept" in rekeyed.out
+    assert "HELD" in cli("sending", "status").out
+    [void] = [line for line in cli("suppress", "list").out.splitlines() if "VOID" in line]
+    assert "ac***.example" in void
+    assert again.code == 1
+    assert "nothing is lost" in again.err
+    assert cli("suppress", "add", "domain", "acme.example").code == 0
