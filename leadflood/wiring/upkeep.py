@@ -60,8 +60,9 @@ class Upkeep:
         return children
 
     async def _settle_orphans(self) -> None:
-        """Settle the money and sends of lost nodes: unresolved lines, unknown intents."""
+        """Settle what nobody has in hand: lost nodes' lines and sends, our own unknown lines."""
         lines = await resolve_orphans(self._storage.db, self._storage.clock.now())
+        lines += await self._gateway.release_unknown()
         intents = await self._unknown_sends.settle_lost()
         if lines or intents:
             log.info("engine.orphans.settled", lines=lines, intents=intents)

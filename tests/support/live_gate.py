@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import anyio
+import anyio.abc
 import msgspec
 from leadflood.engine.clock import Clock, SystemClock
 from leadflood.engine.context import CURRENT_JOB, Authorize, JobContext, Record
@@ -49,18 +50,19 @@ DEFAULT_SETUP = GatewaySetup()
 
 
 class RunningGateway(msgspec.Struct, frozen=True):
-    """A running gateway, its node and its limiter."""
+    """A running gateway, its node, its limiter and the tasks that it runs in."""
 
     gate: ProviderGateway
     node_id: int
     limiter: Limiter
+    tasks: anyio.abc.TaskGroup
 
 
 @asynccontextmanager
 async def running_gateway(
-    database: Database, setup: GatewaySetup = DEFAULT_SETUP
+    database: Database, setup: GatewaySetup = DEFAULT_SETUP, *, runs: bool = True
 ) -> AsyncIterator[RunningGateway]:
-    """Run a gateway for a node of its own."""
+    """Run a gateway for a node of its own; with `runs` False the test runs it."""
     node_id = await add_node(database)
     clock = setup.clock
     limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
@@ -78,9 +80,10 @@ async def running_gateway(
         setup.settings,
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(gate.run)
-        await anyio.wait_all_tasks_blocked()
-        yield RunningGateway(gate, node_id, limiter)
+        if runs:
+            tasks.start_soon(gate.run)
+            await anyio.wait_all_tasks_blocked()
+        yield RunningGateway(gate, node_id, limiter, tasks)
         tasks.cancel_scope.cancel()
 
 

@@ -28,12 +28,17 @@ _REPEATED = (*_NO_ITEM_AT_FAULT, "40")
 
 
 class Redo(Enum):
-    """As an answer: not now, put this item into the next batch."""
+    """As an answer: not now. REDO puts the item into the next batch, LATER into one after a pause.
+
+    The pause is that of the policy's `repeat`, longer each time.
+    """
 
     REDO = "redo"
+    LATER = "later"
 
 
 REDO = Redo.REDO
+LATER = Redo.LATER
 Answers = Sequence[AnswerT | Exception | Redo]
 Handle = Callable[[Sequence[ItemT], bool], Awaitable[Answers[AnswerT]]]
 """Answers a batch in the order of its items.
@@ -64,6 +69,7 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     `repeat` a batch whose connection was lost, with this backoff; None: its callers get the error.
     `alone_at_once` items of a failed batch are tried side by side, each alone; 0 halves the batch.
     `pause_ratio` of the time a batch of several took, its lane waits for those who come again.
+    `flush_seconds` after the end of `running`, what is still waiting is refused; None: never.
     """
 
     max_items: int = 64
@@ -72,6 +78,7 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     repeat: Repeat | None = None
     alone_at_once: int = 4
     pause_ratio: float = 0.0
+    flush_seconds: float | None = None
 
 
 DEFAULTS = BatchPolicy()
@@ -86,10 +93,11 @@ class NotRunning(Transient):
 class _Waiting(Generic[ItemT, AnswerT]):
     """An item with the future that its caller waits for."""
 
-    __slots__ = ("answer", "item")
+    __slots__ = ("answer", "item", "put_off")
 
     def __init__(self, item: ItemT) -> None:
         self.item = item
+        self.put_off = 0
         self.answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
 
     def refuse(self, error: Exception) -> None:
@@ -114,6 +122,7 @@ class Batcher(Generic[ItemT, AnswerT]):
         self._policy = policy
         self._clock = clock
         self._queue: deque[_Waiting[ItemT, AnswerT]] = deque()
+        self._put_off = 0
         self._has_work = asyncio.Event()
         self._is_open = False
         self.batches = 0
@@ -148,24 +157,30 @@ class Batcher(Generic[ItemT, AnswerT]):
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Batcher[ItemT, AnswerT]"]:
         """Work while the block runs; at its end new items are refused, waiting ones answered."""
-        async with anyio.create_task_group() as lanes:
-            for _ in range(self._policy.lanes):
-                lanes.start_soon(self._work_shielded)
+        shield = anyio.CancelScope(shield=True)
+        async with anyio.create_task_group() as owner:
+            owner.start_soon(self._work_shielded, shield)
             self._is_open = True
             try:
                 yield self
             finally:
                 self._is_open = False
                 self._has_work.set()
+                if self._policy.flush_seconds is not None:
+                    shield.deadline = anyio.current_time() + self._policy.flush_seconds
 
-    async def _work_shielded(self) -> None:
-        """Be one lane of `running`, which ends it, so that no batch is cut in the middle."""
-        with anyio.CancelScope(shield=True):
-            await self._work()
+    async def _work_shielded(self, shield: anyio.CancelScope) -> None:
+        """Be the lanes of `running`, which ends them, so that no batch is cut in the middle."""
+        with shield:
+            async with anyio.create_task_group() as lanes:
+                for _ in range(self._policy.lanes):
+                    lanes.start_soon(self._work)
+        _refuse(self._queue)
+        self._queue.clear()
 
     async def _work(self) -> None:
         """Be one lane."""
-        while self._is_open or self._queue:
+        while self._is_open or self._queue or self._put_off:
             await self._has_work.wait()
             if batch := self._take():
                 await self._answer_or_refuse(batch)
@@ -188,7 +203,7 @@ class Batcher(Generic[ItemT, AnswerT]):
             waiting = queue.popleft()
             if not waiting.answer.done():
                 batch.append(waiting)
-        if not queue and self._is_open:
+        if not queue and (self._is_open or self._put_off):
             self._has_work.clear()
         return batch
 
@@ -257,12 +272,14 @@ class Batcher(Generic[ItemT, AnswerT]):
         self, batch: Sequence[_Waiting[ItemT, AnswerT]], answers: Answers[AnswerT]
     ) -> None:
         """Resolve each caller's answer; items to be redone go to the head of the queue."""
-        redo = []
+        redo: list[_Waiting[ItemT, AnswerT]] = []
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
                 waiting.refuse(answer)
             elif waiting.answer.done():
                 continue
+            elif answer is LATER:
+                self._put_back_later(waiting)
             elif isinstance(answer, Redo):
                 redo.append(waiting)
             else:
@@ -270,6 +287,20 @@ class Batcher(Generic[ItemT, AnswerT]):
         if redo:
             self._queue.extendleft(reversed(redo))
             self._has_work.set()
+
+    def _put_back_later(self, waiting: _Waiting[ItemT, AnswerT]) -> None:
+        """Put an item into the queue again after a pause; the lane goes on without it."""
+        waiting.put_off += 1
+        self._put_off += 1
+        repeat = self._policy.repeat or Repeat(0.1, 1.0)
+        asyncio.get_running_loop().call_later(
+            repeat.draw_seconds(waiting.put_off), self._put_back, waiting
+        )
+
+    def _put_back(self, waiting: _Waiting[ItemT, AnswerT]) -> None:
+        self._put_off -= 1
+        self._queue.append(waiting)
+        self._has_work.set()
 
 
 def _is_of(error: Exception, states: tuple[str, ...]) -> bool:

@@ -18,6 +18,10 @@ SELECT pg_advisory_lock(:key::bigint);
 -- what a session waits for, changed after it began
 SELECT set_config(:name::text, :value::text, false);
 
+-- name: limit_lock_waits
+-- in milliseconds, until the transaction ends
+SELECT set_config('lock_timeout', :value::text, true);
+
 -- name: read_facts
 -- what start-up and doctor judge; the timeline of a standby is that of its last checkpoint
 SELECT

@@ -1,17 +1,22 @@
 """One connection at work, in a transaction or not; and what a database error means."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from leadflood.engine.db.sql import Query
+from leadflood.engine.db.sql import Query, load_queries
 
+SQL = load_queries(__file__)
 Connection = asyncpg.Connection | PoolConnectionProxy
 
 LOST_CONNECTION = "08006"
 BAD_VALUE = "22000"
+LOCK_NOT_AVAILABLE = "55P03"
+TIMEOUTS = (LOCK_NOT_AVAILABLE, "57014")
+"""`lock_timeout` and `statement_timeout`: what waited is not at fault, nor is what came with it."""
 
 
 class Row(Protocol):
@@ -69,6 +74,16 @@ class Tx:
         status: str = await self._connection.execute(query.text, *query.arrange(params))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
+
+    async def limit_lock_waits(self, seconds: float) -> None:
+        """Wait this long at most for a lock from here to the end of the transaction."""
+        await self.fetch_value(SQL.limit_lock_waits, value=str(max(1, round(seconds * 1_000))))
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo just what the block did when it raises, and let go of the locks it took."""
+        async with self._connection.transaction():
+            yield
 
 
 def sqlstate_of(error: BaseException) -> str | None:

@@ -13,6 +13,13 @@ WHERE id = ANY (:ids::uuid[]);
 -- A repeated transaction asks what its first try has done.
 SELECT id FROM provider_call WHERE id = ANY (:ids::uuid[]);
 
+-- name: list_reserved
+-- Money of a node's calls that have not ended: on a partial index.
+SELECT id, provider, operation, run_id, job_id, reserved_micros, subjects, shares, question_hash,
+    created_at
+FROM provider_call
+WHERE node_id = :node_id::bigint AND state = 'reserved';
+
 -- name: add_budgets
 -- Every scope needs a row before it can be locked.
 INSERT INTO budget (scope, cap_micros)

@@ -82,6 +82,10 @@ class PostgresLedger:
         rows = await tx.fetch(SQL.find_lines, ids=[purchase.reference for purchase in purchases])
         return {row["id"] for row in rows}
 
+    async def list_reserved(self, db: Reader, node_id: int) -> Sequence[Purchase]:
+        """List the purchases of a node whose lines are reserved now."""
+        return [_read_purchase(row) for row in await db.fetch(SQL.list_reserved, node_id=node_id)]
+
     async def check_runs(
         self, tx: Tx, purchases: Sequence[Purchase]
     ) -> Sequence[LeadfloodError | None]:
@@ -320,6 +324,21 @@ async def _add_lines(tx: Tx, node_id: int, purchases: Sequence[Purchase]) -> Non
         shares=[",".join(map(str, purchase.shares)) for purchase in purchases],
         hashes=[purchase.question_hash for purchase in purchases],
         created_ats=[purchase.made_at for purchase in purchases],
+    )
+
+
+def _read_purchase(row: Row) -> Purchase:
+    return Purchase(
+        reference=row["id"],
+        provider=row["provider"],
+        operation=row["operation"],
+        run_id=row["run_id"],
+        job_id=row["job_id"],
+        max_cost_micros=row["reserved_micros"],
+        subjects=tuple(row["subjects"]),
+        shares=tuple(row["shares"]),
+        question_hash=row["question_hash"],
+        made_at=row["created_at"],
     )
 
 

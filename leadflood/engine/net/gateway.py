@@ -117,10 +117,17 @@ class ProviderGateway:
         self.in_flight = 0
 
     async def run(self) -> None:
-        """Run the shared transactions and the limiter until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            for part in (self._answers, self._reservations, self._limiter):
+        """Run the shared transactions and the limiter until cancelled.
+
+        Waits: cancelled, until what was under way is written, for a bounded time.
+        """
+        async with self._reservations.running(), anyio.create_task_group() as tasks:
+            for part in (self._answers, self._limiter):
                 tasks.start_soon(part.run)
+
+    async def release_unknown(self) -> int:
+        """Release reserved money that no call under way knows of; return how many lines."""
+        return await self._reservations.release_unknown()
 
     async def call(self, call: Call, send: Send) -> Reply:
         """Ask once: from the cache, or by breaker, limit, money, authorize, `send`, ledger."""

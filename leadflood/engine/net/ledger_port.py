@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.db.tx import Tx
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import LeadfloodError
 from leadflood.engine.net.calls import Reply
 
@@ -85,6 +85,9 @@ class Ledger(Protocol):
 
     async def find_reserved(self, tx: Tx, purchases: Sequence[Purchase]) -> set[UUID]:
         """Return which of these an earlier try has reserved already."""
+
+    async def list_reserved(self, db: Reader, node_id: int) -> Sequence[Purchase]:
+        """List the purchases of a node whose lines are reserved now."""
 
     async def check_runs(
         self, tx: Tx, purchases: Sequence[Purchase]

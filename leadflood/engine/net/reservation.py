@@ -3,11 +3,12 @@
     before   node alive, money reserved, the stage's `authorize`
     after    line settled, answers stored, the stage's `record`
 
-Concurrent calls share these transactions. What happened outside is recorded even when the caller
-is cancelled.
+Concurrent calls share these transactions. Buying may be turned away; settling never is: it is tried
+again, whoever is cancelled, until it is written or the process ends.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import anyio
@@ -15,9 +16,9 @@ import msgspec
 import structlog
 from anyio import CancelScope
 
-from leadflood.engine.clock import Clock
+from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.context import Allow, Defer, Deny, JobContext, RecordMany, SendDecision
-from leadflood.engine.db.batching import Batcher, NotRunning
+from leadflood.engine.db.batching import LATER, Batcher, NotRunning
 from leadflood.engine.db.group_commit import Settings as GroupSettings, group_commit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
@@ -30,9 +31,11 @@ from leadflood.engine.errors import (
 )
 from leadflood.engine.net.calls import Reply
 from leadflood.engine.net.crash_points import CrashPoints
-from leadflood.engine.net.ledger_port import Ledger, LedgerReceipt, Purchase
+from leadflood.engine.net.ledger_port import Ledger, LedgerReceipt, LineState, Purchase
 
 log = structlog.get_logger(__name__)
+
+_PAUSE_SECONDS = 0.02
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -52,7 +55,10 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Reservations:
-    """Reserves and settles; `run` must be running. `node_id` returns this node's id now."""
+    """Reserves and settles while `running`. `node_id` returns this node's id now.
+
+    `open` are the lines of calls under way: reserved, or about to be, and not settled yet.
+    """
 
     def __init__(
         self,
@@ -63,24 +69,63 @@ class Reservations:
         node_id: Callable[[], int],
         crash_points: CrashPoints,
     ) -> None:
+        self._db = db
         self._ledger = ledger
+        self._clock = clock
         self._node_id = node_id
         self._crash_points = crash_points
+        self._flush_seconds = settings.flush_seconds
+        self._is_stopped = False
+        self._suspects: frozenset[UUID] = frozenset()
+        self.open: set[UUID] = set()
         self._before: Batcher[Reservation, bool] = group_commit(
             db, self._reserve_batch, clock, settings
         )
         self._after: Batcher[Settlement, bool] = group_commit(
-            db, self._settle_batch, clock, settings
+            db, self._settle_batch, clock, settings, when_locked=LATER
         )
         self._run_checks: Batcher[Purchase, bool] = group_commit(
             db, self._check_runs_batch, clock, settings, is_reading=True
         )
 
-    async def run(self) -> None:
-        """Run the shared transactions until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            for batcher in (self._before, self._after, self._run_checks):
-                tasks.start_soon(batcher.run)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the shared transactions while the block runs.
+
+        Waits: cancelled, for the calls under way, which are cancelled too: what happened outside is
+        still written, for at most `flush_seconds`.
+        """
+        self._is_stopped = False
+        async with self._after.running():
+            try:
+                async with self._before.running(), self._run_checks.running():
+                    yield
+            except anyio.get_cancelled_exc_class():
+                with anyio.move_on_after(self._flush_seconds, shield=True):
+                    while self.open:
+                        await REAL_TIME.sleep(_PAUSE_SECONDS)
+                self._is_stopped = True
+                raise
+
+    async def release_unknown(self) -> int:
+        """Release the reserved lines of this node that no call under way knows; return how many.
+
+        Their reservation was committed, but its caller never learned it, so nothing was sent. A
+        line counts as unknown when two looks in a row find it so: it may have ended in between.
+        """
+        reserved = await self._ledger.list_reserved(self._db, self._node_id())
+        unknown = [purchase for purchase in reserved if purchase.reference not in self.open]
+        lost = [purchase for purchase in unknown if purchase.reference in self._suspects]
+        self._suspects = frozenset(purchase.reference for purchase in unknown)
+        for purchase in lost:
+            receipt = LedgerReceipt(
+                purchase=purchase,
+                state=LineState.RELEASED,
+                outcome="net.not_sent",
+                ended_at=self._clock.now(),
+            )
+            await self._after.submit(Settlement(receipt))
+        return len(lost)
 
     async def require_allowed(self, purchase: Purchase) -> None:
         """Check that the run of a purchase may make it; concurrent checks share one query.
@@ -92,31 +137,53 @@ class Reservations:
     async def reserve(self, reservation: Reservation) -> None:
         """Buy. Cancelled meanwhile, the purchase may have been made.
 
-        Raises: NodeFenced, or why the ledger or the stage refuses.
+        Raises: NodeFenced, DatabaseBusy, or why the ledger or the stage refuses.
         """
-        with CancelScope(shield=True):
-            await self._before.submit(reservation)
+        reference = reservation.purchase.reference
+        self.open.add(reference)
+        try:
+            with CancelScope(shield=True):
+                await self._before.submit(reservation)
+        except BaseException:
+            self.open.discard(reference)
+            raise
         self._crash_points.reach("reserve.after", [reservation.purchase])
 
     async def settle(self, settlement: Settlement) -> None:
         """Record how a call ended, whoever is cancelled.
 
+        Waits: until it is written, however long a row stays locked or the database is away.
         Raises: Unsure when the stage cannot record its effect; the money is booked all the same.
         """
+        receipt = settlement.receipt
         with CancelScope(shield=True):
             try:
-                await self._after.submit(settlement)
+                await self._write(settlement)
             except Exception as failure:
-                if settlement.job is None or isinstance(failure, NotRunning):
+                if settlement.job is None:
                     raise
-                await self._settle_without_stage(settlement.receipt, failure)
-        self._crash_points.reach("settle.after", [settlement.receipt.purchase])
+                await self._settle_without_stage(receipt, failure)
+        self._crash_points.reach("settle.after", [receipt.purchase])
 
     async def _settle_without_stage(self, receipt: LedgerReceipt, failure: Exception) -> None:
         purchase = receipt.purchase
         log.error("net.record.failed", reference=str(purchase.reference), error=repr(failure))
-        await self._after.submit(Settlement(receipt))
+        with suppress(NotRunning):
+            await self._write(Settlement(receipt))
         raise Unsure(f"What {purchase.provider} did could not be written: {failure}") from failure
+
+    async def _write(self, settlement: Settlement) -> None:
+        """Write a settlement, also over a restart of the gateway. Raises: NotRunning at the end."""
+        while True:
+            try:
+                await self._after.submit(settlement)
+            except NotRunning:
+                if self._is_stopped:
+                    raise
+                await REAL_TIME.sleep(_PAUSE_SECONDS)
+            else:
+                self.open.discard(settlement.receipt.purchase.reference)
+                return
 
     async def _reserve_batch(
         self,

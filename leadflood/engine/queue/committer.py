@@ -3,7 +3,8 @@
     settle the claims (this is the fence) → the slice's commit → events → follow-ups → postponed
 
 A claim that is no longer ours is left out before the slice's commit runs. A batch that the
-database refuses is halved until the faulty job stands alone; only that one fails.
+database refuses is halved until the faulty job stands alone; only that one fails. A batch that
+meets a locked row is settled job by job, hardly waiting; who needs the row comes back later.
 """
 
 import asyncio
@@ -16,14 +17,14 @@ from uuid import UUID
 import msgspec
 
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.db.tx import Tx, sqlstate_of
+from leadflood.engine.db.tx import TIMEOUTS, Tx, sqlstate_of
 from leadflood.engine.errors import Bug, LeadfloodError, Permanent, Unsure, code_of
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.queue import repository
 from leadflood.engine.queue.backoff import Backoff
 from leadflood.engine.queue.dispatcher import HandOff, NewJob
-from leadflood.engine.queue.error_classes import FOREIGN_KEY_VIOLATION, TIMEOUTS, is_environment
+from leadflood.engine.queue.error_classes import FOREIGN_KEY_VIOLATION, is_environment
 from leadflood.engine.queue.job import CANCELLED, COMPLETED, FAILED, Job
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Retry, Snooze
 from leadflood.engine.queue.parts import QueueParts
@@ -33,6 +34,10 @@ from leadflood.engine.queue.stage import FinishedTask, Stage
 MOST_AT_ONCE = 1_000
 REPEATS_BEFORE_STALL = 3
 LONGEST_PAUSE_SECONDS = 10.0
+LOCK_WAITS_SECONDS = (2.0, *[0.05] * 10, 0.001)
+"""How long a batch waits for a locked row: at first, then for each job that needs one."""
+LOCKED_SECONDS = 5.0
+"""When a job comes back whose row was locked."""
 
 
 class Committer:
@@ -55,6 +60,7 @@ class Committer:
         self._finished: list[Job] = []
         self._has_work = asyncio.Event()
         self._repeats = 0
+        self._locks_met = 0
         self.stall_reason: str | None = None
 
     def add(self, job: Job) -> None:
@@ -94,6 +100,7 @@ class Committer:
 
     async def _settle(self, batch: list[Job]) -> None:
         """Settle a batch, halving what the database refuses."""
+        self._locks_met = 0
         pending = [batch]
         while pending:
             part = pending.pop()
@@ -107,12 +114,27 @@ class Committer:
     async def _after_failure(self, part: list[Job], error: Exception) -> list[list[Job]]:
         """Decide what to try next: halves, the single culprit as a failure, or all again."""
         state = sqlstate_of(error)
+        if state in TIMEOUTS:
+            return self._go_past_lock(part, error)
         if is_environment(error) or _is_beyond_blame(part):
             return await self._repeat(part, error)
         if len(part) > 1:
             middle = len(part) // 2
             return [part[middle:], part[:middle]]
         _blame(part[0], error, state)
+        return [part]
+
+    def _go_past_lock(self, part: list[Job], error: Exception) -> list[list[Job]]:
+        """Nobody is at fault: settle each alone; put back the one that stands alone already."""
+        self._locks_met += 1
+        if len(part) > 1:
+            return [[job] for job in reversed(part)]
+        [job] = part
+        if isinstance(job.outcome, Snooze):  # its own row is locked: the reconciler gives it back
+            self._forget(part)
+            self._node.wants_reconcile.set()
+            return []
+        job.outcome = Snooze(LOCKED_SECONDS, f"the database was busy: {_short(error)}")
         return [part]
 
     async def _repeat(self, part: list[Job], error: Exception) -> list[list[Job]]:
@@ -155,6 +177,8 @@ class Committer:
         try:
             with self._node.claiming():
                 async with self._db.transaction() as tx:
+                    longest = len(LOCK_WAITS_SECONDS) - 1
+                    await tx.limit_lock_waits(LOCK_WAITS_SECONDS[min(self._locks_met, longest)])
                     await self._write(tx, sorted_part, delivery)
                     self._crash_point(f"{self._stage.name}.commit.before")
                 self._crash_point(f"{self._stage.name}.commit.after")
@@ -380,10 +404,7 @@ def _is_beyond_blame(part: Sequence[Job]) -> bool:
 
 
 def _blame(job: Job, error: Exception, state: str | None) -> None:
-    """Turn the one job that cannot be committed into a failure, or put it back when it waited."""
-    if state in TIMEOUTS:
-        job.outcome = Snooze(1.0, f"the database was busy: {_short(error)}")
-        return
+    """Turn the one job that cannot be committed into a failure."""
     if isinstance(job.outcome, Discard) and job.payload is None:
         job.payload = _payload_of(job)  # its commit refuses even the failure: settle it alone
         return

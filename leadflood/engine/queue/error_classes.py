@@ -1,12 +1,9 @@
 """Error classes: whether the database's own state, a lock or the job is at fault."""
 
-from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.db.tx import TIMEOUTS, sqlstate_of
 
 POISON_CLASSES = ("21", "22", "23", "44", "54", "P0")
 """Cardinality, data, constraints, views' checks, limits, what triggers raise: a row is at fault."""
-
-TIMEOUTS = ("55P03", "57014")
-"""`lock_timeout` and `statement_timeout`: nobody is at fault, it comes back unattempted."""
 
 FOREIGN_KEY_VIOLATION = "23503"
 

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.batching import Batcher, NotRunning
-from leadflood.engine.db.group_commit import Settings, group_commit
+from leadflood.engine.clock import REAL_TIME, SystemClock
+from leadflood.engine.db.batching import LATER, Batcher, NotRunning, Redo
+from leadflood.engine.db.group_commit import DatabaseBusy, Settings, group_commit
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Bug, Permanent
+from tests.support.engine import wait_until
 
 Write = Callable[[Tx, Sequence[int], bool], Awaitable[Sequence[int | Exception]]]
 Group = Batcher[int, int]
@@ -21,6 +22,8 @@ ADD = Query(
     "add", "INSERT INTO number SELECT unnest($1::int[]) ON CONFLICT DO NOTHING", ("values",)
 )
 DIVIDE = Query("divide", "SELECT 100 / value FROM unnest($1::int[]) AS value", ("values",))
+LOCK = Query("lock", "SELECT FROM number WHERE value = ANY ($1::int[]) FOR UPDATE", ("values",))
+COUNT = Query("count", "SELECT count(*) FROM number", ())
 SUM = Query("sum", "SELECT coalesce(sum(value), 0) FROM number", ())
 DIE = Query("die", "SELECT pg_terminate_backend(pg_backend_pid())", ())
 QUICK = Settings(backoff_base_seconds=0.001)
@@ -200,3 +203,58 @@ async def test_callers_who_wait_when_it_stops_are_refused(database: Database) ->
         await anyio.wait_all_tasks_blocked()
 
     assert len(errors) == 1
+
+
+@pytest.mark.parametrize("when_locked", [None, LATER])
+async def test_only_who_needs_a_locked_row_waits_or_is_turned_away(
+    database: Database, when_locked: Redo | None
+) -> None:
+    async def write(tx: Tx, items: Sequence[int], _: bool) -> list[int | Exception]:  # noqa: FBT001
+        await tx.execute(LOCK, values=list(items))
+        await tx.execute(ADD, values=[item + 1000 for item in items])
+        return list(items)
+
+    await database.execute(MAKE)
+    await database.execute(ADD, values=list(range(40)))
+    group: Group = group_commit(database, write, SystemClock(), QUICK, when_locked=when_locked)
+    answers: dict[int, int | Exception] = {}
+
+    async def submit() -> None:
+        answers.update(await submit_all(group, range(40)))
+
+    async def are_others_written() -> bool:
+        return bool(await database.fetch_value(COUNT) == 50)
+
+    async with group.running(), anyio.create_task_group() as tasks, database.transaction() as other:
+        await other.execute(LOCK, values=list(range(30)))
+        began = REAL_TIME.monotonic()
+        tasks.start_soon(submit)
+        await wait_until(are_others_written)
+        took_seconds = REAL_TIME.monotonic() - began
+
+    assert took_seconds < 2  # the session's lock_timeout is 10 s
+    busy = [item for item, answer in answers.items() if isinstance(answer, DatabaseBusy)]
+    assert sorted(busy) == ([] if when_locked else list(range(30)))
+    assert len(answers) == 40
+
+
+async def test_what_cannot_be_written_when_it_stops_is_refused_after_a_while(
+    database: Database,
+) -> None:
+    async def write(*_: object) -> list[int | Exception]:
+        await anyio.sleep_forever()
+        return []
+
+    group: Group = group_commit(
+        database, write, SystemClock(), Settings(flush_seconds=0.1), when_locked=LATER
+    )
+    answers: dict[int, int | Exception] = {}
+
+    async def submit() -> None:
+        answers.update(await submit_all(group, [1, 2]))
+
+    async with anyio.create_task_group() as tasks, group.running():
+        tasks.start_soon(submit)
+        await anyio.wait_all_tasks_blocked()
+
+    assert [type(answer) for answer in answers.values()] == [NotRunning, NotRunning]

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import (
     Bug,
@@ -210,6 +211,34 @@ async def test_a_job_that_waits_too_long_in_the_database_comes_back_unattempted(
     assert await list_toys(bench.db) == [(1, "Done")]
     [row] = await list_jobs(bench.db)
     assert (row["state"], row["attempts"], row["number"]) == (SCHEDULED, 0, "2")
+
+
+async def test_a_locked_row_is_waited_for_once_and_only_who_needs_it_comes_back(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "LOCK_WAITS_SECONDS", (0.2, 0.02, 0.001))
+    await bench.db.execute(sql("CREATE TABLE subject AS SELECT id FROM generate_series(1, 60) id"))
+    lock = sql("SELECT FROM subject WHERE id = ANY ($1::int[]) FOR UPDATE", "ids")
+
+    async def lock_subjects(tx: Tx, finished: Sequence[FinishedTask[Any, Any]]) -> None:
+        done = [task.task.number for task in finished if isinstance(task.outcome, Done)]
+        await tx.fetch(lock, ids=done)
+
+    node = await bench.node(MakeStage(before_commit=lock_subjects), UseStage())
+    await node.queue(*[ThingRequested(number) for number in range(1, 61)])
+    jobs = await node.claim(most=60)
+
+    async with bench.db.transaction() as other:
+        await other.fetch(lock, ids=list(range(1, 41)))
+        began = REAL_TIME.monotonic()
+        await node.settle(jobs)
+        took_seconds = REAL_TIME.monotonic() - began
+
+    assert [number for number, _ in await list_toys(bench.db)] == list(range(41, 61))
+    rows = await list_jobs(bench.db)
+    assert {(row["state"], row["attempts"]) for row in rows} == {(SCHEDULED, 0)}
+    assert len(rows) == 40
+    assert took_seconds < 3  # 40 jobs that each wait the session's lock_timeout take 400 s
 
 
 async def test_a_lost_claim_is_left_out_before_commit_runs(bench: EngineBench) -> None:
