@@ -25,6 +25,7 @@ STATEMENTS = (
         cursor text,
         next_page integer NOT NULL,
         next_position integer NOT NULL,
+        stale_page_count integer NOT NULL,
         wanted_count integer NOT NULL CHECK (wanted_count > 0),
         lead_count integer NOT NULL,
         discovered_count integer NOT NULL,
@@ -37,7 +38,10 @@ STATEMENTS = (
         updated_at timestamptz NOT NULL,
         ask_hash bytea,
         first_job_id uuid,
-        CONSTRAINT discovery_failure_has_code CHECK ((state = 'FAILED') = (code IS NOT NULL))
+        CONSTRAINT discovery_code_tells_an_end CHECK (
+            CASE state WHEN 'FAILED' THEN code IS NOT NULL WHEN 'COMPLETED' THEN true
+            ELSE code IS NULL END
+        )
     )
     """,
     """

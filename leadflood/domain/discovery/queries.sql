@@ -1,13 +1,13 @@
 -- name: add_run
 -- One discovery per run; starting it twice changes nothing.
 INSERT INTO discovery_run (
-    id, icp_id, provider, query, state, next_page, next_position, wanted_count, lead_count,
-    discovered_count, duplicate_count, rejected_count, error_count, cost_micros, created_at,
-    updated_at, ask_hash
+    id, icp_id, provider, query, state, next_page, next_position, stale_page_count, wanted_count,
+    lead_count, discovered_count, duplicate_count, rejected_count, error_count, cost_micros,
+    created_at, updated_at, ask_hash
 )
 VALUES (
-    :id::uuid, :icp_id::uuid, :provider::text, :people_query::text, 'RUNNING', 1, 1, :wanted_count::int,
-    0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz, :request_hash::bytea
+    :id::uuid, :icp_id::uuid, :provider::text, :people_query::text, 'RUNNING', 1, 1, 0,
+    :wanted_count::int, 0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz, :request_hash::bytea
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
@@ -15,13 +15,15 @@ RETURNING id;
 -- name: find_runs
 -- Find what the next page of each run needs.
 SELECT
-    id, icp_id, provider, query, state, cursor, next_page, next_position, wanted_count, lead_count
+    id, icp_id, provider, query, state, cursor, next_page, next_position, stale_page_count,
+    wanted_count, lead_count
 FROM discovery_run WHERE id = ANY(:ids::uuid[]);
 
 -- name: lock_runs
 -- The same, locked in order: a page is committed by one transaction only.
 SELECT
-    id, icp_id, provider, query, state, cursor, next_page, next_position, wanted_count, lead_count
+    id, icp_id, provider, query, state, cursor, next_page, next_position, stale_page_count,
+    wanted_count, lead_count
 FROM discovery_run WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: find_leads_of_runs
@@ -48,6 +50,7 @@ FROM unnest(
 UPDATE discovery_run SET
     state = ended.state, code = ended.code, cursor = ended.cursor, next_page = ended.next_page,
     next_position = discovery_run.next_position + ended.record_count,
+    stale_page_count = ended.stale_page_count,
     lead_count = discovery_run.lead_count + ended.lead_count,
     discovered_count = discovery_run.discovered_count + ended.discovered_count,
     duplicate_count = discovery_run.duplicate_count + ended.duplicate_count,
@@ -58,12 +61,12 @@ UPDATE discovery_run SET
     updated_at = :now::timestamptz
 FROM unnest(
     :ids::uuid[], :states::text[], :codes::text[], :cursors::text[], :next_pages::int[],
-    :record_counts::int[], :lead_counts::int[], :discovered_counts::int[],
-    :duplicate_counts::int[], :rejected_counts::int[], :error_counts::int[],
-    :costs_micros::int8[], :total_counts::int8[]
+    :stale_page_counts::int[], :record_counts::int[], :lead_counts::int[],
+    :discovered_counts::int[], :duplicate_counts::int[], :rejected_counts::int[],
+    :error_counts::int[], :costs_micros::int8[], :total_counts::int8[]
 ) AS ended (
-    id, state, code, cursor, next_page, record_count, lead_count, discovered_count,
-    duplicate_count, rejected_count, error_count, cost_micros, total_count
+    id, state, code, cursor, next_page, stale_page_count, record_count, lead_count,
+    discovered_count, duplicate_count, rejected_count, error_count, cost_micros, total_count
 )
 WHERE discovery_run.id = ended.id;
 

@@ -33,6 +33,7 @@ class Advance(msgspec.Struct, kw_only=True):
     run: DiscoveryRun
     state: DiscoveryState
     next_page: int
+    stale_page_count: int = 0
     cursor: str | None = None
     code: str | None = None
     cost_micros: int = 0
@@ -110,6 +111,7 @@ async def record_advances(tx: Tx, advances: Sequence[Advance], now: datetime) ->
         codes=[advance.code for advance in advances],
         cursors=[advance.cursor for advance in advances],
         next_pages=[advance.next_page for advance in advances],
+        stale_page_counts=[advance.stale_page_count for advance in advances],
         record_counts=[len(advance.records) for advance in advances],
         lead_counts=[advance.lead_count for advance in advances],
         discovered_counts=[advance.count(RecordStatus.DISCOVERED) for advance in advances],
@@ -244,6 +246,7 @@ def _run(row: Row) -> DiscoveryRun:
         cursor=row["cursor"],
         next_page=row["next_page"],
         next_position=row["next_position"],
+        stale_page_count=row["stale_page_count"],
         wanted_count=row["wanted_count"],
         lead_count=row["lead_count"],
     )

@@ -26,6 +26,9 @@ _IDENTIFYING = frozenset(
     }
 )
 
+LOOPS = "discovery.source.loops"
+"""The code of a search whose source gives the same people again and again."""
+MOST_STALE_PAGES = 3
 MAX_REQUEST_CHARS = 20_000
 MAX_ID_CHARS = 400
 MAX_EXCERPT_CHARS = 600
@@ -63,6 +66,11 @@ def has_next_page(run: DiscoveryRun, page: PeoplePage, lead_count: int) -> bool:
         and page.next_cursor != run.cursor
         and lead_count < run.wanted_count
     )
+
+
+def count_stale_pages(run: DiscoveryRun, *, has_new_person: bool) -> int:
+    """Return how many pages in a row have had no person new to this run, with this page."""
+    return 0 if has_new_person else run.stale_page_count + 1
 
 
 def mask_request(request: str) -> str:

@@ -38,10 +38,14 @@ class LeadDiscovered(LeadEvent, frozen=True, tag="discovery.lead.discovered"):
 
 
 class DiscoveryCompleted(Event, frozen=True, tag="discovery.run.completed"):
-    """The last page is in: as many leads as wanted, or all there are."""
+    """The last page is in: as many leads as wanted, or all there are.
+
+    `code` says why the source is asked no further, where that is neither.
+    """
 
     discovery_run_id: UUID
     lead_count: int
+    code: str | None = None
 
     @override
     def subject(self) -> UUID:
@@ -138,7 +142,10 @@ class EarlierDiscovery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A discovery as its next page needs it; `next_page` counts from 1."""
+    """A discovery as its next page needs it; `next_page` counts from 1.
+
+    `stale_page_count`: how many pages in a row had no person new to this run.
+    """
 
     id: UUID
     icp_id: UUID
@@ -150,10 +157,14 @@ class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
     next_position: int
     wanted_count: int
     lead_count: int
+    stale_page_count: int = 0
 
 
 class DiscoveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A discovery as it is read. `total_count` None: the provider did not say."""
+    """A discovery as it is read. `total_count` None: the provider did not say.
+
+    `code` says why it failed, or why a completed one asks its source no further.
+    """
 
     id: UUID
     icp_id: UUID

@@ -13,8 +13,11 @@ from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
 from leadflood.domain.discovery import repository
 from leadflood.domain.discovery.rules import (
+    LOOPS,
+    MOST_STALE_PAGES,
     Candidate,
     candidates_of,
+    count_stale_pages,
     has_next_page,
     mask_request,
     shorten,
@@ -55,6 +58,7 @@ class _Page:
         self.answer = answer
         self.records: list[DiscoveryRecord] = []
         self.new_leads: list[UUID] = []
+        self.has_new_person = False
         self._waiting = deque(candidates_of(answer))
 
     @property
@@ -79,6 +83,7 @@ class _Page:
         is_first = upserted is not None and (self.run.id, upserted.lead_id) not in existing
         if upserted is not None and is_first:
             existing.add((self.run.id, upserted.lead_id))
+            self.has_new_person = True
             if not upserted.is_deleted:
                 self.new_leads.append(upserted.lead_id)
         status, reason = status_of(candidate, upserted, is_first=is_first)
@@ -97,11 +102,16 @@ class _Page:
 
     def advance(self) -> repository.Advance:
         """Return where the run goes on."""
-        is_last = not has_next_page(self.run, self.answer, self.lead_count)
+        has_next = has_next_page(self.run, self.answer, self.lead_count)
+        stale_page_count = count_stale_pages(self.run, has_new_person=self.has_new_person)
+        is_looping = has_next and stale_page_count >= MOST_STALE_PAGES
+        is_last = is_looping or not has_next
         return repository.Advance(
             run=self.run,
             state=DiscoveryState.COMPLETED if is_last else DiscoveryState.RUNNING,
+            code=LOOPS if is_looping else None,
             next_page=self.run.next_page + 1,
+            stale_page_count=stale_page_count,
             cursor=self.answer.next_cursor,
             cost_micros=self.answer.cost_micros,
             total_count=self.answer.total,
@@ -247,7 +257,10 @@ def _follow_page(page: _Page, advance: repository.Advance) -> list[FollowUp]:
     if advance.state is DiscoveryState.RUNNING:
         next_page = PageWanted(run.id, advance.cursor, advance.next_page)
         return [*follow_ups, page.finished.follow_up(next_page)]
-    return [*follow_ups, page.finished.follow_up(DiscoveryCompleted(run.id, page.lead_count))]
+    return [
+        *follow_ups,
+        page.finished.follow_up(DiscoveryCompleted(run.id, page.lead_count, advance.code)),
+    ]
 
 
 def _failure(

@@ -5,6 +5,7 @@ from leadflood.contracts.found_values import FoundPerson, FoundValue
 from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery import repository
+from leadflood.domain.discovery.rules import LOOPS
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
@@ -252,6 +253,71 @@ async def test_a_repeated_cursor_ends_the_run(database: Database) -> None:
     events = await committed(database, stage, FinishedTask(a_claim(again), Done(page)))
 
     assert isinstance(events[-1], DiscoveryCompleted)
+
+
+class CirclingSource:
+    """A source whose pages never end: fresh cursors, and people from a circle."""
+
+    name = "apollo"
+
+    def __init__(self, circle: int, page_size: int = 2, people: int = 1_000) -> None:
+        self._circle = circle
+        self._size = page_size
+        self._people = people
+
+    async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
+        assert isinstance(query, PeopleQuery)
+        start = int(cursor or 0)
+        assert start < 50, "it is asked for ever"
+        numbers = range(start, min(start + self._size, self._people))
+        return PeoplePage(
+            people=tuple(a_found_person(number % self._circle) for number in numbers),
+            next_cursor=str(start + self._size),
+        )
+
+
+@pytest.mark.parametrize(
+    ("source", "leads", "pages"),
+    [
+        pytest.param(CirclingSource(circle=4), 4, 5, id="the same people under fresh cursors"),
+        pytest.param(CirclingSource(circle=9, people=6), 6, 6, id="empty pages"),
+    ],
+)
+async def test_a_source_that_goes_round_in_circles_ends_the_run_and_says_so(
+    database: Database, source: CirclingSource, leads: int, pages: int
+) -> None:
+    stage = DiscoveryStage(Policy(), {"apollo": source}, IDS, CLOCK)
+    task = await started(database)
+
+    events = await all_pages(database, stage, task)
+
+    run_id = task.discovery_run_id
+    view = await DiscoveryService(CLOCK, ["apollo"]).get(database, run_id)
+    (last_page,) = await repository.list_pages(database, run_id, after=pages - 1)
+    assert (view.state, view.code) == (DiscoveryState.COMPLETED, LOOPS)
+    assert (view.page_count, view.lead_count) == (pages, leads)
+    assert events[-1] == DiscoveryCompleted(run_id, leads, LOOPS)
+    assert last_page.code == LOOPS
+
+
+async def test_people_known_from_earlier_runs_are_no_circle(database: Database) -> None:
+    people = [a_found_person(number) for number in range(12)]
+    await all_pages(database, a_stage(people, page_size=2), await started(database))
+    task = await started(database)
+
+    events = await all_pages(database, a_stage(people, page_size=2), task)
+
+    assert events[-1] == DiscoveryCompleted(task.discovery_run_id, 12)
+
+
+async def test_a_new_person_between_old_ones_keeps_a_search_going(database: Database) -> None:
+    numbers = [0, 0, 0, 1, 0, 0, 2, 2, 2, 3, 4, 5]
+    people = [a_found_person(number) for number in numbers]
+    task = await started(database)
+
+    events = await all_pages(database, a_stage(people, page_size=1), task)
+
+    assert events[-1] == DiscoveryCompleted(task.discovery_run_id, 6)
 
 
 async def test_pages_of_several_runs_are_committed_together(database: Database) -> None:
