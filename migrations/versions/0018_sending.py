@@ -26,7 +26,6 @@ STATEMENTS = (
         provider text NOT NULL DEFAULT '',
         to_address text NOT NULL CHECK (to_address ~ '\S'),
         address_key bytea NOT NULL,
-        suppression_keys bytea[] NOT NULL CHECK (cardinality(suppression_keys) > 0),
         state text NOT NULL CHECK (
             state IN ('ready', 'sending', 'accepted', 'refused', 'unknown', 'cancelled')),
         published_state text NOT NULL DEFAULT 'ready',

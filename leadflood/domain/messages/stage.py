@@ -110,14 +110,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
             is_autopilot=item.is_autopilot,
             missing_settings=self._outbox.missing_settings(result.channel),
         )
-        profile = item.draft.profile
-        return Done(
-            DraftedMessage(
-                message=message,
-                intent_id=item.intent_id,
-                lead_ids=profile.members or (profile.lead_id,),
-            )
-        )
+        return Done(DraftedMessage(message=message, intent_id=item.intent_id))
 
     @override
     async def commit(
@@ -186,7 +179,7 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
             state=MessageState.NEEDS_DATA,
             reason=f"failed:{code_of(error)}",
         )
-        return DraftedMessage(message=message, intent_id=self._ids.new(), lead_ids=(lead_id,))
+        return DraftedMessage(message=message, intent_id=self._ids.new())
 
 
 def _message_of(item: GenerateInput, result: DraftResult) -> Message:

@@ -1,20 +1,16 @@
 -- name: add_intents
--- One intent per message and step; suppression keys arrive as hex joined by commas.
+-- One intent per message and step.
 INSERT INTO intent (
-    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key,
-    suppression_keys, state, latest_useful_at, created_at
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, state,
+    latest_useful_at, created_at
 )
 SELECT
-    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key,
-    ARRAY(SELECT decode(key, 'hex') FROM unnest(string_to_array(keys, ',')) AS key),
-    'ready', :latest_useful_at::timestamptz, :now::timestamptz
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, 'ready',
+    :latest_useful_at::timestamptz, :now::timestamptz
 FROM unnest(
     :ids::uuid[], :message_ids::uuid[], :lead_ids::uuid[], :run_ids::uuid[], :steps::int[],
-    :references::text[], :channels::text[], :to_addresses::text[], :address_keys::bytea[],
-    :keys::text[]
-) AS new (
-    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, keys
-)
+    :references::text[], :channels::text[], :to_addresses::text[], :address_keys::bytea[]
+) AS new (id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key)
 ORDER BY message_id
 ON CONFLICT (message_id, step) DO NOTHING
 RETURNING id;
@@ -84,24 +80,20 @@ SELECT pg_advisory_xact_lock_shared(:key::bigint);
 -- Taken by hold and release: waits until no authorize is under way.
 SELECT pg_advisory_xact_lock(:key::bigint);
 
--- name: check_intents
--- The last look before the outside is called: everything that may forbid a sending.
+-- name: lock_sends
+-- The last look before the outside is called; keys of addresses are written in lower case.
 SELECT
-    intent.id, intent.state, intent.claim, intent.job_id, intent.channel, intent.latest_useful_at,
+    intent.id, intent.state, intent.claim, intent.job_id, intent.lead_id, intent.channel,
+    intent.to_address, intent.latest_useful_at,
+    (
+        SELECT identity.lead_id FROM identity
+        WHERE identity.kind = 'email' AND identity.value = lower(intent.to_address)
+    ) AS mailbox_lead_id,
     message.state = 'approved' AS is_approved,
     lead.id IS NULL AS lead_gone, lead.merged_into IS NOT NULL AS lead_merged,
     lead.deleted_at IS NOT NULL AS lead_deleted,
     coalesce(run.cancelled_at IS NOT NULL, true) AS run_cancelled,
     coalesce(run.sends = 'never', true) AS never_sends,
-    EXISTS (
-        SELECT FROM suppression
-        WHERE suppression.key = ANY(intent.suppression_keys) AND suppression.lifted_at IS NULL
-    ) AS suppressed,
-    EXISTS (
-        SELECT FROM opt_in
-        WHERE opt_in.channel = intent.channel AND opt_in.key = intent.address_key
-            AND opt_in.withdrawn_at IS NULL
-    ) AS opted_in,
     coalesce((SELECT switch.state <> 'released' FROM switch WHERE switch.name = 'sending'), true)
         AS held
 FROM intent
@@ -175,10 +167,6 @@ WHERE intent.address_key = renewed.former;
 -- Whom the intents are for that may still be sent.
 SELECT id, lead_id, channel, to_address FROM intent
 WHERE state IN ('ready', 'sending', 'unknown') ORDER BY id;
-
--- name: set_stopping!
--- The hashes whose suppression stops an intent.
-UPDATE intent SET suppression_keys = :keys::bytea[] WHERE id = :id::uuid;
 
 -- name: list_intents
 -- The intents in one state, oldest first.

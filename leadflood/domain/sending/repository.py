@@ -14,7 +14,7 @@ from leadflood.domain.sending.schemas import (
     IntentState,
     IntentView,
     LockedIntent,
-    SendConditions,
+    LockedSend,
     SendingStatus,
 )
 from leadflood.engine.db.rows import clean, to_struct
@@ -30,7 +30,7 @@ MAX_LOST = 500
 
 
 class IntentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An intent to be written; `stopping` are the hashes whose suppression stops it."""
+    """An intent to be written; the hash of its address is what a rekeying knows it by."""
 
     id: UUID
     message_id: UUID
@@ -41,7 +41,6 @@ class IntentRow(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     to_address: str
     address_hash: bytes
-    stopping: tuple[bytes, ...]
 
 
 class OpenRecipient(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +86,6 @@ async def add_intents(
         channels=[intent.channel.value for intent in intents],
         to_addresses=[intent.to_address for intent in intents],
         address_keys=[intent.address_hash for intent in intents],
-        keys=[",".join(key.hex() for key in intent.stopping) for intent in intents],
     )
     return frozenset(row["id"] for row in rows)
 
@@ -114,10 +112,10 @@ async def own_sending_lock(tx: Tx) -> None:
     await tx.execute(SQL.own_sending_lock, key=SENDING_LOCK_KEY)
 
 
-async def check_intents(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, SendConditions]:
-    """Lock intents and return everything that may forbid their sending, by id."""
-    rows = await tx.fetch(SQL.check_intents, ids=sorted(set(ids)))
-    return {row["id"]: to_struct(row, SendConditions) for row in rows}
+async def lock_sends(tx: Tx, ids: Iterable[UUID]) -> list[LockedSend]:
+    """Lock intents for their send, in the order of their ids."""
+    rows = await tx.fetch(SQL.lock_sends, ids=sorted(set(ids)))
+    return [to_struct(row, LockedSend) for row in rows]
 
 
 async def start_sending(tx: Tx, sends: Sequence[StartedSend], now: datetime) -> None:
@@ -239,8 +237,3 @@ async def rekey_intents(tx: Tx, keys: Mapping[bytes, bytes]) -> None:
 async def list_open_recipients(db: Reader) -> list[OpenRecipient]:
     """List whom the intents are for that may still be sent."""
     return [to_struct(row, OpenRecipient) for row in await db.fetch(SQL.list_open_recipients)]
-
-
-async def set_stopping(tx: Tx, intent_id: UUID, stopping: Sequence[bytes]) -> None:
-    """Set the hashes whose suppression stops an intent."""
-    await tx.execute(SQL.set_stopping, id=intent_id, keys=list(stopping))

@@ -44,10 +44,7 @@ class IntentState(StrEnum):
 
 
 class NewIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """A send to be, of one step of one message.
-
-    `lead_ids` are all leads that are this person.
-    """
+    """A send to be, of one step of one message."""
 
     id: UUID
     message_id: UUID
@@ -56,7 +53,6 @@ class NewIntent(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     channel: Channel
     to_address: str
-    lead_ids: tuple[UUID, ...]
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,14 +97,21 @@ class LockedIntent(msgspec.Struct, frozen=True, kw_only=True):
     code: str
 
 
-class SendConditions(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that may forbid a send, read directly before the call."""
+class LockedSend(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent that is locked for its send, with its message, lead and run as they stand.
+
+    `mailbox_lead_id` is the lead whom the address identifies, which may be another one; None: no
+    lead.
+    """
 
     id: UUID
     state: IntentState
     claim: int | None
     job_id: UUID | None
+    lead_id: UUID
+    mailbox_lead_id: UUID | None
     channel: Channel
+    to_address: str
     latest_useful_at: datetime
     is_approved: bool
     lead_gone: bool
@@ -116,9 +119,18 @@ class SendConditions(msgspec.Struct, frozen=True, kw_only=True):
     lead_deleted: bool
     run_cancelled: bool
     never_sends: bool
+    held: bool
+
+
+class SendConditions(LockedSend, frozen=True, kw_only=True):
+    """Everything that may forbid a send, read directly before the call.
+
+    `address_stands`: the lead is still written to at this address.
+    """
+
+    address_stands: bool
     suppressed: bool
     opted_in: bool
-    held: bool
 
 
 class IntentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -24,6 +24,7 @@ from leadflood.domain.sending.schemas import (
     Settings,
 )
 from leadflood.domain.sending.service.call_outcomes import explain, final_outcome_of, outcome_of
+from leadflood.domain.sending.service.send_conditions import SendConditionReader
 from leadflood.domain.sending.service.send_reports import record_reports
 from leadflood.domain.sending.service.unknown_sends import SEND_STAGE
 from leadflood.domain.suppressions.schemas import AddressKey
@@ -68,6 +69,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         self._clock = clock
         self._senders = senders
         self._recipients = Recipients(key)
+        self._conditions = SendConditionReader(key)
 
     @classmethod
     @override
@@ -106,7 +108,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         """
         await repository.share_sending_lock(tx)
         now = self._clock.now()
-        conditions = await repository.check_intents(tx, (job.input.id for job in jobs))
+        conditions = await self._conditions.find(tx, (job.input.id for job in jobs))
         started: dict[UUID, StartedSend] = {}
         cancelled: list[CancelledSend] = []
         decisions = []

@@ -68,6 +68,11 @@ UPDATE unsubscribe_token SET address_key = renewed.present
 FROM unnest(:former::bytea[], :present::bytea[]) AS renewed (former, present)
 WHERE unsubscribe_token.address_key = renewed.former;
 
+-- name: find_suppressed
+-- Which of these keys nothing is sent to.
+SELECT key FROM suppression
+WHERE key = ANY(:keys::bytea[]) AND lifted_at IS NULL AND voided_at IS NULL;
+
 -- name: find_opted_in
 -- Which of these addresses have agreed to be written to on a channel.
 SELECT key FROM opt_in

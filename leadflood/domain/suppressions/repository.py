@@ -145,6 +145,12 @@ async def rekey_tokens(tx: Tx, keys: Mapping[bytes, bytes]) -> None:
     await tx.execute(SQL.rekey_tokens, former=list(keys), present=list(keys.values()))
 
 
+async def find_suppressed(db: Reader, keys: Iterable[bytes]) -> frozenset[bytes]:
+    """Return those of these hashes that are on the list."""
+    rows = await db.fetch(SQL.find_suppressed, keys=list(keys))
+    return frozenset(row["key"] for row in rows)
+
+
 async def find_opted_in(db: Reader, channel: Channel, keys: Iterable[bytes]) -> frozenset[bytes]:
     """Return the addresses, by their hashes, that have a live opt-in on a channel."""
     rows = await db.fetch(SQL.find_opted_in, channel=channel.value, keys=list(keys))

@@ -110,13 +110,6 @@ class NewOptIn(msgspec.Struct, frozen=True, kw_only=True):
     obtained_at: datetime
 
 
-class RecipientHashes(msgspec.Struct, frozen=True):
-    """An address as it is kept: its own hash, and all hashes whose suppression stops it."""
-
-    address: bytes
-    stopping: tuple[bytes, ...]
-
-
 class NewUnsubscribeToken(msgspec.Struct, frozen=True, kw_only=True):
     """An unsubscribe token, and whom it speaks for."""
 

@@ -44,12 +44,10 @@ def whatsapp(*parameters: str) -> dict[str, object]:
 async def queue(world: World, message: Message) -> None:
     """Write a message and try to make an intent for it, past every check of ours."""
     async with world.db.transaction() as tx:
-        draft = DraftedMessage(
-            message=message, intent_id=world.ids.new(), lead_ids=(message.lead_id,)
-        )
+        draft = DraftedMessage(message=message, intent_id=world.ids.new())
         await record_drafts(tx, [draft], world.outbox, world.clock.now())
     async with world.db.transaction() as tx:
-        await world.outbox.add(tx, [make_intent(draft.intent_id, message, draft.lead_ids)])
+        await world.outbox.add(tx, [make_intent(draft.intent_id, message)])
 
 
 async def test_no_path_can_queue_a_message_with_a_blank_part(database: Database) -> None:

@@ -18,7 +18,6 @@ from leadflood.domain.messages.service.editing import apply_edit
 from leadflood.domain.messages.service.messages import get_message, no_message, require_visible
 from leadflood.domain.sending.schemas import MessageApproved, NewIntent
 from leadflood.domain.sending.service.outbox import Outbox
-from leadflood.domain.suppressions.service.people import find_family
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Defer, Deny, SendDecision
 from leadflood.engine.db.tx import Tx
@@ -138,15 +137,14 @@ class MessageApproval:
         await repository.decide_message(
             tx, message.id, MessageState.APPROVED, by=decider.by, now=self._clock.now()
         )
-        family = await find_family(tx, message.lead_id)
-        intent = make_intent(self._ids.new(), message, family)
+        intent = make_intent(self._ids.new(), message)
         await self._outbox.add(tx, [intent])
         approved = MessageApproved(message.lead_id, message.id, intent.id)
         await publication.publish([approved], run_id=message.run_id)
 
 
-def make_intent(intent_id: UUID, message: Message, lead_ids: tuple[UUID, ...]) -> NewIntent:
-    """Return the intent of a message; `lead_ids` are all leads that are this person."""
+def make_intent(intent_id: UUID, message: Message) -> NewIntent:
+    """Return the intent of a message."""
     return NewIntent(
         id=intent_id,
         message_id=message.id,
@@ -155,7 +153,6 @@ def make_intent(intent_id: UUID, message: Message, lead_ids: tuple[UUID, ...]) -
         step=message.step,
         channel=message.channel or Channel.EMAIL,
         to_address=message.to_address,
-        lead_ids=lead_ids,
     )
 
 

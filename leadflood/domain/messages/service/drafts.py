@@ -15,14 +15,10 @@ from leadflood.engine.db.tx import Tx
 
 
 class DraftedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message ready to be stored; `intent_id` is used when it is approved.
-
-    `lead_ids` are all leads that are this person.
-    """
+    """A message ready to be stored; `intent_id` is used when it is approved."""
 
     message: Message
     intent_id: UUID
-    lead_ids: tuple[UUID, ...]
 
 
 async def record_drafts(
@@ -35,7 +31,7 @@ async def record_drafts(
     new_ids = await repository.add_messages(tx, messages, now)
     await _add_facts(tx, [message for message in messages if message.id in new_ids])
     intents = [
-        make_intent(draft.intent_id, draft.message, draft.lead_ids)
+        make_intent(draft.intent_id, draft.message)
         for draft in drafts
         if draft.message.id in new_ids and draft.message.state is MessageState.APPROVED
     ]

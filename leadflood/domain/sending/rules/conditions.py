@@ -9,6 +9,7 @@ from leadflood.engine.context import Allow, Defer, Deny, SendDecision
 
 REFUSALS = frozenset(
     {
+        "address.changed",
         "lead.deleted",
         "lead.gone",
         "lead.merged",
@@ -61,7 +62,12 @@ def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
         (conditions.run_cancelled, "run.cancelled", "its run was cancelled"),
         (conditions.never_sends, "run.never_sends", "its run never sends"),
         (not conditions.is_approved, "message.not_approved", "its message is not approved"),
-        (conditions.suppressed, "suppressed", "the address is on the suppression list"),
+        (conditions.suppressed, "suppressed", "the person or the address is suppressed"),
+        (
+            not conditions.address_stands,
+            "address.changed",
+            "its lead is no longer written to at this address: draft it anew",
+        ),
         (
             conditions.channel is Channel.WHATSAPP and not conditions.opted_in,
             "opt_in.missing",

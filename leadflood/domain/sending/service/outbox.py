@@ -12,6 +12,7 @@ from leadflood.domain.sending.repository import IntentRow
 from leadflood.domain.sending.rules.compose import missing_settings, require_settings
 from leadflood.domain.sending.rules.conditions import check_sendable
 from leadflood.domain.sending.schemas import NewIntent, Settings
+from leadflood.domain.sending.service.send_conditions import SendConditionReader
 from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
@@ -37,6 +38,7 @@ class Outbox:
         self._clock = clock
         self._senders = senders or {}
         self._recipients = Recipients(key)
+        self._conditions = SendConditionReader(key)
 
     async def add(self, tx: Tx, intents: Sequence[NewIntent]) -> None:
         """Write intents, ready, with what lets each person say stop.
@@ -58,7 +60,7 @@ class Outbox:
 
     async def check(self, tx: Tx, intent_id: UUID) -> SendDecision:
         """Return the decision that sending itself would get now."""
-        conditions = (await repository.check_intents(tx, [intent_id]))[intent_id]
+        conditions = (await self._conditions.find(tx, [intent_id]))[intent_id]
         return check_sendable(conditions, _NO_CLAIM, _NO_JOB, self._clock.now(), 0.0)
 
     def missing_settings(self, channel: Channel | None) -> tuple[str, ...]:
@@ -75,7 +77,6 @@ class Outbox:
             raise NotConfigured(f"no provider sends {channel}: give one its key in providers")
 
     def _row(self, intent: NewIntent) -> IntentRow:
-        hashes = self._recipients.hash_recipient(intent.channel, intent.to_address, intent.lead_ids)
         return IntentRow(
             id=intent.id,
             message_id=intent.message_id,
@@ -85,8 +86,7 @@ class Outbox:
             reference=make_reference(intent.id, intent.channel, self._settings.sender_address),
             channel=intent.channel,
             to_address=intent.to_address,
-            address_hash=hashes.address,
-            stopping=hashes.stopping,
+            address_hash=self._recipients.hash_address(intent.channel, intent.to_address),
         )
 
     def _token(self, row: IntentRow) -> NewUnsubscribeToken:

@@ -1,10 +1,9 @@
-"""Rekeying of sends: sending is held, and what was frozen into intents is hashed anew."""
+"""Rekeying of sends: sending is held, and what is kept of addresses is hashed anew."""
 
 from leadflood.contracts.addresses import mask_address
 from leadflood.domain.sending import repository
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken, RekeyCounts
-from leadflood.domain.suppressions.service.people import find_family
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.domain.suppressions.service.rekeying import Rekeying
 from leadflood.engine.clock import Clock
@@ -29,14 +28,11 @@ class SendRekeying:
         keys = self._rekeying.hash_addresses(await repository.list_addresses(tx))
         await repository.rekey_intents(tx, keys)
         for intent in await repository.list_open_recipients(tx):
-            family = await find_family(tx, intent.lead_id)
-            hashes = self._recipients.hash_recipient(intent.channel, intent.to_address, family)
-            await repository.set_stopping(tx, intent.id, hashes.stopping)
             token = NewUnsubscribeToken(
                 token=self._recipients.unsubscribe_token(intent.id),
                 intent_id=intent.id,
                 lead_id=intent.lead_id,
-                address_hash=hashes.address,
+                address_hash=self._recipients.hash_address(intent.channel, intent.to_address),
                 hint=mask_address(intent.to_address),
             )
             await self._recipients.issue_tokens(tx, [token], now)

@@ -1,13 +1,13 @@
 """Recipients: what is kept of the people a send goes to, and whether they agreed to a channel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.values import Channel
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
-from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken, RecipientHashes
+from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid
 
@@ -18,17 +18,25 @@ class Recipients:
     def __init__(self, key: AddressKey) -> None:
         self._hasher = AddressHasher(key)
 
-    def hash_recipient(
-        self, channel: Channel, address: str, lead_ids: Sequence[UUID]
-    ) -> RecipientHashes:
-        """Return the hashes of an address; `lead_ids` are all leads that are this person.
+    def hash_address(self, channel: Channel, address: str) -> bytes:
+        """Return the hash of an address. Raises: Invalid, NotConfigured."""
+        return self._hasher.hash_address(channel, address)
+
+    def list_stopping(
+        self, channel: Channel, address: str, lead_ids: Iterable[UUID]
+    ) -> tuple[bytes, ...]:
+        """Return each hash whose suppression stops a send; `lead_ids` are all who would read it.
 
         Raises: Invalid.
         """
-        return RecipientHashes(
-            address=self._hasher.hash_address(channel, address),
-            stopping=self._hasher.list_stopping(channel, address, lead_ids),
-        )
+        return self._hasher.list_stopping(channel, address, lead_ids)
+
+    async def find_suppressed(
+        self, db: Reader, stopping: Mapping[UUID, Sequence[bytes]]
+    ) -> frozenset[UUID]:
+        """Return the sends of which one of the hashes is on the suppression list."""
+        keys = await repository.find_suppressed(db, {key for of in stopping.values() for key in of})
+        return frozenset(send for send, of in stopping.items() if not keys.isdisjoint(of))
 
     def unsubscribe_token(self, intent_id: UUID) -> str:
         """Return the unsubscribe token of a send, always the same."""
