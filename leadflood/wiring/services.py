@@ -71,7 +71,7 @@ def build_services(parts: ServiceParts) -> Services:
         lead_lists=lead_lists,
         lead_pages=LeadPages(db, leads, messaging.messages, messaging.opt_ins),
         exports=LeadExports(db, lead_lists, storage.audit),
-        previews=IcpPreviews(storage.scores),
+        previews=IcpPreviews(storage.scores, clock),
         companies=CompanyService(ids, clock),
         activities=ActivityService(ids, clock),
         imports=ImportService(db, clock, storage.icps, lead_owners, storage.runs, provider_names),

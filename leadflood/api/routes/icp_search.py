@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from anyio import to_thread
 
 from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
@@ -44,7 +43,8 @@ class RuleCountView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     `metCount`, `notMetCount` and `unknownCount` sum to all of them. `keptAsOnlyFilter`: how many
     would be left if it alone were a HARD_FILTER (a value that is not known meets NEQ, NOT_IN and
-    EXISTS = false); `fitAsFilter`: how many of those that fit now would still.
+    EXISTS = false); `fitAsFilter`: how many of those that fit now would still. `error` not empty:
+    why the rule cannot be evaluated; its leads count as unknown.
     """
 
     position: int
@@ -58,6 +58,7 @@ class RuleCountView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     unknown_count: int
     kept_as_only_filter: int
     fit_as_filter: int
+    error: str = ""
 
 
 class BandCountsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,10 +143,11 @@ async def preview_new_icp(
 ) -> PreviewView:
     """Preview the scores that an unsaved ICP would give the leads there are.
 
-    The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written.
+    The newest 2,000 leads are looked at, by the pipeline's own rules, or as many of them as a
+    second is enough for (`evaluatedCount`); nothing is written.
     """
     icp = body.as_input()
-    rules = await to_thread.run_sync(services.icps.rules_of, icp)
+    rules = await services.icps.rules_of(icp)
     preview = await services.previews.preview(
         rules, icp.bands, icp.target, caller.visibility, query.sample_size
     )
@@ -165,8 +167,9 @@ async def preview_icp(
 ) -> PreviewView:
     """Preview the scores that a version, or an ICP's newest, would give the leads there are.
 
-    The newest 2,000 leads are looked at, by the pipeline's own rules; nothing is written. It
-    shows the ICP's rules, so it needs `icps:read` besides.
+    The newest 2,000 leads are looked at, by the pipeline's own rules, or as many of them as a
+    second is enough for (`evaluatedCount`); nothing is written. It shows the ICP's rules, so it
+    needs `icps:read` besides.
     """
     if Permission.ICPS_READ not in caller.principal.permissions:
         raise Denied(

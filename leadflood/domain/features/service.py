@@ -17,7 +17,7 @@ class FeatureService:
     def vectors_for(self, target: Target) -> ComputeVectors:
         """Return the function that computes leads' vectors for a target, as the pipeline does.
 
-        It computes only, a few thousand vectors a second: call it in a thread.
+        Both compute only, a few thousand vectors a second: call them in a thread.
         """
         prepared = PreparedTarget(target)
 

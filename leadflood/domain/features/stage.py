@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+from anyio import to_thread
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
@@ -13,6 +14,7 @@ from leadflood.domain.features.repository import ComputedVector
 from leadflood.domain.features.rules.prepared_target import PreparedTarget
 from leadflood.domain.features.rules.vector import canonical_json, compute_vector, vector_hash
 from leadflood.domain.features.schemas import FeaturesComputed
+from leadflood.domain.icp.schemas import Target
 from leadflood.domain.leads.schemas.events import RescoreWanted
 from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
@@ -32,6 +34,8 @@ from leadflood.engine.queue.stage import (
     list_results,
 )
 
+INLINE_STEPS = 2_000
+"""A batch that costs more comparisons than these, some milliseconds, is computed in a thread."""
 FeaturesTask = LeadEnriched | RescoreWanted
 
 
@@ -82,7 +86,9 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, ComputedVector]):
 
     @override
     async def work_batch(self, items: Sequence[FeatureInput]) -> Sequence[Outcome[ComputedVector]]:
-        return [Done(_compute(item)) for item in items]
+        if sum(item.target.steps for item in items) <= INLINE_STEPS:
+            return _compute_all(items)
+        return await to_thread.run_sync(_compute_all, items)
 
     @override
     async def commit(
@@ -104,6 +110,10 @@ class FeaturesStage(Stage[FeaturesTask, FeatureInput, ComputedVector]):
 
 async def _find_targets(db: Reader, icp_ids: Sequence[UUID]) -> Mapping[UUID, PreparedTarget]:
     targets = await repository.find_targets(db, icp_ids)
+    return await to_thread.run_sync(_prepare, targets)
+
+
+def _prepare(targets: Mapping[UUID, Target]) -> Mapping[UUID, PreparedTarget]:
     return {icp_id: PreparedTarget(target) for icp_id, target in targets.items()}
 
 
@@ -123,6 +133,10 @@ def _input_of(
         error = NotFound("the ICP version is gone: start a new run", code="features.icp.not_found")
         return Discard(error)
     return FeatureInput(profile, task.icp_id, target)
+
+
+def _compute_all(items: Sequence[FeatureInput]) -> Sequence[Outcome[ComputedVector]]:
+    return [Done(_compute(item)) for item in items]
 
 
 def _compute(item: FeatureInput) -> ComputedVector:

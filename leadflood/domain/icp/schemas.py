@@ -10,11 +10,6 @@ import msgspec
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import CountryCode
 
-MAX_PATTERN_CHARS = 500
-MAX_PATTERN_BYTES = 1 << 18
-"""The compiled size of a pattern: some milliseconds of compiling, and no more."""
-"""A regular expression longer than this is refused; RE2 runs the rest in linear time."""
-
 MAX_NUMBER = 1e15
 """Numbers beyond are typing errors: they are refused in rules and not known in leads."""
 

@@ -189,7 +189,11 @@ class ContributionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One rule's input and result; `seen` null: the value is not known."""
+    """One rule's input and result; `seen` null: the value is not known.
+
+    `error` not empty: why the rule cannot be evaluated. It counts for nothing then, and nobody is
+    HIGH while a hard filter is such a rule.
+    """
 
     position: int
     kind: RuleKind
@@ -201,6 +205,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     points_milli: int
     worth_milli: int
     reason: str
+    error: str = ""
 
 
 class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

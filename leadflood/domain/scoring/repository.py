@@ -36,7 +36,7 @@ RULES_V1 = UUID("019a0000-0000-7000-8000-000000000001")
 """The row of `scoring_algorithm` that the migration wrote."""
 
 _TraceRow = tuple[
-    int, RuleKind, RuleField, Operator, RuleValue, FactValue | None, bool, int, int, str
+    int, RuleKind, RuleField, Operator, RuleValue, FactValue | None, bool, int, int, str, str
 ]
 """A `RuleTrace` without its keys: a row of more than 2 kB would cost Postgres 100 µs to compress
 (500 rows of 2.3 kB: 77 ms, of 1.5 kB: 19 ms, on this machine)."""
@@ -159,6 +159,7 @@ def _read_trace(text: str) -> tuple[RuleTrace, ...]:
             points_milli=points_milli,
             worth_milli=worth_milli,
             reason=reason,
+            error=error,
         )
         for (
             position,
@@ -171,6 +172,7 @@ def _read_trace(text: str) -> tuple[RuleTrace, ...]:
             points_milli,
             worth_milli,
             reason,
+            error,
         ) in msgspec.json.decode(text, type=tuple[_TraceRow, ...])
     )
 

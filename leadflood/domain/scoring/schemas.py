@@ -52,6 +52,7 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `seen` is the fact it looked at; None: unknown.
     `points_milli` is what it gave, `worth_milli` what it gives when it is met.
     `reason` says it in words.
+    `error` not empty: why the rule cannot be evaluated.
     """
 
     position: int
@@ -64,6 +65,7 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     points_milli: int = 0
     worth_milli: int = 0
     reason: str
+    error: str = ""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,7 @@ class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
     `kept_as_only_filter`: how many would remain if it alone were a HARD_FILTER (an unknown value
     meets NEQ, NOT_IN and EXISTS = false).
     `fit_as_filter`: how many of those that fit now would still.
+    `error` not empty: why the rule cannot be evaluated.
     """
 
     position: int
@@ -147,6 +150,7 @@ class RuleCount(msgspec.Struct, frozen=True, kw_only=True):
     unknown_count: int
     kept_as_only_filter: int
     fit_as_filter: int
+    error: str = ""
 
 
 class PreviewedLead(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,12 +15,17 @@ from leadflood.domain.scoring import repository
 from leadflood.domain.scoring.rules import explanation
 from leadflood.domain.scoring.rules.preview import Preview
 from leadflood.domain.scoring.schemas import LeadCount, Needs, Prediction, PreviewResult
+from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader
 
 PREVIEW_LIMIT = 2_000
 """How many leads a preview scores: the newest ones."""
+PREVIEW_SECONDS = 1.0
+"""How long it computes at most: costly rules are shown on fewer leads."""
 LEADS_AT_ONCE = 250
 """How many of them are in memory at once."""
+LEADS_BETWEEN_LOOKS = 10
+"""How many of them are scored between two looks at the clock."""
 EXACT_LIMIT = 10_000
 ComputeVectors = Callable[[Sequence[LeadProfile]], Sequence[Vector]]
 
@@ -58,21 +63,32 @@ class ScoringService:
         rules: Sequence[QualificationRule],
         bands: Bands,
         compute_vectors: ComputeVectors,
+        clock: Clock,
         *,
         visibility: Visibility = EVERYTHING,
         sample_size: int = 10,
     ) -> PreviewResult:
         """Score the newest visible leads by rules, as the pipeline would; nothing is written.
 
+        Costly rules get as many leads as their time is enough for: `evaluated_count` says it.
         Waits: for the database, and for a thread that computes.
         """
-        preview = Preview(rules, bands, sample_size)
+        preview = await to_thread.run_sync(Preview, rules, bands, sample_size)
         lead_ids = await repository.list_newest(self._db, visibility, PREVIEW_LIMIT)
+        spent_seconds = 0.0
 
         def add(profiles: Sequence[LeadProfile]) -> None:
-            preview.add(profiles, compute_vectors(profiles))
+            nonlocal spent_seconds
+            for start in range(0, len(profiles), LEADS_BETWEEN_LOOKS):
+                if spent_seconds < PREVIEW_SECONDS:
+                    started_s = clock.monotonic()
+                    some = profiles[start : start + LEADS_BETWEEN_LOOKS]
+                    preview.add(some, compute_vectors(some))
+                    spent_seconds += clock.monotonic() - started_s
 
         for start in range(0, len(lead_ids), LEADS_AT_ONCE):
+            if spent_seconds >= PREVIEW_SECONDS:
+                break
             batch = lead_ids[start : start + LEADS_AT_ONCE]
             by_id = await leads.find_profiles(self._db, batch)
             profiles = [by_id[lead_id] for lead_id in batch if lead_id in by_id]

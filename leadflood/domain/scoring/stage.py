@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+from anyio import to_thread
 from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
@@ -13,7 +14,7 @@ from leadflood.domain.features.schemas import FeaturesComputed, Vector
 from leadflood.domain.leads.schemas.profiles import NewScore
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.scoring import repository
-from leadflood.domain.scoring.repository import NewPrediction
+from leadflood.domain.scoring.repository import NewPrediction, Rulebook
 from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored, Score
 from leadflood.engine.clock import Clock
@@ -21,7 +22,7 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.db.version_cache import VersionCache
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue.outcome import Discard, Done, Outcome
+from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import (
     ClaimedTask,
     FinishedTask,
@@ -32,6 +33,9 @@ from leadflood.engine.queue.stage import (
     list_results,
 )
 
+INLINE_STEPS = 2_000
+"""A batch that costs more than so many simple rules, some milliseconds, is scored in a thread."""
+BATCH_SECONDS = 20.0
 FinishedScoring = FinishedTask[FeaturesComputed, Score]
 
 
@@ -79,7 +83,20 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
 
     @override
     async def work_batch(self, items: Sequence[ScoringInput]) -> Sequence[Outcome[Score]]:
-        return [Done(item.scorecard.score(item.vector)) for item in items]
+        if sum(item.scorecard.steps for item in items) <= INLINE_STEPS:
+            return self._score(items)
+        return await to_thread.run_sync(self._score, items)
+
+    def _score(self, items: Sequence[ScoringInput]) -> Sequence[Outcome[Score]]:
+        """Score within the time of a batch; what is left of it comes again at once."""
+        ends_at = self._clock.monotonic() + BATCH_SECONDS
+        outcomes: list[Outcome[Score]] = []
+        for item in items:
+            if outcomes and self._clock.monotonic() > ends_at:
+                outcomes.append(Snooze(0.0, "the rules of its ICP take long to evaluate"))
+            else:
+                outcomes.append(Done(item.scorecard.score(item.vector)))
+        return outcomes
 
     @override
     async def commit(self, tx: Tx, tasks: Sequence[FinishedScoring]) -> Sequence[FollowUp]:
@@ -106,6 +123,10 @@ class ScoringStage(Stage[FeaturesComputed, ScoringInput, Score]):
 
 async def _find_scorecards(db: Reader, icp_ids: Sequence[UUID]) -> Mapping[UUID, Scorecard]:
     rulebooks = await repository.find_rulebooks(db, icp_ids)
+    return await to_thread.run_sync(_prepare, rulebooks)
+
+
+def _prepare(rulebooks: Mapping[UUID, Rulebook]) -> Mapping[UUID, Scorecard]:
     return {icp_id: Scorecard(book.rules, book.bands) for icp_id, book in rulebooks.items()}
 
 

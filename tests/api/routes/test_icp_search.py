@@ -8,8 +8,10 @@ from leadflood.contracts.values import FieldName
 from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, Target
+from leadflood.domain.scoring.service import LEADS_BETWEEN_LOOKS, PREVIEW_SECONDS
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
+from typing_extensions import override
 
 from tests.domain.icp.icps import a_flag
 from tests.support.api import Client
@@ -101,11 +103,38 @@ async def test_a_preview_scores_only_leads_that_the_caller_may_see(
     rules, vectors = [a_flag("has_email")], FeatureService().vectors_for(Target())
 
     scores = node.storage.scores
-    preview = await scores.preview(rules, Bands(), vectors, visibility=visibility)
+    preview = await scores.preview(rules, Bands(), vectors, SystemClock(), visibility=visibility)
 
     assert [str(lead.lead_id) for lead in preview.sample] == [mine]
     assert preview.sample[0].shown[FieldName.TITLE] == "Keeper"
     assert (await scores.count_leads(visibility)).count == 1
+
+
+class HurriedClock(SystemClock):
+    """A clock by which half a second passes between two looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = 0.0
+
+    @override
+    def monotonic(self) -> float:
+        self._seconds += 0.5
+        return self._seconds
+
+
+async def test_a_preview_that_takes_long_shows_fewer_leads_and_says_how_many(
+    node: Node, world: World
+) -> None:
+    await new_leads(world, "Keeper", 3 * LEADS_BETWEEN_LOOKS)
+    vectors = FeatureService().vectors_for(Target())
+
+    preview = await node.storage.scores.preview(
+        [a_flag("has_email")], Bands(), vectors, HurriedClock()
+    )
+
+    assert preview.evaluated_count == LEADS_BETWEEN_LOOKS * PREVIEW_SECONDS / 0.5
+    assert preview.bands.scored == preview.evaluated_count
 
 
 async def test_a_preview_scores_as_the_pipeline_does(api: Client, world: World) -> None:

@@ -3,16 +3,23 @@ from uuid import UUID
 import pytest
 from leadflood.contracts.values import Band
 from leadflood.domain.features.schemas import FeaturesComputed
-from leadflood.domain.icp.schemas import RuleKind
+from leadflood.domain.icp.schemas import Bands, RuleKind
 from leadflood.domain.leads.repository.profiles import find_survivors
 from leadflood.domain.leads.service import kernel as leads
+from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.scoring.stage import ScoringInput, ScoringStage
+from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.ids import Ids
+from leadflood.engine.queue.outcome import Done, Snooze
+from leadflood.engine.queue.stage import Policy
 from tests.domain.icp.icps import a_flag, a_rule, an_icp
 from tests.domain.scoring.saved import RUN, World
+from typing_extensions import override
 
 NOBODY = UUID(int=1)
 OTHER_RUN = UUID(int=8)
@@ -185,3 +192,26 @@ async def test_the_database_refuses_a_score_that_is_not_its_sum(
         await database.execute(Query("tamper", statement, ()))
 
     assert sqlstate_of(caught.value) == "23514"
+
+
+class HurriedClock(SystemClock):
+    """A clock by which twelve seconds pass between two looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = 0.0
+
+    @override
+    def monotonic(self) -> float:
+        self._seconds += 12.0
+        return self._seconds
+
+
+async def test_a_batch_that_takes_too_long_is_scored_as_far_as_its_time_goes() -> None:
+    clock = HurriedClock()
+    stage = ScoringStage(Policy(), Ids(clock), clock)
+    card = Scorecard([a_rule("title", "MATCHES", "a")], Bands())
+
+    outcomes = await stage.work_batch([ScoringInput({"title": "b"}, card)] * 4)
+
+    assert [type(outcome) for outcome in outcomes] == [Done, Done, Snooze, Snooze]

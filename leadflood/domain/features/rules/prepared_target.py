@@ -11,9 +11,13 @@ _SMALL_WORDS = frozenset({"and", "of", "the", "services", "industry"})
 
 
 class PreparedTarget:
-    """A target; each method returns None where the target asks for nothing of that kind."""
+    """A target; each method returns None where the target asks for nothing of that kind.
+
+    `steps` is what a lead costs to compare with it, in comparisons of some microseconds.
+    """
 
     def __init__(self, target: Target) -> None:
+        self.steps = 1 + len(target.titles) + len(target.industries)
         self._titles = target.titles
         self._countries = frozenset(code.upper() for code in target.countries)
         self._industries = tuple(_words(industry) for industry in target.industries)

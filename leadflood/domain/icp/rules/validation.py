@@ -1,16 +1,14 @@
 """Validation of an ICP as a person writes it: every problem, with its path and the fix."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TypeGuard
 
-import re2  # type: ignore[import-untyped] # google-re2 ships no types
-
+from leadflood.contracts.patterns import MAX_PATTERN_CHARS, PatternRefused, compile_pattern
 from leadflood.domain.icp.schemas import (
     FIELD_DESCRIPTIONS,
     MAX_NUMBER,
-    MAX_PATTERN_BYTES,
-    MAX_PATTERN_CHARS,
     FieldKind,
     IcpInput,
     Operator,
@@ -26,6 +24,10 @@ MAX_RULES = 100
 MAX_ITEMS = 1000
 MAX_NAME_CHARS = 200
 MAX_TEXT_CHARS = 5000
+MAX_PATTERNS_SIZE = 10_000
+"""Steps of all compiled patterns of an ICP together: what a lead costs to score at most."""
+MAX_PROBLEMS = 10
+"""Problems that are named: the next ones are looked for when these are mended."""
 
 _TEXT_KINDS = (FieldKind.TEXT, FieldKind.CATEGORY)
 _FITTING_KINDS: dict[Operator, tuple[FieldKind, ...]] = {
@@ -45,21 +47,24 @@ _FITTING_KINDS: dict[Operator, tuple[FieldKind, ...]] = {
 
 
 def check_icp(request: IcpInput) -> None:
-    """Refuse an ICP that breaks a rule, naming every field that does.
+    """Refuse an ICP that breaks a rule, naming the first fields that do.
 
+    It compiles patterns, up to 0.1 s: call it in a thread.
     Raises: Invalid with one problem for each fault.
     """
-    problems = list(problems_of(request))
+    problems = list(islice(problems_of(request), MAX_PROBLEMS))
     if problems:
         first = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        is_all = len(problems) < MAX_PROBLEMS
+        count = f"{len(problems) - 1} more" if is_all else "more"
+        more = f" (and {count})" if len(problems) > 1 else ""
         raise Invalid(
             f"{first.path}: {first.problem}{more}", tuple(problems), code="icp.profile.invalid"
         )
 
 
 def problems_of(request: IcpInput) -> Iterator[FieldProblem]:
-    """List everything that is wrong with an ICP."""
+    """List everything that is wrong with an ICP, the cheapest to find first."""
     yield from _text_problems("name", request.name, MAX_NAME_CHARS)
     if not request.name.strip():
         yield FieldProblem("name", 'is empty: give the profile a name, such as "Fintech in DACH"')
@@ -73,11 +78,27 @@ def problems_of(request: IcpInput) -> Iterator[FieldProblem]:
         yield FieldProblem(
             "rules", f"has {len(request.rules)} rules: {MAX_RULES} at most, remove some"
         )
-    for position, rule in enumerate(request.rules):
-        yield from rule_problems(rule, f"rules[{position}]")
+    else:
+        yield from _rules_problems(request.rules)
     weights = [rule.weight for rule in request.rules if rule.kind is RuleKind.WEIGHTED]
     if weights and not any(weight > 0 for weight in weights):
         yield FieldProblem("rules", "all weights are 0: give at least one rule a weight above 0")
+
+
+def _rules_problems(rules: Sequence[QualificationRule]) -> Iterator[FieldProblem]:
+    size = 0
+    for position, rule in enumerate(rules):
+        problems = list(rule_problems(rule, f"rules[{position}]"))
+        yield from problems
+        if rule.operator is Operator.MATCHES and isinstance(rule.value, str) and not problems:
+            size += compile_pattern(rule.value).size
+        if size > MAX_PATTERNS_SIZE:
+            yield FieldProblem(
+                f"rules[{position}].value",
+                f"makes the patterns of all rules too large together ({size} steps,"
+                f" {MAX_PATTERNS_SIZE} at most): use fewer or simpler ones",
+            )
+            return
 
 
 def rule_problems(rule: QualificationRule, path: str) -> Iterator[FieldProblem]:
@@ -175,21 +196,10 @@ def _exists_problem(value: RuleValue, _kind: FieldKind) -> str | None:
 def _pattern_problem(value: RuleValue, _kind: FieldKind) -> str | None:
     if not isinstance(value, str) or not value:
         return 'must be a regular expression in quotes, such as "^(vp|head) "'
-    if len(value) > MAX_PATTERN_CHARS:
-        return f"has {len(value)} characters: {MAX_PATTERN_CHARS} at most, split the rule"
-    options = re2.Options()  # those that rules are evaluated with: what is accepted can match
-    options.log_errors = False
-    options.case_sensitive = False
-    options.max_mem = MAX_PATTERN_BYTES
     try:
-        re2.compile(value, options)
-    except (re2.error, ValueError) as error:
-        reason = error.args[0] if error.args else error
-        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        return (
-            f"is not a regular expression that RE2 reads ({text}): mend it; look-around and"
-            " back-references do not exist there"
-        )
+        compile_pattern(value)
+    except PatternRefused as error:
+        return str(error)
     return None
 
 

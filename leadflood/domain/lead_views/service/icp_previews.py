@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import anyio
+from anyio import to_thread
 
 from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, QualificationRule, Target
 from leadflood.domain.lead_views.schemas import IcpPreview
 from leadflood.domain.scoring.service import ScoringService
+from leadflood.engine.clock import Clock
 
 MAX_AT_ONCE = 2
 """Previews computed at the same time in a process; the others wait for their turn."""
@@ -17,8 +19,9 @@ MAX_AT_ONCE = 2
 class IcpPreviews:
     """Scores the newest leads by an ICP, saved or not, as the pipeline would."""
 
-    def __init__(self, scores: ScoringService) -> None:
+    def __init__(self, scores: ScoringService, clock: Clock) -> None:
         self._scores = scores
+        self._clock = clock
         self._features = FeatureService()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -36,10 +39,15 @@ class IcpPreviews:
         """
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
-        vectors_of = self._features.vectors_for(target)
+        vectors_of = await to_thread.run_sync(self._features.vectors_for, target)
         async with self._limiter:
             total = await self._scores.count_leads(visibility)
             tally = await self._scores.preview(
-                rules, bands, vectors_of, visibility=visibility, sample_size=sample_size
+                rules,
+                bands,
+                vectors_of,
+                self._clock,
+                visibility=visibility,
+                sample_size=sample_size,
             )
         return IcpPreview(tally, total)

@@ -24,7 +24,7 @@ from leadflood.domain.icp.schemas import (
 )
 from leadflood.domain.scoring.rules.rule_evaluation import RuleEvaluator
 from leadflood.domain.scoring.rules.rule_text import describe_rule
-from leadflood.domain.scoring.rules.scorecard import CLAMP, FILTER
+from leadflood.domain.scoring.rules.scorecard import CLAMP, FILTER, fails_filter, lacks_filter
 from leadflood.domain.scoring.schemas import (
     Change,
     Contribution,
@@ -51,11 +51,14 @@ class _BestChange(msgspec.Struct, frozen=True):
 
 def find_needs(score: Score, band: Band, from_milli: int) -> Needs:
     """Find the fewest values that must be different for the score to reach `from_milli`."""
+    if band is Band.HIGH and lacks_filter(score.trace):
+        return Needs(band=band, is_reachable=False)
     if score.score_milli >= from_milli:
         return Needs(band=band, is_reachable=True, reaches_milli=score.score_milli)
     by_field: dict[RuleField, list[RuleTrace]] = defaultdict(list)
     for row in score.trace:
-        by_field[row.field].append(row)
+        if not row.error:
+            by_field[row.field].append(row)
     bests = [best for rows in by_field.values() if (best := _best_of(rows)) is not None]
     stuck = {rows[0].field for rows in by_field.values() if _fails_filter(rows)}
     required = [best.change for best in bests if best.is_required]
@@ -209,7 +212,7 @@ def _other_values(rows: Sequence[RuleTrace]) -> Iterator[FactValue]:
 
 
 def _fails_filter(rows: Sequence[RuleTrace]) -> bool:
-    return any(row.kind is RuleKind.HARD_FILTER and not row.is_met for row in rows)
+    return any(map(fails_filter, rows))
 
 
 def _evaluator_of(row: RuleTrace) -> RuleEvaluator:

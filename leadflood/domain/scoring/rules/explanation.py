@@ -28,6 +28,11 @@ def explain(prediction: Prediction, needs: Needs | None = None) -> list[str]:
         for row in score.trace
         if row.kind is RuleKind.HARD_FILTER and row.is_met
     )
+    lines.extend(
+        f"hard filter left out, nobody is HIGH without it: {row.reason}"
+        for row in score.trace
+        if row.kind is RuleKind.HARD_FILTER and row.error
+    )
     if score.band is not Band.HIGH:
         lines.append(describe_needs(needs or find_needs_of(prediction)))
     return lines

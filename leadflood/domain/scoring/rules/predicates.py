@@ -4,28 +4,26 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-import re2  # type: ignore[import-untyped] # google-re2 ships no types
-
+from leadflood.contracts.patterns import PatternRefused, compile_pattern
 from leadflood.domain.icp.schemas import (
     MAX_NUMBER,
-    MAX_PATTERN_BYTES,
-    MAX_PATTERN_CHARS,
     Operator,
     RuleScalar,
     RuleValue,
 )
 from leadflood.domain.scoring.schemas import FactValue
-from leadflood.engine.text import make_encodable
-
-MAX_TEXT_CHARS = 10_000
 
 Predicate = Callable[[FactValue], bool]
 Atoms = frozenset[tuple[str, object]]
 """Scalars in a form in which equal ones are equal."""
 
 
+class UnusableRule(ValueError):
+    """A rule whose value its operator cannot use; the message says why."""
+
+
 def make_predicate(operator: Operator, value: RuleValue) -> Predicate:
-    """Return the test of a rule for facts that are known."""
+    """Return the test of a rule for facts that are known. Raises: UnusableRule."""
     make: Callable[[RuleValue], Predicate] = _MAKERS[operator]
     return make(value)
 
@@ -106,7 +104,7 @@ def _not_among(value: RuleValue) -> Predicate:
 def _compared(compare: Callable[[int | float, int | float], bool], value: RuleValue) -> Predicate:
     bound = _number(value)
     if bound is None:
-        return _never
+        raise UnusableRule("its value is not a number")
 
     def predicate(fact: FactValue) -> bool:
         number = _number(fact)
@@ -118,7 +116,7 @@ def _compared(compare: Callable[[int | float, int | float], bool], value: RuleVa
 def _between(value: RuleValue) -> Predicate:
     bounds = [_number(bound) for bound in value] if isinstance(value, tuple) else []
     if len(bounds) != 2 or bounds[0] is None or bounds[1] is None:  # noqa: PLR2004 - least and most
-        return _never
+        raise UnusableRule("its value is not two numbers")
     least, most = bounds[0], bounds[1]
 
     def predicate(fact: FactValue) -> bool:
@@ -132,7 +130,7 @@ def _containing(value: RuleValue) -> Predicate:
     items = value if isinstance(value, tuple) else (value,)
     parts = [fold(item) for item in items if isinstance(item, str)]
     if not parts or len(parts) < len(items):
-        return _never
+        raise UnusableRule("its value is not words")
 
     def predicate(fact: FactValue) -> bool:
         if isinstance(fact, tuple):
@@ -148,36 +146,13 @@ def _existing(value: RuleValue) -> Predicate:
 
 
 def _matching(value: RuleValue) -> Predicate:
-    pattern = _compile(value) if isinstance(value, str) else None
-    if pattern is None:
-        return _never
-
-    def predicate(fact: FactValue) -> bool:
-        texts = fact if isinstance(fact, tuple) else (fact,)
-        return any(
-            pattern.search(_searchable(text)) is not None for text in texts if isinstance(text, str)
-        )
-
-    return predicate
-
-
-def _compile(pattern: str) -> "re2._Regexp | None":
-    """Compile with RE2, which is linear in the text; a pattern it refuses matches nothing."""
-    if len(pattern) > MAX_PATTERN_CHARS:
-        return None
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = False
-    options.max_mem = MAX_PATTERN_BYTES
+    if not isinstance(value, str):
+        raise UnusableRule("its value is not a regular expression")
     try:
-        return re2.compile(pattern, options)
-    except (re2.error, ValueError):
-        return None
-
-
-def _searchable(text: str) -> str:
-    """Cut a text to a sane length, without lone surrogates, which RE2 cannot read."""
-    return make_encodable(text[:MAX_TEXT_CHARS])
+        pattern = compile_pattern(value)
+    except PatternRefused as error:
+        raise UnusableRule(f"its value {error}") from error
+    return lambda fact: pattern.is_in_any(fact if isinstance(fact, tuple) else (fact,))
 
 
 _MAKERS: dict[Operator, Callable[[RuleValue], Predicate]] = {

@@ -40,18 +40,22 @@ class _Count:
         self.met = self.not_met = self.unknown = self.holding = self.fitting = 0
 
     def add(self, row: RuleTrace, *, is_fit: bool) -> None:
-        if row.seen is None:
+        if row.seen is None or row.error:
             self.unknown += 1
         elif row.is_met:
             self.met += 1
         else:
             self.not_met += 1
-        self.holding += row.is_met
-        self.fitting += row.is_met and is_fit
+        is_kept = row.is_met or bool(row.error)
+        self.holding += is_kept
+        self.fitting += is_kept and is_fit
 
 
 class Preview:
-    """Scores leads, added a batch at a time; `result` returns the counts so far."""
+    """Scores leads, added a batch at a time; `result` returns the counts so far.
+
+    It compiles and computes only: make and feed it in a thread.
+    """
 
     def __init__(self, rules: Sequence[QualificationRule], bands: Bands, sample_size: int) -> None:
         self._rules = tuple(rules)
@@ -122,6 +126,7 @@ class Preview:
             unknown_count=count.unknown,
             kept_as_only_filter=count.holding,
             fit_as_filter=count.fitting,
+            error=self._card.error_of(position),
         )
 
 

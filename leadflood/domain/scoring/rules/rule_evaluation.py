@@ -10,36 +10,52 @@ from leadflood.domain.icp.schemas import (
     Operator,
     QualificationRule,
 )
-from leadflood.domain.scoring.rules.predicates import make_predicate
+from leadflood.domain.scoring.rules.predicates import Predicate, UnusableRule, make_predicate
 from leadflood.domain.scoring.rules.rule_text import describe_rule, format_value
 from leadflood.domain.scoring.schemas import MAX_SEEN_CHARS, MAX_SEEN_ITEMS, FactValue
 
+STEPS_OF_PATTERN = 50
+"""How many simple rules cost as much as a large pattern on a text of usual length."""
+
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """The result of a rule for one lead. `seen` is the fact it looked at; None: unknown."""
+    """The result of a rule for one lead.
+
+    `seen` is the fact it looked at; None: unknown.
+    `error` not empty: why the rule cannot be evaluated, for any lead.
+    """
 
     is_met: bool
     seen: FactValue | None
     reason: str
+    error: str = ""
 
 
 class RuleEvaluator:
     """A rule prepared once: its value folded, its pattern compiled, its description written."""
 
-    __slots__ = ("_basis", "_description", "_is_met_if_unknown", "_name", "_predicate", "rule")
+    __slots__ = (
+        *("_basis", "_description", "_is_met_if_unknown", "_name", "_predicate"),
+        *("error", "rule", "steps"),
+    )
 
     def __init__(self, rule: QualificationRule) -> None:
         self.rule = rule
+        self.steps = STEPS_OF_PATTERN if rule.operator is Operator.MATCHES else 1
         basis = FIELD_DESCRIPTIONS[rule.field].basis
         self._name = str(rule.field)
         self._basis = str(basis) if basis else None
         self._description = describe_rule(rule.field, rule.operator, rule.value)
-        self._predicate = make_predicate(rule.operator, rule.value)
+        self._predicate, self.error = _prepare(rule)
         self._is_met_if_unknown = _is_met_if_unknown(rule)
 
     def evaluate(self, features: Mapping[str, FactValue]) -> Evaluation:
         """Evaluate the rule for a lead's features."""
         fact = known_value(features.get(self._name))
+        if self.error:
+            seen = None if fact is None else shorten(fact)
+            reason = f"{self._description}: cannot be evaluated, {self.error}"
+            return Evaluation(is_met=False, seen=seen, reason=reason, error=self.error)
         if fact is None:
             outcome = "holds" if self._is_met_if_unknown else "does not hold"
             reason = f"{self._description}: {outcome}, the value is not known"
@@ -55,6 +71,14 @@ class RuleEvaluator:
         """Whether a fact would meet the rule."""
         fact = known_value(fact)
         return self._is_met_if_unknown if fact is None else self._predicate(fact)
+
+
+def _prepare(rule: QualificationRule) -> tuple[Predicate, str]:
+    """Return the test of a rule, or why there is none: nothing meets it then."""
+    try:
+        return make_predicate(rule.operator, rule.value), ""
+    except UnusableRule as error:
+        return lambda _fact: False, str(error)
 
 
 def known_value(fact: FactValue | None) -> FactValue | None:

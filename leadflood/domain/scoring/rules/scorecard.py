@@ -19,13 +19,18 @@ CLAMP = "clamp"
 
 
 class Scorecard:
-    """The rules of an ICP version prepared once: what each is worth, and where bands begin."""
+    """The rules of an ICP version prepared once: what each is worth, and where bands begin.
+
+    `steps` is what a lead costs to score, in simple rules (some microseconds each). To prepare
+    one compiles patterns, up to 0.1 s: do it in a thread.
+    """
 
     def __init__(self, rules: Sequence[QualificationRule], bands: Bands) -> None:
         self._evaluators = tuple(map(RuleEvaluator, rules))
         self._worths = apportion(
             [rule.weight if rule.kind is RuleKind.WEIGHTED else 0.0 for rule in rules]
         )
+        self.steps = sum(evaluator.steps for evaluator in self._evaluators)
         self.medium_milli = bands.medium_milli
         self.high_milli = bands.high_milli
 
@@ -33,7 +38,8 @@ class Scorecard:
         """Score a lead. `extra` are contributions of other scorers (a model, an LLM).
 
         A hard filter that is not met takes everything away; what would leave 0 to 100 is taken
-        away by a contribution of its own, so that the parts sum to the score exactly.
+        away by a contribution of its own, so that the parts sum to the score exactly. A rule that
+        cannot be evaluated gives and takes nothing; while a hard filter is one, nobody is HIGH.
         """
         trace = self._trace(features)
         parts = [
@@ -42,20 +48,28 @@ class Scorecard:
             if row.kind is RuleKind.WEIGHTED
         ]
         parts.extend(extra)
-        failed = [row for row in trace if row.kind is RuleKind.HARD_FILTER and not row.is_met]
+        failed = [row for row in trace if fails_filter(row)]
         parts.extend(limiting_contributions(sum(part.points_milli for part in parts), failed))
         score_milli = sum(part.points_milli for part in parts)
         return Score(
             score_milli=score_milli,
-            band=band_of(score_milli, self.medium_milli, self.high_milli),
+            band=self._band_of(score_milli, trace),
             is_filtered_out=bool(failed),
             contributions=tuple(parts),
             trace=tuple(trace),
         )
 
+    def _band_of(self, score_milli: int, trace: Sequence[RuleTrace]) -> Band:
+        band = band_of(score_milli, self.medium_milli, self.high_milli)
+        return Band.MEDIUM if band is Band.HIGH and lacks_filter(trace) else band
+
     def worth_of(self, position: int) -> int:
         """Return what a rule gives at most, in 1/1000 points."""
         return self._worths[position]
+
+    def error_of(self, position: int) -> str:
+        """Return why a rule cannot be evaluated; empty: it can."""
+        return self._evaluators[position].error
 
     def _trace(self, features: Mapping[str, FactValue]) -> list[RuleTrace]:
         rows = []
@@ -75,9 +89,20 @@ class Scorecard:
                     points_milli=worth_milli if evaluation.is_met else 0,
                     worth_milli=worth_milli,
                     reason=evaluation.reason,
+                    error=evaluation.error,
                 )
             )
         return rows
+
+
+def fails_filter(row: RuleTrace) -> bool:
+    """Whether a rule is a hard filter that is not met."""
+    return row.kind is RuleKind.HARD_FILTER and not row.is_met and not row.error
+
+
+def lacks_filter(trace: Sequence[RuleTrace]) -> bool:
+    """Whether a hard filter could not be evaluated: whom it keeps out is not known."""
+    return any(row.kind is RuleKind.HARD_FILTER and row.error for row in trace)
 
 
 def limiting_contributions(sum_milli: int, failed: Sequence[RuleTrace]) -> list[Contribution]:

@@ -2,9 +2,11 @@ import time
 from typing import Any
 
 import pytest
-from leadflood.domain.icp.schemas import Operator
-from leadflood.domain.scoring.rules.predicates import make_predicate
-from tests.domain.icp.icps import a_rule
+from hypothesis import given, strategies as st
+from leadflood.domain.icp.rules.validation import rule_problems
+from leadflood.domain.icp.schemas import Operator, QualificationRule, RuleField
+from leadflood.domain.scoring.rules.predicates import UnusableRule, make_predicate
+from tests.domain.icp.icps import CALM, NUMBERS, a_rule
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,34 @@ def test_a_pattern_that_explodes_elsewhere_answers_at_once() -> None:
 
     assert not predicate("a" * 9_000 + "!")
     assert time.perf_counter() - started_s < 5
+
+
+PATTERNS = st.text(alphabet="aZé(){}[]\\pLwW|*+?.^$0123459,-:<>=!", max_size=60)
+VALUES = st.one_of(
+    PATTERNS, NUMBERS, st.booleans(), st.lists(st.one_of(PATTERNS, NUMBERS)).map(tuple)
+)
+
+
+@CALM
+@given(st.sampled_from(RuleField), st.sampled_from(Operator), VALUES)
+def test_what_is_accepted_can_be_evaluated(
+    field: RuleField, operator: Operator, value: Any
+) -> None:
+    rule = QualificationRule(field=field, operator=operator, value=value)
+
+    if not list(rule_problems(rule, "rules[0]")):
+        make_predicate(rule.operator, rule.value)("aé1")
+
+
+@CALM
+@given(PATTERNS)
+def test_a_pattern_is_accepted_just_where_it_is_evaluated(pattern: str) -> None:
+    rule = a_rule("title", "MATCHES", pattern)
+    is_accepted = not list(rule_problems(rule, "rules[0]"))
+
+    try:
+        make_predicate(rule.operator, rule.value)
+    except UnusableRule:
+        assert not is_accepted
+    else:
+        assert is_accepted or not pattern

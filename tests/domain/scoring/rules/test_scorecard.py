@@ -1,6 +1,10 @@
+from typing import Any
+
+import pytest
 from hypothesis import given, strategies as st
 from leadflood.contracts.values import Band
 from leadflood.domain.icp.schemas import Bands, QualificationRule, RuleKind
+from leadflood.domain.scoring.rules.counterfactuals import find_needs
 from leadflood.domain.scoring.rules.scorecard import Scorecard, apportion, band_of
 from leadflood.domain.scoring.schemas import Contribution
 from tests.domain.icp.icps import CALM, a_flag, a_rule, features, odd_values, rules
@@ -121,3 +125,38 @@ def test_equal_inputs_have_equal_scores(
     second = Scorecard(given_rules, Bands()).score(vector)  # type: ignore[arg-type]
 
     assert first == second
+
+
+UNUSABLE = (
+    ("title", "MATCHES", r"[\pL]{500}"),
+    ("title", "MATCHES", "("),
+    ("title", "MATCHES", 5),
+    ("company_size", "GT", "many"),
+    ("company_size", "BETWEEN", (1,)),
+    ("title", "CONTAINS", 5),
+)
+
+
+@pytest.mark.parametrize(("field", "operator", "value"), UNUSABLE)
+def test_a_rule_that_cannot_be_evaluated_is_an_error_in_the_score_and_takes_nothing(
+    field: str, operator: str, value: Any
+) -> None:
+    filter_rule = a_rule(field, operator, value, kind=RuleKind.HARD_FILTER)
+    card = Scorecard([filter_rule, a_rule(field, operator, value), a_flag("has_email")], Bands())
+
+    score = card.score({"has_email": True, "title": "VP", "company_size": 50})
+
+    assert [bool(row.error) for row in score.trace] == [True, True, False]
+    assert "cannot be evaluated" in score.trace[0].reason
+    assert not score.is_filtered_out
+    assert score.score_milli == 50_000
+
+
+def test_nobody_is_high_while_a_hard_filter_cannot_be_evaluated() -> None:
+    filter_rule = a_rule("title", "MATCHES", "(", kind=RuleKind.HARD_FILTER)
+    card = Scorecard([filter_rule, a_flag("has_email")], Bands())
+
+    score = card.score({"has_email": True, "title": "VP"})
+
+    assert (score.score_milli, score.band) == (100_000, Band.MEDIUM)
+    assert not find_needs(score, Band.HIGH, card.high_milli).is_reachable
