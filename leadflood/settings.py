@@ -35,6 +35,7 @@ from leadflood.engine.obs.sentry import Settings as SentrySettings
 from leadflood.engine.obs.tracing import Settings as TraceSettings
 from leadflood.engine.queue.stage import Policy
 from leadflood.engine.runtime import Settings as EngineSettings
+from leadflood.engine.text import hidden_signs, is_one_line
 from leadflood.pipeline import STAGES
 from leadflood.providers import catalog
 
@@ -60,6 +61,7 @@ AT_LEAST_ONE = frozenset(
         "loss_patience",
     }
 )
+OF_MANY_LINES = frozenset({"postal_address"})
 MOST_PORT = 65_535
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
@@ -211,7 +213,7 @@ def _read_stages(stages: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(settings: Settings) -> None:
-    """Refuse invalid numbers, and providers that do not exist."""
+    """Refuse invalid numbers, texts that are not one line, and providers that do not exist."""
     problems = [
         FieldProblem(path, problem)
         for path, value in _leaves("", msgspec.to_builtins(settings))
@@ -227,8 +229,20 @@ def _check_values(settings: Settings) -> None:
 
 
 def _problem_of(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return _problem_of_text(name, value)
     if not isinstance(value, int | float):
         return ""
+    return _problem_of_number(name, value)
+
+
+def _problem_of_text(name: str, value: str) -> str:
+    if is_one_line(value) or (name in OF_MANY_LINES and not hidden_signs(value)):
+        return ""
+    return "write it on one line, all of it visible"
+
+
+def _problem_of_number(name: str, value: float) -> str:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
         return "write a number"
     if name in AT_LEAST_ONE and value < 1:

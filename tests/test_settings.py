@@ -78,6 +78,14 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
         ({"LEADFLOOD_DATABASE__POOL_SIZE": "0"}, "database.pool_size: write a number from 1"),
         ({"LEADFLOOD_ENGINE__GRACE_SECONDS": "-1"}, "engine.grace_seconds: write a number from 0"),
         ({"LEADFLOOD_ENGINE__GRACE_SECONDS": "nan"}, "engine.grace_seconds: write a number"),
+        (
+            {"LEADFLOOD_MESSAGING__SENDER_NAME": "Ann\u202eB"},
+            "messaging.sender_name: write it on one line, all of it visible",
+        ),
+        (
+            {"LEADFLOOD_PROVIDERS__HUNTER__API_KEY": "k\r\nX: y"},
+            "providers.hunter.api_key: write it on one line, all of it visible",
+        ),
         ({"LEADFLOOD_HTTP__PORT": "70000"}, "http.port: write a number up to 65535"),
         ({"LEADFLOOD_LOG__LEVEL": "loud"}, "log.level"),
         ({"LEADFLOOD_MODE": "both"}, "mode"),

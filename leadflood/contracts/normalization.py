@@ -17,7 +17,7 @@ from leadflood.contracts.countries import find_country
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.engine.errors import Invalid
-from leadflood.engine.text import make_storable
+from leadflood.engine.text import one_line
 
 MAX_TEXT = 4_000
 MOST_TAG_CHARS = 40
@@ -87,10 +87,10 @@ _OWN_NAMES = {
 
 
 def clean_text(text: str) -> str:
-    """Return storable text: no NUL, no lone surrogate, no outer space, at most 4,000 characters."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return make_storable(text)[:MAX_TEXT].strip()
+    """Return a value as it is kept: one line, composed, at most 4,000 characters."""
+    if text.isascii() and text.isprintable():
+        return text[:MAX_TEXT].strip()
+    return one_line(unicodedata.normalize("NFC", text))[:MAX_TEXT].strip()
 
 
 @lru_cache(maxsize=8192)

@@ -40,7 +40,7 @@ from leadflood.contracts.vendor_http import Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.calls import Call, Gate, Http, Reply, Unreached, Window
-from leadflood.engine.text import make_storable
+from leadflood.engine.text import is_one_line, make_storable, one_line
 
 SPEC = ProviderSpec(
     name="smtp",
@@ -329,7 +329,7 @@ def build_mail(message: OutgoingMessage, now: datetime) -> EmailMessage:
     mail["To"] = _address("to", message.to, message.to_name)
     if message.reply_to:
         mail["Reply-To"] = _address("reply_to", message.reply_to, "")
-    mail["Subject"] = _storable(message.subject)
+    mail["Subject"] = one_line(message.subject)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = message.reference
     for name, value in _unsubscribe(message):
@@ -356,9 +356,9 @@ _HEADER_FIELDS = (
 def _check(message: OutgoingMessage) -> None:
     """Refuse what could break out of a header, or leave one empty that must not be."""
     problems = [
-        FieldProblem(name, "must be one line without control characters")
+        FieldProblem(name, "must be one line, all of it visible")
         for name in _HEADER_FIELDS
-        if any(ord(sign) < 32 or ord(sign) == 127 for sign in getattr(message, name))  # noqa: PLR2004 - ASCII's controls
+        if not is_one_line(getattr(message, name))
     ]
     problems += [
         FieldProblem(name, "must hold no space, comma or angle bracket")
@@ -379,7 +379,7 @@ def _address(field: str, spec: str, name: str) -> Address:
     local, _, domain = spec.strip().rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode()
-        address = Address(_storable(name), addr_spec=f"{local}@{ascii_domain}")
+        address = Address(one_line(name), addr_spec=f"{local}@{ascii_domain}")
         local.encode("ascii")
     except (MessageError, ValueError, IndexError) as error:
         raise Invalid.field(

@@ -1,6 +1,13 @@
 import pytest
 from hypothesis import given, strategies as st
-from leadflood.engine.text import is_storable, make_encodable, make_storable
+from leadflood.engine.text import (
+    hidden_signs,
+    is_one_line,
+    is_storable,
+    make_encodable,
+    make_storable,
+    one_line,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -22,3 +29,40 @@ def test_any_text_can_be_made_storable(text: str) -> None:
     assert stored.encode().decode() == stored
     assert is_storable(stored)
     assert len(make_encodable(text).encode().decode()) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("A question", "A question"),
+        ("A\u2028question", "A question"),
+        ("A\u0085question", "A question"),
+        ("A\r\nBcc: all@example.org", "A Bcc: all@example.org"),
+        ("A\x07 que\x1bstion", "A question"),
+        ("Zoe\u202e\u2066\u200b", "Zoe"),
+        ("Ann\u200d Byron\u200c", "Ann Byron"),
+        ("\u3164Ann\uffa0", "Ann"),
+        ("=?utf-8?q?Win_money?=", "= ?utf-8?q?Win_money?="),
+        ("=?UTF-8?B?V2lu?=", "= ?UTF-8?B?V2lu?="),
+        ("is 2+2=?", "is 2+2=?"),
+        ("Zo\u00eb \u0646\u200c\u0646 \U0001f468\u200d\U0001f469", None),
+    ],
+)
+def test_a_line_shows_all_that_it_holds(text: str, line: str | None) -> None:
+    assert one_line(text) == (text if line is None else line)
+    assert is_one_line(text) is (line is None or line == text)
+
+
+@given(ANY_TEXT)
+def test_any_text_becomes_a_line_that_stays_the_same(text: str) -> None:
+    line = one_line(text)
+
+    assert one_line(line) == line
+    assert is_one_line(line)
+    assert len(f"{line}.".splitlines()) == 1
+    assert is_storable(line)
+
+
+def test_hidden_signs_are_named_but_line_breaks_are_not_hidden() -> None:
+    assert hidden_signs("Hi\u202e,\n\tgood\u2028day\u200b") == ["U+200B", "U+2028", "U+202E"]
+    assert not hidden_signs("Hi,\r\n\tgood day \U0001f468\u200d\U0001f469")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd import smtp as aiosmtpd
-from hypothesis import given, strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
 from leadflood.contracts.provider_spec import ProviderSettings
@@ -18,6 +18,7 @@ from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.errors import Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.calls import Http, Unreached
+from leadflood.engine.text import one_line
 from leadflood.providers.smtp import Smtp, build_mail, classify
 
 from tests.support.conformance import Samples
@@ -340,6 +341,12 @@ async def test_smtp_cannot_tell_afterwards(make: Make) -> None:
     assert await make(1).look_up(a_message(), NOW) is Arrival.CANNOT_TELL
 
 
+EVIL = (
+    *("\r\nBcc: x@example.com", "\n", "\r", "\x00", "\x07", "\x85", "\u2028", "\u2029"),
+    *("\u202e", "\u200b", "=?utf-8?q?Win?="),
+)
+
+
 @pytest.mark.parametrize(
     "field",
     [
@@ -354,8 +361,8 @@ async def test_smtp_cannot_tell_afterwards(make: Make) -> None:
         "unsubscribe_mailto",
     ],
 )
-@pytest.mark.parametrize("evil", ["\r\nBcc: x@example.com", "\n", "\r", "\x00"])
-def test_a_line_break_in_any_header_is_invalid(field: str, evil: str) -> None:
+@pytest.mark.parametrize("evil", EVIL)
+def test_a_line_break_or_a_hidden_sign_in_any_header_is_invalid(field: str, evil: str) -> None:
     value = getattr(a_message(), field) + evil
 
     with pytest.raises(Invalid) as caught:
@@ -416,3 +423,20 @@ def test_any_text_makes_a_mail_of_short_ascii_lines(text: str) -> None:
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
+def test_a_subject_and_a_name_arrive_as_they_were_checked(text: str) -> None:
+    line = one_line(text)
+    message = a_message(subject=f"About {line}", to_name=line, from_name=line)
+
+    mail = email.message_from_bytes(
+        build_mail(message, NOW).as_bytes(policy=policy.SMTP), policy=policy.default
+    )
+
+    shown = (mail["Subject"], *(mail[name].addresses[0].display_name for name in ("To", "From")))
+    # between two encoded words a reader may show a space that was not there
+    assert ["".join(text.split()) for text in shown] == [
+        "".join(text.split()) for text in (message.subject, line, line)
+    ]

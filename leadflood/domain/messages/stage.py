@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.text import TextWriter
+from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.values import Channel, FieldName, SendsPolicy
 from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
 from leadflood.domain.drafting.service.drafter import Drafter
@@ -33,6 +34,9 @@ from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.runs import Run
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+
+MAX_NAME = 200
+"""Characters of a recipient's name in a header."""
 
 
 class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +195,7 @@ def _message_of(item: GenerateInput, result: DraftResult) -> Message:
         icp_id=item.icp_id,
         run_id=item.run_id,
         state=MessageState.NEEDS_DATA,
-        to_name=profile.text(FieldName.FULL_NAME),
+        to_name=single_line(profile.text(FieldName.FULL_NAME), MAX_NAME),
         **msgspec.structs.asdict(result),
     )
 

@@ -12,6 +12,7 @@ from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.vocabulary import FORBIDDEN_PHRASES
 from leadflood.domain.drafting.schemas import DraftProblem
+from leadflood.engine.text import hidden_signs, is_one_line
 
 MAX_PARAMETER = 1024
 MAX_CLAIMS = 30
@@ -31,7 +32,6 @@ _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k"})
 _SPACES = re.compile(r" {5,}")
 _WIDE_SPACE = re.compile(r"\s+")
 _FAKE_THREAD = re.compile(r"\s*(?:re|fwd?|aw|sv)\s*:")
-LINE_BREAK = re.compile(r"[\n\r\t\v\f\u0085\u2028\u2029]")
 _PHRASES = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, FORBIDDEN_PHRASES))})")
 
 
@@ -44,6 +44,7 @@ def check_limits(
         return tuple(problems) or (DraftProblem("text.endless", "far longer than asked for"),)
     allowed = _allowed_text(request, allowed_links)
     for part in visible_parts(request, draft):
+        problems.extend(_check_hidden(part))
         problems.extend(_check_signs(part, allowed))
         problems.extend(_check_links(part, allowed))
         problems.extend(_check_phrases(part))
@@ -90,8 +91,8 @@ def _check_letter(request: DraftRequest, draft: Draft) -> Iterator[DraftProblem]
         yield DraftProblem("subject.too_long", f"{len(draft.subject)} of {request.max_subject}")
     if len(draft.body) > request.max_body:
         yield DraftProblem("body.too_long", f"{len(draft.body)} of {request.max_body}")
-    if "\n" in draft.subject or "\r" in draft.subject:
-        yield DraftProblem("subject.line_break", "write the subject on one line")
+    if not is_one_line(draft.subject):
+        yield DraftProblem("subject.line_break", "write the subject on one line, all of it visible")
     if draft.parameters:
         yield DraftProblem("parameters.unwanted", "parameters belong to WhatsApp templates")
 
@@ -105,10 +106,16 @@ def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[DraftProb
             yield DraftProblem("parameter.empty", name)
         if len(parameter) > MAX_PARAMETER:
             yield DraftProblem("parameter.too_long", name)
-        if LINE_BREAK.search(parameter):
+        if not is_one_line(parameter):
             yield DraftProblem("parameter.line_break", name)
         if _SPACES.search(parameter):
             yield DraftProblem("parameter.spaces", name)
+
+
+def _check_hidden(part: str) -> Iterator[DraftProblem]:
+    """Yield what a reader would not see: it may turn the text around, or hide a link in it."""
+    if signs := hidden_signs(part):
+        yield DraftProblem("text.hidden", " ".join(signs[:8]))
 
 
 def _check_signs(part: str, allowed: str) -> Iterator[DraftProblem]:

@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined, Template as Compiled, TemplateError, Templat
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from leadflood.engine.text import is_storable
+from leadflood.engine.text import hidden_signs, is_storable
 
 FILTERS = frozenset({"capitalize", "default", "lower", "title", "trim", "upper"})
 TESTS = frozenset({"defined", "undefined"})
@@ -53,6 +53,8 @@ def parse_text(source: str) -> nodes.Template:
     """Parse a text and check that it stays within the language. Raises: RefusedTemplate."""
     if not is_storable(source):
         raise RefusedTemplate("take out the characters that cannot be stored, such as NUL")
+    if signs := hidden_signs(source):
+        raise RefusedTemplate(f"take out what nobody sees: {', '.join(signs[:8])}")
     if sum(map(source.count, _OPENINGS)) > MAX_TAGS:
         raise RefusedTemplate(f"use at most {MAX_TAGS} merge fields and tags in one text")
     if any(length > MAX_TAG_CHARS for length in _tag_lengths(source)):

@@ -14,7 +14,6 @@ from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.citations import find_claims
 from leadflood.domain.drafting.rules.facts import FACT_FIELDS
-from leadflood.domain.drafting.rules.limits import LINE_BREAK
 from leadflood.domain.drafting.rules.template_language import (
     RefusedTemplate,
     compile_text,
@@ -22,6 +21,7 @@ from leadflood.domain.drafting.rules.template_language import (
 )
 from leadflood.domain.drafting.schemas import Settings, Template
 from leadflood.engine.errors import FieldProblem
+from leadflood.engine.text import is_one_line
 
 MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
 """Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
@@ -142,8 +142,8 @@ def _find_blanks(template: Template) -> Iterator[FieldProblem]:
 
 def _find_misplaced(template: Template) -> Iterator[FieldProblem]:
     """Yield what the channel has no place for."""
-    if LINE_BREAK.search(template.subject):
-        yield FieldProblem("subject", "a subject is one line")
+    if not is_one_line(template.subject):
+        yield FieldProblem("subject", "write the subject on one line, all of it visible")
     if len(template.placeholders) != len(template.parameters):
         yield FieldProblem("parameters", "write one text for each placeholder")
     if len(set(template.placeholders)) != len(template.placeholders):

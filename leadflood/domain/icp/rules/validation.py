@@ -18,7 +18,7 @@ from leadflood.domain.icp.schemas import (
     Target,
 )
 from leadflood.engine.errors import FieldProblem, Invalid
-from leadflood.engine.text import is_storable
+from leadflood.engine.text import hidden_signs
 
 MAX_RULES = 100
 MAX_ITEMS = 1000
@@ -226,7 +226,5 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 def _text_problems(path: str, text: str, max_chars: int) -> Iterator[FieldProblem]:
     if len(text) > max_chars:
         yield FieldProblem(path, f"has {len(text)} characters: {max_chars} at most, shorten it")
-    if not is_storable(text):
-        yield FieldProblem(
-            path, "holds a character that is no text (NUL or half a pair): remove it"
-        )
+    if signs := hidden_signs(text):
+        yield FieldProblem(path, f"holds what nobody sees ({', '.join(signs[:8])}): remove it")

@@ -40,7 +40,7 @@ class Icps(IcpService):
 async def test_an_icp_is_read_back_with_its_rules_in_order(database: Database) -> None:
     icps = Icps(database)
     rules = (
-        a_rule("technologies", "CONTAINS", ("SAP", "Ü\x1f")),
+        a_rule("technologies", "CONTAINS", ("SAP", "Ü,\n")),
         a_rule("company_size", "BETWEEN", (50, 500.5), weight=2.5),
         a_rule("title", "MATCHES", r'^"vp" \d'),
     )

@@ -56,7 +56,7 @@ def test_cells_over_many_lines_keep_their_row_and_its_number() -> None:
     file = read_csv(b'email,title\na@b.example,"one\ntwo\nthree"\nc@d.example,x\n')
 
     assert [row.number for row in file.rows] == [2, 5]
-    assert file.rows[0].values[FieldName.TITLE] == "one\ntwo\nthree"
+    assert file.rows[0].values[FieldName.TITLE] == "one two three"
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_row_only() -> None:

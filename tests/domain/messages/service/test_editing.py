@@ -90,3 +90,25 @@ async def test_a_draft_that_lacks_data_can_be_written_by_a_person(world: World) 
 
     assert message.state is MessageState.NEEDS_DATA
     assert (edited.state, edited.reason) == (MessageState.WAITING, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (Edit(subject="A question\u2028about you"), "subject.line_break"),
+        (Edit(subject="A question\x85about you"), "subject.line_break"),
+        (Edit(subject="A question\x07"), "subject.line_break"),
+        (Edit(subject="=?utf-8?q?You_have_won?="), "subject.line_break"),
+        (Edit(body="Pay to \u202egro.live\u202c now"), "text.hidden"),
+        (Edit(body="Go to ev\u200bil.example"), "text.hidden"),
+    ],
+)
+async def test_a_person_writes_nothing_that_a_reader_does_not_see(
+    world: World, change: Edit, code: str
+) -> None:
+    message = await a_waiting_message(world)
+
+    with pytest.raises(Invalid) as caught:
+        await edit(world, message.id, change, "ann")
+
+    assert code in [field.path for field in caught.value.fields]
