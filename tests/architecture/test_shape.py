@@ -45,7 +45,14 @@ VENDORS_SPOKEN_OF = {
 ANATOMY = {"schemas", "rules", "repository", "service", "stage", "retention"}
 """What a slice may hold, each as a file or a folder."""
 QUERIES = "queries.sql"
-TEST_FOLDERS_OF_THEIR_OWN = {"architecture", "chaos", "packaging", "support", "benchmarks"}
+TEST_FOLDERS_OF_THEIR_OWN = {
+    "architecture",
+    "chaos",
+    "packaging",
+    "support",
+    "benchmarks",
+    "mutation",
+}
 SUITES = {
     # the edge as a whole, asked over HTTP
     "tests/api/test_access_matrix.py": "every route",
