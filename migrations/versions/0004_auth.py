@@ -54,6 +54,7 @@ STATEMENTS = (
         user_id uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
         created_at timestamptz NOT NULL,
         last_used_at timestamptz NOT NULL,
+        proved_at timestamptz NOT NULL,
         expires_at timestamptz NOT NULL,
         revoked_at timestamptz,
         revoked_reason text,
@@ -75,11 +76,12 @@ STATEMENTS = (
         scopes text[] NOT NULL,
         created_at timestamptz NOT NULL,
         last_used_at timestamptz,
-        expires_at timestamptz,
+        expires_at timestamptz NOT NULL,
         revoked_at timestamptz
     )
     """,
     "CREATE INDEX api_key_of_user ON api_key (user_id, id)",
+    "CREATE INDEX api_key_age ON api_key (created_at)",
     """
     CREATE TABLE one_time_link (
         hash bytea PRIMARY KEY CHECK (octet_length(hash) = 32),

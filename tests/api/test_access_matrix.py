@@ -76,6 +76,7 @@ ROUTES: dict[str, str] = {
     "DELETE /v1/auth/sessions": "self",
     "DELETE /v1/auth/sessions/{sessionId}": "self",
     "PUT /v1/auth/password": "self",
+    "POST /v1/auth/proof": "self",
     "POST /v1/auth/totp": "self",
     "POST /v1/auth/totp/verification": "self",
     "DELETE /v1/auth/totp": "self",

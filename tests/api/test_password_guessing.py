@@ -104,7 +104,11 @@ async def test_the_old_password_cannot_be_guessed_with_a_stolen_token(
 ) -> None:
     api = behind_proxy
     user = await api.client_of(Role.VIEWER)
-    change = {"oldPassword": "a wrong guess", "newPassword": "another pass phrase"}
+    change = {
+        "oldPassword": "a wrong guess",
+        "newPassword": "another pass phrase",
+        "endsKeys": False,
+    }
     away = {"X-Forwarded-For": "203.0.113.201"}
 
     statuses = [

@@ -9,7 +9,7 @@ import pytest
 from leadflood.api.routes import list_routes
 
 from tests.api.routes.test_leads import a_lead
-from tests.support.api import Client
+from tests.support.api import PASSWORD, Client
 
 pytestmark = pytest.mark.pg
 Sample = tuple[str, Any]
@@ -77,6 +77,7 @@ SAMPLES: dict[str, Make] = {
     "POST /v1/admin/signing-keys": at("/v1/admin/signing-keys"),
     "POST /v1/api-keys": at("/v1/api-keys", name="k", scopes=["leads:read"]),
     "POST /v1/auth/totp": at("/v1/auth/totp"),
+    "POST /v1/auth/proof": at("/v1/auth/proof", password=PASSWORD),
     "POST /v1/icps": at("/v1/icps", name="Another"),
     "POST /v1/icps/{icpId}/rules": at(
         "/v1/icps/{icpId}/rules", field="title", operator="EQ", value="COO"

@@ -14,6 +14,9 @@ from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.ids import Ids
 
+from tests.support.api import Client
+from tests.support.statements import sql
+
 CHEAP = Settings(secret="s" * 40, argon2_memory_kib=64)
 PASSWORD = "a password of nobody else"  # noqa: S105 - opens nothing
 EMAIL = "ann@team.example"
@@ -64,3 +67,14 @@ async def register(
     prepared = await registration.prepare(issued.link.token, "", PASSWORD)
     async with database.transaction() as tx:
         return (await registration.complete(tx, prepared, HERE)).user.id
+
+
+async def let_proof_age(database: Database, user: Client) -> None:
+    """Make a user's last proof of who they are older than it holds."""
+    await database.execute(
+        sql(
+            "UPDATE session SET proved_at = proved_at - interval '6 minutes' WHERE user_id = $1",
+            "user_id",
+        ),
+        user_id=UUID(user.user_id),
+    )

@@ -22,7 +22,7 @@ from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 class KeyBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """A key as its owner wants it; `expiresAt` null: it does not expire."""
+    """A key as its owner wants it; `expiresAt` null: in 90 days (`accounts.key_days`)."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     scopes: Annotated[tuple[Permission, ...], msgspec.Meta(min_length=1, max_length=100)]
@@ -46,7 +46,10 @@ class NewKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def create_key(
     body: KeyBody, caller: Caller, services: Services, uow: UnitOfWork
 ) -> NewKeyAnswer:
-    """Create a key with some of one's own permissions; its secret is shown this once."""
+    """Create a key with some of one's own permissions; its secret is shown this once.
+
+    It needs a fresh proof of who asks (POST /v1/auth/proof), and its owner is notified.
+    """
     person = require_session(caller)
     new_key = NewApiKey(name=body.name, scopes=frozenset(body.scopes), expires_at=body.expires_at)
     created = await services.accounts.use.api_keys.create(

@@ -1,5 +1,6 @@
 """One's own account: sessions, password, second factor."""
 
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -12,21 +13,30 @@ from leadflood.api.http.pagination import Listed, Paging, paginate
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, post, put
 from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subject, UnitOfWork
-from leadflood.api.routes.users import Ended
 from leadflood.api.services import Services
-from leadflood.domain.auth.schemas.credentials import CodeText, Enrollment, PasswordText, Session
+from leadflood.domain.auth.schemas.credentials import (
+    CodeText,
+    EndedAccess,
+    Enrollment,
+    PasswordText,
+    Session,
+)
 from leadflood.domain.auth.schemas.users import UserView
-from leadflood.domain.auth.service.own_account import IdentityProof
+from leadflood.domain.auth.service.own_account import IdentityProof, PasswordChanged
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
 
 
 class NewPassword(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """The present password and the next one."""
+    """The present password and the next one; `endsKeys`: whether all API keys end with it.
+
+    A key works without the password: say true where somebody may have had it.
+    """
 
     old_password: PasswordText
     new_password: PasswordText
+    ends_keys: bool
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +47,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The code that the app shows now."""
+    """The code that the app shows now, or a recovery code."""
 
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
@@ -55,9 +65,16 @@ class SessionQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True
 class EndQuery(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """Whether the session that asks goes on."""
+    """Whether the session that asks goes on, and whether all API keys end too."""
 
     keep_current: bool = False
+    ends_keys: bool = False
+
+
+class Proved(msgspec.Struct, frozen=True, kw_only=True):
+    """Until when this session may make keys and factors."""
+
+    until: datetime
 
 
 class EndedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +96,16 @@ async def list_sessions(query: SessionQuery, caller: Caller, services: Services)
 @delete("/v1/auth/sessions", permission="self", errors=(Denied,))
 async def end_sessions(
     query: EndQuery, caller: Caller, services: Services, uow: UnitOfWork
-) -> Ended:
-    """End all of one's own sessions; this one too, unless `keepCurrent=true`."""
+) -> EndedAccess:
+    """End all of one's own sessions; this one too, unless `keepCurrent=true`. Keys are listed."""
     person, accounts = require_session(caller), services.accounts.use
     spared_id = person.session_id if query.keep_current else None
-    count = await accounts.sessions.revoke_all(uow.tx, person.user_id, "by_owner", spared_id)
+    ended = await accounts.revocation.end_all(
+        uow.tx, person.user_id, "by_owner", spared=spared_id, ends_keys=query.ends_keys
+    )
     uow.after_commit(accounts.credentials.forget)
-    await uow.audit("user.sessions_revoked", person.user_id, count=count)
-    return Ended(count=count)
+    await uow.audit("user.sessions_revoked", person.user_id, count=ended.sessions, keys=ended.keys)
+    return ended
 
 
 @delete("/v1/auth/sessions/{sessionId}", permission="self", errors=(Denied, NotFound))
@@ -103,8 +122,11 @@ async def end_session(
 
 @put("/v1/auth/password", permission="self", rate="auth", errors=(Denied, Throttled, Invalid))
 async def change_password(
-    body: NewPassword, caller: Caller, services: Services, late_uow: LateUnitOfWork[UserView]
-) -> UserView:
+    body: NewPassword,
+    caller: Caller,
+    services: Services,
+    late_uow: LateUnitOfWork[PasswordChanged],
+) -> PasswordChanged:
     """Change one's own password, by the present one; all other sessions end."""
     person, accounts = require_session(caller), services.accounts.use
     account = accounts.own_account
@@ -114,7 +136,28 @@ async def change_password(
     async with late_uow.open() as uow:
         uow.after_commit(accounts.credentials.forget)
         await uow.audit("auth.password_changed", Subject("user", person.user_id))
-        return await account.change_password(uow.tx, proof, password_hash, person.session_id)
+        return await account.change_password(
+            uow.tx, proof, password_hash, spared=person.session_id, ends_keys=body.ends_keys
+        )
+
+
+@post("/v1/auth/proof", permission="self", rate="auth", errors=(Denied, Throttled), is_sealed=True)
+async def prove(
+    body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[Proved]
+) -> Proved:
+    """Prove again who one is, by password or code, before making a key or a second factor."""
+    person, account = require_session(caller), services.accounts.use.own_account
+    async with account.attempt_proof(person.user_id, body.password, caller.address) as proof:
+        return await late_uow.run(partial(_prove, services, proof, body.code, person.session_id))
+
+
+async def _prove(
+    services: Services, proof: IdentityProof, code: str, session_id: UUID, uow: UnitOfWork
+) -> Proved:
+    until = await services.accounts.use.own_account.prove(uow.tx, proof, code, session_id)
+    if until is None:
+        raise CommitAndRaise(_wrong_proof())
+    return Proved(until=until)
 
 
 @post(
@@ -127,7 +170,9 @@ async def change_password(
 async def enroll_totp(caller: Caller, services: Services, uow: UnitOfWork) -> Enrollment:
     """Start a second factor: its secret and otpauth URI for the app; not in force yet."""
     person = require_session(caller)
-    enrollment = await services.accounts.use.own_account.enroll(uow.tx, person.user_id)
+    enrollment = await services.accounts.use.own_account.enroll(
+        uow.tx, person.user_id, person.session_id
+    )
     await uow.audit("auth.totp_enrolled", Subject("user", person.user_id))
     return enrollment
 
@@ -162,11 +207,11 @@ async def _confirm_totp(
 
 @delete("/v1/auth/totp", permission="self", rate="auth", errors=(Denied, Throttled))
 async def remove_totp(
-    body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[UserView]
+    body: Verification, caller: Caller, services: Services, late_uow: LateUnitOfWork[UserView]
 ) -> UserView:
-    """Take one's own second factor away, by password or code."""
+    """Take one's own second factor away, by a code of it or a recovery code."""
     person, account = require_session(caller), services.accounts.use.own_account
-    async with account.attempt_proof(person.user_id, body.password, caller.address) as proof:
+    async with account.attempt_code(person.user_id, caller.address) as proof:
         return await late_uow.run(partial(_remove_totp, services, proof, body.code))
 
 

@@ -12,6 +12,7 @@ from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import delete, get, patch, post
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
+from leadflood.domain.auth.schemas.credentials import EndedAccess
 from leadflood.domain.auth.schemas.field_rights import GrantRight, PersonRight, declare
 from leadflood.domain.auth.schemas.links import LinkKind
 from leadflood.domain.auth.schemas.roles import Role
@@ -72,12 +73,6 @@ class LinkAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     token: str
     link: str
     expires_at: datetime
-
-
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How many were ended."""
-
-    count: int
 
 
 class TeamPatch(
@@ -167,7 +162,7 @@ async def invite_user_again(user_id: UUID, services: Services, uow: UnitOfWork) 
 async def reset_password(
     user_id: UUID, body: ResetBody, services: Services, uow: UnitOfWork
 ) -> LinkAnswer:
-    """Create a one-time link by which a user sets a new password; their sessions end then."""
+    """Create a one-time link by which a user sets a new password; sessions and keys end then."""
     issued = await services.users.make_link(
         uow.tx, user_id, LinkKind.RESET, uow.caller.principal, removes_totp=body.removes_totp
     )
@@ -176,14 +171,14 @@ async def reset_password(
 
 
 @delete("/v1/users/{userId}/sessions", permission="users:write", errors=(NotFound,))
-async def end_user_sessions(user_id: UUID, services: Services, uow: UnitOfWork) -> Ended:
-    """End all sessions of a person; their keys stay."""
+async def end_user_sessions(user_id: UUID, services: Services, uow: UnitOfWork) -> EndedAccess:
+    """End all sessions and keys of a person."""
     accounts = services.accounts.use
     await services.users.get_governed(uow.tx, user_id, uow.caller.principal)
-    count = await accounts.sessions.revoke_all(uow.tx, user_id, "by_administrator")
+    ended = await accounts.revocation.end_all(uow.tx, user_id, "by_administrator")
     uow.after_commit(accounts.credentials.forget)
-    await uow.audit("user.sessions_revoked", user_id, count=count)
-    return Ended(count=count)
+    await uow.audit("user.sessions_revoked", user_id, count=ended.sessions, keys=ended.keys)
+    return ended
 
 
 @post("/v1/admin/signing-keys", permission="admin:write", status=HTTPStatus.CREATED)

@@ -91,6 +91,10 @@ SELECT stage FROM named WHERE stage IS NOT NULL;
 SELECT reason, changed_at FROM switch
 WHERE name = 'sending' AND state = 'held' AND by_whom = 'guard' AND changed_at > :since::timestamptz;
 
+-- name: find_created_keys
+-- API keys made lately.
+SELECT id, user_id, name, expires_at FROM api_key WHERE created_at > :since::timestamptz LIMIT 1000;
+
 -- name: find_budgets
 -- Caps over all providers with what is used of them.
 SELECT scope, cap_micros, spent_micros + reserved_micros AS used_micros FROM budget

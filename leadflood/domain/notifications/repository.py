@@ -8,6 +8,7 @@ import msgspec
 
 from leadflood.domain.notifications.schemas import (
     BudgetLevel,
+    CreatedKey,
     DeadJobs,
     NewNotification,
     NotableEvent,
@@ -96,6 +97,12 @@ async def find_dead_jobs(db: Db, since: datetime) -> list[DeadJobs]:
     stages = [row["stage"] for row in await db.fetch(SQL.find_dead_stages)]
     rows = await db.fetch(SQL.find_dead, since=since, stages=stages) if stages else ()
     return [DeadJobs(**dict(row.items())) for row in rows]
+
+
+async def find_created_keys(tx: Tx, since: datetime) -> list[CreatedKey]:
+    """Find the API keys made since an instant."""
+    rows = await tx.fetch(SQL.find_created_keys, since=since)
+    return [CreatedKey(**dict(row.items())) for row in rows]
 
 
 async def find_hold(db: Db, since: datetime) -> SendingHold | None:

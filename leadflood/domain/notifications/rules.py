@@ -7,6 +7,7 @@ from uuid import UUID
 from leadflood.domain.notifications.schemas import (
     RUN,
     BudgetLevel,
+    CreatedKey,
     DeadJobs,
     NewNotification,
     NotableEvent,
@@ -69,6 +70,23 @@ def describe_hold(hold: SendingHold | None) -> list[NewNotification]:
             title="Sending is held",
             body=f"The guard stopped it: {hold.reason}. An administrator has to release it.",
         )
+    ]
+
+
+def describe_created_keys(keys: Iterable[CreatedKey]) -> list[NewNotification]:
+    """Return the notifications of new API keys, for their owners alone."""
+    return [
+        NewNotification(
+            key=f"key:{key.id}",
+            kind=NotificationKind.KEY_CREATED,
+            permission="self",
+            title=f"An API key was made in your name: {key.name}",
+            body=f"It works until {key.expires_at:%Y-%m-%d}. If that was not you, revoke it and"
+            " change your password.",
+            subject=("api_key", str(key.id)),
+            user_id=key.user_id,
+        )
+        for key in keys
     ]
 
 

@@ -31,10 +31,20 @@ class NotificationKind(StrEnum):
     SENDING_HELD = "sending.held"
     SENDING_UNKNOWN = "sending.unknown"
     JOBS_DEAD = "jobs.dead"
+    KEY_CREATED = "api_key.created"
 
 
 RUN = "run"
 """The kind of a subject that is a run."""
+
+
+class CreatedKey(msgspec.Struct, frozen=True):
+    """An API key that was made, and whose it is."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    expires_at: datetime
 
 
 class NewNotification(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import anyio
 import pytest
 from leadflood.domain.auth.schemas.roles import Role
+from leadflood.engine.db.pool import Database
 
-from tests.support.api import Client
+from tests.support.accounts import let_proof_age
+from tests.support.api import PASSWORD, Client
 
 pytestmark = pytest.mark.pg
 
@@ -44,10 +47,14 @@ async def test_a_key_cannot_be_given_more_than_its_maker_may_do(api: Client) -> 
     expired = await viewer.post(
         "/v1/api-keys", {"name": "k", "scopes": ["leads:read"], "expiresAt": past}
     )
+    endless = await viewer.post(
+        "/v1/api-keys", {"name": "k", "scopes": ["leads:read"], "expiresAt": "2999-01-01T00:00:00Z"}
+    )
     unknown = await viewer.post("/v1/api-keys", {"name": "k", "scopes": ["everything"]})
 
     assert beyond.problem["fields"][0]["path"] == "scopes"
     assert expired.problem["fields"][0]["path"] == "expiresAt"
+    assert endless.problem["fields"][0]["path"] == "expiresAt"
     assert unknown.status == 422
 
 
@@ -56,7 +63,7 @@ async def test_a_key_cannot_make_keys_or_change_who_may_log_in(api: Client) -> N
     created = await admin.post("/v1/api-keys", {"name": "k", "scopes": ["self", "leads:read"]})
     key = admin.holding(created.json["secret"])
     body = {"name": "k2", "scopes": ["self"]}
-    change = {"oldPassword": "x" * 12, "newPassword": "y" * 12}
+    change = {"oldPassword": "x" * 12, "newPassword": "y" * 12, "endsKeys": True}
 
     for refused in (
         await key.post("/v1/api-keys", body),
@@ -139,3 +146,51 @@ async def test_a_key_without_icps_read_sees_no_icp_by_its_preview(api: Client, i
     answers = [await manager.holding(secret).post(path) for secret in secrets]
 
     assert [answer.status for answer in answers] == [403, 200]
+
+
+async def test_a_key_ends_after_ninety_days_and_its_owner_is_notified(api: Client) -> None:
+    user = await api.client_of(Role.VIEWER)
+
+    key = (await user.post("/v1/api-keys", {"name": "crm", "scopes": ["leads:read"]})).json["key"]
+
+    lifetime = datetime.fromisoformat(key["expiresAt"]) - datetime.fromisoformat(key["createdAt"])
+    assert lifetime == timedelta(days=90)
+    with anyio.fail_after(10):
+        while not (notified := (await user.get("/v1/notifications")).json["data"]):
+            await anyio.lowlevel.checkpoint()
+    assert (notified[0]["kind"], notified[0]["forMe"]) == ("api_key.created", True)
+    assert notified[0]["subjectId"] == key["id"]
+    assert "crm" in notified[0]["title"]
+
+
+async def test_a_stolen_token_makes_no_key_without_a_fresh_proof(
+    api: Client, node_database: Database
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    body = {"name": "k", "scopes": ["leads:read"]}
+    await let_proof_age(node_database, user)
+
+    refused = await user.post("/v1/api-keys", body)
+    guessed = await user.post("/v1/auth/proof", {"password": "not this one"})
+    still = await user.post("/v1/api-keys", body)
+    proved = await user.post("/v1/auth/proof", {"password": PASSWORD})
+    created = await user.post("/v1/api-keys", body)
+
+    assert (refused.status, refused.problem["code"]) == (403, "auth.proof.needed")
+    assert "/v1/auth/proof" in refused.problem["detail"]
+    assert (guessed.status, still.status) == (403, 403)
+    assert (proved.status, created.status) == (200, 201)
+    await let_proof_age(node_database, user)
+    assert (await user.post("/v1/api-keys", body)).status == 403
+
+
+async def test_a_renewed_session_has_no_fresh_proof_by_it(
+    api: Client, node_database: Database
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    await let_proof_age(node_database, user)
+
+    renewed = await user.post("/v1/auth/refresh", {"refreshToken": user.refresh_token})
+    thief = user.holding(renewed.json["accessToken"])
+
+    assert (await thief.post("/v1/api-keys", {"name": "k", "scopes": ["self"]})).status == 403

@@ -6,7 +6,9 @@ import pyotp
 import pytest
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.clock import SystemClock
+from leadflood.engine.db.pool import Database
 
+from tests.support.accounts import let_proof_age
 from tests.support.api import PASSWORD, Client
 
 pytestmark = pytest.mark.pg
@@ -90,16 +92,16 @@ async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Clie
     assert (former.status, latest.status) == (401, 200)
 
 
-async def test_a_second_factor_is_removed_by_password_or_code_only(api: Client) -> None:
+async def test_a_second_factor_is_removed_by_a_code_of_it_only(api: Client) -> None:
     user = await api.client_of(Role.MANAGER)
     _, codes = await enrolled(user)
 
-    wrong = await user.ask("DELETE", "/v1/auth/totp", {"password": "not this one"})
-    nothing = await user.ask("DELETE", "/v1/auth/totp", {})
+    wrong = await user.ask("DELETE", "/v1/auth/totp", {"code": "000000"})
+    nothing = await user.ask("DELETE", "/v1/auth/totp", {"password": PASSWORD})
     again = await user.post("/v1/auth/totp")
     removed = await user.ask("DELETE", "/v1/auth/totp", {"code": codes[0]})
 
-    assert (wrong.status, nothing.status) == (403, 403)
+    assert (wrong.status, nothing.status) == (403, 422)
     assert (again.status, again.problem["code"]) == (409, "auth.totp.in_force")
     assert removed.json["hasTotp"] is False
 
@@ -123,13 +125,17 @@ async def test_a_password_is_changed_by_the_old_one_and_ends_all_other_sessions(
     second = await api.log_in(email)
 
     wrong = await user.ask(
-        "PUT", "/v1/auth/password", {"oldPassword": "not this one", "newPassword": NEXT}
+        "PUT",
+        "/v1/auth/password",
+        {"oldPassword": "not this one", "newPassword": NEXT, "endsKeys": True},
     )
     weak = await user.ask(
-        "PUT", "/v1/auth/password", {"oldPassword": PASSWORD, "newPassword": "short"}
+        "PUT",
+        "/v1/auth/password",
+        {"oldPassword": PASSWORD, "newPassword": "short", "endsKeys": True},
     )
     changed = await user.ask(
-        "PUT", "/v1/auth/password", {"oldPassword": PASSWORD, "newPassword": NEXT}
+        "PUT", "/v1/auth/password", {"oldPassword": PASSWORD, "newPassword": NEXT, "endsKeys": True}
     )
 
     assert (wrong.status, wrong.problem["code"]) == (403, "auth.password.wrong")
@@ -164,7 +170,85 @@ async def test_a_user_lists_their_own_sessions_and_ends_one_or_all(api: Client) 
     assert (foreign.status, unknown.status, revoked.status) == (404, 404, 200)
     assert (await second.get("/v1/auth/me")).status == 401
     spared = await user.ask("DELETE", "/v1/auth/sessions?keepCurrent=true")
-    assert spared.json == {"count": 1}
+    assert spared.json == {"sessions": 1, "keys": 0, "livingKeys": []}
     assert (await third.get("/v1/auth/me")).status == 401
-    assert (await user.ask("DELETE", "/v1/auth/sessions")).json == {"count": 1}
+    assert (await user.ask("DELETE", "/v1/auth/sessions")).json["sessions"] == 1
     assert (await user.get("/v1/auth/me")).status == 401
+
+
+async def a_key_of(user: Client) -> Client:
+    created = await user.post("/v1/api-keys", {"name": "crm", "scopes": ["leads:read"]})
+    return user.holding(created.json["secret"])
+
+
+async def test_a_stolen_token_enrolls_no_second_factor_without_a_fresh_proof(
+    api: Client, node_database: Database
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    await let_proof_age(node_database, user)
+
+    refused = await user.post("/v1/auth/totp")
+    unproved = await user.post("/v1/auth/recovery-codes", {})
+    await user.post("/v1/auth/proof", {"password": PASSWORD})
+    enrolled_now = await user.post("/v1/auth/totp")
+
+    assert (refused.status, refused.problem["code"]) == (403, "auth.proof.needed")
+    assert unproved.status == 403
+    assert enrolled_now.status == 201
+
+
+async def test_a_code_is_a_fresh_proof_once(api: Client, node_database: Database) -> None:
+    user = await api.client_of(Role.VIEWER)
+    _, codes = await enrolled(user)
+    await let_proof_age(node_database, user)
+
+    proved = await user.post("/v1/auth/proof", {"code": codes[0]})
+    again = await user.post("/v1/auth/proof", {"code": codes[0]})
+
+    assert (proved.status, again.status) == (200, 403)
+    assert (await user.post("/v1/api-keys", {"name": "k", "scopes": ["self"]})).status == 201
+
+
+@pytest.mark.parametrize("ends_keys", [False, True])
+async def test_a_change_of_password_asks_about_keys_and_lists_those_that_live(
+    api: Client, *, ends_keys: bool
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    key = await a_key_of(user)
+    change = {"oldPassword": PASSWORD, "newPassword": NEXT}
+
+    unasked = await user.ask("PUT", "/v1/auth/password", change)
+    changed = await user.ask("PUT", "/v1/auth/password", {**change, "endsKeys": ends_keys})
+
+    ended = changed.json["ended"]
+    assert unasked.problem["fields"][0]["path"] == "endsKeys"
+    assert ended["keys"] == int(ends_keys)
+    assert [key["name"] for key in ended["livingKeys"]] == ([] if ends_keys else ["crm"])
+    assert (await key.get("/v1/leads")).status == (401 if ends_keys else 200)
+
+
+async def test_ending_one_s_own_sessions_lists_the_keys_that_live_and_ends_them_on_request(
+    api: Client,
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    key = await a_key_of(user)
+
+    kept = await user.ask("DELETE", "/v1/auth/sessions?keepCurrent=true")
+    ended = await user.ask("DELETE", "/v1/auth/sessions?endsKeys=true")
+
+    assert [key["name"] for key in kept.json["livingKeys"]] == ["crm"]
+    assert ended.json == {"sessions": 1, "keys": 1, "livingKeys": []}
+    assert (await key.get("/v1/leads")).status == 401
+
+
+async def test_an_administrator_s_reset_and_end_of_sessions_revoke_keys(api: Client) -> None:
+    reset, ended = await api.client_of(Role.VIEWER), await api.client_of(Role.VIEWER)
+    keys = [await a_key_of(reset), await a_key_of(ended)]
+
+    link = (await api.post(f"/v1/users/{reset.user_id}/password-reset", {})).json
+    await api.post("/v1/auth/register", {"token": link["token"], "password": NEXT})
+    answer = await api.ask("DELETE", f"/v1/users/{ended.user_id}/sessions")
+
+    assert answer.json == {"sessions": 1, "keys": 1, "livingKeys": []}
+    for key in keys:
+        assert (await key.get("/v1/leads")).status == 401

@@ -44,9 +44,15 @@ async def revoke_api_key(
     return _key_of(row) if row else None
 
 
-async def revoke_api_keys(tx: Tx, user_id: UUID, now: datetime) -> None:
-    """End all keys of a user."""
-    await tx.execute(SQL.revoke_api_keys, user_id=user_id, now=now)
+async def list_living_keys(db: Reader, user_id: UUID, now: datetime) -> list[ApiKey]:
+    """List a user's keys in force, newest first."""
+    rows = await db.fetch(SQL.list_living_keys, user_id=user_id, now=now)
+    return [_key_of(row) for row in rows]
+
+
+async def revoke_api_keys(tx: Tx, user_id: UUID, now: datetime) -> int:
+    """End all keys of a user; return how many."""
+    return await tx.execute(SQL.revoke_api_keys, user_id=user_id, now=now)
 
 
 def _key_of(row: Row) -> ApiKey:

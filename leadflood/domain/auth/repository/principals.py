@@ -19,7 +19,7 @@ class KeyHolder(msgspec.Struct, frozen=True, kw_only=True):
 
     principal: Principal
     secret_hash: bytes
-    expires_at: datetime | None
+    expires_at: datetime
     last_used_at: datetime | None
 
 

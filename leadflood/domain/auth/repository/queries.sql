@@ -102,12 +102,30 @@ DELETE FROM recovery_code WHERE user_id = :user_id::uuid AND hash = :hash::bytea
 -- name: add_session!
 -- A login.
 INSERT INTO session (
-    id, user_id, created_at, last_used_at, expires_at, address, user_agent, token_hash, generation
+    id, user_id, created_at, last_used_at, proved_at, expires_at, address, user_agent, token_hash,
+    generation
 )
 VALUES (
-    :id::uuid, :user_id::uuid, :now::timestamptz, :now::timestamptz, :expires_at::timestamptz,
-    :address::text, :user_agent::text, :token_hash::bytea, 1
+    :id::uuid, :user_id::uuid, :now::timestamptz, :now::timestamptz, :now::timestamptz,
+    :expires_at::timestamptz, :address::text, :user_agent::text, :token_hash::bytea, 1
 )
+
+-- name: end_oldest_sessions!
+-- The newest sessions of a user are enough.
+UPDATE session SET revoked_at = :now::timestamptz, revoked_reason = 'too_many'
+WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::timestamptz
+    AND id NOT IN (
+        SELECT id FROM session
+        WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::timestamptz
+        ORDER BY id DESC LIMIT :limit::int)
+
+-- name: has_proof
+-- Whether the holder of a session proved lately who they are.
+SELECT EXISTS (SELECT FROM session WHERE id = :id::uuid AND proved_at > :since::timestamptz)
+
+-- name: record_session_proof!
+-- The holder of a session proved again who they are.
+UPDATE session SET proved_at = :now::timestamptz WHERE id = :id::uuid
 
 -- name: lock_session
 -- A session with the state of its user, for its renewal.
@@ -163,7 +181,7 @@ SELECT u.id AS user_id, u.email, u.role, t.sales_rep_sees, k.name, k.hash, k.sco
     k.last_used_at, k.expires_at
 FROM api_key AS k JOIN app_user AS u ON u.id = k.user_id CROSS JOIN team_setting AS t
 WHERE k.id = :id::uuid AND k.revoked_at IS NULL
-    AND (k.expires_at IS NULL OR k.expires_at > :now::timestamptz) AND u.state = 'active'
+    AND k.expires_at > :now::timestamptz AND u.state = 'active'
 
 -- name: record_api_key_use!
 -- When a key was used, at most once a minute.
@@ -182,8 +200,14 @@ VALUES (
 -- name: count_api_keys
 -- A user's keys that are in force.
 SELECT count(*) FROM api_key
-WHERE user_id = :user_id::uuid AND revoked_at IS NULL
-    AND (expires_at IS NULL OR expires_at > :now::timestamptz)
+WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::timestamptz
+
+-- name: list_living_keys
+-- A user's keys that are in force, newest first.
+SELECT id, user_id, name, scopes, created_at, last_used_at, expires_at, revoked_at
+FROM api_key
+WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::timestamptz
+ORDER BY id DESC
 
 -- name: list_api_keys
 -- Keys, newest first, by keyset; NULL: of everybody.
@@ -203,7 +227,7 @@ RETURNING id, user_id, name, scopes, created_at, last_used_at, expires_at, revok
 -- name: revoke_api_keys
 -- All keys of a user are over.
 UPDATE api_key SET revoked_at = :now::timestamptz
-WHERE user_id = :user_id::uuid AND revoked_at IS NULL
+WHERE user_id = :user_id::uuid AND revoked_at IS NULL AND expires_at > :now::timestamptz
 
 -- name: delete_claim_links!
 -- A fresh claim link replaces the former one; after the claim there is none.

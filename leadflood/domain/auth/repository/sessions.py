@@ -66,6 +66,21 @@ async def add_session(tx: Tx, session: NewSession) -> None:
     )
 
 
+async def end_oldest_sessions(tx: Tx, user_id: UUID, limit: int, now: datetime) -> None:
+    """End a user's sessions in force but for the newest."""
+    await tx.execute(SQL.end_oldest_sessions, user_id=user_id, limit=limit, now=now)
+
+
+async def has_proof(db: Reader, session_id: UUID, since: datetime) -> bool:
+    """Whether the holder of a session proved who they are since an instant."""
+    return bool(await db.fetch_value(SQL.has_proof, id=session_id, since=since))
+
+
+async def record_session_proof(tx: Tx, session_id: UUID, now: datetime) -> None:
+    """Record that the holder of a session proved again who they are."""
+    await tx.execute(SQL.record_session_proof, id=session_id, now=now)
+
+
 async def lock_session(tx: Tx, session_id: UUID) -> LockedSession | None:
     """Lock a session for its renewal."""
     row = await tx.fetch_one(SQL.lock_session, id=session_id)

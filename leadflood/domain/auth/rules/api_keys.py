@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.engine.errors import FieldProblem, Invalid
 
 _FORM = re.compile(r"lf_([0-9a-f]{32})_([0-9a-f]{64})")
+MAX_LIFETIME = timedelta(days=366)
 KEY_CHARS = 3 + 32 + 1 + 64
 
 
@@ -46,7 +47,7 @@ def parse_scopes(names: Iterable[str]) -> frozenset[Permission]:
 
 
 def check_new_key(new: NewApiKey, permissions: frozenset[Permission], now: datetime) -> None:
-    """Refuse scopes beyond the owner's permissions, none at all, and a past expiry.
+    """Refuse scopes beyond the owner's permissions, none at all, a past expiry and a far one.
 
     Raises: Invalid.
     """
@@ -55,7 +56,8 @@ def check_new_key(new: NewApiKey, permissions: frozenset[Permission], now: datet
         problems.append(FieldProblem("scopes", f"you do not have {', '.join(beyond)}"))
     if not new.scopes:
         problems.append(FieldProblem("scopes", "name at least one permission"))
-    if new.expires_at is not None and new.expires_at <= now:
-        problems.append(FieldProblem("expiresAt", "write an instant to come, or leave it out"))
+    if new.expires_at is not None and not now < new.expires_at <= now + MAX_LIFETIME:
+        problem = f"write an instant within {MAX_LIFETIME.days} days, or leave it out"
+        problems.append(FieldProblem("expiresAt", problem))
     if problems:
         raise Invalid.of(problems, code="auth.api_key.refused")

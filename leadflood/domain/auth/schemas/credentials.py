@@ -38,7 +38,7 @@ class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A key of a person; what it may is its scopes as far as its owner's role allows them now.
 
-    `expiresAt` null: never; `lastUsedAt` null: not yet, else to the minute.
+    `lastUsedAt` null: not yet, else to the minute.
     """
 
     id: UUID
@@ -47,16 +47,27 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     scopes: tuple[Permission, ...]
     created_at: datetime
     last_used_at: datetime | None
-    expires_at: datetime | None
+    expires_at: datetime
     revoked_at: datetime | None
 
 
 class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key to be created; `expires_at` None: it does not expire."""
+    """An API key to be created; `expires_at` None: it ends after `accounts.key_days`."""
 
     name: str
     scopes: frozenset[Permission]
     expires_at: datetime | None
+
+
+class EndedAccess(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was ended of a user's access, and which of their keys still work.
+
+    `sessions`, `keys`: how many were ended. `livingKeys`: revoke those that nobody needs.
+    """
+
+    sessions: int
+    keys: int
+    living_keys: tuple[ApiKey, ...]
 
 
 class Enrollment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

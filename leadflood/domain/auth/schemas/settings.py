@@ -12,6 +12,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `refresh_days`: lifetime of a session that is not used.
     `session_days`: lifetime of a session at most.
     `claim_hours`, `invitation_hours`, `reset_hours`: lifetime of each kind of one-time link.
+    `key_days`: lifetime of an API key whose maker names none.
+    `proof_minutes`: how long a password or code lets its session make keys and factors.
     `recheck_seconds`: how long a principal's rights are cached.
     `leeway_seconds`: how far the clocks of nodes may differ.
     `account_failures`: failed logins of an account that close it to addresses it never logged in
@@ -28,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claim_hours: float = 24.0
     invitation_hours: float = 168.0
     reset_hours: float = 24.0
+    key_days: float = 90.0
+    proof_minutes: float = 5.0
     recheck_seconds: float = 1.0
     leeway_seconds: float = 5.0
     account_failures: int = 10

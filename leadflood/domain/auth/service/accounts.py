@@ -4,6 +4,7 @@ import msgspec
 
 from leadflood.domain.auth.rules.master_secret import MasterSecret, ResponseSealer
 from leadflood.domain.auth.schemas.settings import Settings
+from leadflood.domain.auth.service.access_revocation import AccessRevocation
 from leadflood.domain.auth.service.api_keys import ApiKeys
 from leadflood.domain.auth.service.credentials import Credentials
 from leadflood.domain.auth.service.login import LoginParts, LoginService
@@ -30,7 +31,7 @@ class AuthServices(msgspec.Struct, frozen=True, kw_only=True):
     `signing_keys`: sign and verify access tokens.
     `credentials`: turn a token or key into a principal.
     `passwords`: hash and verify.
-    `sessions`: open, renew and end logins.
+    `sessions`: open, renew and end logins. `revocation`: ends all of a user's, and their keys.
     `login`: the login itself.
     `own_account`: what users change of their own credentials.
     `registration`: claims, invitations and password resets by one-time links.
@@ -42,6 +43,7 @@ class AuthServices(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
     passwords: Passwords
     sessions: Sessions
+    revocation: AccessRevocation
     login: LoginService
     own_account: OwnAccount
     registration: RegistrationService
@@ -96,7 +98,8 @@ class Accounts:
             registration=RegistrationService(
                 login_parts, UserAccounts(clock, ids), OneTimeLinks(clock, settings)
             ),
-            api_keys=ApiKeys(db, clock, ids),
+            revocation=login_parts.revocation,
+            api_keys=ApiKeys(db, clock, ids, login_parts.sessions, settings.key_days),
         )
 
     def _build_login_parts(self, secret: MasterSecret, signing_keys: SigningKeys) -> LoginParts:
@@ -109,5 +112,6 @@ class Accounts:
             throttle=LoginThrottle(parts, settings),
             passwords=passwords,
             sessions=Sessions(clock, ids, settings, secret, signing_keys),
+            revocation=AccessRevocation(clock),
             two_factor=TwoFactor(clock, secret),
         )

@@ -1,6 +1,7 @@
 """API keys: for scripts, in a user's name, never with more rights than their role has now."""
 
 import secrets
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,7 @@ from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.rules.api_keys import check_new_key, format_api_key, hash_secret
 from leadflood.domain.auth.schemas.credentials import ApiKey, NewApiKey
 from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.service.sessions import Sessions
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
@@ -30,19 +32,24 @@ class CreatedApiKey(msgspec.Struct, frozen=True):
 class ApiKeys:
     """The use cases of API keys."""
 
-    def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, ids: Ids, sessions: Sessions, lifetime_days: float
+    ) -> None:
         self._db = db
         self._clock = clock
         self._ids = ids
+        self._sessions = sessions
+        self._lifetime = timedelta(days=lifetime_days)
 
     async def create(
         self, tx: Tx, owner_id: UUID, principal: Principal, new: NewApiKey
     ) -> CreatedApiKey:
         """Create a key with some of a principal's permissions.
 
-        Raises: Invalid (scopes, expiry), Conflict (too many).
+        Raises: Denied (no fresh proof), Invalid (scopes, expiry), Conflict (too many).
         """
         now = self._clock.now()
+        await self._sessions.require_proof(tx, principal.session_id)
         check_new_key(new, principal.permissions, now)
         await lock_subject(tx, f"keys of {owner_id}")
         if await api_keys.count_api_keys(tx, owner_id, now) >= MAX_KEYS:
@@ -58,7 +65,7 @@ class ApiKeys:
             scopes=tuple(sorted(new.scopes)),
             created_at=now,
             last_used_at=None,
-            expires_at=new.expires_at,
+            expires_at=new.expires_at or now + self._lifetime,
             revoked_at=None,
         )
         await api_keys.add_api_key(tx, key, hash_secret(secret))

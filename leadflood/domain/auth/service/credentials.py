@@ -25,10 +25,10 @@ KEY_USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 class _Verified(msgspec.Struct, frozen=True):
-    """A verified credential; `stale_at` is monotonic, `expires_at` None: it does not expire."""
+    """A verified credential; `stale_at` is monotonic, `expires_at`: an instant."""
 
     principal: Principal
-    expires_at: datetime | None
+    expires_at: datetime
     stale_at: float
 
 
@@ -51,9 +51,7 @@ class Credentials:
         verified = self._cache.get(credential)
         if verified is None or REAL_TIME.monotonic() >= verified.stale_at:
             return None
-        if verified.expires_at is not None and self._clock.now() >= verified.expires_at:
-            return None
-        return verified.principal
+        return verified.principal if self._clock.now() < verified.expires_at else None
 
     async def find(self, credential: str) -> Principal | None:
         """Find the holder of a credential; None when it is not valid now."""

@@ -11,6 +11,7 @@ from leadflood.domain.auth.rules.client_networks import client_network
 from leadflood.domain.auth.rules.email_addresses import fold_email
 from leadflood.domain.auth.schemas.credentials import SessionTokens
 from leadflood.domain.auth.schemas.users import User, UserState
+from leadflood.domain.auth.service.access_revocation import AccessRevocation
 from leadflood.domain.auth.service.login_throttle import LoginThrottle
 from leadflood.domain.auth.service.passwords import Passwords
 from leadflood.domain.auth.service.sessions import Sessions
@@ -49,7 +50,7 @@ class LoginParts(msgspec.Struct, frozen=True, kw_only=True):
     `db`, `clock`: where accounts are, and the time.
     `throttle`: counts attempts.
     `passwords`, `two_factor`: verify.
-    `sessions`: opened and ended.
+    `sessions`: opened and renewed. `revocation`: ends them.
     """
 
     db: Database
@@ -57,6 +58,7 @@ class LoginParts(msgspec.Struct, frozen=True, kw_only=True):
     throttle: LoginThrottle
     passwords: Passwords
     sessions: Sessions
+    revocation: AccessRevocation
     two_factor: TwoFactor
 
 

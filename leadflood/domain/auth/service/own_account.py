@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.login_attempts import LoginAttempt
 from leadflood.domain.auth.rules.passwords import check_password
-from leadflood.domain.auth.schemas.credentials import Enrollment
+from leadflood.domain.auth.schemas.credentials import EndedAccess, Enrollment
 from leadflood.domain.auth.schemas.users import User, UserView
 from leadflood.domain.auth.service.login import LoginParts
 from leadflood.engine.db.tx import Reader, Tx
@@ -22,6 +23,13 @@ class IdentityProof(msgspec.Struct, frozen=True, kw_only=True):
     user: User
     attempt: LoginAttempt
     is_password_right: bool
+
+
+class PasswordChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A user with their new password, and what was ended with the former one."""
+
+    user: UserView
+    ended: EndedAccess
 
 
 class OwnAccount:
@@ -59,10 +67,27 @@ class OwnAccount:
                 raise _wrong_password()
         return proof
 
+    async def prove(
+        self, tx: Tx, proof: IdentityProof, code: str, session_id: UUID
+    ) -> datetime | None:
+        """Let a session make keys and factors; return until when, None: the proof was wrong."""
+        if await self._lock_proved(tx, proof, code) is None:
+            return None
+        return await self._parts.sessions.record_proof(tx, session_id)
+
     async def change_password(
-        self, tx: Tx, proof: IdentityProof, password_hash: str, spared: UUID
-    ) -> UserView:
-        """Set a new password; all sessions but one end. Raises: Denied, if it changed already."""
+        self,
+        tx: Tx,
+        proof: IdentityProof,
+        password_hash: str,
+        *,
+        spared: UUID,
+        ends_keys: bool,
+    ) -> PasswordChanged:
+        """Set a new password; all sessions but one end, and the keys where the user says so.
+
+        Raises: Denied, if it changed already.
+        """
         parts = self._parts
         user = await self._lock(tx, proof.user.id)
         if user.password_hash != proof.user.password_hash:
@@ -70,11 +95,14 @@ class OwnAccount:
         await users.set_password(tx, user.id, password_hash, parts.clock.now())
         await one_time_links.delete_links(tx, user.id)
         await parts.throttle.record_success(tx, proof.attempt)
-        await parts.sessions.revoke_all(tx, user.id, "password_changed", spared)
-        return UserView.of(await self._get(tx, user.id))
+        ended = await parts.revocation.end_all(
+            tx, user.id, "password_changed", spared=spared, ends_keys=ends_keys
+        )
+        return PasswordChanged(user=UserView.of(await self._get(tx, user.id)), ended=ended)
 
-    async def enroll(self, tx: Tx, user_id: UUID) -> Enrollment:
-        """Begin a second factor. Raises: Conflict."""
+    async def enroll(self, tx: Tx, user_id: UUID, session_id: UUID) -> Enrollment:
+        """Begin a second factor. Raises: Denied (no fresh proof), Conflict."""
+        await self._parts.sessions.require_proof(tx, session_id)
         return await self._parts.two_factor.enroll(tx, await self._lock(tx, user_id))
 
     async def confirm(self, tx: Tx, proof: IdentityProof, code: str) -> tuple[str, ...] | None:
@@ -86,7 +114,7 @@ class OwnAccount:
         return recovery_codes
 
     async def remove_totp(self, tx: Tx, proof: IdentityProof, code: str) -> UserView | None:
-        """Remove the second factor; None: neither password nor code was right."""
+        """Remove the second factor by a code of it, or a recovery code; None: it was wrong."""
         user = await self._lock_proved(tx, proof, code)
         if user is None:
             return None

@@ -107,7 +107,7 @@ class RegistrationService:
         return Registered(user=UserView.of(user), kind=LinkKind.CLAIM)
 
     async def _register(self, tx: Tx, prepared: PreparedRegistration, address: str) -> Registered:
-        """Set the password of the link's user; their former sessions end. Raises: NotFound."""
+        """Set the password of the link's user; their sessions and keys end. Raises: NotFound."""
         parts = self._parts
         holder = await self._links.consume(tx, prepared.token)
         if holder.user_id is None:
@@ -115,7 +115,7 @@ class RegistrationService:
         user = await self._accounts.lock(tx, holder.user_id)
         await users.set_password(tx, user.id, prepared.password_hash, parts.clock.now())
         await users.set_user_name(tx, user.id, prepared.name)
-        await parts.sessions.revoke_all(tx, user.id, "password_reset")
+        await parts.revocation.end_all(tx, user.id, "password_reset")
         if holder.removes_totp:
             await parts.two_factor.remove(tx, user)
         await parts.throttle.record_address(tx, user.id, address)

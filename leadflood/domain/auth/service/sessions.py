@@ -19,10 +19,12 @@ from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.domain.auth.service.signing_keys import SigningKeys
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.ids import Ids
 
 MAX_USER_AGENT_CHARS = 300
+MAX_SESSIONS = 50
+"""Of a user, the newest; older ones end when another is opened."""
 
 
 class ReusedToken(msgspec.Struct, frozen=True):
@@ -57,9 +59,10 @@ class Sessions:
         self._access_lifetime = timedelta(minutes=settings.access_minutes)
         self._idle_lifetime = timedelta(days=settings.refresh_days)
         self._max_lifetime = timedelta(days=settings.session_days)
+        self._proof_lifetime = timedelta(minutes=settings.proof_minutes)
 
     async def open(self, tx: Tx, user_id: UUID, address: str, user_agent: str) -> SessionTokens:
-        """Open a session."""
+        """Open a session; the oldest of too many ends."""
         now, session_id = self._clock.now(), self._ids.new()
         refresh_token = self._refresh_tokens.issue(session_id, 1)
         await sessions.add_session(
@@ -74,7 +77,28 @@ class Sessions:
                 token_hash=hash_token(refresh_token),
             ),
         )
+        await sessions.end_oldest_sessions(tx, user_id, MAX_SESSIONS, now)
         return self._tokens_of(session_id, user_id, refresh_token)
+
+    async def require_proof(self, db: Reader, session_id: UUID | None) -> None:
+        """Refuse a session whose holder did not prove lately who they are. Raises: Denied.
+
+        A token alone, which can be stolen, makes nothing that outlives it.
+        """
+        since = self._clock.now() - self._proof_lifetime
+        if session_id is None or not await sessions.has_proof(db, session_id, since):
+            minutes = self._proof_lifetime.total_seconds() / 60
+            raise Denied(
+                "prove that it is you: POST /v1/auth/proof with your password or a code; it holds"
+                f" for {minutes:g} minutes, as logging in does",
+                code="auth.proof.needed",
+            )
+
+    async def record_proof(self, tx: Tx, session_id: UUID) -> datetime:
+        """Record that the holder proved who they are; return until when it holds."""
+        now = self._clock.now()
+        await sessions.record_session_proof(tx, session_id, now)
+        return now + self._proof_lifetime
 
     async def renew(
         self, tx: Tx, refresh_token: str, address: str
@@ -110,12 +134,6 @@ class Sessions:
                 f"there is no session {session_id} of yours in force: list them for their ids",
                 code="auth.session.not_found",
             )
-
-    async def revoke_all(
-        self, tx: Tx, user_id: UUID, reason: str, spared: UUID | None = None
-    ) -> int:
-        """End all sessions of a user but the one spared; return how many."""
-        return await sessions.revoke_sessions(tx, user_id, reason, self._clock.now(), spared)
 
     async def _lock(self, tx: Tx, refresh_token: str) -> LockedSession | None:
         session_id = self._refresh_tokens.find_session_id(refresh_token)

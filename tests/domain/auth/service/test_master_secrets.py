@@ -70,15 +70,15 @@ async def test_adopting_another_secret_ends_all_sessions_and_second_factors(
     before = await start_accounts(database, clock)
     user_id = await register(before, database, clock)
     async with database.transaction() as tx:
-        token = (await before.use.sessions.open(tx, user_id, HERE, "")).access_token
-        await before.use.own_account.enroll(tx, user_id)
+        tokens = await before.use.sessions.open(tx, user_id, HERE, "")
+        await before.use.own_account.enroll(tx, user_id, tokens.session_id)
 
     async with database.transaction() as tx:
         await MasterSecrets(database, clock, OTHER_SECRET, KeptSecret()).adopt(tx)
     after = make_accounts(database, clock, OTHER_SECRET)
     await after.start()
 
-    assert await after.use.credentials.find(token) is None
+    assert await after.use.credentials.find(tokens.access_token) is None
     with pytest.raises(Conflict):
         await start_accounts(database, clock)
     async with after.use.login.verify_password(EMAIL, PASSWORD, HERE) as verified:

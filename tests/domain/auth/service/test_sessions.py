@@ -1,7 +1,8 @@
 from datetime import timedelta
 
 import pytest
-from leadflood.domain.auth.service.sessions import RenewedSession, ReusedToken
+from leadflood.domain.auth.schemas.credentials import EndedAccess
+from leadflood.domain.auth.service.sessions import MAX_SESSIONS, RenewedSession, ReusedToken
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
 from tests.support.accounts import HERE, register, start_accounts
@@ -78,3 +79,22 @@ async def test_the_list_of_sessions_marks_the_current_one(
         (newer.session_id, False),
         (older.session_id, True),
     ]
+
+
+async def test_the_newest_fifty_sessions_of_a_user_are_kept(
+    database: Database, clock: ManualClock
+) -> None:
+    accounts = await start_accounts(database, clock)
+    sessions, user_id = accounts.use.sessions, await register(accounts, database, clock)
+    async with database.transaction() as tx:
+        opened = [
+            (await sessions.open(tx, user_id, HERE, "")).session_id for _ in range(MAX_SESSIONS + 3)
+        ]
+
+    listed = await sessions.list(database, user_id, None, None, 100)
+
+    assert [session.id for session in listed] == opened[:2:-1]
+    async with database.transaction() as tx:
+        assert await accounts.use.revocation.end_all(tx, user_id, "x") == EndedAccess(
+            sessions=MAX_SESSIONS, keys=0, living_keys=()
+        )
