@@ -3,9 +3,10 @@
 Every route about one lead, taken from the routing table, is asked about a lead of somebody else.
 """
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import anyio
 import pytest
@@ -131,28 +132,50 @@ async def test_the_work_of_others_on_their_leads_is_not_seen_and_not_stopped(
     assert started.status == 202, started.body
 
     shown = await other.get("/v1/runs?limit=200")
-    looked = [await other.get(f"/v1/runs/{one}") for one in (bulk_id, import_id, own_id)]
+    looked = [await other.get(f"/v1/runs/{one}") for one in (bulk_id, import_id, lead_id, own_id)]
     stopped = [
         await other.ask("PUT", f"/v1/{path}/{one}/cancellation")
         for path in ("runs", "discovery/runs")
         for one in (bulk_id, import_id, lead_id)
     ]
 
-    assert {bulk_id, import_id}.isdisjoint(run["id"] for run in shown.json["data"])
+    assert {bulk_id, import_id, lead_id}.isdisjoint(run["id"] for run in shown.json["data"])
     assert own_id in {run["id"] for run in shown.json["data"]}
     assert "secret.csv" not in shown.body.decode()
-    assert [one.status for one in looked] == [404, 404, 200]
-    assert [one.status for one in stopped] == [404, 404, 403, 404, 404, 404]
+    assert [one.status for one in looked] == [404, 404, 404, 200]
+    assert [one.status for one in stopped] == [404] * 6
     assert (await owner.ask("PUT", f"/v1/runs/{import_id}/cancellation")).status == 200
 
 
-async def test_nothing_of_another_s_import_or_action_is_seen_by_its_run(
-    reps: tuple[Client, Client], icp_id: str, node: Node
+async def test_pages_of_runs_are_full_and_their_cursors_name_no_hidden_run(
+    reps: tuple[Client, Client], icp_id: str
+) -> None:
+    owner, other = reps
+    own_ids = []
+    for rep in (other, owner, other, owner):
+        lead_id = await a_lead_of(rep, icp_id)
+        started = await rep.post(f"/v1/leads/{lead_id}/score", {})
+        own_ids += [started.json["runId"]] if rep is other else []
+
+    first = (await other.get("/v1/runs?kind=lead&limit=1")).json
+    cursor = first["pagination"]["nextCursor"]
+    second = (await other.get(f"/v1/runs?kind=lead&limit=1&cursor={cursor}")).json
+
+    assert first["data"][0]["id"] == own_ids[1]
+    assert len(second["data"]) == 1
+    assert UUID(own_ids[1]).bytes in base64.urlsafe_b64decode(cursor + "==")
+
+
+@pytest.mark.parametrize("kind", ["action", "lead"])
+async def test_nothing_of_another_s_run_is_seen(
+    reps: tuple[Client, Client], icp_id: str, node: Node, kind: str
 ) -> None:
     """Neither its jobs nor its notification, events and progress; one's own all are."""
     owner, other = reps
-    body = {"action": "tag", "ids": [await a_lead_of(owner, icp_id)], "tag": uuid4().hex}
-    action = (await owner.post("/v1/leads/bulk", body)).json
+    lead_id = await a_lead_of(owner, icp_id)
+    body = {"action": "tag", "ids": [lead_id], "tag": uuid4().hex}
+    path = "/v1/leads/bulk" if kind == "action" else f"/v1/leads/{lead_id}/score"
+    action = (await owner.post(path, body if kind == "action" else {})).json
     run_id = action["runId"]
     with anyio.fail_after(10):
         while (await owner.get(f"/v1/runs/{run_id}")).json["state"] == "running":
@@ -162,7 +185,8 @@ async def test_nothing_of_another_s_import_or_action_is_seen_by_its_run(
     seen = [await of_run(rep, run_id, action["jobId"]) for rep in (owner, other)]
     progress = [await has_progress(rep, run_id) for rep in (owner, other)]
 
-    assert seen == [(True, True, True, 200), (False, False, False, 404)]
+    is_notified = kind == "action"  # nobody is notified of the run of a single lead
+    assert seen == [(is_notified, True, True, 200), (False, False, False, 404)]
     assert progress == [True, False]
 
 

@@ -17,15 +17,18 @@ from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.obs.event_feed import LoggedEvent
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.runs import Run
 
 PROGRESS: Final = "run.progress"
 """The progress of a run in a stream; it is no event of the log."""
 
 
 class EventScope(StrEnum):
-    """The subject of an event: a lead or an import with an owner, a user, or the whole team."""
+    """The subject of an event: a lead or an import with an owner, a run, a user, or the team."""
 
     OWNED = "owned"
+    RUN = "run"
     USER = "user"
     TEAM = "team"
 
@@ -41,7 +44,7 @@ class EventRule(msgspec.Struct, frozen=True):
 EVENT_RULES = (
     EventRule("leads.", Permission.LEADS_READ, EventScope.OWNED),
     EventRule("discovery.lead.", Permission.LEADS_READ, EventScope.OWNED),
-    EventRule("discovery.", Permission.DISCOVERY_READ, EventScope.TEAM),
+    EventRule("discovery.", Permission.DISCOVERY_READ, EventScope.RUN),
     EventRule("enrichment.", Permission.LEADS_READ, EventScope.OWNED),
     EventRule("features.", Permission.LEADS_READ, EventScope.OWNED),
     EventRule("scoring.", Permission.LEADS_READ, EventScope.OWNED),
@@ -49,7 +52,7 @@ EVENT_RULES = (
     EventRule("messaging.", Permission.MESSAGES_READ, EventScope.OWNED),
     EventRule("notifications.", Permission.SELF, EventScope.USER),
     EventRule("icp.", Permission.ICPS_READ, EventScope.TEAM),
-    EventRule("run.", Permission.DISCOVERY_READ, EventScope.TEAM),
+    EventRule("run.", Permission.DISCOVERY_READ, EventScope.RUN),
     EventRule("accounts.", Permission.USERS_READ, EventScope.TEAM),
 )
 """From the most special to the most general: the first that matches applies."""
@@ -84,10 +87,10 @@ def rule_for(event_type: str) -> EventRule:
 
 
 class EventOwners(msgspec.Struct, frozen=True):
-    """The owners of what events are about: of their subjects, and of runs that have one."""
+    """The owners of the subjects of events, and the runs that events are about."""
 
     subjects: Mapping[UUID, str] = {}
-    runs: Mapping[UUID, str] = {}
+    runs: Mapping[UUID, Run] = {}
 
 
 NO_OWNERS = EventOwners()
@@ -98,8 +101,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `types`: names or aliases; empty: all.
     `subject`, `run_id`: what the events must be about; None: anything.
-    `permissions`, `user_id`, `visibility`: the listener's rights; `by`: who acts, where the
-    visibility is limited.
+    `permissions`, `user_id`, `visibility`: the listener's rights.
     Listeners with equal filters get the same events.
     """
 
@@ -109,7 +111,6 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     permissions: frozenset[Permission]
     user_id: UUID | None
     visibility: Visibility = EVERYTHING
-    by: str = ""
 
     def with_rights_of(self, principal: Principal) -> "EventFilter":
         """Return the same filter with the rights that a principal has now."""
@@ -118,7 +119,6 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             permissions=principal.permissions,
             user_id=principal.user_id,
             visibility=principal.visibility,
-            by=principal.by if principal.visibility.is_limited else "",
         )
 
     @property
@@ -153,26 +153,25 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self.requests_type(event.type)
 
-    def may_see_run(self, run_id: UUID | None, run_owners: Mapping[UUID, str]) -> bool:
-        """Whether a run is the whole team's, or one's own import or bulk action."""
-        if not self.visibility.is_limited or run_id is None or run_id not in run_owners:
-            return True
-        owner = run_owners[run_id]
-        return owner == self.by or self.visibility.allows(owner or None)
-
     def _may_see(self, event: LoggedEvent, owners: EventOwners) -> bool:
         rule = rule_for(event.type)
         if rule.permission not in self.permissions:
             return False
         match rule.scope:
-            case EventScope.TEAM:
-                return self.may_see_run(_run_of(event), owners.runs)
+            case EventScope.TEAM | EventScope.RUN:
+                return self._may_see_run(event, owners)
             case EventScope.USER:
-                is_addressee = self._is_addressee(event)
-                return is_addressee and self.may_see_run(_run_of(event), owners.runs)
+                return self._is_addressee(event) and self._may_see_run(event, owners)
             case EventScope.OWNED:
                 owner = None if event.subject is None else owners.subjects.get(event.subject)
                 return self.visibility.allows(owner)
+
+    def _may_see_run(self, event: LoggedEvent, owners: EventOwners) -> bool:
+        """Whether the run of an event may be seen; one that is gone is hidden from the limited."""
+        run_id = _run_of(event)
+        if run_id is None or not self.visibility.is_limited:
+            return True
+        return run_id in owners.runs and self.visibility.allows_run(owners.runs[run_id])
 
     def _is_addressee(self, event: LoggedEvent) -> bool:
         """Whether an event is for this user, or for everybody with its permission."""
@@ -188,20 +187,19 @@ async def find_owners(db: Reader, events: Sequence[LoggedEvent]) -> EventOwners:
     run_ids = {run_id for event in events if (run_id := _run_of(event)) is not None}
     return EventOwners(
         await LeadOwnership(db).find_owners(list(subjects)),
-        await find_run_owners(db, list(run_ids)),
+        await runs.find(db, list(run_ids)),
     )
 
 
-async def find_run_owners(db: Reader, run_ids: Sequence[UUID]) -> Mapping[UUID, str]:
-    """Return whose imports and bulk actions runs are; those of the whole team are left out."""
-    return await LeadOwnership(db).find_run_owners(run_ids)
-
-
 def _run_of(event: LoggedEvent) -> UUID | None:
-    """Return the run that an event of the team or a notification is about."""
-    if rule_for(event.type).scope is EventScope.USER:
-        return _ADDRESSEE.decode(event.payload).about_run_id
-    return event.run_id or event.subject
+    """Return the run that an event or a notification is about."""
+    match rule_for(event.type).scope:
+        case EventScope.USER:
+            return _ADDRESSEE.decode(event.payload).about_run_id
+        case EventScope.RUN:
+            return event.run_id or event.subject
+        case _:
+            return event.run_id
 
 
 class _Addressee(msgspec.Struct):

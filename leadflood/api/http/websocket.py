@@ -21,7 +21,6 @@ from leadflood.api.http.event_permissions import (
     EventFilter,
     EventOwners,
     find_owners,
-    find_run_owners,
 )
 from leadflood.api.http.event_views import EventQuery, show
 from leadflood.api.http.platform import Platform
@@ -216,12 +215,11 @@ class EventStreams:
             if run_id is not None and subscription.filter.follows_run:
                 by_run.setdefault(run_id, []).append(subscription)
         states = await runs.find(self._db, list(by_run)) if by_run else {}
-        owners = await find_run_owners(self._db, list(states))
         for run_id, run in states.items():
             listeners = [
                 subscription
                 for subscription in by_run[run_id]
-                if subscription.filter.may_see_run(run_id, owners)
+                if subscription.filter.visibility.allows_run(run)
             ]
             if not listeners:
                 continue

@@ -83,5 +83,4 @@ def _reader_of(caller: Caller) -> NotificationReader:
         user_id=principal.user_id,
         permissions=tuple(sorted(permission.value for permission in principal.permissions)),
         visibility=principal.visibility,
-        by=principal.by,
     )

@@ -14,7 +14,7 @@ from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.values import Micros
 from leadflood.domain.runs.schemas import Funnel, RunCancellation
-from leadflood.engine.errors import Denied, NotFound
+from leadflood.engine.errors import NotFound
 from leadflood.engine.queue.runs import Run, RunFilter
 
 Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
@@ -73,21 +73,19 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def list_runs(query: RunQuery, caller: Caller, services: Services) -> Listed[RunView]:
     """List runs of any kind, newest first.
 
-    Imports and bulk actions of others are left out for those who see only their own leads: a
-    page may hold fewer than `limit` then.
+    Those who see only their own leads see searches and the runs that they opened themselves.
     """
     run_filter = RunFilter(kind=query.kind, state=query.state)
-    listed = await services.runs.list_page(run_filter, query.position(), query.fetch_limit)
-    hidden = await services.runs.find_hidden(listed, caller.principal)
-    page = paginate([RunView(**_values_of(run)) for run in listed], query)
-    visible = [run for run in page.data if run.id not in hidden]
-    return msgspec.structs.replace(page, data=visible)
+    listed = await services.runs.list_page(
+        run_filter, caller.visibility, query.position(), query.fetch_limit
+    )
+    return paginate([RunView(**_values_of(run)) for run in listed], query)
 
 
 @get("/v1/runs/{runId}", permission="jobs:read", errors=(NotFound,))
 async def get_run(run_id: UUID, caller: Caller, services: Services) -> RunDetail:
     """Show a run: its leads stage by stage, its jobs, its money and its caps."""
-    report = await services.runs.get_report(run_id, caller.principal)
+    report = await services.runs.get_report(run_id, caller.visibility)
     return RunDetail(
         **_values_of(report.run),
         progress=report.funnel,
@@ -97,7 +95,7 @@ async def get_run(run_id: UUID, caller: Caller, services: Services) -> RunDetail
     )
 
 
-@put("/v1/runs/{runId}/cancellation", permission="discovery:write", errors=(NotFound, Denied))
+@put("/v1/runs/{runId}/cancellation", permission="discovery:write", errors=(NotFound,))
 async def cancel_run(
     run_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Cancellation:
@@ -116,5 +114,6 @@ async def record_cancellation(uow: UnitOfWork, cancellation: RunCancellation) ->
 
 def _values_of(run: Run) -> dict[str, Any]:
     values = msgspec.structs.asdict(run)
+    del values["opened_by"], values["is_shared"]
     values["is_cancelled"] = values.pop("cancelled")
     return values

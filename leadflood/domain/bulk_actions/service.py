@@ -178,10 +178,7 @@ def _require_permission(action: BulkAction, principal: Principal) -> None:
 
 async def _get_action(db: Reader, run_id: UUID, principal: Principal) -> StoredAction:
     action = (await repository.find_actions(db, [run_id])).get(run_id)
-    is_hidden = principal.visibility.is_limited and (
-        action is not None and action.created_by != principal.by
-    )
-    if action is None or is_hidden:
+    if action is None or not principal.visibility.allows_run(await runs.get(db, run_id)):
         raise NotFound(f"there is no bulk action {run_id}", code="bulk.not_found")
     return action
 

@@ -1,17 +1,10 @@
 -- fragment: visible
--- What a reader may see: with the permission, and (an owner is given) not of the imports and bulk
--- actions of others.
+-- What a reader may see: with the permission, and (an owner is given) of no run that is others'.
 permission = ANY(:permissions::text[]) AND (user_id IS NULL OR user_id = :user_id::uuid)
-    AND (:owner::text IS NULL OR NOT EXISTS (
+    AND (:owner::text IS NULL OR subject_kind IS DISTINCT FROM 'run' OR EXISTS (
         SELECT FROM run
-        LEFT JOIN import ON import.run_id = run.id
-        LEFT JOIN bulk_action ON bulk_action.run_id = run.id
-        WHERE run.id = CASE WHEN notification.subject_kind = 'run'
-                THEN notification.subject_id::uuid END
-            AND CASE run.kind
-                WHEN 'import' THEN import.owner IS DISTINCT FROM :owner::text
-                WHEN 'bulk' THEN bulk_action.created_by IS DISTINCT FROM :actor::text
-                ELSE false END))
+        WHERE run.id = CASE WHEN subject_kind = 'run' THEN subject_id::uuid END
+            AND (run.is_shared OR run.opened_by = :owner::text)))
 
 -- name: lock_position
 -- Where the log was read to; the node that holds it writes, the others come again later.

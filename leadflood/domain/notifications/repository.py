@@ -143,7 +143,6 @@ def _rights_of(reader: NotificationReader) -> dict[str, object]:
         "user_id": reader.user_id,
         "permissions": list(reader.permissions),
         "owner": reader.visibility.owner,
-        "actor": reader.by,
     }
 
 

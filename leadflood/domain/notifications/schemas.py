@@ -91,14 +91,13 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 class NotificationReader(msgspec.Struct, frozen=True, kw_only=True):
     """A reader: `name` owns the marks; `user_id` None: an operator.
 
-    `visibility` limited: the imports and bulk actions of others are hidden; `by` is who acts.
+    `visibility` limited: what is about runs of others is hidden.
     """
 
     name: str
     user_id: UUID | None
     permissions: tuple[str, ...]
     visibility: Visibility = EVERYTHING
-    by: str = ""
 
 
 class NotificationCreated(Event, frozen=True, tag="notifications.notification.created"):

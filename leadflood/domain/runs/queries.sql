@@ -61,13 +61,3 @@ WHERE run_id = :run_id::uuid AND lead_id = ANY (:lead_ids::uuid[]) AND code IS N
 -- name: list_accepted_references
 -- The references of what the other side took.
 SELECT reference FROM intent WHERE run_id = :run_id::uuid AND state = 'accepted' ORDER BY id
-
--- name: find_hidden_runs
--- Imports and bulk actions of others: searches and single leads are the whole team's.
-SELECT run.id FROM run
-LEFT JOIN import ON import.run_id = run.id
-LEFT JOIN bulk_action ON bulk_action.run_id = run.id
-WHERE run.id = ANY (:ids::uuid[]) AND CASE run.kind
-    WHEN 'import' THEN import.owner IS DISTINCT FROM :owner::text
-    WHEN 'bulk' THEN bulk_action.created_by IS DISTINCT FROM :actor::text
-    ELSE false END

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.runs.schemas import Funnel, LeadCost
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader
@@ -17,21 +16,6 @@ async def count_funnel(db: Reader, run_id: UUID) -> Funnel:
     if row is None:
         raise LookupError("a statement of sub-selects always has a row")
     return Funnel(**dict(row.items()))
-
-
-async def find_hidden_runs(
-    db: Reader, run_ids: Sequence[UUID], principal: Principal
-) -> frozenset[UUID]:
-    """Return which of these runs are imports and bulk actions of others, hidden from them."""
-    if not run_ids or not principal.visibility.is_limited:
-        return frozenset()
-    rows = await db.fetch(
-        SQL.find_hidden_runs,
-        ids=list(run_ids),
-        owner=principal.visibility.owner,
-        actor=principal.by,
-    )
-    return frozenset(row["id"] for row in rows)
 
 
 async def list_lead_costs(

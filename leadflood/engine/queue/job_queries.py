@@ -35,6 +35,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `subject` is what they are about: what is kept of settled ones does not say, so only
     live and dead jobs are found by it; `stages` are those that may be about such a thing.
+    `owner`: of runs that are shared, or that this user has opened.
     """
 
     run_id: UUID | None = None
@@ -42,6 +43,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState | None = None
     subject: UUID | None = None
     stages: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +91,11 @@ async def list_page(
     """
     start = before or NEWEST
     bounds = {"before": start, "limit": limit + 1}
-    scope = {"run_id": job_filter.run_id, "stage": job_filter.stage}
+    scope = {
+        "run_id": job_filter.run_id,
+        "stage": job_filter.stage,
+        "owner": job_filter.owner,
+    }
     if job_filter.subject is not None:
         rows = await db.fetch(SQL.list_jobs_about, **_about(job_filter), **bounds)
     elif job_filter.state is JobState.RUNNING:
@@ -117,6 +123,7 @@ async def _search(db: Reader, job_filter: JobFilter, start: UUID, limit: int) ->
             **bounds,
             run_id=job_filter.run_id,
             stage=job_filter.stage,
+            owner=job_filter.owner,
             states=_numbers(job_filter.state),
             limit=limit - len(rows_found) + 1,
         )
@@ -132,7 +139,8 @@ async def _search(db: Reader, job_filter: JobFilter, start: UUID, limit: int) ->
 
 def _stretches(job_filter: JobFilter, limit: int) -> Sequence[int]:
     """Return how many jobs to scan at once: no more than a page where everything fits."""
-    if job_filter.run_id is None and job_filter.stage is None and job_filter.state is None:
+    narrows = (job_filter.run_id, job_filter.stage, job_filter.state, job_filter.owner)
+    if all(narrow is None for narrow in narrows):
         return (limit + 1,)
     return STRETCHES
 
@@ -175,6 +183,7 @@ def _about(job_filter: JobFilter) -> dict[str, object]:
         "run_id": job_filter.run_id,
         "stage": job_filter.stage,
         "states": _numbers(job_filter.state),
+        "owner": job_filter.owner,
     }
 
 

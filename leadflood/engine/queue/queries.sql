@@ -236,6 +236,8 @@ FROM (
 WHERE (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
   AND (:stage::text IS NULL OR stage = :stage::text)
   AND (:states::smallint[] IS NULL OR state = ANY (:states::smallint[]))
+  AND (:owner::text IS NULL OR EXISTS (
+      SELECT FROM run WHERE run.id = recent.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_stretch_end
@@ -257,6 +259,8 @@ SELECT id, stage, run_id, state, attempts, losses, created_at,
 FROM job WHERE state = 1 AND id < :before::uuid
   AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
   AND (:stage::text IS NULL OR stage = :stage::text)
+  AND (:owner::text IS NULL OR EXISTS (
+      SELECT FROM run WHERE run.id = job.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_ended_badly
@@ -278,6 +282,8 @@ FROM (
        AND (:stage::text IS NULL OR stage = :stage::text)
        AND NOT EXISTS (SELECT FROM history WHERE history.id = dead_letter.id)
      ORDER BY id DESC LIMIT :limit::int)) AS ended
+WHERE (:owner::text IS NULL OR EXISTS (
+      SELECT FROM run WHERE run.id = ended.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_jobs_about
@@ -298,6 +304,8 @@ WHERE id < :before::uuid
   AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
   AND (:stage::text IS NULL OR stage = :stage::text)
   AND (:states::smallint[] IS NULL OR state = ANY (:states::smallint[]))
+  AND (:owner::text IS NULL OR EXISTS (
+      SELECT FROM run WHERE run.id = about.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_dead_errors
@@ -307,25 +315,28 @@ SELECT id, error FROM dead_letter WHERE id = ANY (:ids::uuid[])
 -- name: list_runs
 -- Runs, newest first, behind a place.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, cancelled_by
+       cancelled_at, opened_by, is_shared
 FROM run WHERE id < :before::uuid AND (:state::text IS NULL OR state = :state::text)
   AND (:kind::text IS NULL OR kind = :kind::text)
+  AND (:owner::text IS NULL OR is_shared OR opened_by = :owner::text)
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_kind_runs
 -- Runs of a rarer kind, newest first, behind a place.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, cancelled_by
+       cancelled_at, opened_by, is_shared
 FROM run WHERE kind = :kind::text AND kind <> 'lead' AND id < :before::uuid
   AND (:state::text IS NULL OR state = :state::text)
+  AND (:owner::text IS NULL OR is_shared OR opened_by = :owner::text)
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_running_runs
 -- Runs that go on, newest first, behind a place.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, cancelled_by
+       cancelled_at, opened_by, is_shared
 FROM run WHERE state = 'running' AND id < :before::uuid
   AND (:kind::text IS NULL OR kind = :kind::text)
+  AND (:owner::text IS NULL OR is_shared OR opened_by = :owner::text)
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: count_jobs
@@ -379,7 +390,7 @@ SELECT id FROM run WHERE key = :key::text
 -- name: find_runs
 -- Find runs, with what they allow.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, cancelled_by
+       cancelled_at, opened_by, is_shared
 FROM run WHERE id = ANY (:ids::uuid[])
 
 -- name: cancel_run
@@ -553,7 +564,7 @@ FROM dead_letter GROUP BY stage, error_code ORDER BY letters DESC, stage, error_
 -- name: list_open_runs
 -- The runs that go on, newest first.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, cancelled_by
+       cancelled_at, opened_by, is_shared
 FROM run WHERE state = 'running' ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_live_keys

@@ -36,7 +36,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as it stands."""
+    """A run as it stands; `opened_by` and `is_shared` say whose it is, as in `NewRun`."""
 
     id: UUID
     kind: str
@@ -49,13 +49,19 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     ended_at: datetime | None
     cancelled: bool
+    opened_by: str = ""
+    is_shared: bool = False
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter of runs; a field that is None does not filter."""
+    """A filter of runs; a field that is None does not filter.
+
+    `owner`: those that are shared, or that this user has opened.
+    """
 
     kind: str | None = None
     state: str | None = None
+    owner: str | None = None
 
 
 _NEWEST = UUID(int=2**128 - 1)
@@ -128,7 +134,12 @@ async def list_page(
     db: Reader, run_filter: RunFilter, before: UUID | None = None, limit: int = 50
 ) -> list[Run]:
     """List runs, newest first, behind a place."""
-    params = {"kind": run_filter.kind, "before": before or _NEWEST, "limit": limit}
+    params = {
+        "kind": run_filter.kind,
+        "owner": run_filter.owner,
+        "before": before or _NEWEST,
+        "limit": limit,
+    }
     if run_filter.state == "running":
         rows = await db.fetch(SQL.list_running_runs, **params)
     elif run_filter.kind not in {None, _COMMON}:
@@ -168,4 +179,6 @@ def _run(row: Row) -> Run:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
         cancelled=row["cancelled_at"] is not None,
+        opened_by=row["opened_by"],
+        is_shared=row["is_shared"],
     )

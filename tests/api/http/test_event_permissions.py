@@ -12,7 +12,7 @@ from leadflood.engine.queue.event import name_of
         ("reviews.round.ended", Permission.ADMIN_READ, EventScope.TEAM),
         ("engine.node.lost", Permission.ADMIN_READ, EventScope.TEAM),
         ("discovery.lead.discovered", Permission.LEADS_READ, EventScope.OWNED),
-        ("discovery.page.fetched", Permission.DISCOVERY_READ, EventScope.TEAM),
+        ("discovery.page.fetched", Permission.DISCOVERY_READ, EventScope.RUN),
     ],
 )
 def test_an_event_without_a_rule_is_about_its_lead_or_needs_the_system_permission(

@@ -1,4 +1,4 @@
-"""Owners of leads, imports and bulk actions, read from the tables of other slices."""
+"""Owners of leads and imports, read from the tables of other slices."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -15,15 +15,4 @@ async def list_lead_owners(db: Reader, ids: Sequence[UUID]) -> Mapping[UUID, str
     if not ids:
         return {}
     rows = await db.fetch(SQL.list_lead_owners, ids=list(ids))
-    return {row["id"]: row["owner"] for row in rows}
-
-
-async def list_run_owners(db: Reader, ids: Sequence[UUID]) -> Mapping[UUID, str]:
-    """Return whose imports and bulk actions runs are, by id; other runs are the whole team's.
-
-    The owner of an import is a user id, that of a bulk action whoever acted (`user:<id>`).
-    """
-    if not ids:
-        return {}
-    rows = await db.fetch(SQL.list_run_owners, ids=list(ids))
     return {row["id"]: row["owner"] for row in rows}

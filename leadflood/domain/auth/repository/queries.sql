@@ -336,12 +336,6 @@ SELECT requested AS id, owner FROM chain WHERE merged_into IS NULL AND owner IS 
 UNION ALL
 SELECT run_id AS id, owner FROM import WHERE run_id = ANY(:ids::uuid[]) AND owner IS NOT NULL
 
--- name: list_run_owners
--- Whose imports and bulk actions runs are: as users or as whoever acts; empty for nobody's.
-SELECT run_id AS id, coalesce(owner, '') AS owner FROM import WHERE run_id = ANY(:ids::uuid[])
-UNION ALL
-SELECT run_id AS id, created_by AS owner FROM bulk_action WHERE run_id = ANY(:ids::uuid[])
-
 -- name: find_proof
 -- What the master secret of this database proves itself by.
 SELECT proof FROM master_secret

@@ -1,6 +1,7 @@
 """Principals: who calls, what they may do and which leads they see."""
 
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -17,8 +18,20 @@ class PrincipalKind(StrEnum):
     NOBODY = "nobody"
 
 
+class OwnedRun(Protocol):
+    """A run as far as it says whose it is: `opened_by` a user, empty for nobody."""
+
+    @property
+    def opened_by(self) -> str:
+        """Who opened it."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the whole team's."""
+
+
 class Visibility(msgspec.Struct, frozen=True):
-    """Visibility of leads to a principal: all, or those of one owner. The default is all.
+    """Visibility to a principal: of all, or of what one owner has. The default is all.
 
     `owner_id` is the owner's user id, None for all; queries take it as a parameter.
     """
@@ -38,6 +51,10 @@ class Visibility(msgspec.Struct, frozen=True):
     def allows(self, owner: UUID | str | None) -> bool:
         """Whether a lead of this owner may be seen; None is a lead that nobody owns."""
         return self.owner_id is None or (owner is not None and str(owner) == self.owner)
+
+    def allows_run(self, run: OwnedRun) -> bool:
+        """Whether a run may be seen, with its jobs, events and notifications."""
+        return run.is_shared or self.allows(run.opened_by)
 
 
 EVERYTHING = Visibility()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from leadflood.domain.auth.repository.lead_owners import list_lead_owners, list_run_owners
+from leadflood.domain.auth.repository.lead_owners import list_lead_owners
 from leadflood.engine.db.tx import Reader
 
 
@@ -16,7 +16,3 @@ class LeadOwnership:
     async def find_owners(self, ids: Sequence[UUID]) -> Mapping[UUID, str]:
         """Return the owners of leads and imports by id; what nobody owns is left out."""
         return await list_lead_owners(self._db, ids)
-
-    async def find_run_owners(self, ids: Sequence[UUID]) -> Mapping[UUID, str]:
-        """Return whose imports and bulk actions runs are; those of the whole team are left out."""
-        return await list_run_owners(self._db, ids)

@@ -5,8 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas.principals import Principal
-from leadflood.domain.runs import repository
+from leadflood.domain.auth.schemas.principals import Principal, Visibility
 from leadflood.domain.runs.rules import settle_cap
 from leadflood.domain.runs.schemas import (
     BudgetDefaults,
@@ -17,7 +16,7 @@ from leadflood.domain.runs.schemas import (
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Denied, NotFound
+from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun, Run, RunFilter
@@ -114,22 +113,19 @@ class RunService:
         """Return a run. Raises: NotFound."""
         return await runs.get(self._db, run_id)
 
-    async def list_page(self, run_filter: RunFilter, before: UUID | None, limit: int) -> list[Run]:
-        """List runs of any kind, newest first, behind a position."""
+    async def list_page(
+        self, run_filter: RunFilter, visibility: Visibility, before: UUID | None, limit: int
+    ) -> list[Run]:
+        """List runs of any kind, newest first, behind a position.
+
+        Who sees only their own sees the runs they opened, and searches, which are everybody's.
+        """
+        run_filter = msgspec.structs.replace(run_filter, owner=visibility.owner)
         return await runs.list_page(self._db, run_filter, before, limit)
 
-    async def find_hidden(self, listed: Sequence[Run], principal: Principal) -> frozenset[UUID]:
-        """Return which of these runs are hidden from the principal: imports and actions of others.
-
-        Who sees only their own leads sees no work of others on theirs; searches are everybody's.
-        """
-        return await repository.find_hidden_runs(self._db, [run.id for run in listed], principal)
-
-    async def get_report(self, run_id: UUID, principal: Principal) -> RunReport:
+    async def get_report(self, run_id: UUID, visibility: Visibility) -> RunReport:
         """Return a run with its leads stage by stage, its jobs and its money. Raises: NotFound."""
-        run = await self.get(run_id)
-        await _require_visible(self._db, run, principal)
-        return await self._reports.report(run)
+        return await self._reports.report(await get_visible(self._db, run_id, visibility))
 
     async def cancel(self, tx: Tx, run_id: UUID, by: str) -> RunCancellation:
         """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished.
@@ -140,21 +136,14 @@ class RunService:
         return RunCancellation(await runs.get(tx, run_id), is_new)
 
     async def cancel_as(self, tx: Tx, run_id: UUID, principal: Principal) -> RunCancellation:
-        """Cancel a run that the principal may stop.
-
-        Raises: NotFound; Denied for work on a single lead, which may be another's.
-        """
-        run = await runs.get(tx, run_id)
-        await _require_visible(tx, run, principal)
-        if principal.visibility.is_limited and run.kind == "lead":
-            raise Denied(
-                "who sees only their own leads cannot stop the work on a single one, which may be"
-                " another's: ask a manager",
-                code="run.cancel.denied",
-            )
+        """Cancel a run that the principal sees. Raises: NotFound."""
+        await get_visible(tx, run_id, principal.visibility)
         return await self.cancel(tx, run_id, principal.by)
 
 
-async def _require_visible(db: Reader, run: Run, principal: Principal) -> None:
-    if await repository.find_hidden_runs(db, [run.id], principal):
-        raise NotFound(f"there is no run {run.id}", code="run.not_found")
+async def get_visible(db: Reader, run_id: UUID, visibility: Visibility) -> Run:
+    """Return a run. Raises: NotFound, also where it is hidden."""
+    run = await runs.get(db, run_id)
+    if not visibility.allows_run(run):
+        raise NotFound(f"there is no run {run_id}", code="run.not_found")
+    return run

@@ -1,4 +1,4 @@
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -10,14 +10,13 @@ from leadflood.domain.auth.schemas.principals import (
     Visibility,
 )
 from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
-from leadflood.domain.runs.schemas import NO_SPENDING, BudgetDefaults, RunLimits
+from leadflood.domain.runs.schemas import NO_SPENDING, BudgetDefaults, RunLimits, RunOpener
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Denied, NotFound
+from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.runs import RunFilter
-from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 BUDGET = BudgetDefaults(currency="EUR", run_micros=5_000, lead_micros=70)
@@ -40,22 +39,6 @@ def a_rep() -> Principal:
         role=Role.SALES_REP,
         visibility=Visibility(user_id),
     )
-
-
-async def open_import(database: Database, runs: RunService, owner: str | None) -> UUID:
-    run_id = await runs.open_run(database, "import", RunLimits(), title="a file")
-    await database.execute(
-        sql(
-            "INSERT INTO import (run_id, name, sha256, encoding, delimiter, mapping, good_count,"
-            " bad_count, created_at, owner)"
-            " VALUES ($1, 'a file', sha256(''), 'utf-8', ',', '{}', 0, 0, now(), $2)",
-            "run_id",
-            "owner",
-        ),
-        run_id=run_id,
-        owner=owner,
-    )
-    return run_id
 
 
 async def test_a_run_without_caps_of_its_own_gets_those_of_the_settings(
@@ -99,64 +82,61 @@ async def test_equal_keys_are_one_run(database: Database, runs: RunService) -> N
     assert again == (first[0], False)
 
 
-async def test_imports_of_others_are_hidden_and_searches_are_everybodys(
+async def test_a_run_is_seen_by_who_opened_it_and_a_search_by_everybody(
     database: Database, runs: RunService
 ) -> None:
     rep = a_rep()
-    own = await open_import(database, runs, rep.visibility.owner)
-    other = await open_import(database, runs, str(uuid4()))
-    unowned = await open_import(database, runs, None)
-    search = await runs.open_run(database, "search", RunLimits(), title="a search")
-    listed = await runs.list_page(RunFilter(), None, 50)
-
-    hidden = await runs.find_hidden(listed, rep)
-
-    assert {run.id for run in listed} - hidden == {own, search}
-    assert hidden == {other, unowned}
-    assert not await runs.find_hidden(listed, msgspec.structs.replace(rep, visibility=EVERYTHING))
-    assert (await runs.get_report(own, rep)).run.id == own
-    with pytest.raises(NotFound):
-        await runs.get_report(other, rep)
-
-
-async def test_bulk_actions_of_others_cannot_be_cancelled(
-    database: Database, runs: RunService
-) -> None:
-    rep = a_rep()
-    ids = [await runs.open_run(database, "bulk", RunLimits(), title="tag") for _ in range(2)]
-    for run_id, actor in zip(ids, (rep.by, "operator"), strict=True):
-        await database.execute(
-            sql(
-                "INSERT INTO bulk_action (run_id, action, parameters, item_count, created_at,"
-                " created_by) VALUES ($1, 'tag', '{}', 1, now(), $2)",
-                "run_id",
-                "actor",
-            ),
-            run_id=run_id,
-            actor=actor,
+    own, other, unowned = [
+        await runs.open_run(database, kind, opened_by(user_id), title=kind)
+        for kind, user_id in (
+            ("import", rep.visibility.owner or ""),
+            ("lead", str(uuid4())),
+            ("bulk", ""),
         )
+    ]
+    search = await runs.open_run(
+        database, "search", opened_by(str(uuid4())), title="a search", is_shared=True
+    )
+    everything = await runs.list_page(RunFilter(), EVERYTHING, None, 50)
+    visible = await runs.list_page(RunFilter(), rep.visibility, None, 50)
+
+    assert {run.id for run in visible} == {own, search}
+    assert {run.id for run in everything} == {own, search, other, unowned}
+    assert (await runs.get_report(own, rep.visibility)).run.id == own
+    for hidden in (other, unowned):
+        with pytest.raises(NotFound):
+            await runs.get_report(hidden, rep.visibility)
+
+
+async def test_runs_of_others_cannot_be_cancelled(database: Database, runs: RunService) -> None:
+    rep = a_rep()
+    owners = (rep.visibility.owner or "", str(uuid4()))
+    own, other = [
+        await runs.open_run(database, "lead", opened_by(user_id), title="one") for user_id in owners
+    ]
 
     async with database.transaction() as tx:
-        cancellation = await runs.cancel_as(tx, ids[0], rep)
-        again = await runs.cancel_as(tx, ids[0], rep)
+        cancellation = await runs.cancel_as(tx, own, rep)
+        again = await runs.cancel_as(tx, own, rep)
         with pytest.raises(NotFound):
-            await runs.cancel_as(tx, ids[1], rep)
+            await runs.cancel_as(tx, other, rep)
 
     assert (cancellation.is_new, cancellation.run.cancelled) == (True, True)
     assert (again.is_new, again.run.cancelled) == (False, True)
 
 
-async def test_work_on_a_single_lead_is_stopped_only_by_who_sees_all_leads(
+async def test_caps_above_the_settings_are_lowered_for_who_may_not_exceed_them(
     database: Database, runs: RunService
 ) -> None:
-    run_id = await runs.open_run(database, "lead", RunLimits(), title="one lead")
-    rep = a_rep()
+    asked = RunLimits(cap_micros=10**15, lead_cap_micros=10**15)
+    free = msgspec.structs.replace(asked, opener=RunOpener(may_exceed_caps=True))
 
-    async with database.transaction() as tx:
-        with pytest.raises(Denied) as refusal:
-            await runs.cancel_as(tx, run_id, rep)
-        manager = msgspec.structs.replace(rep, visibility=EVERYTHING)
-        cancellation = await runs.cancel_as(tx, run_id, manager)
+    lowered = await runs.get(await runs.open_run(database, "lead", asked, title="lowered"))
+    granted = await runs.get(await runs.open_run(database, "lead", free, title="granted"))
 
-    assert refusal.value.error_code == "run.cancel.denied"
-    assert cancellation.is_new
+    assert (lowered.cap_micros, lowered.lead_cap_micros) == (5_000, 70)
+    assert (granted.cap_micros, granted.lead_cap_micros) == (10**15, 10**15)
+
+
+def opened_by(user_id: str) -> RunLimits:
+    return RunLimits(opener=RunOpener(user_id=user_id))
