@@ -8,6 +8,7 @@ from typing import Annotated
 import anyio
 import msgspec
 import typer
+from anyio.abc import TaskStatus
 
 from leadflood.api.http.settings import warning_of
 from leadflood.app import open_node, open_storage, serve_node
@@ -45,7 +46,7 @@ def _with_address(settings: Settings, host: str | None, port: int | None) -> Set
 async def _serve(settings: Settings) -> None:
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            group.start_soon(_stop_on_signal, scope)
+            await group.start(_stop_on_signal, scope)
             async with open_storage(settings, report=print_message) as storage:
                 await _run_node(storage)
         group.cancel_scope.cancel()
@@ -64,9 +65,12 @@ async def _run_node(storage: Storage) -> None:
         await serve_node(node, announce)
 
 
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+async def _stop_on_signal(
+    scope: anyio.CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     """Stop in order on the first signal, at once on the second."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for number in signals:
             if scope.cancel_called:
                 print_message("serve: stopping at once")

@@ -63,6 +63,29 @@ async def test_it_says_where_it_listens_answers_and_ends_in_order_on_sigterm(
         assert [chunk async for chunk in process.stdout] == []  # logs go to stderr, by level
 
 
+IMPORT_IS_INTERRUPTED = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "leadflood.cli":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["leadflood", "serve"]
+from leadflood.__main__ import main
+main()
+"""
+
+
+async def test_a_sigterm_while_it_is_still_being_loaded_ends_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IMPORT_IS_INTERRUPTED]
+
+    ended = await anyio.run_process(command, check=False, env=environment(tmp_path, None, {}))
+
+    assert (ended.returncode, ended.stderr) == (0, b"serve: stopped before it started\n")
+
+
 async def test_an_address_that_others_reach_is_warned_of_and_served(
     tmp_path: Path, database_settings: Settings
 ) -> None:

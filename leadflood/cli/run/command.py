@@ -151,16 +151,17 @@ def _exclusive_run(folder: Path, key: str) -> Iterator[None]:
     """Refuse the same run twice at once on this machine: both would write the same file."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{key.partition(':')[2][:32]}.lock")
+    if not lock.try_alone() or not lock.is_in_place():
+        lock.close()
+        raise Conflict(
+            "the same run is active in another process: wait for it, or stop it and start"
+            " again (it continues where it stopped)",
+            code="run.running",
+        )
     try:
-        if not lock.try_alone():
-            raise Conflict(
-                "the same run is active in another process: wait for it, or stop it and start"
-                " again (it continues where it stopped)",
-                code="run.running",
-            )
         yield
     finally:
-        lock.close()
+        lock.remove()
 
 
 async def _run(settings: Settings, prepared: PreparedRun) -> int:

@@ -40,6 +40,8 @@ OLD_PROCESSES_WAIT_SECONDS = 90.0
 LEAVE_SECONDS = 10.0
 FAST_STOP_SECONDS = 60.0
 WATCH_SECONDS = 1.0
+REFUSED_SECONDS = 30.0
+"""For so long a live server that is not in recovery may refuse a starting process."""
 OLD_PROCESSES = "pre-existing shared memory block"
 
 Report = Callable[[str], None]
@@ -60,6 +62,7 @@ class EmbeddedServer:
         self._report = report or (lambda _: None)
         self._socket_folder = Path()
         self._reported_at = clock.monotonic()
+        self._refusal = "no answer yet"
 
     @property
     def data_folder(self) -> Path:
@@ -109,16 +112,35 @@ class EmbeddedServer:
     async def _bring_up(self) -> None:
         started_at = self._clock.monotonic()
         self._reported_at = started_at - REPORT_EVERY_SECONDS + FIRST_REPORT_SECONDS
+        refused_at = started_at
         launches = 0
         while (answer := await self._probe()) is not _Answer.READY:
-            waited_seconds = self._clock.monotonic() - started_at
-            self._tell(f"the database server is starting or recovering ({waited_seconds:.0f} s)")
-            if answer is _Answer.NOTHING and not await self._is_alive():
+            now = self._clock.monotonic()
+            self._tell(
+                f"the database server is starting or recovering ({now - started_at:.0f} s;"
+                f" last answer: {self._refusal})"
+            )
+            if answer is _Answer.STARTING:
+                refused_at = now
+            elif await self._is_alive():
+                self._judge_refusal(now - refused_at)
+            else:
                 if launches:
-                    await self._judge_failed_start(launches, waited_seconds)
+                    await self._judge_failed_start(launches, now - started_at)
                 launches += 1
+                refused_at = now
                 await to_thread.run_sync(self._process.launch)
             await self._clock.sleep(POLL_SECONDS)
+
+    def _judge_refusal(self, seconds: float) -> None:
+        """Give up on a server that lives, is not in recovery and lets nobody in."""
+        if seconds > REFUSED_SECONDS:
+            raise DatabaseRefused(
+                f"the database server in {self._process.folder} lives and has let nobody in for"
+                f" {seconds:.0f} s; its last answer: {self._refusal}; stop it (kill -INT and the"
+                f" number in {self._process.files / 'postmaster.pid'}) and start again",
+                code="database.unreachable",
+            )
 
     async def _is_alive(self) -> bool:
         return self._process.has_launched() or await self._find_postmaster() is not None
@@ -144,15 +166,18 @@ class EmbeddedServer:
     async def _probe(self) -> _Answer:
         folder = await to_thread.run_sync(self._process.read_socket_folder)
         if folder is None:
+            self._refusal = "it has not written where it listens"
             return _Answer.NOTHING
         self._socket_folder = folder
         try:
             connection = await asyncpg.connect(
                 self.url_of("postgres"), timeout=PROBE_TIMEOUT_SECONDS
             )
-        except (asyncpg.OperatorInterventionError, TimeoutError):
+        except asyncpg.OperatorInterventionError as error:
+            self._refusal = _describe(error)
             return _Answer.STARTING  # or stopping
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            self._refusal = _describe(error)  # a TimeoutError is an OSError
             return _Answer.NOTHING
         except asyncpg.TooManyConnectionsError:
             return _Answer.READY
@@ -242,6 +267,11 @@ async def _join(data_folder: Path, clock: Clock, users: FileLock) -> None:
                 f"{data_folder / 'users.lock'} is held by something that is not leadflood: end it",
                 code="database.users_lock",
             )
+
+
+def _describe(error: BaseException) -> str:
+    """Return an error in a line."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 async def _make_database(session: Tx) -> None:

@@ -18,6 +18,7 @@ class FileLock:
     """An open lock file; each object counts as its own holder, even inside one process."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         # not inherited: a server started while the file is open must not keep the lock alive
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -42,6 +43,18 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def is_in_place(self) -> bool:
+        """Whether the path still names this file: its last holder may have removed it."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def remove(self) -> None:
+        """Remove the file, held alone, and release the lock."""
+        self._path.unlink(missing_ok=True)
+        self.close()
 
     def close(self) -> None:
         """Release the lock."""

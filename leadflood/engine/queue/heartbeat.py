@@ -90,13 +90,18 @@ async def hold_after_silence(db: Reader, clock: Clock, held_after_seconds: float
 
 
 class LockFile:
-    """A file that is locked as long as this process lives."""
+    """A file that is locked as long as this process lives.
+
+    It gets its name once it is locked: who looks for dead ones never sees a living one unlocked.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
-        self._lock = FileLock(self.path)
+        unnamed = self.path.with_suffix(".new")
+        self._lock = FileLock(unnamed)
         self._lock.try_alone()
+        unnamed.rename(self.path)
 
     def close(self) -> None:
         """Unlock and remove."""

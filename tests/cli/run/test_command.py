@@ -235,13 +235,21 @@ def test_a_run_that_does_its_own_work_leaves_other_jobs_alone(
 
 
 def test_the_same_run_twice_at_once_is_refused(
-    cli: Cli, output: Path, on_database: OnDatabase
+    cli: Cli, output: Path, on_database: OnDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     input_file = CSV_DATA / "apollo_b.csv"
     words = ("run", "--icp", EXAMPLE_ICP, "--input", input_file, "--output", output)
+    paths: list[Path] = []
+    remove = FileLock.remove
+
+    def record_path(lock: FileLock) -> None:
+        paths.append(lock._path)
+        remove(lock)
+
+    monkeypatch.setattr(FileLock, "remove", record_path)
     cli(*words)
-    [lock] = (Path(cli.environment["LEADFLOOD_DATA"]) / "runs").iterdir()
-    run_lock = FileLock(lock)
+    assert not list((Path(cli.environment["LEADFLOOD_DATA"]) / "runs").iterdir())
+    run_lock = FileLock(paths[0])
     assert run_lock.try_alone()
 
     result = cli(*words)

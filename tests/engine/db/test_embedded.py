@@ -14,6 +14,7 @@ import anyio
 import asyncpg
 import pytest
 from leadflood.engine.clock import SystemClock
+from leadflood.engine.db import embedded
 from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.filelock import FileLock
@@ -327,6 +328,24 @@ def test_a_server_that_cannot_start_says_why(data: Path) -> None:
 
     assert code == 3
     assert "shared_buffers" in talk
+
+
+async def test_a_live_server_that_lets_nobody_in_is_given_up_with_its_last_answer(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "REFUSED_SECONDS", 0.3)
+    monkeypatch.setattr(embedded, "FIRST_REPORT_SECONDS", 0.0)
+    messages: list[str] = []
+
+    async with embedded_postgres(data, SystemClock(), messages.append, durable=False) as server:
+        socket_file = data / "postgres/socket/.s.PGSQL.5432"
+        await anyio.to_thread.run_sync(socket_file.unlink)
+        with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(DatabaseRefused) as refusal:
+            await server.ensure_running()
+
+    assert refusal.value.error_code == "database.unreachable"
+    assert "FileNotFoundError" in str(refusal.value)
+    assert any("last answer: FileNotFoundError" in message for message in messages)
 
 
 @pytest.mark.skipif(not is_root, reason="only root has a user to leave")

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Denied
 from leadflood.engine.queue import repository
@@ -184,6 +185,25 @@ def test_a_lock_file_that_a_living_process_holds_is_left_alone(tmp_path: Path) -
     lock.close()
 
     assert not list(tmp_path.iterdir())
+
+
+def test_who_looks_while_a_lock_file_is_made_does_not_take_its_process_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead: list[str] = []
+    try_alone = FileLock.try_alone
+
+    def look_first(lock: FileLock) -> bool:
+        monkeypatch.setattr(FileLock, "try_alone", try_alone)
+        dead.extend(list_dead_locks(tmp_path))
+        return try_alone(lock)
+
+    monkeypatch.setattr(FileLock, "try_alone", look_first)
+    lock = LockFile(tmp_path)
+
+    assert not dead
+    assert not list_dead_locks(tmp_path)
+    lock.close()
 
 
 async def test_a_new_live_database_starts_with_sending_held(bench: EngineBench) -> None:
