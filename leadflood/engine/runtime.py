@@ -24,12 +24,12 @@ from leadflood.engine.obs.log import log
 from leadflood.engine.queue import repository
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
-from leadflood.engine.queue.heartbeat import (
-    Heartbeat,
-    NodeEvicted,
+from leadflood.engine.queue.guard import (
+    Guard,
     Settings as HeartbeatSettings,
     register_installation,
 )
+from leadflood.engine.queue.heartbeat import Heartbeat, NodeEvicted
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.maintenance.loop import attempt
 from leadflood.engine.queue.maintenance.pruner import Pruner
@@ -65,7 +65,8 @@ class EngineParts(msgspec.Struct, frozen=True):
     `clock` and `ids` are the time and the ids of everything it writes.
     `routes` are the steps of the pipeline.
     `mode` is that of the installation: live or sandbox, for good.
-    `name` is shared by the nodes of one installation; `lock_folder` holds their lock files.
+    `name` is shared by the nodes of one installation; `lock_folder` holds their lock files
+    and witnesses.
     `seed` makes the jitter repeatable; None: it differs.
     `only_runs` are the only runs it works for; empty: all.
     `crash_point` is called at the named points of each commit: tests end the process there.
@@ -92,10 +93,11 @@ MakeActors = Callable[["Engine"], Sequence[Child]]
 class Engine:
     """One life of a node: from entering to leaving or being evicted."""
 
-    def __init__(self, parts: EngineParts, node: Node) -> None:
+    def __init__(self, parts: EngineParts, node: Node, guard: Guard) -> None:
         maintenance = parts.settings.maintenance
         self.parts = parts
         self.node = node
+        self.guard = guard
         self.wakeups = Wakeups()
         self.wakeups.register_notifier(self._record_outward)
         self.channels: dict[str, JobChannel[Job]] = {}
@@ -189,11 +191,8 @@ class Engine:
 
     def why_not_ready(self) -> list[str]:
         """Return why this node cannot work; empty when it can."""
-        return [
-            runner.committer.stall_reason
-            for runner in self.runners.values()
-            if runner.committer.stall_reason is not None
-        ]
+        stalls = [runner.committer.stall_reason for runner in self.runners.values()]
+        return [reason for reason in (self.guard.clock_trouble(), *stalls) if reason]
 
 
 def _queue_parts(
@@ -232,13 +231,13 @@ async def running_engine(
 
     The engine yielded is the first life; `on_engine` is called with each.
     """
-    era = await register_installation(parts.db, parts.clock, parts.mode)
+    await register_installation(parts.db, parts.clock, parts.mode)
     calm_collector()
     stopping = asyncio.Event()
     first: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
     life = _Lives(parts, make_stages, make_actors, on_engine, stopping, first)
     async with anyio.create_task_group() as group:
-        group.start_soon(life.run, era)
+        group.start_soon(life.run)
         engine = await first
         try:
             yield engine
@@ -273,13 +272,14 @@ class _Lives:
         self._on_engine = on_engine
         self._stopping = stopping
         self._first = first
+        self._guard = Guard(parts.clock, parts.settings.heartbeat, parts.lock_folder)
         self.ended = asyncio.Event()
 
-    async def run(self, era: int) -> None:
+    async def run(self) -> None:
         try:
             while not self._stopping.is_set():
                 try:
-                    await self._live(era)
+                    await self._live()
                 except NodeEvicted as error:
                     log.error("engine.node.restarting", reason=str(error))
         except BaseException as error:
@@ -290,18 +290,18 @@ class _Lives:
         finally:
             self.ended.set()
 
-    async def _live(self, era: int) -> None:
+    async def _live(self) -> None:
         parts = self._parts
         watch = Heartbeat(
             parts.database,
             parts.clock,
-            parts.settings.heartbeat,
+            self._guard,
             parts.name,
             parts.lock_folder,
             self._after_eviction,
         )
-        async with watch.enter(era) as node:
-            engine = Engine(parts, node)
+        async with watch.enter() as node:
+            engine = Engine(parts, node, self._guard)
             self._engine = engine
             engine.add_stages(self._make_stages(engine))
             if self._make_actors is not None:

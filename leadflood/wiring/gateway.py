@@ -46,6 +46,7 @@ def _parts(
         node_id=lambda: engine.node.id,
         providers=_providers(storage.settings),
         is_allowed=lambda name: not engine.switches.is_off(name),
+        find_obstacle=lambda tx: engine.guard.find_obstacle(tx, engine.node.era),
         crash_point=crash_point,
     )
 

@@ -2,6 +2,8 @@
 
 Why: everything durable about work in hand lives here; nothing here knows what a lead is. A run is
 `is_loading` while its file is still read in parts, so that it does not end between two of them.
+`installation.beat` counts the beats of all nodes, `restored_at` stands while sends that were due
+before a restore are doubtful, `pruned_…` is the place in the event log up to which it was pruned.
 Locks: new tables only. Undo: drops the tables, with all jobs and events.
 """
 
@@ -16,13 +18,19 @@ STATEMENTS = (
     """
     CREATE TABLE installation (
         only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+        id uuid NOT NULL DEFAULT gen_random_uuid(),
         clock_kind text NOT NULL CHECK (clock_kind IN ('system', 'manual')),
         mode text NOT NULL CHECK (mode IN ('live', 'sandbox')),
         era integer NOT NULL DEFAULT 1,
+        beat bigint NOT NULL DEFAULT 0,
         system_identifier text NOT NULL,
         timeline bigint NOT NULL,
         database_oid bigint NOT NULL,
         last_beat_at timestamptz,
+        restored_at timestamptz,
+        pruned_era integer NOT NULL DEFAULT 0,
+        pruned_xid xid8 NOT NULL DEFAULT '0',
+        pruned_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
         created_at timestamptz NOT NULL
     )
     """,

@@ -11,7 +11,7 @@ from leadflood.engine.actors.supervisor import Child, TooManyRestarts
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import open_database
 from leadflood.engine.errors import NodeFenced
-from leadflood.engine.queue.heartbeat import Settings as HeartbeatSettings
+from leadflood.engine.queue.guard import Settings as HeartbeatSettings
 from leadflood.engine.queue.outcome import Done, Outcome
 from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.stage import Policy

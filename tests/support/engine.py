@@ -20,7 +20,7 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.event_routes import EventRoutes, Step
-from leadflood.engine.queue.heartbeat import Settings as HeartbeatSettings
+from leadflood.engine.queue.guard import Guard, Settings as HeartbeatSettings
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.maintenance.settings import Settings as MaintenanceSettings
 from leadflood.engine.queue.node import Node
@@ -308,7 +308,7 @@ async def enter_node(parts: EngineParts, *stages: Stage[Any, Any, Any]) -> Stepp
     row_id = await parts.db.fetch_value(
         SQL.insert_node, name="toy", lock_path=None, now=parts.clock.now()
     )
-    engine = Engine(parts, Node(row_id))
+    engine = Engine(parts, Node(row_id), Guard(parts.clock, parts.settings.heartbeat))
     engine.add_stages(stages or (MakeStage(), UseStage()))
     engine.build_tree()
     return SteppedNode(engine)

@@ -15,6 +15,7 @@ from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.ledger.lines import sum_lines
 from leadflood.engine.net.ledger_port import LineState
 from leadflood.engine.queue import repository
+from leadflood.engine.queue.guard import Guard
 from leadflood.wiring.storage import Storage
 
 DURABLE_COMMIT = {"on", "remote_apply", "remote_write", "local"}
@@ -36,6 +37,7 @@ async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Doc
     yield passed("migrations", f"at {state.current}, the newest")
     yield await _check_installation(storage)
     yield await _check_secret(storage)
+    yield await _check_clock(storage)
     for check in await check_work(storage):
         yield check
     for check in await _check_messaging(storage):
@@ -92,6 +94,13 @@ async def _check_secret(storage: Storage) -> DoctorCheck:
         finding = f"{count} lines of the suppression list are void: they are of a lost secret"
         return warning(title, finding, "`leadflood suppress list`; add them again, remove the void")
     return passed(title, "the one that this database was begun with")
+
+
+async def _check_clock(storage: Storage) -> DoctorCheck:
+    guard = Guard(storage.clock, storage.settings.engine.heartbeat)
+    if await guard.compare_clocks(storage.db) and (trouble := guard.clock_trouble()):
+        return failed("clock", trouble, "set the wrong one right (NTP): no node starts like this")
+    return passed("clock", "agrees with the database's")
 
 
 async def _check_messaging(storage: Storage) -> list[DoctorCheck]:

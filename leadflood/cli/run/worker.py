@@ -14,7 +14,7 @@ from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.control import inspection
-from leadflood.engine.queue.heartbeat import register_installation
+from leadflood.engine.queue.guard import register_installation
 from leadflood.engine.queue.liveness import LivenessProbe
 from leadflood.pipeline import STAGE_NAMES
 from leadflood.wiring.storage import Storage

@@ -80,6 +80,15 @@ SELECT pg_advisory_xact_lock_shared(:key::bigint);
 -- Taken by hold and release: waits until no authorize is under way.
 SELECT pg_advisory_xact_lock(:key::bigint);
 
+-- name: doubt_restored
+-- What was ready in the copy may have been sent after it was made (clocks may be some seconds
+-- apart); those in sending are closed as lost when their claim is. Asked for since it was written.
+UPDATE intent SET
+    state = 'unknown', code = 'effect.restored', claim = coalesce(claim, 0),
+    job_id = coalesce(job_id, '00000000-0000-0000-0000-000000000000'), sending_at = created_at,
+    detail = 'the database was restored: it may have left before'
+WHERE state = 'ready' AND created_at <= :restored_at::timestamptz + interval '10 s';
+
 -- name: lock_sends
 -- The last look before the outside is called; keys of addresses are written in lower case.
 SELECT

@@ -112,6 +112,11 @@ async def own_sending_lock(tx: Tx) -> None:
     await tx.execute(SQL.own_sending_lock, key=SENDING_LOCK_KEY)
 
 
+async def doubt_restored(tx: Tx, restored_at: datetime) -> None:
+    """Make what was ready before a restore unknown."""
+    await tx.execute(SQL.doubt_restored, restored_at=restored_at)
+
+
 async def lock_sends(tx: Tx, ids: Iterable[UUID]) -> list[LockedSend]:
     """Lock intents for their send, in the order of their ids."""
     rows = await tx.fetch(SQL.lock_sends, ids=sorted(set(ids)))

@@ -52,7 +52,14 @@ from leadflood.engine.net.gcra import LimitFeedback
 from leadflood.engine.net.ledger_port import Ledger, LedgerQuestion, LineState, Purchase
 from leadflood.engine.net.limiter import Lane, Limiter, Settings as LimiterSettings, Slot
 from leadflood.engine.net.providers import Provider, Providers
-from leadflood.engine.net.reservation import Reservation, Reservations, Settlement
+from leadflood.engine.net.reservation import (
+    FindObstacle,
+    NodeStanding,
+    Reservation,
+    Reservations,
+    Settlement,
+    no_obstacle,
+)
 from leadflood.engine.net.settlement import (
     PROVIDER_CHANGED,
     OutgoingCall,
@@ -84,6 +91,7 @@ class GatewayParts(msgspec.Struct, frozen=True, kw_only=True):
     `node_id` returns this node's id now.
     `providers` are the configured ones; an unknown one has no limits.
     `is_allowed` is the provider switch.
+    `find_obstacle` returns why nothing at all may be sent in a transaction; None: it may.
     `crash_point` is called at each named moment of each call: tests end the process there.
     """
 
@@ -95,6 +103,7 @@ class GatewayParts(msgspec.Struct, frozen=True, kw_only=True):
     node_id: Callable[[], int]
     providers: dict[str, Provider]
     is_allowed: Callable[[str], bool] = lambda _: True
+    find_obstacle: FindObstacle = no_obstacle
     crash_point: Hook | None = None
 
 
@@ -111,7 +120,12 @@ class ProviderGateway:
         self._coalescing = Coalescing()
         self._answers = AnswerCache(parts.db, parts.ledger, parts.clock, settings.group)
         self._reservations = Reservations(
-            parts.db, parts.ledger, parts.clock, settings.group, parts.node_id, self._crash_points
+            parts.db,
+            parts.ledger,
+            parts.clock,
+            settings.group,
+            NodeStanding(parts.node_id, parts.find_obstacle),
+            self._crash_points,
         )
         self.providers = Providers(parts.providers, parts.limiter, settings.breaker)
         self.in_flight = 0

@@ -1,13 +1,13 @@
 """Reservations: the shared transactions around every call, which pay for it and record its end.
 
-    before   node alive, money reserved, the stage's `authorize`
+    before   node alive, money reserved, the guard's word and the stage's `authorize`
     after    line settled, answers stored, the stage's `record`
 
 Concurrent calls share these transactions. Buying may be turned away; settling never is: it is tried
 again, whoever is cancelled, until it is written or the process ends.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -38,6 +38,25 @@ log = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 0.02
 
 
+FindObstacle = Callable[[Tx], Awaitable[str | None]]
+OBSTACLE_RETRY_SECONDS = 5.0
+
+
+async def no_obstacle(_tx: Tx) -> str | None:
+    """Return None: there is no guard."""
+    return None
+
+
+class NodeStanding(msgspec.Struct, frozen=True):
+    """Whose name calls are made in.
+
+    `node_id` returns this node's id now, `find_obstacle` why it may send nothing in a transaction.
+    """
+
+    node_id: Callable[[], int]
+    find_obstacle: FindObstacle = no_obstacle
+
+
 class Reservation(msgspec.Struct, frozen=True):
     """A purchase to be made; `job` is whose stage must authorize it, None: nobody."""
 
@@ -55,7 +74,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Reservations:
-    """Reserves and settles while `running`. `node_id` returns this node's id now.
+    """Reserves and settles while `running`.
 
     `open` are the lines of calls under way: reserved, or about to be, and not settled yet.
     """
@@ -66,13 +85,13 @@ class Reservations:
         ledger: Ledger,
         clock: Clock,
         settings: GroupSettings,
-        node_id: Callable[[], int],
+        standing: NodeStanding,
         crash_points: CrashPoints,
     ) -> None:
         self._db = db
         self._ledger = ledger
         self._clock = clock
-        self._node_id = node_id
+        self._standing = standing
         self._crash_points = crash_points
         self._flush_seconds = settings.flush_seconds
         self._is_stopped = False
@@ -113,7 +132,7 @@ class Reservations:
         Their reservation was committed, but its caller never learned it, so nothing was sent. A
         line counts as unknown when two looks in a row find it so: it may have ended in between.
         """
-        reserved = await self._ledger.list_reserved(self._db, self._node_id())
+        reserved = await self._ledger.list_reserved(self._db, self._standing.node_id())
         unknown = [purchase for purchase in reserved if purchase.reference not in self.open]
         lost = [purchase for purchase in unknown if purchase.reference in self._suspects]
         self._suspects = frozenset(purchase.reference for purchase in unknown)
@@ -192,7 +211,7 @@ class Reservations:
         is_repeat: bool,  # noqa: FBT001 - the shape of Write
     ) -> Sequence[bool | Exception]:
         """Reserve and authorize for all; only what both let pass is written."""
-        node_id = self._node_id()
+        node_id = self._standing.node_id()
         if not await self._ledger.lock_node(tx, node_id):
             fenced = NodeFenced("This node was taken for dead; it starts again under a new id.")
             return [fenced] * len(reservations)
@@ -252,6 +271,10 @@ class Reservations:
             if reservation.job is not None and reservation.purchase.reference not in refusals
         ]
         purchases = [purchase for purchase, _ in effects]
+        if effects and (obstacle := await self._standing.find_obstacle(tx)) is not None:
+            held = Throttled(obstacle, OBSTACLE_RETRY_SECONDS, code="sending.held")
+            refusals.update(dict.fromkeys((purchase.reference for purchase in purchases), held))
+            return
         self._crash_points.reach("authorize.before", purchases)
         by_stage: dict[object, list[tuple[Purchase, JobContext]]] = {}
         for purchase, job in effects:

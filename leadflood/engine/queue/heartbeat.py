@@ -1,8 +1,8 @@
-"""Heartbeat: a node's row and counter, the eviction of dead nodes, and the guard over sending.
+"""Heartbeat: a node's row and counter, and the eviction of dead nodes.
 
-A node is dead when another has seen its counter stand still for `dead_after_seconds` of its own
-monotonic time, or at once when a process gets the dead one's lock file. A lost connection alone
-changes nothing.
+The guard looks at each beat. A node is dead when another has seen its counter stand still for
+`dead_after_seconds` of its own monotonic time, or at once when a process gets the dead one's lock
+file. A lost connection alone changes nothing.
 """
 
 import asyncio
@@ -12,81 +12,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
-
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.pool import Settings as DatabaseSettings, own_connection
-from leadflood.engine.db.tx import Reader, Row, Tx, sqlstate_of
-from leadflood.engine.errors import Denied
+from leadflood.engine.db.tx import Row, Tx, sqlstate_of
 from leadflood.engine.obs.log import log
-from leadflood.engine.queue import repository
+from leadflood.engine.queue.guard import Guard
 from leadflood.engine.queue.node import Node
 from leadflood.engine.queue.repository import SQL
 
-SENDING = "sending"
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Times in seconds. `held_after_seconds`: a longer silence of all nodes holds sending."""
-
-    beat_seconds: float = 2.0
-    dead_after_seconds: float = 15.0
-    held_after_seconds: float = 3600.0
-
 
 class NodeEvicted(Exception):
-    """Another node evicted this one as dead: what is in flight is no longer ours."""
-
-
-async def register_installation(db: Reader, clock: Clock, mode: str) -> int:
-    """Check which database this is, or write it down; return its era.
-
-    A new database starts with sending held, a sandbox one released. A restored or copied one
-    raises the era and holds sending.
-    Raises: Denied when the database belongs to another clock or mode.
-    """
-    now = clock.now()
-    is_new = await db.fetch_value(
-        SQL.insert_installation, clock_kind=clock.kind, mode=mode, now=now
-    )
-    if is_new:
-        state = "released" if mode == "sandbox" else "held"
-        await repository.write_switch(db, SENDING, state, "leadflood", "a new database", now)
-        return 1
-    row = await repository.find_installation(db)
-    if row is None:
-        raise Denied("the installation row is gone; restore the database or start with a new one")
-    if (row["clock_kind"], row["mode"]) != (clock.kind, mode):
-        raise Denied(
-            f"this database belongs to {row['mode']} mode on the {row['clock_kind']} clock; "
-            f"start with the same, or use another database",
-            code="engine.installation.foreign",
-        )
-    return await _adopt(db, clock, row)
-
-
-async def _adopt(db: Reader, clock: Clock, row: Row) -> int:
-    stored = (row["system_identifier"], row["timeline"], row["database_oid"])
-    present = (row["system_identifier_now"], row["timeline_now"], row["database_oid_now"])
-    if stored == present:
-        return int(row["era"])
-    reason = "this database was restored, copied or failed over; look before you release sending"
-    await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
-    log.warning("engine.database.restored", era=row["era"] + 1)
-    return int(await db.fetch_value(SQL.adopt_installation))
-
-
-async def hold_after_silence(db: Reader, clock: Clock, held_after_seconds: float) -> None:
-    """Hold sending when every node was silent for too long, by the database's clock."""
-    row = await repository.find_installation(db)
-    if row is None or row["last_beat_at"] is None:
-        return
-    silent_seconds = (row["database_now"] - row["last_beat_at"]).total_seconds()
-    if silent_seconds > held_after_seconds:
-        reason = f"no node was alive for {silent_seconds / 3600:.1f} h; look before you release"
-        await repository.write_switch(db, SENDING, "held", "guard", reason, clock.now())
-        log.warning("engine.sending.held", silent_seconds=int(silent_seconds))
+    """This node's claims are no longer ours: it was taken for dead, or its database is another."""
 
 
 class LockFile:
@@ -128,22 +65,23 @@ class Heartbeat:
         self,
         database: DatabaseSettings,
         clock: Clock,
-        settings: Settings,
+        guard: Guard,
         name: str,
         lock_folder: Path | None,
         on_death: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
-        self._settings = settings
+        self._settings = guard.settings
+        self._guard = guard
         self._name = name
         self._lock_folder = lock_folder
         self._on_death = on_death
         self._seen: dict[int, tuple[int, float]] = {}
 
     @asynccontextmanager
-    async def enter(self, era: int) -> AsyncIterator[Node]:
-        """Enter as a new node; leave cleanly at the end."""
+    async def enter(self) -> AsyncIterator[Node]:
+        """Enter as a new node; leave cleanly at the end. Raises: ClockWrong."""
         dead = (
             await asyncio.to_thread(list_dead_locks, self._lock_folder) if self._lock_folder else []
         )
@@ -151,14 +89,15 @@ class Heartbeat:
         try:
             async with own_connection(self._database) as connection:
                 session = Tx(connection)
+                era = await self._guard.look(session)
                 await self._evict_locked(session, dead)
-                await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
                 node_id = await session.fetch_value(
                     SQL.insert_node,
                     name=self._name,
                     lock_path=str(lock.path) if lock else None,
                     now=self._clock.now(),
                 )
+                await self._guard.beat(session, node_id)
             node = Node(node_id, era)
             log.info("engine.node.entered", node=node_id)
             yield node
@@ -201,8 +140,10 @@ class Heartbeat:
 
     async def _raise_counter(self, session: Tx, node: Node) -> None:
         while True:
-            await hold_after_silence(session, self._clock, self._settings.held_after_seconds)
-            if await session.fetch_one(SQL.raise_heartbeat, id=node.id) is None:
+            if await self._guard.look(session, node.era) != node.era:
+                node.evicted.set()
+                raise NodeEvicted(f"the database of node {node.id} was restored or failed over")
+            if not await self._guard.beat(session, node.id):
                 node.evicted.set()
                 raise NodeEvicted(f"node {node.id} was taken for dead")
             await self._watch_peers(session, node)

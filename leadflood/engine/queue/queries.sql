@@ -438,9 +438,22 @@ VALUES (:name::text, :lock_path::text, :now::timestamptz, clock_timestamp())
 RETURNING id
 
 -- name: raise_heartbeat
--- Raise the node's counter; no row back means it was evicted.
-UPDATE node SET beat = beat + 1, last_beat_at = clock_timestamp() WHERE id = :id::bigint
-RETURNING beat
+-- Raise the node's counter and that of all; no row back means it was evicted. The position is that
+-- of a record before this commit, so what is on the disk afterwards is never behind it.
+WITH beaten AS (
+    UPDATE node SET beat = beat + 1, last_beat_at = clock_timestamp() WHERE id = :id::bigint
+    RETURNING id),
+counted AS (
+    UPDATE installation SET beat = beat + 1 WHERE EXISTS (SELECT FROM beaten)
+    RETURNING id, era, beat, system_identifier, timeline)
+SELECT counted.id AS installation_id, counted.era, counted.beat AS installation_beat,
+       counted.system_identifier, counted.timeline,
+       (pg_current_wal_insert_lsn() - '0/0')::bigint AS wal_bytes,
+       COALESCE(newest.era, 0) AS newest_era, COALESCE(newest.xid::text, '0') AS newest_xid,
+       COALESCE(newest.id, '00000000-0000-0000-0000-000000000000') AS newest_id
+FROM counted
+LEFT JOIN LATERAL (
+    SELECT era, xid, id FROM event ORDER BY era DESC, xid DESC, id DESC LIMIT 1) AS newest ON true
 
 -- name: list_nodes
 -- All nodes with their counters.
@@ -462,33 +475,54 @@ UPDATE installation SET last_beat_at = GREATEST(installation.last_beat_at, clock
 FROM gone RETURNING true AS left_now
 
 -- name: find_installation
--- Read the identity of this database, as written when it was new and as it is now.
-SELECT clock_kind, mode, era, system_identifier, timeline, database_oid,
-       GREATEST(last_beat_at, (SELECT max(last_beat_at) FROM node)) AS last_beat_at,
+-- Read the identity of this database, as written when it was new and as it is now, and how far it
+-- is. A promoted server writes its timeline to the checkpoint late, to its log of writes at once.
+SELECT installation.id, clock_kind, mode, installation.era, beat, system_identifier, timeline,
+       database_oid,
+       GREATEST(last_beat_at, (SELECT max(last_beat_at) FROM node)) AS last_beat_at, restored_at,
+       pruned_era, pruned_xid::text AS pruned_xid, pruned_id,
        clock_timestamp() AS database_now,
        (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier_now,
-       (SELECT timeline_id::bigint FROM pg_control_checkpoint()) AS timeline_now,
+       CASE WHEN pg_is_in_recovery()
+            THEN (SELECT timeline_id::bigint FROM pg_control_checkpoint())
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
+       END AS timeline_now,
        (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
-           AS database_oid_now
+           AS database_oid_now,
+       CASE WHEN pg_is_in_recovery() THEN 0
+            ELSE (pg_current_wal_insert_lsn() - '0/0')::bigint END AS wal_bytes,
+       COALESCE(newest.era, 0) AS newest_era, COALESCE(newest.xid::text, '0') AS newest_xid,
+       COALESCE(newest.id, '00000000-0000-0000-0000-000000000000') AS newest_id
 FROM installation
+LEFT JOIN LATERAL (
+    SELECT era, xid, id FROM event ORDER BY era DESC, xid DESC, id DESC LIMIT 1) AS newest ON true
 
 -- name: insert_installation
 -- Write who this database is, once.
 INSERT INTO installation (clock_kind, mode, system_identifier, timeline, database_oid, created_at)
 SELECT :clock_kind::text, :mode::text, (SELECT system_identifier::text FROM pg_control_system()),
-       (SELECT timeline_id::bigint FROM pg_control_checkpoint()),
+       ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint,
        (SELECT oid::bigint FROM pg_database WHERE datname = current_database()), :now::timestamptz
 ON CONFLICT (only_row) DO NOTHING
 RETURNING true AS is_new
 
 -- name: adopt_installation
--- Accept the database as it is now: a restore raises the era.
+-- Accept the database as it is now, once for all who see it: a restore raises the era, and what
+-- was due to be sent before this moment is doubtful.
 UPDATE installation SET
-    era = era + 1,
+    era = :era::int,
     system_identifier = (SELECT system_identifier::text FROM pg_control_system()),
-    timeline = (SELECT timeline_id::bigint FROM pg_control_checkpoint()),
-    database_oid = (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
+    timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint,
+    database_oid = (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
+    restored_at = clock_timestamp()
+WHERE era = :seen_era::int
 RETURNING era
+
+-- name: take_restore
+-- When the last restore was noticed, told once.
+UPDATE installation SET restored_at = NULL
+FROM (SELECT restored_at FROM installation WHERE restored_at IS NOT NULL FOR UPDATE) AS noticed
+RETURNING noticed.restored_at
 
 -- name: find_switches
 -- All switches: paused stages, held sending, providers that are off.

@@ -6,21 +6,10 @@ from typing import Any
 
 import anyio
 import pytest
-from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.filelock import FileLock
-from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Denied
-from leadflood.engine.queue import repository
-from leadflood.engine.queue.heartbeat import (
-    SENDING,
-    Heartbeat,
-    LockFile,
-    NodeEvicted,
-    Settings,
-    hold_after_silence,
-    list_dead_locks,
-    register_installation,
-)
+from leadflood.engine.queue.guard import Guard, Settings, register_installation
+from leadflood.engine.queue.heartbeat import Heartbeat, LockFile, NodeEvicted, list_dead_locks
 from tests.support.engine import EngineBench, list_node_ids, wait_until
 from tests.support.statements import sql
 
@@ -28,21 +17,17 @@ QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
 
 
 def make_beat(bench: EngineBench, folder: Path | None = None, **over: Any) -> Heartbeat:
-    settings = over.pop("settings", QUICK)
-    return Heartbeat(bench.settings, SystemClock(), settings, "toy", folder, lambda: None)
-
-
-async def sending(database: Database) -> tuple[str, str]:
-    switch = (await repository.find_switches(database))[SENDING]
-    return switch["state"], switch["by_whom"]
+    clock, settings = SystemClock(), over.pop("settings", QUICK)
+    guard = over.pop("guard", None) or Guard(clock, settings)
+    return Heartbeat(bench.settings, clock, guard, "toy", folder, lambda: None)
 
 
 async def test_a_node_has_a_new_id_at_each_start_and_closes_its_row(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
 
-    async with make_beat(bench).enter(1) as first:
+    async with make_beat(bench).enter() as first:
         assert await list_node_ids(bench.db) == [first.id]
-    async with make_beat(bench).enter(1) as second:
+    async with make_beat(bench).enter() as second:
         assert await list_node_ids(bench.db) == [second.id]
 
     assert second.id > first.id
@@ -56,7 +41,7 @@ async def test_a_node_raises_its_counter(bench: EngineBench) -> None:
     async def has_beaten() -> bool:
         return bool(await bench.db.fetch_value(sql("SELECT beat >= 3 FROM node")))
 
-    async with beat.enter(1) as node, anyio.create_task_group() as group:
+    async with beat.enter() as node, anyio.create_task_group() as group:
         group.start_soon(beat.run, node)
         await wait_until(has_beaten)
         group.cancel_scope.cancel()
@@ -70,7 +55,7 @@ async def test_a_node_whose_counter_stands_still_is_evicted_by_another(bench: En
     async def is_buried() -> bool:
         return dead.id not in await list_node_ids(bench.db)
 
-    async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
+    async with silent.enter() as dead, living.enter() as node, anyio.create_task_group() as group:
         group.start_soon(living.run, node)
         await wait_until(lambda: node.has_peers)
         await wait_until(is_buried)
@@ -86,7 +71,7 @@ async def test_a_dead_node_that_still_locks_its_row_does_not_stop_other_heartbea
     silent, living = make_beat(bench), make_beat(bench)
     beats = sql("SELECT beat FROM node WHERE id = $1", "id")
 
-    async with silent.enter(1) as dead, living.enter(1) as node, anyio.create_task_group() as group:
+    async with silent.enter() as dead, living.enter() as node, anyio.create_task_group() as group:
         async with bench.db.transaction() as stopped:
             await stopped.fetch(
                 sql("SELECT FROM node WHERE id = $1 FOR KEY SHARE", "id"), id=dead.id
@@ -115,7 +100,7 @@ async def test_a_counter_that_moves_keeps_a_node_alive(bench: EngineBench) -> No
     await register_installation(bench.db, SystemClock(), "live")
     one, other = make_beat(bench), make_beat(bench)
 
-    async with one.enter(1) as first, other.enter(1) as second:
+    async with one.enter() as first, other.enter() as second:
         async with anyio.create_task_group() as group:
             group.start_soon(one.run, first)
             group.start_soon(other.run, second)
@@ -130,7 +115,7 @@ async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: EngineBenc
     await register_installation(bench.db, SystemClock(), "live")
     beat = make_beat(bench)
 
-    async with beat.enter(1) as node:
+    async with beat.enter() as node:
         await bench.db.execute(sql("DELETE FROM node"))
         with pytest.raises(NodeEvicted):
             await beat.run(node)
@@ -143,7 +128,7 @@ async def test_a_lost_connection_alone_changes_nothing(bench: EngineBench) -> No
     async def beats_at_least(count: int) -> bool:
         return bool(await bench.db.fetch_value(sql("SELECT beat >= $1 FROM node", "n"), n=count))
 
-    async with beat.enter(1) as node, anyio.create_task_group() as group:
+    async with beat.enter() as node, anyio.create_task_group() as group:
         group.start_soon(beat.run, node)
         await wait_until(lambda: beats_at_least(2))
         before = await bench.db.fetch_value(sql("SELECT beat FROM node"))
@@ -174,7 +159,7 @@ async def test_a_starting_process_evicts_at_once_the_node_whose_lock_file_is_fre
     )
     lock._lock.close()  # as the kernel does for a killed process
 
-    async with make_beat(bench, folder).enter(1) as node:
+    async with make_beat(bench, folder).enter() as node:
         assert await list_node_ids(bench.db) == [node.id]
 
 
@@ -204,75 +189,3 @@ def test_who_looks_while_a_lock_file_is_made_does_not_take_its_process_for_dead(
     assert not dead
     assert not list_dead_locks(tmp_path)
     lock.close()
-
-
-async def test_a_new_live_database_starts_with_sending_held(bench: EngineBench) -> None:
-    assert await register_installation(bench.db, SystemClock(), "live") == 1
-
-    assert await sending(bench.db) == ("held", "leadflood")
-
-
-async def test_a_new_sandbox_database_starts_with_sending_released(bench: EngineBench) -> None:
-    await register_installation(bench.db, SystemClock(), "sandbox")
-
-    assert await sending(bench.db) == ("released", "leadflood")
-
-
-@pytest.mark.parametrize(
-    ("clock", "mode"), [(ManualClock(), "live"), (SystemClock(), "sandbox")], ids=["clock", "mode"]
-)
-async def test_a_process_of_another_clock_or_mode_is_refused(
-    bench: EngineBench, clock: ManualClock, mode: str
-) -> None:
-    await register_installation(bench.db, SystemClock(), "live")
-
-    with pytest.raises(Denied, match="this database belongs to live mode on the system clock"):
-        await register_installation(bench.db, clock, mode)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE installation SET system_identifier = '1'",
-        "UPDATE installation SET timeline = timeline + 1",
-        "UPDATE installation SET database_oid = 1",
-    ],
-    ids=["dump", "point in time", "copy"],
-)
-async def test_a_restored_database_raises_the_era_and_holds_sending(
-    bench: EngineBench, change: str
-) -> None:
-    await register_installation(bench.db, SystemClock(), "sandbox")
-    await bench.db.execute(sql(change))
-
-    assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
-
-    assert await sending(bench.db) == ("held", "guard")
-    assert await register_installation(bench.db, SystemClock(), "sandbox") == 2
-
-
-async def test_sending_is_held_after_an_hour_in_which_no_node_lived(bench: EngineBench) -> None:
-    await register_installation(bench.db, SystemClock(), "sandbox")
-    await bench.db.execute(
-        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '59 min'")
-    )
-    await hold_after_silence(bench.db, SystemClock(), 3600)
-    assert (await sending(bench.db))[0] == "released"
-    await bench.db.execute(
-        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '61 min'")
-    )
-
-    await hold_after_silence(bench.db, SystemClock(), 3600)
-
-    assert await sending(bench.db) == ("held", "guard")
-
-
-async def test_sending_goes_on_after_a_silence_while_another_node_lived(bench: EngineBench) -> None:
-    await register_installation(bench.db, SystemClock(), "sandbox")
-    await bench.db.execute(
-        sql("UPDATE installation SET last_beat_at = clock_timestamp() - interval '2 days'")
-    )
-    async with make_beat(bench, settings=Settings(held_after_seconds=10**9)).enter(1):
-        await hold_after_silence(bench.db, SystemClock(), 3600)
-
-    assert (await sending(bench.db))[0] == "released"
