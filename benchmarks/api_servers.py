@@ -97,6 +97,8 @@ async def leadflood(url: str, **settings: str) -> AsyncIterator[RunningServer]:
         "LEADFLOOD_DATA": str(folder),
         "LEADFLOOD_MODE": "sandbox",
         "LEADFLOOD_HTTP__TOKEN": token,
+        "LEADFLOOD_HTTP__CONNECTIONS_PER_ADDRESS": "5000",
+        "LEADFLOOD_HTTP__STREAMS_PER_USER": "5000",
         **UNLIMITED,
         "LEADFLOOD_LOG__LEVEL": "warning",
         **settings,

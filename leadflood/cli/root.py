@@ -31,6 +31,7 @@ from leadflood.cli.version import root, version
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import LeadfloodError, Transient
+from leadflood.engine.open_files import raise_limit
 
 app = typer.Typer(
     name="leadflood",
@@ -57,6 +58,7 @@ app.add_typer(migrate.app, name="migrate")
 
 def main() -> None:
     """Run the command; an expected error ends in a sentence and an exit code, not a traceback."""
+    raise_limit()
     try:
         app()
     except KeyboardInterrupt:

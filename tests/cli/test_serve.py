@@ -3,8 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +12,7 @@ import anyio
 import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Settings
 
 pytestmark = pytest.mark.pg
@@ -20,9 +21,9 @@ QUICK = 60
 
 @asynccontextmanager
 async def serving(
-    folder: Path, database: Settings | None, **over: str
+    folder: Path, database: Settings | None, *, before: Sequence[str] = (), **over: str
 ) -> AsyncIterator[tuple[Process, BufferedByteReceiveStream]]:
-    command = [sys.executable, "-m", "leadflood", "serve", "--port", "0"]
+    command = [*before, sys.executable, "-m", "leadflood", "serve", "--port", "0"]
     async with await anyio.open_process(
         command, env=environment(folder, database, over)
     ) as process:
@@ -123,3 +124,40 @@ async def lines_until(told: BufferedByteReceiveStream, text: str) -> list[str]:
     while not lines or text not in lines[-1]:
         lines.append((await told.receive_until(b"\n", 65_536)).decode())
     return lines
+
+
+FEW_FILES = 400
+"""Leaves room for 144 connections."""
+WITH_FEW_FILES = ("/bin/sh", "-c", f'ulimit -n {FEW_FILES}; exec "$@"', "sh")
+
+
+async def test_twice_as_many_connections_as_files_neither_end_nor_block_the_server(
+    tmp_path: Path, database_settings: Settings
+) -> None:
+    async with serving(tmp_path, database_settings, before=WITH_FEW_FILES) as (process, told):
+        await outlive_connections(process, await address_in(told), seconds=2.0)
+
+
+@pytest.mark.long
+async def test_its_own_database_server_outlives_them_too(tmp_path: Path) -> None:
+    async with serving(tmp_path, None, before=WITH_FEW_FILES) as (process, told):
+        await outlive_connections(process, await address_in(told), seconds=35.0)
+
+
+async def outlive_connections(process: Process, address: str, seconds: float) -> None:
+    """Hold twice as many connections as files, of many addresses; ask all the while."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    open_files = f"/proc/{process.pid}/fd"
+    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
+        for number in range(2 * FEW_FILES):
+            # 40 of each address: each alone is allowed that many
+            connecting = anyio.connect_tcp(host, int(port), local_host=f"127.0.1.{number // 40}")
+            await stack.enter_async_context(await connecting)
+        with anyio.move_on_after(seconds):
+            while True:
+                for path in ("/health", "/ready"):
+                    async with session.get(address + path) as response:
+                        assert response.status == 200
+                await REAL_TIME.sleep(0.2)
+        assert len(await anyio.to_thread.run_sync(os.listdir, open_files)) < FEW_FILES
+    assert process.returncode is None

@@ -25,7 +25,14 @@ PASSWORD = "a password of nobody else"  # noqa: S105 - same
 AS_OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 CHEAP = {"secret": "s" * 40, "argon2_memory_kib": 64, "argon2_passes": 1}
 """Hashing that costs nothing: what is tested is not how long a guess takes."""
-UNLIMITED = Rates(auth=RateClass())
+UNBOUND: Mapping[str, Any] = {
+    "port": 0,
+    "token": OPERATOR_TOKEN,
+    "rates": Rates(auth=RateClass()),
+    "connections_per_address": 1_000,
+    "streams_per_user": 1_000,
+}
+"""All of a test's clients ask from one address, some of them much at once."""
 NOBODY = "http://127.0.0.1:9"
 """No server listens here: a provider that is configured and down."""
 
@@ -165,7 +172,7 @@ async def running_node(
 @asynccontextmanager
 async def running_api(node: Node, **http: Any) -> AsyncIterator[Client]:
     """Serve a node on a free port; the client is the operator, logins are not rate-limited."""
-    settings = HttpSettings(**{"port": 0, "token": OPERATOR_TOKEN, "rates": UNLIMITED, **http})
+    settings = HttpSettings(**{**UNBOUND, **http})
     async with (
         listening(node, settings) as address,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,

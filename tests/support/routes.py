@@ -22,7 +22,7 @@ from tests.support.api import OPERATOR_TOKEN, Client
 REACHED = HTTPStatus.IM_A_TEAPOT
 """The answer of a sealed route: the caller was let in."""
 OFF = RateClass()
-UNLIMITED = Rates(normal=OFF, auth=OFF, heavy=OFF, public=OFF)
+UNLIMITED = Rates(normal=OFF, auth=OFF, heavy=OFF, public=OFF, watch=OFF)
 SOMETHING = UUID(int=1)
 
 

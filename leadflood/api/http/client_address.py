@@ -46,7 +46,7 @@ class Proxies:
     def origin_of(self, request: web.BaseRequest) -> Origin:
         """Return where a request comes from."""
         peer = plain(request.remote or "")
-        if not self._networks or not self._is_trusted(peer):
+        if not self.is_trusted(peer):
             return Origin(peer, request.secure)
         headers = request.headers
         forwarded = _elements(headers.getall("Forwarded", []))
@@ -64,12 +64,13 @@ class Proxies:
             if address is None:
                 return client
             client = address
-            if not self._is_trusted(address):
+            if not self.is_trusted(address):
                 return client
         return client
 
-    def _is_trusted(self, address: str) -> bool:
-        return _is_in(address, self._networks)
+    def is_trusted(self, address: str) -> bool:
+        """Whether an address is that of a proxy of ours."""
+        return bool(self._networks) and _is_in(address, self._networks)
 
 
 @lru_cache(maxsize=4096)

@@ -17,8 +17,8 @@ from structlog.typing import FilteringBoundLogger
 
 from leadflood.api.http.body import too_large
 from leadflood.api.http.client_address import ORIGIN, Proxies
+from leadflood.api.http.connections import Connections
 from leadflood.api.http.cors import allowed_origin, answer_preflight, headers_for, is_preflight
-from leadflood.api.http.idle_connections import Connections
 from leadflood.api.http.parser_errors import read_error
 from leadflood.api.http.problems import CONTENT_TYPE, HttpRefused, refusal_of
 from leadflood.api.http.rate_limit import RateLimited

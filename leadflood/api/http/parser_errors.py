@@ -1,5 +1,6 @@
 """Errors that aiohttp raises before any route runs, answered as problems like all others."""
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from aiohttp import http_exceptions, web
 from typing_extensions import override
 
+from leadflood.api.http.connections import Connections
 from leadflood.api.http.problems import HttpRefused
 
 LINE_BYTES = 8_192
@@ -20,7 +22,9 @@ Refuse = Callable[[web.BaseRequest, BaseException], web.Response]
 class Runner(web.AppRunner):
     """Runs an application whose connections answer in our words also where it was not asked."""
 
-    def __init__(self, app: web.Application, refuse: Refuse, **more: Any) -> None:
+    def __init__(
+        self, app: web.Application, refuse: Refuse, connections: Connections, **more: Any
+    ) -> None:
         limits: dict[str, Any] = {
             "max_line_size": LINE_BYTES,
             "max_field_size": HEADER_BYTES,
@@ -29,30 +33,54 @@ class Runner(web.AppRunner):
         }
         super().__init__(app, access_log=None, **limits, **more)
         self._refuse = refuse
+        self._registry = connections
 
     @override
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, self._refuse, self._kwargs)
+        return _Server(server, self._refuse, self._registry, self._kwargs)
 
 
 class _Server(web.Server):
-    def __init__(self, server: web.Server, refuse: Refuse, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        refuse: Refuse,
+        connections: Connections,
+        settings: dict[str, Any],
+    ) -> None:
         super().__init__(server.request_handler, request_factory=server.request_factory)
         self._refuse = refuse
+        self._registry = connections
         self._settings = settings
 
     @override
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._refuse, loop=self._loop, **self._settings)
+        return _Connection(self, self._refuse, self._registry, loop=self._loop, **self._settings)
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ("_refuse",)
+    __slots__ = ("_refuse", "_registry")
 
-    def __init__(self, server: web.Server, refuse: Refuse, **settings: Any) -> None:
+    def __init__(
+        self, server: web.Server, refuse: Refuse, connections: Connections, **settings: Any
+    ) -> None:
         super().__init__(server, **settings)
         self._refuse = refuse
+        self._registry = connections
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection, or end one where there are too many."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._registry.add(self, peer[0] if peer else "")
+
+    @override
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give the connection's place back."""
+        self._registry.remove(self)
+        super().connection_lost(exc)
 
     @override
     def handle_error(

@@ -29,6 +29,7 @@ from leadflood.engine.errors import (
 from leadflood.engine.net.breaker import BreakerOpen
 from leadflood.engine.obs.event_feed import CursorTooOld
 from leadflood.engine.obs.log import log
+from leadflood.engine.open_files import FilesExhausted, is_exhausted
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 1.0
@@ -119,7 +120,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 def refusal_of(error: BaseException, request_id: str) -> Refusal:
     """Return what the caller is shown of an error; an unforeseen one is logged, and our bug."""
-    foreseen = error if isinstance(error, LeadfloodError) else _of_database(error)
+    foreseen = error if isinstance(error, LeadfloodError) else _of_environment(error)
     if foreseen is None or isinstance(foreseen, Bug):
         log.error("http.request.failed", requestId=request_id, exc_info=error)
         foreseen = Bug("this is our mistake, not yours; nothing more is known about it here")
@@ -154,8 +155,14 @@ def status_of(error_type: type[LeadfloodError]) -> Verdict:
     return next((verdict for kind, verdict in TABLE if issubclass(error_type, kind)), _BUG)
 
 
+def _of_environment(error: BaseException) -> LeadfloodError | None:
+    """Return what an error of the database or the machine means to a caller; None: our bug."""
+    if is_exhausted(error):
+        return FilesExhausted("this server is busy: it may open no more files", RETRY_SECONDS)
+    return _of_database(error)
+
+
 def _of_database(error: BaseException) -> LeadfloodError | None:
-    """Return what an error of the database means to a caller; None: our bug."""
     if isinstance(error, TimeoutError):
         return Transient("the database is busy", RETRY_SECONDS, code="http.database.busy")
     state = sqlstate_of(error)

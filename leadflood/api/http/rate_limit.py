@@ -38,13 +38,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often one may ask, by the class of the route.
 
     `normal` is most routes; `auth` proves who one is; `heavy` are exports, imports and previews;
-    `public` are the open pages. `limits_operator`: also who holds `http.token`.
+    `public` are the open pages; `watch` is what machines ask again and again (/ready, /metrics) and
+    the pages that explain the API. `limits_operator`: also who holds `http.token`.
     """
 
     normal: RateClass = RateClass(Rate(3_000.0, 600), Rate(12_000.0, 2_400))
     auth: RateClass = RateClass(Rate(60.0, 20), Rate(60.0, 30))
     heavy: RateClass = RateClass(Rate(60.0, 20), Rate(240.0, 60))
     public: RateClass = RateClass(Rate(0.0), Rate(120.0, 60))
+    watch: RateClass = RateClass(Rate(240.0, 60), Rate(600.0, 120))
     limits_operator: bool = False
 
 
@@ -113,6 +115,7 @@ class RateLimiter:
             "auth": settings.auth,
             "heavy": settings.heavy,
             "public": settings.public,
+            "watch": settings.watch,
         }
         self._callers = {name: Meter(limit.caller, clock) for name, limit in classes.items()}
         self._addresses = {name: Meter(limit.address, clock) for name, limit in classes.items()}

@@ -14,11 +14,11 @@ from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.authorization import Authorizer
 from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
 from leadflood.api.http.client_address import Proxies
+from leadflood.api.http.connections import BACKLOG, Connections, limits_of
 from leadflood.api.http.decoding import decode_query
 from leadflood.api.http.endpoint import Endpoint, Parts
 from leadflood.api.http.etag import NO_VERSION, is_known, read_if_match, write_etag
 from leadflood.api.http.event_views import EventQuery
-from leadflood.api.http.idle_connections import Connections
 from leadflood.api.http.middleware import (
     ENVIRONMENT,
     MIDDLEWARES,
@@ -40,7 +40,12 @@ from leadflood.api.http.responses import PartialResponse, RawResponse, Streamed
 from leadflood.api.http.routing import Route
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
-from leadflood.api.http.websocket import EventStreams, is_upgrade, require_own_origin
+from leadflood.api.http.websocket import (
+    EventStreams,
+    StreamLimits,
+    is_upgrade,
+    require_own_origin,
+)
 from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
@@ -58,18 +63,20 @@ class Server:
     def __init__(
         self, services: Callable[[], Platform], http: Settings, hub: EventHub, metrics: RouteMetrics
     ) -> None:
-        platform = services()
+        platform, proxies = services(), Proxies(http.trusted_proxies)
         self._services = services
         self._http = http
         self._hub = hub
-        self._streams = EventStreams(platform, hub, metrics)
+        limits = limits_of(http)
+        streams = StreamLimits(min(http.streams, limits.in_all // 2), http.streams_per_user)
+        self._streams = EventStreams(platform, hub, metrics, streams)
         self._tickets = TicketService(platform)
         self._authorizer = Authorizer(Authenticator(platform, http), RateLimiter(http.rates))
         self._environment = Environment(
             http=http,
             metrics=metrics,
-            connections=Connections(http.idle_seconds),
-            proxies=Proxies(http.trusted_proxies),
+            connections=Connections(http.idle_seconds, limits, proxies),
+            proxies=proxies,
             ids=platform.ids,
             log=log.bind(),
         )
@@ -86,6 +93,7 @@ class Server:
         runner = Runner(
             self._make_application(routes, parts),
             partial(refuse_unread, self._environment),
+            self._environment.connections,
             keepalive_timeout=self._http.idle_seconds,
             lingering_time=LINGER_SECONDS,
             shutdown_timeout=SHUTDOWN_SECONDS,
@@ -97,19 +105,18 @@ class Server:
             except Conflict as error:  # raised outside of the task groups, which would wrap it
                 refused = error
             else:
-                async with self._watching(runner):
+                async with self._watching():
                     yield address
         if refused is not None:
             raise refused
 
     @asynccontextmanager
-    async def _watching(self, runner: Runner) -> AsyncIterator[None]:
+    async def _watching(self) -> AsyncIterator[None]:
         """Feed the listeners and let idle connections go while the block runs."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._hub.run)
             group.start_soon(self._streams.run)
-            if runner.server is not None:
-                group.start_soon(self._environment.connections.watch, runner.server)
+            group.start_soon(self._environment.connections.watch)
             try:
                 yield
             finally:
@@ -154,7 +161,7 @@ async def _set_up(runner: web.AppRunner) -> AsyncIterator[None]:
 
 
 async def _listen(runner: web.AppRunner, http: Settings) -> str:
-    site = web.TCPSite(runner, http.host, http.port)
+    site = web.TCPSite(runner, http.host, http.port, backlog=BACKLOG)
     try:
         await site.start()
     except OSError as error:

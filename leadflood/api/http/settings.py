@@ -20,6 +20,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `trusted_proxies` are the addresses or networks of proxies whose X-Forwarded-For, Forwarded and
     X-Forwarded-Proto are believed; `rates`: how often one may ask.
     `import_bytes`, `import_seconds`: how large a file may be, and how long all of it may take.
+    `connections`: how many may be open at once (fewer, where the process may open fewer files),
+    `connections_per_address` of one address (of one IPv6 network of /64; proxies have no such
+    limit); the longest idle one ends first.
+    `streams`, `streams_per_user`: how many event streams may be open, in all and of one user.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +37,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_seconds: float = 10.0
     request_seconds: float = 30.0
     idle_seconds: float = 30.0
+    connections: int = 4_096
+    connections_per_address: int = 64
+    streams: int = 2_000
+    streams_per_user: int = 20
     trusted_proxies: tuple[str, ...] = ()
     rates: Rates = Rates()
 

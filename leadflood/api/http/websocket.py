@@ -4,8 +4,9 @@ A page of events is encoded once and written as the same bytes to all who get th
 stream sends (`run.progress`, `stream.position`) can always be asked for by GET.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
 from uuid import UUID
@@ -41,9 +42,11 @@ from leadflood.engine.queue import runs
 PING_SECONDS = 30.0
 POLL_SECONDS = 1.0
 CHECK_SECONDS = 15.0
+"""How late a change of rights on another node ends a stream; one of this node within a poll."""
 PROGRESS_REST_RATIO = 10
 """Counting a run takes at most a tenth of the time."""
 MAX_MESSAGE_BYTES = 4_096
+RETRY_SECONDS = 10.0
 SLOW_CLIENT = WSCloseCode.TRY_AGAIN_LATER
 NO_LONGER_ALLOWED = 4401
 
@@ -67,11 +70,23 @@ def require_own_origin(request: web.Request, http: Settings) -> None:
         )
 
 
+class StreamLimits(msgspec.Struct, frozen=True):
+    """How many streams may be open in all, and of one user, by whichever credential."""
+
+    in_all: int
+    per_user: int
+
+
 class EventStreams:
     """All event streams of this process; `run` must be running."""
 
-    def __init__(self, platform: Platform, hub: EventHub, metrics: RouteMetrics) -> None:
+    def __init__(
+        self, platform: Platform, hub: EventHub, metrics: RouteMetrics, limits: StreamLimits
+    ) -> None:
         self._hub = hub
+        self._limits = limits
+        self._credentials = platform.accounts.use.credentials
+        self._count_by_user: Counter[str] = Counter()
         self._metrics = metrics
         self._db = platform.db
         self._clock = platform.clock
@@ -81,10 +96,33 @@ class EventStreams:
     async def serve(
         self, request: web.Request, query: EventQuery, principal: Principal, recheck: Recheck
     ) -> web.StreamResponse:
-        """Send all events behind the cursor until the client leaves. Raises: CursorTooOld.
+        """Send all events behind the cursor until the client leaves.
 
         Without a cursor: all that happens once the client knows that it listens.
+        Raises: CursorTooOld, Throttled where too many streams are open.
         """
+        with self._place_for(principal):
+            return await self._serve(request, query, principal, recheck)
+
+    @contextmanager
+    def _place_for(self, principal: Principal) -> Iterator[None]:
+        """Count a stream while it is open. Raises: Throttled."""
+        user = str(principal.user_id or principal.by)
+        if self._count_by_user[user] >= self._limits.per_user:
+            raise _too_many(f"you have {self._limits.per_user} event streams open")
+        if self._count_by_user.total() >= self._limits.in_all:
+            raise _too_many(f"{self._limits.in_all} event streams are open")
+        self._count_by_user[user] += 1
+        try:
+            yield
+        finally:
+            self._count_by_user[user] -= 1
+            if not self._count_by_user[user]:
+                del self._count_by_user[user]
+
+    async def _serve(
+        self, request: web.Request, query: EventQuery, principal: Principal, recheck: Recheck
+    ) -> web.StreamResponse:
         after = await self._start_of(query)
         # compressing would cost each listener hundreds of kilobytes
         socket = web.WebSocketResponse(
@@ -167,10 +205,17 @@ class EventStreams:
         return owners
 
     async def _check_forever(self, group: anyio.abc.TaskGroup) -> None:
+        epoch = self._credentials.epoch
         while True:
             await REAL_TIME.sleep(POLL_SECONDS)
             now = REAL_TIME.monotonic()
-            due = [subscription for subscription in self._open if subscription.check_at <= now]
+            have_rights_changed = epoch != self._credentials.epoch
+            epoch = self._credentials.epoch
+            due = [
+                subscription
+                for subscription in self._open
+                if have_rights_changed or subscription.check_at <= now
+            ]
             for subscription in due:
                 subscription.check_at = now + CHECK_SECONDS
                 if await self._may_continue(subscription):
@@ -234,6 +279,14 @@ async def _wait_for_close(socket: web.WebSocketResponse) -> None:
     async for message in socket:
         if message.type is WSMsgType.ERROR:
             return
+
+
+def _too_many(what: str) -> Throttled:
+    return Throttled(
+        f"{what}, which is the most: close one, or ask GET /v1/events now and then",
+        RETRY_SECONDS,
+        code="events.streams.too_many",
+    )
 
 
 def _is_outage(error: Exception) -> bool:

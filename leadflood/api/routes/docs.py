@@ -52,13 +52,13 @@ class ApiDocument(msgspec.Struct, frozen=True, kw_only=True):
     assets: Path | None
 
 
-@get("/openapi.json", is_open=True, rate="none", shows=dict[str, Any])
+@get("/openapi.json", is_open=True, rate="watch", shows=dict[str, Any])
 async def show_openapi(document: ApiDocument) -> RawResponse:
     """Show the OpenAPI 3.1 document of all routes."""
     return RawResponse(body=document.json, content_type="application/json")
 
 
-@get("/docs", is_open=True, rate="none", content_type=HTML)
+@get("/docs", is_open=True, rate="watch", content_type=HTML)
 async def show_docs(document: ApiDocument) -> RawResponse:
     """Show all routes to a person; nothing is loaded from elsewhere."""
     if document.assets is None:
@@ -76,7 +76,7 @@ async def show_docs(document: ApiDocument) -> RawResponse:
 @get(
     "/docs/{asset}",
     is_open=True,
-    rate="none",
+    rate="watch",
     content_type="text/javascript",
     errors=(NotFound,),
 )

@@ -22,7 +22,7 @@ class Ready(msgspec.Struct, frozen=True):
 @get(
     "/ready",
     is_open=True,
-    rate="none",
+    rate="watch",
     shows=Ready,
     also=(HTTPStatus.SERVICE_UNAVAILABLE,),
 )
@@ -34,7 +34,7 @@ async def show_readiness(services: Services) -> RawResponse:
     return json_response(answer, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@get("/metrics", permission="system:read", rate="none", content_type=metrics.CONTENT_TYPE)
+@get("/metrics", permission="system:read", rate="watch", content_type=metrics.CONTENT_TYPE)
 async def show_metrics(services: Services, routes: RouteMetrics, loop_lag: LoopLag) -> RawResponse:
     """Show all numbers in Prometheus' text form."""
     readings = await services.control.metrics.read(routes, loop_lag)

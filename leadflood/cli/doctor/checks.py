@@ -4,7 +4,12 @@ from leadflood.app import open_storage
 from leadflood.cli.console import print_message
 from leadflood.cli.doctor.check import DoctorCheck, failed, is_expected, passed
 from leadflood.cli.doctor.database_checks import check_database
-from leadflood.cli.doctor.settings_checks import check_folder, check_http, check_providers
+from leadflood.cli.doctor.settings_checks import (
+    check_folder,
+    check_http,
+    check_open_files,
+    check_providers,
+)
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.settings import Settings
 
@@ -12,7 +17,7 @@ from leadflood.settings import Settings
 async def check_everything(settings: Settings, *, online: bool) -> list[DoctorCheck]:
     """Check every resource; one that cannot be inspected is red and does not stop the rest."""
     checks = [passed("settings", "read, and every key is known"), await check_folder(settings)]
-    checks += [check_http(settings), *check_providers(settings)]
+    checks += [check_http(settings), check_open_files(settings), *check_providers(settings)]
     try:
         async with open_storage(settings, report=print_message, migrate=False) as storage:
             checks += [check async for check in check_database(storage, online=online)]

@@ -4,9 +4,11 @@ import tempfile
 
 from anyio import to_thread
 
+from leadflood.api.http.connections import limits_of
 from leadflood.api.http.settings import warning_of
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.contracts.values import Channel
+from leadflood.engine.open_files import read_limit
 from leadflood.providers import catalog
 from leadflood.settings import Settings
 from leadflood.wiring.storage import Storage
@@ -41,6 +43,20 @@ def check_http(settings: Settings) -> DoctorCheck:
             "http", binding_warning, "put a proxy that speaks TLS before it and name its address"
         )
     return passed("http", f"serves on {where}")
+
+
+def check_open_files(settings: Settings) -> DoctorCheck:
+    """Check that as many connections as the settings name fit under the limit of open files."""
+    limit, connections = read_limit(), limits_of(settings.http).in_all
+    finding = f"up to {limit:,} at once, of which {connections:,} may be connections"
+    if connections < settings.http.connections:
+        return warning(
+            "open files",
+            f"{finding}: http.connections ({settings.http.connections:,}) does not fit",
+            "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd, --ulimit nofile= of"
+            " docker), or set http.connections lower",
+        )
+    return passed("open files", finding)
 
 
 def check_providers(settings: Settings) -> list[DoctorCheck]:

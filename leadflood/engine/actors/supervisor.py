@@ -14,6 +14,9 @@ import anyio.abc
 
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.obs.log import log
+from leadflood.engine.open_files import is_exhausted
+
+EXHAUSTED_SECONDS = 1.0
 
 
 class Strategy(StrEnum):
@@ -171,7 +174,14 @@ class Supervisor:
         return True
 
     async def _note_failure(self, error: Exception, child: Child) -> None:
-        """Count a failure, wait a little, or give up."""
+        """Count a failure, wait a little, or give up.
+
+        One for want of a free descriptor is nobody's, and does not count.
+        """
+        if is_exhausted(error):
+            log.error("engine.files.exhausted", actor=child.name, supervisor=self.name)
+            await REAL_TIME.sleep(EXHAUSTED_SECONDS)
+            return
         now = REAL_TIME.monotonic()
         self._failures.append(now)
         while self._failures and self._failures[0] < now - self._within_seconds:

@@ -29,6 +29,7 @@ from leadflood.engine.db.postgres_process import (
 )
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
+from leadflood.engine.open_files import is_exhausted
 
 SQL = load_queries(__file__)
 DATABASE = "leadflood"
@@ -56,8 +57,12 @@ class _Answer(Enum):
 class EmbeddedServer:
     """A server in use. Made by `embedded_postgres`."""
 
-    def __init__(self, process: PostgresProcess, clock: Clock, report: Report | None) -> None:
+    def __init__(
+        self, process: PostgresProcess, starting: FileLock, clock: Clock, report: Report | None
+    ) -> None:
         self._process = process
+        self._starting = starting
+        self._starting_here = anyio.Lock()
         self._clock = clock
         self._report = report or (lambda _: None)
         self._socket_folder = Path()
@@ -91,11 +96,15 @@ class EmbeddedServer:
         """Bring the server up if it is not; harmless when it is.
 
         Waits: for as long as recovery takes, in real time.
-        Raises: DatabaseRefused when it cannot start; the text holds what its log says.
+        Raises: DatabaseRefused when it cannot start; the text holds what its log says. OSError when
+        this process may open no more files: then nothing is known about the server.
         """
         if await self._probe() is _Answer.READY:
             return
-        async with held_alone(self.data_folder / "start.lock", self._clock, self._tell_of_lock):
+        async with (
+            self._starting_here,  # the file's lock is one holder for all of this process
+            held_alone(self._starting, self._clock, self._tell_of_lock),
+        ):
             if not await to_thread.run_sync(self._process.files.exists):
                 self._report(f"making a new database in {self._process.folder}")
             await to_thread.run_sync(self._process.prepare)
@@ -177,6 +186,8 @@ class EmbeddedServer:
             self._refusal = _describe(error)
             return _Answer.STARTING  # or stopping
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            if is_exhausted(error):
+                raise
             self._refusal = _describe(error)  # a TimeoutError is an OSError
             return _Answer.NOTHING
         except asyncpg.TooManyConnectionsError:
@@ -204,19 +215,18 @@ class EmbeddedServer:
 
     async def leave(self, users: FileLock) -> None:
         """Stop the server if nobody else uses it; else leave it to them."""
-        starting = await to_thread.run_sync(FileLock, self.data_folder / "start.lock")
         try:
-            if await self._take_for_leaving(starting) and users.try_alone():
+            if await self._take_for_leaving() and users.try_alone():
                 await self._stop()
         finally:
             self._process.let_go()
             users.close()
-            starting.close()
+            self._starting.close()
 
-    async def _take_for_leaving(self, starting: FileLock) -> bool:
+    async def _take_for_leaving(self) -> bool:
         """Wait for others who come or go; who holds it long is starting and will stop it."""
         with anyio.move_on_after(LEAVE_SECONDS):
-            while not starting.try_alone():
+            while not self._starting.try_alone():
                 await self._clock.sleep(POLL_SECONDS)
             return True
         return False
@@ -248,10 +258,12 @@ async def embedded_postgres(
     """
     process = PostgresProcess(data_folder, durable=durable)
     await to_thread.run_sync(make_data_folder, process.data_folder)
-    server = EmbeddedServer(process, clock, report)
     users = await to_thread.run_sync(FileLock, process.data_folder / "users.lock")
+    starting = await to_thread.run_sync(FileLock, process.data_folder / "start.lock")
+    server = EmbeddedServer(process, starting, clock, report)
     try:
-        await _join(process.data_folder, clock, users)
+        async with held_alone(starting, clock):
+            _join(process.data_folder, users)
         await server.ensure_running()
         yield server
     finally:
@@ -259,14 +271,13 @@ async def embedded_postgres(
             await server.leave(users)
 
 
-async def _join(data_folder: Path, clock: Clock, users: FileLock) -> None:
+def _join(data_folder: Path, users: FileLock) -> None:
     """Become a user; only a leaver holds the lock alone, and only under `start.lock`."""
-    async with held_alone(data_folder / "start.lock", clock):
-        if not users.try_shared():
-            raise DatabaseRefused(
-                f"{data_folder / 'users.lock'} is held by something that is not leadflood: end it",
-                code="database.users_lock",
-            )
+    if not users.try_shared():
+        raise DatabaseRefused(
+            f"{data_folder / 'users.lock'} is held by something that is not leadflood: end it",
+            code="database.users_lock",
+        )
 
 
 def _describe(error: BaseException) -> str:

@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from anyio import to_thread
-
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.open_files import FilesExhausted, is_exhausted
 
 POLL_SECONDS = 0.05
 
 
 class FileLock:
-    """An open lock file; each object counts as its own holder, even inside one process."""
+    """An open lock file; each object counts as its own holder, even inside one process.
+
+    Who takes a lock again later keeps it open: a free descriptor may be wanting then.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -23,6 +25,8 @@ class FileLock:
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
+            if is_exhausted(error):
+                raise FilesExhausted(f"cannot open {path}: {error.strerror}") from error
             raise DatabaseRefused(
                 f"cannot open {path} ({error.strerror}): run leadflood as the owner of that folder,"
                 " or set LEADFLOOD_DATA to another",
@@ -56,25 +60,28 @@ class FileLock:
         self._path.unlink(missing_ok=True)
         self.close()
 
+    def release(self) -> None:
+        """Release the lock; the file stays open."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     def close(self) -> None:
-        """Release the lock."""
+        """Release the lock for good."""
         os.close(self._descriptor)
 
 
 @asynccontextmanager
 async def held_alone(
-    path: Path, clock: Clock, waiting: Callable[[], None] | None = None
+    lock: FileLock, clock: Clock, waiting: Callable[[], None] | None = None
 ) -> AsyncIterator[None]:
-    """Hold a lock file alone, waiting for as long as others hold it.
+    """Hold a lock alone, waiting for as long as others hold it.
 
     Waits: in real time, so hand it the system's clock; cancelling leaves nothing behind.
     """
-    lock = await to_thread.run_sync(FileLock, path)
+    while not lock.try_alone():
+        if waiting is not None:
+            waiting()
+        await clock.sleep(POLL_SECONDS)
     try:
-        while not lock.try_alone():
-            if waiting is not None:
-                waiting()
-            await clock.sleep(POLL_SECONDS)
         yield
     finally:
-        lock.close()
+        lock.release()

@@ -26,6 +26,7 @@ from leadflood.engine.db.server_user import (
     first_closed_folder,
     may_lend_reading,
 )
+from leadflood.engine.open_files import is_exhausted
 
 PORT = 5432
 SUPERUSER = "leadflood"
@@ -330,10 +331,7 @@ def _major_version(binaries: Path) -> int:
 def _command_line(pid: int) -> list[str]:
     """Read how a process was started; empty when it is gone, a zombie or not ours to see."""
     if platform.system() == "Linux":
-        try:
-            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return []
+        raw = _read(Path(f"/proc/{pid}/cmdline"))
         return [os.fsdecode(part) for part in raw.rstrip(b"\0").split(b"\0")] if raw else []
     answer = subprocess.run(  # noqa: S603 -- fixed command, the number is an int
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
@@ -348,10 +346,17 @@ def _command_line(pid: int) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
+    return _text(_read(path)).splitlines()
+
+
+def _read(path: Path) -> bytes:
+    """Read a file; empty when it is gone or not ours. Raises: OSError without a descriptor."""
     try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
+        return path.read_bytes()
+    except OSError as error:
+        if is_exhausted(error):  # nothing is known: the server may well be there
+            raise
+        return b""
 
 
 def _first_number(path: Path) -> int | None:

@@ -27,6 +27,7 @@ from leadflood.engine.errors import (
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.stage_metrics import StageMetrics
 from leadflood.engine.obs.tracing import ActiveTracer, Span, spanned
+from leadflood.engine.open_files import is_exhausted
 from leadflood.engine.queue.error_classes import is_database_away, is_temporary
 from leadflood.engine.queue.job import Job
 from leadflood.engine.queue.node import Node
@@ -47,8 +48,8 @@ def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
 
     `is_away`: the database was busy or away, which spends no attempt.
     """
-    if is_away or is_database_away(error):
-        return Snooze(AWAY_SECONDS, f"the database was busy or away: {error}")
+    if is_away or is_database_away(error) or is_exhausted(error):
+        return Snooze(AWAY_SECONDS, f"the database or this machine was busy or away: {error}")
     match error:
         case NodeFenced() | Throttled():
             return Snooze(error.retry_after_seconds or 0.0, f"{error.error_code}: {error}")

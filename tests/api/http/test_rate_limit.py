@@ -168,3 +168,22 @@ async def test_invalid_credentials_are_limited_by_address_before_they_are_looked
 
     assert answers == [401, 401, 401, 429]
     assert operator.status == 200
+
+
+@pytest.mark.parametrize("path", ["/ready", "/docs", "/docs/start.js", "/openapi.json"])
+async def test_open_pages_that_cost_something_are_limited_by_address(node: Node, path: str) -> None:
+    async with running_api(node, rates=Settings(watch=FEW)) as api:
+        statuses = [(await api.holding("").get(path)).status for _ in range(4)]
+        alive = await api.holding("").get("/health")
+
+    assert statuses == [200, 200, 200, 429]
+    assert alive.status == 200
+
+
+async def test_metrics_are_limited_by_caller(node: Node) -> None:
+    limits = Settings(watch=RateClass(Rate(60.0, 3), Rate()))
+    async with running_api(node, rates=limits) as api:
+        reader = await api.client_of("ADMIN")
+        statuses = [(await reader.get("/metrics")).status for _ in range(4)]
+
+    assert statuses == [200, 200, 200, 429]

@@ -13,12 +13,13 @@ import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from leadflood.api.http import websocket, websocket_subscription
+from leadflood.app import Node
 from leadflood.engine.db.pool import Database
 from leadflood.engine.obs import event_feed
 from leadflood.engine.obs.event_feed import Cursor
 
 from tests.api.routes.test_leads import a_lead
-from tests.support.api import Client
+from tests.support.api import Client, running_api
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
@@ -158,6 +159,45 @@ async def test_a_stream_ends_when_its_session_is_revoked_and_names_its_cursor(
 
     assert left.status < 300, left.body
     assert code == websocket.NO_LONGER_ALLOWED
+
+
+async def test_a_right_taken_away_on_this_node_ends_the_stream_long_before_it_is_checked_again(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "CHECK_SECONDS", 3_600.0)
+    viewer = await api.client_of("VIEWER")
+
+    async with listening_as(viewer) as socket:
+        await viewer.post("/v1/auth/logout", {"refreshToken": viewer.refresh_token})
+
+        assert await until_closed(socket) == websocket.NO_LONGER_ALLOWED
+
+
+async def test_a_user_has_no_more_streams_than_allowed_by_whichever_credential(
+    node: Node,
+) -> None:
+    async with running_api(node, streams_per_user=2) as api:
+        viewer, other = await api.client_of("VIEWER"), await api.client_of("VIEWER")
+        ticket = (await viewer.post("/v1/events/tickets")).json["ticket"]
+        async with listening_as(viewer), listening_as(other):
+            async with listening_as(api.holding(""), f"?ticket={ticket}"):
+                with pytest.raises(WSServerHandshakeError) as refused:
+                    await viewer.session.ws_connect(f"{api.address}/v1/events", headers=viewer.auth)
+            async with listening_as(viewer):  # one was closed
+                pass
+
+    assert refused.value.status == 429
+
+
+async def test_all_have_no_more_streams_than_allowed_in_all(node: Node) -> None:
+    async with running_api(node, streams=1) as api:
+        viewer, other = await api.client_of("VIEWER"), await api.client_of("VIEWER")
+        async with listening_as(viewer):
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await other.session.ws_connect(f"{api.address}/v1/events", headers=other.auth)
+
+    assert refused.value.status == 429
 
 
 @pytest.mark.usefixtures("_polls_often")

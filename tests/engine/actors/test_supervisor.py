@@ -1,5 +1,6 @@
 """Supervisors restart, escalate, take siblings with them, or park."""
 
+import errno
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -196,3 +197,12 @@ def test_an_error_is_described_in_a_line() -> None:
 
     assert describe(nested).startswith("KeyError: 'xxx")
     assert len(describe(nested)) == 300
+
+
+async def test_an_actor_that_finds_no_free_descriptor_is_never_given_up() -> None:
+    run, starts = failing(50, OSError(errno.EMFILE, "too many open files"))
+    supervisor = Supervisor("root", [Child("postgres", run)])
+
+    await run_until(supervisor, lambda: len(starts) > 50)
+
+    assert supervisor.children[0].health is not Health.PARKED

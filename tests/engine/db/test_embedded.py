@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -17,10 +17,11 @@ from leadflood.engine.clock import SystemClock
 from leadflood.engine.db import embedded
 from leadflood.engine.db.embedded import embedded_postgres
 from leadflood.engine.db.errors import DatabaseRefused
-from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.db.postgres_process import PostgresProcess
 from leadflood.engine.db.server_user import ServerUser, first_closed_folder
+from leadflood.engine.open_files import is_exhausted
 from tests.support.db import open_folder
+from tests.support.open_files import NONE, limited_files
 from tests.support.unprivileged import NOBODY, unprivileged
 
 PATIENCE_SECONDS = 30
@@ -272,6 +273,26 @@ async def test_the_watch_brings_a_killed_server_back(data: Path) -> None:
         tasks.cancel_scope.cancel()
 
 
+async def test_a_server_is_not_taken_for_gone_by_a_process_that_can_open_nothing(
+    data: Path,
+) -> None:
+    messages: list[str] = []
+    async with (
+        embedded_postgres(data, SystemClock(), messages.append, durable=False) as server,
+        anyio.create_task_group() as tasks,
+    ):
+        messages.clear()
+        with limited_files(NONE):
+            for find_out in (server.watch, server.ensure_running):
+                with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(OSError) as refused:  # noqa: PT011
+                    await find_out()
+                assert is_exhausted(refused.value)
+
+        assert not messages
+        assert await query(server.url, "SELECT 1") == 1
+        tasks.cancel_scope.cancel()
+
+
 def test_the_servers_own_group_keeps_it_from_ctrl_c(data: Path) -> None:
     with using(data) as user:
         pid = pid_of(data)
@@ -437,26 +458,6 @@ async def test_a_cancelled_start_stops_what_it_started(empty: Path) -> None:
             pytest.fail("a new database cannot be made that fast")
 
     assert await anyio.to_thread.run_sync(pid_of, empty) is None
-
-
-def test_a_file_lock_counts_each_holder(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        first, second = (FileLock(tmp_path / "lock") for _ in range(2))
-        stack.callback(first.close)
-        stack.callback(second.close)
-
-        assert first.try_shared()
-        assert second.try_shared()
-        assert not second.try_alone()
-        first.close()
-        stack.pop_all()
-        assert second.try_alone()
-        second.close()
-
-
-def test_a_lock_file_that_cannot_be_made_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseRefused, match="LEADFLOOD_DATA"):
-        FileLock(tmp_path / "missing" / "lock")
 
 
 def test_a_socket_left_by_a_killed_server_does_not_stop_the_start(data: Path) -> None:

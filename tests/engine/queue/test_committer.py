@@ -1,5 +1,6 @@
 """Group commit, the fence, poisoned batches, retries, a database that is away."""
 
+import errno
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -512,6 +513,7 @@ async def test_an_unsure_effect_is_never_tried_again_and_is_no_dead_letter(
         (asyncpg.LockNotAvailableError("x"), Snooze),
         (asyncpg.UniqueViolationError("x"), Retry),
         (ConnectionResetError("x"), Retry),
+        (OSError(errno.EMFILE, "x"), Snooze),
         (TimeoutError("x"), Retry),
         (LeadfloodError("x"), Retry),
     ],

@@ -77,6 +77,11 @@ class Credentials:
             return None if key is None else key.principal
         return holder if holder.kind is PrincipalKind.OPERATOR else None
 
+    @property
+    def epoch(self) -> int:
+        """How often rights were changed by this process: what was verified before may be stale."""
+        return self._epoch
+
     def forget(self) -> None:
         """Clear the cache: rights were changed here, and the change is committed."""
         self._epoch += 1
