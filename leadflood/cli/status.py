@@ -8,7 +8,7 @@ import msgspec
 
 from leadflood.cli.console import print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, with_storage
-from leadflood.cli.sending import format_switch
+from leadflood.cli.sending import describe_unknown, format_switch
 from leadflood.domain.sending.schemas import SendingStatus
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import CrashLoop, NodeRow, StageOverview
@@ -114,6 +114,8 @@ def _print_status(current: Status) -> None:
     for run in current.runs:
         print_data(f"run {run.id} {run.kind} {run.title!r}: {run.live_jobs} jobs, {run.sends}")
     print_data(format_switch(current.sending))
+    for line in describe_unknown(current.sending.unknown):
+        print_data(line)
     _print_troubles(current)
     if current.tree is not None:
         print_data("")

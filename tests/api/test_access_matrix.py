@@ -193,6 +193,7 @@ ROUTES: dict[str, str] = {
     "PUT /v1/admin/sending/hold": "admin:write",
     "DELETE /v1/admin/sending/hold": "admin:write",
     "GET /v1/admin/sending/unknown": "admin:read",
+    "POST /v1/admin/sending/unknown-resolutions": "admin:write",
     "PUT /v1/admin/sending/unknown/{intentId}": "admin:write",
     "GET /v1/admin/tree": "admin:read",
     "GET /v1/admin/nodes": "admin:read",

@@ -102,6 +102,9 @@ SAMPLES: dict[str, Make] = {
     "POST /v1/admin/providers/{provider}/breaker-reset": at(
         "/v1/admin/providers/apollo/breaker-reset"
     ),
+    "POST /v1/admin/sending/unknown-resolutions": at(
+        "/v1/admin/sending/unknown-resolutions", ids=[str(uuid4())], sent=True
+    ),
     "POST /v1/admin/dead-letter-replays": at("/v1/admin/dead-letter-replays", ids=[str(uuid4())]),
     "POST /v1/admin/dead-letter-discards": at("/v1/admin/dead-letter-discards", ids=[str(uuid4())]),
     "POST /v1/events/tickets": at("/v1/events/tickets"),

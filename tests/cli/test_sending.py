@@ -36,6 +36,37 @@ def lose_one(on_database: OnDatabase) -> None:
     on_database(lose)
 
 
+@pytest.mark.parametrize(("word", "state"), [("sent", "accepted"), ("not-sent", "ready")])
+def test_unknown_sends_are_offered_in_bulk_with_what_to_look_at(
+    cli: Cli, on_database: OnDatabase, word: str, state: str
+) -> None:
+    lose_one(on_database)
+    unknown = ("sending", "unknown")
+
+    status, doctor = cli("status"), cli("doctor")
+    too_early = cli(*unknown, "resolve-all", word, "--before", "2020-01-01", "--yes", "--json")
+    other = cli(*unknown, "resolve-all", word, "--channel", "whatsapp", "--yes", "--json")
+    result = cli(*unknown, "resolve-all", word, "--channel", "email", "--yes", "--json")
+    counts = cli("sending", "status", "--json").json["counts"]
+
+    for text in (status.out, doctor.out):
+        assert "1 by email" in text
+        assert "Message-ID" in text
+        assert "resolve-all" in text
+    assert too_early.json == other.json == {"resolved": 0}
+    assert result.json == {"resolved": 1}
+    assert counts == {state: 1}
+
+
+def test_nothing_goes_again_in_bulk_without_a_yes(cli: Cli, on_database: OnDatabase) -> None:
+    lose_one(on_database)
+
+    refused = cli("sending", "unknown", "resolve-all", "not-sent")
+
+    assert refused.code == 1
+    assert len(cli("sending", "unknown", "list", "--json").json) == 1
+
+
 def test_sending_is_held_and_released_with_who_and_why(cli: Cli) -> None:
     hold_result = cli("sending", "hold", "--reason", "a look", "--json").json
     data = cli("sending", "status")

@@ -21,7 +21,12 @@ from leadflood.domain.messages.service.approval import MessageApproval
 from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
-from leadflood.domain.sending.schemas import IntentState, MessageApproved, SendingStatus
+from leadflood.domain.sending.schemas import (
+    IntentState,
+    MessageApproved,
+    ResolvedSend,
+    SendingStatus,
+)
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.sending.service.rekeying import SendRekeying
 from leadflood.domain.sending.service.switch import SendingSwitch
@@ -75,31 +80,35 @@ ADA: dict[FieldName, Scalar] = {
 class Published:
     """A publication that remembers what was events."""
 
-    def __init__(self, tx: Tx, events: list[Event]) -> None:
+    def __init__(self, tx: Tx, events: list[Event], run_ids: list[UUID | None]) -> None:
         self.tx = tx
         self._events = events
+        self._run_ids = run_ids
 
     async def publish(
         self, events: Sequence[Event], *, run_id: UUID | None = None
     ) -> Sequence[UUID]:
-        del run_id
+        self._run_ids.extend(run_id for _ in events)
         self._events.extend(events)
         return ()
 
 
 class RecordingPublisher:
-    """Opens real transactions; events of those that commit are in `events`."""
+    """Opens real transactions; events of those that commit are in `events`, each with its run."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self.events: list[Event] = []
+        self.run_ids: list[UUID | None] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Published]:
         events: list[Event] = []
+        run_ids: list[UUID | None] = []
         async with self._db.transaction() as tx:
-            yield Published(tx, events)
+            yield Published(tx, events, run_ids)
         self.events.extend(events)
+        self.run_ids.extend(run_ids)
 
 
 class CountingSender:
@@ -112,6 +121,7 @@ class CountingSender:
         self.sent: list[OutgoingMessage] = []
         self.fails_with: Exception | None = None
         self.arrival = Arrival.CANNOT_TELL
+        self.looked_up: list[str] = []
 
     async def send(self, message: OutgoingMessage) -> Receipt:
         self.sent.append(message)
@@ -120,7 +130,8 @@ class CountingSender:
         return Receipt(remote_id=f"r-{len(self.sent)}")
 
     async def look_up(self, message: OutgoingMessage, since: object) -> Arrival:
-        del message, since
+        del since
+        self.looked_up.append(message.intent_id)
         return self.arrival
 
 
@@ -252,6 +263,18 @@ class World:
     async def resolve(self, intent_id: UUID, *, sent: bool, by: str) -> IntentState:
         async with self.publisher.transaction() as publication:
             return await self.unknown_sends.resolve(publication, intent_id, sent=sent, by=by)
+
+    async def resolve_many(
+        self, intent_ids: Sequence[UUID], *, sent: bool, by: str
+    ) -> Sequence[ResolvedSend]:
+        async with self.publisher.transaction() as publication:
+            return await self.unknown_sends.resolve_many(publication, intent_ids, sent=sent, by=by)
+
+    async def run_of(self, event: MessageApproved) -> UUID:
+        run_id: UUID = await self.db.fetch_value(
+            sql("SELECT run_id FROM intent WHERE id = $1", "id"), id=event.intent_id
+        )
+        return run_id
 
     async def approve(self, message_id: UUID, by: str) -> MessageView:
         async with self.publisher.transaction() as publication:

@@ -1,9 +1,10 @@
-"""Checks of the work in the database: nodes, stages, crash loops, dead letters."""
+"""Checks of the work in the database: nodes, stages, crash loops, dead letters, unknown sends."""
 
 from collections.abc import Sequence
 
 from leadflood.app import WHOLE_NODE
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
+from leadflood.cli.sending import describe_unknown
 from leadflood.cli.status import list_crash_loops
 from leadflood.engine.control import inspection
 from leadflood.engine.control.inspection import NodeRow, StageOverview
@@ -15,7 +16,7 @@ STALLED_SECONDS = 600.0
 
 
 async def check_work(storage: Storage) -> list[DoctorCheck]:
-    """Check nodes, stages, crash loops and dead letters."""
+    """Check nodes, stages, crash loops, dead letters and unknown sends."""
     nodes = await inspection.list_nodes(storage.db, storage.clock.now())
     dead_after = storage.settings.engine.heartbeat.dead_after_seconds
     alive = [node for node in nodes if node.silent_seconds <= dead_after]
@@ -26,6 +27,7 @@ async def check_work(storage: Storage) -> list[DoctorCheck]:
         await _check_stages(storage, has_node=has_node),
         await _check_crash_loops(storage),
         await _check_dead_letters(storage),
+        await _check_unknown_sends(storage),
     ]
 
 
@@ -85,3 +87,11 @@ async def _check_dead_letters(storage: Storage) -> DoctorCheck:
     if any(count.error_code.startswith("engine.") for count in counts):
         return failed("dead letters", descriptions, fix)
     return warning("dead letters", descriptions, fix)
+
+
+async def _check_unknown_sends(storage: Storage) -> DoctorCheck:
+    summaries = await storage.messaging().unknown_sends.summarize()
+    if not summaries:
+        return passed("unknown sends", "none")
+    *findings, fix = describe_unknown(summaries)
+    return warning("unknown sends", "; ".join(findings), fix)

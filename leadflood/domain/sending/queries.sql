@@ -182,9 +182,16 @@ WHERE state IN ('ready', 'sending', 'unknown') ORDER BY id;
 SELECT id, message_id, lead_id, channel, to_address, reference, state, code, sending_at
 FROM intent
 WHERE state = :state::text AND id > :after::uuid
+    AND (:channel::text IS NULL OR channel = :channel::text)
+    AND (:sent_before::timestamptz IS NULL OR sending_at < :sent_before::timestamptz)
 ORDER BY id
 LIMIT :limit::int;
 
 -- name: count_intents
 -- How many intents are in each state.
 SELECT state, count(*) AS count FROM intent GROUP BY state;
+
+-- name: summarize_unknown
+-- The sends that may have arrived, by channel.
+SELECT channel, count(*) AS count, min(sending_at) AS oldest_at, max(sending_at) AS newest_at
+FROM intent WHERE state = 'unknown' GROUP BY channel ORDER BY channel;

@@ -10,12 +10,16 @@ from leadflood.contracts.addresses import mask_address
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending.rules.transitions import StateChange
 from leadflood.domain.sending.schemas import (
+    ALL_UNKNOWN,
+    LOOK_AT,
     Intent,
     IntentState,
     IntentView,
     LockedIntent,
     LockedSend,
     SendingStatus,
+    UnknownFilter,
+    UnknownSummary,
 )
 from leadflood.engine.db.rows import clean, to_struct
 from leadflood.engine.db.sql import load_queries
@@ -199,6 +203,21 @@ async def get_status(db: Reader) -> SendingStatus:
         changed_at=None if switch is None else switch["changed_at"],
         sending=await list_intents(db, IntentState.SENDING, after=OLDEST, limit=MAX_LISTED),
         counts={IntentState(row["state"]): row["count"] for row in counts},
+        unknown=await summarize_unknown(db),
+    )
+
+
+async def summarize_unknown(db: Reader) -> tuple[UnknownSummary, ...]:
+    """Sum the sends that may have arrived by channel."""
+    return tuple(
+        UnknownSummary(
+            channel=Channel(row["channel"]),
+            count=row["count"],
+            oldest_at=row["oldest_at"],
+            newest_at=row["newest_at"],
+            look_at=LOOK_AT[Channel(row["channel"])],
+        )
+        for row in await db.fetch(SQL.summarize_unknown)
     )
 
 
@@ -208,10 +227,17 @@ async def write_switch(tx: Tx, state: str, by: str, reason: str, now: datetime) 
 
 
 async def list_intents(
-    db: Reader, state: IntentState, *, after: UUID, limit: int
+    db: Reader, state: IntentState, *, after: UUID, limit: int, chosen: UnknownFilter = ALL_UNKNOWN
 ) -> tuple[IntentView, ...]:
     """List the intents in one state, oldest first, addresses masked."""
-    rows = await db.fetch(SQL.list_intents, state=state.value, after=after, limit=limit)
+    rows = await db.fetch(
+        SQL.list_intents,
+        state=state.value,
+        after=after,
+        limit=limit,
+        channel=chosen.channel,
+        sent_before=chosen.sent_before,
+    )
     return tuple(
         IntentView(
             id=row["id"],

@@ -147,8 +147,51 @@ class IntentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sending_at: datetime | None
 
 
+LOOK_AT = {
+    Channel.EMAIL: (
+        "the mail server's log, or its Sent folder: look for each Message-ID (`reference`) about"
+        " the time it was handed over; the log says whether it was accepted"
+    ),
+    Channel.WHATSAPP: (
+        "the conversation with the number at the provider: is the message there, at that time?"
+    ),
+    Channel.SMS: "the provider's list of messages to the number: is it there, at that time?",
+}
+"""Where a person sees whether an unknown send arrived."""
+
+
+class UnknownFilter(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Which unknown sends; null asks for nothing, so that an empty filter means all."""
+
+    channel: Channel | None = None
+    sent_before: datetime | None = None
+
+
+ALL_UNKNOWN = UnknownFilter()
+
+
+class UnknownSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The sends of a channel that may have arrived, and where a person sees whether they did."""
+
+    channel: Channel
+    count: int
+    oldest_at: datetime | None
+    newest_at: datetime | None
+    look_at: str
+
+
+class ResolvedSend(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A send after somebody resolved it. `isResolved` false: it was not unknown any more."""
+
+    intent_id: UUID
+    state: IntentState
+    is_resolved: bool = True
+
+
 class SendingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether sending is held, who said so, and the intents that may still arrive."""
+    """Whether sending is held, who said so, the intents that may still arrive, and the unknown."""
 
     held: bool
     by: str
@@ -156,6 +199,7 @@ class SendingStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     changed_at: datetime | None
     sending: tuple[IntentView, ...]
     counts: dict[IntentState, int]
+    unknown: tuple[UnknownSummary, ...] = ()
 
 
 class LookupCounts(msgspec.Struct, frozen=True, rename="camel"):

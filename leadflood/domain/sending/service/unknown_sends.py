@@ -13,12 +13,16 @@ from leadflood.domain.sending import repository
 from leadflood.domain.sending.rules.compose import compose
 from leadflood.domain.sending.rules.transitions import StateChange, close_lost
 from leadflood.domain.sending.schemas import (
+    ALL_UNKNOWN,
     Intent,
     IntentState,
     IntentView,
     LookupCounts,
     MessageApproved,
+    ResolvedSend,
     Settings,
+    UnknownFilter,
+    UnknownSummary,
 )
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.recipients import Recipients
@@ -68,11 +72,17 @@ class UnknownSends:
         self._recipients = Recipients(key)
         self._cursor = OLDEST
 
-    async def list(self, *, after: UUID = OLDEST, limit: int = 100) -> tuple[IntentView, ...]:
+    async def list(
+        self, chosen: UnknownFilter = ALL_UNKNOWN, *, after: UUID = OLDEST, limit: int = 100
+    ) -> tuple[IntentView, ...]:
         """List the unknown sends, oldest first."""
         return await repository.list_intents(
-            self._db, IntentState.UNKNOWN, after=after, limit=limit
+            self._db, IntentState.UNKNOWN, after=after, limit=limit, chosen=chosen
         )
+
+    async def summarize(self) -> tuple[UnknownSummary, ...]:
+        """Sum the unknown sends by channel."""
+        return await repository.summarize_unknown(self._db)
 
     async def find_doubtful(self, db: Reader, letter_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Return the dead letters whose send may have arrived: they are not replayed."""
@@ -88,22 +98,51 @@ class UnknownSends:
 
         Raises: NotFound, Conflict when it is not unknown.
         """
-        intent = (await repository.lock_intents(publication.tx, [intent_id])).get(intent_id)
-        if intent is None:
+        results = await self.resolve_many(publication, [intent_id], sent=sent, by=by)
+        if not results:
             raise NotFound(f"there is no sending {intent_id}")
-        if intent.state is not IntentState.UNKNOWN:
+        result = results[0]
+        if not result.is_resolved:
             raise Conflict(
-                f"sending {intent_id} is {intent.state}: only an unknown one is resolved"
+                f"sending {intent_id} is {result.state}: only an unknown one is resolved"
             )
-        change = StateChange(
-            intent=intent,
-            state=IntentState.ACCEPTED if sent else IntentState.READY,
-            code="" if sent else "effect.not_sent",
-            resolved_by=by,
-        )
-        await repository.write_changes(publication.tx, [change], self._clock.now())
-        await publication.publish(_events_of(change), run_id=intent.run_id)
-        return change.state
+        return result.state
+
+    async def resolve_many(
+        self,
+        publication: PublishingTransaction,
+        intent_ids: Sequence[UUID],
+        *,
+        sent: bool,
+        by: str,
+    ) -> Sequence[ResolvedSend]:
+        """Record whether unknown sends arrived; those that did not go again.
+
+        What is not unknown stays as it is; what is not there is left out.
+        """
+        intents = (await repository.lock_intents(publication.tx, intent_ids)).values()
+        changes = [
+            StateChange(
+                intent=intent,
+                state=IntentState.ACCEPTED if sent else IntentState.READY,
+                code="" if sent else "effect.not_sent",
+                resolved_by=by,
+            )
+            for intent in intents
+            if intent.state is IntentState.UNKNOWN
+        ]
+        await repository.write_changes(publication.tx, changes, self._clock.now())
+        for change in changes:
+            await publication.publish(_events_of(change), run_id=change.intent.run_id)
+        states = {change.intent.id: change.state for change in changes}
+        return [
+            ResolvedSend(
+                intent_id=intent.id,
+                state=states.get(intent.id, intent.state),
+                is_resolved=intent.id in states,
+            )
+            for intent in intents
+        ]
 
     async def settle_lost(self) -> int:
         """Mark sends under a claim that is gone as unknown; return how many events."""
