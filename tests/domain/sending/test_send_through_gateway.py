@@ -106,6 +106,24 @@ async def test_a_call_is_authorized_made_and_recorded_before_the_job_ends(post: 
     assert await post.world.state(event) == "accepted"
 
 
+async def test_a_later_claim_that_finds_the_send_open_at_the_last_moment_calls_nobody(
+    post: Post,
+) -> None:
+    """It was ready when the later claim was loaded; the lost one has begun since."""
+    [event] = await post.world.approved()
+    lost, later = [await post.world.load_send(event, claim=claim) for claim in (1, 2)]
+    later.job_id = lost.job_id
+    await post.world.authorize(lost)
+
+    outcome = await post.work(later)
+    await post.world.end_send(later, outcome)
+
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.result, NoCall)
+    assert post.sender.arrived == []
+    assert await post.world.state(event) == "unknown"
+
+
 async def test_each_end_of_a_call_leaves_the_intent_as_it_should_be(post: Post) -> None:
     ends = [
         (ProviderRefused("550 no such user"), ProviderRefused, "refused"),
