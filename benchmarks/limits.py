@@ -235,7 +235,7 @@ async def work(job: WorkerJob) -> None:
             GatewayParts(
                 db=db,
                 ledger=PostgresLedger(),
-                limiter=Limiter(PostgresAllowance(db), CLOCK),
+                limiter=Limiter(PostgresAllowance(db, CLOCK), CLOCK),
                 clock=CLOCK,
                 ids=Ids(CLOCK),
                 node_id=lambda: node_id,

@@ -140,9 +140,7 @@ class NodeLife:
     def actors(self) -> Sequence[Child]:
         """Return what runs beside the stages."""
         unknown_sends = self.messaging.unknown_sends
-        return Upkeep(
-            self.storage, self.publisher, self.gate, unknown_sends, self.notifier
-        ).actors()
+        return Upkeep(self.storage, self.engine, self.gate, unknown_sends, self.notifier).actors()
 
 
 class Node:

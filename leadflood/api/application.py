@@ -42,8 +42,7 @@ async def listening(
     started = services()
     await started.accounts.start()
     metrics, lag = RouteMetrics(), LoopLag()
-    keeps_days = started.engine.parts.settings.maintenance.event_days
-    hub = EventHub(EventFeed(started.db, started.clock, keeps_days))
+    hub = EventHub(EventFeed(started.db))
     batches = LeadBatches(node)
     server = Server(services, http, hub, metrics)
     shared: dict[type, object] = {

@@ -1,4 +1,4 @@
-"""`leadflood provider`: list providers; switch one off and on for all nodes."""
+"""`leadflood provider`: list providers; switch one off and on, reset its limits, for all nodes."""
 
 from typing import Annotated
 
@@ -14,12 +14,13 @@ from leadflood.cli.database_command import (
     with_storage,
 )
 from leadflood.cli.switch_result import SwitchResult, print_switch
+from leadflood.engine.ledger.rate_limits import reset_rate_limits
 from leadflood.engine.queue import switches
 from leadflood.providers import catalog
 from leadflood.settings import PROVIDER_NAMES
 from leadflood.wiring.storage import Storage
 
-app = typer.Typer(no_args_is_help=True, help="List providers; switch one off and on.")
+app = typer.Typer(no_args_is_help=True, help="List providers; switch one off, on, or reset it.")
 
 ProviderName = Annotated[str, typer.Argument(metavar="NAME", help=", ".join(PROVIDER_NAMES))]
 
@@ -57,6 +58,24 @@ def on(name: ProviderName, *, as_json: AsJson = False) -> None:
     require_name("NAME", name, PROVIDER_NAMES)
     changed = with_storage(lambda storage: _on(storage, name))
     print_switch(SwitchResult(f"provider:{name}", "on", changed), as_json=as_json)
+
+
+@app.command()
+def reset(name: ProviderName, *, as_json: AsJson = False) -> None:
+    """Forget what is leased and learned of a provider's limits: its calls begin anew."""
+    require_name("NAME", name, PROVIDER_NAMES)
+    count = with_storage(lambda storage: _reset(storage, name))
+    if as_json:
+        print_json({"provider": name, "limits": count})
+        return
+    print_data(f"{count} limits of {name} begin anew")
+
+
+async def _reset(storage: Storage, name: str) -> int:
+    async with storage.db.transaction() as tx:
+        count = await reset_rate_limits(tx, name)
+        await command_audit.record(storage, tx, "provider.limits_reset", name)
+    return count
 
 
 async def _off(storage: Storage, name: str, reason: str) -> None:

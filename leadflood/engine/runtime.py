@@ -133,7 +133,7 @@ class Engine:
     def _list_maintenance(self) -> list[Child]:
         parts, settings = self.parts, self.parts.settings.maintenance
         timer = Timer(parts.db, parts.clock, self.wakeups, settings)
-        pruner = Pruner(parts.db, parts.clock, settings)
+        pruner = Pruner(parts.db, self.guard, settings)
         return [
             Child("timer", timer.run),
             Child("rescuer", self.rescuer.run),

@@ -36,7 +36,7 @@ def build_gateway(
 def _parts(
     storage: Storage, engine: Engine, ledger: PostgresLedger, crash_point: CrashPoint | None
 ) -> GatewayParts:
-    allowance = PostgresAllowance(storage.db)
+    allowance = PostgresAllowance(storage.db, storage.clock)
     return GatewayParts(
         db=storage.db,
         ledger=ledger,

@@ -1,6 +1,7 @@
 """Upkeep: what a node does beside its stages, each duty an actor of its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from leadflood.api.http import idempotency
 from leadflood.domain.auth.retention import prune as prune_auth
@@ -15,7 +16,7 @@ from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue.maintenance.loop import drain, repeat
 from leadflood.engine.queue.periodic import SYSTEM_HEARTBEAT, Scheduler
-from leadflood.engine.queue.publisher import Publisher
+from leadflood.engine.runtime import Engine
 from leadflood.wiring.storage import Storage
 
 ORPHANS_SECONDS = 2.0
@@ -31,13 +32,14 @@ class Upkeep:
     def __init__(
         self,
         storage: Storage,
-        publisher: Publisher,
+        engine: Engine,
         gateway: ProviderGateway,
         unknown_sends: UnknownSends,
         notifier: EventNotifier,
     ) -> None:
         self._storage = storage
-        self._publisher = publisher
+        self._publisher = engine.publisher
+        self._guard = engine.guard
         self._gateway = gateway
         self._unknown_sends = unknown_sends
         self._notifier = notifier
@@ -72,17 +74,19 @@ class Upkeep:
 
     async def _prune(self) -> None:
         """Delete what is past its retention, slice by slice."""
-        db, settings, now = self._storage.db, self._storage.settings, self._storage.clock.now()
+        db, settings = self._storage.db, self._storage.settings
+        now = await self._guard.agree_on_now(db)
+        if now is None:
+            return
         await drain(lambda: prune_notifications(db, settings.notifications, now))
         await drain(lambda: forget_answers(db, now))
         await drain(lambda: idempotency.prune(db, now))
         await drain(lambda: prune_auth(db, settings.accounts, now))
-        await drain(self._prune_uploads)
+        await drain(lambda: self._prune_uploads(now))
 
-    async def _prune_uploads(self) -> int:
-        storage = self._storage
-        async with storage.db.transaction() as tx:
-            return await prune_uploads(tx, storage.clock.now())
+    async def _prune_uploads(self, now: datetime) -> int:
+        async with self._storage.db.transaction() as tx:
+            return await prune_uploads(tx, now)
 
 
 def _repeating(

@@ -18,6 +18,7 @@ COMMANDS = {
     ("stage", "scale", STAGE, "3"): "stage.scaled",
     ("stage", "scale", STAGE, "default"): "stage.unscaled",
     ("provider", "off", "apollo"): "provider.stopped",
+    ("provider", "reset", "apollo"): "provider.limits_reset",
     ("provider", "on", "apollo"): "provider.started",
     ("suppress", "add", "address", "ada@example.com"): "suppression.added",
     ("suppress", "remove", "address", "ada@example.com"): "suppression.lifted",

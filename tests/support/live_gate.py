@@ -65,7 +65,7 @@ async def running_gateway(
     """Run a gateway for a node of its own; with `runs` False the test runs it."""
     node_id = await add_node(database)
     clock = setup.clock
-    limiter = Limiter(PostgresAllowance(database), clock, setup.settings.limiter)
+    limiter = Limiter(PostgresAllowance(database, clock), clock, setup.settings.limiter)
     gate = ProviderGateway(
         GatewayParts(
             db=database,

@@ -9,6 +9,7 @@
 What happened outside is recorded even when the caller is cancelled.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -64,7 +65,6 @@ from leadflood.engine.net.settlement import (
     OutgoingCall,
     classify_failure,
     error_to_record,
-    hash_question,
     make_receipt,
 )
 from leadflood.engine.net.shares import split_evenly
@@ -151,7 +151,7 @@ class ProviderGateway:
             return await self._ask(call, question, send, context)
 
         async def ask(flight: Flight) -> Reply:
-            stored = await self._answers.find(call, _names(question, call.name))
+            stored = await self._answers.find(call, question)
             return stored or await self._ask(call, question, send, context, flight)
 
         return await self._coalescing.run(question, ask)
@@ -162,10 +162,7 @@ class ProviderGateway:
         """Ask for many at once; `send` gets only the items that no stored answer covers."""
         context = current_call_context()
         questions = [_question(call, item.question, context) for item in items]
-        names = [
-            _names(question, item.name) for question, item in zip(questions, items, strict=True)
-        ]
-        stored = await self._answers.find_many(call, names)
+        stored = await self._answers.find_many(call, questions)
         request = BulkRequest(items, questions, stored)
         if not request.pending:
             return request.join({})
@@ -185,7 +182,7 @@ class ProviderGateway:
             call,
             purchase,
             send,
-            lambda reply: [(question.question_hash, call.name, reply)],
+            lambda reply: [(question.question_hash, reply)],
             context.job if call.effect else None,
         )
         try:
@@ -199,16 +196,14 @@ class ProviderGateway:
         self, call: Call, request: BulkRequest, send: SendBulk, context: CallContext
     ) -> BulkReply:
         items = tuple(request.pending.values())
-        names = [(asked.question_hash, item.name) for asked, item in request.pending.items()]
+        hashes = [question.question_hash for question in request.pending]
         question = _question(call, request.canonical(), context)
         purchase = self._purchase(call, question, tuple(item.subject for item in items), context)
         outgoing = OutgoingCall(
             call,
             purchase,
             send_pending(call, items, send),
-            lambda reply: [
-                (*name, answer) for name, answer in zip(names, reply.items, strict=True)
-            ],
+            lambda reply: list(zip(hashes, reply.items, strict=True)),
             context.job if call.effect else None,
         )
         return await self._make(outgoing, context)
@@ -386,12 +381,5 @@ class ProviderGateway:
 
 
 def _question(call: Call, question: bytes, context: CallContext) -> LedgerQuestion:
-    digest = hash_question(question)
+    digest = hashlib.blake2b(question, digest_size=20).digest()
     return LedgerQuestion(call.provider, call.operation, digest, context.answers_since)
-
-
-def _names(question: LedgerQuestion, name: bytes) -> tuple[LedgerQuestion, ...]:
-    """Return a question by all of its names."""
-    if not name:
-        return (question,)
-    return (question, msgspec.structs.replace(question, question_hash=hash_question(name)))

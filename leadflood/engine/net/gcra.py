@@ -23,6 +23,8 @@ CHEAP_SLACK_SECONDS = 0.125
 MOST_MARGIN_RATIO = 0.10
 LEAST_TOLERANCE_SECONDS = 0.02
 SLICES = 60
+MOST_HELD_SECONDS = 3600.0
+"""For so long a provider's own "not now" is believed; then it is asked again."""
 
 
 class CountedWindow(msgspec.Struct):
@@ -154,6 +156,24 @@ def apply_feedback(
         for window in effective:
             if window.seconds == hint.window_seconds:
                 _lower(allowed, window, hint, feedback, jitter_seconds)
+
+
+def cap_times(
+    allowed: AllowanceState, windows: Sequence[Window], now: float, probe_seconds: float
+) -> None:
+    """Lower the times that only a clock that was ahead can have written."""
+    effective = effective_windows(allowed, windows)
+    longest = max((window.seconds for window in effective), default=0.0)
+    paced = [window for window in effective if window.seconds <= PACED_UP_TO_SECONDS]
+    longest_paced = max((window.seconds for window in paced), default=probe_seconds)
+    allowed.next_at = min(allowed.next_at, now + longest_paced)
+    allowed.held_until = min(allowed.held_until, now + max(longest, MOST_HELD_SECONDS))
+    allowed.slow_until = min(allowed.slow_until, now + longest)
+    allowed.probe_until = min(allowed.probe_until, now + probe_seconds)
+    for counter in allowed.counted:
+        counter.ends_at = min(counter.ends_at, now + counter.seconds)
+        newest = int(now / (counter.seconds / SLICES))
+        counter.slices = [(min(index, newest), calls) for index, calls in counter.slices]
 
 
 def effective_windows(allowed: AllowanceState, windows: Sequence[Window]) -> list[Window]:

@@ -44,14 +44,13 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer to be kept until `expires_at`; `names` are further questions that it answers."""
+    """An answer to be kept until `expires_at`."""
 
     question_hash: bytes
     body: bytes
     found: bool
     cost_micros: int
     expires_at: datetime
-    names: tuple[bytes, ...] = ()
 
 
 class LedgerReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,12 +109,9 @@ class Ledger(Protocol):
         """Write how the calls ended, move the money, keep the answers. Harmless when repeated."""
 
     async def find_answers(
-        self, tx: Tx, questions: Sequence[Sequence[LedgerQuestion]], now: datetime
+        self, tx: Tx, questions: Sequence[LedgerQuestion], now: datetime
     ) -> Sequence[Reply | None]:
-        """Find the answers kept, in the order of the questions, each given by all of its names.
-
-        A hit goes before a miss, a newer answer before an older one.
-        """
+        """Find the answers kept, in the order of the questions."""
 
 
 class Allowance(Protocol):
@@ -128,7 +124,12 @@ class Allowance(Protocol):
 
 
 class AllowanceRow:
-    """One row, locked: its encoded state, empty at first; what is set in it is written."""
+    """One row, locked: its encoded state, empty at first; what is set in it is written.
 
-    def __init__(self, state: str) -> None:
+    `now` is the instant when it was locked, by the clock that all who share it go by (Unix
+    seconds); None: that is the caller's own.
+    """
+
+    def __init__(self, state: str, now: float | None = None) -> None:
         self.state = state
+        self.now = now

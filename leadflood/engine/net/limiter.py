@@ -7,6 +7,7 @@ more than the lane's tolerance is not used: the call takes another one.
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -24,6 +25,7 @@ from leadflood.engine.net.gcra import (
     LeaseRequest,
     LimitFeedback,
     apply_feedback,
+    cap_times,
     lease,
 )
 from leadflood.engine.net.ledger_port import Allowance
@@ -36,6 +38,9 @@ _DECAY = 0.05
 _MOST_LEAD_SECONDS = 0.5
 _FAILURES_BORNE = 3
 _OPEN_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 1.0
+_TIME_SAMPLES = 16
+_TIME_STEP_SECONDS = 1.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +100,8 @@ class Lane:
         self._open_until = 0.0
         self._departing = asyncio.Lock()
         self._pace = _Pace()
+        self._time = _SharedTime(clock)
+        self._asked_again_at = 0.0
 
     def apply_limits(self, windows: Sequence[Window]) -> None:
         """Take other windows from the next lease on; who is turned away by the old ones may ask."""
@@ -204,16 +211,16 @@ class Lane:
         self._drop_gone()
         reports, self._feedback = self._feedback, []
         started = self._clock.monotonic()
-        now = self._clock.now()
-        offset = started - now.timestamp()
         try:
             async with self._allowance.locked(
-                self._key.provider, self._key.api_key, self._key.limit_name, now
+                self._key.provider, self._key.api_key, self._key.limit_name, self._clock.now()
             ) as row:
+                # the row may have been locked for long: only from here is `now` the present
+                self._time.note(row.now)
                 allowed = _decode(row.state)
+                cap_times(allowed, self._windows, self._time.now(), self._settings.probe_seconds)
                 self._apply(allowed, reports)
                 before = allowed.next_at
-                # the row may have been locked for long: only from here is `now` the present
                 leased = self._ask(allowed)
                 row.state = _encode(allowed)
         except BaseException:
@@ -224,6 +231,7 @@ class Lane:
                 LimitFeedback(0.0, 0.0, ends_probe=True, is_answer=False),
             ]
             raise
+        offset = self._time.offset
         self._note(leased, allowed, before, started, offset)
         self._give(self._slots_of(leased, offset))
         if leased.again_seconds > self._settings.wait_at_most_seconds:
@@ -243,7 +251,7 @@ class Lane:
             self._windows,
             LeaseRequest(
                 count=len(self._waiters),
-                now=self._clock.now().timestamp(),
+                now=self._time.now(),
                 lead_seconds=self._pace.lead_seconds,
                 ahead_seconds=self._ahead_seconds(),
                 chunk_seconds=self._settings.chunk_seconds,
@@ -257,8 +265,14 @@ class Lane:
         return max(self._settings.ahead_seconds, 2 * self._pace.lead_seconds)
 
     def _apply(self, allowed: AllowanceState, reports: Sequence[LimitFeedback]) -> None:
+        ahead = self._clock.now().timestamp() - self._time.now()
         for feedback in reports:
-            apply_feedback(allowed, self._windows, feedback, self._pace.jitter_seconds)
+            shared = msgspec.structs.replace(
+                feedback,
+                sent_at=feedback.sent_at - ahead,
+                received_at=feedback.received_at - ahead,
+            )
+            apply_feedback(allowed, self._windows, shared, self._pace.jitter_seconds)
 
     def _note(
         self, leased: Lease, allowed: AllowanceState, before: float, started: float, offset: float
@@ -299,7 +313,15 @@ class Lane:
     def _refuse_long_wait(self, *, is_again: bool) -> None:
         wait_seconds = self.estimate_seconds()
         if wait_seconds > self._settings.wait_at_most_seconds and not is_again:
+            self._ask_again()
             raise _throttled(self._key, wait_seconds)
+
+    def _ask_again(self) -> None:
+        """Read the row anew, once a second at most: an operator may have reset it."""
+        now = self._clock.monotonic()
+        if now - self._asked_again_at > _ASK_AGAIN_SECONDS:
+            self._asked_again_at = now
+            self._wake.set()
 
     def _turn_away(self, wait_seconds: float) -> None:
         waiting, self._waiters = self._waiters, []
@@ -357,6 +379,32 @@ class Limiter:
                 new, self._new = self._new, []
                 for lane in new:
                     group.start_soon(lane.pump)
+
+
+class _SharedTime:
+    """The time that all who share an allowance go by, on our monotonic clock.
+
+    `offset` is what to add to one of its instants. Of some samples that with the fastest answer
+    counts, so that what the way took makes no jitter; after a step only the newest.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._samples: deque[float] = deque(maxlen=_TIME_SAMPLES)
+        self.offset = 0.0
+
+    def now(self) -> float:
+        """Return the instant, in Unix seconds."""
+        return self._clock.monotonic() - self.offset
+
+    def note(self, shared_now: float | None) -> None:
+        """Note what the time was when a row was read; None: our own clock's."""
+        instant = self._clock.now().timestamp() if shared_now is None else shared_now
+        sample = self._clock.monotonic() - instant
+        if self._samples and abs(sample - self.offset) > _TIME_STEP_SECONDS:
+            self._samples.clear()
+        self._samples.append(sample)
+        self.offset = min(self._samples)
 
 
 class _Pace:

@@ -8,14 +8,14 @@ import base64
 import binascii
 import struct
 from collections.abc import AsyncGenerator, Callable, Hashable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import anyio
 import msgspec
 
-from leadflood.engine.clock import REAL_TIME, Clock
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Row, sqlstate_of
@@ -27,27 +27,25 @@ PAGE = 500
 LOOK_SECONDS = 0.1
 BEHIND = 200
 _NO_ID = UUID(int=2**128 - 1)
-_FORM = struct.Struct(">iQ16sQ")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FORM = struct.Struct(">iQ16s")
 
 
 class CursorTooOld(LeadfloodError):
-    """The events right after the cursor may be pruned: begin anew from what is there now."""
+    """Events behind the cursor are pruned: begin anew from what is there now."""
 
     code = "events.cursor.too_old"
 
 
 class Cursor(msgspec.Struct, frozen=True, order=True):
-    """A position in the log, and when that was (milliseconds since 1970)."""
+    """A position in the log."""
 
     era: int
     xid: int
     id: UUID
-    at_ms: int
 
     def write(self) -> str:
         """Encode it as opaque text."""
-        packed = _FORM.pack(self.era, self.xid, self.id.bytes, self.at_ms)
+        packed = _FORM.pack(self.era, self.xid, self.id.bytes)
         return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
     @staticmethod
@@ -58,13 +56,8 @@ class Cursor(msgspec.Struct, frozen=True, order=True):
             parts = _FORM.unpack(base64.b64decode(padded, b"-_", validate=True))
         except (binascii.Error, struct.error, UnicodeEncodeError) as error:
             raise _none_of_ours() from error
-        era, xid, raw, at_ms = parts
-        if at_ms > _MOST_MS:
-            raise _none_of_ours()
-        return Cursor(era, xid, UUID(bytes=raw), at_ms)
-
-
-_MOST_MS = 2**43
+        era, xid, raw = parts
+        return Cursor(era, xid, UUID(bytes=raw))
 
 
 def _none_of_ours() -> Invalid:
@@ -94,31 +87,27 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventFeed:
-    """Reads the log. `retention_days`: how long events are kept."""
+    """Reads the log."""
 
-    def __init__(self, db: Database, clock: Clock, retention_days: float) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._clock = clock
-        self._retention = timedelta(days=retention_days)
 
     async def newest(self) -> Cursor:
         """Return where the log ends: who starts here sees only what is new."""
         row = await self._db.fetch_one(SQL.find_newest_place)
         era, xid = (row["era"], int(row["xid"])) if row is not None else (0, 0)
-        return Cursor(era, xid, _NO_ID, _ms(self._clock.now()))
+        return Cursor(era, xid, _NO_ID)
 
     async def oldest(self) -> Cursor:
         """Return the cursor before everything that is kept."""
-        return Cursor(0, 0, UUID(int=0), _ms(self._clock.now()))
+        return Cursor(0, 0, UUID(int=0))
 
     async def check(self, cursor: Cursor) -> None:
-        """Check that no event right behind a cursor is pruned. Raises: CursorTooOld."""
-        if cursor.at_ms >= _ms(self._clock.now() - self._retention):
-            return
+        """Check that no event behind a cursor is pruned. Raises: CursorTooOld."""
         position = {"era": cursor.era, "xid": str(cursor.xid), "id": cursor.id}
-        if await self._db.fetch_one(SQL.find_event_at, **position) is None:
+        if await self._db.fetch_one(SQL.find_pruned_behind, **position) is not None:
             raise CursorTooOld(
-                "events behind this cursor may have been pruned: read the present state, then"
+                "events behind this cursor have been pruned: read the present state, then"
                 " watch without a cursor"
             )
 
@@ -296,12 +285,8 @@ class EventHub:
             watcher.close()
 
 
-def _ms(instant: datetime) -> int:
-    return max(0, (instant - _EPOCH) // timedelta(milliseconds=1))
-
-
 def _happened(row: Row) -> LoggedEvent:
-    cursor = Cursor(row["era"], int(row["xid"]), row["id"], _ms(row["at"]))
+    cursor = Cursor(row["era"], int(row["xid"]), row["id"])
     return LoggedEvent(
         cursor=cursor,
         id=row["id"],

@@ -12,9 +12,10 @@ SELECT installation.era,
        (pg_snapshot_xmin(pg_current_snapshot())::text::numeric - 1)::text AS xid
 FROM installation
 
--- name: find_event_at
--- When the event of a place happened; none: it was pruned, or no event has this place.
-SELECT at FROM event WHERE (era, xid, id) = (:era::int, :xid::text::xid8, :id::uuid)
+-- name: find_pruned_behind
+-- Whether the log is pruned further than a place.
+SELECT pruned_era FROM installation
+WHERE (pruned_era, pruned_xid, pruned_id) > (:era::int, :xid::text::xid8, :id::uuid)
 
 -- name: read_feed_lag
 -- How long the oldest open transaction holds the feed back, in seconds.

@@ -6,7 +6,7 @@ sending and makes the node start again: its claims were another history's.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -151,9 +151,16 @@ class Guard:
         direction = "ahead of" if ahead > 0 else "behind"
         return f"this machine's clock is {abs(ahead):.1f} s {direction} the database's"
 
-    def earliest_now(self) -> datetime:
-        """Return the instant by whichever clock is behind: what is past by it is past by both."""
-        return self._clock.now() - timedelta(seconds=max(0.0, self.clock_ahead_seconds))
+    async def agree_on_now(self, session: Reader) -> datetime | None:
+        """Return the instant by whichever clock is behind; None while they are too far apart.
+
+        What is past its retention by it is so by both: it may be deleted.
+        """
+        row = await self.compare_clocks(session)
+        if self.clock_trouble():
+            return None
+        now = self._clock.now()
+        return now if row is None or self._clock.kind == "manual" else min(now, row["database_now"])
 
     def _is_look_old(self) -> bool:
         if self._looked_at is None:

@@ -85,7 +85,12 @@ class Scheduler:
         tick_at = duty.tick_at(self._clock.now())
         event = duty.make_event(tick_at)
         async with self._publisher.transaction() as publication:
-            taken = await publication.tx.fetch_value(SQL.claim_tick, name=duty.name, tick=tick_at)
+            taken = await publication.tx.fetch_value(
+                SQL.claim_tick,
+                name=duty.name,
+                tick=tick_at,
+                latest=tick_at + timedelta(seconds=duty.every_seconds),
+            )
             if taken is None:
                 return False
             await publication.publish([event])

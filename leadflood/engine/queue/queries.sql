@@ -357,11 +357,28 @@ DELETE FROM history WHERE id = ANY (ARRAY (
     SELECT id FROM history WHERE id < :before::uuid ORDER BY id LIMIT :limit::int))
 
 -- name: prune_events
--- Delete events past their retention, oldest first.
-DELETE FROM event USING (
-    SELECT era, xid, id FROM event ORDER BY era, xid, id LIMIT :limit::int) AS oldest
-WHERE event.era = oldest.era AND event.xid = oldest.xid AND event.id = oldest.id
-  AND event.at < :before::timestamptz
+-- Delete what is past its retention in a stretch of the log, and write down how far it is pruned.
+-- Events of a clock that ran ahead are passed over; an ordinary young one says that this is the end.
+WITH stretch AS (
+    SELECT era, xid, id, at FROM event
+    WHERE (era, xid, id) > (:era::int, :xid::text::xid8, :id::uuid)
+    ORDER BY era, xid, id LIMIT :limit::int),
+gone AS (
+    DELETE FROM event USING stretch
+    WHERE event.era = stretch.era AND event.xid = stretch.xid AND event.id = stretch.id
+      AND stretch.at < :before::timestamptz
+    RETURNING event.era, event.xid, event.id),
+newest AS (SELECT era, xid, id FROM gone ORDER BY era DESC, xid DESC, id DESC LIMIT 1),
+noted AS (
+    UPDATE installation SET pruned_era = newest.era, pruned_xid = newest.xid, pruned_id = newest.id
+    FROM newest
+    WHERE (pruned_era, pruned_xid, pruned_id) < (newest.era, newest.xid, newest.id)),
+ending AS (SELECT era, xid, id FROM stretch ORDER BY era DESC, xid DESC, id DESC LIMIT 1)
+SELECT ending.era, ending.xid::text AS last_xid, ending.id,
+       (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM stretch) AS looked_at,
+       EXISTS (SELECT FROM stretch WHERE at BETWEEN :before::timestamptz AND :now::timestamptz)
+           AS has_young
+FROM ending
 
 -- name: insert_run
 -- Open a run: what may be done for it is written here.
@@ -421,9 +438,10 @@ RETURNING id
 SELECT stage, count(*) AS live FROM job WHERE run_id = :run_id::uuid GROUP BY stage ORDER BY stage
 
 -- name: claim_tick
--- Take a periodic tick once among all nodes.
+-- Take a periodic tick once among all nodes; one that only a wrong clock has taken does not count.
 UPDATE periodic SET last_tick_at = :tick::timestamptz
-WHERE name = :name::text AND last_tick_at < :tick::timestamptz
+WHERE name = :name::text
+  AND (last_tick_at < :tick::timestamptz OR last_tick_at > :latest::timestamptz)
 RETURNING name
 
 -- name: register_periodic!

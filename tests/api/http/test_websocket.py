@@ -349,7 +349,7 @@ class Replica:
 
     def __init__(self, leads: set[str]) -> None:
         self._leads = leads
-        self.cursor = Cursor(0, 0, UUID(int=0), 2**42).write()
+        self.cursor = Cursor(0, 0, UUID(int=0)).write()
         self.seen: list[str] = []
         self.versions: dict[str, int] = {}
         self.cuts = 0

@@ -106,7 +106,7 @@ async def test_a_notification_s_event_reaches_the_readers_of_the_notification(
 
 def logged(event: NotificationCreated) -> LoggedEvent:
     return LoggedEvent(
-        cursor=Cursor(1, 1, event.notification_id, 0),
+        cursor=Cursor(1, 1, event.notification_id),
         id=event.notification_id,
         type=name_of(event),
         at=datetime(2026, 1, 1, tzinfo=UTC),

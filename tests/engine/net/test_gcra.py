@@ -7,10 +7,12 @@ from hypothesis import given, strategies as st
 from leadflood.engine.net.calls import LimitHint, Window, WindowKind
 from leadflood.engine.net.gcra import (
     AllowanceState,
+    CountedWindow,
     Lease,
     LeaseRequest,
     LimitFeedback,
     apply_feedback,
+    cap_times,
     effective_windows,
     lease,
     margin_of,
@@ -221,3 +223,16 @@ class TestHeaders:
             slots += leased.slots
             now += 0.1
         return sum(at < begin + seconds for at in slots)
+
+
+def test_times_that_only_a_wrong_clock_can_have_written_are_lowered() -> None:
+    day = CountedWindow(86_400.0, ends_at=10**9, used=3, slices=[(10**7, 2)])
+    state = AllowanceState(
+        next_at=10**9, held_until=10**9, slow_until=10**9, probe_until=10**9, counted=[day]
+    )
+
+    cap_times(state, (Window(600, 60), Window(1_000, 86_400)), 1_000.0, 30.0)
+
+    assert (state.next_at, state.probe_until) == (1_060.0, 1_030.0)
+    assert (state.held_until, state.slow_until) == (87_400.0, 87_400.0)
+    assert (day.ends_at, day.slices) == (87_400.0, [(0, 2)])

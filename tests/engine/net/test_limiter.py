@@ -3,19 +3,23 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import uuid4
 
 import anyio
+import msgspec
 import pytest
 from leadflood.engine.clock import Clock, ManualClock, SystemClock
 from leadflood.engine.context import JobContext
+from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled, Transient
+from leadflood.engine.ledger.rate_limits import PostgresAllowance, reset_rate_limits
 from leadflood.engine.net.calls import LimitHint, Window
-from leadflood.engine.net.gcra import LimitFeedback
+from leadflood.engine.net.gcra import AllowanceState, LimitFeedback
 from leadflood.engine.net.ledger_port import AllowanceRow
 from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings, Slot
+from tests.support.shifted_clock import ShiftedClock
 
 KEY = LaneKey("acme", "", "default")
 TEN_A_SECOND = (Window(600, 60),)
@@ -88,6 +92,78 @@ async def test_two_processes_share_one_allowance() -> None:
 
     moments = sorted(at for _, at in departures)
     assert all(b - a > 0.1 for a, b in pairwise(moments))
+
+
+async def test_a_clock_that_ran_ahead_for_a_moment_blocks_nobody_for_long() -> None:
+    clock, table = ManualClock(), Table()
+    async with a_lane(ManualClock(clock.now() + timedelta(hours=1)), table) as ahead:
+        await ahead.acquire()
+
+    async with a_lane(clock, table) as lane:
+        with anyio.fail_after(2), pytest.raises(Throttled) as refusal:
+            await lane.acquire()
+
+    assert refusal.value.retry_after_seconds is not None
+    assert refusal.value.retry_after_seconds < 61
+
+
+@pytest.mark.pg
+async def test_two_hosts_whose_clocks_are_apart_share_a_limit(database: Database) -> None:
+    counts = [0, 0]
+
+    async def call_often(lane: Lane, host: int) -> None:
+        while True:
+            try:
+                await lane.acquire()
+                counts[host] += 1
+            except Throttled:
+                await SystemClock().sleep(0.05)
+
+    async with (
+        host_lane(database, ShiftedClock(3.0)) as fast,
+        host_lane(database, SystemClock()) as right,
+        host_lane(database, ShiftedClock(-3.0)) as slow,
+    ):
+        with anyio.move_on_after(1.5):
+            async with anyio.create_task_group() as tasks:
+                for host, lane in enumerate((fast, slow)):
+                    tasks.start_soon(call_often, lane, host)
+        with anyio.fail_after(1):
+            await right.acquire()
+
+    assert min(counts) > 20
+    assert sum(counts) < 200
+
+
+@asynccontextmanager
+async def host_lane(database: Database, clock: Clock) -> AsyncIterator[Lane]:
+    limiter = Limiter(PostgresAllowance(database, clock), clock, Settings())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(limiter.run)
+        yield limiter.lane(KEY, (Window(100, 1),))
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.pg
+async def test_a_lane_that_a_row_holds_up_goes_on_once_it_is_reset(database: Database) -> None:
+    allowance = PostgresAllowance(database, SystemClock())
+    state = AllowanceState(held_until=SystemClock().now().timestamp() + 600)
+    async with allowance.locked(
+        KEY.provider, KEY.api_key, KEY.limit_name, SystemClock().now()
+    ) as row:
+        row.state = msgspec.json.encode(state).decode()
+
+    async with host_lane(database, SystemClock()) as lane:
+        with pytest.raises(Throttled):
+            await lane.acquire()
+        assert await reset_rate_limits(database, KEY.provider) == 1
+        with anyio.fail_after(5):
+            while True:
+                try:
+                    await lane.acquire()
+                    break
+                except Throttled:
+                    await SystemClock().sleep(0.1)
 
 
 async def test_a_missed_moment_is_not_used() -> None:

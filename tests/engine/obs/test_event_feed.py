@@ -1,6 +1,5 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import timedelta
 from uuid import UUID
 
 import anyio
@@ -14,7 +13,6 @@ from leadflood.engine.ids import Ids
 from leadflood.engine.obs.event_feed import (
     BEHIND,
     Cursor,
-    CursorTooOld,
     EventBatch,
     EventFeed,
     EventHub,
@@ -52,7 +50,7 @@ async def happen(
 
 @pytest.fixture
 async def feed(database: Database) -> EventFeed:
-    return EventFeed(database, CLOCK, retention_days=30)
+    return EventFeed(database)
 
 
 @pytest.fixture
@@ -216,26 +214,9 @@ async def test_a_subscriber_too_far_behind_is_dropped_with_what_it_had() -> None
     watcher.leave()
 
 
-@pytest.mark.pg
-async def test_a_cursor_older_than_the_retention_is_refused_unless_its_event_is_kept(
-    database: Database,
-) -> None:
-    clock = ManualClock()
-    feed = EventFeed(database, clock, retention_days=30)
-    await happen(database)
-    [event] = await feed.read(await feed.oldest())
-    clock.advance(timedelta(days=31).total_seconds())
-
-    await feed.check(event.cursor)
-    await database.execute(sql("DELETE FROM event"))
-
-    with pytest.raises(CursorTooOld):
-        await feed.check(event.cursor)
-
-
-@given(st.integers(0, 2**31 - 1), st.integers(0, 2**63), st.uuids(), st.integers(0, 2**43))
-def test_a_cursor_is_read_as_it_was_written(era: int, xid: int, event_id: UUID, at_ms: int) -> None:
-    cursor = Cursor(era, xid, event_id, at_ms)
+@given(st.integers(0, 2**31 - 1), st.integers(0, 2**63), st.uuids())
+def test_a_cursor_is_read_as_it_was_written(era: int, xid: int, event_id: UUID) -> None:
+    cursor = Cursor(era, xid, event_id)
 
     assert Cursor.read(cursor.write()) == cursor
 

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -26,21 +25,10 @@ from leadflood.engine.queue.heartbeat import Heartbeat, NodeEvicted
 from leadflood.engine.queue.witness import Witness, WitnessFile
 from tests.support.db import open_folder
 from tests.support.engine import EngineBench, wait_until
+from tests.support.shifted_clock import ShiftedClock
 from tests.support.statements import sql
-from typing_extensions import override
 
 QUICK = Settings(beat_seconds=0.02, dead_after_seconds=0.3)
-
-
-class ShiftedClock(SystemClock):
-    """The machine's time, so many seconds ahead."""
-
-    def __init__(self, ahead_seconds: float = 0.0) -> None:
-        self.ahead_seconds = ahead_seconds
-
-    @override
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.ahead_seconds)
 
 
 def make_beat(bench: EngineBench, guard: Guard) -> Heartbeat:
@@ -341,8 +329,8 @@ async def test_a_clock_that_goes_wrong_holds_sending_until_it_is_right_again(
 async def test_what_is_past_is_past_by_both_clocks(bench: EngineBench) -> None:
     await register_installation(bench.db, SystemClock(), "live")
     clock = ShiftedClock(4.0)
-    guard = Guard(clock, Settings())
 
-    await guard.look(bench.db)
+    now = await Guard(clock, Settings()).agree_on_now(bench.db)
 
-    assert 3.5 < (clock.now() - guard.earliest_now()).total_seconds() < 4.5
+    assert now is not None
+    assert 3.0 < (clock.now() - now).total_seconds() < 5.0

@@ -60,6 +60,21 @@ async def test_missed_ticks_are_made_up_by_one(database: Database) -> None:
     assert len(await ticks(database)) == 1
 
 
+async def test_a_tick_of_a_clock_that_ran_ahead_does_not_stop_those_of_the_right_one(
+    database: Database,
+) -> None:
+    clock = ManualClock()
+    ahead = ManualClock(clock.now() + timedelta(hours=1))
+    node, wrong = a_scheduler(database, clock), a_scheduler(database, ahead)
+    await node.register()
+    clock.advance(60)
+    assert await wrong.claim_tick(SYSTEM_HEARTBEAT)
+
+    first, second = await node.claim_tick(SYSTEM_HEARTBEAT), await node.claim_tick(SYSTEM_HEARTBEAT)
+
+    assert (first, second) == (True, False)
+
+
 def test_ticks_stand_on_whole_minutes() -> None:
     now = ManualClock().now() + timedelta(seconds=119.5)
 
