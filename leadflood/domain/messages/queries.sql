@@ -133,6 +133,13 @@ UPDATE message SET
     decided_by = :by::text, version = version + 1
 WHERE id = :id::uuid;
 
+-- name: readdress_message
+-- A draft goes to the address that its lead has by now; the text stays.
+UPDATE message SET
+    to_address = :to_address::text, to_name = :to_name::text, edited_at = :now::timestamptz,
+    version = version + 1
+WHERE id = :id::uuid;
+
 -- name: edit_message
 -- A person's text in place of the draft: what it claimed is no longer known.
 WITH cleared AS (

@@ -14,6 +14,7 @@ from leadflood.domain.messages.schemas import (
     MessageFilter,
     MessageState,
     MessageView,
+    Recipient,
 )
 from leadflood.engine.db.rows import clean, join, to_struct
 from leadflood.engine.db.sql import load_queries
@@ -163,6 +164,17 @@ async def edit_message(tx: Tx, message: Message, now: datetime) -> None:
         body=message.body,
         parameters=list(message.parameters),
         writer=message.writer,
+        now=now,
+    )
+
+
+async def readdress_message(tx: Tx, message_id: UUID, recipient: Recipient, now: datetime) -> None:
+    """Write where a draft goes now."""
+    await tx.execute(
+        SQL.readdress_message,
+        id=message_id,
+        to_address=clean(recipient.address),
+        to_name=clean(recipient.name),
         now=now,
     )
 

@@ -94,11 +94,28 @@ class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A person's change of a draft; None leaves it as it is."""
+    """A person's change of a draft; None leaves it as it is.
+
+    `readdress`: it goes to the address and the name that its lead has now.
+    """
 
     subject: str | None = None
     body: str | None = None
     parameters: tuple[str, ...] | None = None
+    readdress: bool = False
+
+    @property
+    def changes_text(self) -> bool:
+        """Whether there is any text in it."""
+        parts = (self.subject, self.body, self.parameters)
+        return any(part is not None for part in parts)
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """Where a message goes, and to whom."""
+
+    address: str
+    name: str
 
 
 class Decider(msgspec.Struct, frozen=True, kw_only=True):

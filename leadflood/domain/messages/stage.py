@@ -9,7 +9,6 @@ from typing_extensions import override
 
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.text import TextWriter
-from leadflood.contracts.text_cleaning import single_line
 from leadflood.contracts.values import Channel, FieldName, SendsPolicy
 from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
 from leadflood.domain.drafting.service.drafter import Drafter
@@ -21,6 +20,7 @@ from leadflood.domain.messages.repository import Offer
 from leadflood.domain.messages.rules import decide
 from leadflood.domain.messages.schemas import Message, MessageDrafted, MessageState
 from leadflood.domain.messages.service.drafts import DraftedMessage, record_drafts
+from leadflood.domain.messages.service.recipient import name_of
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.sending.schemas import MessageApproved
 from leadflood.domain.sending.service.outbox import Outbox
@@ -35,7 +35,6 @@ from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.runs import Run
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
-MAX_NAME = 200
 """Characters of a recipient's name in a header."""
 
 
@@ -195,7 +194,7 @@ def _message_of(item: GenerateInput, result: DraftResult) -> Message:
         icp_id=item.icp_id,
         run_id=item.run_id,
         state=MessageState.NEEDS_DATA,
-        to_name=single_line(profile.text(FieldName.FULL_NAME), MAX_NAME),
+        to_name=name_of(profile),
         **msgspec.structs.asdict(result),
     )
 

@@ -67,6 +67,7 @@ async def test_a_new_version_takes_the_place_of_the_older_one_and_both_are_kept(
         ({**WHATSAPP, "placeholders": ["a"]}, "parameters", "one text for each"),
         ({**WHATSAPP, "body": "x"}, "body", "write parameters instead"),
         ({"subject": "a\nb"}, "subject", "one line"),
+        ({"channel": "sms"}, "channel", "use email or whatsapp"),
         ({"body": "{% for a in title %}x{% endfor %}"}, "body", "For is not for templates"),
         (
             {**WHATSAPP, "placeholders": ["a", "b"],

@@ -25,6 +25,8 @@ from leadflood.engine.text import is_one_line
 
 MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
 """Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
+DRAFTED = frozenset({Channel.EMAIL, Channel.WHATSAPP})
+"""The channels that drafts are written for."""
 _QUOTED_NAME = re.compile(r"'([\w.]+)'")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 MAX_FILLED = 20_000
@@ -142,6 +144,11 @@ def _find_blanks(template: Template) -> Iterator[FieldProblem]:
 
 def _find_misplaced(template: Template) -> Iterator[FieldProblem]:
     """Yield what the channel has no place for."""
+    if template.channel not in DRAFTED:
+        drafted = " or ".join(sorted(DRAFTED))
+        yield FieldProblem(
+            "channel", f"no message is written for {template.channel}: use {drafted}"
+        )
     if not is_one_line(template.subject):
         yield FieldProblem("subject", "write the subject on one line, all of it visible")
     if len(template.placeholders) != len(template.parameters):

@@ -41,8 +41,6 @@ from leadflood.engine.ids import Ids
 
 BUILT_IN = 0
 """The version of a text that nobody has written here."""
-DRAFTED = frozenset({Channel.EMAIL, Channel.WHATSAPP})
-"""The channels that drafts are written for."""
 
 
 class TemplateService:
@@ -121,8 +119,7 @@ class TemplateService:
     def _mark(self, template: TemplateView) -> TemplateView:
         """Return a version with whether drafts are written from it."""
         settings = self._settings
-        is_named = (template.name, template.language) == (settings.template_name, settings.language)
-        is_used = is_named and template.channel in DRAFTED
+        is_used = (template.name, template.language) == (settings.template_name, settings.language)
         return msgspec.structs.replace(template, is_used=is_used)
 
     def _built_in(self) -> Sequence[TemplateView]:

@@ -16,6 +16,7 @@ from leadflood.domain.messages.schemas import (
 )
 from leadflood.domain.messages.service.editing import apply_edit
 from leadflood.domain.messages.service.messages import get_message, no_message, require_visible
+from leadflood.domain.messages.service.recipient import find_recipient
 from leadflood.domain.sending.schemas import MessageApproved, NewIntent
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.engine.clock import Clock
@@ -52,8 +53,9 @@ class MessageApproval:
     ) -> MessageView:
         """Approve a waiting message; approving twice changes nothing.
 
-        Raises: NotFound, Conflict, PreconditionFailed, NotConfigured (a setting without which
-        nothing may leave).
+        Its recipient is judged as sending itself would judge them now.
+        Raises: NotFound, Conflict (suppressed, at another address by now, …), PreconditionFailed,
+        NotConfigured (a setting without which nothing may leave).
         """
         locked = await _lock(publication.tx, message_id, decider)
         if locked.message.state is not MessageState.APPROVED:
@@ -114,17 +116,22 @@ class MessageApproval:
         return await get_message(tx, message_id)
 
     async def edit(self, tx: Tx, message_id: UUID, decider: Decider, edit: Edit) -> MessageView:
-        """Put a person's text in place of the draft; it waits for approval again.
+        """Put a person's text in place of the draft, or what its lead is written to at now.
 
-        Raises: NotFound, Conflict, PreconditionFailed, Invalid (blank, too long, a merge field
-        left open).
+        It waits for approval again. Raises: NotFound, Conflict, PreconditionFailed, Invalid
+        (blank, too long, a merge field left open).
         """
         message = (await _lock(tx, message_id, decider)).message
         _require_state(message, MessageState.WAITING, MessageState.NEEDS_DATA)
         if message.channel is None:
             raise Conflict(f"there is no address to write to ({message.reason}): add one first")
-        edited = apply_edit(message, edit, decider.by, self._settings)
-        await repository.edit_message(tx, edited, self._clock.now())
+        now = self._clock.now()
+        if edit.readdress:
+            recipient = await find_recipient(tx, message.lead_id, message.channel)
+            await repository.readdress_message(tx, message_id, recipient, now)
+        if edit.changes_text or not edit.readdress:
+            edited = apply_edit(message, edit, decider.by, self._settings)
+            await repository.edit_message(tx, edited, now)
         return await get_message(tx, message_id)
 
     async def _approve(
@@ -139,6 +146,7 @@ class MessageApproval:
         )
         intent = make_intent(self._ids.new(), message)
         await self._outbox.add(tx, [intent])
+        _require_not_denied(await self._outbox.check(tx, intent.id))
         approved = MessageApproved(message.lead_id, message.id, intent.id)
         await publication.publish([approved], run_id=message.run_id)
 
@@ -188,6 +196,11 @@ def _require_allowed(decision: SendDecision) -> None:
             "sending is held: release it first (DELETE /v1/admin/sending/hold)",
             code="sending.held",
         )
+    _require_not_denied(decision)
+
+
+def _require_not_denied(decision: SendDecision) -> None:
+    """Refuse what no release of sending would let go. Raises: Conflict."""
     if isinstance(decision, Deny):
         denial = (f"message.{decision.code}", decision.reason)
         code, text = _SENT_BEFORE.get(decision.code, denial)

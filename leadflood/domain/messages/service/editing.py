@@ -42,8 +42,8 @@ def apply_edit(message: Message, edit: Edit, by: str, settings: Settings) -> Mes
 
 def _require_fitting(channel: Channel | None, edit: Edit) -> None:
     """Refuse what would be kept and never sent. Raises: Invalid."""
-    if edit == Edit():
-        raise Invalid.field("body", "say what to change: subject, body or parameters")
+    if not edit.changes_text:
+        raise Invalid.field("body", "say what to change: subject, body, parameters or readdress")
     is_whatsapp = channel is Channel.WHATSAPP
     if is_whatsapp and (edit.subject or edit.body):
         raise Invalid.field("body", "WhatsApp sends the template: change its parameters instead")

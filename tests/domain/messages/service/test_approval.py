@@ -3,9 +3,12 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
-from leadflood.domain.auth.schemas.principals import Visibility
+from leadflood.domain.auth.schemas.principals import Editor, Visibility
+from leadflood.domain.leads.schemas.inputs import LeadChange
+from leadflood.domain.leads.service.editing import LeadEditing
 from leadflood.domain.messages.schemas import (
     Decider,
+    Edit,
     MessageFilter,
     MessageRejected,
     MessageState,
@@ -218,3 +221,66 @@ async def test_a_cancelled_run_or_a_missing_setting_keeps_a_person_from_approvin
     await runs.cancel(world.db, message.run_id, "ann", world.clock.now())
     with pytest.raises(Conflict, match="run"):
         await world.approve(message.id, "ann")
+
+
+async def correct(world: World, message: MessageView, change: LeadChange) -> None:
+    async with world.db.transaction() as tx:
+        await LeadEditing(world.ids, world.clock).update(
+            tx, message.lead_id, change, Editor(by="ann")
+        )
+
+
+@pytest.mark.parametrize("email", ["ada.new@acme.example", None])
+async def test_a_draft_is_not_approved_to_an_address_that_was_corrected_meanwhile(
+    world: World, email: str | None
+) -> None:
+    message = await a_waiting_message(world)
+    await correct(world, message, LeadChange(email=email))
+
+    for decide in (world.approve(message.id, "ann"), send(world, message)):
+        with pytest.raises(Conflict) as refused:
+            await decide
+        assert refused.value.error_code == "message.address.changed"
+
+    assert (await world.messages.get(message.id)).message == message
+    assert not world.publisher.events
+
+
+async def test_a_draft_to_a_suppressed_person_is_not_approved(world: World) -> None:
+    message = await a_waiting_message(world)
+    await world.suppress(SuppressionKind.LEAD, str(message.lead_id), "asked", by="ann")
+
+    with pytest.raises(Conflict) as refused:
+        await world.approve(message.id, "ann")
+
+    assert refused.value.error_code == "message.suppressed"
+
+
+async def test_a_draft_that_is_readdressed_goes_to_what_its_lead_has_now(world: World) -> None:
+    message = await a_waiting_message(world)
+    new = LeadChange(email="ada.new@acme.example", full_name="Ada Lovelace")
+    await correct(world, message, new)
+
+    async with world.db.transaction() as tx:
+        edited = await world.approval.edit(tx, message.id, ANN, Edit(readdress=True))
+    approved = await world.approve(message.id, "ann")
+
+    assert (edited.to_address, edited.body) == ("ada.new@acme.example", message.body)
+    assert edited.version == message.version + 1
+    assert edited.writer == message.writer
+    event = world.publisher.events[-1]
+    assert isinstance(event, MessageApproved)
+    job = await world.load_send(event)
+    assert (job.input.to_address, job.input.to_name) == ("ada.new@acme.example", "Ada Lovelace")
+    assert approved.intent_state == "ready"
+
+
+async def test_a_draft_is_not_readdressed_to_nothing(world: World) -> None:
+    message = await a_waiting_message(world)
+    await correct(world, message, LeadChange(email=None))
+
+    async with world.db.transaction() as tx:
+        with pytest.raises(Conflict, match="PATCH") as refused:
+            await world.approval.edit(tx, message.id, ANN, Edit(readdress=True, body="Hello"))
+
+    assert refused.value.error_code == "message.no_address"
