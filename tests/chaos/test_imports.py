@@ -77,8 +77,11 @@ async def start(field: ChaosField, raw: bytes) -> UUID:
         sha256=hashlib.sha256(raw).digest(),
         byte_count=len(raw),
     )
-    async with storage.producer().transaction() as publication:
-        import_id = await uploads.stage(publication.tx, upload, importer)
+    async with (
+        uploads.read(storage.db, upload, importer) as read_file,
+        storage.producer().transaction() as publication,
+    ):
+        import_id = await uploads.stage(publication.tx, upload, read_file, importer)
         mapping = ImportMapping(enrich=False)
         await imports.change_mapping(publication.tx, import_id, mapping, importer, None)
         await imports.start(publication, import_id, importer)

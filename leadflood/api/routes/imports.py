@@ -21,7 +21,14 @@ from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 from leadflood.domain.imports.schemas.views import ImportPreview, ImportState, ImportView
 from leadflood.domain.imports.service.uploads import UploadedFile
-from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Throttled,
+)
 
 CSV = "text/csv"
 CSV_UTF8 = f"{CSV}; charset=utf-8"
@@ -70,7 +77,7 @@ class UndoAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     permission="leads:import",
     rate="heavy",
     status=HTTPStatus.CREATED,
-    errors=(Invalid,),
+    errors=(Invalid, Throttled),
     takes=(CSV, FORM),
     commits_itself="the file is on disk, and hashed for its Idempotency-Key, before it begins",
 )
@@ -78,15 +85,19 @@ async def upload_file(
     upload: Upload, query: UploadQuery, caller: Caller, services: Services
 ) -> ImportView:
     """Upload a CSV file; its rows wait a day to be mapped and started."""
-    async with _on_disk(upload, query.name) as file:
-        body_hash = hashlib.sha256(caller.route.encode() + file.sha256).digest()
-        hashed = msgspec.structs.replace(caller, body_hash=body_hash)
+    uploads, importer = services.import_uploads, _importer_of(caller)
+    with uploads.under_way():
+        async with (
+            _on_disk(upload, query.name) as file,
+            uploads.read(services.db, file, importer) as read_file,
+        ):
 
-        async def stage(uow: UnitOfWork) -> ImportView:
-            import_id = await services.import_uploads.stage(uow.tx, file, _importer_of(caller))
-            return await services.imports.get(import_id, caller.visibility, uow.tx)
+            async def stage(uow: UnitOfWork) -> ImportView:
+                import_id = await uploads.stage(uow.tx, file, read_file, importer)
+                return await services.imports.get(import_id, caller.visibility, uow.tx)
 
-        return await run_once(services, hashed, ImportView, stage)
+            hashed = msgspec.structs.replace(caller, body_hash=_hash(caller.route, file))
+            return await run_once(services, hashed, ImportView, stage)
 
 
 @get("/v1/imports", permission="leads:import")
@@ -210,6 +221,12 @@ def _importer_of(caller: Caller) -> Importer:
         permissions=caller.principal.permissions,
         opener=caller.opener,
     )
+
+
+def _hash(route: str, file: UploadedFile) -> bytes:
+    """Return the hash by which an Idempotency-Key knows the request again."""
+    name = file.name.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(b"\n".join([route.encode(), name, file.sha256])).digest()
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import pytest
 from anyio import create_task_group
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.roles import Role
+from leadflood.domain.imports.service import uploads as upload_module
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Query
@@ -704,3 +705,61 @@ async def test_without_the_delete_permission_only_own_imports_are_undone(api: Cl
     assert (refused.status, refused.problem["code"]) == (403, "http.denied")
     assert (await api.get(f"/v1/imports/{foreign['id']}")).json["state"] == "completed"
     assert undone_view["state"] == "undone"
+
+
+async def test_a_key_that_came_with_another_name_is_refused(api: Client) -> None:
+    key = {"Idempotency-Key": "by-name"}
+    await upload(api, a_file("named"), **key)
+
+    address = f"{api.address}/v1/imports?name=other.csv"
+    headers = {**api.auth, **CSV, **key}
+    async with api.session.post(address, data=a_file("named"), headers=headers) as response:
+        second = Answer(response.status, response.headers, await response.read())
+
+    assert second.problem["code"] == "http.idempotency.reused"
+
+
+async def test_many_uploads_that_take_long_to_read_leave_the_pool_to_others(
+    api: Client, node: Node
+) -> None:
+    raw = b"email\n" + b"\n" * 5_000
+    most_in_use = 0
+    answers: list[Answer] = []
+
+    async def send_one() -> None:
+        answers.append(await send(api, raw))
+
+    async with create_task_group() as uploads:
+        for _ in range(19):
+            uploads.start_soon(send_one)
+        while len(answers) < 19:
+            most_in_use = max(most_in_use, node.storage.db.in_use()[0])
+            await REAL_TIME.sleep(0.01)
+
+    codes = {answer.problem["code"] for answer in answers}
+    assert codes <= {"leads.csv.empty", "imports.upload.busy"}
+    assert most_in_use <= 6  # of these two at most are of uploads
+
+
+async def test_no_more_files_are_taken_in_than_the_disk_is_to_hold(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "MOST_UNDER_WAY", 0)
+
+    refused = await send(api, a_file("busy"))
+
+    assert refused.status == 429
+    assert refused.problem["code"] == "imports.upload.busy"
+
+
+async def test_the_same_file_sent_at_once_is_staged_once(api: Client) -> None:
+    raw, ids = a_file("atonce", 300), []
+
+    async def send_one() -> None:
+        ids.append((await upload(api, raw))["id"])
+
+    async with create_task_group() as uploads:
+        for _ in range(8):
+            uploads.start_soon(send_one)
+
+    assert len(set(ids)) == 1

@@ -176,9 +176,9 @@ async def find_same_files(
     ]
 
 
-async def find_waiting_file(tx: Tx, sha256: bytes, owner: str | None) -> UUID | None:
+async def find_waiting_file(db: Reader, sha256: bytes, owner: str | None) -> UUID | None:
     """Find the newest import of the same bytes and owner that is not started yet."""
-    import_id: UUID | None = await tx.fetch_value(SQL.find_waiting_file, sha256=sha256, owner=owner)
+    import_id: UUID | None = await db.fetch_value(SQL.find_waiting_file, sha256=sha256, owner=owner)
     return import_id
 
 

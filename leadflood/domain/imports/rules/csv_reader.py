@@ -24,6 +24,8 @@ MAX_RECORD_CHARS = 1_500_000
 MAX_RECORD_LINES = 2_000
 MAX_COLUMNS = 500
 MAX_BROKEN = 100
+MAX_BLANK = 1_048_576
+"""As many as a sheet of Excel has rows: one saved with its empty rows is read."""
 SAMPLE_ROWS = 60
 _HEADER_WITHIN = 30
 _SHOWN_CHARS = 10_000
@@ -107,7 +109,7 @@ def _read_file(text: io.TextIOWrapper, encoding: str, warnings: tuple[str, ...])
 
 
 def read_records(text: io.TextIOBase, delimiter: str, first_line: int) -> Iterator[Record]:
-    """Yield the records that are not empty. Raises: Invalid when too many are broken."""
+    """Yield the records that are not empty. Raises: Invalid when too many are broken or empty."""
     lines = _RecordLines(text, first_line)
     for _ in range(MAX_BROKEN):
         problem = None
@@ -119,6 +121,8 @@ def read_records(text: io.TextIOBase, delimiter: str, first_line: int) -> Iterat
                 number = lines.finish_record()
                 if any(cell.strip() for cell in cells):
                     yield Record(number, tuple(cells))
+                else:
+                    lines.count_blank()
         except _RecordTooLongError:
             problem = (
                 f"a quoted cell is never closed, or has more than {MAX_RECORD_LINES:,} lines or"
@@ -169,6 +173,7 @@ class _RecordLines:
         self._lines: list[str] = []
         self._char_count = 0
         self._pending: deque[str] = deque()
+        self._blank_count = 0
         self.is_at_end = False
 
     @property
@@ -206,6 +211,15 @@ class _RecordLines:
         self._number += len(self._lines)
         self._lines, self._char_count = [], 0
         return number
+
+    def count_blank(self) -> None:
+        """Count an empty record. Raises: Invalid when there are too many."""
+        self._blank_count += 1
+        if self._blank_count > MAX_BLANK:
+            raise Invalid(
+                f"the file has more than {MAX_BLANK:,} empty rows: delete them and save it again",
+                code="leads.csv.blank",
+            )
 
     def rewind(self) -> tuple[int, str]:
         """Put all lines but the first back, to be read again; return its number and the line."""

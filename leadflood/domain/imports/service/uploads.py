@@ -1,28 +1,41 @@
-"""Uploads: a file's rows are staged until somebody maps and starts them."""
+"""Uploads: a file's rows are staged until somebody maps and starts them.
+
+Reading a file takes longer than a transaction may stay open: its rows are read first, in a thread,
+into a file of their own, and stored afterwards. Few files are read or stored at once, so that
+neither the event loop's thread nor the pool is taken from other requests.
+"""
 
 import itertools
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import BinaryIO, cast
 from uuid import UUID
 
+import anyio
 import msgspec
 from anyio import to_thread
 
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
-from leadflood.domain.imports.rules.csv_reader import CsvFile, open_csv
+from leadflood.domain.imports.rules.csv_reader import CsvFile, CsvFormat, open_csv
 from leadflood.domain.imports.rules.mapping_check import describe_columns
-from leadflood.domain.imports.schemas.mappings import Importer
+from leadflood.domain.imports.schemas.mappings import Column, Importer
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Invalid
+from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.errors import Invalid, Throttled, Transient
 from leadflood.engine.ids import Ids
 from leadflood.engine.text import make_storable
 
 BATCH_ROWS = 1_000
 MAX_ROWS = 500_000
 SHOWN_SKIPPED_LINES = 5
+FILES_AT_ONCE = 2
+MOST_UNDER_WAY = 16
+_LENGTH_BYTES = 4
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[StagedRow]).decode
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,55 +47,127 @@ class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
     byte_count: int
 
 
+class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was read to its end.
+
+    - `upload`: the file.
+    - `format`, `columns`, `skipped_lines`: how it is written.
+    - `good_count`, `bad_count`: its rows, and those whose syntax is broken.
+    - `rows`: all of them, in batches.
+    """
+
+    upload: UploadedFile
+    format: CsvFormat
+    columns: tuple[Column, ...]
+    skipped_lines: tuple[str, ...]
+    good_count: int
+    bad_count: int
+    rows: BinaryIO
+
+
 class ImportUploads:
     """The use cases of uploaded files."""
 
     def __init__(self, ids: Ids, clock: Clock) -> None:
         self._ids = ids
         self._clock = clock
+        self._places = anyio.Semaphore(FILES_AT_ONCE)
+        self._under_way_count = 0
 
-    async def stage(self, tx: Tx, upload: UploadedFile, importer: Importer) -> UUID:
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a file while it arrives and is staged: it stands on disk. Raises: Throttled."""
+        if self._under_way_count >= MOST_UNDER_WAY:
+            raise Throttled(
+                f"{MOST_UNDER_WAY} files are being uploaded: wait for one to end",
+                retry_after_seconds=5.0,
+                code="imports.upload.busy",
+            )
+        self._under_way_count += 1
+        try:
+            yield
+        finally:
+            self._under_way_count -= 1
+
+    @asynccontextmanager
+    async def read(
+        self, db: Reader, upload: UploadedFile, importer: Importer
+    ) -> AsyncIterator[ReadFile | None]:
+        """Read a file, and hold its rows while the block stores them; None: it waits already.
+
+        Waits: while others are read. Raises: Invalid, saying what to change.
+        """
+        async with self._places:
+            if await imports.find_waiting_file(db, upload.sha256, importer.owner) is not None:
+                yield None
+                return
+            async with anyio.TemporaryFile() as target:
+                wrapped = cast("BinaryIO", target.wrapped)
+                yield await to_thread.run_sync(_read, upload, wrapped)
+
+    async def stage(
+        self, tx: Tx, upload: UploadedFile, file: ReadFile | None, importer: Importer
+    ) -> UUID:
         """Stage a file's rows until it is started; return the import's id.
 
-        The same bytes of the same owner are staged once while they wait.
-        Raises: Invalid, saying what to change.
+        The same bytes of the same owner are staged once while they wait. Raises: Transient when
+        those that waited were started meanwhile.
         """
         await imports.lock_file(tx, upload.sha256)
         waiting_id = await imports.find_waiting_file(tx, upload.sha256, importer.owner)
         if waiting_id is not None:
             return waiting_id
-        opening = open_csv(upload.file)
-        csv_file = await to_thread.run_sync(opening.__enter__)
-        try:
-            staged = self._describe(upload, csv_file, importer)
-            await imports.stage_file(tx, staged, self._clock.now())
-            await _stage_rows(tx, staged.id, csv_file)
-        finally:
-            opening.__exit__(None, None, None)
+        if file is None:
+            raise Transient(
+                "the same file waited here and was started just now: send it again to import it"
+                " once more",
+                code="imports.upload.overtaken",
+            )
+        staged = self._describe(file, importer)
+        await imports.stage_file(tx, staged, self._clock.now())
+        while batch := await to_thread.run_sync(_next_batch, file.rows):
+            await rows.stage_rows(tx, staged.id, batch)
+        await imports.record_row_counts(tx, staged.id, file.good_count, file.bad_count)
         return staged.id
 
-    def _describe(self, upload: UploadedFile, file: CsvFile, importer: Importer) -> StagedFile:
+    def _describe(self, file: ReadFile, importer: Importer) -> StagedFile:
         skipped_lines = file.skipped_lines[:SHOWN_SKIPPED_LINES]
         skipped = [f"left out before the header: {line[:100]}" for line in skipped_lines]
         return StagedFile(
             id=self._ids.new(),
-            name=make_storable(upload.name) or "upload.csv",
-            sha256=upload.sha256,
-            byte_count=upload.byte_count,
+            name=make_storable(file.upload.name) or "upload.csv",
+            sha256=file.upload.sha256,
+            byte_count=file.upload.byte_count,
             encoding=file.format.encoding,
             delimiter=file.format.delimiter,
-            columns=describe_columns(file),
+            columns=file.columns,
             warnings=(*file.format.warnings, *skipped),
             owner=importer.owner,
             made_by=importer.by,
         )
 
 
-async def _stage_rows(tx: Tx, import_id: UUID, file: CsvFile) -> None:
+def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
+    """Read all rows into another file. Raises: Invalid."""
+    with open_csv(upload.file) as file:
+        columns = describe_columns(file)
+        good_count, bad_count = _write_rows(file, target)
+        target.seek(0)
+        return ReadFile(
+            upload=upload,
+            format=file.format,
+            columns=columns,
+            skipped_lines=file.skipped_lines,
+            good_count=good_count,
+            bad_count=bad_count,
+            rows=target,
+        )
+
+
+def _write_rows(file: CsvFile, target: BinaryIO) -> tuple[int, int]:
     good_count = bad_count = 0
     staged = rows.stage(file.records)
-    while batch := await to_thread.run_sync(_next_batch, staged):
-        await rows.stage_rows(tx, import_id, batch)
+    while batch := _take_batch(staged):
         broken_count = sum(row.reason is not None for row in batch)
         good_count += len(batch) - broken_count
         bad_count += broken_count
@@ -90,10 +175,18 @@ async def _stage_rows(tx: Tx, import_id: UUID, file: CsvFile) -> None:
             raise Invalid(
                 f"the file has more than {MAX_ROWS:,} rows: split it", code="leads.csv.too_long"
             )
+        encoded = _encode(batch)
+        target.write(len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
     if not good_count + bad_count:
         raise Invalid("the file has a header and no rows", code="leads.csv.empty")
-    await imports.record_row_counts(tx, import_id, good_count, bad_count)
+    return good_count, bad_count
 
 
-def _next_batch(staged: Iterator[StagedRow]) -> list[StagedRow]:
+def _take_batch(staged: Iterator[StagedRow]) -> list[StagedRow]:
     return list(itertools.islice(staged, BATCH_ROWS))
+
+
+def _next_batch(source: BinaryIO) -> list[StagedRow]:
+    """Return the next batch that was written; empty at the end."""
+    length = source.read(_LENGTH_BYTES)
+    return _decode(source.read(int.from_bytes(length, "big"))) if length else []

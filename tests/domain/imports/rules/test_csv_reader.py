@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.rules.csv_reader import DELIMITERS, find_delimiter, read_records
+from leadflood.domain.imports.rules import csv_reader
+from leadflood.domain.imports.rules.csv_reader import (
+    DELIMITERS,
+    find_delimiter,
+    open_csv,
+    read_records,
+)
 from leadflood.domain.imports.rules.row_parser import read_csv
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid
@@ -117,3 +123,17 @@ def test_no_row_is_lost(rows: list[tuple[str, str]], delimiter: str) -> None:
     file = read_csv(text.encode("utf-8", "replace"))
 
     assert len(file.rows) + len(file.bad) == len(rows)
+
+
+def test_a_file_of_very_many_empty_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "MAX_BLANK", 100)
+
+    for blank in (b"\n", b",,\n"):
+        with open_csv(io.BytesIO(b"email,a,b\nx@y.example,,\n" + blank * 100)) as file:
+            assert len(list(file.records)) == 1
+        with (
+            pytest.raises(Invalid) as refused,
+            open_csv(io.BytesIO(b"email,a,b\nx@y.example,,\n" + blank * 101)) as file,
+        ):
+            list(file.records)
+        assert refused.value.error_code == "leads.csv.blank"
