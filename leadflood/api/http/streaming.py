@@ -11,7 +11,9 @@ from leadflood.api.http.responses import Streamed
 from leadflood.engine.obs.log import log
 
 PATIENCE_SECONDS = 20.0
-"""How long a client may take to accept a piece; it holds a connection to the database meanwhile."""
+"""How long a client may take to accept a piece."""
+LONGEST_SECONDS = 1_800.0
+"""How long a client may take to accept them all."""
 
 
 async def send_stream(
@@ -33,10 +35,11 @@ async def send_stream(
         if request.method == hdrs.METH_HEAD:
             return response
         try:
-            await _write(response, first)
-            async for piece in pieces:
-                await _write(response, piece)
-            await response.write_eof()
+            with anyio.fail_after(LONGEST_SECONDS):
+                await _write(response, first)
+                async for piece in pieces:
+                    await _write(response, piece)
+                await response.write_eof()
         except (ConnectionError, TimeoutError):
             log.info("http.download.cut", path=request.path)
             _cut(request)

@@ -1,5 +1,6 @@
 import csv
 import io
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -8,9 +9,11 @@ import msgspec
 import pytest
 from leadflood.app import Node
 from leadflood.contracts.csv_safety import MARK
+from leadflood.domain.audit.schemas import AuditActor
+from leadflood.domain.auth.schemas.principals import OPERATOR
 from leadflood.domain.lead_views.rules.export_file import HEADERS
 from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
-from leadflood.domain.lead_views.service import snapshots
+from leadflood.domain.lead_views.service import exports, snapshots
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.db.pool import Database
 
@@ -19,7 +22,7 @@ from tests.support.api import Client
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
-NAMES = ["=cmd|' /C calc'!A0", 'Zoë "Q" Abel', "'s-Hertog, Jan", "+49 Plus", "Li\nBo"]
+NAMES = ["=cmd|' /C calc'!A0", 'Zoë "Q" Abel', "'s-Hertog, Jan", "+49 Plus", "Li Bo"]
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +151,30 @@ async def open_snapshots(database: Database) -> int:
             )
         )
     )
+
+
+async def test_clients_that_do_not_read_hold_no_connection_and_keep_nobody_else_waiting(
+    api: Client, domain: str, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "PIECE_BYTES", 10)
+    lead_filter, path = (
+        LeadFilter(company_domain=domain),
+        f"/v1/leads/export?companyDomain={domain}",
+    )
+    operator = AuditActor(principal=OPERATOR, address="", request_id="")
+    other = await api.client_of("ADMIN")
+    async with AsyncExitStack() as stack:
+        for _ in range(exports.MOST_OPEN_OF_CALLER):
+            pieces = node.services.exports.export(lead_filter, ExportFormat.CSV, operator, {})
+            await stack.enter_async_context(aclosing(pieces))
+            await anext(pieces)
+
+        assert not await open_snapshots(node.storage.db)
+        one_more, others = await api.get(path), await other.get(path)
+    again = await api.get(path)
+
+    assert (one_more.status, others.status, again.status) == (429, 200, 200)
+    assert one_more.problem["code"] == "leads.export.busy"
 
 
 async def test_each_export_is_of_one_moment(domain: str, node_database: Database) -> None:

@@ -1,7 +1,14 @@
-"""Exports of leads: all that fit a filter, at one moment, on record before they leave."""
+"""Exports of leads: all that fit a filter, at one moment, on record before they leave.
 
+A file is written whole before its first piece leaves: however slowly a client reads, it holds a
+file on disk and no connection to the database.
+"""
+
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
+
+import anyio
 
 from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
@@ -10,8 +17,12 @@ from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled
 
-MAX_AT_ONCE = 3
-"""Each holds a connection to the database for as long as its client reads."""
+WRITTEN_AT_ONCE = 3
+"""Each holds a connection to the database while it is written."""
+MOST_OPEN = 30
+MOST_OPEN_OF_CALLER = 3
+IN_MEMORY_BYTES = 1_000_000
+PIECE_BYTES = 256 * 1024
 
 
 class LeadExports:
@@ -21,7 +32,8 @@ class LeadExports:
         self._db = db
         self._lists = lists
         self._audit = audit
-        self._open_count = 0
+        self._places = anyio.Semaphore(WRITTEN_AT_ONCE)
+        self._open_of: Counter[str] = Counter()
 
     async def export(
         self,
@@ -34,13 +46,18 @@ class LeadExports:
     ) -> AsyncGenerator[bytes, None]:
         """Yield a file in pieces; `request` is the filter as it is recorded.
 
-        Raises: Throttled while too many are under way.
+        Waits: while others are written. Raises: Throttled while too many are under way.
         """
-        with self._slot():
-            async with self._lists.snapshot(lead_filter) as snapshot:
-                detail = {"format": export_format.value, "filter": request}
-                await self._record(actor, {**detail, "leadCount": await snapshot.count()})
-                async for piece in snapshot.file(export_format, has_bom=has_bom):
+        detail = {"format": export_format.value, "filter": request}
+        with self._slot(actor.principal.by):
+            async with anyio.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
+                async with self._places, self._lists.snapshot(lead_filter) as snapshot:
+                    lead_count = await snapshot.count()
+                    async for piece in snapshot.file(export_format, has_bom=has_bom):
+                        await file.write(piece)
+                await self._record(actor, {**detail, "leadCount": lead_count})
+                await file.seek(0)
+                while piece := await file.read(PIECE_BYTES):
                     yield piece
 
     async def _record(self, actor: AuditActor, detail: Mapping[str, object]) -> None:
@@ -50,15 +67,19 @@ class LeadExports:
             await self._audit.record(tx, actor, [entry])
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if self._open_count >= MAX_AT_ONCE:
+    def _slot(self, caller: str) -> Iterator[None]:
+        open_count, of_caller = self._open_of.total(), self._open_of[caller]
+        if of_caller >= MOST_OPEN_OF_CALLER or open_count >= MOST_OPEN:
             raise Throttled(
-                f"{MAX_AT_ONCE} exports are under way: wait for one to end",
+                f"{of_caller} exports of yours are under way, {open_count} in all: wait for one to"
+                " end",
                 retry_after_seconds=5.0,
                 code="leads.export.busy",
             )
-        self._open_count += 1
+        self._open_of[caller] += 1
         try:
             yield
         finally:
-            self._open_count -= 1
+            self._open_of[caller] -= 1
+            if not self._open_of[caller]:
+                del self._open_of[caller]
