@@ -4,44 +4,59 @@ English; in another language a written draft is refused and the template speaks.
 """
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
-FUNCTION_WORDS = _words(
+FUNCTION_WORDS = word_set(
     """
     a an and are as at be been but by can could do does for from had has have he her his how i if
     in into is it its me my of on or our she so than that the their them then there these they this
-    to too us was we were what when where which while who why will with would you your yours
-    i'm i'd i'll i've we're we'd we'll we've you're you'd you've it's that's here's let's
+    those to too us was we were what when where which while who why will with would you your yours
+    i'm i'd i'll i've we're we'd we'll we've you're you'd you've they're it's it'd that's here's
+    let's am both either no not nor neither never without between because although though since
+    myself yourself itself someone somebody anyone anybody something anything nothing off up down
+    out over before after during each all any some other others one ones about now about whenever
     """
 )
-"""Words that say nothing by themselves. No negation: it turns a proven claim around."""
+"""Words that say nothing by themselves; which of them may stand where, the forms below say."""
 
-CLAIM_WORDS = _words(
+CONNECTIVE_WORDS = word_set(
     """
-    work works working role position title team teams company business
-    organisation organization based located run runs running use uses using employ employs employee
-    employees people person colleagues staff about around roughly approximately industry sector
-    market space size city country headquarters founded year since technology technologies stack
-    tools tool department see saw noticed notice know learned named called responsible
+    hi hello hey dear good morning afternoon evening day thanks thank many best kind regards cheers
+    sincerely faithfully truly greetings warm warmly wishes please ask asking reach reaching write
+    writing thought thoughts think thinking wondering wonder wondered hoping curious question
+    questions quick quickly short shortly brief briefly call calls chat talk talking conversation
+    contact contacting speak speaking discuss exchange minutes minute min hour week weeks time times
+    open interested interest interesting useful helpful help relevant worth worthwhile make makes
+    sense sound sounds know hear hearing happy glad pleased love like would share sharing more
+    details detail information learn look looking forward reply answer let get touch introduce
+    introducing introduction name note message mail email line sense idea ideas may might shall
+    should here just also only problem problems worries pressure obligation rush trouble hurry
+    feel free whether soon next this fit topic hope well find finds connect connecting suit suits
+    right person better reason briefly attention consideration convenience calendar schedule slot
+    monday tuesday wednesday thursday friday tomorrow today later early late send show explain tell
+    see explore compare walk through try happen bring point direct pass forward along back hold
+    meet meeting coffee video phone online demo overview example summary page follow want wanted
+    need much little bit few couple advance take taking reading read moment possible perhaps maybe
+    say yes nice lovely great week's month quarter priority focus matter matters way ways work works
+    start discussing explaining showing answering feedback view views opinion chance decide
+    appreciate appreciated grateful understand wrong otherwise instead unless case simply gladly
+    going sent suggest mind ignore simple offer believe guess notes entirely fully certainly
+    either set arrange book agree prefer preferred ready yours ahead keep stop give trust belong
     """
 )
-"""Words that join facts into a sentence; each is neutral about the person and the company."""
+"""Words of greeting, asking and parting; they stand without a claim, in the forms of a request."""
 
-CONNECTIVE_WORDS = _words(
+YOUR_OWN = word_set(
     """
-    hi hello hey dear good morning afternoon day thanks thank best kind regards cheers sincerely
-    greetings warm warmly please ask asking reach reaching out write writing wrote contact thought
-    think wondering wonder wondered curious question quick short brief call chat talk conversation
-    speak discuss exchange minutes minute week time open interested interest interesting useful
-    helpful help relevant worth make makes sense sound sounds know hear happy glad love like would
-    share more details detail learn look looking forward reply let get touch introduce introducing
-    myself name note message sense idea may might should here just also problem worries
-    feel free whether any some soon next this fit topic hope well find available connect suit
+    team teams company business organisation organization side time day week calendar end
+    convenience schedule attention consideration colleagues people staff thoughts view views
+    feedback reply answer opinion role work way position department
     """
 )
-"""Words of greeting, asking and parting; they may stand in a sentence without a claim."""
+"""What a reader has anyway: to name it says nothing about them."""
 
 FORBIDDEN_PHRASES = (
     "act now",
@@ -84,15 +99,12 @@ FORBIDDEN_PHRASES = (
 )
 """Pressure, false acquaintance, talk of machines, and what belongs to our own footer."""
 
-INSTRUCTION_WORDS = _words(
+INSTRUCTION_WORDS = word_set(
     "ignore disregard instruction instructions chatgpt jailbreak pretend http https www"
 )
 """Words that no name, title, town or tool contains: a value with one is kept out of messages."""
 
-SENTENCE_WORDS = _words(
+SENTENCE_WORDS = word_set(
     "i we you your are were must please say tell write reply answer that should will"
 )
 """Words of which a name or title holds one by chance; two make it a sentence, kept out too."""
-
-NEGATIONS = _words("not no never without neither nor")
-"""Words that turn a meaning around: only in a sentence that speaks of no fact."""

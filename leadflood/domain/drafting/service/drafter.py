@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.contracts.ports.text import Draft, DraftRequest, TextWriter
 from leadflood.contracts.values import Channel
@@ -75,7 +76,9 @@ class Drafter:
             if draft_input.attempts < TRIES_BEFORE_TEMPLATE:
                 raise
             return None, (DraftProblem("writer.down", code_of(error)),)
-        problems = check_draft(request, draft, self._settings.allowed_links)
+        problems = await to_thread.run_sync(
+            check_draft, request, draft, self._settings.allowed_links
+        )
         return (None, problems) if problems else (draft, ())
 
 

@@ -1,0 +1,343 @@
+"""Courtesy: what a draft may say without a fact: greet, ask, offer, part.
+
+Words alone do not tell a request from an invention ("thanks for the call" needs no unusual one).
+So a clause must have one of the forms below, and must presuppose nothing: no meeting that was, no
+interest that was shown, no statement about the reader or their company.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from leadflood.domain.drafting.rules.clauses import (
+    COMPANY,
+    FACT,
+    ME,
+    NAME,
+    OFFER,
+    RUN,
+    is_content,
+    is_fact,
+)
+from leadflood.domain.drafting.rules.vocabulary import (
+    CONNECTIVE_WORDS,
+    FUNCTION_WORDS,
+    YOUR_OWN,
+    word_set,
+)
+
+_SINGLE = FUNCTION_WORDS | CONNECTIVE_WORDS | YOUR_OWN
+_YOURS = "|".join(sorted(YOUR_OWN))
+_MODAL = re.compile(
+    r" (?:would|could|can|may|might|shall|should|will|\w+'d|\w+'ll|let's|to see (?:if|whether)) "
+)
+_INDICATIVE = re.compile(
+    r" (?:is|are|am|was|were|has|have|had|do|does|did|\w+'s|\w+'re|\w+'ve|i'm|knows?|needs?|wants?"
+    r"|makes?|works?|fits?|suits?|sees?|belongs?|trusts?|prefers?|follows?|feels?|thinks?|finds?"
+    r"|decides?|understands?|asks?|starts?|keeps?) "
+)
+_PRESUMES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r" (?:was|were|had|been|did) ",
+        (
+            r" (?:would|could|may|might|should|will|must|\w+'d|\w+'ll) have (?!a |an |any "
+            r"|some |\d|time |"
+            r"the time|(?:ten|fifteen|twenty|thirty) |few |questions |interest |room )"
+        ),
+        r" (?:wrote|found|said|met) ",
+        (
+            r" (?:have|has|i've|we've|you've) (?:\w+ )?(?:found|decided|agreed|booked|arranged"
+            r"|asked"
+            r"|thought|wanted|wondered|set|met|read|let|happened|interested|pleased|preferred) "
+        ),
+        r" our (?!RUN |OFFER |offer |idea |\w+ OFFER )",
+        rf" your (?!(?:{_YOURS}) |own (?:{_YOURS}) |OFFER |RUN |\w+ OFFER )",
+        r" my (?!name |email |mail |calendar |side |question (?:is|here) )",
+        (
+            r" the (?:\w+ )?(?:call|calls|chat|talk|conversation|meeting|reply|answer|question"
+            r"|questions"
+            r"|interest|introduction|exchange|email|contact|coffee|demo|video|matter|problem"
+            r"|problems"
+            r"|feedback|feeling|message|note|mail|slot|decision|opinion) "
+        ),
+        (
+            r" (?:this|that|these|those|another|other|more|next week's|last|later|earlier)"
+            r" (?:call|chat|talk|conversation|meeting|calls|meetings) "
+        ),
+        r" (?:i|we|you|they) (?:all |both |just )?(?:know|knows|trust|see|like|love|need|want) ",
+        r" (?:back|along|forward) (?:to|with|on) (?:me|us|my|our) ",
+        r" (?:as|like|where|since|because|while|after|before|than) (?:you|i|they|he|she) ",
+        r" (?:as|like|where|when|since|because|while|after|before|than) we (?!RUN|OFFER)",
+        r" when (?:i|they|he|she|you) (?!have (?:a|time|some) |would|could|might)",
+        r" more of | of our | than before | before $| (?:get|come|getting|coming|am|is|are) back ",
+        r" (?:know|meet|have|had) (?:you|your team|your company) (?!in mind)",
+        r" see you ",
+        (
+            r" (?:hear|see|know|find|learn|read|understand|glad|happy|pleased|nice|good|great"
+            r"|lovely)"
+            r" (?:that|how) (?:you|your|we|they|our|i|COMPANY) "
+        ),
+        r" (?:between|both of) (?:us|you|our) ",
+        (
+            r" (?:one|some|someone|any|many|most|all|each|others) of (?:us|you|your|our"
+            r"|them) (?!would"
+            r"|could|might|may|should)"
+        ),
+        r"(?<=\w) (?:\w+ )?with (?:us|we) ",
+        r" (?:him|her|his|he|she|they|them|their|they're) ",
+        r" (?:i'm|am|is|are|be|as) (?:a |an |the |your )?(?:contact|interest|person|team|reply) ",
+        (
+            r" (?:contact|person|colleague|someone|somebody|people) (?:of|in|at|from) (?:mine|ours"
+            r"|your) "
+        ),
+        r" (?:good|nice|great|lovely|best|better|right|first) (?:company|team|business|work) ",
+        r" (?:about|on|from|regarding|for) your (?:\w+ )?OFFER ",
+        r" so (?:good|great|nice|well|helpful|useful|interesting|much|many) | keep ",
+        r" for (?:you|your \w+) to (?!be able|hear|see|read|have a|decide)",
+        r" never | nothing | nobody ",
+    )
+)
+_WAS_WONDERING = re.compile(r" i (?:was|thought|wondered|wanted)(?: just| only)?(?= )")
+_WOULD_YOU = re.compile(r" (?:would|could) you (?:like|love|want|need|prefer|rather)(?= )")
+_RIGHT_PERSON = re.compile(
+    r" (?:the|a) (?:right|best|better) (?:person|contact|team|one|time|moment|way|day|fit|place) "
+)
+_PROPOSALS = re.compile(
+    r" (?:a|an|any|one|some) (?:\w+ ){0,3}?"
+    r"(?:call|chat|talk|conversation|meeting|question|questions|note|message|email|mail|line|idea"
+    r"|ideas|thought|exchange|demo|overview|example|summary|page|video|coffee|slot|reply|answer"
+    r"|introduction|fit|feedback|problem|week|day|time) "
+)
+_GREETING = re.compile(
+    r" (?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day))(?: there| NAME| COMPANY| team"
+    r"| everyone| all)* $"
+)
+_PARTING = re.compile(
+    r" (?:(?:with |my )?(?:best|kind|kindest|warm|many)? ?(?:regards|wishes|greetings)|best|cheers"
+    r"|(?:yours )?(?:sincerely|truly|faithfully)|warmly|all the best|(?:talk|speak) soon"
+    r"|have a (?:good|nice|great|lovely) (?:day|week|evening|afternoon|time))"
+    r"(?: (?:and|from|to|you|your team|NAME|ME|COMPANY|RUN|OFFER))* $"
+)
+_THANKS = re.compile(
+    r" (?:many |with )?(?:thank you|thanks)(?: so much| very much| in advance)?"
+    r"(?: and (?:best |kind |warm )?(?:regards|wishes))?"
+    r"(?: for (?:your )?(?:time|attention|consideration|reading|reading this|taking (?:the"
+    r"|a) (?:time"
+    r"|moment|minute)(?: to read(?: this)?)?|any (?:help|answer|reply|thoughts|feedback|view)"
+    r"|considering (?:it|this)|letting me know|pointing me [a-z ]+))?"
+    r"(?: and have a (?:good|nice|great|lovely) (?:day|week|evening|afternoon))?"
+    r"(?: in advance| NAME| ME| either way| anyway)* $"
+)
+_FREE = re.compile(
+    r" (?:(?:if (?:not|so|yes|no)|no|not|either way|otherwise|simply"
+    r"|of course)(?: \w+)?(?: at all)?"
+    r"|no (?:problem|worries|pressure|obligation|rush|hurry|trouble)(?: (?:at all|either way"
+    r"|if not))?"
+    r"|(?:with )?our offer(?: is simple)?|our idea(?: is simple)?|what we offer(?: is simple)?"
+    r"|with us"
+    r"|in (?:short|brief)|just (?:a|one) (?:short |quick |brief )?(?:question|idea|thought|note"
+    r"|line)) $"
+)
+_HOPE = re.compile(
+    r" (?:i |we )?hope (?:that )?(?:you are|you're|all is|you and your team are|this finds you"
+    r"|this note finds you|this message finds you|this email finds you|your (?:week|day) is)"
+    r"(?: (?:well|good|doing|off|to|a|great|nice|start|starting|going|having))* $"
+)
+_THIS_IS = re.compile(
+    r" (?:this is|here is|here's|it's|it is)(?: just| only)? (?:a|one|my|the|why|how|where|what) "
+)
+_INTENT = re.compile(
+    r" (?:i am|i'm|we are|we're)(?: \w+)? (?:writing|reaching|wondering|curious|(?:happy"
+    r"|glad) to|asking"
+    r"|contacting|looking forward to|hoping|getting in touch|sharing) "
+    r"| (?:i|we)(?: just| only| simply)? (?:wonder|wondered|hope|believe|think|thought|wanted"
+    r"|appreciate|look forward to (?:hearing|your|it|any))(?: |$)"
+    r"| i(?: just| only| simply)? (?:ask|write) (?:to (?:you|ask|see|share|find|say|introduce)"
+    r"|because|with|as|whether|if) "
+    r"| i was(?: just| only)? (?:wondering|hoping|thinking|curious|asking) "
+    r"| i have (?:a|an|one|two|some|only one)(?: \w+){0,2} (?:question|questions|idea|ideas"
+    r"|thought|offer) "
+    r"| (?:i am|i'm|my name is|this is|it's) ME "
+    r"| happy to | glad to | pleased to | looking forward to (?:hearing|your (?:reply|answer"
+    r"|thoughts"
+    r"|view|views|feedback|opinion)|it|learning|(?:a|any) )"
+)
+_START = re.compile(r" (?:(?:and|but|or|so|also|then|that|maybe|perhaps|please|because|since) )*")
+_ABOUT_THEM = re.compile(
+    r" (?:you|you're|you've|your|they|they're|he|she|NAME|COMPANY|those|people|someone|everyone"
+    r"|F_\w+|it|it's|this|that|that's|there|there's|who|which|we|we're|we've|our|us|what|all"
+    r"|no one) "
+)
+_IMPERATIVE = re.compile(
+    r" (?:please|let|feel|reply|write|call|tell|drop|send|give|pick|say|just|ask|point|pass|forward"
+    r"|take|have a look|see (?:if|whether|RUN|OFFER|how)|should|would|could|can|may|might|if"
+    r"|whether"
+    r"|unless|in case|worth|open to|any|what|when|which|who|how|where|is|are|do|does|shall|will"
+    r"|let's) "
+)
+_FRAGMENT = re.compile(
+    r" (?:for|about|on|with|to|in|at|from|by|during|next|this|any|some|a|an|one|or|and|short"
+    r"|quick|brief"
+    r"|briefly|today|tomorrow|monday|tuesday|wednesday|thursday|friday|early|late|maybe|perhaps"
+    r"|ideally"
+    r"|please|RUN|OFFER|NAME|ME|COMPANY|no|not|without|whenever|either|also|then|so|simply|gladly) "
+)
+_THEIRS = re.compile(rf" (?:COMPANY|NAME|F_\w+|your (?:{_YOURS})) ")
+_NOBODYS = word_set("teams day week time side way")
+_LIKE_THEIRS = re.compile(r" (?:like|such as) (?:COMPANY|yours|your \w+) ")
+_COMPLEMENT = re.compile(
+    r"^ (?:(?:and|but|so|also) )*(?:i|we) (?:just |only )?(?:was (?:just )?(?:thinking|hoping)"
+    r"|think|thought|believe|hope|wonder|wondered"
+    r"|was wondering|feel|guess)(?: that)? (?=\w)"
+)
+_WONDERS = re.compile(r" (?:if|whether|how|what|who|when|which) ")
+_YOUR_THING = re.compile(r" (?:your (?:\w+ )?OFFER|your RUN|(?<!like )yours|your own) ")
+_DAYS = re.compile(
+    r" (?:monday|tuesday|wednesday|thursday|friday|tomorrow|today|next week|this week|next month) "
+)
+_NOT = re.compile(r" (?:no|not|never|neither|nor|without|nothing|nobody) ")
+_WILL = re.compile(r" (?:you|your \w+|COMPANY|NAME|they) (?:will|shall) | you'll | they'll ")
+_BEGS = re.compile(r" (?:if|whether|please|let|just|feel|happy to|glad to|looking forward) ")
+_MAY_DENY = re.compile(r" (?:if|whether|unless|in case|i am not sure|i'm not sure) ")
+_ASKED = re.compile(r" (?:what|which|who|how|where|when|all) ")
+_NOTED = re.compile(rf"{_PROPOSALS.pattern}| (?:my name|why i|how|what) ")
+_OF_THE_READER = re.compile(r" (?:you|your|they|NAME|COMPANY|F_\w+|he|she|people|someone) ")
+_MINUTES = re.compile(
+    r" (?:5|10|15|20|25|30|45|five|ten|fifteen|twenty|thirty)(?= (?:minute|minutes|min) )"
+)
+
+
+def find_fault(tokens: Sequence[str], *, is_question: bool) -> str | None:
+    """Return what is wrong with a clause that claims nothing; None: nothing."""
+    text = _MINUTES.sub(" few", f" {' '.join(tokens)} ")
+    if (word := _foreign_word(text.split())) is not None:
+        return f"unsupported:{word}"
+    if not _is_harmless(text, is_question=is_question):
+        return "assertion"
+    return None
+
+
+def presumes(text: str) -> bool:
+    """Whether a clause takes something for granted that nobody has proven."""
+    plain = _RIGHT_PERSON.sub(" it ", _WAS_WONDERING.sub(" i wonder", text))
+    plain = _WOULD_YOU.sub(" would you", plain)
+    return any(pattern.search(plain) for pattern in _PRESUMES)
+
+
+def _foreign_word(tokens: Sequence[str]) -> str | None:
+    for token in tokens:
+        is_marker = token in {NAME, COMPANY, ME, RUN, OFFER} or token.startswith(FACT)
+        if not is_marker and token not in _SINGLE:
+            return token
+    return None
+
+
+def _is_harmless(text: str, *, is_question: bool) -> bool:
+    for form in (_GREETING, _PARTING, _THANKS, _FREE, _HOPE):
+        if form.fullmatch(text):
+            return True
+    if presumes(text):
+        return False
+    if match := _COMPLEMENT.match(text):
+        rest = f" {text[match.end() :]}"
+        is_open = (
+            _WONDERS.match(rest) is not None or "hop" in match.group() or "wonder" in match.group()
+        )
+        return is_open or _is_harmless(rest, is_question=is_question)
+    start = _START.match(text)
+    rest = f" {text[start.end() :]}" if start else text
+    if rest.strip() == "" or all(token in {NAME, ME, "and", "the"} for token in rest.split()):
+        return True
+    return _has_form(rest, is_question=is_question)
+
+
+def _has_form(text: str, *, is_question: bool) -> bool:
+    clause = _Clause(text, is_question=is_question)
+    if _is_barred(clause):
+        return False
+    for start, form in _FORMS:
+        if start.match(text):
+            return form(clause)
+    return clause.is_question and clause.verb is None
+
+
+class _Clause:
+    """A clause that presumes nothing, and what its form depends on.
+
+    `is_modal`: it says what could be. `is_open`: that, or it asks or begs.
+    """
+
+    def __init__(self, text: str, *, is_question: bool) -> None:
+        modal, self.verb = _MODAL.search(text), _INDICATIVE.search(text)
+        self.text = text
+        self.tokens = text.split()
+        self.is_question = is_question
+        self.is_modal = modal is not None and (
+            self.verb is None or modal.start() < self.verb.start()
+        )
+        self.is_open = is_question or modal is not None or _BEGS.match(text) is not None
+
+
+def _is_barred(clause: _Clause) -> bool:
+    """Whether a clause speaks of facts, the reader's things, days or denials as if they were so."""
+    text = clause.text
+    if _NOT.search(text) and not clause.is_question:
+        return not _MAY_DENY.match(text)
+    has_facts = any(token.startswith(FACT) for token in clause.tokens)
+    if (has_facts and not clause.is_question) or _WILL.match(text):
+        return True
+    return not clause.is_open and bool(_YOUR_THING.search(text) or _DAYS.search(text))
+
+
+def _is_allowed(_clause: _Clause) -> bool:
+    return True
+
+
+def _is_intent(clause: _Clause) -> bool:
+    return clause.is_modal or _INTENT.match(clause.text) is not None
+
+
+def _says_nothing_of_them(clause: _Clause) -> bool:
+    if clause.is_question and _ASKED.match(clause.text):
+        return True
+    is_note = _THIS_IS.match(clause.text) and _NOTED.search(clause.text)
+    return clause.is_modal or bool(is_note) or _says_our_offer(clause)
+
+
+def _asks_politely(clause: _Clause) -> bool:
+    """Whether an order or a question leaves the offer and the reader apart."""
+    has_both = _THEIRS.search(clause.text) and _has_offer(clause.tokens)
+    if has_both and not clause.is_modal and not clause.is_question:
+        return _LIKE_THEIRS.search(clause.text) is not None
+    return True
+
+
+def _is_fragment(clause: _Clause) -> bool:
+    return _asks_politely(clause) and (clause.verb is None or _says_our_offer(clause))
+
+
+def _says_our_offer(clause: _Clause) -> bool:
+    """Whether we, or it, are said to be or do what the offer says, and nothing about the reader."""
+    text, tokens = clause.text, clause.tokens
+    if not _has_offer(tokens) or _OF_THE_READER.match(text):
+        return False
+    if _THEIRS.search(text) and not _LIKE_THEIRS.search(text):
+        return False
+    words = YOUR_OWN.difference(_NOBODYS).intersection(tokens)
+    return not words and not any(is_fact(token) and token != COMPANY for token in tokens)
+
+
+def _has_offer(tokens: Sequence[str]) -> bool:
+    return any(map(is_content, tokens))
+
+
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[_Clause], bool]], ...] = (
+    (re.compile(r" (?:if|whether|unless|in case|should you) "), _is_allowed),
+    (_INTENT, _is_intent),
+    (re.compile(r" (?:i|i'd|i'll|ME) "), _is_intent),
+    (_ABOUT_THEM, _says_nothing_of_them),
+    (_IMPERATIVE, _asks_politely),
+    (_FRAGMENT, _is_fragment),
+    (re.compile(r" (?:RUN|OFFER) "), _is_fragment),
+)
+"""How a clause may begin, and what must then be so; the first that fits decides."""

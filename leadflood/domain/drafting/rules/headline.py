@@ -1,0 +1,71 @@
+"""Headlines: subjects and parameters, which name facts and the offer and claim nothing."""
+
+import re
+from collections.abc import Sequence
+
+from leadflood.domain.drafting.rules.clauses import COMPANY, FACT, ME, NAME, OFFER, RUN, is_fact
+from leadflood.domain.drafting.rules.courtesy import find_fault, presumes
+from leadflood.domain.drafting.rules.vocabulary import YOUR_OWN, word_set
+
+_WORDS = (
+    word_set(
+        """
+    a an and or for from to on about at in of with the your our you more over it is this ways
+    way how question questions idea ideas thought thoughts note hello hi dear introduction
+    intro message quick short brief call chat talk conversation exchange minute minutes time
+    help less better regarding topic new first would could worth open interested interest
+    useful relevant week next
+    """
+    )
+    | YOUR_OWN
+)
+_WRONG = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r" (?:COMPANY|NAME|F_\w+|you|your \w+) (?:RUN|OFFER) ",
+        (
+            r" (?:RUN|OFFER)(?: \w+){0,3} (?:by|about|from|with|of|at|in) (?:the )?(?:COMPANY|NAME"
+            r"|F_\w+|you|your \w+) "
+        ),
+        r" (?:COMPANY|NAME|F_\w+|you|your \w+|it|this) is ",
+        r" is (?:COMPANY|NAME|F_\w+) ",
+        r" (?:you|team|COMPANY) (?:with|and|from) (?:us|our) ",
+        (
+            r" (?:your|our|the|that|from|first|new|next|more) (?:\w+ )?(?:question|call|chat"
+            r"|talk|conversation|exchange|message|note"
+            r"|introduction|intro|idea|interest|help|questions) "
+        ),
+        (
+            r" (?:thought|thoughts|message|note|question|call|hello|help|time|interest"
+            r"|introduction) (?:from|of) (?:your|COMPANY|NAME|the) "
+        ),
+        r" our (?!RUN)",
+        (
+            r" your (?:\w+ )?(?:OFFER|RUN|time|day|calendar|attention|consideration|thoughts|views?"
+            r"|feedback|reply|answer|opinion|role|work|position) "
+        ),
+        (
+            r" (?!questions?|ideas?|thoughts?|note|it|this|words?)\w+ about (?:COMPANY|NAME|F_\w+"
+            r"|you|your) "
+        ),
+        r" (?!team|question|idea|note|thought|NAME|people|colleagues|work|F_)\w+ at COMPANY ",
+        r" F_\w+ (?:of|for|to|with|in) (?!COMPANY|F_city|F_country|F_company|F_department)",
+        r" COMPANY (?:of|for|to|from|with|in) (?!F_c)",
+        r" (?:of|over) (?!RUN|OFFER|your|F_|interest|help|time|COMPANY|use)",
+    )
+)
+
+
+def find_headline_fault(tokens: Sequence[str], *, is_question: bool) -> str | None:
+    """Return what is wrong with a headline; None: nothing."""
+    markers = {NAME, COMPANY, ME, RUN, OFFER}
+    plain = [token for token in tokens if token not in markers and not token.startswith(FACT)]
+    foreign = [token for token in plain if token not in _WORDS]
+    text = f" {' '.join(tokens)} "
+    if any(pattern.search(text) for pattern in _WRONG) or presumes(text):
+        return f"unsupported:{foreign[0]}" if foreign else "assertion"
+    if not foreign:
+        return None
+    if any(is_fact(token) and token != COMPANY for token in tokens):
+        return f"unsupported:{foreign[0]}"
+    return find_fault(tokens, is_question=is_question)

@@ -1,0 +1,179 @@
+"""Relations: what a clause may say with the facts it cites.
+
+The words of a fact prove the fact, not each sentence they can be put into: a size is said of the
+company's people, a title of the reader. So each field has the words that may stand around it.
+"""
+
+import re
+from collections.abc import Sequence, Set as AbstractSet
+
+from leadflood.domain.drafting.rules.clauses import COMPANY, NAME, is_fact, own_word
+from leadflood.domain.drafting.rules.vocabulary import word_set
+
+_BASE = word_set(
+    """
+    a an and are as at by for from has have i in is it its of on that the their they this to
+    with you your you're it's that's at i've also both here i'm we which am be being there
+    """
+)
+_KNOWING = "see saw notice noticed learned read understand know came across gather found"
+_WORDS = {
+    "F_title": "work works working role position title job your name listed being hold",
+    "F_seniority": "work working level role position seniority",
+    "F_department": "work works working department team side role",
+    "F_city": "based located work works working live city office sit area",
+    "F_country": "based located work works working live country",
+    "F_company_country": (
+        "based located company business headquarters headquartered country team work"
+    ),
+    COMPANY: (
+        "work works working company business organisation organization team called role people"
+        " colleagues staff job firm over part"
+    ),
+    "F_company_industry": (
+        "work works working industry sector market space company business field operates active"
+        " team operate firm organisation firms companies"
+    ),
+    "F_company_size": (
+        "work works working people employees staff colleagues person employ employs company"
+        " business team size about around roughly approximately some strong headcount"
+        " organisation firm near nearly"
+    ),
+    "F_company_technologies": (
+        "use uses using run runs running stack tools tool technology technologies includes"
+        " including team company work works working rely relies relying people system systems"
+    ),
+    "F_company_founded": (
+        "founded since year around company business established started began been going was"
+        " dates back firm"
+    ),
+}
+_ALLOWED = {field: frozenset(words.split()) for field, words in _WORDS.items()}
+_EPISTEMIC = re.compile(
+    rf"^ (?:and |but |so )?(?:i|i've)(?: just| also| have)? (?:{'|'.join(_KNOWING.split())})"
+    r"(?: across)?(?: that| how)? (?:(?:on|from) (?:your )?(?:profile|website|page) (?:that )?)?"
+)
+_WRITING = re.compile(
+    r"^ (?:i am|i'm)(?: \w+)? (?:writing|reaching out|contacting|asking)(?: \w+)?"
+    r" (?:to |you )*(?:because |as |since )?"
+)
+_LEADING = re.compile(r"^ (?:(?:because|since|so|and|but|where|which|while) )+")
+_FIRST_PERSON = re.compile(r" (?:i|we|our|us|my|me|i'm|we're|i've|we've) ")
+_PERSONAL = frozenset({"F_title", "F_seniority", "F_department", "F_city"})
+_YOU = re.compile(r" (?:you|your|you're|as|role|being) | NAME ")
+_APPOSITION = re.compile(r" F_title (?:at|of|for) (?:the )?COMPANY ")
+_WRONG = tuple(
+    re.compile(pattern)
+    for pattern in (
+        (
+            r" (?:you|i|we|NAME|team|people|who|you've) (?:have |has )?(?:founded|established"
+            r"|started|began) "
+        ),
+        r" (?:founded|established|started|run|used|employed|headquartered) by ",
+        r" (?:with|for|to|by|from|your|than) (?:a |an |the )?F_title ",
+        r"(?<! role)(?<! title)(?<! position)(?<! job) of (?:a |an |the )?F_title ",
+        r" F_title (?:of|for|to|with|at|in|and) (?:your|the team|people|a team) ",
+        r" (?:with|to|by|on|own|over|than) (?:the )?COMPANY ",
+        r" COMPANY (?:for|to|with|by) (?:you|your) ",
+        r" (?:is|are|be) (?:a |an |the |part of )?COMPANY ",
+        (
+            r" COMPANY (?:is|are|has|have|works?) (?:a |an |the |as )?F_(?:title|seniority"
+            r"|department|city|country) "
+        ),
+        (
+            r" (?:COMPANY|it|they|company|business|team|people|its|their|headquarters)"
+            r" (?:is |are |work |works )?(?:based |located |in )+F_(?:city|country) "
+        ),
+        r"^ (?:you|COMPANY) (?:in|at|from|of|with) ",
+        r" (?:for|over) F_company_size | F_title (?:of|for|with) F_company_size ",
+        r" F_title .*F_company_founded | F_company_founded .*F_title ",
+        (
+            r" (?:use|uses|using|run|runs|on) (?:the |a |an )?(?:team|people|company|COMPANY|work"
+            r"|F_title) "
+        ),
+        r" team (?:of|has|is|are) (?:about |around |roughly |some )?F_company_size ",
+        r" your team .*F_company_(?:size|industry|founded) ",
+        r" you (?:have|employ|are|run) (?:a |about |around |some |roughly )*F_company_size ",
+        (
+            r" (?:you|your team|people|team|staff|colleagues) (?:is|are) (?:a |the )?(?:team"
+            r"|company|people|business) "
+        ),
+        r" NAME .*NAME (?:is|are|and) | you are NAME | NAME (?:is|are) (?!F_title)(?!the F_title)",
+        r" (?:has|have) (?:COMPANY|a company|a business|an office|offices|F_city) ",
+        (
+            r" F_company_technologies (?:team|company|people|tool|tools|business|for|in|by|to"
+            r"|from) (?!at|in |of|are)"
+        ),
+        r" (?:in|at|of) F_company_technologies | for F_company_technologies ",
+        r" (?:with|for|to|by) F_company_industry | to (?:be|work|use|have) ",
+    )
+)
+_BESIDE = {
+    "F_company_size": re.compile(
+        r" F_company_size (?:people|employees|staff|colleagues|strong|person) "
+        r"| (?:size|headcount)(?: of| is| at| about| around| roughly)* F_company_size "
+        r"| employ(?:s)?(?: about| around| roughly| some| nearly)* F_company_size "
+    ),
+    "F_company_founded": re.compile(
+        r" (?:founded|established|started|began|since|year|going|back|around|business|company)"
+        r"(?: in| to| is| since| from| the| year| around| was| back)* F_company_founded "
+    ),
+    "F_title": re.compile(
+        r" (?:as|are|you're|is|role|title|position|job|being|NAME|listed|hold|see|you|^"
+        r"|at COMPANY|of)"
+        r"(?: as| is| of| a| an| the| title| role| position)* F_title |^ (?:a |an |the )?F_title "
+    ),
+    "F_city": re.compile(
+        r" (?:in|from|near|around|of|the|your|city)(?: is| the)? F_city | F_city (?:office|area) "
+    ),
+    "F_country": re.compile(r" (?:in|from|country)(?: is| the)? (?:the )?F_country "),
+    "F_company_country": re.compile(
+        r" (?:in|from|country)(?: is| the)? (?:the )?F_company_country "
+    ),
+    "F_company_technologies": re.compile(
+        r" (?:use|uses|using|run|runs|running|on|with|stack|includes|including|tools?"
+        r"|technolog\w+|see|and|rely|relies"
+        r"|relying|works?|F_company_technologies|has|is|are|includes?|of)"
+        r"(?: is| are| on| of| and| the| with| your| such as| both)* F_company_technologies "
+    ),
+    "F_company_industry": re.compile(
+        r" (?:in|within|of|the|a|an|as|industry|sector|is|COMPANY|space)(?: is| the| a"
+        r"| an)* F_company_industry "
+        r"|^ F_company_industry "
+    ),
+    "F_department": re.compile(r" (?:in|of|the|on|department|is)(?: the| is)* F_department "),
+    "F_seniority": re.compile(r" (?:at|the|is|of|level)(?: the| a| is)* F_seniority "),
+    COMPANY: re.compile(
+        r"(?:^| (?:at|for|of|in|from|that|across|called|and|see|notice|noticed|saw|read|know|is"
+        r"|like"
+        r"|about|as|firm|how|both|understand|gather|learned)) (?:the )?(?:company "
+        r"|business )?COMPANY "
+        r"| COMPANY (?:is|has|uses|runs|works|employs) "
+    ),
+}
+
+
+def find_claim_fault(tokens: Sequence[str]) -> str | None:
+    """Return what is wrong with a clause that cites facts; None: nothing."""
+    words = [own_word(token) for token in tokens]
+    fields = {token for token in words if is_fact(token)}
+    if all(is_fact(token) or token in {"and", "the", NAME} for token in words):
+        return None
+    text = f" {' '.join(words)} "
+    body = f" {_LEADING.sub('', _WRITING.sub('', _EPISTEMIC.sub('', text))).strip()} "
+    allowed = _BASE.union(fields, [NAME], *(_ALLOWED.get(field, ()) for field in fields))
+    for token in body.split():
+        if token not in allowed:
+            return f"unsupported:{token}"
+    if _FIRST_PERSON.search(body):
+        return "about_us"
+    return None if _is_related(body, fields) else "relation"
+
+
+def _is_related(body: str, fields: AbstractSet[str]) -> bool:
+    """Whether the words around the facts say of whom and what they are."""
+    if any(pattern.search(body) for pattern in _WRONG):
+        return False
+    if any(field in _BESIDE and not _BESIDE[field].search(body) for field in fields):
+        return False
+    return fields.isdisjoint(_PERSONAL) or bool(_YOU.search(body) or _APPOSITION.search(body))
