@@ -17,6 +17,7 @@ import msgspec
 
 from leadflood.contracts.errors import ProviderChanged, ProviderDown
 from leadflood.contracts.evidence import Evidence
+from leadflood.contracts.ports.people import PersonSubject
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.vendor_http import Failure, Vendor, judge_error, refused, status_error
 from leadflood.engine.clock import Clock
@@ -70,6 +71,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: The canonical question: equal keys share an answer.
+        name: Its other name, by which a kept hit is found too; empty: it has none.
         params: The query string.
         body: The body of the request.
         subjects: The ids that the call is made for.
@@ -77,6 +79,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     key: bytes = b""
+    name: bytes = b""
     params: Mapping[str, str] = {}
     body: bytes = b""
     subjects: tuple[str, ...] = ()
@@ -99,19 +102,47 @@ def query_question(params: Mapping[str, str], *subjects: str) -> Question:
     return Question(key=canonical(params), params=params, subjects=subjects)
 
 
+def person_name(subject: PersonSubject, *further: str) -> bytes:
+    """Return the other name of a question about a person: who it is to us, and what else it asks.
+
+    More becomes known of a person once they are found, and the question is put differently; the
+    answer stays theirs.
+    """
+    return canonical(["person", subject.subject_id, subject.decided, *further])
+
+
+def ask_of_person(value: Any, subject: PersonSubject) -> Question:
+    """Return a question about a person that travels as a JSON body."""
+    question = body_question(value, subject.subject_id)
+    return msgspec.structs.replace(question, name=person_name(subject))
+
+
 def price_micros(credits_spent: Decimal, settings: ProviderSettings) -> int:
     """Return what an amount of credits costs, rounded up."""
     exact = credits_spent * settings.credit_price_micros
     return int(exact.to_integral_value(rounding=ROUND_CEILING))
 
 
-def share_cost(bodies: Sequence[bytes], hits: Sequence[bool], cost_micros: int) -> BulkReply:
-    """Return the replies of a bulk call; the hits share its cost, or all where there is none."""
+def share_cost(
+    bodies: Sequence[bytes],
+    hits: Sequence[bool],
+    cost_micros: int,
+    names_of: Callable[[bytes], tuple[bytes, ...]] = lambda _: (),
+) -> BulkReply:
+    """Return the replies of a bulk call; the hits share its cost, or all where there is none.
+
+    `names_of` lists the further questions that a hit answers.
+    """
     payers = [index for index, is_hit in enumerate(hits) if is_hit] or range(len(bodies))
     costs = dict(zip(payers, split_evenly(cost_micros, len(payers)), strict=True))
     return BulkReply(
         items=tuple(
-            Reply(body=body, found=is_hit, cost_micros=costs.get(index, 0))
+            Reply(
+                body=body,
+                found=is_hit,
+                cost_micros=costs.get(index, 0),
+                names=names_of(body) if is_hit else (),
+            )
             for index, (body, is_hit) in enumerate(zip(bodies, hits, strict=True))
         )
     )
@@ -242,6 +273,7 @@ class ProviderClient:
             provider=self._spec.name,
             operation=endpoint.operation,
             question=question.key,
+            name=question.name,
             limit=endpoint.limit,
             max_cost_micros=self.price(endpoint.operation, question.count),
             subjects=question.subjects,

@@ -31,8 +31,10 @@ from leadflood.contracts.provider_client import (
     ProviderClient,
     ProviderEndpoint,
     Question,
+    ask_of_person,
     body_question,
     canonical,
+    person_name,
     share_cost,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
@@ -307,7 +309,7 @@ class Apollo:
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Match one person: by the Apollo id where there is one, else by all that we have."""
-        question = body_question(_params(subject), subject.subject_id)
+        question = ask_of_person(_params(subject), subject)
         return self._answer(await self._client.ask(_MATCH, question, self._read_match))
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
@@ -317,7 +319,8 @@ class Apollo:
                 f"apollo matches at most {_MOST_IN_BULK} people in one call: ask in parts"
             )
         items = [
-            BulkCallItem(canonical(_params(subject)), subject.subject_id) for subject in subjects
+            BulkCallItem(canonical(_params(subject)), subject.subject_id, person_name(subject))
+            for subject in subjects
         ]
         replies = await self._client.ask_many(_BULK_MATCH, items, _write_bulk, self._read_bulk)
         return [self._answer(reply) for reply in replies]
@@ -342,7 +345,13 @@ class Apollo:
     def _read_match(self, reply: HttpReply) -> Reply:
         is_hit = self._client.decode(reply.body, _Match).person is not None
         cost = self._client.price("people.match") if is_hit else 0
-        return Reply(body=reply.body, found=is_hit, cost_micros=cost)
+        names = self._names_of(reply.body)
+        return Reply(body=reply.body, found=is_hit, cost_micros=cost, names=names)
+
+    def _names_of(self, body: bytes) -> tuple[bytes, ...]:
+        """Return the question by the id of the person found: once it is known, it is asked."""
+        person = self._client.decode(body, _Match).person
+        return (canonical(_Params(id=person.id)),) if person is not None and person.id else ()
 
     def _read_bulk(self, reply: HttpReply, items: Sequence[BulkCallItem]) -> BulkReply:
         answer = self._client.decode(reply.body, _Matches)
@@ -352,7 +361,7 @@ class Apollo:
         spent = answer.credits_consumed
         cost = self._client.cost(Decimal(hits.count(True)) if spent is None else spent)
         bodies = [b'{"person":' + (person or b"null") + b"}" for person in people]
-        return share_cost(bodies, hits, cost)
+        return share_cost(bodies, hits, cost, self._names_of)
 
     def _page(self, reply: Reply, query: PeopleQuery, page: int, question: Question) -> PeoplePage:
         answer = self._client.decode(reply.body, _Page)

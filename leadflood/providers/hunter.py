@@ -29,6 +29,7 @@ from leadflood.contracts.provider_client import (
     ProviderClient,
     ProviderEndpoint,
     Question,
+    person_name,
     query_question,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
@@ -244,7 +245,10 @@ class Hunter:
         params = {"domain": subject.company_domain, **_name_params(subject)}
         if "max_duration" in self._extra:
             params["max_duration"] = str(self._extra["max_duration"])
-        question = query_question(params, subject.subject_id)
+        question = msgspec.structs.replace(
+            query_question(params, subject.subject_id),
+            name=person_name(subject, subject.company_domain),
+        )
         reply = await self._ask_paid(_FINDER, question, self._read_finding)
         if not reply.found:
             return miss(reply)

@@ -20,8 +20,9 @@ from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, Perso
 from leadflood.contracts.provider_client import (
     ProviderClient,
     ProviderEndpoint,
-    body_question,
+    ask_of_person,
     canonical,
+    person_name,
     share_cost,
 )
 from leadflood.contracts.provider_spec import ProviderSettings, ProviderSpec
@@ -147,6 +148,10 @@ class _Params(msgspec.Struct, omit_defaults=True):
     titlecase: bool = False
 
 
+def _by_id(pdl_id: str) -> _Params:
+    return _Params(pdl_id=pdl_id, titlecase=True)
+
+
 class _Request(msgspec.Struct):
     params: msgspec.Raw
 
@@ -238,20 +243,23 @@ class Pdl:
 
     async def enrich(self, subject: PersonSubject) -> PersonAnswer:
         """Ask for one person; a miss is free."""
-        question = body_question(self._params(subject), subject.subject_id)
+        question = ask_of_person(self._params(subject), subject)
         return self._answer(await self._client.ask(_ENRICH, question, self._read))
 
     async def enrich_many(self, subjects: Sequence[PersonSubject]) -> Sequence[PersonAnswer]:
         """Ask for up to a hundred (80 are recommended); answers are those that `enrich` gives."""
         if len(subjects) > _MOST_IN_BULK:
             raise Invalid(f"pdl takes at most {_MOST_IN_BULK} people in one call: ask in parts")
-        items = [BulkCallItem(canonical(self._params(each)), each.subject_id) for each in subjects]
+        items = [
+            BulkCallItem(canonical(self._params(each)), each.subject_id, person_name(each))
+            for each in subjects
+        ]
         replies = await self._client.ask_many(_BULK, items, _write_bulk, self._read_bulk)
         return [self._answer(reply) for reply in replies]
 
     def _params(self, subject: PersonSubject) -> _Params:
         if pdl_id := subject.provider_ids.get(SPEC.name, ""):
-            return _Params(pdl_id=pdl_id, titlecase=True)
+            return _by_id(pdl_id)
         has_parts = bool(subject.first_name and subject.last_name)
         return _Params(
             email=subject.email,
@@ -271,7 +279,13 @@ class Pdl:
             return Reply(body=reply.body, found=False)
         is_hit = self._client.decode(reply.body, _Enrichment).data is not None
         cost = self._client.cost(_credits_spent(reply, Decimal(1 if is_hit else 0)))
-        return Reply(body=reply.body, found=is_hit, cost_micros=cost)
+        names = self._names_of(reply.body)
+        return Reply(body=reply.body, found=is_hit, cost_micros=cost, names=names)
+
+    def _names_of(self, body: bytes) -> tuple[bytes, ...]:
+        """Return the question by the id of the person found: once it is known, it is asked."""
+        person = self._client.decode(body, _Enrichment).data
+        return (canonical(_by_id(person.id)),) if person is not None and person.id else ()
 
     def _read_bulk(self, reply: HttpReply, items: Sequence[BulkCallItem]) -> BulkReply:
         bodies = [bytes(raw) for raw in self._client.decode(reply.body, list[msgspec.Raw])]
@@ -281,7 +295,7 @@ class Pdl:
             )
         hits = [self._is_hit(body) for body in bodies]
         spent = _credits_spent(reply, Decimal(hits.count(True)))
-        return share_cost(bodies, hits, self._client.cost(spent))
+        return share_cost(bodies, hits, self._client.cost(spent), self._names_of)
 
     def _is_hit(self, body: bytes) -> bool:
         # An item may fail alone (400): it is a miss of this question, not a fault of the call.

@@ -68,6 +68,19 @@ STATEMENTS = (
     """,
     "CREATE INDEX answer_expires ON answer (expires_at)",
     """
+    CREATE TABLE answer_name (
+        provider text NOT NULL,
+        operation text NOT NULL,
+        question_hash bytea NOT NULL,
+        answer_hash bytea NOT NULL,
+        PRIMARY KEY (question_hash, operation, provider),
+        FOREIGN KEY (answer_hash, operation, provider)
+            REFERENCES answer (question_hash, operation, provider) ON DELETE CASCADE
+    )
+    """,
+    "CREATE INDEX answer_name_answer ON answer_name (answer_hash, operation, provider)",
+    "COMMENT ON TABLE answer_name IS 'further questions that a hit answers'",
+    """
     CREATE TABLE rate_limit (
         provider text NOT NULL,
         api_key text NOT NULL,
@@ -100,5 +113,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("tuning", "rate_limit", "answer", "budget", "provider_call"):
+    for table in ("tuning", "rate_limit", "answer_name", "answer", "budget", "provider_call"):
         run(f"DROP TABLE {table}")

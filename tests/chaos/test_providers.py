@@ -23,6 +23,13 @@ pytestmark = [pytest.mark.chaos, pytest.mark.pg]
 
 QUICK = Plan(times=10, people_count=4_000, slow_seconds=0.5, timeout_seconds=2.0)
 WHY = Query("why", "SELECT DISTINCT last_error FROM job WHERE last_error IS NOT NULL", ())
+BOUGHT = Query(
+    "bought",
+    "SELECT provider, unnest(subjects) AS subject FROM provider_call"
+    " WHERE run_id = $1 AND operation NOT LIKE 'message.%' AND state = 'settled'"
+    " AND settled_micros > 0",
+    ("id",),
+)
 ASKED = Query(
     "asked",
     "SELECT state, code, asked_at FROM enrichment_record WHERE provider = 'apollo'"
@@ -106,3 +113,23 @@ async def _wait_for_reason(field: ChaosField) -> str:
                 if "left alone" in row[0]:
                     return str(row[0])
             await REAL_TIME.sleep(0.05)
+
+
+async def test_a_second_search_buys_nothing_about_the_people_it_knows(
+    nursery: Nursery, database_url: str, tmp_path: Path
+) -> None:
+    async with open_chaos_field(nursery, database_url, tmp_path, QUICK) as field:
+        first_id = await field.start_run(discovered=40)
+        await field.finish()
+        second_id = await field.start_run(discovered=40)
+        await field.finish()
+
+        first, second = [
+            {
+                (row["provider"], row["subject"])
+                for row in await field.storage.db.fetch(BOUGHT, id=id_)
+            }
+            for id_ in (first_id, second_id)
+        ]
+        assert first & second == set()
+        assert {"apollo", "hunter", "pdl"} <= {provider for provider, _ in first}

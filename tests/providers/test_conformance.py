@@ -16,7 +16,8 @@ from leadflood.contracts.errors import (
 )
 from leadflood.contracts.ports.people import PersonEnricher
 from leadflood.contracts.provider_spec import ProviderSettings
-from leadflood.engine.clock import ManualClock
+from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import NotConfigured, Permanent, Throttled, Unsure
 from leadflood.engine.net.calls import Cut, Http, Unreached
 from leadflood.engine.net.ledger_port import LineState
@@ -25,6 +26,7 @@ from leadflood.providers.catalog import CATALOG, PORTS, Entry, close_all, write_
 
 from tests.support.conformance import Ask, list_asks, samples_of
 from tests.support.gate import CachedGate, DirectGate
+from tests.support.live_gate import running_gateway
 from tests.support.tapes import (
     Answer,
     cut_after_request,
@@ -267,6 +269,38 @@ async def test_a_kept_answer_is_parsed_as_the_fresh_one(
     assert {value.field for value in answer.values} <= again.gives
     assert all(value.source == ask.provider for value in answer.values)
     assert sum(value.cost_micros for value in fresh.values) == fresh.cost_micros
+
+
+@every_enricher
+@pytest.mark.pg
+async def test_a_person_once_found_is_not_bought_again_when_more_is_known_of_them(
+    database: Database, http: Http, ask: Ask
+) -> None:
+    """Not by another form of the name, and not by the id that the answer gave."""
+    subject = msgspec.structs.replace(ask.samples.subject, provider_ids={})
+    split = msgspec.structs.replace(
+        subject, full_name="", first_name="Mira", last_name="Okafor", phone="+447700900001"
+    )
+    corrected = msgspec.structs.replace(split, last_name="Okoro", decided=("last_name=Okoro",))
+    async with (
+        playing(_answer(ask.samples.hit)) as tape,
+        running_gateway(database) as gateway,
+    ):
+        adapter = CATALOG[ask.provider].build(
+            ProviderSettings(base_url=tape.url, api_key="k"), gateway.gate, http, SystemClock()
+        )
+        first = await adapter.enrich(subject)
+        answers = [await adapter.enrich(split)]
+        if first.provider_id:  # the id is enough, also for a lead that is its twin
+            ids = {ask.provider: first.provider_id}
+            twin = msgspec.structs.replace(split, provider_ids=ids, subject_id="lead-2")
+            answers.append(await adapter.enrich(twin))
+        seen = len(tape.seen)
+        await adapter.enrich(corrected)
+
+    assert first.found
+    assert all(answer.cached for answer in answers)
+    assert (seen, len(tape.seen)) == (1, 2)
 
 
 @every_enricher

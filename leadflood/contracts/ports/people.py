@@ -79,6 +79,8 @@ class PersonSubject(msgspec.Struct, frozen=True, kw_only=True):
         email: An address.
         linkedin_url: A profile.
         phone: A phone number.
+        decided: What a person has decided of who this is; what was answered before they did so
+            is about somebody else.
     """
 
     subject_id: str
@@ -91,6 +93,7 @@ class PersonSubject(msgspec.Struct, frozen=True, kw_only=True):
     email: str = ""
     linkedin_url: str = ""
     phone: str = ""
+    decided: tuple[str, ...] = ()
 
 
 class PersonAnswer(msgspec.Struct, frozen=True, kw_only=True):

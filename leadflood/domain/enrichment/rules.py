@@ -14,6 +14,21 @@ _DAY_SECONDS = 86_400.0
 _HALF_LIFE_DAYS = 500.0
 
 
+_WHO = frozenset(
+    {
+        FieldName.FIRST_NAME,
+        FieldName.LAST_NAME,
+        FieldName.FULL_NAME,
+        FieldName.COMPANY_NAME,
+        FieldName.COMPANY_DOMAIN,
+        FieldName.EMAIL,
+        FieldName.LINKEDIN_URL,
+        FieldName.PHONE,
+    }
+)
+"""The fields by which a provider is asked for a person."""
+
+
 class BestValue(msgspec.Struct, frozen=True):
     """The best value of a field so far, with its confidence at its present age."""
 
@@ -95,6 +110,11 @@ def person_subject(
         email=text(FieldName.EMAIL),
         linkedin_url=text(FieldName.LINKEDIN_URL),
         phone=text(FieldName.PHONE),
+        decided=tuple(
+            f"{field.value}={best[field].value}"
+            for field in sorted(_WHO)
+            if field in best and best[field].is_human
+        ),
     )
 
 

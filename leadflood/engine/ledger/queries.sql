@@ -109,15 +109,44 @@ ON CONFLICT (question_hash, operation, provider) DO UPDATE
 SET body = excluded.body, found = excluded.found, cost_micros = excluded.cost_micros,
     stored_at = excluded.stored_at, expires_at = excluded.expires_at;
 
+-- name: store_answer_names
+-- Further questions that answers just stored answer too; a newer answer takes a name over.
+INSERT INTO answer_name (provider, operation, question_hash, answer_hash)
+SELECT * FROM unnest(
+    :providers::text[], :operations::text[], :hashes::bytea[], :answer_hashes::bytea[]
+) AS given (provider, operation, question_hash, answer_hash)
+ORDER BY question_hash, operation, provider
+ON CONFLICT (question_hash, operation, provider) DO UPDATE SET answer_hash = excluded.answer_hash;
+
 -- name: find_answers
--- Many questions at once; the position tells which of them it answers.
-SELECT given.position, answer.body, answer.found
-FROM unnest(:providers::text[], :operations::text[], :hashes::bytea[], :sinces::timestamptz[])
-    WITH ORDINALITY AS given (provider, operation, question_hash, since, position)
-JOIN answer ON answer.question_hash = given.question_hash
-    AND answer.operation = given.operation AND answer.provider = given.provider
-WHERE answer.expires_at > :now::timestamptz
-    AND (given.since IS NULL OR answer.stored_at >= given.since);
+-- Many questions at once, each under several names; a hit goes before a miss, a newer one before
+-- an older one. The position tells which question it answers.
+WITH given AS (
+    SELECT * FROM unnest(
+        :positions::int[], :providers::text[], :operations::text[], :hashes::bytea[],
+        :sinces::timestamptz[]
+    ) AS given (position, provider, operation, question_hash, since)
+)
+SELECT DISTINCT ON (kept.position) kept.position, kept.body, kept.found, kept.stored_at
+FROM (
+    SELECT given.position, given.since, answer.body, answer.found, answer.stored_at,
+        answer.expires_at
+    FROM given
+    JOIN answer ON answer.question_hash = given.question_hash
+        AND answer.operation = given.operation AND answer.provider = given.provider
+    UNION ALL
+    SELECT given.position, given.since, answer.body, answer.found, answer.stored_at,
+        answer.expires_at
+    FROM given
+    JOIN answer_name AS name ON name.question_hash = given.question_hash
+        AND name.operation = given.operation AND name.provider = given.provider
+    JOIN answer ON answer.question_hash = name.answer_hash
+        AND answer.operation = given.operation AND answer.provider = given.provider
+    WHERE answer.found
+) AS kept
+WHERE kept.expires_at > :now::timestamptz
+    AND (kept.since IS NULL OR kept.stored_at >= kept.since)
+ORDER BY kept.position, kept.found DESC, kept.stored_at DESC;
 
 -- name: forget_answers
 -- A few thousand at a time, so that no transaction is long.

@@ -140,9 +140,9 @@ class PostgresLedger:
         await store_answers(tx, receipts)
 
     async def find_answers(
-        self, tx: Tx, questions: Sequence[LedgerQuestion], now: datetime
+        self, tx: Tx, questions: Sequence[Sequence[LedgerQuestion]], now: datetime
     ) -> Sequence[Reply | None]:
-        """Find the answers kept, in the order of the questions."""
+        """Find the answers kept, in the order of the questions, each given by all of its names."""
         return await find_answers(tx, questions, now)
 
     def _refresh_runs(self, runs: Mapping[UUID, _Run], purchases: Sequence[Purchase]) -> None:

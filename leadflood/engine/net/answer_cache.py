@@ -10,6 +10,9 @@ from leadflood.engine.db.tx import Tx
 from leadflood.engine.net.calls import Call, Reply
 from leadflood.engine.net.ledger_port import Ledger, LedgerQuestion
 
+Names = tuple[LedgerQuestion, ...]
+"""A question by all of its names."""
+
 
 class AnswerCache:
     """Reads the ledger's stored answers; concurrent calls share one query. `run` must be running.
@@ -21,7 +24,7 @@ class AnswerCache:
         self._db = db
         self._ledger = ledger
         self._clock = clock
-        self._lookups: Batcher[LedgerQuestion, Reply | None] = group_commit(
+        self._lookups: Batcher[Names, Reply | None] = group_commit(
             db, self._find_batch, clock, settings, is_reading=True
         )
 
@@ -29,13 +32,11 @@ class AnswerCache:
         """Look up until cancelled."""
         await self._lookups.run()
 
-    async def find(self, call: Call, question: LedgerQuestion) -> Reply | None:
+    async def find(self, call: Call, names: Names) -> Reply | None:
         """Return the stored answer of a call; None: there is none."""
-        return await self._lookups.submit(question) if _is_stored(call) else None
+        return await self._lookups.submit(names) if _is_stored(call) else None
 
-    async def find_many(
-        self, call: Call, questions: Sequence[LedgerQuestion]
-    ) -> Sequence[Reply | None]:
+    async def find_many(self, call: Call, questions: Sequence[Names]) -> Sequence[Reply | None]:
         """Return the stored answers in the order of the questions."""
         if not _is_stored(call):
             return [None] * len(questions)
@@ -47,7 +48,7 @@ class AnswerCache:
     async def _find_batch(
         self,
         tx: Tx,
-        questions: Sequence[LedgerQuestion],
+        questions: Sequence[Names],
         _is_repeat: bool,  # noqa: FBT001 - the shape of Write
     ) -> Sequence[Reply | None]:
         return await self._ledger.find_answers(tx, questions, self._clock.now())

@@ -32,6 +32,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call as the gate sees it.
 
     `question` is the canonical request: equal questions share an answer and a call in flight.
+    `name` is another name of the question, such as the person it is about: a hit is kept under it
+    too, and found again by it though the question is put differently; empty: it has none.
     `max_cost_micros` is the most it can cost; `subjects` are opaque ids it is made for.
     `answer_seconds` and `miss_seconds` are how long an answer or a miss is kept; 0 keeps nothing.
     `limit` names the allowance it counts against (the vendor's endpoint group).
@@ -42,6 +44,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     question: bytes
     limit: str
     max_cost_micros: int = 0
+    name: bytes = b""
     subjects: tuple[str, ...] = ()
     answer_seconds: float = 0.0
     miss_seconds: float = 0.0
@@ -67,6 +70,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     `found` False is a miss. `cost_micros` is what the provider charges for it. `is_priced` False:
     the answer does not say what was charged, and `cost_micros` is the most it can be; its line
     stays unresolved, the answer is kept.
+    `names` are further questions that a hit answers, such as that for the id it gives.
     `cached` is set by the gate: this answer was already paid for; so is `observed_at`, the time
     at which a cached answer came in (None: just now).
     """
@@ -75,16 +79,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     found: bool = True
     cost_micros: int = 0
     is_priced: bool = True
+    names: tuple[bytes, ...] = ()
     hints: tuple[LimitHint, ...] = ()
     cached: bool = False
     observed_at: datetime | None = None
 
 
 class BulkCallItem(msgspec.Struct, frozen=True):
-    """One of the questions of a bulk call, with the subject it is asked for."""
+    """One of the questions of a bulk call, with the subject it is asked for and its other name."""
 
     question: bytes
     subject: str
+    name: bytes = b""
 
 
 class BulkReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@
 What happened outside is recorded even when the caller is cancelled.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -65,6 +64,7 @@ from leadflood.engine.net.settlement import (
     OutgoingCall,
     classify_failure,
     error_to_record,
+    hash_question,
     make_receipt,
 )
 from leadflood.engine.net.shares import split_evenly
@@ -151,7 +151,7 @@ class ProviderGateway:
             return await self._ask(call, question, send, context)
 
         async def ask(flight: Flight) -> Reply:
-            stored = await self._answers.find(call, question)
+            stored = await self._answers.find(call, _names(question, call.name))
             return stored or await self._ask(call, question, send, context, flight)
 
         return await self._coalescing.run(question, ask)
@@ -162,7 +162,10 @@ class ProviderGateway:
         """Ask for many at once; `send` gets only the items that no stored answer covers."""
         context = current_call_context()
         questions = [_question(call, item.question, context) for item in items]
-        stored = await self._answers.find_many(call, questions)
+        names = [
+            _names(question, item.name) for question, item in zip(questions, items, strict=True)
+        ]
+        stored = await self._answers.find_many(call, names)
         request = BulkRequest(items, questions, stored)
         if not request.pending:
             return request.join({})
@@ -182,7 +185,7 @@ class ProviderGateway:
             call,
             purchase,
             send,
-            lambda reply: [(question.question_hash, reply)],
+            lambda reply: [(question.question_hash, call.name, reply)],
             context.job if call.effect else None,
         )
         try:
@@ -196,14 +199,16 @@ class ProviderGateway:
         self, call: Call, request: BulkRequest, send: SendBulk, context: CallContext
     ) -> BulkReply:
         items = tuple(request.pending.values())
-        hashes = [question.question_hash for question in request.pending]
+        names = [(asked.question_hash, item.name) for asked, item in request.pending.items()]
         question = _question(call, request.canonical(), context)
         purchase = self._purchase(call, question, tuple(item.subject for item in items), context)
         outgoing = OutgoingCall(
             call,
             purchase,
             send_pending(call, items, send),
-            lambda reply: list(zip(hashes, reply.items, strict=True)),
+            lambda reply: [
+                (*name, answer) for name, answer in zip(names, reply.items, strict=True)
+            ],
             context.job if call.effect else None,
         )
         return await self._make(outgoing, context)
@@ -381,5 +386,12 @@ class ProviderGateway:
 
 
 def _question(call: Call, question: bytes, context: CallContext) -> LedgerQuestion:
-    digest = hashlib.blake2b(question, digest_size=20).digest()
+    digest = hash_question(question)
     return LedgerQuestion(call.provider, call.operation, digest, context.answers_since)
+
+
+def _names(question: LedgerQuestion, name: bytes) -> tuple[LedgerQuestion, ...]:
+    """Return a question by all of its names."""
+    if not name:
+        return (question,)
+    return (question, msgspec.structs.replace(question, question_hash=hash_question(name)))

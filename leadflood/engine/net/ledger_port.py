@@ -44,13 +44,14 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer to be kept until `expires_at`."""
+    """An answer to be kept until `expires_at`; `names` are further questions that it answers."""
 
     question_hash: bytes
     body: bytes
     found: bool
     cost_micros: int
     expires_at: datetime
+    names: tuple[bytes, ...] = ()
 
 
 class LedgerReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,9 +110,12 @@ class Ledger(Protocol):
         """Write how the calls ended, move the money, keep the answers. Harmless when repeated."""
 
     async def find_answers(
-        self, tx: Tx, questions: Sequence[LedgerQuestion], now: datetime
+        self, tx: Tx, questions: Sequence[Sequence[LedgerQuestion]], now: datetime
     ) -> Sequence[Reply | None]:
-        """Find the answers kept, in the order of the questions."""
+        """Find the answers kept, in the order of the questions, each given by all of its names.
+
+        A hit goes before a miss, a newer answer before an older one.
+        """
 
 
 class Allowance(Protocol):

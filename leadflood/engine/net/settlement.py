@@ -4,6 +4,7 @@ A line is released where the other side certainly charged nothing, settled at wh
 unresolved where it may have charged, or does not say what.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -31,7 +32,7 @@ class OutgoingCall(Generic[ReplyT]):
 
     `purchase` is the ledger line it is paid from.
     `send` asks the other side under that line's reference.
-    `split` names each answer within the reply by the hash of its question.
+    `split` lists the answers within the reply: the hash of its question, its other name, itself.
     `job` is the job whose stage authorizes and records the call; None: it is no effect.
     `is_sent`: whether `send` was begun; `reply`: what came back.
     """
@@ -43,7 +44,7 @@ class OutgoingCall(Generic[ReplyT]):
         call: Call,
         purchase: Purchase,
         send: Callable[[UUID], Awaitable[ReplyT]],
-        split: Callable[[ReplyT], Sequence[tuple[bytes, Reply]]],
+        split: Callable[[ReplyT], Sequence[tuple[bytes, bytes, Reply]]],
         job: JobContext | None,
     ) -> None:
         self.call = call
@@ -63,16 +64,16 @@ def make_receipt(
     if billed and state is LineState.RELEASED:
         state = LineState.SETTLED
     answers = [] if outgoing.reply is None else outgoing.split(outgoing.reply)
-    if state is LineState.SETTLED and not all(reply.is_priced for _, reply in answers):
+    if state is LineState.SETTLED and not all(reply.is_priced for *_, reply in answers):
         state = LineState.UNRESOLVED
-    costs = [reply.cost_micros for _, reply in answers]
+    costs = [reply.cost_micros for *_, reply in answers]
     settled = billed if outgoing.reply is None else sum(costs)
     is_by_item = isinstance(outgoing.reply, BulkReply)
     subjects = outgoing.purchase.subjects
     return LedgerReceipt(
         purchase=outgoing.purchase,
         state=state,
-        outcome=_outcome(state, error, [reply for _, reply in answers]),
+        outcome=_outcome(state, error, [reply for *_, reply in answers]),
         ended_at=now,
         settled_micros=settled,
         shares=tuple(costs) if is_by_item else split_evenly(settled, len(subjects)),
@@ -119,12 +120,12 @@ def _may_have_arrived(error: BaseException) -> bool:
 
 
 def _stored_answers(
-    call: Call, answers: Sequence[tuple[bytes, Reply]], now: datetime
+    call: Call, answers: Sequence[tuple[bytes, bytes, Reply]], now: datetime
 ) -> Iterable[StoredAnswer]:
     """Yield the answers to keep; an effect's never is."""
     if call.effect:
         return
-    for question_hash, reply in answers:
+    for question_hash, name, reply in answers:
         seconds = call.answer_seconds if reply.found else call.miss_seconds
         if seconds > 0:
             yield StoredAnswer(
@@ -133,7 +134,18 @@ def _stored_answers(
                 found=reply.found,
                 cost_micros=reply.cost_micros,
                 expires_at=now + timedelta(seconds=seconds),
+                names=_further_names(question_hash, (name, *reply.names)) if reply.found else (),
             )
+
+
+def hash_question(question: bytes) -> bytes:
+    """Return the key under which an answer is kept."""
+    return hashlib.blake2b(question, digest_size=20).digest()
+
+
+def _further_names(question_hash: bytes, names: Iterable[bytes]) -> tuple[bytes, ...]:
+    hashes = {hash_question(name) for name in names if name}
+    return tuple(sorted(hashes - {question_hash}))
 
 
 def _outcome(state: LineState, error: BaseException | None, replies: Sequence[Reply]) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import anyio
+import msgspec
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
@@ -150,8 +151,8 @@ async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: D
     async with database.transaction() as tx:
         await ledger.settle(tx, [a_receipt(purchase, LineState.SETTLED, 4)])
     questions = [
-        LedgerQuestion("acme", "other", b"hash"),
-        LedgerQuestion("acme", "people.match", b"hash"),
+        (LedgerQuestion("acme", "other", b"hash"),),
+        (LedgerQuestion("acme", "people.match", b"hash"),),
     ]
 
     async with database.transaction() as tx:
@@ -159,9 +160,56 @@ async def test_an_answer_past_its_time_is_not_found_and_is_forgotten(database: D
         stale = await ledger.find_answers(tx, questions, NOW + timedelta(hours=1))
     forgotten = await forget_answers(database, NOW + timedelta(hours=1))
 
-    assert list(fresh) == [None, Reply(body=b"body", cached=True)]
+    assert list(fresh) == [None, Reply(body=b"body", cached=True, observed_at=NOW)]
     assert list(stale) == [None, None]
     assert forgotten == 1
+
+
+async def test_a_hit_is_found_by_all_its_names_and_the_newest_one_counts(
+    database: Database,
+) -> None:
+    ledger = PostgresLedger()
+    by_id = (LedgerQuestion("acme", "people.match", b"id"),)
+    by_both = (LedgerQuestion("acme", "people.match", b"new"), *by_id)
+    since = (LedgerQuestion("acme", "people.match", b"id", NOW + timedelta(seconds=1)),)
+
+    async def keep(question: bytes, body: bytes, *, found: bool, seconds: int) -> None:
+        purchase = a_purchase()
+        answer = StoredAnswer(
+            question_hash=question,
+            body=body,
+            found=found,
+            cost_micros=0,
+            expires_at=NOW + timedelta(hours=1),
+            names=(b"id",) if question == b"hash" else (),
+        )
+        receipt = msgspec.structs.replace(
+            a_receipt(purchase, LineState.SETTLED),
+            ended_at=NOW + timedelta(seconds=seconds),
+            answers=(answer,),
+        )
+        await reserve(database, ledger, purchase)
+        async with database.transaction() as tx:
+            await ledger.settle(tx, [receipt])
+
+    async def bodies() -> list[bytes | None]:
+        async with database.transaction() as tx:
+            replies = await ledger.find_answers(tx, [by_id, by_both, since], NOW)
+        return [None if reply is None else reply.body for reply in replies]
+
+    await keep(b"hash", b"first", found=True, seconds=0)
+    first = await bodies()
+    await keep(b"new", b"no", found=False, seconds=1)
+    after_a_miss = await bodies()
+    await keep(b"id", b"asked again", found=True, seconds=2)
+    renewed = await bodies()
+    await keep(b"hash", b"gone", found=False, seconds=3)
+
+    assert first == [b"first", b"first", None]
+    assert after_a_miss == [b"first", b"first", None]
+    assert renewed == [b"asked again"] * 3
+    assert await bodies() == [b"asked again"] * 3
+    assert await forget_answers(database, NOW + timedelta(hours=1)) == 3
 
 
 async def test_sums_are_by_provider_and_state(database: Database) -> None:

@@ -57,6 +57,10 @@ def doubtful(error: LeadfloodError) -> LeadfloodError:
     return error
 
 
+async def must_not_send(_: UUID, items: Sequence[BulkCallItem]) -> BulkReply:
+    raise AssertionError(items)
+
+
 async def go(_: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
     return [Allow() for _ in jobs]
 
@@ -253,6 +257,35 @@ class TestAnswers:
         assert (stored.found, stored.cached) == (False, True)
         assert fresh.cached is False
         assert {outcome for _, _, outcome in await states(database)} == {"miss"}
+
+    async def test_an_answer_is_found_again_though_the_question_is_put_differently(
+        self, database: Database
+    ) -> None:
+        async def answer(_: UUID) -> Reply:
+            return Reply(body=b"Ann", names=(b"id 7",))
+
+        async def nobody(_: UUID) -> Reply:
+            return Reply(body=b"", found=False, names=(b"id 8",))
+
+        ann, bob = FakeProvider(answer=answer), FakeProvider(answer=nobody)
+        items = [BulkCallItem(b"Ann Berg of Acme", "lead-1", b"lead 1")]
+
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call("Ann", name=b"lead 1"), ann)
+            again = [
+                await gateway.gate.call(a_call("Ann Berg", name=b"lead 1"), ann),
+                await gateway.gate.call(a_call("id 7"), ann),
+                *await gateway.gate.call_bulk(a_call(""), items, must_not_send),
+            ]
+            await gateway.gate.call(a_call("Bob", name=b"lead 2"), bob)
+            misses = [
+                await gateway.gate.call(a_call("Bob Day", name=b"lead 2"), bob),
+                await gateway.gate.call(a_call("id 8"), bob),
+            ]
+
+        assert [(reply.body, reply.cached) for reply in again] == [(b"Ann", True)] * 3
+        assert [reply.cached for reply in misses] == [False, False]
+        assert (len(ann.references), len(bob.references)) == (1, 3)
 
     async def test_work_that_needs_fresh_answers_uses_none_from_before_it_began(
         self, database: Database
