@@ -489,6 +489,7 @@ async def open_chaos_field(
     settings = settings_for(world, plan, folder / "data", database_url, 4)
     try:
         async with open_storage(settings) as storage, open_client() as http:
+            await storage.master_secrets.prove()
             field = ChaosField(nursery, storage, http, world, plan)
             try:
                 yield field
