@@ -32,6 +32,7 @@ from leadflood.domain.runs.service.jobs import JobService
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.sending.service.dead_letters import DeadLetterService
+from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.domain.suppressions.service.opt_ins import OptInService
@@ -84,6 +85,7 @@ class Services(Platform, frozen=True, kw_only=True):
     unknown_sends: UnknownSends
     dead_letters: DeadLetterService
     suppressions: SuppressionService
+    suppressed_sends: SuppressedSends
     opt_ins: OptInService
     unsubscribing: UnsubscribeService
     discovery: DiscoveryService

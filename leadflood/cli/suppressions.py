@@ -27,11 +27,16 @@ def add(
     kind: Annotated[SuppressionKind, typer.Argument()],
     value: Annotated[str, typer.Argument(help="The address, domain, channel or lead id.")],
     reason: Reason = "",
+    expected_count: Annotated[
+        int | None, typer.Option(help="A channel, a shared domain: how many leads it may cover.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Suppress an address, a domain with its subdomains, a channel or a lead."""
-    suppression_input = SuppressionInput(kind=kind, value=value, reason=reason or DEFAULT_REASON)
+    suppression_input = SuppressionInput(
+        kind=kind, value=value, reason=reason or DEFAULT_REASON, expected_count=expected_count
+    )
     suppression = with_storage(lambda storage: _add(storage, suppression_input))
     _print_suppression(suppression, "is suppressed", as_json=as_json)
 
@@ -121,10 +126,11 @@ async def _rekey(storage: Storage) -> RekeyCounts:
 
 
 async def _add(storage: Storage, suppression: SuppressionInput) -> SuppressionView:
-    suppressions = storage.messaging().suppressions
-    async with storage.db.transaction() as tx:
-        view = await suppressions.add(tx, suppression, by=terminal_user(), source=SOURCE)
-        await _audit(storage, tx, "suppression.added", view)
+    publisher = storage.producer()
+    suppressions = storage.messaging(publisher).suppressions
+    async with publisher.transaction() as publication:
+        view = await suppressions.add(publication, suppression, by=terminal_user(), source=SOURCE)
+        await _audit(storage, publication.tx, "suppression.added", view)
     return view
 
 

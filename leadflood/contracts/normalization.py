@@ -125,6 +125,12 @@ def registrable_domain(text: str) -> str | None:
     return ".".join(host.split(".")[-2:]) if "." in host else None
 
 
+def is_shared_domain(text: str) -> bool:
+    """Whether a domain is nobody's own: a public suffix (`de`, `co.uk`) or a mail provider's."""
+    domain = registrable_domain(text)
+    return domain is None or domain in FREE_MAIL
+
+
 @lru_cache(maxsize=8192)
 def company_domain(text: str) -> str | None:
     """Return the registrable domain unless it belongs to everybody's mail provider."""

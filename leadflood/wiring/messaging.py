@@ -13,6 +13,7 @@ from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.sending.service.dead_letters import DeadLetterService
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.sending.service.rekeying import SendRekeying
+from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.domain.suppressions.schemas import AddressKey
@@ -37,6 +38,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
     unknown_sends: UnknownSends
     dead_letters: DeadLetterService
     suppressions: SuppressionService
+    suppressed_sends: SuppressedSends
     opt_ins: OptInService
     unsubscribing: UnsubscribeService
     rekeying: SendRekeying
@@ -69,6 +71,7 @@ def build_messaging(parts: MessagingParts) -> Messaging:
         unknown_sends=unknown_sends,
         dead_letters=DeadLetterService(unknown_sends, ids, clock),
         suppressions=SuppressionService(db, key, ids, clock),
+        suppressed_sends=SuppressedSends(key, clock),
         opt_ins=OptInService(db, key, ids, clock),
         unsubscribing=UnsubscribeService(db, key, ids, clock),
         rekeying=SendRekeying(key, clock, switch),

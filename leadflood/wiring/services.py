@@ -89,6 +89,7 @@ def build_services(parts: ServiceParts) -> Services:
         unknown_sends=messaging.unknown_sends,
         dead_letters=messaging.dead_letters,
         suppressions=messaging.suppressions,
+        suppressed_sends=messaging.suppressed_sends,
         opt_ins=messaging.opt_ins,
         unsubscribing=messaging.unsubscribing,
         discovery=parts.discovery,

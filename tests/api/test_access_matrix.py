@@ -259,6 +259,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "sends": SENDS,
         "capMicros": RUN_CAP,
     },
+    "POST /v1/suppressions": {
+        "kind": "channel needs admin:write",
+        "value": "a public suffix or a mail provider's domain needs admin:write",
+    },
     "PUT /v1/imports/{importId}/mapping": {
         "onDuplicate": "update needs leads:write",
         "sends": SENDS,

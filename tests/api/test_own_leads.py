@@ -225,5 +225,24 @@ async def has_progress(rep: Client, run_id: str) -> bool:
     return False
 
 
+async def test_a_rep_stops_only_addresses_and_their_own_leads(
+    reps: tuple[Client, Client], icp_id: str
+) -> None:
+    owner, other = reps
+    lead_id = await a_lead_of(owner, icp_id)
+    lines = [("lead", lead_id), ("domain", "acme.example"), ("address", "eve@acme.example")]
+
+    answers = [
+        await other.post("/v1/suppressions", {"kind": kind, "value": value, "reason": "asked"})
+        for kind, value in lines
+    ]
+    own = await owner.post(
+        "/v1/suppressions", {"kind": "lead", "value": lead_id, "reason": "asked"}
+    )
+
+    assert [answer.status for answer in answers] == [404, 403, 201]
+    assert own.status == 201
+
+
 def test_what_is_asked_is_all_there_is() -> None:
     assert len(ABOUT_A_LEAD) >= 10

@@ -29,10 +29,12 @@ from leadflood.domain.sending.schemas import (
 )
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.sending.service.rekeying import SendRekeying
+from leadflood.domain.sending.service.suppressed_sends import SuppressedSends
 from leadflood.domain.sending.service.switch import SendingSwitch
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.domain.sending.stage import SendStage
 from leadflood.domain.suppressions.schemas import (
+    AddedSuppression,
     AddressKey,
     OptInView,
     SuppressionInput,
@@ -161,6 +163,7 @@ class World:
         self.sending = SendingSwitch(db, self.clock)
         self.unknown_sends = UnknownSends(db, self.publisher, settings, key, self.clock, senders)
         self.suppressions = SuppressionService(db, key, self.ids, self.clock)
+        self.suppressed_sends = SuppressedSends(key, self.clock)
         self.opt_ins = OptInService(db, key, self.ids, self.clock)
         self.rekeying = SendRekeying(key, self.clock, self.sending)
         self.unsubscribing = UnsubscribeService(db, key, self.ids, self.clock)
@@ -285,11 +288,19 @@ class World:
             return await self.approval.reject(publication, message_id, Decider(by=by), reason)
 
     async def suppress(
-        self, kind: SuppressionKind, value: str, reason: str, *, by: str
-    ) -> SuppressionView:
-        suppression = SuppressionInput(kind=kind, value=value, reason=reason)
-        async with self.db.transaction() as tx:
-            return await self.suppressions.add(tx, suppression, by=by, source="manual")
+        self,
+        kind: SuppressionKind,
+        value: str,
+        reason: str,
+        *,
+        by: str,
+        expected_count: int | None = 10**9,
+    ) -> AddedSuppression:
+        suppression = SuppressionInput(
+            kind=kind, value=value, reason=reason, expected_count=expected_count
+        )
+        async with self.publisher.transaction() as publication:
+            return await self.suppressions.add(publication, suppression, by=by, source="manual")
 
     async def lift(self, suppression_id: UUID, by: str) -> SuppressionView:
         async with self.db.transaction() as tx:

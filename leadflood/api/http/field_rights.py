@@ -28,8 +28,8 @@ def list_guarded_fields(kind: Any) -> tuple[GuardedField, ...]:
 def require_field_rights(fields: Sequence[GuardedField], value: Any, principal: Principal) -> None:
     """Refuse what the principal may not ask for. Raises: Denied, naming the field."""
     for field in fields:
-        for part in _parts_at(value, field.path):
-            if not field.right.allows(part, principal):
+        for part, within in _parts_at(value, field.path):
+            if not field.right.allows(part, principal, within):
                 raise Denied(f"{field.name}: {field.right.text}", code="http.field.denied")
 
 
@@ -66,12 +66,12 @@ def _walk(
             return
 
 
-def _parts_at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
-    """Go down a path of fields; each element of a list on the way."""
+def _parts_at(value: Any, path: tuple[str, ...], within: Any = None) -> Iterator[tuple[Any, Any]]:
+    """Go down a path of fields, to each value at its end with the struct that holds it."""
     if isinstance(value, list | tuple) and path:
         for item in value:
             yield from _parts_at(item, path)
     elif not path:
-        yield value
+        yield value, within
     elif isinstance(value, msgspec.Struct) and hasattr(value, path[0]):
-        yield from _parts_at(getattr(value, path[0]), path[1:])
+        yield from _parts_at(getattr(value, path[0]), path[1:], value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from leadflood.domain.notifications.schemas import (
@@ -21,7 +22,8 @@ SEARCH_FAILED = "discovery.run.failed"
 DRAFTED = "messaging.message.drafted"
 UNKNOWN = "messaging.message.unknown"
 ASSIGNED = "leads.lead.assigned"
-NOTABLE_EVENTS = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED)
+STOPPED = "messaging.sends.stopped"
+NOTABLE_EVENTS = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED, STOPPED)
 """The events that become notifications."""
 
 NEARLY_RATIO = 0.9
@@ -114,10 +116,9 @@ def _of_event(event: NotableEvent, runs: Mapping[UUID, RunFacts]) -> list[NewNot
             return _of_failure(event, run)
         case "messaging.message.drafted":
             return [] if run is None else _of_drafts(event, run)
-        case "messaging.message.unknown":
-            return [_of_unknown(event)]
         case _:
-            return []
+            describe = _DESCRIBERS.get(event.type)
+            return [] if describe is None else [describe(event)]
 
 
 def _of_run(run: RunFacts) -> list[NewNotification]:
@@ -196,6 +197,22 @@ def _of_unknown(event: NotableEvent) -> NewNotification:
         title="Nobody knows whether a message arrived",
         body="Look at the unknown sendings and say whether they arrived.",
     )
+
+
+def _of_stopped(event: NotableEvent) -> NewNotification:
+    suppression_id = str(event.payload.get("suppression_id"))
+    return NewNotification(
+        key=f"stopped:{suppression_id}",
+        kind=NotificationKind.SENDS_STOPPED,
+        permission="messages:approve",
+        title=f"Due sends are stopped: a {event.payload.get('kind')} was suppressed",
+        body=f"{event.payload.get('due_send_count')} are cancelled when their time comes, unless an"
+        " administrator lifts the line; restoreSends brings back those cancelled until then.",
+        subject=("suppression", suppression_id),
+    )
+
+
+_DESCRIBERS = MappingProxyType({UNKNOWN: _of_unknown, STOPPED: _of_stopped})
 
 
 def _of_assignments(events: Iterable[NotableEvent]) -> list[NewNotification]:

@@ -30,6 +30,7 @@ class NotificationKind(StrEnum):
     LEADS_ASSIGNED = "leads.assigned"
     SENDING_HELD = "sending.held"
     SENDING_UNKNOWN = "sending.unknown"
+    SENDS_STOPPED = "sends.stopped"
     JOBS_DEAD = "jobs.dead"
     KEY_CREATED = "api_key.created"
 

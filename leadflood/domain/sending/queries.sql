@@ -129,6 +129,20 @@ UPDATE intent SET
 FROM unnest(:ids::uuid[], :codes::text[], :details::text[]) AS refused (id, code, detail)
 WHERE intent.id = refused.id AND intent.state = 'ready';
 
+-- name: list_suppressed
+-- Cancelled because somebody is suppressed, and still useful; newest first.
+SELECT id FROM intent
+WHERE state = 'cancelled' AND code = 'suppressed' AND latest_useful_at > :now::timestamptz
+ORDER BY id DESC LIMIT :limit::int;
+
+-- name: restore_intents
+-- Ready again, as they were approved.
+UPDATE intent SET
+    state = 'ready', published_state = 'ready', code = '', detail = '', ended_at = NULL,
+    claim = NULL, job_id = NULL, sending_at = NULL
+WHERE id = ANY(:ids::uuid[]) AND state = 'cancelled' AND code = 'suppressed'
+RETURNING id, message_id, lead_id, run_id;
+
 -- name: list_lost
 -- In sending though the claim that called is gone, or ended but told by nobody who still lives.
 (

@@ -17,6 +17,7 @@ from leadflood.domain.sending.schemas import (
     IntentView,
     LockedIntent,
     LockedSend,
+    RestoredSend,
     SendingStatus,
     UnknownFilter,
     UnknownSummary,
@@ -152,6 +153,17 @@ async def cancel_intents(tx: Tx, sends: Sequence[CancelledSend], now: datetime) 
         codes=[send.code for send in sends],
         details=[send.reason for send in sends],
     )
+
+
+async def list_suppressed(db: Reader, now: datetime, limit: int) -> list[UUID]:
+    """List sends that were cancelled as suppressed and are still useful, newest first."""
+    return [row["id"] for row in await db.fetch(SQL.list_suppressed, now=now, limit=limit)]
+
+
+async def restore_intents(tx: Tx, ids: Sequence[UUID]) -> list[RestoredSend]:
+    """Make cancelled sends ready again."""
+    rows = await tx.fetch(SQL.restore_intents, ids=list(ids))
+    return [to_struct(row, RestoredSend) for row in rows]
 
 
 async def lock_intents(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, LockedIntent]:

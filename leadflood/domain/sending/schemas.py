@@ -210,6 +210,15 @@ class LookupCounts(msgspec.Struct, frozen=True, rename="camel"):
     cannot_tell: int = 0
 
 
+class RestoredSend(msgspec.Struct, frozen=True, kw_only=True):
+    """A send that was cancelled and is ready again."""
+
+    id: UUID
+    message_id: UUID
+    lead_id: UUID
+    run_id: UUID
+
+
 class MessageApproved(LeadEvent, frozen=True, tag="messaging.message.approved"):
     """A person or autopilot said yes; its intent is ready."""
 

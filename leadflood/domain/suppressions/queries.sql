@@ -16,6 +16,28 @@ ON CONFLICT (key) WHERE lifted_at IS NULL DO NOTHING;
 SELECT {suppression_columns}
 FROM suppression WHERE key = :key::bytea AND lifted_at IS NULL;
 
+-- name: count_domain
+-- What a domain covers, with all below it: people, and sends that are ready.
+SELECT
+    (SELECT count(*) FROM lead WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
+         AND right('.' || lower(lead.email), length(:domain::text) + 1)
+             IN ('.' || :domain::text, '@' || :domain::text)) AS lead_count,
+    (SELECT count(*) FROM intent WHERE intent.state = 'ready'
+         AND right('.' || lower(intent.to_address), length(:domain::text) + 1)
+             IN ('.' || :domain::text, '@' || :domain::text))
+        AS due_send_count;
+
+-- name: count_channel
+-- What a channel covers: people with an address there, and sends that are ready.
+SELECT
+    (SELECT count(*) FROM lead WHERE lead.merged_into IS NULL AND lead.deleted_at IS NULL
+         AND CASE :field::text
+             WHEN 'email' THEN lead.email IS NOT NULL
+             ELSE EXISTS (SELECT FROM field_value WHERE field_value.subject_id = lead.id
+                          AND field_value.field = :field::text) END) AS lead_count,
+    (SELECT count(*) FROM intent WHERE intent.state = 'ready' AND intent.channel = :channel::text)
+        AS due_send_count;
+
 -- name: list_suppressions
 -- The list as people read it, newest first.
 SELECT {suppression_columns}

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.values import Channel
+from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.suppressions.rules.address_hash import hash_token
 from leadflood.domain.suppressions.schemas import (
+    Coverage,
     NewOptIn,
     NewUnsubscribeToken,
     OptInView,
@@ -93,6 +94,18 @@ async def find_suppression(db: Reader, key: bytes) -> SuppressionView | None:
     """Return the live line of a hash."""
     row = await db.fetch_one(SQL.find_suppression, key=key)
     return None if row is None else to_struct(row, SuppressionView)
+
+
+async def count_domain(db: Reader, domain: str) -> Coverage:
+    """Count whom a domain covers, and the sends to it that are ready."""
+    row = await db.fetch_one(SQL.count_domain, domain=domain)
+    return to_struct(row, Coverage) if row else Coverage(0, 0)
+
+
+async def count_channel(db: Reader, channel: Channel, field: FieldName) -> Coverage:
+    """Count who has an address (`field`) on a channel, and the sends there that are ready."""
+    row = await db.fetch_one(SQL.count_channel, channel=channel.value, field=field.value)
+    return to_struct(row, Coverage) if row else Coverage(0, 0)
 
 
 async def list_suppressions(

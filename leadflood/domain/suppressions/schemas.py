@@ -6,9 +6,14 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from typing_extensions import override
 
+from leadflood.contracts.normalization import is_shared_domain
 from leadflood.contracts.values import Channel
+from leadflood.domain.auth.schemas.field_rights import needs, needs_where
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.leads.schemas.events import LeadEvent
+from leadflood.engine.queue.event import Event
 
 
 class AddressKey(msgspec.Struct, frozen=True):
@@ -62,11 +67,55 @@ class RekeyCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class SuppressionInput(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """Whom not to write to any more: an address, a domain, a channel or a lead's id, and why."""
+    """Whom not to write to any more: an address, a domain, a channel or a lead's id, and why.
 
-    kind: SuppressionKind
-    value: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    A channel, a public suffix and a mail provider's domain reach people who have nothing in common:
+    for these `expectedCount` says how many leads it may cover at most; the refusal without it says
+    how many it covers.
+    """
+
+    kind: Annotated[SuppressionKind, needs(Permission.ADMIN_WRITE, "channel")]
+    value: Annotated[
+        str,
+        msgspec.Meta(min_length=1, max_length=500),
+        needs_where(
+            Permission.ADMIN_WRITE,
+            lambda suppression: suppression.is_broad,
+            "a public suffix or a mail provider's domain",
+        ),
+    ]
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+    expected_count: Annotated[int, msgspec.Meta(ge=0, le=10**9)] | None = None
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether it reaches people who have nothing in common."""
+        if self.kind is SuppressionKind.DOMAIN:
+            return is_shared_domain(self.value.strip().removeprefix("@"))
+        return self.kind is SuppressionKind.CHANNEL
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """How many leads a channel or a domain covers, and how many sends that are due."""
+
+    lead_count: int
+    due_send_count: int
+
+
+class AddedSuppression(SuppressionView, frozen=True, kw_only=True, rename="camel"):
+    """A line of the list with what it stops now; null for an address and a lead.
+
+    `dueSendCount`: sends that were ready; they are cancelled when their time comes.
+    """
+
+    lead_count: int | None = None
+    due_send_count: int | None = None
+
+
+class LiftedSuppression(SuppressionView, frozen=True, kw_only=True, rename="camel"):
+    """A line that was lifted. `restoredSendCount`: the sends that go after all."""
+
+    restored_send_count: int
 
 
 class OptInWithdrawal(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +175,19 @@ class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     known: bool
     first_time: bool
     hint: str
+
+
+class SendsStopped(Event, frozen=True, tag="messaging.sends.stopped"):
+    """A channel or a domain was suppressed while sends to it were due."""
+
+    suppression_id: UUID
+    kind: SuppressionKind
+    by: str
+    due_send_count: int
+
+    @override
+    def subject(self) -> UUID:
+        return self.suppression_id
 
 
 class OptInRecorded(LeadEvent, frozen=True, tag="messaging.opt_in.recorded"):

@@ -166,3 +166,32 @@ async def test_a_key_with_all_scopes_gives_every_role_but_administrator(api: Cli
 
     assert (refused.problem["code"], removing.problem["code"]) == (DENIED, DENIED)
     assert (given.status, by_person.status) == (201, 201)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("channel", "email"), ("domain", "de"), ("domain", "@Gmail.com")]
+)
+async def test_only_an_administrator_stops_a_channel_or_a_domain_of_strangers(
+    api: Client, rep: Client, manager: Client, kind: str, value: str
+) -> None:
+    body = {"kind": kind, "value": value, "reason": "a mistake", "expectedCount": 10**9}
+    unconfirmed = {"kind": kind, "value": value, "reason": "a mistake"}
+
+    refused = [await caller.post("/v1/suppressions", body) for caller in (rep, manager)]
+    asked = await api.post("/v1/suppressions", unconfirmed)
+
+    assert {answer.problem["code"] for answer in refused} == {DENIED}
+    assert (asked.status, asked.problem["code"]) == (409, "suppression.unconfirmed")
+    assert (await api.get(f"/v1/suppressions?kind={kind}&value={value}")).json["data"] == []
+
+
+async def test_an_administrator_lifts_such_a_line_and_is_told_what_goes_after_all(
+    api: Client,
+) -> None:
+    body = {"kind": "channel", "value": "sms", "reason": "a mistake", "expectedCount": 10**9}
+    line = await api.post("/v1/suppressions", body)
+
+    lifted = await api.ask("DELETE", f"/v1/suppressions/{line.json['id']}?restoreSends=true")
+
+    assert (line.status, line.json["dueSendCount"]) == (201, 0)
+    assert (lifted.status, lifted.json["restoredSendCount"]) == (200, 0)

@@ -25,8 +25,8 @@ class FieldRight:
 
     text: str
 
-    def allows(self, value: Any, principal: Principal) -> bool:
-        """Whether a principal may give this value, or be shown it."""
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
+        """Whether a principal may give this value, or be shown it; `within` is its struct."""
         raise NotImplementedError
 
     @property
@@ -44,7 +44,7 @@ class PermissionRight(FieldRight):
         self.text = f"{' or '.join(values)} needs {permission}" if values else f"needs {permission}"
 
     @override
-    def allows(self, value: Any, principal: Principal) -> bool:
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
         if self.permission in principal.permissions or value is None or value is msgspec.UNSET:
             return True
         return bool(self.values) and _text_of(value) not in self.values
@@ -57,7 +57,7 @@ class PermissionRight(FieldRight):
 
 
 class ConditionalRight(PermissionRight):
-    """Needs a permission where a condition holds, which `text` says."""
+    """Needs a permission where a condition holds of its struct, which `text` says."""
 
     def __init__(self, permission: Permission, applies: Callable[[Any], bool], text: str) -> None:
         super().__init__(permission, ())
@@ -65,8 +65,8 @@ class ConditionalRight(PermissionRight):
         self._applies = applies
 
     @override
-    def allows(self, value: Any, principal: Principal) -> bool:
-        return super().allows(value, principal) or not self._applies(value)
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
+        return super().allows(value, principal) or not self._applies(within)
 
 
 class LoweredRight(PermissionRight):
@@ -77,7 +77,7 @@ class LoweredRight(PermissionRight):
         self.text = f"without {permission} it is lowered to {setting}"
 
     @override
-    def allows(self, value: Any, principal: Principal) -> bool:
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
         return True
 
 
@@ -90,7 +90,7 @@ class CeilingRight(FieldRight):
         self.text = f"at most {listed}"
 
     @override
-    def allows(self, value: Any, principal: Principal) -> bool:
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
         most = self.ceilings.get(principal.role) if principal.role else None
         return most is None or int(value) <= most
 
@@ -106,7 +106,7 @@ class GrantRight(FieldRight):
     text = "needs all that the role allows; ADMIN no API key may give"
 
     @override
-    def allows(self, value: Any, principal: Principal) -> bool:
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
         return value is None or may_govern(principal, value)
 
 
@@ -116,7 +116,7 @@ class PersonRight(FieldRight):
     text = "true is refused to API keys: log in as a person"
 
     @override
-    def allows(self, value: Any, principal: Principal) -> bool:
+    def allows(self, value: Any, principal: Principal, within: Any = None) -> bool:
         return not value or principal.kind is not PrincipalKind.KEY
 
 
@@ -132,6 +132,11 @@ def may_govern(principal: Principal, role: Role) -> bool:
 def needs(permission: Permission, *values: str) -> msgspec.Meta:
     """Declare that a field, or these values of it, need a permission."""
     return declare(PermissionRight(permission, values))
+
+
+def needs_where(permission: Permission, applies: Callable[[Any], bool], text: str) -> msgspec.Meta:
+    """Declare that a field needs a permission where a condition holds of its struct."""
+    return declare(ConditionalRight(permission, applies, text))
 
 
 def lowered(permission: Permission, setting: str) -> msgspec.Meta:

@@ -2,21 +2,31 @@
 
 from uuid import UUID
 
+import msgspec
+
 from leadflood.contracts.addresses import mask_address
+from leadflood.contracts.values import Channel
+from leadflood.domain.auth.schemas.principals import Editor
+from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.repository import NewSuppression, SuppressionOrigin
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher, normalize_value
 from leadflood.domain.suppressions.schemas import (
+    AddedSuppression,
     AddressKey,
+    Coverage,
+    SendsStopped,
     SuppressionInput,
     SuppressionKind,
     SuppressionView,
 )
+from leadflood.domain.suppressions.service.opt_ins import ADDRESS_FIELDS
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Conflict, Invalid, NotFound
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 from leadflood.engine.ids import NEWEST, Ids
+from leadflood.engine.queue.publisher import PublishingTransaction
 
 _NOT_FOUND = "suppression.not_found"
 
@@ -57,15 +67,25 @@ class SuppressionService:
         return line
 
     async def add(
-        self, tx: Tx, suppression: SuppressionInput, *, by: str, source: str
-    ) -> SuppressionView:
+        self,
+        publication: PublishingTransaction,
+        suppression: SuppressionInput,
+        *,
+        by: str,
+        source: str,
+    ) -> AddedSuppression:
         """Stop writing to an address, a domain, a channel or a lead.
 
-        What is on the list already keeps its line. Raises: Invalid, Conflict.
+        What is on the list already keeps its line. Whoever sends is told of due sends that a
+        channel or a domain stops.
+        Raises: Invalid; Conflict for what covers more leads than was expected.
         """
+        tx = publication.tx
         if not suppression.reason.strip():
             raise Invalid.field("reason", "say why, for the one who reads the list later")
         kind, value = suppression.kind, _normalize(suppression)
+        coverage = await _count_covered(tx, kind, value)
+        _require_expected(suppression, coverage)
         key = self._hasher.hash_value(kind, value)
         line = NewSuppression(id=self._ids.new(), kind=kind, key=key, hint=mask_address(value))
         origin = SuppressionOrigin(reason=suppression.reason, source=source, by=by)
@@ -73,7 +93,28 @@ class SuppressionService:
         view = await repository.find_suppression(tx, key)
         if view is None:
             raise Conflict("the line was lifted in the same moment: try again")
-        return view
+        if coverage is not None and coverage.due_send_count and view.id == line.id:
+            stopped = SendsStopped(view.id, kind, by, coverage.due_send_count)
+            await publication.publish([stopped])
+        counts = {} if coverage is None else msgspec.structs.asdict(coverage)
+        return AddedSuppression(**msgspec.structs.asdict(view), **counts)
+
+    async def require_within_reach(
+        self, tx: Tx, suppression: SuppressionInput, editor: Editor
+    ) -> None:
+        """Refuse who sees only their own leads what reaches others'.
+
+        An address may be anybody's: whoever is asked to stop must be able to write it down.
+        Raises: NotFound for the lead of another; Denied.
+        """
+        if not editor.visibility.is_limited or suppression.kind is SuppressionKind.ADDRESS:
+            return
+        if suppression.kind is not SuppressionKind.LEAD:
+            raise Denied(
+                "who sees only their own leads stops no domain: name the address, or ask a manager",
+                code="suppression.denied",
+            )
+        await lock_lead(tx, UUID(_normalize(suppression)), editor)
 
     async def lift(self, tx: Tx, suppression_id: UUID, by: str) -> SuppressionView:
         """Take a line off the list; who did it stays. Raises: NotFound."""
@@ -81,6 +122,31 @@ class SuppressionService:
         if line is None:
             raise NotFound(f"there is no live suppression {suppression_id}", code=_NOT_FOUND)
         return line
+
+
+async def _count_covered(tx: Tx, kind: SuppressionKind, value: str) -> Coverage | None:
+    """Count what a channel or a domain stops; None for an address and a lead."""
+    match kind:
+        case SuppressionKind.DOMAIN:
+            return await repository.count_domain(tx, value)
+        case SuppressionKind.CHANNEL:
+            channel = Channel(value)
+            return await repository.count_channel(tx, channel, ADDRESS_FIELDS[channel])
+        case _:
+            return None
+
+
+def _require_expected(suppression: SuppressionInput, coverage: Coverage | None) -> None:
+    """Refuse a broad line whose reach nobody has confirmed. Raises: Conflict."""
+    if coverage is None or not suppression.is_broad:
+        return
+    expected = suppression.expected_count
+    if expected is None or expected < coverage.lead_count:
+        raise Conflict(
+            f"this stops {coverage.lead_count} leads, and {coverage.due_send_count} sends that are"
+            f" due: confirm it with expectedCount {coverage.lead_count}",
+            code="suppression.unconfirmed",
+        )
 
 
 def _normalize(suppression: SuppressionInput) -> str:
