@@ -19,7 +19,8 @@ STATEMENTS = (
         name text,
         created_at timestamptz NOT NULL,
         version integer NOT NULL DEFAULT 1,
-        updated_at timestamptz
+        updated_at timestamptz,
+        owner text
     )
     """,
     """

@@ -225,6 +225,32 @@ async def has_progress(rep: Client, run_id: str) -> bool:
     return False
 
 
+async def test_a_rep_sees_the_companies_of_their_leads_and_changes_those_they_brought_in(
+    reps: tuple[Client, Client], icp_id: str, api: Client
+) -> None:
+    owner, other = reps
+    domain = f"{uuid4().hex}.example"
+    lead = {**a_lead(icp_id), "email": f"ada@{domain}", "companyDomain": domain}
+    await owner.post("/v1/leads", lead)
+    [company] = (await owner.get(f"/v1/companies?domain={domain}")).json["data"]
+    path = f"/v1/companies/{company['id']}"
+
+    hidden = (await other.get(f"/v1/companies?domain={domain}")).json
+    looks = [(await rep.get(path)).status for rep in reps]
+    renames = [(await rep.ask("PATCH", path, {"name": "X"})).status for rep in reps]
+    again = await other.post("/v1/companies", {"domain": domain})
+    own = await other.post("/v1/companies", {"domain": f"own-{domain}"})
+    renamed = await other.ask("PATCH", f"/v1/companies/{own.json['id']}", {"name": "Mine"})
+
+    assert (hidden["data"], hidden["pagination"]["total"]) == ([], 0)
+    assert looks == [200, 404]
+    assert renames == [403, 404]
+    assert again.status == 409
+    assert (own.status, renamed.status, renamed.json["name"]) == (201, 200, "Mine")
+    assert (await owner.get(f"/v1/companies/{own.json['id']}")).status == 404
+    assert (await api.ask("PATCH", path, {"name": "Acme"})).status == 200
+
+
 async def test_a_rep_stops_only_addresses_and_their_own_leads(
     reps: tuple[Client, Client], icp_id: str
 ) -> None:

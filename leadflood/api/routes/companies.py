@@ -15,10 +15,11 @@ from leadflood.domain.companies.schemas import (
     CompanyFilter,
     CompanySummary,
     CompanyView,
+    CompanyWindow,
     CompanyWords,
     NewCompany,
 )
-from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
 COMPANY = "/v1/companies/{companyId}"
 BY_DOMAIN = "domain"
@@ -36,7 +37,9 @@ class CompanyQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @get("/v1/companies", permission="leads:read")
-async def list_companies(query: CompanyQuery, services: Services) -> Listed[CompanySummary]:
+async def list_companies(
+    query: CompanyQuery, caller: Caller, services: Services
+) -> Listed[CompanySummary]:
     """List companies by domain, each with the values that win."""
     companies = CompanyFilter(
         domain=None if query.domain is None else query.domain.strip().lower(),
@@ -44,11 +47,11 @@ async def list_companies(query: CompanyQuery, services: Services) -> Listed[Comp
         industry=query.industry,
         q=query.q,
     )
-    after: str | None = query.position_in(BY_DOMAIN, Domain)
-    page = await services.companies.list(
-        services.db, companies, after, query.limit + 1, query.offset
+    window = CompanyWindow(
+        after=query.position_in(BY_DOMAIN, Domain), limit=query.limit + 1, offset=query.offset
     )
-    total = await services.companies.count(services.db, companies)
+    page = await services.companies.list(services.db, companies, caller.visibility, window)
+    total = await services.companies.count(services.db, companies, caller.visibility)
     return make_page(page, query, lambda company: company.domain, total, sort=BY_DOMAIN)
 
 
@@ -77,7 +80,7 @@ async def get_company(company_id: UUID, caller: Caller, services: Services) -> C
 @patch(
     COMPANY,
     permission="leads:write",
-    errors=(Invalid, NotFound, PreconditionFailed),
+    errors=(Invalid, NotFound, Denied, PreconditionFailed),
     takes_if_match=True,
     shows_more=True,
 )

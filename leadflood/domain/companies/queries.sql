@@ -1,3 +1,9 @@
+-- fragment: visible
+-- Whom a company is shown to: all, or (an owner is given) who brought it in or has a lead there.
+(:owner::text IS NULL OR company.owner = :owner::text OR EXISTS (
+        SELECT FROM lead WHERE lead.company_id = company.id AND lead.owner = :owner::text
+            AND lead.merged_into IS NULL AND lead.deleted_at IS NULL))
+
 -- fragment: company_filter
 -- The companies that a list asks for; a value counts where it is the winning one.
 FROM company
@@ -25,6 +31,7 @@ WHERE (:domain::text IS NULL OR company.domain = :domain::text)
 SELECT company.id, company.version, company.domain, company.name, company.created_at,
     coalesce(company.updated_at, company.created_at) AS updated_at
 {company_filter}
+    AND {visible}
     AND (:after::text IS NULL OR company.domain > :after::text)
 ORDER BY company.domain LIMIT :limit::int OFFSET :offset::int;
 
@@ -33,6 +40,7 @@ ORDER BY company.domain LIMIT :limit::int OFFSET :offset::int;
 SELECT count(*) FROM (
     SELECT
     {company_filter}
+    AND {visible}
     LIMIT :bound::int
 ) AS counted;
 
@@ -43,17 +51,19 @@ SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'company'::regcl
 -- name: find_company
 -- One company.
 SELECT id, version, domain, name, created_at, coalesce(updated_at, created_at) AS updated_at
-FROM company WHERE id = :id::uuid;
+FROM company WHERE id = :id::uuid AND {visible};
 
 -- name: lock_company
 -- One company, before it is changed: no lead comes to it meanwhile.
-SELECT id, version, domain, name, created_at, coalesce(updated_at, created_at) AS updated_at
-FROM company WHERE id = :id::uuid FOR UPDATE;
+SELECT id, version, domain, name, created_at, coalesce(updated_at, created_at) AS updated_at,
+    owner
+FROM company WHERE id = :id::uuid AND {visible} FOR UPDATE;
 
 -- name: add_company
 -- A company that somebody brings in; one of that domain that is there stays as it is.
-INSERT INTO company (id, domain, name, created_at, updated_at)
-VALUES (:id::uuid, :domain::text, :name::text, :now::timestamptz, :now::timestamptz)
+INSERT INTO company (id, domain, name, owner, created_at, updated_at)
+VALUES (:id::uuid, :domain::text, :name::text, :owner::text, :now::timestamptz,
+    :now::timestamptz)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: change_company

@@ -10,6 +10,7 @@ from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.companies.rules import StoredFilter
 from leadflood.domain.companies.schemas import CompanyLead
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
+from leadflood.engine.db.rows import to_struct
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Row, Tx
 
@@ -27,18 +28,32 @@ class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class LockedCompany(msgspec.Struct, frozen=True):
+    """A company with the user who brought it in; None: nobody who sees only their own leads."""
+
+    row: CompanyRow
+    owner: str | None
+
+
 async def list_companies(
-    db: Reader, companies: StoredFilter, after: str | None, limit: int, offset: int
+    db: Reader,
+    companies: StoredFilter,
+    visibility: Visibility,
+    after: str | None,
+    limit: int,
+    offset: int,
 ) -> list[CompanyRow]:
     """List companies by domain, behind one."""
-    params = msgspec.structs.asdict(companies)
+    params = {**msgspec.structs.asdict(companies), "owner": visibility.owner}
     rows = await db.fetch(SQL.list_companies, **params, after=after, limit=limit, offset=offset)
     return [_company(row) for row in rows]
 
 
-async def count_companies(db: Reader, companies: StoredFilter, bound: int) -> int:
+async def count_companies(
+    db: Reader, companies: StoredFilter, visibility: Visibility, bound: int
+) -> int:
     """Count the companies that fit, up to a bound."""
-    params = msgspec.structs.asdict(companies)
+    params = {**msgspec.structs.asdict(companies), "owner": visibility.owner}
     count: int = await db.fetch_value(SQL.count_companies, **params, bound=bound)
     return count
 
@@ -49,23 +64,24 @@ async def estimate_companies(db: Reader) -> int:
     return count
 
 
-async def find_company(db: Reader, company_id: UUID) -> CompanyRow | None:
-    """Find a company."""
-    row = await db.fetch_one(SQL.find_company, id=company_id)
+async def find_company(db: Reader, company_id: UUID, visibility: Visibility) -> CompanyRow | None:
+    """Find a company that may be seen."""
+    row = await db.fetch_one(SQL.find_company, id=company_id, owner=visibility.owner)
     return None if row is None else _company(row)
 
 
-async def lock_company(tx: Tx, company_id: UUID) -> CompanyRow | None:
-    """Lock a company, so that no lead comes to it meanwhile."""
-    row = await tx.fetch_one(SQL.lock_company, id=company_id)
-    return None if row is None else _company(row)
+async def lock_company(tx: Tx, company_id: UUID, visibility: Visibility) -> LockedCompany | None:
+    """Lock a company that may be seen, so that no lead comes to it meanwhile."""
+    row = await tx.fetch_one(SQL.lock_company, id=company_id, owner=visibility.owner)
+    return None if row is None else LockedCompany(_company(row), row["owner"])
 
 
-async def add_company(
-    tx: Tx, company_id: UUID, domain: str, name: str | None, now: datetime
-) -> bool:
+async def add_company(tx: Tx, company: LockedCompany, now: datetime) -> bool:
     """Add a company; return whether it is new."""
-    added = await tx.fetch_value(SQL.add_company, id=company_id, domain=domain, name=name, now=now)
+    row = company.row
+    added = await tx.fetch_value(
+        SQL.add_company, id=row.id, domain=row.domain, name=row.name, owner=company.owner, now=now
+    )
     return added is not None
 
 
@@ -111,4 +127,4 @@ async def list_leads(
 
 
 def _company(row: Row) -> CompanyRow:
-    return CompanyRow(**dict(row.items()))
+    return to_struct(row, CompanyRow)

@@ -54,6 +54,14 @@ class CompanyFilter(msgspec.Struct, frozen=True, kw_only=True):
     q: str | None = None
 
 
+class CompanyWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of the list: so many behind a domain (None: from the beginning), some skipped."""
+
+    after: str | None = None
+    limit: int
+    offset: int = 0
+
+
 class CompanySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A company in a list; `values` are those that win."""
 

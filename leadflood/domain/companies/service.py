@@ -8,13 +8,14 @@ from msgspec import UNSET
 from leadflood.contracts.normalization import company_domain
 from leadflood.domain.auth.schemas.principals import Editor, Visibility
 from leadflood.domain.companies import repository
-from leadflood.domain.companies.repository import CompanyRow
+from leadflood.domain.companies.repository import CompanyRow, LockedCompany
 from leadflood.domain.companies.rules import read_edits, read_filter
 from leadflood.domain.companies.schemas import (
     CompanyFilter,
     CompanySummary,
     CompanyTotal,
     CompanyView,
+    CompanyWindow,
     CompanyWords,
     NewCompany,
 )
@@ -27,7 +28,7 @@ from leadflood.domain.leads.service.company_values import (
 )
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 from leadflood.engine.ids import Ids
 
 MOST_LEADS = 20
@@ -42,13 +43,22 @@ class CompanyService:
         self._clock = clock
 
     async def list(
-        self, db: Reader, companies: CompanyFilter, after: str | None, limit: int, offset: int
+        self,
+        db: Reader,
+        companies: CompanyFilter,
+        visibility: Visibility,
+        window: CompanyWindow,
     ) -> list[CompanySummary]:
-        """List companies by domain, behind one."""
+        """List companies by domain.
+
+        Who sees only their own leads sees where these work, and the companies they brought in.
+        """
         stored = read_filter(companies)
         if stored is None:
             return []
-        rows = await repository.list_companies(db, stored, after, limit, offset)
+        rows = await repository.list_companies(
+            db, stored, visibility, window.after, window.limit, window.offset
+        )
         values = await find_company_values(db, [row.id for row in rows])
         return [
             CompanySummary(
@@ -57,21 +67,23 @@ class CompanyService:
             for row in rows
         ]
 
-    async def count(self, db: Reader, companies: CompanyFilter) -> CompanyTotal:
-        """Count the companies that fit."""
+    async def count(
+        self, db: Reader, companies: CompanyFilter, visibility: Visibility
+    ) -> CompanyTotal:
+        """Count the companies that fit and may be seen."""
         stored = read_filter(companies)
         if stored is None:
             return CompanyTotal(0, is_estimate=False)
         bound = MOST_COUNTED + 1
-        count = await repository.count_companies(db, stored, bound)
+        count = await repository.count_companies(db, stored, visibility, bound)
         if count < bound:
             return CompanyTotal(count, is_estimate=False)
-        estimate = await repository.estimate_companies(db)
+        estimate = 0 if visibility.is_limited else await repository.estimate_companies(db)
         return CompanyTotal(max(count, estimate), is_estimate=True)
 
     async def get(self, db: Reader, company_id: UUID, visibility: Visibility) -> CompanyView:
         """Return all that is known of a company; of its leads the visible. Raises: NotFound."""
-        row = await repository.find_company(db, company_id)
+        row = await repository.find_company(db, company_id, visibility)
         if row is None:
             raise _not_found(company_id)
         values_of = await find_company_values(db, [company_id])
@@ -95,9 +107,14 @@ class CompanyService:
         edits = read_edits(new)
         company_id, now = company_id_of(domain), self._clock.now()
         name = new.name if isinstance(new.name, str) else None
-        if not await repository.add_company(tx, company_id, domain, name, now):
+        row = CompanyRow(
+            id=company_id, version=1, domain=domain, name=name, created_at=now, updated_at=now
+        )
+        company = LockedCompany(row, editor.visibility.owner)
+        if not await repository.add_company(tx, company, now):
             raise Conflict(
-                f"the company {domain} is there already: look at GET /v1/companies/{company_id}",
+                f"the company {domain} is there already: look at GET /v1/companies/{company_id}"
+                " (it is shown to who has a lead there)",
                 code="leads.company.exists",
             )
         await record_company_edits(tx, company_id, edits, editor.by, self._ids, now)
@@ -106,12 +123,18 @@ class CompanyService:
     async def change(
         self, tx: Tx, company_id: UUID, words: CompanyWords, editor: Editor
     ) -> CompanyView:
-        """Write what a person says. Raises: NotFound, Invalid, PreconditionFailed."""
+        """Write what a person says. Raises: NotFound, Denied, Invalid, PreconditionFailed."""
         edits = read_edits(words)
         company = await self._lock(tx, company_id, editor)
+        if not editor.visibility.allows(company.owner):
+            raise Denied(
+                "leads of others may work there: who sees only their own changes no company but"
+                " those they brought in",
+                code="leads.company.denied",
+            )
         now = self._clock.now()
         if edits or words.name is not UNSET:
-            name = company.name if words.name is UNSET else words.name
+            name = company.row.name if words.name is UNSET else words.name
             await repository.update_company(tx, company_id, name, now)
             await record_company_edits(tx, company_id, edits, editor.by, self._ids, now)
         return await self.get(tx, company_id, editor.visibility)
@@ -130,15 +153,15 @@ class CompanyService:
             )
         await delete_company_values(tx, company_id)
         await repository.delete_company(tx, company_id)
-        return company.domain
+        return company.row.domain
 
-    async def _lock(self, tx: Tx, company_id: UUID, editor: Editor) -> CompanyRow:
-        company = await repository.lock_company(tx, company_id)
+    async def _lock(self, tx: Tx, company_id: UUID, editor: Editor) -> LockedCompany:
+        company = await repository.lock_company(tx, company_id, editor.visibility)
         if company is None:
             raise _not_found(company_id)
-        if editor.if_match not in {None, company.version}:
+        if editor.if_match not in {None, company.row.version}:
             raise PreconditionFailed(
-                f"the company has changed since: it is version {company.version} now",
+                f"the company has changed since: it is version {company.row.version} now",
                 code="leads.company.version_conflict",
             )
         return company

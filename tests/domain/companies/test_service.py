@@ -3,12 +3,18 @@ from uuid import uuid4
 import pytest
 from leadflood.contracts.values import FieldName
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Editor, Visibility
-from leadflood.domain.companies.schemas import CompanyFilter, CompanyWords, NewCompany
+from leadflood.domain.companies.schemas import (
+    CompanyFilter,
+    CompanyWindow,
+    CompanyWords,
+    NewCompany,
+)
 from leadflood.domain.companies.service import CompanyService
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Conflict, NotFound, PreconditionFailed
 from tests.domain.leads.people import CLOCK, IDS, a_person, saved
+from tests.support.statements import sql
 
 SERVICE = CompanyService(IDS, CLOCK)
 ANN = Editor(by="ann")
@@ -31,14 +37,24 @@ async def test_a_person_s_word_wins_over_a_provider_s_and_both_stay_in_history(
     ]
 
 
-async def test_the_leads_of_a_company_are_those_that_the_caller_sees(database: Database) -> None:
-    await saved(database, a_person(("x", "1"), full_name="Ann Lee", company_domain="acme.com"))
+async def test_a_company_and_its_leads_are_shown_to_who_has_one_of_them(
+    database: Database,
+) -> None:
+    for number, name in enumerate(("Ann Lee", "Bob Kay")):
+        person = a_person(("x", str(number)), full_name=name, company_domain="acme.com")
+        await saved(database, person)
+    rep = Visibility(uuid4())
+    await database.execute(
+        sql("UPDATE lead SET owner = $1 WHERE full_name = 'Bob Kay'", "owner"), owner=rep.owner
+    )
 
     everything = await SERVICE.get(database, ACME, EVERYTHING)
-    limited = await SERVICE.get(database, ACME, Visibility(uuid4()))
+    limited = await SERVICE.get(database, ACME, rep)
 
-    assert [lead.full_name for lead in everything.leads] == ["Ann Lee"]
-    assert (limited.lead_count, limited.leads) == (0, ())
+    assert everything.lead_count == 2
+    assert (limited.lead_count, [lead.full_name for lead in limited.leads]) == (1, ["Bob Kay"])
+    with pytest.raises(NotFound):
+        await SERVICE.get(database, ACME, Visibility(uuid4()))
 
 
 async def test_a_company_without_leads_is_deleted_with_its_values(
@@ -76,5 +92,6 @@ async def test_what_is_not_there_is_not_found_and_a_filter_that_fits_nothing_lis
 ) -> None:
     with pytest.raises(NotFound):
         await SERVICE.get(database, uuid4(), EVERYTHING)
-    assert await SERVICE.list(database, CompanyFilter(q="!"), None, 10, 0) == []
-    assert (await SERVICE.count(database, CompanyFilter(q="!"))).count == 0
+    nothing = CompanyFilter(q="!")
+    assert await SERVICE.list(database, nothing, EVERYTHING, CompanyWindow(limit=10)) == []
+    assert (await SERVICE.count(database, nothing, EVERYTHING)).count == 0
