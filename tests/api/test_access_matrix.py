@@ -16,7 +16,8 @@ import anyio
 import jwt
 import msgspec
 import pytest
-from leadflood.api.http.field_rights import list_guarded_fields
+from leadflood.api.http.answer_rights import find_readers
+from leadflood.api.http.field_rights import list_guarded_fields, list_hidden_fields
 from leadflood.api.http.openapi import describe
 from leadflood.api.http.routing import Route, Signature
 from leadflood.api.routes import list_routes
@@ -270,6 +271,50 @@ FIELDS: dict[str, dict[str, str]] = {
     },
 }
 """What fields of a request, or some of their values, need beside the route's permission."""
+ANSWERS: dict[str, dict[str, str]] = {
+    "GET /v1/leads/{leadId}": {
+        "messages": "needs messages:read",
+        "score.contributions": "needs icps:read",
+        "score.trace": "needs icps:read",
+        "score.explanation": "needs icps:read",
+        "score.needs": "needs icps:read",
+    },
+    **{
+        name: {"owner": "needs leads:read", "tags": "needs leads:read"}
+        for name in (
+            "PUT /v1/leads/{leadId}/restoration",
+            "PUT /v1/leads/{leadId}/owner",
+            "PUT /v1/leads/{leadId}/tags/{tag}",
+            "DELETE /v1/leads/{leadId}/tags/{tag}",
+        )
+    },
+}
+"""Fields of answers that are left out for who lacks a permission."""
+READERS: dict[str, str] = {
+    "PATCH /v1/users/{userId}": "users:read",
+    "DELETE /v1/users/{userId}": "users:read",
+    "PATCH /v1/team": "settings:read",
+    "POST /v1/icps": "icps:read",
+    "PUT /v1/icps/{icpId}": "icps:read",
+    "DELETE /v1/icps/{icpId}/archival": "icps:read",
+    "PUT /v1/icps/{icpId}/rules": "icps:read",
+    "POST /v1/icps/{icpId}/rules": "icps:read",
+    "PATCH /v1/icps/{icpId}/rules/{position}": "icps:read",
+    "DELETE /v1/icps/{icpId}/rules/{position}": "icps:read",
+    "POST /v1/companies": "leads:read",
+    "PATCH /v1/companies/{companyId}": "leads:read",
+    "POST /v1/leads/{leadId}/activities": "leads:read",
+    "PATCH /v1/activities/{activityId}": "leads:read",
+    "PATCH /v1/leads/{leadId}": "leads:read",
+    "PUT /v1/bulk/{runId}/cancellation": "leads:read",
+    "PATCH /v1/messages/{messageId}": "messages:read",
+    "PUT /v1/messages/{messageId}/approval": "messages:read",
+    "PUT /v1/messages/{messageId}/rejection": "messages:read",
+    "POST /v1/messages/{messageId}/send": "messages:read",
+    "POST /v1/templates": "messages:read",
+    "POST /v1/suppressions": "messages:read",
+}
+"""What the whole answer of a change needs besides; without it only ids and version are shown."""
 DANGEROUS = {
     "autopilot",
     "capMicros",
@@ -379,6 +424,17 @@ def test_each_field_with_a_right_is_in_the_table(table: list[Route]) -> None:
     assert {name: fields for name, fields in rights.items() if fields} == FIELDS
 
 
+def test_each_part_of_an_answer_with_a_right_is_in_the_table(table: list[Route]) -> None:
+    rights = {
+        route.name: {field.name: field.right.text for field in fields}
+        for route in table
+        if (fields := list_hidden_fields(Signature.of(route).answer))
+    }
+
+    assert rights == ANSWERS
+    assert find_readers(table) == READERS
+
+
 def test_no_field_that_sends_spends_overwrites_or_grants_is_free(table: list[Route]) -> None:
     for route in table:
         names = names_within(Signature.of(route).body)
@@ -406,6 +462,10 @@ def test_the_table_is_printed() -> None:
         print(f"{name:60} {need:18} {roles}")  # noqa: T201 - this is what it is for
         for field, right in FIELDS.get(name, {}).items():
             print(f"    {field:56} {right}")  # noqa: T201 - same
+        for field, right in ANSWERS.get(name, {}).items():
+            print(f"    answer: {field:48} {right}")  # noqa: T201 - same
+        if name in READERS:
+            print(f"    answer: {'all but ids and version':48} needs {READERS[name]}")  # noqa: T201 - same
 
 
 async def test_an_open_route_asks_for_nothing(fort: Client, table: list[Route]) -> None:

@@ -7,8 +7,13 @@ from typing import Any
 
 import msgspec
 
+from leadflood.api.http.answer_rights import AnswerRights
 from leadflood.api.http.decoding import decode_body, decode_path, decode_query, unknown_parameter
-from leadflood.api.http.field_rights import list_guarded_fields, require_field_rights
+from leadflood.api.http.field_rights import (
+    list_guarded_fields,
+    list_hidden_fields,
+    require_field_rights,
+)
 from leadflood.api.http.naming import snake_case
 from leadflood.api.http.pagination import PageRequest, names_in
 from leadflood.api.http.platform import Platform
@@ -17,6 +22,7 @@ from leadflood.api.http.responses import PartialResponse
 from leadflood.api.http.routing import Route, Signature
 from leadflood.api.http.unit_of_work import LateUnitOfWork, run_once
 from leadflood.api.http.uploads import Upload
+from leadflood.domain.auth.schemas.roles import Permission
 
 Parts = Mapping[type, object]
 NO_PARTS: Parts = MappingProxyType({})
@@ -25,11 +31,16 @@ NO_PARTS: Parts = MappingProxyType({})
 class Endpoint:
     """A route at work: plain strings and bytes in, a struct or a page out.
 
-    `services` gives the services of the node's present life; `parts` are those of the server.
+    `services` gives the services of the node's present life; `parts` are those of the server;
+    `reader` is the permission that a change's answer needs besides.
     """
 
     def __init__(
-        self, route: Route, services: Callable[[], Platform], parts: Parts = NO_PARTS
+        self,
+        route: Route,
+        services: Callable[[], Platform],
+        parts: Parts = NO_PARTS,
+        reader: Permission | None = None,
     ) -> None:
         self.route = route
         self.signature = signature = Signature.of(route)
@@ -37,6 +48,7 @@ class Endpoint:
         body = signature.body
         self._decode = msgspec.json.Decoder(body).decode if body is not None else None
         self._guarded = list_guarded_fields(body)
+        self._rights = AnswerRights(list_hidden_fields(signature.answer), reader)
         self._path = [(snake_case(name), name, kind) for name, kind in signature.path.items()]
         self._parts = _find_parts(route, signature, parts)
         self.is_versioned = signature.is_versioned
@@ -77,7 +89,9 @@ class Endpoint:
         if self.route.takes:
             arguments["upload"] = upload
         answer = await self._call(arguments, caller)
-        return PartialResponse(answer, self._pick(answer, selected)) if selected else answer
+        if selected:
+            answer = PartialResponse(answer, self._pick(answer, selected))
+        return self._rights.cut(answer, caller.principal)
 
     def _read_query(
         self, pairs: list[tuple[str, str]], arguments: dict[str, Any]

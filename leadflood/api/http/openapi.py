@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 
 from leadflood import __version__
+from leadflood.api.http.answer_rights import find_readers
+from leadflood.api.http.field_rights import list_hidden_fields
 from leadflood.api.http.json_schema import build_schemas
 from leadflood.api.http.problems import CONTENT_TYPE, Problem, phrase_of, status_of
 from leadflood.api.http.responses import RawResponse, Streamed
 from leadflood.api.http.routing import Route, Signature
 from leadflood.api.http.uploads import FORM
+from leadflood.domain.auth.schemas.roles import Permission
 
 REF = "#/components/schemas/{name}"
 _PLAIN = {"application/json", "application/problem+json"}
@@ -39,9 +42,14 @@ def describe(routes: Sequence[Route], description: str = "") -> dict[str, Any]:
     for _, contract in contracts:
         if contract.selectable:
             schema_of[_part_of(contract)] = _describe_part(contract, schema_of, components)
+    for _, contract in contracts:
+        _free_hidden(contract, components)
+    readers = find_readers(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route, contract in contracts:
         operation = _operation(route, contract, schema_of)
+        if route.name in readers:
+            _show_reader(operation, route, readers[route.name])
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -57,6 +65,23 @@ def describe(routes: Sequence[Route], description: str = "") -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _free_hidden(contract: Signature, components: dict[str, Any]) -> None:
+    """Take fields that a reader may have no right to from those that an answer always has."""
+    for field in list_hidden_fields(contract.answer):
+        component = components[field.holder.__name__]
+        name = field.name.rpartition(".")[2]
+        component["required"] = [each for each in component["required"] if each != name]
+
+
+def _show_reader(operation: dict[str, Any], route: Route, permission: Permission) -> None:
+    """Describe what is shown of a change to who may not look at what was changed."""
+    operation["x-answer-permission"] = permission.value
+    text = f"Without {permission.value}: its ids and its version alone."
+    ids = {"type": "object", "description": text}
+    for media in operation["responses"][str(route.status.value)]["content"].values():
+        media["schema"] = {"anyOf": [media["schema"], ids]}
 
 
 def _part_of(contract: Signature) -> str:

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 from aiohttp import hdrs, web
 
+from leadflood.api.http.answer_rights import find_readers
 from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.authorization import Authorizer
 from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
@@ -131,7 +132,10 @@ class Server:
         app = web.Application(client_max_size=self._http.body_bytes, middlewares=MIDDLEWARES)
         app[ENVIRONMENT] = self._environment
         app.on_shutdown.append(end_streams)
-        endpoints = [Endpoint(route, self._services, parts) for route in routes]
+        readers_of = find_readers(routes)
+        endpoints = [
+            Endpoint(route, self._services, parts, readers_of.get(route.name)) for route in routes
+        ]
         readers = {each.route.path: each for each in endpoints if each.route.method == "GET"}
         for endpoint in endpoints:
             route = endpoint.route
@@ -235,6 +239,7 @@ class RouteHandler:
         version = max(versions)
         if len(versions) > 1 and self._reader is not None and self._reader.is_versioned:
             present = await self._reader.answer(request.match_info, [], b"", caller)
+            present = present.resource if isinstance(present, PartialResponse) else present
             version = present.version if present.version in versions else NO_VERSION
         return msgspec.structs.replace(caller, if_match=version)
 

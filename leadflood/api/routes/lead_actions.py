@@ -14,6 +14,8 @@ from leadflood.api.http.unit_of_work import LateUnitOfWork, UnitOfWork
 from leadflood.api.routes.leads import Providers
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
+from leadflood.domain.auth.schemas.field_rights import needs
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.leads.schemas.events import LeadChanged
 from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
@@ -95,8 +97,8 @@ class LeadStanding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     id: UUID
     version: int
-    owner: str | None
-    tags: tuple[str, ...]
+    owner: Annotated[str | None, needs(Permission.LEADS_READ)]
+    tags: Annotated[tuple[str, ...], needs(Permission.LEADS_READ)]
     deleted_at: datetime | None
 
 

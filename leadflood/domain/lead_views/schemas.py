@@ -10,7 +10,9 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Band, FieldName, Micros
+from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.icp.schemas import Operator, RuleField, RuleKind, RuleValue
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.schemas.profiles import LeadView
@@ -212,6 +214,7 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A score, why it is so, and what would make it HIGH. Points are in 1/1000.
 
     `needs` are the fewest values that would have to be different; none for a lead that is HIGH.
+    What tells the ICP's rules is left out for who may not read ICPs.
     """
 
     id: UUID
@@ -221,10 +224,10 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     score_milli: int
     band: Band
     is_filtered_out: bool
-    contributions: tuple[ContributionView, ...]
-    trace: tuple[RuleView, ...]
-    explanation: tuple[str, ...]
-    needs: Needs
+    contributions: Annotated[tuple[ContributionView, ...], needs(Permission.ICPS_READ)]
+    trace: Annotated[tuple[RuleView, ...], needs(Permission.ICPS_READ)]
+    explanation: Annotated[tuple[str, ...], needs(Permission.ICPS_READ)]
+    needs: Annotated[Needs, needs(Permission.ICPS_READ)]
     algorithm: str
     algorithm_version: int
     created_at: datetime
@@ -239,7 +242,7 @@ class LeadDetail(LeadView, frozen=True, kw_only=True, rename="camel"):
     cost_micros: Micros
     records: Sequence[LeadRecord]
     score: ScoreView | None
-    messages: Sequence[MessageView]
+    messages: Annotated[Sequence[MessageView], needs(Permission.MESSAGES_READ)]
     opt_ins: Sequence[OptInView]
 
 

@@ -30,6 +30,11 @@ class FieldRight:
         raise NotImplementedError
 
     @property
+    def hides(self) -> bool:
+        """Whether the field is left out of an answer for who has no right to it."""
+        return False
+
+    @property
     def schema(self) -> dict[str, Any]:
         """The right as OpenAPI shows it."""
         return {"text": self.text}
@@ -54,6 +59,11 @@ class PermissionRight(FieldRight):
     def schema(self) -> dict[str, Any]:
         values = {"values": list(self.values)} if self.values else {}
         return {**super().schema, "permission": self.permission.value, **values}
+
+    @property
+    @override
+    def hides(self) -> bool:
+        return type(self) is PermissionRight and not self.values
 
 
 class ConditionalRight(PermissionRight):
