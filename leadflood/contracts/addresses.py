@@ -7,6 +7,8 @@ from leadflood.engine.errors import Invalid
 
 _PLAIN = r"[^\s@<>(),;:\"\[\]\\\x00-\x1f\x7f]"
 _MAILBOX = re.compile(rf"{_PLAIN}{{1,64}}@{_PLAIN}{{1,253}}")
+MOST_DOMAIN_CHARS = 253
+MOST_LABEL_CHARS = 63
 _MAX_DOMAIN_LABELS = 8
 _MIN_PHONE_DIGITS = 7
 
@@ -38,9 +40,19 @@ def normalize_domain(domain: str) -> str:
     """Return a domain in lower-case ASCII, without a dot at its end."""
     plain = domain.strip().strip(".").casefold()
     try:
-        return plain.encode("idna").decode("ascii")
-    except UnicodeError:
+        return ascii_domain(plain)
+    except ValueError:
         return plain
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain as DNS knows it. Raises: ValueError when it cannot be one.
+
+    One longer than DNS allows is not encoded: that takes seconds for a few thousand letters.
+    """
+    if len(domain) > MOST_DOMAIN_CHARS or max(map(len, domain.split("."))) > MOST_LABEL_CHARS:
+        raise ValueError("it is longer than a domain can be (RFC 1035)")
+    return domain.encode("idna").decode("ascii")
 
 
 def list_domains(address: str) -> list[str]:

@@ -13,6 +13,7 @@ import phonenumbers
 import tldextract
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from leadflood.contracts.addresses import MOST_DOMAIN_CHARS, ascii_domain
 from leadflood.contracts.countries import find_country
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import EmailStatus, FieldName
@@ -216,12 +217,12 @@ def _in_bounds(number: float) -> int | None:
 def _host_of(text: str) -> str | None:
     try:
         host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
-        ascii_host = host.rstrip(".").encode("idna").decode() if not host.isascii() else host
+        ascii_host = host if host.isascii() else ascii_domain(host.rstrip("."))
     except ValueError:
         return None
     host = ascii_host.rstrip(".")
     labels = host.split(".")
-    if len(host) > 253 or not all(_LABEL.match(label) for label in labels):  # noqa: PLR2004 - RFC 1035
+    if len(host) > MOST_DOMAIN_CHARS or not all(_LABEL.match(label) for label in labels):
         return None
     return None if labels[-1].isdigit() else host
 

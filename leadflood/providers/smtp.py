@@ -25,6 +25,7 @@ import aiosmtplib
 import msgspec
 from anyio import move_on_after
 
+from leadflood.contracts.addresses import ascii_domain
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt, Sender
 from leadflood.contracts.provider_client import (
@@ -378,8 +379,7 @@ def _check(message: OutgoingMessage) -> None:
 def _address(field: str, spec: str, name: str) -> Address:
     local, _, domain = spec.strip().rpartition("@")
     try:
-        ascii_domain = domain.encode("idna").decode()
-        address = Address(one_line(name), addr_spec=f"{local}@{ascii_domain}")
+        address = Address(one_line(name), addr_spec=f"{local}@{ascii_domain(domain)}")
         local.encode("ascii")
     except (MessageError, ValueError, IndexError) as error:
         raise Invalid.field(

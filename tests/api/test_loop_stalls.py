@@ -29,6 +29,8 @@ MOST_SECONDS = 0.25
 P99_SECONDS = 0.1
 LEADS = 12
 
+LETTERS = ("ab", "\ufdfa")
+"""Plain ones, and one that becomes eighteen where it is normalized."""
 PATTERNS = (r"[\pL]{500}", r"(\pL|\pN){10}", r"[ab]{1,1000}z", r"(?:.?){300}q", r"\w+")
 HOSTILE = (
     b'{"name": ' + b"9" * BODY_BYTES + b"}",
@@ -81,8 +83,9 @@ async def alone(
 class CostliestBodies:
     """Writes about the largest value that a schema of a document allows."""
 
-    def __init__(self, schemas: Mapping[str, Any]) -> None:
+    def __init__(self, schemas: Mapping[str, Any], letters: str) -> None:
         self._schemas = schemas
+        self._letters = letters
 
     def write(self, schema: Mapping[str, Any], size: int) -> Any:
         """Return a value of about `size` bytes of JSON."""
@@ -92,7 +95,7 @@ class CostliestBodies:
         writers: dict[str, Callable[[Mapping[str, Any], int], Any]] = {
             "object": self._object,
             "array": self._array,
-            "string": _text,
+            "string": self._text,
             "integer": _number,
             "number": _number,
         }
@@ -123,21 +126,21 @@ class CostliestBodies:
             size -= len(msgspec.json.encode(items[-1])) + 1
         return items
 
+    def _text(self, schema: Mapping[str, Any], size: int) -> str:
+        match schema.get("format"), schema.get("pattern", ""):
+            case "uuid", _:
+                return str(uuid4())
+            case "date-time", _:
+                return "2026-11-01T00:00:00Z"
+            case _, "^[A-Z]{2}$":
+                return "DE"
+            case _:
+                count = size // len(self._letters.encode())
+                return (self._letters * count)[: schema.get("maxLength", size)]
+
 
 def _number(schema: Mapping[str, Any], _size: int) -> Any:
     return schema.get("maximum", schema.get("minimum", 1))
-
-
-def _text(schema: Mapping[str, Any], size: int) -> str:
-    match schema.get("format"), schema.get("pattern", ""):
-        case "uuid", _:
-            return str(uuid4())
-        case "date-time", _:
-            return "2026-11-01T00:00:00Z"
-        case _, "^[A-Z]{2}$":
-            return "DE"
-        case _:
-            return ("ab" * (size // 2))[: schema.get("maxLength", size)]
 
 
 def rules_of(pattern: str, count: int = 100) -> list[dict[str, Any]]:
@@ -163,11 +166,23 @@ def costly_bodies(path: str) -> Iterator[Any]:
         yield {"name": "t", "channel": "email", "subject": "s", "body": "{{ offer }}" * 100}
         yield {"name": "t", "channel": "email", "subject": "s", "body": "{% if a %}" * 1_500}
         yield {"name": "t", "channel": "email", "subject": "s", "body": "{" * 19_000}
+    words = ("Zoë de la " * 400)[:3_900]
+    if path == "/v1/leads":
+        texts = dict.fromkeys(("title", "city", "companyName", "companyIndustry"), words)
+        technologies = [f"{number} {words}" for number in range(200)]
+        yield {"email": "much@acme.example", **texts, "companyTechnologies": technologies}
+    if path == "/v1/leads/{leadId}":
+        yield {"companyTechnologies": [f"{number} {words}"[:500] for number in range(200)]}
+    if path == "/v1/leads/bulk":
+        ids = [str(uuid4()) for _ in range(10_000)]
+        yield {"action": "tag", "tag": "x", "ids": ids, "preview": True}
+        yield {"action": "tag", "tag": "x", "filter": {"q": "ab " * 60}, "preview": True}
 
 
 async def test_no_body_that_an_operation_allows_stops_the_loop(alone: Client) -> None:
     document = (await alone.get("/openapi.json")).json
-    bodies = CostliestBodies(document["components"]["schemas"])
+    schemas = document["components"]["schemas"]
+    writers = [CostliestBodies(schemas, letters) for letters in LETTERS]
     icp = (await alone.post("/v1/icps", {"name": "Ops", "target": {"titles": ["COO"]}})).json
     lead = (await alone.post("/v1/leads", a_lead(icp["id"]))).json
     ids = {"icpId": icp["profileId"], "leadId": lead["leadId"], "position": "0"}
@@ -191,8 +206,8 @@ async def test_no_body_that_an_operation_allows_stops_the_loop(alone: Client) ->
             for kind, media in content.items():
                 if kind != "application/json":
                     continue
-                body = bodies.write(media["schema"], BODY_BYTES)
-                costly = [msgspec.json.encode(each) for each in (body, *costly_bodies(template))]
+                bodies = [writer.write(media["schema"], BODY_BYTES) for writer in writers]
+                costly = [msgspec.json.encode(each) for each in (*bodies, *costly_bodies(template))]
                 for raw in (*costly, *(HOSTILE if template == "/v1/leads" else ())):
                     await send(name, method.upper(), path, raw, kind)
     csv = b"Email,Name,Title\n" + b"a@acme.example,Ann,COO\n" * 40_000

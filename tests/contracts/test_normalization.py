@@ -89,6 +89,8 @@ def test_a_host_belongs_to_the_domain_that_was_registered(
         ("localhost", None),
         ("not a domain", None),
         ("http://münchen.de", "xn--mnchen-3ya.de"),
+        ("\ufdfa" * 4_000, None),
+        ("\ufdfa" * 64 + ".de", None),
         ("", None),
     ],
 )

@@ -19,7 +19,9 @@ from leadflood.domain.leads.service.leads import lead_not_found
 from leadflood.domain.runs.schemas import RunCap, Sends
 from leadflood.engine.errors import Conflict, Invalid, NotFound
 
-Providers = tuple[Annotated[str, msgspec.Meta(max_length=40)], ...]
+Providers = Annotated[
+    tuple[Annotated[str, msgspec.Meta(max_length=40)], ...], msgspec.Meta(max_length=50)
+]
 
 
 class NewLead(LeadInput, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

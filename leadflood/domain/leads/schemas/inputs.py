@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.contracts.normalization import MAX_TEXT
+
 
 class CreatedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A lead is in; `jobId` is its first step, `runId` the whole of its way."""
@@ -40,6 +42,9 @@ class OptInInput(
 OptIns = Annotated[tuple[OptInInput | str, ...], msgspec.Meta(max_length=10)]
 
 
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
 class LeadInput(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
@@ -50,21 +55,21 @@ class LeadInput(
     proves it; of a channel that is named alone, the request itself is the evidence.
     """
 
-    email: str = ""
-    first_name: str = ""
-    last_name: str = ""
-    full_name: str = ""
-    title: str = ""
-    phone: str = ""
-    linkedin_url: str = ""
-    city: str = ""
-    country: str = ""
-    company_name: str = ""
-    company_domain: str = ""
-    company_industry: str = ""
-    company_size: int | str = ""
-    company_country: str = ""
-    company_technologies: tuple[str, ...] = ()
+    email: Text = ""
+    first_name: Text = ""
+    last_name: Text = ""
+    full_name: Text = ""
+    title: Text = ""
+    phone: Text = ""
+    linkedin_url: Text = ""
+    city: Text = ""
+    country: Text = ""
+    company_name: Text = ""
+    company_domain: Text = ""
+    company_industry: Text = ""
+    company_size: int | Text = ""
+    company_country: Text = ""
+    company_technologies: Annotated[tuple[Text, ...], msgspec.Meta(max_length=200)] = ()
     opt_in: OptIns = ()
 
 
