@@ -15,6 +15,7 @@ from leadflood.api.http.client_address import Proxies, bucket_of, plain
 from leadflood.api.http.settings import Settings
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.obs.log import log
+from leadflood.engine.obs.metrics import RouteMetrics
 from leadflood.engine.open_files import read_limit
 
 LOOK_SECONDS = 1.0
@@ -48,15 +49,17 @@ def most_connections() -> int:
 class Connections:
     """Knows all connections, which of them are answered, and since when the others idle."""
 
-    def __init__(self, idle_seconds: float, limits: Limits, proxies: Proxies) -> None:
+    def __init__(
+        self, idle_seconds: float, limits: Limits, proxies: Proxies, metrics: RouteMetrics
+    ) -> None:
         self._idle_seconds = idle_seconds
         self._limits = limits
         self._proxies = proxies
+        self._metrics = metrics
         self._address_of: dict[web.RequestHandler, str] = {}
         self._by_address: dict[str, set[web.RequestHandler]] = {}
         # the longest idle first
         self._idle_since: dict[web.RequestHandler, float] = {}
-        self.cut_count = 0
         self._reported_at = float("-inf")
 
     def __len__(self) -> int:
@@ -78,6 +81,7 @@ class Connections:
         if surplus is not connection:
             self._by_address.setdefault(address, set()).add(connection)
             self._address_of[connection] = address
+            self._metrics.connections = len(self)
             self._idle_since[connection] = REAL_TIME.monotonic()
 
     def remove(self, connection: web.RequestHandler) -> None:
@@ -87,6 +91,7 @@ class Connections:
         if address is not None:
             others = self._by_address[address]
             others.discard(connection)
+            self._metrics.connections = len(self)
             if not others:
                 del self._by_address[address]
 
@@ -120,11 +125,16 @@ class Connections:
 
     def _report_full(self, limit: str) -> None:
         """Count a connection that was one too many; log it once a second at most."""
-        self.cut_count += 1
+        self._metrics.connections_cut += 1
         now = REAL_TIME.monotonic()
         if now - self._reported_at >= LOOK_SECONDS:
             self._reported_at = now
-            log.warning("http.connections.full", limit=limit, open=len(self), cut=self.cut_count)
+            log.warning(
+                "http.connections.full",
+                limit=limit,
+                open=len(self),
+                cut=self._metrics.connections_cut,
+            )
 
     def _cut(self, connection: web.RequestHandler) -> None:
         """End a connection at once: what its client has not taken yet is dropped."""

@@ -76,7 +76,7 @@ class Server:
         self._environment = Environment(
             http=http,
             metrics=metrics,
-            connections=Connections(http.idle_seconds, limits, proxies),
+            connections=Connections(http.idle_seconds, limits, proxies, metrics),
             proxies=proxies,
             ids=platform.ids,
             log=log.bind(),

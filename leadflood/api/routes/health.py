@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.api.http.responses import RawResponse, json_response
 from leadflood.api.http.routing import get
@@ -38,4 +39,5 @@ async def show_readiness(services: Services) -> RawResponse:
 async def show_metrics(services: Services, routes: RouteMetrics, loop_lag: LoopLag) -> RawResponse:
     """Show all numbers in Prometheus' text form."""
     readings = await services.control.metrics.read(routes, loop_lag)
-    return RawResponse(body=metrics.write(readings), content_type=metrics.CONTENT_TYPE)
+    body = await to_thread.run_sync(metrics.write, readings)
+    return RawResponse(body=body, content_type=metrics.CONTENT_TYPE)

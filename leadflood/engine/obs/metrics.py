@@ -12,6 +12,7 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 from typing_extensions import override
@@ -69,20 +70,30 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteMetrics:
-    """How often each route answered what, and how fast."""
+    """How often each route answered what, and how fast; how many requests and connections stand.
+
+    How answers spread over time is kept by method: by route it would be most of a scrape.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, int], int] = {}
-        self.seconds: dict[str, Buckets] = {}
+        self.seconds: dict[str, list[float]] = {}
+        self.spread: dict[str, Buckets] = {}
         self.open = 0
         self.streams = 0
+        self.connections = 0
+        self.connections_cut = 0
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
         key = (route, status)
         self.answers[key] = self.answers.get(key, 0) + 1
-        if (buckets := self.seconds.get(route)) is None:
-            buckets = self.seconds[route] = Buckets(LATENCY_BUCKETS_SECONDS)
+        total = self.seconds.setdefault(route, [0, 0.0])
+        total[0] += 1
+        total[1] += seconds
+        method = route.partition(" ")[0]
+        if (buckets := self.spread.get(method)) is None:
+            buckets = self.spread[method] = Buckets(LATENCY_BUCKETS_SECONDS)
         buckets.observe(seconds)
 
 
@@ -204,8 +215,20 @@ def _tell_routes(routes: RouteMetrics) -> Iterator[Metric]:
     for (route, status), count in sorted(routes.answers.items()):
         answers.add_metric([route, str(status)], count)
     yield answers
+    seconds = SummaryMetricFamily(
+        "leadflood_http_seconds", "How long answers of a route took.", labels=["route"]
+    )
+    for route, (times, total) in sorted(routes.seconds.items()):
+        seconds.add_metric([route], int(times), total)
+    yield seconds
     yield _histogram(
-        "http_seconds", "How long an answer took.", "route", sorted(routes.seconds.items())
+        "http_method_seconds", "How long an answer took.", "method", sorted(routes.spread.items())
+    )
+    yield GaugeMetricFamily("leadflood_http_connections", "Connections open.", routes.connections)
+    yield CounterMetricFamily(
+        "leadflood_http_connections_cut",
+        "Connections ended because there were too many.",
+        routes.connections_cut,
     )
     yield GaugeMetricFamily("leadflood_http_open", "Requests being answered.", routes.open)
     yield GaugeMetricFamily(

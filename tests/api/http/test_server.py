@@ -152,9 +152,9 @@ async def test_guesses_of_the_operator_s_token_are_throttled_and_the_right_one_i
 ) -> None:
     async with running_api(node, token=TOKEN) as api:
         guesser = api.holding("a guess")
-        statuses = [(await guesser.get("/metrics")).status for _ in range(MOST_WRONG)]
-        throttled = await guesser.get("/metrics")
-        knows = await api.get("/metrics")
+        statuses = [(await guesser.get("/v1/icps")).status for _ in range(MOST_WRONG)]
+        throttled = await guesser.get("/v1/icps")
+        knows = await api.get("/v1/icps")
 
     assert set(statuses) == {401}
     assert throttled.status == 429
