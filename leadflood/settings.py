@@ -66,6 +66,7 @@ AT_LEAST_ONE = frozenset(
 )
 OF_MANY_LINES = frozenset({"postal_address"})
 MOST_PORT = 65_535
+MIN_TOKEN_CHARS = 32
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
@@ -222,6 +223,9 @@ def _check_values(settings: Settings) -> None:
         for path, value in _leaves("", msgspec.to_builtins(settings))
         if (problem := _problem_of(path.rpartition(".")[2], value))
     ]
+    if 0 < len(settings.http.token) < MIN_TOKEN_CHARS:
+        problem = f"write at least {MIN_TOKEN_CHARS} characters, such as `openssl rand -hex 32`"
+        problems.append(FieldProblem("http.token", problem))
     problems += [
         FieldProblem("enrichment.order", f"{name!r}: use {', '.join(ENRICHER_NAMES)}")
         for name in settings.enrichment.order

@@ -103,6 +103,8 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
         ({"LEADFLOOD_PROVIDERS__PDL__KEY": "k"}, "providers.pdl: Object contains unknown field"),
         ({"LEADFLOOD_DATA__X": "1"}, "data"),
         ({"LEADFLOOD_HTTP__TOKEN_FILE": "/nowhere"}, "LEADFLOOD_HTTP__TOKEN_FILE"),
+        ({"LEADFLOOD_HTTP__TOKEN": "a"}, "http.token"),
+        ({"LEADFLOOD_HTTP__TOKEN": "a" * 31}, "http.token"),
         ({"LEADFLOOD_HTTP": "1", "LEADFLOOD_HTTP__PORT__X": "1"}, "http.port"),
     ],
 )
@@ -171,7 +173,7 @@ def test_no_listing_tells_a_password() -> None:
     input_file = {
         "DATABASE_URL": "postgresql://me:hunter2@h/x",
         "LEADFLOOD_PROVIDERS__SMTP__BASE_URL": "smtp://me:hunter2@mail.example:587",
-        "LEADFLOOD_HTTP__TOKEN": "hunter2",
+        "LEADFLOOD_HTTP__TOKEN": "hunter2" * 5,
     }
 
     listed = dict(list_settings(load_settings(environment=input_file)))
@@ -184,7 +186,8 @@ def test_every_variable_of_the_example_is_a_setting() -> None:
     text = (CONFIG / "example.env").read_text("utf-8")
     values = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.MULTILINE))
     filled = {
-        name: value or ("5" if name.endswith("MICROS") else "x") for name, value in values.items()
+        name: value or ("5" if name.endswith("MICROS") else "x" * 32)
+        for name, value in values.items()
     }
 
     settings = load_settings(environment=filled)

@@ -18,10 +18,10 @@ STATEMENTS = (
         key bytea PRIMARY KEY CHECK (octet_length(key) = 32),
         body_hash bytea NOT NULL,
         answer bytea NOT NULL,
-        created_at timestamptz NOT NULL
+        expires_at timestamptz NOT NULL
     )
     """,
-    "CREATE INDEX idempotency_age ON idempotency (created_at)",
+    "CREATE INDEX idempotency_age ON idempotency (expires_at)",
     """
     CREATE TABLE stream_ticket (
         hash bytea PRIMARY KEY CHECK (octet_length(hash) = 32),
@@ -32,6 +32,13 @@ STATEMENTS = (
     """
     COMMENT ON TABLE stream_ticket IS 'opens one event stream once: the ticket is kept as a
     hash'
+    """,
+    """
+    CREATE TABLE untrusted_proxy (
+        peer text PRIMARY KEY,
+        requests bigint NOT NULL,
+        seen_at timestamptz NOT NULL
+    )
     """,
 )
 
@@ -44,5 +51,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("stream_ticket", "idempotency"):
+    for table in ("untrusted_proxy", "stream_ticket", "idempotency"):
         run(f"DROP TABLE {table}")

@@ -107,11 +107,11 @@ STATEMENTS = (
         id uuid PRIMARY KEY,
         at timestamptz NOT NULL,
         account bytea NOT NULL,
-        address text NOT NULL
+        origin text NOT NULL
     )
     """,
     "CREATE INDEX login_attempt_of_account ON login_attempt (account, at)",
-    "CREATE INDEX login_attempt_from_address ON login_attempt (address, at)",
+    "CREATE INDEX login_attempt_from_origin ON login_attempt (origin, at)",
     "CREATE INDEX login_attempt_age ON login_attempt (at)",
     """
     CREATE TABLE known_address (

@@ -556,6 +556,7 @@ def forged(token: str, key: SigningKey) -> dict[str, str]:
         "expires at a text": ours(exp=str(claims["exp"])),
         "expires at a fraction": ours(exp=claims["exp"] + 0.5),
         "expires at infinity": ours(exp=1e999),
+        "expires in a million years": ours(exp=10**14),
         "another issuer": ours(iss="evil"),
         "another audience": ours(aud="other-api"),
         "audiences": ours(aud=["leadflood-api"]),

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import anyio
 import msgspec
 import pytest
+from leadflood.api.http.idempotency import PLAIN_MEMORY
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.responses import RawResponse
 from leadflood.api.http.unit_of_work import LateUnitOfWork
@@ -103,7 +104,9 @@ async def test_a_rep_deletes_and_assigns_nothing_and_sees_only_their_own_actions
 
 
 async def start(node: Node, body: BulkBody, caller: Caller) -> UUID:
-    late_uow: LateUnitOfWork[RawResponse] = LateUnitOfWork(node.services, caller, RawResponse, None)
+    late_uow: LateUnitOfWork[RawResponse] = LateUnitOfWork(
+        node.services, caller, RawResponse, PLAIN_MEMORY
+    )
     page = await start_bulk_action.handler(body, caller, node.services, late_uow)
     assert page.status == 202
     return UUID(msgspec.json.decode(page.body)["runId"])

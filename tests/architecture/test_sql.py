@@ -18,7 +18,7 @@ OWNERS = {
         "job history dead_letter run node periodic switch installation event"
     ),
     "leadflood/engine/ledger": "provider_call budget answer answer_name rate_limit tuning",
-    "leadflood/api/http": "idempotency stream_ticket",
+    "leadflood/api/http": "idempotency stream_ticket untrusted_proxy",
     "leadflood/domain/auth": (
         "app_user recovery_code session api_key one_time_link signing_key login_attempt"
         " known_address master_secret"

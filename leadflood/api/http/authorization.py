@@ -39,22 +39,21 @@ class Authorizer:
     async def authorize(self, request: web.Request, route: Route) -> Principal:
         """Return who asks, if they may.
 
-        What costs a question to the database is limited by address before it is asked.
+        What costs a question to the database is limited by address before it is asked; a session
+        that was looked up a moment ago has its own limit, whatever others behind its address do.
         Raises: Unauthenticated, Denied, HttpRefused, Throttled.
         """
         address = request[ORIGIN].address
         if route.is_open:
             _show_quota(request, self._limiter.count_address(route.rate, address))
             return NOBODY
-        is_early, by_address = route.rate == EARLY, None
-        if is_early:
-            by_address = self._limiter.count_address(route.rate, address)
+        by_address = None
         principal = self._authenticator.recall(request)
-        is_free = principal is not None and self._limiter.is_free(principal)
-        if not is_early and not is_free:
-            by_address = self._limiter.count_address(route.rate, address)
         if principal is None:
+            by_address = self._limiter.count_address(route.rate, address)
             principal = await self._authenticator.find(request)
+        elif route.rate != EARLY and not self._limiter.is_free(principal):
+            by_address = self._limiter.count_address(route.rate, address)
         _show_quota(request, by_address, self._limiter.count_caller(route.rate, principal))
         require_permission(route, principal)
         return principal

@@ -9,6 +9,7 @@ neither is believed.
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -20,6 +21,7 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 MOST_HOPS = 32
+MOST_PEERS = 20
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -37,18 +39,38 @@ def address_of(request: web.BaseRequest) -> str:
     return request[ORIGIN].address
 
 
+class UntrustedPeers:
+    """The peers seen since they were last taken, a few at most."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, int] = {}
+
+    def note(self, peer: str) -> None:
+        """Count a request of a peer."""
+        if peer in self._requests or len(self._requests) < MOST_PEERS:
+            self._requests[peer] = self._requests.get(peer, 0) + 1
+
+    def take(self) -> Mapping[str, int]:
+        """Return how many requests each peer sent, and begin anew."""
+        requests, self._requests = self._requests, {}
+        return requests
+
+
 class Proxies:
     """Knows which peers are proxies of ours."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
         self._networks = tuple(_network(text) for text in trusted)
+        self.untrusted = UntrustedPeers()
 
     def origin_of(self, request: web.BaseRequest) -> Origin:
         """Return where a request comes from."""
         peer = plain(request.remote or "")
-        if not self.is_trusted(peer):
-            return Origin(peer, request.secure)
         headers = request.headers
+        if not self.is_trusted(peer):
+            if "X-Forwarded-For" in headers or "Forwarded" in headers:
+                self.untrusted.note(peer)
+            return Origin(peer, request.secure)
         forwarded = _elements(headers.getall("Forwarded", []))
         classic = _split(headers.getall("X-Forwarded-For", []))
         clients = [self._client(hops, peer) for hops in (_fors(forwarded), classic) if hops]

@@ -1,6 +1,7 @@
 """Endpoints: a route at work, from plain strings and bytes to what its handler returns."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ from leadflood.api.http.field_rights import (
     list_hidden_fields,
     require_field_rights,
 )
+from leadflood.api.http.idempotency import AnswerMemory
 from leadflood.api.http.naming import snake_case
 from leadflood.api.http.pagination import PageRequest, names_in
 from leadflood.api.http.platform import Platform
@@ -117,18 +119,21 @@ class Endpoint:
     def _call_in_unit_of_work(self, arguments: dict[str, Any], caller: Caller) -> Awaitable[Any]:
         services = self._add_services(arguments)
         work = partial(self.route.handler, **arguments)
-        seal = services.accounts.use.seal if self.route.is_sealed else None
-        return run_once(services, caller, self.signature.returns, work, seal=seal)
+        memory = self._memory(services)
+        return run_once(services, caller, self.signature.returns, work, memory=memory)
 
     def _call_with_late_unit_of_work(
         self, arguments: dict[str, Any], caller: Caller
     ) -> Awaitable[Any]:
         services = self._add_services(arguments)
-        seal = services.accounts.use.seal if self.route.is_sealed else None
         late_uow: LateUnitOfWork[Any] = LateUnitOfWork(
-            services, caller, self.signature.returns, seal
+            services, caller, self.signature.returns, self._memory(services)
         )
         return self.route.handler(**arguments, late_uow=late_uow)
+
+    def _memory(self, services: Platform) -> AnswerMemory:
+        seal = services.accounts.use.seal if self.route.is_sealed else None
+        return AnswerMemory(seal=seal, kept=timedelta(seconds=self.route.remembers_seconds))
 
     def _add_services(self, arguments: dict[str, Any]) -> Platform:
         services = self._services()

@@ -63,7 +63,7 @@ class InFlightRequests:
         """
         if not caller.idempotency_key:
             return await work()
-        async with self.lock(key_of(caller)) as flight:
+        async with self.lock(key_of(caller, caller.body_hash)) as flight:
             if flight.response is None:
                 answer = await work()
                 flight.response = StoredResponse(caller.body_hash, answer)

@@ -21,6 +21,7 @@ from leadflood.domain.auth.schemas.principals import (
 from leadflood.domain.runs.schemas import RunOpener, opener_of
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.obs.tracing import CURRENT_SPAN
+from leadflood.engine.text import make_storable
 
 NOBODY = Principal(kind=PrincipalKind.NOBODY, name="nobody", permissions=frozenset())
 """Whoever asks a route that is open to all."""
@@ -105,7 +106,7 @@ def make_caller(
         trace_parent=CURRENT_SPAN.get() or None,
         principal=principal,
         address=request[ORIGIN].address,
-        user_agent=request.headers.get(hdrs.USER_AGENT, "")[:MOST_AGENT_CHARS],
+        user_agent=make_storable(request.headers.get(hdrs.USER_AGENT, "")[:MOST_AGENT_CHARS]),
         idempotency_key=key,
         body_hash=_hash(request, body) if key else b"",
         route=route.name,

@@ -22,6 +22,7 @@ import msgspec
 from typing_extensions import TypedDict, Unpack
 
 from leadflood.api.http.deprecation import Deprecation
+from leadflood.api.http.idempotency import KEPT
 from leadflood.api.http.naming import snake_case
 from leadflood.api.http.pagination import Listed, PageRequest, Selection
 from leadflood.engine.errors import LeadfloodError
@@ -38,7 +39,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     route can answer. `also`: statuses with the same kind of answer as a good one.
     `idempotent`: a POST takes an Idempotency-Key; where not, `reason` says why nobody needs it.
     `commits_itself`: why a handler that writes takes no unit of work. `is_sealed`: the answer holds
-    secrets, so it is remembered encrypted.
+    secrets, so it is remembered encrypted. `remembers_seconds`: how long it is kept for its key.
     `takes_if_match`: the handler compares `caller.if_match`. `shows_more`: the answer holds more
     than its version counts, so its ETag changes with that too.
     `shows`: what a page holds, where it is JSON. `takes`: the content types of a file that the
@@ -53,6 +54,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: HTTPStatus = HTTPStatus.OK
     errors: tuple[type[LeadfloodError], ...] = ()
     rate: str = "normal"
+    remembers_seconds: float = KEPT.total_seconds()
     is_open: bool = False
     idempotent: bool = True
     reason: str = ""
@@ -85,6 +87,7 @@ class Options(TypedDict, total=False):
     status: HTTPStatus
     errors: tuple[type[LeadfloodError], ...]
     rate: str
+    remembers_seconds: float
     is_open: bool
     idempotent: bool
     reason: str

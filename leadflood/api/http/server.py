@@ -41,6 +41,7 @@ from leadflood.api.http.responses import PartialResponse, RawResponse, Streamed
 from leadflood.api.http.routing import Route
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
+from leadflood.api.http.untrusted_proxies import record_proxies
 from leadflood.api.http.websocket import (
     EventStreams,
     StreamLimits,
@@ -52,9 +53,11 @@ from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.log import log
 from leadflood.engine.obs.metrics import RouteMetrics
+from leadflood.engine.queue.maintenance.loop import repeat
 
 SHUTDOWN_SECONDS = 10.0
 LINGER_SECONDS = 2.0
+PROXIES_SECONDS = 5.0
 _CONDITIONAL = {"PUT", "PATCH", "DELETE"}
 
 
@@ -118,10 +121,16 @@ class Server:
             group.start_soon(self._hub.run)
             group.start_soon(self._streams.run)
             group.start_soon(self._environment.connections.watch)
+            group.start_soon(repeat, PROXIES_SECONDS, self._record_proxies, "proxies")
             try:
                 yield
             finally:
                 group.cancel_scope.cancel()
+
+    async def _record_proxies(self) -> None:
+        platform = self._services()
+        requests = self._environment.proxies.untrusted.take()
+        await record_proxies(platform.db, requests, platform.clock.now())
 
     def _make_application(self, routes: Sequence[Route], parts: Parts) -> web.Application:
         """Put the routes behind the middlewares."""

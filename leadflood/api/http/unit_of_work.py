@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.api.http.idempotency import AnswerSeal, IdempotencyStore
+from leadflood.api.http.idempotency import PLAIN_MEMORY, AnswerMemory, IdempotencyStore
 from leadflood.api.http.naming import camel_case
 from leadflood.api.http.platform import Platform
 from leadflood.api.http.request_context import Caller
@@ -21,6 +21,8 @@ from leadflood.engine.queue.publisher import Publication
 
 AnswerT = TypeVar("AnswerT")
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+Holds = Callable[[Tx, AnswerT], Awaitable[bool]]
+"""Whether a remembered answer still is true."""
 AfterCommit = Callable[[], object]
 
 
@@ -116,26 +118,26 @@ class LateUnitOfWork(Generic[AnswerT]):
     is committed. `recall` and `run` are for routes that take an Idempotency-Key, `open` for others.
     """
 
-    def __init__(
-        self, platform: Platform, caller: Caller, kind: Any, seal: AnswerSeal | None
-    ) -> None:
+    def __init__(self, platform: Platform, caller: Caller, kind: Any, memory: AnswerMemory) -> None:
         self._platform = platform
         self._caller = caller
         self._kind = kind
-        self._seal = seal
+        self._memory = memory
 
     async def recall(self) -> AnswerT | None:
         """Return the answer that this request got before, if any; nothing is locked.
 
         Raises: HttpRefused 422 when its key came with another body.
         """
-        store = IdempotencyStore(self._platform.clock, self._seal)
+        store = IdempotencyStore(self._platform.clock, self._memory)
         answer: AnswerT | None = await store.find(self._platform.db, self._caller, self._kind)
         return answer
 
-    async def run(self, work: Work[AnswerT]) -> AnswerT:
-        """Do the work once; see `run_once`."""
-        return await run_once(self._platform, self._caller, self._kind, work, seal=self._seal)
+    async def run(self, work: Work[AnswerT], holds: Holds[AnswerT] | None = None) -> AnswerT:
+        """Do the work once; again where the remembered answer no longer holds. See `run_once`."""
+        return await run_once(
+            self._platform, self._caller, self._kind, work, memory=self._memory, holds=holds
+        )
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[UnitOfWork]:
@@ -154,24 +156,29 @@ def run_once(
     kind: Any,
     work: Work[AnswerT],
     *,
-    seal: AnswerSeal | None = None,
+    memory: AnswerMemory = PLAIN_MEMORY,
+    holds: Holds[AnswerT] | None = None,
 ) -> Awaitable[AnswerT]:
     """Do a change once: with an Idempotency-Key seen before, its first answer is given again.
 
     `work` runs in one transaction with what it publishes and audits, and with its answer, which is
-    of the `kind`. `seal` encrypts answers that hold secrets.
+    of the `kind`. `memory`: how it is kept; `holds`: whether a remembered one still is true.
     Raises: HttpRefused 422 when the key came with another body before, and what `work` raises.
     """
-    transact = partial(_transact, platform, caller, kind, work, seal)
+    store = IdempotencyStore(platform.clock, memory)
+    transact = partial(_transact, platform, caller, store, partial(_answer, kind, work, holds))
     return platform.in_flight.share(caller, transact)
 
 
 async def _transact(
-    platform: Platform, caller: Caller, kind: Any, work: Work[AnswerT], seal: AnswerSeal | None
+    platform: Platform,
+    caller: Caller,
+    store: IdempotencyStore,
+    find_answer: Callable[[UnitOfWork, IdempotencyStore], Awaitable[AnswerT | CommitAndRaise]],
 ) -> AnswerT:
     async with platform.publisher.transaction() as publication:
         uow = UnitOfWork(platform, caller, publication)
-        answer = await _answer(uow, IdempotencyStore(platform.clock, seal), kind, work)
+        answer = await find_answer(uow, store)
     await uow.run_after_commit()
     if isinstance(answer, CommitAndRaise):
         raise answer.error
@@ -179,14 +186,18 @@ async def _transact(
 
 
 async def _answer(
-    uow: UnitOfWork, store: IdempotencyStore, kind: Any, work: Work[AnswerT]
+    kind: Any,
+    work: Work[AnswerT],
+    holds: Holds[AnswerT] | None,
+    uow: UnitOfWork,
+    store: IdempotencyStore,
 ) -> AnswerT | CommitAndRaise:
     """Return the remembered answer, or do the work and remember what it answers."""
     caller = uow.caller
     if caller.idempotency_key:
         await store.lock(uow.tx, caller)
         remembered: AnswerT | None = await store.find(uow.tx, caller, kind)
-        if remembered is not None:
+        if remembered is not None and (holds is None or await holds(uow.tx, remembered)):
             return remembered
     try:
         answer = await work(uow=uow)

@@ -25,10 +25,19 @@ from leadflood.domain.auth.service.login import LoginRefused, VerifiedPassword
 from leadflood.domain.auth.service.registration import PreparedRegistration
 from leadflood.domain.auth.service.sessions import ReusedToken
 from leadflood.domain.users.schemas import Team
-from leadflood.engine.errors import Conflict, Invalid, NotFound, Throttled, Unauthenticated
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Throttled,
+    Transient,
+    Unauthenticated,
+)
 
-LOGIN_ERRORS = (Unauthenticated, Throttled)
-REGISTRATION_ERRORS = (NotFound, Invalid, Conflict, Throttled)
+REMEMBERS_SECONDS = 120.0
+"""A retry after a lost answer gets the same tokens for this long, while their session lives."""
+REGISTRATION_ERRORS = (NotFound, Invalid, Conflict, Throttled, Transient)
 _REGISTERED = {
     LinkKind.CLAIM: "installation.claimed",
     LinkKind.INVITATION: "user.registered",
@@ -102,7 +111,14 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     session_id: UUID
 
 
-@post("/v1/auth/login", is_open=True, rate="auth", errors=LOGIN_ERRORS, is_sealed=True)
+@post(
+    "/v1/auth/login",
+    is_open=True,
+    rate="auth",
+    errors=(Unauthenticated, Throttled, Transient),
+    is_sealed=True,
+    remembers_seconds=REMEMBERS_SECONDS,
+)
 async def login(
     body: Login, caller: Caller, services: Services, late_uow: LateUnitOfWork[LoginAnswer]
 ) -> LoginAnswer:
@@ -115,7 +131,9 @@ async def login(
     async with accounts.login.verify_password(
         body.email, body.password, caller.address
     ) as verified:
-        return await late_uow.run(partial(_open_session, services, verified, body.code))
+        return await late_uow.run(
+            partial(_open_session, services, verified, body.code), partial(_lives, services)
+        )
 
 
 async def _open_session(
@@ -133,13 +151,26 @@ async def _open_session(
     return _show_tokens(result.tokens, UserView.of(result.user))
 
 
-@post("/v1/auth/refresh", is_open=True, rate="auth", errors=LOGIN_ERRORS, is_sealed=True)
+@post(
+    "/v1/auth/refresh",
+    is_open=True,
+    errors=(Unauthenticated, Throttled),
+    is_sealed=True,
+    remembers_seconds=REMEMBERS_SECONDS,
+)
 async def refresh(
     body: Refresh, services: Services, late_uow: LateUnitOfWork[LoginAnswer]
 ) -> LoginAnswer:
     """Exchange a refresh token for new tokens; shown a second time, it ends its session."""
     await services.accounts.use.signing_keys.refresh()
-    return await late_uow.run(partial(_renew_session, services, body.refresh_token))
+    return await late_uow.run(
+        partial(_renew_session, services, body.refresh_token), partial(_lives, services)
+    )
+
+
+async def _lives(services: Services, tx: Tx, answer: LoginAnswer) -> bool:
+    """Whether the session of a remembered answer still is in force."""
+    return await services.accounts.use.sessions.is_in_force(tx, answer.session_id)
 
 
 async def _renew_session(services: Services, refresh_token: str, uow: UnitOfWork) -> LoginAnswer:

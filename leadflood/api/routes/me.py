@@ -22,8 +22,9 @@ from leadflood.domain.auth.schemas.credentials import (
     Session,
 )
 from leadflood.domain.auth.schemas.users import UserView
+from leadflood.domain.auth.service.login_throttle import AttemptOrigin
 from leadflood.domain.auth.service.own_account import IdentityProof, PasswordChanged
-from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled, Transient
 
 
 class NewPassword(
@@ -120,7 +121,12 @@ async def end_session(
     return EndedSession(id=session_id)
 
 
-@put("/v1/auth/password", permission="self", rate="auth", errors=(Denied, Throttled, Invalid))
+@put(
+    "/v1/auth/password",
+    permission="self",
+    rate="auth",
+    errors=(Denied, Throttled, Transient, Invalid),
+)
 async def change_password(
     body: NewPassword,
     caller: Caller,
@@ -130,8 +136,8 @@ async def change_password(
     """Change one's own password, by the present one; all other sessions end."""
     person, accounts = require_session(caller), services.accounts.use
     account = accounts.own_account
-    account.check_new_password(body.new_password, person.email)
-    proof = await account.require_password(person.user_id, body.old_password, caller.address)
+    await account.check_new_password(body.new_password, person.email)
+    proof = await account.require_password(person.user_id, body.old_password, _origin_of(caller))
     password_hash = await accounts.passwords.hash(body.new_password)
     async with late_uow.open() as uow:
         uow.after_commit(accounts.credentials.forget)
@@ -141,13 +147,19 @@ async def change_password(
         )
 
 
-@post("/v1/auth/proof", permission="self", rate="auth", errors=(Denied, Throttled), is_sealed=True)
+@post(
+    "/v1/auth/proof",
+    permission="self",
+    rate="auth",
+    errors=(Denied, Throttled, Transient),
+    is_sealed=True,
+)
 async def prove(
     body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[Proved]
 ) -> Proved:
     """Prove again who one is, by password or code, before making a key or a second factor."""
     person, account = require_session(caller), services.accounts.use.own_account
-    async with account.attempt_proof(person.user_id, body.password, caller.address) as proof:
+    async with account.attempt_proof(person.user_id, body.password, _origin_of(caller)) as proof:
         return await late_uow.run(partial(_prove, services, proof, body.code, person.session_id))
 
 
@@ -181,7 +193,7 @@ async def enroll_totp(caller: Caller, services: Services, uow: UnitOfWork) -> En
     "/v1/auth/totp/verification",
     permission="self",
     rate="auth",
-    errors=(Denied, Throttled, Conflict),
+    errors=(Denied, Throttled, Transient, Conflict),
     is_sealed=True,
 )
 async def confirm_totp(
@@ -191,7 +203,7 @@ async def confirm_totp(
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered
-    async with account.attempt_code(person.user_id, caller.address) as proof:
+    async with account.attempt_code(person.user_id, _origin_of(caller)) as proof:
         return await late_uow.run(partial(_confirm_totp, services, proof, body.code))
 
 
@@ -205,13 +217,13 @@ async def _confirm_totp(
     return RecoveryCodes(recovery_codes=codes)
 
 
-@delete("/v1/auth/totp", permission="self", rate="auth", errors=(Denied, Throttled))
+@delete("/v1/auth/totp", permission="self", rate="auth", errors=(Denied, Throttled, Transient))
 async def remove_totp(
     body: Verification, caller: Caller, services: Services, late_uow: LateUnitOfWork[UserView]
 ) -> UserView:
     """Take one's own second factor away, by a code of it or a recovery code."""
     person, account = require_session(caller), services.accounts.use.own_account
-    async with account.attempt_code(person.user_id, caller.address) as proof:
+    async with account.attempt_code(person.user_id, _origin_of(caller)) as proof:
         return await late_uow.run(partial(_remove_totp, services, proof, body.code))
 
 
@@ -230,7 +242,7 @@ async def _remove_totp(
     permission="self",
     rate="auth",
     status=HTTPStatus.CREATED,
-    errors=(Denied, Throttled),
+    errors=(Denied, Throttled, Transient),
     is_sealed=True,
 )
 async def renew_recovery_codes(
@@ -240,7 +252,7 @@ async def renew_recovery_codes(
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered
-    async with account.attempt_proof(person.user_id, body.password, caller.address) as proof:
+    async with account.attempt_proof(person.user_id, body.password, _origin_of(caller)) as proof:
         return await late_uow.run(partial(_renew_recovery_codes, services, proof, body.code))
 
 
@@ -252,6 +264,11 @@ async def _renew_recovery_codes(
         raise CommitAndRaise(_wrong_proof())
     await uow.audit("auth.recovery_codes_renewed", Subject("user", proof.user.id))
     return RecoveryCodes(recovery_codes=codes)
+
+
+def _origin_of(caller: Caller) -> AttemptOrigin:
+    """Return where an attempt of a session comes from: it is counted by the session."""
+    return AttemptOrigin(address=caller.address, session_id=caller.principal.session_id)
 
 
 def _wrong_proof() -> Denied:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 
+from leadflood.api.http.client_address import Proxies
+from leadflood.api.http.untrusted_proxies import list_proxies
 from leadflood.cli.console import format_money
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
 from leadflood.cli.doctor.key_checks import check_keys
@@ -38,6 +40,7 @@ async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Doc
     yield await _check_installation(storage)
     yield await _check_secret(storage)
     yield await _check_clock(storage)
+    yield await _check_proxies(storage)
     for check in await check_work(storage):
         yield check
     for check in await _check_messaging(storage):
@@ -80,6 +83,23 @@ async def _check_installation(storage: Storage) -> DoctorCheck:
             "set `mode` to the database's, or use another database: the two never mix",
         )
     return passed("installation", finding)
+
+
+async def _check_proxies(storage: Storage) -> DoctorCheck:
+    trusted = Proxies(storage.settings.http.trusted_proxies)
+    peers = [
+        f"{proxy.peer} ({proxy.requests} requests)"
+        for proxy in await list_proxies(storage.db, storage.clock.now())
+        if not trusted.is_trusted(proxy.peer)
+    ]
+    if not peers:
+        return passed("proxies", "nobody forwards requests who is not in http.trusted_proxies")
+    return warning(
+        "proxies",
+        f"X-Forwarded-For or Forwarded came from {', '.join(peers)} and was not believed: all"
+        " clients behind such a peer count as one, for limits and failed logins",
+        "if it is a proxy of yours, add it to http.trusted_proxies",
+    )
 
 
 async def _check_secret(storage: Storage) -> DoctorCheck:

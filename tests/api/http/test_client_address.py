@@ -1,12 +1,26 @@
 import time
 from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, strategies as st
-from leadflood.api.http.client_address import ORIGIN, Origin, Proxies, address_of, bucket_of, plain
+from leadflood.api.http import server
+from leadflood.api.http.client_address import (
+    MOST_PEERS,
+    ORIGIN,
+    Origin,
+    Proxies,
+    UntrustedPeers,
+    address_of,
+    bucket_of,
+    plain,
+)
+from leadflood.api.http.untrusted_proxies import list_proxies, record_proxies
 from leadflood.app import Node
+from leadflood.engine.clock import ManualClock
+from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Invalid
 from multidict import CIMultiDict
 
@@ -146,3 +160,33 @@ async def test_an_answer_asks_browsers_to_stay_with_tls_only_where_they_used_it(
     assert secure.headers["Strict-Transport-Security"].startswith("max-age=")
     assert "Strict-Transport-Security" not in plain_text.headers
     assert "Strict-Transport-Security" not in not_believed.headers
+
+
+async def test_a_peer_that_forwards_without_being_trusted_is_on_record(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `doctor` reads: everybody behind such a peer shares one address."""
+    monkeypatch.setattr(server, "PROXIES_SECONDS", 0.05)
+    async with running_api(node) as api:
+        for header in ("X-Forwarded-For", "Forwarded"):
+            await api.get("/health", headers={header: "for=192.0.2.1"})
+        await api.get("/health")
+        with anyio.fail_after(20):
+            while not (seen := await list_proxies(node.storage.db, node.storage.clock.now())):
+                await anyio.lowlevel.checkpoint()
+
+    assert [(proxy.peer, proxy.requests) for proxy in seen] == [("127.0.0.1", 2)]
+
+
+async def test_only_the_latest_forwarding_peers_are_kept(database: Database) -> None:
+    clock = ManualClock()
+    for number in range(3 * MOST_PEERS):
+        clock.advance(1)
+        await record_proxies(database, {f"10.0.0.{number}": 1}, clock.now())
+
+    assert len(await list_proxies(database, clock.now())) == MOST_PEERS
+    peers = UntrustedPeers()
+    for number in range(3 * MOST_PEERS):
+        peers.note(f"10.0.0.{number}")
+    assert len(peers.take()) == MOST_PEERS
+    assert not peers.take()

@@ -3,12 +3,20 @@ from typing import Any
 from uuid import uuid4
 
 import anyio
+import msgspec
 import pytest
 from leadflood.api.http import idempotency
+from leadflood.api.http.in_flight import InFlightRequests
+from leadflood.api.http.request_context import Caller
+from leadflood.api.http.unit_of_work import UnitOfWork, run_once
+from leadflood.api.services import Services
 from leadflood.app import Node
+from leadflood.engine.clock import SystemClock
+from leadflood.engine.db.pool import Database
 
 from tests.api.routes.test_leads import a_lead
 from tests.support.api import Answer, Client
+from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
 
@@ -104,3 +112,45 @@ async def test_stored_answers_expire(api: Client, node: Node) -> None:
     assert count > 0
     second = await api.post("/v1/icps", {"name": "Else"}, headers=headers)
     assert second.status == 201
+
+
+def a_caller() -> Caller:
+    return Caller(request_id="r", idempotency_key=uuid4().hex, body_hash=b"b" * 32, route="POST /x")
+
+
+async def test_equal_requests_at_two_nodes_at_the_same_moment_are_one(node: Node) -> None:
+    nodes = [msgspec.structs.replace(node.services, in_flight=InFlightRequests()) for _ in "ab"]
+    caller, worked, answers = a_caller(), list[str](), list[str]()
+
+    async def work(uow: UnitOfWork) -> str:
+        await uow.tx.fetch_value(sql("SELECT pg_sleep(0.2)"))
+        worked.append(uow.caller.by)
+        return f"answer {len(worked)}"
+
+    async def ask(platform: Services) -> None:
+        answers.append(await run_once(platform, caller, str, work))
+
+    async with anyio.create_task_group() as group:
+        for platform in nodes:
+            group.start_soon(ask, platform)
+
+    assert answers == ["answer 1", "answer 1"]
+
+
+async def test_equal_requests_in_batches_of_two_nodes_follow_one_another(
+    node_database: Database,
+) -> None:
+    caller, clock, ended = a_caller(), SystemClock(), list[dict[int, Any]]()
+
+    async def ask_elsewhere() -> None:
+        async with node_database.transaction() as tx:
+            ended.append(await idempotency.find_many(tx, [caller], str, clock))
+
+    async with anyio.create_task_group() as group, node_database.transaction() as tx:
+        assert await idempotency.find_many(tx, [caller], str, clock) == {}
+        group.start_soon(ask_elsewhere)
+        await node_database.fetch_value(sql("SELECT pg_sleep(0.2)"))
+        assert not ended
+        await idempotency.record_many(tx, [(caller, "done here")], clock)
+
+    assert ended == [{0: "done here"}]

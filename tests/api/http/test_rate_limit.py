@@ -1,6 +1,7 @@
 from uuid import uuid4
 
 import pytest
+from aiohttp import WSServerHandshakeError
 from hypothesis import given, strategies as st
 from leadflood.api.http import rate_limit as rates
 from leadflood.api.http.rate_limit import (
@@ -18,7 +19,7 @@ from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 from leadflood.domain.auth.schemas.roles import ALL
 from leadflood.engine.clock import ManualClock
 
-from tests.support.api import running_api
+from tests.support.api import PASSWORD, running_api
 
 pytestmark = pytest.mark.pg
 FEW = RateClass(Rate(60.0, 3), Rate(60.0, 3))
@@ -187,3 +188,30 @@ async def test_metrics_are_limited_by_caller(node: Node) -> None:
         statuses = [(await reader.get("/metrics")).status for _ in range(4)]
 
     assert statuses == [200, 200, 200, 429]
+
+
+async def test_a_flood_behind_an_address_does_not_stop_the_sessions_behind_it(node: Node) -> None:
+    limits = Settings(auth=RateClass(address=Rate(1.0, 3)))
+    async with running_api(node) as unlimited, running_api(node, rates=limits) as api:
+        user = await unlimited.client_of("VIEWER")
+        mine = api.holding(user.credential)
+        await mine.get("/v1/auth/me")
+        nobody = {"email": "nobody@team.example", "password": "a guess"}
+        flood = [(await api.post("/v1/auth/login", nobody)).status for _ in range(5)]
+
+        proved = await mine.post("/v1/auth/proof", {"password": PASSWORD})
+        renewed = await api.post("/v1/auth/refresh", {"refreshToken": user.refresh_token})
+
+    assert flood == [401, 401, 401, 429, 429]
+    assert (proved.status, renewed.status) == (200, 200)
+
+
+async def test_guesses_at_tickets_are_limited_by_address(node: Node) -> None:
+    async with running_api(node, rates=Settings(normal=FEW)) as api:
+        statuses = []
+        for number in range(4):
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await api.session.ws_connect(f"{api.address}/v1/events?ticket=guess{number}")
+            statuses.append(refusal.value.status)
+
+    assert statuses == [401, 401, 401, 429]

@@ -1,5 +1,6 @@
 """A change over HTTP: one transaction with its audit record, its answer and what follows it."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from uuid import uuid4
@@ -191,3 +192,20 @@ async def test_a_unit_of_work_opened_by_the_handler_is_committed_before_it_goes_
     assert ran == [f"{good} is committed", "after"]
     assert [act.action for act in await acts_on(node.services, good)] == ["thing.opened"]
     assert not await acts_on(node.services, bad)
+
+
+async def test_the_body_of_a_sealed_answer_is_kept_as_a_keyed_hash(
+    things: Client, node_database: Database
+) -> None:
+    """A plain hash of a body gives its password away to whoever tries many."""
+    body = b'{"name":"a password"}'
+
+    await things.post("/test/secrets", raw=body, headers={"Idempotency-Key": uuid4().hex})
+
+    kept = await node_database.fetch(sql("SELECT body_hash FROM idempotency"))
+    hashes = {bytes(row["body_hash"]) for row in kept}
+    assert hashes
+    assert not hashes & {
+        hashlib.sha256(body).digest(),
+        hashlib.sha256(b"/test/secrets\n" + body).digest(),
+    }

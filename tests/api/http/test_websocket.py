@@ -201,6 +201,26 @@ async def test_all_have_no_more_streams_than_allowed_in_all(node: Node) -> None:
 
 
 @pytest.mark.usefixtures("_polls_often")
+async def test_a_stream_ends_when_its_listener_may_no_longer_read_events(
+    api: Client, node_database: Database
+) -> None:
+    viewer = await api.client_of("VIEWER")
+    body = {"name": "k", "scopes": ["events:read", "leads:read"]}
+    created = (await viewer.post("/v1/api-keys", body)).json
+    key = viewer.holding(created["secret"])
+
+    async with listening_as(key) as socket:
+        await node_database.execute(
+            sql("UPDATE api_key SET scopes = ARRAY['leads:read'] WHERE id = $1", "id"),
+            id=UUID(created["key"]["id"]),
+        )
+        code = await until_closed(socket)
+
+    assert code == websocket.NO_LONGER_ALLOWED
+    assert (await key.get("/v1/leads")).status == 200
+
+
+@pytest.mark.usefixtures("_polls_often")
 async def test_a_ticket_opens_one_stream_for_a_page_that_can_send_no_header(
     api: Client, node_database: Database, icp_id: str
 ) -> None:

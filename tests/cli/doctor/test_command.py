@@ -205,3 +205,19 @@ def test_a_lost_secret_and_void_lines_are_shown(cli: Cli, tmp_path: Path) -> Non
     assert lights(lost)["master secret"] == "red"
     [check] = [check for check in void["checks"] if check["name"] == "master secret"]
     assert (check["light"], check["found"][:8]) == ("yellow", "1 lines ")
+
+
+def test_a_forwarding_peer_that_is_not_trusted_is_shown(cli: Cli, on_database: OnDatabase) -> None:
+    statement = sql(
+        "INSERT INTO untrusted_proxy (peer, requests, seen_at) VALUES ('10.0.0.7', 12, now())"
+    )
+    on_database(lambda database: database.execute(statement))
+
+    shown = cli("doctor", "--json").json
+    trusted = cli("doctor", "--json", LEADFLOOD_HTTP__TRUSTED_PROXIES='["10.0.0.0/8"]').json
+
+    [check] = [check for check in shown["checks"] if check["name"] == "proxies"]
+    assert check["light"] == "yellow"
+    assert "10.0.0.7 (12 requests)" in check["found"]
+    assert "http.trusted_proxies" in check["fix"]
+    assert lights(trusted)["proxies"] == "green"

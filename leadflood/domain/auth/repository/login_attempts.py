@@ -16,28 +16,38 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to prove an identity: a failure until it is deleted.
 
     `account`: a keyed hash of the e-mail address.
-    `address`: the client's network.
+    `origin`: what it is counted under beside the account: the client's network, or the session in
+    which it is made. `network`: the client's.
     `user_id`: None when there is no such account.
     """
 
     id: UUID
     account: bytes
-    address: str
+    origin: str
+    network: str
     user_id: UUID | None
+
+    @property
+    def is_in_session(self) -> bool:
+        """Whether it is made by somebody who is logged in."""
+        return self.origin != self.network
 
 
 class FailureCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Recent failures that concern an attempt.
 
     `for_account`, `account_since`: how many for the account, and since when.
-    `from_address`, `address_since`: how many from the address, and since when.
-    `is_known`: whether the account has logged in from the address before.
+    `from_origin`, `origin_since`: how many from the origin, and since when.
+    `for_pair`: how many for the account from the origin, and `pair_since`.
+    `is_known`: whether the account has logged in from the network before.
     """
 
     for_account: int
     account_since: datetime | None
-    from_address: int
-    address_since: datetime | None
+    from_origin: int
+    origin_since: datetime | None
+    for_pair: int
+    pair_since: datetime | None
     is_known: bool
 
 
@@ -46,7 +56,8 @@ async def count_login_attempts(db: Reader, attempt: LoginAttempt, since: datetim
     [row] = await db.fetch(
         SQL.count_login_attempts,
         account=attempt.account,
-        address=attempt.address,
+        origin=attempt.origin,
+        network=attempt.network,
         user_id=attempt.user_id or _NOBODY,
         since=since,
     )
@@ -59,7 +70,7 @@ async def add_login_attempt(tx: Tx, attempt: LoginAttempt, now: datetime) -> Non
         SQL.add_login_attempt,
         id=attempt.id,
         account=attempt.account,
-        address=attempt.address,
+        origin=attempt.origin,
         now=now,
     )
 

@@ -282,24 +282,30 @@ INSERT INTO signing_key (kid, created_at) VALUES (:kid::text, :now::timestamptz)
 DELETE FROM signing_key WHERE retired_at < :before::timestamptz
 
 -- name: count_login_attempts
--- Recent failures for the account and from the address; and whether the account has logged in from
--- there before.
+-- Recent failures for the account, from the origin, and for the account from there; and whether the
+-- account has logged in from the network before.
 SELECT
     (SELECT count(*) FROM login_attempt
         WHERE account = :account::bytea AND at > :since::timestamptz) AS for_account,
     (SELECT min(at) FROM login_attempt
         WHERE account = :account::bytea AND at > :since::timestamptz) AS account_since,
     (SELECT count(*) FROM login_attempt
-        WHERE address = :address::text AND at > :since::timestamptz) AS from_address,
+        WHERE origin = :origin::text AND at > :since::timestamptz) AS from_origin,
     (SELECT min(at) FROM login_attempt
-        WHERE address = :address::text AND at > :since::timestamptz) AS address_since,
+        WHERE origin = :origin::text AND at > :since::timestamptz) AS origin_since,
+    (SELECT count(*) FROM login_attempt
+        WHERE account = :account::bytea AND origin = :origin::text
+            AND at > :since::timestamptz) AS for_pair,
+    (SELECT min(at) FROM login_attempt
+        WHERE account = :account::bytea AND origin = :origin::text
+            AND at > :since::timestamptz) AS pair_since,
     EXISTS (SELECT FROM known_address
-        WHERE user_id = :user_id::uuid AND address = :address::text) AS is_known
+        WHERE user_id = :user_id::uuid AND address = :network::text) AS is_known
 
 -- name: add_login_attempt!
 -- An attempt counts as a failure until it succeeds.
-INSERT INTO login_attempt (id, at, account, address)
-VALUES (:id::uuid, :now::timestamptz, :account::bytea, :address::text)
+INSERT INTO login_attempt (id, at, account, origin)
+VALUES (:id::uuid, :now::timestamptz, :account::bytea, :origin::text)
 
 -- name: delete_login_attempt!
 -- The attempt succeeded, or was no guess.

@@ -5,7 +5,9 @@ another header, another claim, padding, loose bits or doubled parts is refused, 
 same answer. Pure: the time is a parameter.
 """
 
+import json
 from datetime import datetime, timedelta
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import jwt
@@ -20,8 +22,13 @@ ISSUER = "leadflood"
 AUDIENCE = "leadflood-api"
 MAX_CHARS = 1_000
 PARTS = 3
+LATEST = 100_000_000_000
+"""No instant of ours is later (in seconds since 1970): the year 5138."""
 LATE_SIGNING_SECONDS = 60.0
 """For this long another node may still sign with a key just retired."""
+
+
+Instant = Annotated[int, msgspec.Meta(ge=0, le=LATEST)]
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,11 +53,12 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aud: str
     sub: UUID
     sid: UUID
-    iat: int
-    exp: int
+    iat: Instant
+    exp: Instant
     jti: UUID
 
 
+PartT = TypeVar("PartT", bound=msgspec.Struct)
 _HEADER = msgspec.json.Decoder(Header)
 _CLAIMS = msgspec.json.Decoder(Claims)
 
@@ -80,7 +88,7 @@ def find_kid(token: str) -> str | None:
     if len(raw) != PARTS or raw[0] is None or None in raw:
         return None
     try:
-        header = _HEADER.decode(raw[0])
+        header = _decode(raw[0], _HEADER)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return header.kid if (header.alg, header.typ) == (ALGORITHM, TYPE) else None
@@ -90,7 +98,7 @@ def verify(token: str, key: SigningKey, now: datetime, leeway: timedelta) -> Cla
     """Return the claims of a token; None when `key` did not sign it, or it is not in force now."""
     try:
         payload = jwt.api_jws.decode(token, key.secret, algorithms=[ALGORITHM])
-        claims = _CLAIMS.decode(payload)
+        claims = _decode(payload, _CLAIMS)
     except (jwt.InvalidTokenError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     seconds, slack = now.timestamp(), leeway.total_seconds()
@@ -100,3 +108,12 @@ def verify(token: str, key: SigningKey, now: datetime, leeway: timedelta) -> Cla
         key.retired_at is None or claims.iat <= key.retired_at.timestamp() + LATE_SIGNING_SECONDS
     )
     return claims if is_ours and is_in_force and is_before_retirement else None
+
+
+def _decode(raw: bytes, decoder: msgspec.json.Decoder[PartT]) -> PartT:
+    """Decode a part of a token. Raises: DecodeError, for a member that comes twice too."""
+    part = decoder.decode(raw)
+    names = [name for name, _ in json.loads(raw, object_pairs_hook=list)]
+    if len(names) != len(set(names)):
+        raise msgspec.DecodeError("a member comes twice")
+    return part

@@ -12,7 +12,7 @@ from leadflood.domain.auth.rules.email_addresses import fold_email
 from leadflood.domain.auth.schemas.credentials import SessionTokens
 from leadflood.domain.auth.schemas.users import User, UserState
 from leadflood.domain.auth.service.access_revocation import AccessRevocation
-from leadflood.domain.auth.service.login_throttle import LoginThrottle
+from leadflood.domain.auth.service.login_throttle import AttemptOrigin, LoginThrottle
 from leadflood.domain.auth.service.passwords import Passwords
 from leadflood.domain.auth.service.sessions import Sessions
 from leadflood.domain.auth.service.two_factor import TwoFactor
@@ -72,11 +72,11 @@ class LoginService:
     async def verify_password(
         self, email: str, password: str, address: str
     ) -> AsyncIterator[VerifiedPassword]:
-        """Verify a password; an unknown e-mail address costs the same. Raises: Throttled."""
+        """Verify a password; an unknown address costs the same. Raises: Throttled, Transient."""
         parts = self._parts
-        email = fold_email(email)
+        email, origin = fold_email(email), AttemptOrigin(address=address)
         user = await users.find_user_by_email(parts.db, email)
-        async with parts.throttle.attempt(email, user.id if user else None, address) as attempt:
+        async with parts.throttle.attempt(email, user.id if user else None, origin) as attempt:
             password_hash = None if user is None else user.password_hash
             is_right = await parts.passwords.verify(password_hash, password)
             if user is None or not is_right or user.state is not UserState.ACTIVE:

@@ -1,9 +1,10 @@
 """Login throttle: whoever guesses is slowed down, the owner is not locked out.
 
 An attempt is stored as a failure before it is verified and deleted when it succeeds, under a lock
-for its account and address: a thousand at once are counted like a thousand in a row. Too many from
-one address close that address. Too many for one account close it to addresses that the account
-never logged in from, so that a stranger's guesses cannot keep its owner out. Stored in the
+for its account and origin: a thousand at once are counted like a thousand in a row. Too many from
+one address close that address, and too many for one account close that account, to those who never
+logged in to it from there. Who did has an allowance of their own there, and so has each session:
+the guesses of strangers, behind the same address or elsewhere, keep nobody out. Stored in the
 database: all nodes count together, and a restart forgets nothing.
 """
 
@@ -28,6 +29,23 @@ from leadflood.engine.errors import Throttled
 from leadflood.engine.ids import Ids
 
 
+class AttemptOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an attempt comes from; `session_id` None: its maker is not logged in."""
+
+    address: str
+    session_id: UUID | None = None
+
+    @property
+    def network(self) -> str:
+        """The client's network."""
+        return client_network(self.address)
+
+    @property
+    def counted(self) -> str:
+        """What the attempt is counted under."""
+        return self.network if self.session_id is None else f"session {self.session_id}"
+
+
 class ThrottleParts(msgspec.Struct, frozen=True, kw_only=True):
     """The collaborators of the throttle: what it counts in, and whose slots it hands out."""
 
@@ -49,23 +67,24 @@ class LoginThrottle:
 
     @asynccontextmanager
     async def attempt(
-        self, email: str, user_id: UUID | None, address: str
+        self, email: str, user_id: UUID | None, origin: AttemptOrigin
     ) -> AsyncIterator[LoginAttempt]:
         """Store an attempt, and hold one of the slots for hashing while the block verifies it.
 
-        Raises: Throttled, before anything is verified.
+        Raises: Throttled, Transient, before anything is verified.
         """
         parts = self._parts
         attempt = LoginAttempt(
             id=parts.ids.new(),
             account=parts.secret.digest("account", email.encode()),
-            address=client_network(address),
+            origin=origin.counted,
+            network=origin.network,
             user_id=user_id,
         )
         await self._check(parts.db, attempt)
-        async with parts.passwords.slots:
+        async with parts.passwords.slot():
             async with parts.db.transaction() as tx:
-                for subject in sorted((attempt.account.hex(), attempt.address)):
+                for subject in sorted((attempt.account.hex(), attempt.origin)):
                     await lock_subject(tx, subject)
                 await self._check(tx, attempt)
                 await login_attempts.add_login_attempt(tx, attempt, parts.clock.now())
@@ -79,7 +98,7 @@ class LoginThrottle:
         """Delete the attempt and remember its address."""
         await self.withdraw(tx, attempt)
         if attempt.user_id is not None:
-            await self.record_address(tx, attempt.user_id, attempt.address)
+            await self.record_address(tx, attempt.user_id, attempt.network)
 
     async def record_address(self, tx: Tx, user_id: UUID, address: str) -> None:
         """Remember an address that a user came from."""
@@ -90,15 +109,21 @@ class LoginThrottle:
     async def _check(self, db: Reader, attempt: LoginAttempt) -> None:
         since = self._parts.clock.now() - self._window
         counts = await login_attempts.count_login_attempts(db, attempt, since)
-        if counts.from_address >= self._address_failures:
-            raise self._throttled("from this address", counts.address_since)
-        if self._is_account_closed(counts):
+        if attempt.is_in_session or counts.is_known:
+            self._check_pair(counts, is_in_session=attempt.is_in_session)
+            return
+        if counts.from_origin >= self._address_failures:
+            raise self._throttled("from this address", counts.origin_since)
+        if counts.for_account >= self._account_failures:
             raise self._throttled(
                 "for this account (it stays open where it logged in before)", counts.account_since
             )
 
-    def _is_account_closed(self, counts: FailureCounts) -> bool:
-        return counts.for_account >= self._account_failures and not counts.is_known
+    def _check_pair(self, counts: FailureCounts, *, is_in_session: bool) -> None:
+        allowance = self._account_failures if is_in_session else self._address_failures
+        if counts.for_pair >= allowance:
+            scope = "in this session" if is_in_session else "for this account from this address"
+            raise self._throttled(scope, counts.pair_since)
 
     def _throttled(self, scope: str, since: datetime | None) -> Throttled:
         now = self._parts.clock.now()

@@ -9,10 +9,10 @@ import msgspec
 
 from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.login_attempts import LoginAttempt
-from leadflood.domain.auth.rules.passwords import check_password
 from leadflood.domain.auth.schemas.credentials import EndedAccess, Enrollment
 from leadflood.domain.auth.schemas.users import User, UserView
 from leadflood.domain.auth.service.login import LoginParts
+from leadflood.domain.auth.service.login_throttle import AttemptOrigin
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Denied, NotFound
 
@@ -38,31 +38,35 @@ class OwnAccount:
     def __init__(self, parts: LoginParts) -> None:
         self._parts = parts
 
-    def check_new_password(self, password: str, email: str) -> None:
-        """Refuse a password that is easily guessed. Raises: Invalid."""
-        check_password(password, email)
+    async def check_new_password(self, password: str, email: str) -> None:
+        """Refuse a password that is easily guessed. Raises: Invalid, Transient."""
+        await self._parts.passwords.check(password, email)
 
     @asynccontextmanager
-    async def attempt_code(self, user_id: UUID, address: str) -> AsyncIterator[IdentityProof]:
+    async def attempt_code(
+        self, user_id: UUID, origin: AttemptOrigin
+    ) -> AsyncIterator[IdentityProof]:
         """Count an attempt that a code alone decides. Raises: Throttled."""
         user = await self._get(self._parts.db, user_id)
-        async with self._parts.throttle.attempt(user.email, user.id, address) as attempt:
+        async with self._parts.throttle.attempt(user.email, user.id, origin) as attempt:
             yield IdentityProof(user=user, attempt=attempt, is_password_right=False)
 
     @asynccontextmanager
     async def attempt_proof(
-        self, user_id: UUID, password: str, address: str
+        self, user_id: UUID, password: str, origin: AttemptOrigin
     ) -> AsyncIterator[IdentityProof]:
         """Count an attempt and verify the password, where there is one. Raises: Throttled."""
-        async with self.attempt_code(user_id, address) as proof:
+        async with self.attempt_code(user_id, origin) as proof:
             is_right = bool(password) and await self._parts.passwords.verify(
                 proof.user.password_hash, password
             )
             yield msgspec.structs.replace(proof, is_password_right=is_right)
 
-    async def require_password(self, user_id: UUID, password: str, address: str) -> IdentityProof:
+    async def require_password(
+        self, user_id: UUID, password: str, origin: AttemptOrigin
+    ) -> IdentityProof:
         """Verify the present password before another is hashed. Raises: Throttled, Denied."""
-        async with self.attempt_proof(user_id, password, address) as proof:
+        async with self.attempt_proof(user_id, password, origin) as proof:
             if not proof.is_password_right:
                 raise _wrong_password()
         return proof

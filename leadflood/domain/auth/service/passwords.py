@@ -1,22 +1,36 @@
-"""Password hashing: argon2id, in few threads, so that a flood of logins cannot take the node.
+"""Password hashing: argon2id, in few threads with a short queue.
+
+A flood of logins takes half of the cores at most, and nobody waits for long: who would is turned
+away. Judging how guessable a new password is costs as much, so it takes such a thread too.
 
 Source: RFC 9106 (argon2id); parameters from OWASP's password storage page, read 2026-11.
 """
 
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from leadflood.domain.auth.rules.passwords import MAX_PASSWORD_CHARS, normalize_password
+from leadflood.domain.auth.rules.passwords import (
+    MAX_PASSWORD_CHARS,
+    check_password,
+    normalize_password,
+)
 from leadflood.domain.auth.schemas.settings import Settings
+from leadflood.engine.errors import Transient
 
-MAX_THREADS = 2
+MAX_THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
+MAX_WAITING = 20
+BUSY_SECONDS = 2.0
+"""After this the queue of today is served."""
 
 
 class Passwords:
-    """Hashes and verifies passwords, at most two at once."""
+    """Hashes and verifies passwords, few at once."""
 
     def __init__(self, settings: Settings) -> None:
         self._hasher = PasswordHasher(
@@ -27,25 +41,39 @@ class Passwords:
         self._limiter: CapacityLimiter | None = None
         self._dummy_hash = ""
 
-    @property
-    def slots(self) -> CapacityLimiter:
-        """The slots for hashing; made late, because a limiter belongs to an event loop."""
-        if self._limiter is None:
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot for hashing while the block runs.
+
+        Waits: for a slot. Raises: Transient when too many wait.
+        """
+        if self._limiter is None:  # made late, because a limiter belongs to an event loop
             self._limiter = CapacityLimiter(MAX_THREADS)
-        return self._limiter
+        if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
+            raise Transient(
+                "too many passwords are being checked: try again in a moment",
+                BUSY_SECONDS,
+                code="auth.login.busy",
+            )
+        async with self._limiter:
+            yield
+
+    async def check(self, password: str, email: str) -> None:
+        """Refuse a new password that is easily guessed. Raises: Invalid, Transient."""
+        async with self.slot():
+            await to_thread.run_sync(check_password, password, email)
 
     async def hash(self, password: str) -> str:
-        """Hash a password. Waits: for a slot."""
-        return await to_thread.run_sync(
-            self._hasher.hash, normalize_password(password), limiter=self.slots
-        )
+        """Hash a password. Raises: Transient."""
+        async with self.slot():
+            return await to_thread.run_sync(self._hasher.hash, normalize_password(password))
 
     async def rehash(self, password: str) -> str:
-        """Hash a password that was just verified. The caller holds one of `slots`."""
+        """Hash a password that was just verified. The caller holds a slot."""
         return await to_thread.run_sync(self._hasher.hash, normalize_password(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether a password is right; no hash costs the same. The caller holds one of `slots`."""
+        """Whether a password is right; no hash costs the same. The caller holds a slot."""
         if not self._dummy_hash:
             self._dummy_hash = await to_thread.run_sync(self._hasher.hash, "nobody's password")
         if len(password) > MAX_PASSWORD_CHARS:

@@ -5,7 +5,6 @@ import msgspec
 from leadflood.domain.auth.repository import one_time_links, users
 from leadflood.domain.auth.repository.locks import lock_subject
 from leadflood.domain.auth.rules.email_addresses import normalize_email
-from leadflood.domain.auth.rules.passwords import check_password
 from leadflood.domain.auth.schemas.links import LinkHolder, LinkKind, OneTimeLink
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.auth.schemas.users import NewUser, UserView
@@ -125,7 +124,7 @@ class RegistrationService:
     async def _prepare(
         self, token: str, email: str, name: str, password: str
     ) -> PreparedRegistration:
-        check_password(password, email)
+        await self._parts.passwords.check(password, email)
         password_hash = await self._parts.passwords.hash(password)
         return PreparedRegistration(
             token=token, is_claim=False, email=email, name=name, password_hash=password_hash

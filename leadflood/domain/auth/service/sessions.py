@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.repository import sessions
+from leadflood.domain.auth.repository import principals, sessions
 from leadflood.domain.auth.repository.sessions import LockedSession, NewSession
 from leadflood.domain.auth.rules import access_tokens
 from leadflood.domain.auth.rules.master_secret import MasterSecret
@@ -79,6 +79,11 @@ class Sessions:
         )
         await sessions.end_oldest_sessions(tx, user_id, MAX_SESSIONS, now)
         return self._tokens_of(session_id, user_id, refresh_token)
+
+    async def is_in_force(self, db: Reader, session_id: UUID) -> bool:
+        """Whether a session lets its user in now."""
+        now = self._clock.now()
+        return await principals.find_session_principal(db, session_id, now) is not None
 
     async def require_proof(self, db: Reader, session_id: UUID | None) -> None:
         """Refuse a session whose holder did not prove lately who they are. Raises: Denied.

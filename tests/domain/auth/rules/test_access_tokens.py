@@ -23,7 +23,11 @@ def a_token(issued_at: int = SECONDS, expires_at: int = SECONDS + 900) -> str:
 
 
 def signed(header: dict[str, Any], claims: object, key: bytes = KEY.secret) -> str:
-    parts = [encode_base64url(msgspec.json.encode(part)) for part in (header, claims)]
+    return signed_raw(msgspec.json.encode(header), msgspec.json.encode(claims), key)
+
+
+def signed_raw(header: bytes, payload: bytes, key: bytes = KEY.secret) -> str:
+    parts = [encode_base64url(part) for part in (header, payload)]
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     signature = algorithm.sign(".".join(parts).encode(), key)
     return ".".join([*parts, encode_base64url(signature)])
@@ -103,6 +107,9 @@ def test_another_header_is_refused_however_well_it_is_signed(header: dict[str, A
         {"jti": ...},
         {"exp": str(SECONDS + 900)},
         {"exp": 1e300},
+        {"exp": 10**18},
+        {"exp": 10**11 + 1},
+        {"iat": -1},
         {"exp": SECONDS - 60},
         {"iat": SECONDS + 60},
         {"admin": True},
@@ -114,6 +121,16 @@ def test_another_header_is_refused_however_well_it_is_signed(header: dict[str, A
 def test_other_claims_are_refused_however_well_they_are_signed(over: dict[str, Any]) -> None:
     assert verify(signed(HEADER, claims()), KEY, NOW, LEEWAY) is not None
     assert verify(signed(HEADER, claims(**over)), KEY, NOW, LEEWAY) is None
+
+
+def test_a_part_that_names_a_member_twice_is_refused() -> None:
+    header, payload = msgspec.json.encode(HEADER), msgspec.json.encode(claims())
+    doubled_header = header[:-1] + b',"kid":"k1"}'
+    doubled_claims = payload[:-1] + b',"sub":"' + str(WHO).encode() + b'"}'
+
+    assert verify(signed_raw(header, payload), KEY, NOW, LEEWAY) is not None
+    assert find_kid(signed_raw(doubled_header, payload)) is None
+    assert verify(signed_raw(header, doubled_claims), KEY, NOW, LEEWAY) is None
 
 
 def test_the_signature_of_another_key_is_refused() -> None:

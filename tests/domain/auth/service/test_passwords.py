@@ -1,4 +1,11 @@
-from leadflood.domain.auth.service.passwords import Passwords
+import threading
+from contextlib import AsyncExitStack
+
+import anyio
+import pytest
+from leadflood.domain.auth.service import passwords as service
+from leadflood.domain.auth.service.passwords import MAX_THREADS, MAX_WAITING, Passwords
+from leadflood.engine.errors import Transient
 from tests.support.accounts import CHEAP
 
 
@@ -20,3 +27,35 @@ async def test_no_hash_a_foreign_hash_and_a_huge_password_are_wrong() -> None:
     assert not await passwords.verify(None, "nobody's password")
     assert not await passwords.verify(password_hash, "x" * 100_000)
     assert not await passwords.verify("no hash of ours", "x" * 12)
+
+
+async def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
+    passwords, hashed = Passwords(CHEAP), list[str]()
+
+    async def hash_one() -> None:
+        hashed.append(await passwords.hash("correct horse staple battery"))
+
+    async with anyio.create_task_group() as group, AsyncExitStack() as stack:
+        for _ in range(MAX_THREADS):
+            await stack.enter_async_context(passwords.slot())
+        for _ in range(MAX_WAITING):
+            group.start_soon(hash_one)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(Transient) as refusal:
+            await passwords.hash("correct horse staple battery")
+        with pytest.raises(Transient):
+            await passwords.check("correct horse staple battery", "")
+
+    assert refusal.value.error_code == "auth.login.busy"
+    assert refusal.value.retry_after_seconds is not None
+    assert len(hashed) == MAX_WAITING
+
+
+async def test_a_password_is_judged_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    monkeypatch.setattr(service, "check_password", lambda *_: threads.append(threading.get_ident()))
+
+    await Passwords(CHEAP).check("correct horse staple battery", "")
+
+    assert threads
+    assert threads[0] != threading.get_ident()
