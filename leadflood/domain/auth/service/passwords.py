@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from anyio import CapacityLimiter, to_thread
+import anyio
+from anyio import Semaphore, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -25,8 +26,7 @@ from leadflood.engine.errors import Transient
 
 MAX_THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
 MAX_WAITING = 20
-BUSY_SECONDS = 2.0
-"""After this the queue of today is served."""
+MAX_WAIT_SECONDS = 2.0
 
 
 class Passwords:
@@ -38,25 +38,27 @@ class Passwords:
             memory_cost=settings.argon2_memory_kib,
             parallelism=1,
         )
-        self._limiter: CapacityLimiter | None = None
+        self._free_slots: Semaphore | None = None
         self._dummy_hash = ""
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Hold a slot for hashing while the block runs.
 
-        Waits: for a slot. Raises: Transient when too many wait.
+        Waits: for a slot, briefly. Raises: Transient when too many wait, or too long.
         """
-        if self._limiter is None:  # made late, because a limiter belongs to an event loop
-            self._limiter = CapacityLimiter(MAX_THREADS)
-        if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
-            raise Transient(
-                "too many passwords are being checked: try again in a moment",
-                BUSY_SECONDS,
-                code="auth.login.busy",
-            )
-        async with self._limiter:
+        if self._free_slots is None:  # made late, because a semaphore belongs to an event loop
+            self._free_slots = Semaphore(MAX_THREADS)
+        if self._free_slots.statistics().tasks_waiting >= MAX_WAITING:
+            raise _busy()
+        with anyio.move_on_after(MAX_WAIT_SECONDS) as waiting:
+            await self._free_slots.acquire()
+        if waiting.cancelled_caught:
+            raise _busy()
+        try:
             yield
+        finally:
+            self._free_slots.release()
 
     async def check(self, password: str, email: str) -> None:
         """Refuse a new password that is easily guessed. Raises: Invalid, Transient."""
@@ -92,3 +94,11 @@ class Passwords:
             return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _busy() -> Transient:
+    return Transient(
+        "too many passwords are being checked: try again in a moment",
+        MAX_WAIT_SECONDS,
+        code="auth.login.busy",
+    )

@@ -51,6 +51,21 @@ async def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
     assert len(hashed) == MAX_WAITING
 
 
+async def test_nobody_waits_for_long_however_slow_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "MAX_WAIT_SECONDS", 0.05)
+    passwords = Passwords(CHEAP)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(MAX_THREADS):
+            await stack.enter_async_context(passwords.slot())
+        with pytest.raises(Transient):
+            await passwords.hash("correct horse staple battery")
+
+    assert await passwords.hash("correct horse staple battery")
+
+
 async def test_a_password_is_judged_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
     monkeypatch.setattr(service, "check_password", lambda *_: threads.append(threading.get_ident()))
