@@ -128,12 +128,10 @@ async def login(
     """
     accounts = services.accounts.use
     await accounts.signing_keys.refresh()
-    async with accounts.login.verify_password(
-        body.email, body.password, caller.address
-    ) as verified:
-        return await late_uow.run(
-            partial(_open_session, services, verified, body.code), partial(_lives, services)
-        )
+    verified = await accounts.login.verify_password(body.email, body.password, caller.address)
+    return await late_uow.run(
+        partial(_open_session, services, verified, body.code), partial(_lives, services)
+    )
 
 
 async def _open_session(

@@ -159,8 +159,8 @@ async def prove(
 ) -> Proved:
     """Prove again who one is, by password or code, before making a key or a second factor."""
     person, account = require_session(caller), services.accounts.use.own_account
-    async with account.attempt_proof(person.user_id, body.password, _origin_of(caller)) as proof:
-        return await late_uow.run(partial(_prove, services, proof, body.code, person.session_id))
+    proof = await account.attempt_proof(person.user_id, body.password, _origin_of(caller))
+    return await late_uow.run(partial(_prove, services, proof, body.code, person.session_id))
 
 
 async def _prove(
@@ -203,8 +203,8 @@ async def confirm_totp(
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered
-    async with account.attempt_code(person.user_id, _origin_of(caller)) as proof:
-        return await late_uow.run(partial(_confirm_totp, services, proof, body.code))
+    proof = await account.attempt_code(person.user_id, _origin_of(caller))
+    return await late_uow.run(partial(_confirm_totp, services, proof, body.code))
 
 
 async def _confirm_totp(
@@ -223,8 +223,8 @@ async def remove_totp(
 ) -> UserView:
     """Take one's own second factor away, by a code of it or a recovery code."""
     person, account = require_session(caller), services.accounts.use.own_account
-    async with account.attempt_code(person.user_id, _origin_of(caller)) as proof:
-        return await late_uow.run(partial(_remove_totp, services, proof, body.code))
+    proof = await account.attempt_code(person.user_id, _origin_of(caller))
+    return await late_uow.run(partial(_remove_totp, services, proof, body.code))
 
 
 async def _remove_totp(
@@ -252,8 +252,8 @@ async def renew_recovery_codes(
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered
-    async with account.attempt_proof(person.user_id, body.password, _origin_of(caller)) as proof:
-        return await late_uow.run(partial(_renew_recovery_codes, services, proof, body.code))
+    proof = await account.attempt_proof(person.user_id, body.password, _origin_of(caller))
+    return await late_uow.run(partial(_renew_recovery_codes, services, proof, body.code))
 
 
 async def _renew_recovery_codes(

@@ -28,8 +28,8 @@ async def test_expired_links_old_sessions_and_failed_logins_are_deleted(
     async with database.transaction() as tx:
         issued = await make_users(database, clock).make_link(tx, user_id, LinkKind.RESET, OPERATOR)
         await accounts.use.sessions.open(tx, user_id, HERE, "")
-    async with accounts.use.login.verify_password(EMAIL, "a wrong guess", HERE) as verified:
-        assert verified.user is None
+    verified = await accounts.use.login.verify_password(EMAIL, "a wrong guess", HERE)
+    assert verified.user is None
     assert await accounts.use.registration.find(issued.link.token) is not None
     assert await prune(database, CHEAP, clock.now()) == 0
 

@@ -1,8 +1,5 @@
 """Login: password, then the second factor where there is one."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import msgspec
 
 from leadflood.domain.auth.repository import users
@@ -68,10 +65,7 @@ class LoginService:
     def __init__(self, parts: LoginParts) -> None:
         self._parts = parts
 
-    @asynccontextmanager
-    async def verify_password(
-        self, email: str, password: str, address: str
-    ) -> AsyncIterator[VerifiedPassword]:
+    async def verify_password(self, email: str, password: str, address: str) -> VerifiedPassword:
         """Verify a password; an unknown address costs the same. Raises: Throttled, Transient."""
         parts = self._parts
         email, origin = fold_email(email), AttemptOrigin(address=address)
@@ -80,12 +74,11 @@ class LoginService:
             password_hash = None if user is None else user.password_hash
             is_right = await parts.passwords.verify(password_hash, password)
             if user is None or not is_right or user.state is not UserState.ACTIVE:
-                yield VerifiedPassword(attempt=attempt, user=None, renewed_hash=None)
-                return
+                return VerifiedPassword(attempt=attempt, user=None, renewed_hash=None)
             renewed_hash = None
             if parts.passwords.needs_rehash(user.password_hash or ""):
                 renewed_hash = await parts.passwords.rehash(password)
-            yield VerifiedPassword(attempt=attempt, user=user, renewed_hash=renewed_hash)
+            return VerifiedPassword(attempt=attempt, user=user, renewed_hash=renewed_hash)
 
     async def open_session(
         self, tx: Tx, verified: VerifiedPassword, code: str, address: str, user_agent: str

@@ -1,7 +1,5 @@
 """Own account: what users change of their own credentials, after proving their identity again."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -42,33 +40,34 @@ class OwnAccount:
         """Refuse a password that is easily guessed. Raises: Invalid, Transient."""
         await self._parts.passwords.check(password, email)
 
-    @asynccontextmanager
-    async def attempt_code(
-        self, user_id: UUID, origin: AttemptOrigin
-    ) -> AsyncIterator[IdentityProof]:
-        """Count an attempt that a code alone decides. Raises: Throttled."""
-        user = await self._get(self._parts.db, user_id)
-        async with self._parts.throttle.attempt(user.email, user.id, origin) as attempt:
-            yield IdentityProof(user=user, attempt=attempt, is_password_right=False)
+    async def attempt_code(self, user_id: UUID, origin: AttemptOrigin) -> IdentityProof:
+        """Count an attempt that a code alone decides. Raises: Throttled, Transient."""
+        return await self.attempt_proof(user_id, "", origin)
 
-    @asynccontextmanager
     async def attempt_proof(
         self, user_id: UUID, password: str, origin: AttemptOrigin
-    ) -> AsyncIterator[IdentityProof]:
-        """Count an attempt and verify the password, where there is one. Raises: Throttled."""
-        async with self.attempt_code(user_id, origin) as proof:
+    ) -> IdentityProof:
+        """Count an attempt and verify the password, where there is one.
+
+        Raises: Throttled, Transient.
+        """
+        user = await self._get(self._parts.db, user_id)
+        async with self._parts.throttle.attempt(user.email, user.id, origin) as attempt:
             is_right = bool(password) and await self._parts.passwords.verify(
-                proof.user.password_hash, password
+                user.password_hash, password
             )
-            yield msgspec.structs.replace(proof, is_password_right=is_right)
+        return IdentityProof(user=user, attempt=attempt, is_password_right=is_right)
 
     async def require_password(
         self, user_id: UUID, password: str, origin: AttemptOrigin
     ) -> IdentityProof:
-        """Verify the present password before another is hashed. Raises: Throttled, Denied."""
-        async with self.attempt_proof(user_id, password, origin) as proof:
-            if not proof.is_password_right:
-                raise _wrong_password()
+        """Verify the present password before another is hashed.
+
+        Raises: Throttled, Transient, Denied.
+        """
+        proof = await self.attempt_proof(user_id, password, origin)
+        if not proof.is_password_right:
+            raise _wrong_password()
         return proof
 
     async def prove(

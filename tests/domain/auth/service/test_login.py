@@ -15,11 +15,11 @@ async def test_a_password_is_rehashed_when_its_parameters_are_out_of_date(
     costlier = msgspec.structs.replace(CHEAP, argon2_memory_kib=128)
     login = (await start_accounts(database, clock, costlier)).use.login
 
-    async with login.verify_password(EMAIL, PASSWORD, HERE) as verified:
-        assert verified.renewed_hash is not None
-        async with database.transaction() as tx:
-            await login.open_session(tx, verified, "", HERE, "")
-    async with login.verify_password(EMAIL, PASSWORD, HERE) as verified:
-        assert verified.user is not None
-        assert verified.user.id == user_id
-        assert verified.renewed_hash is None
+    verified = await login.verify_password(EMAIL, PASSWORD, HERE)
+    assert verified.renewed_hash is not None
+    async with database.transaction() as tx:
+        await login.open_session(tx, verified, "", HERE, "")
+    verified = await login.verify_password(EMAIL, PASSWORD, HERE)
+    assert verified.user is not None
+    assert verified.user.id == user_id
+    assert verified.renewed_hash is None

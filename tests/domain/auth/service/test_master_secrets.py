@@ -81,9 +81,9 @@ async def test_adopting_another_secret_ends_all_sessions_and_second_factors(
     assert await after.use.credentials.find(tokens.access_token) is None
     with pytest.raises(Conflict):
         await start_accounts(database, clock)
-    async with after.use.login.verify_password(EMAIL, PASSWORD, HERE) as verified:
-        assert verified.user is not None
-        assert verified.user.totp_secret is None
+    verified = await after.use.login.verify_password(EMAIL, PASSWORD, HERE)
+    assert verified.user is not None
+    assert verified.user.totp_secret is None
 
 
 async def test_a_secret_replaced_under_a_running_process_is_noticed(
