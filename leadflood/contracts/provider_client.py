@@ -8,7 +8,7 @@ nowhere is `ProviderDown`, or `Unsure` where it may have had an effect.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -30,6 +30,7 @@ from leadflood.engine.net.calls import (
     Gate,
     Http,
     HttpReply,
+    Prepare,
     Reply,
     Send,
     Unreached,
@@ -283,13 +284,13 @@ class ProviderClient:
             effect=endpoint.is_effect,
         )
 
-    async def pass_gate(self, call: Call, send: Send) -> Reply:
+    async def pass_gate(self, call: Call, send: Send, prepare: Prepare = nullcontext) -> Reply:
         """Send a call through the gate.
 
         Raises: ProviderDown for a call that got nowhere; an effect keeps Unreached and Unsure.
         """
         try:
-            return await self._gate.call(call, send)
+            return await self._gate.call(call, send, prepare)
         except (Unreached, Cut) as error:
             if call.effect:
                 raise

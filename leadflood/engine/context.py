@@ -6,13 +6,16 @@ job nor the cache, and what is bought depends on both. Past the gateway's entran
 an ordinary argument.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+
+from leadflood.engine.clock import REAL_TIME
 
 
 class Allow:
@@ -60,6 +63,8 @@ class JobContext:
     `authorize` and `record` are the stage's own, for effects: the last word before the outside is
     called, and what must be written after it whatever the fence says.
     `record_many` writes for all calls of a shared transaction at once, where the stage can.
+    `queued_seconds` were spent waiting for an allowance, `queueing_since` is when it began to wait
+    for one (monotonic; None: it does not): neither counts against the job's time.
     """
 
     __slots__ = (
@@ -68,6 +73,8 @@ class JobContext:
         "input",
         "job_id",
         "priority",
+        "queued_seconds",
+        "queueing_since",
         "record",
         "record_many",
         "request_id",
@@ -97,6 +104,27 @@ class JobContext:
         self.input: Any = None
         self.turn = 0
         self.priority = 0
+        self.queued_seconds = 0.0
+        self.queueing_since: float | None = None
+
+    def seconds_queued(self, now: float) -> float:
+        """Return how long it has waited for allowances by now."""
+        since = self.queueing_since
+        return self.queued_seconds + (0.0 if since is None else now - since)
+
+
+@contextmanager
+def queueing(job: JobContext | None) -> Iterator[None]:
+    """Mark the block as waiting for an allowance, which takes nothing off the job's time."""
+    if job is None or job.queueing_since is not None:  # another of its calls waits already
+        yield
+        return
+    job.queueing_since = REAL_TIME.monotonic()
+    try:
+        yield
+    finally:
+        job.queued_seconds = job.seconds_queued(REAL_TIME.monotonic())
+        job.queueing_since = None
 
 
 CURRENT_JOB: ContextVar[JobContext | None] = ContextVar("current_job", default=None)

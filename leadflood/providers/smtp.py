@@ -10,6 +10,8 @@ silence is `Unsure`. A server names no messages, so `look_up` cannot tell (a Sen
 
 import html
 import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from email.errors import MessageError
@@ -41,6 +43,12 @@ from leadflood.contracts.vendor_http import Vendor
 from leadflood.engine.clock import Clock
 from leadflood.engine.errors import FieldProblem, Invalid, NotConfigured, Transient, Unsure
 from leadflood.engine.net.calls import Call, Gate, Http, Reply, Unreached, Window
+from leadflood.engine.net.connection_pool import (
+    ConnectionPool,
+    Pooled,
+    Settings as PoolSettings,
+    TooMany,
+)
 from leadflood.engine.text import is_one_line, make_storable, one_line
 
 SPEC = ProviderSpec(
@@ -59,9 +67,8 @@ SPEC = ProviderSpec(
 _VENDOR = Vendor(spec=SPEC, label="the mail server")
 _SEND = ProviderEndpoint("message.send", "server", is_effect=True)
 
-_SENDS_PER_CONNECTION = 20
-_IDLE_SECONDS = 20.0
-_MOST_IDLE = 4
+_MOST_CONNECTIONS = 64
+_TOO_SLOW = "the mail server was too slow to get as far as the mail"
 _SOFT_RETRY_SECONDS = 300.0
 _POLICY_RETRY_SECONDS = 900.0
 
@@ -101,24 +108,14 @@ class _Server(msgspec.Struct, frozen=True):
     start_tls: bool | None
 
 
-class _Connection:
-    """An open connection, how often it was used, and when last."""
-
-    __slots__ = ("client", "sends", "used_at")
-
-    def __init__(self, client: aiosmtplib.SMTP) -> None:
-        self.client = client
-        self.sends = 0
-        self.used_at = 0.0
-
-
 class Smtp:
     """Sends e-mail.
 
     Extra settings: `starttls` (true: required, false: never; absent: required with a user,
     else where offered), `validate_certs` (default true), `local_hostname` (default: the
     sender's domain), `retry_seconds` (how long a "not now" is waited for; default 300, and 900
-    where it is the sender's reputation).
+    where it is the sender's reputation), `connections` (how many are open at once, where the
+    server allows as many; default 64).
     """
 
     name = SPEC.name
@@ -129,19 +126,32 @@ class Smtp:
         self._client = ProviderClient(_VENDOR, settings, gate, http, clock)
         self._settings = settings
         self._clock = clock
-        self._idle: list[_Connection] = []
+        self._pool: ConnectionPool[aiosmtplib.SMTP] | None = None
 
     async def send(self, message: OutgoingMessage) -> Receipt:
-        """Hand one e-mail over, once."""
+        """Hand one e-mail over, once.
+
+        The connection is open and the server has taken sender and recipient before the gate lets
+        the mail go: what is in doubt after a crash is no more than mails on the wire.
+        """
         server = _server(self._settings)
         mail = build_mail(message, self._clock.now())
+        opened: list[Pooled[aiosmtplib.SMTP]] = []
+
+        @asynccontextmanager
+        async def open_envelope() -> AsyncIterator[None]:
+            async with AsyncExitStack() as stack:
+                with self._own_wait():
+                    opened.append(await self._open_envelope(server, mail, stack))
+                yield
 
         async def send(reference: UUID) -> Reply:
             mail["X-Request-ID"] = str(reference)
-            text = await self._deliver_or_retry(server, mail)
+            with self._own_wait():
+                text = await self._deliver(opened[-1], mail)
             return Reply(body=text.encode(), cost_micros=self._client.price("message.send"))
 
-        reply = await self._client.pass_gate(self._call(message), send)
+        reply = await self._client.pass_gate(self._call(message), send, open_envelope)
         detail = single_line(reply.body.decode("utf-8", "replace"))
         return Receipt(remote_id=message.reference, detail=detail)
 
@@ -152,8 +162,8 @@ class Smtp:
 
     async def aclose(self) -> None:
         """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().client.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def _call(self, message: OutgoingMessage) -> Call:
         key = canonical([message.intent_id, message.reference])
@@ -161,41 +171,49 @@ class Smtp:
         # Twice: once to the final dot, and once for the verdict.
         return msgspec.structs.replace(call, timeout_seconds=2 * call.timeout_seconds)
 
-    async def _deliver_or_retry(self, server: _Server, mail: EmailMessage) -> str:
-        """Deliver, with the operator's own wait for a "not now"."""
+    @contextmanager
+    def _own_wait(self) -> Iterator[None]:
+        """Give a "not now" the operator's own wait."""
         try:
-            return await self._deliver(server, mail)
+            yield
         except Transient as error:
             wait = self._settings.extra.get("retry_seconds")
             if wait is None or error.retry_after_seconds is None:
                 raise
             raise Transient(error.detail, float(wait), code=error.error_code) from error
 
-    async def _deliver(self, server: _Server, mail: EmailMessage) -> str:
-        """Deliver one mail; the connection is kept only after a success."""
-        connection: _Connection | None = None
-        is_good = False
-        try:
-            with move_on_after(self._settings.timeout_seconds) as waiting:
-                connection = await self._acquire(server, _spec_of(mail, "From"))
-                protocol = await self._write_mail(connection.client, mail)
-            if waiting.cancelled_caught or connection is None:
-                raise Unreached("the mail server was too slow to get as far as the mail")
-            answer = await self._verdict(protocol)
-            is_good = True
-            self._release(connection)
-        finally:
-            if connection is not None and not is_good:
-                connection.client.close()
+    async def _open_envelope(
+        self, server: _Server, mail: EmailMessage, stack: AsyncExitStack
+    ) -> Pooled[aiosmtplib.SMTP]:
+        """Return a connection on which the server has taken sender and recipient."""
+        if self._pool is None:
+            self._pool = self._make_pool(server, _spec_of(mail, "From"))
+        with move_on_after(self._settings.timeout_seconds):
+            pooled = await stack.enter_async_context(self._pool.lend())
+            with _unreached():
+                await pooled.connection.mail(_spec_of(mail, "From"))
+                await pooled.connection.rcpt(_spec_of(mail, "To"))
+            pooled.is_good = True
+            return pooled
+        raise Unreached(_TOO_SLOW)
+
+    async def _deliver(self, pooled: Pooled[aiosmtplib.SMTP], mail: EmailMessage) -> str:
+        """Deliver the mail of an envelope; the connection is used again only after a success."""
+        pooled.is_good = False
+        protocol = None
+        with move_on_after(self._settings.timeout_seconds):
+            protocol = await self._write_mail(pooled.connection, mail)
+        if protocol is None:
+            raise Unreached(_TOO_SLOW)
+        answer = await self._verdict(protocol)
+        pooled.is_good = True
         return answer
 
     async def _write_mail(
         self, client: aiosmtplib.SMTP, mail: EmailMessage
     ) -> aiosmtplib.protocol.SMTPProtocol:
         """Write the mail and, last, its final dot: no await stands behind it."""
-        try:
-            await client.mail(_spec_of(mail, "From"))
-            await client.rcpt(_spec_of(mail, "To"))
+        with _unreached():
             protocol = client.protocol
             go_ahead = await client.execute_command(b"DATA")
             if go_ahead.code != 354 or protocol is None:  # noqa: PLR2004 - SMTP's own number
@@ -203,10 +221,6 @@ class Smtp:
             protocol.write(_dotted(mail.as_bytes(policy=_ONE_LINE_HEADERS)))
             await self._clock.sleep(0)  # a cut that has come in by now is seen before the dot
             protocol.write(b".\r\n")
-        except aiosmtplib.SMTPResponseException as error:
-            raise _refusal(error.code, error.message) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise Unreached(f"the mail server hung up before it had the mail: {error}") from error
         return protocol
 
     async def _verdict(self, protocol: aiosmtplib.protocol.SMTPProtocol) -> str:
@@ -221,29 +235,15 @@ class Smtp:
             raise _refusal(response.code, response.message)
         raise Unsure(f"the mail was handed over, the answer makes no sense: {response.code}")
 
-    async def _acquire(self, server: _Server, sender: str) -> _Connection:
-        """Return an idle connection that still answers, or a new one."""
-        while self._idle:
-            connection = self._idle.pop()
-            is_fresh = self._clock.monotonic() - connection.used_at < _IDLE_SECONDS
-            if is_fresh and await self._is_alive(connection.client):
-                return connection
-            connection.client.close()
-        return _Connection(await self._connect(server, sender))
-
-    async def _is_alive(self, client: aiosmtplib.SMTP) -> bool:
-        try:
-            return (await client.rset()).code == 250  # noqa: PLR2004 - SMTP's own number
-        except (aiosmtplib.SMTPException, OSError):
-            return False
-
-    def _release(self, connection: _Connection) -> None:
-        connection.sends += 1
-        connection.used_at = self._clock.monotonic()
-        if connection.sends < _SENDS_PER_CONNECTION and len(self._idle) < _MOST_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.client.close()
+    def _make_pool(self, server: _Server, sender: str) -> ConnectionPool[aiosmtplib.SMTP]:
+        connections = int(self._settings.extra.get("connections", _MOST_CONNECTIONS))
+        return ConnectionPool(
+            lambda: self._connect(server, sender),
+            _is_alive,
+            lambda client: client.close(),
+            self._clock,
+            PoolSettings(connections=connections),
+        )
 
     async def _connect(self, server: _Server, sender: str) -> aiosmtplib.SMTP:
         named = str(self._settings.extra.get("local_hostname", "")) or sender.rpartition("@")[2]
@@ -269,6 +269,24 @@ class Smtp:
         return client
 
 
+async def _is_alive(client: aiosmtplib.SMTP) -> bool:
+    try:
+        return (await client.rset()).code == 250  # noqa: PLR2004 - SMTP's own number
+    except (aiosmtplib.SMTPException, OSError):
+        return False
+
+
+@contextmanager
+def _unreached() -> Iterator[None]:
+    """Translate what the server says, or that it hung up, before it has the mail."""
+    try:
+        yield
+    except aiosmtplib.SMTPResponseException as error:
+        raise _refusal(error.code, error.message) from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise Unreached(f"the mail server hung up before it had the mail: {error}") from error
+
+
 def _unconnected(error: Exception) -> Exception:
     """Return why no connection came about, in our words; nothing was handed over."""
     match error:
@@ -278,7 +296,11 @@ def _unconnected(error: Exception) -> Exception:
                 f"providers.smtp.api_key (password); it says: {error.message}"
             )
         case aiosmtplib.SMTPResponseException():
-            return _refusal(error.code, error.message)
+            refusal = _refusal(error.code, error.message)
+            if isinstance(refusal, Transient) and error.code >= 400:  # noqa: PLR2004 - RFC 5321's class
+                wait = refusal.retry_after_seconds
+                return TooMany(refusal.detail, wait, code=refusal.error_code)
+            return refusal
         case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPServerDisconnected() | OSError():
             return Unreached(f"the mail server cannot be reached: {error}")
         case _:

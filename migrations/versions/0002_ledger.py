@@ -42,7 +42,7 @@ STATEMENTS = (
     "CREATE INDEX provider_call_unresolved ON provider_call (id) WHERE state = 'unresolved'",
     """
     CREATE INDEX provider_call_failed ON provider_call (provider, id)
-    WHERE outcome IS NOT NULL AND outcome NOT IN ('found', 'miss')
+    WHERE outcome IS NOT NULL AND outcome NOT IN ('found', 'miss', 'net.not_sent')
     """,
     """
     CREATE TABLE budget (

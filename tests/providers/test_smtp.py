@@ -2,12 +2,14 @@ import asyncio
 import email
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 
+import anyio
 import pytest
 from aiosmtpd import smtp as aiosmtpd
 from hypothesis import Phase, given, settings, strategies as st
@@ -15,11 +17,12 @@ from leadflood.contracts.errors import ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
-from leadflood.engine.clock import ManualClock
-from leadflood.engine.errors import Invalid, NotConfigured, Transient, Unsure
-from leadflood.engine.net.calls import Http, Unreached
+from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.errors import Invalid, NotConfigured, Throttled, Transient, Unsure
+from leadflood.engine.net.calls import Call, Http, Prepare, Reply, Send, Unreached
 from leadflood.engine.text import one_line
 from leadflood.providers.smtp import Smtp, build_mail, classify
+from typing_extensions import override
 
 from tests.support.conformance import Samples
 from tests.support.gate import DirectGate
@@ -55,7 +58,20 @@ class Sink:
     def __init__(self) -> None:
         self.got: list[tuple[str, list[str], EmailMessage]] = []
         self.sessions: set[int] = set()
+        self.greeted: set[int] = set()
+        self.recipients: list[str] = []
+        self.most = 1_000
         self.say: dict[str, str] = {}
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        del server, envelope
+        if len(self.greeted) >= self.most:
+            return ["421 4.7.0 Too many connections from your host"]
+        self.greeted.add(id(session))
+        session.host_name = hostname
+        return responses
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
@@ -68,6 +84,7 @@ class Sink:
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         del server, session, options
+        self.recipients.append(address)
         if "RCPT" not in self.say:
             envelope.rcpt_tos.append(address)
         return self.say.get("RCPT", "250 2.1.5 OK")
@@ -164,14 +181,80 @@ async def test_a_connection_is_used_again(make: Make) -> None:
     assert len(sink.sessions) == 2
 
 
+class LateGate(DirectGate):
+    """Lets nothing go before it has looked at what the server has got."""
+
+    def __init__(self, sink: Sink, error: Exception | None = None) -> None:
+        super().__init__()
+        self._sink = sink
+        self._error = error
+        self.envelopes: list[list[str]] = []
+
+    @override
+    async def call(self, call: Call, send: Send, prepare: Prepare = nullcontext) -> Reply:
+        async def look_and_send(reference: UUID) -> Reply:
+            self.envelopes.append(list(self._sink.recipients))
+            if self._error is not None:
+                raise self._error
+            return await send(reference)
+
+        return await super().call(call, look_and_send, prepare)
+
+
+async def test_sender_and_recipient_are_taken_before_the_gate_lets_the_mail_go(http: Http) -> None:
+    sink = Sink()
+    gate = LateGate(sink)
+    async with mail_server(sink) as port:
+        smtp = Smtp(
+            ProviderSettings(base_url=f"smtp://127.0.0.1:{port}"), gate, http, SystemClock()
+        )
+        await smtp.send(a_message())
+        await smtp.aclose()
+
+    assert gate.envelopes == [["ada@example.net"]]
+    assert len(sink.got) == 1
+
+
+async def test_what_the_gate_refuses_is_not_sent_and_its_connection_serves_the_next(
+    http: Http,
+) -> None:
+    sink = Sink()
+    gate = LateGate(sink, Throttled("held", 60.0))
+    async with mail_server(sink) as port:
+        smtp = Smtp(
+            ProviderSettings(base_url=f"smtp://127.0.0.1:{port}"), gate, http, SystemClock()
+        )
+        for _ in range(2):
+            with pytest.raises(Throttled):
+                await smtp.send(a_message())
+        await smtp.aclose()
+
+    assert sink.got == []
+    assert len(gate.envelopes) == 2
+    assert len(sink.greeted) == 1
+
+
+async def test_as_many_connections_are_open_as_the_server_allows(make: Make) -> None:
+    sink = Sink()
+    sink.most = 3
+    async with mail_server(sink) as port, anyio.create_task_group() as tasks:
+        smtp = make(port)
+        for number in range(12):
+            tasks.start_soon(smtp.send, a_message(reference=f"<lf-{number}@example.com>"))
+
+    assert len(sink.got) == 12
+    assert len(sink.sessions) == 3
+
+
 async def test_a_connection_that_died_idle_is_replaced(make: Make) -> None:
     sink = Sink()
     async with mail_server(sink) as port:
         smtp = make(port)
         await smtp.send(a_message())
-        for line in smtp._idle:
-            assert line.client.transport is not None
-            line.client.transport.close()
+        assert smtp._pool is not None
+        for pooled in smtp._pool._idle:
+            assert pooled.connection.transport is not None
+            pooled.connection.transport.close()
         await smtp.send(a_message(reference="<lf-2@example.com>"))
 
     assert len(sink.got) == 2

@@ -1,10 +1,20 @@
 """A gate that only calls: for tests of adapters, where money and limits are not the question."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from uuid import UUID, uuid4
 
 from leadflood.engine.errors import Unsure
-from leadflood.engine.net.calls import BulkCallItem, BulkReply, Call, Cut, Reply, Send, SendBulk
+from leadflood.engine.net.calls import (
+    BulkCallItem,
+    BulkReply,
+    Call,
+    Cut,
+    Prepare,
+    Reply,
+    Send,
+    SendBulk,
+)
 from typing_extensions import override
 
 
@@ -20,11 +30,12 @@ class DirectGate:
         self.costs: dict[UUID, int] = {}
         self.bulk_errors: list[BaseException] = []
 
-    async def call(self, call: Call, send: Send) -> Reply:
+    async def call(self, call: Call, send: Send, prepare: Prepare = nullcontext) -> Reply:
         self.calls.append(call)
         self.references.append(uuid4())
         try:
-            reply = await send(self.references[-1])
+            async with prepare():
+                reply = await send(self.references[-1])
         except Cut as error:
             self.errors.append(error)
             if call.effect:
@@ -61,6 +72,6 @@ class CachedGate(DirectGate):
         self._kept = reply
 
     @override
-    async def call(self, call: Call, send: Send) -> Reply:
+    async def call(self, call: Call, send: Send, prepare: Prepare = nullcontext) -> Reply:
         self.calls.append(call)
         return self._kept

@@ -17,6 +17,7 @@ from leadflood.engine.ledger.caps import Settings as LedgerSettings
 from leadflood.engine.ledger.rate_limits import PostgresAllowance
 from leadflood.engine.ledger.repository import PostgresLedger
 from leadflood.engine.net.calls import Call, Reply
+from leadflood.engine.net.crash_points import Hook
 from leadflood.engine.net.gateway import GatewayParts, ProviderGateway, Settings
 from leadflood.engine.net.limiter import Limiter
 from leadflood.engine.net.providers import Provider
@@ -44,6 +45,7 @@ class GatewaySetup(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     is_allowed: Callable[[str], bool] = lambda _: True
     clock: Clock = SystemClock()
+    crash_point: Hook | None = None
 
 
 DEFAULT_SETUP = GatewaySetup()
@@ -76,6 +78,7 @@ async def running_gateway(
             node_id=lambda: node_id,
             providers=setup.providers,
             is_allowed=setup.is_allowed,
+            crash_point=setup.crash_point,
         ),
         setup.settings,
     )

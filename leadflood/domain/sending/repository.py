@@ -233,6 +233,12 @@ async def summarize_unknown(db: Reader) -> tuple[UnknownSummary, ...]:
     )
 
 
+async def is_held(db: Reader) -> bool:
+    """Whether sending is held now."""
+    switch = await db.fetch_one(SQL.find_switch)
+    return switch is None or switch["state"] != "released"
+
+
 async def write_switch(tx: Tx, state: str, by: str, reason: str, now: datetime) -> None:
     """Write the switch of sending. Own its lock first."""
     await tx.execute(SQL.write_switch, state=state, by=by, reason=reason, now=now)

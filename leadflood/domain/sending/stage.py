@@ -14,7 +14,7 @@ from leadflood.contracts.values import Channel
 from leadflood.domain.sending import repository
 from leadflood.domain.sending.repository import CancelledSend, StartedSend
 from leadflood.domain.sending.rules.compose import compose
-from leadflood.domain.sending.rules.conditions import check_sendable, is_final
+from leadflood.domain.sending.rules.conditions import HELD, check_sendable, is_final
 from leadflood.domain.sending.rules.transitions import SendOutcome, SendReport
 from leadflood.domain.sending.schemas import (
     Intent,
@@ -82,7 +82,12 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         self, db: Reader, tasks: Sequence[ClaimedTask[MessageApproved]]
     ) -> Sequence[Intent | Outcome[Receipt | NoCall]]:
         intents = await repository.find_intents(db, (task.task.intent_id for task in tasks))
-        return [_open(task, intents.get(task.task.intent_id)) for task in tasks]
+        inputs = [_open(task, intents.get(task.task.intent_id)) for task in tasks]
+        if not await repository.is_held(db):
+            return inputs
+        # `authorize` has the last word; this keeps a mail server from being asked for nothing
+        held = Snooze(self._settings.held_retry_seconds, HELD)
+        return [held if isinstance(item, Intent) else item for item in inputs]
 
     @override
     async def work(self, item: Intent) -> Outcome[Receipt | NoCall]:

@@ -21,18 +21,18 @@ FROM provider_call
 WHERE node_id = :node_id::bigint AND state = 'reserved';
 
 -- name: add_budgets
--- Every scope needs a row before it can be locked.
+-- Every scope needs a row before it can be locked; in the order of locking.
 INSERT INTO budget (scope, cap_micros)
 SELECT * FROM unnest(:scopes::text[], :caps::bigint[]) AS given (scope, cap_micros)
-ORDER BY scope
+ORDER BY scope DESC
 ON CONFLICT (scope) DO NOTHING;
 
 -- name: lock_budgets
--- In sorted order, so that two processes never wait for each other.
+-- In one order, so that two processes never wait for each other; runs first, what all share last.
 SELECT scope, cap_micros, spent_micros, reserved_micros
 FROM budget
 WHERE scope = ANY (:scopes::text[])
-ORDER BY scope
+ORDER BY scope DESC
 FOR NO KEY UPDATE;
 
 -- name: reserve_money
@@ -44,14 +44,14 @@ FROM unnest(:scopes::text[], :caps::bigint[], :micros::bigint[])
 WHERE budget.scope = given.scope;
 
 -- name: settle_money
--- Release the reserved money and book the charged; locked in sorted order first.
+-- Release the reserved money and book the charged; locked first, in the order of lock_budgets.
 WITH given AS (
     SELECT * FROM unnest(:scopes::text[], :given_back::bigint[], :spent::bigint[])
         AS given (scope, given_back, spent)
 ), locked AS MATERIALIZED (
     SELECT budget.scope FROM budget
     WHERE budget.scope = ANY (:scopes::text[])
-    ORDER BY budget.scope
+    ORDER BY budget.scope DESC
     FOR NO KEY UPDATE
 )
 UPDATE budget
@@ -261,7 +261,7 @@ CROSS JOIN LATERAL (
     SELECT provider, id, operation, outcome, state, settled_at
     FROM provider_call
     WHERE provider_call.provider = named.provider
-        AND outcome IS NOT NULL AND outcome NOT IN ('found', 'miss')
+        AND outcome IS NOT NULL AND outcome NOT IN ('found', 'miss', 'net.not_sent')
     ORDER BY id DESC
     LIMIT :limit::int
 ) AS failed

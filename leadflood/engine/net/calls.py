@@ -1,6 +1,7 @@
 """The words of an outside call: what is asked, what it may cost, what came back."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -101,6 +102,12 @@ class BulkReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Send = Callable[[UUID], Awaitable[Reply]]
+Prepare = Callable[[], AbstractAsyncContextManager[object]]
+"""Gets as far as the other side allows without acting or charging: a connection, an envelope.
+
+Entered before the call is paid and authorized, left when it has ended; whatever it raises proves
+that nothing was done.
+"""
 SendBulk = Callable[[UUID, Sequence[BulkCallItem]], Awaitable[BulkReply]]
 
 
@@ -112,8 +119,8 @@ class Gate(Protocol):
     a possible arrival is raised as Unsure.
     """
 
-    async def call(self, call: Call, send: Send) -> Reply:
-        """Ask once: from the cache, or by breaker, limit, money, authorize, `send`, ledger."""
+    async def call(self, call: Call, send: Send, prepare: Prepare = nullcontext) -> Reply:
+        """Ask once: from the cache, or by breaker, limit, `prepare`, money, `send`, ledger."""
 
     async def call_bulk(
         self, call: Call, items: Sequence[BulkCallItem], send: SendBulk

@@ -1,15 +1,16 @@
 """The gateway: every call to the outside goes through here.
 
     stored answer · equal call in flight
-      → provider switch → breaker → limiter's estimate → a leased moment
-      → ONE shared transaction {node alive, money reserved, the stage's `authorize`}
-      → wait for the moment → `send` under one deadline
+      → provider switch → breaker → limiter's estimate → a leased moment → `prepare`
+      → shortly before the moment: ONE shared transaction {node alive, money reserved, `authorize`}
+      → the moment → `send` under one deadline
       → ONE shared transaction {line settled, answer stored, the stage's `record`}
 
 What happened outside is recorded even when the caller is cancelled.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, nullcontext
 from typing import TypeVar
 
 import anyio
@@ -17,7 +18,7 @@ import msgspec
 from anyio import move_on_after
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.context import CallContext, current_call_context
+from leadflood.engine.context import CallContext, current_call_context, queueing
 from leadflood.engine.db.group_commit import Settings as GroupSettings
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import (
@@ -41,6 +42,7 @@ from leadflood.engine.net.calls import (
     Call,
     Cut,
     LimitHint,
+    Prepare,
     Reply,
     Send,
     SendBulk,
@@ -60,6 +62,7 @@ from leadflood.engine.net.reservation import (
     no_obstacle,
 )
 from leadflood.engine.net.settlement import (
+    NOT_SENT,
     PROVIDER_CHANGED,
     OutgoingCall,
     classify_failure,
@@ -71,6 +74,7 @@ from leadflood.engine.net.shares import split_evenly
 from leadflood.engine.obs.tracing import CURRENT_SPAN, ActiveTracer, spanned
 
 ReplyT = TypeVar("ReplyT", bound=Reply | BulkReply)
+ResultT = TypeVar("ResultT")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,16 +147,25 @@ class ProviderGateway:
         """Release reserved money that no call under way knows of; return how many lines."""
         return await self._reservations.release_unknown()
 
-    async def call(self, call: Call, send: Send) -> Reply:
-        """Ask once: from the cache, or by breaker, limit, money, authorize, `send`, ledger."""
+    async def call(self, call: Call, send: Send, prepare: Prepare = nullcontext) -> Reply:
+        """Ask once: from the cache, or by breaker, limit, `prepare`, money, `send`, ledger."""
         context = current_call_context()
         question = _question(call, call.question, context)
+        purchase = self._purchase(call, question, call.subjects, context)
+        outgoing = OutgoingCall(
+            call,
+            purchase,
+            send,
+            lambda reply: [(question.question_hash, call.name, reply)],
+            context.job if call.effect else None,
+            prepare,
+        )
         if call.effect:
-            return await self._ask(call, question, send, context)
+            return await self._make(outgoing, context)
 
         async def ask(flight: Flight) -> Reply:
             stored = await self._answers.find(call, _names(question, call.name))
-            return stored or await self._ask(call, question, send, context, flight)
+            return stored or await self._ask(outgoing, context, flight)
 
         return await self._coalescing.run(question, ask)
 
@@ -173,25 +186,12 @@ class ProviderGateway:
         return request.join(dict(zip(request.pending, reply.items, strict=True)))
 
     async def _ask(
-        self,
-        call: Call,
-        question: LedgerQuestion,
-        send: Send,
-        context: CallContext,
-        flight: Flight | None = None,
+        self, outgoing: OutgoingCall[Reply], context: CallContext, flight: Flight
     ) -> Reply:
-        purchase = self._purchase(call, question, call.subjects, context)
-        outgoing = OutgoingCall(
-            call,
-            purchase,
-            send,
-            lambda reply: [(question.question_hash, call.name, reply)],
-            context.job if call.effect else None,
-        )
         try:
             return await self._make(outgoing, context)
         except LeadfloodError as error:
-            if flight is not None and outgoing.is_sent:
+            if outgoing.is_sent:
                 flight.error = error
             raise
 
@@ -232,25 +232,69 @@ class ProviderGateway:
         except Throttled:  # a run that may not use this provider does not wait for it either
             await self._reservations.require_allowed(outgoing.purchase)
             raise
-        try:
-            if call.effect:
-                slot = await lane.wait_until_near(slot)
-            await self._reserve(outgoing)
-        except BaseException:
-            breaker.abandon()
-            lane.release(slot)
-            raise
-        slot = await self._wait_for_start(outgoing, lane, slot)
-        return await self._send_and_settle(outgoing, lane, slot)
+        async with AsyncExitStack() as prepared:
+            await self._prepare(outgoing, lane, slot, prepared)
+            slot = await self._depart(outgoing, lane, slot, context)
+            return await self._send_and_settle(outgoing, lane, slot)
 
     async def _acquire(self, breaker: Breaker, lane: Lane, context: CallContext) -> Slot:
         """Lease a moment of a provider that is up. Raises: BreakerOpen, Throttled."""
         breaker.check()
         try:
-            return await lane.acquire(context.job)
+            return await _queue(context, lane.acquire(context.job))
         except BaseException:
             breaker.abandon()
             raise
+
+    async def _prepare(
+        self,
+        outgoing: OutgoingCall[ReplyT],
+        lane: Lane,
+        slot: Slot,
+        prepared: AsyncExitStack,
+    ) -> None:
+        """Get as far as can be got before the call is paid; a failure is the provider's."""
+        try:
+            await prepared.enter_async_context(outgoing.prepare())
+        except BaseException as error:
+            lane.release(slot)
+            self._record_health(outgoing.call, error)
+            raise
+
+    async def _depart(
+        self, outgoing: OutgoingCall[ReplyT], lane: Lane, slot: Slot, context: CallContext
+    ) -> Slot:
+        """Buy shortly before the moment and wait for it.
+
+        What is bought and waits is in doubt should we be killed. So a call that misses its moment,
+        where the next one is far, gives back what it bought and buys again shortly before.
+        """
+        is_bought = False
+        try:
+            while True:
+                if not is_bought:
+                    slot = await _queue(context, lane.approach(slot))
+                    await self._reserve(outgoing)
+                    is_bought = True
+                if await _queue(context, lane.wait_for_start(slot)):
+                    return slot
+                if lane.is_next_far():
+                    await self._give_back(outgoing)
+                    is_bought = False
+                slot = await _queue(context, lane.acquire(is_again=True))
+        except BaseException as error:
+            self.providers.breaker(outgoing.call.provider).abandon()
+            lane.release(slot)
+            if is_bought:
+                await self._settle(outgoing, LineState.RELEASED, error)
+            raise
+
+    async def _give_back(self, outgoing: OutgoingCall[ReplyT]) -> None:
+        """Release what was bought for a moment that was missed; the next try is another line."""
+        missed = Transient("The moment to call was missed.", code=NOT_SENT)
+        await self._settle(outgoing, LineState.RELEASED, missed)
+        reference = self._ids.new()
+        outgoing.purchase = msgspec.structs.replace(outgoing.purchase, reference=reference)
 
     def _check(self, call: Call, context: CallContext) -> None:
         if call.effect and (context.job is None or context.job.authorize is None):
@@ -268,18 +312,6 @@ class ProviderGateway:
         except BaseException as error:
             await self._settle(outgoing, LineState.RELEASED, error)
             raise
-
-    async def _wait_for_start(self, outgoing: OutgoingCall[ReplyT], lane: Lane, slot: Slot) -> Slot:
-        """Wait for the leased moment, or for another one where it was missed."""
-        try:
-            while not await lane.wait_for_start(slot):
-                slot = await lane.acquire(is_again=True)
-        except BaseException as error:
-            self.providers.breaker(outgoing.call.provider).abandon()
-            lane.release(slot)
-            await self._settle(outgoing, LineState.RELEASED, error)
-            raise
-        return slot
 
     async def _send_and_settle(
         self, outgoing: OutgoingCall[ReplyT], lane: Lane, slot: Slot
@@ -332,10 +364,14 @@ class ProviderGateway:
         self._record_feedback(
             lane, slot, sent_at, hints, is_answer=is_answer, held_seconds=held_seconds
         )
+        self._record_health(call, error)
+
+    def _record_health(self, call: Call, error: BaseException) -> None:
+        """Tell the breaker what a failure says of the provider's health."""
         breaker = self.providers.breaker(call.provider)
         if isinstance(error, Transient | Unsure) or code_of(error) == PROVIDER_CHANGED:
             breaker.record_result(is_failure=True, reason=code_of(error))
-        elif is_answer:
+        elif isinstance(error, Permanent | Throttled):
             breaker.record_result(is_failure=False)
         else:
             breaker.abandon()
@@ -383,6 +419,12 @@ class ProviderGateway:
             made_at=self._clock.now(),
             is_effect=call.effect,
         )
+
+
+async def _queue(context: CallContext, waiting: Coroutine[None, None, ResultT]) -> ResultT:
+    """Wait for an allowance; the time does not count against the job's."""
+    with queueing(context.job):
+        return await waiting
 
 
 def _question(call: Call, question: bytes, context: CallContext) -> LedgerQuestion:

@@ -41,6 +41,8 @@ _OPEN_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 1.0
 _TIME_SAMPLES = 16
 _TIME_STEP_SECONDS = 1.0
+_LEAST_WAIT_SECONDS = 0.5
+_NEAR_SECONDS = 0.1
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,7 +122,7 @@ class Lane:
     async def acquire(self, job: JobContext | None = None, *, is_again: bool = False) -> Slot:
         """Wait for a moment. `is_again`: the moment given before was missed; goes first.
 
-        Raises: Throttled when it would take longer than `wait_at_most_seconds`.
+        Raises: Throttled when it would take, or has taken, longer than `wait_at_most_seconds`.
         """
         now = self._clock.monotonic()
         if self._is_open():
@@ -129,20 +131,34 @@ class Lane:
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (self._order(job, is_again=is_again), waiter))
         self._wake.set()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self._pass_on(waiter)
-            raise
+        with anyio.move_on_after(self._settings.wait_at_most_seconds):
+            try:
+                return await waiter
+            except asyncio.CancelledError:
+                self._pass_on(waiter)
+                raise
+        raise _throttled(self._key, max(self.estimate_seconds(), _LEAST_WAIT_SECONDS))
 
-    async def wait_until_near(self, slot: Slot) -> Slot:
-        """Wait until it is time to prepare: what is prepared early is in doubt if we are killed."""
-        now = self._clock.monotonic()
-        ahead = slot.at - self._pace.lead_seconds - now
-        if slot.is_free or ahead <= 0:
-            return slot
-        await self._clock.sleep(ahead)
-        return msgspec.structs.replace(slot, given_at=self._clock.monotonic())
+    async def approach(self, slot: Slot) -> Slot:
+        """Wait until it is time to prepare: what is prepared early is in doubt if we are killed.
+
+        A moment that was missed meanwhile is changed for another one. Raises: Throttled.
+        """
+        while not slot.is_free:
+            ahead = slot.at - self._pace.approach_seconds - self._clock.monotonic()
+            if ahead > 0:
+                await self._clock.sleep(ahead)
+            now = self._clock.monotonic()
+            if now - slot.at <= slot.tolerance_seconds:
+                return msgspec.structs.replace(slot, given_at=now)
+            self.missed += 1
+            slot = await self.acquire(is_again=True)
+        return slot
+
+    def is_next_far(self) -> bool:
+        """Whether the next moment is so far that nothing should be bought for it yet."""
+        ahead = self._pace.next_at - self._clock.monotonic()
+        return ahead > self._pace.approach_seconds + _NEAR_SECONDS
 
     async def wait_for_start(self, slot: Slot) -> bool:
         """Wait until the moment; False when it was missed and another must be taken."""
@@ -246,13 +262,15 @@ class Lane:
         ]
 
     def _ask(self, allowed: AllowanceState) -> Lease:
+        again = sum(order[0] == 0 for order, _ in self._waiters)
         return lease(
             allowed,
             self._windows,
             LeaseRequest(
-                count=len(self._waiters),
+                count=again or len(self._waiters),
                 now=self._time.now(),
-                lead_seconds=self._pace.lead_seconds,
+                # who missed a moment is ready for the next
+                lead_seconds=self._pace.notice_seconds if again else self._pace.lead_seconds,
                 ahead_seconds=self._ahead_seconds(),
                 chunk_seconds=self._settings.chunk_seconds,
                 jitter_seconds=self._pace.jitter_seconds,
@@ -280,7 +298,7 @@ class Lane:
         now = self._clock.monotonic()
         self._open_until = now + _OPEN_SECONDS if leased.is_open else 0.0
         handed_out = len(leased.slots)
-        self._pace.record_lease(now - started, leased.interval_seconds)
+        self._pace.record_lease(now - started, leased)
         self._pace.record_share(handed_out, before, allowed.next_at)
         self._pace.next_at = max(allowed.next_at, allowed.held_until) + offset
 
@@ -416,7 +434,9 @@ class _Pace:
         self.own_interval = 0.0
         self.jitter_seconds = 0.0
         self._lease_seconds = 0.002
-        self._preparation_seconds = 0.002
+        self._tolerance_seconds = 0.0
+        self._preparation_mean = 0.02
+        self._preparation_spread = 0.01
         self._late_mean = 0.0
         self._late_spread = 0.0
         self._share = 1.0
@@ -427,12 +447,27 @@ class _Pace:
     @property
     def lead_seconds(self) -> float:
         """Return how far ahead a moment must be, to be reached in time."""
-        return min(
-            _MOST_LEAD_SECONDS, 1.5 * (self._lease_seconds + self._preparation_seconds) + 0.001
-        )
+        return min(_MOST_LEAD_SECONDS, self.notice_seconds + self.approach_seconds)
 
-    def record_lease(self, took_seconds: float, interval: float) -> None:
-        """Record how long leasing took, and the pace."""
+    @property
+    def notice_seconds(self) -> float:
+        """Return how far ahead a moment must be, to be known in time."""
+        return 1.5 * self._lease_seconds
+
+    @property
+    def approach_seconds(self) -> float:
+        """Return how long before its moment a call is bought.
+
+        As late as can be: most are ready within the tolerance behind their moment, so that hardly
+        one waits, bought, for its moment to come.
+        """
+        needed = self._preparation_mean + 1.5 * self._preparation_spread + 0.001
+        return min(_MOST_LEAD_SECONDS, max(0.0, needed - self._tolerance_seconds))
+
+    def record_lease(self, took_seconds: float, leased: Lease) -> None:
+        """Record how long leasing took, the pace and how late a moment may be used."""
+        interval = leased.interval_seconds
+        self._tolerance_seconds = leased.tolerance_seconds if interval else 0.0
         self._lease_seconds += (took_seconds - self._lease_seconds) * 0.2
         if abs(interval - self.interval) > 0.01 * self.interval:
             spaced = interval >= _SPACED_FROM_SECONDS
@@ -450,7 +485,9 @@ class _Pace:
 
     def record_preparation(self, took_seconds: float) -> None:
         """Record how long the money took between getting a moment and being ready for it."""
-        self._preparation_seconds += (took_seconds - self._preparation_seconds) * 0.2
+        self._preparation_mean += (took_seconds - self._preparation_mean) * 0.2
+        deviation = abs(took_seconds - self._preparation_mean)
+        self._preparation_spread += (deviation - self._preparation_spread) * 0.2
 
     def record_lateness(self, late_seconds: float) -> None:
         """Record how late a call left: its mean and twice its spread are the jitter."""

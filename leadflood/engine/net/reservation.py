@@ -32,6 +32,7 @@ from leadflood.engine.errors import (
 from leadflood.engine.net.calls import Reply
 from leadflood.engine.net.crash_points import CrashPoints
 from leadflood.engine.net.ledger_port import Ledger, LedgerReceipt, LineState, Purchase
+from leadflood.engine.net.settlement import NOT_SENT
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +141,7 @@ class Reservations:
             receipt = LedgerReceipt(
                 purchase=purchase,
                 state=LineState.RELEASED,
-                outcome="net.not_sent",
+                outcome=NOT_SENT,
                 ended_at=self._clock.now(),
             )
             await self._after.submit(Settlement(receipt))

@@ -6,6 +6,7 @@ unresolved where it may have charged, or does not say what.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -19,12 +20,14 @@ from leadflood.engine.errors import (
     Unsure,
     code_of,
 )
-from leadflood.engine.net.calls import BulkReply, Call, Cut, Reply, Unreached
+from leadflood.engine.net.calls import BulkReply, Call, Cut, Prepare, Reply, Unreached
 from leadflood.engine.net.ledger_port import LedgerReceipt, LineState, Purchase, StoredAnswer
 from leadflood.engine.net.shares import split_evenly
 
 ReplyT = TypeVar("ReplyT", bound=Reply | BulkReply)
 PROVIDER_CHANGED = "provider.changed"
+NOT_SENT = "net.not_sent"
+"""Of a line that was bought and given back: no call was made, and none failed."""
 
 
 class OutgoingCall(Generic[ReplyT]):
@@ -34,10 +37,11 @@ class OutgoingCall(Generic[ReplyT]):
     `send` asks the other side under that line's reference.
     `split` lists the answers within the reply: the hash of its question, its other name, itself.
     `job` is the job whose stage authorizes and records the call; None: it is no effect.
+    `prepare` gets as far as can be got before it is paid.
     `is_sent`: whether `send` was begun; `reply`: what came back.
     """
 
-    __slots__ = ("call", "is_sent", "job", "purchase", "reply", "send", "split")
+    __slots__ = ("call", "is_sent", "job", "prepare", "purchase", "reply", "send", "split")
 
     def __init__(
         self,
@@ -46,12 +50,14 @@ class OutgoingCall(Generic[ReplyT]):
         send: Callable[[UUID], Awaitable[ReplyT]],
         split: Callable[[ReplyT], Sequence[tuple[bytes, bytes, Reply]]],
         job: JobContext | None,
+        prepare: Prepare = nullcontext,
     ) -> None:
         self.call = call
         self.purchase = purchase
         self.send = send
         self.split = split
         self.job = job
+        self.prepare = prepare
         self.is_sent = False
         self.reply: ReplyT | None = None
 
@@ -103,7 +109,7 @@ def error_to_record(
         return error
     if outgoing.is_sent:
         return Unsure("The call was given up while it was out.")
-    return Transient("The call was given up before it was sent.", code="net.not_sent")
+    return Transient("The call was given up before it was sent.", code=NOT_SENT)
 
 
 def _may_have_arrived(error: BaseException) -> bool:

@@ -56,6 +56,8 @@ class Job(ClaimedTask[Any]):
         self.authorize = None
         self.record = None
         self.record_many = None
+        self.queued_seconds = 0.0
+        self.queueing_since = None
         self.input = task
         self.outcome: Outcome[Any] | None = None
         self.payload: str | None = None

@@ -208,7 +208,8 @@ class WorkerPool:
         if job is None:
             return
         seconds = self._stage.policy.timeout_seconds
-        if REAL_TIME.monotonic() - worker.began >= seconds:
+        now = REAL_TIME.monotonic()
+        if now - worker.began - job.seconds_queued(now) >= seconds:
             job.outcome = Retry(_late(seconds))
         else:  # the late one ended just before the cancel came: this one is innocent
             job.outcome = Snooze(0.0, "interrupted")
@@ -294,9 +295,11 @@ class WorkerPool:
         timeout = self._stage.policy.timeout_seconds
         while True:
             await REAL_TIME.sleep(WATCH_SECONDS)
-            late = REAL_TIME.monotonic() - timeout
+            now = REAL_TIME.monotonic()
             for worker in self._workers:
-                if worker.job is not None and worker.began < late and not worker.timed_out:
+                if worker.job is None or worker.timed_out:
+                    continue
+                if now - worker.began - worker.job.seconds_queued(now) > timeout:
                     worker.timed_out = True
                     worker.scope.cancel()
 

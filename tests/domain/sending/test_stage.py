@@ -4,7 +4,7 @@ import pytest
 from leadflood.contracts.errors import ProviderDown, ProviderRefused
 from leadflood.contracts.ports.sender import Receipt
 from leadflood.contracts.values import Channel
-from leadflood.domain.sending.repository import own_sending_lock
+from leadflood.domain.sending.repository import find_intents, own_sending_lock
 from leadflood.domain.sending.schemas import (
     IntentState,
     MessageAccepted,
@@ -69,9 +69,14 @@ async def test_without_a_released_switch_nothing_leaves(database: Database) -> N
     world = World(database)
     [event] = await world.approved()
     job = await world.load_send(event)
+    loaded, job.input = (
+        job.input,
+        (await find_intents(database, [event.intent_id]))[event.intent_id],
+    )
 
     [decision] = await world.authorize(job)
 
+    assert isinstance(loaded, Snooze)  # the mail server is asked for nothing
     assert isinstance(decision, Defer)
     assert await world.state(event) == "ready"
 

@@ -1,12 +1,13 @@
 """The gate against a real Postgres, with answers from memory."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import anyio
 import pytest
-from leadflood.engine.clock import ManualClock, SystemClock
+from leadflood.engine.clock import REAL_TIME, ManualClock, SystemClock
 from leadflood.engine.context import ANSWERS_SINCE, Allow, Defer, Deny, JobContext, SendDecision
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import (
@@ -724,6 +725,107 @@ class TestEffects:
                     await gateway.gate.call(a_call(effect=True), fake)
 
         assert len(fake.references) == 2
+
+
+class TestDeparture:
+    async def test_a_call_is_bought_shortly_before_its_moment_and_no_earlier(
+        self, database: Database
+    ) -> None:
+        bought_at: dict[str, float] = {}
+        early_seconds: list[float] = []
+
+        def note(point: str) -> None:
+            if point.endswith("reserve.after"):
+                bought_at[point.split(".")[1]] = REAL_TIME.monotonic()
+
+        async def ask(gateway: RunningGateway, question: str) -> None:
+            async def answer(_: UUID) -> Reply:
+                early_seconds.append(REAL_TIME.monotonic() - bought_at[question])
+                return Reply(body=b"answer")
+
+            call = a_call(question, operation=question)
+            await gateway.gate.call(call, FakeProvider(answer=answer))
+
+        setup = GatewaySetup(
+            providers={"acme": Provider({"default": (Window(480, 60),)})}, crash_point=note
+        )
+        async with running_gateway(database, setup) as gateway, anyio.create_task_group() as tasks:
+            for question in "abcdefgh":
+                tasks.start_soon(ask, gateway, question)
+
+        assert len(early_seconds) == 8
+        assert sorted(early_seconds)[4] < 0.1  # a line bought when its moment is leased waits 0.3 s
+
+    async def test_a_call_that_missed_its_moment_gives_back_what_it_bought(
+        self, database: Database
+    ) -> None:
+        stalls = [0.6]
+
+        def stall(point: str) -> None:
+            until = REAL_TIME.monotonic()
+            if point.endswith("reserve.after") and stalls:
+                until += stalls.pop()
+            while REAL_TIME.monotonic() < until:
+                continue
+
+        limits = {"acme": Provider({"default": (Window(40, 60),)})}
+        fake = FakeProvider()
+        setup = GatewaySetup(providers=limits, crash_point=stall)
+
+        async with running_gateway(database, setup) as gateway:
+            await gateway.gate.call(a_call(), fake)
+
+        first, second = await list_lines(database)
+        assert (first.state, first.outcome) == (LineState.RELEASED, "net.not_sent")
+        assert (second.state, second.id) == (LineState.SETTLED, fake.references[0])
+
+    async def test_an_effect_is_prepared_before_it_is_authorized(self, database: Database) -> None:
+        steps: list[str] = []
+
+        @asynccontextmanager
+        async def prepare() -> AsyncIterator[None]:
+            steps.append("open")
+            yield
+            steps.append("close")
+
+        async def authorize(tx: object, jobs: Sequence[JobContext]) -> Sequence[SendDecision]:
+            steps.append("authorize")
+            return await go(tx, jobs)
+
+        async def answer(_: UUID) -> Reply:
+            steps.append("send")
+            return Reply(body=b"taken")
+
+        async with running_gateway(database) as gateway:
+            with running_job(authorize=authorize):
+                fake = FakeProvider(answer=answer)
+                await gateway.gate.call(a_call(effect=True), fake, prepare)
+
+        assert steps == ["open", "authorize", "send", "close"]
+
+    async def test_what_cannot_be_prepared_costs_nothing_and_opens_the_breaker(
+        self, database: Database
+    ) -> None:
+        @asynccontextmanager
+        async def prepare() -> AsyncIterator[None]:
+            if gateway.gate.in_flight == 0:
+                raise Unreached("refused")
+            yield
+
+        fake = FakeProvider()
+        limits = {"acme": Provider({"default": (Window(60, 60),)})}
+        settings = Settings(breaker=BreakerSettings(failures=1))
+
+        async with running_gateway(
+            database, GatewaySetup(settings=settings, providers=limits)
+        ) as gateway:
+            with pytest.raises(Unreached):
+                await gateway.gate.call(a_call(), fake, prepare)
+            with pytest.raises(BreakerOpen):
+                await gateway.gate.call(a_call(), fake)
+
+        assert fake.references == []
+        assert await list_lines(database) == []
 
 
 class TestLimits:

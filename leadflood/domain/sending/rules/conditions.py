@@ -23,6 +23,8 @@ REFUSALS = frozenset(
 )
 """Why a send is cancelled for good."""
 
+HELD = "sending is held: `leadflood sending release` lets it go"
+
 
 def check_sendable(
     conditions: SendConditions,
@@ -45,7 +47,7 @@ def check_sendable(
     if refusal is not None:
         return refusal
     if conditions.held:
-        return Defer("sending is held: `leadflood sending release` lets it go", held_retry_seconds)
+        return Defer(HELD, held_retry_seconds)
     return Allow()
 
 
