@@ -174,7 +174,7 @@ class _Person(msgspec.Struct):
 
 
 class _Match(msgspec.Struct):
-    person: _Person | None = None
+    person: _Person | None
 
 
 class _Matches(msgspec.Struct):
@@ -218,7 +218,7 @@ class _Usage(msgspec.Struct):
 
 
 class _Health(msgspec.Struct):
-    is_logged_in: bool = False
+    is_logged_in: bool
 
 
 def _read_hints(reply: HttpReply, _now: datetime) -> tuple[LimitHint, ...]:

@@ -316,6 +316,7 @@ class Hunter:
 
     def _read_finding(self, reply: HttpReply) -> Reply:
         if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
+            self._client.decode(reply.body, _Faults)  # a page of a gateway is no miss
             return Reply(body=reply.body, found=False)
         has_address = bool(likely_email(self._client.decode(reply.body, _Found).data.email))
         cost = self._client.price("email.find") if has_address else 0
@@ -329,6 +330,7 @@ class Hunter:
         if reply.status == 400 and "invalid_email" not in _fault_ids(reply):  # noqa: PLR2004 - HTTP's own number
             raise self._client.error_of(reply)
         if reply.status in {400, 404}:
+            self._client.decode(reply.body, _Faults)
             return Reply(body=reply.body, found=False)
         if not self._client.decode(reply.body, _Verified).data.status:
             raise ProviderChanged("hunter's verdict holds no status: update the adapter")

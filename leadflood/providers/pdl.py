@@ -276,11 +276,12 @@ class Pdl:
 
     def _read(self, reply: HttpReply) -> Reply:
         if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
+            self._client.decode(reply.body, _Status)  # a page of a gateway is no miss
             return Reply(body=reply.body, found=False)
-        is_hit = self._client.decode(reply.body, _Enrichment).data is not None
-        cost = self._client.cost(_credits_spent(reply, Decimal(1 if is_hit else 0)))
-        names = self._names_of(reply.body)
-        return Reply(body=reply.body, found=is_hit, cost_micros=cost, names=names)
+        if self._client.decode(reply.body, _Enrichment).data is None:
+            raise ProviderChanged("pdl answered a hit without a record: update the adapter")
+        cost = self._client.cost(_credits_spent(reply, Decimal(1)))
+        return Reply(body=reply.body, cost_micros=cost, names=self._names_of(reply.body))
 
     def _names_of(self, body: bytes) -> tuple[bytes, ...]:
         """Return the question by the id of the person found: once it is known, it is asked."""

@@ -173,7 +173,10 @@ async def test_a_fault_may_have_been_charged_and_is_down_or_for_an_effect_unsure
 
 
 @every_ask
-@pytest.mark.parametrize("body", [b"", b"<html>", b"3", b"null", b'{"', b"\xff\xfe", b'"' * 9])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"3", b"null", b'{"', b"\xff\xfe", b'"' * 9, b"{}", b'{"error": "upstream"}'],
+)
 async def test_garbage_is_changed_and_never_kept_or_for_an_effect_accepted(
     make: Make, gate: DirectGate, ask: Ask, body: bytes
 ) -> None:
@@ -249,6 +252,18 @@ async def test_a_miss_is_an_answer_and_free(make: Make, gate: DirectGate, ask: A
     assert (answer.found, answer.values, answer.cost_micros) == (False, (), 0)
     assert not gate.replies[-1].found
     assert gate.calls[-1].miss_seconds > 0
+
+
+@every_ask
+async def test_a_gateways_page_that_is_not_found_is_nothing_that_the_provider_said(
+    make: Make, gate: DirectGate, ask: Ask
+) -> None:
+    async with playing(Answer(404, b"<html>not found", content_type="text/html")) as tape:
+        with pytest.raises(Permanent):
+            await ask.run(make(ask.provider, tape.url))
+
+    assert not gate.replies
+    assert line_state(gate) is LineState.RELEASED
 
 
 @every_enricher
