@@ -1,7 +1,7 @@
 """Upkeep: what a node does beside its stages, each duty an actor of its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from leadflood.api.http import idempotency
 from leadflood.domain.auth.retention import prune as prune_auth
@@ -11,6 +11,7 @@ from leadflood.domain.notifications.service.event_notifier import EventNotifier
 from leadflood.domain.sending.service.unknown_sends import UnknownSends
 from leadflood.engine.actors.supervisor import Child
 from leadflood.engine.ledger.answers import forget_answers
+from leadflood.engine.ledger.budgets import prune_budgets
 from leadflood.engine.ledger.repository import resolve_orphans
 from leadflood.engine.net.gateway import ProviderGateway
 from leadflood.engine.obs.log import log
@@ -80,6 +81,8 @@ class Upkeep:
             return
         await drain(lambda: prune_notifications(db, settings.notifications, now))
         await drain(lambda: forget_answers(db, now))
+        run_days = settings.engine.maintenance.run_days
+        await drain(lambda: prune_budgets(db, now - timedelta(days=run_days)))
         await drain(lambda: idempotency.prune(db, now))
         await drain(lambda: prune_auth(db, settings.accounts, now))
         await drain(lambda: self._prune_uploads(now))

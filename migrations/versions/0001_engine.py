@@ -1,7 +1,8 @@
 """Create the engine's tables: jobs and how they ended, runs, nodes, switches, events.
 
 Why: everything durable about work in hand lives here; nothing here knows what a lead is. A run is
-`is_loading` while its file is still read in parts, so that it does not end between two of them.
+`is_loading` while its file is still read in parts, so that it does not end between two of them. A
+`run_check` names a run that may have ended: whoever looks reads these, not all runs that go on.
 `installation.beat` counts the beats of all nodes, `restored_at` stands while sends that were due
 before a restore are doubtful, `pruned_…` is the place in the event log up to which it was pruned.
 Locks: new tables only. Undo: drops the tables, with all jobs and events.
@@ -62,11 +63,21 @@ STATEMENTS = (
         cancelled_by text,
         is_loading boolean NOT NULL DEFAULT false,
         opened_by text NOT NULL DEFAULT '',
-        is_shared boolean NOT NULL DEFAULT false
+        is_shared boolean NOT NULL DEFAULT false,
+        is_sweeping boolean NOT NULL DEFAULT false CHECK (state = 'cancelled' OR NOT is_sweeping)
     )
     """,
+    "CREATE INDEX run_sweeping ON run (id) WHERE is_sweeping",
+    "CREATE INDEX run_ended ON run (id) WHERE kind = 'lead' AND state <> 'running'",
     "CREATE INDEX run_open ON run (id) WHERE state = 'running'",
     "CREATE INDEX run_kind ON run (kind, id) WHERE kind <> 'lead'",
+    """
+    CREATE TABLE run_check (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        run_id uuid NOT NULL
+    )
+    """,
+    "ALTER TABLE run_check SET (autovacuum_vacuum_threshold = 5000)",
     """
     CREATE TABLE job (
         id uuid PRIMARY KEY,
@@ -92,6 +103,7 @@ STATEMENTS = (
     "COMMENT ON COLUMN job.state IS '0 queued, 1 running (claimed by node_id), 2 scheduled'",
     "CREATE INDEX job_queued ON job (stage, priority, turn, id) WHERE state = 0",
     "CREATE INDEX job_claimed ON job (node_id) WHERE state = 1",
+    "CREATE INDEX job_lost ON job (losses, id) WHERE losses > 0",
     "CREATE INDEX job_scheduled ON job (run_at) WHERE state = 2",
     "CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL",
     "CREATE INDEX job_run ON job (run_id) WHERE run_id IS NOT NULL",
@@ -134,6 +146,7 @@ STATEMENTS = (
         died_at timestamptz NOT NULL
     )
     """,
+    "CREATE INDEX dead_letter_died ON dead_letter (died_at)",
     "CREATE INDEX dead_letter_stage ON dead_letter (stage, died_at)",
     """
     CREATE TABLE event (
@@ -183,6 +196,7 @@ def downgrade() -> None:
         "dead_letter",
         "history",
         "job",
+        "run_check",
         "run",
         "node",
         "installation",

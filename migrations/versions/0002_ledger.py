@@ -46,7 +46,7 @@ STATEMENTS = (
     """,
     """
     CREATE TABLE budget (
-        scope text PRIMARY KEY,
+        scope text COLLATE "C" PRIMARY KEY,
         cap_micros bigint CHECK (cap_micros >= 0),
         spent_micros bigint NOT NULL DEFAULT 0 CHECK (spent_micros >= 0),
         reserved_micros bigint NOT NULL DEFAULT 0 CHECK (reserved_micros >= 0)

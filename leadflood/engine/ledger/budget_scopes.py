@@ -27,6 +27,8 @@ class Charge(msgspec.Struct, frozen=True):
             amounts[scope] = amounts.get(scope, 0) + share
 
 
+RUN_SCOPES = ("lead:", "run:")
+"""The beginnings of scopes that name a run: they end with it."""
 _NOTHING = Charge(0)
 
 

@@ -27,6 +27,13 @@ SELECT * FROM unnest(:scopes::text[], :caps::bigint[]) AS given (scope, cap_micr
 ORDER BY scope DESC
 ON CONFLICT (scope) DO NOTHING;
 
+-- name: prune_budgets
+-- Delete what runs, and leads in them, spent of their caps, oldest run first; scopes sort by age.
+DELETE FROM budget WHERE scope = ANY (ARRAY (
+    SELECT scope FROM budget
+    WHERE scope >= :prefix::text AND scope < :before::text AND reserved_micros = 0
+    ORDER BY scope LIMIT :limit::int FOR UPDATE SKIP LOCKED));
+
 -- name: lock_budgets
 -- In one order, so that two processes never wait for each other; runs first, what all share last.
 SELECT scope, cap_micros, spent_micros, reserved_micros

@@ -252,6 +252,15 @@ class Committer:
             await self._write_ended(tx, batch, delivery)
         if batch.postponed:
             await self._postpone(tx, batch, delivery)
+        if batch.ended:
+            await self._check_runs(tx, batch, delivery)
+
+    async def _check_runs(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
+        """Write down which runs may have ended: those of which nothing of this batch goes on."""
+        ended = {job.run_id for job in batch.ended} - delivery.run_ids
+        ended -= {job.run_id for job, _, _, _ in batch.postponed}
+        if run_ids := [run_id for run_id in ended if run_id is not None]:
+            await tx.execute(SQL.insert_run_checks, run_ids=run_ids)
 
     async def _write_ended(self, tx: Tx, batch: "_Batch", delivery: HandOff) -> None:
         jobs = batch.ended

@@ -172,11 +172,13 @@ async def bury(tx: Tx, job_id: UUID, by_whom: str, ids: Ids, now: datetime) -> D
             "`leadflood status` lists the jobs that are lost again and again",
             code="engine.job.not_waiting",
         )
+    letter = await get(tx, job_id)
     if buried["again"] is not None:
+        await runs.hold_open(tx, {letter.run_id} if letter.run_id is not None else ())
         await tx.execute(
             SQL.insert_asked_again, id=ids.new(), payload=buried["again"], now=now, buried=job_id
         )
-    return await get(tx, job_id)
+    return letter
 
 
 async def _judge(tx: Tx, rows: Sequence[Row], doubtful: set[UUID]) -> dict[UUID, Ending]:
@@ -202,6 +204,7 @@ async def _judge(tx: Tx, rows: Sequence[Row], doubtful: set[UUID]) -> dict[UUID,
 async def _insert(
     tx: Tx, rows: Sequence[Row], job_ids: dict[UUID, UUID], now: datetime
 ) -> set[UUID]:
+    await runs.hold_open(tx, {row["run_id"] for row in rows if row["run_id"] is not None})
     inserted = await tx.fetch(
         SQL.insert_replayed_jobs,
         now=now,

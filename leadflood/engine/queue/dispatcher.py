@@ -14,6 +14,8 @@ from leadflood.engine.actors.channel import JobChannel
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.entry_turns import Entries, EntryTurns
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.event_routes import EventRoute, EventRoutes
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED, Job
@@ -122,7 +124,10 @@ class EventRows:
 
 
 class HandOff:
-    """Jobs that a transaction hands off in memory: pushed after COMMIT, released on rollback."""
+    """Jobs that a transaction hands off in memory: pushed after COMMIT, released on rollback.
+
+    `job_ids` are all that it inserts, `run_ids` the runs that they are of.
+    """
 
     def __init__(self, node: Node | None, wakeups: Wakeups) -> None:
         self._node = node
@@ -131,6 +136,7 @@ class HandOff:
         self._queued: set[str] = set()
         self._has_scheduled = False
         self.job_ids: list[UUID] = []
+        self.run_ids: set[UUID | None] = set()
 
     def push_after_commit(self, channel: JobChannel[Job], jobs: list[Job], reserved: int) -> None:
         """Push claimed jobs after COMMIT into a channel in which `reserved` slots are held."""
@@ -187,6 +193,7 @@ class Dispatcher:
         self._wakeups = wakeups
         self._ids = ids
         self._clock = clock
+        self._turns = EntryTurns()
 
     async def dispatch(
         self, tx: Tx, follow_ups: Sequence[FollowUp], causes: Mapping[UUID, Job], delivery: HandOff
@@ -211,7 +218,7 @@ class Dispatcher:
         """Turn events into log rows and, by stage, into new jobs."""
         by_stage: dict[str, list[NewJob]] = {}
         positions: dict[UUID, int] = {}
-        entry_turn: int | None = None
+        entries = await self._enter(tx, follow_ups, causes)
         for follow_up in follow_ups:
             route = self._routes.find(type(follow_up.event))
             payload = _encode(follow_up.event).decode()
@@ -221,20 +228,28 @@ class Dispatcher:
                 events.add(route, follow_up.event, run_id, payload)
             if not route.stages:
                 continue
-            if cause is not None:
-                turn = _next_turn(cause, positions)
-            else:
-                if entry_turn is None:
-                    entry_turn = await self._smallest_turn(tx)
-                turn = entry_turn
+            turn = _next_turn(cause, positions) if cause is not None else entries.take(run_id)
             for stage in route.stages:
                 key = _key_of(route, follow_up.event, stage, run_id)
                 job = _new_job(follow_up, cause or follow_up, run_id, turn, key, payload)
                 by_stage.setdefault(stage, []).append(job)
         return by_stage
 
-    async def _smallest_turn(self, tx: Tx) -> int:
-        return int(await tx.fetch_value(SQL.smallest_turn, stages=list(self._channels)) or 0)
+    async def _enter(
+        self, tx: Tx, follow_ups: Sequence[FollowUp], causes: Mapping[UUID, Job]
+    ) -> Entries:
+        """Open the runs that get work from outside, and find where it enters the queue."""
+        entering = [
+            follow_up
+            for follow_up in follow_ups
+            if follow_up.cause not in causes and self._routes.find(type(follow_up.event)).stages
+        ]
+        if not entering:
+            return Entries(self._turns, 0, {})
+        run_ids = {follow_up.run_id for follow_up in entering if follow_up.run_id is not None}
+        sources = await runs.hold_open(tx, run_ids)
+        smallest = await tx.fetch_value(SQL.smallest_turn, stages=list(self._channels))
+        return Entries(self._turns, smallest, sources)
 
     async def _log(self, tx: Tx, events: EventRows) -> None:
         await tx.execute(
@@ -263,6 +278,7 @@ class Dispatcher:
         if keyed:
             await self._insert_keyed(tx, stage, keyed, delivery)
         delivery.job_ids.extend([job.id for job in jobs])
+        delivery.run_ids.update([job.run_id for job in jobs])
 
     def _reserve(self, stage: str, jobs: Sequence[NewJob]) -> list[NewJob]:
         """Mark as many jobs claimed as the stage's channel has room for, and return those."""

@@ -140,8 +140,8 @@ ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET
 RETURNING id, key, state
 
 -- name: smallest_turn
--- Where a new run enters the queue: at the smallest turn of any queued job.
-SELECT COALESCE(min(first.turn), 0)
+-- The smallest turn of any queued job; null: none is queued.
+SELECT min(first.turn)
 FROM unnest(:stages::text[]) AS named (stage)
 CROSS JOIN LATERAL (
     SELECT turn FROM job WHERE job.stage = named.stage AND state = 0
@@ -205,8 +205,8 @@ RETURNING stage, losses
 
 -- name: list_crash_loops
 -- Jobs that were lost again and again: a person should look.
-SELECT id, stage, losses, run_at, run_id FROM job WHERE losses >= :patience::int
-ORDER BY losses DESC, id LIMIT :limit::int
+SELECT id, stage, losses, run_at, run_id FROM job WHERE losses > 0 AND losses >= :patience::int
+ORDER BY losses DESC, id DESC LIMIT :limit::int
 
 -- name: find_job
 -- A job wherever it is now.
@@ -380,25 +380,44 @@ SELECT ending.era, ending.xid::text AS last_xid, ending.id,
            AS has_young
 FROM ending
 
+-- name: prune_runs
+-- Delete runs of single things that ended and were opened long ago, oldest first, by id.
+DELETE FROM run WHERE id = ANY (ARRAY (
+    SELECT id FROM run
+    WHERE kind = 'lead' AND state <> 'running' AND NOT is_sweeping AND id < :before::uuid
+    ORDER BY id LIMIT :limit::int FOR UPDATE SKIP LOCKED))
+
+-- name: prune_dead_letters
+-- Delete dead letters past their retention, oldest first.
+DELETE FROM dead_letter WHERE id = ANY (ARRAY (
+    SELECT id FROM dead_letter WHERE died_at < :before::timestamptz
+    ORDER BY died_at LIMIT :limit::int FOR UPDATE SKIP LOCKED))
+
 -- name: insert_run
--- Open a run: what may be done for it is written here.
-INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key, created_at,
-                 is_loading, opened_by, is_shared)
-VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
-        :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz,
-        :is_loading::boolean, :opened_by::text, :is_shared::boolean)
-ON CONFLICT (key) DO NOTHING
-RETURNING id
+-- Open a run: what may be done for it is written here. One that gets no job ends at once.
+WITH opened AS (
+    INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key,
+                     created_at, is_loading, opened_by, is_shared)
+    VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
+            :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz,
+            :is_loading::boolean, :opened_by::text, :is_shared::boolean)
+    ON CONFLICT (key) DO NOTHING
+    RETURNING id),
+checked AS (INSERT INTO run_check (run_id) SELECT id FROM opened)
+SELECT id FROM opened
 
 -- name: insert_runs
 -- Open runs of one kind that have no key.
-INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, opened_by,
-                 created_at)
-SELECT id, :kind::text, :title::text, sends, string_to_array(providers, chr(31)), cap_micros,
-       lead_cap_micros, opened_by, :now::timestamptz
-FROM unnest(:ids::uuid[], :sends::text[], :providers::text[], :caps_micros::bigint[],
-            :lead_caps_micros::bigint[], :opened_bys::text[])
-    AS opened (id, sends, providers, cap_micros, lead_cap_micros, opened_by)
+WITH opened AS (
+    INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, opened_by,
+                     created_at)
+    SELECT id, :kind::text, :title::text, sends, string_to_array(providers, chr(31)), cap_micros,
+           lead_cap_micros, opened_by, :now::timestamptz
+    FROM unnest(:ids::uuid[], :sends::text[], :providers::text[], :caps_micros::bigint[],
+                :lead_caps_micros::bigint[], :opened_bys::text[])
+        AS new (id, sends, providers, cap_micros, lead_cap_micros, opened_by)
+    RETURNING id)
+INSERT INTO run_check (run_id) SELECT id FROM opened
 
 -- name: find_run_by_key
 -- The run of a key: the same input, ICP and options resume it.
@@ -413,24 +432,71 @@ FROM run WHERE id = ANY (:ids::uuid[])
 -- name: cancel_run
 -- Mark a run; the sweeper discards what waits.
 UPDATE run SET state = 'cancelled', cancelled_at = :now::timestamptz, cancelled_by = :by_whom::text,
-               ended_at = :now::timestamptz
+               ended_at = :now::timestamptz, is_sweeping = true
 WHERE id = :id::uuid AND state = 'running'
 RETURNING id
 
--- name: list_cancelled_runs
--- Cancelled runs that still have live jobs.
+-- name: hold_runs
+-- Keep runs from ending while jobs are put into them; one that had ended goes on, one that was
+-- cancelled is swept again.
+WITH reopened AS (
+    UPDATE run SET state = CASE WHEN state = 'completed' THEN 'running' ELSE state END,
+                   ended_at = CASE WHEN state = 'completed' THEN NULL ELSE ended_at END,
+                   is_sweeping = state = 'cancelled'
+    WHERE id = ANY (:ids::uuid[])
+      AND (state = 'completed' OR (state = 'cancelled' AND NOT is_sweeping))
+    RETURNING id, state, kind, opened_by),
+held AS (
+    SELECT id, state, kind, opened_by FROM run
+    WHERE id = ANY (:ids::uuid[]) AND id NOT IN (SELECT id FROM reopened) ORDER BY id FOR SHARE)
+SELECT id, state, kind, opened_by FROM reopened
+UNION ALL SELECT id, state, kind, opened_by FROM held
+
+-- name: list_sweeping_runs
+-- Cancelled runs whose jobs are not all gone.
+SELECT id FROM run WHERE is_sweeping ORDER BY id LIMIT :limit::int
+
+-- name: lock_swept_runs
+-- Cancelled runs that seem to have no job left, but for those that somebody puts jobs into.
 SELECT id FROM run
-WHERE state = 'cancelled' AND EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+WHERE id = ANY (:ids::uuid[]) AND is_sweeping
+  AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: end_sweeping
+-- End the sweeping of locked runs that have no job.
+UPDATE run SET is_sweeping = false
+WHERE id = ANY (:ids::uuid[]) AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+
+-- name: insert_run_checks
+-- These runs may have ended: their jobs settled, and nothing followed.
+INSERT INTO run_check (run_id) SELECT unnest(:run_ids::uuid[])
+
+-- name: take_run_checks
+-- Which runs may have ended, a bounded number at once.
+DELETE FROM run_check WHERE id = ANY (ARRAY (
+    SELECT id FROM run_check ORDER BY id LIMIT :limit::int FOR UPDATE SKIP LOCKED))
+RETURNING run_id
+
+-- name: lock_ending_runs
+-- Open runs that nobody is filling, but for those that somebody puts jobs into at this moment.
+SELECT id FROM run WHERE id = ANY (:ids::uuid[]) AND state = 'running' AND NOT is_loading
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: check_again
+-- Open runs that were locked by another are looked at again.
+INSERT INTO run_check (run_id)
+SELECT id FROM run WHERE id = ANY (:ids::uuid[]) AND state = 'running' AND NOT is_loading
 
 -- name: finish_loading
 -- All that the run is to do is in: it ends when no live job carries it.
-UPDATE run SET is_loading = false WHERE id = :id::uuid
+WITH filled AS (UPDATE run SET is_loading = false WHERE id = :id::uuid RETURNING id)
+INSERT INTO run_check (run_id) SELECT id FROM filled
 
 -- name: complete_runs
--- End the open runs that no live job carries and nobody is filling.
+-- End the locked runs that no live job carries.
 UPDATE run SET state = 'completed', ended_at = :now::timestamptz
-WHERE state = 'running' AND NOT is_loading
-  AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
+WHERE id = ANY (:ids::uuid[]) AND NOT EXISTS (SELECT FROM job WHERE job.run_id = run.id)
 RETURNING id
 
 -- name: count_run_jobs
@@ -637,7 +703,8 @@ kept AS (
     INSERT INTO history
         (id, run_id, created_at, finished_at, state, attempts, losses, stage, error_code)
     SELECT id, run_id, created_at, :now::timestamptz, 4, attempts, losses, stage, 'engine.buried'
-    FROM gone)
+    FROM gone),
+checked AS (INSERT INTO run_check (run_id) SELECT run_id FROM gone WHERE run_id IS NOT NULL)
 INSERT INTO dead_letter (id, run_id, stage, key, turn, priority, attempts, losses, payload,
                          error_code, error, chain, created_at, died_at)
 SELECT id, run_id, stage, key, turn, priority, attempts, losses, payload, 'engine.buried',

@@ -1,13 +1,13 @@
 """Runs: what may be done for a piece of work, checked where money is spent and sends are made."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from leadflood.engine.db.tx import Reader, Row
+from leadflood.engine.db.tx import Reader, Row, Tx
 from leadflood.engine.errors import NotFound
 from leadflood.engine.queue.repository import SQL
 
@@ -109,6 +109,20 @@ async def create_many(db: Reader, new: Sequence[NewRun], now: datetime) -> None:
             opened_bys=[run.opened_by for run in new],
             now=now,
         )
+
+
+async def hold_open(tx: Tx, run_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Keep runs from ending until this transaction ends; whoever puts jobs into a run does this.
+
+    One that had ended goes on; one that was cancelled is swept again. Return the source of each:
+    who opened runs of this kind. Runs that are gone are left out.
+    """
+    if not run_ids:
+        return {}
+    rows = await tx.fetch(SQL.hold_runs, ids=list(run_ids))
+    while any(row["state"] == "completed" for row in rows):  # it ended between look and lock
+        rows = await tx.fetch(SQL.hold_runs, ids=list(run_ids))
+    return {row["id"]: f"{row['kind']}:{row['opened_by']}" for row in rows}
 
 
 async def find(db: Reader, run_ids: Sequence[UUID]) -> dict[UUID, Run]:

@@ -1,7 +1,9 @@
 """Hand-off through memory, claims, fairness."""
 
+from uuid import UUID
+
 import pytest
-from leadflood.engine.queue import repository
+from leadflood.engine.queue import repository, runs
 from leadflood.engine.queue.job import QUEUED, RUNNING
 from leadflood.engine.queue.maintenance.reconciler import Reconciler
 from leadflood.engine.queue.outcome import Done
@@ -11,6 +13,7 @@ from tests.support.engine import (
     USE,
     EngineBench,
     MakeStage,
+    SteppedNode,
     ThingMade,
     ThingRequested,
     UseStage,
@@ -328,3 +331,36 @@ async def test_jobs_and_their_follow_ups_carry_the_request_and_the_span_that_beg
     jobs = [*claimed, *handed_off]
     assert len(jobs) == 6
     assert {(job.request_id, job.trace_parent) for job in jobs} == {tuple(origin.values())}
+
+
+async def test_a_flood_of_runs_of_one_source_leaves_a_long_run_half_of_the_workers(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+    long_run = await open_run_of(node, "ann")
+    await node.queue(*[ThingRequested(number) for number in range(100)], run_id=long_run)
+    served: list[int] = []
+
+    for _ in range(10):
+        for number in range(20):
+            await node.queue(ThingRequested(1_000 + number), run_id=await open_run_of(node, "bob"))
+        served += task_numbers(await node.claim(most=10))
+
+    assert 40 <= sum(number < 1_000 for number in served) <= 60
+
+
+async def test_a_source_that_was_served_begins_anew(bench: EngineBench) -> None:
+    node = await bench.node()
+    for number in range(5):
+        await node.queue(ThingRequested(number), run_id=await open_run_of(node, "bob"))
+    await node.claim(most=5)
+
+    await node.queue(ThingRequested(9), run_id=await open_run_of(node, "bob"))
+
+    assert [row["turn"] for row in await list_jobs(bench.db) if row["number"] == "9"] == [0]
+
+
+async def open_run_of(node: SteppedNode, user: str) -> UUID:
+    parts = node.engine.parts
+    new = runs.NewRun(id=parts.ids.new(), kind="lead", opened_by=user)
+    return await runs.create(node.db, new, parts.clock.now())

@@ -1,8 +1,10 @@
-"""The pruner: deletes finished jobs and events past their retention."""
+"""The pruner: deletes finished jobs, events, dead letters and runs past their retention."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from leadflood.engine.db.pool import Database
+from leadflood.engine.db.sql import Query
 from leadflood.engine.ids import id_at
 from leadflood.engine.queue.guard import Guard
 from leadflood.engine.queue.maintenance.loop import drain, repeat
@@ -14,7 +16,7 @@ MAX_PRUNED = 5_000
 
 
 class Pruner:
-    """Deletes settled jobs and events past their retention, a few thousand a transaction."""
+    """Deletes what is past its retention, a few thousand rows a transaction."""
 
     def __init__(self, db: Database, guard: Guard, settings: Settings) -> None:
         self._db = db
@@ -30,11 +32,19 @@ class Pruner:
         now = await self._guard.agree_on_now(self._db)
         if now is None:
             return 0
-        before = id_at(now - timedelta(days=self._settings.history_days))
-        history = await drain(
-            lambda: self._db.execute(SQL.prune_history, before=before, limit=MAX_PRUNED)
+        settings = self._settings
+        oldest_job = id_at(now - timedelta(days=settings.history_days))
+        oldest_run = id_at(now - timedelta(days=settings.run_days))
+        oldest_letter_at = now - timedelta(days=settings.dead_letter_days)
+        return (
+            await self._drain(SQL.prune_history, oldest_job)
+            + await self._drain(SQL.prune_dead_letters, oldest_letter_at)
+            + await self._drain(SQL.prune_runs, oldest_run)
+            + await self._prune_events(now)
         )
-        return history + await self._prune_events(now)
+
+    async def _drain(self, query: Query, before: UUID | datetime) -> int:
+        return await drain(lambda: self._db.execute(query, before=before, limit=MAX_PRUNED))
 
     async def _prune_events(self, now: datetime) -> int:
         """Go through the log from its beginning to the first event that is to be kept."""

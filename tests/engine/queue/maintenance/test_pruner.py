@@ -1,17 +1,20 @@
 """Finished jobs and events are pruned past their retention."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from leadflood.engine.clock import Clock
-from leadflood.engine.errors import Transient
+from leadflood.engine.errors import Permanent, Transient
 from leadflood.engine.obs.event_feed import CursorTooOld, EventFeed
+from leadflood.engine.queue import runs
 from leadflood.engine.queue.guard import Guard, Settings as GuardSettings, register_installation
 from leadflood.engine.queue.maintenance.pruner import MAX_PRUNED, Pruner
-from leadflood.engine.queue.outcome import Retry
+from leadflood.engine.queue.outcome import Discard, Retry
 from tests.support.engine import (
     QUICK_SETTINGS,
     EngineBench,
+    SteppedNode,
     ThingRequested,
     list_dead_letters,
     list_events,
@@ -101,3 +104,34 @@ async def test_what_was_pruned_is_told_to_who_comes_with_a_cursor(bench: EngineB
         await feed.check(first.cursor)
     await feed.check(second.cursor)
     assert [event.id for event in await feed.read(second.cursor)] == [third.id]
+
+
+async def test_dead_letters_and_runs_of_single_leads_are_pruned_at_last(bench: EngineBench) -> None:
+    node = await bench.node()
+    kinds = {"lead": await open_run(node, "lead"), "search": await open_run(node, "search")}
+    waiting = await open_run(node, "lead")
+    await node.publish(
+        ThingRequested(1), run_id=waiting, run_at=bench.clock.now() + timedelta(days=365)
+    )
+    await node.queue(ThingRequested(2), run_id=kinds["lead"])
+    [job] = await node.claim()
+    job.outcome = Discard(Permanent("no"))
+    await node.settle([job])
+    await node.engine.run_watcher.poll()
+    pruner = make_pruner(bench, bench.clock)
+
+    bench.clock.advance(89 * 86_400)
+    await pruner.prune()
+    kept = len(await list_dead_letters(bench.db)), len(await runs.find(bench.db, [*kinds.values()]))
+    bench.clock.advance(92 * 86_400)
+    await pruner.prune()
+
+    assert kept == (1, 2)
+    assert not await list_dead_letters(bench.db)
+    left = await runs.find(bench.db, [*kinds.values(), waiting])
+    assert set(left) == {kinds["search"], waiting}
+
+
+async def open_run(node: SteppedNode, kind: str) -> UUID:
+    parts = node.engine.parts
+    return await runs.create(node.db, runs.NewRun(id=parts.ids.new(), kind=kind), parts.clock.now())

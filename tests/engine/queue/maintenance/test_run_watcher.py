@@ -1,19 +1,21 @@
 """Runs end once, and cancelled ones are swept."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import anyio
 import msgspec
+import pytest
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.tx import Tx
-from leadflood.engine.errors import Transient
+from leadflood.engine.errors import Permanent, Transient
 from leadflood.engine.ids import Ids
-from leadflood.engine.queue import runs
+from leadflood.engine.queue import dead_letters, runs
 from leadflood.engine.queue.event_routes import EventRoutes, Step
 from leadflood.engine.queue.maintenance.run_watcher import RunCompleted
-from leadflood.engine.queue.outcome import Done, Outcome, Retry
+from leadflood.engine.queue.outcome import Discard, Done, Outcome, Retry
 from leadflood.engine.queue.repository import SQL
 from leadflood.engine.queue.stage import FinishedTask, Stage
 from tests.support.engine import (
@@ -286,3 +288,148 @@ async def test_what_may_be_done_for_a_run_is_written_in_it(bench: EngineBench) -
         5,
         2,
     )
+
+
+async def fail_for_good(node: SteppedNode, run_id: UUID) -> UUID:
+    """End the only job of a run as a dead letter, and the run; return the letter's id."""
+    await node.queue(ThingRequested(1), run_id=run_id)
+    [job] = await node.claim()
+    job.outcome = Discard(Permanent("no"))
+    await node.settle([job])
+    await node.engine.run_watcher.poll()
+    [letter] = await list_dead_letters(node.db)
+    return UUID(str(letter["id"]))
+
+
+async def replay(node: SteppedNode, run_id: UUID) -> None:
+    letter_id = await fail_for_good(node, run_id)
+    async with node.db.transaction() as tx:
+        await dead_letters.replay(tx, [letter_id], node.engine.parts.ids, SystemClock().now())
+
+
+async def publish(node: SteppedNode, run_id: UUID) -> None:
+    await node.engine.run_watcher.poll()
+    await node.queue(ThingRequested(1), run_id=run_id)
+
+
+async def bury_what_was_asked_again(node: SteppedNode, run_id: UUID) -> None:
+    await node.queue(ThingRequested(1, key="k"), run_id=run_id)
+    [job] = await node.claim()
+    await node.queue(ThingRequested(2, key="k"), run_id=run_id)
+    job.outcome = Retry(Transient("later"), 60.0)
+    await node.settle([job])
+    await node.db.execute(sql("UPDATE run SET state = 'completed', ended_at = created_at"))
+    async with node.db.transaction() as tx:
+        now = SystemClock().now()
+        await dead_letters.bury(tx, job.job_id, "ann", node.engine.parts.ids, now)
+
+
+@pytest.mark.parametrize("put_in", [replay, publish, bury_what_was_asked_again])
+async def test_a_run_that_gets_a_job_goes_on_can_be_cancelled_and_ends_again(
+    bench: EngineBench, put_in: Callable[[SteppedNode, UUID], Awaitable[None]]
+) -> None:
+    node = await bench.node()
+    run_id, other_id = await node.open_run(), await node.open_run()
+    await put_in(node, run_id)
+    reopened = await runs.get(bench.db, run_id)
+
+    cancelled = await runs.cancel(bench.db, run_id, "ann", bench.clock.now())
+    await node.engine.run_watcher.poll()
+    await settle_swept(node)
+    await node.engine.run_watcher.poll()
+
+    assert (reopened.state, reopened.ended_at, cancelled) == ("running", None, True)
+    assert not await list_jobs(bench.db)
+    assert not node.node.cancelled_runs
+    assert (await runs.get(bench.db, other_id)).state == "completed"
+
+
+async def test_a_run_does_not_end_while_a_job_is_put_into_it(bench: EngineBench) -> None:
+    node = await bench.node()
+    run_id = await node.open_run()
+    async with node.engine.publisher.transaction() as publication:
+        await publication.publish([ThingRequested(1)], run_id=run_id)
+        await node.engine.run_watcher.poll()
+    during = (await runs.get(bench.db, run_id)).state
+    await node.engine.run_watcher.poll()
+    with_job = (await runs.get(bench.db, run_id)).state
+
+    await node.settle(node.take())
+    await node.engine.run_watcher.poll()
+
+    assert (during, with_job) == ("running", "running")
+    assert (await runs.get(bench.db, run_id)).state == "completed"
+
+
+async def test_a_run_ends_though_what_was_to_be_put_into_it_was_rolled_back(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+    run_id = await node.open_run()
+
+    async def put_in_and_fail() -> None:
+        async with node.engine.publisher.transaction() as publication:
+            await publication.publish([ThingRequested(1)], run_id=run_id)
+            await node.engine.run_watcher.poll()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await put_in_and_fail()
+    await node.engine.run_watcher.poll()
+
+    assert (await runs.get(bench.db, run_id)).state == "completed"
+
+
+@pytest.mark.parametrize("was_swept", [True, False])
+async def test_a_cancelled_run_that_gets_a_job_is_swept_again(
+    bench: EngineBench, *, was_swept: bool
+) -> None:
+    node = await bench.node()
+    run_id = await node.open_run()
+    await runs.cancel(bench.db, run_id, "ann", bench.clock.now())
+    if was_swept:
+        await node.engine.run_watcher.poll()
+    node.runner().channel.is_open = False
+
+    async with node.engine.publisher.transaction() as publication:
+        await publication.publish([ThingRequested(1)], run_id=run_id)
+        await node.engine.run_watcher.poll()
+    for _ in range(2):
+        await node.engine.run_watcher.poll()
+        await settle_swept(node)
+
+    assert await list_toys(bench.db) == [(1, "Discard")]
+    assert not await list_jobs(bench.db)
+
+
+async def test_very_many_runs_that_end_at_once_are_completed_in_one_poll(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+    new = [
+        runs.NewRun(id=run_id, kind="lead", title="t")
+        for run_id in node.engine.parts.ids.take(2_500)
+    ]
+    await runs.create_many(bench.db, new, bench.clock.now())
+
+    with anyio.fail_after(5.0):
+        await node.engine.run_watcher.poll()
+
+    ended = [
+        row["subject"] for row in await list_events(bench.db) if row["type"] == "run.completed"
+    ]
+    assert sorted(ended) == sorted(run.id for run in new)
+    assert not await bench.db.fetch_value(sql("SELECT count(*) FROM run_check"))
+
+
+def test_who_puts_jobs_into_runs_is_known() -> None:
+    """Another statement that inserts jobs must hold their runs open too: see `runs.hold_open`."""
+    names = {query.name for query in SQL if "INSERT INTO job" in query.text}
+
+    assert names == {
+        "insert_jobs",
+        "insert_plain_jobs",
+        "insert_keyed_jobs",
+        "insert_replayed_jobs",
+        "insert_asked_again",
+    }
