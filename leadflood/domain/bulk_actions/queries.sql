@@ -38,7 +38,7 @@ FROM bulk_action WHERE run_id = ANY(:run_ids::uuid[]);
 SELECT run_id FROM bulk_action WHERE undoes = :run_id::uuid;
 
 -- name: list_waiting
--- List the items of these chunks still to do, with what the undone action kept of each lead.
+-- List the items of these chunks still to do, or that failed with their chunk, with what the undone action kept of each lead.
 SELECT
     item.run_id, item.number, item.lead_id, undone.run_id IS NOT NULL AS is_undo,
     undone.owner_before, undone.tags_before, undone.tags_after, undone.deleted_at_before,
@@ -49,7 +49,7 @@ JOIN bulk_item AS item
 JOIN bulk_action AS action ON action.run_id = item.run_id
 LEFT JOIN bulk_item AS undone
     ON undone.run_id = action.undoes AND undone.number = item.number
-WHERE item.state = 'waiting'
+WHERE item.state IN ('waiting', 'failed')
 ORDER BY item.run_id, item.number;
 
 -- name: record_results
@@ -65,7 +65,7 @@ FROM unnest(
     :tags_afters::text[], :deleted_ats::timestamptz[], :deleted_bys::text[]
 ) AS ended (number, state, code, owner, tags, tags_after, deleted_at, deleted_by)
 WHERE bulk_item.run_id = :run_id::uuid AND bulk_item.number = ended.number
-    AND bulk_item.state = 'waiting';
+    AND bulk_item.state IN ('waiting', 'failed');
 
 -- name: close_items
 -- Chunks that end without having been done.

@@ -96,7 +96,7 @@ ORDER BY discovery_run.created_at DESC LIMIT 1;
 UPDATE discovery_run SET first_job_id = :job_id::uuid WHERE id = :id::uuid;
 
 -- name: add_pages
--- Record the question and the result of each page, once.
+-- Record the question and the result of each page, once; one that had failed is asked again.
 INSERT INTO discovery_page (
     run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
     duplicate_count, rejected_count, error_count, cost_micros, total_count, code, recorded_at
@@ -113,7 +113,14 @@ FROM unnest(
     run_id, page, cursor, asked, ignored, next_cursor, record_count, discovered_count,
     duplicate_count, rejected_count, error_count, cost_micros, total_count, code
 )
-ON CONFLICT (run_id, page) DO NOTHING;
+ON CONFLICT (run_id, page) DO UPDATE SET
+    cursor = excluded.cursor, asked = excluded.asked, ignored = excluded.ignored,
+    next_cursor = excluded.next_cursor, record_count = excluded.record_count,
+    discovered_count = excluded.discovered_count, duplicate_count = excluded.duplicate_count,
+    rejected_count = excluded.rejected_count, error_count = excluded.error_count,
+    cost_micros = excluded.cost_micros, total_count = excluded.total_count, code = excluded.code,
+    recorded_at = excluded.recorded_at
+WHERE discovery_page.code IS NOT NULL;
 
 -- name: list_pages
 -- The pages of a run behind a known one.

@@ -212,9 +212,15 @@ def _input(
                 f"there is no discovery run {task.discovery_run_id}", code="discovery.run.not_found"
             )
         )
-    if run.state is not DiscoveryState.RUNNING or run.next_page != task.page:
+    if not _is_next(run, task):
         return Done(PeoplePage(people=()))
     return run
+
+
+def _is_next(run: DiscoveryRun, task: PageWanted) -> bool:
+    """Whether a page is the one that its run waits for, or failed at: a replay asks for it."""
+    is_open = run.state in {DiscoveryState.RUNNING, DiscoveryState.FAILED}
+    return is_open and run.next_page == task.page
 
 
 def _sort(
@@ -226,12 +232,7 @@ def _sort(
     sorted_runs: set[UUID] = set()
     for finished in tasks:
         run = runs.get(finished.task.discovery_run_id)
-        if (
-            run is None
-            or run.id in sorted_runs
-            or run.state is not DiscoveryState.RUNNING
-            or run.next_page != finished.task.page
-        ):
+        if run is None or run.id in sorted_runs or not _is_next(run, finished.task):
             continue
         sorted_runs.add(run.id)
         if isinstance(finished.outcome, Discard):

@@ -32,7 +32,7 @@ from leadflood.domain.imports.schemas.events import (
 )
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState
-from leadflood.domain.imports.schemas.views import ImportState
+from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
 from leadflood.domain.imports.service.undo import undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
@@ -121,7 +121,7 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     ) -> Sequence[Event]:
         import_id = finished.task.import_id
         is_undo = isinstance(finished.task, UndoPartWanted)
-        if locked.view.state is not (ImportState.UNDOING if is_undo else ImportState.RUNNING):
+        if not _goes_on(locked.view, is_undo=is_undo):
             return ()
         if isinstance(finished.outcome, Discard):
             code = code_of(finished.outcome.error)
@@ -173,6 +173,13 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
         counts = await progress_table.advance_undo(tx, progress, now)
         last = ImportUndone(import_id, *counts) if is_last else UndoPartWanted(import_id, position)
         return [*undone.deleted, *undone.updated, last]
+
+
+def _goes_on(view: ImportView, *, is_undo: bool) -> bool:
+    """Whether an import, or its undo, is at work, or failed: a replay goes on with it."""
+    if view.state is ImportState.FAILED:
+        return is_undo == (view.undo_job_id is not None)
+    return view.state is (ImportState.UNDOING if is_undo else ImportState.RUNNING)
 
 
 def _parse(plan: ImportPlan, records: Sequence[Record]) -> ParsedPart:

@@ -2,6 +2,14 @@
 -- Find the offers of ICP versions, and whether a person must approve their messages.
 SELECT id, offer, autopilot FROM icp_profile WHERE id = ANY(:ids::uuid[]);
 
+-- name: drop_failed
+-- Messages that only say that their drafting failed.
+DELETE FROM message USING unnest(:run_ids::uuid[], :lead_ids::uuid[], :steps::int[])
+    AS drafted (run_id, lead_id, step)
+WHERE message.run_id = drafted.run_id AND message.lead_id = drafted.lead_id
+    AND message.step = drafted.step AND message.state = 'needs_data'
+    AND message.reason LIKE 'failed:%';
+
 -- name: add_messages
 -- One message per run, lead and step; lists arrive joined by U+001F, which no text may hold.
 INSERT INTO message (

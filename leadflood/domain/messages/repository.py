@@ -54,6 +54,16 @@ async def add_messages(tx: Tx, messages: Sequence[Message], now: datetime) -> fr
     return frozenset(row["id"] for row in rows)
 
 
+async def drop_failed(tx: Tx, messages: Sequence[Message]) -> None:
+    """Make room for messages where an earlier drafting failed: a replay drafts anew."""
+    await tx.execute(
+        SQL.drop_failed,
+        run_ids=[message.run_id for message in messages],
+        lead_ids=[message.lead_id for message in messages],
+        steps=[message.step for message in messages],
+    )
+
+
 async def add_facts(tx: Tx, facts: Sequence[tuple[UUID, ProvenFact, Spans]]) -> None:
     """Write what carries messages; each comes as (message, fact, where its text claims facts)."""
     if not facts:

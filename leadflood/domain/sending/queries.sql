@@ -72,6 +72,13 @@ FROM unnest(
 )
 WHERE intent.id = change.id;
 
+-- name: reopen_refused
+-- Refused for certain, so nothing arrived: ready for another job.
+UPDATE intent SET
+    state = 'ready', published_state = 'ready', code = '', detail = '', claim = NULL,
+    job_id = NULL, sending_at = NULL, ended_at = NULL, latest_useful_at = :latest_useful_at::timestamptz
+WHERE id = ANY(:ids::uuid[]) AND state = 'refused';
+
 -- name: share_sending_lock
 -- Taken by every authorize: `hold` waits for all of them, and they for nobody else.
 SELECT pg_advisory_xact_lock_shared(:key::bigint);

@@ -192,6 +192,12 @@ async def write_changes(tx: Tx, changes: Sequence[StateChange], now: datetime) -
     )
 
 
+async def reopen_refused(tx: Tx, ids: Sequence[UUID], latest_useful_at: datetime) -> None:
+    """Move refused intents back to `ready`."""
+    if ids:
+        await tx.execute(SQL.reopen_refused, ids=list(ids), latest_useful_at=latest_useful_at)
+
+
 async def lock_lost(tx: Tx) -> list[LockedIntent]:
     """Lock what is in sending under a claim that no longer exists, or ended without an event."""
     rows = await tx.fetch(SQL.list_lost, limit=MAX_LOST)

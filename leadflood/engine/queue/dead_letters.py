@@ -100,8 +100,10 @@ async def list_ids(
     return [row["id"] for row in rows]
 
 
-async def find_payloads(db: Reader, letter_ids: Sequence[UUID], stage: str) -> dict[UUID, str]:
-    """Read what those of these letters that are of a stage were to do."""
+async def find_payloads(
+    db: Reader, letter_ids: Sequence[UUID], stage: str | None = None
+) -> dict[UUID, str]:
+    """Read what these letters, or those of them that are of a stage, were to do."""
     rows = await db.fetch(SQL.find_payloads, ids=list(letter_ids), stage=stage)
     return {row["id"]: row["payload"] for row in rows}
 

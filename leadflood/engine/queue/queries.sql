@@ -649,8 +649,9 @@ WHERE (:stage::text IS NULL OR stage = :stage::text)
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_payloads
--- Read the payloads of a stage's dead letters.
-SELECT id, payload FROM dead_letter WHERE id = ANY (:ids::uuid[]) AND stage = :stage::text
+-- Read the payloads of dead letters, of a stage or of all.
+SELECT id, payload FROM dead_letter
+WHERE id = ANY (:ids::uuid[]) AND (:stage::text IS NULL OR stage = :stage::text)
 
 -- name: lock_dead_letters
 -- Dead letters about to be replayed; nobody else replays them meanwhile.

@@ -1,8 +1,25 @@
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+import anyio
 import pytest
+from leadflood.app import Node
+from leadflood.contracts.found_values import FoundPerson, FoundValue
+from leadflood.contracts.ports.people import PeoplePage
+from leadflood.contracts.ports.sender import Receipt
+from leadflood.contracts.values import FieldName
+from leadflood.domain.enrichment.schemas import PersonClaimed
+from leadflood.domain.scoring.schemas import LeadQualified
+from leadflood.engine.clock import REAL_TIME, SystemClock
 from leadflood.engine.db.pool import Database
+from leadflood.engine.errors import Permanent
+from leadflood.engine.queue import runs
+from leadflood.engine.queue.event import Event
+from leadflood.engine.queue.outcome import Done
+from leadflood.pipeline import STAGE_NAMES, STAGES
 
+from tests.api.routes.test_imports import a_file, set_mapping, upload
 from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
 from tests.support.messaging import World
@@ -150,3 +167,184 @@ async def a_dead_letter(
         code=code,
     )
     return UUID(int=made.int)
+
+
+class Outage:
+    """Fails every task of one stage for good while it lasts; then the stage works."""
+
+    def __init__(self, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lasts = False
+        outage, kind = self, STAGES[stage]
+        name = "work_batch" if kind.in_batches else "work"
+        work = ANSWERS.get(stage) or getattr(kind, name)
+
+        async def work_unless_down(self: Any, item: Any) -> Any:
+            if outage.lasts:
+                raise Permanent("down", code="test.down")
+            return await work(self, item)
+
+        monkeypatch.setattr(kind, name, work_unless_down)
+
+
+async def find_two(stage: Any, item: Any) -> Any:
+    """Answer a page with two people."""
+    del stage
+    value = FoundValue(
+        field=FieldName.FIRST_NAME,
+        value="Ann",
+        source=item.provider,
+        method="people.search",
+        observed_at=SystemClock().now(),
+        confidence=0.7,
+        evidence_hash="a page",
+    )
+    people = tuple(FoundPerson(item.provider, uuid4().hex, (value,)) for _ in range(2))
+    return Done(PeoplePage(people=people, total=2))
+
+
+async def take_it(stage: Any, item: Any) -> Any:
+    """Answer that the other side took a message."""
+    del stage, item
+    return Done(Receipt(remote_id="r-1"))
+
+
+ANSWERS: Mapping[str, Any] = {"discovery.run": find_two, "message.send": take_it}
+
+
+class Bench(NamedTuple):
+    """Where a stage's work is started."""
+
+    api: Client
+    node: Node
+    world: World
+    icp_id: str
+
+    async def publish(self, event: Event, run_id: UUID) -> None:
+        async with self.node.publisher.transaction() as publication:
+            await publication.publish([event], run_id=run_id)
+
+
+Started = tuple[str, Callable[[], Awaitable[object]]]
+"""A run at work, and what to ask when it has ended."""
+
+
+async def score_lead(bench: Bench) -> Started:
+    made = (await bench.api.post("/v1/leads", a_lead(bench.icp_id))).json
+
+    async def result() -> object:
+        lead = (await bench.api.get(f"/v1/leads/{made['leadId']}")).json
+        return lead["status"], lead["failedCode"], lead["score"] and lead["score"]["band"]
+
+    return made["runId"], result
+
+
+async def draft(bench: Bench, *, autopilot: bool = False) -> Started:
+    world = bench.world
+    lead_id = await world.lead(email=f"{uuid4().hex}@acme.example", full_name=f"Ada {uuid4().hex}")
+    run_id, icp_id = await world.run(), await world.icp(autopilot=autopilot)
+    await bench.publish(LeadQualified(lead_id, icp_id, world.ids.new()), run_id)
+
+    async def result() -> object:
+        messages = (await bench.api.get(f"/v1/messages?runId={run_id}")).json["data"]
+        return [(row["state"], row["reason"], row["intentState"]) for row in messages]
+
+    return str(run_id), result
+
+
+async def send(bench: Bench) -> Started:
+    return await draft(bench, autopilot=True)
+
+
+async def discover(bench: Bench) -> Started:
+    body = {"icpId": bench.icp_id, "maxLeads": 10, "providers": [], "again": True}
+    made = (await bench.api.post("/v1/discovery/runs", body)).json
+
+    async def result() -> object:
+        view = (await bench.api.get(f"/v1/discovery/runs/{made['runId']}")).json
+        return view["state"], view["code"], view["leadCount"], view["pageCount"]
+
+    return made["runId"], result
+
+
+async def import_leads(bench: Bench) -> Started:
+    staged = await upload(bench.api, a_file(f"t{uuid4().hex[:8]}"))
+    await set_mapping(bench.api, staged, enrich=False)
+    await bench.api.post(f"/v1/imports/{staged['id']}/start")
+
+    async def result() -> object:
+        view = (await bench.api.get(f"/v1/imports/{staged['id']}")).json
+        return view["state"], view["code"], view["counts"]
+
+    return staged["id"], result
+
+
+async def tag_leads(bench: Bench) -> Started:
+    made = (await bench.api.post("/v1/leads", a_lead(bench.icp_id))).json
+    await scored(bench.api, made["leadId"])
+    body = {"action": "tag", "tag": "hot", "ids": [made["leadId"]]}
+    started = (await bench.api.post("/v1/leads/bulk", body)).json
+
+    async def result() -> object:
+        view = (await bench.api.get(f"/v1/bulk/{started['runId']}")).json
+        lead = (await bench.api.get(f"/v1/leads/{made['leadId']}")).json
+        return view["doneCount"], view["failedCount"], lead["tags"]
+
+    return started["runId"], result
+
+
+async def leave_alone(bench: Bench) -> Started:
+    lead_id = await bench.world.lead(email=f"{uuid4().hex}@acme.example", full_name="Ada")
+    run_id = await bench.world.run()
+    await bench.publish(PersonClaimed(lead_id, "hunter"), run_id)
+
+    async def result() -> object:
+        lines = (await bench.api.get("/v1/suppressions?kind=lead&limit=100")).json["data"]
+        return [line["reason"] for line in lines if line["hint"] == str(lead_id)]
+
+    return str(run_id), result
+
+
+SCENARIOS: Mapping[str, Callable[[Bench], Awaitable[Started]]] = {
+    "imports.run": import_leads,
+    "discovery.run": discover,
+    "enrichment.run": score_lead,
+    "features.compute": score_lead,
+    "scoring.compute": score_lead,
+    "message.generate": draft,
+    "message.send": send,
+    "suppressions.add": leave_alone,
+    "bulk.run": tag_leads,
+}
+"""What each stage is part of; a new stage takes its own."""
+
+
+@pytest.mark.parametrize("stage", STAGE_NAMES)
+async def test_what_failed_for_good_ends_as_a_first_success_once_it_is_replayed(
+    api: Client, node: Node, world: World, icp_id: str, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    bench, outage = Bench(api, node, world, icp_id), Outage(stage, monkeypatch)
+    run_id, result = await SCENARIOS[stage](bench)
+    await wait_for_run(node, run_id)
+    success = await result()
+
+    outage.lasts = True
+    run_id, result = await SCENARIOS[stage](bench)
+    await wait_for_run(node, run_id)
+    failure = await result()
+    letters = (await api.get(f"/v1/admin/dead-letters?runId={run_id}")).json["data"]
+    outage.lasts = False
+    body = {"ids": [letter["id"] for letter in letters]}
+    answer = (await api.post("/v1/admin/dead-letter-replays", body)).json
+    await wait_for_run(node, run_id)
+
+    assert [letter["stage"] for letter in letters] == [stage]
+    assert answer["counts"] == {"queued": 1}
+    assert failure != success
+    assert await result() == success
+
+
+async def wait_for_run(node: Node, run_id: str) -> None:
+    """Wait until no job of a run is left."""
+    with anyio.fail_after(10):
+        while await runs.count_live(node.storage.db, UUID(run_id)):
+            await REAL_TIME.sleep(0.01)

@@ -158,8 +158,8 @@ UPDATE import SET
     skipped_count = skipped_count + :skipped::int,
     duplicate_count = duplicate_count + :duplicate::int,
     good_count = good_count - :bad::int, bad_count = bad_count + :bad::int,
-    state = CASE WHEN :is_last::bool THEN 'completed' ELSE state END,
-    ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz ELSE ended_at END,
+    state = CASE WHEN :is_last::bool THEN 'completed' ELSE 'running' END, code = NULL,
+    ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz END,
     version = version + 1
 WHERE run_id = :id::uuid
 RETURNING created_count + updated_count + skipped_count + duplicate_count + bad_count AS done_count,
@@ -233,8 +233,8 @@ WHERE run_id = :id::uuid;
 UPDATE import SET
     place = :place::int, undone_count = undone_count + :undone::int,
     kept_count = kept_count + :kept::int,
-    state = CASE WHEN :is_last::bool THEN 'undone' ELSE state END,
-    ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz ELSE ended_at END,
+    state = CASE WHEN :is_last::bool THEN 'undone' ELSE 'undoing' END, code = NULL,
+    ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz END,
     version = version + 1
 WHERE run_id = :id::uuid
 RETURNING undone_count, kept_count;

@@ -97,6 +97,11 @@ async def update_status(
     )
 
 
+async def list_failed(tx: Tx, lead_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of these leads that have failed."""
+    return [row["id"] for row in await tx.fetch(SQL.list_failed, ids=list(lead_ids))]
+
+
 async def lock_leads(tx: Tx, lead_ids: Iterable[UUID]) -> Sequence[Row]:
     """Lock leads in the order of their ids, as everybody does who changes several."""
     return await tx.fetch(SQL.lock_leads, ids=sorted(set(lead_ids)))

@@ -206,6 +206,10 @@ UNION ALL
 SELECT 3, ROW(lead_id, kind, value)
 FROM identity WHERE lead_id = ANY(ARRAY(SELECT id FROM member));
 
+-- name: list_failed
+-- Which of these leads have failed.
+SELECT id FROM lead WHERE id = ANY(:ids::uuid[]) AND status = 'failed' ORDER BY id;
+
 -- name: update_status
 -- How leads stand now.
 UPDATE lead SET

@@ -80,6 +80,17 @@ async def set_status(
         await leads.update_status(tx, ordered, status, failed_code, now)
 
 
+async def reopen_failed(
+    tx: Tx, lead_ids: Iterable[UUID], status: LeadStatus, now: datetime
+) -> None:
+    """Give failed leads the status that they had before: what failed is tried again."""
+    ordered = sorted(set(lead_ids))
+    if ordered:
+        await leads.lock_leads(tx, ordered)
+        failed = await leads.list_failed(tx, ordered)
+        await leads.update_status(tx, failed, status, None, now)
+
+
 async def record_failures(
     tx: Tx, failures: Sequence[tuple[str, Sequence[LeadTask]]], now: datetime
 ) -> None:

@@ -28,6 +28,7 @@ async def record_drafts(
     if not drafts:
         return frozenset()
     messages = [draft.message for draft in drafts]
+    await repository.drop_failed(tx, messages)
     new_ids = await repository.add_messages(tx, messages, now)
     await _add_facts(tx, [message for message in messages if message.id in new_ids])
     intents = [

@@ -7,15 +7,21 @@ import msgspec
 
 from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
-from leadflood.domain.sending.service.unknown_sends import UnknownSends
+from leadflood.domain.sending.service.unknown_sends import SEND_STAGE, UnknownSends
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import dead_letters
-from leadflood.engine.queue.dead_letters import DeadLetter, Replayed
+from leadflood.engine.queue.dead_letters import DeadLetter, Ending, Replayed
 
 BURIED = "engine.buried"
 _MESSAGE_STAGES = "message."
+_STATUS_BEFORE = {
+    "enrichment.run": LeadStatus.PROCESSING,
+    "features.compute": LeadStatus.ENRICHED,
+    "scoring.compute": LeadStatus.ENRICHED,
+}
+"""How a lead stood when a stage began with it."""
 
 
 class _LeadTask(msgspec.Struct, frozen=True):
@@ -33,9 +39,24 @@ class DeadLetterService:
         self._clock = clock
 
     async def replay(self, tx: Tx, letter_ids: Sequence[UUID]) -> list[Replayed]:
-        """Queue the work of dead letters again; a send that may have arrived is `doubtful`."""
+        """Queue the work of dead letters again; a send that may have arrived is `doubtful`.
+
+        What failed with them is open again: the lead is no longer failed, the send is ready.
+        """
         doubtful = await self._unknown_sends.find_doubtful(tx, letter_ids)
-        return await dead_letters.replay(tx, letter_ids, self._ids, self._clock.now(), doubtful)
+        payloads = await dead_letters.find_payloads(tx, letter_ids)
+        replayed = await dead_letters.replay(tx, letter_ids, self._ids, self._clock.now(), doubtful)
+        queued = [letter for letter in replayed if letter.ending is Ending.QUEUED]
+        for stage, status in _STATUS_BEFORE.items():
+            lead_ids = [
+                lead_id
+                for letter in queued
+                if letter.stage == stage and (lead_id := _lead_of(payloads[letter.id]))
+            ]
+            await leads.reopen_failed(tx, lead_ids, status, self._clock.now())
+        sends = [payloads[letter.id] for letter in queued if letter.stage == SEND_STAGE]
+        await self._unknown_sends.reopen_refused(tx, sends)
+        return replayed
 
     async def bury(self, tx: Tx, job_id: UUID, by: str) -> DeadLetter:
         """Discard a waiting job and mark its lead as failed: no other code will.

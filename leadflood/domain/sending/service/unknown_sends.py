@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.db.tx import Reader
+from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict, LeadfloodError, NotFound
 from leadflood.engine.ids import OLDEST
 from leadflood.engine.queue import dead_letters
@@ -90,6 +91,13 @@ class UnknownSends:
         intents = {letter_id: _intent_of(payload) for letter_id, payload in payloads.items()}
         unsettled = await _find_unsettled(db, [intent for intent in intents.values() if intent])
         return [letter_id for letter_id, intent in intents.items() if intent in unsettled]
+
+    async def reopen_refused(self, tx: Tx, payloads: Sequence[str]) -> None:
+        """Make refused sends ready again: nothing arrived, and a person wants them tried anew."""
+        intents = [intent_id for payload in payloads if (intent_id := _intent_of(payload))]
+        now = self._clock.now()
+        latest_useful_at = now + timedelta(hours=self._settings.latest_useful_hours)
+        await repository.reopen_refused(tx, intents, latest_useful_at)
 
     async def resolve(
         self, publication: PublishingTransaction, intent_id: UUID, *, sent: bool, by: str
