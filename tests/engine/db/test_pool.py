@@ -2,7 +2,9 @@ import asyncio
 import os
 import shutil
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +16,7 @@ from leadflood.engine.db.postgres_process import PostgresProcess
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx, is_lost, sqlstate_of
 from tests.support.db import open_folder
+from tests.support.statements import sql
 
 ONE = Query("one", "SELECT 1", ())
 PID = Query("pid", "SELECT pg_backend_pid()", ())
@@ -199,3 +202,21 @@ async def test_many_tasks_share_the_pool(database: Database) -> None:
 
     assert values == [1] * 50
     assert database.in_use()[0] == 0
+
+
+@pytest.mark.parametrize("is_pooled", [True, False])
+async def test_every_connection_is_durable_and_bounds_an_idle_transaction(
+    database: Database, database_settings: Settings, *, is_pooled: bool
+) -> None:
+    wanted = {"synchronous_commit": "on", "idle_in_transaction_session_timeout": "30s"}
+    values = {}
+    async with AsyncExitStack() as stack:
+        connection: Any = database
+        if not is_pooled:
+            connection = Tx(await stack.enter_async_context(own_connection(database_settings)))
+        for name in wanted:
+            values[name] = await connection.fetch_value(
+                sql("SELECT current_setting($1)", "name"), name=name
+            )
+
+    assert values == wanted

@@ -18,6 +18,7 @@ from leadflood.engine.obs.event_feed import (
     EventHub,
     Subscriber,
 )
+from leadflood.engine.queue.guard import register_installation
 from tests.support.statements import sql
 
 CLOCK = ManualClock()
@@ -228,3 +229,15 @@ def test_a_text_is_a_cursor_or_refused(text: str) -> None:
     except Invalid:
         return
     assert cursor.write() == text.rstrip("=")
+
+
+async def test_who_starts_at_the_end_hears_of_transactions_that_were_open(
+    database: Database, feed: EventFeed
+) -> None:
+    await register_installation(database, CLOCK, "live")
+    async with database.transaction() as tx:
+        event_ids = await happen(tx)
+        await happen(database)
+        newest = await feed.newest()
+
+    assert event_ids[0] in [event.id for event in await feed.read(newest)]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
@@ -619,4 +620,72 @@ async def test_an_evicted_node_commits_nothing_and_hands_nothing_off(bench: Engi
     assert not node.take()
     states = {row["number"]: row["state"] for row in await list_jobs(bench.db)}
     assert states == {"1": RUNNING, "2": QUEUED}
+    assert not node.node.held
+
+
+async def test_an_idle_committer_waits_for_nobody(bench: EngineBench) -> None:
+    node = await bench.node()
+    await node.queue(*[ThingRequested(number) for number in range(20)])
+    committer = node.runner().committer
+    seconds = []
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(committer.run)
+        for job in await node.claim():
+            job.outcome = Done(job.task)
+            began_at = REAL_TIME.monotonic()
+            committer.add(job)
+            while not committer.is_idle():
+                await anyio.lowlevel.checkpoint()
+            seconds.append(REAL_TIME.monotonic() - began_at)
+        group.cancel_scope.cancel()
+
+    assert min(seconds) < 0.03
+
+
+@pytest.mark.parametrize("outcome", [Retry(Transient("busy")), Snooze(9.0, "later")])
+async def test_a_claim_that_another_node_has_by_now_is_not_put_back_by_the_old_holder(
+    bench: EngineBench, outcome: Any
+) -> None:
+    first, second = await bench.node(), await bench.node()
+    await first.queue(ThingRequested(1))
+    [job] = await first.claim()
+    await first.die()
+    await second.engine.rescuer.rescue()
+    [later] = await second.claim()
+    job.outcome = outcome
+
+    await first.settle([job])
+
+    [row] = await list_jobs(bench.db)
+    assert (row["state"], row["claim"], row["attempts"]) == (RUNNING, later.claim, 0)
+    assert row["node_id"] == second.node.id
+
+
+async def test_a_committer_that_fails_and_a_publication_that_fails_are_looked_after(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await bench.node()
+    committer_of = node.runner().committer
+
+    async def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    async def publish_and_fail() -> None:
+        async with node.engine.publisher.transaction() as publication:
+            await publication.publish([ThingRequested(1)])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await publish_and_fail()
+    after_publication = node.node.wants_reconcile.is_set()
+    node.node.wants_reconcile.clear()
+    await node.queue(ThingRequested(2))
+    [job] = await node.claim()
+    committer_of.add(job)
+    monkeypatch.setattr(committer_of, "_settle", fail)
+    with pytest.raises(ZeroDivisionError):
+        await committer_of.run()
+
+    assert (after_publication, node.node.wants_reconcile.is_set()) == (True, True)
     assert not node.node.held

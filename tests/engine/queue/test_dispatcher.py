@@ -9,6 +9,7 @@ import pytest
 from leadflood.engine.errors import Permanent, Transient
 from leadflood.engine.queue import dead_letters
 from leadflood.engine.queue.dead_letters import Ending
+from leadflood.engine.queue.event_routes import EventRoutes, Step
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED
 from leadflood.engine.queue.outcome import Discard, Retry, Snooze
 from tests.support.engine import (
@@ -276,3 +277,17 @@ async def test_what_was_asked_again_survives_a_burial(bench: EngineBench) -> Non
     [letter] = await list_dead_letters(bench.db)
     assert (row["number"], row["run_id"], row["key"]) == ("2", run_id, letter["key"])
     assert letter["id"] == job.job_id
+
+
+async def test_every_stage_that_listens_to_an_event_gets_it(bench: EngineBench) -> None:
+    class SecondStage(MakeStage):
+        name = "toy.second"
+
+    routes = EventRoutes(
+        [Step(on=ThingRequested, run=MakeStage), Step(on=ThingRequested, run=SecondStage)]
+    )
+    node = await bench.node(MakeStage(), SecondStage(), routes=routes)
+
+    await node.queue(ThingRequested(1))
+
+    assert sorted(row["stage"] for row in await list_jobs(bench.db)) == ["toy.make", "toy.second"]

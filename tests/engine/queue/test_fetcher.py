@@ -2,8 +2,11 @@
 
 from uuid import UUID
 
+import anyio
+import asyncpg
 import pytest
-from leadflood.engine.queue import repository, runs
+from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.queue import fetcher, repository, runs
 from leadflood.engine.queue.job import QUEUED, RUNNING
 from leadflood.engine.queue.maintenance.reconciler import Reconciler
 from leadflood.engine.queue.outcome import Done
@@ -22,6 +25,7 @@ from tests.support.engine import (
     list_jobs,
     list_toys,
     task_numbers,
+    wait_until,
 )
 from tests.support.statements import sql
 
@@ -364,3 +368,69 @@ async def open_run_of(node: SteppedNode, user: str) -> UUID:
     parts = node.engine.parts
     new = runs.NewRun(id=parts.ids.new(), kind="lead", opened_by=user)
     return await runs.create(node.db, new, parts.clock.now())
+
+
+async def test_a_stage_that_goes_on_claims_what_came_meanwhile_at_once(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetcher, "POLL_SECONDS", 60.0)
+    node, producer = await bench.node(), await bench.node()
+    runner = node.runner()
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.fetcher.run)
+        await wait_until(lambda: not runner.fetcher._woken.is_set())
+        runner.apply_pause(is_paused=True)
+        await producer.queue(ThingRequested(1))
+        runner.apply_pause(is_paused=False)
+
+        await wait_until(lambda: len(runner.channel) == 1, 3.0)
+        group.cancel_scope.cancel()
+
+
+async def test_a_fetcher_that_may_not_claim_looks_again_soon(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, producer = await bench.node(), await bench.node()
+    runner = node.runner()
+    await node.claim()
+    await producer.queue(ThingRequested(1))
+    runner.pool.quiet_until = REAL_TIME.monotonic() + 0.3
+    monkeypatch.setattr(fetcher, "POLL_SECONDS", 0.05)
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.fetcher.run)
+        await REAL_TIME.sleep(0.15)
+        monkeypatch.setattr(fetcher, "POLL_SECONDS", 60.0)
+
+        await wait_until(lambda: len(runner.channel) == 1, 3.0)
+        group.cancel_scope.cancel()
+
+
+async def test_claims_of_mixed_turns_are_worked_on_in_the_order_of_the_queue(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+    for number in range(40):
+        await node.queue(ThingRequested(number))
+    await bench.db.execute(sql("UPDATE job SET turn = 100 - turn, priority = turn % 2"))
+
+    jobs = await node.claim()
+
+    places = [(job.priority, job.turn) for job in jobs]
+    assert places == sorted(places)
+    assert len(set(places)) > 2
+
+
+async def test_a_claim_whose_reply_was_lost_is_looked_for(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await bench.node()
+
+    async def fail(*_: object) -> None:
+        raise asyncpg.ConnectionDoesNotExistError("the reply was lost")
+
+    monkeypatch.setattr(node.runner().fetcher, "_fetch", fail)
+    async with anyio.create_task_group() as group:
+        group.start_soon(node.runner().fetcher.run)
+        with anyio.fail_after(3.0):
+            await node.node.wants_reconcile.wait()
+        group.cancel_scope.cancel()

@@ -11,7 +11,7 @@ from leadflood.engine.context import CURRENT_JOB, JobContext, SendDecision
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NodeFenced, NotFound, Permanent, Throttled, Transient
 from leadflood.engine.queue import worker_pool as pool_module
-from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
+from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
 from leadflood.engine.queue.worker_pool import WorkerPool
 from leadflood.engine.runtime import Engine
@@ -422,3 +422,37 @@ async def test_being_evicted_spends_no_attempt(bench: EngineBench) -> None:
     [row] = await list_jobs(bench.db)
     assert (row["state"], row["attempts"], row["losses"]) == (0, 0, 0)
     assert not await list_dead_letters(bench.db)
+
+
+@pytest.mark.parametrize("in_batches", [True, False])
+async def test_a_worker_does_not_begin_with_a_job_of_a_cancelled_run(
+    bench: EngineBench, *, in_batches: bool
+) -> None:
+    worked: list[int] = []
+
+    async def work(item: ThingRequested) -> Outcome[Any]:
+        worked.append(item.number)
+        return Done(item)
+
+    def work_batch(items: Sequence[Any]) -> Sequence[Any]:
+        worked.extend(item.number for item in items)
+        return [Done(item) for item in items]
+
+    node = await bench.node(
+        BatchStage(work_batch) if in_batches else MakeStage(do=work), UseStage()
+    )
+    run_id = await node.open_run()
+    await node.queue(ThingRequested(1), run_id=run_id)
+    await node.queue(ThingRequested(2))
+    await node.runner().fetcher._claim()
+    node.node.cancelled_runs = frozenset([run_id])
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(node.runner().pool.run)
+        await wait_until(lambda: node.runner().committer.unsettled() == 2)
+        group.cancel_scope.cancel()
+
+    assert worked == [2]
+    outcomes = {job.task.number: job.outcome for job in node.runner().committer._finished}
+    assert isinstance(outcomes[1], Discard)
+    assert isinstance(outcomes[1].error, Cancelled)

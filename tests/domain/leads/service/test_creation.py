@@ -154,3 +154,21 @@ async def test_a_deleted_person_is_refused_with_the_way_back(database: Database)
     assert isinstance(refused, Conflict)
     assert refused.error_code == "leads.lead.deleted"
     assert "restoration" in str(refused)
+
+
+async def test_the_keys_that_a_refused_request_had_claimed_are_free_again(
+    database: Database,
+) -> None:
+    profile = f"https://linkedin.com/in/{uuid4().hex}"
+    await create(database, a_request(email="taken@acme.com"))
+
+    batch = await create(
+        database,
+        a_request(email="taken@acme.com", linkedin_url=profile),
+        a_request(email="free@acme.com"),
+    )
+    (later,) = await create(database, a_request(email="later@acme.com", linkedin_url=profile))
+
+    assert [type(result) for result in batch] == [Conflict, LeadCreated]
+    view = await SERVICE.get(database, lead_of(later))
+    assert {key.kind for key in view.keys} == {"email", "linkedin"}
