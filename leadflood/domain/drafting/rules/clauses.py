@@ -36,7 +36,7 @@ _SUBJECTS = word_set(
 )
 _COMPLEMENT_OF = word_set(
     """
-    see saw notice noticed learned read understand think thought hope believe know hear found
+    far see saw notice noticed learned read understand think thought hope believe know hear found
     gather
     """
 )
@@ -46,7 +46,10 @@ _NUMBER_WORDS = word_set(
     two three four five six seven eight nine ten eleven twelve half third twice double
     """
 )
-_MIN_RUN = 4
+_MAY = word_set("may might could would can should")
+_CONDITIONS = word_set("if unless not no never without instead until only nobody hardly")
+_PASSIVE = word_set("be being is are and")
+_MIN_RUN = 3
 _SHORTEST_PLURAL = 4
 _NAMES = {
     FieldName.FIRST_NAME.value: NAME,
@@ -63,11 +66,38 @@ class OfferWord(str):
     word: str
 
 
+class Passage(str):
+    """A passage of the offer: it reads `RUN`; `place` is where in the offer it begins."""
+
+    __slots__ = ("place",)
+    place: int
+
+
 def offer_word(word: str) -> OfferWord:
     """Return a word of the offer as a token."""
     token = OfferWord(OFFER)
     token.word = word
     return token
+
+
+def passage(place: int) -> Passage:
+    """Return a passage of the offer as a token."""
+    token = Passage(RUN)
+    token.place = place
+    return token
+
+
+def is_in_order(tokens: Sequence[str]) -> bool:
+    """Whether the passages of the offer that nothing joins stand in the order they have there."""
+    last = -1
+    for token in tokens:
+        if token in _BEFORE_SUBJECT:
+            last = -1
+        elif isinstance(token, Passage):
+            if token.place < last:
+                return False
+            last = token.place
+    return True
 
 
 class Phrase(msgspec.Struct, frozen=True):
@@ -117,12 +147,7 @@ def split_clauses(text: str, lexicon: Lexicon, cited: frozenset[int]) -> list[li
     clauses: list[list[str]] = [[]]
     for index, token in enumerate(tokens):
         following = tokens[index + 1] if index + 1 < len(tokens) else ""
-        is_parting = token in _PARTING and bool(clauses[-1]) and not following.startswith(FACT)
-        if (
-            token in _BREAKS
-            or is_parting
-            or (token in _BEFORE_SUBJECT and _starts_clause(clauses[-1], following))
-        ):
+        if token in _BREAKS or _is_parting(token, following, clauses[-1]):
             clauses.append([])
         if token not in _BREAKS:
             clauses[-1].append(token)
@@ -161,10 +186,19 @@ def _places(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return places
 
 
-def _starts_clause(clause: Sequence[str], following: str) -> bool:
-    if not clause or following not in _SUBJECTS:
+def _is_role(clause: Sequence[str]) -> bool:
+    return clause[:1] == ["as"] and any(map(is_fact, clause))
+
+
+def _is_parting(word: str, following: str, clause: Sequence[str]) -> bool:
+    """Whether a word begins another clause."""
+    if not clause:
         return False
-    return clause[-1] not in _COMPLEMENT_OF
+    if word in _PARTING:
+        return not following.startswith(FACT)
+    if word in _BEFORE_SUBJECT:
+        return following in _SUBJECTS and clause[-1] not in _COMPLEMENT_OF
+    return word == "you" and following in _MAY and _is_role(clause)
 
 
 def _tokens(text: str) -> list[str]:
@@ -206,10 +240,10 @@ def _mark(tokens: Sequence[str], lexicon: Lexicon, cited: frozenset[int]) -> lis
     marked: list[str] = []
     index = 0
     while index < len(tokens):
-        run = _run_at(tokens, index, lexicon)
+        run, place = _run_at(tokens, index, lexicon)
         phrase = next((each for each in phrases if _is_at(tokens, index, each.words)), None)
         if run >= _MIN_RUN:
-            marked.append(RUN)
+            marked.append(passage(place))
             index += run
         elif phrase is not None:
             marked.append(phrase.marker)
@@ -224,28 +258,49 @@ def _is_at(tokens: Sequence[str], index: int, words: Sequence[str]) -> bool:
     return bool(words) and tuple(map(stem, tokens[index : index + len(words)])) == tuple(words)
 
 
-def _run_at(tokens: Sequence[str], index: int, lexicon: Lexicon) -> int:
-    """Return how many tokens from here on stand in the offer in the same order."""
-    longest, offer = 0, lexicon.offer
+def _run_at(tokens: Sequence[str], index: int, lexicon: Lexicon) -> tuple[int, int]:
+    """Return how many tokens from here on stand in the offer in the same order, and where.
+
+    What depends on a condition there (`only if the grant is won`) is none without it.
+    """
+    longest, place = 0, 0
     for start in lexicon.places.get(stem(tokens[index]), ()):
-        length = seen = 0
-        while index + seen < len(tokens):
-            token = tokens[index + seen]
-            if token not in _BREAKS:
-                if start + length >= len(offer) or offer[start + length] != stem(token):
-                    break
-                length += 1
-            seen += 1
-        while seen and tokens[index + seen - 1] in _BREAKS:
-            seen -= 1
-        longest = max(longest, seen if length >= _MIN_RUN else 0)
-    return longest
+        if _CONDITIONS.intersection(lexicon.offer[max(0, start - 2) : start]):
+            continue
+        length = _common_length(tokens[index:], lexicon.offer[start:])
+        if length > longest:
+            longest, place = length, start
+    return longest, place
+
+
+def _common_length(tokens: Sequence[str], offer: Sequence[str]) -> int:
+    """Return how many tokens are the offer's; 0 for less than a run. Breaks do not count."""
+    length = seen = 0
+    for position, token in enumerate(tokens):
+        if token in _BREAKS:
+            continue
+        if length >= len(offer) or offer[length] != stem(token):
+            break
+        length += 1
+        seen = position + 1
+    return seen if length >= _MIN_RUN else 0
+
+
+def _stands_in(token: str, offer: Sequence[str], *, is_passive: bool) -> bool:
+    """Whether a word, or the verb that it is a form of, stands in the offer."""
+    forms = {stem(token)}
+    for ending in ("ing", "ed") if is_passive else ("ing",):
+        root = token.removesuffix(ending)
+        if root != token:
+            forms |= {root, f"{root}e", root[:-1]}
+    return not forms.isdisjoint(offer)
 
 
 def _offered(tokens: Sequence[str], index: int, offer: Sequence[str]) -> str:
     """Return `OFFER` for a word of the offer; a number only beside a neighbor it has there."""
     token = tokens[index]
-    if stem(token) not in offer or token in _PLAIN:
+    is_passive = index > 0 and tokens[index - 1] in _PASSIVE
+    if token in _PLAIN or not _stands_in(token, offer, is_passive=is_passive):
         return token
     if token not in _NUMBER_WORDS and not any(sign.isdigit() for sign in token):
         return offer_word(token)

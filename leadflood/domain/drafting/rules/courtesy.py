@@ -17,6 +17,8 @@ from leadflood.domain.drafting.rules.clauses import (
     RUN,
     is_content,
     is_fact,
+    is_in_order,
+    stem,
 )
 from leadflood.domain.drafting.rules.vocabulary import (
     CONNECTIVE_WORDS,
@@ -28,7 +30,7 @@ from leadflood.domain.drafting.rules.vocabulary import (
 _SINGLE = FUNCTION_WORDS | CONNECTIVE_WORDS | YOUR_OWN
 _YOURS = "|".join(sorted(YOUR_OWN))
 _MODAL = re.compile(
-    r" (?:would|could|can|may|might|shall|should|will|\w+'d|\w+'ll|let's|to see (?:if|whether)) "
+    r" (?:would|could|can|may|might|shall|should|\w+'d|let's|to see (?:if|whether)) "
 )
 _INDICATIVE = re.compile(
     r" (?:is|are|am|was|were|has|have|had|do|does|did|\w+'s|\w+'re|\w+'ve|i'm|knows?|needs?|wants?"
@@ -42,7 +44,7 @@ _PRESUMES = tuple(
         (
             r" (?:would|could|may|might|should|will|must|\w+'d|\w+'ll) have (?!a |an |any "
             r"|some |\d|time |"
-            r"the time|(?:ten|fifteen|twenty|thirty) |few |questions |interest |room )"
+            r"the time|(?:ten|fifteen|twenty|thirty) |few |questions |interest |room |$)"
         ),
         r" (?:wrote|found|said|met) ",
         (
@@ -64,12 +66,32 @@ _PRESUMES = tuple(
             r" (?:this|that|these|those|another|other|more|next week's|last|later|earlier)"
             r" (?:call|chat|talk|conversation|meeting|calls|meetings) "
         ),
-        r" (?:i|we|you|they) (?:all |both |just )?(?:know|knows|trust|see|like|love|need|want) ",
+        r" (?:i|we|they) (?:all |both |just )?(?:know|knows|trust|see|like|love|need|want) ",
+        (
+            r"(?<! would)(?<! could)(?<! do)(?<! if)(?<! whether)(?<! when)(?<! whenever)(?<! may)"
+            r"(?<! can)(?<! might)(?<! should)(?<! unless)(?<! case) you (?:all |both |just )?"
+            r"(?:know|trust|see|like|love|call|talk|write|ask) "
+        ),
         r" (?:back|along|forward) (?:to|with|on) (?:me|us|my|our) ",
         r" (?:as|like|where|since|because|while|after|before|than) (?:you|i|they|he|she) ",
         r" (?:as|like|where|when|since|because|while|after|before|than) we (?!RUN|OFFER)",
         r" when (?:i|they|he|she|you) (?!have (?:a|time|some) |would|could|might)",
-        r" more of | of our | than before | before $| (?:get|come|getting|coming|am|is|are) back ",
+        (
+            r" do we (?:meet|start|talk|call|speak) | are we on | are you ready | start (?:on|with"
+            r"|now) "
+        ),
+        r" let(?: us|'s) (?:start|meet on|continue) | to thank you | likes ",
+        (
+            r" do you (?:like|find|work|use) (?!any|(?:this|it|that) (?:useful|helpful|relevant"
+            r"|interesting))"
+        ),
+        r" what (?:you|your \w+|COMPANY) (?:needs?|wants?|likes?|has|have) ",
+        r" (?:is|are) (?:the )?(?:RUN|OFFER) (?:\w+ )*(?:fine|ready|ok|okay|good|right|now) ",
+        r" you (?:time|days|hours|much) ",
+        (
+            r" more of | of our | (?:which|who|what) of | than before | before $| (?:get|come"
+            r"|getting|coming|am|is|are) back "
+        ),
         r" (?:know|meet|have|had) (?:you|your team|your company) (?!in mind)",
         r" see you ",
         (
@@ -84,8 +106,8 @@ _PRESUMES = tuple(
             r"|could|might|may|should)"
         ),
         r"(?<=\w) (?:\w+ )?with (?:us|we) ",
-        r" (?:him|her|his|he|she|they|them|their|they're) ",
-        r" (?:i'm|am|is|are|be|as) (?:a |an |the |your )?(?:contact|interest|person|team|reply) ",
+        r" (?:him|her|his|he|she|they|their|they're) ",
+        r" (?:i'm|am|is|are|be|as) (?:a |an |the |your )?(?:contact|person|team|reply) ",
         (
             r" (?:contact|person|colleague|someone|somebody|people) (?:of|in|at|from) (?:mine|ours"
             r"|your) "
@@ -94,6 +116,25 @@ _PRESUMES = tuple(
         r" (?:about|on|from|regarding|for) your (?:\w+ )?OFFER ",
         r" so (?:good|great|nice|well|helpful|useful|interesting|much|many) | keep ",
         r" for (?:you|your \w+) to (?!be able|hear|see|read|have a|decide)",
+        (
+            r"(?<! would)(?<! could)(?<! do)(?<! if)(?<! whether)(?<! when)(?<! whenever)(?<! may)"
+            r"(?<! can)(?<! might)(?<! should)(?<! unless)(?<! case)(?<! think)(?<! hope)"
+            r"(?<! something) you"
+            r" (?:have|need|want|are|do) "
+        ),
+        r"(?<! write)(?<! contact you)(?<! reach out) again ",
+        r" (?:a lot|lots) $| lots of | by us ",
+        r"(?<!hear)(?<!hearing)(?<!write) back ",
+        (
+            r" (?:more|less|better|other) than | (?:happy|glad|pleased) with | like (?:our|the|us"
+            r"|your) "
+        ),
+        r" (?:we are|we're|you are|you're) (?:\w+ ){0,2}OFFER ",
+        (
+            r" (?:which|who|why|how many|how much|what|where) (?:(?!would|could|can|may"
+            r"|might)\w+ )*"
+            r"(?:your (?:\w+ )?OFFER|COMPANY) "
+        ),
         r" never | nothing | nobody ",
     )
 )
@@ -115,16 +156,19 @@ _GREETING = re.compile(
 _PARTING = re.compile(
     r" (?:(?:with |my )?(?:best|kind|kindest|warm|many)? ?(?:regards|wishes|greetings)|best|cheers"
     r"|(?:yours )?(?:sincerely|truly|faithfully)|warmly|all the best|(?:talk|speak) soon"
+    r"|take care|respectfully|regards"
     r"|have a (?:good|nice|great|lovely) (?:day|week|evening|afternoon|time))"
     r"(?: (?:and|from|to|you|your team|NAME|ME|COMPANY|RUN|OFFER))* $"
 )
 _THANKS = re.compile(
-    r" (?:many |with )?(?:thank you|thanks)(?: so much| very much| in advance)?"
+    r" (?:thank you|thanks) in advance for (?:your|any) (?:reply|answer|feedback|thoughts|help) $"
+    r"| (?:many |with )?(?:thank you|thanks)(?: so much| very much| a lot| in advance)?"
     r"(?: and (?:best |kind |warm )?(?:regards|wishes))?"
-    r"(?: for (?:your )?(?:time|attention|consideration|reading|reading this|taking (?:the"
+    r"(?: for (?:your )?(?:time|attention|consideration|reading|reading this(?: far)?"
+    r"|reading(?: this)?(?: far)?|taking (?:the"
     r"|a) (?:time"
     r"|moment|minute)(?: to read(?: this)?)?|any (?:help|answer|reply|thoughts|feedback|view)"
-    r"|considering (?:it|this)|letting me know|pointing me [a-z ]+))?"
+    r"|considering(?: it| this)?|letting me know|pointing me [a-z ]+))?"
     r"(?: and have a (?:good|nice|great|lovely) (?:day|week|evening|afternoon))?"
     r"(?: in advance| NAME| ME| either way| anyway)* $"
 )
@@ -135,13 +179,24 @@ _FREE = re.compile(
     r"|if not))?"
     r"|(?:with )?our offer(?: is simple)?|our idea(?: is simple)?|what we offer(?: is simple)?"
     r"|with us"
-    r"|in (?:short|brief)|just (?:a|one) (?:short |quick |brief )?(?:question|idea|thought|note"
+    r"|which is why (?:i am|i'm|i) (?:writing|asking|reaching out|contacting|write"
+    r"|ask)(?: to)?(?: you)?"
+    r"|no (?:problem|worries)(?: at all)? if (?:this is not|this isn't|it is not|it isn't"
+    r"|you are not"
+    r"|you're not|now is not|now isn't|not)(?: \w+){0,4}"
+    r"|in (?:short|brief)|(?:and )?i thought (?:of|about) you|that's fine(?: too)?"
+    r"|no need to (?:reply|answer)(?: if (?:this is not|this isn't|not)(?: \w+){0,4})?"
+    r"|here is what we (?:do|offer)|what we do|we do one thing|in one line"
+    r"|(?:as far as i can|as i|i) (?:understand|read|see|believe|think|tell|saw|learned|noticed)"
+    r"|thoughts|any thoughts|interested|curious|sound good|just (?:a|one) (?:short |quick "
+    r"|brief )?(?:question|idea|thought|note"
     r"|line)) $"
 )
 _HOPE = re.compile(
-    r" (?:i |we )?hope (?:that )?(?:you are|you're|all is|you and your team are|this finds you"
+    r" (?:i |we )?hope (?:that )?(?:you are|you're|you are all|all is|you and your team are"
+    r"|this finds you"
     r"|this note finds you|this message finds you|this email finds you|your (?:week|day) is)"
-    r"(?: (?:well|good|doing|off|to|a|great|nice|start|starting|going|having))* $"
+    r"(?: (?:well|good|fine|doing|off|to|a|great|nice|start|starting|going|having))* $"
 )
 _THIS_IS = re.compile(
     r" (?:this is|here is|here's|it's|it is)(?: just| only)? (?:a|one|my|the|why|how|where|what) "
@@ -158,32 +213,44 @@ _INTENT = re.compile(
     r"| i have (?:a|an|one|two|some|only one)(?: \w+){0,2} (?:question|questions|idea|ideas"
     r"|thought|offer) "
     r"| (?:i am|i'm|my name is|this is|it's) ME "
-    r"| happy to | glad to | pleased to | looking forward to (?:hearing|your (?:reply|answer"
+    r"| hope to hear from you | happy to | glad to | pleased to | looking forward to (?:hearing"
+    r"|connecting|your (?:reply|answer"
     r"|thoughts"
-    r"|view|views|feedback|opinion)|it|learning|(?:a|any) )"
+    r"|view|views|feedback|opinion)|learning|(?:a|any) )"
 )
-_START = re.compile(r" (?:(?:and|but|or|so|also|then|that|maybe|perhaps|please|because|since) )*")
+_START = re.compile(
+    r" (?:(?:and|but|or|so|also|then|that|maybe|perhaps|please|because|since|as"
+    r"|while) )*"
+)
 _ABOUT_THEM = re.compile(
     r" (?:you|you're|you've|your|they|they're|he|she|NAME|COMPANY|those|people|someone|everyone"
     r"|F_\w+|it|it's|this|that|that's|there|there's|who|which|we|we're|we've|our|us|what|all"
     r"|no one) "
 )
 _IMPERATIVE = re.compile(
-    r" (?:please|let|feel|reply|write|call|tell|drop|send|give|pick|say|just|ask|point|pass|forward"
+    r" (?:please|simply|don't|do not|let|feel|reply|write|call|tell|drop|send|give|pick|say"
+    r"|just|ask|point|pass|forward"
     r"|take|have a look|see (?:if|whether|RUN|OFFER|how)|should|would|could|can|may|might|if"
     r"|whether"
     r"|unless|in case|worth|open to|any|what|when|which|who|how|where|is|are|do|does|shall|will"
     r"|let's) "
 )
 _FRAGMENT = re.compile(
-    r" (?:for|about|on|with|to|in|at|from|by|during|next|this|any|some|a|an|one|or|and|short"
+    r" (?:before|after|without|less|more|for|about|on|with|to|in|at|from|by|during|next|this"
+    r"|any|some|a|an|one|or|and|short"
     r"|quick|brief"
     r"|briefly|today|tomorrow|monday|tuesday|wednesday|thursday|friday|early|late|maybe|perhaps"
     r"|ideally"
     r"|please|RUN|OFFER|NAME|ME|COMPANY|no|not|without|whenever|either|also|then|so|simply|gladly) "
 )
 _THEIRS = re.compile(rf" (?:COMPANY|NAME|F_\w+|your (?:{_YOURS})) ")
-_NOBODYS = word_set("teams day week time side way")
+_OURS = FUNCTION_WORDS | word_set(
+    "RUN OFFER COMPANY ME help helps show shows make makes teams companies like time simply also"
+    " just only way ways easily work works start starts day week month hours minutes online page"
+    " yours such see find finds better call calls email mail phone video summary week's"
+)
+"""What may be said of us beside the words of the offer."""
+_FOR_YOU = re.compile(r" (?:for|to|of|with|by|from) you ")
 _LIKE_THEIRS = re.compile(r" (?:like|such as) (?:COMPANY|yours|your \w+) ")
 _COMPLEMENT = re.compile(
     r"^ (?:(?:and|but|so|also) )*(?:i|we) (?:just |only )?(?:was (?:just )?(?:thinking|hoping)"
@@ -195,15 +262,37 @@ _YOUR_THING = re.compile(r" (?:your (?:\w+ )?OFFER|your RUN|(?<!like )yours|your
 _DAYS = re.compile(
     r" (?:monday|tuesday|wednesday|thursday|friday|tomorrow|today|next week|this week|next month) "
 )
-_NOT = re.compile(r" (?:no|not|never|neither|nor|without|nothing|nobody) ")
-_WILL = re.compile(r" (?:you|your \w+|COMPANY|NAME|they) (?:will|shall) | you'll | they'll ")
+_NOT = re.compile(r" (?:\w+n't|cannot|no|not|never|neither|nor|without|nothing|nobody) ")
+_WILL = re.compile(
+    r" (?:you|your \w+|COMPANY|NAME|they) (?:will|shall) (?!find (?:more"
+    r"|details) )| (?:you'll|they'll) (?!find (?:more|details|it|RUN|OFFER) )"
+)
+_FUTURE = re.compile(
+    r" (?:i'll|i will|we'll|we will)(?: \w+)? (?:send|share|call|write|reply|be|keep|get|show|tell"
+    r"|explain|follow|give|answer|find|make|arrange|set|suggest|try|check|wait) "
+)
+_THEIR_WISH = re.compile(
+    r" (?:you|your \w+|COMPANY|NAME)(?: would| should|'d)(?= )| (?:you'd|they'd) "
+    r"| (?:you|your \w+|COMPANY|NAME) (?:may|might|could|can) (?:well |as well |also )*"
+    r"(?:start|have time|want (?:more|us|it)|be (?:ours|open|ready|late|happy)|use (?:some|our"
+    r"|more)"
+    r"|meet|talk|need|wait|miss|lose|call) "
+)
+"""What the reader wishes or lacks, put as a possibility."""
+_SPEAKER = re.compile(r" (?:we|i|you|they) ")
 _BEGS = re.compile(r" (?:if|whether|please|let|just|feel|happy to|glad to|looking forward) ")
-_MAY_DENY = re.compile(r" (?:if|whether|unless|in case|i am not sure|i'm not sure) ")
+_MAY_DENY = re.compile(
+    r" (?:if|whether|unless|in case|i am not sure|i'm not sure|don't hesitate|do not hesitate) "
+)
+_ASKED_OF_IT = re.compile(r" (?:this|it|that)(?: is|'s) ")
+_HEDGE = re.compile(r" (?:perhaps|maybe) ")
 _ASKED = re.compile(r" (?:what|which|who|how|where|when|all) ")
 _NOTED = re.compile(rf"{_PROPOSALS.pattern}| (?:my name|why i|how|what) ")
+_THEY_AS_EXAMPLE = re.compile(r" (?!we |our )(?:\w+ ){0,2}(?:like|such as) ")
 _OF_THE_READER = re.compile(r" (?:you|your|they|NAME|COMPANY|F_\w+|he|she|people|someone) ")
 _MINUTES = re.compile(
-    r" (?:5|10|15|20|25|30|45|five|ten|fifteen|twenty|thirty)(?= (?:minute|minutes|min) )"
+    r" (?:5|10|15|20|25|30|45|one|two|three|five|ten|fifteen|twenty|thirty)(?= (?:minute"
+    r"|minutes|min) )"
 )
 
 
@@ -212,7 +301,7 @@ def find_fault(tokens: Sequence[str], *, is_question: bool) -> str | None:
     text = _MINUTES.sub(" few", f" {' '.join(tokens)} ")
     if (word := _foreign_word(text.split())) is not None:
         return f"unsupported:{word}"
-    if not _is_harmless(text, is_question=is_question):
+    if not is_in_order(tokens) or not _is_harmless(text, is_question=is_question):
         return "assertion"
     return None
 
@@ -227,7 +316,7 @@ def presumes(text: str) -> bool:
 def _foreign_word(tokens: Sequence[str]) -> str | None:
     for token in tokens:
         is_marker = token in {NAME, COMPANY, ME, RUN, OFFER} or token.startswith(FACT)
-        if not is_marker and token not in _SINGLE:
+        if not (is_marker or token in _SINGLE or stem(token) in _SINGLE):
             return token
     return None
 
@@ -248,11 +337,11 @@ def _is_harmless(text: str, *, is_question: bool) -> bool:
     rest = f" {text[start.end() :]}" if start else text
     if rest.strip() == "" or all(token in {NAME, ME, "and", "the"} for token in rest.split()):
         return True
-    return _has_form(rest, is_question=is_question)
+    return _has_form(rest, text, is_question=is_question)
 
 
-def _has_form(text: str, *, is_question: bool) -> bool:
-    clause = _Clause(text, is_question=is_question)
+def _has_form(text: str, whole: str, *, is_question: bool) -> bool:
+    clause = _Clause(text, whole, is_question=is_question)
     if _is_barred(clause):
         return False
     for start, form in _FORMS:
@@ -264,12 +353,14 @@ def _has_form(text: str, *, is_question: bool) -> bool:
 class _Clause:
     """A clause that presumes nothing, and what its form depends on.
 
+    `whole` is it with the words that lead it in.
     `is_modal`: it says what could be. `is_open`: that, or it asks or begs.
     """
 
-    def __init__(self, text: str, *, is_question: bool) -> None:
+    def __init__(self, text: str, whole: str, *, is_question: bool) -> None:
         modal, self.verb = _MODAL.search(text), _INDICATIVE.search(text)
         self.text = text
+        self.whole = whole
         self.tokens = text.split()
         self.is_question = is_question
         self.is_modal = modal is not None and (
@@ -283,6 +374,8 @@ def _is_barred(clause: _Clause) -> bool:
     text = clause.text
     if _NOT.search(text) and not clause.is_question:
         return not _MAY_DENY.match(text)
+    if _THEIR_WISH.match(text) and not clause.is_question:
+        return True
     has_facts = any(token.startswith(FACT) for token in clause.tokens)
     if (has_facts and not clause.is_question) or _WILL.match(text):
         return True
@@ -294,11 +387,14 @@ def _is_allowed(_clause: _Clause) -> bool:
 
 
 def _is_intent(clause: _Clause) -> bool:
-    return clause.is_modal or _INTENT.match(clause.text) is not None
+    is_future = _FUTURE.match(clause.text) is not None
+    return clause.is_modal or is_future or _INTENT.match(clause.text) is not None
 
 
 def _says_nothing_of_them(clause: _Clause) -> bool:
     if clause.is_question and _ASKED.match(clause.text):
+        return True
+    if _ASKED_OF_IT.match(clause.text) and (clause.is_question or _HEDGE.match(clause.whole)):
         return True
     is_note = _THIS_IS.match(clause.text) and _NOTED.search(clause.text)
     return clause.is_modal or bool(is_note) or _says_our_offer(clause)
@@ -313,18 +409,20 @@ def _asks_politely(clause: _Clause) -> bool:
 
 
 def _is_fragment(clause: _Clause) -> bool:
-    return _asks_politely(clause) and (clause.verb is None or _says_our_offer(clause))
+    is_said = clause.verb is not None or _SPEAKER.search(clause.text) is not None
+    return _asks_politely(clause) and (not is_said or clause.is_modal or _says_our_offer(clause))
 
 
 def _says_our_offer(clause: _Clause) -> bool:
     """Whether we, or it, are said to be or do what the offer says, and nothing about the reader."""
     text, tokens = clause.text, clause.tokens
-    if not _has_offer(tokens) or _OF_THE_READER.match(text):
+    if not _has_offer(tokens) or _OF_THE_READER.match(text) or _THEY_AS_EXAMPLE.match(text):
         return False
     if _THEIRS.search(text) and not _LIKE_THEIRS.search(text):
         return False
-    words = YOUR_OWN.difference(_NOBODYS).intersection(tokens)
-    return not words and not any(is_fact(token) and token != COMPANY for token in tokens)
+    if _FOR_YOU.search(text) or not _OURS.issuperset(tokens):
+        return False
+    return not any(is_fact(token) and token != COMPANY for token in tokens)
 
 
 def _has_offer(tokens: Sequence[str]) -> bool:
@@ -334,7 +432,7 @@ def _has_offer(tokens: Sequence[str]) -> bool:
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[_Clause], bool]], ...] = (
     (re.compile(r" (?:if|whether|unless|in case|should you) "), _is_allowed),
     (_INTENT, _is_intent),
-    (re.compile(r" (?:i|i'd|i'll|ME) "), _is_intent),
+    (re.compile(r" (?:i|i'd|i'll|we'd|we'll|ME) "), _is_intent),
     (_ABOUT_THEM, _says_nothing_of_them),
     (_IMPERATIVE, _asks_politely),
     (_FRAGMENT, _is_fragment),

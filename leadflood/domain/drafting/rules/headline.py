@@ -14,11 +14,13 @@ _WORDS = (
     way how question questions idea ideas thought thoughts note hello hi dear introduction
     intro message quick short brief call chat talk conversation exchange minute minutes time
     help less better regarding topic new first would could worth open interested interest
-    useful relevant week next
+    useful relevant week next before after without than instead quickly why what which who when do
+    does can may might be get make welcome re one two by into fewer every day are
     """
     )
     | YOUR_OWN
 )
+_ASKS = word_set("could would can may might shall should is are do does")
 _WRONG = tuple(
     re.compile(pattern)
     for pattern in (
@@ -28,6 +30,7 @@ _WRONG = tuple(
             r"|F_\w+|you|your \w+) "
         ),
         r" (?:COMPANY|NAME|F_\w+|you|your \w+|it|this) is ",
+        r" (?:RUN|OFFER) (?:COMPANY|NAME|F_\w+|is|are|was) ",
         r" is (?:COMPANY|NAME|F_\w+) ",
         r" (?:you|team|COMPANY) (?:with|and|from) (?:us|our) ",
         (
@@ -39,7 +42,7 @@ _WRONG = tuple(
             r" (?:thought|thoughts|message|note|question|call|hello|help|time|interest"
             r"|introduction) (?:from|of) (?:your|COMPANY|NAME|the) "
         ),
-        r" our (?!RUN)",
+        r" our (?!RUN)| thanks? ",
         (
             r" your (?:\w+ )?(?:OFFER|RUN|time|day|calendar|attention|consideration|thoughts|views?"
             r"|feedback|reply|answer|opinion|role|work|position) "
@@ -62,6 +65,8 @@ def find_headline_fault(tokens: Sequence[str], *, is_question: bool) -> str | No
     plain = [token for token in tokens if token not in markers and not token.startswith(FACT)]
     foreign = [token for token in plain if token not in _WORDS]
     text = f" {' '.join(tokens)} "
+    if is_question and tokens[0] in _ASKS and not any(token.startswith(FACT) for token in tokens):
+        return find_fault(tokens, is_question=True)
     if any(pattern.search(text) for pattern in _WRONG) or presumes(text):
         return f"unsupported:{foreign[0]}" if foreign else "assertion"
     if not foreign:

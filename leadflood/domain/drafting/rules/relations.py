@@ -18,7 +18,10 @@ _BASE = word_set(
 )
 _KNOWING = "see saw notice noticed learned read understand know came across gather found"
 _WORDS = {
-    "F_title": "work works working role position title job your name listed being hold",
+    "F_title": (
+        "work works working role position title job your name listed being hold serve serving act"
+        " acting department"
+    ),
     "F_seniority": "work working level role position seniority",
     "F_department": "work works working department team side role",
     "F_city": "based located work works working live city office sit area",
@@ -35,12 +38,14 @@ _WORDS = {
         " team operate firm organisation firms companies"
     ),
     "F_company_size": (
-        "work works working people employees staff colleagues person employ employs company"
+        "work works working people employees staff members workforce colleagues person employ"
+        " employs company"
         " business team size about around roughly approximately some strong headcount"
         " organisation firm near nearly"
     ),
     "F_company_technologies": (
         "use uses using run runs running stack tools tool technology technologies includes"
+        " include part"
         " including team company work works working rely relies relying people system systems"
     ),
     "F_company_founded": (
@@ -51,13 +56,19 @@ _WORDS = {
 _ALLOWED = {field: frozenset(words.split()) for field, words in _WORDS.items()}
 _EPISTEMIC = re.compile(
     rf"^ (?:and |but |so )?(?:i|i've)(?: just| also| have)? (?:{'|'.join(_KNOWING.split())})"
-    r"(?: across)?(?: that| how)? (?:(?:on|from) (?:your )?(?:profile|website|page) (?:that )?)?"
+    r"(?: across)?(?: your (?:profile|website|page))?(?: and (?:saw|noticed|read|learned|see))?"
+    r"(?: that| how)? (?:(?:on|from) (?:your )?(?:profile|website|page) (?:that )?)?"
 )
 _WRITING = re.compile(
-    r"^ (?:i am|i'm)(?: \w+)? (?:writing|reaching out|contacting|asking)(?: \w+)?"
+    r"^ my question (?:to you |for you )?|^ (?:and |so |but )?(?:i am|i'm)(?: \w+)? (?:writing"
+    r"|reaching out|contacting|asking"
+    r"|getting in touch)(?: \w+)?"
     r" (?:to |you )*(?:because |as |since )?"
+    r"|^ (?:it (?:looks like|seems)(?: that)?|from what i (?:see|read|can see)"
+    r"|according to your (?:profile"
+    r"|website)|in) (?=you|your|COMPANY)"
 )
-_LEADING = re.compile(r"^ (?:(?:because|since|so|and|but|where|which|while) )+")
+_LEADING = re.compile(r"^ (?:(?:because|since|so|and|but|where|which|while|given) )+")
 _FIRST_PERSON = re.compile(r" (?:i|we|our|us|my|me|i'm|we're|i've|we've) ")
 _PERSONAL = frozenset({"F_title", "F_seniority", "F_department", "F_city"})
 _YOU = re.compile(r" (?:you|your|you're|as|role|being) | NAME ")
@@ -82,8 +93,9 @@ _WRONG = tuple(
         ),
         (
             r" (?:COMPANY|it|they|company|business|team|people|its|their|headquarters)"
-            r" (?:is |are |work |works )?(?:based |located |in )+F_(?:city|country) "
+            r" (?:is |are |work |works |based |located )(?:based |located |in )*F_(?:city|country) "
         ),
+        r"^ (?!you |your role |as |NAME )(?:\w+ )*?COMPANY in F_(?:city|country) ",
         r"^ (?:you|COMPANY) (?:in|at|from|of|with) ",
         r" (?:for|over) F_company_size | F_title (?:of|for|with) F_company_size ",
         r" F_title .*F_company_founded | F_company_founded .*F_title ",
@@ -91,7 +103,10 @@ _WRONG = tuple(
             r" (?:use|uses|using|run|runs|on) (?:the |a |an )?(?:team|people|company|COMPANY|work"
             r"|F_title) "
         ),
-        r" team (?:of|has|is|are) (?:about |around |roughly |some )?F_company_size ",
+        (
+            r" (?:your|the|our|my) team (?:of|has|is|are) (?:about |around |roughly "
+            r"|some )?F_company_size "
+        ),
         r" your team .*F_company_(?:size|industry|founded) ",
         r" you (?:have|employ|are|run) (?:a |about |around |some |roughly )*F_company_size ",
         (
@@ -111,7 +126,7 @@ _WRONG = tuple(
 _BESIDE = {
     "F_company_size": re.compile(
         r" F_company_size (?:people|employees|staff|colleagues|strong|person) "
-        r"| (?:size|headcount)(?: of| is| at| about| around| roughly)* F_company_size "
+        r"| (?:size|headcount|team)(?: of| is| at| about| around| roughly)* F_company_size "
         r"| employ(?:s)?(?: about| around| roughly| some| nearly)* F_company_size "
     ),
     "F_company_founded": re.compile(
@@ -121,7 +136,8 @@ _BESIDE = {
     "F_title": re.compile(
         r" (?:as|are|you're|is|role|title|position|job|being|NAME|listed|hold|see|you|^"
         r"|at COMPANY|of)"
-        r"(?: as| is| of| a| an| the| title| role| position)* F_title |^ (?:a |an |the )?F_title "
+        r"(?: as| is| of| a| an| the| title| role| position| (?:at|in) COMPANY)* F_title "
+        r"|^ (?:a |an |the )?F_title "
     ),
     "F_city": re.compile(
         r" (?:in|from|near|around|of|the|your|city)(?: is| the)? F_city | F_city (?:office|area) "
@@ -131,10 +147,11 @@ _BESIDE = {
         r" (?:in|from|country)(?: is| the)? (?:the )?F_company_country "
     ),
     "F_company_technologies": re.compile(
-        r" (?:use|uses|using|run|runs|running|on|with|stack|includes|including|tools?"
+        r" (?:use|uses|using|run|runs|running|on|with|stack|includes?|including|tools?"
         r"|technolog\w+|see|and|rely|relies"
         r"|relying|works?|F_company_technologies|has|is|are|includes?|of)"
         r"(?: is| are| on| of| and| the| with| your| such as| both)* F_company_technologies "
+        r"| F_company_technologies (?:is|are) part of your "
     ),
     "F_company_industry": re.compile(
         r" (?:in|within|of|the|a|an|as|industry|sector|is|COMPANY|space)(?: is| the| a"
@@ -167,13 +184,13 @@ def find_claim_fault(tokens: Sequence[str]) -> str | None:
             return f"unsupported:{token}"
     if _FIRST_PERSON.search(body):
         return "about_us"
-    return None if _is_related(body, fields) else "relation"
+    return None if _is_related(body, fields, text) else "relation"
 
 
-def _is_related(body: str, fields: AbstractSet[str]) -> bool:
+def _is_related(body: str, fields: AbstractSet[str], text: str) -> bool:
     """Whether the words around the facts say of whom and what they are."""
     if any(pattern.search(body) for pattern in _WRONG):
         return False
     if any(field in _BESIDE and not _BESIDE[field].search(body) for field in fields):
         return False
-    return fields.isdisjoint(_PERSONAL) or bool(_YOU.search(body) or _APPOSITION.search(body))
+    return fields.isdisjoint(_PERSONAL) or bool(_YOU.search(text) or _APPOSITION.search(body))

@@ -16,8 +16,9 @@ FUNCTION_WORDS = word_set(
     those to too us was we were what when where which while who why will with would you your yours
     i'm i'd i'll i've we're we'd we'll we've you're you'd you've they're it's it'd that's here's
     let's am both either no not nor neither never without between because although though since
-    myself yourself itself someone somebody anyone anybody something anything nothing off up down
-    out over before after during each all any some other others one ones about now about whenever
+    isn't aren't don't doesn't won't wouldn't can't cannot myself yourself itself someone somebody
+    anyone anybody something anything nothing off up down out over before after during each all any
+    some other others one ones about now whenever
     """
 )
 """Words that say nothing by themselves; which of them may stand where, the forms below say."""
@@ -28,23 +29,30 @@ CONNECTIVE_WORDS = word_set(
     sincerely faithfully truly greetings warm warmly wishes please ask asking reach reaching write
     writing thought thoughts think thinking wondering wonder wondered hoping curious question
     questions quick quickly short shortly brief briefly call calls chat talk talking conversation
-    contact contacting speak speaking discuss exchange minutes minute min hour week weeks time times
-    open interested interest interesting useful helpful help relevant worth worthwhile make makes
-    sense sound sounds know hear hearing happy glad pleased love like would share sharing more
-    details detail information learn look looking forward reply answer let get touch introduce
-    introducing introduction name note message mail email line sense idea ideas may might shall
-    should here just also only problem problems worries pressure obligation rush trouble hurry
-    feel free whether soon next this fit topic hope well find finds connect connecting suit suits
-    right person better reason briefly attention consideration convenience calendar schedule slot
-    monday tuesday wednesday thursday friday tomorrow today later early late send show explain tell
-    see explore compare walk through try happen bring point direct pass forward along back hold
-    meet meeting coffee video phone online demo overview example summary page follow want wanted
-    need much little bit few couple advance take taking reading read moment possible perhaps maybe
-    say yes nice lovely great week's month quarter priority focus matter matters way ways work works
-    start discussing explaining showing answering feedback view views opinion chance decide
-    appreciate appreciated grateful understand wrong otherwise instead unless case simply gladly
-    going sent suggest mind ignore simple offer believe guess notes entirely fully certainly
-    either set arrange book agree prefer preferred ready yours ahead keep stop give trust belong
+    contact contacting speak speaking discuss exchange minutes minute min hour week weeks time
+    times open interested interest interesting useful helpful help relevant worth worthwhile make
+    makes sense sound sounds know hear hearing happy glad pleased love like would share sharing
+    more details detail information learn look looking forward reply answer let get touch introduce
+    introducing introduction name note message mail email line idea ideas may might shall should
+    here just also only problem problems worries pressure obligation rush trouble hurry feel free
+    whether soon next this fit topic hope well find finds connect connecting suit suits right
+    person better reason attention consideration convenience calendar schedule slot monday tuesday
+    wednesday thursday friday tomorrow today later early late send show explain tell see explore
+    compare walk through try happen bring point direct pass along back hold meet meeting coffee
+    video phone online demo overview example summary page follow want wanted need much little bit
+    few couple advance take taking reading read moment possible perhaps maybe say yes nice lovely
+    great week's month quarter priority focus matter matters way ways work works start discussing
+    explaining showing answering feedback view views opinion chance decide appreciate appreciated
+    grateful understand wrong otherwise instead unless case simply gladly doing fine lot lots
+    consider imagine seeing hours curiosity option possibility opportunity welcome respond response
+    convenient appropriate suitable informal small keen okay ok sure certain sometime directly
+    kindly alternatively coming days months day's jump hop catch drop propose check specifics info
+    insight insights perspective context background else whoever far wait minute's interests
+    learning giving suggestion suggestions respectfully care fair exactly really going sent suggest
+    mind ignore simple offer believe guess notes entirely fully certainly either set arrange book
+    agree prefer preferred ready yours ahead give willing having currently choice again hesitate
+    same confident pleasure takes considering wishing thing mean very enough sample include getting
+    available use exploring looks adapt colleague
     """
 )
 """Words of greeting, asking and parting; they stand without a claim, in the forms of a request."""

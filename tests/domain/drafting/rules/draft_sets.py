@@ -3,6 +3,7 @@
 `scenarios.json`: who is written to, and what is offered. `lies.txt`: under the name of a scenario
 a lie a line, behind the fields it cites (`S` for a subject). `honest.txt`: the parts that honest
 drafts are put together of, each written for itself; the claims with the fields they cite.
+`letters.json`: honest drafts written as a whole.
 """
 
 import random
@@ -55,20 +56,16 @@ def scenarios(folder: Path = FOLDER) -> dict[str, Scenario]:
 
 
 def lies(folder: Path = FOLDER) -> Iterator[tuple[str, DraftRequest, Draft]]:
-    """Yield each lie in an else honest draft."""
+    """Yield each lie as a draft that says nothing else."""
     worlds = scenarios(folder)
     for name, lines in _sections(folder / "lies.txt").items():
         scenario = worlds[name]
         for line in lines:
             fields, _, text = line.partition(": ")
             is_subject = fields == "S"
-            middle = scenario.offer if is_subject else f"{text}\n{scenario.offer}"
             draft = Draft(
                 subject=text if is_subject else "A short question",
-                body=scenario.fill(
-                    f"Hi {{first_name}},\n\n{middle}\n\nWould a short call next week make sense?"
-                    "\n\nBest regards,\n{sender}"
-                ),
+                body=scenario.offer if is_subject else text,
                 claims=(scenario.claim(text, fields),) if fields and not is_subject else (),
             )
             yield f"{name} | {line}", scenario.request, draft
@@ -78,7 +75,7 @@ def honest_drafts(count: int, folder: Path = FOLDER) -> Iterator[tuple[str, Draf
     """Yield drafts that are put together of honest parts, each another way, always the same."""
     dice = random.Random(17)  # noqa: S311 - a choice of texts, no secret
     parts = _sections(folder / "honest.txt")
-    worlds = list(scenarios(folder).items())
+    worlds = [(name, each) for name, each in scenarios(folder).items() if f"{name} pitch" in parts]
     for number in range(count):
         name, scenario = worlds[number % len(worlds)]
         claims = dice.sample(parts[f"{name} claim"], dice.choice((1, 1, 2, 3)))
@@ -102,6 +99,16 @@ def honest_drafts(count: int, folder: Path = FOLDER) -> Iterator[tuple[str, Draf
             ),
         )
         yield f"{name} {number}", scenario.request, draft
+
+
+def letters(folder: Path = FOLDER) -> Iterator[tuple[str, DraftRequest, Draft]]:
+    """Yield the honest drafts that were written as a whole."""
+    worlds = scenarios(folder)
+    for letter in msgspec.json.decode((folder / "letters.json").read_bytes()):
+        scenario = worlds[letter["scenario"]]
+        claims = [scenario.claim(claim["text"], claim["fields"]) for claim in letter["claims"]]
+        draft = Draft(subject=letter["subject"], body=letter["body"], claims=tuple(claims))
+        yield f"{letter['scenario']} | {letter['subject']}", scenario.request, draft
 
 
 def _sections(path: Path) -> Parts:
