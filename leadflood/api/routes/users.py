@@ -24,9 +24,9 @@ from leadflood.domain.auth.schemas.users import (
     UserView,
 )
 from leadflood.domain.users.schemas import IssuedLink, Team, UserChange, UserFilter, UserUpdate
-from leadflood.engine.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
-CHANGE_ERRORS = (NotFound, Invalid, Conflict, PreconditionFailed)
+CHANGE_ERRORS = (Denied, NotFound, Invalid, Conflict, PreconditionFailed)
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,13 +93,14 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     "/v1/users",
     permission="users:write",
     status=HTTPStatus.CREATED,
-    errors=(Invalid, Conflict),
+    errors=(Denied, Invalid, Conflict),
     is_sealed=True,
 )
 async def invite_user(
     body: Invitation, caller: Caller, services: Services, uow: UnitOfWork
 ) -> LinkAnswer:
     """Invite a person; the answer holds their one-time registration link."""
+    await _require_proof(services, uow)
     invited = await services.users.invite(
         uow.tx, body.email, body.name, body.role, caller.principal
     )
@@ -126,6 +127,8 @@ async def change_user(
     user_id: UUID, body: UserPatch, services: Services, uow: UnitOfWork
 ) -> UserView:
     """Change a person's name, role or state; there is always an active ADMIN left."""
+    if body.role is not None or body.state is UserState.ACTIVE:
+        await _require_proof(services, uow)
     change = UserChange(name=body.name, role=body.role, state=body.state)
     return await _change_user(services, uow, user_id, change)
 
@@ -140,11 +143,12 @@ async def disable_user(user_id: UUID, services: Services, uow: UnitOfWork) -> Us
     "/v1/users/{userId}/invitation",
     permission="users:write",
     status=HTTPStatus.CREATED,
-    errors=(NotFound, Conflict),
+    errors=(Denied, NotFound, Conflict),
     is_sealed=True,
 )
 async def invite_user_again(user_id: UUID, services: Services, uow: UnitOfWork) -> LinkAnswer:
     """Create a new registration link for an invited user; the former one is void."""
+    await _require_proof(services, uow)
     issued = await services.users.make_link(
         uow.tx, user_id, LinkKind.INVITATION, uow.caller.principal
     )
@@ -156,13 +160,14 @@ async def invite_user_again(user_id: UUID, services: Services, uow: UnitOfWork) 
     "/v1/users/{userId}/password-reset",
     permission="users:write",
     status=HTTPStatus.CREATED,
-    errors=(NotFound, Conflict),
+    errors=(Denied, NotFound, Conflict),
     is_sealed=True,
 )
 async def reset_password(
     user_id: UUID, body: ResetBody, services: Services, uow: UnitOfWork
 ) -> LinkAnswer:
     """Create a one-time link by which a user sets a new password; sessions and keys end then."""
+    await _require_proof(services, uow)
     issued = await services.users.make_link(
         uow.tx, user_id, LinkKind.RESET, uow.caller.principal, removes_totp=body.removes_totp
     )
@@ -206,6 +211,15 @@ async def change_team(body: TeamPatch, caller: Caller, services: Services, uow: 
     uow.after_commit(services.accounts.use.credentials.forget)
     await uow.audit("team.changed", sales_rep_sees=body.sales_rep_sees)
     return team
+
+
+async def _require_proof(services: Services, uow: UnitOfWork) -> None:
+    """Refuse a session without a fresh proof: what is given to others outlives it.
+
+    A key and the operator have no session to prove. Raises: Denied.
+    """
+    if (session_id := uow.caller.principal.session_id) is not None:
+        await services.accounts.use.sessions.require_proof(uow.tx, session_id)
 
 
 async def _change_user(

@@ -6,7 +6,9 @@ from uuid import uuid4
 import anyio
 import pytest
 from leadflood.domain.auth.schemas.roles import Role
+from leadflood.engine.db.pool import Database
 
+from tests.support.accounts import let_proof_age
 from tests.support.api import PASSWORD, Answer, Client
 
 pytestmark = pytest.mark.pg
@@ -171,3 +173,27 @@ async def test_a_sales_rep_sees_what_the_team_setting_says(api: Client) -> None:
     assert sees_owner_id == rep.user_id
     assert stale.status == 412
     assert (await rep.get("/v1/auth/me")).json["seesOwner"] is None
+
+
+async def test_a_stolen_token_of_an_administrator_lets_nobody_in_without_a_fresh_proof(
+    api: Client, node_database: Database
+) -> None:
+    admin, user = await api.client_of(Role.ADMIN), await api.client_of(Role.VIEWER)
+    invitation = {"email": f"{uuid4().hex}@team.example", "role": "ADMIN"}
+    invited = (await api.post("/v1/users", {**invitation, "email": "later@team.example"})).json
+    acts: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/v1/users", invitation),
+        ("POST", f"/v1/users/{invited['user']['id']}/invitation", {}),
+        ("POST", f"/v1/users/{user.user_id}/password-reset", {}),
+        ("PATCH", f"/v1/users/{user.user_id}", {"role": "ADMIN"}),
+    ]
+    await let_proof_age(node_database, admin)
+
+    refused = [await admin.ask(method, path, body) for method, path, body in acts]
+    renamed = await admin.ask("PATCH", f"/v1/users/{user.user_id}", {"name": "Vi"})
+    await admin.post("/v1/auth/proof", {"password": PASSWORD})
+    done = [await admin.ask(method, path, body) for method, path, body in acts]
+
+    assert {answer.problem["code"] for answer in refused} == {"auth.proof.needed"}
+    assert renamed.status == 200
+    assert [answer.status for answer in done] == [201, 201, 201, 200]

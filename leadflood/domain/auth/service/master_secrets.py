@@ -20,6 +20,11 @@ from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Conflict
 
 _LOCK = "master secret"
+_WAY_OUT = (
+    " set LEADFLOOD_ACCOUNTS__SECRET (or …_FILE) to what the first node has (setting, or"
+    " accounts.secret in its data folder); if it is lost for good, stop all nodes and run"
+    " `leadflood suppress rekey`, which holds sending and says what is void"
+)
 
 
 class SecretStore(Protocol):
@@ -115,13 +120,6 @@ async def _check(db: Reader, secret: MasterSecret) -> None:
 
 def _proof_of(secret: MasterSecret) -> bytes:
     return secret.digest("proof of the secret")
-
-
-_WAY_OUT = (
-    " set LEADFLOOD_ACCOUNTS__SECRET (or …_FILE) to what the first node has (setting, or"
-    " accounts.secret in its data folder); if it is lost for good, stop all nodes and run"
-    " `leadflood suppress rekey`, which holds sending and says what is void"
-)
 
 
 def _foreign_secret() -> Conflict:
