@@ -47,7 +47,8 @@ STATEMENTS = (
         started_at timestamptz,
         ended_at timestamptz,
         job_id uuid,
-        undo_job_id uuid
+        undo_job_id uuid,
+        undo_owner uuid
     )
     """,
     "CREATE INDEX import_file ON import (sha256)",

@@ -49,6 +49,16 @@ async def receive_upload(request: web.Request, takes: tuple[str, ...], http: Set
     return upload
 
 
+def refuse_body(request: web.Request) -> None:
+    """Refuse a body that nothing would read. Raises: HttpRefused."""
+    if request.body_exists:
+        raise HttpRefused(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "http.body.unexpected",
+            "this DELETE takes no body: what it takes stands behind the question mark of the URL",
+        )
+
+
 def too_large(http: Settings) -> HttpRefused:
     """Return the refusal of a body that is too long."""
     return HttpRefused(

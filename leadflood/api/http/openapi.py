@@ -247,6 +247,8 @@ def _refusals(route: Route, contract: Signature) -> set[HTTPStatus]:
         statuses |= set(_WITH_TOKEN)
     if route.rate != "none":
         statuses.add(HTTPStatus.TOO_MANY_REQUESTS)
+    if route.method == "DELETE":
+        statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
     if contract.path or contract.query is not None:
         statuses |= {HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.UNPROCESSABLE_ENTITY}
     if contract.body is not None or route.takes:

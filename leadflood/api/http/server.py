@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from leadflood.api.http.answer_rights import find_readers
 from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.authorization import Authorizer
-from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload
+from leadflood.api.http.body import JSON, expect_nothing, receive_body, receive_upload, refuse_body
 from leadflood.api.http.client_address import Proxies
 from leadflood.api.http.connections import BACKLOG, Connections, limits_of
 from leadflood.api.http.decoding import decode_query
@@ -216,6 +216,8 @@ class RouteHandler:
         self.begin(request)
         query = list(request.query.items())
         principal = await self.authorizer.authorize(request, route)
+        if request.method == hdrs.METH_DELETE and not self._takes_body:
+            refuse_body(request)
         body = await receive_body(request, self.http) if self._takes_body else b""
         upload = await receive_upload(request, route.takes, self.http) if route.takes else None
         caller = make_caller(request, self, principal, body)

@@ -34,7 +34,7 @@ from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows
-from leadflood.domain.imports.service.undo import undo_rows
+from leadflood.domain.imports.service.undo import UndoReach, undo_rows
 from leadflood.domain.leads.schemas.events import EnrichmentWanted, LeadCreated
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -159,8 +159,9 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     async def _undo(self, tx: Tx, locked: LockedImport) -> Sequence[Event]:
         import_id, now = locked.view.id, self._clock.now()
         owner = None if locked.checked is None else locked.checked.plan.owner
+        reach = UndoReach(owner=owner, visibility=locked.undo_visibility)
         rows = await row_table.list_rows_to_undo(tx, import_id, locked.position, PART_ROWS)
-        undone = await undo_rows(tx, import_id, owner, rows, now)
+        undone = await undo_rows(tx, import_id, reach, rows, now)
         position = rows[-1].number if rows else locked.position
         is_last = len(rows) < PART_ROWS
         progress = UndoProgress(

@@ -657,6 +657,37 @@ async def test_a_rep_sees_and_changes_only_their_own_leads(api: Client) -> None:
 
 
 @pytest.mark.usefixtures("own_leads_only")
+async def test_an_undo_changes_no_lead_that_was_given_to_somebody_else_since(api: Client) -> None:
+    tag = unique_tag()
+    ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+    await import_file(ann, rows(f"a@{tag}.example,,,,,,"), enrich=False)
+    completed = await import_file(ann, rows(f"a@{tag}.example,,,,,CTO,"), enrich=False)
+    lead = await find_lead(api, f"a@{tag}.example")
+    given = await api.ask("PUT", f"/v1/leads/{lead['id']}/owner", {"ownerId": bob.user_id})
+
+    undone = await undo_import(ann, completed)
+
+    [kept] = await list_rows(ann, undone, "kept")
+    assert (given.status, completed["counts"]["updated"]) == (200, 1)
+    assert (kept["reason"], undone["counts"]["kept"]) == ("it was given to somebody else", 1)
+    assert (await find_lead(api, f"a@{tag}.example"))["values"]["title"] == "CTO"
+
+
+@pytest.mark.usefixtures("own_leads_only")
+async def test_a_preview_does_not_tell_who_is_a_lead_of_somebody_else(api: Client) -> None:
+    tag = unique_tag()
+    ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+    await import_file(ann, rows(f"a@{tag}.example,,,,,CTO,"), enrich=False)
+    raw = rows(f"a@{tag}.example,,,,,CEO,", f"b@{tag}.example,,,,,CEO,")
+    upload = await bob.ask("POST", "/v1/imports", raw=raw, headers={"Content-Type": "text/csv"})
+
+    preview = await bob.post(f"/v1/imports/{upload.json['id']}/preview")
+
+    assert [row["outcome"] for row in preview.json["sample"]] == ["created", "created"]
+    assert preview.json["counts"]["bad"] == 0
+
+
+@pytest.mark.usefixtures("own_leads_only")
 async def test_two_reps_importing_the_same_file_at_once_share_no_lead(api: Client) -> None:
     raw = a_file(unique_tag(), 400)
     ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)

@@ -299,3 +299,21 @@ async def _wait_for(api: Client, lead_id: str, field: str, value: str) -> None:
 async def _invoiced(outside: Outside) -> list[str]:
     async with outside.api.session.get(f"{outside.admin}/invoices") as answer:
         return [str(line["reference"]) for line in await answer.json()]
+
+
+async def test_if_match_covers_agreements_and_a_body_that_nobody_reads_is_refused(
+    api: Client, icp_id: str
+) -> None:
+    path = await created(api, icp_id)
+    seen = (await api.get(path)).headers["ETag"]
+    opt_in = f"{path}/opt-ins/whatsapp"
+
+    recorded = await api.ask("PUT", opt_in, EVIDENCE, headers={"If-Match": seen})
+    stale = await api.ask("DELETE", opt_in, headers={"If-Match": seen})
+    with_body = await api.ask("DELETE", opt_in, {"reason": "asked by phone"})
+    withdrawn = await api.ask("DELETE", f"{opt_in}?reason=asked%20by%20phone")
+
+    [kept] = await opt_ins_of(api, path)
+    assert (recorded.status, stale.status, withdrawn.status) == (200, 412, 204)
+    assert (with_body.status, with_body.problem["code"]) == (422, "http.body.unexpected")
+    assert kept["withdrawnReason"] == "asked by phone"

@@ -59,11 +59,13 @@ class LockedImport(msgspec.Struct, frozen=True, kw_only=True):
     """An import that is locked until the end of the transaction.
 
     `checked` None: it is not mapped yet. `position` is the line of the last row that is done.
+    `undo_visibility`: the leads that its undo may change.
     """
 
     view: ImportView
     checked: CheckedMapping | None
     position: int
+    undo_visibility: Visibility = EVERYTHING
 
 
 async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bool:
@@ -132,7 +134,12 @@ async def lock_import(
     row = await tx.fetch_one(SQL.lock_import, id=import_id, owner=visibility.owner)
     if row is None:
         return None
-    return LockedImport(view=_view(row), checked=_checked(row), position=row["place"])
+    return LockedImport(
+        view=_view(row),
+        checked=_checked(row),
+        position=row["place"],
+        undo_visibility=Visibility(row["undo_owner"]),
+    )
 
 
 async def find_plan(db: Reader, import_id: UUID) -> ImportPlan | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.imports.repository.imports import CheckedMapping
 from leadflood.domain.imports.schemas.rows import RowResult, RowState
 from leadflood.engine.db.sql import load_queries
@@ -48,9 +49,9 @@ async def record_job(tx: Tx, import_id: UUID, job_id: UUID) -> None:
     await tx.execute(SQL.record_job, id=import_id, job_id=job_id)
 
 
-async def start_undo(tx: Tx, import_id: UUID, job_id: UUID) -> None:
-    """Record that an import is being undone, and by which job."""
-    await tx.execute(SQL.start_undo, id=import_id, job_id=job_id)
+async def start_undo(tx: Tx, import_id: UUID, job_id: UUID, visibility: Visibility) -> None:
+    """Record that an import is being undone, by which job, and whose leads it may change."""
+    await tx.execute(SQL.start_undo, id=import_id, job_id=job_id, owner_id=visibility.owner_id)
 
 
 async def advance_import(tx: Tx, progress: Progress, now: datetime) -> tuple[int, int]:

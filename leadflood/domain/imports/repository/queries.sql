@@ -106,7 +106,7 @@ SELECT
     run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
     undone_count, kept_count, is_undoable, plan, icp_id, owner, made_by, code, created_at,
-    started_at, ended_at, job_id, undo_job_id, place
+    started_at, ended_at, job_id, undo_job_id, undo_owner, place
 FROM import
 WHERE run_id = :id::uuid AND (:owner::text IS NULL OR owner = :owner::text)
 FOR NO KEY UPDATE;
@@ -225,6 +225,7 @@ SELECT id FROM company WHERE id = ANY(:ids::uuid[]) AND created_at = :now::times
 -- An import is being undone.
 UPDATE import SET
     state = 'undoing', code = NULL, undo_job_id = :job_id::uuid, place = 0, ended_at = NULL,
+    undo_owner = :owner_id::uuid,
     version = version + 1
 WHERE run_id = :id::uuid;
 

@@ -185,7 +185,7 @@ class ImportService:
         _require_undoable(view)
         await self._runs.cancel(uow.tx, import_id, principal.by)
         (job_id,) = await uow.publish([UndoPartWanted(import_id, 0)])
-        await progress_table.start_undo(uow.tx, import_id, job_id)
+        await progress_table.start_undo(uow.tx, import_id, job_id, principal.visibility)
         view = msgspec.structs.replace(view, state=ImportState.UNDOING)
         return StartedWork(view=view, job_id=job_id, is_new=True)
 

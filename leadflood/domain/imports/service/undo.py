@@ -12,6 +12,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName
+from leadflood.domain.auth.schemas.principals import Visibility
+from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.domain.imports.repository import rows as row_table
 from leadflood.domain.imports.repository.rows import UndoRow
 from leadflood.domain.imports.rules.row_values import CSV_SOURCE, IMPORT_METHOD, evidence_of
@@ -37,6 +39,17 @@ OBSTACLES = {
 """Why a row is kept, the most important reason first."""
 
 
+class UndoReach(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an undo reaches.
+
+    - `owner`: whom the import gave its new leads to.
+    - `visibility`: the leads that whoever undoes it may change.
+    """
+
+    owner: str | None
+    visibility: Visibility
+
+
 class UndonePart(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a part: how many rows are undone, how many newly kept or kept no more."""
 
@@ -47,14 +60,14 @@ class UndonePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def undo_rows(
-    tx: Tx, import_id: UUID, owner: str | None, rows: Sequence[UndoRow], now: datetime
+    tx: Tx, import_id: UUID, reach: UndoReach, rows: Sequence[UndoRow], now: datetime
 ) -> UndonePart:
-    """Undo a part of an import; `owner` is whom it gave its new leads to.
+    """Undo a part of an import, as far as it reaches.
 
     Waits: for transactions that write to the same leads.
     """
     await withdrawal.lock_leads(tx, {row.lead_id for row in rows})
-    kept_numbers = await _find_kept(tx, import_id, owner, rows)
+    kept_numbers = await _find_kept(tx, import_id, reach, rows)
     undone = [row for row in rows if row.number not in kept_numbers]
     lost_fields = await _delete_values(tx, import_id, undone)
     created = {row.lead_id for row in undone if row.outcome is RowState.CREATED}
@@ -76,17 +89,26 @@ async def undo_rows(
 
 
 async def _find_kept(
-    tx: Tx, import_id: UUID, owner: str | None, rows: Sequence[UndoRow]
+    tx: Tx, import_id: UUID, reach: UndoReach, rows: Sequence[UndoRow]
 ) -> dict[int, str]:
     """Return the rows that are kept, and why."""
     created = {row.lead_id for row in rows if row.outcome is RowState.CREATED}
     known_ids = {row.lead_id for row in rows} - created
     kept_leads = await row_table.find_kept_leads(tx, import_id, known_ids)
     obstacles = dict.fromkeys(kept_leads, "kept")
-    obstacles |= await row_table.find_obstacles(tx, import_id, created, owner)
+    obstacles |= await row_table.find_obstacles(tx, import_id, created, reach.owner)
+    obstacles |= dict.fromkeys(await _find_hidden(tx, known_ids, reach.visibility), "assigned")
     return {
         row.number: OBSTACLES[obstacles[row.lead_id]] for row in rows if row.lead_id in obstacles
     }
+
+
+async def _find_hidden(tx: Tx, lead_ids: Collection[UUID], visibility: Visibility) -> set[UUID]:
+    """Return the leads that are others' by now, whatever the import gave them."""
+    if not visibility.is_limited:
+        return set()
+    owners = await LeadOwnership(tx).find_owners(list(lead_ids))
+    return {lead_id for lead_id in lead_ids if not visibility.allows(owners.get(lead_id))}
 
 
 async def _delete_values(

@@ -34,6 +34,11 @@ class LeadTask(Protocol):
         """The lead."""
 
 
+async def raise_versions(tx: Tx, lead_ids: Iterable[UUID], now: datetime) -> None:
+    """Raise the versions of leads of which another slice has changed what they show."""
+    await lead_rows.raise_versions(tx, lead_ids, now)
+
+
 async def record_values(
     tx: Tx, learned: Sequence[LeadValues], ids: Ids, now: datetime
 ) -> Sequence[ResolvedLead]:

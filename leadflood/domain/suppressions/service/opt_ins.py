@@ -14,6 +14,7 @@ from leadflood.contracts.addresses import mask_address, normalize_address
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.schemas.inputs import LeadInput, OptInEvidence
 from leadflood.domain.leads.schemas.profiles import LeadProfile
+from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import (
@@ -102,6 +103,7 @@ class OptInService:
         now = self._clock.now()
         await repository.replace_opt_ins(tx, new, profile.lead_id, profile.members, by, now)
         (opt_in_id,) = await self.add(tx, [(profile.lead_id, new, by)])
+        await leads.raise_versions(tx, [profile.lead_id], now)
         await publication.publish([OptInRecorded(profile.lead_id, channel)])
         rows = await repository.list_opt_ins(tx, [profile.lead_id])
         return next(row.view for row in rows if row.view.id == opt_in_id)
@@ -134,6 +136,7 @@ class OptInService:
                 f"lead {profile.lead_id} has not agreed to {channel.value}",
                 code="opt_in.not_found",
             )
+        await leads.raise_versions(tx, [profile.lead_id], self._clock.now())
         await publication.publish([OptInWithdrawn(profile.lead_id, channel)])
 
     async def list(self, lead_id: UUID) -> Sequence[OptInView]:
