@@ -1,8 +1,7 @@
 """Bulk actions over HTTP: preview, start, watch, cancel and undo one action on many leads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Annotated
 from uuid import UUID
 
@@ -24,31 +23,17 @@ from leadflood.domain.bulk_actions.schemas import (
     MOST_LEADS,
     BulkAction,
     BulkPreview,
+    BulkRequest,
     BulkView,
     NewBulkAction,
     Parameters,
     StartedAction,
 )
 from leadflood.domain.runs.schemas import NO_SPENDING, RunCap, RunLimits, RunOpener, Sends
-from leadflood.engine.errors import Conflict, Denied, FieldProblem, Invalid, NotFound
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound
 
 _BY_ALL = frozenset({"action", "ids", "filter", "preview", "expected_count"})
-_PARAMETERS: Mapping[BulkAction, frozenset[str]] = MappingProxyType(
-    {
-        BulkAction.DELETE: frozenset(),
-        BulkAction.RESTORE: frozenset(),
-        BulkAction.ASSIGN: frozenset({"owner_id"}),
-        BulkAction.TAG: frozenset({"tag"}),
-        BulkAction.UNTAG: frozenset({"tag"}),
-        BulkAction.ENRICH: frozenset({"icp_id", "sends", "providers", "cap_micros", "force"}),
-        BulkAction.SCORE: frozenset({"icp_id"}),
-    }
-)
-"""The parameters that each action takes."""
-_REQUIRED: Mapping[str, str] = MappingProxyType(
-    {"owner_id": "say whose they are to be; null: nobody's", "tag": "say which tag"}
-)
-"""The parameters that an action which takes them needs, and what is said when they are missing."""
+"""The fields of a request that are no parameters of its action."""
 
 
 class BulkBody(
@@ -100,16 +85,14 @@ async def start_bulk_action(
     body: BulkBody, caller: Caller, services: Services, late_uow: LateUnitOfWork[RawResponse]
 ) -> RawResponse:
     """Delete, restore, assign, tag, untag, enrich or score many leads; or preview that."""
-    services.bulk.require_may_start(body.action, caller.principal)
-    _require_sound(body)
+    services.bulk.require_may_start(_show_request(body), caller.principal)
     new = await _read_action(body, caller, services)
     if body.preview:
         preview = await services.bulk.preview(new)
         return json_response(BulkAnswer(count=preview.count, preview=preview), HTTPStatus.OK)
 
     async def start(uow: UnitOfWork) -> RawResponse:
-        _require_count(body, len(new.lead_ids))
-        started = await services.bulk.start(uow, new)
+        started = await services.bulk.start(uow, new, body.expected_count)
         await uow.audit("bulk.started", started.run_id, **_describe(new, started.count))
         return json_response(_answer(started), HTTPStatus.ACCEPTED)
 
@@ -160,7 +143,7 @@ async def _read_action(body: BulkBody, caller: Caller, services: Services) -> Ne
 
 
 async def _read_parameters(body: BulkBody, services: Services) -> Parameters:
-    if "icp_id" in _PARAMETERS[body.action]:
+    if body.action in {BulkAction.ENRICH, BulkAction.SCORE}:
         icp_id = await services.icps.resolve_version(body.icp_id or None)
         return Parameters(icp_id=icp_id, is_forced=body.force is True)
     if body.action is BulkAction.ASSIGN:
@@ -186,40 +169,19 @@ def _read_limits(body: BulkBody, opener: RunOpener) -> RunLimits:
     )
 
 
-def _require_sound(body: BulkBody) -> None:
-    """Refuse what does not go together. Raises: Invalid with the fields."""
-    problems = _parameter_problems(body)
-    if (body.ids is None) is (body.filter is None):
-        problems.append(FieldProblem("ids", "give ids or a filter, one of both"))
-    if body.action is BulkAction.RESTORE and body.filter is not None:
-        problems.append(FieldProblem("filter", "deleted leads are in no list: give ids"))
-    if problems:
-        raise Invalid.of(problems, code="bulk.invalid")
-
-
-def _parameter_problems(body: BulkBody) -> list[FieldProblem]:
-    takes = _PARAMETERS[body.action]
-    problems = []
-    for field in msgspec.structs.fields(body):
-        is_given = getattr(body, field.name) is not msgspec.UNSET
-        if is_given and field.name not in takes | _BY_ALL:
-            problem = f"does not go with {body.action.value}: leave it out"
-            problems.append(FieldProblem(field.encode_name, problem))
-        elif not is_given and field.name in takes and field.name in _REQUIRED:
-            problems.append(FieldProblem(field.encode_name, _REQUIRED[field.name]))
-    return problems
-
-
-def _require_count(body: BulkBody, count: int) -> None:
-    """Refuse when other leads are meant than the preview counted. Raises: Conflict.
-
-    Only where it starts: repeated with its key, the same filter finds what is left.
-    """
-    if body.expected_count not in {None, count}:
-        raise Conflict(
-            f"{count} leads are meant by now, not {body.expected_count}: look at the preview again",
-            code="bulk.count.other",
-        )
+def _show_request(body: BulkBody) -> BulkRequest:
+    """Return what a request names, for its rules."""
+    names = frozenset(
+        field.encode_name
+        for field in msgspec.structs.fields(body)
+        if field.name not in _BY_ALL and getattr(body, field.name) is not msgspec.UNSET
+    )
+    return BulkRequest(
+        action=body.action,
+        parameters=names,
+        has_ids=body.ids is not None,
+        has_filter=body.filter is not None,
+    )
 
 
 def _describe(new: NewBulkAction, count: int) -> dict[str, object]:

@@ -12,12 +12,14 @@ import msgspec
 
 from leadflood.domain.bulk_actions.schemas import (
     BulkAction,
+    BulkRequest,
     ItemState,
     PlannedChange,
     PreviousState,
     StoredAction,
 )
 from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
+from leadflood.engine.errors import FieldProblem
 
 NOT_FOUND = "leads.not_found"
 DELETED = "leads.lead.deleted"
@@ -27,6 +29,42 @@ CHANGED_SINCE = "bulk.changed_since"
 
 _REACHES_DELETED = frozenset({BulkAction.RESTORE})
 _replace = msgspec.structs.replace
+
+
+PARAMETERS: Mapping[BulkAction, frozenset[str]] = MappingProxyType(
+    {
+        BulkAction.DELETE: frozenset(),
+        BulkAction.RESTORE: frozenset(),
+        BulkAction.ASSIGN: frozenset({"ownerId"}),
+        BulkAction.TAG: frozenset({"tag"}),
+        BulkAction.UNTAG: frozenset({"tag"}),
+        BulkAction.ENRICH: frozenset({"icpId", "sends", "providers", "capMicros", "force"}),
+        BulkAction.SCORE: frozenset({"icpId"}),
+    }
+)
+"""The parameters that each action takes."""
+_REQUIRED = MappingProxyType(
+    {"ownerId": "say whose they are to be; null: nobody's", "tag": "say which tag"}
+)
+"""The parameters that an action which takes them needs, and what is said when they are missing."""
+
+
+def find_problems(request: BulkRequest) -> list[FieldProblem]:
+    """Return what does not go together in a request."""
+    takes = PARAMETERS[request.action]
+    problems = [
+        FieldProblem(name, f"does not go with {request.action.value}: leave it out")
+        for name in sorted(request.parameters - takes)
+    ]
+    problems += [
+        FieldProblem(name, _REQUIRED[name])
+        for name in sorted((takes & _REQUIRED.keys()) - request.parameters)
+    ]
+    if request.has_ids is request.has_filter:
+        problems.append(FieldProblem("ids", "give ids or a filter, one of both"))
+    if request.action is BulkAction.RESTORE and request.has_filter:
+        problems.append(FieldProblem("filter", "deleted leads are in no list: give ids"))
+    return problems
 
 
 def plan_change(action: StoredAction, lead: LeadState | None, now: datetime) -> PlannedChange:

@@ -64,6 +64,15 @@ class ChunkWanted(Event, frozen=True, tag="bulk.chunk.wanted"):
         return str(self.first)
 
 
+class BulkRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as its rules see it: the parameters that it names, as JSON names them."""
+
+    action: BulkAction
+    parameters: frozenset[str]
+    has_ids: bool
+    has_filter: bool
+
+
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The parameters of an action: `owner` None is nobody, `icp_id` what to score for."""
 

@@ -12,13 +12,14 @@ from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.bulk_actions import repository
 from leadflood.domain.bulk_actions.repository import ItemCounts
-from leadflood.domain.bulk_actions.rules import plan_change
+from leadflood.domain.bulk_actions.rules import find_problems, plan_change
 from leadflood.domain.bulk_actions.schemas import (
     CHUNK,
     MOST_LEADS,
     UNDOABLE,
     BulkAction,
     BulkPreview,
+    BulkRequest,
     BulkView,
     ChunkWanted,
     CodeCount,
@@ -53,14 +54,19 @@ class BulkActionService:
         self._runs = runs
         self._lead_lists = lead_lists
 
-    def require_may_start(self, action: BulkAction, principal: Principal) -> None:
-        """Refuse an action that the principal may not start. Raises: Denied."""
-        _require_permission(action, principal)
-        if action is BulkAction.ASSIGN and principal.visibility.is_limited:
+    def require_may_start(self, request: BulkRequest, principal: Principal) -> None:
+        """Refuse what the principal may not start, and what does not go together.
+
+        Raises: Denied; Invalid with the fields.
+        """
+        _require_permission(request.action, principal)
+        if request.action is BulkAction.ASSIGN and principal.visibility.is_limited:
             raise Denied(
                 "who sees only their own leads cannot give them away: ask a manager",
                 code="leads.owner.denied",
             )
+        if problems := find_problems(request):
+            raise Invalid.of(problems, code="bulk.invalid")
 
     async def select_leads(self, lead_filter: LeadFilter) -> Sequence[UUID]:
         """Return the leads that fit a filter; one more than an action takes is enough."""
@@ -83,9 +89,15 @@ class BulkActionService:
             sample=tuple(new.lead_ids[:SAMPLE]),
         )
 
-    async def start(self, uow: PublishingTransaction, new: NewBulkAction) -> StartedAction:
-        """Start an action in a run of its own; its leads are fixed now. Raises: Invalid."""
+    async def start(
+        self, uow: PublishingTransaction, new: NewBulkAction, expected_count: int | None = None
+    ) -> StartedAction:
+        """Start an action in a run of its own; its leads are fixed now.
+
+        Raises: Invalid; Conflict when other leads are meant than were expected.
+        """
         lead_ids = list(dict.fromkeys(new.lead_ids))
+        _require_count(expected_count, len(lead_ids))
         if not lead_ids:
             raise Invalid("no lead fits: there is nothing to do", code="bulk.empty")
         if len(lead_ids) > MOST_LEADS:
@@ -168,6 +180,14 @@ class BulkActionService:
 
     async def _open_run(self, tx: Tx, title: str, limits: RunLimits) -> UUID:
         return await self._runs.open_run(tx, KIND, limits, title=title)
+
+
+def _require_count(expected: int | None, count: int) -> None:
+    if expected not in {None, count}:
+        raise Conflict(
+            f"{count} leads are meant by now, not {expected}: look at the preview again",
+            code="bulk.count.other",
+        )
 
 
 def _require_permission(action: BulkAction, principal: Principal) -> None:
