@@ -144,7 +144,7 @@ async def preview_new_icp(
     """Preview the scores that an unsaved ICP would give the leads there are.
 
     The newest 2,000 leads are looked at, by the pipeline's own rules, or as many of them as a
-    second is enough for (`evaluatedCount`); nothing is written.
+    second is enough for, less where many ask at once (`evaluatedCount`); nothing is written.
     """
     icp = body.as_input()
     rules = await services.icps.rules_of(icp)

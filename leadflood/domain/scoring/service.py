@@ -58,7 +58,7 @@ class ScoringService:
         """Return the fewest changes that lift the lead into a band."""
         return explanation.find_needs_of(prediction, band)
 
-    async def preview(
+    async def preview(  # noqa: PLR0913 - what is scored, by what, for whom and how long
         self,
         rules: Sequence[QualificationRule],
         bands: Bands,
@@ -67,10 +67,11 @@ class ScoringService:
         *,
         visibility: Visibility = EVERYTHING,
         sample_size: int = 10,
+        seconds: float = PREVIEW_SECONDS,
     ) -> PreviewResult:
         """Score the newest visible leads by rules, as the pipeline would; nothing is written.
 
-        Costly rules get as many leads as their time is enough for: `evaluated_count` says it.
+        As many leads are scored as `seconds` are enough for: `evaluated_count` says it.
         Waits: for the database, and for a thread that computes.
         """
         preview = await to_thread.run_sync(Preview, rules, bands, sample_size)
@@ -80,14 +81,14 @@ class ScoringService:
         def add(profiles: Sequence[LeadProfile]) -> None:
             nonlocal spent_seconds
             for start in range(0, len(profiles), LEADS_BETWEEN_LOOKS):
-                if spent_seconds < PREVIEW_SECONDS:
+                if spent_seconds < seconds:
                     started_s = clock.monotonic()
                     some = profiles[start : start + LEADS_BETWEEN_LOOKS]
                     preview.add(some, compute_vectors(some))
                     spent_seconds += clock.monotonic() - started_s
 
         for start in range(0, len(lead_ids), LEADS_AT_ONCE):
-            if spent_seconds >= PREVIEW_SECONDS:
+            if spent_seconds >= seconds:
                 break
             batch = lead_ids[start : start + LEADS_AT_ONCE]
             by_id = await leads.find_profiles(self._db, batch)

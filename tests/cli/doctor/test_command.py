@@ -221,3 +221,12 @@ def test_a_forwarding_peer_that_is_not_trusted_is_shown(cli: Cli, on_database: O
     assert "10.0.0.7 (12 requests)" in check["found"]
     assert "http.trusted_proxies" in check["fix"]
     assert lights(trusted)["proxies"] == "green"
+
+
+def test_a_limit_of_files_that_is_too_low_for_the_connections_is_shown(cli: Cli) -> None:
+    enough = cli("doctor", "--json", LEADFLOOD_HTTP__CONNECTIONS="16")
+    too_low = cli("doctor", "--json", LEADFLOOD_HTTP__CONNECTIONS="1000000000")
+
+    assert lights(enough.json)["open files"] == "green"
+    assert lights(too_low.json)["open files"] == "yellow"
+    assert any("LimitNOFILE" in check["fix"] for check in too_low.json["checks"])

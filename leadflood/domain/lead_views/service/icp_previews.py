@@ -9,11 +9,13 @@ from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, QualificationRule, Target
 from leadflood.domain.lead_views.schemas import IcpPreview
-from leadflood.domain.scoring.service import ScoringService
+from leadflood.domain.scoring.service import PREVIEW_SECONDS, ScoringService
 from leadflood.engine.clock import Clock
 
 MAX_AT_ONCE = 2
 """Previews computed at the same time in a process; the others wait for their turn."""
+WAITING_FOR_HALF = 4
+"""So many waiting ones halve the time of each."""
 
 
 class IcpPreviews:
@@ -49,5 +51,11 @@ class IcpPreviews:
                 self._clock,
                 visibility=visibility,
                 sample_size=sample_size,
+                seconds=share_of_time(self._limiter.statistics().tasks_waiting),
             )
         return IcpPreview(tally, total)
+
+
+def share_of_time(waiting_count: int) -> float:
+    """Return how long a preview may compute while others wait: each looks at fewer leads then."""
+    return PREVIEW_SECONDS / (1 + waiting_count / WAITING_FOR_HALF)
