@@ -67,6 +67,7 @@ AT_LEAST_ONE = frozenset(
 OF_MANY_LINES = frozenset({"postal_address"})
 MOST_PORT = 65_535
 MIN_TOKEN_CHARS = 32
+_USER_AND_PASSWORD = re.compile(r"[^\s:@/]+:\S*@")
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
@@ -379,6 +380,21 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     yield path, value
 
 
+def _mask_url(text: str) -> str:
+    """Mask what an address may hold of secrets: a password or token, and all it asks with.
+
+    A password may hold any sign, so all before the last `@` belongs to it.
+    """
+    scheme, mark, rest = text.partition("://") if "://" in text else ("", "", text)
+    if not mark and (not _USER_AND_PASSWORD.match(text) or text.startswith("mailto:")):
+        return text
+    secret, at, host = rest.rpartition("@")
+    user, colon, _ = secret.partition(":")
+    place, *question = re.split(r"[?#]", host, maxsplit=1)
+    known = f"{user}:" * bool(colon)
+    return f"{scheme}{mark}{known}{'******@' * bool(at)}{place}{'?******' * bool(question)}"
+
+
 def _masked(name: str, value: Any) -> str:
     text = "" if value is None else str(value)
     is_secret = any(word in name for word in SECRET_WORDS) and name not in {
@@ -386,5 +402,5 @@ def _masked(name: str, value: Any) -> str:
         "public_url",
     }
     if not text or not is_secret:
-        return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:******@", text)
+        return _mask_url(text)
     return f"{'*' * 6}{text[-2:]}" if len(text) > 12 else "*" * 6  # noqa: PLR2004 - long enough to show an end

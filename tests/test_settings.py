@@ -195,3 +195,26 @@ def test_every_variable_of_the_example_is_a_setting() -> None:
     assert settings.database.url.startswith("postgresql://")
     assert settings.budget.run_micros == 5_000_000
     assert settings.providers["smtp"].base_url == "smtp://user@mail.example:587"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:p@ss@host/path", "https://user:******@host/path"),
+        ("https://u:pa/ss@h", "https://u:******@h"),
+        ("https://u:pa?ss@h", "https://u:******@h"),
+        ("https://token@host", "https://******@host"),
+        ("https://host/v1?api_key=secret", "https://host/v1?******"),
+        ("https://host/v1#token=secret", "https://host/v1?******"),
+        ("user:p@ss@host:4318", "user:******@host:4318"),
+        ("https://host:4318/v1/traces", "https://host:4318/v1/traces"),
+        ("mailto:stop@ours.example", "mailto:stop@ours.example"),
+        ("ann@ours.example", "ann@ours.example"),
+    ],
+)
+def test_what_an_address_holds_of_secrets_is_masked(text: str, shown: str) -> None:
+    tree = {"trace": {"endpoint": text}, "http": {"public_url": text}}
+    listed = dict(list_settings(convert(tree)))
+
+    assert listed["trace.endpoint"] == shown
+    assert listed["http.public_url"] == shown

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from leadflood.api.http.problems import HttpRefused
 from leadflood.engine.errors import FieldProblem
 
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
+_NUMBER = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")
+_INSTANT = "write an instant, such as 2026-01-31T12:00:00Z"
 _QueryT = TypeVar("_QueryT")
 
 
@@ -43,10 +47,32 @@ def decode_query(pairs: Sequence[tuple[str, str]], kind: type[_QueryT]) -> _Quer
         if value == "null":
             raise _invalid_query(name, f"{name}: leave it out to ask for nothing", "leave it out")
         params[name] = value
+    struct: Any = kind  # mypy does not know that a class is hashable
+    for name in _instants_of(struct) & params.keys():
+        if _NUMBER.fullmatch(params[name]):
+            raise _invalid_query(name, f"{name}: {_INSTANT}", _INSTANT)
     try:
         return msgspec.convert(params, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _does_not_fit(str(error), "http.query.invalid") from error
+
+
+@cache
+def _instants_of(kind: type) -> frozenset[str]:
+    """Return the parameters that are instants: read leniently, any number would be one too."""
+    fields = msgspec.inspect.type_info(kind)
+    assert isinstance(fields, msgspec.inspect.StructType)  # noqa: S101 - what every query is
+    return frozenset(
+        field.encode_name
+        for field in fields.fields
+        if _holds(field.type, msgspec.inspect.DateTimeType)
+    )
+
+
+def _holds(kind: msgspec.inspect.Type, wanted: type) -> bool:
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(_holds(each, wanted) for each in kind.types)
+    return isinstance(kind, wanted)
 
 
 def decode_path(name: str, value: str, kind: Any) -> Any:

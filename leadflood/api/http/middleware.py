@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from multidict import CIMultiDict
 from structlog.typing import FilteringBoundLogger
 
@@ -56,6 +56,8 @@ _UNREAD = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value,
 }
 """After these the rest of the body may still be under way: the connection is closed."""
+
+_VERSIONS = {HttpVersion10, HttpVersion11}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -160,7 +162,28 @@ async def limit_time(request: web.Request, handler: Handler) -> web.StreamRespon
     raise Transient(f"no answer was ready after {seconds:g} s", code="http.timeout")
 
 
-MIDDLEWARES = (trace, identify, measure, add_headers, handle_errors, allow_origins, limit_time)
+@web.middleware
+async def require_version(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse versions of HTTP that nobody speaks. Raises: HttpRefused."""
+    if request.version not in _VERSIONS:
+        raise HttpRefused(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+            "http.version.refused",
+            "speak HTTP/1.1 or HTTP/1.0 here",
+        )
+    return await handler(request)
+
+
+MIDDLEWARES = (
+    trace,
+    identify,
+    measure,
+    add_headers,
+    handle_errors,
+    require_version,
+    allow_origins,
+    limit_time,
+)
 
 
 def refuse_unread(

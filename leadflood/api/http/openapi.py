@@ -19,7 +19,11 @@ from leadflood.domain.auth.schemas.roles import Permission
 
 REF = "#/components/schemas/{name}"
 _PLAIN = {"application/json", "application/problem+json"}
-_ALWAYS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+_ALWAYS = (
+    HTTPStatus.UNPROCESSABLE_ENTITY,  # a parameter that is not known
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 _WITH_TOKEN = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -29,7 +33,6 @@ _WITH_BODY = (
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 
 
@@ -250,7 +253,7 @@ def _refusals(route: Route, contract: Signature) -> set[HTTPStatus]:
     if route.method == "DELETE":
         statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
     if contract.path or contract.query is not None:
-        statuses |= {HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.UNPROCESSABLE_ENTITY}
+        statuses.add(HTTPStatus.REQUEST_URI_TOO_LONG)
     if contract.body is not None or route.takes:
         statuses |= set(_WITH_BODY)
     return statuses

@@ -13,7 +13,7 @@ Decoding, checking, encoding and the OpenAPI document come from these, prepared 
 import inspect
 import re
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from types import ModuleType, NoneType
 from typing import Any
@@ -134,6 +134,32 @@ def routes_of(module: ModuleType) -> tuple[Route, ...]:
         route
         for route in vars(module).values()
         if isinstance(route, Route) and route.handler.__module__ == module.__name__
+    )
+
+
+def list_shadowed(routes: Sequence[Route]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """List (method, path, methods of that path) where a name in a path would be read as an id.
+
+    `PATCH /v1/leads/bulk` is no change of a lead named bulk: only `POST` is for that path.
+    """
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        methods.setdefault(route.path, set()).add(route.method)
+    return [
+        (method, path, tuple(sorted(methods[path])))
+        for path in methods
+        for pattern in methods
+        if path != pattern and _covers(pattern, path)
+        for method in sorted(methods[pattern] - methods[path])
+    ]
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Whether a path with names in the place of ids is one that a pattern with ids takes."""
+    parts, names = pattern.split("/"), path.split("/")
+    return len(parts) == len(names) and all(
+        part == name or (part.startswith("{") and not name.startswith("{"))
+        for part, name in zip(parts, names, strict=True)
     )
 
 

@@ -38,7 +38,7 @@ from leadflood.api.http.request_context import (
     make_caller,
 )
 from leadflood.api.http.responses import PartialResponse, RawResponse, Streamed
-from leadflood.api.http.routing import Route
+from leadflood.api.http.routing import Route, list_shadowed
 from leadflood.api.http.settings import Settings
 from leadflood.api.http.streaming import send_stream
 from leadflood.api.http.untrusted_proxies import record_proxies
@@ -151,6 +151,8 @@ class Server:
             handle = self._choose_handler(endpoint, readers.get(route.path))
             for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
                 app.router.add_route(method, route.path, handle, expect_handler=expect_nothing)
+        for method, path, allowed in list_shadowed(routes):
+            app.router.add_route(method, path, partial(_refuse_method, allowed))
         return app
 
     def _choose_handler(
@@ -160,6 +162,10 @@ class Server:
         if not endpoint.route.streams:
             return handler.handle
         return StreamHandler(handler, self._streams, self._tickets).handle
+
+
+async def _refuse_method(allowed: Sequence[str], request: web.Request) -> web.StreamResponse:
+    raise web.HTTPMethodNotAllowed(request.method, allowed)
 
 
 @asynccontextmanager

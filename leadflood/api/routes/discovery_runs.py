@@ -1,7 +1,7 @@
 """Discovery runs over HTTP: start, watch, cancel, look into."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,7 @@ from leadflood.api.http.responses import RawResponse, created_or_existing
 from leadflood.api.http.routing import get, post, put
 from leadflood.api.http.unit_of_work import LateUnitOfWork, Subject, UnitOfWork
 from leadflood.api.routes.leads import Providers
-from leadflood.api.routes.runs import Cancellation, Kind, RunState, record_cancellation
+from leadflood.api.routes.runs import Cancellation, RunState, record_cancellation
 from leadflood.api.services import Services
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.field_rights import at_most
@@ -35,6 +35,7 @@ from leadflood.domain.discovery.schemas import (
 from leadflood.domain.runs.schemas import LeadCap, RunCap, RunLimits, RunOpener, Sends
 from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
 
+DiscoveryKind = Literal["discovery", "search"]
 ProviderName = Annotated[str, msgspec.Meta(max_length=40)]
 MaxLeads = Annotated[
     int,
@@ -91,7 +92,7 @@ class DiscoveryBody(
     """
 
     icp_id: UUID | None = None
-    kind: Kind = "discovery"
+    kind: DiscoveryKind = "discovery"
     provider: ProviderName = ""
 
 
@@ -108,7 +109,7 @@ class DiscoveryRunQuery(
     state: RunState | None = None
     search_state: DiscoveryState | None = None
     provider: ProviderName | None = None
-    kind: Kind | None = None
+    kind: DiscoveryKind | None = None
 
 
 class InspectionBody(

@@ -182,9 +182,13 @@ class StageRate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     per_second: float
 
 
-class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """The database: its size, its connections, its tables with the largest first."""
+class DatabaseView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The database: its size, its connections, its tables with the largest first.
 
+    Sizes are read once a minute; `readAt` is when they were.
+    """
+
+    read_at: datetime
     bytes: int
     connections: ConnectionCounts
     tables: tuple[TableSize, ...]

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 
+import anyio
+import msgspec
+
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.control.schemas import (
     DatabaseView,
     LedgerView,
@@ -17,6 +21,7 @@ from leadflood.engine.obs import health, size_statistics
 from leadflood.engine.runtime import Engine
 
 MAX_MONTHS = 24
+SIZES_SECONDS = 60.0
 
 
 class Statistics:
@@ -27,6 +32,9 @@ class Statistics:
         self._db = engine.parts.db
         self._clock = engine.parts.clock
         self._live_overrides = live_overrides
+        self._sizes_lock = anyio.Lock()
+        self._sizes: DatabaseView | None = None
+        self._sizes_at = 0.0
 
     async def read(self) -> StatisticsView:
         """Return queue, tables, connections, the log of events and the ledger in numbers."""
@@ -46,7 +54,19 @@ class Statistics:
         )
 
     async def _read_database(self) -> DatabaseView:
+        async with self._sizes_lock:
+            now = REAL_TIME.monotonic()
+            if self._sizes is None or now - self._sizes_at >= SIZES_SECONDS:
+                self._sizes = await self._read_sizes()
+                self._sizes_at = now
+            sizes = self._sizes
+        connections = await size_statistics.count_connections(self._db)
+        return msgspec.structs.replace(sizes, connections=connections)
+
+    async def _read_sizes(self) -> DatabaseView:
+        """Read how large all is: the database looks at each of its files for that."""
         return DatabaseView(
+            read_at=self._clock.now(),
             bytes=await size_statistics.find_database_bytes(self._db),
             connections=await size_statistics.count_connections(self._db),
             tables=tuple(await size_statistics.list_tables(self._db)),

@@ -102,3 +102,14 @@ async def test_every_answer_bears_the_headers_that_owasp_asks_for(api: Client) -
         assert "script-src 'unsafe-inline'" not in headers["Content-Security-Policy"]
         assert headers["Server"] == "leadflood"
         assert "X-Powered-By" not in headers
+
+
+async def test_every_operation_tells_that_an_unknown_parameter_is_refused(
+    api: Client, document: Any
+) -> None:
+    refused = await api.get("/health?odd=1")
+
+    assert refused.status == 422
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert "422" in operation["responses"], (method, path)

@@ -131,3 +131,31 @@ async def test_an_upgrade_of_a_route_that_streams_nothing_is_answered_plainly(ap
     answer = await send_raw(api, SOCKET.replace(b"/v1/events", b"/health") + KEY + b"\r\n")
 
     assert answer.status == 200
+
+
+@pytest.mark.parametrize("version", [b"HTTP/0.9", b"HTTP/1.2", b"HTTP/1.7", b"HTTP/2.0"])
+async def test_a_version_that_nobody_speaks_is_refused(api: Client, version: bytes) -> None:
+    refused = await send_raw(api, b"GET /health " + version + b"\r\n" + HOST + b"\r\n")
+
+    assert refused.status in {400, 505}
+    assert refused.problem["code"] in {"http.version.refused", "http.message.malformed"}
+
+
+async def test_a_user_agent_in_any_encoding_may_log_in(api: Client) -> None:
+    viewer = await api.client_of("VIEWER", email="latin-agent@team.example")
+    credentials = b'{"email": "latin-agent@team.example", "password": "a password of nobody else"}'
+    length = str(len(credentials)).encode()
+
+    answer = await send_raw(
+        api,
+        b"POST /v1/auth/login HTTP/1.1\r\n"
+        + HOST
+        + JSON
+        + b"User-Agent: Caf\xe9 1.0\r\nContent-Length: "
+        + length
+        + b"\r\n\r\n"
+        + credentials,
+    )
+
+    assert viewer.user_id
+    assert answer.status == 200, answer.body

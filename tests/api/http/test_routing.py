@@ -24,12 +24,16 @@ from leadflood.api.http.routing import (
     Signature,
     delete,
     get,
+    list_shadowed,
     patch,
     post,
     put,
     routes_of,
 )
 from leadflood.api.http.unit_of_work import UnitOfWork
+from leadflood.api.routes import list_routes
+
+from tests.support.api import Client
 
 CALLER = Caller(request_id="r")
 
@@ -212,3 +216,13 @@ async def test_a_handler_is_given_parts_of_the_server_by_their_type() -> None:
     assert answer == Sent(text="oak")
     with pytest.raises(TypeError, match="shelf"):
         Endpoint(route, no_services)
+
+
+async def test_a_name_in_a_path_is_never_read_as_an_id(api: Client) -> None:
+    refused = await api.ask("PATCH", "/v1/leads/bulk", {"title": "COO"})
+
+    assert refused.status == 405
+    assert refused.headers["Allow"] == "POST"
+    shadowed = {(method, path) for method, path, _ in list_shadowed(list_routes())}
+    assert ("PATCH", "/v1/leads/bulk") in shadowed
+    assert ("DELETE", "/v1/leads/export") in shadowed

@@ -794,3 +794,13 @@ async def test_the_same_file_sent_at_once_is_staged_once(api: Client) -> None:
             uploads.start_soon(send_one)
 
     assert len(set(ids)) == 1
+
+
+async def test_cells_of_which_only_the_beginning_is_kept_are_told(api: Client) -> None:
+    raw = f"Email,Job Title\na@long.example,{'x' * 4_001}\nb@long.example,{'y' * 4_000}".encode()
+
+    view = await upload(api, raw)
+
+    assert view["warnings"] == [
+        "1 cells are longer than 4,000 characters: only so many of each are kept"
+    ]

@@ -6,7 +6,7 @@ neither the event loop's thread nor the pool is taken from other requests.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import BinaryIO, cast
 from uuid import UUID
@@ -15,10 +15,11 @@ import anyio
 import msgspec
 from anyio import to_thread
 
+from leadflood.contracts.normalization import MAX_TEXT
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
-from leadflood.domain.imports.rules.csv_reader import CsvFile, CsvFormat, open_csv
+from leadflood.domain.imports.rules.csv_reader import CsvFormat, Record, open_csv
 from leadflood.domain.imports.rules.mapping_check import describe_columns
 from leadflood.domain.imports.schemas.mappings import Column, Importer
 from leadflood.engine.clock import Clock
@@ -53,6 +54,7 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     - `upload`: the file.
     - `format`, `columns`, `skipped_lines`: how it is written.
     - `good_count`, `bad_count`: its rows, and those whose syntax is broken.
+    - `long_count`: cells of which only the beginning is kept.
     - `rows`: all of them, in batches.
     """
 
@@ -62,6 +64,7 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     skipped_lines: tuple[str, ...]
     good_count: int
     bad_count: int
+    long_count: int
     rows: BinaryIO
 
 
@@ -132,7 +135,12 @@ class ImportUploads:
 
     def _describe(self, file: ReadFile, importer: Importer) -> StagedFile:
         skipped_lines = file.skipped_lines[:SHOWN_SKIPPED_LINES]
-        skipped = [f"left out before the header: {line[:100]}" for line in skipped_lines]
+        notes = [f"left out before the header: {line[:100]}" for line in skipped_lines]
+        if file.long_count:
+            notes.append(
+                f"{file.long_count:,} cells are longer than {MAX_TEXT:,} characters: only so many"
+                " of each are kept"
+            )
         return StagedFile(
             id=self._ids.new(),
             name=make_storable(file.upload.name) or "upload.csv",
@@ -141,7 +149,7 @@ class ImportUploads:
             encoding=file.format.encoding,
             delimiter=file.format.delimiter,
             columns=file.columns,
-            warnings=(*file.format.warnings, *skipped),
+            warnings=(*file.format.warnings, *notes),
             owner=importer.owner,
             made_by=importer.by,
         )
@@ -151,7 +159,8 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
     """Read all rows into another file. Raises: Invalid."""
     with open_csv(upload.file) as file:
         columns = describe_columns(file)
-        good_count, bad_count = _write_rows(file, target)
+        long_cells = LongCells()
+        good_count, bad_count = _write_rows(long_cells.watch(file.records), target)
         target.seek(0)
         return ReadFile(
             upload=upload,
@@ -160,13 +169,28 @@ def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:
             skipped_lines=file.skipped_lines,
             good_count=good_count,
             bad_count=bad_count,
+            long_count=long_cells.count,
             rows=target,
         )
 
 
-def _write_rows(file: CsvFile, target: BinaryIO) -> tuple[int, int]:
+class LongCells:
+    """Counts the cells that are longer than what is kept of one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def watch(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Pass records on, and count."""
+        for record in records:
+            if record.problem is None:
+                self.count += sum(len(cell) > MAX_TEXT for cell in record.cells)
+            yield record
+
+
+def _write_rows(records: Iterable[Record], target: BinaryIO) -> tuple[int, int]:
     good_count = bad_count = 0
-    staged = rows.stage(file.records)
+    staged = rows.stage(records)
     while batch := _take_batch(staged):
         broken_count = sum(row.reason is not None for row in batch)
         good_count += len(batch) - broken_count
