@@ -321,6 +321,15 @@ async def test_a_record_that_lost_its_fence_is_still_told_by_the_next_claim(worl
     assert repeated == []
 
 
+async def test_a_record_of_another_claim_moves_no_intent_that_may_go(world: World) -> None:
+    [event] = await world.approved()
+    late = await world.load_send(event, claim=1)
+
+    await world.record(late, ProviderRefused("no such mailbox"))
+
+    assert await world.state(event) == "ready"
+
+
 async def test_a_call_that_returns_late_turns_unknown_into_what_it_was(world: World) -> None:
     [event] = await world.approved()
     job = await world.load_send(event)

@@ -6,8 +6,10 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import anyio
+import asyncpg
 import msgspec
-from leadflood.engine.clock import SystemClock
+import pytest
+from leadflood.engine.clock import REAL_TIME, SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Unfunded
@@ -35,6 +37,7 @@ from tests.support.live_gate import (
     running_gateway,
     running_job,
 )
+from tests.support.statements import sql
 from typing_extensions import override
 
 
@@ -272,3 +275,37 @@ async def test_a_lost_reply_to_commit_books_nothing_twice(database: Database) ->
     assert losing.commits > 6
     assert [line.settled_micros for line in await list_lines(database)] == [7, 8]
     assert await used(database, f"run:{run_id}") == (15, 0)
+
+
+async def test_a_node_is_not_evicted_while_it_buys(database: Database) -> None:
+    node_id = await add_node(database)
+    drop = sql("DELETE FROM node WHERE id = $1", "id")
+
+    async def evict() -> int:
+        async with database.transaction() as tx:
+            await tx.limit_lock_waits(0.05)
+            return await tx.execute(drop, id=node_id)
+
+    async with database.transaction() as buying:
+        assert await PostgresLedger().lock_node(buying, node_id)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await evict()
+
+    assert await evict() == 1
+
+
+async def test_an_allowance_is_handed_out_by_one_process_at_a_time(database: Database) -> None:
+    allowance = PostgresAllowance(database, SystemClock())
+
+    async def take() -> None:
+        async with allowance.locked("acme", "", "default", NOW) as row:
+            before = int(row.state or 0)
+            await REAL_TIME.sleep(0.02)
+            row.state = str(before + 1)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(take)
+
+    async with allowance.locked("acme", "", "default", NOW) as row:
+        assert row.state == "5"

@@ -44,6 +44,7 @@ from tests.support.live_gate import (
     running_gateway,
     running_job,
 )
+from tests.support.statements import sql
 
 QUICK = Settings(grace_seconds=0.05)
 
@@ -335,6 +336,30 @@ class TestAnswers:
 
         assert len(fake.references) == 1
         assert sum(reply.cost_micros for reply in replies) == 5
+
+    async def test_equal_calls_in_flight_share_a_failure(self, database: Database) -> None:
+        may_fail = anyio.Event()
+        errors: list[Exception] = []
+
+        async def answer(_: UUID) -> Reply:
+            await may_fail.wait()
+            raise Cut("cut")
+
+        fake = FakeProvider(answer=answer)
+
+        async def ask(gate: ProviderGateway) -> None:
+            with pytest.raises(Cut) as failed:
+                await gate.call(a_call(), fake)
+            errors.append(failed.value)
+
+        async with running_gateway(database) as gateway, anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(ask, gateway.gate)
+            await anyio.wait_all_tasks_blocked()
+            may_fail.set()
+
+        assert len(errors) == 5
+        assert len(fake.references) == 1
 
     async def test_a_follower_asks_itself_when_the_leader_is_cancelled(
         self, database: Database
@@ -725,6 +750,67 @@ class TestEffects:
                     await gateway.gate.call(a_call(effect=True), fake)
 
         assert len(fake.references) == 2
+        assert await database.fetch_value(sql("SELECT count(*) FROM answer")) == 0
+
+    async def test_effects_are_recorded_together_though_their_node_is_gone(
+        self, database: Database
+    ) -> None:
+        recorded: list[int] = []
+        is_out, is_gone = list[UUID](), anyio.Event()
+
+        async def record_many(_: object, effects: Sequence[object]) -> None:
+            recorded.append(len(effects))
+
+        async def answer(reference: UUID) -> Reply:
+            is_out.append(reference)
+            if len(is_out) == 5:
+                await remove_node(database, gateway.node_id)
+                is_gone.set()
+            await is_gone.wait()
+            return Reply(body=b"taken")
+
+        async def send() -> None:
+            with running_job(authorize=go) as job:
+                job.record_many = record_many
+                fake = FakeProvider(answer=answer)
+                await gateway.gate.call(a_call(str(job.job_id), effect=True), fake)
+
+        async with running_gateway(database) as gateway:
+            await gateway.gate.call(a_call("probe"), FakeProvider())
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(send)
+
+        assert sum(recorded) == 5
+
+
+class TestRefusedPurchase:
+    """What a refused purchase took is given back: the probe of a breaker and of a limit."""
+
+    async def test_the_next_call_may_try_a_provider_that_was_down(self, database: Database) -> None:
+        run_id = await add_run(database, cap=0)
+        breaker = BreakerSettings(failures=1, cool_down_seconds=0.4)
+        setup = GatewaySetup(settings=Settings(breaker=breaker))
+
+        async with running_gateway(database, setup) as gateway:
+            with pytest.raises(Unreached):
+                await gateway.gate.call(a_call("a"), failing_provider(Unreached("down")))
+            await REAL_TIME.sleep(0.45)
+            with running_job(run_id), pytest.raises(CapSpent):
+                await gateway.gate.call(a_call("b"), FakeProvider())
+            reply = await gateway.gate.call(a_call("c"), FakeProvider())
+
+        assert reply.body == b"answer"
+
+    async def test_the_next_call_may_learn_the_limit(self, database: Database) -> None:
+        run_id = await add_run(database, cap=0)
+
+        async with running_gateway(database) as gateway:
+            with running_job(run_id), pytest.raises(CapSpent):
+                await gateway.gate.call(a_call("a"), FakeProvider())
+            reply = await gateway.gate.call(a_call("b"), FakeProvider())
+
+        assert reply.body == b"answer"
 
 
 class TestDeparture:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import uuid4
@@ -10,7 +10,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
-from leadflood.engine.clock import Clock, ManualClock, SystemClock
+from leadflood.engine.clock import REAL_TIME, Clock, ManualClock, SystemClock
 from leadflood.engine.context import JobContext
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled, Transient
@@ -18,7 +18,7 @@ from leadflood.engine.ledger.rate_limits import PostgresAllowance, reset_rate_li
 from leadflood.engine.net.calls import LimitHint, Window
 from leadflood.engine.net.gcra import AllowanceState, LimitFeedback
 from leadflood.engine.net.ledger_port import AllowanceRow
-from leadflood.engine.net.limiter import Lane, LaneKey, Limiter, Settings, Slot
+from leadflood.engine.net.limiter import DEFAULTS, Lane, LaneKey, Limiter, Settings, Slot
 from tests.support.shifted_clock import ShiftedClock
 
 KEY = LaneKey("acme", "", "default")
@@ -45,9 +45,12 @@ class Table:
 
 @asynccontextmanager
 async def a_lane(
-    clock: Clock, table: Table | None = None, windows: tuple[Window, ...] = TEN_A_SECOND
+    clock: Clock,
+    table: Table | None = None,
+    windows: tuple[Window, ...] = TEN_A_SECOND,
+    settings: Settings = DEFAULTS,
 ) -> AsyncIterator[Lane]:
-    limiter = Limiter(table or Table(), clock, Settings())
+    limiter = Limiter(table or Table(), clock, settings)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(limiter.run)
         yield limiter.lane(KEY, windows)
@@ -314,3 +317,34 @@ async def test_one_call_goes_first_and_its_headers_are_the_limit_for_the_rest() 
 
     assert first == 1
     assert departures[4][1] - departures[1][1] == pytest.approx(0.3, abs=0.05)
+
+
+async def test_a_waiter_is_sent_back_within_its_time_whoever_comes_meanwhile() -> None:
+    waited: list[float] = []
+
+    async def wait(lane: Lane) -> None:
+        began = REAL_TIME.monotonic()
+        job = JobContext("test", uuid4(), 1, None)
+        job.turn = 1_000
+        with pytest.raises(Throttled) as refused:
+            await lane.acquire(job)
+        waited.append(REAL_TIME.monotonic() - began)
+        assert refused.value.error_code == "net.limit"
+        assert refused.value.retry_after_seconds > 0
+
+    async def come_first(lane: Lane) -> None:
+        with suppress(Throttled):
+            await lane.acquire(JobContext("test", uuid4(), 1, None))
+
+    quick = Settings(wait_at_most_seconds=0.5)
+    async with a_lane(SystemClock(), settings=quick) as lane, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(come_first, lane)
+        tasks.start_soon(wait, lane)
+        for _ in range(60):
+            tasks.start_soon(come_first, lane)
+            await REAL_TIME.sleep(0.02)
+            if waited:
+                break
+
+    assert 0.4 < waited[0] < 1.0

@@ -7,7 +7,7 @@ import anyio
 import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.context import CURRENT_JOB, JobContext, SendDecision
+from leadflood.engine.context import CURRENT_JOB, JobContext, SendDecision, queueing
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import NodeFenced, NotFound, Permanent, Throttled, Transient
 from leadflood.engine.queue import worker_pool as pool_module
@@ -66,6 +66,23 @@ async def test_work_past_its_time_is_stopped_and_tried_again(bench: EngineBench)
 
     assert sorted(tries) == [0, 0, 1, 1, 2, 2]
     assert [row["attempts"] for row in await list_history(bench.db)] == [1, 1, 1]
+
+
+async def test_waiting_for_an_allowance_counts_neither_as_time_nor_as_an_attempt(
+    bench: EngineBench,
+) -> None:
+    async def wait_for_allowance(item: ThingRequested) -> Outcome[Any]:
+        with queueing(CURRENT_JOB.get()):
+            await REAL_TIME.sleep(0.5)
+        with queueing(CURRENT_JOB.get()):
+            await REAL_TIME.sleep(0.2)
+        return Done(item)
+
+    policy = Policy(timeout_seconds=0.2, attempts=2, backoff_base_seconds=0.001)
+    engine = await bench.run(MakeStage(policy, do=wait_for_allowance), UseStage())
+
+    assert await settle_all(bench, engine, 2) == [(0, "Done"), (1, "Done")]
+    assert [row["attempts"] for row in await list_history(bench.db)] == [0, 0]
 
 
 async def test_work_that_always_hangs_ends_as_a_dead_letter(bench: EngineBench) -> None:
