@@ -1,5 +1,6 @@
 import asyncio
 import os
+import random
 import shutil
 import signal
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from leadflood.engine.db.postgres_process import PostgresProcess
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import Tx, is_lost, sqlstate_of
 from tests.support.db import open_folder
+from tests.support.engine import wait_until
 from tests.support.statements import sql
 
 ONE = Query("one", "SELECT 1", ())
@@ -220,3 +222,34 @@ async def test_every_connection_is_durable_and_bounds_an_idle_transaction(
             )
 
     assert values == wanted
+
+
+OPEN_TRANSACTIONS = sql(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND state NOT IN ('active', 'idle')"
+)
+
+
+async def test_transactions_cancelled_at_any_moment_leave_nothing_open_and_nothing_half(
+    database: Database,
+) -> None:
+    rng = random.Random(7)  # noqa: S311 - when to cut, no secret
+    add = sql("INSERT INTO cut VALUES (1)")
+    await database.execute(sql("CREATE TABLE cut (half int)"))
+
+    async def write_both_halves() -> None:
+        async with database.transaction() as tx:
+            await tx.execute(add)
+            await tx.fetch(sql("SELECT pg_sleep(0.002)"))
+            await tx.execute(add)
+
+    async def has_nothing_open() -> bool:
+        return not await database.fetch_value(OPEN_TRANSACTIONS)
+
+    for _ in range(100):
+        with anyio.move_on_after(rng.uniform(0.0005, 0.01)):
+            await write_both_halves()
+
+    count = await database.fetch_value(sql("SELECT count(*) FROM cut"))
+    await wait_until(has_nothing_open, 3.0)
+    assert count % 2 == 0
