@@ -4,14 +4,16 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 import typer
 
 from leadflood.cli import command_audit
-from leadflood.cli.console import format_time, print_data, print_json, print_table
+from leadflood.cli.console import USAGE_ERROR, format_time, print_data, print_json, print_table
 from leadflood.cli.database_command import AsJson, Reason, terminal_user, with_storage
 from leadflood.contracts.values import Channel
 from leadflood.domain.leads.schemas.inputs import OptInEvidence
 from leadflood.domain.suppressions.schemas import OptInView
+from leadflood.engine.errors import Invalid
 from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Opt-ins of leads: add, remove, list.")
@@ -33,7 +35,7 @@ def add(
 ) -> None:
     """Record that a lead opted in to a channel."""
     moment = None if obtained_at is None else obtained_at.replace(tzinfo=UTC)
-    evidence = OptInEvidence(wording=wording, source=source, obtained_at=moment)
+    evidence = _read_evidence(wording, source, moment)
     opt_in = with_storage(lambda storage: _record(storage, lead_id, channel, evidence))
     if as_json:
         print_json(opt_in)
@@ -70,6 +72,15 @@ def list_opt_ins(lead_id: LeadId, *, as_json: AsJson = False) -> None:
             for opt_in in opt_ins
         ],
     )
+
+
+def _read_evidence(wording: str, source: str, moment: datetime | None) -> OptInEvidence:
+    """Return the evidence, within the limits that it has over HTTP. Raises: Invalid."""
+    evidence = OptInEvidence(wording=wording, source=source, obtained_at=moment)
+    try:
+        return msgspec.convert(msgspec.to_builtins(evidence), OptInEvidence)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"--wording or --source: {error}", code=USAGE_ERROR) from error
 
 
 async def _record(

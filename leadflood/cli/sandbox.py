@@ -11,6 +11,9 @@ from leadflood.sandbox.faults import FaultProfile
 from leadflood.sandbox.main import run_sandbox
 from leadflood.sandbox.world import WorldConfig
 
+MAX_PORT = 65_535
+MAX_PLAN = 1_000_000
+
 
 def sandbox(
     folder: Annotated[Path, typer.Option(help="Where its records are kept.")] = Path(
@@ -18,9 +21,16 @@ def sandbox(
     ),
     seed: Annotated[int, typer.Option(help="The seed of its people and companies.")] = 7,
     faults: Annotated[FaultProfile, typer.Option(help="What goes wrong.")] = FaultProfile.NONE,
-    port: Annotated[int, typer.Option(help="HTTP port; 0 takes a free one.")] = 0,
-    smtp_port: Annotated[int, typer.Option(help="Mail port; 0 takes a free one.")] = 0,
-    plan: Annotated[int, typer.Option(help="Multiple of the documented paid limits.")] = 10,
+    port: Annotated[
+        int, typer.Option(min=0, max=MAX_PORT, help="HTTP port; 0 takes a free one.")
+    ] = 0,
+    smtp_port: Annotated[
+        int, typer.Option(min=0, max=MAX_PORT, help="Mail port; 0 takes a free one.")
+    ] = 0,
+    plan: Annotated[
+        int,
+        typer.Option(min=1, max=MAX_PLAN, help="Multiple of the documented paid limits."),
+    ] = 10,
     *,
     parent: Annotated[bool, typer.Option(help="End when stdin closes.")] = False,
 ) -> None:

@@ -43,3 +43,12 @@ def test_an_opt_in_that_cannot_be_recorded_is_refused(cli: Cli, on_database: OnD
     nothing = cli("opt-ins", "remove", lead, "whatsapp")
 
     assert (nothing.code, "has not agreed to whatsapp" in nothing.err) == (1, True)
+
+
+def test_evidence_has_the_limits_that_it_has_over_http(cli: Cli, on_database: OnDatabase) -> None:
+    lead = a_lead(on_database)
+
+    for wording, source in (("x" * 2_001, "a fair"), ("Write to me", "x" * 501), ("", "a fair")):
+        words = ("--wording", wording, "--source", source)
+        refused = cli("opt-ins", "add", lead, "whatsapp", *words)
+        assert (refused.code, "--wording or --source" in refused.err) == (2, True), refused.err

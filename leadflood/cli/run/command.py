@@ -118,10 +118,12 @@ def _show_estimate(settings: Settings, options: RunOptions, run_input: RunInput)
 def _start(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
     bad_path = write_bad_rows(options.output, run_input)
     if not run_input.csv.rows:
-        raise Invalid(
-            f"{options.input}: no row can be used; the reasons are in {bad_path}",
-            code="run.input.unusable",
+        reasons = (
+            f"no row can be used; the reasons are in {bad_path}"
+            if bad_path
+            else "there are no rows below the header line: add one for each lead"
         )
+        raise Invalid(f"{options.input}: {reasons}", code="run.input.unusable")
     key = run_key(settings, options, run_input)
     prepared = PreparedRun(options, run_input, key, bad_path)
     with _exclusive_run(settings.data_folder() / "runs", key):

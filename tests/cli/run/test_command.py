@@ -385,3 +385,12 @@ def test_an_unreachable_database_is_reported_in_a_sentence(cli: Cli, output: Pat
     assert result.code == 1
     assert "leadflood doctor" in result.err
     assert not output.exists()
+
+
+def test_a_file_of_headers_only_is_told_so(cli: Cli, output: Path, tmp_path: Path) -> None:
+    headers = tmp_path / "headers.csv"
+    headers.write_text("Email,Name\n")
+
+    result = cli("run", "--icp", EXAMPLE_ICP, "--input", headers, "--output", output)
+
+    assert (result.code, "no rows below the header line" in result.err) == (1, True), result.err

@@ -68,6 +68,7 @@ def check_template(template: Template) -> tuple[FieldProblem, ...]:
     return (
         *(problem for path, text in _texts(template) for problem in _check_text(path, text)),
         *_find_blanks(template),
+        *_find_hidden(template),
         *_find_misplaced(template),
     )
 
@@ -140,6 +141,19 @@ def _find_blanks(template: Template) -> Iterator[FieldProblem]:
     for path, text in (*needed, ("name", template.name), ("language", template.language)):
         if not text.strip():
             yield FieldProblem(path, "write a text")
+
+
+def _find_hidden(template: Template) -> Iterator[FieldProblem]:
+    """Yield the names that are not one line of visible text."""
+    names = (
+        ("name", template.name),
+        ("language", template.language),
+        ("whatsappTemplateId", template.whatsapp_template_id),
+        *((f"placeholders[{index}]", name) for index, name in enumerate(template.placeholders)),
+    )
+    for path, text in names:
+        if not is_one_line(text):
+            yield FieldProblem(path, "write it on one line, all of it visible")
 
 
 def _find_misplaced(template: Template) -> Iterator[FieldProblem]:

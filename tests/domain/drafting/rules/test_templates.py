@@ -145,3 +145,10 @@ def test_a_broken_or_blank_template_is_refused_before_it_is_kept() -> None:
         "whatsappTemplateId",
         "parameters",
     ]
+
+
+@pytest.mark.parametrize("field", ["name", "language"])
+def test_a_name_with_what_nobody_sees_is_refused(field: str) -> None:
+    template = msgspec.structs.replace(FIRST_TOUCH, **{field: "a\x00b"})
+
+    assert [problem.path for problem in check_template(template)] == [field]
