@@ -12,6 +12,7 @@ import anyio
 import pytest
 from leadflood.api.routes import list_routes
 from leadflood.app import Node
+from leadflood.domain.leads.service.hidden_leads import MOST_A_DAY
 
 from tests.api.routes.test_leads import a_lead
 from tests.api.test_access_matrix import REP, ROLES, ROUTES
@@ -249,6 +250,19 @@ async def test_a_rep_sees_the_companies_of_their_leads_and_changes_those_they_br
     assert (own.status, renamed.status, renamed.json["name"]) == (201, 200, "Mine")
     assert (await owner.get(f"/v1/companies/{own.json['id']}")).status == 404
     assert (await api.ask("PATCH", path, {"name": "Acme"})).status == 200
+
+
+async def test_a_rep_who_tries_many_people_is_told_no_more_who_is_a_lead(
+    reps: tuple[Client, Client], icp_id: str, api: Client
+) -> None:
+    prober = await api.client_of(REP)
+    known = a_lead(icp_id)
+    await reps[0].post("/v1/leads", known)
+
+    answers = [await prober.post("/v1/leads", known) for _ in range(MOST_A_DAY + 1)]
+
+    assert [answer.status for answer in answers] == [*[409] * MOST_A_DAY, 429]
+    assert answers[-1].problem["code"] == "leads.hidden.too_many"
 
 
 async def test_a_rep_stops_only_addresses_and_their_own_leads(

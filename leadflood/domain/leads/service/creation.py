@@ -13,7 +13,9 @@ from leadflood.contracts.values import FieldName, SendsPolicy
 from leadflood.domain.icp.service.icps import IcpService
 from leadflood.domain.leads.schemas.events import LeadCreated
 from leadflood.domain.leads.schemas.inputs import CreatedLead, LeadInput
+from leadflood.domain.leads.service.hidden_leads import HiddenLeadLimit
 from leadflood.domain.leads.service.insertion import (
+    HIDDEN,
     LeadRequest,
     Requester,
     create_leads,
@@ -63,9 +65,11 @@ class LeadCreation:
         self._runs = runs
         self._ids = ids
         self._clock = clock
+        self._hidden = HiddenLeadLimit(clock)
 
     def read(self, order: LeadOrder) -> LeadRequest:
-        """Read an order, before any transaction. Raises: Invalid with the fields."""
+        """Read an order, before any transaction. Raises: Invalid with the fields, Throttled."""
+        self._hidden.require(order.requester.visibility)
         prepared = read_lead(order.input, self._clock.now())
         values = {value.found.field: value.found.value for value in prepared.values}
         return LeadRequest(
@@ -108,6 +112,9 @@ class LeadCreation:
             for request, result in zip(requests, results, strict=True)
             if isinstance(result, LeadCreated)
         ]
+        for request, result in zip(requests, results, strict=True):
+            if isinstance(result, Conflict) and result.detail == HIDDEN:
+                self._hidden.record(request.requester.visibility)
         made = await self._start(publication, created)
         await self._record_opt_ins(publication.tx, created)
         return [

@@ -46,6 +46,7 @@ from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.domain.leads.schemas.lead_states import MOST_TAGS, LeadState
 from leadflood.domain.leads.schemas.profiles import LeadProfile
+from leadflood.domain.leads.service.hidden_leads import HiddenLeadLimit
 from leadflood.domain.leads.service.leads import lead_not_found
 from leadflood.domain.leads.service.locking import lock_lead
 from leadflood.engine.clock import Clock
@@ -62,6 +63,7 @@ class LeadEditing:
     def __init__(self, ids: Ids, clock: Clock) -> None:
         self._ids = ids
         self._clock = clock
+        self._hidden = HiddenLeadLimit(clock)
 
     async def update(
         self, tx: Tx, lead_id: UUID, change: LeadChange, editor: Editor
@@ -151,11 +153,13 @@ class LeadEditing:
         An address that belongs to another lead refuses the change; a name at a company may be
         two people's and stays with its lead.
         """
+        if claimed:
+            self._hidden.require(editor.visibility)
         owner_of = await claim_keys(tx, dict.fromkeys(claimed, profile.lead_id))
         for key, owner in sorted(owner_of.items()):
             if key.kind in EXCLUSIVE and owner not in profile.members:
                 survivor = (await find_survivors(tx, [owner])).get(owner, owner)
-                return await _key_taken(tx, key.value, survivor, editor)
+                return await self._key_taken(tx, key.value, survivor, editor)
         return None
 
     def _prepare(self, edits: FieldEdits, lead_id: UUID, editor: Editor) -> PreparedValues:
@@ -185,6 +189,26 @@ class LeadEditing:
     async def _put(self, tx: Tx, before: LeadState, after: LeadState, editor: Editor) -> None:
         await write_states(tx, [before], [after], editor.by, self._clock.now())
 
+    async def _key_taken(self, tx: Tx, value: str, owner: UUID, editor: Editor) -> Conflict:
+        """Return the refusal of an address that is another lead's; a hidden lead is not named."""
+        lead = (await find_states(tx, [owner])).get(owner)
+        if editor.visibility.is_limited and not (
+            lead is not None and editor.visibility.allows(lead.owner)
+        ):
+            self._hidden.record(editor.visibility)
+            detail = f"{value} belongs to a lead of somebody else: ask a manager"
+        elif lead is not None and lead.deleted_at is not None:
+            detail = (
+                f"{value} belongs to lead {owner}, which was deleted: bring it back with"
+                f" PUT /v1/leads/{owner}/restoration and merge the two"
+            )
+        else:
+            detail = (
+                f"{value} belongs to lead {owner}: if they are one person, merge them with"
+                f" POST /v1/leads/{owner}/merge; else correct that lead first"
+            )
+        return Conflict(detail, code="leads.key.taken")
+
 
 def require_may_assign(editor: Editor) -> None:
     """Refuse who sees only their own leads: they would lose sight of it. Raises: Denied."""
@@ -193,23 +217,3 @@ def require_may_assign(editor: Editor) -> None:
             "who sees only their own leads cannot give them away: ask a manager",
             code="leads.owner.denied",
         )
-
-
-async def _key_taken(tx: Tx, value: str, owner: UUID, editor: Editor) -> Conflict:
-    """Return the refusal of an address that is another lead's; a hidden lead is not named."""
-    lead = (await find_states(tx, [owner])).get(owner)
-    if editor.visibility.is_limited and not (
-        lead is not None and editor.visibility.allows(lead.owner)
-    ):
-        detail = f"{value} belongs to a lead of somebody else: ask a manager"
-    elif lead is not None and lead.deleted_at is not None:
-        detail = (
-            f"{value} belongs to lead {owner}, which was deleted: bring it back with"
-            f" PUT /v1/leads/{owner}/restoration and merge the two"
-        )
-    else:
-        detail = (
-            f"{value} belongs to lead {owner}: if they are one person, merge them with"
-            f" POST /v1/leads/{owner}/merge; else correct that lead first"
-        )
-    return Conflict(detail, code="leads.key.taken")

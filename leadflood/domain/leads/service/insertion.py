@@ -26,6 +26,7 @@ from leadflood.engine.db.tx import Tx
 from leadflood.engine.errors import Bug, Conflict, Invalid
 from leadflood.engine.ids import Ids
 
+HIDDEN = "this person is a lead of somebody else already: ask a manager"
 CreateResult = LeadCreated | Conflict | None
 """None: it shares a key with one before it in the same batch; whose it is shows afterwards."""
 
@@ -137,10 +138,7 @@ async def _refuse_known(
 def _exists(lead: LeadState, visibility: Visibility) -> Conflict:
     """Return the refusal of a known person; a hidden lead is not named."""
     if not visibility.allows(lead.owner):
-        return Conflict(
-            "this person is a lead of somebody else already: ask a manager",
-            code="leads.lead.exists",
-        )
+        return Conflict(HIDDEN, code="leads.lead.exists")
     if lead.deleted_at is not None:
         return Conflict(
             f"this person is lead {lead.id}, which was deleted: bring it back with "
