@@ -211,18 +211,17 @@ class EventStreams:
             now = REAL_TIME.monotonic()
             have_rights_changed = epoch != self._credentials.epoch
             epoch = self._credentials.epoch
-            due = [
-                subscription
-                for subscription in self._open
-                if have_rights_changed or subscription.check_at <= now
-            ]
-            for subscription in due:
-                subscription.check_at = now + CHECK_SECONDS
-                if await self._may_continue(subscription):
-                    subscription.notify_position(self._clock.now())
-                else:
+            for subscription in list(self._open):
+                is_due = subscription.check_at <= now
+                if is_due:
+                    subscription.check_at = now + CHECK_SECONDS
+                if not (is_due or have_rights_changed):
+                    continue
+                if not await self._may_continue(subscription):
                     reason = "you may listen no longer"
                     group.start_soon(subscription.close, NO_LONGER_ALLOWED, reason)
+                elif is_due:
+                    subscription.notify_position(self._clock.now())
 
     async def _may_continue(self, subscription: EventSubscription) -> bool:
         """Check whether a listener may go on, and renew the rights in its filter."""
