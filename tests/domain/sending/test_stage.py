@@ -274,6 +274,18 @@ async def test_authorize_refuses_a_second_claim_and_lets_its_own_repeat(world: W
     assert other.code == "intent.sending"
 
 
+async def test_a_job_lost_while_it_sent_does_not_call_again_under_its_next_claim(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    lost, again = await world.load_send(event, claim=1), await world.load_send(event, claim=2)
+    again.job_id = lost.job_id
+
+    decisions = [*await world.authorize(lost), *await world.authorize(again)]
+
+    assert [type(decision) for decision in decisions] == [Allow, Deny]
+
+
 async def test_two_jobs_of_one_intent_in_one_transaction_send_it_once(world: World) -> None:
     [event] = await world.approved()
     jobs = [await world.load_send(event), await world.load_send(event)]
