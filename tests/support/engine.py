@@ -249,10 +249,11 @@ class SteppedNode:
         return self.runner(stage).channel.drain()
 
     async def settle(self, jobs: Sequence[Job], stage: str = MAKE) -> None:
-        """Settle jobs whose outcome is set; those without one are done."""
+        """Settle jobs whose outcome is set; those without one are done. Fails after a while."""
         for job in jobs:
             job.outcome = job.outcome or Done(job.task)
-        await self.runner(stage).committer._settle(list(jobs))
+        with anyio.fail_after(15):
+            await self.runner(stage).committer._settle(list(jobs))
 
     async def publish(self, *events: Event, **how: Any) -> list[UUID]:
         """Publish from outside a stage; with a closed channel all of it is queued."""

@@ -643,7 +643,9 @@ async def test_an_idle_committer_waits_for_nobody(bench: EngineBench) -> None:
     assert min(seconds) < 0.03
 
 
-@pytest.mark.parametrize("outcome", [Retry(Transient("busy")), Snooze(9.0, "later")])
+@pytest.mark.parametrize(
+    "outcome", [Retry(Transient("busy")), Snooze(9.0, "later"), Discard(Permanent("no"))]
+)
 async def test_a_claim_that_another_node_has_by_now_is_not_put_back_by_the_old_holder(
     bench: EngineBench, outcome: Any
 ) -> None:
@@ -659,6 +661,7 @@ async def test_a_claim_that_another_node_has_by_now_is_not_put_back_by_the_old_h
 
     [row] = await list_jobs(bench.db)
     assert (row["state"], row["claim"], row["attempts"]) == (RUNNING, later.claim, 0)
+    assert not await list_dead_letters(bench.db)
     assert row["node_id"] == second.node.id
 
 

@@ -186,6 +186,33 @@ async def test_a_claim_that_another_node_has_by_now_is_not_given_back(bench: Eng
     assert [row["claim"] for row in await list_jobs(bench.db)] == [job.claim + 1]
 
 
+@pytest.mark.parametrize(
+    "change", ["UPDATE job SET node_id = 999", "UPDATE job SET claim = claim + 1"]
+)
+async def test_a_claim_that_moved_on_is_not_given_back_by_its_number_or_node(
+    bench: EngineBench, change: str
+) -> None:
+    node = await bench.node()
+    await node.queue(ThingRequested(1))
+    await node.runner().fetcher._claim()
+    await bench.db.execute(sql(change))
+
+    assert await node.runner().release_unstarted() == 0
+
+    assert [row["state"] for row in await list_jobs(bench.db)] == [RUNNING]
+
+
+async def test_a_stage_that_begins_asks_for_claims_that_nobody_has_in_hand(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(node.runner().supervisor().run)
+        await wait_until(node.node.wants_reconcile.is_set)
+        group.cancel_scope.cancel()
+
+
 async def test_the_channel_and_memory_stay_bounded_while_many_wait(bench: EngineBench) -> None:
     node = await bench.node()
     await node.queue(*[ThingRequested(number) for number in range(3_000)])
