@@ -1,7 +1,9 @@
-"""A transaction pooler, as small as one can be: two clients take turns on two server sessions.
+"""A pooler, as small as one can be: clients take turns on server sessions.
 
-It speaks enough of the protocol (version 3.0) for trust authentication and extended queries. A
-client has a server session from its first message to the answer "idle"; then another may have it.
+It speaks enough of the protocol (version 3.0) for trust authentication and extended queries. In
+transaction mode a client has a server session from its first message to the answer "idle"; then
+another may have it. In session mode it has one to its end. As PgBouncer does, it refuses start-up
+parameters that it does not track.
 """
 
 import asyncio
@@ -11,14 +13,19 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
+
+TRACKED = {"user", "database", "client_encoding", "application_name", "TimeZone", "DateStyle"}
+"""What PgBouncer lets through without `ignore_startup_parameters`."""
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Pooler:
     """Sessions of the server that wait for a client, the last used first."""
 
-    def __init__(self, socket_path: str) -> None:
+    def __init__(self, socket_path: str, *, is_per_session: bool) -> None:
         self._socket_path = socket_path
+        self._is_per_session = is_per_session
         self._idle: deque[tuple[Streams, bytes]] = deque()
         self._opened: list[asyncio.StreamWriter] = []
 
@@ -30,8 +37,15 @@ class Pooler:
             while startup[4:8] == struct.pack("!i", 80877103):  # asks for TLS
                 writer.write(b"N")
                 startup = await _read_startup(reader)
+            if untracked := _names_of(startup) - TRACKED:
+                writer.write(_refusal(f"unsupported startup parameter: {min(untracked)}"))
+                writer.close()
+                return
             session = await self._take(startup)
             writer.write(session[1])
+            if self._is_per_session:
+                await _relay_to_the_end(reader, writer, session[0])
+                return
             self._idle.append(session)
             while True:
                 message = await _read_message(reader)
@@ -59,6 +73,35 @@ class Pooler:
         """Cut everything."""
         for writer in self._opened:
             writer.close()
+
+
+async def _relay_to_the_end(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Streams
+) -> None:
+    """Carry everything both ways until one side ends; the session ends with its client."""
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            target.write(data)
+        target.close()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(carry, reader, server[1])
+        tasks.start_soon(carry, server[0], writer)
+
+
+def _names_of(startup: bytes) -> set[str]:
+    """Return the parameters that a start-up message names."""
+    return {name.decode() for name in startup[8:].split(b"\0")[:-1:2] if name}
+
+
+def _refusal(text: str) -> bytes:
+    fields = b"".join(
+        code + value + b"\0"
+        for code, value in ((b"S", b"FATAL"), (b"C", b"08P01"), (b"M", text.encode()))
+    )
+    return b"E" + struct.pack("!i", 5 + len(fields)) + fields + b"\0"
 
 
 async def _relay(
@@ -90,8 +133,20 @@ async def _read_message(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def transaction_pooler(socket_path: str) -> AsyncIterator[int]:
-    """Run a pooler before a server's socket; yields its port on 127.0.0.1."""
-    pooler = Pooler(socket_path)
+    """Run a pooler in transaction mode before a server's socket; yields its port on 127.0.0.1."""
+    async with _running(Pooler(socket_path, is_per_session=False)) as port:
+        yield port
+
+
+@asynccontextmanager
+async def session_pooler(socket_path: str) -> AsyncIterator[int]:
+    """Run one in session mode."""
+    async with _running(Pooler(socket_path, is_per_session=True)) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _running(pooler: Pooler) -> AsyncIterator[int]:
     server = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.migration_status import MigrationStatus
-from leadflood.engine.db.pool import Settings, session_settings
+from leadflood.engine.db.pool import Settings, connect
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
 
@@ -114,13 +114,8 @@ async def _with_locked_connection(
 
 async def _connect(settings: Settings) -> asyncpg.Connection:
     """Connect and take the lock; it ends with the connection."""
-    connection = await asyncpg.connect(
-        settings.url,
-        timeout=settings.connect_timeout_seconds,
-        # a migration may work for long; only its waits on table locks are bounded
-        server_settings=session_settings(settings)
-        | {"statement_timeout": "0", "lock_timeout": "0"},
-    )
+    # a migration may work for long; only its waits on table locks are bounded
+    connection = await connect(settings, statement_timeout="0", lock_timeout="0")
     session = Tx(connection)
     with suppress(asyncpg.InvalidParameterValueError):  # a server whose system cannot tell
         # else a statement of a killed process would go on, and hold the lock, to its end

@@ -1,9 +1,15 @@
 """Why the database cannot be used as it is; the text says what to do."""
 
-from leadflood.engine.errors import Permanent
+from leadflood.engine.errors import Permanent, Transient
 
 
 class DatabaseRefused(Permanent):
     """The database, its folder or its server cannot be used as it is."""
 
     code = "database.refused"
+
+
+class SessionLost(Transient):
+    """A session of the server does not keep what it was set to: it must not be worked in."""
+
+    code = "database.session_lost"

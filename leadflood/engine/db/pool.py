@@ -1,14 +1,18 @@
 """The pool of connections, set up so that no statement, lock or idle transaction waits for ever."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from leadflood.engine.db.sql import Query
+from leadflood.engine.db.errors import SessionLost
+from leadflood.engine.db.sql import Query, load_queries
 from leadflood.engine.db.tx import Row, Tx
+
+SQL = load_queries(__file__)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,19 +80,6 @@ class Database:
         return self._pool.get_size() - self._pool.get_idle_size(), self._settings.pool_size
 
 
-def session_settings(settings: Settings) -> dict[str, str]:
-    """List what every connection sets for itself."""
-    return {
-        "application_name": "leadflood",
-        "timezone": "UTC",
-        "synchronous_commit": "on",
-        "lock_timeout": str(int(settings.lock_timeout_seconds * 1000)),
-        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
-        "idle_in_transaction_session_timeout": "30000",
-        "jit": "off",
-    }
-
-
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """Open the pool and close it at the end."""
@@ -97,28 +88,67 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         min_size=1,
         max_size=settings.pool_size,
         timeout=settings.connect_timeout_seconds,
-        server_settings=session_settings(settings),
+        init=partial(_set_session, wanted=_session_settings(settings)),
         reset=_keep_session,
     ) as pool:
         yield Database(pool, settings)
 
 
-async def _keep_session(_connection: object) -> None:
-    """Skip asyncpg's RESET ALL after each use: it costs a round trip, and nothing here is set.
-
-    An open transaction is rolled back by asyncpg before this is asked.
-    """
-
-
 @asynccontextmanager
 async def own_connection(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """Open one connection outside the pool: the node's beat, LISTEN, migrations."""
-    connection = await asyncpg.connect(
-        settings.url,
-        timeout=settings.connect_timeout_seconds,
-        server_settings=session_settings(settings),
-    )
+    connection = await connect(settings)
     try:
         yield connection
     finally:
         await connection.close(timeout=5)
+
+
+async def connect(settings: Settings, **over: str) -> asyncpg.Connection:
+    """Open a connection whose session is set up, with other values where the caller needs them."""
+    connection = await asyncpg.connect(settings.url, timeout=settings.connect_timeout_seconds)
+    try:
+        await _set_session(connection, _session_settings(settings) | over)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _session_settings(settings: Settings) -> dict[str, str]:
+    """List what every connection sets for itself."""
+    return {
+        "application_name": "leadflood",
+        "TimeZone": "UTC",
+        "synchronous_commit": "on",
+        "lock_timeout": str(int(settings.lock_timeout_seconds * 1000)),
+        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": "30000",
+        "jit": "off",
+    }
+
+
+async def _set_session(connection: asyncpg.Connection, wanted: Mapping[str, str]) -> None:
+    """Set up a session by statements, and read back what holds.
+
+    A pooler refuses start-up parameters, or drops them and all limits of time with them.
+    Raises: SessionLost when they do not hold.
+    """
+    session = Tx(connection)
+    names = list(wanted)
+    await session.fetch(SQL.set_session_settings, names=names, values=list(wanted.values()))
+    rows = await session.fetch(SQL.read_session_settings, names=names)
+    present = {row["name"]: row["setting"] for row in rows}
+    lost = [f"{name} is {present.get(name)}" for name in names if present.get(name) != wanted[name]]
+    if lost:
+        raise SessionLost(
+            f"a session does not keep what it was set to ({', '.join(lost)}): a pooler shares it"
+            " among clients; let DATABASE_URL name the server itself, or a pool in session mode"
+        )
+
+
+async def _keep_session(_connection: object) -> None:
+    """Skip asyncpg's RESET ALL after each use: it costs a round trip, and would reset the session.
+
+    An open transaction is rolled back by asyncpg before this is asked.
+    """

@@ -22,6 +22,15 @@ SELECT set_config(:name::text, :value::text, false);
 -- in milliseconds, until the transaction ends
 SELECT set_config('lock_timeout', :value::text, true);
 
+-- name: set_session_settings
+-- Set up a session: by a statement, as poolers refuse or drop start-up parameters.
+SELECT set_config(name, value, false)
+FROM unnest(:names::text[], :values::text[]) AS wanted (name, value);
+
+-- name: read_session_settings
+-- What holds in the session, in the units of the server.
+SELECT name, setting FROM pg_settings WHERE name = ANY (:names::text[]);
+
 -- name: read_facts
 -- what start-up and doctor judge; the timeline of a standby is that of its last checkpoint
 SELECT

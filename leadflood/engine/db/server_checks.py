@@ -13,9 +13,8 @@ from leadflood.engine.db.tx import Tx
 
 SQL = load_queries(__file__)
 OLDEST_VERSION = 15
-# what a pooler answers to a session's own settings or to a statement prepared elsewhere
+# what a pooler in transaction mode answers to a statement prepared elsewhere
 POOLER_ERRORS = (
-    asyncpg.ProtocolViolationError,
     asyncpg.InvalidSQLStatementNameError,
     asyncpg.DuplicatePreparedStatementError,
 )
@@ -76,6 +75,12 @@ async def require_usable(settings: Settings) -> ServerFacts:
         facts = await inspect(settings)
     except POOLER_ERRORS as error:
         raise _pooled(str(error).partition("\n")[0]) from error
+    except asyncpg.ProtocolViolationError as error:
+        raise DatabaseRefused(
+            f"the database, or a pooler before it, refuses what DATABASE_URL asks for ({error}):"
+            " take the parameter out of DATABASE_URL; a pool in session mode will do",
+            code="database.parameter",
+        ) from error
     obstacles = facts.obstacles()
     if obstacles:
         raise DatabaseRefused("; ".join(obstacles), code="database.unusable")
@@ -98,8 +103,8 @@ async def _require_own_session(settings: Settings) -> None:
 
 def _pooled(evidence: str) -> DatabaseRefused:
     return DatabaseRefused(
-        f"a transaction pooler stands before the database ({evidence}); leadflood needs session"
-        " features (LISTEN, locks): let DATABASE_URL name the server itself, or a pool in session"
-        " mode",
+        f"a pooler in transaction mode stands before the database ({evidence}); leadflood needs"
+        " session features (LISTEN, locks): let DATABASE_URL name the server itself, or set"
+        " pool_mode = session for its database",
         code="database.pooled",
     )
