@@ -226,6 +226,7 @@ async def open_node(
             seed=seed,
             only_runs=only_runs,
             crash_point=crash_point or no_crash,
+            disk=storage.disk,
         )
         try:
             async with running_engine(parts, node.start_life, lambda _: node.life.actors()):

@@ -19,6 +19,8 @@ from leadflood.engine.actors.supervisor import Child, Supervisor, first_cause
 from leadflood.engine.clock import REAL_TIME, Clock
 from leadflood.engine.db.listen import Listener
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
+from leadflood.engine.db.tx import Reader
+from leadflood.engine.disk import DiskWatch, Settings as DiskSettings
 from leadflood.engine.ids import Ids
 from leadflood.engine.obs.log import log
 from leadflood.engine.queue import repository
@@ -56,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grace_seconds: float = 20.0
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
+    disk: DiskSettings = DiskSettings()
 
 
 class EngineParts(msgspec.Struct, frozen=True):
@@ -70,6 +73,7 @@ class EngineParts(msgspec.Struct, frozen=True):
     `seed` makes the jitter repeatable; None: it differs.
     `only_runs` are the only runs it works for; empty: all.
     `crash_point` is called at the named points of each commit: tests end the process there.
+    `disk` is watched where the database is on it; None: it is not ours.
     """
 
     db: Database
@@ -84,6 +88,7 @@ class EngineParts(msgspec.Struct, frozen=True):
     seed: int | None = None
     only_runs: tuple[UUID, ...] = ()
     crash_point: CrashPoint = no_crash
+    disk: DiskWatch | None = None
 
 
 MakeStages = Callable[["Engine"], Sequence[Stage[Any, Any, Any]]]
@@ -107,7 +112,8 @@ class Engine:
         self.publisher = Publisher(parts.db, self.dispatcher, node, self.wakeups)
         self.queue = _queue_parts(parts, node, self.dispatcher, self.wakeups)
         self.runners: dict[str, StageRunner] = {}
-        self.switches = Switches(parts.db, parts.clock, self.runners)
+        self.disk = parts.disk or DiskWatch(None, parts.settings.disk)
+        self.switches = Switches(parts.db, parts.clock, self.runners, self.disk)
         self.rescuer = Rescuer(parts.db, parts.clock, self.wakeups, maintenance)
         self.reconciler = Reconciler(parts.db, node, self.wakeups, maintenance)
         self.run_watcher = RunWatcher(self.queue, self.publisher, self.runners, maintenance)
@@ -143,6 +149,7 @@ class Engine:
             Child("listener", self._listen),
             Child("notifier", self._notify_others),
             Child("pruner", pruner.run, optional=True),
+            Child("disk", self.disk.run),
         ]
 
     def _record_outward(self, stage: str) -> None:
@@ -192,7 +199,14 @@ class Engine:
     def why_not_ready(self) -> list[str]:
         """Return why this node cannot work; empty when it can."""
         stalls = [runner.committer.stall_reason for runner in self.runners.values()]
-        return [reason for reason in (self.guard.clock_trouble(), *stalls) if reason]
+        return [reason for reason in (*self._troubles(), *stalls) if reason]
+
+    def _troubles(self) -> tuple[str, str]:
+        return self.guard.clock_trouble(), self.disk.stop_reason()
+
+    async def find_obstacle(self, tx: Reader) -> str | None:
+        """Return why nothing may be sent in a transaction; None: nothing stands against it."""
+        return self.disk.stop_reason() or await self.guard.find_obstacle(tx, self.node.era)
 
 
 def _queue_parts(

@@ -46,7 +46,7 @@ def _parts(
         node_id=lambda: engine.node.id,
         providers=_providers(storage.settings),
         is_allowed=lambda name: not engine.switches.is_off(name),
-        find_obstacle=lambda tx: engine.guard.find_obstacle(tx, engine.node.era),
+        find_obstacle=engine.find_obstacle,
         crash_point=crash_point,
     )
 

@@ -22,6 +22,7 @@ from leadflood.domain.users.service.users import Users
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.embedded import EmbeddedServer
 from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
+from leadflood.engine.disk import DiskWatch
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.dispatcher import Dispatcher
 from leadflood.engine.queue.event_routes import EventRoutes
@@ -57,6 +58,7 @@ class Storage:
         self.database = database
         self.db = db
         self.server = server
+        self.disk = DiskWatch(None if server is None else server.data_folder, settings.engine.disk)
         self.ids = Ids(clock)
         self.audit = AuditTrail(self.ids, clock)
         secret_file = SecretFile(settings.data_folder() / "accounts.secret")
@@ -68,7 +70,7 @@ class Storage:
         self.team = TeamSettings(db)
         self.icps = IcpService(db, self.ids, clock)
         self.budget = msgspec.convert(settings.budget, BudgetDefaults, from_attributes=True)
-        self.runs = RunService(db, self.ids, clock, self.budget)
+        self.runs = RunService(db, self.ids, clock, self.budget, self.disk)
         self.scores = ScoringService(db)
 
     def explain_settings(self) -> Sequence[tuple[str, str, str]]:

@@ -2,6 +2,7 @@ from typing import Any
 
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
+from leadflood.engine.disk import DiskWatch, Settings as DiskSettings
 from leadflood.engine.queue import repository, switches
 from tests.cli.conftest import OnDatabase
 from tests.support.cli import Cli
@@ -108,7 +109,9 @@ async def test_a_node_applies_the_scale_it_reads(database: Database) -> None:
             self.scales.append(concurrency)
 
     runner: Any = FakeRunner()
-    follower = switches.Switches(database, SystemClock(), {STAGE: runner})
+    follower = switches.Switches(
+        database, SystemClock(), {STAGE: runner}, DiskWatch(None, DiskSettings())
+    )
 
     await switches.scale_stage(database, SystemClock(), STAGE, 5, "test", "")
     await follower.refresh()

@@ -85,6 +85,7 @@ async def upload_file(
     upload: Upload, query: UploadQuery, caller: Caller, services: Services
 ) -> ImportView:
     """Upload a CSV file; its rows wait a day to be mapped and started."""
+    services.runs.require_room()
     uploads, importer = services.import_uploads, _importer_of(caller)
     with uploads.under_way():
         async with (

@@ -51,6 +51,7 @@ async def export_leads(query: LeadExportQuery, caller: Caller, services: Service
     A CSV cell that a spreadsheet could run as a formula, or that begins with an apostrophe,
     has an apostrophe before it: take one off to read it back.
     """
+    services.runs.require_room()
     pieces = services.exports.export(
         query.filter_for(caller), query.format, caller.actor, query.record(), has_bom=query.bom
     )

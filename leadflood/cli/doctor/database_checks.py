@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from leadflood.api.http.client_address import Proxies
 from leadflood.api.http.untrusted_proxies import list_proxies
 from leadflood.cli.console import format_money
@@ -13,6 +15,7 @@ from leadflood.domain.sending.schemas import IntentState
 from leadflood.engine.control import inspection
 from leadflood.engine.db import migrations
 from leadflood.engine.db.server_checks import inspect
+from leadflood.engine.disk import DiskLevel, DiskWatch
 from leadflood.engine.errors import Conflict, Invalid
 from leadflood.engine.ledger.lines import sum_lines
 from leadflood.engine.net.ledger_port import LineState
@@ -41,6 +44,7 @@ async def check_database(storage: Storage, *, online: bool) -> AsyncIterator[Doc
     yield await _check_secret(storage)
     yield await _check_clock(storage)
     yield await _check_proxies(storage)
+    yield await _check_disk(storage)
     for check in await check_work(storage):
         yield check
     for check in await _check_messaging(storage):
@@ -114,6 +118,20 @@ async def _check_secret(storage: Storage) -> DoctorCheck:
         finding = f"{count} lines of the suppression list are void: they are of a lost secret"
         return warning(title, finding, "`leadflood suppress list`; add them again, remove the void")
     return passed(title, "the one that this database was begun with")
+
+
+async def _check_disk(storage: Storage) -> DoctorCheck:
+    if storage.server is None:
+        return passed("disk", "the database is not on a disk of ours")
+    quiet = msgspec.structs.replace(storage.settings.engine.disk, reserve_bytes=0)
+    watch = DiskWatch(storage.server.data_folder, quiet)
+    level = await watch.look()
+    fix = "make room on it, or move LEADFLOOD_DATA to a larger disk"
+    if level is DiskLevel.STOP:
+        return failed("disk", f"{watch.trouble()}: nothing is worked on or sent", fix)
+    if level is DiskLevel.LOW:
+        return warning("disk", f"{watch.trouble()}: no new runs, imports and exports", fix)
+    return passed("disk", "has room")
 
 
 async def _check_clock(storage: Storage) -> DoctorCheck:

@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 
 from leadflood.engine.clock import REAL_TIME
+from leadflood.engine.disk import is_full
 from leadflood.engine.obs.log import log
 from leadflood.engine.open_files import is_exhausted
 
@@ -176,8 +177,12 @@ class Supervisor:
     async def _note_failure(self, error: Exception, child: Child) -> None:
         """Count a failure, wait a little, or give up.
 
-        One for want of a free descriptor is nobody's, and does not count.
+        One for want of a free descriptor or of room on a disk is nobody's, and does not count.
         """
+        if is_full(error):
+            log.error("engine.disk.full", actor=child.name, supervisor=self.name)
+            await REAL_TIME.sleep(EXHAUSTED_SECONDS)
+            return
         if is_exhausted(error):
             log.error("engine.files.exhausted", actor=child.name, supervisor=self.name)
             await REAL_TIME.sleep(EXHAUSTED_SECONDS)

@@ -17,7 +17,7 @@ import asyncpg
 from anyio import to_thread
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.db.errors import DatabaseRefused, DiskFull
 from leadflood.engine.db.filelock import POLL_SECONDS, FileLock, held_alone
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.postgres_process import (
@@ -29,6 +29,7 @@ from leadflood.engine.db.postgres_process import (
 )
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Tx
+from leadflood.engine.disk import give_up_reserve
 from leadflood.engine.open_files import is_exhausted
 
 SQL = load_queries(__file__)
@@ -43,6 +44,7 @@ FAST_STOP_SECONDS = 60.0
 WATCH_SECONDS = 1.0
 REFUSED_SECONDS = 30.0
 """For so long a live server that is not in recovery may refuse a starting process."""
+NO_SPACE = "No space left on device"
 OLD_PROCESSES = "pre-existing shared memory block"
 
 Report = Callable[[str], None]
@@ -116,7 +118,11 @@ class EmbeddedServer:
             await self._clock.sleep(WATCH_SECONDS)
             if await self._find_postmaster() is None:
                 self._report("the database server is gone; starting it again")
-                await self.ensure_running()
+                try:
+                    await self.ensure_running()
+                except DiskFull as error:
+                    self._report(error.detail)
+                    await self._clock.sleep(REPORT_EVERY_SECONDS)
 
     async def _bring_up(self) -> None:
         started_at = self._clock.monotonic()
@@ -156,6 +162,9 @@ class EmbeddedServer:
 
     async def _judge_failed_start(self, launches: int, waited_seconds: float) -> None:
         """Retry a server that ended while starting, or give up with its own words."""
+        if NO_SPACE in await to_thread.run_sync(self._process.read_log):
+            await self._make_room()
+            return
         code = self._process.exit_code()
         if code is not None and code <= 0 and launches < LAUNCHES_MOST:  # stopped or killed
             return
@@ -168,6 +177,15 @@ class EmbeddedServer:
             f"the database server does not start; {self._process.log} ends with:\n{tail}",
             code="database.start",
         )
+
+    async def _make_room(self) -> None:
+        """Give the reserve up for a server that cannot start on a full disk. Raises: DiskFull."""
+        if not await to_thread.run_sync(give_up_reserve, self.data_folder):
+            raise DiskFull(
+                f"the disk of {self._process.folder} is full and the database server cannot start:"
+                " make room on it; nothing is lost"
+            )
+        self._report("the disk is full: the reserve is given up to start the database server")
 
     async def _find_postmaster(self) -> Postmaster | None:
         return await to_thread.run_sync(self._process.find_postmaster)

@@ -13,3 +13,9 @@ class SessionLost(Transient):
     """A session of the server does not keep what it was set to: it must not be worked in."""
 
     code = "database.session_lost"
+
+
+class DiskFull(Transient):
+    """The embedded server cannot start for want of room on its disk."""
+
+    code = "database.disk_full"

@@ -11,6 +11,7 @@ import msgspec
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader
+from leadflood.engine.disk import DiskWatch
 from leadflood.engine.errors import FieldProblem, Invalid, NotFound
 from leadflood.engine.queue import repository
 from leadflood.engine.queue.maintenance.loop import repeat
@@ -39,10 +40,13 @@ class SwitchState(msgspec.Struct, frozen=True):
 class Switches:
     """Follows the switches and applies them to this node's stages. `states` are they by name."""
 
-    def __init__(self, db: Database, clock: Clock, runners: Mapping[str, StageRunner]) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, runners: Mapping[str, StageRunner], disk: DiskWatch
+    ) -> None:
         self._db = db
         self._clock = clock
         self._runners = runners
+        self._disk = disk
         self.states: dict[str, SwitchState] = {}
         self._followers: list[Callable[[], Awaitable[None]]] = []
 
@@ -57,9 +61,11 @@ class Switches:
     async def refresh(self) -> None:
         """Read the switches and apply them."""
         self.states = {state.name: state for state in await list_states(self._db)}
+        is_stopped = bool(self._disk.stop_reason())
         for name, runner in self._runners.items():
             switch = self.states.get(STAGE + name)
-            runner.apply_pause(is_paused=switch is not None and switch.state == PAUSED)
+            is_paused = switch is not None and switch.state == PAUSED
+            runner.apply_pause(is_paused=is_paused or is_stopped)
             runner.apply_scale(self._scale_of(name))
         for refresh in self._followers:
             await refresh()

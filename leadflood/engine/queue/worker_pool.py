@@ -15,6 +15,7 @@ from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.context import CURRENT_JOB
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import sqlstate_of
+from leadflood.engine.disk import is_full
 from leadflood.engine.errors import (
     Bug,
     NodeFenced,
@@ -48,7 +49,7 @@ def outcome_of(error: Exception, *, is_away: bool = False) -> Outcome[Any]:
 
     `is_away`: the database was busy or away, which spends no attempt.
     """
-    if is_away or is_database_away(error) or is_exhausted(error):
+    if is_away or is_database_away(error) or is_exhausted(error) or is_full(error):
         return Snooze(AWAY_SECONDS, f"the database or this machine was busy or away: {error}")
     match error:
         case NodeFenced() | Throttled():

@@ -1,5 +1,6 @@
 import csv
 import io
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
 from leadflood.domain.lead_views.service import exports, snapshots
 from leadflood.domain.lead_views.service.lists import LeadLists
 from leadflood.engine.db.pool import Database
+from leadflood.engine.disk import DiskLevel
 
 from tests.api.routes.test_leads import a_lead, scored
 from tests.support.api import Client
@@ -192,3 +194,29 @@ async def test_each_export_is_of_one_moment(domain: str, node_database: Database
     await node_database.execute(
         sql("UPDATE lead SET deleted_at = NULL WHERE email = $1", "e"), e=f"p1@{domain}"
     )
+
+
+@pytest.fixture
+def little_room(node: Node) -> Iterator[None]:
+    disk = node.storage.disk
+    disk.level, disk.free_bytes = DiskLevel.LOW, 5_000_000
+    yield
+    disk.level, disk.free_bytes = DiskLevel.ROOM, None
+
+
+@pytest.mark.usefixtures("little_room")
+async def test_with_little_room_nothing_new_is_begun_and_reads_go_on(
+    api: Client, icp_id: str
+) -> None:
+    lead = await api.post("/v1/leads", a_lead(icp_id))
+    export = await api.get("/v1/leads/export?format=csv")
+    upload = await api.post(
+        "/v1/imports?name=a.csv", b"email\na@b.de\n", headers={"content-type": "text/csv"}
+    )
+    page = await api.get("/v1/leads")
+
+    answers = (lead, export, upload)
+    assert [(answer.status, answer.problem["code"]) for answer in answers] == [
+        (503, "engine.disk.low")
+    ] * 3
+    assert page.status == 200

@@ -199,8 +199,11 @@ def test_an_error_is_described_in_a_line() -> None:
     assert len(describe(nested)) == 300
 
 
-async def test_an_actor_that_finds_no_free_descriptor_is_never_given_up() -> None:
-    run, starts = failing(50, OSError(errno.EMFILE, "too many open files"))
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOSPC], ids=["descriptors", "disk"])
+async def test_an_actor_that_finds_no_free_descriptor_or_room_is_never_given_up(
+    number: int,
+) -> None:
+    run, starts = failing(50, OSError(number, "none left"))
     supervisor = Supervisor("root", [Child("postgres", run)])
 
     await run_until(supervisor, lambda: len(starts) > 50)

@@ -16,9 +16,10 @@ import pytest
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db import embedded
 from leadflood.engine.db.embedded import embedded_postgres
-from leadflood.engine.db.errors import DatabaseRefused
+from leadflood.engine.db.errors import DatabaseRefused, DiskFull
 from leadflood.engine.db.postgres_process import PostgresProcess
 from leadflood.engine.db.server_user import ServerUser, first_closed_folder
+from leadflood.engine.disk import give_up_reserve, keep_reserve
 from leadflood.engine.open_files import is_exhausted
 from tests.support.db import open_folder
 from tests.support.open_files import NONE, limited_files
@@ -349,6 +350,59 @@ def test_a_server_that_cannot_start_says_why(data: Path) -> None:
 
     assert code == 3
     assert "shared_buffers" in talk
+
+
+async def test_a_server_on_a_full_disk_is_started_by_the_reserve_and_then_refused_with_a_way_out(
+    data: Path,
+) -> None:
+    """The server's own log says why it does not start; here its configuration makes it say so."""
+    await anyio.to_thread.run_sync(keep_reserve, data, 4096)
+    configuration = data / "postgres/cluster/postgresql.auto.conf"
+    await anyio.to_thread.run_sync(
+        configuration.write_text, "shared_buffers = 'No space left on device'\n"
+    )
+    messages: list[str] = []
+
+    with pytest.raises(DiskFull, match="make room on it"):
+        async with embedded_postgres(data, SystemClock(), messages.append, durable=False):
+            pass
+
+    assert any("the reserve is given up" in message for message in messages)
+    assert not await anyio.to_thread.run_sync(give_up_reserve, data)
+
+
+@pytest.mark.skipif(not is_root, reason="only root may mount a small disk")
+async def test_a_server_whose_disk_is_full_comes_back_by_the_reserve() -> None:
+    folder = open_folder()
+    data = folder / "data"
+    words = ["/bin/mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(folder)]
+    if (await anyio.run_process(words, check=False)).returncode:
+        await anyio.to_thread.run_sync(folder.rmdir)
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        async with embedded_postgres(data, SystemClock(), durable=False) as server:
+            await anyio.to_thread.run_sync(keep_reserve, data, 24_000_000)
+            await anyio.to_thread.run_sync(fill_disk, folder / "filler")
+            await anyio.to_thread.run_sync(kill_server, data)
+
+            await server.ensure_running()
+
+            assert await query(server.url, "SELECT 1") == 1
+            assert not await anyio.to_thread.run_sync(give_up_reserve, data)
+    finally:
+        await anyio.run_process(["/bin/umount", str(folder)])
+        await anyio.to_thread.run_sync(folder.rmdir)
+
+
+def fill_disk(path: Path) -> None:
+    """Write until not a byte is left."""
+    size = 1 << 20
+    with path.open("wb", buffering=0) as file:
+        while size:
+            try:
+                file.write(b"x" * size)
+            except OSError:
+                size //= 2
 
 
 async def test_a_live_server_that_lets_nobody_in_is_given_up_with_its_last_answer(

@@ -16,6 +16,7 @@ from leadflood.domain.runs.schemas import (
 from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.disk import DiskWatch
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
@@ -23,13 +24,19 @@ from leadflood.engine.queue.runs import NewRun, Run, RunFilter
 
 
 class RunService:
-    """The use cases of runs. `budget` holds the caps of runs whose callers name none."""
+    """The use cases of runs. `budget` holds the caps of runs whose callers name none.
 
-    def __init__(self, db: Reader, ids: Ids, clock: Clock, budget: BudgetDefaults) -> None:
+    `disk` is where the database grows: with little room no run is opened (DiskLow).
+    """
+
+    def __init__(
+        self, db: Reader, ids: Ids, clock: Clock, budget: BudgetDefaults, disk: DiskWatch
+    ) -> None:
         self._db = db
         self._ids = ids
         self._clock = clock
         self._budget = budget
+        self._disk = disk
         self._reports = RunReports(db)
 
     def resolve(self, limits: RunLimits) -> RunLimits:
@@ -48,6 +55,10 @@ class RunService:
             ),
             has_default_caps=False,
         )
+
+    def require_room(self) -> None:
+        """Refuse what makes the database grow while its disk has little room. Raises: DiskLow."""
+        self._disk.require_room()
 
     async def open_run(
         self,
@@ -97,6 +108,7 @@ class RunService:
     def _new_run(
         self, kind: str, limits: RunLimits, title: str, run_id: UUID | None = None
     ) -> NewRun:
+        self.require_room()
         limits = self.resolve(limits)
         return NewRun(
             id=run_id or self._ids.new(),

@@ -14,6 +14,7 @@ from leadflood.domain.runs.schemas import NO_SPENDING, BudgetDefaults, RunLimits
 from leadflood.domain.runs.service.runs import RunService
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
+from leadflood.engine.disk import DiskWatch, Settings as DiskSettings
 from leadflood.engine.errors import NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.runs import RunFilter
@@ -25,7 +26,7 @@ BUDGET = BudgetDefaults(currency="EUR", run_micros=5_000, lead_micros=70)
 @pytest.fixture
 def runs(database: Database) -> RunService:
     clock = ManualClock()
-    return RunService(database, Ids(clock, seed=5), clock, BUDGET)
+    return RunService(database, Ids(clock, seed=5), clock, BUDGET, DiskWatch(None, DiskSettings()))
 
 
 def a_rep() -> Principal:
