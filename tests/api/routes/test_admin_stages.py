@@ -1,7 +1,11 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import anyio
 import pytest
 from leadflood.app import Node
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Client
@@ -65,13 +69,13 @@ async def test_a_stage_is_drained_until_nothing_of_it_is_in_hand(api: Client) ->
     assert after["state"] == "running"
 
 
-async def test_a_drain_that_is_not_done_tells_how_far_it_is(
-    api: Client, node: Node, node_database: Database
-) -> None:
+@asynccontextmanager
+async def job_at_work(node: Node, database: Database) -> AsyncIterator[None]:
+    """Have a job of the stage in hand while the block runs."""
     held, claim = node.engine.node.held, 1
     at_work = uuid4()
     held[at_work] = claim  # or the reconciler gives it back
-    await node_database.execute(
+    await database.execute(
         sql(
             "INSERT INTO job (id, created_at, state, node_id, claim, stage, payload) VALUES"
             " ($1, '2026-01-01Z', 1, $2, $3, 'suppressions.add', '{}')",
@@ -83,10 +87,32 @@ async def test_a_drain_that_is_not_done_tells_how_far_it_is(
         node_id=node.engine.node.id,
         claim=claim,
     )
-
-    draining = await api.ask("PUT", f"{STAGE}/drain", {"waitSeconds": 0.1})
-    await node_database.execute(sql("DELETE FROM job WHERE id = $1", "id"), id=at_work)
+    yield
+    await database.execute(sql("DELETE FROM job WHERE id = $1", "id"), id=at_work)
     del held[at_work]
+
+
+async def test_a_drain_waits_until_nothing_is_in_hand(
+    api: Client, node: Node, node_database: Database
+) -> None:
+    answers = []
+
+    async def drain() -> None:
+        answers.append(await api.ask("PUT", f"{STAGE}/drain", {"waitSeconds": 10}))
+
+    async with anyio.create_task_group() as group, job_at_work(node, node_database):
+        group.start_soon(drain)
+        await REAL_TIME.sleep(0.3)
+    await api.ask("DELETE", f"{STAGE}/drain")
+
+    assert [(answer.status, answer.json["inHand"]) for answer in answers] == [(200, 0)]
+
+
+async def test_a_drain_that_is_not_done_tells_how_far_it_is(
+    api: Client, node: Node, node_database: Database
+) -> None:
+    async with job_at_work(node, node_database):
+        draining = await api.ask("PUT", f"{STAGE}/drain", {"waitSeconds": 0.1})
     drained = await api.ask("PUT", f"{STAGE}/drain", {})
     await api.ask("DELETE", f"{STAGE}/drain")
 

@@ -1,5 +1,6 @@
 """The gate against a real Postgres, with answers from memory."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -802,6 +803,23 @@ class TestRefusedPurchase:
 
         assert reply.body == b"answer"
 
+    async def test_a_call_without_a_moment_keeps_no_probe_of_the_breaker(
+        self, database: Database
+    ) -> None:
+        setup = GatewaySetup(
+            settings=Settings(breaker=BreakerSettings(failures=1, cool_down_seconds=0.4)),
+            providers={"acme": Provider({"default": (Window(2, 60),)})},
+        )
+
+        async with running_gateway(database, setup) as gateway:
+            with pytest.raises(Unreached):
+                await gateway.gate.call(a_call("a"), failing_provider(Unreached("down")))
+            await REAL_TIME.sleep(0.45)
+            for question in "bc":
+                with pytest.raises(Throttled) as refused:
+                    await gateway.gate.call(a_call(question), FakeProvider())
+                assert refused.value.error_code == "net.limit"
+
     async def test_the_next_call_may_learn_the_limit(self, database: Database) -> None:
         run_id = await add_run(database, cap=0)
 
@@ -864,6 +882,28 @@ class TestDeparture:
         first, second = await list_lines(database)
         assert (first.state, first.outcome) == (LineState.RELEASED, "net.not_sent")
         assert (second.state, second.id) == (LineState.SETTLED, fake.references[0])
+
+    async def test_a_call_that_is_cancelled_before_its_moment_gives_back_what_it_bought(
+        self, database: Database
+    ) -> None:
+        scope, fake = anyio.CancelScope(), FakeProvider()
+
+        def cancel(point: str) -> None:
+            if point.endswith("second.reserve.after"):
+                asyncio.get_running_loop().call_soon(scope.cancel)
+
+        setup = GatewaySetup(
+            providers={"acme": Provider({"default": (Window(60, 60),)})}, crash_point=cancel
+        )
+        async with running_gateway(database, setup) as gateway:
+            await gateway.gate.call(a_call("a"), FakeProvider())
+            call = a_call("b", operation="second")
+            gateway.gate.providers.lane(call)._pace._preparation_mean = 1.0  # it buys at once
+            with scope:
+                await gateway.gate.call(call, fake)
+
+        assert (await list_lines(database))[1].state is LineState.RELEASED
+        assert fake.references == []
 
     async def test_an_effect_is_prepared_before_it_is_authorized(self, database: Database) -> None:
         steps: list[str] = []
@@ -929,6 +969,16 @@ class TestLimits:
         assert exc_info.value.error_code == "net.limit"
         assert 28 < exc_info.value.retry_after_seconds < 32
         assert len(fake.references) == 1
+
+    async def test_the_wait_for_a_moment_is_no_time_of_its_job(self, database: Database) -> None:
+        provider = Provider(limits={"default": (Window(240, 60),)})
+
+        async with running_gateway(database, GatewaySetup(providers={"acme": provider})) as gateway:
+            with running_job() as job:
+                for question in "abc":
+                    await gateway.gate.call(a_call(question), FakeProvider())
+
+        assert job.queued_seconds > 0.4  # two moments, a quarter of a second apart
 
     async def test_a_retry_after_of_a_provider_holds_for_all_nodes(
         self, database: Database

@@ -19,7 +19,7 @@ from leadflood.engine.errors import (
     Transient,
     Unsure,
 )
-from leadflood.engine.queue import committer
+from leadflood.engine.queue import committer, repository
 from leadflood.engine.queue.job import QUEUED, RUNNING, SCHEDULED
 from leadflood.engine.queue.outcome import Discard, Done, Retry, Snooze
 from leadflood.engine.queue.stage import FinishedTask, Policy
@@ -304,6 +304,22 @@ async def test_hand_offs_of_a_lost_commit_reply_are_given_back(bench: EngineBenc
 
     assert task_numbers(await node.claim(USE)) == [1]
     assert node.runner(USE).channel.reserved == 0
+
+
+async def test_of_a_batch_only_the_claims_that_are_still_held_go_on(bench: EngineBench) -> None:
+    node = await bench.node()
+    await node.queue(ThingRequested(1), ThingRequested(2))
+    held, lost = await node.claim()
+    await bench.db.execute(
+        sql("UPDATE job SET claim = claim + 1 WHERE id = $1", "id"), id=lost.job_id
+    )
+
+    held_ids = await repository.list_held(
+        bench.db, [held.job_id, lost.job_id], [held.claim, lost.claim]
+    )
+
+    assert held_ids == {held.job_id}
+    assert node.runner().committer._keep([held, lost], held_ids) == [held]
 
 
 async def test_a_repeated_batch_leaves_out_what_others_have_by_now(bench: EngineBench) -> None:

@@ -10,6 +10,7 @@ from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.filelock import FileLock
 from leadflood.engine.queue.guard import Guard, Settings, register_installation
 from leadflood.engine.queue.heartbeat import Heartbeat, LockFile, NodeEvicted, list_dead_locks
+from leadflood.engine.queue.repository import SQL
 from tests.support.engine import EngineBench, list_node_ids, wait_until
 from tests.support.statements import sql
 
@@ -109,6 +110,17 @@ async def test_a_counter_that_moves_keeps_a_node_alive(bench: EngineBench) -> No
             group.cancel_scope.cancel()
 
         assert await list_node_ids(bench.db) == [first.id, second.id]
+
+
+async def test_a_node_that_beats_just_before_its_eviction_lives_on(bench: EngineBench) -> None:
+    await register_installation(bench.db, SystemClock(), "live")
+
+    async with make_beat(bench).enter() as node:
+        [row] = await bench.db.fetch(SQL.list_nodes)
+        await bench.db.execute(sql("UPDATE node SET beat = beat + 1"))
+
+        assert not await bench.db.fetch(SQL.evict_node, id=node.id, beat=row["beat"])
+        assert await list_node_ids(bench.db) == [node.id]
 
 
 async def test_an_evicted_node_learns_it_at_its_next_heartbeat(bench: EngineBench) -> None:

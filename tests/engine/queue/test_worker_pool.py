@@ -333,6 +333,7 @@ async def test_an_effect_carries_its_own_authorize_and_record(bench: EngineBench
     [job] = jobs
     assert job is not None
     assert (job.authorize, job.record) == (stage.authorize, stage.record)
+    assert job.record_many == stage.record_many
     assert (job.stage, job.claim) == (MAKE, 1)
 
 
