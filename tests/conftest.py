@@ -28,9 +28,10 @@ PROCESS_FOLDERS = ("chaos", "packaging", "cli", "benchmarks", "architecture")
 """The folders whose tests start processes and wait for them, the longest first."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the long files: one that a worker begins last is waited for by the other."""
-    items.sort(key=_rank)
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from leadflood.contracts.patterns import MAX_PATTERN_CHARS, PatternRefused, compile_pattern
 
@@ -36,3 +38,14 @@ def test_what_is_no_pattern_within_the_bounds_is_refused_with_the_way_out(
 ) -> None:
     with pytest.raises(PatternRefused, match=reason):
         compile_pattern(pattern)
+
+
+def test_a_pattern_is_refused_within_a_moment() -> None:
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        with pytest.raises(PatternRefused):
+            compile_pattern(r"[\pL]{500}")
+        seconds.append(time.process_time() - began)
+
+    assert min(seconds) < 0.06  # within the memory that RE2 takes by itself, 0.2 s

@@ -334,3 +334,5 @@ async def test_what_is_past_is_past_by_both_clocks(bench: EngineBench) -> None:
 
     assert now is not None
     assert 3.0 < (clock.now() - now).total_seconds() < 5.0
+    assert await Guard(ShiftedClock(60.0), Settings()).agree_on_now(bench.db) is None
+    assert await Guard(ShiftedClock(-60.0), Settings()).agree_on_now(bench.db) is None
