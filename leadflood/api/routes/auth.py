@@ -231,6 +231,8 @@ async def complete_registration(
     registered = await accounts.registration.complete(uow.tx, prepared, uow.caller.address)
     uow.after_commit(accounts.credentials.forget)
     await uow.audit(_REGISTERED[registered.kind], Subject("user", registered.user.id))
+    if registered.removes_totp:
+        await uow.audit("auth.totp_removed", Subject("user", registered.user.id))
     return registered.user
 
 

@@ -41,7 +41,7 @@ class NewPassword(
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The password, or a code of the second factor: one of both is enough."""
+    """The password; where a second factor is in force: a code of it, or a recovery code."""
 
     password: PasswordText = ""
     code: CodeText = ""
@@ -157,7 +157,7 @@ async def change_password(
 async def prove(
     body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[Proved]
 ) -> Proved:
-    """Prove again who one is, by password or code, before making a key or a second factor."""
+    """Prove again who one is, by password, or by a code where a factor is in force."""
     person, account = require_session(caller), services.accounts.use.own_account
     proof = await account.attempt_proof(person.user_id, body.password, _origin_of(caller))
     return await late_uow.run(partial(_prove, services, proof, body.code, person.session_id))
@@ -248,7 +248,7 @@ async def _remove_totp(
 async def renew_recovery_codes(
     body: Proof, caller: Caller, services: Services, late_uow: LateUnitOfWork[RecoveryCodes]
 ) -> RecoveryCodes:
-    """Create new recovery codes, by password or code; the former ones are void."""
+    """Create new recovery codes, by a code of the factor; the former ones are void."""
     person, account = require_session(caller), services.accounts.use.own_account
     if (remembered := await late_uow.recall()) is not None:
         return remembered
@@ -273,4 +273,8 @@ def _origin_of(caller: Caller) -> AttemptOrigin:
 
 def _wrong_proof() -> Denied:
     """Refuse a wrong password or code; not with 401, for the session itself is good."""
-    return Denied("the password or code is wrong", code="auth.proof.wrong")
+    return Denied(
+        "the password or code is wrong; where a second factor is in force, send a code of it or an"
+        " unused recovery code: the password alone is not enough",
+        code="auth.proof.wrong",
+    )

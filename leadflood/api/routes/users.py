@@ -186,9 +186,15 @@ async def end_user_sessions(user_id: UUID, services: Services, uow: UnitOfWork) 
     return ended
 
 
-@post("/v1/admin/signing-keys", permission="admin:write", status=HTTPStatus.CREATED)
+@post(
+    "/v1/admin/signing-keys",
+    permission="admin:write",
+    status=HTTPStatus.CREATED,
+    errors=(Denied,),
+)
 async def rotate_signing_key(services: Services, uow: UnitOfWork) -> Rotated:
     """Sign access tokens with a new key; those signed before stay valid until they end."""
+    await _require_proof(services, uow)
     signing_keys = services.accounts.use.signing_keys
     kid = await signing_keys.rotate(uow.tx)
     uow.after_commit(signing_keys.mark_stale)
@@ -202,11 +208,17 @@ async def get_team(services: Services) -> Team:
     return await services.team.get()
 
 
-@patch("/v1/team", permission="settings:write", errors=(PreconditionFailed,), takes_if_match=True)
+@patch(
+    "/v1/team",
+    permission="settings:write",
+    errors=(Denied, PreconditionFailed),
+    takes_if_match=True,
+)
 async def change_team(body: TeamPatch, caller: Caller, services: Services, uow: UnitOfWork) -> Team:
     """Change what holds for the team: whether a SALES_REP sees all leads or only their own."""
     if body.sales_rep_sees is None:
         return await services.team.get(uow.tx)
+    await _require_proof(services, uow)
     team = await services.team.change(uow.tx, body.sales_rep_sees, caller.if_match)
     uow.after_commit(services.accounts.use.credentials.forget)
     await uow.audit("team.changed", sales_rep_sees=body.sales_rep_sees)
@@ -214,7 +226,7 @@ async def change_team(body: TeamPatch, caller: Caller, services: Services, uow: 
 
 
 async def _require_proof(services: Services, uow: UnitOfWork) -> None:
-    """Refuse a session without a fresh proof: what is given to others outlives it.
+    """Refuse a session without a fresh proof: what it gives or sets for others outlives it.
 
     A key and the operator have no session to prove. Raises: Denied.
     """

@@ -88,6 +88,12 @@ WHERE name = 'sending' AND state = 'held' AND by_whom = 'guard' AND changed_at >
 -- API keys made lately.
 SELECT id, user_id, name, expires_at FROM api_key WHERE created_at > :since::timestamptz LIMIT 1000;
 
+-- name: find_factor_changes
+-- Acts on second factors lately, with whose they are.
+SELECT id, subject_id::uuid AS user_id, action FROM audit_event
+WHERE action = ANY(:actions::text[]) AND at > :since::timestamptz
+ORDER BY id DESC LIMIT 1000;
+
 -- name: find_budgets
 -- Caps over all providers with what is used of them.
 SELECT scope, cap_micros, spent_micros + reserved_micros AS used_micros FROM budget

@@ -10,6 +10,7 @@ from leadflood.domain.notifications.schemas import (
     BudgetLevel,
     CreatedKey,
     DeadJobs,
+    FactorChange,
     NewNotification,
     NotableEvent,
     NotificationKind,
@@ -103,6 +104,14 @@ async def find_created_keys(tx: Tx, since: datetime) -> list[CreatedKey]:
     """Find the API keys made since an instant."""
     rows = await tx.fetch(SQL.find_created_keys, since=since)
     return [CreatedKey(**dict(row.items())) for row in rows]
+
+
+async def find_factor_changes(
+    tx: Tx, actions: Sequence[str], since: datetime
+) -> list[FactorChange]:
+    """Find the acts on second factors since an instant."""
+    rows = await tx.fetch(SQL.find_factor_changes, actions=list(actions), since=since)
+    return [FactorChange(**dict(row.items())) for row in rows]
 
 
 async def find_hold(db: Db, since: datetime) -> SendingHold | None:

@@ -10,6 +10,7 @@ from leadflood.domain.notifications.schemas import (
     BudgetLevel,
     CreatedKey,
     DeadJobs,
+    FactorChange,
     NewNotification,
     NotableEvent,
     NotificationKind,
@@ -25,6 +26,21 @@ ASSIGNED = "leads.lead.assigned"
 STOPPED = "messaging.sends.stopped"
 NOTABLE_EVENTS = (RUN_COMPLETED, SEARCH_FAILED, DRAFTED, UNKNOWN, ASSIGNED, STOPPED)
 """The events that become notifications."""
+
+_FACTOR_CHANGES = {
+    "auth.totp_removed": (
+        NotificationKind.TOTP_REMOVED,
+        "Your second factor was taken away",
+        "The password alone lets you in now.",
+    ),
+    "auth.recovery_codes_renewed": (
+        NotificationKind.RECOVERY_CODES_RENEWED,
+        "New recovery codes were made for your second factor",
+        "The former ones are void.",
+    ),
+}
+FACTOR_ACTIONS = tuple(_FACTOR_CHANGES)
+"""The acts on record that the owner of a second factor is told of."""
 
 NEARLY_RATIO = 0.9
 _SINGLE = "lead"
@@ -90,6 +106,26 @@ def describe_created_keys(keys: Iterable[CreatedKey]) -> list[NewNotification]:
         )
         for key in keys
     ]
+
+
+def describe_factor_changes(changes: Iterable[FactorChange]) -> list[NewNotification]:
+    """Return the notifications of second factors that got weaker, for their owners alone."""
+    notifications = []
+    for change in changes:
+        kind, title, effect = _FACTOR_CHANGES[change.action]
+        notifications.append(
+            NewNotification(
+                key=f"factor:{change.id}",
+                kind=kind,
+                permission="self",
+                title=title,
+                body=f"{effect} If that was not you, change your password, end your other sessions"
+                " and ask an administrator for help.",
+                subject=("user", str(change.user_id)),
+                user_id=change.user_id,
+            )
+        )
+    return notifications
 
 
 def describe_budgets(budgets: Iterable[BudgetLevel]) -> list[NewNotification]:

@@ -33,6 +33,8 @@ class NotificationKind(StrEnum):
     SENDS_STOPPED = "sends.stopped"
     JOBS_DEAD = "jobs.dead"
     KEY_CREATED = "api_key.created"
+    TOTP_REMOVED = "totp.removed"
+    RECOVERY_CODES_RENEWED = "recovery_codes.renewed"
 
 
 RUN = "run"
@@ -46,6 +48,14 @@ class CreatedKey(msgspec.Struct, frozen=True):
     user_id: UUID
     name: str
     expires_at: datetime
+
+
+class FactorChange(msgspec.Struct, frozen=True):
+    """An act on record by which a second factor got weaker; `id` is the record's."""
+
+    id: UUID
+    user_id: UUID
+    action: str
 
 
 class NewNotification(msgspec.Struct, frozen=True, kw_only=True):

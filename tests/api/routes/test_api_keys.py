@@ -1,16 +1,15 @@
 """API keys: shown once, never more than their owner's role allows now."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
-import anyio
 import pytest
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.db.pool import Database
 
 from tests.support.accounts import let_proof_age
 from tests.support.api import PASSWORD, Client
+from tests.support.notifications import next_notification
 
 pytestmark = pytest.mark.pg
 
@@ -147,16 +146,6 @@ async def test_a_key_without_icps_read_sees_no_icp_by_its_preview(api: Client, i
     answers = [await manager.holding(secret).post(path) for secret in secrets]
 
     assert [answer.status for answer in answers] == [403, 200]
-
-
-async def next_notification(user: Client, kind: str) -> dict[str, Any]:
-    """Wait for a notification of a kind: others may come from what ran before."""
-    with anyio.fail_after(10):
-        while True:
-            for notification in (await user.get("/v1/notifications")).json["data"]:
-                if notification["kind"] == kind:
-                    return dict(notification)
-            await anyio.lowlevel.checkpoint()
 
 
 async def test_a_key_ends_after_ninety_days_and_its_owner_is_notified(api: Client) -> None:

@@ -10,6 +10,7 @@ from leadflood.engine.db.pool import Database
 
 from tests.support.accounts import let_proof_age
 from tests.support.api import PASSWORD, Client
+from tests.support.notifications import next_notification
 
 pytestmark = pytest.mark.pg
 NEXT = "another pass phrase"
@@ -83,7 +84,7 @@ async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Clie
 
     first = await api.post("/v1/auth/login", {**body, "code": codes[0].upper()})
     second = await api.post("/v1/auth/login", {**body, "code": codes[0]})
-    renewed = await user.post("/v1/auth/recovery-codes", {"password": PASSWORD})
+    renewed = await user.post("/v1/auth/recovery-codes", {"code": codes[2]})
     former = await api.post("/v1/auth/login", {**body, "code": codes[1]})
     fresh = renewed.json["recoveryCodes"][0]
     latest = await api.post("/v1/auth/login", {**body, "code": fresh})
@@ -91,6 +92,39 @@ async def test_a_recovery_code_works_once_and_new_ones_void_the_former(api: Clie
     assert (first.status, second.status) == (200, 401)
     assert renewed.status == 201
     assert (former.status, latest.status) == (401, 200)
+
+
+async def test_a_password_alone_proves_nothing_while_a_second_factor_is_in_force(
+    api: Client, node_database: Database
+) -> None:
+    user = await api.client_of(Role.MANAGER)
+    _, codes = await enrolled(user)
+    await let_proof_age(node_database, user)
+
+    renewed = await user.post("/v1/auth/recovery-codes", {"password": PASSWORD})
+    proved = await user.post("/v1/auth/proof", {"password": PASSWORD})
+    by_code = await user.post("/v1/auth/recovery-codes", {"password": PASSWORD, "code": codes[0]})
+
+    assert [(answer.status, answer.problem["code"]) for answer in (renewed, proved)] == [
+        (403, "auth.proof.wrong")
+    ] * 2
+    assert "second factor" in renewed.problem["detail"]
+    assert by_code.status == 201
+
+
+async def test_the_owner_is_notified_of_new_recovery_codes_and_of_a_factor_taken_away(
+    api: Client,
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    _, codes = await enrolled(user)
+
+    renewed = await user.post("/v1/auth/recovery-codes", {"code": codes[0]})
+    await user.ask("DELETE", "/v1/auth/totp", {"code": renewed.json["recoveryCodes"][0]})
+
+    for kind in ("recovery_codes.renewed", "totp.removed"):
+        notification = await next_notification(user, kind)
+        assert notification["forMe"], kind
+        assert notification["subjectId"] == user.user_id
 
 
 async def test_a_second_factor_is_removed_by_a_code_of_it_only(api: Client) -> None:

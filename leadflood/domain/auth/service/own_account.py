@@ -16,7 +16,7 @@ from leadflood.engine.errors import Denied, NotFound
 
 
 class IdentityProof(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt to prove one's identity; `is_password_right` False: a code must do it."""
+    """An attempt to prove one's identity; a code must do it unless `is_password_right`."""
 
     user: User
     attempt: LoginAttempt
@@ -127,7 +127,7 @@ class OwnAccount:
     async def renew_recovery_codes(
         self, tx: Tx, proof: IdentityProof, code: str
     ) -> tuple[str, ...] | None:
-        """Return new recovery codes; None: neither password nor code was right. Raises: Denied."""
+        """Return new recovery codes; None: the code was wrong. Raises: Denied (no factor)."""
         user = await self._lock_proved(tx, proof, code)
         if user is None:
             return None
@@ -135,8 +135,13 @@ class OwnAccount:
         return await self._parts.two_factor.renew_recovery_codes(tx, user)
 
     async def _lock_proved(self, tx: Tx, proof: IdentityProof, code: str) -> User | None:
+        """Return the user, locked; None: not proved. A second factor in force needs its code."""
         user = await self._lock(tx, proof.user.id)
-        is_proved = proof.is_password_right and user.password_hash == proof.user.password_hash
+        is_proved = (
+            user.totp_confirmed_at is None
+            and proof.is_password_right
+            and user.password_hash == proof.user.password_hash
+        )
         if not is_proved and not (code and await self._parts.two_factor.spend(tx, user, code)):
             return None
         await self._parts.throttle.record_success(tx, proof.attempt)

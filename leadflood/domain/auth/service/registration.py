@@ -31,10 +31,11 @@ class PreparedRegistration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
-    """A user who came in, or is back; `kind` is the link's."""
+    """A user who came in, or is back. `kind` is the link's, as is whether it `removes_totp`."""
 
     user: UserView
     kind: LinkKind
+    removes_totp: bool = False
 
 
 class RegistrationService:
@@ -119,7 +120,9 @@ class RegistrationService:
             await parts.two_factor.remove(tx, user)
         await parts.throttle.record_address(tx, user.id, address)
         registered = await self._accounts.get(tx, user.id)
-        return Registered(user=UserView.of(registered), kind=holder.kind)
+        return Registered(
+            user=UserView.of(registered), kind=holder.kind, removes_totp=holder.removes_totp
+        )
 
     async def _prepare(
         self, token: str, email: str, name: str, password: str

@@ -94,7 +94,8 @@ class Sessions:
         if session_id is None or not await sessions.has_proof(db, session_id, since):
             minutes = self._proof_lifetime.total_seconds() / 60
             raise Denied(
-                "prove that it is you: POST /v1/auth/proof with your password or a code; it holds"
+                "prove that it is you: POST /v1/auth/proof with your password, or a code of your"
+                " second factor where one is in force; it holds"
                 f" for {minutes:g} minutes, as logging in does",
                 code="auth.proof.needed",
             )

@@ -7,12 +7,14 @@ from uuid import UUID
 from leadflood.domain.notifications import repository
 from leadflood.domain.notifications.repository import LogPosition
 from leadflood.domain.notifications.rules import (
+    FACTOR_ACTIONS,
     NOTABLE_EVENTS,
     RUN_COMPLETED,
     describe_budgets,
     describe_created_keys,
     describe_dead_jobs,
     describe_events,
+    describe_factor_changes,
     describe_hold,
 )
 from leadflood.domain.notifications.schemas import (
@@ -81,13 +83,16 @@ class EventNotifier:
         return len(events)
 
     async def _describe_unlogged(self, tx: Tx, start: LogPosition) -> list[NewNotification]:
-        """Describe what has no event: dead jobs, new keys, a hold, budgets nearly used up."""
+        """Describe what has no event: dead jobs, keys, factors, a hold, budgets nearly used up."""
         since = start.read_at - CLOCK_TOLERANCE
         now = self._clock.now()
         scopes = (f"all:day:{now:%Y-%m-%d}", f"all:month:{now:%Y-%m}")
         return [
             *describe_dead_jobs(await repository.find_dead_jobs(tx, since)),
             *describe_created_keys(await repository.find_created_keys(tx, since)),
+            *describe_factor_changes(
+                await repository.find_factor_changes(tx, FACTOR_ACTIONS, since)
+            ),
             *describe_hold(await repository.find_hold(tx, since)),
             *describe_budgets(await repository.find_budgets(tx, scopes)),
         ]

@@ -1,0 +1,17 @@
+"""Notifications as their reader sees them."""
+
+from typing import Any
+
+import anyio
+
+from tests.support.api import Client
+
+
+async def next_notification(user: Client, kind: str) -> dict[str, Any]:
+    """Wait for a notification of a kind: others may come from what ran before."""
+    with anyio.fail_after(10):
+        while True:
+            for notification in (await user.get("/v1/notifications")).json["data"]:
+                if notification["kind"] == kind:
+                    return dict(notification)
+            await anyio.lowlevel.checkpoint()
