@@ -286,3 +286,26 @@ async def test_a_rep_stops_only_addresses_and_their_own_leads(
 
 def test_what_is_asked_is_all_there_is() -> None:
     assert len(ABOUT_A_LEAD) >= 10
+
+
+async def test_a_shared_search_is_seen_and_not_stopped_nor_are_its_jobs_listed(
+    reps: tuple[Client, Client], icp_id: str
+) -> None:
+    owner, other = reps
+    body = {"icpId": icp_id, "again": True, "maxLeads": 3, "sends": "never"}
+    started = (await owner.post("/v1/discovery/runs", body)).json
+    run_id = started["runId"]
+    paths = [f"/v1/{name}/{run_id}" for name in ("runs", "discovery/runs")]
+
+    looked = [await other.get(path) for path in paths]
+    stopped = [await other.ask("PUT", f"{path}/cancellation") for path in paths]
+    lists = [
+        {job["id"] for job in (await rep.get(f"/v1/jobs?runId={run_id}")).json["data"]}
+        for rep in (other, owner)
+    ]
+
+    assert [answer.status for answer in looked] == [200, 200]
+    assert [answer.problem["code"] for answer in stopped] == ["run.of_another"] * 2
+    assert not lists[0]
+    assert started["jobId"] in lists[1]
+    assert (await owner.ask("PUT", f"{paths[1]}/cancellation")).json["isCancelled"]

@@ -73,8 +73,11 @@ class Authorizer:
 
 def require_permission(route: Route, principal: Principal) -> None:
     """Refuse a caller whose permissions do not allow the route. Raises: Denied."""
-    if route.permission not in principal.permissions:
-        raise Denied(f"{route.name} needs the permission {route.permission}", code="http.denied")
+    missing = [name for name in route.permissions if name not in principal.permissions]
+    if missing:
+        raise Denied(
+            f"{route.name} needs the permission {' and '.join(missing)}", code="http.denied"
+        )
 
 
 def require_session(caller: Caller) -> SessionUser:

@@ -137,6 +137,8 @@ def _operation(route: Route, contract: Signature, schema_of: dict[str, Any]) -> 
     }
     if route.permission:
         operation["x-permission"] = route.permission
+    if route.also_needs:
+        operation["x-also-needs"] = list(route.also_needs)
     if route.deprecation is not None:
         operation["deprecated"] = True
     if contract.body is not None:

@@ -35,6 +35,7 @@ _BY_NAME = ("caller", "services", "upload", "uow", "late_uow")
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A route: path, permission, handler, possible problems.
 
+    `also_needs`: permissions needed besides, all of them.
     `is_open`: needs no token. `rate`: the class of its limit. `errors`: those beside what every
     route can answer. `also`: statuses with the same kind of answer as a good one.
     `idempotent`: a POST takes an Idempotency-Key; where not, `reason` says why nobody needs it.
@@ -51,6 +52,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     permission: str = ""
+    also_needs: tuple[str, ...] = ()
     status: HTTPStatus = HTTPStatus.OK
     errors: tuple[type[LeadfloodError], ...] = ()
     rate: str = "normal"
@@ -70,6 +72,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = "application/json"
 
     @property
+    def permissions(self) -> tuple[str, ...]:
+        """All permissions that the route needs; none: it is open."""
+        return (self.permission, *self.also_needs) if self.permission else ()
+
+    @property
     def name(self) -> str:
         """The route as logs and metrics name it."""
         return f"{self.method} {self.path}"
@@ -84,6 +91,7 @@ class Options(TypedDict, total=False):
     """Options of a route's decorator; see `Route`."""
 
     permission: str
+    also_needs: tuple[str, ...]
     status: HTTPStatus
     errors: tuple[type[LeadfloodError], ...]
     rate: str

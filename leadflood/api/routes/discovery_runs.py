@@ -33,7 +33,7 @@ from leadflood.domain.discovery.schemas import (
     StartedDiscovery,
 )
 from leadflood.domain.runs.schemas import LeadCap, RunCap, RunLimits, RunOpener, Sends
-from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound
+from leadflood.engine.errors import Conflict, Denied, Invalid, NotConfigured, NotFound
 
 DiscoveryKind = Literal["discovery", "search"]
 ProviderName = Annotated[str, msgspec.Meta(max_length=40)]
@@ -260,12 +260,19 @@ async def get_discovery_run(run_id: UUID, services: Services) -> DiscoveryRunDet
     return await services.searches.get_detail(run_id)
 
 
-@put("/v1/discovery/runs/{runId}/cancellation", permission="discovery:write", errors=(NotFound,))
+@put(
+    "/v1/discovery/runs/{runId}/cancellation",
+    permission="discovery:write",
+    errors=(NotFound, Denied),
+)
 async def cancel_discovery_run(
     run_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Cancellation:
-    """Cancel a discovery run: its waiting jobs are swept, what is at work is finished."""
-    cancellation = await services.searches.cancel(uow.tx, run_id, caller.by)
+    """Cancel a discovery run: its waiting jobs are swept, what is at work is finished.
+
+    Those who see only their own leads cancel the runs that they opened.
+    """
+    cancellation = await services.searches.cancel(uow.tx, run_id, caller.principal)
     return await record_cancellation(uow, cancellation)
 
 

@@ -33,7 +33,8 @@ async def list_jobs(query: JobQuery, caller: Caller, services: Services) -> List
     """List jobs, newest first: live ones, settled ones as long as they are kept, dead ones.
 
     A page may hold fewer than `limit`, even none, where few of very many jobs fit: as long as
-    there is a `nextCursor` there may be more.
+    there is a `nextCursor` there may be more. Those who see only their own leads see the
+    jobs of the runs that they opened, and with `leadId` those of searches about that lead too.
     """
     job_filter = JobFilter(
         run_id=query.run_id,

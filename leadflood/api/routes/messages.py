@@ -80,13 +80,17 @@ async def edit_message(
 @put(
     "/v1/messages/{messageId}/approval",
     permission="messages:approve",
+    also_needs=("messages:send",),
     errors=(NotFound, Conflict, PreconditionFailed, NotConfigured),
     takes_if_match=True,
 )
 async def approve_message(
     message_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> MessageView:
-    """Approve a draft; approving twice changes nothing."""
+    """Approve a draft, which sends it; approving twice changes nothing.
+
+    It goes as soon as the channel allows, also in a run whose `sends` is hold.
+    """
     message = await services.approval.approve(uow, message_id, _decider(caller))
     return await _audited(uow, "message.approved", message)
 

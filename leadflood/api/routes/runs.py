@@ -14,7 +14,7 @@ from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.values import Micros
 from leadflood.domain.runs.schemas import Funnel, RunCancellation
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.queue.runs import Run, RunFilter
 
 Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,39}$")]
@@ -95,11 +95,14 @@ async def get_run(run_id: UUID, caller: Caller, services: Services) -> RunDetail
     )
 
 
-@put("/v1/runs/{runId}/cancellation", permission="discovery:write", errors=(NotFound,))
+@put("/v1/runs/{runId}/cancellation", permission="discovery:write", errors=(NotFound, Denied))
 async def cancel_run(
     run_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
 ) -> Cancellation:
-    """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished."""
+    """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished.
+
+    Those who see only their own leads cancel the runs that they opened.
+    """
     cancellation = await services.runs.cancel_as(uow.tx, run_id, caller.principal)
     return await record_cancellation(uow, cancellation)
 

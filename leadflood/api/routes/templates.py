@@ -40,6 +40,7 @@ async def list_templates(services: Services) -> Sequence[TemplateView]:
 @post(
     "/v1/templates",
     permission="templates:write",
+    also_needs=("messages:send",),
     status=HTTPStatus.CREATED,
     errors=(Invalid, Conflict),
 )
@@ -48,7 +49,8 @@ async def add_template(
 ) -> TemplateView:
     """Write a text, or a new version of the one with this name, channel and language.
 
-    Drafts are written from it from now on; what is drafted already stays as it is.
+    Drafts are written from it from now on; what is drafted already stays as it is. An autopilot
+    sends such drafts by itself, which is why this needs `messages:send` too.
     """
     template = await services.templates.add(uow.tx, body, caller.by)
     await uow.audit(

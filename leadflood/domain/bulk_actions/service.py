@@ -147,7 +147,7 @@ class BulkActionService:
         Raises: NotFound as `get`.
         """
         await _get_action(tx, run_id, principal)
-        return (await self._runs.cancel(tx, run_id, principal.by)).is_new
+        return (await self._runs.cancel_as(tx, run_id, principal)).is_new
 
     async def undo(
         self, uow: PublishingTransaction, run_id: UUID, principal: Principal

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,9 @@ from typing_extensions import override
 
 from leadflood.contracts.ports.people import PeopleQuery
 from leadflood.contracts.values import Micros
+from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.runs.schemas import Funnel, RunLimits
 from leadflood.engine.queue.event import Event
@@ -210,8 +212,8 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     provider_id: str
     status: RecordStatus
     reason: str | None
-    lead_id: UUID | None
-    said: dict[str, str]
+    lead_id: Annotated[UUID | None, needs(Permission.LEADS_READ)]
+    said: Annotated[dict[str, str], needs(Permission.LEADS_READ)]
 
 
 class PageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.discovery import repository
 from leadflood.domain.discovery.rules import hash_request
 from leadflood.domain.discovery.schemas import (
@@ -222,7 +223,7 @@ class SearchService:
             has_more=len(rows) > limit,
         )
 
-    async def cancel(self, tx: Tx, run_id: UUID, by: str) -> RunCancellation:
-        """Cancel a discovery run; searches are the whole team's. Raises: NotFound."""
+    async def cancel(self, tx: Tx, run_id: UUID, principal: Principal) -> RunCancellation:
+        """Cancel a discovery run. Raises: NotFound; Denied as `RunService.cancel_as`."""
         await self._discoveries.get(tx, run_id)
-        return await self._runs.cancel(tx, run_id, by)
+        return await self._runs.cancel_as(tx, run_id, principal)

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.ports.text import Claim
 from leadflood.contracts.values import Channel
+from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
 from leadflood.domain.leads.schemas.events import LeadEvent
 from leadflood.domain.sending.schemas import IntentState
@@ -70,7 +73,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     state: MessageState
     reason: str
     channel: Channel | None
-    to_address: str
+    to_address: Annotated[str, needs(Permission.LEADS_READ)]
     subject: str
     body: str
     parameters: tuple[str, ...]
@@ -140,7 +143,7 @@ class MessageDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A message with the facts that carry it and the problems of refused drafts."""
 
     message: MessageView
-    facts: tuple[FactView, ...]
+    facts: Annotated[tuple[FactView, ...], needs(Permission.LEADS_READ)]
     problems: tuple[DraftProblem, ...]
     version: int
 

@@ -35,7 +35,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `subject` is what they are about: what is kept of settled ones does not say, so only
     live and dead jobs are found by it; `stages` are those that may be about such a thing.
-    `owner`: of runs that are shared, or that this user has opened.
+    `owner`: of runs that this user has opened; with `subject`, of shared runs too, as jobs alone do
+    not say whether what they are about may be seen.
     """
 
     run_id: UUID | None = None

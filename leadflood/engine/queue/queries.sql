@@ -237,7 +237,7 @@ WHERE (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
   AND (:stage::text IS NULL OR stage = :stage::text)
   AND (:states::smallint[] IS NULL OR state = ANY (:states::smallint[]))
   AND (:owner::text IS NULL OR EXISTS (
-      SELECT FROM run WHERE run.id = recent.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
+      SELECT FROM run WHERE run.id = recent.run_id AND run.opened_by = :owner::text))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: find_stretch_end
@@ -260,7 +260,7 @@ FROM job WHERE state = 1 AND id < :before::uuid
   AND (:run_id::uuid IS NULL OR run_id = :run_id::uuid)
   AND (:stage::text IS NULL OR stage = :stage::text)
   AND (:owner::text IS NULL OR EXISTS (
-      SELECT FROM run WHERE run.id = job.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
+      SELECT FROM run WHERE run.id = job.run_id AND run.opened_by = :owner::text))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_ended_badly
@@ -283,7 +283,7 @@ FROM (
        AND NOT EXISTS (SELECT FROM history WHERE history.id = dead_letter.id)
      ORDER BY id DESC LIMIT :limit::int)) AS ended
 WHERE (:owner::text IS NULL OR EXISTS (
-      SELECT FROM run WHERE run.id = ended.run_id AND (run.is_shared OR run.opened_by = :owner::text)))
+      SELECT FROM run WHERE run.id = ended.run_id AND run.opened_by = :owner::text))
 ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_jobs_about

@@ -7,6 +7,7 @@ import pytest
 from leadflood.domain.auth.schemas.roles import Permission
 
 from tests.support.api import Client
+from tests.support.messaging import World
 
 pytestmark = pytest.mark.pg
 DENIED = "http.field.denied"
@@ -195,3 +196,40 @@ async def test_an_administrator_lifts_such_a_line_and_is_told_what_goes_after_al
 
     assert (line.status, line.json["dueSendCount"]) == (201, 0)
     assert (lifted.status, lifted.json["restoredSendCount"]) == (200, 0)
+
+
+async def test_a_key_that_writes_templates_or_approves_sends_nothing_without_the_right_to(
+    manager: Client, world: World
+) -> None:
+    text = {"name": uuid4().hex, "channel": "email", "subject": "Hi", "body": "{{ offer }}"}
+    lead = await world.lead(email=f"{uuid4()}@acme.example")
+    run_id = await world.run("hold")
+    await world.drafted([lead], run_id, await world.icp(autopilot=False))
+    [message] = (await manager.get(f"/v1/messages?runId={run_id}")).json["data"]
+    writer = await manager.key_of("templates:write", "messages:read")
+    approver = await manager.key_of("messages:approve", "messages:read")
+
+    written = await writer.post("/v1/templates", text)
+    approved = await approver.ask("PUT", f"/v1/messages/{message['id']}/approval")
+
+    assert (written.status, approved.status) == (403, 403)
+    assert "messages:send" in written.problem["detail"]
+    shown = (await manager.get(f"/v1/messages/{message['id']}")).json["message"]
+    assert (shown["state"], shown["intentId"]) == ("waiting", None)
+
+
+async def test_a_key_that_reads_messages_alone_sees_no_values_of_the_lead(
+    manager: Client, world: World
+) -> None:
+    lead = await world.lead(email=f"{uuid4()}@acme.example")
+    run_id = await world.run("hold")
+    await world.drafted([lead], run_id, await world.icp(autopilot=False))
+    key = await manager.key_of("messages:read")
+
+    [listed] = (await key.get(f"/v1/messages?runId={run_id}")).json["data"]
+    shown = (await key.get(f"/v1/messages/{listed['id']}")).json
+    whole = (await manager.get(f"/v1/messages/{listed['id']}")).json
+
+    assert "toAddress" not in {*listed, *shown["message"]}
+    assert "facts" not in shown
+    assert (whole["facts"], whole["message"]["toAddress"].endswith("@acme.example")) != ([], False)

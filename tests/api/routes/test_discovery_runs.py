@@ -175,6 +175,19 @@ async def test_an_inspection_shows_the_request_and_why_records_were_refused(
     assert (await api.post(f"/v1/discovery/runs/{uuid4()}/inspect", {})).status == 404
 
 
+async def test_an_inspection_shows_no_people_to_who_reads_no_leads(
+    node: Node, api: Client, icp_id: str
+) -> None:
+    run_id = await start_quietly(node, api, icp_id)
+    await commit_page(node, run_id, PeoplePage(people=(a_person("p-1"),), total=1, asked="{}"))
+    key = await (await api.client_of("MANAGER")).key_of("discovery:read")
+
+    [record] = (await key.post(f"/v1/discovery/runs/{run_id}/inspect", {})).json["records"]
+
+    assert record["providerId"] == "p-1"
+    assert not {"said", "leadId"} & record.keys()
+
+
 async def start_quietly(node: Node, api: Client, icp_id: str) -> UUID:
     """Start a run of whose pages only the test decides: its first job is taken away."""
     body = {"icpId": icp_id, "sends": "never", "providers": [], "again": True}

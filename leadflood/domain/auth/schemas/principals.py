@@ -56,6 +56,10 @@ class Visibility(msgspec.Struct, frozen=True):
         """Whether a run may be seen, with its jobs, events and notifications."""
         return run.is_shared or self.allows(run.opened_by)
 
+    def allows_change_of_run(self, run: OwnedRun) -> bool:
+        """Whether a run may be changed: also a shared one by whoever opened it alone."""
+        return self.allows(run.opened_by)
+
 
 EVERYTHING = Visibility()
 

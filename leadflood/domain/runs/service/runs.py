@@ -17,7 +17,7 @@ from leadflood.domain.runs.service.reports import RunReports
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.disk import DiskWatch
-from leadflood.engine.errors import NotFound
+from leadflood.engine.errors import Denied, NotFound
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.runs import NewRun, Run, RunFilter
@@ -148,8 +148,13 @@ class RunService:
         return RunCancellation(await runs.get(tx, run_id), is_new)
 
     async def cancel_as(self, tx: Tx, run_id: UUID, principal: Principal) -> RunCancellation:
-        """Cancel a run that the principal sees. Raises: NotFound."""
-        await get_visible(tx, run_id, principal.visibility)
+        """Cancel a run of the principal. Raises: NotFound; Denied for one of another."""
+        run = await get_visible(tx, run_id, principal.visibility)
+        if not principal.visibility.allows_change_of_run(run):
+            raise Denied(
+                "somebody else opened this run: ask them, or somebody who sees all leads",
+                code="run.of_another",
+            )
         return await self.cancel(tx, run_id, principal.by)
 
 
