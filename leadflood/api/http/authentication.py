@@ -43,6 +43,10 @@ class Authenticator:
             return OPERATOR
         return principal
 
+    async def is_genuine(self, request: web.Request) -> bool:
+        """Whether the credential was made here, whether or not it still is in force."""
+        return await self._credentials.is_genuine(_read_credential(request))
+
     async def find(self, request: web.Request) -> Principal:
         """Look the credential up. Raises: Unauthenticated, Throttled."""
         credential = _read_credential(request)

@@ -8,15 +8,15 @@ from aiohttp import web
 
 from leadflood.api.http.authentication import Authenticator
 from leadflood.api.http.client_address import ORIGIN
-from leadflood.api.http.rate_limit import RateLimiter, RateQuota, tightest
+from leadflood.api.http.rate_limit import AddressUse, RateLimiter, RateQuota, tightest
 from leadflood.api.http.request_context import NOBODY, RESPONSE_HEADERS, Caller
 from leadflood.api.http.routing import Route
 from leadflood.api.http.websocket_tickets import TicketService
 from leadflood.domain.auth.schemas.principals import Principal
-from leadflood.engine.errors import Denied
+from leadflood.engine.errors import Denied, Unauthenticated
 
 EARLY = "auth"
-"""The class of routes that are limited by address before anything is looked at."""
+"""The class of routes on which whoever is in force is limited by caller alone."""
 
 Recheck = Callable[[], Awaitable[Principal]]
 
@@ -39,24 +39,39 @@ class Authorizer:
     async def authorize(self, request: web.Request, route: Route) -> Principal:
         """Return who asks, if they may.
 
-        What costs a question to the database is limited by address before it is asked; a session
-        that was looked up a moment ago has its own limit, whatever others behind its address do.
+        A credential that may be made up is limited by address before the database is asked. What
+        is in force is limited apart from it, whatever others behind its address do.
         Raises: Unauthenticated, Denied, HttpRefused, Throttled.
         """
-        address = request[ORIGIN].address
         if route.is_open:
-            _show_quota(request, self._limiter.count_address(route.rate, address))
+            _show_quota(request, self._count_address(request, route, AddressUse.OPEN))
             return NOBODY
+        principal = await self._find_principal(request, route)
         by_address = None
-        principal = self._authenticator.recall(request)
-        if principal is None:
-            by_address = self._limiter.count_address(route.rate, address)
-            principal = await self._authenticator.find(request)
-        elif route.rate != EARLY and not self._limiter.is_free(principal):
-            by_address = self._limiter.count_address(route.rate, address)
+        if route.rate != EARLY and not self._limiter.is_free(principal):
+            by_address = self._count_address(request, route, AddressUse.IN_FORCE)
         _show_quota(request, by_address, self._limiter.count_caller(route.rate, principal))
         require_permission(route, principal)
         return principal
+
+    async def _find_principal(self, request: web.Request, route: Route) -> Principal:
+        principal = self._authenticator.recall(request)
+        if principal is not None:
+            return principal
+        is_genuine = await self._authenticator.is_genuine(request)
+        if not is_genuine:
+            _show_quota(request, self._count_address(request, route, AddressUse.REFUSED))
+        try:
+            return await self._authenticator.find(request)
+        except Unauthenticated:
+            if is_genuine:
+                _show_quota(request, self._count_address(request, route, AddressUse.REFUSED))
+            raise
+
+    def _count_address(
+        self, request: web.Request, route: Route, use: AddressUse
+    ) -> RateQuota | None:
+        return self._limiter.count_address(route.rate, request[ORIGIN].address, use)
 
     async def authorize_stream(
         self, request: web.Request, route: Route, ticket: str, tickets: TicketService
@@ -65,8 +80,7 @@ class Authorizer:
         if not ticket:
             principal = await self.authorize(request, route)
             return principal, lambda: self._authenticator.authenticate(request)
-        address = request[ORIGIN].address
-        _show_quota(request, self._limiter.count_address(route.rate, address))
+        _show_quota(request, self._count_address(request, route, AddressUse.OPEN))
         holder = await tickets.redeem(ticket)
         return holder.principal, lambda: tickets.find_principal(holder)
 

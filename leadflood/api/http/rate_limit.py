@@ -6,6 +6,7 @@ a shared count would cost each request a round trip. With several processes each
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from math import ceil
 
 import msgspec
@@ -48,6 +49,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public: RateClass = RateClass(Rate(0.0), Rate(120.0, 60))
     watch: RateClass = RateClass(Rate(240.0, 60), Rate(600.0, 120))
     limits_operator: bool = False
+
+
+class AddressUse(StrEnum):
+    """What the requests of an address are counted apart by, so that none shuts out another."""
+
+    OPEN = "open"
+    REFUSED = "refused"
+    IN_FORCE = "in force"
 
 
 class RateQuota(msgspec.Struct, frozen=True):
@@ -120,10 +129,14 @@ class RateLimiter:
         self._callers = {name: Meter(limit.caller, clock) for name, limit in classes.items()}
         self._addresses = {name: Meter(limit.address, clock) for name, limit in classes.items()}
 
-    def count_address(self, name: str, address: str) -> RateQuota | None:
-        """Count a request of an address, before anybody knows whose it is. Raises: Throttled."""
+    def count_address(
+        self, name: str, address: str, use: AddressUse = AddressUse.OPEN
+    ) -> RateQuota | None:
+        """Count a request of an address, apart by its use. Raises: Throttled."""
         meter = self._addresses.get(name)
-        return None if meter is None else _checked(meter.count(bucket_of(address)), "this address")
+        if meter is None:
+            return None
+        return _checked(meter.count(f"{use} {bucket_of(address)}"), "this address")
 
     def count_caller(self, name: str, principal: Principal) -> RateQuota | None:
         """Count a request of a user or a key. Raises: Throttled."""

@@ -206,6 +206,29 @@ async def test_a_flood_behind_an_address_does_not_stop_the_sessions_behind_it(no
     assert (proved.status, renewed.status) == (200, 200)
 
 
+@pytest.mark.parametrize("path", ["/v1/icps", "/v1/auth/sessions", "/metrics"])
+async def test_refused_credentials_behind_an_address_do_not_stop_what_is_in_force_there(
+    node: Node, path: str
+) -> None:
+    limits = Settings(normal=FEW, auth=FEW, watch=FEW)
+    async with running_api(node) as unlimited, running_api(node, rates=limits) as api:
+        user = await unlimited.client_of("ADMIN")
+        created = await user.post("/v1/api-keys", {"name": "k", "scopes": ["icps:read"]})
+        key = api.holding(created.json["secret"])
+        credentials = ["x", f"lf_{uuid4().hex}_{'0' * 64}", user.credential[:-4] + "AAAA"] * 2
+
+        await unlimited.holding(key.credential).get("/v1/icps")
+        flood = [(await api.holding(credential).get(path)).status for credential in credentials]
+        node.storage.accounts.use.credentials.forget()
+        mine = [
+            (await api.holding(user.credential).get(path)).status,
+            (await key.get("/v1/icps")).status,
+        ]
+
+    assert flood == [401, 401, 401, 429, 429, 429]
+    assert mine == [200, 200]
+
+
 async def test_guesses_at_tickets_are_limited_by_address(node: Node) -> None:
     async with running_api(node, rates=Settings(normal=FEW)) as api:
         statuses = []

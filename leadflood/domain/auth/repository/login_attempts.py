@@ -38,7 +38,7 @@ class FailureCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     `for_account`, `account_since`: how many for the account, and since when.
     `from_origin`, `origin_since`: how many from the origin, and since when.
-    `for_pair`: how many for the account from the origin, and `pair_since`.
+    `for_pair`: how many for the account from the origin, and `pair_latest`: when the last was.
     `is_known`: whether the account has logged in from the network before.
     """
 
@@ -47,7 +47,7 @@ class FailureCounts(msgspec.Struct, frozen=True, kw_only=True):
     from_origin: int
     origin_since: datetime | None
     for_pair: int
-    pair_since: datetime | None
+    pair_latest: datetime | None
     is_known: bool
 
 

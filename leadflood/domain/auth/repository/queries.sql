@@ -296,9 +296,9 @@ SELECT
     (SELECT count(*) FROM login_attempt
         WHERE account = :account::bytea AND origin = :origin::text
             AND at > :since::timestamptz) AS for_pair,
-    (SELECT min(at) FROM login_attempt
+    (SELECT max(at) FROM login_attempt
         WHERE account = :account::bytea AND origin = :origin::text
-            AND at > :since::timestamptz) AS pair_since,
+            AND at > :since::timestamptz) AS pair_latest,
     EXISTS (SELECT FROM known_address
         WHERE user_id = :user_id::uuid AND address = :network::text) AS is_known
 

@@ -17,7 +17,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `recheck_seconds`: how long a principal's rights are cached.
     `leeway_seconds`: how far the clocks of nodes may differ.
     `account_failures`: failed logins of an account that close it to addresses it never logged in
-    from.
+    from; from those, and in a session, each further one is followed by a growing wait.
     `address_failures`: failed logins from an address that close that address.
     `failure_minutes`: how long a failed login counts.
     `argon2_memory_kib`, `argon2_passes`: cost of a password hash.

@@ -13,6 +13,7 @@ import msgspec
 
 from leadflood.domain.auth.repository import principals
 from leadflood.domain.auth.rules import access_tokens
+from leadflood.domain.auth.rules.access_tokens import Claims
 from leadflood.domain.auth.rules.api_keys import ApiKeyParts, hash_secret, parse_api_key
 from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind
 from leadflood.domain.auth.schemas.settings import Settings
@@ -45,6 +46,7 @@ class Credentials:
         self._leeway = timedelta(seconds=settings.leeway_seconds)
         self._cache: OrderedDict[str, _Verified] = OrderedDict()
         self._epoch = 0
+        self._keys_in_force: OrderedDict[str, None] = OrderedDict()
 
     def recall(self, credential: str) -> Principal | None:
         """Return the holder of a credential verified a moment ago; None: verify it."""
@@ -52,6 +54,15 @@ class Credentials:
         if verified is None or REAL_TIME.monotonic() >= verified.stale_at:
             return None
         return verified.principal if self._clock.now() < verified.expires_at else None
+
+    async def is_genuine(self, credential: str) -> bool:
+        """Whether a credential was made here, without a look at whether it still is in force.
+
+        A token by its signature, a key by having been in force when it was last looked up.
+        """
+        if parse_api_key(credential):
+            return credential in self._keys_in_force
+        return await self._read_claims(credential) is not None
 
     async def find(self, credential: str) -> Principal | None:
         """Find the holder of a credential; None when it is not valid now."""
@@ -62,7 +73,9 @@ class Credentials:
         verified = await self._verify(credential)
         if verified is None:
             self._cache.pop(credential, None)
+            self._keys_in_force.pop(credential, None)
             return None
+        self._remember_key(credential, verified)
         if epoch == self._epoch:  # else rights were changed while we read them
             self._remember(credential, verified)
         return verified.principal
@@ -93,23 +106,35 @@ class Credentials:
         if len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
 
+    def _remember_key(self, credential: str, verified: _Verified) -> None:
+        if verified.principal.kind is PrincipalKind.KEY:
+            self._keys_in_force[credential] = None
+            self._keys_in_force.move_to_end(credential)
+            if len(self._keys_in_force) > MAX_CACHED:
+                self._keys_in_force.popitem(last=False)
+
     async def _verify(self, credential: str) -> _Verified | None:
         key = parse_api_key(credential)
         return await (self._verify_key(key) if key else self._verify_token(credential))
 
     async def _verify_token(self, token: str) -> _Verified | None:
         stale_at = REAL_TIME.monotonic() + self._recheck_seconds
-        kid = access_tokens.find_kid(token)
-        key = None if kid is None else await self._signing_keys.find(kid)
-        now = self._clock.now()
-        claims = None if key is None else access_tokens.verify(token, key, now, self._leeway)
+        claims = await self._read_claims(token)
         if claims is None:
             return None
+        now = self._clock.now()
         principal = await principals.find_session_principal(self._db, claims.sid, now)
         if principal is None or principal.user_id != claims.sub:
             return None
         expires_at = datetime.fromtimestamp(claims.exp, UTC) + self._leeway
         return _Verified(principal, expires_at, stale_at)
+
+    async def _read_claims(self, token: str) -> Claims | None:
+        kid = access_tokens.find_kid(token)
+        key = None if kid is None else await self._signing_keys.find(kid)
+        if key is None:
+            return None
+        return access_tokens.verify(token, key, self._clock.now(), self._leeway)
 
     async def _verify_key(self, parts: ApiKeyParts) -> _Verified | None:
         stale_at, now = REAL_TIME.monotonic() + self._recheck_seconds, self._clock.now()

@@ -3,9 +3,10 @@
 An attempt is stored as a failure before it is verified and deleted when it succeeds, under a lock
 for its account and origin: a thousand at once are counted like a thousand in a row. Too many from
 one address close that address, and too many for one account close that account, to those who never
-logged in to it from there. Who did has an allowance of their own there, and so has each session:
-the guesses of strangers, behind the same address or elsewhere, keep nobody out. Stored in the
-database: all nodes count together, and a restart forgets nothing.
+logged in to it from there. Who did is counted apart there, and so is each session: they wait for
+seconds, longer after each failure and a minute at most, so that the guesses of strangers, behind
+the same address or elsewhere, keep nobody out. Stored in the database: all nodes count together,
+and a restart forgets nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -27,6 +28,9 @@ from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Throttled
 from leadflood.engine.ids import Ids
+
+MAX_WAIT_SECONDS = 60.0
+"""How long the failures of others behind a known address, or in a session, delay its owner."""
 
 
 class AttemptOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +85,8 @@ class LoginThrottle:
             network=origin.network,
             user_id=user_id,
         )
-        await self._check(parts.db, attempt)
-        async with parts.passwords.slot():
+        is_known = await self._check(parts.db, attempt)
+        async with parts.passwords.slot(is_known=is_known):
             async with parts.db.transaction() as tx:
                 for subject in sorted((attempt.account.hex(), attempt.origin)):
                     await lock_subject(tx, subject)
@@ -106,28 +110,36 @@ class LoginThrottle:
             tx, user_id, client_network(address), self._parts.clock.now()
         )
 
-    async def _check(self, db: Reader, attempt: LoginAttempt) -> None:
+    async def _check(self, db: Reader, attempt: LoginAttempt) -> bool:
+        """Return whether the attempt is in a session or from a known address. Raises: Throttled."""
         since = self._parts.clock.now() - self._window
         counts = await login_attempts.count_login_attempts(db, attempt, since)
         if attempt.is_in_session or counts.is_known:
             self._check_pair(counts, is_in_session=attempt.is_in_session)
-            return
+            return True
         if counts.from_origin >= self._address_failures:
-            raise self._throttled("from this address", counts.origin_since)
+            raise self._throttled("from this address", self._end_of_window(counts.origin_since))
         if counts.for_account >= self._account_failures:
             raise self._throttled(
-                "for this account (it stays open where it logged in before)", counts.account_since
+                "for this account (it stays open where it logged in before)",
+                self._end_of_window(counts.account_since),
             )
+        return False
 
     def _check_pair(self, counts: FailureCounts, *, is_in_session: bool) -> None:
-        allowance = self._account_failures if is_in_session else self._address_failures
-        if counts.for_pair >= allowance:
+        doublings = counts.for_pair - self._account_failures
+        if doublings < 0 or counts.pair_latest is None:
+            return
+        wait = timedelta(seconds=min(2.0 ** min(doublings, 10), MAX_WAIT_SECONDS))
+        if self._parts.clock.now() < counts.pair_latest + wait:
             scope = "in this session" if is_in_session else "for this account from this address"
-            raise self._throttled(scope, counts.pair_since)
+            raise self._throttled(scope, counts.pair_latest + wait)
 
-    def _throttled(self, scope: str, since: datetime | None) -> Throttled:
-        now = self._parts.clock.now()
-        wait_seconds = ((since or now) + self._window - now).total_seconds()
+    def _end_of_window(self, since: datetime | None) -> datetime:
+        return (since or self._parts.clock.now()) + self._window
+
+    def _throttled(self, scope: str, until: datetime) -> Throttled:
+        wait_seconds = (until - self._parts.clock.now()).total_seconds()
         return Throttled(
             f"too many logins failed {scope}: wait as Retry-After says",
             max(wait_seconds, 1.0),

@@ -1,14 +1,16 @@
 """Password hashing: argon2id, in few threads with a short queue.
 
 A flood of logins takes half of the cores at most, and nobody waits for long: who would is turned
-away. Judging how guessable a new password is costs as much, so it takes such a thread too.
+away. Strangers pass a gate as wide as the threads are many and wait there: whoever is known waits
+for those at work, never behind a crowd of strangers. Judging how guessable a new password is costs
+as much, so it takes such a thread too.
 
 Source: RFC 9106 (argon2id); parameters from OWASP's password storage page, read 2026-11.
 """
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import anyio
@@ -39,26 +41,25 @@ class Passwords:
             parallelism=1,
         )
         self._free_slots: Semaphore | None = None
+        self._gate: Semaphore | None = None
         self._dummy_hash = ""
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot for hashing while the block runs.
+    async def slot(self, *, is_known: bool = True) -> AsyncIterator[None]:
+        """Hold a slot for hashing while the block runs; strangers (not `is_known`) come last.
 
         Waits: for a slot, briefly. Raises: Transient when too many wait, or too long.
         """
-        if self._free_slots is None:  # made late, because a semaphore belongs to an event loop
-            self._free_slots = Semaphore(MAX_THREADS)
-        if self._free_slots.statistics().tasks_waiting >= MAX_WAITING:
-            raise _busy()
-        with anyio.move_on_after(MAX_WAIT_SECONDS) as waiting:
-            await self._free_slots.acquire()
-        if waiting.cancelled_caught:
-            raise _busy()
-        try:
+        if self._free_slots is None or self._gate is None:  # late: they belong to an event loop
+            self._free_slots, self._gate = Semaphore(MAX_THREADS), Semaphore(MAX_THREADS)
+        async with AsyncExitStack() as held:
+            with anyio.move_on_after(MAX_WAIT_SECONDS) as waiting:
+                if not is_known:
+                    await _take(self._gate, held)
+                await _take(self._free_slots, held)
+            if waiting.cancelled_caught:
+                raise _busy()
             yield
-        finally:
-            self._free_slots.release()
 
     async def check(self, password: str, email: str) -> None:
         """Refuse a new password that is easily guessed. Raises: Invalid, Transient."""
@@ -94,6 +95,12 @@ class Passwords:
             return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+async def _take(semaphore: Semaphore, held: AsyncExitStack) -> None:
+    if semaphore.statistics().tasks_waiting >= MAX_WAITING:
+        raise _busy()
+    await held.enter_async_context(semaphore)
 
 
 def _busy() -> Transient:

@@ -51,6 +51,30 @@ async def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
     assert len(hashed) == MAX_WAITING
 
 
+async def test_a_crowd_of_strangers_keeps_nobody_waiting_who_is_known() -> None:
+    passwords, order, may_end = Passwords(CHEAP), list[str](), anyio.Event()
+
+    async def hold(name: str) -> None:
+        async with passwords.slot(is_known=name == "known"):
+            order.append(name)
+            await may_end.wait()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(MAX_THREADS + MAX_WAITING):
+            group.start_soon(hold, "stranger")
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(Transient):
+            await hold("stranger")
+        for _ in range(MAX_WAITING):
+            group.start_soon(hold, "known")
+        await anyio.wait_all_tasks_blocked()
+        may_end.set()
+
+    assert order[:MAX_THREADS] == ["stranger"] * MAX_THREADS
+    assert order[MAX_THREADS:][:MAX_WAITING] == ["known"] * MAX_WAITING
+    assert len(order) == MAX_THREADS + 2 * MAX_WAITING
+
+
 async def test_nobody_waits_for_long_however_slow_the_machine_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
