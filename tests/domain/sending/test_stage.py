@@ -403,6 +403,35 @@ async def test_after_hold_answered_no_intent_leaves_ready_whatever_is_in_flight(
     assert sending.counts.get(IntentState.READY, 0) + len(listed) == len(events)
 
 
+async def test_nothing_is_sent_without_the_switch(world: World) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.db.execute(sql("DELETE FROM switch WHERE name = 'sending'"))
+
+    assert [type(decision) for decision in await world.authorize(job)] == [Defer]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE run SET sends = 'never'", "run.never_sends"),
+        ("UPDATE message SET state = 'rejected'", "message.not_approved"),
+        ("UPDATE lead SET deleted_at = created_at", "lead.deleted"),
+    ],
+)
+async def test_what_changed_since_the_approval_stops_the_send(
+    world: World, change: str, code: str
+) -> None:
+    [event] = await world.approved()
+    job = await world.load_send(event)
+    await world.db.execute(sql(change))
+
+    [decision] = await world.authorize(job)
+
+    assert isinstance(decision, Deny)
+    assert decision.code == code
+
+
 async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world: World) -> None:
     [event] = await world.approved()
     job = await world.load_send(event)

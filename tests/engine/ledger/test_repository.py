@@ -18,7 +18,7 @@ from leadflood.engine.ledger.budgets import find_budgets
 from leadflood.engine.ledger.caps import Settings
 from leadflood.engine.ledger.lines import list_lines, sum_lines
 from leadflood.engine.ledger.rate_limits import PostgresAllowance
-from leadflood.engine.ledger.repository import PostgresLedger
+from leadflood.engine.ledger.repository import SQL, PostgresLedger
 from leadflood.engine.net.calls import BulkCallItem, BulkReply, Reply
 from leadflood.engine.net.ledger_port import (
     LedgerQuestion,
@@ -292,6 +292,16 @@ async def test_a_node_is_not_evicted_while_it_buys(database: Database) -> None:
             await evict()
 
     assert await evict() == 1
+
+
+async def test_budgets_stay_locked_while_they_are_checked(database: Database) -> None:
+    await database.execute(sql("INSERT INTO budget (scope) VALUES ('day:x')"))
+
+    async with database.transaction() as first, database.transaction() as second:
+        await first.fetch(SQL.lock_budgets, scopes=["day:x"])
+        await second.limit_lock_waits(0.02)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await second.fetch(SQL.lock_budgets, scopes=["day:x"])
 
 
 async def test_an_allowance_is_handed_out_by_one_process_at_a_time(database: Database) -> None:
