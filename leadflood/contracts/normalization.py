@@ -6,7 +6,8 @@ addresses are checked for syntax only.
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import phonenumbers
@@ -43,21 +44,11 @@ _PLAIN_EMAIL = re.compile(
 """Most addresses: taken without the whole check, which costs 35 µs (tested to agree with it)."""
 _SPECIAL_ENDS = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 
-FREE_MAIL = frozenset(
-    """
-    gmail.com googlemail.com yahoo.com yahoo.co.uk yahoo.fr yahoo.de yahoo.it yahoo.es yahoo.co.in
-    yahoo.co.jp ymail.com rocketmail.com hotmail.com hotmail.co.uk hotmail.fr hotmail.de hotmail.it
-    hotmail.es outlook.com outlook.fr outlook.de live.com live.co.uk live.fr live.nl msn.com aol.com
-    icloud.com me.com mac.com proton.me protonmail.com pm.me gmx.de gmx.net gmx.com gmx.at gmx.ch
-    web.de t-online.de freenet.de mail.com mail.ru yandex.ru yandex.com qq.com 163.com 126.com
-    sina.com foxmail.com naver.com daum.net hanmail.net orange.fr wanadoo.fr free.fr sfr.fr
-    laposte.net libero.it virgilio.it tiscali.it bluewin.ch telenet.be skynet.be ziggo.nl kpnmail.nl
-    planet.nl btinternet.com sky.com virginmedia.com comcast.net verizon.net att.net sbcglobal.net
-    cox.net bellsouth.net charter.net earthlink.net rediffmail.com fastmail.com hey.com tutanota.com
-    tuta.io zoho.com hushmail.com inbox.lv seznam.cz wp.pl o2.pl onet.pl interia.pl uol.com.br
-    bol.com.br terra.com.br duck.com
-    """.split()  # noqa: SIM905 - a list literal would fill a page
-)
+FREE_MAIL = frozenset(Path(__file__).with_name("free_mail.txt").read_text("ascii").split())
+"""Domains that everybody gets an address at: mail providers, and tenants of mail services.
+
+They are written as registrable domains, one a line, sorted.
+"""
 
 _NAMES_BY_COUNTRY = {
     "AE": "uae",
@@ -127,9 +118,22 @@ def registrable_domain(text: str) -> str | None:
 
 
 def is_shared_domain(text: str) -> bool:
-    """Whether a domain is nobody's own: a public suffix (`de`, `co.uk`) or a mail provider's."""
+    """Whether a domain is nobody's own.
+
+    It is a public suffix (`de`, `co.uk`), a hosting platform's (`github.io`, and `amazonaws.com`,
+    below which such suffixes stand), or a mail provider's.
+    """
     domain = registrable_domain(text)
-    return domain is None or domain in FREE_MAIL
+    return domain is None or domain in FREE_MAIL or domain in _platform_domains()
+
+
+@cache
+def _platform_domains() -> frozenset[str]:
+    """Return the domains below which the public suffix list has private suffixes."""
+    labels = (suffix.lstrip("!").split(".") for suffix in _SUFFIXES.tlds)
+    return frozenset(
+        ".".join(parts[start:]) for parts in labels for start in range(1, len(parts) - 1)
+    )
 
 
 @lru_cache(maxsize=8192)

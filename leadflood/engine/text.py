@@ -18,6 +18,12 @@ _LOOSE_JOINER = "(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
 _HIDDEN = re.compile(f"[{_HIDDEN_SIGNS}]|{_LOOSE_JOINER}")
 _BREAK = re.compile(f"[{_BREAKS}]+")
 _ODD_BREAK = re.compile("[\v\f\x1c-\x1f\x85\u2028\u2029]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_MARKS = re.compile("[\u061c\u200e\u200f]")
+# A soft hyphen within a word shows where it may be broken; tags behind a black flag name a region.
+_IN_PLACE = re.compile(
+    "(?<=[^\\W\\d_])\u00ad(?=[^\\W\\d_])|(?<=\U0001f3f4)[\U000e0020-\U000e007e]{1,8}\U000e007f"
+)
 # Readers of mail write another text in the place of one.
 _ENCODED_WORD = re.compile(r"=\?(?=[^?\s]*\?[bBqQ]\?)")
 
@@ -44,11 +50,33 @@ def one_line(text: str) -> str:
 
 
 def is_one_line(text: str) -> bool:
-    """Whether a text is one line already, but for spaces around it."""
-    return one_line(text) == text.strip(" ")
+    """Whether a text is one line already, but for spaces around it and signs that do no harm."""
+    shown = _without_harmless(text)
+    return one_line(shown) == shown.strip(" ")
+
+
+def header_line(text: str) -> str:
+    """Return a text as one line fit for a header, with the signs that its language needs."""
+    return text.strip() if is_one_line(text) else one_line(text)
+
+
+def has_line_break(text: str) -> bool:
+    """Whether a text has more than one line, or a tab."""
+    return _BREAK.search(text) is not None
 
 
 def hidden_signs(text: str) -> list[str]:
     """List the signs of a text of many lines that its reader would not see (`U+202E`)."""
-    signs = {*_HIDDEN.findall(text), *_ODD_BREAK.findall(text)}
+    signs = {*_HIDDEN.findall(_without_harmless(text)), *_ODD_BREAK.findall(text)}
     return [f"U+{ord(sign):04X}" for sign in sorted(signs)]
+
+
+def _without_harmless(text: str) -> str:
+    """Return a text without the hidden signs that it may have where they stand.
+
+    Marks of direction belong to a text with letters that run from right to left.
+    """
+    if text.isascii():
+        return text
+    shown = _IN_PLACE.sub("", text)
+    return _MARKS.sub("", shown) if _RIGHT_TO_LEFT.search(shown) else shown

@@ -49,7 +49,7 @@ from leadflood.engine.net.connection_pool import (
     Settings as PoolSettings,
     TooMany,
 )
-from leadflood.engine.text import is_one_line, make_storable, one_line
+from leadflood.engine.text import header_line, is_one_line, make_storable, one_line
 
 SPEC = ProviderSpec(
     name="smtp",
@@ -352,7 +352,7 @@ def build_mail(message: OutgoingMessage, now: datetime) -> EmailMessage:
     mail["To"] = _address("to", message.to, message.to_name)
     if message.reply_to:
         mail["Reply-To"] = _address("reply_to", message.reply_to, "")
-    mail["Subject"] = one_line(message.subject)
+    mail["Subject"] = header_line(message.subject)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = message.reference
     for name, value in _unsubscribe(message):

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings, strategies as st
+from leadflood.contracts import normalization
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization import (
     FREE_MAIL,
     MOST_TAG_CHARS,
     company_domain,
     domain_of_email,
+    is_shared_domain,
     name_key,
     normalize,
     normalize_email,
@@ -102,6 +104,23 @@ def test_free_mail_is_nobodys_company() -> None:
     assert [company_domain(domain) for domain in FREE_MAIL] == [None] * len(FREE_MAIL)
     assert domain_of_email("ann@gmail.com") is None
     assert domain_of_email("ann@mail.acme.de") == "acme.de"
+    assert {registrable_domain(domain) for domain in FREE_MAIL} == FREE_MAIL
+    assert (Path(normalization.__file__).parent / "free_mail.txt").read_text().split() == sorted(
+        FREE_MAIL
+    )
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        *("de", "co.uk", "github.io", "s3.amazonaws.com", "amazonaws.com", "onmicrosoft.com"),
+        *("arcor.de", "posteo.de", "mailbox.org", "fastmail.fm", "yandex.by", "zoho.eu", "hey.com"),
+        *("tutanota.com", "orange.fr", "libero.it", "naver.com", "163.com", "seznam.cz", "wp.pl"),
+    ],
+)
+def test_a_domain_that_many_share_is_nobody_s_own(domain: str) -> None:
+    assert is_shared_domain(domain)
+    assert not is_shared_domain(f"acme-{domain.partition('.')[0]}.de")
 
 
 @pytest.mark.parametrize(

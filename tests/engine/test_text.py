@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 from leadflood.engine.text import (
+    header_line,
     hidden_signs,
     is_one_line,
     is_storable,
@@ -66,3 +67,31 @@ def test_any_text_becomes_a_line_that_stays_the_same(text: str) -> None:
 def test_hidden_signs_are_named_but_line_breaks_are_not_hidden() -> None:
     assert hidden_signs("Hi\u202e,\n\tgood\u2028day\u200b") == ["U+200B", "U+2028", "U+202E"]
     assert not hidden_signs("Hi,\r\n\tgood day \U0001f468\u200d\U0001f469")
+
+
+HEBREW = "\u05e9\u05d0\u05dc\u05d4 \u05e2\u05dc C++\u200f!"
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+
+
+@pytest.mark.parametrize("text", [HEBREW, "Donau\u00addampf\u00adschiff", f"From {SCOTLAND}"])
+def test_signs_that_a_language_needs_are_kept_where_they_belong(text: str) -> None:
+    assert is_one_line(text)
+    assert header_line(text) == text
+    assert not hidden_signs(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("A question\u200f", "U+200F"),
+        (f"{HEBREW}\u202e", "U+202E"),
+        (f"{HEBREW}\u2067", "U+2067"),
+        (f"{HEBREW}\u200b", "U+200B"),
+        ("\u00adA question", "U+00AD"),
+        ("A\U000e0067 question", "U+E0067"),
+    ],
+)
+def test_signs_that_only_hide_are_named(text: str, sign: str) -> None:
+    assert not is_one_line(text)
+    assert hidden_signs(text) == [sign]
+    assert header_line(text) == one_line(text)

@@ -1,7 +1,8 @@
 """Decoding: bodies, queries and paths into what handlers declare, or a refusal that says why."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC
 from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -48,13 +49,29 @@ def decode_query(pairs: Sequence[tuple[str, str]], kind: type[_QueryT]) -> _Quer
             raise _invalid_query(name, f"{name}: leave it out to ask for nothing", "leave it out")
         params[name] = value
     struct: Any = kind  # mypy does not know that a class is hashable
-    for name in _instants_of(struct) & params.keys():
+    instants = _instants_of(struct)
+    for name in instants & params.keys():
         if _NUMBER.fullmatch(params[name]):
             raise _invalid_query(name, f"{name}: {_INSTANT}", _INSTANT)
     try:
-        return msgspec.convert(params, kind, strict=False)
+        query = msgspec.convert(params, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _does_not_fit(str(error), "http.query.invalid") from error
+    _require_instants(query, instants & params.keys())
+    return query
+
+
+def _require_instants(query: Any, names: Iterable[str]) -> None:
+    """Refuse an instant that is beyond the calendar in UTC. Raises: HttpRefused."""
+    for field in msgspec.structs.fields(query):
+        if field.encode_name in names:
+            try:
+                getattr(query, field.name).astimezone(UTC)
+            except OverflowError as error:
+                text = "is beyond the years 1 to 9999 in UTC"
+                raise _invalid_query(
+                    field.encode_name, f"{field.encode_name} {text}", text
+                ) from error
 
 
 @cache

@@ -94,12 +94,17 @@ async def test_a_key_that_imports_updates_no_lead(manager: Client) -> None:
 
     refused = await key.ask("PUT", f"{path}/mapping", update)
     by_default = await key.ask("PUT", f"{path}/mapping", {"enrich": False})
+    by_manager = await manager.ask("PUT", f"{path}/mapping", {"enrich": False})
     await manager.ask("PUT", f"{path}/mapping", update)
     of_another = await key.post(f"{path}/start")
     await key.ask("PUT", f"{path}/mapping", {"onDuplicate": "skip", "enrich": False})
     started = await key.post(f"{path}/start")
 
-    assert {refused.status, by_default.status, of_another.status} == {403}
+    assert {refused.status, of_another.status} == {403}
+    assert [answer.json["mapping"]["onDuplicate"] for answer in (by_default, by_manager)] == [
+        "skip",
+        "update",
+    ]
     assert started.status == 202
 
 

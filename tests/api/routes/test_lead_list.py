@@ -212,6 +212,17 @@ async def test_the_first_and_last_instant_are_accepted(firm: Firm, edge: str) ->
     assert {len(after["data"]), len(before["data"])} == {0, 5}
 
 
+@pytest.mark.parametrize("name", ["createdAfter", "createdBefore"])
+@pytest.mark.parametrize("edge", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00%2B01:00"])
+async def test_an_instant_beyond_the_calendar_is_refused_by_its_name(
+    api: Client, name: str, edge: str
+) -> None:
+    refused = await api.get(f"/v1/leads?{name}={edge}")
+
+    assert (refused.status, refused.problem["code"]) == (422, "http.query.invalid")
+    assert refused.problem["fields"][0]["path"] == name
+
+
 async def test_tags_and_owners_narrow_a_list(firm: Firm, node_database: Database) -> None:
     owner = str(uuid4())
     await node_database.execute(

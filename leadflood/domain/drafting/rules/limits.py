@@ -12,7 +12,7 @@ from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.vocabulary import FORBIDDEN_PHRASES
 from leadflood.domain.drafting.schemas import DraftProblem
-from leadflood.engine.text import hidden_signs, is_one_line
+from leadflood.engine.text import has_line_break, hidden_signs, is_one_line
 
 MAX_PARAMETER = 1024
 MAX_CLAIMS = 30
@@ -91,8 +91,10 @@ def _check_letter(request: DraftRequest, draft: Draft) -> Iterator[DraftProblem]
         yield DraftProblem("subject.too_long", f"{len(draft.subject)} of {request.max_subject}")
     if len(draft.body) > request.max_body:
         yield DraftProblem("body.too_long", f"{len(draft.body)} of {request.max_body}")
-    if not is_one_line(draft.subject):
-        yield DraftProblem("subject.line_break", "write the subject on one line, all of it visible")
+    if has_line_break(draft.subject):
+        yield DraftProblem("subject.line_break", "write the subject on one line")
+    elif not is_one_line(draft.subject):
+        yield DraftProblem("subject.hidden", f"leave out {_name_hidden(draft.subject)}")
     if draft.parameters:
         yield DraftProblem("parameters.unwanted", "parameters belong to WhatsApp templates")
 
@@ -106,10 +108,19 @@ def _check_parameters(request: DraftRequest, draft: Draft) -> Iterator[DraftProb
             yield DraftProblem("parameter.empty", name)
         if len(parameter) > MAX_PARAMETER:
             yield DraftProblem("parameter.too_long", name)
-        if not is_one_line(parameter):
+        if has_line_break(parameter):
             yield DraftProblem("parameter.line_break", name)
+        elif not is_one_line(parameter):
+            yield DraftProblem("parameter.hidden", f"{name}: {_name_hidden(parameter)}")
         if _SPACES.search(parameter):
             yield DraftProblem("parameter.spaces", name)
+
+
+def _name_hidden(part: str) -> str:
+    signs = hidden_signs(part)[:8]
+    if signs:
+        return f"the hidden sign {' '.join(signs)}"
+    return "what readers of mail decode to another text: =?charset?q?…?="
 
 
 def _check_hidden(part: str) -> Iterator[DraftProblem]:

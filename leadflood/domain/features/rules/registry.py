@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization import FREE_MAIL
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.features.rules.job_titles import (
     RANKS,
@@ -25,17 +26,8 @@ from leadflood.engine.text import make_encodable
 MAX_CHARS = 300
 MAX_ITEMS = 200
 
-FREE_MAIL = frozenset(
-    """
-    gmail.com googlemail.com yahoo.com yahoo.co.uk yahoo.de yahoo.fr yahoo.it yahoo.es ymail.com
-    hotmail.com hotmail.co.uk hotmail.de hotmail.fr outlook.com outlook.de live.com msn.com aol.com
-    icloud.com me.com mac.com gmx.de gmx.net gmx.com gmx.at gmx.ch web.de t-online.de freenet.de
-    mail.com mail.ru yandex.ru yandex.com proton.me protonmail.com pm.me orange.fr wanadoo.fr
-    free.fr laposte.net libero.it virgilio.it bluewin.ch ziggo.nl planet.nl btinternet.com
-    comcast.net verizon.net att.net seznam.cz wp.pl o2.pl onet.pl qq.com 163.com 126.com naver.com
-    zoho.com fastmail.com hey.com tutanota.com duck.com freemail.example
-    """.split()  # noqa: SIM905 - a list literal would fill a page
-)
+_FREE_MAIL = FREE_MAIL | {"freemail.example"}
+"""The last is the mail provider of the sandbox's people."""
 ROLES = frozenset(
     """
     info sales contact office hello support help admin team mail billing accounts hr jobs marketing
@@ -184,7 +176,7 @@ def _email_verified(subject: FeatureSubject) -> bool:
 
 
 def _email_is_freemail(subject: FeatureSubject) -> bool | None:
-    return _domain_of(subject.email) in FREE_MAIL if subject.email else None
+    return _domain_of(subject.email) in _FREE_MAIL if subject.email else None
 
 
 def _email_is_role(subject: FeatureSubject) -> bool | None:

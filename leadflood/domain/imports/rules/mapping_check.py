@@ -7,7 +7,13 @@ from leadflood.contracts.normalization import normalize_tag
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying, parse_cell
-from leadflood.domain.imports.schemas.mappings import Column, Importer, ImportMapping, ImportPlan
+from leadflood.domain.imports.schemas.mappings import (
+    Column,
+    Importer,
+    ImportMapping,
+    ImportPlan,
+    OnDuplicate,
+)
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
 from leadflood.engine.text import make_storable
 
@@ -69,7 +75,7 @@ def check_mapping(
     return ImportPlan(
         fields=fields,
         defaults=defaults,
-        on_duplicate=mapping.on_duplicate,
+        on_duplicate=importer.complete(mapping).on_duplicate or OnDuplicate.SKIP,
         enrich=mapping.enrich,
         owner=owner,
         tags=tags,

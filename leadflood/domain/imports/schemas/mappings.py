@@ -29,15 +29,14 @@ class ImportMapping(
     """The meaning of a file's columns and the handling of its rows.
 
     `columns` null: as guessed; else a column it does not name, or names with null, is left out.
-    `defaults` fill empty cells. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
+    `defaults` fill empty cells. `onDuplicate` null: `update` for who has `leads:write`, else
+    `skip`. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
     """
 
     columns: dict[Name, FieldName | None] | None = None
     defaults: dict[FieldName, Cell] = {}
-    on_duplicate: Annotated[OnDuplicate, needs(Permission.LEADS_WRITE, "update")] = (
-        OnDuplicate.UPDATE
-    )
+    on_duplicate: Annotated[OnDuplicate | None, needs(Permission.LEADS_WRITE, "update")] = None
     enrich: bool = True
     icp_id: UUID | None = None
     sends: Sends = SendsPolicy.HOLD
@@ -62,6 +61,14 @@ class Importer(msgspec.Struct, frozen=True, kw_only=True):
     visibility: Visibility = EVERYTHING
     permissions: frozenset[Permission] = ALL
     opener: RunOpener = RunOpener()
+
+    def complete(self, mapping: ImportMapping) -> ImportMapping:
+        """Return a mapping with what is done with duplicates: what the importer may do."""
+        if mapping.on_duplicate is not None:
+            return mapping
+        may_update = Permission.LEADS_WRITE in self.permissions
+        choice = OnDuplicate.UPDATE if may_update else OnDuplicate.SKIP
+        return msgspec.structs.replace(mapping, on_duplicate=choice)
 
 
 class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,7 @@ class ImportService:
             raise PreconditionFailed(
                 f"the import is at version {view.version}", code="leads.import.version_conflict"
             )
+        mapping = importer.complete(mapping)
         plan = check_mapping(view.columns, mapping, importer)
         await imports.record_mapping(
             tx, import_id, CheckedMapping(mapping=mapping, plan=plan), icp_id
@@ -194,9 +195,7 @@ def _mapping_of(locked: LockedImport, importer: Importer) -> CheckedMapping:
     """Return the mapping that was given, or the one that is guessed. Raises: Invalid."""
     if locked.checked is not None:
         return locked.checked
-    may_update = Permission.LEADS_WRITE in importer.permissions
-    on_duplicate = OnDuplicate.UPDATE if may_update else OnDuplicate.SKIP
-    mapping = ImportMapping(on_duplicate=on_duplicate)
+    mapping = importer.complete(ImportMapping())
     plan = check_mapping(locked.view.columns, mapping, importer)
     return CheckedMapping(mapping=mapping, plan=plan)
 

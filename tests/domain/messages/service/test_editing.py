@@ -97,8 +97,8 @@ async def test_a_draft_that_lacks_data_can_be_written_by_a_person(world: World) 
     [
         (Edit(subject="A question\u2028about you"), "subject.line_break"),
         (Edit(subject="A question\x85about you"), "subject.line_break"),
-        (Edit(subject="A question\x07"), "subject.line_break"),
-        (Edit(subject="=?utf-8?q?You_have_won?="), "subject.line_break"),
+        (Edit(subject="A question\x07"), "subject.hidden"),
+        (Edit(subject="=?utf-8?q?You_have_won?="), "subject.hidden"),
         (Edit(body="Pay to \u202egro.live\u202c now"), "text.hidden"),
         (Edit(body="Go to ev\u200bil.example"), "text.hidden"),
     ],
