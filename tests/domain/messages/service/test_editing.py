@@ -112,3 +112,12 @@ async def test_a_person_writes_nothing_that_a_reader_does_not_see(
         await edit(world, message.id, change, "ann")
 
     assert code in [field.path for field in caught.value.fields]
+
+
+async def test_a_person_writes_the_signs_that_their_language_needs(world: World) -> None:
+    message = await a_waiting_message(world)
+    subject = "\u05e9\u05d0\u05dc\u05d4 C++\u200f!"
+
+    edited = await edit(world, message.id, Edit(subject, "Donau\u00addampf\u00adschiff"), "ann")
+
+    assert (edited.subject, edited.body) == (subject, "Donau\u00addampf\u00adschiff")
