@@ -8,7 +8,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from leadflood.api.http.problems import HttpRefused
 from leadflood.api.http.request_context import TIME_LIMIT
 from leadflood.api.http.settings import Settings
-from leadflood.api.http.uploads import Limits, Upload, open_upload
+from leadflood.api.http.uploads import Limits, Upload, open_upload, refusing_cut_bodies
 
 JSON = "application/json"
 _CONTINUE = "100-continue"
@@ -30,7 +30,7 @@ async def receive_body(request: web.Request, http: Settings) -> bytes:
         )
     if (request.content_length or 0) > http.body_bytes:
         raise too_large(http)
-    with anyio.move_on_after(http.read_seconds):
+    with anyio.move_on_after(http.read_seconds), refusing_cut_bodies(request):
         await _continue(request)
         return await request.read()
     raise HttpRefused(
@@ -45,7 +45,8 @@ async def receive_upload(request: web.Request, takes: tuple[str, ...], http: Set
     _require_unencoded(request)
     upload = open_upload(request, takes, Limits(http.import_bytes, http.read_seconds))
     request[TIME_LIMIT].deadline = anyio.current_time() + http.import_seconds
-    await _continue(request)
+    with refusing_cut_bodies(request):
+        await _continue(request)
     return upload
 
 

@@ -1,12 +1,14 @@
 """Connections: how many may be open, in all and from one address, and how long one may idle.
 
-One is idle while no request of it is answered: before the first one (headers that drip in), between
-two, and while nobody takes an answer. One too many ends the one that has idled longest; where all
-are answered, it is refused itself.
+One is idle while no whole request of it is answered: before the first one (headers that drip in),
+between two, and while a body is still arriving. One too many ends the one that has idled longest,
+that of a caller who is known last; where all are answered, it is refused itself. An event stream
+takes no place of its address: streams have bounds of their own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set as AbstractSet
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -58,8 +60,11 @@ class Connections:
         self._metrics = metrics
         self._address_of: dict[web.RequestHandler, str] = {}
         self._by_address: dict[str, set[web.RequestHandler]] = {}
-        # the longest idle first
+        # both: the longest first
         self._idle_since: dict[web.RequestHandler, float] = {}
+        self._known_since: dict[web.RequestHandler, float] = {}
+        """Those on which the body of a known caller arrives."""
+        self._request_on: dict[web.RequestHandler, web.BaseRequest] = {}
         self._reported_at = float("-inf")
 
     def __len__(self) -> int:
@@ -72,39 +77,55 @@ class Connections:
         is_full_there = len(others) >= self._limits.per_address
         surplus = None
         if is_full_there and not self._proxies.is_trusted(plain(peer)):
-            surplus = self._longest_idle_of(others) or connection
+            surplus = self._longest_idle(others) or connection
         elif len(self) >= self._limits.in_all:
-            surplus = next(iter(self._idle_since), connection)
+            surplus = self._longest_idle() or connection
         if surplus is not None:
             self._cut(surplus)
             self._report_full(address if is_full_there else "all")
         if surplus is not connection:
-            self._by_address.setdefault(address, set()).add(connection)
             self._address_of[connection] = address
+            self._take_place(connection)
             self._metrics.connections = len(self)
             self._idle_since[connection] = REAL_TIME.monotonic()
 
     def remove(self, connection: web.RequestHandler) -> None:
         """Forget a connection that is closed."""
-        address = self._address_of.pop(connection, None)
-        self._idle_since.pop(connection, None)
-        if address is not None:
-            others = self._by_address[address]
-            others.discard(connection)
+        self._end_idling(connection)
+        if connection in self._address_of:
+            self._leave_place(connection)
+            del self._address_of[connection]
             self._metrics.connections = len(self)
-            if not others:
-                del self._by_address[address]
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Mark a connection as answered while the block runs."""
+        """Mark a connection as answered while the block runs, from when its request is whole."""
         connection = request.protocol
-        self._idle_since.pop(connection, None)
+        self._request_on[connection] = request
+        self._idle_from_now(connection)
+        request.content.on_eof(partial(self._read_whole, request))
         try:
             yield
         finally:
-            if connection in self._address_of:
-                self._idle_since[connection] = REAL_TIME.monotonic()
+            del self._request_on[connection]
+            self._idle_from_now(connection)
+
+    def record_known(self, request: web.Request) -> None:
+        """Record that the caller is known: their body is among the last to be ended."""
+        connection = request.protocol
+        if connection in self._idle_since:
+            self._end_idling(connection)
+            self._known_since[connection] = REAL_TIME.monotonic()
+
+    @contextmanager
+    def streaming(self, request: web.Request) -> Iterator[None]:
+        """Leave the address's place to others while the block runs."""
+        connection = request.protocol
+        self._leave_place(connection)
+        try:
+            yield
+        finally:
+            self._take_place(connection)
 
     async def watch(self) -> None:
         """Cut the idle ones for ever."""
@@ -119,9 +140,46 @@ class Connections:
         for connection in late:
             self._cut(connection)
 
-    def _longest_idle_of(self, others: set[web.RequestHandler]) -> web.RequestHandler | None:
-        idle = [connection for connection in others if connection in self._idle_since]
-        return min(idle, key=self._idle_since.__getitem__, default=None)
+    def _take_place(self, connection: web.RequestHandler) -> None:
+        """Count a connection to its address, unless it has ended."""
+        address = self._address_of.get(connection)
+        if address is not None:
+            self._by_address.setdefault(address, set()).add(connection)
+
+    def _leave_place(self, connection: web.RequestHandler) -> None:
+        address = self._address_of.get(connection, "")
+        others = self._by_address.get(address, set())
+        others.discard(connection)
+        if not others:
+            self._by_address.pop(address, None)
+
+    def _read_whole(self, request: web.Request) -> None:
+        """End the idling, unless the request was answered before its body was read."""
+        if self._request_on.get(request.protocol) is request:
+            self._end_idling(request.protocol)
+
+    def _idle_from_now(self, connection: web.RequestHandler) -> None:
+        self._end_idling(connection)
+        if connection in self._address_of:
+            self._idle_since[connection] = REAL_TIME.monotonic()
+
+    def _end_idling(self, connection: web.RequestHandler) -> None:
+        self._idle_since.pop(connection, None)
+        self._known_since.pop(connection, None)
+
+    def _longest_idle(
+        self, others: AbstractSet[web.RequestHandler] | None = None
+    ) -> web.RequestHandler | None:
+        """Return which one to end, of these where some are named; None: all are answered."""
+        for since in (self._idle_since, self._known_since):
+            if others is not None:
+                idle = since.keys() & others
+                longest = min(idle, key=since.__getitem__, default=None)
+            else:
+                longest = next(iter(since), None)
+            if longest is not None:
+                return longest
+        return None
 
     def _report_full(self, limit: str) -> None:
         """Count a connection that was one too many; log it once a second at most."""

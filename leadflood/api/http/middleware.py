@@ -108,7 +108,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request and its time, and mark its connection as busy."""
+    """Count the request and its time, and mark its connection as answered."""
     environment = request.app[ENVIRONMENT]
     started = REAL_TIME.monotonic()
     environment.metrics.open += 1

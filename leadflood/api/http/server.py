@@ -49,6 +49,7 @@ from leadflood.api.http.websocket import (
     require_own_origin,
 )
 from leadflood.api.http.websocket_tickets import TicketService
+from leadflood.domain.auth.schemas.principals import PrincipalKind
 from leadflood.engine.errors import Conflict, PreconditionFailed
 from leadflood.engine.obs.event_feed import EventHub
 from leadflood.engine.obs.log import log
@@ -222,6 +223,8 @@ class RouteHandler:
         self.begin(request)
         query = list(request.query.items())
         principal = await self.authorizer.authorize(request, route)
+        if principal.kind is not PrincipalKind.NOBODY:
+            request.app[ENVIRONMENT].connections.record_known(request)
         if request.method == hdrs.METH_DELETE and not self._takes_body:
             refuse_body(request)
         body = await receive_body(request, self.http) if self._takes_body else b""
@@ -283,7 +286,8 @@ class StreamHandler:
         )
         require_own_origin(request, handler.http)
         request[TIME_LIMIT].deadline = float("inf")
-        return await self._streams.serve(request, query, principal, recheck)
+        with request.app[ENVIRONMENT].connections.streaming(request):
+            return await self._streams.serve(request, query, principal, recheck)
 
 
 def respond(answer: Any, endpoint: Endpoint, request: web.Request) -> web.Response:

@@ -22,7 +22,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `import_bytes`, `import_seconds`: how large a file may be, and how long all of it may take.
     `connections`: how many may be open at once (fewer, where the process may open fewer files),
     `connections_per_address` of one address (of one IPv6 network of /64; proxies have no such
-    limit); the longest idle one ends first.
+    limit, event streams do not count); the longest idle one ends first, and a body that is still
+    arriving is idle.
     `streams`, `streams_per_user`: how many event streams may be open, in all and of one user.
     """
 

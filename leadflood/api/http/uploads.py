@@ -4,8 +4,8 @@ A file comes as the body itself (`Content-Type: text/csv`) or as the one part of
 (`multipart/form-data`).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -82,7 +82,7 @@ class Upload:
             ) from error
 
     async def _in_time(self, reading: Awaitable[_T]) -> _T:
-        with anyio.move_on_after(self._limits.read_seconds):
+        with anyio.move_on_after(self._limits.read_seconds), refusing_cut_bodies(self._request):
             return await reading
         raise HttpRefused(
             HTTPStatus.REQUEST_TIMEOUT,
@@ -96,6 +96,22 @@ class Upload:
             "http.upload.too_large",
             f"the file has more than {self._limits.most_bytes} bytes (http.import_bytes): split it",
         )
+
+
+@contextmanager
+def refusing_cut_bodies(request: web.Request) -> Iterator[None]:
+    """Refuse a body whose connection ends, from either side, while the block reads it.
+
+    Raises: HttpRefused, which nobody is there to read: it is what is logged and counted.
+    """
+    try:
+        yield
+    except (ConnectionError, RuntimeError) as error:  # aiohttp has no class of its own for it
+        if request.transport is not None:
+            raise
+        raise HttpRefused(
+            HTTPStatus.BAD_REQUEST, "http.body.broken", "the connection ended before the body"
+        ) from error
 
 
 def open_upload(request: web.Request, takes: tuple[str, ...], limits: Limits) -> Upload:
