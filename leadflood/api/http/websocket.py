@@ -107,7 +107,7 @@ class EventStreams:
     @contextmanager
     def _place_for(self, principal: Principal) -> Iterator[None]:
         """Count a stream while it is open. Raises: Throttled."""
-        user = str(principal.user_id or principal.by)
+        user = principal.counted_as
         if self._count_by_user[user] >= self._limits.per_user:
             raise _too_many(f"you have {self._limits.per_user} event streams open")
         if self._count_by_user.total() >= self._limits.in_all:

@@ -145,11 +145,17 @@ async def preview_new_icp(
 
     The newest 2,000 leads are looked at, by the pipeline's own rules, or as many of them as a
     second is enough for, less where many ask at once (`evaluatedCount`); nothing is written.
+    Of one user one preview is computed at a time.
     """
     icp = body.as_input()
     rules = await services.icps.rules_of(icp)
     preview = await services.previews.preview(
-        rules, icp.bands, icp.target, caller.visibility, query.sample_size
+        rules,
+        icp.bands,
+        icp.target,
+        caller.principal.counted_as,
+        caller.visibility,
+        query.sample_size,
     )
     return _show(preview)
 
@@ -178,7 +184,12 @@ async def preview_icp(
         )
     icp = await services.icps.get_any(icp_id)
     preview = await services.previews.preview(
-        icp.rules, icp.bands, icp.target, caller.visibility, query.sample_size
+        icp.rules,
+        icp.bands,
+        icp.target,
+        caller.principal.counted_as,
+        caller.visibility,
+        query.sample_size,
     )
     return _show(preview)
 

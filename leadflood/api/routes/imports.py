@@ -84,10 +84,14 @@ class UndoAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def upload_file(
     upload: Upload, query: UploadQuery, caller: Caller, services: Services
 ) -> ImportView:
-    """Upload a CSV file; its rows wait a day to be mapped and started."""
+    """Upload a CSV file; its rows wait a day to be mapped and started.
+
+    Of one user 2 files are taken at a time, and 20 may wait to be started.
+    """
     services.runs.require_room()
     uploads, importer = services.import_uploads, _importer_of(caller)
-    with uploads.under_way():
+    with uploads.under_way(importer):
+        await uploads.require_room(services.db, importer)
         async with (
             _on_disk(upload, query.name) as file,
             uploads.read(services.db, file, importer) as read_file,

@@ -5,9 +5,10 @@ import anyio
 import pytest
 from leadflood.app import Node
 from leadflood.contracts.values import FieldName
-from leadflood.domain.auth.schemas.principals import Visibility
+from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, Target
+from leadflood.domain.lead_views.service.icp_previews import MAX_AT_ONCE, IcpPreviews
 from leadflood.domain.scoring.service import LEADS_BETWEEN_LOOKS, PREVIEW_SECONDS
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
@@ -79,6 +80,22 @@ async def test_a_saved_icp_previews_the_same_as_unsaved(api: Client, world: Worl
     assert saved["sample"] == unsaved["sample"]
     assert saved["fitCount"] == unsaved["fitCount"] == 2
     assert (await api.post(f"/v1/icps/{uuid4()}/preview")).status == 404
+
+
+async def test_the_previews_of_one_user_leave_a_turn_to_the_next(node: Node) -> None:
+    order: list[str] = []
+    previews = IcpPreviews(node.storage.scores, SystemClock())
+
+    async def ask(user: str) -> None:
+        await previews.preview((), Bands(), Target(), user, EVERYTHING, 1)
+        order.append(user)
+
+    async with anyio.create_task_group() as tasks:
+        for user in [*["busy"] * 15, "other"]:
+            tasks.start_soon(ask, user)
+
+    assert order.index("other") <= MAX_AT_ONCE
+    assert order.count("busy") == 15
 
 
 async def test_a_preview_refuses_rules_that_make_no_sense(api: Client) -> None:

@@ -783,6 +783,46 @@ async def test_no_more_files_are_taken_in_than_the_disk_is_to_hold(
     assert refused.problem["code"] == "imports.upload.busy"
 
 
+async def test_the_slow_files_of_one_user_keep_only_that_user_waiting(api: Client) -> None:
+    ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+    may_end = anyio.Event()
+    answers: list[Answer] = []
+
+    async def slow_file() -> AsyncIterator[bytes]:
+        yield a_file(unique_tag())
+        await may_end.wait()
+
+    async def send_slowly() -> None:
+        headers = {**ann.auth, **CSV}
+        address = f"{api.address}/v1/imports"
+        async with api.session.post(address, data=slow_file(), headers=headers) as response:
+            answers.append(Answer(response.status, response.headers, await response.read()))
+            if response.status == 429 and len(answers) == 14:
+                may_end.set()
+
+    async with create_task_group() as uploads:
+        for _ in range(16):
+            uploads.start_soon(send_slowly)
+        with anyio.fail_after(10):
+            assert (await send(bob, a_file(unique_tag()))).status == 201
+
+    assert sorted(answer.status for answer in answers) == [201] * 2 + [429] * 14
+
+
+async def test_a_user_has_no_more_files_waiting_than_allowed(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "MOST_WAITING", 2)
+    ann, bob = await api.client_of(Role.SALES_REP), await api.client_of(Role.SALES_REP)
+    for _ in range(2):
+        await upload(ann, a_file(unique_tag()))
+
+    refused = await send(ann, a_file(unique_tag()))
+
+    assert (refused.status, refused.problem["code"]) == (429, "imports.upload.too_many")
+    await upload(bob, a_file(unique_tag()))
+
+
 async def test_the_same_file_sent_at_once_is_staged_once(api: Client) -> None:
     raw, ids = a_file("atonce", 300), []
 

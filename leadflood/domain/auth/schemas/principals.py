@@ -103,6 +103,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """The caller's name where an act is recorded: `user:<id>`, `key:<id>`, `operator`."""
         return self.kind.value if self.id is None else f"{self.kind.value}:{self.id}"
 
+    @property
+    def counted_as(self) -> str:
+        """The user, by whichever credential, where their share is counted; else `by`."""
+        return self.by if self.user_id is None else str(self.user_id)
+
 
 OPERATOR = Principal(kind=PrincipalKind.OPERATOR, name="operator", permissions=ALL)
 """Whoever holds `http.token` of the settings, or the machine: may do all, is nobody's user."""

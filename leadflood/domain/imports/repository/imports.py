@@ -189,6 +189,12 @@ async def find_waiting_file(db: Reader, sha256: bytes, owner: str | None) -> UUI
     return import_id
 
 
+async def count_waiting(db: Reader, owner: str) -> int:
+    """Count a user's files that are not started yet."""
+    count: int = await db.fetch_value(SQL.count_waiting, owner=owner)
+    return count
+
+
 async def record_mapping(
     tx: Tx, import_id: UUID, checked: CheckedMapping, icp_id: UUID | None
 ) -> None:

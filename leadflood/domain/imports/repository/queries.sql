@@ -133,6 +133,11 @@ WHERE sha256 = :sha256::bytea AND owner IS NOT DISTINCT FROM :owner::text
     AND state IN ('uploaded', 'mapped')
 ORDER BY run_id DESC LIMIT 1;
 
+-- name: count_waiting
+-- The files of an owner that nobody has started yet.
+SELECT count(*) FROM import
+WHERE owner = :owner::text AND state IN ('uploaded', 'mapped');
+
 -- name: record_mapping
 -- How the rows are to be read.
 UPDATE import SET

@@ -6,6 +6,7 @@ neither the event loop's thread nor the pool is taken from other requests.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import BinaryIO, cast
@@ -33,6 +34,10 @@ MAX_ROWS = 500_000
 SHOWN_SKIPPED_LINES = 5
 FILES_AT_ONCE = 2
 MOST_UNDER_WAY = 16
+MOST_OF_USER = 2
+"""Files of one user under way."""
+MOST_WAITING = 20
+"""Files of one user that are staged and not started; a day later they are dropped."""
 _LENGTH_BYTES = 4
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -75,22 +80,35 @@ class ImportUploads:
         self._ids = ids
         self._clock = clock
         self._places = anyio.Semaphore(FILES_AT_ONCE)
-        self._under_way_count = 0
+        self._under_way: Counter[str | None] = Counter()
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def under_way(self, importer: Importer) -> Iterator[None]:
         """Count a file while it arrives and is staged: it stands on disk. Raises: Throttled."""
-        if self._under_way_count >= MOST_UNDER_WAY:
-            raise Throttled(
-                f"{MOST_UNDER_WAY} files are being uploaded: wait for one to end",
-                retry_after_seconds=5.0,
-                code="imports.upload.busy",
-            )
-        self._under_way_count += 1
+        owner = importer.owner
+        if owner is not None and self._under_way[owner] >= MOST_OF_USER:
+            raise _busy(f"you are uploading {MOST_OF_USER} files")
+        if self._under_way.total() >= MOST_UNDER_WAY:
+            raise _busy(f"{MOST_UNDER_WAY} files are being uploaded")
+        self._under_way[owner] += 1
         try:
             yield
         finally:
-            self._under_way_count -= 1
+            self._under_way[owner] -= 1
+            if not self._under_way[owner]:
+                del self._under_way[owner]
+
+    async def require_room(self, db: Reader, importer: Importer) -> None:
+        """Require that a user starts their files before they stage more. Raises: Throttled."""
+        if importer.owner is None:
+            return
+        if await imports.count_waiting(db, importer.owner) >= MOST_WAITING:
+            raise Throttled(
+                f"{MOST_WAITING} of your files wait to be started: start them, or wait until they"
+                " are dropped, a day after their upload",
+                retry_after_seconds=3_600.0,
+                code="imports.upload.too_many",
+            )
 
     @asynccontextmanager
     async def read(
@@ -153,6 +171,12 @@ class ImportUploads:
             owner=importer.owner,
             made_by=importer.by,
         )
+
+
+def _busy(what: str) -> Throttled:
+    return Throttled(
+        f"{what}: wait for one to end", retry_after_seconds=5.0, code="imports.upload.busy"
+    )
 
 
 def _read(upload: UploadedFile, target: BinaryIO) -> ReadFile:

@@ -1,6 +1,8 @@
 """ICP previews: what an ICP would make of the leads there are, without writing anything."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
 from anyio import to_thread
@@ -13,7 +15,10 @@ from leadflood.domain.scoring.service import PREVIEW_SECONDS, ScoringService
 from leadflood.engine.clock import Clock
 
 MAX_AT_ONCE = 2
-"""Previews computed at the same time in a process; the others wait for their turn."""
+"""Previews computed at the same time in a process; the others wait for their turn.
+
+Of one user it is one: whoever asks waits for at most one of each of the others.
+"""
 WAITING_FOR_HALF = 4
 """So many waiting ones halve the time of each."""
 
@@ -26,12 +31,15 @@ class IcpPreviews:
         self._clock = clock
         self._features = FeatureService()
         self._limiter: anyio.CapacityLimiter | None = None
+        self._locks: dict[str, anyio.Lock] = {}
+        self._count_by_user: Counter[str] = Counter()
 
     async def preview(
         self,
         rules: Sequence[QualificationRule],
         bands: Bands,
         target: Target,
+        user: str,
         visibility: Visibility,
         sample_size: int,
     ) -> IcpPreview:
@@ -41,8 +49,10 @@ class IcpPreviews:
         """
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
-        vectors_of = await to_thread.run_sync(self._features.vectors_for, target)
-        async with self._limiter:
+        async with self._turn_of(user), self._limiter:
+            vectors_of = await to_thread.run_sync(self._features.vectors_for, target)
+            of_user = self._count_by_user[user] - 1
+            waiting_count = self._limiter.statistics().tasks_waiting + of_user
             total = await self._scores.count_leads(visibility)
             tally = await self._scores.preview(
                 rules,
@@ -51,9 +61,21 @@ class IcpPreviews:
                 self._clock,
                 visibility=visibility,
                 sample_size=sample_size,
-                seconds=share_of_time(self._limiter.statistics().tasks_waiting),
+                seconds=share_of_time(waiting_count),
             )
         return IcpPreview(tally, total)
+
+    @asynccontextmanager
+    async def _turn_of(self, user: str) -> AsyncIterator[None]:
+        """Wait until no other preview of this user is computed."""
+        self._count_by_user[user] += 1
+        try:
+            async with self._locks.setdefault(user, anyio.Lock()):
+                yield
+        finally:
+            self._count_by_user[user] -= 1
+            if not self._count_by_user[user]:
+                del self._count_by_user[user], self._locks[user]
 
 
 def share_of_time(waiting_count: int) -> float:
