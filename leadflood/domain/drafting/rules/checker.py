@@ -11,16 +11,18 @@ from collections.abc import Iterator, Sequence
 from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.citations import find_sentences, find_text
-from leadflood.domain.drafting.rules.clauses import Lexicon, is_fact, read_lexicon, split_clauses
+from leadflood.domain.drafting.rules.clauses import split_clauses
 from leadflood.domain.drafting.rules.courtesy import find_fault
 from leadflood.domain.drafting.rules.headline import find_headline_fault
+from leadflood.domain.drafting.rules.lexicon import Lexicon, read_lexicon
 from leadflood.domain.drafting.rules.limits import (
     MAX_CLAIMS,
     check_limits,
     is_endless,
     visible_parts,
 )
-from leadflood.domain.drafting.rules.relations import find_claim_fault
+from leadflood.domain.drafting.rules.relations import find_claim_fault, leave_out_roles
+from leadflood.domain.drafting.rules.tokens import is_fact
 from leadflood.domain.drafting.schemas import DraftProblem
 
 _DIGIT = re.compile(r"\d")
@@ -86,7 +88,11 @@ def _find_fault(clause: Sequence[str], *, is_claim: bool, is_question: bool) -> 
     courtesy = find_fault(clause, is_question=is_question)
     if courtesy is None or not (is_claim and any(map(is_fact, clause))):
         return courtesy
-    return find_claim_fault(clause)
+    fault = find_claim_fault(clause)
+    rest = leave_out_roles(clause)
+    if fault is None or len(rest) == len(clause):
+        return fault
+    return fault if rest and find_fault(rest, is_question=is_question) else None
 
 
 def _check_headline(text: str, lexicon: Lexicon, code: str) -> Iterator[DraftProblem]:

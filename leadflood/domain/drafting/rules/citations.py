@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from leadflood.contracts.ports.text import Claim, NumberedFact
 
-_SENTENCE = re.compile(r"[^\n.!?]*(?:[.!?]+(?=\S)[^\n.!?]*)*[.!?]*")
+_SENTENCE = re.compile(
+    r"[^\n.!?]*(?:(?:[.!?]+(?=\S)|(?<=\b[MD]r)\.|(?<=\bMs)\.|(?<=\bMrs)\.)[^\n.!?]*)*[.!?]*"
+)
 
 
 def find_claims(text: str, facts: Sequence[NumberedFact]) -> tuple[Claim, ...]:

@@ -8,13 +8,16 @@ interest that was shown, no statement about the reader or their company.
 import re
 from collections.abc import Callable, Sequence
 
-from leadflood.domain.drafting.rules.clauses import (
+from leadflood.domain.drafting.rules.presumptions import presumes
+from leadflood.domain.drafting.rules.set_phrases import is_set_phrase
+from leadflood.domain.drafting.rules.tokens import (
     COMPANY,
     FACT,
     ME,
     NAME,
     OFFER,
     RUN,
+    PlainOfferWord,
     is_content,
     is_fact,
     is_in_order,
@@ -37,166 +40,11 @@ _INDICATIVE = re.compile(
     r"|makes?|works?|fits?|suits?|sees?|belongs?|trusts?|prefers?|follows?|feels?|thinks?|finds?"
     r"|decides?|understands?|asks?|starts?|keeps?) "
 )
-_PRESUMES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r" (?:was|were|had|been|did) ",
-        (
-            r" (?:would|could|may|might|should|will|must|\w+'d|\w+'ll) have (?!a |an |any "
-            r"|some |\d|time |"
-            r"the time|(?:ten|fifteen|twenty|thirty) |few |questions |interest |room |$)"
-        ),
-        r" (?:wrote|found|said|met) ",
-        (
-            r" (?:have|has|i've|we've|you've) (?:\w+ )?(?:found|decided|agreed|booked|arranged"
-            r"|asked"
-            r"|thought|wanted|wondered|set|met|read|let|happened|interested|pleased|preferred) "
-        ),
-        r" our (?!RUN |OFFER |offer |idea |\w+ OFFER )",
-        rf" your (?!(?:{_YOURS}) |own (?:{_YOURS}) |OFFER |RUN |\w+ OFFER )",
-        r" my (?!name |email |mail |calendar |side |question (?:is|here) )",
-        (
-            r" the (?:\w+ )?(?:call|calls|chat|talk|conversation|meeting|reply|answer|question"
-            r"|questions"
-            r"|interest|introduction|exchange|email|contact|coffee|demo|video|matter|problem"
-            r"|problems"
-            r"|feedback|feeling|message|note|mail|slot|decision|opinion) "
-        ),
-        (
-            r" (?:this|that|these|those|another|other|more|next week's|last|later|earlier)"
-            r" (?:call|chat|talk|conversation|meeting|calls|meetings) "
-        ),
-        r" (?:i|we|they) (?:all |both |just )?(?:know|knows|trust|see|like|love|need|want) ",
-        (
-            r"(?<! would)(?<! could)(?<! do)(?<! if)(?<! whether)(?<! when)(?<! whenever)(?<! may)"
-            r"(?<! can)(?<! might)(?<! should)(?<! unless)(?<! case) you (?:all |both |just )?"
-            r"(?:know|trust|see|like|love|call|talk|write|ask) "
-        ),
-        r" (?:back|along|forward) (?:to|with|on) (?:me|us|my|our) ",
-        r" (?:as|like|where|since|because|while|after|before|than) (?:you|i|they|he|she) ",
-        r" (?:as|like|where|when|since|because|while|after|before|than) we (?!RUN|OFFER)",
-        r" when (?:i|they|he|she|you) (?!have (?:a|time|some) |would|could|might)",
-        (
-            r" do we (?:meet|start|talk|call|speak) | are we on | are you ready | start (?:on|with"
-            r"|now) "
-        ),
-        r" let(?: us|'s) (?:start|meet on|continue) | to thank you | likes ",
-        (
-            r" do you (?:like|find|work|use) (?!any|(?:this|it|that) (?:useful|helpful|relevant"
-            r"|interesting))"
-        ),
-        r" what (?:you|your \w+|COMPANY) (?:needs?|wants?|likes?|has|have) ",
-        r" (?:is|are) (?:the )?(?:RUN|OFFER) (?:\w+ )*(?:fine|ready|ok|okay|good|right|now) ",
-        r" you (?:time|days|hours|much) ",
-        (
-            r" more of | of our | (?:which|who|what) of | than before | before $| (?:get|come"
-            r"|getting|coming|am|is|are) back "
-        ),
-        r" (?:know|meet|have|had) (?:you|your team|your company) (?!in mind)",
-        r" see you ",
-        (
-            r" (?:hear|see|know|find|learn|read|understand|glad|happy|pleased|nice|good|great"
-            r"|lovely)"
-            r" (?:that|how) (?:you|your|we|they|our|i|COMPANY) "
-        ),
-        r" (?:between|both of) (?:us|you|our) ",
-        (
-            r" (?:one|some|someone|any|many|most|all|each|others) of (?:us|you|your|our"
-            r"|them) (?!would"
-            r"|could|might|may|should)"
-        ),
-        r"(?<=\w) (?:\w+ )?with (?:us|we) ",
-        r" (?:him|her|his|he|she|they|their|they're) ",
-        r" (?:i'm|am|is|are|be|as) (?:a |an |the |your )?(?:contact|person|team|reply) ",
-        (
-            r" (?:contact|person|colleague|someone|somebody|people) (?:of|in|at|from) (?:mine|ours"
-            r"|your) "
-        ),
-        r" (?:good|nice|great|lovely|best|better|right|first) (?:company|team|business|work) ",
-        r" (?:about|on|from|regarding|for) your (?:\w+ )?OFFER ",
-        r" so (?:good|great|nice|well|helpful|useful|interesting|much|many) | keep ",
-        r" for (?:you|your \w+) to (?!be able|hear|see|read|have a|decide)",
-        (
-            r"(?<! would)(?<! could)(?<! do)(?<! if)(?<! whether)(?<! when)(?<! whenever)(?<! may)"
-            r"(?<! can)(?<! might)(?<! should)(?<! unless)(?<! case)(?<! think)(?<! hope)"
-            r"(?<! something) you"
-            r" (?:have|need|want|are|do) "
-        ),
-        r"(?<! write)(?<! contact you)(?<! reach out) again ",
-        r" (?:a lot|lots) $| lots of | by us ",
-        r"(?<!hear)(?<!hearing)(?<!write) back ",
-        (
-            r" (?:more|less|better|other) than | (?:happy|glad|pleased) with | like (?:our|the|us"
-            r"|your) "
-        ),
-        r" (?:we are|we're|you are|you're) (?:\w+ ){0,2}OFFER ",
-        (
-            r" (?:which|who|why|how many|how much|what|where) (?:(?!would|could|can|may"
-            r"|might)\w+ )*"
-            r"(?:your (?:\w+ )?OFFER|COMPANY) "
-        ),
-        r" never | nothing | nobody ",
-    )
-)
-_WAS_WONDERING = re.compile(r" i (?:was|thought|wondered|wanted)(?: just| only)?(?= )")
-_WOULD_YOU = re.compile(r" (?:would|could) you (?:like|love|want|need|prefer|rather)(?= )")
-_RIGHT_PERSON = re.compile(
-    r" (?:the|a) (?:right|best|better) (?:person|contact|team|one|time|moment|way|day|fit|place) "
-)
 _PROPOSALS = re.compile(
     r" (?:a|an|any|one|some) (?:\w+ ){0,3}?"
     r"(?:call|chat|talk|conversation|meeting|question|questions|note|message|email|mail|line|idea"
     r"|ideas|thought|exchange|demo|overview|example|summary|page|video|coffee|slot|reply|answer"
     r"|introduction|fit|feedback|problem|week|day|time) "
-)
-_GREETING = re.compile(
-    r" (?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day))(?: there| NAME| COMPANY| team"
-    r"| everyone| all)* $"
-)
-_PARTING = re.compile(
-    r" (?:(?:with |my )?(?:best|kind|kindest|warm|many)? ?(?:regards|wishes|greetings)|best|cheers"
-    r"|(?:yours )?(?:sincerely|truly|faithfully)|warmly|all the best|(?:talk|speak) soon"
-    r"|take care|respectfully|regards"
-    r"|have a (?:good|nice|great|lovely) (?:day|week|evening|afternoon|time))"
-    r"(?: (?:and|from|to|you|your team|NAME|ME|COMPANY|RUN|OFFER))* $"
-)
-_THANKS = re.compile(
-    r" (?:thank you|thanks) in advance for (?:your|any) (?:reply|answer|feedback|thoughts|help) $"
-    r"| (?:many |with )?(?:thank you|thanks)(?: so much| very much| a lot| in advance)?"
-    r"(?: and (?:best |kind |warm )?(?:regards|wishes))?"
-    r"(?: for (?:your )?(?:time|attention|consideration|reading|reading this(?: far)?"
-    r"|reading(?: this)?(?: far)?|taking (?:the"
-    r"|a) (?:time"
-    r"|moment|minute)(?: to read(?: this)?)?|any (?:help|answer|reply|thoughts|feedback|view)"
-    r"|considering(?: it| this)?|letting me know|pointing me [a-z ]+))?"
-    r"(?: and have a (?:good|nice|great|lovely) (?:day|week|evening|afternoon))?"
-    r"(?: in advance| NAME| ME| either way| anyway)* $"
-)
-_FREE = re.compile(
-    r" (?:(?:if (?:not|so|yes|no)|no|not|either way|otherwise|simply"
-    r"|of course)(?: \w+)?(?: at all)?"
-    r"|no (?:problem|worries|pressure|obligation|rush|hurry|trouble)(?: (?:at all|either way"
-    r"|if not))?"
-    r"|(?:with )?our offer(?: is simple)?|our idea(?: is simple)?|what we offer(?: is simple)?"
-    r"|with us"
-    r"|which is why (?:i am|i'm|i) (?:writing|asking|reaching out|contacting|write"
-    r"|ask)(?: to)?(?: you)?"
-    r"|no (?:problem|worries)(?: at all)? if (?:this is not|this isn't|it is not|it isn't"
-    r"|you are not"
-    r"|you're not|now is not|now isn't|not)(?: \w+){0,4}"
-    r"|in (?:short|brief)|(?:and )?i thought (?:of|about) you|that's fine(?: too)?"
-    r"|no need to (?:reply|answer)(?: if (?:this is not|this isn't|not)(?: \w+){0,4})?"
-    r"|here is what we (?:do|offer)|what we do|we do one thing|in one line"
-    r"|(?:as far as i can|as i|i) (?:understand|read|see|believe|think|tell|saw|learned|noticed)"
-    r"|thoughts|any thoughts|interested|curious|sound good|just (?:a|one) (?:short |quick "
-    r"|brief )?(?:question|idea|thought|note"
-    r"|line)) $"
-)
-_HOPE = re.compile(
-    r" (?:i |we )?hope (?:that )?(?:you are|you're|you are all|all is|you and your team are"
-    r"|this finds you"
-    r"|this note finds you|this message finds you|this email finds you|your (?:week|day) is)"
-    r"(?: (?:well|good|fine|doing|off|to|a|great|nice|start|starting|going|having))* $"
 )
 _THIS_IS = re.compile(
     r" (?:this is|here is|here's|it's|it is)(?: just| only)? (?:a|one|my|the|why|how|where|what) "
@@ -204,7 +52,8 @@ _THIS_IS = re.compile(
 _INTENT = re.compile(
     r" (?:i am|i'm|we are|we're)(?: \w+)? (?:writing|reaching|wondering|curious|(?:happy"
     r"|glad) to|asking"
-    r"|contacting|looking forward to|hoping|getting in touch|sharing) "
+    r"|contacting|looking forward to|hoping|getting in touch|sharing|(?:very )?(?:interested in"
+    r"|curious about) your (?:view|views|opinion|thoughts|feedback)) "
     r"| (?:i|we)(?: just| only| simply)? (?:wonder|wondered|hope|believe|think|thought|wanted"
     r"|appreciate|look forward to (?:hearing|your|it|any))(?: |$)"
     r"| i(?: just| only| simply)? (?:ask|write) (?:to (?:you|ask|see|share|find|say|introduce)"
@@ -228,7 +77,8 @@ _ABOUT_THEM = re.compile(
     r"|no one) "
 )
 _IMPERATIVE = re.compile(
-    r" (?:please|simply|don't|do not|let|feel|reply|write|call|tell|drop|send|give|pick|say"
+    r" (?:please|simply|don't|do not|have (?:few|a few|time|a minute|a moment)|let|feel|reply"
+    r"|write|call|tell|drop|send|give|pick|say"
     r"|just|ask|point|pass|forward"
     r"|take|have a look|see (?:if|whether|RUN|OFFER|how)|should|would|could|can|may|might|if"
     r"|whether"
@@ -245,11 +95,23 @@ _FRAGMENT = re.compile(
 )
 _THEIRS = re.compile(rf" (?:COMPANY|NAME|F_\w+|your (?:{_YOURS})) ")
 _OURS = FUNCTION_WORDS | word_set(
-    "RUN OFFER COMPANY ME help helps show shows make makes teams companies like time simply also"
+    "RUN OFFER COMPANY ME offer offers handle handles deliver provide supply deliver delivers"
+    " provides help helps show shows make makes teams companies like time simply also"
     " just only way ways easily work works start starts day week month hours minutes online page"
     " yours such see find finds better call calls email mail phone video summary week's"
 )
 """What may be said of us beside the words of the offer."""
+_BENEFIT = re.compile(
+    r" (?:you|your (?:OFFER|staff|team|people|colleagues|company))"
+    r"(?: (?:would|could|can|may|might)(?: (?:get|have|see))?| (?:get|gets)) "
+)
+"""What whoever takes the offer gets; the rest must be the offer's."""
+_JOINING = word_set(
+    "a an the and or of for to in on at by with from we our it its is are be can could may this"
+    " these that so also"
+    " then them they their each one help helps companies teams offer provide deliver delivers"
+    " provides supply supplies arrive arrives"
+)
 _FOR_YOU = re.compile(r" (?:for|to|of|with|by|from) you ")
 _LIKE_THEIRS = re.compile(r" (?:like|such as) (?:COMPANY|yours|your \w+) ")
 _COMPLEMENT = re.compile(
@@ -267,6 +129,7 @@ _WILL = re.compile(
     r" (?:you|your \w+|COMPANY|NAME|they) (?:will|shall) (?!find (?:more"
     r"|details) )| (?:you'll|they'll) (?!find (?:more|details|it|RUN|OFFER) )"
 )
+_DEMAND = re.compile(r" (?:please|kindly) (?:OFFER|RUN) ")
 _FUTURE = re.compile(
     r" (?:i'll|i will|we'll|we will)(?: \w+)? (?:send|share|call|write|reply|be|keep|get|show|tell"
     r"|explain|follow|give|answer|find|make|arrange|set|suggest|try|check|wait) "
@@ -282,7 +145,9 @@ _THEIR_WISH = re.compile(
 _SPEAKER = re.compile(r" (?:we|i|you|they) ")
 _BEGS = re.compile(r" (?:if|whether|please|let|just|feel|happy to|glad to|looking forward) ")
 _MAY_DENY = re.compile(
-    r" (?:if|whether|unless|in case|i am not sure|i'm not sure|don't hesitate|do not hesitate) "
+    r" (?:if|whether|unless|in case|i am not sure|i'm not sure|don't hesitate|do not hesitate"
+    r"|(?:please )?(?:let me know|tell me|just say|say) (?:if|whether)|should (?:this|it|that"
+    r"|you)) "
 )
 _ASKED_OF_IT = re.compile(r" (?:this|it|that)(?: is|'s) ")
 _HEDGE = re.compile(r" (?:perhaps|maybe) ")
@@ -301,16 +166,23 @@ def find_fault(tokens: Sequence[str], *, is_question: bool) -> str | None:
     text = _MINUTES.sub(" few", f" {' '.join(tokens)} ")
     if (word := _foreign_word(text.split())) is not None:
         return f"unsupported:{word}"
+    if is_in_order(tokens) and _repeats_offer(tokens):
+        return None
     if not is_in_order(tokens) or not _is_harmless(text, is_question=is_question):
         return "assertion"
     return None
 
 
-def presumes(text: str) -> bool:
-    """Whether a clause takes something for granted that nobody has proven."""
-    plain = _RIGHT_PERSON.sub(" it ", _WAS_WONDERING.sub(" i wonder", text))
-    plain = _WOULD_YOU.sub(" would you", plain)
-    return any(pattern.search(plain) for pattern in _PRESUMES)
+def _repeats_offer(tokens: Sequence[str]) -> bool:
+    """Whether a clause has no words but the offer's, and those that join them."""
+    match = _BENEFIT.match(f" {' '.join(tokens)} ")
+    start = len(match.group().split()) if match else 0
+    foreign = [
+        token
+        for token in tokens[start:]
+        if not (is_content(token) or isinstance(token, PlainOfferWord) or token in _JOINING)
+    ]
+    return not foreign and RUN in tokens and {"you", "your"}.isdisjoint(tokens[start:])
 
 
 def _foreign_word(tokens: Sequence[str]) -> str | None:
@@ -322,9 +194,8 @@ def _foreign_word(tokens: Sequence[str]) -> str | None:
 
 
 def _is_harmless(text: str, *, is_question: bool) -> bool:
-    for form in (_GREETING, _PARTING, _THANKS, _FREE, _HOPE):
-        if form.fullmatch(text):
-            return True
+    if is_set_phrase(text):
+        return True
     if presumes(text):
         return False
     if match := _COMPLEMENT.match(text):
@@ -372,6 +243,8 @@ class _Clause:
 def _is_barred(clause: _Clause) -> bool:
     """Whether a clause speaks of facts, the reader's things, days or denials as if they were so."""
     text = clause.text
+    if _DEMAND.search(clause.whole):
+        return True
     if _NOT.search(text) and not clause.is_question:
         return not _MAY_DENY.match(text)
     if _THEIR_WISH.match(text) and not clause.is_question:

@@ -3,9 +3,19 @@
 import re
 from collections.abc import Sequence
 
-from leadflood.domain.drafting.rules.clauses import COMPANY, FACT, ME, NAME, OFFER, RUN, is_fact
-from leadflood.domain.drafting.rules.courtesy import find_fault, presumes
-from leadflood.domain.drafting.rules.vocabulary import YOUR_OWN, word_set
+from leadflood.domain.drafting.rules.courtesy import find_fault
+from leadflood.domain.drafting.rules.presumptions import presumes
+from leadflood.domain.drafting.rules.tokens import (
+    COMPANY,
+    FACT,
+    ME,
+    NAME,
+    OFFER,
+    RUN,
+    PlainOfferWord,
+    is_fact,
+)
+from leadflood.domain.drafting.rules.vocabulary import FUNCTION_WORDS, YOUR_OWN, word_set
 
 _WORDS = (
     word_set(
@@ -15,10 +25,19 @@ _WORDS = (
     intro message quick short brief call chat talk conversation exchange minute minutes time
     help less better regarding topic new first would could worth open interested interest
     useful relevant week next before after without than instead quickly why what which who when do
-    does can may might be get make welcome re one two by into fewer every day are
+        does can may might be get make welcome re one two by into fewer every day are introducing
+    via against per
+    through
     """
     )
     | YOUR_OWN
+)
+_FOR_YOURS = re.compile(
+    rf"^( (?:\w+ )*?(?:idea|ideas|thought)) for your (?:OFFER )+(?:(?:{'|'.join(YOUR_OWN)}) )?"
+)
+_ASKED_OF_YOURS = re.compile(
+    r"(?:(?<= OFFER)|(?<= RUN)) (?:on|in|for|at|of) (?:COMPANY|your (?:OFFER )*OFFER) $|^ your"
+    r" (?=thoughts on )"
 )
 _ASKS = word_set("could would can may might shall should is are do does")
 _WRONG = tuple(
@@ -62,9 +81,16 @@ _WRONG = tuple(
 def find_headline_fault(tokens: Sequence[str], *, is_question: bool) -> str | None:
     """Return what is wrong with a headline; None: nothing."""
     markers = {NAME, COMPANY, ME, RUN, OFFER}
+    tokens = [
+        OFFER
+        if isinstance(token, PlainOfferWord) and token not in _WORDS | FUNCTION_WORDS
+        else token
+        for token in tokens
+    ]
     plain = [token for token in tokens if token not in markers and not token.startswith(FACT)]
     foreign = [token for token in plain if token not in _WORDS]
-    text = f" {' '.join(tokens)} "
+    text = _FOR_YOURS.sub(r"\1 for you ", f" {' '.join(tokens)} ")
+    text = _ASKED_OF_YOURS.sub(" ", text) if is_question else text
     if is_question and tokens[0] in _ASKS and not any(token.startswith(FACT) for token in tokens):
         return find_fault(tokens, is_question=True)
     if any(pattern.search(text) for pattern in _WRONG) or presumes(text):

@@ -7,7 +7,7 @@ company's people, a title of the reader. So each field has the words that may st
 import re
 from collections.abc import Sequence, Set as AbstractSet
 
-from leadflood.domain.drafting.rules.clauses import COMPANY, NAME, is_fact, own_word
+from leadflood.domain.drafting.rules.tokens import COMPANY, NAME, is_fact, own_word
 from leadflood.domain.drafting.rules.vocabulary import word_set
 
 _BASE = word_set(
@@ -16,7 +16,9 @@ _BASE = word_set(
     with you your you're it's that's at i've also both here i'm we which am be being there
     """
 )
-_KNOWING = "see saw notice noticed learned read understand know came across gather found"
+_KNOWING = (
+    "see|saw|notice|noticed|learned|read|understand|know|came|across|gather|found|believe|think"
+)
 _WORDS = {
     "F_title": (
         "work works working role position title job your name listed being hold serve serving act"
@@ -55,7 +57,8 @@ _WORDS = {
 }
 _ALLOWED = {field: frozenset(words.split()) for field, words in _WORDS.items()}
 _EPISTEMIC = re.compile(
-    rf"^ (?:and |but |so )?(?:i|i've)(?: just| also| have)? (?:{'|'.join(_KNOWING.split())})"
+    r"^ (?:and |but |so |because |since |as )?(?:i|i've)(?: just| also| have)?"
+    rf" (?:{_KNOWING})"
     r"(?: across)?(?: your (?:profile|website|page))?(?: and (?:saw|noticed|read|learned|see))?"
     r"(?: that| how)? (?:(?:on|from) (?:your )?(?:profile|website|page) (?:that )?)?"
 )
@@ -69,6 +72,12 @@ _WRITING = re.compile(
     r"|website)|in) (?=you|your|COMPANY)"
 )
 _LEADING = re.compile(r"^ (?:(?:because|since|so|and|but|where|which|while|given) )+")
+_BEING = re.compile(r"^ (?:with )?(COMPANY|you) being (?=(?:a |an |the )?F_)")
+_REASON = re.compile(
+    r" (?:the reason|the reason why|the reason that|why) (?:i am|i'm|i) (?:writing|reaching out"
+    r"|contacting|getting in"
+    r" touch|asking|write|ask)(?: to)?(?: you)? $"
+)
 _FIRST_PERSON = re.compile(r" (?:i|we|our|us|my|me|i'm|we're|i've|we've) ")
 _PERSONAL = frozenset({"F_title", "F_seniority", "F_department", "F_city"})
 _YOU = re.compile(r" (?:you|your|you're|as|role|being) | NAME ")
@@ -88,7 +97,8 @@ _WRONG = tuple(
         r" COMPANY (?:for|to|with|by) (?:you|your) ",
         r" (?:is|are|be) (?:a |an |the |part of )?COMPANY ",
         (
-            r" COMPANY (?:is|are|has|have|works?) (?:a |an |the |as )?F_(?:title|seniority"
+            r"(?<! title at)(?<! role at)(?<! position at) COMPANY (?:is|are|has|have|works?)"
+            r" (?:a |an |the |as )?F_(?:title|seniority"
             r"|department|city|country) "
         ),
         (
@@ -96,7 +106,7 @@ _WRONG = tuple(
             r" (?:is |are |work |works |based |located )(?:based |located |in )*F_(?:city|country) "
         ),
         r"^ (?!you |your role |as |NAME )(?:\w+ )*?COMPANY in F_(?:city|country) ",
-        r"^ (?:you|COMPANY) (?:in|at|from|of|with) ",
+        r"^ (?:you|COMPANY) (?:in|at|from|of|with) (?!(?:the )?F_company_country $)",
         r" (?:for|over) F_company_size | F_title (?:of|for|with) F_company_size ",
         r" F_title .*F_company_founded | F_company_founded .*F_title ",
         (
@@ -170,6 +180,44 @@ _BESIDE = {
 }
 
 
+_AT = r"(?: (?:at|of|for|with) (?:the )?COMPANY)?(?: (?:in|from) (?:the )?F_\w*(?:city|country))?"
+_ROLES = (
+    re.compile(
+        r" (?:(?:given|with|considering|because of|in|based on|from) (?:your|the) (?:role"
+        r"|position|job|work|capacity|title"
+        rf")(?: there)? (?:as|of)|as|being) (?:a |an |the )?F_title{_AT}(?: in mind)?(?= )"
+    ),
+    re.compile(rf" (?:in|at|given) (?:your|the) (?:role|position|job|work){_AT}(?= )"),
+)
+_LIKE_THEM = re.compile(
+    r" (?:an? |other |some )?F_company_industry (?:company|business|firm|team|companies"
+    r"|businesses|firms|teams)"
+    r"(?: (?:in|from) (?:the )?F_company_country)?"
+    r"(?: (?:with|of) (?:about |around |some )?F_company_size (?:people|employees|staff))?"
+    r"(?: (?:like|such as) (?:COMPANY|yours))(?= )"
+)
+_THE_ROLE = re.compile(r"(?:(?<= for)|(?<=interest)|(?<= to)) the F_title (?:at|of) COMPANY(?= )")
+
+
+def leave_out_roles(tokens: Sequence[str]) -> list[str]:
+    """Return a clause without what it says of the reader in passing (`as F_title at COMPANY`).
+
+    That much is proven; what remains must stand without it.
+    """
+    text = f" {' '.join(tokens)} "
+    spans = [match.span() for form in _ROLES for match in form.finditer(text)]
+    dropped = {
+        text.count(" ", 0, place)
+        for start, end in spans
+        for place in range(start, end)
+        if text[place] == " "
+    }
+    kept = [token for index, token in enumerate(tokens) if index not in dropped]
+    plain = f" {' '.join(kept)} "
+    named = _THE_ROLE.sub(" you", _LIKE_THEM.sub(" you", plain))
+    return kept if named == plain else named.split()
+
+
 def find_claim_fault(tokens: Sequence[str]) -> str | None:
     """Return what is wrong with a clause that cites facts; None: nothing."""
     words = [own_word(token) for token in tokens]
@@ -177,6 +225,8 @@ def find_claim_fault(tokens: Sequence[str]) -> str | None:
     if all(is_fact(token) or token in {"and", "the", NAME} for token in words):
         return None
     text = f" {' '.join(words)} "
+    text = _REASON.sub(" here ", text)
+    text = _BEING.sub(lambda match: f" {match[1]} is ", text)
     body = f" {_LEADING.sub('', _WRITING.sub('', _EPISTEMIC.sub('', text))).strip()} "
     allowed = _BASE.union(fields, [NAME], *(_ALLOWED.get(field, ()) for field in fields))
     for token in body.split():

@@ -48,6 +48,15 @@ CONNECTIVE_WORDS = word_set(
     convenient appropriate suitable informal small keen okay ok sure certain sometime directly
     kindly alternatively coming days months day's jump hop catch drop propose check specifics info
     insight insights perspective context background else whoever far wait minute's interests
+    discussion appointment diary agenda date response subject purpose theme alternative input
+    advice kind sort type sorry apologies apologise apologize excuse bother disturb interrupt listen
+    describe mention mentioning pick choose choosing test begin quite very personally happily easy
+    clear valuable handle handles handling done further useful first enough assist support value
+    anytime briefest intrude interruption belong belongs plan plans topics subjects one's receive
+        allow flexible ourselves planning benefit benefits reaches service services  passing deliver
+    delivers delivered provide provides provided supply supplies supplied arrive arrives such apply
+    applies unsure aware familiar message's inbox straight
+    enjoy rest weekend afterwards beforehand together comfortable whoever's
     learning giving suggestion suggestions respectfully care fair exactly really going sent suggest
     mind ignore simple offer believe guess notes entirely fully certainly either set arrange book
     agree prefer preferred ready yours ahead give willing having currently choice again hesitate
@@ -61,7 +70,8 @@ YOUR_OWN = word_set(
     """
     team teams company business organisation organization side time day week calendar end
     convenience schedule attention consideration colleagues people staff thoughts view views
-    feedback reply answer opinion role work way position department
+        feedback reply answer agenda employees office customers website opinion role work way
+    position department
     """
 )
 """What a reader has anyway: to name it says nothing about them."""
