@@ -109,11 +109,14 @@ _BENEFIT = re.compile(
 _JOINING = word_set(
     "a an the and or of for to in on at by with from we our it its is are be can could may this"
     " these that so also"
-    " then them they their each one help helps companies teams offer provide deliver delivers"
+    " then them they their each one help helps companies teams customers offer provide deliver"
+    " delivers"
     " provides supply supplies arrive arrives"
 )
+_QUANTIFIERS = word_set("all any most both always everything everyone everybody")
 _FOR_YOU = re.compile(r" (?:for|to|of|with|by|from) you ")
 _LIKE_THEIRS = re.compile(r" (?:like|such as) (?:COMPANY|yours|your \w+) ")
+_EXAMPLES = re.compile(rf"{_LIKE_THEIRS.pattern}\w")
 _COMPLEMENT = re.compile(
     r"^ (?:(?:and|but|so|also) )*(?:i|we) (?:just |only )?(?:was (?:just )?(?:thinking|hoping)"
     r"|think|thought|believe|hope|wonder|wondered"
@@ -282,6 +285,11 @@ def _asks_politely(clause: _Clause) -> bool:
 
 
 def _is_fragment(clause: _Clause) -> bool:
+    is_wide = _EXAMPLES.search(clause.text) is not None or (
+        _has_offer(clause.tokens) and not _QUANTIFIERS.isdisjoint(clause.tokens)
+    )
+    if is_wide and not clause.is_open and not _says_our_offer(clause):
+        return False
     is_said = clause.verb is not None or _SPEAKER.search(clause.text) is not None
     return _asks_politely(clause) and (not is_said or clause.is_modal or _says_our_offer(clause))
 
@@ -289,6 +297,8 @@ def _is_fragment(clause: _Clause) -> bool:
 def _says_our_offer(clause: _Clause) -> bool:
     """Whether we, or it, are said to be or do what the offer says, and nothing about the reader."""
     text, tokens = clause.text, clause.tokens
+    if not _QUANTIFIERS.isdisjoint(tokens):
+        return False
     if not _has_offer(tokens) or _OF_THE_READER.match(text) or _THEY_AS_EXAMPLE.match(text):
         return False
     if _THEIRS.search(text) and not _LIKE_THEIRS.search(text):

@@ -26,7 +26,8 @@ _PRESUMES = tuple(
         r" our (?!RUN |OFFER |offer |idea |\w+ OFFER )",
         rf" your (?!(?:{_YOURS}) |own (?:{_YOURS}) |OFFER |RUN |\w+ OFFER )",
         (
-            r" my (?!name |email |mail |calendar |side |question (?:is|here|$)|(?:message|email|note"
+            r" my (?!name |email |mail |calendar |side |question (?:is|here|$)|(?:message|email"
+            r"|note"
             r"|mail) (?:to|on|along) )"
         ),
         (
@@ -110,7 +111,8 @@ _PRESUMES = tuple(
         ),
         r" (?:we are|we're|you are|you're) (?:\w+ ){0,2}OFFER ",
         (
-            r" (?:which|who|why|when|how many|how much|what|where) (?:(?!would|could|can|may"
+            r" (?:which|who|why|when|how many|how much|what(?! if your (?:OFFER )+(?:could|would"
+            r"|might))|where) (?:(?!would|could|can|may"
             r"|might)\w+ )*"
             r"(?:your (?:\w+ )?OFFER|COMPANY) "
         ),

@@ -39,6 +39,10 @@ _AT_PRESENT = r"(?: (?:today|now|so far|at present|internally))?"
 _DAYS = "monday|tuesday|wednesday|thursday|friday|tomorrow|morning|afternoon"
 _NOT_FITTING = r"(?:(?:this|it|now) (?:is not|isn't)|you are not|you're not|not)(?: \w+){0,4}"
 _ASIDES = (
+    (
+        r"(?:do|does) (?:you|your team|your company|COMPANY) (?:have|use|keep|need|sell|offer)"
+        r"(?: (?:OFFER|RUN|a|an|any|the|in|of|for|with|and|or|its|to))* (?:OFFER|RUN)"
+    ),
     r"(?:if (?:not|so|yes|no)|no|not|either way|otherwise|simply|of course)(?: \w+)?(?: at all)?",
     (
         r"no (?:problem|worries|pressure|obligation|rush|hurry|trouble|hard feelings)"
@@ -58,7 +62,7 @@ _ASIDES = (
     r"(?:(?:that|this|here) is|that's|here's) what (?:we|ME|OFFER) (?:do|does|offer|offers|is for)",
     rf"which is why (?:i am|i'm|i) {_WRITING}",
     r"(?:which is why )?i (?:thought|was thinking) of (?:you|COMPANY)(?: and your team)?",
-    rf"(?:i am|i'm|i) {_WRITING}",
+    rf"(?:i am|i'm|i) {_WRITING}|though|get in touch(?: with me)?(?: directly| anytime)?",
     (
         r"(?:i am|i'm) (?:free|available)(?: for a(?: short| quick| brief)? (?:call|chat"
         r"|conversation))?"

@@ -102,6 +102,7 @@ _PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
         ("this is why", "so"),
         ("allow me to", "let me"),
         ("in action", ""),
+        ("help me a lot", "help me"),
         ("let you know about", "tell you about"),
         ("comes with", "with"),
         ("if i called", "if i call"),

@@ -18,6 +18,7 @@ _TOKEN = re.compile(
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 BREAKS = frozenset(",;:()\u2013\u2014-/|\n")
+_PRONOUNS = word_set("we they it")
 BEFORE_SUBJECT = word_set("and or as that")
 IRREGULAR = dict(
     pair.split("/")
@@ -105,7 +106,7 @@ def is_in_order(tokens: Sequence[str]) -> bool:
     """Whether the passages of the offer that nothing joins stand in the order they have there."""
     last = -1
     for token in tokens:
-        if token in BEFORE_SUBJECT:
+        if token in BEFORE_SUBJECT or token in _PRONOUNS:
             last = -1
         elif isinstance(token, Passage):
             if token.place < last:

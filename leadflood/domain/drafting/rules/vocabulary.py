@@ -29,14 +29,14 @@ CONNECTIVE_WORDS = word_set(
     sincerely faithfully truly greetings warm warmly wishes please ask asking reach reaching write
     writing thought thoughts think thinking wondering wonder wondered hoping curious question
     questions quick quickly short shortly brief briefly call calls chat talk talking conversation
-    contact contacting speak speaking discuss exchange minutes minute min hour week weeks time
-    times open interested interest interesting useful helpful help relevant worth worthwhile make
-    makes sense sound sounds know hear hearing happy glad pleased love like would share sharing
-    more details detail information learn look looking forward reply answer let get touch introduce
+    contact contacting speak speaking discuss exchange minutes minute min hour week weeks time times
+    open interested interest interesting useful helpful help relevant worth worthwhile make makes
+    sense sound sounds know hear hearing happy glad pleased love like would share sharing more
+    details detail information learn look looking forward reply answer let get touch introduce
     introducing introduction name note message mail email line idea ideas may might shall should
     here just also only problem problems worries pressure obligation rush trouble hurry feel free
-    whether soon next this fit topic hope well find finds connect connecting suit suits right
-    person better reason attention consideration convenience calendar schedule slot monday tuesday
+    whether soon next this fit topic hope well find finds connect connecting suit suits right person
+    better reason attention consideration convenience calendar schedule slot monday tuesday
     wednesday thursday friday tomorrow today later early late send show explain tell see explore
     compare walk through try happen bring point direct pass along back hold meet meeting coffee
     video phone online demo overview example summary page follow want wanted need much little bit
@@ -48,20 +48,19 @@ CONNECTIVE_WORDS = word_set(
     convenient appropriate suitable informal small keen okay ok sure certain sometime directly
     kindly alternatively coming days months day's jump hop catch drop propose check specifics info
     insight insights perspective context background else whoever far wait minute's interests
-    discussion appointment diary agenda date response subject purpose theme alternative input
-    advice kind sort type sorry apologies apologise apologize excuse bother disturb interrupt listen
-    describe mention mentioning pick choose choosing test begin quite very personally happily easy
-    clear valuable handle handles handling done further useful first enough assist support value
-    anytime briefest intrude interruption belong belongs plan plans topics subjects one's receive
-        allow flexible ourselves planning benefit benefits reaches service services  passing deliver
-    delivers delivered provide provides provided supply supplies supplied arrive arrives such apply
-    applies unsure aware familiar message's inbox straight
-    enjoy rest weekend afterwards beforehand together comfortable whoever's
-    learning giving suggestion suggestions respectfully care fair exactly really going sent suggest
-    mind ignore simple offer believe guess notes entirely fully certainly either set arrange book
-    agree prefer preferred ready yours ahead give willing having currently choice again hesitate
-    same confident pleasure takes considering wishing thing mean very enough sample include getting
-    available use exploring looks adapt colleague
+    discussion appointment diary agenda date subject purpose theme alternative input advice sort
+    type sorry apologies apologise apologize excuse bother disturb interrupt listen describe mention
+    mentioning pick choose choosing test begin quite very personally happily easy clear valuable
+    handle handles handling done further first enough assist support value anytime intrude
+    interruption belong belongs plan plans topics subjects receive allow keep flexible
+    ourselves planning benefit benefits reaches service services passing deliver delivers delivered
+    provide provides provided supply supplies supplied arrive arrives such apply applies unsure
+    aware familiar message's inbox straight enjoy rest weekend afterwards beforehand together
+    comfortable learning giving suggestion suggestions respectfully care fair exactly
+    really going sent suggest mind ignore simple offer believe guess notes entirely fully certainly
+    either set arrange book agree prefer preferred ready yours ahead give willing having currently
+    choice again hesitate same confident pleasure takes considering wishing thing mean sample
+    include getting available use exploring looks adapt colleague
     """
 )
 """Words of greeting, asking and parting; they stand without a claim, in the forms of a request."""

@@ -233,7 +233,7 @@ def test_an_endless_text_is_refused_without_reading_it_closely(sign: str) -> Non
 def test_no_lie_of_the_set_is_let_through() -> None:
     checked = [(name, check_draft(request, draft)) for name, request, draft in lies()]
 
-    assert len(checked) >= 1_500
+    assert len(checked) >= 1_850
     assert not [name for name, problems in checked if not problems]
 
 
@@ -245,3 +245,52 @@ def test_honest_drafts_of_the_set_are_let_through() -> None:
 
     refused = [(name, problems) for name, problems in checked if problems]
     assert len(refused) <= len(checked) * 0.05, refused[:5]
+
+
+def test_letters_that_the_rules_had_not_seen_are_let_through_by_half() -> None:
+    checked = [check_draft(request, draft) for _, request, draft in letters("unseen_letters.json")]
+
+    assert len(checked) == 200
+    assert sum(not problems for problems in checked) >= 97
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'd be delighted to show you a walkthrough.",
+        "Could you spare 15 minutes for a phone call?",
+        "I'll keep this short.",
+        "Routes are planned 30% faster.",
+        "Is this something that you and your colleagues would consider?",
+        "Who takes care of routes at Acme Freight?",
+        "Do you have routes?",
+        "I don't want to take up too much of your time.",
+        "Dear Ms. Ada,",
+    ],
+)
+def test_courtesy_in_other_words_and_forms_of_the_offer_are_let_through(text: str) -> None:
+    assert codes(with_sentence(text)) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("This may be useful to you as Head of Logistics at Acme Freight.", (2, 3)),
+        ("I believe this might interest the Head of Logistics at Acme Freight.", (2, 3)),
+        ("I am curious about your view as Head of Logistics.", (2,)),
+        ("Your role as Head of Logistics is why I am writing to you.", (2,)),
+    ],
+)
+def test_a_role_may_be_named_in_passing(text: str, facts: tuple[int, ...]) -> None:
+    assert codes(with_claim(text, *facts)) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("You asked me for help as Head of Logistics at Acme Freight.", (2, 3)),
+        ("You need us as Head of Logistics.", (2,)),
+    ],
+)
+def test_what_is_said_beside_a_role_needs_its_own_proof(text: str, facts: tuple[int, ...]) -> None:
+    assert codes(with_claim(text, *facts))
