@@ -58,10 +58,12 @@ async def open_storage(
     *,
     migrate: bool = True,
     begin_empty: bool = False,
+    creates: bool = True,
 ) -> AsyncIterator[Storage]:
     """Open the embedded server, or the one DATABASE_URL names, and upgrade its tables.
 
     `begin_empty` empties the database of the embedded server first; never that of a URL.
+    `creates`: whether a data folder without a database gets one.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -69,7 +71,9 @@ async def open_storage(
         database = settings.database
         if not database.url:
             folder = settings.data_folder()
-            server = await stack.enter_async_context(embedded_postgres(folder, REAL_TIME, report))
+            server = await stack.enter_async_context(
+                embedded_postgres(folder, REAL_TIME, report, creates=creates)
+            )
             database = msgspec.structs.replace(database, url=server.url)
             if begin_empty:
                 await server.make_empty()

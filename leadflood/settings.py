@@ -306,7 +306,8 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[list[str], Any, 
             key, value = name.removesuffix("_FILE"), _read_secret(name, value)
             source = "secret file"
         path = [part.lower() for part in key.removeprefix(PREFIX).split("__")]
-        yield path, _plain(value), source
+        # a provider's own settings have no types: a switch or number is told by how it is written
+        yield path, (_scalar(value) if "extra" in path[:-1] else _plain(value)), source
 
 
 def _read_secret(name: str, path: str) -> str:
@@ -314,6 +315,14 @@ def _read_secret(name: str, path: str) -> str:
         return Path(path).read_text("utf-8").strip()
     except OSError as error:
         raise Invalid(f"{name}: cannot read {path}: {error}", code="settings.unreadable") from error
+
+
+def _scalar(value: str) -> Any:
+    try:
+        scalar = msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value
+    return scalar if isinstance(scalar, bool | int | float) else _plain(value)
 
 
 def _plain(value: str) -> Any:

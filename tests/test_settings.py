@@ -218,3 +218,21 @@ def test_what_an_address_holds_of_secrets_is_masked(text: str, shown: str) -> No
 
     assert listed["trace.endpoint"] == shown
     assert listed["http.public_url"] == shown
+
+
+def test_a_providers_own_switches_and_numbers_from_the_environment_are_no_texts() -> None:
+    name = "LEADFLOOD_PROVIDERS__SMTP__EXTRA__"
+
+    settings = load_settings(
+        environment={
+            f"{name}STARTTLS": "false",
+            f"{name}RETRY_SECONDS": "2.5",
+            f"{name}LOCAL_HOSTNAME": "mail.acme.example",
+        }
+    )
+
+    assert settings.providers["smtp"].extra == {
+        "starttls": False,
+        "retry_seconds": 2.5,
+        "local_hostname": "mail.acme.example",
+    }

@@ -11,7 +11,8 @@ from leadflood.app import open_storage
 from leadflood.cli.console import USAGE_ERROR, print_message, run_async
 from leadflood.engine.errors import Invalid
 from leadflood.engine.obs import log as logs
-from leadflood.settings import load_settings
+from leadflood.providers import catalog
+from leadflood.settings import Settings, load_settings
 from leadflood.wiring.storage import Storage
 
 ResultT = TypeVar("ResultT")
@@ -25,16 +26,20 @@ def with_storage(
     *,
     migrate: bool = True,
     proves_secret: bool = True,
+    creates: bool = False,
 ) -> ResultT:
     """Open the database as the settings say, run the work, close it.
 
     The master secret is proved first, but for what helps when it is lost or needs none of it.
+    A command given in a wrong folder must not answer for an empty database: most make none.
     """
     settings = load_settings()
     log_errors_only()
 
     async def run() -> ResultT:
-        async with open_storage(settings, report=print_message, migrate=migrate) as storage:
+        async with open_storage(
+            settings, report=print_message, migrate=migrate, creates=creates
+        ) as storage:
             if proves_secret:
                 await storage.master_secrets.prove()
             return await work(storage)
@@ -49,6 +54,15 @@ def log_errors_only() -> None:
     """
     logs.configure(logs.Settings(level="error", format="text"))
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+def warn_of_unpriced(settings: Settings) -> None:
+    """Say which providers' calls count as free, so that no budget holds them."""
+    if names := catalog.list_unpriced(settings.providers):
+        print_message(
+            f"warning: no budget holds {', '.join(names)}: set credit_price_micros, what one credit"
+            f" costs, in providers.{names[0]} of the settings"
+        )
 
 
 def terminal_user() -> str:

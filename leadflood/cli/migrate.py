@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Migrations: up, down, status.")
 @app.command()
 def up(*, as_json: AsJson = False) -> None:
     """Bring the database to the newest migration (every start does so, too)."""
-    _print(_on_database(migrations.upgrade), as_json=as_json)
+    _print(_on_database(migrations.upgrade, creates=True), as_json=as_json)
 
 
 @app.command()
@@ -43,9 +43,11 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def _on_database(
-    work: Callable[[DatabaseSettings], Awaitable[MigrationStatus]],
+    work: Callable[[DatabaseSettings], Awaitable[MigrationStatus]], *, creates: bool = False
 ) -> MigrationStatus:
-    return with_storage(lambda storage: work(storage.database), migrate=False, proves_secret=False)
+    return with_storage(
+        lambda storage: work(storage.database), migrate=False, proves_secret=False, creates=creates
+    )
 
 
 def _print(state: MigrationStatus, *, as_json: bool) -> None:

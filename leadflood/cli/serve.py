@@ -14,6 +14,7 @@ from leadflood.api.http.settings import warning_of
 from leadflood.app import open_node, open_storage, serve_node
 from leadflood.cli.claim import show_claim_link
 from leadflood.cli.console import backend_options, print_message
+from leadflood.cli.database_command import warn_of_unpriced
 from leadflood.engine.obs import log as logs
 from leadflood.engine.obs.log import log
 from leadflood.settings import Settings, load_settings
@@ -60,6 +61,7 @@ async def _run_node(storage: Storage) -> None:
         async def announce(address: str) -> None:
             print_message(f"serve: ready, listening on {address} (docs: {address}/docs)")
             log.info("http.server.started", address=address)
+            warn_of_unpriced(storage.settings)
             await show_claim_link(storage, address)
 
         await serve_node(node, announce)

@@ -81,6 +81,17 @@ def is_configured(name: str, settings: Mapping[str, ProviderSettings]) -> bool:
     return provider.enabled and all(getattr(provider, secret, "") for secret in spec.secrets)
 
 
+def list_unpriced(settings: Mapping[str, ProviderSettings]) -> list[str]:
+    """List the configured providers that take credits and have no price: no budget holds them."""
+    return [
+        name
+        for name, entry in CATALOG.items()
+        if is_configured(name, settings)
+        and is_paid_per_lead(entry.spec)
+        and not settings[name].credit_price_micros
+    ]
+
+
 def build_adapters(
     settings: Mapping[str, ProviderSettings], gate: Gate, http: Http, clock: Clock
 ) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _check_provider(settings: Settings, name: str) -> DoctorCheck:
             f"LEADFLOOD_PROVIDERS__{name.upper()}__{secret.upper()}" for secret in missing
         )
         return warning(title, "not configured: it is not called", f"set {names} to use it")
-    if catalog.is_paid_per_lead(spec) and not provider.credit_price_micros:
+    if name in catalog.list_unpriced(settings.providers):
         return warning(
             title,
             "configured, but without a price: no budget can hold it",

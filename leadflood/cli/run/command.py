@@ -14,7 +14,7 @@ import typer
 
 from leadflood.app import open_storage
 from leadflood.cli.console import USAGE_ERROR, print_json, print_message, run_async
-from leadflood.cli.database_command import log_errors_only
+from leadflood.cli.database_command import log_errors_only, warn_of_unpriced
 from leadflood.cli.run.estimate import estimate, show_estimate
 from leadflood.cli.run.input import RunInput, read_input, show_input, write_bad_rows
 from leadflood.cli.run.output import check_writable, write_output
@@ -169,6 +169,7 @@ def _exclusive_run(folder: Path, key: str) -> Iterator[None]:
 async def _run(settings: Settings, prepared: PreparedRun) -> int:
     """Run the pipeline and write the output; return the exit code."""
     options, csv = prepared.options, prepared.run_input.csv
+    warn_of_unpriced(settings)
     async with open_storage(settings, report=print_message) as storage:
         icp = await storage.icps.record(prepared.run_input.icp)
         run_id = await _open_run(storage, options, prepared.key)

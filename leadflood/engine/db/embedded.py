@@ -17,7 +17,7 @@ import asyncpg
 from anyio import to_thread
 
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.errors import DatabaseRefused, DiskFull
+from leadflood.engine.db.errors import DatabaseRefused, DiskFull, NoDatabase
 from leadflood.engine.db.filelock import POLL_SECONDS, FileLock, held_alone
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.postgres_process import (
@@ -265,16 +265,26 @@ class EmbeddedServer:
 
 @asynccontextmanager
 async def embedded_postgres(
-    data_folder: Path, clock: Clock, report: Report | None = None, *, durable: bool = True
+    data_folder: Path,
+    clock: Clock,
+    report: Report | None = None,
+    *,
+    durable: bool = True,
+    creates: bool = True,
 ) -> AsyncIterator[EmbeddedServer]:
     """Use the server of a data folder: find it running or start it; its last user stops it.
 
-    `durable=False` is for tests: no fsync.
+    `durable=False` is for tests: no fsync. `creates=False` refuses a folder without a database.
     Waits: in real time, so hand it the system's clock; cancelling while it starts leaves the server
     to the next user.
     Raises: DatabaseRefused, saying what to do.
     """
     process = PostgresProcess(data_folder, durable=durable)
+    if not creates and not await to_thread.run_sync(process.files.exists):
+        raise NoDatabase(
+            f"There is no database in {data_folder}. Set LEADFLOOD_DATA to the folder that holds"
+            " yours, or change to the folder above it; `leadflood serve` makes a new one."
+        )
     await to_thread.run_sync(make_data_folder, process.data_folder)
     users = await to_thread.run_sync(FileLock, process.data_folder / "users.lock")
     starting = await to_thread.run_sync(FileLock, process.data_folder / "start.lock")

@@ -9,6 +9,12 @@ class DatabaseRefused(Permanent):
     code = "database.refused"
 
 
+class NoDatabase(DatabaseRefused):
+    """The data folder holds no database, and the command is not one that makes it."""
+
+    code = "database.missing"
+
+
 class SessionLost(Transient):
     """A session of the server does not keep what it was set to: it must not be worked in."""
 

@@ -68,7 +68,7 @@ def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
         (
             not conditions.address_stands,
             "address.changed",
-            "its lead is no longer written to at this address: draft it anew",
+            "its lead is no longer written to at this address: change the draft's (`readdress`)",
         ),
         (
             conditions.channel is Channel.WHATSAPP and not conditions.opted_in,
