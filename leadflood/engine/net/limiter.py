@@ -42,7 +42,7 @@ _ASK_AGAIN_SECONDS = 1.0
 _TIME_SAMPLES = 16
 _TIME_STEP_SECONDS = 1.0
 _LEAST_WAIT_SECONDS = 0.5
-_NEAR_SECONDS = 0.1
+_FAR_SECONDS = 1.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,7 +158,7 @@ class Lane:
     def is_next_far(self) -> bool:
         """Whether the next moment is so far that nothing should be bought for it yet."""
         ahead = self._pace.next_at - self._clock.monotonic()
-        return ahead > self._pace.approach_seconds + _NEAR_SECONDS
+        return ahead > _FAR_SECONDS
 
     async def wait_for_start(self, slot: Slot) -> bool:
         """Wait until the moment; False when it was missed and another must be taken."""
@@ -434,7 +434,6 @@ class _Pace:
         self.own_interval = 0.0
         self.jitter_seconds = 0.0
         self._lease_seconds = 0.002
-        self._tolerance_seconds = 0.0
         self._preparation_mean = 0.02
         self._preparation_spread = 0.01
         self._late_mean = 0.0
@@ -458,16 +457,15 @@ class _Pace:
     def approach_seconds(self) -> float:
         """Return how long before its moment a call is bought.
 
-        As late as can be: most are ready within the tolerance behind their moment, so that hardly
-        one waits, bought, for its moment to come.
+        Hardly one may miss it: a moment that is missed is lost for all who wait, and a line that is
+        given back and bought again costs two transactions, which make the next one miss its own.
         """
-        needed = self._preparation_mean + 1.5 * self._preparation_spread + 0.001
-        return min(_MOST_LEAD_SECONDS, max(0.0, needed - self._tolerance_seconds))
+        needed = self._preparation_mean + 3 * self._preparation_spread + 0.002
+        return min(_MOST_LEAD_SECONDS, needed)
 
     def record_lease(self, took_seconds: float, leased: Lease) -> None:
         """Record how long leasing took, the pace and how late a moment may be used."""
         interval = leased.interval_seconds
-        self._tolerance_seconds = leased.tolerance_seconds if interval else 0.0
         self._lease_seconds += (took_seconds - self._lease_seconds) * 0.2
         if abs(interval - self.interval) > 0.01 * self.interval:
             spaced = interval >= _SPACED_FROM_SECONDS

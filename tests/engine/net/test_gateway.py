@@ -1,6 +1,8 @@
 """The gate against a real Postgres, with answers from memory."""
 
 import asyncio
+import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -872,7 +874,7 @@ class TestDeparture:
             while REAL_TIME.monotonic() < until:
                 continue
 
-        limits = {"acme": Provider({"default": (Window(40, 60),)})}
+        limits = {"acme": Provider({"default": (Window(30, 60),)})}
         fake = FakeProvider()
         setup = GatewaySetup(providers=limits, crash_point=stall)
 
@@ -882,6 +884,28 @@ class TestDeparture:
         first, second = await list_lines(database)
         assert (first.state, first.outcome) == (LineState.RELEASED, "net.not_sent")
         assert (second.state, second.id) == (LineState.SETTLED, fake.references[0])
+
+    async def test_few_calls_give_back_what_they_bought_where_buying_takes_its_time(
+        self, database: Database
+    ) -> None:
+        seconds = itertools.cycle([0.0, 0.03, 0.01, 0.06, 0.0, 0.02])
+
+        def dawdle(point: str) -> None:
+            until = REAL_TIME.monotonic()
+            if point.endswith("reserve.before"):
+                until += next(seconds)
+            while REAL_TIME.monotonic() < until:
+                continue
+
+        limits = {"acme": Provider({"default": (Window(1_200, 60),)})}
+        setup = GatewaySetup(providers=limits, crash_point=dawdle)
+        async with running_gateway(database, setup) as gateway, anyio.create_task_group() as tasks:
+            for number in range(30):
+                tasks.start_soon(gateway.gate.call, a_call(str(number)), FakeProvider())
+
+        states = Counter(line.state for line in await list_lines(database))
+        assert states[LineState.SETTLED] == 30
+        assert states[LineState.RELEASED] <= 3
 
     async def test_a_call_that_is_cancelled_before_its_moment_gives_back_what_it_bought(
         self, database: Database
