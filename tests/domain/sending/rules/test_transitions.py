@@ -87,6 +87,14 @@ def test_a_mistake_of_ours_is_unknown_only_once_the_call_was_let_through() -> No
     assert next_state(during, a_report(SendOutcome.BROKEN)) is IntentState.UNKNOWN
 
 
+def test_what_lost_its_fence_still_says_what_came_of_its_own_call() -> None:
+    intent = an_intent(IntentState.READY, claim=5)
+
+    after = next_state(intent, a_report(SendOutcome.REFUSED, 5, is_fenced=False))
+
+    assert after is IntentState.REFUSED
+
+
 def test_what_lost_its_fence_moves_a_ready_intent_only_if_it_was_accepted() -> None:
     intent = an_intent(IntentState.READY, claim=5)
     stale = [a_report(outcome, 4, is_fenced=False) for outcome in SendOutcome]
