@@ -46,6 +46,7 @@ REFUSED_SECONDS = 30.0
 """For so long a live server that is not in recovery may refuse a starting process."""
 NO_SPACE = "No space left on device"
 OLD_PROCESSES = "pre-existing shared memory block"
+_NO_ANSWERS = (asyncpg.PostgresConnectionError, asyncpg.InsufficientResourcesError)
 
 Report = Callable[[str], None]
 
@@ -179,13 +180,13 @@ class EmbeddedServer:
         )
 
     async def _make_room(self) -> None:
-        """Give the reserve up for a server that cannot start on a full disk. Raises: DiskFull."""
+        """Give the reserve up for a server that a full disk keeps from work. Raises: DiskFull."""
         if not await to_thread.run_sync(give_up_reserve, self.data_folder):
             raise DiskFull(
-                f"the disk of {self._process.folder} is full and the database server cannot start:"
-                " make room on it; nothing is lost"
+                f"the disk of {self._process.folder} is full and the database server cannot"
+                " work: make room on it; nothing is lost"
             )
-        self._report("the disk is full: the reserve is given up to start the database server")
+        self._report("the disk is full: the reserve is given up for the database server")
 
     async def _find_postmaster(self) -> Postmaster | None:
         return await to_thread.run_sync(self._process.find_postmaster)
@@ -200,27 +201,35 @@ class EmbeddedServer:
             connection = await asyncpg.connect(
                 self.url_of("postgres"), timeout=PROBE_TIMEOUT_SECONDS
             )
-        except asyncpg.OperatorInterventionError as error:
-            self._refusal = _describe(error)
-            return _Answer.STARTING  # or stopping
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if is_exhausted(error):
                 raise
             self._refusal = _describe(error)  # a TimeoutError is an OSError
-            return _Answer.NOTHING
-        except asyncpg.TooManyConnectionsError:
-            return _Answer.READY
-        except asyncpg.PostgresError as error:
-            raise DatabaseRefused(
-                f"the database server in {self._process.folder} runs but lets nobody in ({error}):"
-                " undo what was changed in its pg_hba.conf or roles",
-                code="database.closed",
-            ) from error
+            return await self._judge_answer(error)
         try:
             await _make_database(Tx(connection))
         finally:
             await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
         return _Answer.READY
+
+    async def _judge_answer(self, error: Exception) -> _Answer:
+        """Return what a refused connection says. Raises: DiskFull, DatabaseRefused."""
+        match error:
+            case asyncpg.TooManyConnectionsError():
+                return _Answer.READY
+            case asyncpg.OperatorInterventionError():
+                return _Answer.STARTING  # or stopping
+            case asyncpg.DiskFullError():  # not even the server's own files for a connection fit
+                await self._make_room()
+                return _Answer.STARTING
+            case asyncpg.PostgresError() if not isinstance(error, _NO_ANSWERS):
+                raise DatabaseRefused(
+                    f"the database server in {self._process.folder} runs but lets nobody in"
+                    f" ({error}): undo what was changed in its pg_hba.conf or roles",
+                    code="database.closed",
+                ) from error
+            case _:
+                return _Answer.NOTHING
 
     def _tell_of_lock(self) -> None:
         self._tell("another command is starting or stopping the database server; waiting for it")

@@ -22,6 +22,6 @@ class SessionLost(Transient):
 
 
 class DiskFull(Transient):
-    """The embedded server cannot start for want of room on its disk."""
+    """The embedded server cannot work for want of room on its disk."""
 
     code = "database.disk_full"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -371,27 +371,60 @@ async def test_a_server_on_a_full_disk_is_started_by_the_reserve_and_then_refuse
     assert not await anyio.to_thread.run_sync(give_up_reserve, data)
 
 
-@pytest.mark.skipif(not is_root, reason="only root may mount a small disk")
-async def test_a_server_whose_disk_is_full_comes_back_by_the_reserve() -> None:
+@pytest.fixture
+async def small_disk() -> AsyncIterator[Path]:
+    """A disk that is soon full."""
+    if not is_root:
+        pytest.skip("only root may mount a small disk")
     folder = open_folder()
-    data = folder / "data"
     words = ["/bin/mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(folder)]
     if (await anyio.run_process(words, check=False)).returncode:
         await anyio.to_thread.run_sync(folder.rmdir)
         pytest.skip("this machine lets nobody mount a small disk")
     try:
-        async with embedded_postgres(data, SystemClock(), durable=False) as server:
-            await anyio.to_thread.run_sync(keep_reserve, data, 24_000_000)
-            await anyio.to_thread.run_sync(fill_disk, folder / "filler")
-            await anyio.to_thread.run_sync(kill_server, data)
-
-            await server.ensure_running()
-
-            assert await query(server.url, "SELECT 1") == 1
-            assert not await anyio.to_thread.run_sync(give_up_reserve, data)
+        yield folder
     finally:
         await anyio.run_process(["/bin/umount", str(folder)])
         await anyio.to_thread.run_sync(folder.rmdir)
+
+
+async def test_a_server_whose_disk_is_full_comes_back_by_the_reserve(small_disk: Path) -> None:
+    data = small_disk / "data"
+    async with embedded_postgres(data, SystemClock(), durable=False) as server:
+        await anyio.to_thread.run_sync(keep_reserve, data, 24_000_000)
+        await anyio.to_thread.run_sync(fill_disk, small_disk / "filler")
+        await anyio.to_thread.run_sync(kill_server, data)
+
+        await server.ensure_running()
+
+        assert await query(server.url, "SELECT 1") == 1
+        assert not await anyio.to_thread.run_sync(give_up_reserve, data)
+
+
+async def test_a_live_server_that_a_full_disk_lets_refuse_everybody_gets_the_reserve(
+    small_disk: Path,
+) -> None:
+    data = small_disk / "data"
+    async with embedded_postgres(data, SystemClock(), durable=False) as server:
+        await anyio.to_thread.run_sync(keep_reserve, data, 24_000_000)
+        await anyio.to_thread.run_sync(fill_without_init_files, data, small_disk / "filler")
+        with pytest.raises(asyncpg.DiskFullError):
+            await query(server.url_of("postgres"), "SELECT 1")
+
+        await server.ensure_running()
+
+        assert await query(server.url, "SELECT 1") == 1
+        assert not await anyio.to_thread.run_sync(give_up_reserve, data)
+        await anyio.to_thread.run_sync(fill_without_init_files, data, small_disk / "more")
+        with pytest.raises(DiskFull, match="make room on it"):
+            await server.ensure_running()
+
+
+def fill_without_init_files(data: Path, filler: Path) -> None:
+    """Fill a disk so that the server cannot write what every new connection begins with."""
+    for path in (data / "postgres").rglob("pg_internal.init"):
+        path.unlink()
+    fill_disk(filler)
 
 
 def fill_disk(path: Path) -> None:
