@@ -128,14 +128,17 @@ async def leadflood(url: str, **settings: str) -> AsyncIterator[RunningServer]:
 
 
 async def with_key(served: RunningServer, operator: Api) -> RunningServer:
-    """Create an API key that may read and write leads; return the server with that key."""
+    """Create an API key for leads, their scores and messages; return the server with that key."""
     password = secrets.token_hex(16)
     address = {"email": "bench@bench-leads.com"}
     invited = await operator.request("POST", "/v1/users", {**address, "role": "ADMIN"})
     registration = {"token": invited["token"], "password": password}
     await operator.request("POST", "/v1/auth/register", registration)
     session = await operator.request("POST", "/v1/auth/login", {**address, "password": password})
-    key_request = {"name": "bench", "scopes": ["leads:read", "leads:write"]}
+    key_request = {
+        "name": "bench",
+        "scopes": ["leads:read", "leads:write", "icps:read", "messages:read"],
+    }
     async with Api(msgspec.structs.replace(served, token=session["accessToken"])) as user:
         api_key = await user.request("POST", "/v1/api-keys", key_request)
     return msgspec.structs.replace(served, token=api_key["secret"])
