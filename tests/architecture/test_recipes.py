@@ -26,6 +26,8 @@ COPIED = (
 PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 PRICE_MICROS = 7_000
+PATIENCE_SECONDS = 400
+"""A command is a suite of its own; on a busy machine it takes minutes."""
 DEFINITION = re.compile(r"^ *(?:async def|def|class) (\w+)", re.MULTILINE)
 TITLES = ("A provider", "A stage", "An endpoint")
 
@@ -217,7 +219,7 @@ def run(tree: Path, tmp_path: Path, database_url: str, acme: Tape) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
         )
         assert ended.returncode == 0, f"{ended.stdout[-4_000:]}\n{ended.stderr[-4_000:]}"
         return ended.stdout

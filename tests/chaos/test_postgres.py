@@ -10,7 +10,14 @@ import asyncpg
 import pytest
 from leadflood.engine.clock import REAL_TIME
 
-from tests.support.chaos import ChaosField, Child, Nursery, make_report, open_chaos_field
+from tests.support.chaos import (
+    PATIENCE_SECONDS,
+    ChaosField,
+    Child,
+    Nursery,
+    make_report,
+    open_chaos_field,
+)
 from tests.support.cutter import Cutter, cutting_proxy
 from tests.support.db import open_folder
 from tests.support.pretend import Plan
@@ -145,14 +152,19 @@ async def test_a_full_disk_stops_the_stages_with_a_reason_and_fails_no_job(
     async with a_field(nursery, database_url, tmp_path) as field:
         worker = await field.worker()
         await worker.hear("ready")
-        await REAL_TIME.sleep(0.5)
-        for table in ("score_prediction", "provider_call"):
-            await statement(database_url, FULL.format(table=table))
-            await REAL_TIME.sleep(1.8)
+        await statement(database_url, FULL.format(table="score_prediction"))
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while not is_stalled(worker, "scoring.compute"):
+                await REAL_TIME.sleep(0.1)
+        await statement(database_url, FULL.format(table="provider_call"))
+        await REAL_TIME.sleep(1.8)
         for table in ("score_prediction", "provider_call"):
             await statement(database_url, f"DROP TRIGGER full_disk ON {table}")
 
         await finish_unharmed(field, worker)
 
-        stalled = [line for line in worker.log().splitlines() if "engine.stage.stalled" in line]
-        assert any("scoring.compute" in line and "no space left" in line for line in stalled)
+
+def is_stalled(worker: Child, stage: str) -> bool:
+    """Whether a stage has said that it cannot commit for want of room."""
+    words = ("engine.stage.stalled", stage, "no space left")
+    return any(all(word in line for word in words) for line in worker.log().splitlines())

@@ -14,12 +14,12 @@ def test_the_same_seed_bears_the_same_people(population: Population) -> None:
 
 
 def test_a_world_of_25000_takes_well_under_two_seconds() -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # other load does not count
 
     people = Population(7, 25_000).people
 
     assert len(people) == 25_000
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_domains_and_addresses_belong_to_one_owner_each() -> None:

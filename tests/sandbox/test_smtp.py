@@ -88,7 +88,9 @@ async def test_a_wrong_password_and_no_password_are_refused(world: Caller) -> No
 async def test_hundreds_may_send_at_once(world: Caller) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(300):
-            tasks.create_task(_send(world, f"m{number}@x.example", f"<{number}@x>"))
+            tasks.create_task(
+                _send(world, f"m{number}@x.example", f"<{number}@x>", timeout_seconds=60)
+            )
 
     list_messages = await world.admin("messages")
     assert len(list_messages) == 300

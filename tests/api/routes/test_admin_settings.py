@@ -33,7 +33,7 @@ async def test_a_setting_made_by_hand_is_shown_as_live_until_it_is_taken_back(ap
 def test_a_setting_says_whether_file_environment_or_secret_file_set_it(tmp_path: Path) -> None:
     file, secret = tmp_path / "leadflood.toml", tmp_path / "token"
     file.write_text("[http]\nport = 6000\nhost = '127.0.0.1'\n")
-    secret.write_text("t" * 20)
+    secret.write_text("t" * 32)
     environment = {
         "LEADFLOOD_HTTP__PORT": "7000",
         "LEADFLOOD_HTTP__TOKEN_FILE": str(secret),
@@ -48,7 +48,7 @@ def test_a_setting_says_whether_file_environment_or_secret_file_set_it(tmp_path:
     assert explained["http.port"] == ("7000", "environment")
     assert explained["http.host"] == ("127.0.0.1", "file")
     assert explained["http.token"][1] == "secret file"
-    assert "t" * 20 not in explained["http.token"][0]
+    assert "t" * 32 not in explained["http.token"][0]
     assert explained["database.url"][1] == "environment"
     assert explained["log.level"][1] == "default"
 

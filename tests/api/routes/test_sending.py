@@ -67,9 +67,10 @@ async def test_an_unknown_sending_is_resolved_once(api: Client, world: World) ->
 async def test_many_unknown_sendings_are_resolved_by_ids_or_by_a_filter(
     api: Client, world: World
 ) -> None:
+    path = "/v1/admin/sending/unknown-resolutions"
+    await api.post(path, {"sent": True, "filter": {}})  # those of other tests
     events = await lost(world, 3)
     ids = [str(event.intent_id) for event in events]
-    path = "/v1/admin/sending/unknown-resolutions"
 
     status = (await api.get("/v1/admin/sending")).json
     named = await api.post(path, {"sent": True, "ids": ids[:1]})
