@@ -143,6 +143,23 @@ async def test_a_job_that_comes_later_does_not_wait_for_those_at_work(
     assert (most_at_once, sorted(at_work)) == (5, [0, 1, 2, 3, 4, 5])
 
 
+async def test_jobs_that_come_together_are_begun_together(bench: EngineBench) -> None:
+    at_work: list[int] = []
+    may_end = anyio.Event()
+
+    async def work(item: ThingRequested) -> Outcome[Any]:
+        at_work.append(item.number)
+        await may_end.wait()
+        return Done(item)
+
+    engine = await bench.run(MakeStage(Policy(concurrency=5), do=work), UseStage())
+    await publish(engine, *[ThingRequested(number) for number in range(5)])
+
+    await wait_until(lambda: len(at_work) == 5)
+    may_end.set()
+    await wait_until_settled(bench.db)
+
+
 async def test_scaling_changes_how_many_work_at_once_and_loses_no_job(bench: EngineBench) -> None:
     at_work = 0
     gate = anyio.Event()
