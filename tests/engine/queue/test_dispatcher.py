@@ -6,6 +6,7 @@ from uuid import UUID
 
 import anyio
 import pytest
+from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.errors import Permanent, Transient
 from leadflood.engine.queue import dead_letters
 from leadflood.engine.queue.dead_letters import Ending
@@ -222,6 +223,32 @@ async def test_a_replay_of_a_dead_letter_whose_key_lives_says_already_queued(
 
     assert [row["number"] for row in await list_jobs(bench.db)] == ["2"]
     assert len(await list_dead_letters(bench.db)) == 1
+
+
+async def test_a_replay_leaves_a_job_alone_that_gets_its_key_in_the_same_moment(
+    bench: EngineBench,
+) -> None:
+    node = await bench.node()
+    await node.queue(ThingRequested(1, key="k"))
+    [job] = await node.claim()
+    job.outcome = Discard(Permanent("no"))
+    await node.settle([job])
+    [letter] = await list_dead_letters(bench.db)
+    endings: list[Ending] = []
+
+    async def replay_letter() -> None:
+        endings.append(await replay(bench, node, letter["id"]))
+
+    async with (
+        anyio.create_task_group() as group,
+        node.engine.publisher.transaction() as publication,
+    ):
+        await publication.publish([ThingRequested(2, key="k")])
+        group.start_soon(replay_letter)
+        await REAL_TIME.sleep(0.2)
+
+    assert endings == [Ending.ALREADY_QUEUED]
+    assert [row["number"] for row in await list_jobs(bench.db)] == ["2"]
 
 
 async def test_a_replayed_dead_letter_runs_as_a_new_job(bench: EngineBench) -> None:
