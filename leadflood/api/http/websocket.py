@@ -4,9 +4,8 @@ A page of events is encoded once and written as the same bytes to all who get th
 stream sends (`run.progress`, `stream.position`) can always be asked for by GET.
 """
 
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from uuid import UUID
@@ -31,6 +30,7 @@ from leadflood.api.http.websocket_subscription import EventSubscription, Recheck
 from leadflood.domain.auth.schemas.principals import Principal
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.runs.service.reports import RunReports
+from leadflood.engine.bulkhead import Bulkhead, Load
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.tx import sqlstate_of
 from leadflood.engine.errors import LeadfloodError, Throttled, Transient
@@ -86,7 +86,7 @@ class EventStreams:
         self._hub = hub
         self._limits = limits
         self._credentials = platform.accounts.use.credentials
-        self._count_by_user: Counter[str] = Counter()
+        self._places = Bulkhead(limits.in_all, limits.per_user)
         self._metrics = metrics
         self._db = platform.db
         self._clock = platform.clock
@@ -101,24 +101,13 @@ class EventStreams:
         Without a cursor: all that happens once the client knows that it listens.
         Raises: CursorTooOld, Throttled where too many streams are open.
         """
-        with self._place_for(principal):
+        with self._places.hold(principal.counted_as, self._refuse):
             return await self._serve(request, query, principal, recheck)
 
-    @contextmanager
-    def _place_for(self, principal: Principal) -> Iterator[None]:
-        """Count a stream while it is open. Raises: Throttled."""
-        user = principal.counted_as
-        if self._count_by_user[user] >= self._limits.per_user:
-            raise _too_many(f"you have {self._limits.per_user} event streams open")
-        if self._count_by_user.total() >= self._limits.in_all:
-            raise _too_many(f"{self._limits.in_all} event streams are open")
-        self._count_by_user[user] += 1
-        try:
-            yield
-        finally:
-            self._count_by_user[user] -= 1
-            if not self._count_by_user[user]:
-                del self._count_by_user[user]
+    def _refuse(self, load: Load) -> Throttled:
+        if load.is_own_full:
+            return _too_many(f"you have {self._limits.per_user} event streams open")
+        return _too_many(f"{self._limits.in_all} event streams are open")
 
     async def _serve(
         self, request: web.Request, query: EventQuery, principal: Principal, recheck: Recheck

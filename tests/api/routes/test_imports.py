@@ -16,6 +16,7 @@ from leadflood.app import Node
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.domain.imports.rules.csv_reader import CsvFile, open_csv
 from leadflood.domain.imports.service import uploads as upload_module
+from leadflood.engine.bulkhead import Bulkhead
 from leadflood.engine.clock import REAL_TIME
 from leadflood.engine.db.pool import Database, Settings, open_database
 from leadflood.engine.db.sql import Query
@@ -667,12 +668,12 @@ async def test_an_undo_changes_no_lead_that_was_given_to_somebody_else_since(api
     await import_file(ann, rows(f"a@{tag}.example,,,,,,"), enrich=False)
     completed = await import_file(ann, rows(f"a@{tag}.example,,,,,CTO,"), enrich=False)
     lead = await find_lead(api, f"a@{tag}.example")
-    given = await api.ask("PUT", f"/v1/leads/{lead['id']}/owner", {"ownerId": bob.user_id})
+    assignment = await api.ask("PUT", f"/v1/leads/{lead['id']}/owner", {"ownerId": bob.user_id})
 
     undone = await undo_import(ann, completed)
 
     [kept] = await list_rows(ann, undone, "kept")
-    assert (given.status, completed["counts"]["updated"]) == (200, 1)
+    assert (assignment.status, completed["counts"]["updated"]) == (200, 1)
     assert (kept["reason"], undone["counts"]["kept"]) == ("it was given to somebody else", 1)
     assert (await find_lead(api, f"a@{tag}.example"))["values"]["title"] == "CTO"
 
@@ -789,9 +790,10 @@ async def test_many_uploads_that_take_long_to_read_leave_the_pool_to_others(
 
 
 async def test_no_more_files_are_taken_in_than_the_disk_is_to_hold(
-    api: Client, monkeypatch: pytest.MonkeyPatch
+    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload_module, "MOST_UNDER_WAY", 0)
+    full = Bulkhead(in_all=0, per_caller=upload_module.MOST_OF_USER)
+    monkeypatch.setattr(node.services.import_uploads, "_under_way", full)
 
     refused = await send(api, a_file("busy"))
 

@@ -6,9 +6,8 @@ neither the event loop's thread nor the pool is taken from other requests.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import BinaryIO, cast
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from leadflood.domain.imports.repository.rows import StagedRow
 from leadflood.domain.imports.rules.csv_reader import CsvFormat, Record, open_csv
 from leadflood.domain.imports.rules.mapping_check import describe_columns
 from leadflood.domain.imports.schemas.mappings import Column, Importer
+from leadflood.engine.bulkhead import Bulkhead, Load
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid, Throttled, Transient
@@ -80,23 +80,11 @@ class ImportUploads:
         self._ids = ids
         self._clock = clock
         self._places = anyio.Semaphore(FILES_AT_ONCE)
-        self._under_way: Counter[str | None] = Counter()
+        self._under_way = Bulkhead(MOST_UNDER_WAY, MOST_OF_USER)
 
-    @contextmanager
-    def under_way(self, importer: Importer) -> Iterator[None]:
+    def under_way(self, importer: Importer) -> AbstractContextManager[None]:
         """Count a file while it arrives and is staged: it stands on disk. Raises: Throttled."""
-        owner = importer.owner
-        if owner is not None and self._under_way[owner] >= MOST_OF_USER:
-            raise _busy(f"you are uploading {MOST_OF_USER} files")
-        if self._under_way.total() >= MOST_UNDER_WAY:
-            raise _busy(f"{MOST_UNDER_WAY} files are being uploaded")
-        self._under_way[owner] += 1
-        try:
-            yield
-        finally:
-            self._under_way[owner] -= 1
-            if not self._under_way[owner]:
-                del self._under_way[owner]
+        return self._under_way.hold(importer.owner, _refuse_upload)
 
     async def require_room(self, db: Reader, importer: Importer) -> None:
         """Require that a user starts their files before they stage more. Raises: Throttled."""
@@ -173,7 +161,12 @@ class ImportUploads:
         )
 
 
-def _busy(what: str) -> Throttled:
+def _refuse_upload(load: Load) -> Throttled:
+    what = (
+        f"you are uploading {MOST_OF_USER} files"
+        if load.is_own_full
+        else f"{MOST_UNDER_WAY} files are being uploaded"
+    )
     return Throttled(
         f"{what}: wait for one to end", retry_after_seconds=5.0, code="imports.upload.busy"
     )

@@ -4,9 +4,7 @@ A file is written whole before its first piece leaves: however slowly a client r
 file on disk and no connection to the database.
 """
 
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
 
 import anyio
 
@@ -14,6 +12,7 @@ from leadflood.domain.audit.schemas import AuditActor, AuditEntry
 from leadflood.domain.audit.service import AuditTrail
 from leadflood.domain.lead_views.schemas import ExportFormat, LeadFilter
 from leadflood.domain.lead_views.service.lists import LeadLists
+from leadflood.engine.bulkhead import Bulkhead, Load
 from leadflood.engine.db.pool import Database
 from leadflood.engine.errors import Throttled
 
@@ -33,7 +32,7 @@ class LeadExports:
         self._lists = lists
         self._audit = audit
         self._places = anyio.Semaphore(WRITTEN_AT_ONCE)
-        self._open_of: Counter[str] = Counter()
+        self._under_way = Bulkhead(MOST_OPEN, MOST_OPEN_OF_CALLER)
 
     async def export(
         self,
@@ -49,7 +48,7 @@ class LeadExports:
         Waits: while others are written. Raises: Throttled while too many are under way.
         """
         detail = {"format": export_format.value, "filter": request}
-        with self._slot(actor.principal.by):
+        with self._under_way.hold(actor.principal.by, _refuse_export):
             async with anyio.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
                 async with self._places, self._lists.snapshot(lead_filter) as snapshot:
                     lead_count = await snapshot.count()
@@ -66,20 +65,11 @@ class LeadExports:
         async with self._db.transaction() as tx:
             await self._audit.record(tx, actor, [entry])
 
-    @contextmanager
-    def _slot(self, caller: str) -> Iterator[None]:
-        open_count, of_caller = self._open_of.total(), self._open_of[caller]
-        if of_caller >= MOST_OPEN_OF_CALLER or open_count >= MOST_OPEN:
-            raise Throttled(
-                f"{of_caller} exports of yours are under way, {open_count} in all: wait for one to"
-                " end",
-                retry_after_seconds=5.0,
-                code="leads.export.busy",
-            )
-        self._open_of[caller] += 1
-        try:
-            yield
-        finally:
-            self._open_of[caller] -= 1
-            if not self._open_of[caller]:
-                del self._open_of[caller]
+
+def _refuse_export(load: Load) -> Throttled:
+    return Throttled(
+        f"{load.of_caller} exports of yours are under way, {load.in_all} in all: wait for one to"
+        " end",
+        retry_after_seconds=5.0,
+        code="leads.export.busy",
+    )
