@@ -9,13 +9,15 @@ from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.features.service import FeatureService
 from leadflood.domain.icp.schemas import Bands, Target
 from leadflood.domain.lead_views.service.icp_previews import MAX_AT_ONCE, IcpPreviews
-from leadflood.domain.scoring.service import LEADS_BETWEEN_LOOKS, PREVIEW_SECONDS
+from leadflood.domain.scoring.schemas import LeadCount
+from leadflood.domain.scoring.service import LEADS_BETWEEN_LOOKS, PREVIEW_SECONDS, ScoringService
 from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from typing_extensions import override
 
 from tests.domain.icp.icps import a_flag
 from tests.support.api import Client
+from tests.support.clocks import HurriedClock
 from tests.support.messaging import World
 from tests.support.statements import sql
 
@@ -82,18 +84,30 @@ async def test_a_saved_icp_previews_the_same_as_unsaved(api: Client, world: Worl
     assert (await api.post(f"/v1/icps/{uuid4()}/preview")).status == 404
 
 
-async def test_the_previews_of_one_user_leave_a_turn_to_the_next(node: Node) -> None:
-    order: list[str] = []
-    previews = IcpPreviews(node.storage.scores, SystemClock())
+class NotedScores(ScoringService):
+    """Scores that note whose preview begins; which of two at once ends first, a thread decides."""
 
-    async def ask(user: str) -> None:
-        await previews.preview((), Bands(), Target(), user, EVERYTHING, 1)
-        order.append(user)
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.begun: list[Visibility] = []
+
+    @override
+    async def count_leads(self, visibility: Visibility = EVERYTHING) -> LeadCount:
+        self.begun.append(visibility)
+        return await super().count_leads(visibility)
+
+
+async def test_the_previews_of_one_user_leave_a_turn_to_the_next(node: Node) -> None:
+    scores = NotedScores(node.storage.db)
+    previews = IcpPreviews(scores, SystemClock())
+    visibility_of = {"busy": EVERYTHING, "other": Visibility(uuid4())}
 
     async with anyio.create_task_group() as tasks:
         for user in [*["busy"] * 15, "other"]:
-            tasks.start_soon(ask, user)
+            visibility = visibility_of[user]
+            tasks.start_soon(previews.preview, (), Bands(), Target(), user, visibility, 1)
 
+    order = ["busy" if visibility is EVERYTHING else "other" for visibility in scores.begun]
     assert order.index("other") <= MAX_AT_ONCE
     assert order.count("busy") == 15
 
@@ -127,19 +141,6 @@ async def test_a_preview_scores_only_leads_that_the_caller_may_see(
     assert (await scores.count_leads(visibility)).count == 1
 
 
-class HurriedClock(SystemClock):
-    """A clock by which half a second passes between two looks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seconds = 0.0
-
-    @override
-    def monotonic(self) -> float:
-        self._seconds += 0.5
-        return self._seconds
-
-
 async def test_a_preview_that_takes_long_shows_fewer_leads_and_says_how_many(
     node: Node, world: World
 ) -> None:
@@ -147,7 +148,7 @@ async def test_a_preview_that_takes_long_shows_fewer_leads_and_says_how_many(
     vectors = FeatureService().vectors_for(Target())
 
     preview = await node.storage.scores.preview(
-        [a_flag("has_email")], Bands(), vectors, HurriedClock()
+        [a_flag("has_email")], Bands(), vectors, HurriedClock(0.5)
     )
 
     assert preview.evaluated_count == LEADS_BETWEEN_LOOKS * PREVIEW_SECONDS / 0.5

@@ -10,7 +10,6 @@ from leadflood.domain.scoring.rules.scorecard import Scorecard
 from leadflood.domain.scoring.schemas import LeadQualified, LeadScored
 from leadflood.domain.scoring.service import ScoringService
 from leadflood.domain.scoring.stage import ScoringInput, ScoringStage
-from leadflood.engine.clock import SystemClock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.sql import Query
 from leadflood.engine.db.tx import sqlstate_of
@@ -19,7 +18,7 @@ from leadflood.engine.queue.outcome import Done, Snooze
 from leadflood.engine.queue.stage import Policy
 from tests.domain.icp.icps import a_flag, a_rule, an_icp
 from tests.domain.scoring.saved import RUN, World
-from typing_extensions import override
+from tests.support.clocks import HurriedClock
 
 NOBODY = UUID(int=1)
 OTHER_RUN = UUID(int=8)
@@ -194,21 +193,8 @@ async def test_the_database_refuses_a_score_that_is_not_its_sum(
     assert sqlstate_of(caught.value) == "23514"
 
 
-class HurriedClock(SystemClock):
-    """A clock by which twelve seconds pass between two looks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seconds = 0.0
-
-    @override
-    def monotonic(self) -> float:
-        self._seconds += 12.0
-        return self._seconds
-
-
 async def test_a_batch_that_takes_too_long_is_scored_as_far_as_its_time_goes() -> None:
-    clock = HurriedClock()
+    clock = HurriedClock(12.0)
     stage = ScoringStage(Policy(), Ids(clock), clock)
     card = Scorecard([a_rule("title", "MATCHES", "a")], Bands())
 

@@ -1,6 +1,5 @@
 """ICP previews: what an ICP would make of the leads there are, without writing anything."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -32,7 +31,6 @@ class IcpPreviews:
         self._features = FeatureService()
         self._limiter: anyio.CapacityLimiter | None = None
         self._locks: dict[str, anyio.Lock] = {}
-        self._count_by_user: Counter[str] = Counter()
 
     async def preview(
         self,
@@ -49,9 +47,9 @@ class IcpPreviews:
         """
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
-        async with self._turn_of(user), self._limiter:
+        async with self._turn_of(user) as turn, self._limiter:
             vectors_of = await to_thread.run_sync(self._features.vectors_for, target)
-            of_user = self._count_by_user[user] - 1
+            of_user = turn.statistics().tasks_waiting
             waiting_count = self._limiter.statistics().tasks_waiting + of_user
             total = await self._scores.count_leads(visibility)
             tally = await self._scores.preview(
@@ -66,16 +64,15 @@ class IcpPreviews:
         return IcpPreview(tally, total)
 
     @asynccontextmanager
-    async def _turn_of(self, user: str) -> AsyncIterator[None]:
-        """Wait until no other preview of this user is computed."""
-        self._count_by_user[user] += 1
+    async def _turn_of(self, user: str) -> AsyncIterator[anyio.Lock]:
+        """Wait until no other preview of this user is computed; give what the next ones wait on."""
+        lock = self._locks.setdefault(user, anyio.Lock())
         try:
-            async with self._locks.setdefault(user, anyio.Lock()):
-                yield
+            async with lock:
+                yield lock
         finally:
-            self._count_by_user[user] -= 1
-            if not self._count_by_user[user]:
-                del self._count_by_user[user], self._locks[user]
+            if not lock.locked():  # else it has gone to the next one that waits
+                self._locks.pop(user, None)
 
 
 def share_of_time(waiting_count: int) -> float:
