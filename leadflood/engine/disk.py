@@ -15,7 +15,7 @@ import structlog
 from anyio import to_thread
 
 from leadflood.engine.clock import REAL_TIME
-from leadflood.engine.errors import Transient
+from leadflood.engine.errors import Transient, causes_of
 
 log = structlog.get_logger(__name__)
 
@@ -101,13 +101,11 @@ class DiskWatch:
 
 def is_full(error: BaseException) -> bool:
     """Whether an error, or what it came from, is that a disk is full: nobody is at fault."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(is_full(inner) for inner in error.exceptions)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return True
-    if getattr(error, "sqlstate", None) == DISK_FULL:
-        return True
-    return error.__cause__ is not None and is_full(error.__cause__)
+    return any(
+        (isinstance(cause, OSError) and cause.errno == errno.ENOSPC)
+        or getattr(cause, "sqlstate", None) == DISK_FULL
+        for cause in causes_of(error)
+    )
 
 
 def keep_reserve(folder: Path, size: int) -> None:

@@ -16,7 +16,7 @@
 `contracts/errors.py` continues the tree for providers. An error's text says what to do next.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Self
 
 import msgspec
@@ -174,6 +174,16 @@ class Bug(LeadfloodError):
     """Our own mistake: kept with its trace, tried to the limit."""
 
     code = "engine.bug"
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came from, the errors of a group one after the other."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from causes_of(inner)
+    elif error.__cause__ is not None:
+        yield from causes_of(error.__cause__)
 
 
 def code_of(error: BaseException) -> str:

@@ -7,7 +7,7 @@ as soon as something is closed, so nobody is at fault for it.
 import errno
 import resource
 
-from leadflood.engine.errors import Transient
+from leadflood.engine.errors import Transient, causes_of
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -36,10 +36,8 @@ def raise_limit() -> None:
 
 def is_exhausted(error: BaseException) -> bool:
     """Whether an error, or what it came from, is that no more files may be opened."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(is_exhausted(inner) for inner in error.exceptions)
-    if isinstance(error, FilesExhausted):
-        return True
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
-        return True
-    return error.__cause__ is not None and is_exhausted(error.__cause__)
+    return any(
+        isinstance(cause, FilesExhausted)
+        or (isinstance(cause, OSError) and cause.errno in _EXHAUSTED)
+        for cause in causes_of(error)
+    )

@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+from leadflood.engine.synced_files import sync_folder, write_synced
+
 SECRET_BYTES = 32
 
 
@@ -30,27 +32,11 @@ class SecretFile:
         secret = secrets.token_hex(SECRET_BYTES)
         aside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
-            _write_synced(aside, secret)
+            write_synced(aside, secret.encode("ascii"), 0o600)
             os.link(aside, self.path)
         except FileExistsError:
             return self.path.read_text("ascii").strip()
         finally:
             aside.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         return secret
-
-
-def _write_synced(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

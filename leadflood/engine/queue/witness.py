@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.engine.obs.log import log
+from leadflood.engine.synced_files import sync_folder, write_synced
 
 
 class EventPlace(msgspec.Struct, frozen=True, order=True):
@@ -60,22 +61,12 @@ class WitnessFile:
         aside = path.with_suffix(f".{os.getpid()}.new")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
-                file.write(msgspec.json.encode(witness))
-                file.flush()
-                os.fsync(file.fileno())
+            aside.unlink(missing_ok=True)  # of a process that had this number and was killed
+            write_synced(aside, msgspec.json.encode(witness), 0o644)
             aside.replace(path)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             log.warning("engine.witness.unwritten", path=str(path), error=str(error))
 
     def _path(self, installation_id: UUID) -> Path:
         return self._folder / f"{installation_id}.witness"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
