@@ -399,9 +399,9 @@ def _mask_url(text: str) -> str:
         return text
     secret, at, host = rest.rpartition("@")
     user, colon, _ = secret.partition(":")
-    place, *question = re.split(r"[?#]", host, maxsplit=1)
-    known = f"{user}:" * bool(colon)
-    return f"{scheme}{mark}{known}{'******@' * bool(at)}{place}{'?******' * bool(question)}"
+    address, *question = re.split(r"[?#]", host, maxsplit=1)
+    user_part = f"{user}:" * bool(colon)
+    return f"{scheme}{mark}{user_part}{'******@' * bool(at)}{address}{'?******' * bool(question)}"
 
 
 def _masked(name: str, value: Any) -> str:

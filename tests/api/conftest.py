@@ -10,7 +10,7 @@ from leadflood.domain.icp.service.icps import IcpService
 from leadflood.engine.db.pool import Database, Settings, open_database
 from typing_extensions import override
 
-from tests.support.api import Client, Installation, running_api, running_node
+from tests.support.api import Client, Installation, running_api, running_installation, running_node
 from tests.support.db import TestServer, cloned_database
 from tests.support.messaging import OFFER, World
 
@@ -48,13 +48,8 @@ async def installation(
 ) -> AsyncIterator[Installation]:
     """A second installation, for what can be done once only."""
     folder = tmp_path_factory.mktemp("installation")
-    async with (
-        cloned_database(database_server) as settings,
-        open_database(settings) as database,
-        running_node(database, settings, folder) as node,
-        running_api(node) as api,
-    ):
-        yield Installation(node, api, settings.url)
+    async with running_installation(database_server, folder) as (node, api):
+        yield Installation(node, api, node.storage.database.url)
 
 
 @pytest.fixture(scope="package")

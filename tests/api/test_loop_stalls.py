@@ -14,11 +14,10 @@ import anyio
 import msgspec
 import pytest
 from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.pool import open_database
 
 from tests.api.routes.test_leads import a_lead
-from tests.support.api import Client, running_api, running_node
-from tests.support.db import TestServer, cloned_database
+from tests.support.api import Client, running_installation
+from tests.support.db import TestServer
 from tests.support.messaging import World
 from tests.support.routes import UNLIMITED
 
@@ -68,13 +67,9 @@ async def alone(
     database_server: TestServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Client]:
     """A node of its own, with leads: what is asked here changes a lot."""
-    async with (
-        cloned_database(database_server) as settings,
-        open_database(settings) as database,
-        running_node(database, settings, tmp_path_factory.mktemp("stalls")) as node,
-        running_api(node, rates=UNLIMITED) as client,
-    ):
-        world = World(database)
+    folder = tmp_path_factory.mktemp("stalls")
+    async with running_installation(database_server, folder, rates=UNLIMITED) as (node, client):
+        world = World(node.storage.db)
         for number in range(LEADS):
             await world.lead(title="ab" * 500, email=f"{number}@acme.example", full_name="P Q")
         yield client
@@ -154,13 +149,13 @@ def costly_bodies(path: str) -> Iterator[Any]:
     """Yield what costs more than its size tells."""
     if path in {"/v1/icps/preview", "/v1/icps", "/v1/icps/{icpId}", "/v1/icps/{icpId}/rules"}:
         names = [f"{'head of ' * 20}{number}" for number in range(1_000)]
-        wanted = [f"{'word ' * 30}{number}" for number in range(1_000)]
+        phrases = [f"{'word ' * 30}{number}" for number in range(1_000)]
         is_whole = not path.endswith("/rules")
         top = {"name": "costly", "target": {"titles": names}} if is_whole else {}
         for pattern in PATTERNS:
             yield {**top, "rules": rules_of(pattern, 100)}
         yield {**top, "rules": rules_of(PATTERNS[2], 3)}
-        listed = {"field": "technologies", "operator": "CONTAINS", "value": wanted[:50]}
+        listed = {"field": "technologies", "operator": "CONTAINS", "value": phrases[:50]}
         yield {**top, "rules": [listed] * 90}
     if path.startswith("/v1/templates"):
         yield {"name": "t", "channel": "email", "subject": "s", "body": "{{ offer }}" * 100}

@@ -15,12 +15,11 @@ import requests
 import schemathesis
 from anyio import to_thread
 from leadflood.api.http.parser_errors import LINE_BYTES
-from leadflood.engine.db.pool import open_database
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from tests.support.api import Client, running_api, running_node
-from tests.support.db import TestServer, cloned_database
+from tests.support.api import Client, running_installation
+from tests.support.db import TestServer
 from tests.support.routes import UNLIMITED
 
 pytestmark = pytest.mark.pg
@@ -47,12 +46,8 @@ async def alone(
     database_server: TestServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Client]:
     """A node of its own: what is asked here pauses stages and holds sending."""
-    async with (
-        cloned_database(database_server) as settings,
-        open_database(settings) as database,
-        running_node(database, settings, tmp_path_factory.mktemp("alone")) as node,
-        running_api(node, rates=UNLIMITED) as client,
-    ):
+    folder = tmp_path_factory.mktemp("alone")
+    async with running_installation(database_server, folder, rates=UNLIMITED) as (_, client):
         yield client
 
 

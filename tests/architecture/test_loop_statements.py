@@ -60,11 +60,22 @@ SET session_replication_role = DEFAULT;
 ANALYZE
 """
 PARAMETERS = {
-    "node_id": "1", "stage": "'a.b'", "stages": "ARRAY['a.b', 'c.d']", "after_priority": "0",
-    "after_turn": "0", "after_id": "gen_random_uuid()", "limit": "10", "at_most": "10",
-    "id": "gen_random_uuid()", "before": "gen_random_uuid()",
-    "now": "'2026-01-06Z'", "patience": "5", "backoff_seconds": "1.0", "era": "1", "xid": "'1'",
-}  # fmt: skip
+    "node_id": "1",
+    "stage": "'a.b'",
+    "stages": "ARRAY['a.b', 'c.d']",
+    "after_priority": "0",
+    "after_turn": "0",
+    "after_id": "gen_random_uuid()",
+    "limit": "10",
+    "at_most": "10",
+    "id": "gen_random_uuid()",
+    "before": "gen_random_uuid()",
+    "now": "'2026-01-06Z'",
+    "patience": "5",
+    "backoff_seconds": "1.0",
+    "era": "1",
+    "xid": "'1'",
+}
 TIMES = {"prune_events", "prune_dead_letters"}
 LOOPED = {
     QUEUE: """

@@ -134,14 +134,14 @@ WITH_FEW_FILES = ("/bin/sh", "-c", f'ulimit -n {FEW_FILES}; exec "$@"', "sh")
 async def test_twice_as_many_connections_as_files_neither_end_nor_block_the_server(
     tmp_path: Path, database_settings: Settings
 ) -> None:
-    async with serving(tmp_path, database_settings, before=WITH_FEW_FILES) as (process, told):
-        await outlive_connections(process, await address_in(told), seconds=2.0)
+    async with serving(tmp_path, database_settings, before=WITH_FEW_FILES) as (process, output):
+        await outlive_connections(process, await address_in(output), seconds=2.0)
 
 
 @pytest.mark.long
 async def test_its_own_database_server_outlives_them_too(tmp_path: Path) -> None:
-    async with serving(tmp_path, None, before=WITH_FEW_FILES) as (process, told):
-        await outlive_connections(process, await address_in(told), seconds=35.0)
+    async with serving(tmp_path, None, before=WITH_FEW_FILES) as (process, output):
+        await outlive_connections(process, await address_in(output), seconds=35.0)
 
 
 async def outlive_connections(process: Process, address: str, seconds: float) -> None:

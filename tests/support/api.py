@@ -15,9 +15,11 @@ from leadflood.api.http.settings import Settings as HttpSettings
 from leadflood.app import Node, open_node
 from leadflood.domain.auth.schemas.roles import Role
 from leadflood.engine.clock import SystemClock
-from leadflood.engine.db.pool import Database, Settings as DatabaseSettings
+from leadflood.engine.db.pool import Database, Settings as DatabaseSettings, open_database
 from leadflood.settings import convert
 from leadflood.wiring.storage import Storage
+
+from tests.support.db import TestServer, cloned_database
 
 JSON = {"Content-Type": "application/json"}
 OPERATOR_TOKEN = "the operator of these tests"  # noqa: S105 - opens nothing but a test's own server
@@ -167,6 +169,20 @@ async def running_node(
     storage = Storage(convert(tree), SystemClock(), settings, database, None)
     async with open_node(storage) as node:
         yield node
+
+
+@asynccontextmanager
+async def running_installation(
+    server: TestServer, folder: Path, **http: Any
+) -> AsyncIterator[tuple[Node, Client]]:
+    """Run and serve a node on a database of its own."""
+    async with (
+        cloned_database(server) as settings,
+        open_database(settings) as database,
+        running_node(database, settings, folder) as node,
+        running_api(node, **http) as client,
+    ):
+        yield node, client
 
 
 @asynccontextmanager

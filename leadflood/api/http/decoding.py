@@ -86,10 +86,10 @@ def _instants_of(kind: type) -> frozenset[str]:
     )
 
 
-def _holds(kind: msgspec.inspect.Type, wanted: type) -> bool:
+def _holds(kind: msgspec.inspect.Type, sought: type) -> bool:
     if isinstance(kind, msgspec.inspect.UnionType):
-        return any(_holds(each, wanted) for each in kind.types)
-    return isinstance(kind, wanted)
+        return any(_holds(each, sought) for each in kind.types)
+    return isinstance(kind, sought)
 
 
 def decode_path(name: str, value: str, kind: Any) -> Any:

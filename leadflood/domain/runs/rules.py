@@ -15,8 +15,8 @@ def cap_used_micros(funnel: Funnel) -> int:
     return funnel.spent_micros + funnel.reserved_micros + funnel.unresolved_micros
 
 
-def settle_cap(asked: int | None, highest: int | None, may_exceed: bool) -> int | None:  # noqa: FBT001
+def settle_cap(requested: int | None, highest: int | None, may_exceed: bool) -> int | None:  # noqa: FBT001
     """Return the cap that a run gets; `highest` is that of the settings. None is no cap."""
-    if asked is None or highest is None:
-        return highest if asked is None else asked
-    return asked if may_exceed else min(asked, highest)
+    if requested is None or highest is None:
+        return highest if requested is None else requested
+    return requested if may_exceed else min(requested, highest)

@@ -88,7 +88,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         min_size=1,
         max_size=settings.pool_size,
         timeout=settings.connect_timeout_seconds,
-        init=partial(_set_session, wanted=_session_settings(settings)),
+        init=partial(_set_session, settings=_session_settings(settings)),
         reset=_keep_session,
     ) as pool:
         yield Database(pool, settings)
@@ -128,18 +128,20 @@ def _session_settings(settings: Settings) -> dict[str, str]:
     }
 
 
-async def _set_session(connection: asyncpg.Connection, wanted: Mapping[str, str]) -> None:
+async def _set_session(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
     """Set up a session by statements, and read back what holds.
 
     A pooler refuses start-up parameters, or drops them and all limits of time with them.
     Raises: SessionLost when they do not hold.
     """
     session = Tx(connection)
-    names = list(wanted)
-    await session.fetch(SQL.set_session_settings, names=names, values=list(wanted.values()))
+    names = list(settings)
+    await session.fetch(SQL.set_session_settings, names=names, values=list(settings.values()))
     rows = await session.fetch(SQL.read_session_settings, names=names)
     present = {row["name"]: row["setting"] for row in rows}
-    lost = [f"{name} is {present.get(name)}" for name in names if present.get(name) != wanted[name]]
+    lost = [
+        f"{name} is {present.get(name)}" for name in names if present.get(name) != settings[name]
+    ]
     if lost:
         raise SessionLost(
             f"a session does not keep what it was set to ({', '.join(lost)}): a pooler shares it"

@@ -199,7 +199,7 @@ class ProviderGateway:
         self, call: Call, request: BulkRequest, send: SendBulk, context: CallContext
     ) -> BulkReply:
         items = tuple(request.pending.values())
-        names = [(asked.question_hash, item.name) for asked, item in request.pending.items()]
+        names = [(question.question_hash, item.name) for question, item in request.pending.items()]
         question = _question(call, request.canonical(), context)
         purchase = self._purchase(call, question, tuple(item.subject for item in items), context)
         outgoing = OutgoingCall(
@@ -367,7 +367,7 @@ class ProviderGateway:
         self._record_health(call, error)
 
     def _record_health(self, call: Call, error: BaseException) -> None:
-        """Tell the breaker what a failure says of the provider's health."""
+        """Record with the breaker what a failure says of the provider's health."""
         breaker = self.providers.breaker(call.provider)
         if isinstance(error, Transient | Unsure) or code_of(error) == PROVIDER_CHANGED:
             breaker.record_result(is_failure=True, reason=code_of(error))

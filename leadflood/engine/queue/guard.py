@@ -107,10 +107,10 @@ class Guard:
 
     async def compare_clocks(self, session: Reader) -> Row | None:
         """Compare our clock with the database's; return the installation, None: it is new."""
-        asked_at = REAL_TIME.monotonic()
+        started_at = REAL_TIME.monotonic()
         row = await repository.find_installation(session)
         if row is not None and self._clock.kind == "system":
-            self._note_clock(row["database_now"], REAL_TIME.monotonic() - asked_at)
+            self._note_clock(row["database_now"], REAL_TIME.monotonic() - started_at)
         return row
 
     async def beat(self, session: Reader, node_id: int) -> bool:

@@ -167,11 +167,11 @@ async def test_a_key_with_all_scopes_gives_every_role_but_administrator(api: Cli
 
     refused = await key.post("/v1/users", {**invite, "role": "ADMIN"})
     removing = await key.post(f"/v1/users/{viewer.user_id}/password-reset", {"removesTotp": True})
-    given = await key.post("/v1/users", {**invite, "role": "MANAGER"})
+    invited = await key.post("/v1/users", {**invite, "role": "MANAGER"})
     by_person = await admin.post("/v1/users", {"email": "next@team.example", "role": "ADMIN"})
 
     assert (refused.problem["code"], removing.problem["code"]) == (DENIED, DENIED)
-    assert (given.status, by_person.status) == (201, 201)
+    assert (invited.status, by_person.status) == (201, 201)
 
 
 @pytest.mark.parametrize(
@@ -184,10 +184,10 @@ async def test_only_an_administrator_stops_a_channel_or_a_domain_of_strangers(
     unconfirmed = {"kind": kind, "value": value, "reason": "a mistake"}
 
     refused = [await caller.post("/v1/suppressions", body) for caller in (rep, manager)]
-    asked = await api.post("/v1/suppressions", unconfirmed)
+    refusal = await api.post("/v1/suppressions", unconfirmed)
 
     assert {answer.problem["code"] for answer in refused} == {DENIED}
-    assert (asked.status, asked.problem["code"]) == (409, "suppression.unconfirmed")
+    assert (refusal.status, refusal.problem["code"]) == (409, "suppression.unconfirmed")
     assert (await api.get(f"/v1/suppressions?kind={kind}&value={value}")).json["data"] == []
 
 

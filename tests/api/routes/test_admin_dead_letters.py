@@ -229,13 +229,13 @@ Started = tuple[str, Callable[[], Awaitable[object]]]
 
 
 async def score_lead(bench: Bench) -> Started:
-    made = (await bench.api.post("/v1/leads", a_lead(bench.icp_id))).json
+    created = (await bench.api.post("/v1/leads", a_lead(bench.icp_id))).json
 
     async def result() -> object:
-        lead = (await bench.api.get(f"/v1/leads/{made['leadId']}")).json
+        lead = (await bench.api.get(f"/v1/leads/{created['leadId']}")).json
         return lead["status"], lead["failedCode"], lead["score"] and lead["score"]["band"]
 
-    return made["runId"], result
+    return created["runId"], result
 
 
 async def draft(bench: Bench, *, autopilot: bool = False) -> Started:
@@ -257,13 +257,13 @@ async def send(bench: Bench) -> Started:
 
 async def discover(bench: Bench) -> Started:
     body = {"icpId": bench.icp_id, "maxLeads": 10, "providers": [], "again": True}
-    made = (await bench.api.post("/v1/discovery/runs", body)).json
+    run = (await bench.api.post("/v1/discovery/runs", body)).json
 
     async def result() -> object:
-        view = (await bench.api.get(f"/v1/discovery/runs/{made['runId']}")).json
+        view = (await bench.api.get(f"/v1/discovery/runs/{run['runId']}")).json
         return view["state"], view["code"], view["leadCount"], view["pageCount"]
 
-    return made["runId"], result
+    return run["runId"], result
 
 
 async def import_leads(bench: Bench) -> Started:
@@ -279,14 +279,14 @@ async def import_leads(bench: Bench) -> Started:
 
 
 async def tag_leads(bench: Bench) -> Started:
-    made = (await bench.api.post("/v1/leads", a_lead(bench.icp_id))).json
-    await scored(bench.api, made["leadId"])
-    body = {"action": "tag", "tag": "hot", "ids": [made["leadId"]]}
+    created = (await bench.api.post("/v1/leads", a_lead(bench.icp_id))).json
+    await scored(bench.api, created["leadId"])
+    body = {"action": "tag", "tag": "hot", "ids": [created["leadId"]]}
     started = (await bench.api.post("/v1/leads/bulk", body)).json
 
     async def result() -> object:
         view = (await bench.api.get(f"/v1/bulk/{started['runId']}")).json
-        lead = (await bench.api.get(f"/v1/leads/{made['leadId']}")).json
+        lead = (await bench.api.get(f"/v1/leads/{created['leadId']}")).json
         return view["doneCount"], view["failedCount"], lead["tags"]
 
     return started["runId"], result

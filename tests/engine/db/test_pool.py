@@ -210,18 +210,18 @@ async def test_many_tasks_share_the_pool(database: Database) -> None:
 async def test_every_connection_is_durable_and_bounds_an_idle_transaction(
     database: Database, database_settings: Settings, *, is_pooled: bool
 ) -> None:
-    wanted = {"synchronous_commit": "on", "idle_in_transaction_session_timeout": "30s"}
+    expected = {"synchronous_commit": "on", "idle_in_transaction_session_timeout": "30s"}
     values = {}
     async with AsyncExitStack() as stack:
         connection: Any = database
         if not is_pooled:
             connection = Tx(await stack.enter_async_context(own_connection(database_settings)))
-        for name in wanted:
+        for name in expected:
             values[name] = await connection.fetch_value(
                 sql("SELECT current_setting($1)", "name"), name=name
             )
 
-    assert values == wanted
+    assert values == expected
 
 
 OPEN_TRANSACTIONS = sql(

@@ -22,8 +22,8 @@ class JobService:
     async def get(self, job_id: UUID, principal: Principal) -> JobView:
         """Return a job. Raises: NotFound; settled ones are stored for some days."""
         job = await job_queries.get(self._db, job_id)
-        found = await runs.find(self._db, [job.run_id]) if job.run_id else {}
-        if not all(principal.visibility.allows_run(run) for run in found.values()):
+        runs_by_id = await runs.find(self._db, [job.run_id]) if job.run_id else {}
+        if not all(principal.visibility.allows_run(run) for run in runs_by_id.values()):
             raise NotFound(f"there is no job {job_id}", code="jobs.not_found")
         return job
 
