@@ -7,7 +7,7 @@ and in their parts, without the last label that everybody shares.
 import re
 from collections.abc import Iterable
 
-from leadflood.contracts.normalization import name_key
+from leadflood.contracts.normalization.text import name_key
 
 MOST_TYPED = 8
 MOST_CHARS = 60

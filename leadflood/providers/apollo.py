@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from leadflood.contracts.countries import country_name, find_country
 from leadflood.contracts.errors import ProviderKeyRefused, ProviderUnfunded
 from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
 from leadflood.contracts.found_values import FoundPerson
+from leadflood.contracts.normalization.countries import country_name, find_country
 from leadflood.contracts.ports.account import AccountReader, CreditUsage
 from leadflood.contracts.ports.people import (
     PeoplePage,

@@ -13,9 +13,9 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from leadflood.contracts.countries import find_country
 from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.evidence import Evidence, domain_of, likely_email, miss, web_url
+from leadflood.contracts.normalization.countries import find_country
 from leadflood.contracts.ports.people import PersonAnswer, PersonEnricher, PersonSubject
 from leadflood.contracts.provider_client import (
     ProviderClient,

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120
 FIND = """
 import json, leadflood
-from leadflood.engine.db.package_files import package_folder
+from leadflood.engine.package_files import package_folder
 folders = [str(package_folder(name)) for name in ("migrations", "config")]
 print(json.dumps([leadflood.__file__, *folders]))
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from leadflood.contracts.normalization import normalize_phone
+from leadflood.contracts.normalization.phones import normalize_phone
 from leadflood.domain.icp.schemas import Autopilot, Bands, IcpInput, Target
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.providers import catalog

@@ -15,7 +15,7 @@ from leadflood.api.routes.lead_actions import TagText
 from leadflood.api.routes.lead_list import LeadFilterQuery
 from leadflood.api.routes.leads import Providers
 from leadflood.api.services import Services
-from leadflood.contracts.normalization import normalize_tag
+from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.roles import Permission

@@ -11,7 +11,7 @@ from leadflood.api.http.pagination import Limit, Listed, PageNumber, PageRequest
 from leadflood.api.http.request_context import Caller
 from leadflood.api.http.routing import get
 from leadflood.api.services import Services
-from leadflood.contracts.normalization import normalize_tag
+from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import Band
 from leadflood.domain.lead_views.schemas import (
     LeadFilter,

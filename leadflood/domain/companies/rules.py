@@ -4,7 +4,7 @@ import msgspec
 from msgspec import UNSET
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization import normalize
+from leadflood.contracts.normalization.fields import normalize
 from leadflood.contracts.text_search import read_search
 from leadflood.contracts.values import FieldName
 from leadflood.domain.companies.schemas import CompanyFilter, CompanyWords

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from leadflood.contracts.normalization import company_domain
+from leadflood.contracts.normalization.domains import company_domain
 from leadflood.domain.auth.schemas.principals import Editor, Visibility
 from leadflood.domain.companies import repository
 from leadflood.domain.companies.repository import CompanyRow, LockedCompany

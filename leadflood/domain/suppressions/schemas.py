@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
-from leadflood.contracts.normalization import is_shared_domain
+from leadflood.contracts.normalization.domains import is_shared_domain
 from leadflood.contracts.values import Channel
 from leadflood.domain.auth.schemas.field_rights import needs, needs_where
 from leadflood.domain.auth.schemas.roles import Permission

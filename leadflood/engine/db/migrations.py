@@ -10,10 +10,10 @@ import asyncpg
 from anyio import to_thread
 
 from leadflood.engine.db.migration_status import MigrationStatus
-from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
+from leadflood.engine.package_files import package_folder
 
 SQL = load_queries(__file__)
 

@@ -12,9 +12,9 @@ from leadflood.engine.db import migrations
 from leadflood.engine.db.alembic_runner import LOCK_KEY
 from leadflood.engine.db.errors import DatabaseRefused
 from leadflood.engine.db.migration_status import MigrationStatus
-from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.db.pool import Settings, own_connection
 from leadflood.engine.db.server_checks import inspect
+from leadflood.engine.package_files import package_folder
 from tests.support.db import TestServer, cloned_database
 from tests.support.machine_postgres import machine_postgres
 

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.countries import country_name
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization.countries import country_name
 from leadflood.contracts.ports.text import NumberedFact
 from leadflood.contracts.values import FieldName
 from leadflood.domain.drafting.rules.vocabulary import INSTRUCTION_WORDS, SENTENCE_WORDS

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization import FREE_MAIL
+from leadflood.contracts.normalization.domains import FREE_MAIL
 from leadflood.contracts.values import EmailStatus, FieldName
 from leadflood.domain.features.rules.job_titles import (
     RANKS,

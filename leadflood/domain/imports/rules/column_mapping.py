@@ -5,7 +5,7 @@ Source: exports of Apollo, HubSpot, Salesforce, LinkedIn (connections) as of 202
 
 from collections.abc import Sequence
 
-from leadflood.contracts.normalization import name_key
+from leadflood.contracts.normalization.text import name_key
 from leadflood.contracts.values import FieldName
 
 _MAX_HEADER_CHARS = 60

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from leadflood.contracts.normalization import clean_text
+from leadflood.contracts.normalization.text import clean_text
 from leadflood.domain.imports.rules.column_mapping import count_known
 from leadflood.domain.imports.rules.encoding import BLOCK_BYTES, SAMPLE_BYTES, detect_encoding
 from leadflood.engine.errors import Invalid

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from leadflood.contracts.normalization import normalize_tag
+from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying, parse_cell

@@ -8,12 +8,10 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization import (
-    clean_text,
-    normalize,
-    normalize_email,
-    normalize_phone,
-)
+from leadflood.contracts.normalization.emails import normalize_email
+from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.phones import normalize_phone
+from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
 from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv

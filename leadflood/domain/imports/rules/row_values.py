@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.normalization import clean_text, domain_of_email, name_key
+from leadflood.contracts.normalization.domains import domain_of_email
+from leadflood.contracts.normalization.text import clean_text, name_key
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.rows import ImportRow
 from leadflood.domain.leads.schemas.identity import MAX_KEY, IdentityKey, NewPerson

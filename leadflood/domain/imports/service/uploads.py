@@ -15,7 +15,7 @@ import anyio
 import msgspec
 from anyio import to_thread
 
-from leadflood.contracts.normalization import MAX_TEXT
+from leadflood.contracts.normalization.text import MAX_TEXT
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow

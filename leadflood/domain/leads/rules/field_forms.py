@@ -1,7 +1,8 @@
 """Field forms: what a person typed into a field in its one form, and what to write instead."""
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization import normalize, normalize_phone
+from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.phones import normalize_phone
 from leadflood.contracts.values import FieldName
 
 EXPECTED = {

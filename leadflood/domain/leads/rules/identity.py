@@ -7,13 +7,10 @@ known by its domain (`company`), so a file of companies gives one lead each.
 from collections.abc import Callable, Iterable
 
 from leadflood.contracts.found_values import FoundValue
-from leadflood.contracts.normalization import (
-    clean_text,
-    company_domain,
-    name_key,
-    normalize_email,
-    normalize_linkedin,
-)
+from leadflood.contracts.normalization.domains import company_domain
+from leadflood.contracts.normalization.emails import normalize_email
+from leadflood.contracts.normalization.profiles import normalize_linkedin
+from leadflood.contracts.normalization.text import clean_text, name_key
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas.identity import IDENTIFYING, MAX_KEY, IdentityKey
 

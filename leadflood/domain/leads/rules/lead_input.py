@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
-from leadflood.contracts.normalization import clean_text, domain_of_email
+from leadflood.contracts.normalization.domains import domain_of_email
+from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
 from leadflood.domain.leads.schemas.identity import API_SOURCE

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization import name_key
+from leadflood.contracts.normalization.text import name_key
 from leadflood.contracts.text_search import list_words
 from leadflood.contracts.values import FieldName
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue
-from leadflood.contracts.normalization import clean_text, normalize
+from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
 

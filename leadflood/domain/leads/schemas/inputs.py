@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.normalization import MAX_TEXT
+from leadflood.contracts.normalization.text import MAX_TEXT
 
 
 class CreatedLead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.normalization import normalize_tag
+from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.domain.auth.schemas.principals import Editor
 from leadflood.domain.leads.repository.field_values import (
     EmptyFields,

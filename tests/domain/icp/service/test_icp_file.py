@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from leadflood.domain.icp.schemas import Autopilot, Operator, RuleField, RuleKind, people_query
 from leadflood.domain.icp.service.icp_file import read_icp_file
-from leadflood.engine.db.package_files import package_folder
 from leadflood.engine.errors import Invalid
+from leadflood.engine.package_files import package_folder
 
 
 def test_the_example_is_read_with_its_target() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from leadflood.engine.errors import NotFound
 
-PACKAGE_FOLDER = Path(__file__).parents[2]
+PACKAGE_FOLDER = Path(__file__).parents[1]
 
 
 def package_folder(name: str) -> Path:

@@ -4,9 +4,11 @@ Source: ISO 3166-1 as `pycountry` ships it, and everyday names where ISO's are f
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import pycountry
 
+from leadflood.contracts.normalization.text import name_key
 from leadflood.contracts.values import CountryCode
 
 _EVERYDAY_NAMES = {
@@ -60,6 +62,32 @@ _OTHER_NAMES = {
     "u.s.a.": "US",
     "wales": "GB",
 }
+_NAMES_BY_COUNTRY = {
+    "AE": "uae",
+    "AT": "osterreich",
+    "BE": "belgie|belgien|belgique",
+    "BR": "brasil",
+    "CH": "schweiz|suisse|svizzera",
+    "CZ": "cesko",
+    "DE": "allemagne|alemania|deutschland",
+    "DK": "danmark",
+    "ES": "espagne|espana|spanien",
+    "FI": "suomi",
+    "FR": "frankreich",
+    "GB": "u k",
+    "HR": "hrvatska",
+    "HU": "magyarorszag",
+    "IE": "eire|republic of ireland",
+    "IT": "italia|italien|italie",
+    "NL": "nederland",
+    "NO": "norge",
+    "PL": "polska",
+    "SE": "sverige",
+}
+_OWN_NAMES = {
+    name: country for country, names in _NAMES_BY_COUNTRY.items() for name in names.split("|")
+}
+"""Countries in their own and their neighbors' words, as CRM exports have them."""
 
 
 def country_name(code: CountryCode) -> str | None:
@@ -73,6 +101,12 @@ def find_country(text: str) -> CountryCode | None:
     if name.upper() in _NAMES:
         return name.upper()
     return _CODES.get(name)
+
+
+@lru_cache(maxsize=1024)
+def country_code(text: str) -> CountryCode | None:
+    """Return the country that a text names in any language we know; None when it is none."""
+    return find_country(text) or _OWN_NAMES.get(name_key(text))
 
 
 def _everyday_names() -> Iterator[tuple[CountryCode, str]]:

@@ -1,6 +1,8 @@
 import pycountry
 import pytest
-from leadflood.contracts.countries import country_name, find_country
+from leadflood.contracts.normalization.countries import country_name, find_country
+from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.values import FieldName
 
 CODES = sorted(country.alpha_2 for country in pycountry.countries)
 
@@ -67,3 +69,11 @@ def test_a_country_is_named_as_people_write_it() -> None:
         "United Kingdom",
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("Germany", "DE"), ("deutschland", "DE"), ("USA", "US"), ("gb", "GB"), ("Atlantis", None)],
+)
+def test_a_country_is_its_code(text: str, code: str | None) -> None:
+    assert normalize(FieldName.COUNTRY, text) == code

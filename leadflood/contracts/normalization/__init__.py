@@ -1,0 +1,1 @@
+"""Normalization: two spellings of one thing become equal, what is not one becomes None."""
