@@ -124,7 +124,8 @@ async def test_stopping_ends_the_streams_at_once(
     codes: list[int | None] = []
 
     async def wait(socket: aiohttp.ClientWebSocketResponse) -> None:
-        await socket.receive()
+        async for _event in socket:
+            pass
         codes.append(socket.close_code)
 
     with anyio.fail_after(5):
