@@ -23,7 +23,7 @@ import msgspec
 from anyio import Lock, to_thread
 
 from leadflood.contracts.errors import ProviderRefused, ProviderUnfunded
-from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, TextWriter
+from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, RefusedDraft, TextWriter
 from leadflood.contracts.provider_client import (
     ProviderClient,
     ProviderEndpoint,
@@ -83,6 +83,8 @@ _MOST_FACT_CHARS = 500
 _MOST_OFFER_CHARS = 2_000
 _MOST_NAME_CHARS = 200
 _MOST_FACTS = 60
+_MOST_PROBLEMS = 20
+_MOST_PROBLEM_CHARS = 200
 
 _INSTRUCTIONS = """\
 You write one short first message from a sales person to a business contact.
@@ -100,6 +102,10 @@ unsubscribe line: they are added later.
 - `subject` has at most `max_subject` characters, `body` at most `max_body`.
 - If `placeholders` is not empty, fill `parameters` with one short text per placeholder, in their \
 order, without line breaks; otherwise leave `parameters` empty.
+- If `refused` is there, it is an earlier draft of yours that may not be sent, and its `problems` \
+say why, each with the words at fault: `unsupported` words are in no cited fact, `uncited` \
+sentences need a claim. Write the message anew: where a problem stood use the facts' own words in \
+a plain sentence, or leave the sentence out.
 Answer with one JSON object that fits the schema, and with nothing else."""
 
 _SCHEMA: dict[str, Any] = {
@@ -431,7 +437,7 @@ def _user_message(request: DraftRequest) -> str:
         }
         for fact in request.facts[:_MOST_FACTS]
     ]
-    values = {
+    values: dict[str, Any] = {
         "facts": facts,
         "offer": single_line(request.offer, _MOST_OFFER_CHARS),
         "sender_name": single_line(request.sender_name, _MOST_NAME_CHARS),
@@ -441,7 +447,25 @@ def _user_message(request: DraftRequest) -> str:
         "max_subject": request.max_subject,
         "max_body": request.max_body,
     }
+    if request.refused is not None:
+        values["refused"] = _refused(request.refused)
     return msgspec.json.encode(values).decode()
+
+
+def _refused(draft: RefusedDraft) -> dict[str, Any]:
+    """Return a refused draft with its problems; it passed no check, so it is capped as well."""
+    return {
+        "subject": draft.subject[:_MOST_OFFER_CHARS],
+        "body": draft.body[:_MOST_OFFER_CHARS],
+        "parameters": [text[:_MOST_FACT_CHARS] for text in draft.parameters[:_MOST_FACTS]],
+        "claims": [
+            {"text": claim.text[:_MOST_FACT_CHARS], "facts": claim.facts[:_MOST_FACTS]}
+            for claim in draft.claims[:_MOST_FACTS]
+        ],
+        "problems": [
+            single_line(problem, _MOST_PROBLEM_CHARS) for problem in draft.problems[:_MOST_PROBLEMS]
+        ],
+    }
 
 
 def _read_usage(raw: msgspec.Raw) -> _Usage | None:

@@ -13,7 +13,7 @@ from leadflood.contracts.errors import (
     ProviderThrottled,
     ProviderUnfunded,
 )
-from leadflood.contracts.ports.text import Claim, DraftRequest, NumberedFact
+from leadflood.contracts.ports.text import Claim, DraftRequest, NumberedFact, RefusedDraft
 from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import Channel
 from leadflood.engine.clock import ManualClock
@@ -123,6 +123,29 @@ async def test_the_user_message_is_clean_capped_data(make: Make) -> None:
         "max_subject": 120,
         "max_body": 1_200,
     }
+
+
+async def test_a_refused_draft_goes_along_with_its_problems(make: Make) -> None:
+    refused = RefusedDraft(
+        subject="Hello",
+        body="Hi\nAda" + "x" * 10_000,
+        claims=(Claim("You won.", (1,)),),
+        problems=("claim.unsupported: won:\u202e You won.",) * 100,
+    )
+
+    async with playing(completion(DRAFT)) as tape:
+        await make(tape.url).write_draft(msgspec.structs.replace(REQUEST, refused=refused))
+
+    request_body: Any = tape.seen[-1].json()
+    message = msgspec.json.decode(request_body["messages"][1]["content"])
+    assert message["refused"] == {
+        "subject": "Hello",
+        "body": ("Hi\nAda" + "x" * 10_000)[:2_000],
+        "parameters": [],
+        "claims": [{"text": "You won.", "facts": [1]}],
+        "problems": ["claim.unsupported: won: You won."] * 20,
+    }
+    assert "refused" in request_body["messages"][0]["content"]
 
 
 async def test_the_schema_is_strict_and_holds_exactly_four_properties(make: Make) -> None:

@@ -15,6 +15,23 @@ class NumberedFact(msgspec.Struct, frozen=True):
     text: str
 
 
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sentence of the draft and the numbers of the facts that support it."""
+
+    text: str
+    facts: tuple[int, ...]
+
+
+class RefusedDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft that did not pass, and why: `problems` name a code and the words at fault."""
+
+    subject: str
+    body: str
+    parameters: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
 class DraftRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A text to write.
 
@@ -28,6 +45,7 @@ class DraftRequest(msgspec.Struct, frozen=True, kw_only=True):
         max_subject: The most characters of the subject.
         max_body: The most characters of the body.
         placeholders: The names of a template's parameters; empty where there is no template.
+        refused: The draft that this one takes the place of; None: it is the first.
     """
 
     subject_id: str
@@ -39,13 +57,7 @@ class DraftRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_subject: int = 120
     max_body: int = 1200
     placeholders: tuple[str, ...] = ()
-
-
-class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sentence of the draft and the numbers of the facts that support it."""
-
-    text: str
-    facts: tuple[int, ...]
+    refused: RefusedDraft | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ class Settings(SendingSettings, frozen=True, forbid_unknown_fields=True, kw_only
     `allowed_links` may stand in a message although no fact proves them.
     `fact_max_age_days`: a value that was seen longer ago is not spoken of.
     `max_subject` and `max_body` are in characters.
+    `revisions`: how often a writer is asked again whose draft was refused; each is a paid call.
     """
 
     language: str = "en"
@@ -36,6 +37,7 @@ class Settings(SendingSettings, frozen=True, forbid_unknown_fields=True, kw_only
     fact_max_age_days: float = 365.0
     max_subject: int = 120
     max_body: int = 1200
+    revisions: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
 
 
 class DraftProblem(msgspec.Struct, frozen=True):

@@ -25,21 +25,24 @@ HONEST = Draft(
     writer="pretend:1",
 )
 
+LINKED = msgspec.structs.replace(HONEST, body=HONEST.body + "\nVisit https://evil.example now!")
+
 
 class PretendWriter:
-    """Writes what it is told to, and remembers what it was asked."""
+    """Writes the answers it has, the last one again and again, and keeps the requests."""
 
     name = "pretend"
 
-    def __init__(self, answer: Draft | Exception) -> None:
-        self.answer = answer
+    def __init__(self, *answers: Draft | Exception) -> None:
+        self.answers = answers
         self.asked: list[DraftRequest] = []
 
     async def write_draft(self, request: DraftRequest) -> Draft:
+        answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
         self.asked.append(request)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 @pytest.fixture
@@ -165,8 +168,8 @@ async def test_a_proven_draft_of_a_writer_is_used(database: Database) -> None:
 async def test_an_invented_or_obedient_draft_gives_way_to_the_template(
     database: Database,
 ) -> None:
-    liar = msgspec.structs.replace(HONEST, body=HONEST.body + "\nVisit https://evil.example now!")
-    world = World(database, writer=PretendWriter(liar))
+    writer = PretendWriter(LINKED)
+    world = World(database, writer=writer)
     run_id, icp_id, lead_id = await world.run(), await world.icp(), await world.lead()
 
     await world.drafted([lead_id], run_id, icp_id)
@@ -175,6 +178,35 @@ async def test_an_invented_or_obedient_draft_gives_way_to_the_template(
     assert detail.message.writer == "template:first_touch:1"
     assert "evil" not in detail.message.body
     assert "text.link" in {problem.code for problem in detail.problems}
+    assert len(writer.asked) == 2
+
+
+async def test_a_refused_draft_goes_back_to_its_writer_with_what_is_wrong(
+    database: Database,
+) -> None:
+    writer = PretendWriter(LINKED, HONEST)
+    world = World(database, writer=writer)
+
+    await world.drafted([await world.lead()], await world.run(), await world.icp())
+
+    first, second = writer.asked
+    assert first.refused is None
+    assert second.refused is not None
+    assert second.refused.body == LINKED.body
+    assert any(problem.startswith("text.link: ") for problem in second.refused.problems)
+    detail = await only_message(world)
+    assert (detail.message.writer, detail.message.body) == ("pretend:1", HONEST.body)
+    assert "text.link" in {problem.code for problem in detail.problems}
+
+
+async def test_a_writer_that_may_not_revise_is_asked_once(database: Database) -> None:
+    writer = PretendWriter(LINKED, HONEST)
+    world = World(database, msgspec.structs.replace(SETTINGS, revisions=0), writer=writer)
+
+    await world.drafted([await world.lead()], await world.run(), await world.icp())
+
+    assert len(writer.asked) == 1
+    assert (await only_message(world)).message.writer == "template:first_touch:1"
 
 
 async def test_a_writer_that_refuses_or_stays_away_gives_way_to_the_template(

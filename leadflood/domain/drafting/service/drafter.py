@@ -12,7 +12,7 @@ from leadflood.domain.drafting.rules.checker import check_draft
 from leadflood.domain.drafting.rules.facts import number_facts
 from leadflood.domain.drafting.rules.templates import MissingValue, default_template
 from leadflood.domain.drafting.schemas import DraftInput, DraftProblem, DraftResult, Settings
-from leadflood.domain.drafting.service.texts import fill_template, make_request
+from leadflood.domain.drafting.service.texts import fill_template, make_request, refused_draft
 from leadflood.engine.errors import Permanent, Transient, code_of
 
 TRIES_BEFORE_TEMPLATE = 3
@@ -65,21 +65,31 @@ class Drafter:
     async def _ask_writer(
         self, request: DraftRequest, draft_input: DraftInput
     ) -> tuple[Draft | None, tuple[DraftProblem, ...]]:
-        """Return the writer's draft, if it is proven, or why there is none."""
+        """Return the writer's draft, if it is proven, or none; with the problems of those refused.
+
+        A refused draft goes back to the writer with its problems, `revisions` times: most have a
+        sentence too many, and what is written anew is checked like the first.
+        """
         if self._writer is None or not draft_input.may_ask_writer:
             return None, ()
-        try:
-            draft = await self._writer.write_draft(request)
-        except Permanent as error:
-            return None, (DraftProblem("writer.refused", code_of(error)),)
-        except Transient as error:
-            if draft_input.attempts < TRIES_BEFORE_TEMPLATE:
-                raise
-            return None, (DraftProblem("writer.down", code_of(error)),)
-        problems = await to_thread.run_sync(
-            check_draft, request, draft, self._settings.allowed_links
-        )
-        return (None, problems) if problems else (draft, ())
+        problems: tuple[DraftProblem, ...] = ()
+        for _ in range(1 + self._settings.revisions):
+            try:
+                draft = await self._writer.write_draft(request)
+            except Permanent as error:
+                return None, (*problems, DraftProblem("writer.refused", code_of(error)))
+            except Transient as error:
+                if draft_input.attempts < TRIES_BEFORE_TEMPLATE:
+                    raise
+                return None, (*problems, DraftProblem("writer.down", code_of(error)))
+            faults = await to_thread.run_sync(
+                check_draft, request, draft, self._settings.allowed_links
+            )
+            problems += faults
+            if not faults:
+                return draft, problems
+            request = msgspec.structs.replace(request, refused=refused_draft(draft, faults))
+        return None, problems
 
 
 def _complete(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from leadflood.contracts.ports.text import Claim, Draft, DraftRequest
+from leadflood.contracts.ports.text import Claim, Draft, DraftRequest, RefusedDraft
 from leadflood.domain.drafting.rules.citations import find_spans
 from leadflood.domain.drafting.rules.facts import list_for_writer
 from leadflood.domain.drafting.rules.limits import check_limits
@@ -44,6 +44,17 @@ def fill_template(
 def check_text(request: DraftRequest, draft: Draft) -> tuple[DraftProblem, ...]:
     """List what breaks a limit in a text that somebody else wrote; empty means nothing."""
     return check_limits(request, draft)
+
+
+def refused_draft(draft: Draft, problems: Sequence[DraftProblem]) -> RefusedDraft:
+    """Return a draft as its writer sees it again, each problem with the words at fault."""
+    return RefusedDraft(
+        subject=draft.subject,
+        body=draft.body,
+        parameters=draft.parameters,
+        claims=draft.claims,
+        problems=tuple(f"{problem.code}: {problem.detail}" for problem in problems),
+    )
 
 
 def locate_claims(
