@@ -4,7 +4,7 @@ import msgspec
 from msgspec import UNSET
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.text_search import read_search
 from leadflood.contracts.values import FieldName
 from leadflood.domain.companies.schemas import CompanyFilter, CompanyWords
@@ -38,7 +38,7 @@ def read_edits(words: CompanyWords) -> dict[FieldName, Scalar | None]:
         raw = getattr(words, name)
         if raw is UNSET:
             continue
-        value = None if raw is None else normalize(field, raw)
+        value = None if raw is None else read_value(field, raw)
         if raw is not None and value is None:
             path = "linkedinUrl" if name == "linkedin_url" else name
             problem = f"{raw!r} is none that can be understood"
@@ -64,4 +64,4 @@ def _stored_text(field: FieldName, text: str | None) -> str | None:
     """Return a value as it is stored; what cannot be one is found nowhere."""
     if text is None:
         return None
-    return msgspec.json.encode(normalize(field, text) or text).decode()
+    return msgspec.json.encode(read_value(field, text) or text).decode()

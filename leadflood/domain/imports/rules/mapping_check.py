@@ -3,10 +3,11 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
+from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import CsvFile
-from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying, parse_cell
+from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying
 from leadflood.domain.imports.schemas.mappings import (
     Column,
     Importer,
@@ -107,7 +108,7 @@ def _check_defaults(
     problems += [
         FieldProblem(f"defaults.{field.value}", "is not understood")
         for field, text in stripped.items()
-        if parse_cell(field, text, None) is None
+        if read_cell(field, text).value is None
     ]
     return stripped
 

@@ -8,9 +8,9 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.fields import normalize
-from leadflood.contracts.normalization.phones import normalize_phone
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
@@ -21,22 +21,7 @@ _UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
     "or a company's domain is needed"
 )
-_STATUS_WORDS = {
-    "verified": "valid",
-    "deliverable": "valid",
-    "ok": "valid",
-    "accept all": "catch_all",
-    "catch all": "catch_all",
-    "catch-all": "catch_all",
-    "unverified": "unknown",
-    "likely to engage": "unknown",
-    "guessed": "unknown",
-    "undeliverable": "invalid",
-    "bounced": "invalid",
-}
 _STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
-_YEAR = 4
-"""How many digits a year has."""
 
 
 def read_csv(raw: bytes) -> ReadCsv:
@@ -107,26 +92,12 @@ def _parse_cells(texts: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar
     notes: list[str] = []
     region = normalize(FieldName.COUNTRY, texts.get(FieldName.COUNTRY, ""))
     for field, text in texts.items():
-        value = parse_cell(field, text, region if isinstance(region, str) else None)
-        if value is None:
-            notes.append(f"{field.value}: {text[:60]!r} is not understood")
-        else:
-            values[field] = value
+        cell = read_cell(field, text, region if isinstance(region, str) else None)
+        if cell.value is not None:
+            values[field] = cell.value
+        if cell.note is not None:
+            notes.append(f"{field.value}: {cell.note}")
     return values, notes
-
-
-def parse_cell(field: FieldName, text: str, region: str | None) -> Scalar | None:
-    """Return a cell's value; None when it is not understood. `region` is for phone numbers."""
-    if field is FieldName.PHONE:
-        return normalize_phone(text, region)
-    if field is FieldName.COMPANY_TECHNOLOGIES:
-        parts = text.replace(";", ",").replace("|", ",").split(",")
-        return normalize(field, tuple(part.strip() for part in parts))
-    if field is FieldName.EMAIL_STATUS:
-        return normalize(field, _STATUS_WORDS.get(text.casefold(), text))
-    if field is FieldName.COMPANY_FOUNDED:
-        return int(text) if text.isascii() and text.isdigit() and len(text) == _YEAR else None
-    return normalize(field, text)
 
 
 def is_identifying(fields: Collection[FieldName]) -> bool:

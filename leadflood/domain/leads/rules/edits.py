@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
+from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.values import FieldName
-from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
+from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
 from leadflood.domain.leads.rules.identity import identity_keys
 from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE, IDENTIFYING, IdentityKey
 from leadflood.domain.leads.schemas.inputs import LeadChange
@@ -92,7 +93,7 @@ def read_edits(change: LeadChange) -> FieldEdits:
         if raw is None:
             emptied.append(field)
             continue
-        value = normalize_field(field, raw, region)
+        value = read_value(field, raw, region)
         if value is None:
             expected = EXPECTED.get(field, "write a value, or null where there is none")
             problems.append(FieldProblem(wire_name, expected))

@@ -1,8 +1,7 @@
-"""Field forms: what a person typed into a field in its one form, and what to write instead."""
+"""Field forms: what to write into a field, and the region of its phone numbers."""
 
 from leadflood.contracts.found_values import Scalar
-from leadflood.contracts.normalization.fields import normalize
-from leadflood.contracts.normalization.phones import normalize_phone
+from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.values import FieldName
 
 EXPECTED = {
@@ -19,12 +18,5 @@ EXPECTED = {
 
 def find_region(country: Scalar | None) -> str | None:
     """Return the region of phone numbers without a country code; None: not known."""
-    region = normalize(FieldName.COUNTRY, country) if country else None
+    region = read_value(FieldName.COUNTRY, country) if country else None
     return region if isinstance(region, str) else None
-
-
-def normalize_field(field: FieldName, raw: Scalar, region: str | None) -> Scalar | None:
-    """Return a value in its one form; None when it is no such thing."""
-    if field is FieldName.PHONE:
-        return normalize_phone(str(raw), region)
-    return normalize(field, raw)

@@ -7,10 +7,11 @@ from datetime import datetime
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
+from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.normalization.domains import domain_of_email
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import Channel, FieldName
-from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region, normalize_field
+from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
 from leadflood.domain.leads.schemas.identity import API_SOURCE
 from leadflood.domain.leads.schemas.inputs import LeadInput
 from leadflood.engine.errors import FieldProblem
@@ -32,7 +33,7 @@ def normalize_input(lead: LeadInput) -> tuple[dict[FieldName, Scalar], tuple[Fie
         raw = getattr(lead, name)
         if raw in {"", ()}:
             continue
-        value = normalize_field(field, raw, region)
+        value = read_value(field, raw, region)
         if value is not None:
             values[field] = value
         elif field in EXPECTED:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from leadflood.contracts.found_values import FoundValue
-from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
@@ -58,7 +58,7 @@ def is_better(standing: Standing, other: Standing) -> bool:
 
 def encode_value(raw: FoundValue) -> tuple[FoundValue, str] | None:
     """Bring a value into its one form and its stored text; None when nothing is left of it."""
-    value = normalize(raw.field, raw.value)
+    value = read_value(raw.field, raw.value)
     if value is None:
         return None
     is_normal = value == raw.value and type(value) is type(raw.value)
