@@ -6,67 +6,67 @@ Source: exports of Apollo, HubSpot, Salesforce, LinkedIn (connections) as of 202
 from collections.abc import Sequence
 
 from leadflood.contracts.normalization.text import name_key
-from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.schemas.column_fields import ColumnField
 
 _MAX_HEADER_CHARS = 60
 _MAX_CELLS = 2_000
 _HEADERS = {
-    FieldName.FIRST_NAME: "first name|given name|first|vorname|prenom|nombre|contact first name",
-    FieldName.LAST_NAME: "last name|surname|family name|last|nachname|nom|apellido"
+    ColumnField.FIRST_NAME: "first name|given name|first|vorname|prenom|nombre|contact first name",
+    ColumnField.LAST_NAME: "last name|surname|family name|last|nachname|nom|apellido"
     "|contact last name",
-    FieldName.FULL_NAME: "name|full name|contact name|contact|person name|lead name|person",
-    FieldName.TITLE: "title|job title|position|role|job position|current title|headline|job",
-    FieldName.SENIORITY: "seniority|seniority level|management level",
-    FieldName.DEPARTMENT: "department|departments|function|job function",
-    FieldName.EMAIL: "email|email address|e mail|e mail address|mail|work email|business email"
+    ColumnField.FULL_NAME: "name|full name|contact name|contact|person name|lead name|person",
+    ColumnField.TITLE: "title|job title|position|role|job position|current title|headline|job",
+    ColumnField.SENIORITY: "seniority|seniority level|management level",
+    ColumnField.DEPARTMENT: "department|departments|function|job function",
+    ColumnField.EMAIL: "email|email address|e mail|e mail address|mail|work email|business email"
     "|primary email|contact email|email 1|person email|company email|e mail adresse",
-    FieldName.EMAIL_STATUS: "email status|primary email status|email verification status",
-    FieldName.PHONE: "phone|phone number|telephone|mobile|mobile phone|mobile number|direct phone"
+    ColumnField.EMAIL_STATUS: "email status|primary email status|email verification status",
+    ColumnField.PHONE: "phone|phone number|telephone|mobile|mobile phone|mobile number|direct phone"
     "|work direct phone|first phone|business phone|work phone|tel|cell|telefon",
-    FieldName.LINKEDIN_URL: "linkedin|linkedin url|person linkedin url|linkedin profile"
+    ColumnField.LINKEDIN_URL: "linkedin|linkedin url|person linkedin url|linkedin profile"
     "|linkedin profile url|profile url|contact linkedin url|person linkedin|hs linkedin url",
-    FieldName.CITY: "city|town|person city|ort|stadt",
-    FieldName.COUNTRY: "country|country region|country code|person country|contact country|land"
+    ColumnField.CITY: "city|town|person city|ort|stadt",
+    ColumnField.COUNTRY: "country|country region|country code|person country|contact country|land"
     "|country name|mailing country",
-    FieldName.COMPANY_NAME: "company|company name|organization|organisation|organization name"
+    ColumnField.COMPANY_NAME: "company|company name|organization|organisation|organization name"
     "|account|account name|employer|company name for emails|firma|associated company"
     "|current company|unternehmen|business name",
-    FieldName.COMPANY_DOMAIN: "website|website url|domain|company domain|company website"
+    ColumnField.COMPANY_DOMAIN: "website|website url|domain|company domain|company website"
     "|company domain name|web|web site|company url|organization website|homepage|domain name",
-    FieldName.COMPANY_INDUSTRY: "industry|company industry|sector|branche",
-    FieldName.COMPANY_SIZE: "employees|company size|number of employees|no of employees|headcount"
+    ColumnField.COMPANY_INDUSTRY: "industry|company industry|sector|branche",
+    ColumnField.COMPANY_SIZE: "employees|company size|number of employees|no of employees|headcount"
     "|employee count|num employees|size|company employees|of employees|employee range",
-    FieldName.COMPANY_COUNTRY: "company country|company hq country|account country|billing country"
-    "|hq country",
-    FieldName.COMPANY_TECHNOLOGIES: "technologies|tech stack|technology|company technologies"
+    ColumnField.COMPANY_COUNTRY: "company country|company hq country|account country"
+    "|billing country|hq country",
+    ColumnField.COMPANY_TECHNOLOGIES: "technologies|tech stack|technology|company technologies"
     "|web technologies",
-    FieldName.COMPANY_FOUNDED: "founded|founded year|year founded|company founded",
-    FieldName.COMPANY_REVENUE: "revenue|annual revenue|company revenue|company annual revenue",
-    FieldName.COMPANY_LINKEDIN_URL: "company linkedin url|company linkedin|company linkedin page"
+    ColumnField.COMPANY_FOUNDED: "founded|founded year|year founded|company founded",
+    ColumnField.COMPANY_REVENUE: "revenue|annual revenue|company revenue|company annual revenue",
+    ColumnField.COMPANY_LINKEDIN_URL: "company linkedin url|company linkedin|company linkedin page"
     "|linkedin company page",
 }
 _FIELDS = {
     header.replace(" ", ""): field
     for field, headers in _HEADERS.items()
     for header in headers.split("|")
-} | {field.value.replace("_", ""): field for field in FieldName}
+} | {field.value.replace("_", ""): field for field in ColumnField}
 _PERSONAL = frozenset(
     {
-        FieldName.FIRST_NAME,
-        FieldName.LAST_NAME,
-        FieldName.EMAIL,
-        FieldName.TITLE,
-        FieldName.LINKEDIN_URL,
-        FieldName.COMPANY_NAME,
+        ColumnField.FIRST_NAME,
+        ColumnField.LAST_NAME,
+        ColumnField.EMAIL,
+        ColumnField.TITLE,
+        ColumnField.LINKEDIN_URL,
+        ColumnField.COMPANY_NAME,
     }
 )
 _OF_COMPANY = {
-    FieldName.FULL_NAME: FieldName.COMPANY_NAME,
-    FieldName.COUNTRY: FieldName.COMPANY_COUNTRY,
+    ColumnField.FULL_NAME: ColumnField.COMPANY_NAME,
+    ColumnField.COUNTRY: ColumnField.COMPANY_COUNTRY,
 }
 
 
-def find_field(header: str) -> FieldName | None:
+def find_field(header: str) -> ColumnField | None:
     """Find the field that a header names; None when it is unknown."""
     return _FIELDS.get(name_key(header).replace(" ", ""))
 
@@ -82,7 +82,7 @@ def count_known(cells: Sequence[str]) -> int:
 
 def match_headers(
     headers: Sequence[str], sample: Sequence[Sequence[str]]
-) -> tuple[FieldName | None, ...]:
+) -> tuple[ColumnField | None, ...]:
     """Return the field of each column; its first cells decide what a bare `URL` is.
 
     In a file of companies (no column of a person) `Name` is the company's and so is `Country`.
@@ -91,12 +91,12 @@ def match_headers(
         _url_field(index, sample) if name_key(header) == "url" else find_field(header)
         for index, header in enumerate(headers)
     ]
-    if not _PERSONAL & set(fields) and FieldName.COMPANY_DOMAIN in fields:
+    if not _PERSONAL & set(fields) and ColumnField.COMPANY_DOMAIN in fields:
         fields = [_OF_COMPANY.get(field, field) if field else None for field in fields]
     return tuple(fields)
 
 
-def _url_field(index: int, sample: Sequence[Sequence[str]]) -> FieldName:
+def _url_field(index: int, sample: Sequence[Sequence[str]]) -> ColumnField:
     cells = [row[index] for row in sample if index < len(row) and row[index]]
     is_profile = any("linkedin.com/in/" in cell.casefold() for cell in cells)
-    return FieldName.LINKEDIN_URL if is_profile else FieldName.COMPANY_DOMAIN
+    return ColumnField.LINKEDIN_URL if is_profile else ColumnField.COMPANY_DOMAIN

@@ -32,7 +32,8 @@ class DryRun:
     def __init__(self, plan: ImportPlan) -> None:
         self._plan = plan
         self._key_fields = tuple(
-            field if field in IDENTIFYING_FIELDS else None for field in plan.fields
+            field if field and field.value_field in IDENTIFYING_FIELDS else None
+            for field in plan.fields
         )
         self._key_hashes: set[int] = set()
         self._bad_rows: list[RowView] = []

@@ -8,6 +8,7 @@ from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.csv_reader import CsvFile
 from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying
+from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.mappings import (
     Column,
     Importer,
@@ -60,7 +61,7 @@ def check_mapping(
     problems: list[FieldProblem] = []
     fields = _map_columns(columns, mapping.columns, problems)
     defaults = _check_defaults(mapping.defaults, problems)
-    if not is_identifying({*(field for field in fields if field), *defaults}):
+    if not is_identifying(_value_fields([*fields, *defaults])):
         problems.append(FieldProblem("columns", _UNIDENTIFIED))
     tags = _check_tags(mapping.tags, problems)
     owner = importer.owner if mapping.owner_id is None else str(mapping.owner_id)
@@ -87,9 +88,9 @@ def check_mapping(
 
 def _map_columns(
     columns: Sequence[Column],
-    mapped: Mapping[str, FieldName | None] | None,
+    mapped: Mapping[str, ColumnField | None] | None,
     problems: list[FieldProblem],
-) -> tuple[FieldName | None, ...]:
+) -> tuple[ColumnField | None, ...]:
     if mapped is None:
         return tuple(column.guess for column in columns)
     names = {column.name for column in columns}
@@ -102,15 +103,19 @@ def _map_columns(
 
 
 def _check_defaults(
-    defaults: Mapping[FieldName, str], problems: list[FieldProblem]
-) -> dict[FieldName, str]:
+    defaults: Mapping[ColumnField, str], problems: list[FieldProblem]
+) -> dict[ColumnField, str]:
     stripped = {field: text.strip() for field, text in defaults.items()}
     problems += [
         FieldProblem(f"defaults.{field.value}", "is not understood")
         for field, text in stripped.items()
-        if read_cell(field, text).value is None
+        if field.value_field is None or read_cell(field.value_field, text).value is None
     ]
     return stripped
+
+
+def _value_fields(fields: Iterable[ColumnField | None]) -> set[FieldName]:
+    return {field.value_field for field in fields if field and field.value_field}
 
 
 def _check_tags(texts: Iterable[str], problems: list[FieldProblem]) -> tuple[str, ...]:

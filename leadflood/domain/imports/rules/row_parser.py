@@ -15,7 +15,14 @@ from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
 from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
-from leadflood.domain.imports.schemas.rows import BadRow, HeaderMatch, ImportRow, ReadCsv
+from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, ColumnField
+from leadflood.domain.imports.schemas.rows import (
+    BadRow,
+    ConsentCell,
+    HeaderMatch,
+    ImportRow,
+    ReadCsv,
+)
 
 _UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
@@ -50,32 +57,44 @@ def read_csv(raw: bytes) -> ReadCsv:
     )
 
 
-def guess_fields(file: CsvFile) -> tuple[FieldName | None, ...]:
+def guess_fields(file: CsvFile) -> tuple[ColumnField | None, ...]:
     """Return the field of each column, by its header and its first cells."""
     return match_headers(file.headers, [record.cells for record in file.sample])
 
 
 def parse_row(
     record: Record,
-    fields: Sequence[FieldName | None],
-    defaults: Mapping[FieldName, str] | None = None,
+    fields: Sequence[ColumnField | None],
+    defaults: Mapping[ColumnField, str] | None = None,
 ) -> ImportRow | BadRow:
     """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells."""
     problem = record.problem or _surplus_cells(record, len(fields))
     if problem is not None:
         return BadRow(number=record.number, reason=problem, raw=record.cells)
-    texts: dict[FieldName, str] = {}
-    for field, cell in zip(fields, record.cells, strict=False):
-        if field is not None and (text := clean_text(cell)):
+    texts: dict[ColumnField, str] = {}
+    consent: list[ConsentCell] = []
+    for column, (field, cell) in enumerate(zip(fields, record.cells, strict=False)):
+        if field is None or not (text := clean_text(cell)):
+            continue
+        if field in CONSENT_FIELDS:
+            consent.append(ConsentCell(column, field, text))
+        else:
             texts.setdefault(field, text)
-    email = texts.get(FieldName.EMAIL)
+    email = texts.get(ColumnField.EMAIL)
     if email is not None and normalize_email(email) is None:
         reason = f"{email[:80]!r} is no e-mail address"
         return BadRow(number=record.number, reason=reason, raw=record.cells)
     values, notes = _parse_cells({**(defaults or {}), **texts})
     if not is_identifying(values):
         return BadRow(number=record.number, reason=_UNIDENTIFIED, raw=record.cells)
-    return ImportRow(number=record.number, values=values, raw=record.cells, notes=tuple(notes))
+    return ImportRow(
+        number=record.number,
+        values=values,
+        raw=record.cells,
+        notes=tuple(notes),
+        external_id=texts.get(ColumnField.EXTERNAL_ID),
+        consent=tuple(consent),
+    )
 
 
 def _surplus_cells(record: Record, column_count: int) -> str | None:
@@ -87,11 +106,14 @@ def _surplus_cells(record: Record, column_count: int) -> str | None:
     return None
 
 
-def _parse_cells(texts: Mapping[FieldName, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
+def _parse_cells(texts: Mapping[ColumnField, str]) -> tuple[dict[FieldName, Scalar], list[str]]:
     values: dict[FieldName, Scalar] = {}
     notes: list[str] = []
-    region = normalize(FieldName.COUNTRY, texts.get(FieldName.COUNTRY, ""))
-    for field, text in texts.items():
+    region = normalize(FieldName.COUNTRY, texts.get(ColumnField.COUNTRY, ""))
+    for column, text in texts.items():
+        field = column.value_field
+        if field is None:
+            continue
         cell = read_cell(field, text, region if isinstance(region, str) else None)
         if cell.value is not None:
             values[field] = cell.value

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.contracts.values import FieldName, SendsPolicy
+from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.schemas.roles import ALL, Permission
+from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.runs.schemas import RunCap, RunOpener, Sends
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
@@ -34,8 +35,8 @@ class ImportMapping(
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
     """
 
-    columns: dict[Name, FieldName | None] | None = None
-    defaults: dict[FieldName, Cell] = {}
+    columns: dict[Name, ColumnField | None] | None = None
+    defaults: dict[ColumnField, Cell] = {}
     on_duplicate: Annotated[OnDuplicate | None, needs(Permission.LEADS_WRITE, "update")] = None
     enrich: bool = True
     icp_id: UUID | None = None
@@ -84,8 +85,8 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     - `by`: who changes them, as it is recorded.
     """
 
-    fields: tuple[FieldName | None, ...]
-    defaults: dict[FieldName, str] = {}
+    fields: tuple[ColumnField | None, ...]
+    defaults: dict[ColumnField, str] = {}
     on_duplicate: OnDuplicate = OnDuplicate.UPDATE
     enrich: bool = True
     owner: str | None = None
@@ -99,5 +100,5 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     name: str
     header: str
-    guess: FieldName | None
+    guess: ColumnField | None
     samples: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ import msgspec
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
+from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.leads.schemas.identity import IdentityKey
 
 
@@ -28,16 +29,31 @@ class RowState(StrEnum):
     KEPT = "kept"
 
 
-class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a file that can be a lead; `number` is the line it starts on, counted from 1.
+class ConsentCell(msgspec.Struct, frozen=True):
+    """A filled cell of a column that speaks of consent; `column` is its place, from 0."""
 
-    `notes` name the cells that were not understood and left out.
+    column: int
+    field: ColumnField
+    text: str
+
+
+class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a file that can be a lead.
+
+    - `number`: the line it starts on, counted from 1.
+    - `values`: what it says of the lead.
+    - `raw`: its cells as they stand in the file.
+    - `notes`: the cells that were not understood and left out, by their field's name.
+    - `external_id`: its id in the system that the file is from; None: it has none.
+    - `consent`: what it says of consent.
     """
 
     number: int
     values: dict[FieldName, Scalar]
     raw: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    external_id: str | None = None
+    consent: tuple[ConsentCell, ...] = ()
 
 
 class BadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +106,7 @@ class HeaderMatch(msgspec.Struct, frozen=True):
     """The meaning of a column; `field` None means it was not understood and left out."""
 
     header: str
-    field: FieldName | None
+    field: ColumnField | None
 
 
 class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
