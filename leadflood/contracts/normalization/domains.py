@@ -5,11 +5,12 @@ They come from the bundled public suffix list (no network).
 
 import re
 from functools import cache, lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import tldextract
 
 from leadflood.contracts.addresses import MOST_DOMAIN_CHARS, ascii_domain
+from leadflood.contracts.normalization.shared_hosts import is_registry, page_address, shared_part
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.word_files import read_lines
 
@@ -63,9 +64,38 @@ def _platform_domains() -> frozenset[str]:
 
 @lru_cache(maxsize=8192)
 def company_domain(text: str) -> str | None:
-    """Return the registrable domain unless it belongs to everybody's mail provider."""
+    """Return the registrable domain, unless it is a mail provider's or a host that many share."""
     domain = registrable_domain(text)
-    return None if domain is None or domain in FREE_MAIL else domain
+    if domain is None or domain in FREE_MAIL:
+        return None
+    return None if _shared_host_of(text) else domain
+
+
+@lru_cache(maxsize=8192)
+def company_page(text: str) -> str | None:
+    """Return the one address of a page on a host that many share; None where it is no such page.
+
+    `https://www.facebook.com/cafe/?ref=1` is `https://facebook.com/cafe`.
+    """
+    shared = _shared_host_of(text)
+    if shared is None:
+        return None
+    parts = _split(clean_text(text))
+    host = _host_of(clean_text(text).lower())
+    return None if host is None else page_address(host, parts.path, parts.query, shared)
+
+
+@lru_cache(maxsize=8192)
+def _shared_host_of(text: str) -> str | None:
+    """Return the shared host of an address: a listed one, or a platform's in the suffix list."""
+    plain = clean_text(text)
+    host = _host_of(plain.lower())
+    if host is None:
+        return None
+    if shared := shared_part(host, _split(plain).path.lower()):
+        return shared
+    parts = _SUFFIXES.extract_str(host)
+    return parts.suffix if parts.is_private and not is_registry(parts.suffix) else None
 
 
 def domain_of_email(email: str) -> str | None:
@@ -73,9 +103,13 @@ def domain_of_email(email: str) -> str | None:
     return company_domain(email.rpartition("@")[2])
 
 
+def _split(text: str) -> SplitResult:
+    return urlsplit(text if "://" in text else f"//{text}")
+
+
 def _host_of(text: str) -> str | None:
     try:
-        host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
+        host = _split(text).hostname or ""
         ascii_host = host if host.isascii() else ascii_domain(host.rstrip("."))
     except ValueError:
         return None

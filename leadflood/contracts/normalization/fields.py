@@ -2,7 +2,7 @@
 
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.countries import country_code
-from leadflood.contracts.normalization.domains import company_domain
+from leadflood.contracts.normalization.domains import company_domain, company_page
 from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.numbers import people_count
 from leadflood.contracts.normalization.phones import normalize_phone
@@ -22,6 +22,13 @@ def normalize(field: FieldName, value: Scalar) -> Scalar | None:
         texts = tuple(dict.fromkeys(text for item in value if (text := clean_text(item))))
         return texts or None
     return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN is what differs from itself
+
+
+def field_of(field: FieldName, value: Scalar) -> FieldName:
+    """Return the field that a value belongs to: a page on a shared host is no domain."""
+    if field is FieldName.COMPANY_DOMAIN and company_page(_text_form(value)) is not None:
+        return FieldName.COMPANY_PAGE
+    return field
 
 
 def _text_form(value: Scalar) -> str:
@@ -46,6 +53,7 @@ _FORMS = {
     FieldName.LINKEDIN_URL: lambda value: normalize_linkedin(_text_form(value)),
     FieldName.COMPANY_LINKEDIN_URL: lambda value: normalize_linkedin(_text_form(value)),
     FieldName.COMPANY_DOMAIN: lambda value: company_domain(_text_form(value)),
+    FieldName.COMPANY_PAGE: lambda value: company_page(_text_form(value)),
     FieldName.COUNTRY: _country,
     FieldName.COMPANY_COUNTRY: _country,
     FieldName.COMPANY_SIZE: people_count,

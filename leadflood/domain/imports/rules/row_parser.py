@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.emails import normalize_email
-from leadflood.contracts.normalization.fields import normalize
+from leadflood.contracts.normalization.fields import field_of, normalize
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.rules.column_mapping import match_headers
@@ -111,9 +111,9 @@ def _parse_cells(texts: Mapping[ColumnField, str]) -> tuple[dict[FieldName, Scal
     notes: list[str] = []
     region = normalize(FieldName.COUNTRY, texts.get(ColumnField.COUNTRY, ""))
     for column, text in texts.items():
-        field = column.value_field
-        if field is None:
+        if column.value_field is None:
             continue
+        field = field_of(column.value_field, text)
         cell = read_cell(field, text, region if isinstance(region, str) else None)
         if cell.value is not None:
             values[field] = cell.value

@@ -30,6 +30,7 @@ class ColumnField(StrEnum):
     COUNTRY = "country"
     COMPANY_NAME = "company_name"
     COMPANY_DOMAIN = "company_domain"
+    COMPANY_PAGE = "company_page"
     COMPANY_INDUSTRY = "company_industry"
     COMPANY_SIZE = "company_size"
     COMPANY_COUNTRY = "company_country"

@@ -7,6 +7,7 @@ import msgspec
 
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization.cells import read_value
+from leadflood.contracts.normalization.fields import field_of
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
 from leadflood.domain.leads.rules.identity import identity_keys
@@ -93,6 +94,7 @@ def read_edits(change: LeadChange) -> FieldEdits:
         if raw is None:
             emptied.append(field)
             continue
+        field = field_of(field, raw)
         value = read_value(field, raw, region)
         if value is None:
             expected = EXPECTED.get(field, "write a value, or null where there is none")

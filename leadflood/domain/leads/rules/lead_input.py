@@ -9,6 +9,7 @@ import msgspec
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.normalization.domains import domain_of_email
+from leadflood.contracts.normalization.fields import field_of
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import Channel, FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
@@ -33,9 +34,9 @@ def normalize_input(lead: LeadInput) -> tuple[dict[FieldName, Scalar], tuple[Fie
         raw = getattr(lead, name)
         if raw in {"", ()}:
             continue
-        value = read_value(field, raw, region)
+        value = read_value(place := field_of(field, raw), raw, region)
         if value is not None:
-            values[field] = value
+            values[place] = value
         elif field in EXPECTED:
             problems.append(FieldProblem(_camel_case(name), EXPECTED[field]))
     problems += _check_channels(lead)

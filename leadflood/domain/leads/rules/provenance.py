@@ -14,6 +14,7 @@ import msgspec
 
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.normalization.cells import read_value
+from leadflood.contracts.normalization.fields import field_of
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.schemas.identity import HUMAN_SOURCE
@@ -58,11 +59,12 @@ def is_better(standing: Standing, other: Standing) -> bool:
 
 def encode_value(raw: FoundValue) -> tuple[FoundValue, str] | None:
     """Bring a value into its one form and its stored text; None when nothing is left of it."""
-    value = read_value(raw.field, raw.value)
+    field = field_of(raw.field, raw.value)
+    value = read_value(field, raw.value)
     if value is None:
         return None
-    is_normal = value == raw.value and type(value) is type(raw.value)
-    normal = raw if is_normal else msgspec.structs.replace(raw, value=value)
+    is_normal = field is raw.field and value == raw.value and type(value) is type(raw.value)
+    normal = raw if is_normal else msgspec.structs.replace(raw, field=field, value=value)
     return normal, _encode(value).decode()
 
 

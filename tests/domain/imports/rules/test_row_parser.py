@@ -68,6 +68,20 @@ def test_a_file_of_companies_gives_leads_identified_by_their_domain() -> None:
     }
 
 
+def test_a_website_on_a_shared_host_is_kept_as_the_page_of_its_company() -> None:
+    file = read_csv(
+        b"Name,Company,Website,Email\n"
+        b"Ada Berg,Cafe Aurora,https://www.facebook.com/aurora,ada@gmail.com\n"
+        b"Bo Dahl,Bakery Cato,https://sites.google.com/view/cato,bo@gmail.com\n"
+    )
+
+    assert [row.values.get(FieldName.COMPANY_DOMAIN) for row in file.rows] == [None, None]
+    assert [row.values[FieldName.COMPANY_PAGE] for row in file.rows] == [
+        "https://facebook.com/aurora",
+        "https://sites.google.com/view/cato",
+    ]
+
+
 def test_short_rows_are_filled_and_long_rows_are_bad() -> None:
     file = read_csv(b"email,name,title\na@b.example\nc@d.example,Ann,CEO,,\ne@f.example,A,B,C\n")
 

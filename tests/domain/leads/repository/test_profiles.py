@@ -96,6 +96,27 @@ async def test_free_mail_never_becomes_a_company(database: Database) -> None:
     assert profile.get(FieldName.COMPANY_SIZE) == 7
 
 
+async def test_a_page_on_a_shared_host_is_kept_as_a_page_and_joins_nobody(
+    database: Database,
+) -> None:
+    pages = ("https://www.facebook.com/aurora", "https://www.facebook.com/brann")
+    people = [
+        a_person(("facebook", page), full_name="Ada Berg", company_domain=page, company_size=7)
+        for page in pages
+    ]
+
+    lead_ids = await saved(database, *people)
+
+    profiles = await kernel.find_profiles(database, lead_ids)
+    assert len(profiles) == len(pages)
+    assert [profiles[lead_id].text(FieldName.COMPANY_PAGE) for lead_id in lead_ids] == [
+        "https://facebook.com/aurora",
+        "https://facebook.com/brann",
+    ]
+    assert all(profile.company_id is None for profile in profiles.values())
+    assert all(profile.get(FieldName.COMPANY_DOMAIN) is None for profile in profiles.values())
+
+
 async def test_a_better_known_employer_takes_over(database: Database) -> None:
     (lead_id,) = await saved(database, a_person(("x", "1"), company_domain="old.example"))
     sure = a_value("company_domain", "new.example", confidence=1.0, evidence="2")
