@@ -300,6 +300,11 @@ class Apollo:
         reply = await self._client.ask(_SEARCH, question, self._read_page)
         return self._page(reply, query, page, question)
 
+    def cursor_behind(self, cursor: str | None) -> str | None:
+        """Return the number of the next page, up to the last that Apollo shows."""
+        page = _page_number(cursor)
+        return str(page + 1) if page < _MOST_PAGES else None
+
     def may_ask(self, subject: PersonSubject) -> bool:
         """Whether there is an id, an address, a profile, or a name with a company."""
         has_name = subject.full_name or (subject.first_name and subject.last_name)

@@ -44,6 +44,7 @@ class PeoplePage(msgspec.Struct, frozen=True, kw_only=True):
         asked: The query as it was sent.
         cost_micros: What the page cost.
         ignored: Parts of the query that this source cannot filter by: scoring has to.
+        unreadable: Why a page that was answered could not be read; None: it could.
     """
 
     people: tuple[FoundPerson, ...]
@@ -53,6 +54,7 @@ class PeoplePage(msgspec.Struct, frozen=True, kw_only=True):
     asked: str = ""
     cost_micros: Micros = 0
     ignored: tuple[str, ...] = ()
+    unreadable: str | None = None
 
 
 @runtime_checkable
@@ -63,6 +65,9 @@ class PeopleSource(Protocol):
 
     async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
         """Return one page; the cursor is opaque and belongs to this provider."""
+
+    def cursor_behind(self, cursor: str | None, /) -> str | None:
+        """Return the next page's cursor without this page's answer; None where only that has it."""
 
 
 class PersonSubject(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,14 +16,14 @@ RETURNING id;
 -- Find what the next page of each run needs.
 SELECT
     id, icp_id, provider, query, state, cursor, next_page, next_position, stale_page_count,
-    wanted_count, lead_count
+    wanted_count, lead_count, code
 FROM discovery_run WHERE id = ANY(:ids::uuid[]);
 
 -- name: lock_runs
 -- The same, locked in order: a page is committed by one transaction only.
 SELECT
     id, icp_id, provider, query, state, cursor, next_page, next_position, stale_page_count,
-    wanted_count, lead_count
+    wanted_count, lead_count, code
 FROM discovery_run WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: find_leads_of_runs
@@ -75,6 +75,10 @@ WHERE discovery_run.id = ended.id;
 SELECT
     id, icp_id, provider, query, state, code, next_page - 1 AS page_count, wanted_count, lead_count,
     discovered_count, duplicate_count, rejected_count, error_count, cost_micros, total_count,
+    ARRAY(
+        SELECT page FROM discovery_page
+        WHERE run_id = discovery_run.id AND discovery_page.code = :unreadable::text ORDER BY page
+    ) AS unreadable_pages,
     created_at, updated_at
 FROM discovery_run WHERE id = :id::uuid;
 
@@ -83,11 +87,13 @@ FROM discovery_run WHERE id = :id::uuid;
 SELECT pg_advisory_xact_lock(hashtextextended('discovery:' || encode(:request_hash::bytea, 'hex'), 0));
 
 -- name: find_earlier
--- The newest search for the same that still goes on or came to its end; failed ones do not count.
+-- The newest search for the same that still goes on or came to its end; those that failed or met a page that
+-- cannot be read do not count.
 SELECT discovery_run.id AS run_id, discovery_run.first_job_id AS job_id
 FROM discovery_run JOIN run USING (id)
 WHERE discovery_run.ask_hash = :request_hash::bytea AND discovery_run.created_at > :since::timestamptz
     AND discovery_run.state IN ('RUNNING', 'COMPLETED') AND run.state <> 'cancelled'
+    AND discovery_run.code IS DISTINCT FROM :unreadable::text
     AND discovery_run.first_job_id IS NOT NULL
 ORDER BY discovery_run.created_at DESC LIMIT 1;
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.ports.people import PeopleQuery
+from leadflood.domain.discovery.rules import UNREADABLE
 from leadflood.domain.discovery.schemas import (
     DiscoveryRecord,
     DiscoveryRun,
@@ -36,6 +37,7 @@ class Advance(msgspec.Struct, kw_only=True):
     stale_page_count: int = 0
     cursor: str | None = None
     code: str | None = None
+    page_code: str | None = None
     cost_micros: int = 0
     total_count: int | None = None
     lead_count: int = 0
@@ -67,7 +69,9 @@ async def record_run(tx: Tx, new: NewDiscovery, now: datetime) -> bool:
 async def find_earlier(tx: Tx, request_hash: bytes, since: datetime) -> EarlierDiscovery | None:
     """Find a search for the same since then; equal requests wait until the transaction ends."""
     await tx.fetch(SQL.lock_request, request_hash=request_hash)
-    row = await tx.fetch_one(SQL.find_earlier, request_hash=request_hash, since=since)
+    row = await tx.fetch_one(
+        SQL.find_earlier, request_hash=request_hash, since=since, unreadable=UNREADABLE
+    )
     return None if row is None else EarlierDiscovery(run_id=row["run_id"], job_id=row["job_id"])
 
 
@@ -145,10 +149,15 @@ async def _add_records(tx: Tx, advances: Sequence[Advance], now: datetime) -> No
 
 async def find_view(db: Reader, run_id: UUID) -> DiscoveryView | None:
     """Find a discovery as it stands."""
-    row = await db.fetch_one(SQL.find_view, id=run_id)
+    row = await db.fetch_one(SQL.find_view, id=run_id, unreadable=UNREADABLE)
     if row is None:
         return None
-    values = {**dict(row.items()), "query": _query(row), "state": DiscoveryState(row["state"])}
+    values = {
+        **dict(row.items()),
+        "query": _query(row),
+        "state": DiscoveryState(row["state"]),
+        "unreadable_pages": tuple(row["unreadable_pages"]),
+    }
     return DiscoveryView(**values)
 
 
@@ -228,7 +237,7 @@ def _page_columns(pages: Sequence[Advance]) -> Mapping[str, object]:
         "error_counts": [page.count(RecordStatus.ERROR) for page in pages],
         "costs_micros": [page.cost_micros for page in pages],
         "total_counts": [page.total_count for page in pages],
-        "codes": [page.code for page in pages],
+        "codes": [page.page_code or page.code for page in pages],
     }
 
 
@@ -247,6 +256,7 @@ def _run(row: Row) -> DiscoveryRun:
         next_page=row["next_page"],
         next_position=row["next_position"],
         stale_page_count=row["stale_page_count"],
+        code=row["code"],
         wanted_count=row["wanted_count"],
         lead_count=row["lead_count"],
     )

@@ -28,6 +28,8 @@ _IDENTIFYING = frozenset(
 
 LOOPS = "discovery.source.loops"
 """The code of a search whose source gives the same people again and again."""
+UNREADABLE = "discovery.page.unreadable"
+"""The code of a page whose answers could not be read, however often it was asked for."""
 MOST_STALE_PAGES = 3
 MAX_REQUEST_CHARS = 20_000
 MAX_ID_CHARS = 400

@@ -160,12 +160,22 @@ class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
     wanted_count: int
     lead_count: int
     stale_page_count: int = 0
+    code: str | None = None
+
+
+class PageInput(msgspec.Struct, frozen=True):
+    """A page to ask for; `is_last_try`: it is not asked for again after this."""
+
+    run: DiscoveryRun
+    is_last_try: bool = False
 
 
 class DiscoveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A discovery as it is read. `total_count` None: the provider did not say.
 
     `code` says why it failed, or why a completed one asks its source no further.
+    `unreadable_pages` are those whose answers could not be read: the run goes on behind them, or
+    ends there with `code`, and a replay of its dead letter asks for the page again.
     """
 
     id: UUID
@@ -183,6 +193,7 @@ class DiscoveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     error_count: int
     cost_micros: Micros
     total_count: int | None
+    unreadable_pages: tuple[int, ...]
     created_at: datetime
     updated_at: datetime
 
@@ -301,6 +312,7 @@ class DiscoveryRunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="came
 
     `state` is that of the search, `runState` that of the whole run (running, completed,
     cancelled). `code` null: nothing went wrong. `progressRatio` null: nothing is found yet.
+    `unreadablePages` are those whose answers could not be read, however often they were asked for.
     """
 
     id: UUID
@@ -323,6 +335,7 @@ class DiscoveryRunDetail(msgspec.Struct, frozen=True, kw_only=True, rename="came
     rejected_count: int
     error_count: int
     total_count: int | None
+    unreadable_pages: tuple[int, ...]
     search_cost_micros: Micros
     progress: Funnel
     progress_ratio: float | None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
+from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.found_values import FoundPerson
 from leadflood.contracts.parts import StageParts
 from leadflood.contracts.ports.people import PeoplePage, PeopleSource
@@ -15,6 +16,7 @@ from leadflood.domain.discovery import repository
 from leadflood.domain.discovery.rules import (
     LOOPS,
     MOST_STALE_PAGES,
+    UNREADABLE,
     Candidate,
     candidates_of,
     count_stale_pages,
@@ -30,6 +32,7 @@ from leadflood.domain.discovery.schemas import (
     DiscoveryRun,
     DiscoveryState,
     LeadDiscovered,
+    PageInput,
     PageWanted,
     RecordStatus,
 )
@@ -39,7 +42,7 @@ from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import NotConfigured, NotFound, code_of
+from leadflood.engine.errors import NotConfigured, NotFound, Transient, code_of
 from leadflood.engine.ids import Ids
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
@@ -57,6 +60,8 @@ class _Page:
         self.run = run
         self.answer = answer
         self.records: list[DiscoveryRecord] = []
+        if answer.unreadable is not None:
+            self.records.append(_error_record(run, f"{UNREADABLE}: {answer.unreadable}"))
         self.new_leads: list[UUID] = []
         self.has_new_person = False
         self._waiting = deque(candidates_of(answer))
@@ -110,6 +115,7 @@ class _Page:
             run=self.run,
             state=DiscoveryState.COMPLETED if is_last else DiscoveryState.RUNNING,
             code=LOOPS if is_looping else None,
+            page_code=None if self.answer.unreadable is None else UNREADABLE,
             next_page=self.run.next_page + 1,
             stale_page_count=stale_page_count,
             cursor=self.answer.next_cursor,
@@ -122,8 +128,13 @@ class _Page:
         )
 
 
-class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
-    """Asks a source for a page; leads, records and the next cursor are committed together."""
+class DiscoveryStage(Stage[PageWanted, PageInput, PeoplePage]):
+    """Asks a source for a page; leads, records and the next cursor are committed together.
+
+    An answer that cannot be read is asked for again, with pauses, as often as a source that is
+    away. A page that stays so is skipped where its source counts pages; where only the page knows
+    the next one, or several in a row stay so, the search ends there: `_failure`.
+    """
 
     name: ClassVar[str] = "discovery.run"
     task: ClassVar[type[PageWanted]] = PageWanted
@@ -145,19 +156,28 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[PageWanted]]
-    ) -> Sequence[DiscoveryRun | Outcome[PeoplePage]]:
+    ) -> Sequence[PageInput | Outcome[PeoplePage]]:
         runs = await repository.find_runs(db, [claimed.task.discovery_run_id for claimed in tasks])
-        return [_input(claimed.task, runs) for claimed in tasks]
+        return [self._input(claimed, runs) for claimed in tasks]
 
     @override
-    async def work(self, item: DiscoveryRun) -> Outcome[PeoplePage]:
-        source = self._sources.get(item.provider)
+    async def work(self, item: PageInput) -> Outcome[PeoplePage]:
+        run = item.run
+        source = self._sources.get(run.provider)
         if source is None:
             raise NotConfigured(
-                f"no source named {item.provider!r} is configured: "
-                f"set providers.{item.provider}.api_key, or search with another provider"
+                f"no source named {run.provider!r} is configured: "
+                f"set providers.{run.provider}.api_key, or search with another provider"
             )
-        return Done(await source.find_people(item.query, item.cursor))
+        try:
+            return Done(await source.find_people(run.query, run.cursor))
+        except ProviderChanged as error:
+            if not item.is_last_try:
+                raise Transient(error.detail, code=error.error_code) from error
+            next_cursor = source.cursor_behind(run.cursor)
+            if next_cursor is None or run.stale_page_count + 1 >= MOST_STALE_PAGES:
+                raise
+            return Done(PeoplePage(people=(), next_cursor=next_cursor, unreadable=error.detail))
 
     @override
     async def commit(self, tx: Tx, tasks: FinishedPages) -> Sequence[FollowUp]:
@@ -175,7 +195,7 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
         ]
         for finished, run in failures:
             advances.append(_failure(finished, run))
-            follow_ups += _follow_failure(finished)
+            follow_ups += _follow_failure(finished, run)
         if advances:
             await repository.record_advances(tx, advances, now)
         return follow_ups
@@ -201,26 +221,24 @@ class DiscoveryStage(Stage[PageWanted, DiscoveryRun, PeoplePage]):
                     candidate, None if candidate.person is None else next(results), existing
                 )
 
-
-def _input(
-    task: PageWanted, runs: Mapping[UUID, DiscoveryRun]
-) -> DiscoveryRun | Outcome[PeoplePage]:
-    run = runs.get(task.discovery_run_id)
-    if run is None:
-        return Discard(
-            NotFound(
-                f"there is no discovery run {task.discovery_run_id}", code="discovery.run.not_found"
+    def _input(
+        self, claimed: ClaimedTask[PageWanted], runs: Mapping[UUID, DiscoveryRun]
+    ) -> PageInput | Outcome[PeoplePage]:
+        run_id = claimed.task.discovery_run_id
+        run = runs.get(run_id)
+        if run is None:
+            return Discard(
+                NotFound(f"there is no discovery run {run_id}", code="discovery.run.not_found")
             )
-        )
-    if not _is_next(run, task):
-        return Done(PeoplePage(people=()))
-    return run
+        if not _is_next(run, claimed.task):
+            return Done(PeoplePage(people=()))
+        return PageInput(run, is_last_try=claimed.attempts + 1 >= self.policy.attempts)
 
 
 def _is_next(run: DiscoveryRun, task: PageWanted) -> bool:
-    """Whether a page is the one that its run waits for, or failed at: a replay asks for it."""
+    """Whether a page is the one that its run waits for, or ended at: a replay asks for it."""
     is_open = run.state in {DiscoveryState.RUNNING, DiscoveryState.FAILED}
-    return is_open and run.next_page == task.page
+    return (is_open or run.code == UNREADABLE) and run.next_page == task.page
 
 
 def _sort(
@@ -272,30 +290,39 @@ def _failure(
         return repository.Advance(
             run=run, state=DiscoveryState.CANCELLED, next_page=run.next_page, is_page=False
         )
-    record = DiscoveryRecord(
+    is_unreadable = isinstance(error, ProviderChanged)
+    code = UNREADABLE if is_unreadable else code_of(error)
+    return repository.Advance(
+        run=run,
+        state=DiscoveryState.COMPLETED if is_unreadable else DiscoveryState.FAILED,
+        code=code,
+        next_page=run.next_page,
+        cursor=run.cursor,
+        records=[_error_record(run, f"{code}: {error}")],
+    )
+
+
+def _error_record(run: DiscoveryRun, reason: str) -> DiscoveryRecord:
+    return DiscoveryRecord(
         position=run.next_position,
         page=run.next_page,
         provider=run.provider,
         provider_id="",
         status=RecordStatus.ERROR,
-        reason=shorten(f"{code_of(error)}: {error}"),
+        reason=shorten(reason),
         lead_id=None,
     )
-    return repository.Advance(
-        run=run,
-        state=DiscoveryState.FAILED,
-        code=code_of(error),
-        next_page=run.next_page,
-        cursor=run.cursor,
-        records=[record],
-    )
 
 
-def _follow_failure(finished: FinishedTask[PageWanted, PeoplePage]) -> list[FollowUp]:
+def _follow_failure(
+    finished: FinishedTask[PageWanted, PeoplePage], run: DiscoveryRun
+) -> list[FollowUp]:
     error = _error_of(finished)
     if isinstance(error, Cancelled):
         return []
-    return [finished.follow_up(DiscoveryFailed(finished.task.discovery_run_id, code_of(error)))]
+    if isinstance(error, ProviderChanged):
+        return [finished.follow_up(DiscoveryCompleted(run.id, run.lead_count, UNREADABLE))]
+    return [finished.follow_up(DiscoveryFailed(run.id, code_of(error)))]
 
 
 def _error_of(finished: FinishedTask[PageWanted, PeoplePage]) -> Exception:

@@ -1,18 +1,23 @@
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
+import aiohttp
 import pytest
+from leadflood.contracts.errors import ProviderChanged
 from leadflood.contracts.found_values import FoundPerson, FoundValue
-from leadflood.contracts.ports.people import PeoplePage, PeopleQuery
+from leadflood.contracts.ports.people import PeoplePage, PeopleQuery, PeopleSource
+from leadflood.contracts.provider_spec import ProviderSettings
 from leadflood.contracts.values import FieldName
 from leadflood.domain.discovery import repository
-from leadflood.domain.discovery.rules import LOOPS
+from leadflood.domain.discovery.rules import LOOPS, MOST_STALE_PAGES, UNREADABLE
 from leadflood.domain.discovery.schemas import (
     DiscoveryCompleted,
     DiscoveryFailed,
-    DiscoveryRun,
     DiscoveryState,
+    DiscoveryView,
     LeadDiscovered,
     NewDiscovery,
+    PageInput,
     PageWanted,
     RecordFilter,
     RecordStatus,
@@ -22,11 +27,17 @@ from leadflood.domain.discovery.service import DiscoveryService
 from leadflood.domain.discovery.stage import DiscoveryStage
 from leadflood.engine.clock import ManualClock
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import NotFound, Permanent
+from leadflood.engine.errors import NotFound, Permanent, Transient
 from leadflood.engine.ids import Ids
+from leadflood.engine.net.client import open_client
 from leadflood.engine.queue.event import Event
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, Policy
+from leadflood.providers.apollo import Apollo
+from leadflood.sandbox.faults import Fault
+from leadflood.sandbox.prices import Keys
+from leadflood.sandbox.world import WorldConfig, serve
+from tests.support.gate import DirectGate
 
 CLOCK = ManualClock()
 IDS = Ids(CLOCK, seed=3)
@@ -36,8 +47,9 @@ pytestmark = pytest.mark.pg
 class PagedSource:
     """A source of a fixed list of people, a few a page."""
 
+    name = "apollo"
+
     def __init__(self, people: Sequence[FoundPerson], page_size: int = 3) -> None:
-        self.name = "apollo"
         self._people = people
         self._size = page_size
 
@@ -51,6 +63,9 @@ class PagedSource:
             total=len(self._people),
             cost_micros=7,
         )
+
+    def cursor_behind(self, cursor: str | None) -> str | None:
+        return str(int(cursor or 0) + self._size)
 
 
 def a_found_person(number: int | str, name: str = "Ann") -> FoundPerson:
@@ -70,8 +85,8 @@ def a_stage(people: Sequence[FoundPerson], page_size: int = 3) -> DiscoveryStage
     return DiscoveryStage(Policy(), {"apollo": PagedSource(people, page_size)}, IDS, CLOCK)
 
 
-def a_claim(task: PageWanted) -> ClaimedTask[PageWanted]:
-    return ClaimedTask(task, IDS.new(), 1, task.discovery_run_id, 0, CLOCK.now())
+def a_claim(task: PageWanted, attempts: int = 0) -> ClaimedTask[PageWanted]:
+    return ClaimedTask(task, IDS.new(), 1, task.discovery_run_id, attempts, CLOCK.now())
 
 
 async def records_of(database: Database, task: PageWanted) -> Sequence[RecordView]:
@@ -79,13 +94,16 @@ async def records_of(database: Database, task: PageWanted) -> Sequence[RecordVie
 
 
 async def started(
-    database: Database, wanted_count: int = 100, provider: str = "apollo"
+    database: Database,
+    wanted_count: int = 100,
+    provider: str = "apollo",
+    page_size: int = 100,
 ) -> PageWanted:
     new = NewDiscovery(
         run_id=IDS.new(),
         icp_id=IDS.new(),
         provider=provider,
-        query=PeopleQuery(titles=("CTO",)),
+        query=PeopleQuery(page_size=page_size),
         wanted_count=wanted_count,
     )
     async with database.transaction() as tx:
@@ -95,7 +113,7 @@ async def started(
 async def one_page(database: Database, stage: DiscoveryStage, task: PageWanted) -> list[Event]:
     claim = a_claim(task)
     (loaded,) = await stage.load(database, [claim])
-    assert isinstance(loaded, DiscoveryRun)
+    assert isinstance(loaded, PageInput)
     outcome = await stage.work(loaded)
     assert isinstance(outcome, Done)
     return await committed(database, stage, FinishedTask(claim, outcome, loaded))
@@ -275,6 +293,9 @@ class CirclingSource:
             next_cursor=str(start + self._size),
         )
 
+    def cursor_behind(self, _cursor: str | None) -> str | None:
+        return None
+
 
 @pytest.mark.parametrize(
     ("source", "leads", "pages"),
@@ -339,3 +360,140 @@ async def test_a_page_of_an_unknown_run_is_discarded(database: Database) -> None
 
     assert isinstance(loaded, Discard)
     assert isinstance(loaded.error, NotFound)
+
+
+class World:
+    """The pretend world's Apollo, asked for a page as often as the queue would."""
+
+    def __init__(
+        self, database: Database, source: Apollo, session: aiohttp.ClientSession, admin: str
+    ) -> None:
+        self.database = database
+        self.source: PeopleSource = source
+        self._session = session
+        self._admin = admin
+
+    async def set_garbage(self, *, is_on: bool) -> None:
+        rates = {Fault.GARBAGE.value: 1.0} if is_on else {}
+        async with self._session.post(f"{self._admin}/faults", json={"rates": rates}) as answer:
+            assert answer.ok
+
+    async def start(self) -> PageWanted:
+        return await started(self.database, page_size=10)
+
+    async def ask(self, task: PageWanted, *, is_garbage: bool = False) -> list[Event]:
+        """Ask for a page until it is read or given up, and commit what comes of it."""
+        await self.set_garbage(is_on=is_garbage)
+        stage = DiscoveryStage(Policy(), {"apollo": self.source}, IDS, CLOCK)
+        for attempts in range(stage.policy.attempts):
+            claim = a_claim(task, attempts)
+            (loaded,) = await stage.load(self.database, [claim])
+            assert isinstance(loaded, PageInput)
+            try:
+                outcome = await stage.work(loaded)
+            except Transient:
+                continue
+            except ProviderChanged as error:
+                outcome = Discard(error)
+            assert is_garbage == (attempts == stage.policy.attempts - 1)
+            assert isinstance(outcome, Done | Discard)
+            return await committed(self.database, stage, FinishedTask(claim, outcome, loaded))
+        raise AssertionError("the last try did not end")
+
+    async def view(self, task: PageWanted) -> DiscoveryView:
+        view = await repository.find_view(self.database, task.discovery_run_id)
+        assert view is not None
+        return view
+
+
+@pytest.fixture
+async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
+    config = WorldConfig(folder=str(tmp_path), people_count=100)
+    async with (
+        serve(config, CLOCK) as addresses,
+        open_client() as http,
+        aiohttp.ClientSession() as session,
+    ):
+        settings = ProviderSettings(base_url=addresses.apollo, api_key=Keys().apollo)
+        apollo = Apollo(settings, DirectGate(), http, CLOCK)
+        yield World(database, apollo, session, addresses.admin)
+
+
+def next_page(events: Sequence[Event]) -> PageWanted:
+    (page,) = [event for event in events if isinstance(event, PageWanted)]
+    return page
+
+
+def lead_count(events: Sequence[Event]) -> int:
+    return sum(isinstance(event, LeadDiscovered) for event in events)
+
+
+async def test_a_page_that_stays_garbage_is_skipped_where_pages_are_numbered(
+    world: World,
+) -> None:
+    task = await world.start()
+    second = next_page(await world.ask(task))
+
+    third = next_page(await world.ask(second, is_garbage=True))
+    events = await world.ask(third)
+
+    view = await world.view(task)
+    pages = await repository.list_pages(world.database, task.discovery_run_id)
+    records = await records_of(world.database, task)
+    assert (third.page, third.cursor, lead_count(events)) == (3, "3", 10)
+    assert (view.state, view.code) == (DiscoveryState.RUNNING, None)
+    assert (view.unreadable_pages, view.error_count, view.lead_count) == ((2,), 1, 20)
+    assert [page.code for page in pages] == [None, UNREADABLE, None]
+    (unread,) = [record for record in records if record.status is RecordStatus.ERROR]
+    assert unread.page == 2
+    assert (unread.reason or "").startswith(UNREADABLE)
+
+
+async def test_a_source_of_which_page_after_page_is_garbage_is_asked_no_further(
+    world: World,
+) -> None:
+    task = await world.start()
+    page = next_page(await world.ask(task))
+    for _ in range(MOST_STALE_PAGES - 1):
+        page = next_page(await world.ask(page, is_garbage=True))
+
+    events = await world.ask(page, is_garbage=True)
+
+    view = await world.view(task)
+    assert events == [DiscoveryCompleted(task.discovery_run_id, 10, UNREADABLE)]
+    assert (view.state, view.code) == (DiscoveryState.COMPLETED, UNREADABLE)
+    assert view.unreadable_pages == (2, 3, 4)
+
+
+class ByCursor:
+    """A source of which only a page itself knows the next one."""
+
+    name = "apollo"
+
+    def __init__(self, source: PeopleSource) -> None:
+        self._source = source
+
+    async def find_people(self, query: PeopleQuery, cursor: str | None) -> PeoplePage:
+        return await self._source.find_people(query, cursor)
+
+    def cursor_behind(self, _cursor: str | None) -> str | None:
+        return None
+
+
+async def test_a_search_by_cursor_ends_at_a_page_that_stays_garbage_and_a_replay_resumes_there(
+    world: World,
+) -> None:
+    world.source = ByCursor(world.source)
+    task = await world.start()
+    second = next_page(await world.ask(task))
+
+    ending = await world.ask(second, is_garbage=True)
+    ended = await world.view(task)
+    events = await world.ask(second)
+
+    view = await world.view(task)
+    assert ending == [DiscoveryCompleted(task.discovery_run_id, 10, UNREADABLE)]
+    assert (ended.state, ended.code) == (DiscoveryState.COMPLETED, UNREADABLE)
+    assert ended.unreadable_pages == (2,)
+    assert (lead_count(events), next_page(events).page) == (10, 3)
+    assert (view.state, view.code, view.unreadable_pages) == (DiscoveryState.RUNNING, None, ())
