@@ -25,8 +25,10 @@ async def behind_proxy(node: Node) -> AsyncIterator[Client]:
         yield client
 
 
-async def try_from(api: Client, address: str, email: str, password: str) -> Answer:
-    body = {"email": email, "password": password}
+async def try_from(
+    api: Client, address: str, email: str, password: str, device_token: str = ""
+) -> Answer:
+    body = {"email": email, "password": password, "deviceToken": device_token}
     return await api.post("/v1/auth/login", body, headers={"X-Forwarded-For": address})
 
 
@@ -103,6 +105,41 @@ async def test_guesses_from_a_known_address_are_slow_and_its_owner_waits_for_sec
 
     assert {guess.status for guess in guesses} == {401}
     assert (closed.status, closed.headers["Retry-After"], owner.status) == (429, "1", 200)
+
+
+async def test_a_device_with_its_token_is_kept_out_by_nobody_behind_the_same_address(
+    behind_proxy: Client,
+) -> None:
+    """The guarantee: whoever keeps guessing where the owner sits does not make the owner wait."""
+    api, home = behind_proxy, "203.0.113.180"
+    email = await email_of(await api.client_of(Role.VIEWER))
+    device_token = (await try_from(api, home, email, PASSWORD)).json["deviceToken"]
+    for _ in range(MOST):
+        await try_from(api, home, email, "a wrong guess")
+
+    without = await try_from(api, home, email, PASSWORD)
+    with_token = await try_from(api, home, email, PASSWORD, device_token)
+    travelling = await try_from(api, "198.51.100.180", email, PASSWORD, device_token)
+
+    assert (without.status, with_token.status, travelling.status) == (429, 200, 200)
+    assert with_token.json["deviceToken"]
+
+
+async def test_guesses_on_a_known_device_wait_and_its_token_opens_no_other_account(
+    behind_proxy: Client,
+) -> None:
+    api, away = behind_proxy, "203.0.113.190"
+    email = await email_of(await api.client_of(Role.VIEWER))
+    other = await email_of(await api.client_of(Role.VIEWER))
+    device_token = (await try_from(api, "198.51.100.190", email, PASSWORD)).json["deviceToken"]
+
+    guesses = [await try_from(api, away, email, "a guess", device_token) for _ in range(MOST + 1)]
+    others = [await try_from(api, away, other, "a guess", device_token) for _ in range(MOST + 1)]
+
+    assert [guess.status for guess in guesses] == [401] * MOST + [429]
+    assert [guess.status for guess in others] == [401] * MOST + [429]
+    assert guesses[-1].headers["Retry-After"] == "1"
+    assert int(others[-1].headers["Retry-After"]) > 60
 
 
 async def test_the_ipv6_addresses_of_a_customer_count_as_one(behind_proxy: Client) -> None:

@@ -13,6 +13,7 @@ from leadflood.api.http.unit_of_work import CommitAndRaise, LateUnitOfWork, Subj
 from leadflood.api.services import Services
 from leadflood.domain.auth.schemas.credentials import (
     CodeText,
+    DeviceTokenText,
     PasswordText,
     SessionTokens,
     TokenText,
@@ -45,12 +46,17 @@ _REGISTERED = {
 }
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Address and password; `code` is the app's or a recovery code, where there is a factor."""
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Address and password; `code` is the app's or a recovery code, where there is a factor.
+
+    `deviceToken` is that of an earlier login of this user on this device: with it, nobody's wrong
+    guesses keep this device out.
+    """
 
     email: EmailText
     password: PasswordText
     code: CodeText = ""
+    device_token: DeviceTokenText = ""
 
 
 class Refresh(
@@ -79,13 +85,18 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class LoginAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Tokens of a session. `expiresAt` is the access token's; the refresh token works once."""
+    """Tokens of a session. `expiresAt` is the access token's; the refresh token works once.
+
+    `deviceToken`: keep it on this device and send it with the next login (`accounts.device_days`);
+    null after a refresh: the one there is stays good.
+    """
 
     token_type: str
     access_token: str
     refresh_token: str
     expires_at: datetime
     session_id: UUID
+    device_token: str | None
     user: UserView
 
 
@@ -128,7 +139,9 @@ async def login(
     """
     accounts = services.accounts.use
     await accounts.signing_keys.refresh()
-    verified = await accounts.login.verify_password(body.email, body.password, caller.address)
+    verified = await accounts.login.verify_password(
+        body.email, body.password, caller.address, body.device_token
+    )
     return await late_uow.run(
         partial(_open_session, services, verified, body.code), partial(_lives, services)
     )
@@ -146,7 +159,7 @@ async def _open_session(
             await uow.audit("login.failed", subject)
         raise CommitAndRaise(result.error)
     await uow.audit("login.succeeded", subject, session_id=result.tokens.session_id)
-    return _show_tokens(result.tokens, UserView.of(result.user))
+    return _show_tokens(result.tokens, UserView.of(result.user), result.device_token)
 
 
 @post(
@@ -266,13 +279,16 @@ async def show_me(caller: Caller, services: Services) -> Me:
     )
 
 
-def _show_tokens(tokens: SessionTokens, user: UserView) -> LoginAnswer:
+def _show_tokens(
+    tokens: SessionTokens, user: UserView, device_token: str | None = None
+) -> LoginAnswer:
     return LoginAnswer(
         token_type="Bearer",  # noqa: S106 - a scheme's name
         access_token=tokens.access_token,
         refresh_token=tokens.refresh_token,
         expires_at=tokens.expires_at,
         session_id=tokens.session_id,
+        device_token=device_token,
         user=user,
     )
 

@@ -23,7 +23,11 @@ from leadflood.domain.auth.schemas.credentials import (
 )
 from leadflood.domain.auth.schemas.users import UserView
 from leadflood.domain.auth.service.login_throttle import AttemptOrigin
-from leadflood.domain.auth.service.own_account import IdentityProof, PasswordChanged
+from leadflood.domain.auth.service.own_account import (
+    IdentityProof,
+    PasswordChanged,
+    wrong_proof,
+)
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, Throttled, Transient
 
 
@@ -32,12 +36,14 @@ class NewPassword(
 ):
     """The present password and the next one; `endsKeys`: whether all API keys end with it.
 
-    A key works without the password: say true where somebody may have had it.
+    A key works without the password: say true where somebody may have had it. `code`: where a
+    second factor is in force, a code of it or a recovery code.
     """
 
     old_password: PasswordText
     new_password: PasswordText
     ends_keys: bool
+    code: CodeText = ""
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,13 +139,14 @@ async def change_password(
     services: Services,
     late_uow: LateUnitOfWork[PasswordChanged],
 ) -> PasswordChanged:
-    """Change one's own password, by the present one; all other sessions end."""
+    """Change one's own password, by the present one and the factor; all other sessions end."""
     person, accounts = require_session(caller), services.accounts.use
     account = accounts.own_account
     await account.check_new_password(body.new_password, person.email)
     proof = await account.require_password(person.user_id, body.old_password, _origin_of(caller))
     password_hash = await accounts.passwords.hash(body.new_password)
     async with late_uow.open() as uow:
+        await account.require_factor(uow.tx, proof, body.code)
         uow.after_commit(accounts.credentials.forget)
         await uow.audit("auth.password_changed", Subject("user", person.user_id))
         return await account.change_password(
@@ -168,7 +175,7 @@ async def _prove(
 ) -> Proved:
     until = await services.accounts.use.own_account.prove(uow.tx, proof, code, session_id)
     if until is None:
-        raise CommitAndRaise(_wrong_proof())
+        raise CommitAndRaise(wrong_proof())
     return Proved(until=until)
 
 
@@ -212,7 +219,7 @@ async def _confirm_totp(
 ) -> RecoveryCodes:
     codes = await services.accounts.use.own_account.confirm(uow.tx, proof, code)
     if codes is None:
-        raise CommitAndRaise(_wrong_proof())
+        raise CommitAndRaise(wrong_proof())
     await uow.audit("auth.totp_confirmed", Subject("user", proof.user.id))
     return RecoveryCodes(recovery_codes=codes)
 
@@ -232,7 +239,7 @@ async def _remove_totp(
 ) -> UserView:
     user = await services.accounts.use.own_account.remove_totp(uow.tx, proof, code)
     if user is None:
-        raise CommitAndRaise(_wrong_proof())
+        raise CommitAndRaise(wrong_proof())
     await uow.audit("auth.totp_removed", Subject("user", proof.user.id))
     return user
 
@@ -261,7 +268,7 @@ async def _renew_recovery_codes(
 ) -> RecoveryCodes:
     codes = await services.accounts.use.own_account.renew_recovery_codes(uow.tx, proof, code)
     if codes is None:
-        raise CommitAndRaise(_wrong_proof())
+        raise CommitAndRaise(wrong_proof())
     await uow.audit("auth.recovery_codes_renewed", Subject("user", proof.user.id))
     return RecoveryCodes(recovery_codes=codes)
 
@@ -269,12 +276,3 @@ async def _renew_recovery_codes(
 def _origin_of(caller: Caller) -> AttemptOrigin:
     """Return where an attempt of a session comes from: it is counted by the session."""
     return AttemptOrigin(address=caller.address, session_id=caller.principal.session_id)
-
-
-def _wrong_proof() -> Denied:
-    """Refuse a wrong password or code; not with 401, for the session itself is good."""
-    return Denied(
-        "the password or code is wrong; where a second factor is in force, send a code of it or an"
-        " unused recovery code: the password alone is not enough",
-        code="auth.proof.wrong",
-    )

@@ -127,7 +127,7 @@ async def change_user(
     user_id: UUID, body: UserPatch, services: Services, uow: UnitOfWork
 ) -> UserView:
     """Change a person's name, role or state; there is always an active ADMIN left."""
-    if body.role is not None or body.state is UserState.ACTIVE:
+    if body.role is not None or body.state is not None:
         await _require_proof(services, uow)
     change = UserChange(name=body.name, role=body.role, state=body.state)
     return await _change_user(services, uow, user_id, change)
@@ -136,6 +136,7 @@ async def change_user(
 @delete("/v1/users/{userId}", permission="users:write", errors=CHANGE_ERRORS, takes_if_match=True)
 async def disable_user(user_id: UUID, services: Services, uow: UnitOfWork) -> UserView:
     """Disable a person: their sessions, keys and links end; what they did keeps their name."""
+    await _require_proof(services, uow)
     return await _change_user(services, uow, user_id, UserChange(state=UserState.DISABLED))
 
 
@@ -175,10 +176,11 @@ async def reset_password(
     return _show_link(issued, services)
 
 
-@delete("/v1/users/{userId}/sessions", permission="users:write", errors=(NotFound,))
+@delete("/v1/users/{userId}/sessions", permission="users:write", errors=(Denied, NotFound))
 async def end_user_sessions(user_id: UUID, services: Services, uow: UnitOfWork) -> EndedAccess:
     """End all sessions and keys of a person."""
     accounts = services.accounts.use
+    await _require_proof(services, uow)
     await services.users.get_governed(uow.tx, user_id, uow.caller.principal)
     ended = await accounts.revocation.end_all(uow.tx, user_id, "by_administrator")
     uow.after_commit(accounts.credentials.forget)
@@ -226,7 +228,7 @@ async def change_team(body: TeamPatch, caller: Caller, services: Services, uow: 
 
 
 async def _require_proof(services: Services, uow: UnitOfWork) -> None:
-    """Refuse a session without a fresh proof: what it gives or sets for others outlives it.
+    """Refuse a session without a fresh proof: what it gives, sets or takes outlives it.
 
     A key and the operator have no session to prove. Raises: Denied.
     """

@@ -183,6 +183,21 @@ async def test_a_password_is_changed_by_the_old_one_and_ends_all_other_sessions(
     assert (await api.log_in(email, NEXT)).credential
 
 
+async def test_a_password_is_changed_with_a_code_where_a_second_factor_is_in_force(
+    api: Client,
+) -> None:
+    user = await api.client_of(Role.VIEWER)
+    _, recovery_codes = await enrolled(user)
+    change = {"oldPassword": PASSWORD, "newPassword": NEXT, "endsKeys": True}
+
+    by_password_alone = await user.ask("PUT", "/v1/auth/password", change)
+    wrong = await user.ask("PUT", "/v1/auth/password", {**change, "code": "000000"})
+    changed = await user.ask("PUT", "/v1/auth/password", {**change, "code": recovery_codes[0]})
+
+    assert [by_password_alone.status, wrong.status, changed.status] == [403, 403, 200]
+    assert by_password_alone.problem["code"] == wrong.problem["code"] == "auth.proof.wrong"
+
+
 async def test_a_user_lists_their_own_sessions_and_ends_one_or_all(api: Client) -> None:
     user = await api.client_of(Role.VIEWER)
     email = await email_of(user)

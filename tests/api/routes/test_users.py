@@ -181,11 +181,14 @@ async def test_a_stolen_token_of_an_administrator_lets_nobody_in_without_a_fresh
     admin, user = await api.client_of(Role.ADMIN), await api.client_of(Role.VIEWER)
     invitation = {"email": f"{uuid4().hex}@team.example", "role": "ADMIN"}
     invited = (await api.post("/v1/users", {**invitation, "email": "later@team.example"})).json
-    acts: list[tuple[str, str, dict[str, Any]]] = [
+    acts: list[tuple[str, str, dict[str, Any] | None]] = [
         ("POST", "/v1/users", invitation),
         ("POST", f"/v1/users/{invited['user']['id']}/invitation", {}),
         ("POST", f"/v1/users/{user.user_id}/password-reset", {}),
         ("PATCH", f"/v1/users/{user.user_id}", {"role": "ADMIN"}),
+        ("DELETE", f"/v1/users/{user.user_id}/sessions", None),
+        ("PATCH", f"/v1/users/{user.user_id}", {"state": "disabled"}),
+        ("DELETE", f"/v1/users/{user.user_id}", None),
         ("PATCH", "/v1/team", {"salesRepSees": "all"}),
         ("POST", "/v1/admin/signing-keys", {}),
     ]
@@ -198,4 +201,4 @@ async def test_a_stolen_token_of_an_administrator_lets_nobody_in_without_a_fresh
 
     assert {answer.problem["code"] for answer in refused} == {"auth.proof.needed"}
     assert renamed.status == 200
-    assert [answer.status for answer in done] == [201, 201, 201, 200, 200, 201]
+    assert [answer.status for answer in done] == [201, 201, 201, 200, 200, 200, 200, 200, 201]

@@ -16,8 +16,8 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to prove an identity: a failure until it is deleted.
 
     `account`: a keyed hash of the e-mail address.
-    `origin`: what it is counted under beside the account: the client's network, or the session in
-    which it is made. `network`: the client's.
+    `origin`: what it is counted under beside the account: the client's network, or the session or
+    known device at which it is made. `network`: the client's.
     `user_id`: None when there is no such account.
     """
 
@@ -28,8 +28,8 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID | None
 
     @property
-    def is_in_session(self) -> bool:
-        """Whether it is made by somebody who is logged in."""
+    def is_counted_apart(self) -> bool:
+        """Whether it is made in a session or on a known device: nobody else's count with it."""
         return self.origin != self.network
 
 

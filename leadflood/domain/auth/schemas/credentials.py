@@ -11,6 +11,7 @@ from leadflood.domain.auth.schemas.roles import Permission
 PasswordText = Annotated[str, msgspec.Meta(max_length=4_000)]
 CodeText = Annotated[str, msgspec.Meta(max_length=40)]
 TokenText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+DeviceTokenText = Annotated[str, msgspec.Meta(max_length=200)]
 """Secrets as people type them; the rules check them."""
 
 

@@ -13,11 +13,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `session_days`: lifetime of a session at most.
     `claim_hours`, `invitation_hours`, `reset_hours`: lifetime of each kind of one-time link.
     `key_days`: lifetime of an API key whose maker names none.
+    `device_days`: how long a device that a user logged in from is known by its token.
     `proof_minutes`: how long a password or code lets its session make keys and factors.
     `recheck_seconds`: how long a principal's rights are cached.
     `leeway_seconds`: how far the clocks of nodes may differ.
     `account_failures`: failed logins of an account that close it to addresses it never logged in
-    from; from those, and in a session, each further one is followed by a growing wait.
+    from; from those, on a known device and in a session, a growing wait follows each further one.
     `address_failures`: failed logins from an address that close that address.
     `failure_minutes`: how long a failed login counts.
     `argon2_memory_kib`, `argon2_passes`: cost of a password hash.
@@ -31,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     invitation_hours: float = 168.0
     reset_hours: float = 24.0
     key_days: float = 90.0
+    device_days: float = 180.0
     proof_minutes: float = 5.0
     recheck_seconds: float = 1.0
     leeway_seconds: float = 5.0

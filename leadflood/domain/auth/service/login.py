@@ -1,5 +1,7 @@
 """Login: password, then the second factor where there is one."""
 
+from uuid import UUID
+
 import msgspec
 
 from leadflood.domain.auth.repository import users
@@ -20,18 +22,24 @@ from leadflood.engine.errors import Unauthenticated
 
 
 class VerifiedPassword(msgspec.Struct, frozen=True, kw_only=True):
-    """A password, verified. `user` None: it is wrong; `renewed_hash` None: the hash is current."""
+    """A password, verified.
+
+    `user` None: it is wrong. `renewed_hash` None: the hash is current. `device_id` None: no device
+    token of this user was shown.
+    """
 
     attempt: LoginAttempt
-    user: User | None
-    renewed_hash: str | None
+    user: User | None = None
+    renewed_hash: str | None = None
+    device_id: UUID | None = None
 
 
 class LoginSucceeded(msgspec.Struct, frozen=True):
-    """A session was opened."""
+    """A session was opened; its device is known by the token at the next login."""
 
     user: User
     tokens: SessionTokens
+    device_token: str
 
 
 class LoginRefused(msgspec.Struct, frozen=True):
@@ -65,20 +73,25 @@ class LoginService:
     def __init__(self, parts: LoginParts) -> None:
         self._parts = parts
 
-    async def verify_password(self, email: str, password: str, address: str) -> VerifiedPassword:
+    async def verify_password(
+        self, email: str, password: str, address: str, device_token: str = ""
+    ) -> VerifiedPassword:
         """Verify a password; an unknown address costs the same. Raises: Throttled, Transient."""
-        parts = self._parts
-        email, origin = fold_email(email), AttemptOrigin(address=address)
+        parts, email = self._parts, fold_email(email)
         user = await users.find_user_by_email(parts.db, email)
+        device_id = parts.throttle.find_device(user, device_token)
+        origin = AttemptOrigin(address=address, device_id=device_id)
         async with parts.throttle.attempt(email, user.id if user else None, origin) as attempt:
             password_hash = None if user is None else user.password_hash
             is_right = await parts.passwords.verify(password_hash, password)
             if user is None or not is_right or user.state is not UserState.ACTIVE:
-                return VerifiedPassword(attempt=attempt, user=None, renewed_hash=None)
+                return VerifiedPassword(attempt=attempt)
             renewed_hash = None
             if parts.passwords.needs_rehash(user.password_hash or ""):
                 renewed_hash = await parts.passwords.rehash(password)
-            return VerifiedPassword(attempt=attempt, user=user, renewed_hash=renewed_hash)
+            return VerifiedPassword(
+                attempt=attempt, user=user, renewed_hash=renewed_hash, device_id=device_id
+            )
 
     async def open_session(
         self, tx: Tx, verified: VerifiedPassword, code: str, address: str, user_agent: str
@@ -93,7 +106,10 @@ class LoginService:
                 return refused
         await self._record_success(tx, user, verified)
         tokens = await self._parts.sessions.open(tx, user.id, client_network(address), user_agent)
-        return LoginSucceeded(user, tokens)
+        password_hash = verified.renewed_hash or user.password_hash
+        current = msgspec.structs.replace(user, password_hash=password_hash)
+        device_token = self._parts.throttle.issue_device_token(current, verified.device_id)
+        return LoginSucceeded(user, tokens, device_token)
 
     async def _lock_unchanged(self, tx: Tx, verified: VerifiedPassword) -> User | None:
         """Lock the user; None: the password was wrong, or user or password changed meanwhile."""

@@ -78,6 +78,13 @@ class OwnAccount:
             return None
         return await self._parts.sessions.record_proof(tx, session_id)
 
+    async def require_factor(self, tx: Tx, proof: IdentityProof, code: str) -> None:
+        """Require a code of the second factor, where one is in force. Raises: Denied."""
+        user = await self._lock(tx, proof.user.id)
+        is_asked = user.totp_confirmed_at is not None
+        if is_asked and not (code and await self._parts.two_factor.spend(tx, user, code)):
+            raise wrong_proof()
+
     async def change_password(
         self,
         tx: Tx,
@@ -158,6 +165,15 @@ def _existing(user: User | None) -> User:
     if user is None:
         raise NotFound("this account is gone", code="user.not_found")
     return user
+
+
+def wrong_proof() -> Denied:
+    """Return the refusal of a wrong password or code: no 401, for the session itself is good."""
+    return Denied(
+        "the password or code is wrong; where a second factor is in force, send a code of it or an"
+        " unused recovery code: the password alone is not enough",
+        code="auth.proof.wrong",
+    )
 
 
 def _wrong_password() -> Denied:
