@@ -23,6 +23,7 @@ STATEMENTS = (
         encoding text NOT NULL,
         delimiter text NOT NULL,
         mapping text NOT NULL,
+        subject text NOT NULL CHECK (subject IN ('people', 'companies')),
         good_count integer NOT NULL CHECK (good_count >= 0),
         bad_count integer NOT NULL CHECK (bad_count >= 0),
         created_at timestamptz NOT NULL,

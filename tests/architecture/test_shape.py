@@ -36,8 +36,7 @@ SPOKEN_OF = {
 VENDORS = frozenset(CATALOG)
 PLACES_OF_VENDORS = ("leadflood/providers/", "leadflood/sandbox/")
 VENDORS_SPOKEN_OF = {
-    # whose exports and words are read: the sources of two tables
-    "leadflood/domain/imports/rules/column_mapping.py": {"apollo"},
+    # whose words are read: the source of a table
     "leadflood/domain/features/rules/job_titles.py": {"apollo", "pdl"},
     # the protocol that the pretend mail server speaks
     "leadflood/cli/sandbox.py": {"smtp"},

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,6 +22,8 @@ from leadflood.cli.run.report import RunSummary, print_report
 from leadflood.cli.run.worker import work_until_done
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.icp.service.icps import content_hash
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import ColumnChoice, Subject
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.runs.schemas import RunLimits
 from leadflood.domain.runs.service.reports import RunReports
@@ -44,6 +46,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     cap_micros: int | None
     as_json: bool
     started_at: float
+    choice: ColumnChoice
 
 
 class PreparedRun(msgspec.Struct, frozen=True):
@@ -63,6 +66,13 @@ def run(
         str | None, typer.Option(help="The most this run may cost, such as 5.00.")
     ] = None,
     *,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="What a column holds: Name=email, or Name= to leave it out."),
+    ] = None,
+    subject: Annotated[
+        Subject | None, typer.Option(help="What the rows are, if it was guessed wrong.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Import nothing; show what it would cost at most.")
     ] = False,
@@ -80,10 +90,11 @@ def run(
         cap_micros=cap,
         as_json=as_json,
         started_at=started_at,
+        choice=ColumnChoice(changes=parse_columns(columns or ()), subject=subject),
     )
     if not dry_run:
         check_writable(output, input_file)
-    run_input = read_input(icp, input_file)
+    run_input = read_input(icp, input_file, options.choice)
     show_input(input_file, run_input)
     start = _show_estimate if dry_run else _start
     raise typer.Exit(start(settings, options, run_input))
@@ -106,6 +117,20 @@ def parse_budget(text: str) -> int:
     return int(amount * MICROS)
 
 
+def parse_columns(texts: Sequence[str]) -> dict[str, ColumnField | None]:
+    """Return the fields of columns, each written `Name=field`. Raises: Invalid."""
+    columns: dict[str, ColumnField | None] = {}
+    for text in texts:
+        name, separator, field = text.rpartition("=")
+        if not separator or field not in {"", *ColumnField}:
+            problem = f"write Name=field, with a field of {', '.join(ColumnField)}"
+            raise Invalid.field(
+                "--column", problem, detail=f"--column: {text!r}: {problem}", code=USAGE_ERROR
+            )
+        columns[name] = ColumnField(field) if field else None
+    return columns
+
+
 def _show_estimate(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
     """Show what the run would cost at most, and do nothing."""
     estimated = estimate(settings, len(run_input.csv.rows), options.cap_micros)
@@ -119,7 +144,8 @@ def _start(settings: Settings, options: RunOptions, run_input: RunInput) -> int:
     bad_path = write_bad_rows(options.output, run_input)
     if not run_input.csv.rows:
         reasons = (
-            f"no row can be used; the reasons are in {bad_path}"
+            f"no row can be used; the reasons are in {bad_path}; `--column NAME=FIELD` says what a"
+            " column holds"
             if bad_path
             else "there are no rows below the header line: add one for each lead"
         )
@@ -141,6 +167,7 @@ def run_key(settings: Settings, options: RunOptions, run_input: RunInput) -> str
         content_hash(run_input.icp).hex(),
         str(options.cap_micros),
         str(settings.budget.lead_micros),
+        msgspec.json.encode(options.choice).decode(),
         ",".join(
             name for name in PROVIDER_NAMES if catalog.is_configured(name, settings.providers)
         ),

@@ -9,6 +9,7 @@ from leadflood.cli.console import print_message
 from leadflood.cli.run.csv_file import write_csv_file
 from leadflood.domain.icp.schemas import IcpInput
 from leadflood.domain.icp.service.icp_file import read_icp_file
+from leadflood.domain.imports.schemas.columns import ColumnChoice
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.domain.imports.service.command_imports import read_file
 from leadflood.engine.errors import Invalid
@@ -31,18 +32,22 @@ class RunInput(msgspec.Struct, frozen=True):
             "encoding": csv.encoding,
             "delimiter": csv.delimiter,
             "skippedLines": len(csv.skipped_lines),
-            "columns": {match.header: match.field for match in csv.mapping},
+            "columns": {
+                column.name: field for column, field in zip(csv.columns, csv.fields, strict=True)
+            },
+            "subject": csv.subject,
+            "warnings": csv.warnings,
             "rows": len(csv.rows),
             "badRows": len(csv.bad),
         }
 
 
-def read_input(icp: Path, file: Path) -> RunInput:
+def read_input(icp: Path, file: Path, choice: ColumnChoice) -> RunInput:
     """Read both files. Raises: Invalid with the file and the fix."""
-    return RunInput(read_icp_file(icp), _read_csv_file(file))
+    return RunInput(read_icp_file(icp), _read_csv_file(file, choice))
 
 
-def _read_csv_file(file: Path) -> ReadCsv:
+def _read_csv_file(file: Path, choice: ColumnChoice) -> ReadCsv:
     try:
         with file.open("rb") as handle:
             raw = handle.read(MAX_INPUT_BYTES + 1)
@@ -57,7 +62,7 @@ def _read_csv_file(file: Path) -> ReadCsv:
             code="run.input.too_large",
         )
     try:
-        return read_file(raw)
+        return read_file(raw, choice)
     except Invalid as error:
         raise Invalid(
             f"--input: {file}: {error.detail}", error.fields, code=error.error_code
@@ -72,8 +77,11 @@ def show_input(file: Path, run_input: RunInput) -> None:
     for line in csv.skipped_lines[:MAX_EXAMPLES]:
         print_message(f"skipped: {line[:100]!r} stands before the header")
     print_message(f"columns: {', '.join(_understood_columns(csv))}")
-    if unknown := [match.header or "(no name)" for match in csv.mapping if match.field is None]:
-        print_message(f"         kept, but not understood: {', '.join(unknown)}")
+    pairs = zip(csv.columns, csv.fields, strict=True)
+    if unread := [column.name for column, field in pairs if field is None]:
+        print_message(f"         kept, but not read: {', '.join(unread)}")
+    for warning in csv.warnings:
+        print_message(f"warning: {warning}")
     _show_ignored_cells(csv)
     print_message(f"rows:    {len(csv.rows)} can be used, {len(csv.bad)} cannot")
     for bad in csv.bad[:MAX_EXAMPLES]:
@@ -92,7 +100,9 @@ def _show_ignored_cells(csv: ReadCsv) -> None:
 
 def _understood_columns(csv: ReadCsv) -> list[str]:
     return [
-        f"{match.header} = {match.field.value}" for match in csv.mapping if match.field is not None
+        f"{column.name} = {field.value}"
+        for column, field in zip(csv.columns, csv.fields, strict=True)
+        if field is not None
     ]
 
 
@@ -103,7 +113,7 @@ def write_bad_rows(output: Path, run_input: RunInput) -> Path | None:
     if not bad:
         path.unlink(missing_ok=True)
         return None
-    headers = [match.header for match in run_input.csv.mapping]
+    headers = [column.header for column in run_input.csv.columns]
     rows = [[str(row.number), row.reason, *row.raw] for row in bad]
     write_csv_file(path, [["line", "reason", *headers], *rows])
     print_message(f"bad:     {path}: {len(bad)} rows with their reasons")

@@ -43,7 +43,7 @@ async def write_output(
     """Write every usable row with its lead's score; a lead named twice is paid once."""
     imports = CommandImports(storage.ids, storage.clock)
     lead_ids = await imports.list_leads(storage.db, new.run_id)
-    headers = [match.header for match in csv.mapping]
+    headers = [column.header for column in csv.columns]
     table = ResultTable(storage.scores.explain)
     rows: list[Sequence[str]] = [[*headers, *_added_headers(headers)]]
     for start in range(0, len(csv.rows), CHUNK_SIZE):

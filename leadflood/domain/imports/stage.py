@@ -184,7 +184,7 @@ def _goes_on(view: ImportView, *, is_undo: bool) -> bool:
 
 
 def _parse(plan: ImportPlan, records: Sequence[Record]) -> ParsedPart:
-    rows = [parse_row(record, plan.fields, plan.defaults) for record in records]
+    rows = [parse_row(record, plan.fields, plan.defaults, plan.order) for record in records]
     return ParsedPart(plan, tuple(rows))
 
 

@@ -346,7 +346,11 @@ def bad_files(folder: Path) -> Iterator[tuple[list[str], int, str]]:
     )
     yield ["--icp", icp, "--input", str(folder), "--output", out], 1, "--input: cannot read"
     yield ["--icp", icp, "--input", str(workbook), "--output", out], 1, "save it as CSV"
-    yield ["--icp", icp, "--input", str(strangers), "--output", out], 1, "name at least one column"
+    yield (
+        ["--icp", icp, "--input", str(strangers), "--output", out],
+        1,
+        "`--column NAME=FIELD` says",
+    )
     yield ["--icp", icp, "--input", str(no_match), "--output", out], 1, "no row can be used"
     yield (
         ["--icp", icp, "--input", good, "--output", str(folder / "no" / "out")],

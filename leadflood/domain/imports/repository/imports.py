@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
-from leadflood.domain.imports.schemas.mappings import Column, ImportMapping, ImportPlan
+from leadflood.domain.imports.schemas.columns import Column, FileColumns, Subject
+from leadflood.domain.imports.schemas.mappings import ImportMapping, ImportPlan
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.domain.imports.schemas.views import (
     ImportCounts,
@@ -31,7 +32,8 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
 
     - `id`: the import's, later also its run's.
     - `name`, `sha256`, `byte_count`: the file.
-    - `encoding`, `delimiter`, `columns`, `warnings`: how it is read.
+    - `encoding`, `delimiter`, `columns`: how it is read.
+    - `warnings`: what of that was guessed, and what was left out.
     - `owner`: the user whose it is; None: nobody's.
     - `made_by`: who uploaded it, as it is recorded.
     """
@@ -42,7 +44,7 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
     byte_count: int
     encoding: str
     delimiter: str
-    columns: tuple[Column, ...]
+    columns: FileColumns
     warnings: tuple[str, ...]
     owner: str | None
     made_by: str
@@ -71,7 +73,8 @@ class LockedImport(msgspec.Struct, frozen=True, kw_only=True):
 async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bool:
     """Add a file that a command reads; return False when its run has it already."""
     columns = [
-        Column(name=match.header, header=match.header, guess=match.field) for match in file.mapping
+        msgspec.structs.replace(column, guess=field)
+        for column, field in zip(file.columns, file.fields, strict=True)
     ]
     added = await tx.fetch_value(
         SQL.add_import,
@@ -81,6 +84,8 @@ async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bo
         encoding=file.encoding,
         delimiter=file.delimiter,
         mapping=_encode(columns).decode(),
+        subject=file.subject.value,
+        warnings=[make_storable(warning) for warning in file.warnings],
         good_count=len(file.rows),
         bad_count=len(file.bad),
         icp_id=new.icp_id,
@@ -98,7 +103,8 @@ async def stage_file(tx: Tx, file: StagedFile, now: datetime) -> None:
         sha256=file.sha256,
         encoding=file.encoding,
         delimiter=file.delimiter,
-        columns=_encode(file.columns).decode(),
+        columns=_encode(file.columns.columns).decode(),
+        subject=file.columns.subject.value,
         owner=file.owner,
         made_by=file.made_by,
         byte_count=file.byte_count,
@@ -247,6 +253,7 @@ def _view(row: Row) -> ImportView:
         state=ImportState(row["state"]),
         sha256=row["sha256"].hex(),
         columns=_decode_columns(row["mapping"]),
+        subject=Subject(row["subject"]),
         warnings=tuple(row["warnings"]),
         row_count=row_count,
         counts=counts,

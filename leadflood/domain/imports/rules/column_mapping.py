@@ -1,102 +1,207 @@
-"""Column mapping: which field each column of a CRM or LinkedIn export holds, by its header.
-
-Source: exports of Apollo, HubSpot, Salesforce, LinkedIn (connections) as of 2026, our names.
-"""
+"""Column mapping: which field each column of a file holds, by its header and by its cells."""
 
 from collections.abc import Sequence
 
-from leadflood.contracts.normalization.text import name_key
+import msgspec
+
+from leadflood.domain.imports.rules.cell_kinds import is_filled, kind_of_column, share_of
+from leadflood.domain.imports.rules.column_words import WEAK, find_meaning, header_key
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import CellKind
 
-_MAX_HEADER_CHARS = 60
-_MAX_CELLS = 2_000
-_HEADERS = {
-    ColumnField.FIRST_NAME: "first name|given name|first|vorname|prenom|nombre|contact first name",
-    ColumnField.LAST_NAME: "last name|surname|family name|last|nachname|nom|apellido"
-    "|contact last name",
-    ColumnField.FULL_NAME: "name|full name|contact name|contact|person name|lead name|person",
-    ColumnField.TITLE: "title|job title|position|role|job position|current title|headline|job",
-    ColumnField.SENIORITY: "seniority|seniority level|management level",
-    ColumnField.DEPARTMENT: "department|departments|function|job function",
-    ColumnField.EMAIL: "email|email address|e mail|e mail address|mail|work email|business email"
-    "|primary email|contact email|email 1|person email|company email|e mail adresse",
-    ColumnField.EMAIL_STATUS: "email status|primary email status|email verification status",
-    ColumnField.PHONE: "phone|phone number|telephone|mobile|mobile phone|mobile number|direct phone"
-    "|work direct phone|first phone|business phone|work phone|tel|cell|telefon",
-    ColumnField.LINKEDIN_URL: "linkedin|linkedin url|person linkedin url|linkedin profile"
-    "|linkedin profile url|profile url|contact linkedin url|person linkedin|hs linkedin url",
-    ColumnField.CITY: "city|town|person city|ort|stadt",
-    ColumnField.COUNTRY: "country|country region|country code|person country|contact country|land"
-    "|country name|mailing country",
-    ColumnField.COMPANY_NAME: "company|company name|organization|organisation|organization name"
-    "|account|account name|employer|company name for emails|firma|associated company"
-    "|current company|unternehmen|business name",
-    ColumnField.COMPANY_DOMAIN: "website|website url|domain|company domain|company website"
-    "|company domain name|web|web site|company url|organization website|homepage|domain name",
-    ColumnField.COMPANY_INDUSTRY: "industry|company industry|sector|branche",
-    ColumnField.COMPANY_SIZE: "employees|company size|number of employees|no of employees|headcount"
-    "|employee count|num employees|size|company employees|of employees|employee range",
-    ColumnField.COMPANY_COUNTRY: "company country|company hq country|account country"
-    "|billing country|hq country",
-    ColumnField.COMPANY_TECHNOLOGIES: "technologies|tech stack|technology|company technologies"
-    "|web technologies",
-    ColumnField.COMPANY_FOUNDED: "founded|founded year|year founded|company founded",
-    ColumnField.COMPANY_REVENUE: "revenue|annual revenue|company revenue|company annual revenue",
-    ColumnField.COMPANY_LINKEDIN_URL: "company linkedin url|company linkedin|company linkedin page"
-    "|linkedin company page",
+_BY_CELLS = 1_000
+"""The rank of a column that only its cells speak for."""
+_DISTINCT = 0.5
+"""Of addresses of leads at least so many differ; a team's own are the same few."""
+_ENOUGH = 4
+_FIELDS_OF_KINDS = {
+    CellKind.EMAIL: ColumnField.EMAIL,
+    CellKind.PROFILE: ColumnField.LINKEDIN_URL,
+    CellKind.COMPANY_PAGE: ColumnField.COMPANY_LINKEDIN_URL,
+    CellKind.PHONE: ColumnField.PHONE,
+    CellKind.URL: ColumnField.COMPANY_DOMAIN,
+    CellKind.COUNTRY: ColumnField.COUNTRY,
 }
-_FIELDS = {
-    header.replace(" ", ""): field
-    for field, headers in _HEADERS.items()
-    for header in headers.split("|")
-} | {field.value.replace("_", ""): field for field in ColumnField}
-_PERSONAL = frozenset(
-    {
-        ColumnField.FIRST_NAME,
-        ColumnField.LAST_NAME,
-        ColumnField.EMAIL,
-        ColumnField.TITLE,
-        ColumnField.LINKEDIN_URL,
-        ColumnField.COMPANY_NAME,
-    }
+_NAMED_KINDS = {
+    CellKind.EMAIL: "e-mail addresses",
+    CellKind.PROFILE: "LinkedIn profiles",
+    CellKind.COMPANY_PAGE: "companies' LinkedIn pages",
+    CellKind.PHONE: "phone numbers",
+    CellKind.URL: "web addresses",
+    CellKind.COUNTRY: "countries",
+    CellKind.DATE: "dates",
+    CellKind.NUMBER: "numbers",
+    CellKind.SALUTATION: "salutations",
+    CellKind.NAME: "names of persons",
+}
+_CERTAIN = frozenset({CellKind.EMAIL, CellKind.PROFILE, CellKind.COMPANY_PAGE})
+"""Kinds that are believed against the header."""
+_TYPED_FIELDS = {
+    ColumnField.EMAIL: CellKind.EMAIL,
+    ColumnField.LINKEDIN_URL: CellKind.PROFILE,
+    ColumnField.COMPANY_LINKEDIN_URL: CellKind.COMPANY_PAGE,
+    ColumnField.PHONE: CellKind.PHONE,
+    ColumnField.COMPANY_DOMAIN: CellKind.URL,
+}
+_UNTIMELY = frozenset(
+    {ColumnField.PHONE, ColumnField.TITLE, ColumnField.EMAIL, ColumnField.COUNTRY}
 )
-_OF_COMPANY = {
-    ColumnField.FULL_NAME: ColumnField.COMPANY_NAME,
-    ColumnField.COUNTRY: ColumnField.COMPANY_COUNTRY,
-}
+"""Fields that no column of dates holds."""
+_PERSONAL = frozenset({CellKind.EMAIL, CellKind.PROFILE, CellKind.PHONE, CellKind.NAME})
 
 
-def find_field(header: str) -> ColumnField | None:
-    """Find the field that a header names; None when it is unknown."""
-    return _FIELDS.get(name_key(header).replace(" ", ""))
+class ReadColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """A column as it was understood.
 
-
-def count_known(cells: Sequence[str]) -> int:
-    """Count the cells of a row that are known headers."""
-    return sum(
-        len(cell) < _MAX_HEADER_CHARS
-        and (find_field(cell) is not None or cell.strip().casefold() == "url")
-        for cell in cells[:_MAX_CELLS]
-    )
-
-
-def match_headers(
-    headers: Sequence[str], sample: Sequence[Sequence[str]]
-) -> tuple[ColumnField | None, ...]:
-    """Return the field of each column; its first cells decide what a bare `URL` is.
-
-    In a file of companies (no column of a person) `Name` is the company's and so is `Country`.
+    - `field`: what it holds; None: it is left out.
+    - `rank`: of two columns for one field the lower is read first.
+    - `kind`: what its cells look like.
+    - `is_known`: whether its header is known, also as nobody's field.
+    - `warning`: what was decided and may be wrong.
     """
-    fields = [
-        _url_field(index, sample) if name_key(header) == "url" else find_field(header)
-        for index, header in enumerate(headers)
+
+    field: ColumnField | None
+    rank: int = 0
+    kind: CellKind | None = None
+    is_known: bool = True
+    warning: str | None = None
+
+
+def read_columns(headers: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[ReadColumn, ...]:
+    """Return what each column holds, by its header and the first rows."""
+    cells = [_cells_of(index, sample) for index in range(len(headers))]
+    columns = [
+        _read_header(header, column_cells)
+        for header, column_cells in zip(headers, cells, strict=True)
     ]
-    if not _PERSONAL & set(fields) and ColumnField.COMPANY_DOMAIN in fields:
-        fields = [_OF_COMPANY.get(field, field) if field else None for field in fields]
-    return tuple(fields)
+    columns = _settle_names(columns, sample)
+    for index, column in enumerate(columns):
+        columns[index] = _read_cells(headers[index], column, cells[index], columns)
+    return tuple(columns)
 
 
-def _url_field(index: int, sample: Sequence[Sequence[str]]) -> ColumnField:
-    cells = [row[index] for row in sample if index < len(row) and row[index]]
-    is_profile = any("linkedin.com/in/" in cell.casefold() for cell in cells)
-    return ColumnField.LINKEDIN_URL if is_profile else ColumnField.COMPANY_DOMAIN
+def read_order(columns: Sequence[ReadColumn]) -> list[int]:
+    """Return the places of columns in the order in which they are read."""
+    return sorted(range(len(columns)), key=lambda index: (columns[index].rank, index))
+
+
+def warn_of_columns(headers: Sequence[str], columns: Sequence[ReadColumn]) -> list[str]:
+    """Return what was decided about columns and may be wrong, in words."""
+    warnings = [column.warning for column in columns if column.warning is not None]
+    warnings += _warn_of_doubles(headers, columns)
+    return warnings + [
+        f"column {header!r} is not read, and its cells look like {_NAMED_KINDS[column.kind]}:"
+        " map it, or leave it out"
+        for header, column in zip(headers, columns, strict=True)
+        if column.field is None and not column.is_known and column.kind in _PERSONAL
+    ]
+
+
+def _warn_of_doubles(headers: Sequence[str], columns: Sequence[ReadColumn]) -> list[str]:
+    by_field: dict[ColumnField, list[str]] = {}
+    for index in read_order(columns):
+        if (field := columns[index].field) is not None:
+            by_field.setdefault(field, []).append(headers[index])
+    return [
+        f"{field.value}: {names[0]!r} is used; {', '.join(map(repr, names[1:]))}"
+        f" {'fills' if len(names) == 2 else 'fill'} its empty cells"  # noqa: PLR2004 - two of a pair
+        for field, names in by_field.items()
+        if len(names) > 1 and field.value_field is not None
+    ]
+
+
+def _cells_of(index: int, sample: Sequence[Sequence[str]]) -> list[str]:
+    return [row[index] for row in sample if index < len(row) and row[index].strip()]
+
+
+def _read_header(header: str, cells: Sequence[str]) -> ReadColumn:
+    """Return what a header says, unless its cells contradict it."""
+    kind = kind_of_column(cells)
+    meaning = find_meaning(header)
+    if meaning is None:
+        return ReadColumn(field=None, kind=kind, is_known=False)
+    column = ReadColumn(field=meaning.field, rank=meaning.rank, kind=kind)
+    if meaning.field is None or kind is None:
+        return column
+    if kind is CellKind.SALUTATION and meaning.field is not ColumnField.EXTERNAL_ID:
+        return msgspec.structs.replace(column, field=None)
+    return _weigh(header, column, cells) or column
+
+
+def _weigh(header: str, column: ReadColumn, cells: Sequence[str]) -> ReadColumn | None:
+    """Return what a column is whose cells are of another kind than its header says."""
+    field, kind = column.field, column.kind
+    if field is None or kind is None or field.value_field is None:
+        return None
+    own_kind = _TYPED_FIELDS.get(field)
+    if own_kind is kind or (own_kind is not None and share_of(own_kind, cells) > 0):
+        return None
+    looks = f"column {header!r} is called like {field.value}, and its cells look like"
+    if kind in _CERTAIN:
+        better = _FIELDS_OF_KINDS[kind]
+        warning = f"{looks} {_NAMED_KINDS[kind]}: it is read as {better.value}"
+        return msgspec.structs.replace(column, field=better, rank=_BY_CELLS, warning=warning)
+    if kind is CellKind.DATE and field in _UNTIMELY:
+        warning = f"{looks} dates: it is left out"
+        return msgspec.structs.replace(column, field=None, warning=warning)
+    return None
+
+
+def _settle_names(
+    columns: Sequence[ReadColumn], sample: Sequence[Sequence[str]]
+) -> list[ReadColumn]:
+    """Settle what `Name` is: a last name beside a first one, unless the first stands in it too.
+
+    In some languages one word is the first name or the last, or the whole name where it stands
+    alone (`nom`, `nombre`).
+    """
+    fields = {column.field for column in columns}
+    settled = list(columns)
+    for index, column in enumerate(columns):
+        field = column.field
+        if field is ColumnField.FULL_NAME and ColumnField.FIRST_NAME in fields:
+            is_last = ColumnField.LAST_NAME not in fields and not _holds_first(
+                index, columns, sample
+            )
+            field = ColumnField.LAST_NAME if is_last else field
+        elif (field is ColumnField.LAST_NAME and ColumnField.FIRST_NAME not in fields) or (
+            field is ColumnField.FIRST_NAME and ColumnField.LAST_NAME not in fields
+        ):
+            field = ColumnField.FULL_NAME if column.rank >= WEAK else field
+        settled[index] = msgspec.structs.replace(column, field=field)
+    return settled
+
+
+def _holds_first(
+    index: int, columns: Sequence[ReadColumn], sample: Sequence[Sequence[str]]
+) -> bool:
+    """Whether the cells of a column hold the first names that stand beside them."""
+    first_index = [column.field for column in columns].index(ColumnField.FIRST_NAME)
+    pairs = [
+        (header_key(row[first_index]), header_key(row[index]))
+        for row in sample
+        if max(first_index, index) < len(row)
+    ]
+    filled = [(first, name) for first, name in pairs if first and name]
+    return sum(first in name for first, name in filled) > len(filled) / 2
+
+
+def _read_cells(
+    header: str, column: ReadColumn, cells: Sequence[str], columns: Sequence[ReadColumn]
+) -> ReadColumn:
+    """Return what a column of an unknown header holds, if its cells say it and no header does."""
+    field = _FIELDS_OF_KINDS.get(column.kind) if column.kind is not None else None
+    taken = {other.field for other in columns}
+    if column.is_known or field is None or field in taken or not _may_be_leads(field, cells):
+        return column
+    looks = f"column {header!r} is read as {field.value}, for its cells look like"
+    warning = f"{looks} {_NAMED_KINDS[column.kind]}" if column.kind else None
+    return msgspec.structs.replace(column, field=field, rank=_BY_CELLS, warning=warning)
+
+
+def _may_be_leads(field: ColumnField, cells: Sequence[str]) -> bool:
+    """Whether addresses differ from row to row; those of a team's own members do not."""
+    if field not in {ColumnField.EMAIL, ColumnField.LINKEDIN_URL, ColumnField.PHONE}:
+        return True
+    filled = [cell.strip().casefold() for cell in cells if is_filled(cell)]
+    return len(filled) < _ENOUGH or len(set(filled)) >= _DISTINCT * len(filled)

@@ -15,8 +15,9 @@ from typing import BinaryIO
 import msgspec
 
 from leadflood.contracts.normalization.text import clean_text
-from leadflood.domain.imports.rules.column_mapping import count_known
+from leadflood.domain.imports.rules.column_words import count_known
 from leadflood.domain.imports.rules.encoding import BLOCK_BYTES, SAMPLE_BYTES, detect_encoding
+from leadflood.domain.imports.rules.header_row import HEADER_WITHIN, find_header
 from leadflood.engine.errors import Invalid
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -27,7 +28,6 @@ MAX_BROKEN = 100
 MAX_BLANK = 1_048_576
 """As many as a sheet of Excel has rows: one saved with its empty rows is read."""
 SAMPLE_ROWS = 60
-_HEADER_WITHIN = 30
 _SHOWN_CHARS = 10_000
 
 csv.field_size_limit(MAX_RECORD_CHARS + 2)
@@ -56,7 +56,7 @@ class CsvFile(msgspec.Struct, frozen=True, kw_only=True):
     """An open CSV file.
 
     - `format`: how it is written.
-    - `headers`: its header row.
+    - `headers`: its header row; all empty: it has none, and the first row is a record.
     - `skipped_lines`: the lines before the header.
     - `sample`: the first records.
     - `records`: all records, to be read once.
@@ -73,7 +73,7 @@ class CsvFile(msgspec.Struct, frozen=True, kw_only=True):
 def open_csv(file: BinaryIO) -> Iterator[CsvFile]:
     """Detect how a file is written and open its records; the file itself stays open.
 
-    Raises: Invalid when it is no CSV, or no column is understood.
+    Raises: Invalid when it is no CSV.
     """
     encoding = detect_encoding(file)
     file.seek(0)
@@ -92,17 +92,20 @@ def _read_file(text: io.TextIOWrapper, encoding: str, warnings: tuple[str, ...])
         delimiter = find_delimiter(text.read(SAMPLE_BYTES))
         text.seek(0)
     records = read_records(text, delimiter, 1 + has_hint)
-    first = list(itertools.islice(records, _HEADER_WITHIN + SAMPLE_ROWS))
+    first = list(itertools.islice(records, HEADER_WITHIN + SAMPLE_ROWS))
     if not first:
         raise Invalid("the file is empty: it needs a header line and rows", code="leads.csv.empty")
-    index = _find_header(first)
-    headers = tuple(clean_text(cell) for cell in first[index].cells)
+    _require_rows(first)
+    rows = [() if record.problem else record.cells for record in first]
+    index = find_header(rows)
+    width = max(map(len, rows))
+    headers = ("",) * width if index is None else tuple(map(clean_text, rows[index]))
     _require_narrow(len(headers))
-    body = first[index + 1 :]
+    body = first if index is None else first[index + 1 :]
     return CsvFile(
         format=CsvFormat(encoding=encoding, delimiter=delimiter, warnings=warnings),
         headers=headers,
-        skipped_lines=tuple(delimiter.join(record.cells) for record in first[:index]),
+        skipped_lines=tuple(delimiter.join(record.cells) for record in first[: index or 0]),
         sample=tuple(body[:SAMPLE_ROWS]),
         records=itertools.chain(body, records),
     )
@@ -238,19 +241,13 @@ def _read_hint(line: str) -> tuple[str | None, bool]:
     return None, False
 
 
-def _find_header(first: Sequence[Record]) -> int:
-    """Return the index of the row with the most known headers, among the first ones."""
-    within = first[:_HEADER_WITHIN]
-    index = max(range(len(within)), key=lambda at: count_known(within[at].cells))
-    if count_known(within[index].cells) == 0:
-        _require_narrow(len(within[0].cells))
-        cells = ", ".join(repr(cell[:40]) for cell in within[0].cells[:8])
+def _require_rows(first: Sequence[Record]) -> None:
+    if all(record.problem for record in first):
         raise Invalid(
-            f"no column is understood: the first row reads {cells}; name at least one column "
-            "email, full_name, linkedin_url or company_domain",
-            code="leads.csv.no_header",
+            f"no row can be read: line {first[0].number}: {first[0].problem}; save the table as"
+            " CSV UTF-8 again",
+            code="leads.csv.broken",
         )
-    return index
 
 
 def _require_narrow(column_count: int) -> None:

@@ -47,7 +47,7 @@ class DryRun:
         for record in records:
             is_shown = len(self._sample) + len(rows) < SHOWN_ROWS
             fields = self._plan.fields if is_shown else self._key_fields
-            row = parse_row(record, fields, self._plan.defaults)
+            row = parse_row(record, fields, self._plan.defaults, self._plan.order)
             self.row_count += 1
             if isinstance(row, ImportRow):
                 rows.append(row)

@@ -1,57 +1,27 @@
 """Checking a mapping against its file: a plan that can be carried out, or every problem at once."""
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from leadflood.contracts.normalization.cells import read_cell
 from leadflood.contracts.normalization.tags import normalize_tag
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.rules.csv_reader import CsvFile
-from leadflood.domain.imports.rules.row_parser import guess_fields, is_identifying
+from leadflood.domain.imports.rules.row_parser import is_identifying
+from leadflood.domain.imports.rules.subject import fields_for
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import Column, Subject
 from leadflood.domain.imports.schemas.mappings import (
-    Column,
     Importer,
     ImportMapping,
     ImportPlan,
     OnDuplicate,
 )
 from leadflood.engine.errors import FieldProblem, Invalid, LeadfloodError
-from leadflood.engine.text import make_storable
 
-SHOWN_SAMPLES = 3
-SHOWN_CHARS = 80
-_MAX_NAME_CHARS = 180
 _UNIDENTIFIED = (
     "nothing tells who the leads are: map a column to email, linkedin_url,"
     " company_domain, or to a name and company_name"
 )
-
-
-def describe_columns(file: CsvFile) -> tuple[Column, ...]:
-    """Return the columns with unique names, which are their headers where these are unique."""
-    counts: dict[str, int] = {}
-    columns = []
-    for index, (header, guess) in enumerate(zip(file.headers, guess_fields(file), strict=True)):
-        name = header[:_MAX_NAME_CHARS] or f"column {index + 1}"
-        counts[name] = counts.get(name, 0) + 1
-        if counts[name] > 1:
-            name = f"{name} ({counts[name]}, column {index + 1})"
-        columns.append(
-            Column(
-                name=make_storable(name),
-                header=make_storable(header),
-                guess=guess,
-                samples=_samples(file, index),
-            )
-        )
-    return tuple(columns)
-
-
-def _samples(file: CsvFile, index: int) -> tuple[str, ...]:
-    cells = (record.cells[index] for record in file.sample if index < len(record.cells))
-    filled = itertools.islice((cell for cell in cells if cell.strip()), SHOWN_SAMPLES)
-    return tuple(make_storable(cell)[:SHOWN_CHARS] for cell in filled)
+_MAPPED_RANK = 500
 
 
 def check_mapping(
@@ -59,7 +29,7 @@ def check_mapping(
 ) -> ImportPlan:
     """Return the plan that a mapping means. Raises: Invalid with every field that breaks a rule."""
     problems: list[FieldProblem] = []
-    fields = _map_columns(columns, mapping.columns, problems)
+    fields = map_columns(columns, mapping.columns, mapping.subject, problems)
     defaults = _check_defaults(mapping.defaults, problems)
     if not is_identifying(_value_fields([*fields, *defaults])):
         problems.append(FieldProblem("columns", _UNIDENTIFIED))
@@ -76,6 +46,7 @@ def check_mapping(
         )
     return ImportPlan(
         fields=fields,
+        order=order_columns(columns, fields),
         defaults=defaults,
         on_duplicate=importer.complete(mapping).on_duplicate or OnDuplicate.SKIP,
         enrich=mapping.enrich,
@@ -86,13 +57,17 @@ def check_mapping(
     )
 
 
-def _map_columns(
+def map_columns(
     columns: Sequence[Column],
     mapped: Mapping[str, ColumnField | None] | None,
+    subject: Subject | None,
     problems: list[FieldProblem],
 ) -> tuple[ColumnField | None, ...]:
+    """Return the field of each column: as mapped, or as guessed for a subject (None: any)."""
     if mapped is None:
-        return tuple(column.guess for column in columns)
+        guesses = tuple(column.guess for column in columns)
+        headers = [column.header for column in columns]
+        return guesses if subject is None else fields_for(headers, guesses, subject)
     names = {column.name for column in columns}
     problems += [
         FieldProblem(f"columns.{name}", "the file has no such column: take a name of `columns`")
@@ -100,6 +75,22 @@ def _map_columns(
         if name not in names
     ]
     return tuple(mapped.get(column.name) for column in columns)
+
+
+def order_columns(
+    columns: Sequence[Column], fields: Sequence[ColumnField | None]
+) -> tuple[int, ...]:
+    """Return the places of columns in the order in which they are read.
+
+    Of two columns for one field the more exact goes first; one that a person mapped against its
+    guess goes between the headers that are known and what only cells speak for.
+    """
+
+    def rank(index: int) -> tuple[int, int]:
+        column = columns[index]
+        return (column.rank if column.guess is fields[index] else _MAPPED_RANK, index)
+
+    return tuple(sorted(range(len(fields)), key=rank))
 
 
 def _check_defaults(

@@ -3,8 +3,6 @@
 A row of a company without a person is a lead identified by the company's domain.
 """
 
-import hashlib
-import io
 from collections.abc import Collection, Mapping, Sequence
 
 from leadflood.contracts.found_values import Scalar
@@ -13,16 +11,9 @@ from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.fields import field_of, normalize
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.rules.column_mapping import match_headers
-from leadflood.domain.imports.rules.csv_reader import CsvFile, Record, open_csv
+from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, ColumnField
-from leadflood.domain.imports.schemas.rows import (
-    BadRow,
-    ConsentCell,
-    HeaderMatch,
-    ImportRow,
-    ReadCsv,
-)
+from leadflood.domain.imports.schemas.rows import BadRow, ConsentCell, ImportRow
 
 _UNIDENTIFIED = (
     "nothing tells who this is: an e-mail, a LinkedIn address, a name with a company, "
@@ -31,50 +22,26 @@ _UNIDENTIFIED = (
 _STRONG_FIELDS = (FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN)
 
 
-def read_csv(raw: bytes) -> ReadCsv:
-    """Read a file whole, with the fields that its headers name.
-
-    Raises: Invalid when it is no CSV, or no column is understood.
-    """
-    rows: list[ImportRow] = []
-    bad_rows: list[BadRow] = []
-    with open_csv(io.BytesIO(raw)) as file:
-        fields = guess_fields(file)
-        for record in file.records:
-            row = parse_row(record, fields)
-            if isinstance(row, ImportRow):
-                rows.append(row)
-            else:
-                bad_rows.append(row)
-    return ReadCsv(
-        rows=tuple(rows),
-        bad=tuple(bad_rows),
-        mapping=tuple(HeaderMatch(*pair) for pair in zip(file.headers, fields, strict=True)),
-        encoding=file.format.encoding,
-        delimiter=file.format.delimiter,
-        skipped_lines=file.skipped_lines,
-        sha256=hashlib.sha256(raw).digest(),
-    )
-
-
-def guess_fields(file: CsvFile) -> tuple[ColumnField | None, ...]:
-    """Return the field of each column, by its header and its first cells."""
-    return match_headers(file.headers, [record.cells for record in file.sample])
-
-
 def parse_row(
     record: Record,
     fields: Sequence[ColumnField | None],
     defaults: Mapping[ColumnField, str] | None = None,
+    order: Sequence[int] = (),
 ) -> ImportRow | BadRow:
-    """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells."""
+    """Turn a record into values, or say why it cannot be used; `defaults` fill empty cells.
+
+    `order` says which of two columns for one field is read first; empty: as they stand.
+    """
     problem = record.problem or _surplus_cells(record, len(fields))
     if problem is not None:
         return BadRow(number=record.number, reason=problem, raw=record.cells)
     texts: dict[ColumnField, str] = {}
     consent: list[ConsentCell] = []
-    for column, (field, cell) in enumerate(zip(fields, record.cells, strict=False)):
-        if field is None or not (text := clean_text(cell)):
+    for column in order or range(len(fields)):
+        field = fields[column]
+        if field is None or column >= len(record.cells):
+            continue
+        if not (text := clean_text(record.cells[column])):
             continue
         if field in CONSENT_FIELDS:
             consent.append(ConsentCell(column, field, text))

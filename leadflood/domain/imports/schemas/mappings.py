@@ -11,6 +11,7 @@ from leadflood.domain.auth.schemas.field_rights import needs
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.schemas.roles import ALL, Permission
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import Subject
 from leadflood.domain.runs.schemas import RunCap, RunOpener, Sends
 
 Cell = Annotated[str, msgspec.Meta(max_length=500)]
@@ -30,12 +31,14 @@ class ImportMapping(
     """The meaning of a file's columns and the handling of its rows.
 
     `columns` null: as guessed; else a column it does not name, or names with null, is left out.
+    `subject`: what `Name` and `Country` are where `columns` is null; null: as guessed.
     `defaults` fill empty cells. `onDuplicate` null: `update` for who has `leads:write`, else
     `skip`. `icpId` null: the newest ICP. `ownerId` null: whoever imports.
     `enrich` false: the leads are only stored. `capMicros` null: the run's default cap.
     """
 
     columns: dict[Name, ColumnField | None] | None = None
+    subject: Subject | None = None
     defaults: dict[ColumnField, Cell] = {}
     on_duplicate: Annotated[OnDuplicate | None, needs(Permission.LEADS_WRITE, "update")] = None
     enrich: bool = True
@@ -76,6 +79,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A mapping that was checked.
 
     - `fields`: the field of each column; None: it is left out.
+    - `order`: the places of columns in the order in which they are read; empty: as they stand.
     - `defaults`: what fills empty cells.
     - `on_duplicate`: what is done with a row whose person is a lead already.
     - `enrich`: whether the leads are enriched and scored; else they are only stored.
@@ -86,6 +90,7 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fields: tuple[ColumnField | None, ...]
+    order: tuple[int, ...] = ()
     defaults: dict[ColumnField, str] = {}
     on_duplicate: OnDuplicate = OnDuplicate.UPDATE
     enrich: bool = True
@@ -93,12 +98,3 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     visibility: Visibility = EVERYTHING
     by: str = ""
-
-
-class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A column: `name` is what a mapping calls it, `guess` what its header and cells look like."""
-
-    name: str
-    header: str
-    guess: ColumnField | None
-    samples: tuple[str, ...] = ()

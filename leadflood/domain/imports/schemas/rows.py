@@ -8,6 +8,7 @@ import msgspec
 from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import Column, Subject
 from leadflood.domain.leads.schemas.identity import IdentityKey
 
 
@@ -102,19 +103,18 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cells: tuple[str, ...]
 
 
-class HeaderMatch(msgspec.Struct, frozen=True):
-    """The meaning of a column; `field` None means it was not understood and left out."""
-
-    header: str
-    field: ColumnField | None
-
-
 class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it was understood; rows + bad = all rows with anything in them."""
+    """A file as it was understood; rows + bad = all rows with anything in them.
+
+    `fields` are those of its columns; None: the column is left out.
+    """
 
     rows: tuple[ImportRow, ...]
     bad: tuple[BadRow, ...]
-    mapping: tuple[HeaderMatch, ...]
+    columns: tuple[Column, ...]
+    fields: tuple[ColumnField | None, ...]
+    subject: Subject
+    warnings: tuple[str, ...]
     encoding: str
     delimiter: str
     skipped_lines: tuple[str, ...]

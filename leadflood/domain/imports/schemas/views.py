@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.schemas.mappings import Column, ImportMapping
+from leadflood.domain.imports.schemas.columns import Column, Subject
+from leadflood.domain.imports.schemas.mappings import ImportMapping
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 
 
@@ -57,6 +58,7 @@ class SameFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An import as it stands. Its run, once started, has its id.
 
+    `subject` is what its rows are as guessed: a mapping may say otherwise.
     `mapping` null: none was given yet. `progress` is the part of the rows that have their end.
     `code` null: it has not failed.
     """
@@ -70,6 +72,7 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     encoding: str
     delimiter: str
     columns: tuple[Column, ...]
+    subject: Subject
     warnings: tuple[str, ...]
     row_count: int
     counts: ImportCounts

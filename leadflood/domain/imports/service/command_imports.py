@@ -10,7 +10,8 @@ from leadflood.domain.imports.repository import (
     rows as row_table,
 )
 from leadflood.domain.imports.repository.progress import Progress
-from leadflood.domain.imports.rules.row_parser import read_csv
+from leadflood.domain.imports.rules.whole_file import read_csv
+from leadflood.domain.imports.schemas.columns import ColumnChoice
 from leadflood.domain.imports.schemas.mappings import ImportPlan
 from leadflood.domain.imports.schemas.rows import ImportRow, ReadCsv, RowResult, RowState
 from leadflood.domain.imports.schemas.views import ImportState, NewImport
@@ -23,12 +24,12 @@ from leadflood.engine.errors import Conflict
 from leadflood.engine.ids import Ids
 
 
-def read_file(raw: bytes) -> ReadCsv:
-    """Read a CSV file whole, with the fields that its headers name.
+def read_file(raw: bytes, choice: ColumnChoice) -> ReadCsv:
+    """Read a CSV file whole, with the fields that its columns are guessed to hold, or chosen to.
 
-    Raises: Invalid when it is no CSV, or no column is understood.
+    Raises: Invalid when it is no CSV, or the choice names a column that it has not.
     """
-    return read_csv(raw)
+    return read_csv(raw, choice)
 
 
 class CommandImports:

@@ -20,8 +20,9 @@ from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
 from leadflood.domain.imports.rules.csv_reader import CsvFormat, Record, open_csv
-from leadflood.domain.imports.rules.mapping_check import describe_columns
-from leadflood.domain.imports.schemas.mappings import Column, Importer
+from leadflood.domain.imports.rules.file_columns import describe_columns
+from leadflood.domain.imports.schemas.columns import FileColumns
+from leadflood.domain.imports.schemas.mappings import Importer
 from leadflood.engine.bulkhead import Bulkhead, Load
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx
@@ -65,7 +66,7 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
 
     upload: UploadedFile
     format: CsvFormat
-    columns: tuple[Column, ...]
+    columns: FileColumns
     skipped_lines: tuple[str, ...]
     good_count: int
     bad_count: int
@@ -155,7 +156,10 @@ class ImportUploads:
             encoding=file.format.encoding,
             delimiter=file.format.delimiter,
             columns=file.columns,
-            warnings=(*file.format.warnings, *notes),
+            warnings=tuple(
+                make_storable(warning)
+                for warning in (*file.format.warnings, *file.columns.warnings, *notes)
+            ),
             owner=importer.owner,
             made_by=importer.by,
         )

@@ -1,6 +1,6 @@
 import pytest
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.rules.row_parser import read_csv
+from leadflood.domain.imports.rules.whole_file import read_csv
 
 
 @pytest.mark.parametrize(

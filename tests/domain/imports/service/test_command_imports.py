@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 from leadflood.domain.auth.schemas.principals import EVERYTHING
-from leadflood.domain.imports.rules.row_parser import read_csv
+from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.views import NewImport
 from leadflood.domain.imports.service.command_imports import CommandImports
 from leadflood.domain.imports.service.lookup import get_import

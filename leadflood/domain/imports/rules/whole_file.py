@@ -1,0 +1,61 @@
+"""Reading a file whole, for a command: its columns, its rows, and what cannot be used."""
+
+import hashlib
+import io
+
+from leadflood.domain.imports.rules.csv_reader import open_csv
+from leadflood.domain.imports.rules.file_columns import describe_columns
+from leadflood.domain.imports.rules.mapping_check import map_columns, order_columns
+from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+from leadflood.domain.imports.schemas.columns import Column, ColumnChoice
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, ReadCsv
+from leadflood.engine.errors import FieldProblem, Invalid
+
+_AS_GUESSED = ColumnChoice()
+
+
+def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED) -> ReadCsv:
+    """Read a file whole, with the fields that its columns are guessed to hold, but for a choice.
+
+    Raises: Invalid when it is no CSV, or the choice names a column that it has not.
+    """
+    rows: list[ImportRow] = []
+    bad_rows: list[BadRow] = []
+    with open_csv(io.BytesIO(raw)) as file:
+        described = describe_columns(file)
+        fields = _choose(described.columns, choice)
+        order = order_columns(described.columns, fields)
+        for record in file.records:
+            row = parse_row(record, fields, order=order)
+            if isinstance(row, ImportRow):
+                rows.append(row)
+            else:
+                bad_rows.append(row)
+    return ReadCsv(
+        rows=tuple(rows),
+        bad=tuple(bad_rows),
+        columns=described.columns,
+        fields=fields,
+        subject=choice.subject or described.subject,
+        warnings=(*file.format.warnings, *described.warnings),
+        encoding=file.format.encoding,
+        delimiter=file.format.delimiter,
+        skipped_lines=file.skipped_lines,
+        sha256=hashlib.sha256(raw).digest(),
+    )
+
+
+def _choose(columns: tuple[Column, ...], choice: ColumnChoice) -> tuple[ColumnField | None, ...]:
+    problems: list[FieldProblem] = []
+    guesses = map_columns(columns, None, choice.subject, problems)
+    named = {column.name: guess for column, guess in zip(columns, guesses, strict=True)}
+    fields = map_columns(columns, named | choice.changes, None, problems)
+    if problems:
+        raise Invalid.of(
+            problems,
+            prefix="the choice of columns does not fit the file",
+            most_named=10,
+            code="leads.import.mapping",
+        )
+    return fields

@@ -1,0 +1,67 @@
+"""Columns of a file as they were understood."""
+
+from enum import StrEnum
+
+import msgspec
+
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+
+
+class CellKind(StrEnum):
+    """The look of cells, whatever their header says; `name` is a person's by its shape alone."""
+
+    EMAIL = "email"
+    PROFILE = "profile"
+    COMPANY_PAGE = "company_page"
+    URL = "url"
+    PHONE = "phone"
+    COUNTRY = "country"
+    DATE = "date"
+    NUMBER = "number"
+    SALUTATION = "salutation"
+    NAME = "name"
+
+
+class Subject(StrEnum):
+    """What the rows of a file are: people, or companies without a person."""
+
+    PEOPLE = "people"
+    COMPANIES = "companies"
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A column of a file.
+
+    - `name`: what a mapping calls it: its header where that is unique.
+    - `header`: its header; empty: it has none.
+    - `guess`: the field that its header and its cells speak for; null: it would be left out.
+    - `samples`: its first filled cells.
+    - `looks_like`: what most of its cells look like; null: nothing in particular.
+    - `rank`: of two columns for one field the lower is used, the other fills its empty cells.
+    """
+
+    name: str
+    header: str
+    guess: ColumnField | None
+    samples: tuple[str, ...] = ()
+    looks_like: CellKind | None = None
+    rank: int = 0
+
+
+class ColumnChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of a file's columns against their guesses.
+
+    - `changes`: the fields of columns by their names; None: the column is left out.
+    - `subject`: what the rows are; None: as guessed.
+    """
+
+    changes: dict[str, ColumnField | None] = {}
+    subject: Subject | None = None
+
+
+class FileColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a file, what its rows are, and what was guessed and may be wrong."""
+
+    columns: tuple[Column, ...]
+    subject: Subject
+    warnings: tuple[str, ...] = ()
