@@ -20,7 +20,6 @@ from leadflood.domain.imports.repository import (
 )
 from leadflood.domain.imports.repository.imports import LockedImport
 from leadflood.domain.imports.repository.progress import Progress, UndoProgress
-from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.schemas.events import (
     ImportAdvanced,
@@ -31,6 +30,7 @@ from leadflood.domain.imports.schemas.events import (
     UndoPartWanted,
 )
 from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState
 from leadflood.domain.imports.schemas.views import ImportState, ImportView
 from leadflood.domain.imports.service.lead_writer import LeadWriter, WrittenRows

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.imports.rules.csv_reader import Record
+from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowResult, RowState, RowView
 from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.db.sql import load_queries

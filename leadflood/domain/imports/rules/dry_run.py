@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.row_outcomes import reject_row
 from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.rules.row_values import IDENTIFYING_FIELDS
 from leadflood.domain.imports.schemas.mappings import ImportPlan
+from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, LeadOwner, RowState, RowView
 from leadflood.domain.imports.schemas.views import (
     ImportPreview,

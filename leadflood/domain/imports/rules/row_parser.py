@@ -11,8 +11,9 @@ from leadflood.contracts.normalization.emails import normalize_email
 from leadflood.contracts.normalization.fields import field_of, normalize
 from leadflood.contracts.normalization.text import clean_text
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.rules.csv_reader import Record
+from leadflood.domain.imports.rules.row_shape import find_shift, shape_notes
 from leadflood.domain.imports.schemas.column_fields import CONSENT_FIELDS, ColumnField
+from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import BadRow, ConsentCell, ImportRow
 
 _UNIDENTIFIED = (
@@ -32,7 +33,9 @@ def parse_row(
 
     `order` says which of two columns for one field is read first; empty: as they stand.
     """
-    problem = record.problem or _surplus_cells(record, len(fields))
+    problem = (
+        record.problem or _surplus_cells(record, len(fields)) or find_shift(record.cells, fields)
+    )
     if problem is not None:
         return BadRow(number=record.number, reason=problem, raw=record.cells)
     texts: dict[ColumnField, str] = {}
@@ -58,7 +61,7 @@ def parse_row(
         number=record.number,
         values=values,
         raw=record.cells,
-        notes=tuple(notes),
+        notes=(*shape_notes(record.cells, fields), *notes),
         external_id=texts.get(ColumnField.EXTERNAL_ID),
         consent=tuple(consent),
     )

@@ -7,11 +7,11 @@ from anyio import to_thread
 
 from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.imports.repository import imports, lead_lookups, rows
-from leadflood.domain.imports.rules.csv_reader import Record
 from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun, KeyedRow
 from leadflood.domain.imports.rules.mapping_check import check_mapping
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.schemas.records import Record
 from leadflood.domain.imports.schemas.rows import LeadOwner, RowState
 from leadflood.domain.imports.schemas.views import ImportPreview
 from leadflood.domain.imports.service.lead_writer import keys_of

@@ -19,10 +19,11 @@ from leadflood.contracts.normalization.text import MAX_TEXT
 from leadflood.domain.imports.repository import imports, rows
 from leadflood.domain.imports.repository.imports import StagedFile
 from leadflood.domain.imports.repository.rows import StagedRow
-from leadflood.domain.imports.rules.csv_reader import CsvFormat, Record, open_csv
+from leadflood.domain.imports.rules.csv_reader import CsvFormat, open_csv
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.schemas.columns import FileColumns
 from leadflood.domain.imports.schemas.mappings import Importer
+from leadflood.domain.imports.schemas.records import Record
 from leadflood.engine.bulkhead import Bulkhead, Load
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.tx import Reader, Tx

@@ -5,13 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.rules import csv_reader
-from leadflood.domain.imports.rules.csv_reader import (
-    DELIMITERS,
-    find_delimiter,
-    open_csv,
-    read_records,
-)
+from leadflood.domain.imports.rules import csv_records
+from leadflood.domain.imports.rules.csv_reader import open_csv
+from leadflood.domain.imports.rules.csv_records import Dialect, read_records
+from leadflood.domain.imports.rules.csv_sniffer import DELIMITERS, find_delimiter
 from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.engine.errors import Invalid
@@ -30,7 +27,8 @@ def test_hard_syntax_gives_exactly_the_cells_expected(name: str) -> None:
     text = (DATA / f"{name}.csv").read_bytes().decode()
     expected = json.loads((DATA / "expected" / f"{name}.json").read_text())
 
-    header, *rows = (record.cells for record in read_records(io.StringIO(text, newline=""), ",", 1))
+    records = read_records(io.StringIO(text, newline=""), Dialect(delimiter=","))
+    header, *rows = (record.cells for record in records)
 
     cells = [dict(zip(header, row, strict=True)) for row in rows]
     assert find_delimiter(text) == ","
@@ -84,6 +82,7 @@ def test_huge_cells_are_read() -> None:
         (b"", "leads.csv.empty"),
         (b"\n\n  \n", "leads.csv.empty"),
         (b"PK\x03\x04rest", "leads.csv.workbook"),
+        (b"\x00\xff\xfe\x80" * 50, "leads.csv.foreign"),
     ],
 )
 def test_a_file_that_is_no_csv_is_refused_with_what_to_change(raw: bytes, code: str) -> None:
@@ -124,7 +123,7 @@ def test_no_row_is_lost(rows: list[tuple[str, str]], delimiter: str) -> None:
 
 
 def test_a_file_of_very_many_empty_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_reader, "MAX_BLANK", 100)
+    monkeypatch.setattr(csv_records, "MAX_BLANK", 100)
 
     for blank in (b"\n", b",,\n"):
         with open_csv(io.BytesIO(b"email,a,b\nx@y.example,,\n" + blank * 100)) as file:

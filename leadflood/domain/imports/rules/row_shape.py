@@ -1,0 +1,94 @@
+"""Row shape: rows with fewer cells than their header, and cells that stand in a wrong column.
+
+A row may leave out its last cells. One that lacks a cell before them has its other cells in wrong
+columns: an address where a text belongs, or a text where an address belongs, shows it.
+"""
+
+from collections.abc import Sequence
+
+from leadflood.contracts.normalization.cells import read_cell
+from leadflood.domain.imports.rules.address_kinds import AddressKind, find_address, kind_of
+from leadflood.domain.imports.schemas.column_fields import ColumnField
+
+_TEXTS = frozenset(
+    {
+        ColumnField.FULL_NAME,
+        ColumnField.FIRST_NAME,
+        ColumnField.LAST_NAME,
+        ColumnField.TITLE,
+        ColumnField.SENIORITY,
+        ColumnField.DEPARTMENT,
+        ColumnField.CITY,
+        ColumnField.COUNTRY,
+        ColumnField.COMPANY_NAME,
+        ColumnField.COMPANY_INDUSTRY,
+        ColumnField.COMPANY_COUNTRY,
+    }
+)
+_TYPED = frozenset(
+    {
+        ColumnField.EMAIL,
+        ColumnField.EMAIL_STATUS,
+        ColumnField.PHONE,
+        ColumnField.LINKEDIN_URL,
+        ColumnField.COUNTRY,
+        ColumnField.COMPANY_DOMAIN,
+        ColumnField.COMPANY_SIZE,
+        ColumnField.COMPANY_COUNTRY,
+        ColumnField.COMPANY_FOUNDED,
+        ColumnField.COMPANY_LINKEDIN_URL,
+    }
+)
+_SHOWN_CHARS = 60
+
+Fields = Sequence[ColumnField | None]
+
+
+def describe_short(cells: Sequence[str], fields: Fields) -> str | None:
+    """Return how many cells a row lacks of those that are read; None: none."""
+    if len(cells) >= len(fields) or not any(fields[len(cells) :]):
+        return None
+    return f"{len(cells)} cells where the header has {len(fields)}"
+
+
+def shape_notes(cells: Sequence[str], fields: Fields) -> tuple[str, ...]:
+    """Return the note of a row that lacks cells."""
+    short = describe_short(cells, fields)
+    return () if short is None else (f"row: {short}",)
+
+
+def find_shift(cells: Sequence[str], fields: Fields) -> str | None:
+    """Return why the cells of a row stand in wrong columns; None: nothing shows that they do."""
+    short = describe_short(cells, fields)
+    pairs = [(field, cell.strip()) for field, cell in zip(fields, cells, strict=False) if field]
+    if short is None:
+        return _find_lost_email(pairs)
+    for field, text in pairs:
+        if text and not _fits(field, text):
+            return (
+                f"{short}, and {text[:_SHOWN_CHARS]!r} stands in the column of {field.value}: a"
+                " cell before it is missing"
+            )
+    return None
+
+
+def _find_lost_email(pairs: Sequence[tuple[ColumnField, str]]) -> str | None:
+    emails = [text for field, text in pairs if field is ColumnField.EMAIL]
+    if not emails or any(emails):
+        return None
+    for field, text in pairs:
+        if field in _TEXTS and "@" in text and kind_of(text) is AddressKind.EMAIL:
+            return (
+                f"the e-mail address {text[:_SHOWN_CHARS]!r} stands in the column of {field.value},"
+                " and the column for it is empty"
+            )
+    return None
+
+
+def _fits(field: ColumnField, text: str) -> bool:
+    if field in _TEXTS and (find_address(text) or kind_of(text) is not None):
+        return False
+    if field not in _TYPED or field.value_field is None:
+        return True
+    cell = read_cell(field.value_field, text)
+    return cell.value is not None or cell.note is None

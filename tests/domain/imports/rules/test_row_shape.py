@@ -1,0 +1,41 @@
+import pytest
+from leadflood.domain.imports.rules.row_shape import describe_short, find_shift
+from leadflood.domain.imports.schemas.column_fields import ColumnField as Field
+
+PERSON = (Field.FIRST_NAME, Field.LAST_NAME, Field.COMPANY_NAME, Field.EMAIL)
+
+
+@pytest.mark.parametrize(
+    ("cells", "fields", "reason"),
+    [
+        (["Ada", "Low", "ada@x.com"], PERSON, "'ada@x.com' stands in the column of company_name"),
+        (["Ada", "Acmeada@x.com"], PERSON, "'Acmeada@x.com' stands in the column of last_name"),
+        (["Ada", "+49 30 1234567"], PERSON, "'+49 30 1234567' stands in the column of last_name"),
+        (["COO"], (Field.EMAIL, Field.TITLE), "'COO' stands in the column of email"),
+        (["Ada", "", "ada@x.com", ""], PERSON, "the column for it is empty"),
+    ],
+)
+def test_cells_in_wrong_columns_are_noticed(
+    cells: list[str], fields: tuple[Field, ...], reason: str
+) -> None:
+    assert reason in (find_shift(cells, fields) or "")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Ada"],
+        ["Ada", "Low", "Acme"],
+        ["Ada", "Low", "www", "a@b.com"],
+        ["a@b.com", "", "", "a@b.com"],
+    ],
+)
+def test_rows_without_their_last_cells_are_rows(cells: list[str]) -> None:
+    assert find_shift(cells, PERSON) is None
+
+
+def test_only_cells_that_are_read_are_missed() -> None:
+    assert describe_short(["Ada", "a@b.com"], (Field.FULL_NAME, Field.EMAIL, None)) is None
+    assert (
+        describe_short(["Ada"], (Field.FULL_NAME, Field.EMAIL)) == "1 cells where the header has 2"
+    )
