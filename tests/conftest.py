@@ -51,7 +51,7 @@ def blockbuster() -> Iterator[BlockBuster]:
         # alembic has a loop of its own; files that a library reads once; a file of passwords
         for function in watching.functions.values():
             function.can_block_in("leadflood/engine/db/alembic_runner.py", "_with_config")
-            function.can_block_in("leadflood/engine.package_files.py", "package_folder")
+            function.can_block_in("leadflood/engine/package_files.py", "package_folder")
             function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_dsn_and_args")
             function.can_block_in("tldextract/tldextract.py", "_get_tld_extractor")
             function.can_block_in("<frozen importlib._bootstrap>", "_find_and_load")
