@@ -37,6 +37,7 @@ STATEMENTS = (
         plan text,
         icp_id uuid,
         code text,
+        notes text NOT NULL DEFAULT '[]',
         place integer NOT NULL DEFAULT 0,
         created_count integer NOT NULL DEFAULT 0,
         updated_count integer NOT NULL DEFAULT 0,
@@ -69,6 +70,7 @@ STATEMENTS = (
         new_keys text[] NOT NULL DEFAULT '{}',
         new_tags text[] NOT NULL DEFAULT '{}',
         merged uuid[] NOT NULL DEFAULT '{}',
+        notes text[] NOT NULL DEFAULT '{}',
         PRIMARY KEY (run_id, number),
         CONSTRAINT import_row_tells_its_end CHECK (
             (outcome IS NOT NULL OR num_nonnulls(lead_id, reason) = 0)

@@ -55,6 +55,14 @@ class RowQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     state: RowState | None = None
 
 
+class BadRowQuery(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Which rows; `notes`: also those that are in, but for cells that were not understood."""
+
+    notes: bool = False
+
+
 class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The import is under way: `jobId` is its first step, `runId` the run of its leads."""
 
@@ -190,9 +198,13 @@ async def list_rows(
     errors=(NotFound,),
     content_type=CSV_UTF8,
 )
-async def download_bad_rows(import_id: UUID, caller: Caller, services: Services) -> RawResponse:
+async def download_bad_rows(
+    import_id: UUID, query: BadRowQuery, caller: Caller, services: Services
+) -> RawResponse:
     """Download the rows that could not be used, as CSV, each with its line and the reason."""
-    body = await services.imports.write_bad_rows(import_id, caller.visibility)
+    body = await services.imports.write_bad_rows(
+        import_id, caller.visibility, has_noted=query.notes
+    )
     return RawResponse(body=body, content_type=CSV_UTF8)
 
 

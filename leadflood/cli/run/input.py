@@ -39,6 +39,7 @@ class RunInput(msgspec.Struct, frozen=True):
             "warnings": csv.warnings,
             "rows": len(csv.rows),
             "badRows": len(csv.bad),
+            "notes": csv.notes,
         }
 
 
@@ -82,6 +83,8 @@ def show_input(file: Path, run_input: RunInput) -> None:
         print_message(f"         kept, but not read: {', '.join(unread)}")
     for warning in csv.warnings:
         print_message(f"warning: {warning}")
+    for summary in csv.notes:
+        print_message(f"cells:   {summary.text}")
     _show_ignored_cells(csv)
     print_message(f"rows:    {len(csv.rows)} can be used, {len(csv.bad)} cannot")
     for bad in csv.bad[:MAX_EXAMPLES]:
@@ -92,10 +95,10 @@ def show_input(file: Path, run_input: RunInput) -> None:
 def _show_ignored_cells(csv: ReadCsv) -> None:
     rows = [row for row in csv.rows if row.notes]
     for row in rows[:MAX_EXAMPLES]:
-        print_message(f"line {row.number}: {'; '.join(row.notes)}: left out")
+        print_message(f"line {row.number}: {'; '.join(row.notes)}")
     if len(rows) > MAX_EXAMPLES:
         count = len(rows) - MAX_EXAMPLES
-        print_message(f"         and {count} more rows with a cell that was left out")
+        print_message(f"         and {count} more rows with a note")
 
 
 def _understood_columns(csv: ReadCsv) -> list[str]:

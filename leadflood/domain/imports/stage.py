@@ -20,6 +20,7 @@ from leadflood.domain.imports.repository import (
 )
 from leadflood.domain.imports.repository.imports import LockedImport
 from leadflood.domain.imports.repository.progress import Progress, UndoProgress
+from leadflood.domain.imports.rules.row_notes import add_notes, count_notes
 from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.schemas.events import (
     ImportAdvanced,
@@ -134,13 +135,18 @@ class ImportStage(Stage[Task, Part, ParsedPart]):
     async def _import(self, tx: Tx, locked: LockedImport, part: ParsedPart) -> Sequence[Event]:
         import_id = locked.view.id
         result = await self._write_leads(tx, import_id, part)
-        results = [*result.results, *_reject_bad(part.rows)]
+        good = [row for row in part.rows if isinstance(row, ImportRow)]
+        results = [*add_notes(result.results, good), *_reject_bad(part.rows)]
         if results:
             await row_table.record_results(tx, import_id, results)
         position = part.rows[-1].number if part.rows else locked.position
         is_last = len(part.rows) < PART_ROWS
         progress = Progress(
-            import_id=import_id, position=position, results=results, is_last=is_last
+            import_id=import_id,
+            position=position,
+            results=results,
+            notes=count_notes(locked.notes, good),
+            is_last=is_last,
         )
         counts = await progress_table.advance_import(tx, progress, self._clock.now())
         has_enrichment = part.plan is not None and part.plan.enrich

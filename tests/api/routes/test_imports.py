@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from statistics import median
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -26,6 +27,7 @@ from tests.support.db import TestServer, cloned_database
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("icp_id")]
 CSV = {"Content-Type": "text/csv"}
+DATA = Path(__file__).parents[2] / "domain" / "imports" / "data"
 FINAL_STATES = {"completed", "failed", "undone"}
 HASHES = Query(
     "hashes",
@@ -861,3 +863,27 @@ async def test_cells_of_which_only_the_beginning_is_kept_are_told(api: Client) -
     assert view["warnings"] == [
         "1 cells are longer than 4,000 characters: only so many of each are kept"
     ]
+
+
+async def test_cells_that_are_not_understood_are_told_per_row_and_counted(api: Client) -> None:
+    text = (DATA / "k08_dropped_cells.csv").read_text().replace("t0.com", f"{unique_tag()}.com")
+    text = (
+        text.replace("GBR", "Gondor")
+        .replace("Slovak Republic", "Mordor")
+        .replace("Congo", "Narnia")
+    )
+
+    completed = await import_file(api, text.encode(), enrich=False)
+
+    noted = {row["number"]: row["notes"] for row in await list_rows(api, completed) if row["notes"]}
+    summary = next(each for each in completed["notes"] if each["field"] == "country")
+    faulty = await api.get(f"/v1/imports/{completed['id']}/bad-rows.csv?notes=true")
+    assert set(noted) == {14, 15, 16}
+    assert "country: 'Gondor' is not understood" in noted[14]
+    assert summary["text"] == (
+        "country: 3 of 15 not understood, such as 'Gondor', 'Mordor', 'Narnia'"
+    )
+    assert (summary["columns"], summary["of"]) == (["Country"], 15)
+    lines = faulty.body.decode().splitlines()
+    assert [int(line.partition(",")[0]) for line in lines[1:]] == sorted(noted)
+    assert "'Gondor' is not understood" in lines[1]

@@ -7,8 +7,10 @@ from uuid import UUID
 import msgspec
 
 from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
+from leadflood.domain.imports.rules.row_notes import summarize_notes
 from leadflood.domain.imports.schemas.columns import Column, FileColumns, Subject
 from leadflood.domain.imports.schemas.mappings import ImportMapping, ImportPlan
+from leadflood.domain.imports.schemas.notes import NoteCount
 from leadflood.domain.imports.schemas.rows import ReadCsv
 from leadflood.domain.imports.schemas.views import (
     ImportCounts,
@@ -24,6 +26,7 @@ from leadflood.engine.text import make_storable
 SQL = load_queries(__file__)
 
 _decode_columns = msgspec.json.Decoder(tuple[Column, ...]).decode
+_decode_notes = msgspec.json.Decoder(tuple[NoteCount, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -61,13 +64,14 @@ class LockedImport(msgspec.Struct, frozen=True, kw_only=True):
     """An import that is locked until the end of the transaction.
 
     `checked` None: it is not mapped yet. `position` is the line of the last row that is done.
-    `undo_visibility`: the leads that its undo may change.
+    `undo_visibility`: the leads that its undo may change. `notes`: those of the rows that are done.
     """
 
     view: ImportView
     checked: CheckedMapping | None
     position: int
     undo_visibility: Visibility = EVERYTHING
+    notes: tuple[NoteCount, ...] = ()
 
 
 async def add_import(tx: Tx, new: NewImport, file: ReadCsv, now: datetime) -> bool:
@@ -145,6 +149,7 @@ async def lock_import(
         checked=_checked(row),
         position=row["place"],
         undo_visibility=Visibility(row["undo_owner"]),
+        notes=_decode_notes(row["notes"]),
     )
 
 
@@ -244,6 +249,8 @@ _COPIED = (
 
 def _view(row: Row) -> ImportView:
     checked = _checked(row)
+    columns = _decode_columns(row["mapping"])
+    guesses = tuple(column.guess for column in columns)
     row_count = row["good_count"] + row["bad_count"]
     counts = _counts(row, row_count)
     done_count = row_count - counts.waiting
@@ -252,12 +259,15 @@ def _view(row: Row) -> ImportView:
         id=row["run_id"],
         state=ImportState(row["state"]),
         sha256=row["sha256"].hex(),
-        columns=_decode_columns(row["mapping"]),
+        columns=columns,
         subject=Subject(row["subject"]),
         warnings=tuple(row["warnings"]),
         row_count=row_count,
         counts=counts,
         progress=round(done_count / row_count, 4) if row_count else 1.0,
+        notes=summarize_notes(
+            _decode_notes(row["notes"]), columns, checked.plan.fields if checked else guesses
+        ),
         mapping=None if checked is None else checked.mapping,
         run_id=None if row["started_at"] is None else row["run_id"],
     )

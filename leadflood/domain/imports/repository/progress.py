@@ -8,6 +8,7 @@ import msgspec
 
 from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.imports.repository.imports import CheckedMapping
+from leadflood.domain.imports.schemas.notes import NoteCount
 from leadflood.domain.imports.schemas.rows import RowResult, RowState
 from leadflood.engine.db.sql import load_queries
 from leadflood.engine.db.tx import Reader, Tx
@@ -18,11 +19,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an import is after a part of it, which ended in `results`."""
+    """How far an import is after a part of it, which ended in `results`.
+
+    `notes` are those of all parts so far.
+    """
 
     import_id: UUID
     position: int
     results: Sequence[RowResult]
+    notes: Sequence[NoteCount]
     is_last: bool
 
 
@@ -66,6 +71,7 @@ async def advance_import(tx: Tx, progress: Progress, now: datetime) -> tuple[int
         skipped=outcomes.count(RowState.SKIPPED),
         duplicate=outcomes.count(RowState.DUPLICATE),
         bad=outcomes.count(RowState.BAD),
+        notes=_encode(progress.notes).decode(),
         is_last=progress.is_last,
         now=now,
     )

@@ -16,18 +16,19 @@ RETURNING run_id;
 -- Rows whose outcome is known at once.
 INSERT INTO import_row (
     run_id, number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags,
-    merged
+    merged, notes
 )
 SELECT
     :run_id::uuid, number, raw, outcome, lead_id, reason, company_id, made_company,
     string_to_array(new_keys, chr(30)), string_to_array(new_tags, chr(30)),
-    string_to_array(merged, chr(30))::uuid[]
+    string_to_array(merged, chr(30))::uuid[], string_to_array(notes, chr(30))
 FROM unnest(
     :numbers::int[], :raws::text[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[],
     :company_ids::uuid[], :made_companies::bool[], :new_keys::text[], :new_tags::text[],
-    :merged::text[]
+    :merged::text[], :notes::text[]
 ) AS ended (
-    number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged
+    number, raw, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged,
+    notes
 )
 ON CONFLICT (run_id, number) DO NOTHING;
 
@@ -38,12 +39,13 @@ UPDATE import_row SET
     company_id = ended.company_id, made_company = ended.made_company,
     new_keys = string_to_array(ended.new_keys, chr(30)),
     new_tags = string_to_array(ended.new_tags, chr(30)),
-    merged = string_to_array(ended.merged, chr(30))::uuid[]
+    merged = string_to_array(ended.merged, chr(30))::uuid[],
+    notes = string_to_array(ended.notes, chr(30))
 FROM unnest(
     :numbers::int[], :outcomes::text[], :lead_ids::uuid[], :reasons::text[], :company_ids::uuid[],
-    :made_companies::bool[], :new_keys::text[], :new_tags::text[], :merged::text[]
+    :made_companies::bool[], :new_keys::text[], :new_tags::text[], :merged::text[], :notes::text[]
 ) AS ended (
-    number, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged
+    number, outcome, lead_id, reason, company_id, made_company, new_keys, new_tags, merged, notes
 )
 WHERE import_row.run_id = :run_id::uuid AND import_row.number = ended.number;
 
@@ -95,7 +97,7 @@ WHERE run_id = :id::uuid;
 SELECT
     run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, subject, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
-    undone_count, kept_count, is_undoable, plan, icp_id, owner, made_by, code, created_at,
+    undone_count, kept_count, is_undoable, notes, plan, icp_id, owner, made_by, code, created_at,
     started_at, ended_at, job_id, undo_job_id
 FROM import
 WHERE run_id = ANY(:ids::uuid[]) AND (:owner::text IS NULL OR owner = :owner::text);
@@ -105,7 +107,7 @@ WHERE run_id = ANY(:ids::uuid[]) AND (:owner::text IS NULL OR owner = :owner::te
 SELECT
     run_id, version, state, name, sha256, byte_count, encoding, delimiter, mapping, subject, warnings,
     good_count, bad_count, created_count, updated_count, skipped_count, duplicate_count,
-    undone_count, kept_count, is_undoable, plan, icp_id, owner, made_by, code, created_at,
+    undone_count, kept_count, is_undoable, notes, plan, icp_id, owner, made_by, code, created_at,
     started_at, ended_at, job_id, undo_job_id, undo_owner, place
 FROM import
 WHERE run_id = :id::uuid AND (:owner::text IS NULL OR owner = :owner::text)
@@ -165,7 +167,7 @@ UPDATE import SET
     good_count = good_count - :bad::int, bad_count = bad_count + :bad::int,
     state = CASE WHEN :is_last::bool THEN 'completed' ELSE 'running' END, code = NULL,
     ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz END,
-    version = version + 1
+    notes = :notes::text, version = version + 1
 WHERE run_id = :id::uuid
 RETURNING created_count + updated_count + skipped_count + duplicate_count + bad_count AS done_count,
     good_count + bad_count AS row_count;
@@ -189,14 +191,20 @@ ORDER BY number LIMIT :limit::int;
 
 -- name: list_rows
 -- Rows in the order of the file; of one outcome, or those that wait, or all.
-SELECT number, outcome, lead_id, reason, raw FROM import_row
+SELECT number, outcome, lead_id, reason, notes, raw FROM import_row
 WHERE run_id = :run_id::uuid AND number > :after::int
 ORDER BY number LIMIT :limit::int;
 
 -- name: list_rows_of
 -- Rows that ended one way, in the order of the file.
-SELECT number, outcome, lead_id, reason, raw FROM import_row
+SELECT number, outcome, lead_id, reason, notes, raw FROM import_row
 WHERE run_id = :run_id::uuid AND outcome = :outcome::text AND number > :after::int
+ORDER BY number LIMIT :limit::int;
+
+-- name: list_faulty_rows
+-- Rows that cannot be used, or some of whose cells have a note.
+SELECT number, outcome, lead_id, reason, notes, raw FROM import_row
+WHERE run_id = :run_id::uuid AND number > :after::int AND (outcome = 'bad' OR notes <> '{}')
 ORDER BY number LIMIT :limit::int;
 
 -- name: find_owners

@@ -125,6 +125,17 @@ async def list_rows(
     return [_view(row) for row in rows]
 
 
+async def list_bad_rows(db: Reader, import_id: UUID, after: int, limit: int) -> list[RowView]:
+    """List the next rows that cannot be used."""
+    return await list_rows(db, import_id, RowState.BAD, after, limit)
+
+
+async def list_faulty_rows(db: Reader, import_id: UUID, after: int, limit: int) -> list[RowView]:
+    """List the next rows that cannot be used, or some of whose cells have a note."""
+    page = {"run_id": import_id, "after": after, "limit": limit}
+    return [_view(row) for row in await db.fetch(SQL.list_faulty_rows, **page)]
+
+
 async def list_rows_to_undo(db: Reader, import_id: UUID, after: int, limit: int) -> list[UndoRow]:
     """List the next rows that brought something."""
     rows = await db.fetch(SQL.list_rows_to_undo, run_id=import_id, after=after, limit=limit)
@@ -199,6 +210,7 @@ def _columns_of(results: Sequence[RowResult]) -> dict[str, object]:
         ],
         "new_tags": [_join(result.new_tags) for result in results],
         "merged": [_join(map(str, result.merged)) for result in results],
+        "notes": [_join(map(make_storable, result.notes)) for result in results],
     }
 
 
@@ -213,4 +225,5 @@ def _view(row: Row) -> RowView:
         lead_id=row["lead_id"],
         reason=row["reason"],
         cells=_decode_cells(row["raw"]),
+        notes=tuple(row["notes"]),
     )

@@ -6,6 +6,7 @@ import io
 from leadflood.domain.imports.rules.csv_reader import open_csv
 from leadflood.domain.imports.rules.file_columns import describe_columns
 from leadflood.domain.imports.rules.mapping_check import map_columns, order_columns
+from leadflood.domain.imports.rules.row_notes import count_notes, summarize_notes
 from leadflood.domain.imports.rules.row_parser import parse_row
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, ColumnChoice
@@ -38,6 +39,7 @@ def read_csv(raw: bytes, choice: ColumnChoice = _AS_GUESSED) -> ReadCsv:
         columns=described.columns,
         fields=fields,
         subject=choice.subject or described.subject,
+        notes=summarize_notes(count_notes((), rows), described.columns, fields),
         warnings=(*file.format.warnings, *described.warnings),
         encoding=file.format.encoding,
         delimiter=file.format.delimiter,

@@ -9,6 +9,7 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.column_fields import ColumnField
 from leadflood.domain.imports.schemas.columns import Column, Subject
+from leadflood.domain.imports.schemas.notes import NoteSummary
 from leadflood.domain.leads.schemas.identity import IdentityKey
 
 
@@ -73,6 +74,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     - `company_id`, `made_company`: the company that it names, and whether it was the first.
     - `new_keys`, `new_tags`: what a known lead got by it.
     - `merged`: the leads that turned out to be the same by it.
+    - `notes`: what was not understood of its cells, or changed.
     """
 
     number: int
@@ -84,6 +86,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     new_keys: tuple[IdentityKey, ...] = ()
     new_tags: tuple[str, ...] = ()
     merged: tuple[UUID, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class LeadOwner(msgspec.Struct, frozen=True):
@@ -94,13 +97,17 @@ class LeadOwner(msgspec.Struct, frozen=True):
 
 
 class RowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A row: the line it starts on, its cells, what became of it, and why where that needs one."""
+    """A row: the line it starts on, its cells, what became of it, and why where that needs one.
+
+    `notes` name the cells that were not understood, or changed, each by its field.
+    """
 
     number: int
     state: RowState
     lead_id: UUID | None
     reason: str | None
     cells: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +121,7 @@ class ReadCsv(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[Column, ...]
     fields: tuple[ColumnField | None, ...]
     subject: Subject
+    notes: tuple[NoteSummary, ...]
     warnings: tuple[str, ...]
     encoding: str
     delimiter: str

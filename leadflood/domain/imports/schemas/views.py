@@ -10,6 +10,7 @@ import msgspec
 from leadflood.contracts.values import FieldName
 from leadflood.domain.imports.schemas.columns import Column, Subject
 from leadflood.domain.imports.schemas.mappings import ImportMapping
+from leadflood.domain.imports.schemas.notes import NoteSummary
 from leadflood.domain.imports.schemas.rows import RowState, RowView
 
 
@@ -59,6 +60,7 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An import as it stands. Its run, once started, has its id.
 
     `subject` is what its rows are as guessed: a mapping may say otherwise.
+    `notes`: what was not understood of the cells of the rows that are in, or changed, by column.
     `mapping` null: none was given yet. `progress` is the part of the rows that have their end.
     `code` null: it has not failed.
     """
@@ -76,6 +78,7 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     warnings: tuple[str, ...]
     row_count: int
     counts: ImportCounts
+    notes: tuple[NoteSummary, ...]
     progress: float
     is_undoable: bool
     mapping: ImportMapping | None

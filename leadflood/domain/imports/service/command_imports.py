@@ -10,6 +10,7 @@ from leadflood.domain.imports.repository import (
     rows as row_table,
 )
 from leadflood.domain.imports.repository.progress import Progress
+from leadflood.domain.imports.rules.row_notes import add_notes, count_notes
 from leadflood.domain.imports.rules.whole_file import read_csv
 from leadflood.domain.imports.schemas.columns import ColumnChoice
 from leadflood.domain.imports.schemas.mappings import ImportPlan
@@ -68,11 +69,13 @@ class CommandImports:
         now = self._clock.now()
         plan = ImportPlan(fields=())
         outcome = await self._leads.write_rows(tx, new.run_id, plan, fresh, now)
-        await row_table.add_rows(tx, new.run_id, fresh, outcome.results)
+        results = add_notes(outcome.results, fresh)
+        await row_table.add_rows(tx, new.run_id, fresh, results)
         progress = Progress(
             import_id=new.run_id,
             position=fresh[-1].number,
-            results=outcome.results,
+            results=results,
+            notes=count_notes(locked.notes, fresh),
             is_last=False,
         )
         await progress_table.advance_import(tx, progress, now)

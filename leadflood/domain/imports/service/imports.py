@@ -1,9 +1,10 @@
 """Imports: list them, map their columns, start them, undo them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from leadflood.contracts.csv_safety import write_csv
 from leadflood.contracts.values import SendsPolicy
@@ -91,18 +92,24 @@ class ImportService:
         await get_import(self._db, import_id, visibility)
         return await rows.list_rows(self._db, import_id, state, after, limit)
 
-    async def write_bad_rows(self, import_id: UUID, visibility: Visibility) -> bytes:
-        """Return the bad rows as CSV, each with its line and its reason. Raises: NotFound."""
+    async def write_bad_rows(
+        self, import_id: UUID, visibility: Visibility, *, has_noted: bool = False
+    ) -> bytes:
+        """Return the bad rows as CSV, each with its line and its reason. Raises: NotFound.
+
+        `has_noted`: with them the rows that are in, but for some cells: their notes are the reason.
+        """
         view = await get_import(self._db, import_id, visibility)
         headers = ["line", "reason", *(column.header for column in view.columns)]
-        parts = [write_csv(batch) async for batch in self._bad_rows(import_id)]
-        return write_csv([headers]) + b"".join(parts)
-
-    async def _bad_rows(self, import_id: UUID) -> AsyncIterator[Sequence[Sequence[str]]]:
-        after = 0
-        while batch := await rows.list_rows(self._db, import_id, RowState.BAD, after, BATCH_ROWS):
-            yield [[str(row.number), row.reason or "", *row.cells] for row in batch]
+        list_batch = rows.list_faulty_rows if has_noted else rows.list_bad_rows
+        parts, after = [write_csv([headers])], 0
+        while batch := await list_batch(self._db, import_id, after, BATCH_ROWS):
+            lines = [
+                [str(row.number), row.reason or "; ".join(row.notes), *row.cells] for row in batch
+            ]
+            parts.append(await to_thread.run_sync(write_csv, lines))
             after = batch[-1].number
+        return b"".join(parts)
 
     async def change_mapping(
         self,
