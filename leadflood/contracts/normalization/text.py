@@ -8,6 +8,10 @@ from leadflood.engine.text import one_line
 
 MAX_TEXT = 4_000
 _SPACES = re.compile(r"\s+")
+_BASE_LETTERS = str.maketrans(
+    dict(zip("øłđðħıŋŧĸ", "olddhintk", strict=True)) | {"þ": "th", "æ": "ae", "œ": "oe"}
+)
+"""Letters that Unicode does not take apart into a base and an accent."""
 
 
 def clean_text(text: str) -> str:
@@ -20,6 +24,6 @@ def clean_text(text: str) -> str:
 @lru_cache(maxsize=8192)
 def name_key(name: str) -> str:
     """Fold a person's name: no case, no accents, no punctuation, single spaces."""
-    folded = unicodedata.normalize("NFKD", clean_text(name)).casefold()
+    folded = unicodedata.normalize("NFKD", clean_text(name)).casefold().translate(_BASE_LETTERS)
     letters = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
     return _SPACES.sub(" ", letters).strip()

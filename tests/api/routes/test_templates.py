@@ -62,6 +62,8 @@ async def test_a_new_version_takes_the_place_of_the_older_one_and_both_are_kept(
         ({"body": "Hi\n{{ first_name"}, "body", "line 2"),
         ({"subject": "Hi {{ frist_name }}"}, "subject", "'frist_name'"),
         ({"body": "{{ first_name|nothing }}"}, "body", "'nothing'"),
+        ({"body": "Dear {{ first_name }},"}, "body", "first_name is not known"),
+        ({"subject": "{{ full_name }}, a word"}, "subject", "full_name is not known"),
         ({"subject": " "}, "subject", "write a text"),
         ({**WHATSAPP, "whatsappTemplateId": ""}, "whatsappTemplateId", "name the template"),
         ({**WHATSAPP, "placeholders": ["a"]}, "parameters", "one text for each"),
@@ -92,7 +94,7 @@ async def test_what_is_wrong_names_the_place_in_the_template(
 
 async def test_a_preview_is_filled_and_checked_as_a_draft_is(api: Client, world: World) -> None:
     lead_id = str(await world.lead(email=f"{uuid4().hex}@acme.example", title=""))
-    link = a_text(body="Look at https://elsewhere.example, {{ first_name }}")
+    link = a_text(body="Look at https://elsewhere.example, {{ offer }}")
 
     sample = await preview(api, a_text())
     of_lead = await preview(api, a_text(), leadId=lead_id, offer="We plan routes.")

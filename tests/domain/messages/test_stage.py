@@ -1,5 +1,5 @@
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -114,26 +114,47 @@ async def test_who_decides_depends_on_the_run_and_on_autopilot(world: World) -> 
 async def test_what_is_missing_is_told_and_nothing_can_be_queued(world: World) -> None:
     run_id, icp_id = await world.run(), await world.icp()
     poor = [
-        await world.lead(email="a@acme.example", full_name="", first_name="", title="A"),
         await world.lead(email="b@acme.example", full_name="Ada C", email_status="catch_all"),
         await world.lead(email="c@acme.example", full_name="Ada D", company_name=""),
-        await world.lead(email="d@acme.example", full_name="Ada E", first_name="{{ x }}"),
     ]
 
     await world.drafted(poor, run_id, icp_id)
-    blank_offer = await world.drafted(poor[2:3], await world.run(), await world.icp(offer=" "))
+    blank_offer = await world.drafted(poor[1:], await world.run(), await world.icp(offer=" "))
 
     messages = await world.messages.list()
     reasons = {message.lead_id: message.reason for message in messages[1:]}
     assert [reasons[lead_id] for lead_id in poor] == [
-        "value:first_name",
         "email.not_verified:catch_all",
         "value:company_name",
-        "value:first_name",
     ]
     assert {message.state for message in messages} == {MessageState.NEEDS_DATA}
     assert [type(event) for event in blank_offer] == [MessageDrafted]
     assert await counted(world, "intent") == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "greeting"),
+    [
+        ({"first_name": "", "full_name": ""}, "Hi,"),
+        ({"first_name": "N/A", "full_name": ""}, "Hi,"),
+        ({"first_name": "JT", "full_name": "JT Po"}, "Hi,"),
+        ({"first_name": "{{ x }}", "full_name": "Sales Team"}, "Hi,"),
+        ({"first_name": "", "full_name": "Ada Berg"}, "Hi Ada,"),
+        ({"first_name": "", "full_name": "BERG, ADA"}, "Hi Ada,"),
+        ({"first_name": "DR. ADA", "full_name": ""}, "Hi Ada,"),
+    ],
+)
+async def test_nobody_is_greeted_by_what_is_no_first_name(
+    world: World, values: dict[str, str], greeting: str
+) -> None:
+    run_id, icp_id = await world.run(), await world.icp()
+    lead_id = await world.lead(email=f"{uuid4().hex}@acme.example", **values)
+
+    await world.drafted([lead_id], run_id, icp_id)
+
+    messages = {message.lead_id: message for message in await world.messages.list()}
+    assert messages[lead_id].reason == ""
+    assert messages[lead_id].body.splitlines()[0] == greeting
 
 
 async def test_stale_facts_are_not_used(world: World) -> None:

@@ -14,7 +14,10 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.normalization.companies import company_words
 from leadflood.contracts.normalization.countries import country_name
+from leadflood.contracts.normalization.greetings import greeting_name, write_name
+from leadflood.contracts.normalization.names import is_name
 from leadflood.contracts.ports.text import NumberedFact
 from leadflood.contracts.values import FieldName
 from leadflood.domain.drafting.rules.vocabulary import INSTRUCTION_WORDS, SENTENCE_WORDS
@@ -63,6 +66,7 @@ _SHAPES = {
 """The fields a message may speak of, in the order of their numbers."""
 FACT_FIELDS = tuple(_SHAPES)
 
+_NAMES = (FieldName.LAST_NAME, FieldName.FULL_NAME)
 _COUNTRIES = (FieldName.COUNTRY, FieldName.COMPANY_COUNTRY)
 _MAX_LISTED = 5
 _WORDS_OF_A_SENTENCE = 2
@@ -78,10 +82,10 @@ def number_facts(
     oldest = now - timedelta(days=max_age_days)
     facts: list[ProvenFact] = []
     for field in _SHAPES:
-        value = values.get(field)
+        value = _value_of(field, values)
         if value is None or value.observed_at < oldest:
             continue
-        text = _format(field, value.value)
+        text = _format(field, value.value, values)
         if text is not None:
             facts.append(
                 ProvenFact(
@@ -110,17 +114,43 @@ def is_safe(text: str) -> bool:
     return count < _WORDS_OF_A_SENTENCE and INSTRUCTION_WORDS.isdisjoint(words)
 
 
-def _format(field: FieldName, value: Scalar) -> str | None:
+def _value_of(field: FieldName, values: Mapping[FieldName, ProvenValue]) -> ProvenValue | None:
+    """Return the value that a fact rests on: the name to greet by may be read off the whole one."""
+    value = values.get(field)
+    if field is FieldName.FIRST_NAME and (value is None or not _greeting(values, full="")):
+        return values.get(FieldName.FULL_NAME)
+    return value
+
+
+def _format(field: FieldName, value: Scalar, values: Mapping[FieldName, ProvenValue]) -> str | None:
+    """Return a value as a message says it; None: it says nothing that a message may repeat."""
+    text = _words_of(field, value)
+    if field is FieldName.FIRST_NAME:
+        text = _greeting(values, full=text)
+    elif field in _NAMES:
+        text = write_name(text) if is_name(text) else ""
+    elif field is FieldName.COMPANY_NAME:
+        text = company_words(text)
     shape = _SHAPES[field]
+    fits = len(text) <= shape.characters and len(text.split()) <= shape.words
+    return text if fits and is_safe(text) else None
+
+
+def _greeting(values: Mapping[FieldName, ProvenValue], full: str) -> str:
+    first, last = (
+        _clean(value.value) if (value := values.get(field)) and isinstance(value.value, str) else ""
+        for field in (FieldName.FIRST_NAME, FieldName.LAST_NAME)
+    )
+    return greeting_name(first, last, full) or ""
+
+
+def _words_of(field: FieldName, value: Scalar) -> str:
     if isinstance(value, tuple):
         fitting = [text for text in map(_clean, value) if is_safe(text)][:_MAX_LISTED]
         text = ", ".join(fitting)
     else:
         text = _clean(value)
-    if field in _COUNTRIES:
-        text = country_name(text) or text
-    fits = len(text) <= shape.characters and len(text.split()) <= shape.words
-    return text if fits and is_safe(text) else None
+    return country_name(text) or text if field in _COUNTRIES else text
 
 
 def _clean(value: str | float) -> str:

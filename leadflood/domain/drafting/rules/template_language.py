@@ -12,6 +12,7 @@ from jinja2 import StrictUndefined, Template as Compiled, TemplateError, Templat
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from leadflood.domain.drafting.rules.nameless_greetings import make_names_optional
 from leadflood.engine.text import hidden_signs, is_storable
 
 FILTERS = frozenset({"capitalize", "default", "lower", "title", "trim", "upper"})
@@ -40,8 +41,7 @@ class RefusedTemplate(TemplateError):
 @lru_cache(maxsize=KEPT)
 def compile_text(source: str) -> Compiled:
     """Compile a text; the last ones are kept. Raises: RefusedTemplate."""
-    parse_text(source)
-    return _ENVIRONMENT.from_string(source)
+    return _ENVIRONMENT.from_string(parse_text(source))
 
 
 def list_names(source: str) -> set[str]:
@@ -50,7 +50,10 @@ def list_names(source: str) -> set[str]:
 
 
 def parse_text(source: str) -> nodes.Template:
-    """Parse a text and check that it stays within the language. Raises: RefusedTemplate."""
+    """Parse a text and check that it stays within the language. Raises: RefusedTemplate.
+
+    A name behind a greeting falls away where it is not known.
+    """
     if not is_storable(source):
         raise RefusedTemplate("take out the characters that cannot be stored, such as NUL")
     if signs := hidden_signs(source):
@@ -66,7 +69,7 @@ def parse_text(source: str) -> nodes.Template:
         raise RefusedTemplate(f"line {error.lineno}: mend the template: {error.message}") from error
     except (RecursionError, OverflowError, ValueError) as error:
         raise RefusedTemplate("mend the template: it is nested too deep") from error
-    return parsed
+    return make_names_optional(parsed)
 
 
 def _tag_lengths(source: str) -> Iterator[int]:

@@ -14,17 +14,23 @@ from leadflood.contracts.ports.text import Draft, DraftRequest
 from leadflood.contracts.values import Channel
 from leadflood.domain.drafting.rules.citations import find_claims
 from leadflood.domain.drafting.rules.facts import FACT_FIELDS
+from leadflood.domain.drafting.rules.nameless_greetings import NAMES
 from leadflood.domain.drafting.rules.template_language import (
     RefusedTemplate,
     compile_text,
     list_names,
 )
+from leadflood.domain.drafting.rules.template_needs import find_needed
 from leadflood.domain.drafting.schemas import Settings, Template
 from leadflood.engine.errors import FieldProblem
 from leadflood.engine.text import is_one_line
 
 MERGE_FIELDS = frozenset({field.value for field in FACT_FIELDS} | {"offer", "sender_name"})
 """Facts that a template may name; a fact that a lead lacks is an error only where it is used."""
+_NAMELESS = (
+    "say what stands where {name} is not known: write {{{{ {name} | default('there') }}}}, or "
+    "{{% if {name} is defined %}}Hi {{{{ {name} }}}}{{% else %}}Hello{{% endif %}}"
+)
 DRAFTED = frozenset({Channel.EMAIL, Channel.WHATSAPP})
 """The channels that drafts are written for."""
 _QUOTED_NAME = re.compile(r"'([\w.]+)'")
@@ -111,6 +117,8 @@ def _check_text(path: str, text: str) -> Iterator[FieldProblem]:
     except RefusedTemplate as error:
         yield FieldProblem(path, str(error))
         return
+    for name in sorted(find_needed(text) & NAMES):
+        yield FieldProblem(path, _NAMELESS.format(name=name))
     for name in sorted(unknown):
         names = ", ".join(sorted(MERGE_FIELDS))
         yield FieldProblem(path, f"there is no merge field {name!r}: use one of {names}")
@@ -197,6 +205,15 @@ def default_template(channel: Channel, settings: Settings) -> Template | None:
             whatsapp_template_id=settings.whatsapp_template_id,
             placeholders=placeholders,
             parameters=settings.whatsapp_parameters
-            or tuple(f"{{{{ {name} }}}}" for name in placeholders),
+            or tuple(_placeholder(name, settings.language) for name in placeholders),
         )
     return None
+
+
+def _placeholder(name: str, language: str) -> str:
+    """Return the text of a placeholder; where a name is not known, a word or the company's name."""
+    if name not in NAMES:
+        return f"{{{{ {name} }}}}"
+    is_english = language.startswith("en") and name == "first_name"
+    stand_in = "'there'" if is_english else "company_name"
+    return f"{{{{ {name} | default({stand_in}) }}}}"

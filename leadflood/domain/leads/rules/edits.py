@@ -8,6 +8,7 @@ import msgspec
 from leadflood.contracts.found_values import FoundValue, Scalar
 from leadflood.contracts.normalization.cells import read_value
 from leadflood.contracts.normalization.fields import field_of
+from leadflood.contracts.normalization.names import read_name
 from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.rules.field_forms import EXPECTED, find_region
 from leadflood.domain.leads.rules.identity import identity_keys
@@ -48,12 +49,27 @@ class FieldEdits(msgspec.Struct, frozen=True, kw_only=True):
         return FieldName.COMPANY_DOMAIN in self.emptied
 
     def with_name(self, profile: LeadProfile) -> "FieldEdits":
-        """Recompute the full name when a part of it is corrected."""
+        """Recompute the full name when a part of it is corrected, and the parts with the whole."""
+        if FieldName.FULL_NAME in self.values and not self.fields & set(_NAME_PARTS):
+            return self._with_parts(profile)
         if FieldName.FULL_NAME in self.fields or not self.values.keys() & set(_NAME_PARTS):
             return self
         parts = [self.values.get(part) or self._current(profile, part) for part in _NAME_PARTS]
         whole = " ".join(str(part) for part in parts if part)
         return msgspec.structs.replace(self, values={**self.values, FieldName.FULL_NAME: whole})
+
+    def _with_parts(self, profile: LeadProfile) -> "FieldEdits":
+        """Read the parts off a corrected name; those that it does not show are no longer known."""
+        name = read_name(str(self.values[FieldName.FULL_NAME]))
+        parts = dict(zip(_NAME_PARTS, (name.first, name.last), strict=True))
+        return msgspec.structs.replace(
+            self,
+            values={**self.values, **{part: text for part, text in parts.items() if text}},
+            emptied=(
+                *self.emptied,
+                *(part for part, text in parts.items() if not text and profile.get(part)),
+            ),
+        )
 
     def _current(self, profile: LeadProfile, field: FieldName) -> Scalar | None:
         return None if field in self.emptied else profile.get(field)

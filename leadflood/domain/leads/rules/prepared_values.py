@@ -9,6 +9,7 @@ import msgspec
 
 from leadflood.contracts.found_values import FoundValue
 from leadflood.contracts.values import FieldName
+from leadflood.domain.leads.rules.name_parts import with_name_parts
 from leadflood.domain.leads.rules.provenance import (
     encode_value,
     evidence_bytes,
@@ -72,7 +73,7 @@ def prepare_values(
     normal = []
     domains: dict[_Evidence, str] = {}
     names: dict[_Evidence, str] = {}
-    for raw in values:
+    for raw in with_name_parts(values):
         pair = encode_value(raw)
         if pair is None:
             continue

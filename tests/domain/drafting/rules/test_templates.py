@@ -52,15 +52,17 @@ def test_the_default_text_is_filled_from_facts_and_keeps_the_limits() -> None:
     assert check_limits(REQUEST, drafted) == ()
 
 
-def test_an_unknown_title_is_left_out_but_a_name_is_needed() -> None:
+def test_an_unknown_title_and_an_unknown_name_are_left_out() -> None:
     without_title = msgspec.structs.replace(REQUEST, facts=(REQUEST.facts[0], REQUEST.facts[2]))
     without_name = msgspec.structs.replace(REQUEST, facts=REQUEST.facts[1:])
 
-    drafted, missing = draft(without_title), draft(without_name)
+    untitled, nameless = draft(without_title), draft(without_name)
 
-    assert isinstance(drafted, Draft)
-    assert "You work at Acme Freight." in drafted.body
-    assert missing == MissingValue("value:first_name")
+    assert isinstance(untitled, Draft)
+    assert isinstance(nameless, Draft)
+    assert "You work at Acme Freight." in untitled.body
+    assert untitled.body.startswith("Hi Ada,\n")
+    assert nameless.body.startswith("Hi,\n")
 
 
 @pytest.mark.parametrize("field", ["offer", "sender_name"])
@@ -107,6 +109,68 @@ def test_a_text_of_naughty_strings_is_checked_and_never_breaks() -> None:
             assert "text.placeholder" in faults
         if "<script" in text.casefold():
             assert "text.markup" in faults
+
+
+@pytest.mark.parametrize(
+    ("body", "named", "nameless"),
+    [
+        ("Hi {{ first_name }},", "Hi Ada,", "Hi,"),
+        ("Guten Tag, {{ first_name }}!", None, None),
+        ("Guten Tag {{ first_name }}!", "Guten Tag Ada!", "Guten Tag!"),
+        ("Bonjour {{ first_name }} {{ last_name }},", None, "Bonjour,"),
+        ("Good day,\nhello {{ first_name }}.", "Good day,\nhello Ada.", "Good day,\nhello."),
+        ("Dear {{ first_name | default('colleague') }},", "Dear Ada,", "Dear colleague,"),
+        (
+            "{% if first_name is defined %}Dear {{ first_name }}{% else %}Hello{% endif %},",
+            "Dear Ada,",
+            "Hello,",
+        ),
+        ("{{ first_name if first_name is defined else 'You' }}: hm", "Ada: hm", "You: hm"),
+        ("{% if not first_name is defined %}A{% else %}{{ first_name }}{% endif %}", "Ada", "A"),
+        ("Dear {{ first_name }},", None, None),
+        ("{{ first_name }}, a word", None, None),
+        ("Oh ship {{ first_name }}", None, None),
+        ("{% if title is defined %}Dear {{ first_name }}{% endif %}", None, None),
+        ("{{ first_name | trim | default('x') }}", None, None),
+        ("{% if first_name %}x{% endif %}", None, None),
+        ("Dear {{ full_name }},", None, None),
+    ],
+)
+def test_a_text_says_what_stands_where_no_name_is_known(
+    body: str, named: str | None, nameless: str | None
+) -> None:
+    template = msgspec.structs.replace(FIRST_TOUCH, body=body)
+    without_name = msgspec.structs.replace(REQUEST, facts=REQUEST.facts[1:])
+
+    problems = check_template(template)
+
+    assert bool(problems) == (nameless is None)
+    if nameless is not None:
+        assert draft(without_name, template).body == nameless  # type: ignore[union-attr]
+    if named is not None:
+        assert draft(REQUEST, template).body == named  # type: ignore[union-attr]
+    if problems:
+        assert (problems[0].path, "is not known" in problems[0].problem) == ("body", True)
+
+
+def test_every_built_in_text_has_a_nameless_form() -> None:
+    for language in ("en", "de"):
+        with_whatsapp = Settings(
+            language=language,
+            whatsapp_template_id="17",
+            whatsapp_placeholders=("first_name", "full_name", "offer"),
+        )
+        for channel in (Channel.EMAIL, Channel.WHATSAPP):
+            template = default_template(channel, with_whatsapp)
+            assert template is not None
+            assert check_template(template) == ()
+            request = msgspec.structs.replace(
+                REQUEST,
+                channel=channel,
+                placeholders=template.placeholders,
+                facts=REQUEST.facts[1:],
+            )
+            assert isinstance(draft(request, template), Draft)
 
 
 def test_the_parameters_of_whatsapp_come_from_the_settings() -> None:

@@ -36,6 +36,8 @@ async def test_a_lead_given_by_hand_is_found_with_its_evidence(database: Databas
     assert view.values == {
         FieldName.EMAIL: "ann@acme.example",
         FieldName.FULL_NAME: "Ann Lee",
+        FieldName.FIRST_NAME: "Ann",
+        FieldName.LAST_NAME: "Lee",
         FieldName.COMPANY_SIZE: 125,
         FieldName.COMPANY_DOMAIN: "acme.example",
     }
