@@ -552,7 +552,14 @@ async def test_a_preview_shows_the_outcomes_and_writes_nothing(
 
     view = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
 
-    assert view["counts"] == {"new": 1, "alreadyKnown": 1, "duplicateInFile": 1, "bad": 2}
+    assert view["counts"] == {
+        "new": 1,
+        "alreadyKnown": 1,
+        "updated": 1,
+        "skipped": 0,
+        "duplicateInFile": 1,
+        "bad": 2,
+    }
     assert [row["number"] for row in view["badRows"]] == [5, 6]
     assert view["badRows"][0]["reason"] == "'no address' is no e-mail address"
     assert [row["outcome"] for row in view["sample"]] == ["updated", "created", "duplicate"]
@@ -563,6 +570,56 @@ async def test_a_preview_shows_the_outcomes_and_writes_nothing(
         name: completed["counts"][name] for name in ("created", "updated", "duplicate", "bad")
     }
     assert counts == {"created": 1, "updated": 1, "duplicate": 1, "bad": 2}
+
+
+@pytest.mark.parametrize("on_duplicate", ["update", "skip"])
+async def test_a_preview_says_what_the_import_then_does(api: Client, on_duplicate: str) -> None:
+    tag = unique_tag()
+    known = [f"known@{tag}.example,,,,,,", f"gone@{tag}.example,linkedin.com/in/g{tag},,,,,"]
+    await import_file(api, rows(*known, f"part@{tag}.example,,,,,,"), enrich=False)
+    gone = await find_lead(api, f"gone@{tag}.example")
+    assert (await api.ask("DELETE", f"/v1/leads/{gone['id']}")).status < 300
+    lines = [
+        f"new@{tag}.example,,Bob,,,CEO,",
+        f"NEW@{tag}.example,,Bob B,,,,Rome",
+        f"known@{tag}.example,,Ann,,,,",
+        f"gone@{tag}.example,,,,,,",
+        f",linkedin.com/in/g{tag},,,,,",
+        f"a@{tag}.example,,,,,,",
+        f",linkedin.com/in/b{tag},,,,,",
+        f"a@{tag}.example,linkedin.com/in/b{tag},,,,,",
+        f"part@{tag}.example,linkedin.com/in/c{tag},,,,,",
+        f",linkedin.com/in/c{tag},,,,CFO,",
+        "nobody,,,,,,",
+    ]
+    staged = await upload(api, rows(*lines))
+    await set_mapping(api, staged, enrich=False, onDuplicate=on_duplicate)
+
+    preview = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+    again = (await api.post(f"/v1/imports/{staged['id']}/preview")).json
+    await api.post(f"/v1/imports/{staged['id']}/start")
+    completed = await wait_for_end(api, staged)
+
+    ends = {row["number"]: (row["state"], row["reason"]) for row in await list_rows(api, completed)}
+    told = {row["number"]: (row["outcome"], row["reason"]) for row in preview["sample"]}
+    told |= {row["number"]: ("bad", row["reason"]) for row in preview["badRows"]}
+    counts, expected = preview["counts"], completed["counts"]
+    assert again == preview
+    assert told == ends
+    assert (counts["new"], counts["updated"], counts["skipped"], counts["duplicateInFile"]) == (
+        expected["created"],
+        expected["updated"],
+        expected["skipped"],
+        expected["duplicate"],
+    )
+
+
+async def test_leads_that_are_only_stored_wait_for_nothing(api: Client) -> None:
+    tag = unique_tag()
+
+    await import_file(api, rows(f"a@{tag}.example,,,,,,"), enrich=False)
+
+    assert (await find_lead(api, f"a@{tag}.example"))["status"] == "new"
 
 
 async def test_known_leads_are_skipped_on_request(api: Client) -> None:
@@ -690,7 +747,14 @@ async def test_a_preview_does_not_tell_who_is_a_lead_of_somebody_else(api: Clien
     preview = await bob.post(f"/v1/imports/{upload.json['id']}/preview")
 
     assert [row["outcome"] for row in preview.json["sample"]] == ["created", "created"]
+    assert [row["leadId"] for row in preview.json["sample"]] == [None, None]
     assert preview.json["counts"]["bad"] == 0
+    assert preview.json["warnings"] == [
+        (
+            "a row whose person is a lead of somebody else is refused when the import runs:"
+            " a preview does not tell which"
+        )
+    ]
 
 
 @pytest.mark.usefixtures("own_leads_only")

@@ -33,13 +33,15 @@ IDENTIFYING_FIELDS = frozenset(
 _STRONG_FIELDS = frozenset({FieldName.EMAIL, FieldName.LINKEDIN_URL, FieldName.COMPANY_DOMAIN})
 
 
-def person_of(row: ImportRow, import_id: UUID, now: datetime) -> NewPerson:
-    """Return the person that a row names."""
+def person_of(
+    row: ImportRow, import_id: UUID, now: datetime, status: LeadStatus = LeadStatus.PROCESSING
+) -> NewPerson:
+    """Return the person that a row names; `status` is that of a new lead."""
     return NewPerson(
         source=CSV_SOURCE,
         values=values_of(row, import_id, now),
         keys=name_keys(row.values),
-        status=LeadStatus.PROCESSING,
+        status=status,
     )
 
 

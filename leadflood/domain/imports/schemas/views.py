@@ -96,26 +96,35 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How a row would be read; `notes` name the cells that are not understood."""
+    """How a row would be read, what would become of it, and why where that needs a reason.
+
+    `notes` name the cells that are not understood, or changed.
+    """
 
     number: int
     outcome: RowState
     lead_id: UUID | None
+    reason: str | None
     values: dict[FieldName, str | int | float | bool | tuple[str, ...]]
     notes: tuple[str, ...]
 
 
 class PreviewCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The expected outcome of the rows looked at."""
+    """The expected outcome of the rows looked at; `alreadyKnown` are `updated` and `skipped`."""
 
     new: int = 0
     already_known: int = 0
+    updated: int = 0
+    skipped: int = 0
     duplicate_in_file: int = 0
     bad: int = 0
 
 
 class ImportPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A dry run: nothing was written. `isSample`: only the first `lookedAt` rows were read."""
+    """A dry run: nothing was kept. `isSample`: only the first `lookedAt` rows were read.
+
+    `notes` count what was not understood of their cells; `warnings` say what it does not tell.
+    """
 
     row_count: int
     looked_at: int
@@ -123,3 +132,5 @@ class ImportPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     counts: PreviewCounts
     bad_rows: tuple[RowView, ...]
     sample: tuple[PreviewRow, ...]
+    notes: tuple[NoteSummary, ...]
+    warnings: tuple[str, ...]

@@ -1,35 +1,46 @@
-"""Previews of imports: a dry run over the staged rows that writes nothing."""
+"""Previews of imports: the rows are imported in a transaction that is rolled back.
 
-from collections.abc import Mapping, Sequence
+So a preview says what the import does, whatever decides about it. It holds the locks of its leads
+until then: it reads the first rows of a long file only.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from anyio import to_thread
 
-from leadflood.domain.auth.schemas.principals import Visibility
-from leadflood.domain.imports.repository import imports, lead_lookups, rows
-from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun, KeyedRow
+from leadflood.domain.imports.repository import imports, rows as row_table
+from leadflood.domain.imports.rules.dry_run import SHOWN_BAD_ROWS, DryRun
 from leadflood.domain.imports.rules.mapping_check import check_mapping
-from leadflood.domain.imports.rules.row_values import person_of
-from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping
+from leadflood.domain.imports.rules.row_parser import parse_row
+from leadflood.domain.imports.schemas.mappings import Importer, ImportMapping, ImportPlan
 from leadflood.domain.imports.schemas.records import Record
-from leadflood.domain.imports.schemas.rows import LeadOwner, RowState
+from leadflood.domain.imports.schemas.rows import BadRow, ImportRow, RowState
 from leadflood.domain.imports.schemas.views import ImportPreview
-from leadflood.domain.imports.service.lead_writer import keys_of
+from leadflood.domain.imports.service.lead_writer import LeadWriter
 from leadflood.domain.imports.service.lookup import get_import, require_not_started
-from leadflood.domain.leads.schemas.identity import IdentityKey
 from leadflood.engine.clock import Clock
-from leadflood.engine.db.tx import Reader
+from leadflood.engine.db.pool import Database
+from leadflood.engine.db.tx import Tx
+from leadflood.engine.ids import Ids
 
-BATCH_ROWS = 1_000
-MAX_ROWS = 20_000
-"""How many rows a preview reads; of a longer file it shows a sample."""
+PART_ROWS = 500
+MAX_ROWS = 2_000
+"""How many rows a preview imports: one or two seconds' work."""
+LOCK_SECONDS = 3.0
+
+
+class _RollBack(Exception):
+    """The end of a dry run: nothing of it stays."""
 
 
 class ImportPreviews:
     """The use case of previews."""
 
-    def __init__(self, db: Reader, clock: Clock) -> None:
+    def __init__(self, db: Database, ids: Ids, clock: Clock) -> None:
         self._db = db
+        self._leads = LeadWriter(ids)
         self._clock = clock
 
     async def preview(self, import_id: UUID, importer: Importer) -> ImportPreview:
@@ -40,29 +51,27 @@ class ImportPreviews:
         if plan is None:
             plan = check_mapping(view.columns, ImportMapping(), importer)
         dry_run = DryRun(plan)
-        await self._read_rows(import_id, dry_run, importer.visibility)
-        broken = await rows.list_rows(self._db, import_id, RowState.BAD, 0, SHOWN_BAD_ROWS)
+        with suppress(_RollBack):
+            async with self._db.transaction() as tx:
+                await tx.limit_lock_waits(LOCK_SECONDS)
+                await self._import(tx, import_id, plan, dry_run)
+                raise _RollBack
+        broken = await row_table.list_rows(self._db, import_id, RowState.BAD, 0, SHOWN_BAD_ROWS)
         return dry_run.summarize(view, broken)
 
-    async def _read_rows(self, import_id: UUID, dry_run: DryRun, visibility: Visibility) -> None:
-        after = 0
-        while dry_run.row_count < MAX_ROWS:
-            records = await rows.list_waiting(self._db, import_id, after, BATCH_ROWS)
+    async def _import(self, tx: Tx, import_id: UUID, plan: ImportPlan, dry_run: DryRun) -> None:
+        after, now = 0, self._clock.now()
+        for _ in range(MAX_ROWS // PART_ROWS):
+            records = await row_table.list_waiting(tx, import_id, after, PART_ROWS)
             if not records:
                 return
             after = records[-1].number
-            keyed = await to_thread.run_sync(self._parse, import_id, dry_run, records)
-            keys = {key for _, row_keys in keyed for key in row_keys}
-            owners = await lead_lookups.find_owners(self._db, keys)
-            dry_run.count(keyed, _visible(owners, visibility))
-
-    def _parse(self, import_id: UUID, dry_run: DryRun, records: Sequence[Record]) -> list[KeyedRow]:
-        now = self._clock.now()
-        return [(row, keys_of(person_of(row, import_id, now))) for row in dry_run.parse(records)]
+            parsed = await to_thread.run_sync(_parse, plan, records)
+            good = [row for row in parsed if isinstance(row, ImportRow)]
+            written = await self._leads.write_rows(tx, import_id, plan, good, now)
+            await row_table.record_results(tx, import_id, written.results)
+            dry_run.add(parsed, written.results)
 
 
-def _visible(
-    owners: Mapping[IdentityKey, LeadOwner], visibility: Visibility
-) -> dict[IdentityKey, LeadOwner]:
-    """Leave hidden leads out: a preview, which leaves no trace, does not tell who is a lead."""
-    return {key: lead for key, lead in owners.items() if visibility.allows(lead.owner)}
+def _parse(plan: ImportPlan, records: Sequence[Record]) -> list[ImportRow | BadRow]:
+    return [parse_row(record, plan.fields, plan.defaults, plan.order) for record in records]

@@ -18,6 +18,7 @@ from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
 from leadflood.domain.imports.schemas.rows import ImportRow, RowResult, RowState
 from leadflood.domain.leads.schemas.identity import IdentityKey, NewPerson, Upserted
+from leadflood.domain.leads.schemas.lead_states import LeadStatus
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.upserting import upsert
@@ -80,7 +81,8 @@ class LeadWriter:
         now: datetime,
     ) -> _Chunk:
         """Upsert until no lead that is hidden from the importer turns out to be touched."""
-        people = {row.number: person_of(row, import_id, now) for row in rows}
+        status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
+        people = {row.number: person_of(row, import_id, now, status) for row in rows}
         while True:
             rejected = await _reject_rows(tx, import_id, plan, people)
             accepted = [row for row in rows if row.number not in rejected]
