@@ -45,6 +45,7 @@ STATEMENTS = (
         duplicate_count integer NOT NULL DEFAULT 0,
         undone_count integer NOT NULL DEFAULT 0,
         kept_count integer NOT NULL DEFAULT 0,
+        hidden_count integer NOT NULL DEFAULT 0,
         is_undoable boolean NOT NULL DEFAULT false,
         started_at timestamptz,
         ended_at timestamptz,

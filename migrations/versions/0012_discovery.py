@@ -38,6 +38,7 @@ STATEMENTS = (
         updated_at timestamptz NOT NULL,
         ask_hash bytea,
         first_job_id uuid,
+        owner text,
         CONSTRAINT discovery_code_tells_an_end CHECK (
             CASE state WHEN 'FAILED' THEN code IS NOT NULL WHEN 'COMPLETED' THEN true
             ELSE code IS NULL END

@@ -4,7 +4,7 @@ Every route about one lead, taken from the routing table, is asked about a lead 
 """
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,8 +12,13 @@ import anyio
 import pytest
 from leadflood.api.routes import list_routes
 from leadflood.app import Node
+from leadflood.contracts.ports.people import PeoplePage
+from leadflood.domain.discovery.schemas import LeadDiscovered
+from leadflood.domain.imports.rules.row_outcomes import FOREIGN_LEAD, NOT_READ
+from leadflood.domain.imports.service import lead_writer
 from leadflood.domain.leads.service.hidden_leads import MOST_A_DAY
 
+from tests.api.routes.test_discovery_runs import a_person, commit_page
 from tests.api.routes.test_leads import a_lead
 from tests.api.test_access_matrix import REP, ROLES, ROUTES
 from tests.support.api import Client
@@ -265,6 +270,83 @@ async def test_a_rep_who_tries_many_people_is_told_no_more_who_is_a_lead(
     assert answers[-1].problem["code"] == "leads.hidden.too_many"
 
 
+async def test_imports_tell_a_rep_of_few_hidden_leads_a_day_and_then_read_no_further(
+    reps: tuple[Client, Client], icp_id: str, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_writer, "MOST_HIDDEN_ROWS", 2)
+    prober = await api.client_of(REP)
+    hidden = [a_lead(icp_id)["email"] for _ in range(3)]
+    for email in hidden:
+        await reps[0].post("/v1/leads", {**a_lead(icp_id), "email": email})
+    unknown = [f"{uuid4().hex}@new.example" for _ in range(4)]
+
+    first = await imported(prober, [unknown[0], hidden[0], unknown[1], hidden[1], unknown[2]])
+    second = await imported(prober, [unknown[3], hidden[2]])
+    of_all = await imported(api, [*hidden, *unknown])
+
+    assert first == [None, FOREIGN_LEAD, None, FOREIGN_LEAD, NOT_READ]
+    assert second == [NOT_READ, NOT_READ]
+    assert of_all == [None] * 7
+
+
+async def imported(client: Client, emails: Sequence[str]) -> list[str | None]:
+    """Import a file of addresses; return the reasons of its rows."""
+    raw = "\n".join(["email", *emails]).encode()
+    csv = {"Content-Type": "text/csv"}
+    path = f"/v1/imports/{(await client.post('/v1/imports', raw=raw, headers=csv)).json['id']}"
+    assert (await client.post(f"{path}/start")).status == 202
+    with anyio.fail_after(10):
+        while (await client.get(path)).json["state"] != "completed":
+            await anyio.lowlevel.checkpoint()
+    return [row["reason"] for row in (await client.get(f"{path}/rows")).json["data"]]
+
+
+async def test_what_a_rep_s_own_search_finds_first_is_their_lead(
+    api: Client, reps: tuple[Client, Client], icp_id: str, node: Node
+) -> None:
+    body = {"icpId": icp_id, "maxLeads": 2, "sends": "never", "providers": []}
+    ids = [(await rep.post("/v1/discovery/runs", body)).json["runId"] for rep in (*reps, api)]
+
+    for run_id in ids:
+        await commit_page(
+            node, UUID(run_id), PeoplePage(people=(a_person(run_id), a_person("all know")))
+        )
+
+    shown = [await leads_shown(reps[0], run_id) for run_id in ids]
+    (own, known) = shown[0]
+    assert own is not None
+    assert known is not None
+    assert shown[1:] == [[None, known]] * 2
+    assert [(await rep.get(f"/v1/leads/{own}")).status for rep in (*reps, api)] == [200, 404, 200]
+
+
+async def test_of_another_s_search_the_job_about_an_own_lead_is_shown_by_its_id(
+    api: Client, reps: tuple[Client, Client], icp_id: str, node: Node
+) -> None:
+    owner, other = reps
+    pause = "/v1/admin/stages/enrichment.run/pause"
+    lead_id = await a_lead_of(other, icp_id)
+    body = {"icpId": icp_id, "maxLeads": 4, "sends": "never", "again": True}
+    run_id = UUID((await api.post("/v1/discovery/runs", body)).json["runId"])
+    assert (await api.ask("PUT", pause, {})).status == 200
+
+    async with node.publisher.transaction() as publication:
+        events = [LeadDiscovered(UUID(lead_id), UUID(icp_id))]
+        (job_id,) = await publication.publish(events, run_id=run_id)
+    shown = [(await rep.get(f"/v1/jobs/{job_id}")).status for rep in (owner, other, api)]
+    assert (await api.ask("DELETE", pause)).status == 200
+
+    assert shown == [404, 200, 200]
+
+
+async def leads_shown(rep: Client, run_id: str) -> list[str | None]:
+    """Return the lead of each record of a search, None where it is hidden."""
+    inspection = await rep.post(f"/v1/discovery/runs/{run_id}/inspect", {})
+    return [
+        record["leadId"] for record in inspection.json["records"] if record["status"] != "ERROR"
+    ]
+
+
 async def test_a_rep_stops_only_addresses_and_their_own_leads(
     reps: tuple[Client, Client], icp_id: str
 ) -> None:
@@ -306,6 +388,8 @@ async def test_a_shared_search_is_seen_and_not_stopped_nor_are_its_jobs_listed(
 
     assert [answer.status for answer in looked] == [200, 200]
     assert [answer.problem["code"] for answer in stopped] == ["run.of_another"] * 2
+    by_id = [(await rep.get(f"/v1/jobs/{started['jobId']}")).status for rep in (other, owner)]
+    assert by_id == [404, 200]
     assert not lists[0]
     assert started["jobId"] in lists[1]
     assert (await owner.ask("PUT", f"{paths[1]}/cancellation")).json["isCancelled"]

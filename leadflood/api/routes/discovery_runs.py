@@ -32,7 +32,7 @@ from leadflood.domain.discovery.schemas import (
     SearchRequest,
     StartedDiscovery,
 )
-from leadflood.domain.runs.schemas import LeadCap, RunCap, RunLimits, RunOpener, Sends
+from leadflood.domain.runs.schemas import LeadCap, RunCap, RunLimits, Sends
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotConfigured, NotFound
 
 DiscoveryKind = Literal["discovery", "search"]
@@ -62,14 +62,14 @@ class SearchLimits(
     lead_cap_micros: LeadCap | None = None
     again: bool = False
 
-    def request(self, icp_id: UUID, kind: str, provider: str, opener: RunOpener) -> SearchRequest:
-        """Return a search with these limits."""
+    def request(self, icp_id: UUID, kind: str, provider: str, caller: Caller) -> SearchRequest:
+        """Return a search with these limits; who sees only their own leads owns what it finds."""
         limits = RunLimits(
             sends=self.sends,
             providers=self.providers,
             cap_micros=self.cap_micros,
             lead_cap_micros=self.lead_cap_micros,
-            opener=opener,
+            opener=caller.opener,
         )
         return SearchRequest(
             icp_id=icp_id,
@@ -77,6 +77,7 @@ class SearchLimits(
             provider=provider,
             max_leads=self.max_leads,
             limits=limits,
+            visibility=caller.visibility,
             is_repeated=self.again,
         )
 
@@ -211,7 +212,7 @@ async def start_discovery(
     """
     icp_id = await services.icps.resolve_version(body.icp_id)
     provider = body.provider or services.discovery.require_sources()[0]
-    request = body.request(icp_id, body.kind, provider, caller.opener)
+    request = body.request(icp_id, body.kind, provider, caller)
     plan = await services.searches.plan(request)
 
     async def begin(uow: UnitOfWork) -> RawResponse:

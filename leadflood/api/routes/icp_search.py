@@ -217,7 +217,7 @@ async def start_search(
     version_id = await services.icps.resolve_version(icp_id)
     sources = sorted(set(body.sources or services.discovery.require_sources()))
     plans = [
-        await services.searches.plan(body.request(version_id, "search", source, caller.opener))
+        await services.searches.plan(body.request(version_id, "search", source, caller))
         for source in sources
     ]
 

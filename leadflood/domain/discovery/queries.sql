@@ -3,11 +3,12 @@
 INSERT INTO discovery_run (
     id, icp_id, provider, query, state, next_page, next_position, stale_page_count, wanted_count,
     lead_count, discovered_count, duplicate_count, rejected_count, error_count, cost_micros,
-    created_at, updated_at, ask_hash
+    created_at, updated_at, ask_hash, owner
 )
 VALUES (
     :id::uuid, :icp_id::uuid, :provider::text, :people_query::text, 'RUNNING', 1, 1, 0,
-    :wanted_count::int, 0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz, :request_hash::bytea
+    :wanted_count::int, 0, 0, 0, 0, 0, 0, :now::timestamptz, :now::timestamptz,
+    :request_hash::bytea, :owner::text
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
@@ -16,14 +17,14 @@ RETURNING id;
 -- Find what the next page of each run needs.
 SELECT
     id, icp_id, provider, query, state, cursor, next_page, next_position, stale_page_count,
-    wanted_count, lead_count, code
+    wanted_count, lead_count, code, owner
 FROM discovery_run WHERE id = ANY(:ids::uuid[]);
 
 -- name: lock_runs
 -- The same, locked in order: a page is committed by one transaction only.
 SELECT
     id, icp_id, provider, query, state, cursor, next_page, next_position, stale_page_count,
-    wanted_count, lead_count, code
+    wanted_count, lead_count, code, owner
 FROM discovery_run WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: find_leads_of_runs

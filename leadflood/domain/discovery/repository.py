@@ -61,6 +61,7 @@ async def record_run(tx: Tx, new: NewDiscovery, now: datetime) -> bool:
         people_query=msgspec.json.encode(new.query).decode(),
         wanted_count=new.wanted_count,
         request_hash=new.request_hash,
+        owner=new.owner,
         now=now,
     )
     return written is not None
@@ -257,6 +258,7 @@ def _run(row: Row) -> DiscoveryRun:
         next_position=row["next_position"],
         stale_page_count=row["stale_page_count"],
         code=row["code"],
+        owner=row["owner"],
         wanted_count=row["wanted_count"],
         lead_count=row["lead_count"],
     )

@@ -105,6 +105,7 @@ def hash_request(request: SearchRequest, limits: RunLimits) -> bytes:
         providers,
         limits.cap_micros,
         limits.lead_cap_micros,
+        request.visibility.owner,
     )
     return hashlib.sha256(msgspec.json.encode(parts)).digest()
 

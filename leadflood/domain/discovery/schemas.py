@@ -87,7 +87,7 @@ class NewDiscovery(msgspec.Struct, frozen=True, kw_only=True):
     """A discovery to start, for a run that exists already and has this id.
 
     `request_hash` names all that is asked for, so that the same is found again within a day;
-    None: it is not looked for.
+    None: it is not looked for. `owner` is that of its new leads; None: nobody.
     """
 
     run_id: UUID
@@ -96,6 +96,7 @@ class NewDiscovery(msgspec.Struct, frozen=True, kw_only=True):
     query: PeopleQuery
     wanted_count: int
     request_hash: bytes | None = None
+    owner: str | None = None
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     `provider`: the source.
     `max_leads`: how many leads are enough.
     `limits`: what its run may do.
+    `visibility`: of whoever asks: who sees only their own leads owns those that it finds first.
     `is_repeated`: start another run even where the same was asked for within a day.
     """
 
@@ -114,6 +116,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     max_leads: int
     limits: RunLimits
+    visibility: Visibility = EVERYTHING
     is_repeated: bool = False
 
 
@@ -161,6 +164,7 @@ class DiscoveryRun(msgspec.Struct, frozen=True, kw_only=True):
     lead_count: int
     stale_page_count: int = 0
     code: str | None = None
+    owner: str | None = None
 
 
 class PageInput(msgspec.Struct, frozen=True):

@@ -132,6 +132,7 @@ class SearchService:
             query=people_query(icp),
             wanted_count=request.max_leads,
             request_hash=request_hash,
+            owner=request.visibility.owner,
         )
         return SearchPlan(
             discovery=discovery,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Self
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
 from leadflood.contracts.errors import ProviderChanged
@@ -211,6 +212,8 @@ class DiscoveryStage(Stage[PageWanted, PageInput, PeoplePage]):
                 if candidate.person is not None
             ]
             upserted = await upsert(tx, people, self._ids, now)
+            pages_of_people = [page for page, candidate in candidates if candidate.person]
+            await _give_to_owners(tx, pages_of_people, upserted, now)
             existing = await repository.find_leads_of_runs(
                 tx, [page.run.id for page in pages], [lead.lead_id for lead in upserted]
             )
@@ -233,6 +236,22 @@ class DiscoveryStage(Stage[PageWanted, PageInput, PeoplePage]):
         if not _is_next(run, claimed.task):
             return Done(PeoplePage(people=()))
         return PageInput(run, is_last_try=claimed.attempts + 1 >= self.policy.attempts)
+
+
+async def _give_to_owners(
+    tx: Tx, pages: Sequence[_Page], upserted: Sequence[Upserted], now: datetime
+) -> None:
+    """Give the new leads of each page to the owner that its run has for them."""
+    owners = {
+        lead.lead_id: page.run.owner
+        for page, lead in zip(pages, upserted, strict=True)
+        if lead.is_new and page.run.owner is not None
+    }
+    if not owners:
+        return
+    before = list((await leads.lock_states(tx, owners)).values())
+    after = [msgspec.structs.replace(state, owner=owners[state.id]) for state in before]
+    await leads.write_states(tx, before, after, "discovery", now)
 
 
 def _is_next(run: DiscoveryRun, task: PageWanted) -> bool:

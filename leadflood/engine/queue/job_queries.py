@@ -82,6 +82,15 @@ async def get(db: Reader, job_id: UUID) -> JobView:
     return _view(row)
 
 
+async def find_subject(db: Reader, job_id: UUID) -> UUID | None:
+    """Find what a live or dead job is about, by its key; None: unknown, or nothing."""
+    key = await db.fetch_value(SQL.find_job_key, id=job_id)
+    try:
+        return UUID((key or "").rpartition(":")[2])
+    except ValueError:
+        return None
+
+
 async def list_page(
     db: Reader, job_filter: JobFilter, before: UUID | None = None, limit: int = 50
 ) -> JobPage:

@@ -218,6 +218,12 @@ SELECT history.id, history.stage, history.run_id, history.state, history.attempt
 FROM history LEFT JOIN dead_letter USING (id) WHERE history.id = :id::uuid
 LIMIT 1
 
+-- name: find_job_key
+-- The key of a live or dead job, which ends with what it is about.
+SELECT key FROM job WHERE id = :id::uuid
+UNION ALL SELECT key FROM dead_letter WHERE id = :id::uuid
+LIMIT 1
+
 -- name: list_recent_jobs
 -- Jobs newest first, live and settled ones merged by id; filters see a bounded stretch only.
 SELECT id, stage, run_id, state, attempts, losses, created_at, finished_at, error

@@ -8,6 +8,7 @@ import msgspec
 
 from leadflood.domain.auth.schemas.principals import Visibility
 from leadflood.domain.imports.repository.imports import CheckedMapping
+from leadflood.domain.imports.rules.row_outcomes import is_hidden
 from leadflood.domain.imports.schemas.notes import NoteCount
 from leadflood.domain.imports.schemas.rows import RowResult, RowState
 from leadflood.engine.db.sql import load_queries
@@ -72,10 +73,17 @@ async def advance_import(tx: Tx, progress: Progress, now: datetime) -> tuple[int
         duplicate=outcomes.count(RowState.DUPLICATE),
         bad=outcomes.count(RowState.BAD),
         notes=_encode(progress.notes).decode(),
+        hidden=sum(is_hidden(result) for result in progress.results),
         is_last=progress.is_last,
         now=now,
     )
     return (0, 0) if row is None else (row["done_count"], row["row_count"])
+
+
+async def count_hidden_rows(tx: Tx, owner: str, since: datetime) -> int:
+    """Count the rows of a user's imports that told of a hidden lead; one transaction at a time."""
+    await tx.execute(SQL.lock_hidden_rows, owner=owner)
+    return int(await tx.fetch_value(SQL.count_hidden_rows, owner=owner, since=since))
 
 
 async def advance_undo(tx: Tx, progress: UndoProgress, now: datetime) -> tuple[int, int]:

@@ -165,12 +165,22 @@ UPDATE import SET
     skipped_count = skipped_count + :skipped::int,
     duplicate_count = duplicate_count + :duplicate::int,
     good_count = good_count - :bad::int, bad_count = bad_count + :bad::int,
+    hidden_count = hidden_count + :hidden::int,
     state = CASE WHEN :is_last::bool THEN 'completed' ELSE 'running' END, code = NULL,
     ended_at = CASE WHEN :is_last::bool THEN :now::timestamptz END,
     notes = :notes::text, version = version + 1
 WHERE run_id = :id::uuid
 RETURNING created_count + updated_count + skipped_count + duplicate_count + bad_count AS done_count,
     good_count + bad_count AS row_count;
+
+-- name: lock_hidden_rows
+-- The imports of one user tell of hidden leads one after the other, on whatever node they run.
+SELECT pg_advisory_xact_lock(hashtextextended('hidden rows:' || :owner::text, 0));
+
+-- name: count_hidden_rows
+-- How many rows of a user's newer imports told of a lead that they do not see.
+SELECT coalesce(sum(hidden_count), 0) FROM import
+WHERE owner = :owner::text AND started_at > :since::timestamptz;
 
 -- name: fail_import
 -- It stopped; what is in stays until it is undone.

@@ -1,18 +1,24 @@
 """Writing the leads of rows: a chunk of rows is one transaction of the caller's."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 from leadflood.contracts.values import FieldName
-from leadflood.domain.imports.repository import lead_lookups, rows as row_table
+from leadflood.domain.imports.repository import (
+    lead_lookups,
+    progress as progress_table,
+    rows as row_table,
+)
 from leadflood.domain.imports.rules.row_outcomes import (
     DELETED_LEAD,
+    MOST_HIDDEN_ROWS,
     outcomes_of,
     plan_changes,
     reject_row,
+    stop_behind_hidden,
 )
 from leadflood.domain.imports.rules.row_values import person_of
 from leadflood.domain.imports.schemas.mappings import ImportPlan, OnDuplicate
@@ -24,6 +30,8 @@ from leadflood.domain.leads.service.company_values import company_id_of
 from leadflood.domain.leads.service.upserting import upsert
 from leadflood.engine.db.tx import Tx
 from leadflood.engine.ids import Ids
+
+DAY = timedelta(days=1)
 
 
 class WrittenRows(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +92,7 @@ class LeadWriter:
         status = LeadStatus.PROCESSING if plan.enrich else LeadStatus.NEW
         people = {row.number: person_of(row, import_id, now, status) for row in rows}
         while True:
-            rejected = await _reject_rows(tx, import_id, plan, people)
+            rejected = await _reject_rows(tx, import_id, plan, people, now)
             accepted = [row for row in rows if row.number not in rejected]
             chosen = [people[row.number] for row in accepted]
             await lead_lookups.set_savepoint(tx)
@@ -95,9 +103,12 @@ class LeadWriter:
 
 
 async def _reject_rows(
-    tx: Tx, import_id: UUID, plan: ImportPlan, people: Mapping[int, NewPerson]
+    tx: Tx, import_id: UUID, plan: ImportPlan, people: Mapping[int, NewPerson], now: datetime
 ) -> dict[int, RowResult]:
-    """Return the rows that must not touch the lead they name: hidden, or known already."""
+    """Return the rows that must not touch the lead they name: hidden, or known already.
+
+    Whoever sees only their own leads learns of some hidden ones a day; the rows behind are left.
+    """
     if not plan.visibility.is_limited and plan.on_duplicate is OnDuplicate.UPDATE:
         return {}
     keys = {number: keys_of(person) for number, person in people.items()}
@@ -111,7 +122,11 @@ async def _reject_rows(
         result = reject_row(number, [lead for lead in named if lead.lead_id not in imported], plan)
         if result is not None:
             rejected[number] = result
-    return rejected
+    owner = plan.visibility.owner
+    if owner is None:
+        return rejected
+    hidden_count = await progress_table.count_hidden_rows(tx, owner, now - DAY)
+    return stop_behind_hidden(list(people), rejected, MOST_HIDDEN_ROWS - hidden_count)
 
 
 async def _touches_hidden(

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from leadflood.domain.auth.schemas.principals import Principal
+from leadflood.domain.auth.schemas.principals import Principal, Visibility
 from leadflood.domain.auth.service.lead_ownership import LeadOwnership
 from leadflood.engine.db.tx import Reader
 from leadflood.engine.errors import NotFound
@@ -20,12 +20,24 @@ class JobService:
         self._owners = owners
 
     async def get(self, job_id: UUID, principal: Principal) -> JobView:
-        """Return a job. Raises: NotFound; settled ones are stored for some days."""
+        """Return a job: of a run that the principal may see whole, or about a lead of theirs.
+
+        Raises: NotFound; settled ones are stored for some days.
+        """
         job = await job_queries.get(self._db, job_id)
         runs_by_id = await runs.find(self._db, [job.run_id]) if job.run_id else {}
-        if not all(principal.visibility.allows_run(run) for run in runs_by_id.values()):
-            raise NotFound(f"there is no job {job_id}", code="jobs.not_found")
+        for run in runs_by_id.values():
+            is_seen = principal.visibility.allows_change_of_run(run) or (
+                run.is_shared and await self._is_about_own_lead(job_id, principal.visibility)
+            )
+            if not is_seen:
+                raise NotFound(f"there is no job {job_id}", code="jobs.not_found")
         return job
+
+    async def _is_about_own_lead(self, job_id: UUID, visibility: Visibility) -> bool:
+        lead_id = await job_queries.find_subject(self._db, job_id)
+        owners = await self._owners.find_owners([] if lead_id is None else [lead_id])
+        return any(visibility.allows(owner) for owner in owners.values())
 
     async def list_page(
         self, job_filter: JobFilter, principal: Principal, before: UUID | None, limit: int
