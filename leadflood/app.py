@@ -127,6 +127,7 @@ class NodeLife:
             configured=frozenset(self.adapters),
             currency=settings.budget.currency,
             explain_settings=self.storage.explain_settings,
+            find_secret_trouble=self.storage.master_secrets.find_trouble,
         )
 
     def stages(self) -> Sequence[Stage[Any, Any, Any]]:

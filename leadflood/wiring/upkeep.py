@@ -22,8 +22,6 @@ from leadflood.wiring.storage import Storage
 
 ORPHANS_SECONDS = 2.0
 LOOK_UP_SECONDS = 30.0
-SECRET_SECONDS = 30.0
-"""How soon a node stops under which the master secret was replaced."""
 PRUNE_SECONDS = 600.0
 
 
@@ -44,16 +42,18 @@ class Upkeep:
         self._gateway = gateway
         self._unknown_sends = unknown_sends
         self._notifier = notifier
+        self._secret_trouble = ""
 
     def actors(self) -> Sequence[Child]:
         """Return an actor for each duty."""
         storage = self._storage
+        beat_seconds = storage.settings.engine.heartbeat.beat_seconds
         schedule = Scheduler(storage.db, storage.clock, self._publisher, (SYSTEM_HEARTBEAT,))
         children = [
             Child("schedule", schedule.run),
             Child("gate", self._gateway.run),
             _repeating("orphans", ORPHANS_SECONDS, self._settle_orphans, optional=False),
-            _repeating("secret", SECRET_SECONDS, storage.master_secrets.check, optional=False),
+            _repeating("secret", beat_seconds, self._check_secret, optional=False),
             _repeating("look-up", LOOK_UP_SECONDS, self._unknown_sends.settle_by_lookup),
             _repeating("answers", PRUNE_SECONDS, self._prune),
             _repeating("notifications", storage.settings.notifications.look_seconds, self._notify),
@@ -61,6 +61,14 @@ class Upkeep:
         if storage.server is not None:
             children.append(Child("postgres", storage.server.watch))
         return children
+
+    async def _check_secret(self) -> None:
+        """Tell once what became of the secret. Raises: Conflict where the database has another."""
+        secrets = self._storage.master_secrets
+        await secrets.check()
+        before, self._secret_trouble = self._secret_trouble, await secrets.find_trouble()
+        if self._secret_trouble not in {before, ""}:
+            log.error("accounts.secret.in_danger", reason=self._secret_trouble)
 
     async def _settle_orphans(self) -> None:
         """Settle what nobody has in hand: lost nodes' lines and sends, our own unknown lines."""

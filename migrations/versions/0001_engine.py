@@ -148,6 +148,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX dead_letter_died ON dead_letter (died_at)",
     "CREATE INDEX dead_letter_stage ON dead_letter (stage, died_at)",
+    "CREATE INDEX dead_letter_run ON dead_letter (run_id)",
     """
     CREATE TABLE event (
         era integer NOT NULL,

@@ -62,7 +62,10 @@ class RunDetail(RunView, frozen=True, kw_only=True, rename="camel"):
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A run after its cancellation; not `isCancelled`: it had ended before."""
+    """A run after its cancellation.
+
+    Not `isCancelled`: it had ended, and left no dead letter that could be replayed.
+    """
 
     run_id: UUID
     is_cancelled: bool
@@ -101,7 +104,8 @@ async def cancel_run(
 ) -> Cancellation:
     """Cancel a run of any kind: its waiting jobs are swept, what is at work is finished.
 
-    Those who see only their own leads cancel the runs that they opened.
+    Its dead letters are replayed no more, also those of a run that has ended. Those who see only
+    their own leads cancel the runs that they opened.
     """
     cancellation = await services.runs.cancel_as(uow.tx, run_id, caller.principal)
     return await record_cancellation(uow, cancellation)

@@ -1,6 +1,6 @@
 """All that operators may ask and change of one life of a node."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
@@ -23,6 +23,7 @@ class ControlParts(msgspec.Struct, frozen=True, kw_only=True):
     `provider_names`: all providers; `configured`: those that can work.
     `currency`: what budgets count in.
     `explain_settings`: lists the settings of the files.
+    `find_secret_trouble`: says what became of the node's secret; empty: nothing.
     """
 
     engine: Engine
@@ -32,6 +33,7 @@ class ControlParts(msgspec.Struct, frozen=True, kw_only=True):
     configured: Collection[str]
     currency: str
     explain_settings: ExplainSettings
+    find_secret_trouble: Callable[[], Awaitable[str]]
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,5 +67,5 @@ def make_control(parts: ControlParts) -> Control:
         settings=EffectiveSettings(parts.explain_settings, live_overrides, parts.provider_names),
         statistics=Statistics(engine, live_overrides),
         metrics=MetricsReader(engine, parts.gateway),
-        readiness=Readiness(engine),
+        readiness=Readiness(engine, parts.find_secret_trouble),
     )

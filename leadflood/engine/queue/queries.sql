@@ -436,10 +436,12 @@ SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, cr
 FROM run WHERE id = ANY (:ids::uuid[])
 
 -- name: cancel_run
--- Mark a run; the sweeper discards what waits.
+-- Mark a run; the sweeper discards what waits. One that has ended is marked while it has dead
+-- letters: they are all that could go on.
 UPDATE run SET state = 'cancelled', cancelled_at = :now::timestamptz, cancelled_by = :by_whom::text,
                ended_at = :now::timestamptz, is_sweeping = true
-WHERE id = :id::uuid AND state = 'running'
+WHERE id = :id::uuid AND (state = 'running' OR (state = 'completed' AND EXISTS (
+    SELECT FROM dead_letter WHERE dead_letter.run_id = run.id)))
 RETURNING id
 
 -- name: hold_runs

@@ -164,7 +164,10 @@ async def list_page(
 
 
 async def cancel(db: Reader, run_id: UUID, by_whom: str, now: datetime) -> bool:
-    """Mark a run cancelled; a node sweeps its jobs. False: it had ended already."""
+    """Mark a run cancelled: a node sweeps its jobs, its dead letters are replayed no more.
+
+    False: it had ended already, and nothing of it could go on.
+    """
     marked = await db.fetch_value(SQL.cancel_run, id=run_id, by_whom=by_whom, now=now)
     return marked is not None
 

@@ -53,8 +53,26 @@ async def test_health_and_readiness_are_answered(api: Client) -> None:
     assert {check["name"]: check["ok"] for check in ready.json["checks"]} == {
         "database": True,
         "migrations": True,
+        "secret": True,
         "stages": True,
     }
+
+
+async def test_a_secret_that_is_another_under_a_node_makes_it_unready_and_is_told_within_a_beat(
+    api: Client, node: Node, monkeypatch: pytest.MonkeyPatch, log_text: StringIO
+) -> None:
+    monkeypatch.setattr(node.storage.master_secrets, "_setting", "z" * 64)
+
+    changed = await api.get("/ready")
+    with anyio.fail_after(10):
+        while "accounts.secret.in_danger" not in log_text.getvalue():
+            await anyio.lowlevel.checkpoint()
+    monkeypatch.undo()
+    restored = await api.get("/ready")
+
+    (finding,) = [check for check in changed.json["checks"] if not check["ok"]]
+    assert (changed.status, finding["name"], restored.status) == (503, "secret", 200)
+    assert "is another one now" in finding["detail"]
 
 
 async def test_a_stage_that_cannot_commit_makes_the_node_unready_and_says_why(

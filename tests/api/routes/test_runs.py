@@ -1,5 +1,6 @@
 from uuid import uuid4
 
+import anyio
 import pytest
 
 from tests.api.routes.test_jobs import a_lead
@@ -41,3 +42,28 @@ async def test_a_run_of_any_kind_is_cancelled_once(api: Client, icp_id: str) -> 
     running = (await api.get("/v1/runs?state=running&limit=200")).json["data"]
     assert run_id not in {run["id"] for run in running}
     assert (await api.ask("PUT", f"/v1/runs/{uuid4()}/cancellation")).status == 404
+
+
+async def test_a_run_that_has_ended_is_cancelled_while_a_dead_letter_of_it_could_go_on(
+    api: Client, icp_id: str
+) -> None:
+    lead = await a_lead(api, icp_id)
+    await api.wait_for_job(lead["jobId"])
+    body = {"icpId": icp_id, "providers": [], "again": True}
+    failed = (await api.post("/v1/discovery/runs", body)).json["runId"]  # nobody may be paid
+    for run_id in (lead["runId"], failed):
+        with anyio.fail_after(10):
+            while (await api.get(f"/v1/runs/{run_id}")).json["state"] == "running":
+                await anyio.lowlevel.checkpoint()
+    letters = (await api.get(f"/v1/admin/dead-letters?runId={failed}")).json["data"]
+
+    done = await api.ask("PUT", f"/v1/runs/{lead['runId']}/cancellation")
+    cancelled = await api.ask("PUT", f"/v1/runs/{failed}/cancellation")
+    chosen = {"ids": [letter["id"] for letter in letters]}
+    replayed = await api.post("/v1/admin/dead-letter-replays", chosen)
+    acts = (await api.get(f"/v1/audit?action=run.cancelled&subjectId={failed}")).json["data"]
+
+    assert (done.json["isCancelled"], done.json["state"]) == (False, "completed")
+    assert (cancelled.json["isCancelled"], cancelled.json["state"]) == (True, "cancelled")
+    assert replayed.json["counts"] == {"run_cancelled": 1}
+    assert len(acts) == 1

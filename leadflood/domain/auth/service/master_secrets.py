@@ -17,7 +17,7 @@ from leadflood.domain.auth.schemas.settings import Settings
 from leadflood.engine.clock import Clock
 from leadflood.engine.db.pool import Database
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Conflict
+from leadflood.engine.errors import Conflict, Invalid
 
 _LOCK = "master secret"
 _WAY_OUT = (
@@ -76,6 +76,23 @@ class MasterSecrets:
     async def check(self) -> None:
         """Check that ours still is the secret of this database. Raises: Conflict."""
         await _check(self._db, await self.prove())
+
+    async def find_trouble(self) -> str:
+        """Return why the next start of this node would be refused; empty: it would not.
+
+        What this process has proved stays in force in it, whatever becomes of the file.
+        """
+        if self._proved is None:
+            return ""
+        advice = "put it back (backup, or another node) before this node is started again"
+        try:
+            text = await self._read()
+            if text is None:
+                return f"accounts.secret is gone from the data folder: {advice}"
+            is_same = _proof_of(parse_master_secret(text)) == _proof_of(self._proved)
+        except (Invalid, OSError, UnicodeDecodeError) as error:
+            return f"accounts.secret cannot be read any more ({error}): {advice}"
+        return "" if is_same else f"accounts.secret is another one now: {advice}"
 
     async def adopt(self, tx: Tx) -> MasterSecret:
         """Begin anew under our secret, made where there is none: all that others made is void.

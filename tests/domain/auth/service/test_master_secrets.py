@@ -17,6 +17,7 @@ from tests.support.accounts import (
     start_accounts,
 )
 from tests.support.statements import sql
+from typing_extensions import override
 
 pytestmark = pytest.mark.pg
 UNSET = msgspec.structs.replace(CHEAP, secret="")
@@ -121,3 +122,36 @@ async def test_the_secret_in_force_is_not_adopted_again(database: Database) -> N
     with pytest.raises(Conflict, match="nothing is lost"):
         async with database.transaction() as tx:
             await secrets_of(database, KeptSecret()).adopt(tx)
+
+
+class BrokenSecret(KeptSecret):
+    """A secret that cannot be read any more."""
+
+    @override
+    def read(self) -> str | None:
+        if self.text is None:
+            raise PermissionError("permission denied")
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("store", "text", "trouble"),
+    [
+        pytest.param(KeptSecret(), "k" * 64, "", id="as it was"),
+        pytest.param(KeptSecret(), None, "is gone from the data folder", id="lost"),
+        pytest.param(KeptSecret(), "z" * 64, "is another one now", id="changed"),
+        pytest.param(KeptSecret(), "short", "cannot be read any more", id="cut"),
+        pytest.param(BrokenSecret(), None, "cannot be read any more", id="not readable"),
+    ],
+)
+async def test_what_becomes_of_the_secret_under_a_running_node_is_noticed(
+    database: Database, store: KeptSecret, text: str | None, trouble: str
+) -> None:
+    secrets = secrets_of(database, store)
+    await secrets.prove()
+
+    store.text = text
+
+    assert trouble in await secrets.find_trouble()
+    assert bool(await secrets.find_trouble()) == bool(trouble)
+    await secrets.check()  # what it has proved stays in force in it
