@@ -10,7 +10,8 @@ import hmac
 from collections.abc import Iterable
 from uuid import UUID
 
-from leadflood.contracts.addresses import list_domains, normalize_address, normalize_domain
+from leadflood.contracts.addresses import list_domains, normalize_domain
+from leadflood.contracts.normalization.mailboxes import contact_key
 from leadflood.contracts.values import Channel
 from leadflood.domain.suppressions.schemas import AddressKey, SuppressionKind
 from leadflood.engine.errors import Bug, Invalid
@@ -29,8 +30,8 @@ class AddressHasher:
         return self._sign(f"{kind.value}:{value}")
 
     def hash_address(self, channel: Channel, address: str) -> bytes:
-        """Return the hash of an address as its channel writes it. Raises: Invalid."""
-        return self.hash_value(SuppressionKind.ADDRESS, normalize_address(channel, address))
+        """Return the hash of who reads an address: its mailbox, or its phone. Raises: Invalid."""
+        return self.hash_value(SuppressionKind.ADDRESS, contact_key(channel, address))
 
     def hash_lead(self, lead_id: UUID) -> bytes:
         """Return the hash of a lead's id, which stops every channel to this person."""
@@ -39,12 +40,20 @@ class AddressHasher:
     def list_stopping(
         self, channel: Channel, address: str, lead_ids: Iterable[UUID]
     ) -> tuple[bytes, ...]:
-        """Return each hash whose suppression stops this address: itself, channel, lead, domains."""
+        """Return each hash whose suppression stops this address.
+
+        Those of itself, its channel, its leads, its domains, and of the domains of its mailbox.
+        """
+        domains = dict.fromkeys(
+            domain
+            for written in (address, contact_key(channel, address))
+            for domain in list_domains(written)
+        )
         return (
             self.hash_address(channel, address),
             self.hash_value(SuppressionKind.CHANNEL, channel.value),
             *map(self.hash_lead, lead_ids),
-            *(self.hash_value(SuppressionKind.DOMAIN, domain) for domain in list_domains(address)),
+            *(self.hash_value(SuppressionKind.DOMAIN, domain) for domain in domains),
         )
 
     def unsubscribe_token(self, intent_id: UUID) -> str:
@@ -68,7 +77,7 @@ def normalize_value(kind: SuppressionKind, value: str) -> str:
     match kind:
         case SuppressionKind.ADDRESS:
             channel = Channel.EMAIL if "@" in value else Channel.WHATSAPP
-            return normalize_address(channel, value)
+            return contact_key(channel, value)
         case SuppressionKind.DOMAIN:
             domain = normalize_domain(value.removeprefix("@"))
             if not domain or "@" in domain or any(sign.isspace() for sign in domain):

@@ -13,7 +13,12 @@ LEAD = UUID(int=9)
 
 @pytest.mark.parametrize(
     ("address", "other"),
-    [("Ada@Acme.Example", " ada@acme.example. "), ("ada@bücher.de", "ADA@xn--bcher-kva.de")],
+    [
+        ("Ada@Acme.Example", " ada@acme.example. "),
+        ("ada@bücher.de", "ADA@xn--bcher-kva.de"),
+        ("ada+news@acme.example", "ada@acme.example"),
+        ("a.da@googlemail.com", "ada@gmail.com"),
+    ],
 )
 def test_a_mailbox_has_one_hash_however_it_is_written(address: str, other: str) -> None:
     assert HASHER.hash_address(Channel.EMAIL, address) == HASHER.hash_address(Channel.EMAIL, other)
@@ -30,6 +35,13 @@ def test_an_address_is_stopped_by_itself_its_domains_its_channel_and_its_leads()
         HASHER.hash_value(SuppressionKind.CHANNEL, "email"),
         HASHER.hash_value(SuppressionKind.LEAD, str(LEAD)),
     }
+
+
+def test_a_domain_that_is_another_name_of_the_mailboxs_stops_it_too() -> None:
+    stopping = HASHER.list_stopping(Channel.EMAIL, "ada@googlemail.com", [])
+
+    for domain in ("gmail.com", "googlemail.com"):
+        assert HASHER.hash_value(SuppressionKind.DOMAIN, domain) in stopping
 
 
 def test_hashes_depend_on_the_key_and_are_refused_without_one() -> None:
