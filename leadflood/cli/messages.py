@@ -20,6 +20,9 @@ from leadflood.wiring.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Messages: list, show, approve, reject.")
 MessageId = Annotated[UUID, typer.Argument(metavar="ID")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Also to somebody who got a first message before.")
+]
 
 
 @app.command("list")
@@ -65,9 +68,10 @@ def show(message_id: MessageId, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def approve(message_id: MessageId, *, as_json: AsJson = False) -> None:
+def approve(message_id: MessageId, *, again: Again = False, as_json: AsJson = False) -> None:
     """Approve a waiting message: it is sent."""
-    _print_state(with_storage(lambda storage: _approve(storage, message_id)), as_json=as_json)
+    message = with_storage(lambda storage: _approve(storage, message_id, again=again))
+    _print_state(message, as_json=as_json)
 
 
 @app.command()
@@ -77,12 +81,13 @@ def reject(message_id: MessageId, reason: Reason = "", *, as_json: AsJson = Fals
     _print_state(message, as_json=as_json)
 
 
-async def _approve(storage: Storage, message_id: UUID) -> MessageView:
+async def _approve(storage: Storage, message_id: UUID, *, again: bool) -> MessageView:
     publisher = storage.producer()
     approval = storage.messaging(publisher).approval
     async with publisher.transaction() as publication:
-        message = await approval.approve(publication, message_id, Decider(by=terminal_user()))
-        await _audit(storage, publication.tx, "message.approved", message)
+        decider = Decider(by=terminal_user(), repeats=again)
+        message = await approval.approve(publication, message_id, decider)
+        await _audit(storage, publication.tx, "message.approved", message, again=again)
     return message
 
 
@@ -96,9 +101,11 @@ async def _reject(storage: Storage, message_id: UUID, reason: str) -> MessageVie
     return message
 
 
-async def _audit(storage: Storage, tx: Tx, action: str, message: MessageView) -> None:
-    lead, version = str(message.lead_id), message.version
-    await command_audit.record(storage, tx, action, message.id, lead=lead, version=version)
+async def _audit(
+    storage: Storage, tx: Tx, action: str, message: MessageView, **detail: object
+) -> None:
+    shown = {"lead": str(message.lead_id), "version": message.version, **detail}
+    await command_audit.record(storage, tx, action, message.id, "", **shown)
 
 
 def _print_state(message: MessageView, *, as_json: bool) -> None:
@@ -111,6 +118,11 @@ def _print_state(message: MessageView, *, as_json: bool) -> None:
 def _print_message(detail: MessageDetail) -> None:
     message = detail.message
     print_data(f"{message.id} is {message.state} {message.reason}".rstrip())
+    if message.intent_state is not None:
+        sending = (message.intent_state, message.intent_code, message.intent_detail)
+        print_data(f"sending: {' '.join(part for part in sending if part)}")
+    if message.earlier_message_id is not None:
+        print_data(f"earlier: {message.earlier_message_id}")
     print_data(f"to:      {message.to_address} ({message.channel or 'no channel'})")
     print_data(f"by:      {message.writer}")
     print_data(f"subject: {message.subject}\n\n{message.body}\n")

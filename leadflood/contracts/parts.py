@@ -20,6 +20,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """The configured providers by what they do, in the order of the catalog.
 
     `verifier` and `writer` are None where no provider is configured that can.
+    `missing_senders`: the setting to make, for each channel that no configured provider sends on.
     """
 
     sources: Mapping[str, PeopleSource] = {}
@@ -27,6 +28,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     verifier: EmailVerifier | None = None
     writer: TextWriter | None = None
     senders: Mapping[Channel, Sender] = {}
+    missing_senders: Mapping[Channel, str] = {}
 
 
 class StageParts(msgspec.Struct, frozen=True, kw_only=True):

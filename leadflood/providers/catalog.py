@@ -65,6 +65,23 @@ def list_senders(channel: Channel) -> tuple[str, ...]:
     )
 
 
+def list_missing_senders(settings: Mapping[str, ProviderSettings]) -> dict[Channel, str]:
+    """Return the setting to make for each channel that no configured provider sends on."""
+    senders = {channel: list_senders(channel) for channel in Channel}
+    return {
+        channel: f"providers.{names[0]}.{_list_missing(names[0], settings)[0]}"
+        for channel, names in senders.items()
+        if names and not any(is_configured(name, settings) for name in names)
+    }
+
+
+def _list_missing(name: str, settings: Mapping[str, ProviderSettings]) -> list[str]:
+    """List the keys of a provider's section without which it is not asked."""
+    provider, secrets = settings[name], CATALOG[name].spec.secrets
+    switch = [] if provider.enabled else ["enabled"]
+    return switch + [secret for secret in secrets if not getattr(provider, secret, "")]
+
+
 def credits_of(spec: ProviderSpec, port: type) -> Decimal:
     """Return the most that one question through a port costs; 0 where it is not implemented."""
     return spec.credits[spec.implements[port]] if port in spec.implements else Decimal(0)
@@ -77,8 +94,7 @@ def is_paid_per_lead(spec: ProviderSpec) -> bool:
 
 def is_configured(name: str, settings: Mapping[str, ProviderSettings]) -> bool:
     """Whether a provider is enabled and has its secrets."""
-    provider, spec = settings[name], CATALOG[name].spec
-    return provider.enabled and all(getattr(provider, secret, "") for secret in spec.secrets)
+    return not _list_missing(name, settings)
 
 
 def list_unpriced(settings: Mapping[str, ProviderSettings]) -> list[str]:
@@ -103,7 +119,7 @@ def build_adapters(
     }
 
 
-def group_by_port(adapters: Mapping[str, Any]) -> Ports:
+def group_by_port(adapters: Mapping[str, Any], missing_senders: Mapping[Channel, str]) -> Ports:
     """Group adapters by the ports they implement; the first verifier and writer count."""
     senders: dict[Channel, Sender] = {}
     for sender in adapters.values():
@@ -119,6 +135,7 @@ def group_by_port(adapters: Mapping[str, Any]) -> Ports:
         verifier=next(verifiers, None),
         writer=next(writers, None),
         senders=senders,
+        missing_senders=missing_senders,
     )
 
 

@@ -1,7 +1,7 @@
 """E-mail over SMTP: one message to one recipient, built here, handed to the operator's server.
 
 Plan: any server that takes submissions; address in `base_url` (`smtp://user@host:587`,
-`smtps://user@host:465`), password in `api_key`.
+`smtps://user@host:465`), password in `api_key` (a relay that asks for none needs none).
 Docs: RFC 5321, 5322, 8058, 3463; bulk-sender rules of Gmail, Yahoo and Microsoft, read 2026-11-01.
 
 Until the final dot is written the server cannot have taken the message; from then on a cut or a
@@ -58,7 +58,7 @@ SPEC = ProviderSpec(
     docs_url="https://www.rfc-editor.org/rfc/rfc5321",
     read_on="2026-11-01",
     plan="the operator's own server",
-    secrets=("base_url", "api_key"),
+    secrets=("base_url",),
     credits={"message.send": Decimal(1)},
     limits={"server": (Window(20, 1),)},
     terms="the server's own; bulk-sender rules: SPF, DKIM, DMARC, one-click unsubscribe",
@@ -304,7 +304,7 @@ def _unconnected(error: Exception) -> Exception:
         case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPServerDisconnected() | OSError():
             return Unreached(f"the mail server cannot be reached: {error}")
         case _:
-            return ProviderRefused(
+            return ProviderKeyRefused(
                 f"the mail server does not do what is set: {error}; see "
                 "providers.smtp.extra.starttls and the user in base_url",
                 code="smtp.config",
@@ -454,6 +454,11 @@ def _server(settings: ProviderSettings) -> _Server:
     is_tls = parts.scheme == "smtps"
     user = unquote(parts.username) if parts.username else None
     password = settings.api_key or (unquote(parts.password) if parts.password else None)
+    if user and not password:
+        raise NotConfigured(
+            "the mail server's user has no password: set providers.smtp.api_key, or take the user"
+            " out of providers.smtp.base_url where the server asks for none"
+        )
     choice = settings.extra.get("starttls")
     upgrade = bool(choice) if choice is not None else (True if user else None)
     return _Server(

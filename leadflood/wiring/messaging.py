@@ -54,16 +54,17 @@ class MessagingParts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     publisher: Publisher
     senders: Mapping[Channel, Sender] | None = None
+    missing_senders: Mapping[Channel, str] = {}
 
 
 def build_messaging(parts: MessagingParts) -> Messaging:
     """Build the services of messages."""
     settings, key, db, ids, clock = parts.settings, parts.key, parts.db, parts.ids, parts.clock
-    outbox = Outbox(settings, key, clock, parts.senders)
+    outbox = Outbox(settings, key, clock, parts.missing_senders)
     unknown_sends = UnknownSends(db, parts.publisher, settings, key, clock, parts.senders)
     switch = SendingSwitch(db, clock)
     return Messaging(
-        messages=MessageService(db),
+        messages=MessageService(db, outbox),
         approval=MessageApproval(settings, clock, ids, outbox),
         templates=TemplateService(db, settings, ids, clock),
         outbox=outbox,

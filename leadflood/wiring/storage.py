@@ -30,6 +30,7 @@ from leadflood.engine.queue.publisher import Publisher
 from leadflood.engine.queue.wakeups import Wakeups
 from leadflood.engine.secret_files import SecretFile
 from leadflood.pipeline import STAGES, STEPS
+from leadflood.providers import catalog
 from leadflood.settings import Settings, explain_settings
 from leadflood.wiring.messaging import (
     Messaging,
@@ -102,6 +103,7 @@ class Storage:
                 clock=self.clock,
                 publisher=publisher or self.producer(),
                 senders=senders,
+                missing_senders=catalog.list_missing_senders(self.settings.providers),
             )
         )
 

@@ -64,6 +64,7 @@ STATEMENTS = (
         is_loading boolean NOT NULL DEFAULT false,
         opened_by text NOT NULL DEFAULT '',
         is_shared boolean NOT NULL DEFAULT false,
+        repeats boolean NOT NULL DEFAULT false,
         is_sweeping boolean NOT NULL DEFAULT false CHECK (state = 'cancelled' OR NOT is_sweeping)
     )
     """,

@@ -67,7 +67,8 @@ STATEMENTS = (
         run_id uuid NOT NULL,
         step integer NOT NULL CHECK (step > 0),
         state text NOT NULL CHECK (
-            state IN ('needs_data', 'waiting', 'approved', 'rejected', 'not_wanted')),
+            state IN (
+                'needs_data', 'waiting', 'approved', 'rejected', 'not_wanted', 'already_written')),
         reason text NOT NULL DEFAULT '',
         channel text CHECK (channel IN ('email', 'whatsapp', 'sms')),
         to_address text NOT NULL DEFAULT '',
@@ -87,10 +88,13 @@ STATEMENTS = (
         is_complete boolean NOT NULL GENERATED ALWAYS AS (messaging_is_complete(
             channel, to_address, subject, body, template_id, parameters, placeholders)) STORED,
         version integer NOT NULL DEFAULT 1,
+        repeats boolean NOT NULL DEFAULT false,
+        earlier_message_id uuid,
         UNIQUE (run_id, lead_id, step),
         UNIQUE (id, is_complete),
         CONSTRAINT message_whole CHECK (state NOT IN ('waiting', 'approved') OR is_complete),
-        CHECK (state <> 'needs_data' OR reason <> '')
+        CHECK (state <> 'needs_data' OR reason <> ''),
+        CHECK ((state = 'already_written') = (earlier_message_id IS NOT NULL))
     )
     """,
     "CREATE INDEX message_lead ON message (lead_id)",

@@ -1,7 +1,9 @@
-"""Create intents: one for each message to send, with its state.
+"""Create intents: one for each message to send, with its state; and the keys of contacts.
 
 Why: a message is sent once. That an intent's message is complete is a foreign key to the computed
-`is_complete`, so no code path can queue another.
+`is_complete`, so no code path can queue another. Nobody gets a second first message: whoever sends
+one takes the unique keys of its person and its mailbox first, and `intent_touch` refuses two that
+left for one mailbox under one number (leadflood/domain/sending/service/contact_history.py).
 Locks: a short SHARE ROW EXCLUSIVE on message. Undo: drops the intents: nothing is sent any more.
 """
 
@@ -39,6 +41,9 @@ STATEMENTS = (
         sending_at timestamptz,
         ended_at timestamptz,
         resolved_by text,
+        repeats boolean NOT NULL DEFAULT false,
+        touch integer CHECK (touch > 0),
+        earlier_message_id uuid,
         UNIQUE (message_id, step),
         FOREIGN KEY (message_id, message_is_complete) REFERENCES message (id, is_complete),
         CONSTRAINT intent_claimed CHECK (
@@ -50,6 +55,16 @@ STATEMENTS = (
     """,
     "CREATE INDEX intent_lead ON intent (lead_id)",
     "CREATE INDEX intent_run ON intent (run_id)",
+    """
+    CREATE UNIQUE INDEX intent_touch ON intent (address_key, touch)
+    WHERE step = 1 AND state IN ('sending', 'accepted', 'unknown')
+    """,
+    """
+    CREATE TABLE contact_key (
+        key bytea PRIMARY KEY CHECK (octet_length(key) IN (16, 32)),
+        intent_id uuid NOT NULL
+    )
+    """,
     "CREATE INDEX intent_open ON intent (state, id) WHERE state IN ('sending', 'unknown')",
     """
     CREATE INDEX intent_unpublished ON intent (id)
@@ -66,4 +81,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    run("DROP TABLE intent")
+    for table in ("contact_key", "intent"):
+        run(f"DROP TABLE {table}")

@@ -46,6 +46,7 @@ ROLES: dict[str, set[str]] = {
     "messages:write": {ADMIN, MANAGER, REP},
     "messages:approve": {ADMIN, MANAGER, REP},
     "messages:send": {ADMIN, MANAGER, REP},
+    "messages:again": {ADMIN, MANAGER, REP},
     "templates:write": {ADMIN, MANAGER},
     "jobs:read": ALL,
     "events:read": ALL,
@@ -231,6 +232,7 @@ ROUTES: dict[str, str] = {
     "GET /docs": OPEN,
     "GET /docs/{asset}": OPEN,
 }
+AGAIN = "true needs messages:again"
 SENDS = "go needs messages:send"
 RUN_CAP = "without budget:write it is lowered to budget.run_micros"
 LEAD_CAP = "without budget:write it is lowered to budget.lead_micros"
@@ -253,7 +255,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "POST /v1/icps/{icpId}/search": SEARCH,
     "POST /v1/discovery/runs": SEARCH,
     "POST /v1/leads": {"sends": SENDS, "capMicros": RUN_CAP},
-    "POST /v1/leads/{leadId}/enrich": {"sends": SENDS, "capMicros": RUN_CAP},
+    "POST /v1/leads/{leadId}/enrich": {"sends": SENDS, "capMicros": RUN_CAP, "again": AGAIN},
+    "POST /v1/leads/{leadId}/score": {"again": AGAIN},
     "POST /v1/leads/bulk": {
         "filter": "needs leads:read",
         "preview": "true needs leads:read",
@@ -275,6 +278,7 @@ ANSWERS: dict[str, dict[str, str]] = {
     "GET /v1/leads/{leadId}": {
         "messages": "needs messages:read",
         "messages[].toAddress": "needs leads:read",
+        "messages[].intentDetail": "needs leads:read",
         "score.contributions": "needs icps:read",
         "score.trace": "needs icps:read",
         "score.explanation": "needs icps:read",
@@ -284,13 +288,17 @@ ANSWERS: dict[str, dict[str, str]] = {
         "records[].leadId": "needs leads:read",
         "records[].said": "needs leads:read",
     },
-    "GET /v1/messages": {"data[].toAddress": "needs leads:read"},
+    "GET /v1/messages": {
+        "data[].toAddress": "needs leads:read",
+        "data[].intentDetail": "needs leads:read",
+    },
     "GET /v1/messages/{messageId}": {
         "message.toAddress": "needs leads:read",
+        "message.intentDetail": "needs leads:read",
         "facts": "needs leads:read",
     },
     **{
-        name: {"toAddress": "needs leads:read"}
+        name: {"toAddress": "needs leads:read", "intentDetail": "needs leads:read"}
         for name in (
             "PATCH /v1/messages/{messageId}",
             "PUT /v1/messages/{messageId}/approval",

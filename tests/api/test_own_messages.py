@@ -9,7 +9,7 @@ from leadflood.api.http.unit_of_work import run_once
 from leadflood.api.routes import icp_search, jobs, messages
 from leadflood.api.routes.icp_search import PreviewQuery
 from leadflood.api.routes.jobs import JobQuery
-from leadflood.api.routes.messages import MessageQuery, Rejection
+from leadflood.api.routes.messages import Again, MessageQuery, Rejection
 from leadflood.app import Node
 from leadflood.domain.auth.schemas.principals import Principal, PrincipalKind, Visibility
 from leadflood.domain.auth.schemas.roles import PERMISSIONS, Role
@@ -81,9 +81,9 @@ async def test_messages_to_others_leads_are_neither_listed_nor_shown_nor_decided
     for refused in (
         get(theirs, rep, node.services),
         decide(node, rep, messages.edit_message, theirs, Edit(subject="x")),
-        decide(node, rep, messages.approve_message, theirs),
+        decide(node, rep, messages.approve_message, theirs, Again()),
         decide(node, rep, messages.reject_message, theirs, Rejection()),
-        decide(node, rep, messages.send_message, theirs),
+        decide(node, rep, messages.send_message, theirs, Again()),
     ):
         with pytest.raises(NotFound):
             await refused

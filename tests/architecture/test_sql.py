@@ -41,7 +41,7 @@ OWNERS = {
     ),
     "leadflood/domain/messages": "message message_fact",
     "leadflood/domain/drafting": "template",
-    "leadflood/domain/sending": "intent",
+    "leadflood/domain/sending": "intent contact_key",
     "leadflood/domain/suppressions": "suppression opt_in unsubscribe_token",
 }
 GUESTS = {

@@ -104,14 +104,16 @@ def test_a_draft_is_shown_with_its_facts_and_approved(cli: Cli, on_database: OnD
     [listed] = cli("messages", "list", "--state", "waiting", "--json").json
 
     result = cli("messages", "show", listed["id"])
-    refused = cli("messages", "approve", listed["id"])
-    approved = cli("messages", "approve", listed["id"], "--json", **MAIL)
+    approved = cli("messages", "approve", listed["id"], "--json")
+    shown = cli("messages", "show", listed["id"])
+    again = cli("messages", "approve", listed["id"], "--json", **MAIL)
 
     assert "fact 1:" in result.out
-    assert refused.code == 1
-    assert "messaging.sender_name" in refused.err
     data = approved.json
     assert (approved.code, data["state"], data["intentState"]) == (0, "approved", "ready")
+    assert data["intentCode"] == "waits_for_setup"
+    assert "messaging.sender_name" in shown.out
+    assert again.json["intentDetail"] == "set providers.smtp.base_url"
 
 
 def test_a_draft_is_rejected(cli: Cli, on_database: OnDatabase) -> None:

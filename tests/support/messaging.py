@@ -1,13 +1,14 @@
 """A small world for messages: a run, an ICP, leads, stages and a sender that counts."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from leadflood.contracts.found_values import FoundValue, Scalar
+from leadflood.contracts.parts import Ports
 from leadflood.contracts.ports.sender import Arrival, OutgoingMessage, Receipt
 from leadflood.contracts.ports.text import TextWriter
 from leadflood.contracts.values import Channel, FieldName
@@ -22,6 +23,7 @@ from leadflood.domain.messages.service.messages import MessageService
 from leadflood.domain.messages.stage import GenerateStage
 from leadflood.domain.scoring.schemas import LeadQualified
 from leadflood.domain.sending.schemas import (
+    NO_SENDER_MISSING,
     IntentState,
     MessageApproved,
     ResolvedSend,
@@ -146,6 +148,7 @@ class World:
         settings: Settings = SETTINGS,
         writer: TextWriter | None = None,
         key: AddressKey = ADDRESS_KEY,
+        missing_senders: Mapping[Channel, str] = NO_SENDER_MISSING,
     ) -> None:
         self.db = db
         self.clock = ManualClock()
@@ -154,10 +157,11 @@ class World:
         self.settings = settings
         self.publisher = RecordingPublisher(db)
         senders = {Channel.EMAIL: self.sender, Channel.WHATSAPP: CountingSender(Channel.WHATSAPP)}
-        self.generate = GenerateStage(Policy(), settings, key, self.clock, self.ids, writer)
-        self.send = SendStage(Policy(), settings, key, self.clock, senders)
-        self.outbox = Outbox(settings, key, self.clock, senders)
-        self.messages = MessageService(db)
+        ports = Ports(writer=writer, missing_senders=missing_senders)
+        self.generate = GenerateStage(Policy(), settings, key, self.clock, self.ids, ports)
+        self.send = SendStage(Policy(), settings, key, self.clock, senders, missing_senders)
+        self.outbox = Outbox(settings, key, self.clock, missing_senders)
+        self.messages = MessageService(db, self.outbox)
         self.approval = MessageApproval(settings, self.clock, self.ids, self.outbox)
         self.templates = TemplateService(db, settings, self.ids, self.clock)
         self.sending = SendingSwitch(db, self.clock)
@@ -168,8 +172,13 @@ class World:
         self.rekeying = SendRekeying(key, self.clock, self.sending)
         self.unsubscribing = UnsubscribeService(db, key, self.ids, self.clock)
 
-    async def run(self, sends: str = "go") -> UUID:
-        new = runs.NewRun(id=self.ids.new(), kind="test", sends=sends)  # type: ignore[arg-type]
+    async def run(self, sends: str = "go", *, repeats: bool = False) -> UUID:
+        new = runs.NewRun(
+            id=self.ids.new(),
+            kind="test",
+            sends=sends,  # type: ignore[arg-type]
+            repeats=repeats,
+        )
         return await runs.create(self.db, new, self.clock.now())
 
     async def icp(self, *, autopilot: bool = True, offer: str = OFFER) -> UUID:
@@ -314,12 +323,15 @@ class World:
         async with self.db.transaction() as tx:
             return await self.templates.add(tx, template, by)
 
-    async def load_send(self, event: MessageApproved, claim: int = 1) -> "ClaimedTask[Any]":
+    async def load_send(
+        self, event: MessageApproved, claim: int = 1, attempts: int = 0
+    ) -> "ClaimedTask[Any]":
         """Claim a send and load it; its input, or the outcome in its place, is in `input`."""
         run_id = await self.db.fetch_value(
             sql("SELECT run_id FROM intent WHERE id = $1", "id"), id=event.intent_id
         )
         claimed = self.claim(event, run_id, claim)
+        claimed.attempts = attempts
         [claimed.input] = await self.send.load(self.db, [claimed])
         return claimed
 

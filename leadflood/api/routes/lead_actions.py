@@ -20,7 +20,11 @@ from leadflood.domain.leads.schemas.events import LeadChanged
 from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.domain.leads.schemas.lead_states import DeletedLead, LeadState, TagCount
 from leadflood.domain.leads.schemas.profiles import LeadView
-from leadflood.domain.leads.service.reprocessing import EnrichmentRequest, StartedRun
+from leadflood.domain.leads.service.reprocessing import (
+    EnrichmentRequest,
+    ScoringRequest,
+    StartedRun,
+)
 from leadflood.domain.runs.schemas import RunCap, Sends
 from leadflood.engine.errors import Conflict, Denied, Invalid, NotFound, PreconditionFailed
 
@@ -28,6 +32,8 @@ LEAD = "/v1/leads/{leadId}"
 TAG = f"{LEAD}/tags/{{tag}}"
 BY_DELETION = "-deletedAt"
 TagText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Again = Annotated[bool, needs(Permission.MESSAGES_AGAIN, "true")]
+"""Whether somebody who got a first message may get another one."""
 
 
 class DeletionPosition(msgspec.Struct, frozen=True, array_like=True):
@@ -67,7 +73,8 @@ class EnrichRequest(
 
     `icpId` null: scored for the newest ICP afterwards. `providers` null: all may be asked;
     `capMicros` null: the cap of the settings. `force`: what is known is asked for and paid for
-    again, whatever answers are kept, but for what a person has decided.
+    again, whatever answers are kept, but for what a person has decided. `again`: who got a first
+    message before may get another one.
     """
 
     icp_id: UUID | None = None
@@ -75,14 +82,19 @@ class EnrichRequest(
     providers: Providers | None = None
     cap_micros: RunCap | None = None
     force: bool = False
+    again: Again = False
 
 
 class ScoreRequest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
 ):
-    """The ICP to score a lead for; null: the newest."""
+    """The ICP to score a lead for; null: the newest.
+
+    `again`: who got a first message before gets another draft, which waits for approval.
+    """
 
     icp_id: UUID | None = None
+    again: Again = False
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -265,12 +277,13 @@ async def enrich_lead(
         providers=body.providers,
         cap_micros=body.cap_micros,
         is_forced=body.force,
+        repeats=body.again,
         opener=caller.opener,
     )
 
     async def enrich(uow: UnitOfWork) -> RunStarted:
         run = await services.lead_reprocessing.enrich(uow.tx, lead_id, request, caller.editor)
-        return await _start(uow, run)
+        return await _start(uow, run, repeats=body.again)
 
     return await late_uow.run(enrich)
 
@@ -290,18 +303,22 @@ async def score_lead(
     late_uow: LateUnitOfWork[RunStarted],
 ) -> RunStarted:
     """Score a lead anew by what is known of it; nothing is asked outside, nothing is sent."""
-    icp_id = await services.icps.resolve_version(body.icp_id)
+    request = ScoringRequest(
+        icp_id=await services.icps.resolve_version(body.icp_id),
+        repeats=body.again,
+        opener=caller.opener,
+    )
 
     async def score(uow: UnitOfWork) -> RunStarted:
-        run = await services.lead_reprocessing.score(
-            uow.tx, lead_id, icp_id, caller.editor, caller.opener
-        )
-        return await _start(uow, run)
+        run = await services.lead_reprocessing.score(uow.tx, lead_id, request, caller.editor)
+        return await _start(uow, run, repeats=body.again)
 
     return await late_uow.run(score)
 
 
-async def _start(uow: UnitOfWork, run: StartedRun) -> RunStarted:
+async def _start(uow: UnitOfWork, run: StartedRun, *, repeats: bool) -> RunStarted:
+    if repeats:
+        await uow.audit("lead.again_requested", run.event.lead_id, run=str(run.run_id))
     (job_id,) = await uow.publish([run.event], run_id=run.run_id)
     return RunStarted(run_id=run.run_id, job_id=job_id)
 

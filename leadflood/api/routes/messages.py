@@ -11,6 +11,7 @@ from leadflood.api.http.routing import get, patch, post, put
 from leadflood.api.http.unit_of_work import UnitOfWork
 from leadflood.api.services import Services
 from leadflood.contracts.values import Channel
+from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.messages.schemas import (
     Decider,
     Edit,
@@ -19,7 +20,14 @@ from leadflood.domain.messages.schemas import (
     MessageState,
     MessageView,
 )
-from leadflood.engine.errors import Conflict, Invalid, NotConfigured, NotFound, PreconditionFailed
+from leadflood.engine.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    NotConfigured,
+    NotFound,
+    PreconditionFailed,
+)
 from leadflood.engine.ids import NEWEST
 
 
@@ -30,6 +38,12 @@ class MessageQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True
     run_id: UUID | None = None
     lead_id: UUID | None = None
     channel: Channel | None = None
+
+
+class Again(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Whether whoever got a first message before gets this one too (needs `messages:again`)."""
+
+    again: bool = False
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,18 +95,20 @@ async def edit_message(
     "/v1/messages/{messageId}/approval",
     permission="messages:approve",
     also_needs=("messages:send",),
-    errors=(NotFound, Conflict, PreconditionFailed, NotConfigured),
+    errors=(NotFound, Conflict, Denied, PreconditionFailed),
     takes_if_match=True,
 )
 async def approve_message(
-    message_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+    message_id: UUID, query: Again, caller: Caller, services: Services, uow: UnitOfWork
 ) -> MessageView:
     """Approve a draft, which sends it; approving twice changes nothing.
 
-    It goes as soon as the channel allows, also in a run whose `sends` is hold.
+    It goes as soon as the channel allows, also in a run whose `sends` is hold. Whose person or
+    mailbox got a first message before is refused, unless `again` asks for it by name.
     """
-    message = await services.approval.approve(uow, message_id, _decider(caller))
-    return await _audited(uow, "message.approved", message)
+    decider = _decider(caller, repeats=query.again)
+    message = await services.approval.approve(uow, message_id, decider)
+    return await _audited(uow, "message.approved", message, again=query.again)
 
 
 @put(
@@ -112,25 +128,39 @@ async def reject_message(
 @post(
     "/v1/messages/{messageId}/send",
     permission="messages:send",
-    errors=(NotFound, Conflict, NotConfigured),
+    errors=(NotFound, Conflict, Denied, NotConfigured),
 )
 async def send_message(
-    message_id: UUID, caller: Caller, services: Services, uow: UnitOfWork
+    message_id: UUID, query: Again, caller: Caller, services: Services, uow: UnitOfWork
 ) -> MessageView:
     """Approve a draft if it waits, and send it at once; a ready one goes to the front.
 
     Refused while sending is held, where the person must not be written to, and where it was
-    sent, refused or may have arrived already.
+    sent, refused or may have arrived already. One that was cancelled as `already_written` goes
+    with `again`.
     """
-    message = await services.approval.send(uow, message_id, _decider(caller))
-    return await _audited(uow, "message.send_requested", message)
+    decider = _decider(caller, repeats=query.again)
+    message = await services.approval.send(uow, message_id, decider)
+    return await _audited(uow, "message.send_requested", message, again=query.again)
 
 
-def _decider(caller: Caller) -> Decider:
-    return Decider(by=caller.by, visibility=caller.visibility, version=caller.if_match)
+def _decider(caller: Caller, *, repeats: bool = False) -> Decider:
+    """Return who decides. Raises: Denied where they may not write to somebody again."""
+    if repeats and Permission.MESSAGES_AGAIN not in caller.principal.permissions:
+        raise Denied(
+            f"to write a first message again needs {Permission.MESSAGES_AGAIN}",
+            code="message.again_denied",
+        )
+    return Decider(
+        by=caller.by, repeats=repeats, visibility=caller.visibility, version=caller.if_match
+    )
 
 
-async def _audited(uow: UnitOfWork, action: str, message: MessageView) -> MessageView:
+async def _audited(
+    uow: UnitOfWork, action: str, message: MessageView, **detail: object
+) -> MessageView:
     """Record what was decided about a message, and return it."""
-    await uow.audit(action, message.id, lead=str(message.lead_id), version=message.version)
+    await uow.audit(
+        action, message.id, lead=str(message.lead_id), version=message.version, **detail
+    )
     return message

@@ -121,6 +121,6 @@ async def record_cancellation(uow: UnitOfWork, cancellation: RunCancellation) ->
 
 def _values_of(run: Run) -> dict[str, Any]:
     values = msgspec.structs.asdict(run)
-    del values["opened_by"], values["is_shared"]
+    del values["opened_by"], values["is_shared"], values["repeats"]
     values["is_cancelled"] = values.pop("cancelled")
     return values

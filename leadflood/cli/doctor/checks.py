@@ -9,6 +9,7 @@ from leadflood.cli.doctor.settings_checks import (
     check_http,
     check_open_files,
     check_providers,
+    check_verifier,
 )
 from leadflood.engine.actors.supervisor import first_cause
 from leadflood.settings import Settings
@@ -18,6 +19,7 @@ async def check_everything(settings: Settings, *, online: bool) -> list[DoctorCh
     """Check every resource; one that cannot be inspected is red and does not stop the rest."""
     checks = [passed("settings", "read, and every key is known"), await check_folder(settings)]
     checks += [check_http(settings), check_open_files(settings), *check_providers(settings)]
+    checks.append(check_verifier(settings))
     try:
         async with open_storage(settings, report=print_message, migrate=False) as storage:
             checks += [check async for check in check_database(storage, online=online)]

@@ -7,6 +7,7 @@ from anyio import to_thread
 from leadflood.api.http.connections import limits_of
 from leadflood.api.http.settings import warning_of
 from leadflood.cli.doctor.check import DoctorCheck, failed, passed, warning
+from leadflood.contracts.ports.email import EmailVerifier
 from leadflood.contracts.values import Channel
 from leadflood.engine.open_files import read_limit
 from leadflood.providers import catalog
@@ -84,8 +85,21 @@ def _check_provider(settings: Settings, name: str) -> DoctorCheck:
     return passed(title, f"configured ({provider.base_url or spec.base_url})")
 
 
+def check_verifier(settings: Settings) -> DoctorCheck:
+    """Check that a provider says whether an e-mail address works: drafts go to no other."""
+    names = catalog.list_implementing(EmailVerifier)
+    if any(catalog.is_configured(name, settings.providers) for name in names):
+        return passed("e-mail verifier", "configured")
+    keys = " or ".join(f"providers.{name}.api_key" for name in names)
+    return warning(
+        "e-mail verifier",
+        "none: nobody is drafted to by e-mail, but whose address a file or a person calls valid",
+        f"set {keys}",
+    )
+
+
 def check_mail(storage: Storage) -> DoctorCheck:
-    """Check that the settings name a sender and what the law asks for."""
+    """Check that the settings name a mail server, a sender and what the law asks for."""
     missing = storage.messaging().outbox.missing_settings(Channel.EMAIL)
     if not missing:
         return passed("mail settings", "complete")
@@ -95,5 +109,5 @@ def check_mail(storage: Storage) -> DoctorCheck:
         for name in catalog.list_senders(Channel.EMAIL)
     )
     if is_sending:
-        return failed("mail settings", "incomplete: every e-mail is refused", fix)
-    return warning("mail settings", "incomplete, and no mail server is set: nothing is sent", fix)
+        return failed("mail settings", "incomplete: every e-mail waits for them", fix)
+    return warning("mail settings", "no mail server is set: every e-mail waits for it", fix)

@@ -14,24 +14,25 @@ WHERE message.run_id = drafted.run_id AND message.lead_id = drafted.lead_id
 -- One message per run, lead and step; lists arrive joined by U+001F, which no text may hold.
 INSERT INTO message (
     id, lead_id, icp_id, run_id, step, state, reason, channel, to_address, to_name, subject, body,
-    template_id, parameters, placeholders, writer, problem_codes, problem_details, drafted_at,
-    decided_at, decided_by
+    template_id, parameters, placeholders, writer, problem_codes, problem_details, repeats,
+    earlier_message_id, drafted_at, decided_at, decided_by
 )
 SELECT
     id, lead_id, icp_id, run_id, step, state, reason, channel, to_address, to_name, subject, body,
     template_id, string_to_array(parameters, chr(31)), string_to_array(placeholders, chr(31)),
     writer, string_to_array(problem_codes, chr(31)), string_to_array(problem_details, chr(31)),
-    :now::timestamptz, CASE WHEN decided_by <> '' THEN :now::timestamptz END,
+    repeats, earlier_message_id, :now::timestamptz, CASE WHEN decided_by <> '' THEN :now::timestamptz END,
     nullif(decided_by, '')
 FROM unnest(
     :ids::uuid[], :lead_ids::uuid[], :icp_ids::uuid[], :run_ids::uuid[], :steps::int[],
     :states::text[], :reasons::text[], :channels::text[], :to_addresses::text[],
     :to_names::text[], :subjects::text[], :bodies::text[], :template_ids::text[],
     :parameters::text[], :placeholders::text[], :writers::text[], :problem_codes::text[],
-    :problem_details::text[], :decided_bys::text[]
+    :problem_details::text[], :repeats::bool[], :earlier_message_ids::uuid[], :decided_bys::text[]
 ) AS drafted (
     id, lead_id, icp_id, run_id, step, state, reason, channel, to_address, to_name, subject, body,
-    template_id, parameters, placeholders, writer, problem_codes, problem_details, decided_by
+    template_id, parameters, placeholders, writer, problem_codes, problem_details, repeats,
+    earlier_message_id, decided_by
 )
 ORDER BY run_id, lead_id, step
 ON CONFLICT (run_id, lead_id, step) DO NOTHING
@@ -57,7 +58,8 @@ SELECT
     message.reason, message.channel, message.to_address, message.subject, message.body,
     message.parameters, message.writer, message.version, message.drafted_at, message.decided_at,
     message.decided_by, intent.id AS intent_id, intent.state AS intent_state,
-    intent.code AS intent_code
+    intent.code AS intent_code, intent.detail AS intent_detail,
+    coalesce(message.earlier_message_id, intent.earlier_message_id) AS earlier_message_id
 
 -- fragment: message_filter
 -- The messages that a list asks for, behind one.
@@ -126,7 +128,7 @@ SELECT
     message.id, message.lead_id, message.icp_id, message.run_id, message.step, message.state,
     message.reason, message.channel, message.to_address, message.to_name, message.subject,
     message.body, message.template_id, message.parameters, message.placeholders, message.writer,
-    message.version, run.sends, run.cancelled_at IS NOT NULL AS run_cancelled,
+    message.version, message.repeats, run.sends, run.cancelled_at IS NOT NULL AS run_cancelled,
     lead.deleted_at IS NOT NULL AS lead_deleted
 FROM message
 LEFT JOIN run ON run.id = message.run_id

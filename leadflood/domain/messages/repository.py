@@ -213,5 +213,7 @@ def _columns(messages: Sequence[Message]) -> Mapping[str, object]:
         "problem_details": [
             join(problem.detail for problem in message.problems) for message in messages
         ],
+        "repeats": [message.repeats for message in messages],
+        "earlier_message_ids": [message.earlier_message_id for message in messages],
         "decided_bys": [message.decided_by for message in messages],
     }

@@ -1,20 +1,16 @@
-"""Decisions on a draft: never, wait for a person or for data, or go. Pure."""
+"""Decisions on a draft: never, not again, wait for a person or for data, or go. Pure."""
 
 import msgspec
 
 from leadflood.contracts.values import SendsPolicy
 from leadflood.domain.messages.schemas import Message, MessageState
+from leadflood.domain.sending.schemas import EarlierMessage
 
 AUTOPILOT = "autopilot"
 
 
-def decide(
-    message: Message, *, sends: str, is_autopilot: bool, missing_settings: tuple[str, ...]
-) -> Message:
-    """Return a drafted message with its state; its `reason` says why it has no text.
-
-    `missing_settings` are those without which nothing may leave on its channel.
-    """
+def decide(message: Message, *, sends: str, is_autopilot: bool) -> Message:
+    """Return a drafted message with its state; its `reason` says why it has no text."""
     replace = msgspec.structs.replace
     if sends == SendsPolicy.NEVER:
         reason = message.reason or "run.never_sends"
@@ -23,7 +19,14 @@ def decide(
         return message
     if sends != SendsPolicy.GO or not is_autopilot:
         return replace(message, state=MessageState.WAITING)
-    if missing_settings:
-        reason = f"setting:{missing_settings[0]}"
-        return replace(message, state=MessageState.WAITING, reason=reason)
     return replace(message, state=MessageState.APPROVED, decided_by=AUTOPILOT)
+
+
+def decline(message: Message, earlier: EarlierMessage) -> Message:
+    """Return a message that is not written: its person got a first one before."""
+    return msgspec.structs.replace(
+        message,
+        state=MessageState.ALREADY_WRITTEN,
+        reason=f"message:{earlier.message_id}",
+        earlier_message_id=earlier.message_id,
+    )

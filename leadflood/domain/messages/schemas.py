@@ -14,20 +14,21 @@ from leadflood.domain.auth.schemas.principals import EVERYTHING, Visibility
 from leadflood.domain.auth.schemas.roles import Permission
 from leadflood.domain.drafting.schemas import DraftProblem, ProvenFact
 from leadflood.domain.leads.schemas.events import LeadEvent
-from leadflood.domain.sending.schemas import IntentState
-
-FIRST_STEP = 1
-"""The step of a first message; sequences write later ones."""
+from leadflood.domain.sending.schemas import FIRST_STEP, IntentState
 
 
 class MessageState(StrEnum):
-    """The state of a message; `needs_data` and `not_wanted` have no intent."""
+    """The state of a message; `needs_data`, `not_wanted` and `already_written` have no intent.
+
+    `already_written`: its person, or whoever reads the mailbox, got a first message before.
+    """
 
     NEEDS_DATA = "needs_data"
     WAITING = "waiting"
     APPROVED = "approved"
     REJECTED = "rejected"
     NOT_WANTED = "not_wanted"
+    ALREADY_WRITTEN = "already_written"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     `reason` says why it needs data or was not wanted; `decided_by` is empty until it is
     approved or rejected.
+    `repeats`: a person asked by name for another first message.
+    `earlier_message_id`: the first message of before that it would repeat.
     """
 
     id: UUID
@@ -54,6 +57,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     placeholders: tuple[str, ...] = ()
     writer: str = ""
     decided_by: str = ""
+    repeats: bool = False
+    earlier_message_id: UUID | None = None
     problems: tuple[DraftProblem, ...] = ()
     claims: tuple[Claim, ...] = ()
     facts: tuple[ProvenFact, ...] = ()
@@ -62,7 +67,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A message as people read it. `intent_*` are None while no intent exists.
 
-    `version` counts what people changed of it.
+    `version` counts what people changed of it. `earlierMessageId`: the first message that its
+    person or mailbox got before, where that is why it is not written or sent; else null.
+    `intentDetail` says more than `intentCode`; of a ready one `waits_for_setup` means that it goes
+    as soon as the settings it names are made.
     """
 
     id: UUID
@@ -85,6 +93,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     intent_id: UUID | None
     intent_state: IntentState | None
     intent_code: str | None
+    intent_detail: Annotated[str | None, needs(Permission.LEADS_READ)]
+    earlier_message_id: UUID | None
 
 
 class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +132,13 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Decider(msgspec.Struct, frozen=True, kw_only=True):
-    """The reviewer and the leads they may see. `version` is the one they saw; None: any."""
+    """The reviewer and the leads they may see. `version` is the one they saw; None: any.
+
+    `repeats`: they ask by name for another first message to somebody who got one.
+    """
 
     by: str
+    repeats: bool = False
     visibility: Visibility = EVERYTHING
     version: int | None = None
 

@@ -7,8 +7,7 @@ from uuid import UUID
 import msgspec
 from typing_extensions import override
 
-from leadflood.contracts.parts import StageParts
-from leadflood.contracts.ports.text import TextWriter
+from leadflood.contracts.parts import Ports, StageParts
 from leadflood.contracts.values import Channel, FieldName, SendsPolicy
 from leadflood.domain.drafting.schemas import DraftInput, DraftResult, Settings, Template
 from leadflood.domain.drafting.service.drafter import Drafter
@@ -17,12 +16,13 @@ from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.leads.service import kernel as leads
 from leadflood.domain.messages import repository
 from leadflood.domain.messages.repository import Offer
-from leadflood.domain.messages.rules import decide
+from leadflood.domain.messages.rules import decide, decline
 from leadflood.domain.messages.schemas import Message, MessageDrafted, MessageState
 from leadflood.domain.messages.service.drafts import DraftedMessage, record_drafts
 from leadflood.domain.messages.service.recipient import name_of
 from leadflood.domain.scoring.schemas import LeadQualified
-from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.schemas import ContactPast, EarlierMessage, MessageApproved
+from leadflood.domain.sending.service.contact_history import past_of
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.domain.suppressions.service.recipients import Recipients
@@ -35,11 +35,12 @@ from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Outcome
 from leadflood.engine.queue.runs import Run
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
 
-"""Characters of a recipient's name in a header."""
-
 
 class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
-    """The input of a message: the draft, and what its run and its ICP allow."""
+    """The input of a message: the draft, and what its run and its ICP allow.
+
+    `earlier`: what its person got before, where no other first message is asked for.
+    """
 
     message_id: UUID
     intent_id: UUID
@@ -47,6 +48,8 @@ class GenerateInput(msgspec.Struct, frozen=True, kw_only=True):
     run_id: UUID
     sends: str
     is_autopilot: bool
+    repeats: bool
+    earlier: EarlierMessage | None
     draft: DraftInput
 
 
@@ -58,6 +61,7 @@ class _LoadedBatch(msgspec.Struct, frozen=True, kw_only=True):
     runs: Mapping[UUID, Run]
     templates: Mapping[Channel, Template]
     opted_in: frozenset[UUID]
+    pasts: Mapping[UUID, ContactPast]
 
 
 class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
@@ -74,21 +78,21 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
         key: AddressKey,
         clock: Clock,
         ids: Ids,
-        writer: TextWriter | None = None,
+        ports: Ports,
     ) -> None:
         super().__init__(policy)
         self._settings = settings
         self._clock = clock
         self._ids = ids
-        self._drafter = Drafter(settings, writer)
+        self._drafter = Drafter(settings, ports.writer, has_verifier=ports.verifier is not None)
         self._recipients = Recipients(key)
-        self._outbox = Outbox(settings, key, clock)
+        self._outbox = Outbox(settings, key, clock, ports.missing_senders)
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
         settings, key = parts.settings_of(Settings), parts.settings_of(AddressKey)
-        return cls(policy, settings, key, parts.clock, parts.ids, parts.ports.writer)
+        return cls(policy, settings, key, parts.clock, parts.ids, parts.ports)
 
     @override
     async def load(
@@ -101,17 +105,18 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
             runs=await runs.find(db, sorted({task.run_id for task in tasks if task.run_id})),
             templates=await find_current_templates(db, self._settings),
             opted_in=await self._find_opted_in(db, profiles.values()),
+            pasts=await self._outbox.find_pasts(db, profiles.values()),
         )
         return [self._load_one(task, batch) for task in tasks]
 
     @override
     async def work(self, item: GenerateInput) -> Outcome[DraftedMessage]:
+        if item.earlier is not None:
+            message = decline(_message_of(item, DraftResult()), item.earlier)
+            return Done(DraftedMessage(message=message, intent_id=item.intent_id))
         result = await self._drafter.draft(item.draft, self._clock.now())
         message = decide(
-            _message_of(item, result),
-            sends=item.sends,
-            is_autopilot=item.is_autopilot,
-            missing_settings=self._outbox.missing_settings(result.channel),
+            _message_of(item, result), sends=item.sends, is_autopilot=item.is_autopilot
         )
         return Done(DraftedMessage(message=message, intent_id=item.intent_id))
 
@@ -153,6 +158,8 @@ class GenerateStage(Stage[LeadQualified, GenerateInput, DraftedMessage]):
             run_id=run.id,
             sends=run.sends,
             is_autopilot=offer.is_autopilot,
+            repeats=run.repeats,
+            earlier=None if run.repeats else past_of(batch.pasts, profile.lead_id).earlier,
             draft=DraftInput(
                 profile=profile,
                 offer=offer.text,
@@ -195,6 +202,7 @@ def _message_of(item: GenerateInput, result: DraftResult) -> Message:
         run_id=item.run_id,
         state=MessageState.NEEDS_DATA,
         to_name=name_of(profile),
+        repeats=item.repeats,
         **msgspec.structs.asdict(result),
     )
 

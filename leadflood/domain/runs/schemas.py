@@ -59,6 +59,7 @@ class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
     `has_default_caps`: whether the caps are still to be settled by those of the settings: one that
     is None takes theirs, a higher one is lowered to it for who may not exceed them.
     `opener`: whose run it is.
+    `repeats`: a person asked by name that somebody who was written to gets another first message.
     """
 
     sends: SendsPolicy = SendsPolicy.HOLD
@@ -67,6 +68,7 @@ class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
     lead_cap_micros: int | None = None
     has_default_caps: bool = True
     opener: RunOpener = RunOpener()
+    repeats: bool = False
 
 
 NO_SPENDING = RunLimits(sends=SendsPolicy.NEVER, providers=(), cap_micros=0, has_default_caps=False)

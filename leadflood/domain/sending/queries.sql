@@ -1,16 +1,20 @@
 -- name: add_intents
 -- One intent per message and step.
 INSERT INTO intent (
-    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, state,
-    latest_useful_at, created_at
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, repeats,
+    state, latest_useful_at, created_at
 )
 SELECT
-    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, 'ready',
-    :latest_useful_at::timestamptz, :now::timestamptz
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, repeats,
+    'ready', latest_useful_at, :now::timestamptz
 FROM unnest(
     :ids::uuid[], :message_ids::uuid[], :lead_ids::uuid[], :run_ids::uuid[], :steps::int[],
-    :references::text[], :channels::text[], :to_addresses::text[], :address_keys::bytea[]
-) AS new (id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key)
+    :references::text[], :channels::text[], :to_addresses::text[], :address_keys::bytea[],
+    :repeats::bool[], :latest_useful_ats::timestamptz[]
+) AS new (
+    id, message_id, lead_id, run_id, step, reference, channel, to_address, address_key, repeats,
+    latest_useful_at
+)
 ORDER BY message_id
 ON CONFLICT (message_id, step) DO NOTHING
 RETURNING id;
@@ -62,6 +66,7 @@ UPDATE intent SET
         WHEN change.state IN ('ready', 'sending', 'unknown') THEN NULL
         ELSE coalesce(intent.ended_at, :now::timestamptz)
     END,
+    touch = CASE WHEN change.state = 'ready' THEN NULL ELSE intent.touch END,
     resolved_by = coalesce(nullif(change.resolved_by, ''), intent.resolved_by)
 FROM unnest(
     :ids::uuid[], :states::text[], :are_published::bool[], :codes::text[], :details::text[],
@@ -76,7 +81,8 @@ WHERE intent.id = change.id;
 -- Refused for certain, so nothing arrived: ready for another job.
 UPDATE intent SET
     state = 'ready', published_state = 'ready', code = '', detail = '', claim = NULL,
-    job_id = NULL, sending_at = NULL, ended_at = NULL, latest_useful_at = :latest_useful_at::timestamptz
+    job_id = NULL, sending_at = NULL, ended_at = NULL, touch = NULL,
+    latest_useful_at = :latest_useful_at::timestamptz
 WHERE id = ANY(:ids::uuid[]) AND state = 'refused';
 
 -- name: share_sending_lock
@@ -99,8 +105,8 @@ WHERE state = 'ready' AND created_at <= :restored_at::timestamptz + interval '10
 -- name: lock_sends
 -- The last look before the outside is called; keys of addresses are written in lower case.
 SELECT
-    intent.id, intent.state, intent.claim, intent.job_id, intent.lead_id, intent.channel,
-    intent.to_address, intent.latest_useful_at,
+    intent.id, intent.state, intent.claim, intent.job_id, intent.lead_id, intent.step,
+    intent.channel, intent.to_address, intent.address_key, intent.repeats, intent.latest_useful_at,
     (
         SELECT identity.lead_id FROM identity
         WHERE identity.kind = 'email' AND identity.value = lower(intent.to_address)
@@ -124,17 +130,56 @@ FOR NO KEY UPDATE OF intent;
 -- From here on the outside may be called, once, under this claim.
 UPDATE intent SET
     state = 'sending', claim = started.claim, job_id = started.job_id,
-    sending_at = :now::timestamptz, provider = started.provider, code = '', detail = ''
-FROM unnest(:ids::uuid[], :claims::bigint[], :job_ids::uuid[], :providers::text[])
-    AS started (id, claim, job_id, provider)
+    sending_at = :now::timestamptz, provider = started.provider, reference = started.reference,
+    touch = started.touch, code = '', detail = ''
+FROM unnest(
+    :ids::uuid[], :claims::bigint[], :job_ids::uuid[], :providers::text[], :references::text[],
+    :touches::int[]
+) AS started (id, claim, job_id, provider, reference, touch)
 WHERE intent.id = started.id;
+
+-- name: take_contact_keys
+-- Whoever sends a first message takes the keys of its person and its mailbox, in one order; the
+-- second waits for the first, and looks at what left once it has them.
+INSERT INTO contact_key (key, intent_id)
+SELECT key, intent_id FROM unnest(:keys::bytea[], :intent_ids::uuid[]) AS taken (key, intent_id)
+ORDER BY key
+ON CONFLICT (key) DO UPDATE SET intent_id = excluded.intent_id;
+
+-- name: find_touches
+-- First messages that left, or may have, for each of these contacts: to one of its mailboxes, or to
+-- a lead that is the person.
+SELECT
+    contact.id AS contact_id, intent.message_id, intent.state, intent.sending_at, intent.touch
+FROM unnest(:mailbox_ids::uuid[], :address_keys::bytea[]) AS contact (id, address_key)
+JOIN intent ON intent.address_key = contact.address_key AND intent.step = 1
+    AND intent.state IN ('sending', 'accepted', 'unknown')
+WHERE intent.id <> contact.id
+UNION ALL
+SELECT contact.id, intent.message_id, intent.state, intent.sending_at, NULL
+FROM unnest(:person_ids::uuid[], :lead_ids::uuid[]) AS contact (id, lead_id)
+JOIN intent ON intent.lead_id = contact.lead_id AND intent.step = 1
+    AND intent.state IN ('sending', 'accepted', 'unknown')
+WHERE intent.id <> contact.id;
 
 -- name: cancel_intents
 -- Refused for good; told when the job ends.
 UPDATE intent SET
-    state = 'cancelled', code = refused.code, detail = refused.detail, ended_at = :now::timestamptz
-FROM unnest(:ids::uuid[], :codes::text[], :details::text[]) AS refused (id, code, detail)
+    state = 'cancelled', code = refused.code, detail = refused.detail, ended_at = :now::timestamptz,
+    earlier_message_id = refused.earlier_message_id
+FROM unnest(:ids::uuid[], :codes::text[], :details::text[], :earlier_message_ids::uuid[])
+    AS refused (id, code, detail, earlier_message_id)
 WHERE intent.id = refused.id AND intent.state = 'ready';
+
+-- name: repeat_intent
+-- A person asked by name that it goes although its recipient got a first message before.
+UPDATE intent SET
+    repeats = true, state = 'ready', published_state = 'ready', code = '', detail = '',
+    earlier_message_id = NULL, ended_at = NULL, claim = NULL, job_id = NULL, sending_at = NULL,
+    latest_useful_at = :latest_useful_at::timestamptz
+WHERE message_id = :message_id::uuid AND step = :step::int
+    AND (state = 'ready' OR (state = 'cancelled' AND code = 'already_written'))
+RETURNING id;
 
 -- name: list_suppressed
 -- Cancelled because somebody is suppressed, and still useful; newest first.

@@ -46,6 +46,8 @@ class IntentRow(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     to_address: str
     address_hash: bytes
+    repeats: bool
+    latest_useful_at: datetime
 
 
 class OpenRecipient(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,30 +60,43 @@ class OpenRecipient(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartedSend(msgspec.Struct, frozen=True):
-    """An intent whose call may begin, under which claim, by which provider."""
+    """An intent whose call may begin, under which claim, by which provider.
+
+    `touch`: its number among the first messages to its mailbox.
+    """
 
     intent_id: UUID
     claim: int
     job_id: UUID
     provider: str
+    reference: str
+    touch: int
 
 
 class CancelledSend(msgspec.Struct, frozen=True):
-    """An intent that is refused for good, and why."""
+    """An intent that is refused for good, and why; which message stands against it, if any."""
 
     intent_id: UUID
     code: str
     reason: str
+    earlier_message_id: UUID | None = None
 
 
-async def add_intents(
-    tx: Tx, intents: Sequence[IntentRow], latest_useful_at: datetime, now: datetime
-) -> frozenset[UUID]:
+class Touch(msgspec.Struct, frozen=True, kw_only=True):
+    """A first message to a contact that left, or may have; `touch` is its number, if it has one."""
+
+    contact_id: UUID
+    message_id: UUID
+    state: IntentState
+    sending_at: datetime
+    touch: int | None
+
+
+async def add_intents(tx: Tx, intents: Sequence[IntentRow], now: datetime) -> frozenset[UUID]:
     """Write intents, ready, and return those that are new: one for each step of a message."""
     rows = await tx.fetch(
         SQL.add_intents,
         now=now,
-        latest_useful_at=latest_useful_at,
         ids=[intent.id for intent in intents],
         message_ids=[intent.message_id for intent in intents],
         lead_ids=[intent.lead_id for intent in intents],
@@ -91,6 +106,8 @@ async def add_intents(
         channels=[intent.channel.value for intent in intents],
         to_addresses=[intent.to_address for intent in intents],
         address_keys=[intent.address_hash for intent in intents],
+        repeats=[intent.repeats for intent in intents],
+        latest_useful_ats=[intent.latest_useful_at for intent in intents],
     )
     return frozenset(row["id"] for row in rows)
 
@@ -139,7 +156,29 @@ async def start_sending(tx: Tx, sends: Sequence[StartedSend], now: datetime) -> 
         claims=[send.claim for send in sends],
         job_ids=[send.job_id for send in sends],
         providers=[send.provider for send in sends],
+        references=[send.reference for send in sends],
+        touches=[send.touch for send in sends],
     )
+
+
+async def take_contact_keys(tx: Tx, owners: Mapping[bytes, UUID]) -> None:
+    """Lock the unique keys of contacts, in their order, until this transaction ends."""
+    if owners:
+        await tx.execute(SQL.take_contact_keys, keys=list(owners), intent_ids=list(owners.values()))
+
+
+async def find_touches(
+    db: Reader, mailboxes: Sequence[tuple[UUID, bytes]], people: Sequence[tuple[UUID, UUID]]
+) -> list[Touch]:
+    """List the first messages that count to contacts; each comes as (id, mailbox) or (id, lead)."""
+    rows = await db.fetch(
+        SQL.find_touches,
+        mailbox_ids=[contact_id for contact_id, _ in mailboxes],
+        address_keys=[key for _, key in mailboxes],
+        person_ids=[contact_id for contact_id, _ in people],
+        lead_ids=[lead_id for _, lead_id in people],
+    )
+    return [to_struct(row, Touch) for row in rows]
 
 
 async def cancel_intents(tx: Tx, sends: Sequence[CancelledSend], now: datetime) -> None:
@@ -152,7 +191,18 @@ async def cancel_intents(tx: Tx, sends: Sequence[CancelledSend], now: datetime) 
         ids=[send.intent_id for send in sends],
         codes=[send.code for send in sends],
         details=[send.reason for send in sends],
+        earlier_message_ids=[send.earlier_message_id for send in sends],
     )
+
+
+async def repeat_intent(
+    tx: Tx, message_id: UUID, step: int, latest_useful_at: datetime
+) -> UUID | None:
+    """Let a message's step go although its recipient got one; None: nothing can be repeated."""
+    row = await tx.fetch_one(
+        SQL.repeat_intent, message_id=message_id, step=step, latest_useful_at=latest_useful_at
+    )
+    return None if row is None else UUID(int=row["id"].int)
 
 
 async def list_suppressed(db: Reader, now: datetime, limit: int) -> list[UUID]:

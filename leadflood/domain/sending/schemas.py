@@ -1,7 +1,10 @@
 """Intents (one send of one message each), their states, and the switch of sending."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -19,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `latest_useful_hours` is how long an approved message may wait for its sending.
     `held_retry_seconds` is how long a send waits that is held.
     `not_sent_after_seconds`: a look-up earlier than that cannot prove that nothing arrived.
+    `again_after_days`: a person and a mailbox get another first message after that; 0: never.
     """
 
     sender_name: str = ""
@@ -30,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     latest_useful_hours: float = 72.0
     held_retry_seconds: float = 10.0
     not_sent_after_seconds: float = 60.0
+    again_after_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 0.0
 
 
 class IntentState(StrEnum):
@@ -43,8 +48,43 @@ class IntentState(StrEnum):
     CANCELLED = "cancelled"
 
 
+HELD = "sending is held: `leadflood sending release` lets it go"
+"""Why a send waits for somebody to release sending."""
+WAITS_FOR_SETUP = "waits_for_setup"
+"""The code of a ready message that a missing setting keeps; it goes once the setting is made."""
+NO_SENDER_MISSING: Mapping[Channel, str] = MappingProxyType({})
+"""A provider is set for every channel."""
+FIRST_STEP = 1
+"""The step of a first message; sequences write later ones."""
+
+
+class EarlierMessage(msgspec.Struct, frozen=True):
+    """A first message that left already, or may have."""
+
+    message_id: UUID
+    state: IntentState
+    sent_at: datetime
+
+
+class ContactPast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person and a mailbox got before.
+
+    `earlier`: the newest first message that still counts; None: there is none.
+    `touch_count`: the highest number of those that left for the mailbox.
+    """
+
+    earlier: EarlierMessage | None = None
+    touch_count: int = 0
+
+
+NO_PAST = ContactPast()
+
+
 class NewIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """A send to be, of one step of one message."""
+    """A send to be, of one step of one message.
+
+    `repeats`: a person asked by name for another first message to somebody.
+    """
 
     id: UUID
     message_id: UUID
@@ -53,10 +93,14 @@ class NewIntent(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     channel: Channel
     to_address: str
+    repeats: bool = False
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """One sending of one message. `reference` is its stable Message-ID."""
+    """One sending of one message. `reference` is its stable Message-ID.
+
+    `is_last_try`: the job has no attempt left beside this one.
+    """
 
     id: UUID
     message_id: UUID
@@ -81,6 +125,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     remote_id: str
     sending_at: datetime | None
     ended_at: datetime | None
+    is_last_try: bool = False
 
 
 class LockedIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +155,11 @@ class LockedSend(msgspec.Struct, frozen=True, kw_only=True):
     job_id: UUID | None
     lead_id: UUID
     mailbox_lead_id: UUID | None
+    step: int
     channel: Channel
     to_address: str
+    address_key: bytes
+    repeats: bool
     latest_useful_at: datetime
     is_approved: bool
     lead_gone: bool
@@ -126,11 +174,14 @@ class SendConditions(LockedSend, frozen=True, kw_only=True):
     """Everything that may forbid a send, read directly before the call.
 
     `address_stands`: the lead is still written to at this address.
+    `contact_keys`, `past`: of a first message; see `service.contact_history`.
     """
 
     address_stands: bool
     suppressed: bool
     opted_in: bool
+    contact_keys: tuple[bytes, ...] = ()
+    past: ContactPast = NO_PAST
 
 
 class IntentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

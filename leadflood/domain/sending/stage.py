@@ -13,17 +13,37 @@ from leadflood.contracts.ports.sender import Receipt, Sender
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending import repository
 from leadflood.domain.sending.repository import CancelledSend, StartedSend
-from leadflood.domain.sending.rules.compose import compose
-from leadflood.domain.sending.rules.conditions import HELD, check_sendable, is_final
+from leadflood.domain.sending.rules.compose import (
+    compose,
+    explain_setup,
+    missing_settings,
+    settle_reference,
+)
+from leadflood.domain.sending.rules.conditions import (
+    ALREADY_WRITTEN,
+    TOO_LATE,
+    UNDER_WAY,
+    check_sendable,
+    is_final,
+)
 from leadflood.domain.sending.rules.transitions import SendOutcome, SendReport
 from leadflood.domain.sending.schemas import (
+    HELD,
+    NO_SENDER_MISSING,
+    WAITS_FOR_SETUP,
     Intent,
     IntentState,
     MessageApproved,
     SendConditions,
     Settings,
 )
-from leadflood.domain.sending.service.call_outcomes import explain, final_outcome_of, outcome_of
+from leadflood.domain.sending.service.call_outcomes import (
+    WAITING_FOR_PEOPLE,
+    explain,
+    final_outcome_of,
+    outcome_of,
+)
+from leadflood.domain.sending.service.contact_history import ContactHistory
 from leadflood.domain.sending.service.send_conditions import SendConditionReader
 from leadflood.domain.sending.service.send_reports import record_reports
 from leadflood.domain.sending.service.unknown_sends import SEND_STAGE
@@ -32,9 +52,12 @@ from leadflood.domain.suppressions.service.recipients import Recipients
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Allow, Defer, Deny, JobContext, SendDecision
 from leadflood.engine.db.tx import Reader, Tx
-from leadflood.engine.errors import Denied, NotConfigured, NotFound
+from leadflood.engine.errors import Denied, NotConfigured, NotFound, Transient
 from leadflood.engine.queue.outcome import Discard, Done, Outcome, Snooze
 from leadflood.engine.queue.stage import ClaimedTask, FinishedTask, FollowUp, Policy, Stage
+
+SETUP_RETRY_SECONDS = 60.0
+"""How long a send waits that the other side refuses until a person mends a setting."""
 
 
 class NoCall(msgspec.Struct, frozen=True):
@@ -63,45 +86,80 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         key: AddressKey,
         clock: Clock,
         senders: Mapping[Channel, Sender],
+        missing_senders: Mapping[Channel, str] = NO_SENDER_MISSING,
     ) -> None:
         super().__init__(policy)
         self._settings = settings
         self._clock = clock
         self._senders = senders
+        self._missing_senders = missing_senders
         self._recipients = Recipients(key)
-        self._conditions = SendConditionReader(key)
+        self._conditions = SendConditionReader(key, ContactHistory(settings.again_after_days))
 
     @classmethod
     @override
     def build(cls, policy: Policy, parts: StageParts) -> Self:
         settings, key = parts.settings_of(Settings), parts.settings_of(AddressKey)
-        return cls(policy, settings, key, parts.clock, parts.ports.senders)
+        ports = parts.ports
+        return cls(policy, settings, key, parts.clock, ports.senders, ports.missing_senders)
 
     @override
     async def load(
         self, db: Reader, tasks: Sequence[ClaimedTask[MessageApproved]]
     ) -> Sequence[Intent | Outcome[Receipt | NoCall]]:
         intents = await repository.find_intents(db, (task.task.intent_id for task in tasks))
-        inputs = [_open(task, intents.get(task.task.intent_id)) for task in tasks]
+        inputs = [self._open(task, intents.get(task.task.intent_id)) for task in tasks]
         if not await repository.is_held(db):
             return inputs
         # `authorize` has the last word; this keeps a mail server from being asked for nothing
         held = Snooze(self._settings.held_retry_seconds, HELD)
         return [held if isinstance(item, Intent) else item for item in inputs]
 
+    def _open(
+        self, task: ClaimedTask[MessageApproved], intent: Intent | None
+    ) -> Intent | Outcome[Receipt | NoCall]:
+        """Return what to work on, or why it waits or ends here without a call."""
+        opened = _open(task, intent)
+        if not isinstance(opened, Intent):
+            return opened
+        missing = missing_settings(opened.channel, self._settings, self._missing_senders)
+        if missing:
+            reason = f"{WAITS_FOR_SETUP}: {explain_setup(missing)}"
+            return self._postpone(opened, self._settings.held_retry_seconds, reason)
+        return msgspec.structs.replace(
+            opened,
+            reference=settle_reference(opened, self._settings.sender_address),
+            is_last_try=task.attempts + 1 >= self.policy.attempts,
+        )
+
+    def _postpone(self, item: Intent, seconds: float, reason: str) -> Outcome[Receipt | NoCall]:
+        """Let what never left the house wait, as long as it is worth sending."""
+        if item.latest_useful_at < self._clock.now():
+            return Done(NoCall(SendOutcome.FORBIDDEN, TOO_LATE.code, TOO_LATE.reason))
+        return Snooze(seconds, reason)
+
     @override
     async def work(self, item: Intent) -> Outcome[Receipt | NoCall]:
-        sender = self._senders.get(item.channel)
-        if sender is None:
-            raise NotConfigured(f"no provider sends {item.channel}: give one its key in providers")
-        message = compose(item, self._settings, self._recipients.unsubscribe_token)
+        """Hand one message over. What never left the house waits, however often it failed."""
         try:
+            sender = self._senders.get(item.channel)
+            if sender is None:
+                raise NotConfigured(f"no provider sends {item.channel}: set one in providers")
+            message = compose(item, self._settings, self._recipients.unsubscribe_token)
             receipt = await sender.send(message)
         except Denied as error:
             code, detail = explain(error)
             if not is_final(code):  # a provider switched off: its switch may come back
                 return Snooze(self._settings.held_retry_seconds, detail)
             return Done(NoCall(SendOutcome.FORBIDDEN, code, detail))
+        except WAITING_FOR_PEOPLE as error:
+            reason = f"{WAITS_FOR_SETUP}: {error.detail}"
+            return self._postpone(item, SETUP_RETRY_SECONDS, reason)
+        except Transient as error:
+            if not item.is_last_try:
+                raise
+            wait = max(error.retry_after_seconds or 0.0, self.policy.backoff_cap_seconds)
+            return self._postpone(item, wait, error.detail)
         return Done(receipt)
 
     @override
@@ -113,18 +171,21 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         """
         await repository.share_sending_lock(tx)
         now = self._clock.now()
-        conditions = await self._conditions.find(tx, (job.input.id for job in jobs))
+        intent_ids = [job.input.id for job in jobs]
+        conditions = await self._conditions.find(tx, intent_ids, now, takes_keys=True)
         started: dict[UUID, StartedSend] = {}
+        contacted: set[bytes] = set()
         cancelled: list[CancelledSend] = []
         decisions = []
-        for job in jobs:
-            intent_id = job.input.id
-            decision = self._decide(job, conditions.get(intent_id), started, now)
+        for job, intent_id in zip(jobs, intent_ids, strict=True):
+            standing = conditions.get(intent_id)
+            decision = self._decide(job, standing, started, contacted, now)
             decisions.append(decision)
-            if isinstance(decision, Allow):
-                started[intent_id] = self._start(job)
+            if standing is not None and isinstance(decision, Allow):
+                started[intent_id] = self._start(job, standing)
+                contacted.update(standing.contact_keys)
             elif isinstance(decision, Deny):
-                cancelled.append(CancelledSend(intent_id, decision.code, decision.reason))
+                cancelled.append(_cancel(intent_id, decision, standing))
         await repository.start_sending(tx, list(started.values()), now)
         await repository.cancel_intents(tx, cancelled, now)
         return decisions
@@ -164,6 +225,7 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
         job: JobContext,
         conditions: SendConditions | None,
         started: Container[UUID],
+        contacted: Container[bytes],
         now: datetime,
     ) -> SendDecision:
         retry_seconds = self._settings.held_retry_seconds
@@ -171,13 +233,32 @@ class SendStage(Stage[MessageApproved, Intent, Receipt | NoCall]):
             return Deny("intent.gone", "its intent is gone")
         if conditions.id in started:
             return Defer("another job sends it in this very moment", retry_seconds)
+        if any(key in contacted for key in conditions.contact_keys):
+            return Defer(UNDER_WAY, retry_seconds)
         return check_sendable(conditions, job.claim, job.job_id, now, retry_seconds)
 
-    def _start(self, job: JobContext) -> StartedSend:
+    def _start(self, job: JobContext, conditions: SendConditions) -> StartedSend:
         sender = self._senders.get(job.input.channel)
         return StartedSend(
-            job.input.id, job.claim, job.job_id, "" if sender is None else sender.name
+            intent_id=job.input.id,
+            claim=job.claim,
+            job_id=job.job_id,
+            provider="" if sender is None else sender.name,
+            reference=job.input.reference,
+            touch=conditions.past.touch_count + 1,
         )
+
+
+def _cancel(intent_id: UUID, denial: Deny, conditions: SendConditions | None) -> CancelledSend:
+    """Return what is written of a send that is refused for good."""
+    earlier = None if conditions is None else conditions.past.earlier
+    is_repeat = denial.code == ALREADY_WRITTEN and earlier is not None
+    return CancelledSend(
+        intent_id=intent_id,
+        code=denial.code,
+        reason=denial.reason,
+        earlier_message_id=earlier.message_id if earlier and is_repeat else None,
+    )
 
 
 def _open(

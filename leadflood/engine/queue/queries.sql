@@ -321,7 +321,7 @@ SELECT id, error FROM dead_letter WHERE id = ANY (:ids::uuid[])
 -- name: list_runs
 -- Runs, newest first, behind a place.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, opened_by, is_shared
+       cancelled_at, opened_by, is_shared, repeats
 FROM run WHERE id < :before::uuid AND (:state::text IS NULL OR state = :state::text)
   AND (:kind::text IS NULL OR kind = :kind::text)
   AND (:owner::text IS NULL OR is_shared OR opened_by = :owner::text)
@@ -330,7 +330,7 @@ ORDER BY id DESC LIMIT :limit::int
 -- name: list_kind_runs
 -- Runs of a rarer kind, newest first, behind a place.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, opened_by, is_shared
+       cancelled_at, opened_by, is_shared, repeats
 FROM run WHERE kind = :kind::text AND kind <> 'lead' AND id < :before::uuid
   AND (:state::text IS NULL OR state = :state::text)
   AND (:owner::text IS NULL OR is_shared OR opened_by = :owner::text)
@@ -339,7 +339,7 @@ ORDER BY id DESC LIMIT :limit::int
 -- name: list_running_runs
 -- Runs that go on, newest first, behind a place.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, opened_by, is_shared
+       cancelled_at, opened_by, is_shared, repeats
 FROM run WHERE state = 'running' AND id < :before::uuid
   AND (:kind::text IS NULL OR kind = :kind::text)
   AND (:owner::text IS NULL OR is_shared OR opened_by = :owner::text)
@@ -403,10 +403,10 @@ DELETE FROM dead_letter WHERE id = ANY (ARRAY (
 -- Open a run: what may be done for it is written here. One that gets no job ends at once.
 WITH opened AS (
     INSERT INTO run (id, kind, title, sends, providers, cap_micros, lead_cap_micros, key,
-                     created_at, is_loading, opened_by, is_shared)
+                     created_at, is_loading, opened_by, is_shared, repeats)
     VALUES (:id::uuid, :kind::text, :title::text, :sends::text, :providers::text[],
             :cap_micros::bigint, :lead_cap_micros::bigint, :key::text, :now::timestamptz,
-            :is_loading::boolean, :opened_by::text, :is_shared::boolean)
+            :is_loading::boolean, :opened_by::text, :is_shared::boolean, :repeats::boolean)
     ON CONFLICT (key) DO NOTHING
     RETURNING id),
 checked AS (INSERT INTO run_check (run_id) SELECT id FROM opened)
@@ -432,7 +432,7 @@ SELECT id FROM run WHERE key = :key::text
 -- name: find_runs
 -- Find runs, with what they allow.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, opened_by, is_shared
+       cancelled_at, opened_by, is_shared, repeats
 FROM run WHERE id = ANY (:ids::uuid[])
 
 -- name: cancel_run
@@ -691,7 +691,7 @@ FROM dead_letter GROUP BY stage, error_code ORDER BY letters DESC, stage, error_
 -- name: list_open_runs
 -- The runs that go on, newest first.
 SELECT id, kind, title, state, sends, providers, cap_micros, lead_cap_micros, created_at, ended_at,
-       cancelled_at, opened_by, is_shared
+       cancelled_at, opened_by, is_shared, repeats
 FROM run WHERE state = 'running' ORDER BY id DESC LIMIT :limit::int
 
 -- name: list_live_keys

@@ -20,6 +20,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
 
     `is_loading`: it is filled part by part and cannot end before `finish_loading`.
     `opened_by`: the user whose money it spends; empty: nobody's. `is_shared`: everybody sees it.
+    `repeats`: a person asked by name that what was done once is done again.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     is_loading: bool = False
     opened_by: str = ""
     is_shared: bool = False
+    repeats: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: bool
     opened_by: str = ""
     is_shared: bool = False
+    repeats: bool = False
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +88,7 @@ async def create(db: Reader, new: NewRun, now: datetime) -> UUID:
         is_loading=new.is_loading,
         opened_by=new.opened_by,
         is_shared=new.is_shared,
+        repeats=new.repeats,
     )
     if inserted is not None:
         return UUID(int=inserted.int)
@@ -198,4 +202,5 @@ def _run(row: Row) -> Run:
         cancelled=row["cancelled_at"] is not None,
         opened_by=row["opened_by"],
         is_shared=row["is_shared"],
+        repeats=row["repeats"],
     )

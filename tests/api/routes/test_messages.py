@@ -4,11 +4,10 @@ from uuid import uuid4
 import anyio
 import pytest
 from leadflood.app import Node
-from leadflood.contracts.values import Channel
 from leadflood.engine.db.pool import Database
 
 from tests.support.api import Answer, Client
-from tests.support.messaging import CountingSender, World
+from tests.support.messaging import World
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
@@ -58,8 +57,7 @@ async def test_sending_at_once_approves_and_sends_once(
     node: Node, api: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = await a_draft(api, world)
-    senders = {Channel.EMAIL: CountingSender()}
-    monkeypatch.setattr(node.messaging.outbox, "_senders", senders)
+    monkeypatch.setattr(node.messaging.outbox, "_missing_senders", {})
     answers: list[Answer] = []
 
     async def send() -> None:

@@ -278,7 +278,7 @@ async def test_a_stored_template_takes_the_place_of_the_shipped_one(world: World
     assert message.subject == "Hello Ada"
 
 
-async def test_autopilot_waits_for_a_person_while_a_setting_is_missing(
+async def test_autopilot_approves_while_a_setting_is_missing_and_says_what_is_waited_for(
     database: Database,
 ) -> None:
     world = World(database, msgspec.structs.replace(SETTINGS, postal_address=""))
@@ -286,9 +286,10 @@ async def test_autopilot_waits_for_a_person_while_a_setting_is_missing(
     events = await world.drafted([await world.lead()], await world.run(), await world.icp())
 
     message = (await only_message(world)).message
-    assert [type(event) for event in events] == [MessageDrafted]
-    assert message.state is MessageState.WAITING
-    assert message.reason == "setting:messaging.postal_address"
+    assert [type(event) for event in events] == [MessageApproved]
+    assert message.state is MessageState.APPROVED
+    assert message.intent_code == "waits_for_setup"
+    assert message.intent_detail == "set messaging.postal_address"
 
 
 async def test_a_drafting_that_failed_leaves_a_message_that_says_so(world: World) -> None:

@@ -1,7 +1,7 @@
 import anyio
 import msgspec
 import pytest
-from leadflood.contracts.errors import ProviderDown, ProviderRefused
+from leadflood.contracts.errors import ProviderDown, ProviderKeyRefused, ProviderRefused
 from leadflood.contracts.ports.sender import Receipt
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending.repository import find_intents, own_sending_lock
@@ -15,7 +15,7 @@ from leadflood.domain.sending.schemas import (
 from leadflood.domain.suppressions.schemas import SuppressionKind
 from leadflood.engine.context import Allow, Defer, Deny
 from leadflood.engine.db.pool import Database
-from leadflood.engine.errors import Denied, Transient, Unsure
+from leadflood.engine.errors import CapSpent, Denied, NotConfigured, Transient, Unsure
 from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue import runs
 from leadflood.engine.queue.outcome import Cancelled, Discard, Done, Snooze
@@ -24,6 +24,7 @@ from tests.support.messaging import SETTINGS, World
 from tests.support.statements import sql
 
 pytestmark = pytest.mark.pg
+DAY_SECONDS = 86_400.0
 
 
 @pytest.fixture
@@ -449,20 +450,90 @@ async def test_an_authorize_that_waited_for_hold_sees_the_switch_it_wrote(world:
     assert [type(decision) for decision in decisions] == [Defer]
 
 
-async def test_a_missing_setting_refuses_the_mail_and_names_it(database: Database) -> None:
+async def test_a_missing_setting_holds_the_mail_names_it_and_lets_it_go_once_it_is_made(
+    database: Database,
+) -> None:
+    poor = msgspec.structs.replace(SETTINGS, sender_address="", public_url="")
+    blind = World(database, poor, missing_senders={Channel.EMAIL: "providers.smtp.base_url"})
+    await blind.release()
+    [event] = await blind.approved()
+
+    waiting = (await blind.load_send(event)).input
+    shown = (await blind.messages.get(event.message_id)).message
+    blind.clock.advance(20 * DAY_SECONDS)
     world = World(database)
+    world.clock.advance(20 * DAY_SECONDS)
+    job = await world.load_send(event)
+    [decision] = await world.authorize(job)
+    await world.end_send(job, await world.send.work(job.input))
+
+    assert isinstance(waiting, Snooze)
+    assert waiting.reason == (
+        "waits_for_setup: set providers.smtp.base_url, messaging.sender_address"
+    )
+    assert (shown.intent_state, shown.intent_code) == ("ready", "waits_for_setup")
+    assert shown.intent_detail == "set providers.smtp.base_url, messaging.sender_address"
+    assert blind.sender.sent == []
+    assert isinstance(decision, Allow)
+    assert await world.state(event) == "accepted"
+    assert world.sender.sent[0].reference == f"<lf-{event.intent_id.hex}@send.example.com>"
+    stored = (await find_intents(database, [event.intent_id]))[event.intent_id]
+    assert stored.reference == world.sender.sent[0].reference
+
+
+async def test_what_waits_for_a_setting_longer_than_it_is_worth_ends_as_too_late(
+    database: Database,
+) -> None:
+    world = World(database, missing_senders={Channel.EMAIL: "providers.smtp.base_url"})
     await world.release()
     [event] = await world.approved()
-    poor = msgspec.structs.replace(SETTINGS, unsubscribe_mailto="", public_url="")
-    blind = World(database, poor)
-    job = await blind.load_send(event)
+    world.clock.advance(31 * DAY_SECONDS)
 
-    with pytest.raises(Exception, match=r"http\.public_url") as refused:
-        await blind.send.work(job.input)
-    await blind.end_send(job, refused.value)
+    job = await world.load_send(event)
+    [refused] = await world.end_send(job, job.input)
 
-    assert await world.state(event) == "refused"
-    assert blind.sender.sent == []
+    assert isinstance(refused, MessageRefused)
+    assert refused.code == "too_late"
+    assert await world.state(event) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotConfigured("there is no mail server: set providers.smtp.base_url"),
+        ProviderKeyRefused("the login is refused: set providers.smtp.api_key"),
+        CapSpent("the money of the run is spent"),
+    ],
+)
+async def test_what_a_person_has_to_mend_is_waited_for_and_never_refused(
+    world: World, error: Exception
+) -> None:
+    [event] = await world.approved()
+    world.sender.fails_with = error
+    job = await world.load_send(event)
+
+    await world.authorize(job)
+    outcome = await world.send.work(job.input)
+    await world.record(job, error)
+
+    assert isinstance(outcome, Snooze)
+    assert outcome.reason.startswith("waits_for_setup: ")
+    assert await world.state(event) == "ready"
+
+
+async def test_a_server_that_stays_away_is_asked_again_after_the_last_attempt(
+    world: World,
+) -> None:
+    [event] = await world.approved()
+    world.sender.fails_with = Transient("connection refused")
+    job = await world.load_send(event, attempts=world.send.policy.attempts - 1)
+
+    outcome = await world.send.work(job.input)
+
+    assert isinstance(outcome, Snooze)
+    assert await world.state(event) == "ready"
+    world.clock.advance(SETTINGS.latest_useful_hours * 3600 + 1)
+    assert isinstance(await world.send.work(job.input), Done)
 
 
 async def test_a_refusal_of_the_gate_is_no_dead_letter_and_a_switched_off_provider_is_waited_for(

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     MESSAGES_WRITE = "messages:write"
     MESSAGES_APPROVE = "messages:approve"
     MESSAGES_SEND = "messages:send"
+    MESSAGES_AGAIN = "messages:again"
     TEMPLATES_WRITE = "templates:write"
     JOBS_READ = "jobs:read"
     EVENTS_READ = "events:read"
@@ -67,6 +68,7 @@ _SALES_REP = _VIEWER | {
     Permission.MESSAGES_WRITE,
     Permission.MESSAGES_APPROVE,
     Permission.MESSAGES_SEND,
+    Permission.MESSAGES_AGAIN,
 }
 
 

@@ -9,6 +9,9 @@ from leadflood.contracts.found_values import Scalar
 from leadflood.contracts.values import Channel, EmailStatus, FieldName
 from leadflood.engine.errors import Invalid
 
+NO_VERIFIER = "email.no_verifier"
+"""No provider is set that says whether an address works, and nobody else has said so."""
+
 
 class ChannelChoice(msgspec.Struct, frozen=True):
     """Where a message may go; `channel` None means nowhere yet, and `reason` says why."""
@@ -18,8 +21,13 @@ class ChannelChoice(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def choose_channel(values: Mapping[FieldName, Scalar], *, may_whatsapp: bool) -> ChannelChoice:
-    """Return the channel: a verified e-mail first, WhatsApp only with a recorded opt-in."""
+def choose_channel(
+    values: Mapping[FieldName, Scalar], *, may_whatsapp: bool, has_verifier: bool = True
+) -> ChannelChoice:
+    """Return the channel: a verified e-mail first, WhatsApp only with a recorded opt-in.
+
+    `has_verifier`: whether there is anybody to ask about an address.
+    """
     email = str(values.get(FieldName.EMAIL, "")).strip()
     status = values.get(FieldName.EMAIL_STATUS)
     if email and status == EmailStatus.VALID:
@@ -28,7 +36,9 @@ def choose_channel(values: Mapping[FieldName, Scalar], *, may_whatsapp: bool) ->
     if phone and may_whatsapp:
         return ChannelChoice(Channel.WHATSAPP, phone)
     if email:
-        reason = f"email.not_verified:{status or EmailStatus.UNKNOWN.value}"
+        known = status or EmailStatus.UNKNOWN.value
+        is_unasked = known == EmailStatus.UNKNOWN and not has_verifier
+        reason = NO_VERIFIER if is_unasked else f"email.not_verified:{known}"
     else:
         reason = "phone.no_opt_in" if phone else "address.missing"
     return ChannelChoice(None, reason=reason)

@@ -19,11 +19,17 @@ TRIES_BEFORE_TEMPLATE = 3
 
 
 class Drafter:
-    """Drafts texts. Without a writer, or when its draft is refused, the template speaks."""
+    """Drafts texts. Without a writer, or when its draft is refused, the template speaks.
 
-    def __init__(self, settings: Settings, writer: TextWriter | None) -> None:
+    `has_verifier`: a provider is set that says whether an e-mail address works.
+    """
+
+    def __init__(
+        self, settings: Settings, writer: TextWriter | None, *, has_verifier: bool = True
+    ) -> None:
         self._settings = settings
         self._writer = writer
+        self._has_verifier = has_verifier
 
     async def draft(self, draft_input: DraftInput, now: datetime) -> DraftResult:
         """Draft one text.
@@ -32,7 +38,13 @@ class Drafter:
         """
         profile = draft_input.profile
         values = {field: proven.value for field, proven in profile.values.items()}
-        choice = require_usable(choose_channel(values, may_whatsapp=draft_input.may_whatsapp))
+        choice = require_usable(
+            choose_channel(
+                values,
+                may_whatsapp=draft_input.may_whatsapp,
+                has_verifier=self._has_verifier,
+            )
+        )
         blank = DraftResult(
             reason=choice.reason,
             channel=choice.channel,

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from leadflood.contracts.found_values import Scalar
+from leadflood.contracts.values import FieldName
 from leadflood.domain.leads.repository.value_rows import (
     FIELD,
     FIELDS,
@@ -143,7 +144,15 @@ def _profile(
         provider_ids=ids,
         settled=frozenset({FIELDS[field] for field, row in winners.items() if row[HUMAN]}),
         is_deleted=survivor["deleted_at"] is not None,
+        member_values=_values_of_each(members, values) if len(members) > 1 else (),
     )
+
+
+def _values_of_each(
+    members: Sequence[UUID], values: Mapping[UUID, Sequence[Row]]
+) -> tuple[dict[FieldName, Scalar], ...]:
+    """Return the winners of each of several leads by itself."""
+    return tuple(decode_winners(choose_winners(values.get(member, ()))) for member in members)
 
 
 def _employer_of_rows(group: Sequence[Row]) -> UUID | None:

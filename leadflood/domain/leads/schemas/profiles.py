@@ -44,6 +44,7 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     `lead_id` is the survivor; `members` are all leads that are this one, the survivor first.
     `settled` are the fields that a person has decided, also those that they said are none.
     `is_deleted`: nothing is done for it any more.
+    `member_values`: what each lead of several that are one has by itself.
     """
 
     lead_id: UUID
@@ -56,6 +57,11 @@ class LeadProfile(msgspec.Struct, frozen=True, kw_only=True):
     provider_ids: dict[str, str]
     settled: frozenset[FieldName] = frozenset()
     is_deleted: bool = False
+    member_values: tuple[dict[FieldName, Scalar], ...] = ()
+
+    def list_addresses(self, field: FieldName) -> list[str]:
+        """List the values of a field that any of the leads that are one has by itself."""
+        return [str(values[field]) for values in self.member_values if field in values]
 
     def get(self, field: FieldName) -> Scalar | None:
         """Return the winning value of a field, if there is one."""

@@ -19,6 +19,7 @@ class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
     - `icp_id`: the ICP version to score for afterwards.
     - `sends`, `providers`, `cap_micros`: what the run may do; None: all, and the default cap.
     - `is_forced`: what is known is asked for again.
+    - `repeats`: another first message may be drafted to somebody who got one.
     - `opener`: whose run it is.
     """
 
@@ -27,7 +28,19 @@ class EnrichmentRequest(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] | None
     cap_micros: int | None
     is_forced: bool
+    repeats: bool = False
     opener: RunOpener = RunOpener()
+
+
+class ScoringRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """For which ICP version a lead is scored, and whose run it is.
+
+    - `repeats`: another first message is drafted to somebody who got one, and waits for approval.
+    """
+
+    icp_id: UUID
+    repeats: bool
+    opener: RunOpener
 
 
 class StartedRun(msgspec.Struct, frozen=True):
@@ -56,18 +69,24 @@ class LeadReprocessing:
             providers=request.providers,
             cap_micros=request.cap_micros,
             opener=request.opener,
+            repeats=request.repeats,
         )
         run_id = await self._runs.open_run(tx, "lead", limits, title="one lead enriched by the API")
         return StartedRun(run_id, EnrichmentWanted(lead.id, request.icp_id, request.is_forced))
 
     async def score(
-        self, tx: Tx, lead_id: UUID, icp_id: UUID, editor: Editor, opener: RunOpener
+        self, tx: Tx, lead_id: UUID, request: ScoringRequest, editor: Editor
     ) -> StartedRun:
         """Open a run that scores a lead by what is known of it; nothing is asked outside.
 
         Raises: NotFound, PreconditionFailed.
         """
         lead = await lock_lead(tx, lead_id, editor)
-        limits = msgspec.structs.replace(NO_SPENDING, opener=opener)
+        limits = msgspec.structs.replace(
+            NO_SPENDING,
+            sends=SendsPolicy.HOLD if request.repeats else SendsPolicy.NEVER,
+            opener=request.opener,
+            repeats=request.repeats,
+        )
         run_id = await self._runs.open_run(tx, "lead", limits, title="one lead scored by the API")
-        return StartedRun(run_id, RescoreWanted(lead.id, icp_id))
+        return StartedRun(run_id, RescoreWanted(lead.id, request.icp_id))

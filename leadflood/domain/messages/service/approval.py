@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import msgspec
+
 from leadflood.contracts.values import Channel, SendsPolicy
 from leadflood.domain.drafting.schemas import Settings
 from leadflood.domain.messages import repository
@@ -17,7 +19,7 @@ from leadflood.domain.messages.schemas import (
 from leadflood.domain.messages.service.editing import apply_edit
 from leadflood.domain.messages.service.messages import get_message, no_message, require_visible
 from leadflood.domain.messages.service.recipient import find_recipient
-from leadflood.domain.sending.schemas import MessageApproved, NewIntent
+from leadflood.domain.sending.schemas import HELD, MessageApproved, NewIntent
 from leadflood.domain.sending.service.outbox import Outbox
 from leadflood.engine.clock import Clock
 from leadflood.engine.context import Defer, Deny, SendDecision
@@ -54,13 +56,15 @@ class MessageApproval:
         """Approve a waiting message; approving twice changes nothing.
 
         Its recipient is judged as sending itself would judge them now.
-        Raises: NotFound, Conflict (suppressed, at another address by now, …), PreconditionFailed,
-        NotConfigured (a setting without which nothing may leave).
+        Raises: NotFound, Conflict (suppressed, at another address by now, written to before, …),
+        PreconditionFailed.
         """
         locked = await _lock(publication.tx, message_id, decider)
         if locked.message.state is not MessageState.APPROVED:
             await self._approve(publication, locked, decider)
-        return await get_message(publication.tx, message_id)
+        elif decider.repeats:
+            await self._repeat(publication, locked.message)
+        return await get_message(publication.tx, message_id, self._outbox)
 
     async def send(
         self, publication: PublishingTransaction, message_id: UUID, decider: Decider
@@ -78,15 +82,17 @@ class MessageApproval:
         if is_new:
             await self._approve(publication, locked, decider)
         _require_state(message, MessageState.WAITING, MessageState.APPROVED)
+        if decider.repeats and not is_new:
+            await self._repeat(publication, message)
         intent_id = await self._outbox.find(tx, message_id, message.step)
         if intent_id is None:
             raise Conflict(f"message {message_id} has no sending", code="message.no_sending")
         _require_allowed(await self._outbox.check(tx, intent_id))
-        self._outbox.require_sender(message.channel)
+        self._outbox.require_settings(message.channel)
         if not is_new:
             ready = MessageApproved(message.lead_id, message_id, intent_id)
             await publication.publish([ready], run_id=message.run_id)
-        return await get_message(tx, message_id)
+        return await get_message(tx, message_id, self._outbox)
 
     async def reject(
         self,
@@ -113,7 +119,7 @@ class MessageApproval:
             )
             rejected = MessageRejected(message.lead_id, message_id)
             await publication.publish([rejected], run_id=message.run_id)
-        return await get_message(tx, message_id)
+        return await get_message(tx, message_id, self._outbox)
 
     async def edit(self, tx: Tx, message_id: UUID, decider: Decider, edit: Edit) -> MessageView:
         """Put a person's text in place of the draft, or what its lead is written to at now.
@@ -132,23 +138,30 @@ class MessageApproval:
         if edit.changes_text or not edit.readdress:
             edited = apply_edit(message, edit, decider.by, self._settings)
             await repository.edit_message(tx, edited, now)
-        return await get_message(tx, message_id)
+        return await get_message(tx, message_id, self._outbox)
 
     async def _approve(
         self, publication: PublishingTransaction, locked: LockedMessage, decider: Decider
     ) -> None:
         _require_approvable(locked)
-        message = locked.message
-        self._outbox.require_settings(message.channel)
-        tx = publication.tx
+        message, tx = locked.message, publication.tx
         await repository.decide_message(
             tx, message.id, MessageState.APPROVED, by=decider.by, now=self._clock.now()
         )
-        intent = make_intent(self._ids.new(), message)
+        repeats = decider.repeats or message.repeats
+        intent = make_intent(self._ids.new(), msgspec.structs.replace(message, repeats=repeats))
         await self._outbox.add(tx, [intent])
         _require_not_denied(await self._outbox.check(tx, intent.id))
         approved = MessageApproved(message.lead_id, message.id, intent.id)
         await publication.publish([approved], run_id=message.run_id)
+
+    async def _repeat(self, publication: PublishingTransaction, message: Message) -> None:
+        """Let an approved message go although its person got one; once sent, it stays so."""
+        intent_id = await self._outbox.repeat(publication.tx, message.id, message.step)
+        if intent_id is not None:
+            _require_not_denied(await self._outbox.check(publication.tx, intent_id))
+            ready = MessageApproved(message.lead_id, message.id, intent_id)
+            await publication.publish([ready], run_id=message.run_id)
 
 
 def make_intent(intent_id: UUID, message: Message) -> NewIntent:
@@ -161,6 +174,7 @@ def make_intent(intent_id: UUID, message: Message) -> NewIntent:
         step=message.step,
         channel=message.channel or Channel.EMAIL,
         to_address=message.to_address,
+        repeats=message.repeats,
     )
 
 
@@ -191,11 +205,13 @@ def _require_approvable(locked: LockedMessage) -> None:
 
 def _require_allowed(decision: SendDecision) -> None:
     """Refuse what the send itself would be refused. Raises: Conflict."""
-    if isinstance(decision, Defer):
+    if isinstance(decision, Defer) and decision.reason == HELD:
         raise Conflict(
             "sending is held: release it first (DELETE /v1/admin/sending/hold)",
             code="sending.held",
         )
+    if isinstance(decision, Defer):
+        raise Conflict(decision.reason, code="message.person_under_way")
     _require_not_denied(decision)
 
 

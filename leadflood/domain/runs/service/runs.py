@@ -119,6 +119,7 @@ class RunService:
             cap_micros=limits.cap_micros,
             lead_cap_micros=limits.lead_cap_micros,
             opened_by=limits.opener.user_id,
+            repeats=limits.repeats,
         )
 
     async def get(self, run_id: UUID) -> Run:

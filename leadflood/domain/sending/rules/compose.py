@@ -1,23 +1,29 @@
 """The message as it leaves: the footer, the ways to say stop, who writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 from uuid import UUID
 
+from leadflood.contracts.addresses import normalize_domain
 from leadflood.contracts.ports.sender import OutgoingMessage
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending.schemas import Intent, Settings
 from leadflood.engine.errors import NotConfigured
 
+_NO_DOMAIN = "leadflood.invalid"
 TokenMaker = Callable[[UUID], str]
 """Returns the unsubscribe token of an intent."""
 
 
-def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, ...]:
-    """List the settings without which nothing may leave on a channel."""
+def missing_settings(
+    channel: Channel | None, settings: Settings, missing_senders: Mapping[Channel, str]
+) -> tuple[str, ...]:
+    """List the settings without which nothing may leave on a channel, its provider's first."""
     required = {}
+    if channel is not None and (sender := missing_senders.get(channel)):
+        required[sender] = ""
     if channel is Channel.EMAIL:
-        required = {
+        required |= {
             "messaging.sender_name": settings.sender_name,
             "messaging.sender_address": settings.sender_address,
             "messaging.postal_address": settings.postal_address,
@@ -26,17 +32,37 @@ def missing_settings(channel: Channel | None, settings: Settings) -> tuple[str, 
             ),
         }
     elif channel is Channel.WHATSAPP:
-        required = {"messaging.sender_name": settings.sender_name}
+        required |= {"messaging.sender_name": settings.sender_name}
     return tuple(name for name, value in required.items() if not value.strip())
+
+
+def explain_setup(missing: Sequence[str]) -> str:
+    """Say which settings a message waits for."""
+    return f"set {', '.join(missing)}"
 
 
 def require_settings(channel: Channel | None, settings: Settings) -> None:
     """Refuse where a setting is missing. Raises: NotConfigured, naming it."""
-    if missing := missing_settings(channel, settings):
+    if missing := missing_settings(channel, settings, {}):
         raise NotConfigured(
             f"set {', '.join(missing)} before anything is sent by {channel}: the law asks every "
             "message to say who writes and how to make it stop"
         )
+
+
+def make_reference(intent_id: UUID, channel: Channel, sender_address: str) -> str:
+    """Return the lasting name of a send: the Message-ID of an e-mail, a plain word elsewhere."""
+    if channel is not Channel.EMAIL:
+        return f"lf-{intent_id.hex}"
+    domain = normalize_domain(sender_address.rpartition("@")[2]) or _NO_DOMAIN
+    return f"<lf-{intent_id.hex}@{domain}>"
+
+
+def settle_reference(intent: Intent, sender_address: str) -> str:
+    """Return the name of a send that goes now; it may have been made without a sender's domain."""
+    if intent.reference.endswith(f"@{_NO_DOMAIN}>"):
+        return make_reference(intent.id, intent.channel, sender_address)
+    return intent.reference
 
 
 def compose(intent: Intent, settings: Settings, make_token: TokenMaker) -> OutgoingMessage:

@@ -4,12 +4,18 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.values import Channel
-from leadflood.domain.sending.schemas import IntentState, SendConditions
+from leadflood.domain.sending.schemas import HELD, EarlierMessage, IntentState, SendConditions
 from leadflood.engine.context import Allow, Defer, Deny, SendDecision
+
+ALREADY_WRITTEN = "already_written"
+"""The code of a first message to somebody who got one."""
+
+TOO_LATE = Deny("too_late", "its latest useful time is past")
 
 REFUSALS = frozenset(
     {
         "address.changed",
+        ALREADY_WRITTEN,
         "lead.deleted",
         "lead.gone",
         "lead.merged",
@@ -18,12 +24,12 @@ REFUSALS = frozenset(
         "run.cancelled",
         "run.never_sends",
         "suppressed",
-        "too_late",
+        TOO_LATE.code,
     }
 )
 """Why a send is cancelled for good."""
 
-HELD = "sending is held: `leadflood sending release` lets it go"
+UNDER_WAY = "another first message to this person is on its way: what becomes of it decides"
 
 
 def check_sendable(
@@ -46,8 +52,9 @@ def check_sendable(
     refusal = _find_refusal(conditions, now)
     if refusal is not None:
         return refusal
-    if conditions.held:
-        return Defer(HELD, held_retry_seconds)
+    is_under_way = _find_earlier(conditions) is not None
+    if conditions.held or is_under_way:
+        return Defer(HELD if conditions.held else UNDER_WAY, held_retry_seconds)
     return Allow()
 
 
@@ -56,7 +63,13 @@ def is_final(code: str) -> bool:
     return code.startswith("intent.") or code in REFUSALS
 
 
+def _find_earlier(conditions: SendConditions) -> EarlierMessage | None:
+    """Return the first message of before that this one would repeat without being asked to."""
+    return None if conditions.repeats else conditions.past.earlier
+
+
 def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
+    earlier = _find_earlier(conditions)
     checks = (
         (conditions.lead_gone, "lead.gone", "its lead is gone"),
         (conditions.lead_deleted, "lead.deleted", "its lead was deleted"),
@@ -65,6 +78,11 @@ def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
         (conditions.never_sends, "run.never_sends", "its run never sends"),
         (not conditions.is_approved, "message.not_approved", "its message is not approved"),
         (conditions.suppressed, "suppressed", "the person or the address is suppressed"),
+        (
+            earlier is not None and earlier.state is not IntentState.SENDING,
+            ALREADY_WRITTEN,
+            "" if earlier is None else _explain_earlier(earlier),
+        ),
         (
             not conditions.address_stands,
             "address.changed",
@@ -75,6 +93,13 @@ def _find_refusal(conditions: SendConditions, now: datetime) -> Deny | None:
             "opt_in.missing",
             "no opt-in is recorded for this number",
         ),
-        (conditions.latest_useful_at < now, "too_late", "its latest useful time is past"),
+        (conditions.latest_useful_at < now, TOO_LATE.code, TOO_LATE.reason),
     )
     return next((Deny(code, reason) for applies, code, reason in checks if applies), None)
+
+
+def _explain_earlier(earlier: EarlierMessage) -> str:
+    return (
+        f"this person got a first message on {earlier.sent_at:%Y-%m-%d}: {earlier.message_id};"
+        " ask for another one by name (`again`)"
+    )

@@ -1,17 +1,28 @@
 """The outcome of a call's error for the person written to."""
 
-from leadflood.contracts.errors import ProviderChanged
+from leadflood.contracts.errors import ProviderChanged, ProviderKeyRefused
 from leadflood.domain.sending.rules.transitions import SendOutcome
-from leadflood.engine.errors import Denied, Permanent, Throttled, Transient, Unsure, code_of
+from leadflood.engine.errors import (
+    CapSpent,
+    Denied,
+    NotConfigured,
+    Permanent,
+    Throttled,
+    Transient,
+    Unsure,
+    code_of,
+)
 from leadflood.engine.net.calls import Cut
 from leadflood.engine.queue.outcome import Cancelled
 from leadflood.engine.text import make_storable
 
 _MAX_DETAIL_CHARS = 500
+WAITING_FOR_PEOPLE = (NotConfigured, ProviderKeyRefused, CapSpent)
+"""Errors of a call that reached nobody and goes well once a person mends a setting."""
 _OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], SendOutcome], ...] = (
     ((Cancelled, Denied), SendOutcome.FORBIDDEN),
     ((Unsure, Cut, ProviderChanged), SendOutcome.UNSURE),
-    ((Transient, Throttled), SendOutcome.NOTHING),
+    ((Transient, Throttled, *WAITING_FOR_PEOPLE), SendOutcome.NOTHING),
     ((Permanent,), SendOutcome.REFUSED),
 )
 

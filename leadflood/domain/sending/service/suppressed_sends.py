@@ -2,6 +2,7 @@
 
 from leadflood.domain.sending import repository
 from leadflood.domain.sending.schemas import MessageApproved
+from leadflood.domain.sending.service.contact_history import ContactHistory
 from leadflood.domain.sending.service.send_conditions import SendConditionReader
 from leadflood.domain.suppressions.schemas import AddressKey
 from leadflood.engine.clock import Clock
@@ -14,7 +15,7 @@ class SuppressedSends:
     """The use case of an administrator who lifts a line of the suppression list."""
 
     def __init__(self, key: AddressKey, clock: Clock) -> None:
-        self._conditions = SendConditionReader(key)
+        self._conditions = SendConditionReader(key, ContactHistory(again_after_days=0.0))
         self._clock = clock
 
     async def restore(self, publication: PublishingTransaction) -> int:
@@ -25,7 +26,7 @@ class SuppressedSends:
         """
         tx, now = publication.tx, self._clock.now()
         ids = await repository.list_suppressed(tx, now, MOST_AT_ONCE)
-        conditions = await self._conditions.find(tx, ids)
+        conditions = await self._conditions.find(tx, ids, now)
         free = [found.id for found in conditions.values() if not found.suppressed]
         sends = await repository.restore_intents(tx, free)
         for send in sends:

@@ -5,9 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from leadflood.contracts.values import Channel
+from leadflood.domain.leads.schemas.profiles import LeadProfile
 from leadflood.domain.suppressions import repository
 from leadflood.domain.suppressions.rules.address_hash import AddressHasher
 from leadflood.domain.suppressions.schemas import AddressKey, NewUnsubscribeToken
+from leadflood.domain.suppressions.service.opt_ins import ADDRESS_FIELDS
 from leadflood.engine.db.tx import Reader, Tx
 from leadflood.engine.errors import Invalid
 
@@ -23,16 +25,19 @@ class Recipients:
         return self._hasher.hash_address(channel, address)
 
     def list_stopping(
-        self, channel: Channel, address: str, lead_ids: Iterable[UUID]
-    ) -> tuple[bytes, ...]:
-        """Return each hash whose suppression stops a send; `lead_ids` are all who would read it.
+        self, channel: Channel, addresses: Sequence[str], lead_ids: Iterable[UUID]
+    ) -> frozenset[bytes]:
+        """Return each hash whose suppression stops a send.
 
-        Raises: Invalid.
+        `addresses` are where it goes and then those of the leads that are one with its recipient,
+        which may be anything; `lead_ids` are all who would read it. Raises: Invalid.
         """
-        return self._hasher.list_stopping(channel, address, lead_ids)
+        stopping = {*self._hasher.list_stopping(channel, addresses[0], lead_ids)}
+        stopping |= {key for other in addresses[1:] if (key := self._find_key(channel, other))}
+        return frozenset(stopping)
 
     async def find_suppressed(
-        self, db: Reader, stopping: Mapping[UUID, Sequence[bytes]]
+        self, db: Reader, stopping: Mapping[UUID, frozenset[bytes]]
     ) -> frozenset[UUID]:
         """Return the sends of which one of the hashes is on the suppression list."""
         keys = await repository.find_suppressed(db, {key for of in stopping.values() for key in of})
@@ -60,6 +65,12 @@ class Recipients:
             return frozenset()
         keys = await repository.find_opted_in(db, channel, leads_by_key)
         return frozenset(lead_id for key in keys for lead_id in leads_by_key[key])
+
+    def list_mailboxes(self, person: LeadProfile) -> tuple[bytes, ...]:
+        """Return the hashes of where a person may be written to, on any channel."""
+        addresses = {channel: person.text(field) for channel, field in ADDRESS_FIELDS.items()}
+        keys = [self._find_key(channel, address) for channel, address in addresses.items()]
+        return tuple(dict.fromkeys(key for key in keys if key))
 
     def _find_key(self, channel: Channel, address: str) -> bytes | None:
         if not address:

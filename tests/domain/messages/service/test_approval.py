@@ -3,6 +3,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
+from leadflood.contracts.values import Channel
 from leadflood.domain.auth.schemas.principals import Editor, Visibility
 from leadflood.domain.leads.schemas.inputs import LeadChange
 from leadflood.domain.leads.service.editing import LeadEditing
@@ -141,10 +142,11 @@ async def test_without_a_sender_the_setting_is_named_and_nothing_is_approved(
     world: World,
 ) -> None:
     message = await a_waiting_message(world)
-    outbox = Outbox(SETTINGS, ADDRESS_KEY, world.clock)
+    missing = {Channel.EMAIL: "providers.smtp.base_url"}
+    outbox = Outbox(SETTINGS, ADDRESS_KEY, world.clock, missing)
     alone = MessageApproval(SETTINGS, world.clock, world.ids, outbox)
 
-    with pytest.raises(NotConfigured):
+    with pytest.raises(NotConfigured, match=r"set providers\.smtp\.base_url"):
         async with world.publisher.transaction() as publication:
             await alone.send(publication, message.id, ANN)
 
@@ -210,14 +212,21 @@ async def test_a_rejected_message_can_not_be_approved(world: World) -> None:
         await world.approve(world.ids.new(), "bob")
 
 
-async def test_a_cancelled_run_or_a_missing_setting_keeps_a_person_from_approving(
+async def test_what_is_approved_while_a_setting_is_missing_says_what_it_waits_for(
     world: World,
 ) -> None:
     message = await a_waiting_message(world)
     poor = World(world.db, msgspec.structs.replace(SETTINGS, postal_address=" "))
 
-    with pytest.raises(NotConfigured, match=r"messaging\.postal_address"):
-        await poor.approve(message.id, "ann")
+    approved = await poor.approve(message.id, "ann")
+
+    assert (approved.intent_state, approved.intent_code) == ("ready", "waits_for_setup")
+    assert approved.intent_detail == "set messaging.postal_address"
+
+
+async def test_a_cancelled_run_keeps_a_person_from_approving(world: World) -> None:
+    message = await a_waiting_message(world)
+
     await runs.cancel(world.db, message.run_id, "ann", world.clock.now())
     with pytest.raises(Conflict, match="run"):
         await world.approve(message.id, "ann")

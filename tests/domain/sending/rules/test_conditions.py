@@ -4,11 +4,21 @@ from uuid import UUID
 import pytest
 from leadflood.contracts.values import Channel
 from leadflood.domain.sending.rules.conditions import check_sendable
-from leadflood.domain.sending.schemas import IntentState, SendConditions
+from leadflood.domain.sending.schemas import (
+    HELD,
+    ContactPast,
+    EarlierMessage,
+    IntentState,
+    SendConditions,
+)
 from leadflood.engine.context import Allow, Defer, Deny
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JOB = UUID(int=1)
+
+
+def past(state: IntentState) -> ContactPast:
+    return ContactPast(earlier=EarlierMessage(UUID(int=8), state, NOW - timedelta(days=3)))
 
 
 def conditions(**over: object) -> SendConditions:
@@ -19,7 +29,10 @@ def conditions(**over: object) -> SendConditions:
         "job_id": None,
         "lead_id": UUID(int=4),
         "mailbox_lead_id": None,
+        "step": 1,
         "channel": Channel.EMAIL,
+        "address_key": b"",
+        "repeats": False,
         "to_address": "ada@acme.example",
         "latest_useful_at": NOW + timedelta(hours=1),
         "is_approved": True,
@@ -52,6 +65,8 @@ def conditions(**over: object) -> SendConditions:
         ({"state": IntentState.SENDING, "claim": 2, "job_id": JOB}, "intent.sending"),
         ({"state": IntentState.SENDING, "claim": 1, "job_id": UUID(int=2)}, "intent.sending"),
         ({"state": IntentState.UNKNOWN}, "intent.unknown"),
+        ({"past": past(IntentState.ACCEPTED)}, "already_written"),
+        ({"past": past(IntentState.UNKNOWN)}, "already_written"),
     ],
 )
 def test_each_reason_refuses_a_sending_even_while_it_is_held(
@@ -72,3 +87,19 @@ def test_a_free_sending_goes_and_a_held_one_waits() -> None:
     assert isinstance(free, Allow)
     assert isinstance(held, Defer)
     assert held.retry_after_seconds == 10.0
+
+
+def test_a_first_message_under_way_is_waited_for_and_one_asked_for_by_name_goes() -> None:
+    under_way = {"past": past(IntentState.SENDING)}
+
+    waiting = check_sendable(conditions(**under_way), 1, JOB, NOW, 5.0)
+    held = check_sendable(conditions(**under_way, held=True), 1, JOB, NOW, 5.0)
+    repeated = check_sendable(
+        conditions(past=past(IntentState.ACCEPTED), repeats=True), 1, JOB, NOW, 5.0
+    )
+
+    assert isinstance(waiting, Defer)
+    assert waiting.reason != HELD
+    assert isinstance(held, Defer)
+    assert held.reason == HELD
+    assert isinstance(repeated, Allow)

@@ -1,5 +1,10 @@
 import pytest
-from leadflood.contracts.errors import ProviderChanged, ProviderRefused, ProviderThrottled
+from leadflood.contracts.errors import (
+    ProviderChanged,
+    ProviderKeyRefused,
+    ProviderRefused,
+    ProviderThrottled,
+)
 from leadflood.domain.sending.rules.transitions import SendOutcome
 from leadflood.domain.sending.service.call_outcomes import outcome_of
 from leadflood.engine.errors import Denied, NotConfigured, Throttled, Transient, Unsure
@@ -16,7 +21,8 @@ from leadflood.engine.queue.outcome import Cancelled
         (ProviderThrottled("429", 3.0), SendOutcome.NOTHING),
         (Throttled("snooze", 3.0), SendOutcome.NOTHING),
         (ProviderRefused("550"), SendOutcome.REFUSED),
-        (NotConfigured("set it"), SendOutcome.REFUSED),
+        (NotConfigured("set it"), SendOutcome.NOTHING),
+        (ProviderKeyRefused("535"), SendOutcome.NOTHING),
         (Cut("no answer"), SendOutcome.UNSURE),
         (Oversized("100 MB"), SendOutcome.UNSURE),
         (ProviderChanged("garbage"), SendOutcome.UNSURE),

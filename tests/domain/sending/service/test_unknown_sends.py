@@ -147,7 +147,7 @@ async def test_the_unknown_are_summed_and_chosen_by_channel_and_time(world: Worl
     world.clock.advance(60)
     between = world.clock.now()
     world.clock.advance(60)
-    await lost(world)
+    await lost(world, email="other@acme.example", full_name="Bea C")
 
     [summary] = await world.unknown_sends.summarize()
     before = await world.unknown_sends.list(UnknownFilter(sent_before=between))
